@@ -1,0 +1,1 @@
+"""The science: methods, losses, metrics, data, engine. Imports neither streamlit nor sqlalchemy."""

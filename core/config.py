@@ -1,0 +1,89 @@
+"""RunConfig: everything that decides a run, as plain values. JSON in the database, one sha for "the same run"."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
+
+from core.errors import EvenlyError
+from core.methods import METHODS
+from core.recipes import RECIPES
+from core.rows import Param, check_params
+
+SCHEMA = 1
+
+SETTINGS = (
+    Param("epochs", "Epochs", 20, 1, 100_000, 1, integer=True, help="Passes over the training split."),
+    Param("seed", "Seed", 0, 0, 2**31 - 1, 1, integer=True, help="Decides the split, the initial weights and the order of samples."),
+    Param("imbalance", "Imbalance factor", 1.0, 1.0, 10_000.0, 1.0, help="Largest over smallest class of the training split; 1 keeps it as it is."),
+    Param("profile", "Long-tail profile", "exponential", choices=("exponential", "step"), help="How the counts fall from class to class."),
+    Param("validation", "Validation share", 0.1, 0.01, 0.5, 0.01, help="Share of the training data held out; weights are computed from it."),
+    Param("reduction", "Reduction", "weighted_mean", choices=("weighted_mean", "batch_mean"),
+          help="weighted_mean divides by the sum of the weights in the batch (PyTorch's weight=), batch_mean by the batch size."),
+    Param("device", "Device", "auto", choices=("auto", "cpu", "cuda", "mps"), help="auto takes CUDA, then Apple MPS, then the CPU."),
+)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One run's settings. Build it with `checked`; a raw instance is not validated."""
+
+    dataset: str
+    model: str
+    method: str = "none"
+    params: Mapping[str, Any] = field(default_factory=dict)
+    recipe: str = "adam_cycle"
+    recipe_params: Mapping[str, Any] = field(default_factory=dict)
+    epochs: int = 20
+    seed: int = 0
+    imbalance: float = 1.0
+    profile: str = "exponential"
+    validation: float = 0.1
+    reduction: str = "weighted_mean"
+    device: str = "auto"
+    tpr: tuple[float | None, ...] | None = None  # pasted or uploaded; None when a baseline run supplies them
+    tpr_source: str = ""
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, schema number inside."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True)
+
+    def sha(self) -> str:
+        """sha256 of the canonical JSON: equal for equal settings."""
+        return hashlib.sha256(self.to_json().encode()).hexdigest()
+
+    def group_sha(self, baseline: str = "") -> str:
+        """sha256 of all settings but the seed and the device: replicates share it. `baseline` is the baseline's own group."""
+        return hashlib.sha256((replace(self, seed=0, device="auto").to_json() + baseline).encode()).hexdigest()
+
+
+def from_dict(data: Mapping[str, Any]) -> RunConfig:
+    """A RunConfig from stored JSON; a newer schema or an unknown field raises EvenlyError."""
+    schema = data.get("schema", SCHEMA)
+    if schema > SCHEMA:
+        raise EvenlyError(f"this run was written by a newer Evenly (schema {schema}, this one reads {SCHEMA}); update Evenly")
+    known = {f.name for f in fields(RunConfig)}
+    unknown = set(data) - known - {"schema"}
+    if unknown:
+        raise EvenlyError(f"unknown setting {sorted(unknown)[0]!r}; known: {', '.join(sorted(known))}")
+    values = {k: v for k, v in data.items() if k in known}
+    if values.get("tpr") is not None:
+        values["tpr"] = tuple(values["tpr"])
+    return RunConfig(**values)
+
+
+def checked(config: RunConfig) -> RunConfig:
+    """The config with every parameter in its type and range, defaults filled in. Raises EvenlyError naming the value.
+
+    The dataset and the model are checked where they are known: `core.datasets` and the MODELS table.
+    """
+    method, recipe = METHODS[config.method], RECIPES[config.recipe]
+    settings = {p.key: p.check(getattr(config, p.key), "run") for p in SETTINGS}
+    params = check_params(method.params, config.params, method.key)
+    recipe_params = check_params(recipe.params, config.recipe_params, recipe.key)
+    if "tpr" not in method.needs and config.tpr is not None:
+        config = replace(config, tpr=None, tpr_source="")
+    return replace(config, params=params, recipe_params=recipe_params, **settings)

@@ -1,0 +1,68 @@
+"""Which device a run trains on, and what its hardware gains from."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+
+import torch
+
+from core.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device with the choices its hardware decides: bf16 autocast, channels_last, CUDA graphs."""
+
+    device: torch.device
+    name: str
+    bf16: bool
+    channels_last: bool
+
+    @property
+    def graphs(self) -> bool:
+        return self.device.type == "cuda"
+
+    def autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+    def free_bytes(self) -> int:
+        """Memory that data may take: free memory of the card, or of the machine."""
+        if self.device.type == "cuda":
+            return torch.cuda.mem_get_info(self.device)[0]
+        import psutil
+
+        return psutil.virtual_memory().available
+
+
+def choose(name: str = "auto", index: int | None = None) -> Device:
+    """The device for "auto", "cpu", "cuda" or "mps". One asked for that is not there raises TrainingError."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
+    if not there.get(name, False):
+        have = ", ".join(kind for kind, yes in there.items() if yes)
+        raise TrainingError(f"device {name!r} is not on this machine; it has: {have}. Choose one of these or auto")
+    if name == "cuda":
+        device = torch.device("cuda", index or 0)
+        capable = torch.cuda.get_device_capability(device) >= (8, 0)
+        return Device(device, torch.cuda.get_device_name(device), bf16=capable, channels_last=capable)
+    if name == "mps":
+        return Device(torch.device("mps"), "Apple MPS", bf16=False, channels_last=False)
+    return Device(torch.device("cpu"), f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)", bf16=cpu_bf16(), channels_last=True)
+
+
+def cpu_bf16() -> bool:
+    """True where the CPU multiplies bf16 in hardware (AVX512-BF16 or AMX); elsewhere bf16 is emulated and slower."""
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+
+
+def versions() -> dict[str, str]:
+    """What a figure must carry to be repeated: torch, CUDA, Python and platform."""
+    return {
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda or "none",
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+    }

@@ -1,0 +1,257 @@
+"""Training: one Trainer per run, one epoch at a time, everything reported as integer counts.
+
+Inside an epoch nothing waits for the device except a look at the loss every half second. On CUDA the step is
+captured once as a graph and replayed. An interrupted epoch keeps its place: `state()` after an Interrupted, loaded
+into a fresh Trainer, ends bit-identical on CPU to an unbroken run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from core import batches
+from core.batches import Split
+from core.config import RunConfig
+from core.device import Device
+from core.errors import TrainingError
+from core.evidence import ClassTerms, Vector
+from core.losses import class_loss, tensor_terms
+from core.optim import build_optimiser, learning_rate, set_learning_rate
+from core.step import Step, make_step
+
+SPLITS = ("train", "validation", "test")
+LOOK_SECONDS = 0.5  # how often a running epoch asks for orders and looks at its loss
+EVAL_BATCH = 1000
+
+TermsFor = Callable[[int, Vector | None, Vector | None], ClassTerms]  # epoch, last validation TPRs, their supports
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: an order to stop that was obeyed
+    """Training stopped because `control` said so; `reason` is what it said. The trainer's state is consistent."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """Counts of one split after an epoch: confusion [C, C] (rows: true class), mean loss, hits among the top five."""
+
+    confusion: np.ndarray
+    loss: float
+    top5: int | None
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch did. `lr` is the rate of its first step; `terms` are the ones it trained with."""
+
+    epoch: int
+    seconds: float
+    lr: float
+    splits: dict[str, SplitResult]
+    terms: ClassTerms
+
+
+@dataclass
+class Progress:
+    """Where a run stands: whole epochs done, steps done inside the next one, and that epoch's sums so far."""
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    loss_sum: Tensor | None = None
+    confusion: Tensor | None = None
+    top5: Tensor | None = None
+    last_tpr: Vector | None = None
+    last_support: Vector | None = None
+
+
+class Trainer:
+    """Trains `model` on the splits. `control()` is asked at most every half second and may return a reason to stop."""
+
+    def __init__(self, config: RunConfig, splits: dict[str, Split], model: nn.Module, terms_for: TermsFor, classes: int, device: Device) -> None:
+        n, batch_size = len(splits["train"]), int(config.recipe_params["batch_size"])
+        if batch_size > n:
+            raise TrainingError(f"batch size {batch_size} is larger than the training split of {n} samples; choose at most {n}")
+        self.config, self.splits, self.terms_for, self.classes, self.device = config, splits, terms_for, classes, device
+        memory = torch.channels_last if device.channels_last else torch.preserve_format
+        self.model = model.to(device.device, memory_format=memory)
+        self.optimiser = build_optimiser(config, self.model, device)
+        # A last batch of one sample has no batch statistics: it is left out, in every run alike.
+        self.steps = -(-n // batch_size) - (n % batch_size == 1 and n > 1)
+        self.batch_size, self.progress = batch_size, Progress()
+        self._fresh_sums()
+
+    # -- state -------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to go on, as tensors and plain Python only (loadable with weights_only=True)."""
+        p = self.progress
+        return {
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "epoch": p.epoch,
+            "step": p.step,
+            "seconds": p.seconds,
+            "sums": {"loss": p.loss_sum, "confusion": p.confusion, "top5": p.top5},
+            "last_tpr": None if p.last_tpr is None else torch.from_numpy(p.last_tpr.copy()),
+            "last_support": None if p.last_support is None else torch.from_numpy(p.last_support.copy()),
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from `state()` of an earlier Trainer with the same config; a foreign state raises TrainingError."""
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise TrainingError(f"the checkpoint does not fit this run: {str(error).splitlines()[0]}") from error
+        move = {k: v.to(self.device.device) for k, v in state["sums"].items()}
+        numpy = {k: None if state[k] is None else state[k].numpy() for k in ("last_tpr", "last_support")}
+        self.progress = Progress(
+            state["epoch"], state["step"], state["seconds"], move["loss"], move["confusion"], move["top5"], **numpy
+        )
+
+    def _fresh_sums(self) -> None:
+        on, p = self.device.device, self.progress
+        if p.loss_sum is not None:  # in place: a captured graph adds to these very addresses
+            for total in (p.loss_sum, p.confusion, p.top5):
+                total.zero_()
+            return
+        p.loss_sum = torch.zeros((), dtype=torch.float64 if on.type != "mps" else torch.float32, device=on)
+        p.confusion = torch.zeros(self.classes * self.classes, dtype=torch.int64, device=on)
+        p.top5 = torch.zeros((), dtype=torch.int64, device=on)
+
+    # -- training ----------------------------------------------------------------------------------------------
+
+    def run(self, control: Callable[[], str | None] = lambda: None) -> Iterator[EpochResult]:
+        """Yield after every epoch until the last. Raises Interrupted, or TrainingError for a loss that is not finite."""
+        ask = _Patience(control)
+        while self.progress.epoch < self.config.epochs:
+            yield self._epoch(ask)
+
+    def _epoch(self, ask: _Patience) -> EpochResult:
+        p = self.progress
+        terms = self.terms_for(p.epoch, p.last_tpr, p.last_support)
+        lr = self._rate(p.epoch * self.steps)
+        started = time.perf_counter() - p.seconds
+        try:
+            self._train_steps(terms, ask, started)
+            splits = {"train": self._train_result()}
+            splits |= {name: self.evaluate(self.splits[name], ask) for name in SPLITS[1:]}
+        except Interrupted:
+            p.seconds = time.perf_counter() - started
+            raise
+        result = EpochResult(p.epoch, time.perf_counter() - started, lr, splits, terms)
+        support = splits["validation"].confusion.sum(axis=1).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            p.last_tpr, p.last_support = np.diag(splits["validation"].confusion) / support, support
+        p.epoch, p.step, p.seconds = p.epoch + 1, 0, 0.0
+        self._fresh_sums()
+        return result
+
+    def _rate(self, step: int) -> float:
+        return learning_rate(self.config, step / (self.config.epochs * self.steps))
+
+    def _train_steps(self, terms: ClassTerms, ask: _Patience, started: float) -> None:
+        p, data, seed = self.progress, self.splits["train"], self.config.seed
+        probability = None if terms.sampling is None else torch.as_tensor(terms.sampling)
+        order = batches.order(len(data), seed, p.epoch, probability, data.labels)
+        draws = data.draws(seed, p.epoch)
+        step = self._step(tensor_terms(terms, self.device.device), draws)
+        self.model.train()
+        while p.step < self.steps:
+            set_learning_rate(self.optimiser, self._rate(p.epoch * self.steps + p.step))
+            step(order[p.step * self.batch_size : (p.step + 1) * self.batch_size], p)
+            p.step += 1
+            look = ask.due()
+            if look or self.device.device.type == "cpu":  # elsewhere a look would wait for the device
+                self._check_loss(terms)
+            if look:
+                ask()
+        self._check_loss(terms)
+
+    def _step(self, terms: dict[str, Tensor], draws: Tensor | None) -> Step:
+        self._made = make_step(self, terms, draws, previous=getattr(self, "_made", None))
+        return self._made
+
+    def forward_backward(self, x: Tensor, labels: Tensor, terms: dict[str, Tensor], p: Progress) -> None:
+        """One optimiser step on a batch, its sums added on the device. Nothing here waits for the device."""
+        with self.device.autocast():
+            logits = self.model(x)
+        loss = class_loss(logits, labels, terms, self.config.reduction)
+        loss.backward()
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=not self.device.graphs)
+        with torch.no_grad():
+            p.loss_sum += loss.detach() * len(labels)
+            self._count(logits, labels, p.confusion, p.top5)
+
+    def _count(self, logits: Tensor, labels: Tensor, confusion: Tensor, top5: Tensor) -> None:
+        predicted = logits.argmax(dim=1)
+        confusion.scatter_add_(0, labels * self.classes + predicted, torch.ones_like(labels))
+        if self.classes > 5:
+            top5 += (logits.topk(5, dim=1).indices == labels[:, None]).sum()
+
+    def _check_loss(self, terms: ClassTerms) -> None:
+        p = self.progress
+        if torch.isfinite(p.loss_sum):
+            return
+        weight = "none" if terms.weight is None else f"{terms.weight.min():.3g} to {terms.weight.max():.3g}"
+        rate = self._rate(p.epoch * self.steps + max(p.step - 1, 0))
+        raise TrainingError(
+            f"the loss is not finite at epoch {p.epoch}, step {p.step} (learning rate {rate:.3g}, weights {weight}); "
+            "lower the learning rate or the exponent and start again"
+        )
+
+    def _train_result(self) -> SplitResult:
+        p = self.progress
+        seen = int(p.confusion.sum())
+        return self._result(p.confusion, float(p.loss_sum) / max(seen, 1), p.top5)
+
+    def _result(self, confusion: Tensor, loss: float, top5: Tensor) -> SplitResult:
+        matrix = confusion.reshape(self.classes, self.classes).cpu().numpy().copy()  # on CPU the sums are zeroed in place
+        return SplitResult(matrix, loss, int(top5) if self.classes > 5 else None)
+
+    # -- evaluation --------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def evaluate(self, data: Split, ask: _Patience | None = None) -> SplitResult:
+        """Counts and mean plain cross entropy of a split, in large batches, predictions from the unadjusted logits."""
+        self.model.eval()
+        on = self.device.device
+        confusion = torch.zeros(self.classes * self.classes, dtype=torch.int64, device=on)
+        loss, top5 = torch.zeros((), device=on), torch.zeros((), dtype=torch.int64, device=on)
+        index = torch.arange(len(data), device=on)
+        for part in index.split(EVAL_BATCH):
+            x, labels = data.batch(part)
+            with self.device.autocast():
+                logits = self.model(x)
+            loss += nn.functional.cross_entropy(logits.float(), labels, reduction="sum")
+            self._count(logits, labels, confusion, top5)
+            if ask and ask.due():
+                ask()
+        return self._result(confusion, float(loss) / max(len(data), 1), top5)
+
+
+class _Patience:
+    """Asks `control` at most every LOOK_SECONDS; a reason it returns becomes Interrupted."""
+
+    def __init__(self, control: Callable[[], str | None]) -> None:
+        self._control, self._next = control, 0.0
+
+    def due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def __call__(self) -> None:
+        self._next = time.monotonic() + LOOK_SECONDS
+        if reason := self._control():
+            raise Interrupted(reason)

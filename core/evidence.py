@@ -1,0 +1,109 @@
+"""What a method may look at (Evidence) and what it may answer (ClassTerms). The two types everything hangs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from core.errors import EvenlyError
+
+Vector = NDArray[np.float64]  # [C]
+
+
+def _span(low: float, high: float) -> str:
+    return f"of at least {low:g}" if np.isinf(high) else f"in [{low:g}, {high:g}]"
+
+
+def _vector(name: str, values: ArrayLike | None, classes: int, low: float, high: float) -> Vector | None:
+    if values is None:
+        return None
+    try:
+        v = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise EvenlyError(f"{name} must be numbers, got {values!r}") from None
+    if v.shape != (classes,):
+        got = f"{v.size} value" + ("" if v.size == 1 else "s")
+        raise EvenlyError(f"{name} has {got}, expected {classes}, one per class")
+    bad = (v < low) | (v > high) | np.isinf(v)
+    if bad.any():
+        c = int(np.argmax(bad))
+        raise EvenlyError(f"{name} of class {c} is {v[c]:g}, expected a finite number {_span(low, high)}")
+    return v
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a method may look at. Vectors are [C]; NaN means undefined (a class without samples there).
+
+    counts       training samples per class
+    tpr          TPRs of an earlier run on its validation split
+    support      validation samples behind each of `tpr`
+    epoch        0-based epoch that is about to run, of `epochs`
+    last_tpr     this run's validation TPRs after the last epoch; None before the first
+    last_support validation samples behind each of `last_tpr`
+
+    Raises EvenlyError for a wrong length, TPRs outside [0, 1] or negative counts.
+    """
+
+    classes: int
+    counts: Vector | None = None
+    tpr: Vector | None = None
+    support: Vector | None = None
+    epoch: int = 0
+    epochs: int = 1
+    last_tpr: Vector | None = None
+    last_support: Vector | None = None
+
+    def __post_init__(self) -> None:
+        if self.classes < 2:
+            raise EvenlyError(f"a classifier needs at least 2 classes, got {self.classes}")
+        for name, high in (
+            ("counts", np.inf), ("tpr", 1.0), ("support", np.inf), ("last_tpr", 1.0), ("last_support", np.inf),
+        ):
+            object.__setattr__(self, name, _vector(name, getattr(self, name), self.classes, 0.0, high))
+
+
+@dataclass(frozen=True)
+class ClassTerms:
+    """What a method may answer, one value per class ([C]); None leaves that term alone.
+
+    loss = reduce_i[ weight_y (1-p_y)^focus_y CE_smoothing_y( scale_c z_c + shift_c - margin_y 1[c=y] ) ]
+
+    weight     factor on the loss of a sample of the class
+    scale      factor on the class's logit
+    shift      summand on the class's logit
+    margin     subtracted from the logit of the true class
+    smoothing  label smoothing for samples of the class
+    focus      focusing exponent for samples of the class (focal loss gamma)
+    sampling   probability that a drawn training sample is of the class (sums to 1)
+    info       scalars worth showing, e.g. {"tau": 1.15}
+    notes      plain sentences on what was clipped or assumed
+    clipped    indices of classes whose value was floored or capped
+    """
+
+    weight: Vector | None = None
+    scale: Vector | None = None
+    shift: Vector | None = None
+    margin: Vector | None = None
+    smoothing: Vector | None = None
+    focus: Vector | None = None
+    sampling: Vector | None = None
+    info: dict[str, float] | None = None
+    notes: tuple[str, ...] = ()
+    clipped: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in TERMS:
+            v = getattr(self, name)
+            if v is not None and not np.isfinite(v).all():
+                c = int(np.argmax(~np.isfinite(v)))
+                raise EvenlyError(f"{name} of class {c} is {v[c]:g}; every term must be finite")
+
+    def set(self) -> dict[str, Vector]:
+        """Only the terms the method sets, in a fixed order."""
+        return {name: v for name in TERMS if (v := getattr(self, name)) is not None}
+
+
+TERMS = tuple(f.name for f in fields(ClassTerms) if f.name not in ("info", "notes", "clipped"))

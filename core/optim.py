@@ -1,0 +1,35 @@
+"""The optimiser of a recipe, and its learning rate at a point of the run."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from core.config import RunConfig
+from core.device import Device
+from core.recipes import RECIPES
+
+
+def build_optimiser(config: RunConfig, model: nn.Module, device: Device) -> torch.optim.Optimizer:
+    """AdamW or Nesterov SGD, fused. On CUDA the rate is a tensor, so that a captured graph reads it anew each step."""
+    recipe, given = RECIPES[config.recipe], config.recipe_params
+    rate = torch.tensor(float(given["lr"]), device=device.device) if device.graphs else float(given["lr"])
+    common = {"lr": rate, "weight_decay": given["weight_decay"], "fused": device.device.type != "mps"}
+    if recipe.optimiser == "sgd":
+        momentum = given["momentum"]
+        return torch.optim.SGD(model.parameters(), momentum=momentum, nesterov=momentum > 0, **common)
+    return torch.optim.AdamW(model.parameters(), capturable=device.graphs, **common)
+
+
+def learning_rate(config: RunConfig, t: float) -> float:
+    """lr * factor(t) of the config's recipe, t in [0, 1) the share of the run that is done."""
+    return float(config.recipe_params["lr"]) * RECIPES[config.recipe].factor(t)
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the rate of every group, in place where it is a tensor on the device."""
+    for group in optimiser.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate

@@ -1,0 +1,125 @@
+"""The building stones of every table: parameters with ranges, sources, and look-up by key.
+
+A method, dataset, model or recipe is a pure function plus one row of these. Page, CLI, validation,
+docs and tests read the rows, so adding one touches one file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from core.errors import EvenlyError
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a formula, dataset or network was published."""
+
+    authors: str
+    year: int
+    title: str
+    url: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.authors} ({self.year}), {self.title}"
+
+
+@dataclass(frozen=True)
+class Param:
+    """One knob: a number in [low, high], one of `choices`, or a number that may also be one of `words`.
+
+    `choices` empty and `integer` false means a float. `step` is the grid of the slider, not a limit.
+    """
+
+    key: str
+    label: str
+    default: float | int | str
+    low: float = -math.inf
+    high: float = math.inf
+    step: float = 0.1
+    choices: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    integer: bool = False
+    help: str = ""
+
+    @property
+    def expected(self) -> str:
+        """What a valid value is, in words, for messages and docs."""
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
+        kind = "a whole number" if self.integer else "a number"
+        text = f"{kind} from {self.low:g} to {self.high:g}"
+        return f"{text}, or " + ", ".join(self.words) if self.words else text
+
+    def check(self, value: Any, owner: str) -> float | int | str:
+        """Return `value` in its proper type, or raise EvenlyError naming value, range and owner."""
+        if self.choices or (isinstance(value, str) and value in self.words):
+            if value in self.choices or value in self.words:
+                return value
+            raise self._refusal(value, owner)
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise self._refusal(value, owner) from None
+        if isinstance(value, bool) or not (self.low <= number <= self.high):  # NaN fails the comparison too
+            raise self._refusal(value, owner)
+        if not self.integer:
+            return number
+        if number != int(number):
+            raise self._refusal(value, owner)
+        return int(number)
+
+    def _refusal(self, value: Any, owner: str) -> EvenlyError:
+        return EvenlyError(f"{owner}: {self.key} is {value!r}, expected {self.expected}")
+
+
+def check_params(params: tuple[Param, ...], given: Mapping[str, Any], owner: str) -> dict[str, Any]:
+    """Every parameter of a row, defaults filled in; an unknown or out-of-range one raises EvenlyError."""
+    known = {p.key for p in params}
+    for key in given:
+        if key not in known:
+            hint = f"known: {', '.join(sorted(known))}" if known else "it takes none"
+            raise EvenlyError(f"{owner}: unknown parameter {key!r}; {hint}")
+    return {p.key: p.check(given.get(p.key, p.default), owner) for p in params}
+
+
+class Row(Protocol):
+    @property
+    def key(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+
+
+R = TypeVar("R", bound=Row)
+
+
+class Table(Generic[R]):
+    """Rows in a fixed order, found by key. A duplicate key is an error at import."""
+
+    def __init__(self, noun: str, *rows: R) -> None:
+        self.noun = noun
+        self._rows = {row.key: row for row in rows}
+        if len(self._rows) != len(rows):
+            raise ValueError(f"two {noun}s share a key: {[row.key for row in rows]}")
+
+    def __iter__(self) -> Iterator[R]:
+        return iter(self._rows.values())
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._rows
+
+    def __getitem__(self, key: str) -> R:
+        """The row with this key; an unknown key raises EvenlyError that lists the keys there are."""
+        if key not in self._rows:
+            raise EvenlyError(f"unknown {self.noun} {key!r}; known: {', '.join(self._rows)}")
+        return self._rows[key]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(self._rows)
