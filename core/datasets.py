@@ -1,0 +1,203 @@
+"""The table of datasets, and the four things one does with a dataset: find, describe, prepare, load.
+
+A dataset is a row of DATASETS, an image folder or a .zip of one. `describe` is cheap and never loads data; `prepare`
+downloads, draws or decodes once into one array file under <data_root>/cache; `load` splits that file for a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from core import arrays, embedded, vision
+from core.arrays import Contents, Meta, Writer
+from core.dataspec import DEFAULT_VALIDATION, DataSpec, DataSplits, Progress, make_spec, quiet, train_counts
+from core.errors import DataError
+from core.imageset import ImageSet, find_image_set, image_sets
+from core.rows import Param, Source, Table
+from core.splits import index_hash, long_tail, stratified_split
+
+__all__ = [
+    "DATASETS", "DEFAULT_VALIDATION", "DataSpec", "DataSplits", "Dataset", "ImageSet", "describe", "find_dataset",
+    "image_sets", "is_ready", "load", "prepare", "train_counts",
+]
+
+VERSION = "1"  # part of every fingerprint below: raise it when a builder changes what it writes
+
+
+class AnyDataset(Protocol):
+    """What a row of the table and an image set have in common."""
+
+    key: str
+    label: str
+
+    def spec(self, data_root: Path, validation: float) -> DataSpec: ...
+    def prepared(self, data_root: Path, progress: Progress) -> Meta: ...
+    def is_ready(self, data_root: Path) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A row: what it is, what is known without loading it, and the function that writes its arrays.
+
+    embedded    nothing to download
+    build       (data_root, writer, progress) -> Contents
+    own_validation  counts of a validation split that the dataset brings, None where it is drawn from the training data
+    """
+
+    key: str
+    label: str
+    summary: str
+    source: Source
+    embedded: bool
+    kind: str
+    shape: tuple[int, ...]
+    dtype: str
+    classes: tuple[str, ...]
+    pool: tuple[int, ...]
+    test: tuple[int, ...]
+    build: Callable[[Path, Writer, Progress], Contents]
+    own_validation: tuple[int, ...] | None = None
+    augment: str = "none"
+    params: tuple[Param, ...] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.key}-{VERSION}"
+
+    def spec(self, data_root: Path, validation: float = DEFAULT_VALIDATION) -> DataSpec:
+        own = None if self.own_validation is None else np.array(self.own_validation)
+        return make_spec(
+            self.key, self.label, self.kind, self.shape, self.classes, pool=np.array(self.pool),
+            own_validation=own, test=np.array(self.test), validation=validation, augment=self.augment,
+        )
+
+    def prepared(self, data_root: Path, progress: Progress = quiet) -> Meta:
+        def build(writer: Writer) -> Contents:
+            rows = sum(self.pool) + sum(self.own_validation or ()) + sum(self.test)
+            size = rows * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
+            arrays.check_space(data_root, size, self.label)
+            writer.begin(self.shape, self.dtype)
+            return self.build(data_root, writer, progress)
+
+        return arrays.ensure(data_root, self.key, self.fingerprint, build, progress)
+
+    def is_ready(self, data_root: Path) -> bool:
+        meta = arrays.read_meta(data_root, self.key)
+        return meta is not None and meta.fingerprint == self.fingerprint
+
+
+
+_DIGITS_POOL, _DIGITS_TEST = embedded.digits_counts()
+
+DATASETS: Table[Dataset] = Table(
+    "dataset",
+    Dataset("mnist1d", "MNIST-1D",
+            "Ten digit shapes as noisy signals of 40 points: 4,000 to train, 2,000 to validate, 10,000 to test. "
+            "Some classes are much harder than others, and a run takes seconds.",
+            Source("Greydanus and Kobak", 2024, "Scaling down deep learning with MNIST-1D", "https://arxiv.org/abs/2011.14597"),
+            True, "signal", (1, 40), "float32", embedded.DIGIT_NAMES, embedded.MNIST1D_TRAIN_COUNTS,
+            (embedded.TEST_SAMPLES // 10,) * 10, lambda root, writer, progress: embedded.build_mnist1d(writer, progress),
+            own_validation=(embedded.VALIDATION_SAMPLES // 10,) * 10),
+    Dataset("digits", "Digits (scikit-learn)",
+            "1,797 handwritten digits of 8 x 8 pixels; small and easy, good for a first look.",
+            Source("Alpaydin and Kaynak", 1998, "Optical recognition of handwritten digits", "https://doi.org/10.24432/C50P49"),
+            True, "image", (1, 8, 8), "uint8", embedded.DIGIT_NAMES, tuple(_DIGITS_POOL.tolist()),
+            tuple(_DIGITS_TEST.tolist()), lambda root, writer, progress: embedded.build_digits(writer, progress)),
+    Dataset("mnist", "MNIST", "60,000 handwritten digits to train and 10,000 to test, 28 x 28 pixels. 12 MB to download.",
+            Source("LeCun, Bottou, Bengio and Haffner", 1998, "Gradient-based learning applied to document recognition",
+                   "https://doi.org/10.1109/5.726791"),
+            False, "image", (1, 28, 28), "uint8", vision.MNIST.classes, vision.MNIST.train_counts, vision.MNIST.test_counts,
+            vision.MNIST.build),
+    Dataset("fashion_mnist", "Fashion-MNIST",
+            "60,000 pictures of clothes to train and 10,000 to test, 28 x 28 pixels; shirts are hard. 31 MB to download.",
+            Source("Xiao, Rasul and Vollgraf", 2017, "Fashion-MNIST: a novel image dataset", "https://arxiv.org/abs/1708.07747"),
+            False, "image", (1, 28, 28), "uint8", vision.FASHION_MNIST.classes, vision.FASHION_MNIST.train_counts,
+            vision.FASHION_MNIST.test_counts, vision.FASHION_MNIST.build),
+    Dataset("cifar10", "CIFAR-10", "50,000 colour photographs to train and 10,000 to test, 32 x 32 pixels, 10 classes. 170 MB to download.",
+            Source("Krizhevsky", 2009, "Learning multiple layers of features from tiny images",
+                   "https://www.cs.toronto.edu/~kriz/cifar.html"),
+            False, "image", (3, 32, 32), "uint8", vision.CIFAR10.classes, vision.CIFAR10.train_counts, vision.CIFAR10.test_counts,
+            vision.CIFAR10.build, augment="crop_flip"),
+    Dataset("cifar100", "CIFAR-100", "50,000 colour photographs to train and 10,000 to test, 32 x 32 pixels, 100 classes. 169 MB to download.",
+            Source("Krizhevsky", 2009, "Learning multiple layers of features from tiny images",
+                   "https://www.cs.toronto.edu/~kriz/cifar.html"),
+            False, "image", (3, 32, 32), "uint8", vision.CIFAR100.classes, vision.CIFAR100.train_counts,
+            vision.CIFAR100.test_counts, vision.CIFAR100.build, augment="crop_flip"),
+)
+
+
+def find_dataset(name: str, data_root: Path | str, *, inside: bool = False) -> AnyDataset:
+    """The row, folder or zip that `name` means: a key of DATASETS, or a path, absolute, under the data root, under its
+    uploads, or under the working directory. "photos@64" is the folder photos decoded at 64 x 64 pixels.
+
+    `inside` refuses paths that lead out of the data root (for names that come from a page). Store the row's `key`, not
+    `name`: it means the same from everywhere. Raises DataError listing the keys there are.
+    """
+    if name in DATASETS:
+        return DATASETS[name]
+    return find_image_set(name, Path(data_root), inside=inside, known=DATASETS.keys)
+
+
+def describe(name: str, data_root: Path | str, validation: float = DEFAULT_VALIDATION) -> DataSpec:
+    """Shape, classes and counts, without loading data. An image set that is not prepared raises DataError saying so."""
+    return find_dataset(name, data_root).spec(Path(data_root), validation)
+
+
+def is_ready(name: str, data_root: Path | str) -> bool:
+    """Whether `load` would start at once: the array file is there. Cheap."""
+    return find_dataset(name, data_root).is_ready(Path(data_root))
+
+
+def prepare(name: str, data_root: Path | str, progress: Progress = quiet, size: int | None = None) -> DataSpec:
+    """Download, draw or decode into the array file, once; a second call is instant. Safe under several processes.
+
+    `size` asks an image set for that many pixels a side, instead of the size that fits most of its images; the spec's
+    key then carries it ("photos@64"). Raises DataError: absent and no internet, refused files, disk full.
+    """
+    dataset = find_dataset(name, data_root)
+    if size is not None:
+        if not isinstance(dataset, ImageSet):
+            raise DataError(f"{dataset.label} has a fixed size; an image size can be chosen for image folders and zips only")
+        dataset = dataset.at_size(size)
+    dataset.prepared(Path(data_root), progress)
+    return dataset.spec(Path(data_root), DEFAULT_VALIDATION)
+
+
+def load(
+    name: str, data_root: Path | str, *, seed: int, validation: float = DEFAULT_VALIDATION, imbalance: float = 1.0,
+    profile: str = "exponential", progress: Progress = quiet,
+) -> DataSplits:
+    """The three splits of a run: prepared if need be, validation held out and the long tail drawn by `seed`.
+
+    The same arguments give the same samples. The long tail thins the training split only and does not move the
+    validation split; the test split never depends on any of them.
+    """
+    dataset = find_dataset(name, data_root)
+    entry = arrays.open_entry(Path(data_root), dataset.prepared(Path(data_root), progress))
+    spec = dataset.spec(Path(data_root), validation)
+    train, val, test = split_rows(entry, spec, seed, validation, imbalance, profile)
+    mean, std = entry.mean_std(train)
+    return DataSplits(
+        spec, arrays.take(entry.x, train), entry.y[train], arrays.take(entry.x, val), entry.y[val],
+        arrays.take(entry.x, test), entry.y[test], mean, std, train, val, test,
+        index_hash(entry.meta.fingerprint, train, val, test),
+        np.bincount(entry.y[train], minlength=len(spec.classes)), entry.meta.skipped,
+    )
+
+
+def split_rows(
+    entry: arrays.Prepared, spec: DataSpec, seed: int, validation: float, imbalance: float, profile: str,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row numbers of train, validation and test, each ascending."""
+    n_train, n_val, n_test = entry.meta.sizes
+    classes = len(spec.classes)
+    kept, val = np.arange(n_train), np.arange(n_train, n_train + n_val)
+    if not spec.own_validation:
+        kept, val = stratified_split(entry.y[:n_train], classes, validation, seed)
+    train = kept[long_tail(entry.y[kept], classes, imbalance, profile, seed)]
+    return train, val, np.arange(n_train + n_val, n_train + n_val + n_test)

@@ -1,0 +1,121 @@
+"""Decoding a whole image set into the array cache, in order, with progress; unreadable files are listed and left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from core import arrays
+from core.arrays import Contents, Writer
+from core.dataspec import Progress
+from core.errors import DataError
+from core.folder import Entry, FileSource, Layout, shown
+from core.images import (
+    HEADER_BYTES,
+    MAX_PIXELS,
+    THREADS,
+    THREADS_FROM_PIXELS,
+    Unreadable,
+    automatic_side,
+    decode,
+    image_size,
+    in_order,
+    quick_size,
+)
+from core.skips import Skips
+
+CHUNK_BYTES = 8 * 2**20  # decoded at a time
+MAX_CHUNK = 256
+SIZING_SHARE = 0.2  # of the progress, for looking at the sizes
+
+
+def decode_all(
+    source: FileSource, plan: Layout, writer: Writer, data_root: Path, side: int | None, extra: dict, progress: Progress,
+) -> Contents:
+    """Decode every image of the plan to side x side (None: the automatic size) and append it; unreadable ones are left out."""
+    skips = Skips(len(plan.entries))
+    sizes = _sizes(source, plan, skips, progress)
+    wanted = [i for i, size in enumerate(sizes) if size is not None]
+    known = [size for size in sizes if size is not None]
+    side = side or automatic_side(known)
+    arrays.check_space(data_root, len(known) * 3 * side * side, f"{len(known):,} images of {side} x {side} pixels")
+    writer.begin((3, side, side), "uint8")
+    threads = THREADS if np.median([w * h for w, h in known]) >= THREADS_FROM_PIXELS else 1
+    kept = np.array(list(_decode_rows(source, plan, wanted, side, threads, writer, skips, progress)), dtype=np.int64)
+    skips.check()
+    return _contents(plan, kept, skips, extra)
+
+
+def _sizes(source: FileSource, plan: Layout, skips: Skips, progress: Progress) -> list[tuple[int, int] | None]:
+    """(width, height) of every image from its header; None, and a note in `skips`, where it is no image."""
+    sizes: list[tuple[int, int] | None] = []
+    for i, entry in enumerate(plan.entries):
+        try:
+            sizes.append(_size(source, entry))
+        except Unreadable as reason:
+            skips.add(entry.name, str(reason))
+            sizes.append(None)
+        if i % 500 == 0:
+            progress(SIZING_SHARE * i / len(plan.entries), f"looking at {i:,} of {len(plan.entries):,} images")
+    if not any(sizes):
+        skips.check()
+    return sizes
+
+
+def _size(source: FileSource, entry: Entry) -> tuple[int, int]:
+    header = source.read(entry, HEADER_BYTES)
+    quick = quick_size(header)
+    if quick is not None and 0 < quick[0] * quick[1] <= MAX_PIXELS:
+        return quick
+    try:
+        return image_size(header)
+    except Unreadable:
+        if entry.size <= HEADER_BYTES:
+            raise
+    return image_size(source.read(entry))  # some cameras put a large preview before the size
+
+
+def _decode_rows(
+    source: FileSource, plan: Layout, wanted: list[int], side: int, threads: int, writer: Writer, skips: Skips, progress: Progress,
+) -> Iterator[int]:
+    """Append the images in order and yield the plan positions of those that could be decoded."""
+    step = max(1, min(MAX_CHUNK, CHUNK_BYTES // (3 * side * side)))
+    chunks = [wanted[i : i + step] for i in range(0, len(wanted), step)]
+
+    def work(chunk: list[int]) -> list[np.ndarray | Unreadable]:
+        return [_decoded(source, plan.entries[i], side) for i in chunk]
+
+    done = 0
+    for chunk, results in zip(chunks, in_order(work, chunks, threads), strict=True):
+        good = [(i, x) for i, x in zip(chunk, results, strict=True) if not isinstance(x, Unreadable)]
+        for i, x in zip(chunk, results, strict=True):
+            if isinstance(x, Unreadable):
+                skips.add(plan.entries[i].name, str(x))
+        if good:
+            writer.add(np.stack([x for _, x in good]))
+        yield from (i for i, _ in good)
+        done += len(chunk)
+        share = SIZING_SHARE + (1 - SIZING_SHARE) * done / len(wanted)
+        progress(share, f"decoded {done:,} of {len(wanted):,} images")
+
+
+def _decoded(source: FileSource, entry: Entry, side: int) -> np.ndarray | Unreadable:
+    try:
+        return decode(source.read(entry), side)
+    except Unreadable as reason:
+        return reason
+
+
+def _contents(plan: Layout, kept: np.ndarray, skips: Skips, extra: dict) -> Contents:
+    """Labels and split sizes of what was kept. Raises DataError where a class lost its last training image."""
+    split, y = plan.split[kept], plan.y[kept]
+    left = np.bincount(y[split == 0], minlength=len(plan.classes))
+    if not left.all():
+        name = plan.classes[int(np.argmin(left))]
+        raise DataError(f"class {shown(name)} has no readable training image left: {'; '.join(skips.files[:3])}")
+    sizes = tuple(int(n) for n in np.bincount(split, minlength=3))
+    names = tuple(os.fsencode(name).decode("utf-8", "replace") for name in plan.classes)
+    return Contents(y, sizes, names, tuple(skips.files), extra)  # type: ignore[arg-type]

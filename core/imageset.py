@@ -1,0 +1,174 @@
+"""Your own images, a folder or a .zip of one, as a dataset: found by name, decoded once into the array cache."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from core import arrays
+from core.archive import ZipSource
+from core.arrays import Contents, Meta, Writer
+from core.dataspec import DEFAULT_VALIDATION, DataSpec, Progress, make_spec, quiet
+from core.decoding import decode_all
+from core.errors import DataError
+from core.folder import FileSource, FolderSource, Layout, layout, shown
+from core.images import SUFFIXES
+
+VERSION = "1"  # part of the fingerprint: raise it when decoding changes
+MIN_SIDE, MAX_SIDE = 8, 512
+UPLOADS = "uploads"
+NOT_IMAGES = {"cache", "checkpoints", UPLOADS, "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-100-python"}
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """An image folder or zip. key: its path under the data root, or the absolute one, with "@64" where a size is asked for."""
+
+    key: str
+    path: Path
+    size: int | None = None
+    embedded: bool = False
+    kind: str = "image"
+    summary: str = "Your own images, one folder per class."
+
+    @property
+    def label(self) -> str:
+        name = re.sub(r"^[0-9a-f]{12}-", "", self.path.stem) if self.path.parent.name == UPLOADS else self.path.name
+        return f"{name} @ {self.size}" if self.size else name
+
+    @property
+    def cache_key(self) -> str:
+        slug = re.sub(r"[^A-Za-z0-9_-]+", "-", self.label).strip("-")[:40]
+        return f"own-{slug}-{hashlib.sha256(os.fsencode(self.key)).hexdigest()[:12]}"
+
+    def at_size(self, side: int) -> ImageSet:
+        """The same images decoded at side x side pixels, as a dataset of its own."""
+        if not MIN_SIDE <= side <= MAX_SIDE:
+            raise DataError(f"image size is {side}, expected {MIN_SIDE} to {MAX_SIDE} pixels a side")
+        base = self.key.removesuffix(f"@{self.size}") if self.size else self.key
+        return replace(self, key=f"{base}@{side}", size=side)
+
+    def meta(self, data_root: Path) -> Meta | None:
+        """What is known from the cache, or None where it is missing or the zip has changed since. Cheap."""
+        meta = arrays.read_meta(data_root, self.cache_key)
+        return None if meta is None or meta.extra.get("stat") != self._stat() else meta
+
+    def _stat(self) -> list[int] | None:
+        """Size and time of a zip, which stand for its content; None for a folder, whose files are all looked at instead."""
+        if self.path.is_dir():
+            return None
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return [0, 0]  # gone: no cache entry matches, and opening it says so
+        return [stat.st_size, stat.st_mtime_ns]
+
+    def is_ready(self, data_root: Path) -> bool:
+        return self.meta(data_root) is not None
+
+    def spec(self, data_root: Path, validation: float = DEFAULT_VALIDATION) -> DataSpec:
+        meta = self.meta(data_root)
+        if meta is None:
+            raise DataError(f"{self.key} must be prepared first: its images are decoded and resized once, then it starts at once")
+        pool, own, test = (np.array(c, dtype=np.int64) for c in meta.counts)
+        return make_spec(
+            self.key, self.label, self.kind, meta.shape, meta.classes, pool=pool, own_validation=own if meta.sizes[1] else None,
+            test=test, validation=validation, augment="crop_flip", skipped=meta.skipped,
+        )
+
+    def prepared(self, data_root: Path, progress: Progress = quiet) -> Meta:
+        """Decode and resize everything into the cache, unless that is done already and no file has changed."""
+        if not self.path.is_dir() and (meta := self.meta(data_root)) is not None:
+            return meta
+        source: FileSource = FolderSource(self.path) if self.path.is_dir() else ZipSource(self.path)
+        try:
+            plan = layout(source.entries, source.folders)
+
+            def build(writer: Writer) -> Contents:
+                return decode_all(source, plan, writer, data_root, self.size, {"stat": self._stat(), "ignored": plan.ignored}, progress)
+
+            meta = arrays.ensure(data_root, self.cache_key, self._fingerprint(plan), build, progress)
+        except DataError as error:
+            raise DataError(f"{self.label}: {error}") from error
+        finally:
+            source.close()
+        if meta.extra.get("stat") != self._stat():  # the same content with a new time: a copy, or an archive made again
+            meta = replace(meta, extra={**meta.extra, "stat": self._stat()})
+            arrays.write_meta(data_root, self.cache_key, meta)
+        return meta
+
+    def _fingerprint(self, plan: Layout) -> str:
+        """sha256 over names, sizes and stamps. A zip's stamps are checksums; a folder's are times, so its path counts too."""
+        digest = hashlib.sha256(f"{VERSION}/{self.size}/{os.fspath(self.path) if self.path.is_dir() else ''}".encode("utf-8", "surrogateescape"))
+        for entry in plan.entries:
+            digest.update(f"{entry.name}\0{entry.size}\0{entry.stamp}\n".encode("utf-8", "surrogateescape"))
+        return digest.hexdigest()
+
+
+def find_image_set(name: str, data_root: Path, *, inside: bool, known: tuple[str, ...]) -> ImageSet:
+    """The image set that a path means; "path@64" asks for 64 x 64 pixels. Raises DataError where there is none."""
+    found = re.fullmatch(r"(.+)@(\d{1,4})", name)
+    path = _locate(name, data_root, inside)
+    if path is None and found:
+        path = _locate(found[1], data_root, inside)
+    else:
+        found = None
+    if path is None:
+        raise DataError(
+            f"unknown dataset {shown(name)}; known: {', '.join(known)}; or the path of an image folder or .zip, "
+            f"in full or under {data_root}"
+        )
+    if not path.is_dir() and path.suffix.casefold() != ".zip":
+        raise DataError(f"{path} is neither a folder nor a .zip file; expected train/<class>/image in a folder or a .zip of it")
+    image_set = ImageSet(_key(path, data_root), path)
+    return image_set.at_size(int(found[2])) if found else image_set
+
+
+def _locate(name: str, data_root: Path, inside: bool) -> Path | None:
+    """The existing path a name means, made absolute without following links; None where there is none.
+
+    Looked for under the data root, its uploads, and (not `inside`) the working directory; "./x" and "../x" only there.
+    """
+    if not name or "\0" in name:
+        return None
+    root, here = Path(os.path.abspath(data_root)), Path(os.path.abspath(name))
+    explicit = name.split("/")[0] in (".", "..")
+    places = [here] if explicit and not inside else [root / name, root / UPLOADS / name, *([] if inside else [here])]
+    for path in (Path(os.path.normpath(place)) for place in places):
+        if inside and root not in path.parents:
+            raise DataError(f"{shown(name)} lies outside the data folder {root}; put the images there or use the command line")
+        if os.path.exists(path) and not (path.parent == root and path.name in NOT_IMAGES):
+            return path
+    return None
+
+
+def _key(path: Path, data_root: Path) -> str:
+    root = Path(os.path.abspath(data_root))
+    return path.relative_to(root).as_posix() if root in path.parents else path.as_posix()
+
+
+def image_sets(data_root: Path | str) -> list[ImageSet]:
+    """The folders and zips under the data root, and its uploads, that look like image sets, by name. Cheap: no full scan."""
+    root = Path(data_root)
+    found = [p for place in (root, root / UPLOADS) if place.is_dir() for p in place.iterdir() if not p.name.startswith(".")]
+    kept = [p for p in found if (p.suffix.casefold() == ".zip" and p.is_file()) or (p.name not in NOT_IMAGES and _looks_like_images(p))]
+    return [ImageSet(_key(Path(os.path.abspath(p)), root), Path(os.path.abspath(p))) for p in sorted(kept)]
+
+
+def _looks_like_images(folder: Path) -> bool:
+    """Whether a folder has train/, or a folder with an image among its first few files."""
+    try:
+        inner = [p for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
+        return any(p.name.casefold() == "train" or _first_image(p) for p in inner)
+    except OSError:
+        return False  # a folder that cannot be read is no dataset to offer; naming it says why
+
+
+def _first_image(folder: Path) -> bool:
+    with os.scandir(folder) as files:
+        return any(f.name.casefold().endswith(SUFFIXES) for f, _ in zip(files, range(5), strict=False))

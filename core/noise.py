@@ -1,0 +1,81 @@
+"""How large a difference chance alone makes: intervals for a difference of shares, for resampled test counts, for seeds."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.metrics import share, wilson
+
+Floats = NDArray[np.float64]
+
+FIGURES = ("accuracy", "balanced_accuracy", "tpr_variance", "tpr_spread", "tpr_min")  # order of the columns below
+CELLS = 200_000  # resampled counts per side at most
+Z95 = 1.959963984540054
+T95 = (  # 97.5 % quantile of Student's t for 1 to 30 degrees of freedom
+    12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010, 2.1788, 2.1604, 2.1448, 2.1314,
+    2.1199, 2.1098, 2.1009, 2.0930, 2.0860, 2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423,
+)
+
+
+def t95(freedom: int) -> float:
+    """97.5 % quantile of Student's t; above 30 degrees of freedom by the Cornish-Fisher series (error below 1e-4)."""
+    if freedom <= len(T95):
+        return T95[freedom - 1]
+    z = Z95
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+
+
+def mean_interval(values: Floats) -> tuple[float, float, float]:
+    """(mean, low, high): 95 % t interval of the mean of at least two values."""
+    mean = float(values.mean())
+    half = t95(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
+    return mean, mean - half, mean + half
+
+
+def newcombe(tp_before: Floats, n_before: Floats, tp_after: Floats, n_after: Floats) -> tuple[Floats, Floats]:
+    """(low, high) of the 95 % interval of after - before, elementwise [C], as if the two samples were independent.
+
+    Newcombe (1998), method 10: the Wilson limits of both shares, combined. NaN where a side has no sample.
+    """
+    b, a = share(tp_before, n_before), share(tp_after, n_after)
+    (bl, bh), (al, ah) = wilson(tp_before, n_before, Z95), wilson(tp_after, n_after, Z95)
+    return a - b - np.hypot(a - al, bh - b), a - b + np.hypot(ah - a, b - bl)
+
+
+def figures(tp: Floats, support: Floats) -> Floats:
+    """[..., 5] in the order of FIGURES from true positives [..., C] and supports [C], all above 0."""
+    tpr = tp / support
+    variance = tpr.var(axis=-1)
+    return np.stack([tp.sum(axis=-1) / support.sum(), tpr.mean(axis=-1), variance, np.sqrt(variance), tpr.min(axis=-1)], axis=-1)
+
+
+def resampled(tp: Floats, support: Floats, draws: int, rng: np.random.Generator) -> Floats:
+    """Errors of the figures [draws, 5]: figures of redrawn test counts minus the figures they were drawn from.
+
+    Each class's true positives are redrawn as Binomial(n, (tp + .5) / (n + 1)); the half sample keeps classes with
+    none or all right from looking certain.
+    """
+    centre = (tp + 0.5) / (support + 1)
+    drawn = rng.binomial(support.astype(np.int64), centre, size=(draws, len(tp)))
+    return figures(drawn, support) - figures(centre * support, support)
+
+
+def sampling_intervals(
+    tp_before: Floats, n_before: Floats, tp_after: Floats, n_after: Floats, rng: np.random.Generator, draws: int = 2000,
+) -> tuple[Floats, Floats, int]:
+    """(low [5], high [5], draws used): 95 % intervals of the changes of FIGURES under redrawn test counts.
+
+    Parametric bootstrap, basic interval: change - quantiles of the error, which takes out the bias that noise gives
+    a variance and a minimum. Both sides are redrawn independently; two runs on the same test set share its luck, so
+    the intervals are rather too wide than too narrow. Classes without samples on either side are left out.
+    """
+    keep = (n_before > 0) & (n_after > 0)
+    tp_before, n_before, tp_after, n_after = tp_before[keep], n_before[keep], tp_after[keep], n_after[keep]
+    draws = max(200, min(draws, CELLS // max(len(tp_before), 1)))
+    error = resampled(tp_after, n_after, draws, rng) - resampled(tp_before, n_before, draws, rng)
+    change = figures(tp_after, n_after) - figures(tp_before, n_before)
+    low, high = np.quantile(error, [0.025, 0.975], axis=0)
+    return change - high, change - low, draws

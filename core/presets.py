@@ -1,0 +1,27 @@
+"""The first comparison a newcomer runs: a baseline and a weighted run with nothing to choose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from core.config import RunConfig
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Two runs that differ in the method alone; the second takes its TPRs from the first."""
+
+    key: str
+    label: str
+    dataset_label: str
+    seconds: int  # both runs together on two cores
+    baseline: RunConfig
+    weighted: RunConfig
+
+
+# A learning-rate schedule that ends at zero: at a constant rate the TPR variance swings by half its mean from seed to seed.
+_BASE = RunConfig(dataset="mnist1d", model="cnn1d", method="none", recipe="adam_cycle", epochs=20)
+
+FIRST = Preset(
+    "first", "Even out MNIST-1D", "MNIST-1D", 20, _BASE, replace(_BASE, method="tpr_ratio", params={"exponent": 2.0}),
+)

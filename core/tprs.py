@@ -1,0 +1,203 @@
+"""TPRs that a person pastes or uploads: one number per line, a list with commas, or columns class, tpr and support."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.errors import EvenlyError
+from core.evidence import Vector
+
+LARGEST = 1_000_000  # bytes, or characters of pasted text
+TPR_WORDS = ("tpr", "recall", "true positive rate")
+CLASS_WORDS = ("class", "name", "label")
+SUPPORT_WORDS = ("support", "n", "samples")
+
+Line = tuple[int, list[str]]  # line number from 1, cells
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Where a table keeps its values; None where it has no such column."""
+
+    tpr: int
+    name: int | None = None
+    support: int | None = None
+
+
+def parse(given: str | bytes, classes: Sequence[str] | int | None = None) -> tuple[Vector, Vector | None]:
+    """(tpr [C], support [C] or None) in the order of `classes`, or as given where only their number or nothing is known.
+
+    Numbers are shares in [0, 1] or written with %; "nan" or an empty cell of a table means undefined and is NaN. Lines
+    that start with # are skipped. A table is known by a header naming tpr, or by class names in its first column.
+    Raises EvenlyError that names the line and the value.
+    """
+    lines = _lines(_text(given))
+    if not lines:
+        raise EvenlyError("no TPRs found; give one number per line, or lines of class,tpr")
+    header = _header(lines[0][1])
+    columns = header or _guess(lines, classes)
+    if columns is None:
+        return _flat(lines, classes)
+    return _table(lines[1:] if header else lines, columns, classes)
+
+
+def _text(given: str | bytes) -> str:
+    """The text without a byte-order mark; too large or binary raises EvenlyError."""
+    if len(given) > LARGEST:
+        raise EvenlyError(f"the TPRs are {len(given):,} bytes, expected at most {LARGEST:,}; give one number per class")
+    if isinstance(given, bytes):
+        try:
+            given = given.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise EvenlyError("the TPRs are not plain text; save them as CSV in UTF-8") from None
+    if "\0" in given:
+        raise EvenlyError("the TPRs are not plain text; save them as CSV in UTF-8")
+    return given.removeprefix("\ufeff")
+
+
+def _lines(text: str) -> list[Line]:
+    """Cells of every line that holds something. The separator is ; or a tab if the first line has one, else a comma."""
+    if text.strip().startswith("["):  # a pasted Python or JSON list
+        text = text.strip().removeprefix("[").removesuffix("]")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    separator = next((s for s in ";\t" if s in first), ",")
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    try:
+        rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
+    except csv.Error as error:
+        raise EvenlyError(f"line {reader.line_num}: {error}; expected numbers, or class,tpr") from None
+    return [(n, cells) for n, cells in rows if any(cells) and not cells[0].startswith("#")]
+
+
+def _header(cells: list[str]) -> Columns | None:
+    """The columns, if this line names one of them tpr."""
+    low = [c.lower() for c in cells]
+
+    def find(words: tuple[str, ...]) -> int | None:
+        return next((low.index(w) for w in words if w in low), None)
+
+    tpr = find(TPR_WORDS)
+    return None if tpr is None else Columns(tpr, find(CLASS_WORDS), find(SUPPORT_WORDS))
+
+
+def _guess(lines: list[Line], classes: Sequence[str] | int | None) -> Columns | None:
+    """Columns of a table without a header: class, tpr and perhaps support; None for a plain list of numbers.
+
+    One line is always a list. Class names that are numbers make a table of lines that start with different ones of
+    them, unless the cells are just as many as the classes.
+    """
+    width = max(len(cells) for _, cells in lines)
+    firsts = [cells[0] for _, cells in lines]
+    if len(lines) == 1 or width < 2:
+        return None
+    names = set() if classes is None or isinstance(classes, int) else set(classes)
+    named = set(firsts) <= names and len(set(firsts)) == len(firsts)
+    as_many = sum(len(cells) for _, cells in lines) == len(names) and set(firsts) != names
+    if _is_number(firsts[0]) and (not named or as_many):
+        return None
+    return Columns(1, 0, 2 if width > 2 else None)
+
+
+def _flat(lines: list[Line], classes: Sequence[str] | int | None) -> tuple[Vector, None]:
+    """A plain list: every cell is a TPR. A comma at the end of a line is forgiven."""
+    values = []
+    for n, cells in lines:
+        values += [_tpr(cell, n) for cell in (cells[:-1] if not cells[-1] else cells)]
+    expected = _number_of(classes)
+    if expected is not None and len(values) != expected:
+        raise EvenlyError(f"{_count(len(values), 'TPR')} given, expected {expected}, one per class")
+    return np.array(values), None
+
+
+def _table(lines: list[Line], columns: Columns, classes: Sequence[str] | int | None) -> tuple[Vector, Vector | None]:
+    """A table: values put in the order of the class names where both are known."""
+    found = [(n, _cell(cells, columns.name, n), _tpr(_cell(cells, columns.tpr, n) or "nan", n), _support(cells, columns, n)) for n, cells in lines]
+    names = None if classes is None or isinstance(classes, int) else list(classes)
+    if columns.name is not None:
+        found = _by_name(found, names)
+    expected = _number_of(classes)
+    if not found or (expected is not None and len(found) != expected):
+        raise EvenlyError(f"{_count(len(found), 'TPR')} given, expected {expected or 'at least 2'}, one per class")
+    tpr, support = np.array([row[2] for row in found]), np.array([row[3] for row in found])
+    return tpr, None if columns.support is None else support
+
+
+Found = tuple[int, str, float, float]  # line, class name, TPR, support
+
+
+def _by_name(found: list[Found], names: list[str] | None) -> list[Found]:
+    """The rows in the order of `names`; an unknown, repeated or absent class raises EvenlyError."""
+    known, rows = set(names or ()), {}
+    for row in found:
+        name = row[1]
+        if names is not None and name not in known:
+            name = name.removeprefix("'")  # our CSV export guards names that a spreadsheet would read as a formula
+        if names is not None and name not in known:
+            raise EvenlyError(f"line {row[0]}: unknown class {_shown(row[1])!r}; known: {_some(names)}")
+        if name in rows:
+            raise EvenlyError(f"line {row[0]}: class {_shown(name)!r} is there twice, first in line {rows[name][0]}; keep one")
+        rows[name] = row
+    absent = [name for name in names or () if name not in rows]
+    if absent:
+        raise EvenlyError(f"no TPR for {'class' if len(absent) == 1 else 'classes'} {_some(absent)}; write nan where it is undefined")
+    return [rows[name] for name in (names or rows)]
+
+
+def _cell(cells: list[str], column: int | None, n: int) -> str:
+    if column is None:
+        return ""
+    if column >= len(cells):
+        raise EvenlyError(f"line {n}: {_count(len(cells), 'value')}, expected at least {column + 1}")
+    return cells[column]
+
+
+def _number(cell: str, n: int) -> float:
+    text = cell.removesuffix("%").strip()
+    try:
+        if "_" in text:  # Python reads 1_000 as a number, people do not
+            raise ValueError
+        value = float(text)
+    except ValueError:
+        raise EvenlyError(f"line {n}: {_shown(cell)!r} is not a number") from None
+    return value / 100 if cell.endswith("%") else value
+
+
+def _tpr(cell: str, n: int) -> float:
+    value = _number(cell, n)
+    if not math.isnan(value) and not 0 <= value <= 1:
+        raise EvenlyError(f"line {n}: {_shown(cell)} is outside [0, 1]; write percentages with a % sign")
+    return value
+
+
+def _support(cells: list[str], columns: Columns, n: int) -> float:
+    """Samples behind the TPR; NaN where the cell is empty or there is no such column."""
+    cell = _cell(cells, columns.support, n)
+    value = _number(cell, n) if cell else math.nan
+    if value < 0 or math.isinf(value):
+        raise EvenlyError(f"line {n}: support {_shown(cell)} is not a number of samples")
+    return value
+
+
+def _number_of(classes: Sequence[str] | int | None) -> int | None:
+    return classes if classes is None or isinstance(classes, int) else len(classes)
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
+def _shown(cell: str) -> str:
+    """What a message quotes of a cell: 40 characters at most."""
+    return cell if len(cell) <= 40 else cell[:40] + "..."
+
+
+def _some(names: Sequence[str]) -> str:
+    """Up to eight names; the rest is counted."""
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(map(repr, names[:8])) + more

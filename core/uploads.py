@@ -1,0 +1,105 @@
+"""Uploaded zips: checked to the last byte, then kept under <data_root>/uploads under a name of our own making."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+from core.archive import UPLOAD, Limits, ZipSource
+from core.dataspec import Progress, quiet
+from core.errors import DataError
+from core.files import gigabytes, make_folder, writing
+from core.folder import layout
+from core.images import Unreadable, image_size
+from core.skips import Skips
+
+FOLDER = "uploads"
+PIECE_BYTES = 2**20
+STALE_SECONDS = 3_600  # no upload takes an hour
+
+
+def store_upload(data_root: Path | str, filename: str, fileobj: BinaryIO, progress: Progress = quiet, limits: Limits = UPLOAD) -> str:
+    """Keep an uploaded zip and return its dataset name, "uploads/<hash>-<name>.zip"; the same content gives the same name.
+
+    Every entry is read, inflated and its image header looked at before the file gets its name. A refused upload leaves
+    nothing behind. Raises DataError naming the file or entry, what was expected and what to do.
+    """
+    folder = Path(data_root) / FOLDER
+    make_folder(folder)
+    _sweep(folder)
+    with writing(folder):
+        handle, tmp_name = tempfile.mkstemp(dir=folder, suffix=".tmp")
+    tmp = Path(tmp_name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            digest = _copy(fileobj, file, tmp, filename, limits)
+        check_upload(tmp, filename, progress, limits)
+        name = f"{digest[:12]}-{safe_stem(filename)}.zip"
+        kept = next(folder.glob(f"{digest[:12]}-*.zip"), None)
+        if kept is None:
+            with writing(folder / name):
+                tmp.chmod(0o644)  # mkstemp makes it private; the worker may run as another user
+                os.replace(tmp, folder / name)
+        return f"{FOLDER}/{kept.name if kept else name}"
+    finally:
+        tmp.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed upload left behind."""
+    for stray in folder.glob("*.tmp"):
+        if time.time() - stray.stat().st_mtime > STALE_SECONDS:
+            stray.unlink(missing_ok=True)
+
+
+def _copy(source: BinaryIO, target: BinaryIO, path: Path, filename: str, limits: Limits) -> str:
+    """Copy to disk, counting; the sha256 hex of the content."""
+    digest, done = hashlib.sha256(), 0
+    while piece := source.read(PIECE_BYTES):
+        done += len(piece)
+        if limits.archive_bytes is not None and done > limits.archive_bytes:
+            raise DataError(f"{label(filename)} is larger than {gigabytes(limits.archive_bytes)}; put it into the data folder instead of uploading it")
+        digest.update(piece)
+        with writing(path):
+            target.write(piece)
+    with writing(path):
+        target.flush()
+        os.fsync(target.fileno())
+    return digest.hexdigest()
+
+
+def check_upload(path: Path, filename: str, progress: Progress, limits: Limits) -> None:
+    """Read every entry in full. Raises DataError where the archive, its layout or more than 1 % of its images are bad."""
+    try:
+        source = ZipSource(path, limits)
+    except DataError as error:
+        raise DataError(str(error).replace(path.name, label(filename))) from error
+    try:
+        plan = layout(source.entries, source.folders)
+        skips = Skips(len(plan.entries))
+        for i, entry in enumerate(plan.entries):
+            try:
+                image_size(source.read(entry))
+            except Unreadable as reason:
+                skips.add(entry.name, str(reason))
+            if i % 500 == 0:
+                progress(i / len(plan.entries), f"checking {i:,} of {len(plan.entries):,} images")
+        skips.check()
+    finally:
+        source.close()
+
+
+def label(filename: str) -> str:
+    """The uploaded file's own name without folders, fit for a message."""
+    return re.split(r"[/\\]", filename)[-1][:80] or "the upload"
+
+
+def safe_stem(filename: str) -> str:
+    """Letters, digits, - and _ of a file name without its ending, at most 60 characters; "images" where none are left."""
+    stem = re.split(r"[/\\]", filename)[-1].rsplit(".", 1)[0]
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:60] or "images"

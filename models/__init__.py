@@ -1,0 +1,86 @@
+"""The networks and the shapes they fit. The rows import torch only when one is built: the pages read this table too."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.rows import Source, Table
+from models.shapes import images, signals, up_to
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Shape = tuple[int, ...]  # one sample: (1, L) a signal, (channels, height, width) an image
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many parameters a network has at one shape and number of classes."""
+
+    shape: Shape
+    classes: int
+    parameters: int
+
+    def __str__(self) -> str:
+        return f"{self.parameters:,} parameters for {self.classes} classes on {'x'.join(map(str, self.shape))}"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network.
+
+    size   its number of parameters in the usual case
+    fits   (shape, classes) -> why it does not fit, in words, or None where it does
+    maker  "module:function" of the builder; imported by `build`
+    """
+
+    key: str
+    label: str
+    summary: str
+    size: Size
+    fits: Callable[[Shape, int], str | None]
+    maker: str
+    source: Source
+
+    def build(self, shape: Shape, classes: int) -> nn.Module:
+        """A fresh network: [B, *shape] float32 -> logits [B, classes].
+
+        The initial parameters come from torch's global generator, as torch's layers draw them: fork and seed it around
+        this call. Nothing else is drawn, here or in the forward pass. Ask `fits` first.
+        """
+        module, _, name = self.maker.partition(":")
+        return getattr(importlib.import_module(module), name)(shape, classes)
+
+
+MODELS = Table(
+    "model",
+    Model("mlp", "MLP", "Two hidden layers, 256 and 128 wide. Takes any small input; knows nothing of neighbourhoods.",
+          Size((1, 40), 10, 44_682), up_to(12_288), "models.small:mlp",
+          Source("Rumelhart, Hinton and Williams", 1986, "Learning representations by back-propagating errors")),
+    Model("cnn1d", "CNN-1D", "Three 1-D convolutions, 16 to 32 wide, and a mean over time: seconds a run on a CPU.",
+          Size((1, 40), 10, 5_098), signals(8), "models.small:cnn1d",
+          Source("Greydanus and Kobak", 2024, "Scaling down deep learning with MNIST-1D", "https://arxiv.org/abs/2011.14439")),
+    Model("lenet5", "LeNet-5", "The 1998 network for digits, with ReLU and max pooling; 28x28 is padded to 32x32.",
+          Size((1, 32, 32), 2, 61_026), images((1, 3), sides=(28, 32)), "models.lenet:lenet5",
+          Source("LeCun, Bottou, Bengio and Haffner", 1998, "Gradient-based learning applied to document recognition")),
+    Model("cnn", "Small CNN", "Three convolutions with batch norm, 32 to 128 wide, for images from 8x8 to 128x128.",
+          Size((1, 8, 8), 10, 94_186), images((1, 2, 3, 4), low=8, high=128), "models.small:cnn",
+          Source("Ioffe and Szegedy", 2015, "Batch normalization", "https://arxiv.org/abs/1502.03167")),
+    Model("resnet20", "ResNet-20", "The small residual network for CIFAR, parameter-free shortcuts (option A).",
+          Size((3, 32, 32), 10, 269_722), images((1, 3), low=16, high=64), "models.resnet:resnet20",
+          Source("He, Zhang, Ren and Sun", 2016, "Deep residual learning for image recognition", "https://arxiv.org/abs/1512.03385")),
+    Model("resnet32", "ResNet-32", "The standard network of the long-tailed CIFAR papers, shortcuts of option A.",
+          Size((3, 32, 32), 100, 470_004), images((1, 3), low=16, high=64), "models.resnet:resnet32",
+          Source("He, Zhang, Ren and Sun", 2016, "Deep residual learning for image recognition", "https://arxiv.org/abs/1512.03385")),
+    Model("resnet18", "ResNet-18", "torchvision's ResNet-18, untrained, for image folders; wants a GPU.",
+          Size((3, 224, 224), 1000, 11_689_512), images((3,), low=64, high=512), "models.resnet:resnet18",
+          Source("He, Zhang, Ren and Sun", 2016, "Deep residual learning for image recognition", "https://arxiv.org/abs/1512.03385")),
+)
+
+
+def fitting(shape: Shape, classes: int) -> list[Model]:
+    """The models that fit, in the order of the table."""
+    return [model for model in MODELS if model.fits(shape, classes) is None]

@@ -1,0 +1,62 @@
+"""Which shapes a network takes, as small checks that answer with a reason. No torch here: the pages ask them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+Fits = Callable[[tuple[int, ...], int], str | None]
+
+
+def _named(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def _checked(check: Callable[[tuple[int, ...]], str | None]) -> Fits:
+    """A check of the shape, with what every network asks for in front of it."""
+
+    def fits(shape: tuple[int, ...], classes: int) -> str | None:
+        if classes < 2:
+            return f"a classifier needs at least 2 classes, the data has {classes}"
+        if len(shape) not in (2, 3) or min(shape) < 1:
+            return f"it takes signals (1, length) or images (channels, height, width), the data is {_named(shape)}"
+        return check(shape)
+
+    return fits
+
+
+def up_to(most: int) -> Fits:
+    """Any shape of at most `most` values a sample."""
+
+    def check(shape: tuple[int, ...]) -> str | None:
+        values = math.prod(shape)
+        return None if values <= most else f"it takes at most {most:,} values a sample, the data has {values:,} ({_named(shape)})"
+
+    return _checked(check)
+
+
+def signals(low: int) -> Fits:
+    """1-D signals (channels, length) of at least `low` steps."""
+
+    def check(shape: tuple[int, ...]) -> str | None:
+        if len(shape) != 2:
+            return f"it takes 1-D signals, the data is images of {_named(shape)}"
+        return None if shape[1] >= low else f"it takes signals of at least {low} steps, the data has {shape[1]}"
+
+    return _checked(check)
+
+
+def images(channels: tuple[int, ...], *, low: int = 1, high: int = 512, sides: tuple[int, ...] = ()) -> Fits:
+    """Images with one of these channel counts and both sides in [low, high], or square with one of `sides`."""
+    wanted = " or ".join(f"{side}x{side}" for side in sides) or f"{low}x{low} to {high}x{high}"
+
+    def check(shape: tuple[int, ...]) -> str | None:
+        if len(shape) != 3:
+            return f"it takes images, the data is signals of {_named(shape)}"
+        if shape[0] not in channels:
+            return f"it takes images with {' or '.join(map(str, channels))} channels, the data has {shape[0]}"
+        height, width = shape[1:]
+        fine = height == width and height in sides if sides else low <= min(height, width) and max(height, width) <= high
+        return None if fine else f"it takes images of {wanted}, the data is {height}x{width}"
+
+    return _checked(check)

@@ -1,0 +1,53 @@
+"""Two runs compared, cached by what they hold: the bridge between stored counts and core.compare."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from core.compare import Comparison, Replicate, Side, compare, replicate
+from pages.parts import reads
+from storage import results
+from storage.engine import database_url
+
+SEED = 20_240_101  # of the redrawn test counts: the same two runs always get the same sentence
+
+
+def replicates_of(row: Any) -> list[Replicate]:
+    """Test figures of the run's replicates, itself included."""
+    out = []
+    for run_id in results.replicates(reads.database(), row.id):
+        other = row if run_id == row.id else reads.run(run_id)
+        counts = reads.counts(other)
+        out.append(replicate(other.seed, counts.tp, counts.support))
+    return out
+
+
+def side(row: Any) -> Side:
+    """A run as core.compare wants it."""
+    counts = reads.counts(row)
+    return Side(f"run {row.id}", reads.class_names(row), counts.support, counts.tp, row.seed, replicates_of(row))
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _compared(url: str, key: tuple, _before: Any, _after: Any) -> Comparison:
+    return compare(side(_before), side(_after), np.random.default_rng(SEED))
+
+
+def comparison(before: Any, after: Any) -> Comparison:
+    """The comparison of two runs; raises EvenlyError when they cannot be compared."""
+    stamps = [(r.id, r.attempt, r.last_epoch, r.status, tuple(results.replicates(reads.database(), r.id))) for r in (before, after)]
+    return _compared(database_url(), tuple(stamps), before, after)
+
+
+def verdict(before: Any, after: Any) -> str:
+    """The comparison in a sentence, with typographic arrows and minus signs."""
+    return pretty(comparison(before, after).verdict)
+
+
+def pretty(text: str) -> str:
+    """First letter up, -> as an arrow, - before a digit as a minus, a full stop."""
+    text = text.replace("->", "→").replace(" -", " −").replace("0.0", ".0")
+    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."

@@ -1,0 +1,114 @@
+"""Pictures over epochs: loss, accuracy, spread, the class x epoch heat map, the weights' way. Dict figures."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from pages.parts.figure import Figure, axis, layout
+from pages.parts.palette import Palette, faint
+from pages.parts.words import percent, short, weight
+
+Matrix = NDArray[np.float64]
+FEW_LINES = 12  # classes drawn as single lines; above, a band with the extremes
+HIGH = 300  # pixels
+# Colour-blind-safe line colours (Okabe and Ito), with a second cue: the dash changes after every four.
+LINES = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7")
+DASHES = ("solid", "dot", "dash")
+
+
+def _clean(values: ArrayLike) -> list[float | None]:
+    return [None if v is None or not np.isfinite(v) else float(v) for v in np.asarray(values, dtype=float)]
+
+
+def _line(name: str, x: ArrayLike, y: ArrayLike, colour: str, dash: str = "solid", value: str = ".3f", width: float = 2.2) -> dict:
+    x = [int(v) for v in np.asarray(x)]
+    mode = "lines+markers" if len(x) < 2 else "lines"
+    return {"type": "scatter", "mode": mode, "name": name, "x": x, "y": _clean(y), "line": {"color": colour, "dash": dash, "width": width},
+            "hovertemplate": f"epoch %{{x}}<br>{name} %{{y:{value}}}<extra></extra>"}
+
+
+def _epochs(p: Palette, total: int | None = None) -> dict:
+    more = {"range": [0.5, total + 0.5]} if total and total > 1 else {}
+    return axis(p, title="epoch", showgrid=False, zeroline=False, tickformat="d", nticks=8, **more)
+
+
+def lines(p: Palette, series: list[tuple[str, ArrayLike, ArrayLike, str, str]], *, share: bool, total: int | None = None, unit: str = "",
+          digits: int = 3) -> Figure:
+    """One curve per (name, epochs, values, colour, dash); shares are drawn in percent."""
+    form = ".1%" if share else f".{digits}f"
+    data = [_line(n, x, y, c, d, form) for n, x, y, c, d in series]
+    y = axis(p, tickformat=".0%" if share else "", title=unit, nticks=6, rangemode="tozero")
+    return {"data": data, "layout": layout(p, HIGH, xaxis=_epochs(p, total), yaxis=y, hovermode="closest")}
+
+
+def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: NDArray[np.int64]) -> Figure:
+    """TPR [E, C] as colour, hardest class on top, epochs to the right."""
+    full = [names[c] for c in order]
+    z = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in tpr[:, order].T]
+    few = len(full) <= 40
+    data = [{
+        "type": "heatmap", "x": [int(e) for e in epochs], "y": list(range(len(full))), "z": z, "zmin": 0, "zmax": 1,
+        "customdata": [[n] * len(epochs) for n in full], "hovertemplate": "%{customdata}, epoch %{x}<br>TPR %{z:.1%}<extra></extra>",
+        "colorscale": [[0, p.low], [1, p.high]],
+        "colorbar": {"tickformat": ".0%", "thickness": 10, "outlinewidth": 0, "tickfont": {"color": p.text}, "len": 1},
+        "xgap": 1 if len(epochs) <= 60 else 0, "ygap": 1 if few else 0,
+    }]
+    y = axis(p, range=[len(full) - 0.5, -0.5], showgrid=False, zeroline=False, showticklabels=few,
+             tickvals=list(range(len(full))), ticktext=[short(n, 14) for n in full])
+    if not few:
+        y["title"] = {"text": f"{len(full)} classes, hardest on top", "font": {"color": p.muted, "size": 13}}
+    height = max(HIGH, min(22 * len(full) + 70, 620))
+    return {"data": data, "layout": layout(p, height, xaxis=_epochs(p), yaxis=y)}
+
+
+def _trajectory_band(epochs: NDArray, w: Matrix, p: Palette) -> list[dict]:
+    low, high, middle = w.min(1), w.max(1), np.median(w, axis=1)
+    edge = {"width": 0, "color": p.after}
+    x = [int(e) for e in epochs]
+    return [
+        {"type": "scatter", "mode": "lines", "x": x, "y": _clean(high), "line": edge, "showlegend": False, "hoverinfo": "skip"},
+        {"type": "scatter", "mode": "lines", "x": x, "y": _clean(low), "line": edge, "fill": "tonexty", "fillcolor": faint(p.after, 0.18),
+         "name": "smallest to largest", "hoverinfo": "skip"},
+        _line("median", epochs, middle, p.before, "dot"),
+    ]
+
+
+def trajectory(names: list[str], epochs: NDArray, w: Matrix, p: Palette) -> Figure:
+    """Class weights [E, C] over epochs: single lines for few classes, else the range and its two extremes."""
+    few = w.shape[1] <= FEW_LINES
+    data = [] if few else _trajectory_band(epochs, w, p)
+    final = np.argsort(-w[-1], kind="stable")
+    shown = final if few else final[[0, 1, -2, -1]]
+    for i, c in enumerate(shown):
+        data.append(_line(short(names[c], 14), epochs, w[:, c], LINES[i % 4], DASHES[i // 4 % 3], ".3f", 2))
+    return {"data": data, "layout": layout(
+        p, HIGH, xaxis=_epochs(p), yaxis=axis(p, title="weight", rangemode="tozero", nticks=6),
+        legend={"orientation": "v", "x": 1.02, "y": 1, "xanchor": "left", "font": {"color": p.text, "size": 12}})}
+
+
+def weight_bars(names: list[str], w: NDArray[np.float64], p: Palette, order: NDArray[np.int64]) -> Figure:
+    """Weights that stay the same over a run: one horizontal bar a class, hardest first, with a line at the mean."""
+    full, values = [names[c] for c in order], w[order]
+    few = len(full) <= 40
+    data = [{"type": "bar", "orientation": "h", "x": _clean(values), "y": list(range(len(full))), "customdata": full,
+             "text": [weight(v) for v in values] if few else None, "textposition": "outside", "textfont": {"color": p.text}, "cliponaxis": False,
+             "marker": {"color": p.after}, "hovertemplate": "%{customdata}<br>weight %{x:.4g}<extra></extra>"}]
+    y = axis(p, range=[len(full) - 0.5, -0.5], showgrid=False, tickvals=list(range(len(full))), ticktext=[short(n, 14) for n in full],
+             showticklabels=few)
+    line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": float(w.mean()), "x1": float(w.mean()), "line": {"color": p.muted, "width": 1, "dash": "dot"}}
+    height = max(HIGH, min(22 * len(full) + 70, 620))
+    return {"data": data, "layout": layout(p, height, xaxis=axis(p, rangemode="tozero", nticks=6, range=[0, float(w.max()) * 1.14]), yaxis=y, shapes=[line], bargap=0.3)}
+
+
+def alt_trajectory(names: list[str], w: Matrix) -> str:
+    """The weights' way in one sentence."""
+    last = w[-1]
+    return f"Class weights over epochs; at the end largest {weight(last.max())} for {names[int(last.argmax())]}, smallest {weight(last.min())} for {names[int(last.argmin())]}"
+
+
+def alt_heatmap(names: list[str], tpr: Matrix) -> str:
+    """The heat map in one sentence."""
+    last = tpr[-1]
+    worst = int(np.nanargmin(last))
+    return f"TPR per class and epoch; at the last epoch the lowest is {names[worst]} at {percent(last[worst])}"

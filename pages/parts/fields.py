@@ -1,0 +1,86 @@
+"""The one place that knows how a parameter is drawn: a Param row in, a widget and its value out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import streamlit as st
+
+from core.rows import Param
+
+FIXED = "fixed"
+
+
+def key_of(owner: str, param: Param) -> str:
+    """The widget's key: stable, unique per row and parameter."""
+    return f"new_{owner}_{param.key}"
+
+
+def _format(param: Param) -> str:
+    """printf format that shows the step without rounding the value away."""
+    if param.integer:
+        return "%d"
+    return "%.6g" if param.step < 1e-3 or param.default < 1e-2 else "%.4g"
+
+
+def _number(param: Param, key: str, default: float | int, label: str, disabled: bool = False) -> float | int:
+    kind = int if param.integer else float
+    low = None if math.isinf(param.low) else kind(param.low)
+    high = None if math.isinf(param.high) else kind(param.high)
+    st.session_state.setdefault(key, kind(default))
+    return st.number_input(label, min_value=low, max_value=high, value=None if key in st.session_state else kind(default), step=kind(param.step),
+                           format=_format(param), key=key, help=param.help or None, disabled=disabled, persist_state="page")
+
+
+def field(owner: str, param: Param) -> Any:
+    """Draw one parameter and return its value; the row's range is checked again in core before anything starts."""
+    key = key_of(owner, param)
+    if param.choices:
+        st.session_state.setdefault(key, param.default)
+        return st.selectbox(param.label, param.choices, key=key, help=param.help or None, persist_state="page")
+    if not param.words:
+        return _number(param, key, param.default, param.label)
+    return word_field(owner, param)
+
+
+def mode_of(owner: str, param: Param) -> str:
+    """For a number that may also be a word: the word chosen, or "fixed"."""
+    default = param.default if isinstance(param.default, str) else FIXED
+    return st.session_state.get(f"{key_of(owner, param)}_mode", default)
+
+
+def word_choice(owner: str, param: Param) -> str:
+    """Draw the choice between "fixed" and the words; returns what was chosen."""
+    key = f"{key_of(owner, param)}_mode"
+    st.session_state.setdefault(key, param.default if isinstance(param.default, str) else FIXED)
+    return st.selectbox(param.label, [FIXED, *param.words], key=key, help=param.help or None, persist_state="page")
+
+
+def word_field(owner: str, param: Param) -> Any:
+    """A choice of word or number, the number beside it only when it counts."""
+    chosen = word_choice(owner, param)
+    if chosen != FIXED:
+        return chosen
+    return _number(param, key_of(owner, param), number_default(param), f"{param.label}, value")
+
+
+def number_default(param: Param) -> float:
+    """Where the number starts: the default, or 1 within the range when the default is a word."""
+    if not isinstance(param.default, str):
+        return param.default
+    return min(max(1.0, param.low), param.high)
+
+
+def prefill(owner: str, params: tuple[Param, ...], values: dict[str, Any]) -> None:
+    """Put stored values where the widgets will find them; call before the widgets are drawn."""
+    for param in params:
+        if param.key not in values:
+            continue
+        key, value = key_of(owner, param), values[param.key]
+        if param.words:
+            word = isinstance(value, str)
+            st.session_state[f"{key}_mode"] = value if word else FIXED
+            if word:
+                continue
+        st.session_state[key] = value if param.choices else int(value) if param.integer else float(value)

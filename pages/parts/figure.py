@@ -1,0 +1,39 @@
+"""What every picture shares: layout and axes. Figures are plain dicts, quick to build; nothing here needs Streamlit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pages.parts.palette import Palette
+
+Figure = dict[str, Any]
+FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
+
+
+def axis(p: Palette, **more: Any) -> dict[str, Any]:
+    """An axis in the palette's colours; `more` overrides."""
+    base = {
+        "gridcolor": p.grid, "linecolor": p.grid, "zerolinecolor": p.grid, "color": p.muted,
+        "tickfont": {"color": p.text, "size": 13}, "fixedrange": True, "automargin": True,
+    }
+    if isinstance(more.get("title"), str):
+        more["title"] = {"text": more["title"], "font": {"color": p.muted, "size": 13}, "standoff": 8}
+    return {**base, **more}
+
+
+def layout(p: Palette, height: int, **more: Any) -> dict[str, Any]:
+    """The common layout: transparent ground, one font, a constant uirevision so that live updates keep the view."""
+    base = {
+        "height": height,
+        "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": FONT, "size": 13, "color": p.text},
+        "hoverlabel": {"bgcolor": p.background, "bordercolor": p.grid, "font": {"color": p.text, "family": FONT}},
+        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "font": {"color": p.text, "size": 13},
+                   "itemclick": False, "itemdoubleclick": False},
+        "uirevision": "keep",
+        "dragmode": False,
+        "separators": ".,",
+    }
+    return {**base, **more}

@@ -1,0 +1,79 @@
+"""Confusion matrices as pictures: one run's, and the difference between two. Above 20 classes a table of the top pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pages.parts.figure import Figure, axis, layout
+from pages.parts.palette import Palette
+from pages.parts.words import short
+
+Counts = NDArray[np.int64]  # [C, C], rows = true class
+TEXT_UP_TO = 20
+
+
+def shares(confusion: Counts) -> NDArray[np.float64]:
+    """Each row divided by its sum: the share of a true class that was called each class; empty rows are NaN."""
+    total = confusion.sum(1, keepdims=True).astype(float)
+    return np.divide(confusion, total, out=np.full(confusion.shape, np.nan), where=total > 0)
+
+
+def _matrix(names: list[str], z: NDArray[np.float64], p: Palette, order: NDArray[np.int64], **trace) -> Figure:
+    z = z[np.ix_(order, order)]
+    labels = [short(names[c], 12) for c in order]
+    ticks = list(range(len(labels)))
+    true = [[names[c]] * len(order) for c in order]
+    data = [{"type": "heatmap", "x": ticks, "y": ticks, "z": [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in z],
+             "customdata": np.dstack([true, np.transpose(true)]).tolist(), "xgap": 1, "ygap": 1, **trace}]
+    height = max(340, min(26 * len(labels) + 110, 640))
+    return {"data": data, "layout": layout(
+        p, height,
+        xaxis=axis(p, tickvals=ticks, ticktext=labels, side="bottom", showgrid=False, zeroline=False, title="called"),
+        yaxis=axis(p, tickvals=ticks, ticktext=labels, range=[len(labels) - 0.5, -0.5], showgrid=False, zeroline=False,
+                   title="is"),
+    )}
+
+
+def confusion_matrix(names: list[str], confusion: Counts, p: Palette, order: NDArray[np.int64]) -> Figure:
+    """Row shares as colour and as whole percents; zero stays blank."""
+    z = shares(confusion)
+    text = [["" if np.isnan(v) or not round(100 * v) else f"{100 * v:.0f}" for v in row] for row in z[np.ix_(order, order)]]
+    return _matrix(names, z, p, order, text=text, texttemplate="%{text}", zmin=0, zmax=1, colorscale=[[0, p.low], [1, p.high]], showscale=False,
+                   textfont={"size": 11}, hovertemplate="%{z:.1%} of %{customdata[0]}<br>called %{customdata[1]}<extra></extra>")
+
+
+def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette, order: NDArray[np.int64]) -> Figure:
+    """After minus before in points of the true class: blue more, orange less; the sign is written in the cell."""
+    z = 100 * (shares(after) - shares(before))
+    top = max(float(np.nanmax(np.abs(z))), 1.0)
+    text = [["" if np.isnan(v) or not round(v) else f"{v:+.0f}".replace("-", "−") for v in row] for row in z[np.ix_(order, order)]]
+    return _matrix(names, z, p, order, text=text, texttemplate="%{text}", zmin=-top, zmax=top, showscale=False, textfont={"size": 11},
+                   colorscale=[[0, p.loss], [0.5, p.background], [1, p.after]],
+                   hovertemplate="%{customdata[0]} called %{customdata[1]}<br>%{z:+.1f} points<extra></extra>")
+
+
+def top_confusions(names: list[str], confusion: Counts, limit: int = 12) -> pd.DataFrame:
+    """The most frequent wrong calls: is, called, count, share of the true class in percent."""
+    wrong = confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    flat = np.argsort(-wrong, axis=None, kind="stable")[:limit]
+    rows, cols = np.unravel_index(flat, wrong.shape)
+    share = shares(confusion)
+    keep = wrong[rows, cols] > 0
+    return pd.DataFrame({
+        "is": [names[r] for r in rows], "called": [names[c] for c in cols], "count": wrong[rows, cols], "share": 100 * share[rows, cols],
+    })[keep]
+
+
+def top_changes(names: list[str], before: Counts, after: Counts, limit: int = 12) -> pd.DataFrame:
+    """The largest changes between two confusion matrices, in points of the true class."""
+    change = 100 * (shares(after) - shares(before))
+    flat = np.argsort(-np.abs(np.nan_to_num(change)), axis=None, kind="stable")[:limit]
+    rows, cols = np.unravel_index(flat, change.shape)
+    b, a = shares(before), shares(after)
+    return pd.DataFrame({
+        "is": [names[r] for r in rows], "called": [names[c] for c in cols],
+        "before": 100 * b[rows, cols], "after": 100 * a[rows, cols], "change": change[rows, cols],
+    })

@@ -1,0 +1,98 @@
+"""New run, the method: choice, parameters, and the live preview with the formula under it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.dataspec import DataSpec
+from core.errors import EvenlyError
+from core.evidence import ClassTerms, Evidence
+from core.methods import METHODS, Grid, answer, formula_with, grid, slider_param, what_if
+from pages.parts import fields, preview, show, signature, words
+from pages.parts.new_evidence import TRAIN_FIRST, Source
+
+
+def pick() -> Any:
+    """The method's row; the list keeps the groups together."""
+    rows = sorted(METHODS, key=lambda m: [g.group for g in METHODS].index(m.group))
+    default = next(m.key for m in rows if "tpr" in m.needs)
+    st.session_state.setdefault("method", default)
+    if st.session_state["method"] not in METHODS:
+        st.session_state["method"] = default
+    key = st.selectbox("Method", [m.key for m in rows], format_func=lambda k: f"{METHODS[k].group}: {METHODS[k].label}", key="method", bind="query-params")
+    return METHODS[key]
+
+
+def preview_key(method: Any) -> str:
+    """The component's key, one per method so that each keeps its own value."""
+    return f"new_preview_{method.key}"
+
+
+def parameters(method: Any) -> dict[str, Any]:
+    """Draw every parameter but the dragged one, and return all values."""
+    values = {}
+    for param in method.params:
+        if param.key != method.slider:
+            values[param.key] = fields.field(method.key, param)
+            continue
+        if param.words:
+            word = fields.word_choice(method.key, param)
+            if word != fields.FIXED:
+                values[param.key] = word
+                continue
+        values[param.key] = preview.value_of(preview_key(method), fields.number_default(param))
+    return values
+
+
+def evidence(method: Any, spec: DataSpec, counts: NDArray[np.int64], source: Source | None) -> Evidence | None:
+    """What the preview lets the method look at; None while it has no TPRs that it needs."""
+    tpr = None if source is None else source.tpr
+    if tpr is None and "tpr" in method.needs:
+        return None
+    return what_if(len(spec.classes), tpr=tpr, support=None if source is None else source.support, counts=np.asarray(counts, float))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _grid(key: str, params: tuple, tpr: tuple | None, support: tuple | None, counts: tuple) -> Grid:
+    tpr_C, support_C = (None if v is None else np.array(v, float) for v in (tpr, support))
+    return grid(key, what_if(len(counts), tpr=tpr_C, support=support_C, counts=np.array(counts, float)), dict(params), limit=preview.stops_for(len(counts)))
+
+
+def draw_preview(method: Any, seen: Evidence, spec: DataSpec, params: dict[str, Any]) -> ClassTerms:
+    """The slider and the bars; returns the answer at the value in force."""
+    tpr, support = (None if v is None else tuple(v.tolist()) for v in (seen.tpr, seen.support))
+    answers = _grid(method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()))
+    order = signature.ordering(np.arange(len(spec.classes), dtype=float) if seen.tpr is None else seen.tpr)
+    param = slider_param(method, params)
+    value = float(params[param.key]) if param else 0.0
+    preview.mount(preview.payload(list(spec.classes), order, seen.tpr, answers, param, value, show.palette()), preview_key(method))
+    return answer(method.key, seen, params)
+
+
+def formula(method: Any, params: dict[str, Any]) -> None:
+    """The formula with the values in it, where it comes from and what to watch."""
+    st.latex(formula_with(method, params))
+    parts = [method.summary, method.caveat, f"Source: {method.source}." if method.source else ""]
+    st.caption(words.plain(" ".join(p for p in parts if p)))
+
+
+def missing(source: Source | None) -> None:
+    """What the preview waits for."""
+    with st.container(border=True, key="new_waiting"):
+        if source is not None and source.kind == TRAIN_FIRST:
+            st.markdown("**The weights come from a baseline that is trained first**")
+            st.markdown("Both runs are queued together. The weights per class appear on the second run's page as soon as the baseline has finished.")
+            return
+        st.markdown("**No weights to show yet**")
+        st.markdown("Choose a finished run under *TPRs from*, or give TPRs of your own; the weights of every class then appear here and move with the slider.")
+
+
+def problem(error: EvenlyError) -> None:
+    """The method refused these values."""
+    st.error(words.plain(str(error)), icon=":material/error:")
+
+

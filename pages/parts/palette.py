@@ -1,0 +1,34 @@
+"""The colours of every picture, one set per theme. Never colour alone: hatch, hollow or a sign goes with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Hex colours. `before` and `after` are the two states, `gain` and `loss` what lies between them."""
+
+    name: str
+    before: str
+    after: str
+    gain: str
+    loss: str
+    text: str
+    muted: str
+    grid: str
+    background: str
+    low: str  # 0 on a heat map
+    high: str  # 1 on a heat map
+
+
+LIGHT = Palette("light", "#9AA3B2", "#0B65C2", "#009E73", "#D55E00", "#1C2430", "#5A6475", "#E6EAF0", "#FFFFFF",
+                "#F1F5FA", "#0A4A8F")
+DARK = Palette("dark", "#9AA3B2", "#3B82F6", "#009E73", "#D55E00", "#E8ECF2", "#A5AFBD", "#2A323C", "#14181D",
+               "#1B222B", "#7FB2FF")
+
+
+def faint(colour: str, alpha: float) -> str:
+    """`#RRGGBB` as an rgba() text with this opacity."""
+    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({r},{g},{b},{alpha:g})"

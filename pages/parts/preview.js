@@ -1,0 +1,130 @@
+// The live preview: a range input and bars drawn from a grid that Python computed. No formula lives here.
+// While the thumb is dragged only this file runs; on release the value goes to Python once.
+const seen = new WeakMap()
+
+const element = (tag, name, text) => {
+  const e = document.createElement(tag)
+  if (name) e.className = name
+  if (text !== undefined) e.textContent = text
+  return e
+}
+
+const three = v => {
+  if (v === null || v === undefined || !isFinite(v)) return "–"
+  const a = Math.abs(v)
+  if (a !== 0 && (a < 1e-4 || a >= 1e6)) return v.toExponential(2)
+  return v.toFixed(a === 0 ? 2 : Math.max(0, 2 - Math.floor(Math.log10(a))))
+}
+const percent = v => (v === null || v === undefined ? "–" : (100 * v).toFixed(1) + " %")
+
+function buildRows(root, data) {
+  const head = element("div", "head")
+  for (const [name, text] of [["name", data.words.name], ["num tpr", data.words.tpr], ["", data.words.bar], ["num", data.words.value], ["num", data.words.share]])
+    head.append(element("span", name, text))
+  const rows = element("div", data.names.length > 16 ? "rows many" : "rows")
+  const parts = data.names.map((name, i) => {
+    const row = element("div", "row"), track = element("div", "track")
+    const part = { row, bar: element("div", "bar"), share: element("div", "share"), one: element("div", "one"), value: element("span", "num"), part: element("span", "num") }
+    const label = element("span", "name", name)
+    label.title = name
+    track.append(part.bar, part.share, part.one)
+    row.append(label, element("span", "num tpr", data.tpr ? percent(data.tpr[i]) : ""), track, part.value, part.part)
+    rows.append(row)
+    return part
+  })
+  root.replaceChildren(head, rows)
+  return parts
+}
+
+function buildStrip(root, data) {
+  const strip = element("div", "strip"), one = element("div", "one")
+  const parts = data.names.map(name => {
+    const col = element("div", "col"), bar = element("div", "fill")
+    col.title = name
+    col.append(bar)
+    strip.append(col)
+    return { row: col, bar, one }
+  })
+  strip.append(one)
+  const ends = element("div", "ends")
+  ends.append(element("span", "", data.words.first), element("span", "", data.words.last))
+  root.replaceChildren(strip, ends)
+  return parts
+}
+
+function draw(state, data, frame) {
+  const w = data.grid[frame], s = data.shares ? data.shares[frame] : null
+  const clipped = new Set(data.clipped[frame] || [])
+  const top = data.top[frame]
+  const strip = state.kind === "strip"
+  const level = (100 * Math.min(data.level[frame], top)) / top + "%"
+  state.parts.forEach((part, i) => {
+    const length = (100 * Math.min(w[i], top)) / top + "%"
+    part.row.classList.toggle("clipped", clipped.has(i))
+    if (strip) {
+      part.bar.style.height = length
+      part.row.title = data.names[i] + ": " + three(w[i])
+      if (i === 0) part.one.style.bottom = level
+      return
+    }
+    part.bar.style.width = length
+    part.one.style.left = level
+    part.value.textContent = three(w[i])
+    // An equal share ends at the same dashed line as an equal weight.
+    part.share.style.width = s ? Math.min(100, (100 * s[i] * w.length * data.level[frame]) / top) + "%" : "0"
+    part.part.textContent = s ? percent(s[i]) : ""
+  })
+  const facts = data.facts[frame].map(([value, name]) => {
+    const e = element("span", "")
+    e.append(element("b", "", value), " " + name)
+    return e
+  })
+  state.facts.replaceChildren(...facts)
+  state.notes.replaceChildren(...data.notes[frame].map(text => element("li", "", text)))
+}
+
+function nearest(values, v) {
+  let best = 0
+  values.forEach((x, i) => { if (Math.abs(x - v) < Math.abs(values[best] - v)) best = i })
+  return best
+}
+
+export default function (component) {
+  const { parentElement, data, setStateValue } = component
+  const find = name => parentElement.querySelector(name)
+  const box = find(".box"), input = find("input"), output = find("output"), bars = find(".bars")
+  if (!box || !data) return
+  box.style.setProperty("--after", data.colours.after)
+  box.style.setProperty("--before", data.colours.before)
+  const kind = data.names.length > 40 ? "strip" : "rows"
+  const signature = JSON.stringify([kind, data.names, data.tpr, data.words])
+  let state = seen.get(parentElement)
+  if (!state || state.signature !== signature) {
+    const parts = (kind === "strip" ? buildStrip : buildRows)(bars, data)
+    state = { signature, kind, parts, facts: find(".facts"), notes: find(".notes"), dragging: false }
+    seen.set(parentElement, state)
+  }
+  find(".control").hidden = !data.slider
+  const show = (stop, settled) => {
+    draw(state, data, stop)
+    if (settled) bars.setAttribute("aria-label", data.alt[stop])
+    if (!data.slider) return
+    output.textContent = data.shown[stop]
+    input.setAttribute("aria-valuetext", data.shown[stop])
+    box.dataset.value = String(data.values[stop])
+  }
+  if (!data.slider) return show(0, true)
+  // The range counts stops, so that uneven grids (beta towards 1) stay draggable; the value is values[stop].
+  find("label").textContent = data.label
+  if (state.dragging) return
+  input.max = data.values.length - 1
+  input.value = nearest(data.values, data.value)
+  show(Number(input.value), true)
+  input.oninput = () => { state.dragging = true; show(Number(input.value), false) }
+  input.onchange = () => {
+    state.dragging = false
+    const stop = Number(input.value)
+    show(stop, true)
+    if (data.values[stop] !== data.value) setStateValue("value", data.values[stop])
+  }
+}

@@ -1,0 +1,132 @@
+"""The live preview as a v2 component: its own slider, and bars drawn in the browser from a grid computed here.
+
+`payload` is pure: a core.methods.Grid in, plain lists out. The formulas stay in core.methods; the browser only draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.evidence import ClassTerms
+from core.methods import Grid
+from core.rows import Param
+from pages.parts import words
+from pages.parts.palette import Palette
+
+_HERE = Path(__file__).parent
+_HTML = """<div class="box" part="box">
+  <div class="control" hidden><label for="level">value</label><input id="level" type="range" min="0" step="1" /><output for="level"></output></div>
+  <div class="bars" role="img" aria-label="weights per class"></div>
+  <div class="facts"></div>
+  <ul class="notes"></ul>
+</div>"""
+_COMPONENT = st.components.v2.component(
+    "evenly_preview", html=_HTML, css=(_HERE / "preview.css").read_text("utf-8"), js=(_HERE / "preview.js").read_text("utf-8"))
+CELLS = 40_000  # stops x classes sent to the browser at most; more classes mean fewer stops
+SURENESS = (0.1, 0.3, 0.5, 0.7, 0.9)  # probabilities of the true class at which a sample's factor is shown
+
+
+def stops_for(classes: int) -> int:
+    """How many stops the slider may have at this number of classes."""
+    return max(2, CELLS // max(classes, 1))
+
+
+def _plain(v: NDArray[np.float64]) -> list[float]:
+    return [float(f"{x:.5g}") for x in v]
+
+
+def _clipped(terms: ClassTerms, names: Sequence[str]) -> str:
+    """"class clipped: cat", "classes clipped: cat, dog and 3 more"."""
+    some = [words.short(names[c]) for c in terms.clipped[:3]]
+    more = len(terms.clipped) - len(some)
+    text = "class clipped" if len(terms.clipped) == 1 else "classes clipped"
+    return text + (": " + ", ".join(some) + (f" and {more} more" if more else "") if some else "")
+
+
+def _facts(ratio: float, share: NDArray[np.float64], terms: ClassTerms, names: Sequence[str]) -> list[list[str]]:
+    rows = [
+        [words.weight(ratio) if np.isfinite(ratio) else "∞", "largest / smallest weight"],
+        [f"{100 * share.min():.1f} to {100 * share.max():.1f} %", "effective share of the loss"],
+        [str(len(terms.clipped)), _clipped(terms, names)],
+    ]
+    return rows + [[words.weight(v), name] for name, v in (terms.info or {}).items()]
+
+
+def payload(
+    names: Sequence[str], order: NDArray[np.int64], tpr: NDArray[np.float64] | None, grid: Grid, param: Param | None, value: float, p: Palette,
+) -> dict[str, Any]:
+    """Everything the browser needs, classes in drawing order; one frame per stop of the slider.
+
+    `param` is the dragged parameter or None, `value` the one in force, `tpr` [C] what the weights come from.
+    """
+    if grid.frames[0].weight is None and grid.frames[0].focus is not None:
+        return _sample_factor(float(grid.frames[0].focus[0]), p)
+    ordered = [names[c] for c in order]
+    place = {int(c): i for i, c in enumerate(order)}
+    weight, share = grid.weight[:, order], grid.share[:, order]
+    level = weight.mean(axis=1)
+    top = np.maximum(np.maximum(weight.max(axis=1), 2 * level), 1e-12)
+    hard = tpr is not None
+    facts = [_facts(float(r), s, t, names) for r, s, t in zip(grid.ratio, share, grid.frames, strict=True)]
+    return {
+        "names": ordered,
+        "tpr": [None if np.isnan(v) else round(float(v), 4) for v in tpr[order]] if hard else None,
+        "grid": [_plain(w) for w in weight], "shares": [_plain(s) for s in share], "level": _plain(level), "top": _plain(top),
+        "clipped": [[place[int(c)] for c in t.clipped] for t in grid.frames], "facts": facts, "notes": [list(t.notes) for t in grid.frames],
+        "alt": [f"Weights per class, {f[0][0]} largest over smallest, largest for {ordered[int(w.argmax())]}" for f, w in zip(facts, weight, strict=True)],
+        "words": {"name": "class", "tpr": "TPR" if hard else "", "bar": "weight (thick) and share of the loss (thin); dashed: all equal", "value": "weight",
+                  "share": "share", "first": "hardest class" if hard else "first class", "last": "easiest class" if hard else "last class"},
+        **_slider(grid, param, value), "colours": _colours(p),
+    }
+
+
+def _colours(p: Palette) -> dict[str, str]:
+    return {"after": p.after, "before": p.before}
+
+
+def _slider(grid: Grid, param: Param | None, value: float) -> dict[str, Any]:
+    if param is None:
+        return {"slider": False, "values": [0.0]}
+    values = [float(v) for v in grid.values]
+    shown = [f"{v:.6g}" if param.step < 0.01 else f"{v:.2f}" for v in values]
+    return {"slider": True, "label": param.label, "values": values, "shown": shown, "value": value}
+
+
+def _sample_factor(gamma: float, p: Palette) -> dict[str, Any]:
+    """A method without class weights that looks at how sure the model is: the factor (1 - p)^gamma of a sample."""
+    factor = np.array([(1 - s) ** gamma for s in SURENESS])
+    return {
+        "names": [f"{100 * s:.0f} % sure" for s in SURENESS], "tpr": None, "grid": [_plain(factor)], "shares": None, "level": [1.0], "top": [1.0],
+        "clipped": [[]], "facts": [[["none", "weight per class"]]], "notes": [[]],
+        "alt": [f"Factor on a sample's loss, from {words.weight(factor[0])} at 10 % sure to {words.weight(factor[-1])} at 90 % sure"],
+        "words": {"name": "true class", "tpr": "", "bar": "how much a sample counts, by how sure the model is of its true class", "value": "factor",
+                  "share": "", "first": "", "last": ""},
+        "slider": False, "values": [0.0], "colours": _colours(p),
+    }
+
+
+def value_of(key: str, default: float) -> float:
+    """The value last released, or the default."""
+    state = st.session_state.get(key) or {}
+    value = state.get("value")
+    return default if value is None else float(value)
+
+
+def preset(key: str, value: float) -> None:
+    """Set the slider from Python; call before the component is mounted."""
+    st.session_state[key] = {"value": value}
+
+
+def mount(data: dict[str, Any], key: str) -> None:
+    """Put the component on the page. Its state `value` changes once, on release."""
+    _COMPONENT(key=key, data=data, on_value_change=_released, width="stretch", height="content")
+
+
+def _released() -> None:
+    """The rerun that follows reads the value from the session state."""

@@ -1,0 +1,166 @@
+"""What the pages read. One engine per process; growing tables are cached by (run, attempt, last epoch), never by age."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.metrics import wilson
+from core.report import RunReport
+from pages.parts.signature import Side
+from storage import queue, results
+from storage.engine import data_root, database_url, open_database
+from storage.migrate import check_schema
+
+LIVE = ("queued", "running")
+BUSY = (*LIVE, "paused")
+
+
+@st.cache_resource(max_entries=4)
+def _open(url: str) -> Any:
+    engine = open_database(url, role="page")
+    check_schema(engine)
+    return engine
+
+
+def database() -> Any:
+    """The engine of this process; a database that cannot serve raises StorageError with what to do."""
+    return _open(database_url())
+
+
+def forget_database() -> None:
+    """Open the database anew on the next read, after a person has mended it."""
+    _open.clear()
+
+
+def run(run_id: int) -> Any:
+    """One run as it is now; an unknown id raises StorageError."""
+    return results.get_run(database(), run_id)
+
+
+def runs(**filters: Any) -> pd.DataFrame:
+    """The narrow list of runs as it is now, newest first."""
+    return results.list_runs(database(), **filters)
+
+
+def workers() -> list[Any]:
+    """The workers that have registered."""
+    return queue.workers(database())
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _epochs(url: str, run_id: int, stamp: tuple) -> pd.DataFrame:
+    return results.epochs(database(), [run_id])
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _history(url: str, run_id: int, split: str, stamp: tuple) -> Any:
+    return results.class_history(database(), run_id, split)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)
+def _counts(url: str, run_id: int, split: str, epoch: int | None, stamp: tuple) -> Any:
+    return results.class_counts(database(), run_id, split, epoch)
+
+
+@st.cache_data(max_entries=128, show_spinner=False)
+def _confusion(url: str, run_id: int, split: str, which: str, stamp: tuple) -> Any:
+    return results.confusion(database(), run_id, split, which)
+
+
+def _stamp(row: Any) -> tuple:
+    return row.attempt, row.last_epoch, row.status in LIVE
+
+
+def epochs(row: Any) -> pd.DataFrame:
+    """Per-epoch summary of every split."""
+    return _epochs(database_url(), row.id, _stamp(row))
+
+
+def history(row: Any, split: str = "validation") -> Any:
+    """Class x epoch counts of a split."""
+    return _history(database_url(), row.id, split, _stamp(row))
+
+
+def counts(row: Any, split: str = "test", epoch: int | None = None) -> Any:
+    """Class counts of a split at an epoch (the last one)."""
+    return _counts(database_url(), row.id, split, epoch, _stamp(row))
+
+
+def confusion(row: Any, split: str = "test", which: str = "last") -> Any:
+    """(epoch, matrix [C, C]) or None."""
+    return _confusion(database_url(), row.id, split, which, _stamp(row))
+
+
+def class_names(row: Any) -> list[str]:
+    """Names of the run's classes; empty before it has started."""
+    return list((row.facts or {}).get("classes", []))
+
+
+def tpr_of(count: Any) -> NDArray[np.float64]:
+    """TPR [C] from counts; NaN where there is no sample."""
+    support = count.support.astype(float)
+    return np.divide(count.tp, support, out=np.full(len(support), np.nan), where=support > 0)
+
+
+def side(row: Any, label: str, split: str = "test") -> Side:
+    """One side of the signature picture, with Wilson limits."""
+    count = counts(row, split)
+    low, high = wilson(count.tp, count.support)
+    return Side(label, tpr_of(count), np.asarray(low, float), np.asarray(high, float))
+
+
+def has_epochs(row: Any) -> bool:
+    """Whether there is a first epoch to show."""
+    return int(row.last_epoch) >= 1
+
+
+def report(row: Any, split: str = "test") -> RunReport:
+    """The run as the exporters want it."""
+    c = counts(row, split)
+    return RunReport(row.id, row.name, split, int(c.epoch), class_names(row), c.support, c.tp, c.predicted, c.weight, row.config, row.facts or {})
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A finished weighted run and the baseline it came from."""
+
+    before: Any
+    after: Any
+
+
+def latest_pair(frame: pd.DataFrame) -> Pair | None:
+    """The newest succeeded run whose baseline has succeeded too, both on the same classes."""
+    done = frame[frame["status"] == "succeeded"]
+    ids = set(done["id"])
+    for record in done.sort_values("id", ascending=False).itertuples():
+        if not pd.isna(record.baseline_id) and int(record.baseline_id) in ids:
+            before, after = run(int(record.baseline_id)), run(int(record.id))
+            if class_names(before) == class_names(after):
+                return Pair(before, after)
+    return None
+
+
+def seconds_left(record: Any) -> float | None:
+    """Estimate from the mean of the epochs so far; None before the first."""
+    done, total = int(record.last_epoch), int(record.epochs)
+    return max(total - done, 0) * float(record.seconds) / done if done else None
+
+
+def progress(record: Any) -> float:
+    """Share of the epochs done, 0 to 1."""
+    return min(int(record.last_epoch) / max(int(record.epochs), 1), 1.0)
+
+
+def moment(value: Any) -> datetime | None:
+    """A stored time as a datetime, None where there is none."""
+    return None if value is None or pd.isna(value) else pd.Timestamp(value).floor("us").to_pydatetime()
+
+
+__all__ = ["BUSY", "LIVE", "Pair", "data_root"]

@@ -1,0 +1,137 @@
+"""The pictures of one run's page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from pages.parts import curves, matrices, reads, show, signature, words
+
+SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
+
+
+def checkpoint_path(checkpoint: Any) -> Path | None:
+    """Where the checkpoint lies, or None when its file is gone or outside the data folder."""
+    root = reads.data_root().resolve()
+    path = (root / checkpoint.path).resolve()
+    return path if path.is_file() and path.is_relative_to(root) else None
+
+
+def baseline_of(row: Any) -> Any | None:
+    """The baseline when it has results on the same classes."""
+    if row.baseline_id is None:
+        return None
+    before = reads.run(row.baseline_id)
+    return before if reads.has_epochs(before) and reads.class_names(before) == reads.class_names(row) else None
+
+
+def everything(row: Any) -> None:
+    """All pictures, in the order a person asks: how even, how it got there, where it errs."""
+    names = reads.class_names(row)
+    before = baseline_of(row)
+    order = signature.ordering(reads.tpr_of(reads.counts(before if before is not None else row)))
+    numbers(row)
+    picture(row, before, names)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        losses(row)
+    with right:
+        accuracies(row)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        history(row, names, order)
+    with right:
+        weights(row, names, order)
+    confusion(row, names, order)
+
+
+def numbers(row: Any) -> None:
+    """Accuracy, spread, variance, lowest TPR of the test split; last epoch and best."""
+    with st.grid(4, min_column_width=150):
+        st.metric("Accuracy", words.percent(row.accuracy), help=_best(row, words.percent(row.best_accuracy)))
+        st.metric("Spread of TPRs", words.spread(row.tpr_variance), help=_best(row, words.spread(row.best_tpr_variance)))
+        st.metric("TPR variance", words.small(row.tpr_variance), help=_best(row, words.small(row.best_tpr_variance)))
+        st.metric("Lowest TPR", words.percent(row.tpr_min), help=_best(row, words.percent(row.best_tpr_min)))
+
+
+def _best(row: Any, value: str) -> str:
+    return f"Test split, last epoch. At the best epoch ({row.best_epoch}, highest balanced accuracy on validation): {value}"
+
+
+def picture(row: Any, before: Any | None, names: list[str]) -> None:
+    """The signature against the baseline, or this run alone."""
+    st.subheader("TPR per class, hardest first", anchor=False)
+    p = show.palette()
+    if before is None:
+        mine = reads.side(row, f"run {row.id}")
+        show.draw(signature.picture("bars", names, mine, None, p), key="run_signature", alt=signature.describe(names, mine, None))
+        return
+    b, a = reads.side(before, f"before (run {before.id})"), reads.side(row, f"after (run {row.id})")
+    kind = signature.default_kind(len(names))
+    show.draw(signature.picture(kind, names, b, a, p), key="run_signature", alt=signature.describe(names, b, a))
+
+
+def _series(row: Any, column: str, splits: tuple[str, ...]) -> list:
+    p, frame = show.palette(), reads.epochs(row)
+    looks = {"train": (p.before, "dot"), "validation": (p.gain, "dash"), "test": (p.after, "solid")}
+    out = []
+    for split in splits:
+        rows = frame[frame["split"] == split].sort_values("epoch")
+        if len(rows) and rows[column].notna().any():
+            out.append((SPLIT_WORDS[split], rows["epoch"].to_numpy(), rows[column].astype(float).to_numpy(), *looks[split]))
+    return out
+
+
+def losses(row: Any) -> None:
+    """Loss of every split."""
+    st.subheader("Loss", anchor=False)
+    series = _series(row, "loss", ("train", "validation", "test"))
+    show.draw(curves.lines(show.palette(), series, share=False, total=int(row.epochs)), key="run_loss", alt="Loss per epoch of the training, validation and test split")
+
+
+def accuracies(row: Any) -> None:
+    """Accuracy of every split."""
+    st.subheader("Accuracy", anchor=False)
+    series = _series(row, "accuracy", ("train", "validation", "test"))
+    show.draw(curves.lines(show.palette(), series, share=True, total=int(row.epochs)), key="run_accuracy", alt=f"Accuracy per epoch; test {words.percent(row.accuracy)} at the last")
+
+
+def history(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+    """The class x epoch heat map of validation TPRs."""
+    st.subheader("Validation TPR by class and epoch", anchor=False)
+    past = reads.history(row)
+    support = past.support.astype(float)
+    tpr = np.divide(past.tp, support, out=np.full(support.shape, np.nan), where=support > 0)
+    show.draw(curves.heatmap(names, past.epochs, tpr, show.palette(), order), key="run_heatmap", alt=curves.alt_heatmap(names, tpr))
+
+
+def weights(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+    """How the class weights moved, or the weights themselves when they did not."""
+    st.subheader("Class weights", anchor=False)
+    past = reads.history(row)
+    if past.weight is None or np.isnan(past.weight).all():
+        st.markdown("No class weights: every sample counts the same.")
+        return
+    w = past.weight
+    steady = np.allclose(w, w[-1])
+    figure = curves.weight_bars(names, w[-1], show.palette(), order) if steady else curves.trajectory(names, past.epochs, w, show.palette())
+    show.draw(figure, key="run_weights", alt=curves.alt_trajectory(names, w))
+
+
+def confusion(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+    """The confusion matrix of the test split, or its largest cells for many classes."""
+    found = reads.confusion(row)
+    if found is None:
+        return
+    epoch, matrix = found
+    st.subheader("Confusion", anchor=False)
+    st.caption(f"Test split after epoch {epoch}. Each row adds up to 100 %: what the samples of a class were called.")
+    if len(names) <= matrices.TEXT_UP_TO:
+        show.draw(matrices.confusion_matrix(names, matrix, show.palette(), order), key="run_confusion", alt="Confusion matrix of the test split in percent of each true class")
+        return
+    st.dataframe(matrices.top_confusions(names, matrix), hide_index=True, key="run_confusions", alt="The most frequent confusions",
+                 column_config={"share": st.column_config.NumberColumn("share of the class", format="%.1f %%")})

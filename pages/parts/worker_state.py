@@ -1,0 +1,44 @@
+"""The worker's state at the foot of the sidebar: idle, training, or how to start one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+from sqlalchemy.exc import SQLAlchemyError
+
+from core.errors import EvenlyError
+from pages.parts import reads
+from pages.parts.words import plain, short
+
+EVERY = 3.0  # seconds; one short query
+
+
+@st.fragment(run_every=EVERY)
+def worker_state() -> None:
+    """Redrawn by itself every few seconds; holds no input."""
+    with st.container(key="worker_state", gap="xsmall", height="content"):
+        try:
+            alive = [w for w in reads.workers() if w.alive]
+        except (EvenlyError, SQLAlchemyError):
+            st.caption(":material/database_off: The database is busy. Trying again.")
+            return
+        if not alive:
+            _absent()
+        for worker in alive:
+            _line(worker)
+
+
+def _absent() -> None:
+    st.markdown(":material/power_off: **No worker**")
+    st.caption("Runs wait in the queue until one starts: `make run`, or `python worker.py` in a second terminal.")
+
+
+def _line(worker: Any) -> None:
+    if worker.run_id is None:
+        st.markdown(f":material/check_circle: **Worker idle** on {plain(worker.device)}")
+        return
+    with_run = reads.run(worker.run_id)
+    done = with_run.last_epoch or 0
+    st.markdown(f":material/model_training: **Training** run {worker.run_id}")
+    st.caption(f"{plain(short(with_run.name, 34))}, epoch {done} of {with_run.epochs}")

@@ -1,0 +1,225 @@
+"""Compare: two runs side by side. The address /compare?a=1&b=2 restores it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import report
+from core.compare import Comparison, config_differences
+from core.errors import EvenlyError
+from pages.parts import compared, curves, export, matrices, nav, reads, show, signature, words
+from pages.parts.guard import told
+
+KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
+
+
+def choose(frame: pd.DataFrame) -> tuple[int | None, int | None]:
+    """Before and after; ids stand in the address, which is the one truth."""
+    labels = {int(r.id): f"{r.id}: {r.name}" for r in frame.itertuples()}
+    start_with(labels, frame)
+    left, swap, right = st.columns([10, 1, 10], vertical_alignment="bottom")
+    with left:
+        before = select("Before", "a", labels)
+    with swap:
+        st.button("Swap", key="compare_swap", icon=":material/swap_horiz:", help="Swap before and after", on_click=swap_sides, width="stretch")
+    with right:
+        after = select("After", "b", labels)
+    return before, after
+
+
+def start_with(labels: dict[int, str], frame: pd.DataFrame) -> None:
+    """With nothing in the address: the newest finished pair."""
+    if "a" in st.query_params or "b" in st.query_params:
+        return
+    pair = reads.latest_pair(frame)
+    if pair is not None:
+        st.query_params.update({"a": str(pair.before.id), "b": str(pair.after.id)})
+
+
+def select(label: str, side: str, labels: dict[int, str]) -> int | None:
+    """One run; its widget follows the address, and a choice goes into the address."""
+    key, wanted = f"compare_{side}", nav.id_from_url(side)
+    st.session_state[key] = wanted if wanted in labels else None
+    if wanted is not None and wanted not in labels:
+        st.caption(f"Run {wanted} is not among the runs with results; it may have been deleted.")
+    return st.selectbox(label, list(labels), format_func=lambda i: labels[i], key=key, placeholder="Choose a run", on_change=chosen, args=(side,))
+
+
+def chosen(side: str) -> None:
+    """Write the choice into the address."""
+    value = st.session_state[f"compare_{side}"]
+    if value is None:
+        st.query_params.pop(side, None)
+    else:
+        st.query_params[side] = str(value)
+
+
+def swap_sides() -> None:
+    """Before becomes after."""
+    a, b = st.query_params.get("a"), st.query_params.get("b")
+    for side, value in (("a", b), ("b", a)):
+        if value is None:
+            st.query_params.pop(side, None)
+        else:
+            st.query_params[side] = value
+
+
+def headline(c: Comparison, before: Any, after: Any) -> None:
+    """The verdict, then four numbers with what changed."""
+    change, _, judged = compared.pretty(c.verdict).partition("; ")
+    st.markdown(f"**{words.plain(change)}**" + (f"; {words.plain(judged)}" if judged else ""), width=980)
+    d = c.deltas
+    with st.grid(4, min_column_width=160):
+        metric("Accuracy", d["accuracy"], words.percent, up=True)
+        metric("Spread of TPRs, points", d["tpr_spread"], lambda v: f"{100 * v:.1f}", up=False)
+        st.metric("TPR variance", words.small(d["tpr_variance"].after), f"{words.small(d['tpr_variance'].before)} before", delta_color="off", delta_arrow="off")
+        metric("Lowest TPR", d["tpr_min"], words.percent, up=True)
+    n = int(sum(r.support_after for r in c.rows))
+    pairs = f"{len(c.noise.pairs)} paired seeds" if len(c.noise.pairs) > 1 else f"{_seeds(c.noise.seeds_before)} before, {_seeds(c.noise.seeds_after)} after"
+    st.caption(f"Test split, {words.count(n, 'sample')}; {pairs}; yardstick: {c.noise.kind}. " + words.plain(" ".join(c.notes)))
+
+
+def _seeds(n: int) -> str:
+    return "one seed" if n == 1 else f"{n} seeds"
+
+
+def metric(label: str, delta: Any, write: Any, up: bool) -> None:
+    """A number after, with its change in points, the value before and the interval on hover; coloured only beyond the noise."""
+    colour = ("normal" if up else "inverse") if delta.beyond else "off"
+    st.metric(label, write(delta.after), f"{100 * delta.change:+.1f} points", delta_color=colour, delta_description=f"from {write(delta.before)}",
+              help=f"Change {words.points(delta.change)} points, 95 % interval {words.points(delta.change_low)} to {words.points(delta.change_high)} "
+                   "under redrawn test counts.")
+
+
+def picture(before: Any, after: Any, names: list[str]) -> None:
+    """The signature, its form and its order."""
+    default = signature.default_kind(len(names))
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        st.subheader("TPR per class", anchor=False)
+        kind = st.radio("Picture", list(KINDS), format_func=KINDS.get, index=list(KINDS).index(default), key="kind", bind="query-params", horizontal=True)
+        by = st.selectbox("Sorted by", list(signature.ORDERS), format_func=signature.ORDERS.get, key="order", bind="query-params", width=190)
+    marked = None
+    if kind == "strip":
+        marked = st.selectbox("Find a class", range(len(names)), index=None, format_func=lambda i: names[i], key="compare_find", placeholder="Class name", width=320)
+    b, a = reads.side(before, f"before (run {before.id})"), reads.side(after, f"after (run {after.id})")
+    show.draw(signature.picture(kind or default, names, b, a, show.palette(), by, marked), key="compare_signature", alt=signature.describe(names, b, a))
+    st.caption("Dotted: mean before. Solid: mean after. Band: mean and one standard deviation, the spread. Thin lines: 95 % Wilson intervals.")
+
+
+def over_epochs(before: Any, after: Any) -> None:
+    """The spread of the test TPRs, epoch by epoch."""
+    st.subheader("Spread over epochs", anchor=False)
+    p, series = show.palette(), []
+    for row, name, colour, dash in ((before, "before", p.before, "dot"), (after, "after", p.after, "solid")):
+        frame = reads.epochs(row)
+        frame = frame[frame["split"] == "test"].sort_values("epoch")
+        series.append((name, frame["epoch"].to_numpy(), 100 * frame["tpr_variance"].astype(float).to_numpy() ** 0.5, colour, dash))
+    show.draw(curves.lines(p, series, share=False, unit="points", digits=1), key="compare_epochs",
+              alt=f"Spread of the test TPRs per epoch; at the end {words.spread(before.tpr_variance)} before and {words.spread(after.tpr_variance)} after")
+
+
+def confusion_change(before: Any, after: Any, names: list[str]) -> None:
+    """Where the calls moved."""
+    st.subheader("What is called differently", anchor=False)
+    found = [reads.confusion(r) for r in (before, after)]
+    if None in found:
+        st.caption("One of the runs keeps no confusion matrix.")
+        return
+    (_, b), (_, a) = found
+    if len(names) <= matrices.TEXT_UP_TO:
+        order = signature.ordering(reads.tpr_of(reads.counts(before)))
+        show.draw(matrices.confusion_change(names, b, a, show.palette(), order), key="compare_confusion",
+                  alt="Change of the confusion matrix in points of each true class")
+        return
+    number = st.column_config.NumberColumn
+    st.dataframe(matrices.top_changes(names, b, a), hide_index=True, key="compare_changes", alt="The largest changes of the confusion matrix", column_config={
+        "before": number("before", format="%.1f %%"), "after": number("after", format="%.1f %%"), "change": number("points", format="%+.1f")})
+
+
+def settings(before: Any, after: Any) -> None:
+    """Only what differs."""
+    st.subheader("Settings that differ", anchor=False)
+    rows = config_differences(before.config, after.config)
+    if before.baseline_id != after.baseline_id:
+        rows.append(("baseline", before.baseline_id, after.baseline_id))
+    if not rows:
+        st.caption("None: the two runs have the same settings.")
+        return
+    write = lambda v: "–" if v is None or v == {} else str(v)  # noqa: E731
+    st.dataframe(pd.DataFrame([(k, write(b), write(a)) for k, b, a in rows], columns=["setting", f"before (run {before.id})", f"after (run {after.id})"]),
+                 hide_index=True, key="compare_settings", alt="Settings that differ between the two runs")
+
+
+def exports(before: Any, after: Any, c: Comparison) -> None:
+    """The comparison as files; each is made when it is asked for."""
+    b, a = reads.report(before), reads.report(after)
+    name = f"evenly-{before.id}-{after.id}"
+    text = compared.pretty(c.verdict)
+    with st.container(horizontal=True, vertical_alignment="center", key="compare_exports"):
+        st.download_button("CSV", lambda: report.comparison_csv(b, a).encode(), f"{name}.csv", "text/csv", key="compare_csv", icon=":material/download:", on_click="ignore")
+        st.download_button("JSON", lambda: report.comparison_json(b, a, text).encode(), f"{name}.json", "application/json", key="compare_json",
+                           icon=":material/download:", on_click="ignore")
+        st.download_button("HTML report", lambda: export.comparison_page(b, a, text).encode(), f"{name}.html", "text/html", key="compare_html",
+                           icon=":material/download:", on_click="ignore", help="One file with its pictures; opens without a network.")
+
+
+def class_table(c: Comparison) -> None:
+    """Every number behind the picture; folded."""
+    with st.expander("Every class in numbers", icon=":material/table_rows:", key="compare_numbers"):
+        number = st.column_config.NumberColumn
+        st.dataframe(pd.DataFrame([{
+            "class": r.name, "samples": r.support_after, "before": 100 * r.before, "after": 100 * r.after, "gain": 100 * r.gain,
+            "interval": f"{words.points(r.gain_low)} to {words.points(r.gain_high)}", "beyond": r.beyond} for r in c.rows]), hide_index=True,
+            key="compare_table", alt="TPR of every class before and after", column_config={
+                "before": number("before", format="%.1f %%"), "after": number("after", format="%.1f %%"), "gain": number("gain, points", format="%+.1f"),
+                "interval": "95 % interval", "beyond": st.column_config.CheckboxColumn("beyond sampling noise")})
+
+
+def nothing(frame: pd.DataFrame) -> None:
+    """Too little to compare: what to do next."""
+    finished = "No run has results yet." if frame.empty else "Choose a run on each side."
+    st.markdown(f"{finished} A comparison needs two runs on the same classes, best a baseline and a run weighted by its TPRs.")
+    st.page_link(nav.NEW, label="New run", icon=":material/add_circle:")
+
+
+def with_results() -> pd.DataFrame:
+    """Runs that have at least one epoch, newest first."""
+    frame = reads.runs(archived=None)
+    return frame[frame["last_epoch"] >= 1]
+
+
+def main() -> None:
+    """The page."""
+    st.title("Compare")
+    frame = with_results()
+    if frame.empty:
+        nothing(frame)
+        return
+    a, b = choose(frame)
+    if a is None or b is None:
+        nothing(frame)
+        return
+    before, after = reads.run(a), reads.run(b)
+    try:
+        c = compared.comparison(before, after)
+    except EvenlyError as error:
+        st.warning(words.plain(str(error)), icon=":material/compare_arrows:")
+        return
+    names = reads.class_names(before)
+    headline(c, before, after)
+    picture(before, after, names)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        over_epochs(before, after)
+        settings(before, after)
+    with right:
+        confusion_change(before, after, names)
+    class_table(c)
+    exports(before, after, c)
+
+
+with told():
+    main()

@@ -1,0 +1,123 @@
+"""Home: what this is, the latest comparison, one button, the last runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.presets import FIRST
+from pages.parts import compared, launch, nav, reads, show, signature, status, words
+from pages.parts.guard import told
+
+RECENT = 5
+
+
+def first_runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Runs of the first comparison that are queued, running or paused now, whoever started them."""
+    groups = {r.group_sha for r in launch.pair(FIRST.baseline, FIRST.weighted, FIRST.dataset_label)}
+    return frame[frame["group_sha"].isin(groups) & frame["status"].isin(reads.BUSY)]
+
+
+def start() -> None:
+    """Queue both runs. The key is the last run id that this page has seen: a second click or tab adds nothing."""
+    with told():
+        pair = launch.pair(FIRST.baseline, FIRST.weighted, FIRST.dataset_label)
+        st.session_state["home_started"] = launch.send(pair, st.session_state["home_submit_key"])
+
+
+def header(busy: bool) -> None:
+    """Title, two sentences and the one primary action."""
+    st.title("No class left behind")
+    st.markdown(
+        "A classifier that is right nine times out of ten can still fail one class again and again. Evenly trains a baseline, turns the "
+        "true-positive rate (TPR) of every class into weights, trains again, and shows what became even and what it cost.", width=820)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button(FIRST.label, key="home_start", type="primary", icon=":material/equalizer:", disabled=busy, on_click=start)
+        st.caption(f"A baseline and a weighted run, about {FIRST.seconds} s" if not busy else "Both runs are on their way")
+
+
+@st.fragment(run_every=1.0)
+def live(ids: list[int]) -> None:
+    """Progress of the runs on their way; tells the page when the last of them has ended."""
+    frame = reads.runs(ids=ids)
+    for record in frame.sort_values("id").itertuples():
+        st.progress(reads.progress(record), text=f"{words.plain(record.name)}: {status.label(record).lower()}, {status.progress_text(record)}")
+    if not frame["status"].isin(reads.LIVE).any():
+        st.rerun()
+
+
+def phenomenon(frame: pd.DataFrame) -> None:
+    """The signature picture of the newest finished pair, or what will appear."""
+    pair = reads.latest_pair(frame)
+    if pair is None:
+        with st.container(border=True, key="home_empty"):
+            st.markdown(":material/bar_chart: **Nothing to compare yet**")
+            st.markdown(
+                "Here you will see the TPR of every class, hardest class first: grey before, blue after. The band is the spread, the line the mean. "
+                f"Press **{FIRST.label}** for the first one, or set up your own under New run.")
+        return
+    names = reads.class_names(pair.before)
+    before, after = reads.side(pair.before, "before"), reads.side(pair.after, "after")
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
+        st.subheader("The latest comparison", anchor=False)
+        nav.link_compare(pair.before.id, pair.after.id, "Open the comparison", icon=":material/compare_arrows:")
+    st.markdown(words.plain(compared.verdict(pair.before, pair.after)))
+    kind = signature.default_kind(len(names))
+    show.draw(signature.picture(kind, names, before, after, show.palette()), key="home_signature", alt=signature.describe(names, before, after))
+    st.caption(f"{words.plain(pair.after.name)}, against run {pair.before.id}. Test split, {words.count(int(reads.counts(pair.after).support.sum()), 'sample')}, "
+               "thin lines are 95 % intervals.")
+
+
+def recent(frame: pd.DataFrame) -> None:
+    """The last runs, one line each."""
+    st.subheader("Recent runs", anchor=False)
+    if frame.empty:
+        st.caption("None yet.")
+        return
+    for record in frame.sort_values("id", ascending=False).head(RECENT).itertuples():
+        with st.container(horizontal=True, vertical_alignment="center", key=f"home_run_{record.id}"):
+            nav.link_run(record.id, words.plain(record.name), width=430)
+            status.badge(record)
+            st.caption(facts(record), width="content")
+    st.page_link(nav.RUNS, label="All runs", icon=":material/table_rows:")
+
+
+def facts(record: Any) -> str:
+    """Accuracy, spread and age of a run in one line."""
+    if pd.isna(record.accuracy):
+        return words.ago(reads.moment(record.created_at))
+    return (f"accuracy {words.percent(record.accuracy)}, spread {words.spread(record.tpr_variance)}, lowest {words.percent(record.tpr_min)}, "
+            f"{words.ago(reads.moment(record.created_at))}")
+
+
+def arrived(frame: pd.DataFrame) -> None:
+    """Once both runs that this visitor started have succeeded, go to their comparison."""
+    ids = st.session_state.get("home_started")
+    if not ids:
+        return
+    states = frame[frame["id"].isin(ids)]["status"]
+    if (states == "succeeded").sum() == len(ids):
+        del st.session_state["home_started"]
+        nav.open_compare(*ids)
+    if states.isin(["failed", "cancelled"]).any():
+        del st.session_state["home_started"]
+
+
+def main() -> None:
+    """The page."""
+    frame = reads.runs(limit=200)
+    arrived(frame)
+    busy = first_runs(frame)
+    last = 0 if frame.empty else int(frame["id"].max())
+    st.session_state["home_submit_key"] = f"home-{FIRST.key}-{last}"
+    header(busy=not busy.empty)
+    if not busy.empty:
+        live([int(i) for i in busy["id"]])
+    phenomenon(frame)
+    recent(frame)
+
+
+with told():
+    main()

@@ -1,0 +1,178 @@
+"""One run: state and buttons, the signature against its baseline, curves, heat map, weights, confusion, log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.datasets import DATASETS
+from core.errors import EvenlyError
+from core.recipes import RECIPES
+from models import MODELS
+from pages.parts import nav, reads, run_charts, status, words
+from pages.parts.guard import told
+from storage import queue, results
+
+RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
+EVERY = 1.5  # seconds between two looks at a run that is on
+
+
+def ask(run_id: int, wanted: str) -> None:
+    """Write the person's wish; the worker obeys within a second."""
+    with told():
+        queue.ask(reads.database(), run_id, wanted)
+
+
+def duplicate(run_id: int) -> None:
+    """Open New run with this run's settings filled in."""
+    row = reads.run(run_id)
+    st.session_state["new_prefill"] = {"config": row.config, "baseline": row.baseline_id}
+    st.switch_page(nav.NEW)
+
+
+def use_tprs(run_id: int) -> None:
+    """Open New run with this run as the baseline."""
+    row = reads.run(run_id)
+    st.session_state["new_prefill"] = {"config": {k: v for k, v in row.config.items() if k not in ("method", "params")}, "baseline": run_id, "weighted": True}
+    st.switch_page(nav.NEW)
+
+
+def control(row: Any) -> None:
+    """Stop, pause, resume: only what makes sense now."""
+    asked = row.status == "running" and row.wanted != "run"
+    if row.status == "running":
+        st.button("Pause", key="run_pause", icon=":material/pause:", on_click=ask, args=(row.id, "pause"), disabled=asked)
+    if row.status in RESUMABLE:
+        st.button(RESUMABLE[row.status], key="run_resume", type="primary", icon=":material/play_arrow:", on_click=ask, args=(row.id, "run"),
+                  help="Goes on from the last checkpoint.")
+    if row.status in reads.BUSY:
+        st.button("Stop", key="run_stop", icon=":material/stop:", on_click=ask, args=(row.id, "cancel"), disabled=asked,
+                  help="Keeps the figures so far.")
+
+
+def onward(row: Any) -> None:
+    """What to do next with this run."""
+    if row.status == "succeeded":
+        st.button("Use its TPRs", key="run_use", type="primary" if row.baseline_id is None else "secondary", icon=":material/balance:",
+                  on_click=use_tprs, args=(row.id,), help="Set up a run whose weights come from this run's validation TPRs.")
+    if row.baseline_id is not None and reads.has_epochs(row):
+        if st.button("Compare with its baseline", key="run_compare", type="primary" if row.status == "succeeded" else "secondary",
+                     icon=":material/compare_arrows:"):
+            nav.open_compare(row.baseline_id, row.id)
+    st.button("Duplicate", key="run_duplicate", icon=":material/content_copy:", on_click=duplicate, args=(row.id,), help="New run with these settings.")
+
+
+def checkpoint(row: Any) -> None:
+    """The newest checkpoint as a download; read from disk only when asked for."""
+    listed = results.list_checkpoints(reads.database(), row.id)
+    if not listed:
+        return
+    last = max(listed, key=lambda c: c.epoch)
+    path = run_charts.checkpoint_path(last)
+    if path is None:
+        return
+    st.download_button("Checkpoint", data=path.read_bytes, file_name=f"run-{row.id}-epoch-{last.epoch}.pt", mime="application/octet-stream",
+                       key="run_checkpoint", icon=":material/download:", on_click="ignore", help=f"State after epoch {last.epoch}, {last.bytes / 1e6:.1f} MB.")
+
+
+def label_in(table: Any, key: str) -> str:
+    """The label of a row, or the key itself where this version has no such row."""
+    return table[key].label if key in table else key
+
+
+def heading(row: Any) -> None:
+    """Name, settings in a line, buttons."""
+    st.title(words.plain(row.name), anchor=False)
+    config = row.config
+    facts = [f"run {row.id}", label_in(DATASETS, row.dataset), label_in(MODELS, row.model), label_in(RECIPES, config.get("recipe", "")),
+             f"seed {row.seed}", words.count(int(row.epochs), "epoch")]
+    if row.baseline_id is not None:
+        facts.append(f"weights from run {row.baseline_id}")
+    if (row.facts or {}).get("device"):
+        facts.append(f"on {row.facts['device']}")
+    st.caption(words.plain(", ".join(str(f) for f in facts)))
+    with st.container(horizontal=True, vertical_alignment="center", key="run_buttons"):
+        control(row)
+        onward(row)
+        checkpoint(row)
+
+
+def state(row: Any) -> None:
+    """Badge, progress and estimate; the reason where it failed."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        status.badge(row)
+        st.caption(f"{status.progress_text(row)}, attempt {row.attempt}" if (row.attempt or 0) > 1 else status.progress_text(row), width="content")
+    if row.status in reads.BUSY:
+        st.progress(reads.progress(row))
+    if row.error:
+        st.error(words.plain(row.error), icon=":material/error:")
+
+
+def log(row: Any) -> None:
+    """The last events, newest first; folded."""
+    with st.expander("Log", icon=":material/notes:"):
+        events = queue.events(reads.database(), row.id, 200)
+        lines = [f"{words.exact(reads.moment(e.at))}  {e.kind:<10} {e.text}" for e in sorted(events, key=lambda e: e.at, reverse=True)]
+        st.code("\n".join(lines) or "Nothing yet.", language=None, wrap_lines=True, height=260 if len(lines) > 9 else "content")
+
+
+def body(run_id: int) -> None:
+    """All that changes while a run is on; draws no input."""
+    row = reads.run(run_id)
+    state(row)
+    if not reads.has_epochs(row):
+        waiting(row)
+    else:
+        run_charts.everything(row)
+    log(row)
+
+
+def waiting(row: Any) -> None:
+    """Before the first epoch: what will appear."""
+    if row.status == "queued" and row.baseline_id is not None and reads.run(row.baseline_id).status != "succeeded":
+        st.markdown(f"Starts when its baseline, run {row.baseline_id}, has finished.")
+    elif row.status in reads.LIVE:
+        st.markdown("Curves, the TPR of every class and the confusion matrix appear here after the first epoch.")
+    else:
+        st.markdown("This run ended before its first epoch, so there is nothing to draw.")
+
+
+@st.fragment(run_every=EVERY)
+def live(run_id: int, was: tuple[str, str]) -> None:
+    """The body, again and again; a change of state redraws the page so that the buttons fit."""
+    row = reads.run(run_id)
+    if (row.status, row.wanted) != was:
+        st.rerun()
+    body(run_id)
+
+
+def unknown(error: str) -> None:
+    """No such run."""
+    st.title("No such run")
+    st.markdown(words.plain(error))
+    st.page_link(nav.RUNS, label="All runs", icon=":material/table_rows:")
+
+
+def main() -> None:
+    """The page."""
+    run_id = nav.id_from_url("id")
+    if run_id is None:
+        unknown("The address names no run; it looks like /run?id=3.")
+        return
+    try:
+        row = reads.run(run_id)
+    except EvenlyError as error:
+        unknown(str(error))
+        return
+    heading(row)
+    if row.status in reads.LIVE:
+        live(run_id, (row.status, row.wanted))
+    else:
+        body(run_id)
+    if row.notes or row.tags:
+        st.caption(words.plain(" ".join(filter(None, [f"Tags: {row.tags}." if row.tags else "", row.notes or ""]))))
+
+
+with told():
+    main()

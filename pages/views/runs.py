@@ -1,0 +1,171 @@
+"""Runs: the table of every run, its filters, and what can be done with the chosen ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.methods import METHODS
+from pages.parts import nav, reads, status, words
+from pages.parts.guard import told
+from storage import results
+
+STATES = ("all", *status.STATUS)
+COLUMNS = ["id", "name", "state", "progress", "estimate", "accuracy", "spread", "tpr_variance", "tpr_min", "dataset", "model", "method", "seed",
+           "best_epoch", "best_accuracy", "best_spread", "best_tpr_min", "tags", "notes", "created"]
+
+
+def shape(frame: pd.DataFrame) -> pd.DataFrame:
+    """The stored columns as people read them: percent, points, words."""
+    records = list(frame.itertuples())
+    out = pd.DataFrame({
+        "id": frame["id"], "name": frame["name"], "state": [status.label(r) for r in records],
+        "progress": [100 * reads.progress(r) for r in records],
+        "estimate": [words.left(reads.seconds_left(r)) if r.status == "running" else "" for r in records],
+        "dataset": frame["dataset"], "model": frame["model"],
+        "method": [METHODS[m].label if m in METHODS else m for m in frame["method"]], "seed": frame["seed"],
+        "tpr_variance": frame["tpr_variance"], "best_epoch": frame["best_epoch"], "tags": frame["tags"], "notes": frame["notes"],
+        "created": [reads.moment(v) for v in frame["created_at"]],
+    })
+    for share in ("accuracy", "tpr_min", "best_accuracy", "best_tpr_min"):
+        out[share] = 100 * frame[share].astype(float)
+    out["spread"] = 100 * frame["tpr_variance"].astype(float) ** 0.5
+    out["best_spread"] = 100 * frame["best_tpr_variance"].astype(float) ** 0.5
+    return out[COLUMNS].reset_index(drop=True)
+
+
+def columns() -> dict[str, Any]:
+    """How each column is headed and written."""
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
+    return {
+        "id": number("Run", format="%d", pinned=True, width=60), "name": text("Name", width=290),
+        "state": text("State", width=90), "progress": st.column_config.ProgressColumn("Epochs", format="%d%%", min_value=0, max_value=100, width=110),
+        "estimate": text("Left", width=110), "dataset": text("Dataset", width=95), "model": text("Model", width=80), "method": text("Method", width=130),
+        "seed": number("Seed", format="%d", width=55),
+        "accuracy": number("Accuracy", format="%.1f %%", width=80, help="Share of the test split called right, last epoch."),
+        "spread": number("Spread", format="%.1f", width=70, help="Standard deviation of the TPRs over classes, in points, last epoch."),
+        "tpr_variance": number("TPR variance", format="%.4f", width=95, help="Variance of the TPRs over classes, last epoch."),
+        "tpr_min": number("Lowest TPR", format="%.1f %%", width=90),
+        "best_epoch": number("Best epoch", format="%d", width=85, help="Highest balanced accuracy on the validation split."),
+        "best_accuracy": number("Accuracy, best", format="%.1f %%", width=110), "best_spread": number("Spread, best", format="%.1f", width=95),
+        "best_tpr_min": number("Lowest TPR, best", format="%.1f %%", width=125),
+        "tags": text("Tags", width=110), "notes": text("Notes", width=180),
+        "created": st.column_config.DatetimeColumn("Created", format="distance", width=110),
+    }
+
+
+def filters() -> tuple[str, str, bool]:
+    """Search, state, archived; kept in the address."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input("Search", key="q", bind="query-params", placeholder="name, tag, note, dataset, method", icon=":material/search:", width=320)
+        state = st.selectbox("State", STATES, key="status", bind="query-params", format_func=lambda s: "All" if s == "all" else status.STATUS[s][0], width=170)
+        archived = st.toggle("Archived", key="archived", bind="query-params", help="Show archived runs too.")
+    return text or "", state, archived
+
+
+def table(frame: pd.DataFrame) -> list[int]:
+    """The table; returns the ids of the chosen rows."""
+    shown = shape(frame)
+    # The key holds the ids in order: when the rows change, the table is a new one and no choice can slide to another run.
+    key = f"runs_table_{hash(tuple(shown['id']))}"
+    order = [c for c in COLUMNS if c != "estimate" or shown["estimate"].any()]
+    event = st.dataframe(shown, key=key, column_config=columns(), column_order=order, hide_index=True, on_select="rerun", selection_mode="multi-row",
+                         height=min(38 + 35 * max(len(shown), 1), 560), alt="Runs with their state, accuracy and spread of the true-positive rates")
+    return [int(shown.iloc[i]["id"]) for i in event.selection.rows if i < len(shown)]
+
+
+@st.fragment(run_every=2.0)
+def live(filters_now: tuple[str, str, bool], ids: tuple[int, ...]) -> None:
+    """While runs are on and nothing is chosen: read again; redraw the page only when something has moved."""
+    frame = load(*filters_now)
+    moved = tuple(zip(frame["id"], frame["status"], frame["last_epoch"], strict=True))
+    if moved != st.session_state.get("runs_seen"):
+        st.rerun()
+
+
+def load(text: str, state: str, archived: bool) -> pd.DataFrame:
+    """The runs that pass the filters, newest first."""
+    return reads.runs(archived=None if archived else False, status=None if state == "all" else state, text=text or None)
+
+
+def archive(ids: list[int], flag: bool) -> None:
+    """Put runs aside or take them back."""
+    with told():
+        results.archive(reads.database(), ids, flag)
+        st.toast(f"{words.count(len(ids), 'run')} {'archived' if flag else 'taken back'}", icon=":material/archive:")
+
+
+@st.dialog("Delete runs", icon=":material/delete:")
+def confirm_delete(frame: pd.DataFrame) -> None:
+    """Names every run that will go; the ids are fixed when the dialog opens."""
+    st.markdown(f"{words.count(len(frame), 'run')} with all results and checkpoints will be gone for good:")
+    st.markdown("\n".join(f"- {r.id}: {words.plain(r.name)}" for r in frame.itertuples()))
+    with st.container(horizontal=True):
+        if st.button("Delete", key="runs_delete_yes", type="primary", icon=":material/delete:"):
+            with told():
+                results.delete(reads.database(), [int(i) for i in frame["id"]])
+                st.rerun()
+        if st.button("Keep", key="runs_delete_no"):
+            st.rerun()
+
+
+@st.dialog("Tags and notes", icon=":material/edit:")
+def edit(record: Any) -> None:
+    """Name, tags and notes of one run."""
+    name = st.text_input("Name", record.name, key=f"runs_name_{record.id}", max_chars=200)
+    tags = st.text_input("Tags", record.tags or "", key=f"runs_tags_{record.id}", help="Words parted by commas.", max_chars=200)
+    notes = st.text_area("Notes", record.notes or "", key=f"runs_notes_{record.id}", max_chars=4000)
+    if st.button("Save", key="runs_edit_save", type="primary"):
+        with told():
+            engine = reads.database()
+            results.rename(engine, record.id, name)
+            results.set_tags(engine, record.id, tags)
+            results.set_notes(engine, record.id, notes)
+            st.rerun()
+
+
+def actions(frame: pd.DataFrame, ids: list[int]) -> None:
+    """What can be done with the chosen rows; each button says why it is off."""
+    chosen = frame[frame["id"].isin(ids)]
+    one, two, some = len(ids) == 1, len(ids) == 2, bool(ids)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button("Open", key="runs_open", icon=":material/open_in_new:", disabled=not one, help="Choose one run."):
+            nav.open_run(ids[0])
+        if st.button("Compare", key="runs_compare", icon=":material/compare_arrows:", disabled=not two, help="Choose two runs; the older one is before."):
+            nav.open_compare(min(ids), max(ids))
+        if st.button("Edit", key="runs_edit", icon=":material/edit:", disabled=not one, help="Name, tags and notes of one run."):
+            edit(next(chosen.itertuples()))
+        put_back = some and bool(chosen["archived"].all())
+        st.button("Take back" if put_back else "Archive", key="runs_archive", icon=":material/archive:", disabled=not some, on_click=archive,
+                  args=(ids, not put_back), help="Archived runs leave the list; nothing is lost.")
+        if st.button("Delete", key="runs_delete", icon=":material/delete:", disabled=not some, help="Asks first, with the names."):
+            confirm_delete(chosen)
+        st.caption(f"{len(ids)} chosen" if some else "Tick rows on the left to open, compare or delete them", width="content")
+
+
+def main() -> None:
+    """The page."""
+    st.title("Runs")
+    wanted = filters()
+    frame = load(*wanted)
+    total = len(frame) if wanted == ("", "all", True) else len(reads.runs(archived=None))
+    if not total:
+        st.markdown("No run yet. Start one under New run, or press the button on Home.")
+        st.page_link(nav.NEW, label="New run", icon=":material/add_circle:")
+        return
+    bar = st.container()
+    ids = table(frame) if len(frame) else []
+    with bar:
+        actions(frame, ids)
+    if frame.empty:
+        st.markdown("No run passes these filters.")
+    st.caption(f"{len(frame):,} of {total:,} runs shown. Accuracy, spread and lowest TPR are of the test split.")
+    st.session_state["runs_seen"] = tuple(zip(frame["id"], frame["status"], frame["last_epoch"], strict=True))
+    if not ids and frame["status"].isin(reads.LIVE).any():
+        live(wanted, tuple(frame["id"]))
+
+
+with told():
+    main()

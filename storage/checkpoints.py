@@ -1,0 +1,101 @@
+"""Checkpoint files as bytes: written whole or not at all, read only if every bit is as it was written.
+
+What the bytes mean is core's affair. A file is written beside its place under a temporary name, forced to the disk and
+then renamed, so that under its own name there is always either the old or the new one, whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from storage.engine import StorageError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def write(folder: Path, name: str, data: bytes) -> tuple[Path, str]:
+    """Write `data` as folder/name; returns the path and its sha256. A disk full or unwritable leaves the old file as it was."""
+    path = folder / name
+    part = folder / f"{name}.{os.getpid()}.tmp"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+        _sync_folder(folder)
+    except OSError as error:
+        raise StorageError(_reason(path, len(data), error)) from error
+    finally:
+        with suppress(OSError):  # gone after the rename; on a failing disk the next sweep takes it
+            part.unlink(missing_ok=True)
+    return path, hashlib.sha256(data).hexdigest()
+
+
+def _reason(path: Path, size: int, error: OSError) -> str:
+    if error.errno in FULL:
+        return f"the disk is full: checkpoint {path} ({size / 1e6:.1f} MB) was not written, earlier ones are untouched; free some space"
+    return f"checkpoint {path} could not be written ({error.strerror or error}); earlier ones are untouched; check the folder's permissions"
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # a folder cannot be opened there, and a rename needs no sync
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def read(path: Path, sha256: str) -> bytes:
+    """The bytes of a checkpoint. Missing, cut or changed by a single bit: StorageError."""
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise StorageError(f"checkpoint {path} cannot be read ({error.strerror or error})") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise StorageError(f"checkpoint {path} is damaged: its {len(data)} bytes do not have the checksum they were written with")
+    return data
+
+
+def prune(paths: Iterable[Path]) -> list[Path]:
+    """Remove files, and the run's folder when it is empty then; returns those that were there. One that cannot be removed: StorageError."""
+    removed, left = [], []
+    for path in paths:
+        try:
+            path.unlink()
+            removed.append(path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            left.append(f"{path} ({error.strerror or error})")
+    if left:
+        raise StorageError(f"{len(left)} files could not be removed, remove them by hand: {'; '.join(left[:3])}")
+    return removed
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Remove what writers that died left behind (*.tmp, also in folders below); a living writer's file stays. Returns the removed."""
+    stray = [part for part in sorted(folder.rglob("*.tmp")) if not _being_written(part)]
+    return prune(stray)
+
+
+def _being_written(part: Path) -> bool:
+    """True when another living process has the number in the name. Our own number: one before us had it, we write nothing yet."""
+    pid = part.name.split(".")[-2] if part.name.count(".") >= 2 else ""
+    if not pid.isdigit() or int(pid) == os.getpid():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

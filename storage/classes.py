@@ -1,0 +1,94 @@
+"""Per-epoch summaries, the class counts of one epoch, and confusion matrices, as numpy and pandas. All epochs: history.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sqlalchemy import Engine, and_, select
+
+from storage.cells import unpack
+from storage.engine import StorageError, reading
+from storage.queue import unknown_run
+from storage.tables import SPLITS, class_epoch, run
+from storage.tables import confusion as confusion_table
+from storage.tables import epoch as epoch_table
+
+EPOCH_COLUMNS = (
+    "run_id", "epoch", "split", "loss", "n", "accuracy", "balanced_accuracy", "tpr_mean", "tpr_variance", "tpr_min", "tpr_max", "top5",
+    "seconds", "lr", "info",
+)
+WHOLE = ("run_id", "epoch", "n")
+
+
+@dataclass(frozen=True)
+class ClassCounts:
+    """Counts per class of one split after one epoch; `weight` is what that epoch was trained with, None where no weight was set."""
+
+    epoch: int
+    support: NDArray[np.int64]  # [C]
+    tp: NDArray[np.int64]  # [C]
+    predicted: NDArray[np.int64]  # [C]
+    weight: NDArray[np.float64] | None  # [C]
+
+
+def split_number(split: str) -> int:
+    """A split as the tables number it; an unknown one raises StorageError."""
+    if split not in SPLITS:
+        raise StorageError(f"unknown split {split!r}; known: {', '.join(SPLITS)}")
+    return SPLITS.index(split)
+
+
+def epochs(engine: Engine, run_ids: Iterable[int], split: str | None = None) -> pd.DataFrame:
+    """The summary of every epoch of these runs, one row per run, epoch and split, in that order."""
+    query = select(*(epoch_table.c[key] for key in EPOCH_COLUMNS)).where(epoch_table.c.run_id.in_([int(i) for i in run_ids]))
+    if split is not None:
+        query = query.where(epoch_table.c.split == split_number(split))
+    with reading(engine) as connection:
+        rows = connection.execute(query.order_by(epoch_table.c.run_id, epoch_table.c.epoch, epoch_table.c.split)).all()
+    columns = list(zip(*rows, strict=True)) or [()] * len(EPOCH_COLUMNS)
+    return pd.DataFrame({key: _epoch_column(key, values) for key, values in zip(EPOCH_COLUMNS, columns, strict=True)})
+
+
+def _epoch_column(key: str, values: tuple) -> Any:
+    if key == "split":
+        return pd.array([SPLITS[v] for v in values], dtype="str")
+    if key == "info":
+        return pd.Series([v or {} for v in values], dtype=object)
+    if key == "top5":
+        return pd.array(values, dtype="Int64")
+    return np.array(values, dtype=np.int64 if key in WHOLE else np.float64)
+
+
+def class_counts(engine: Engine, run_id: int, split: str, epoch: int | None = None) -> ClassCounts:
+    """Counts per class after an epoch, the last one unless said. Nothing recorded there raises StorageError."""
+    number = split_number(split)
+    with reading(engine) as connection:
+        last = connection.scalar(select(run.c.last_epoch).where(run.c.id == run_id))
+        if last is None:
+            raise unknown_run(run_id)
+        at = last if epoch is None else int(epoch)
+        key = and_(class_epoch.c.run_id == run_id, class_epoch.c.split == number, class_epoch.c.epoch == at)
+        columns = (class_epoch.c.support, class_epoch.c.tp, class_epoch.c.predicted, class_epoch.c.weight)
+        rows = connection.execute(select(*columns).where(key).order_by(class_epoch.c.class_id)).all()
+    if not rows:
+        raise StorageError(f"run {run_id} has nothing recorded for the {split} split at epoch {at}; its last epoch is {last}")
+    support, tp, predicted, weight = zip(*rows, strict=True)
+    weights = None if weight[0] is None else np.array(weight, dtype=np.float64)
+    return ClassCounts(at, *(np.array(v, dtype=np.int64) for v in (support, tp, predicted)), weights)
+
+
+def confusion(engine: Engine, run_id: int, split: str, which: str = "last") -> tuple[int, NDArray[np.int64]] | None:
+    """(epoch, [C, C] counts, rows by true class) after the last or the best epoch; None where none was kept."""
+    if which not in ("last", "best"):
+        raise StorageError(f"which is {which!r}, expected last or best")
+    at = run.c.last_epoch if which == "last" else run.c.best_epoch
+    t = confusion_table.c
+    query = select(t.epoch, t.classes, t.cells).join(run, run.c.id == t.run_id)
+    with reading(engine) as connection:
+        row = connection.execute(query.where(t.run_id == run_id, t.split == split_number(split), t.epoch == at)).one_or_none()
+    return None if row is None else (row.epoch, unpack(row.cells, row.classes))

@@ -1,0 +1,14 @@
+"""What alembic runs for every migration. It is always given an open connection in one writing transaction (storage/migrate.py)."""
+
+from alembic import context
+
+from storage.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+    transactional_ddl=True,
+    transaction_per_migration=False,
+)
+context.run_migrations()

@@ -1,0 +1,312 @@
+"""The queue. Every change of a run's status is here, each in one transaction and each with a line in the run's log.
+
+Two columns, two writers: `status` is what a run is, written by its worker; `wanted` is what a person asked of a running
+run, written by a page and obeyed by the worker. Claiming raises the run's token; all that a worker writes later carries
+the token it was given, so one that was given up for dead cannot write any more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Update, and_, exists, func, insert, or_, select, update
+
+from storage.engine import StorageError, reading, strict_json, write
+from storage.events import Event, events, log_event, note
+from storage.tables import detail, run
+from storage.workers import WorkerRow, beat, register_worker, stop_worker, worker_rows, workers
+
+ATTEMPTS = 3
+ENDED = ("succeeded", "failed", "cancelled")
+LEFT = (*ENDED, "paused")  # what a worker may leave a run as
+
+__all__ = [
+    "ATTEMPTS", "Claim", "Event", "Lost", "NewRun", "WorkerRow", "ask", "beat", "claim", "events", "fence", "finish", "note",
+    "register_worker", "release", "rescue", "stop_worker", "submit", "wanted", "workers",
+]
+
+
+class Lost(StorageError):  # noqa: N818 - the claim is lost; the worker stops at once and says nothing
+    """This claim is over: the run was rescued, finished or deleted, and nothing was written."""
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A run to be queued. `baseline` is the id of an earlier run, `baseline_index` the place of one in the same list."""
+
+    config: dict[str, Any]
+    name: str
+    dataset: str
+    model: str
+    method: str
+    seed: int
+    epochs: int
+    config_sha: str
+    group_sha: str
+    baseline: int | None = None
+    baseline_index: int | None = None
+    tags: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A worker's right to a run, for as long as the run's token is this one."""
+
+    run_id: int
+    token: int
+    attempt: int
+    config: dict[str, Any]
+    baseline_id: int | None
+
+
+# -- putting in --------------------------------------------------------------------------------------------------
+
+
+def submit(engine: Engine, runs: list[NewRun], submit_key: str | None = None) -> list[int]:
+    """Queue the runs, all or none; returns their ids in order. A key that was used before adds nothing: same ids again."""
+    for place, new in enumerate(runs):
+        _check_new(new, place)
+
+    def work(connection: Connection) -> list[int]:
+        if submit_key is not None and (made := _submitted(connection, submit_key)):
+            return made
+        ids: list[int] = []
+        for place, new in enumerate(runs):
+            baseline = ids[new.baseline_index] if new.baseline_index is not None else new.baseline
+            ids.append(_insert(connection, new, baseline, submit_key, place))
+        return ids
+
+    return write(engine, work)
+
+
+def _check_new(new: NewRun, place: int) -> None:
+    if new.baseline is not None and new.baseline_index is not None:
+        raise StorageError(f"run {new.name!r} names two baselines; give baseline or baseline_index")
+    if new.baseline_index is not None and not 0 <= new.baseline_index < place:
+        raise StorageError(f"baseline_index of run {new.name!r} is {new.baseline_index}, expected an earlier place in the list")
+    if new.epochs < 1:
+        raise StorageError(f"epochs of run {new.name!r} is {new.epochs}, expected at least 1")
+    try:
+        strict_json(new.config)
+    except (TypeError, ValueError) as error:
+        raise StorageError(f"the config of run {new.name!r} cannot be stored: {error}") from None
+
+
+def _submitted(connection: Connection, submit_key: str) -> list[int]:
+    return list(connection.scalars(select(run.c.id).where(run.c.submit_key == submit_key).order_by(run.c.submit_index)))
+
+
+def _insert(connection: Connection, new: NewRun, baseline: int | None, submit_key: str | None, place: int) -> int:
+    if baseline is not None and connection.scalar(select(run.c.id).where(run.c.id == baseline)) is None:
+        raise StorageError(f"baseline run {baseline} does not exist; choose one of the runs in the list")
+    row = insert(run).values(
+        status="queued", created_at=time.time(), name=new.name, dataset=new.dataset, model=new.model, method=new.method, seed=new.seed,
+        epochs=new.epochs, config_sha=new.config_sha, group_sha=new.group_sha, baseline_id=baseline, tags=new.tags,
+        submit_key=submit_key, submit_index=None if submit_key is None else place,
+    )
+    run_id = connection.execute(row.returning(run.c.id)).scalar_one()
+    connection.execute(insert(detail).values(run_id=run_id, config=new.config))
+    log_event(connection, run_id, "queued", "submitted")
+    return run_id
+
+
+# -- the worker's side -------------------------------------------------------------------------------------------
+
+
+def next_run() -> ColumnElement[int]:
+    """The oldest queued run whose baseline, if it has one, has succeeded. Other databases skip rows being claimed."""
+    baseline = run.alias("baseline")
+    ready = exists().where(baseline.c.id == run.c.baseline_id, baseline.c.status == "succeeded")
+    free = select(run.c.id).where(run.c.status == "queued", or_(run.c.baseline_id.is_(None), ready))
+    return free.order_by(run.c.id).limit(1).with_for_update(skip_locked=True)
+
+
+def claim_statement(worker_id: int, device: str, now: float) -> Update:
+    """The claim as one statement: find the next run and take it, in a single step."""
+    return (
+        update(run)
+        .where(run.c.id == next_run().scalar_subquery(), run.c.status == "queued")
+        .values(
+            status="running", wanted="run", worker_id=worker_id, device=device, token=run.c.token + 1, attempt=run.c.attempt + 1,
+            started_at=func.coalesce(run.c.started_at, now), finished_at=None, error=None,
+        )
+        .returning(run.c.id, run.c.token, run.c.attempt, run.c.baseline_id)
+    )
+
+
+def claim(engine: Engine, worker_id: int, device: str) -> Claim | None:
+    """Take the next run for this worker, or None when none could start. Runs whose baseline has failed are failed here."""
+    with reading(engine) as connection:  # a worker looks often: take the writers' lock only if there is something
+        if connection.scalar(select(run.c.id).where(run.c.status == "queued").limit(1)) is None:
+            return None
+
+    def work(connection: Connection) -> Claim | None:
+        _fail_orphans(connection)
+        row = connection.execute(claim_statement(worker_id, device, time.time())).one_or_none()
+        if row is None:
+            return None
+        log_event(connection, row.id, "running", f"attempt {row.attempt}: worker {worker_id} on {device}")
+        config = connection.scalar(select(detail.c.config).where(detail.c.run_id == row.id))
+        return Claim(row.id, row.token, row.attempt, config, row.baseline_id)
+
+    return write(engine, work)
+
+
+def _fail_orphans(connection: Connection) -> None:
+    """Fail the queued runs whose baseline will not come, and those that wait for these in turn."""
+    baseline = run.alias("baseline")
+    waiting = (
+        select(run.c.id, baseline.c.id.label("baseline"), baseline.c.status)
+        .join(baseline, baseline.c.id == run.c.baseline_id)
+        .where(run.c.status == "queued", baseline.c.status.in_(("failed", "cancelled")))
+    )
+    while orphans := connection.execute(waiting).all():
+        for orphan in orphans:
+            was = "failed" if orphan.status == "failed" else "was cancelled"
+            reason = f"its baseline, run {orphan.baseline}, {was}; resume that one first, then this one"
+            connection.execute(_leave(orphan.id, "failed", reason).where(run.c.status == "queued"))
+            log_event(connection, orphan.id, "failed", reason)
+
+
+def fence(claim: Claim) -> ColumnElement[bool]:
+    """The condition every write of a worker carries: the run is still running and still this worker's."""
+    return and_(run.c.id == claim.run_id, run.c.token == claim.token, run.c.status == "running")
+
+
+def hold(connection: Connection, claim: Claim) -> None:
+    """Raise Lost unless the claim still holds; within a writing transaction it then holds to the end."""
+    if connection.scalar(select(run.c.id).where(fence(claim))) is None:
+        raise Lost(f"run {claim.run_id} is no longer this worker's (token {claim.token})")
+
+
+def wanted(engine: Engine, claim: Claim) -> str:
+    """What the worker is to do with its run: run, pause or cancel; or "lost", when it is no longer its run."""
+    with reading(engine) as connection:
+        return connection.scalar(select(run.c.wanted).where(fence(claim))) or "lost"
+
+
+def finish(engine: Engine, claim: Claim, status: str, error: str | None = None) -> bool:
+    """Leave the run as succeeded, failed, cancelled or paused. False, and nothing written, when the claim is over."""
+    if status not in LEFT:
+        raise StorageError(f"a run cannot be finished as {status!r}; expected one of {', '.join(LEFT)}")
+
+    def work(connection: Connection) -> bool:
+        if connection.execute(_leave(claim.run_id, status, error).where(fence(claim))).rowcount == 0:
+            return False
+        log_event(connection, claim.run_id, status, error or "by its worker")
+        return True
+
+    return write(engine, work)
+
+
+def release(engine: Engine, claim: Claim) -> bool:
+    """Give the run back unfinished because its worker must go: queued (or as a person wanted), the attempt not counted."""
+
+    def work(connection: Connection) -> bool:
+        asked = connection.scalar(select(run.c.wanted).where(fence(claim)))
+        if asked is None:
+            return False
+        status = AFTER[asked]
+        connection.execute(_leave(claim.run_id, status, None).where(fence(claim)).values(attempt=run.c.attempt - 1))
+        log_event(connection, claim.run_id, status, "its worker was told to stop")
+        return True
+
+    return write(engine, work)
+
+
+AFTER = {"run": "queued", "pause": "paused", "cancel": "cancelled"}  # what becomes of a run whose worker goes
+
+
+def _leave(run_id: int, status: str, error: str | None) -> Update:
+    ended = time.time() if status in ENDED else None
+    return update(run).where(run.c.id == run_id).values(status=status, wanted="run", worker_id=None, finished_at=ended, error=error)
+
+
+def rescue(engine: Engine, alive: Callable[[WorkerRow], bool]) -> list[int]:
+    """Take the runs of dead workers from them; returns their ids. `alive` is asked once per worker that has not stopped.
+
+    A rescued run is queued again; after three attempts it is failed; one that a person wanted paused or cancelled is
+    that. A worker that finishes at the same moment wins or loses as a whole: whoever commits first.
+    """
+    with reading(engine) as connection:
+        owners = {w.id: w for w in worker_rows(connection, every=True)}
+        held = connection.execute(select(run.c.id, run.c.token, run.c.worker_id).where(run.c.status == "running")).all()
+    dead = {None}
+    for worker_id in {row.worker_id for row in held} - dead:
+        owner = owners.get(worker_id)
+        if owner is None or owner.stopped_at is not None or not alive(owner):
+            dead.add(worker_id)
+    lost = [row for row in held if row.worker_id in dead]
+    return write(engine, lambda connection: [row.id for row in lost if _rescue_one(connection, *row)]) if lost else []
+
+
+def _rescue_one(connection: Connection, run_id: int, token: int, worker_id: int | None) -> bool:
+    still = and_(run.c.id == run_id, run.c.token == token, run.c.status == "running")
+    now = connection.execute(select(run.c.attempt, run.c.wanted).where(still)).one_or_none()
+    if now is None:  # finished, or rescued by another, since we looked
+        return False
+    status, error = AFTER[now.wanted], None
+    if status == "queued" and now.attempt >= ATTEMPTS:
+        status, error = "failed", f"worker died {now.attempt} times; look at its memory and its log, then resume"
+    connection.execute(_leave(run_id, status, error))
+    log_event(connection, run_id, status, error or f"worker {worker_id} died in attempt {now.attempt}")
+    return True
+
+
+# -- a person's side ---------------------------------------------------------------------------------------------
+
+AT_ONCE = {  # (status, asked) -> status: no worker is needed for these
+    ("queued", "pause"): "paused",
+    ("queued", "cancel"): "cancelled",
+    ("paused", "cancel"): "cancelled",
+    ("paused", "run"): "queued",
+    ("failed", "run"): "queued",
+    ("cancelled", "run"): "queued",
+}
+ALREADY = (("queued", "run"), ("paused", "pause"), ("cancelled", "cancel"))
+VERBS = {"run": "resumed", "pause": "paused", "cancel": "cancelled"}
+IS = {"succeeded": "has succeeded already", "failed": "has failed", "cancelled": "is cancelled"}
+
+
+def ask(engine: Engine, run_id: int, wish: str) -> str:
+    """A person's wish: run (start or go on), pause or cancel. Returns the status, "running" while the worker has yet to obey.
+
+    Raises StorageError for an unknown run or wish, and for one that makes no sense any more.
+    """
+    if wish not in VERBS:
+        raise StorageError(f"asked {wish!r} of run {run_id}, expected one of {', '.join(VERBS)}")
+
+    def work(connection: Connection) -> str:
+        row = connection.execute(select(run.c.status, run.c.wanted).where(run.c.id == run_id)).one_or_none()
+        if row is None:
+            raise unknown_run(run_id)
+        if row.status == "running":
+            return _want(connection, run_id, row.wanted, wish)
+        if (row.status, wish) in ALREADY:
+            return row.status
+        if (row.status, wish) not in AT_ONCE:
+            raise StorageError(f"run {run_id} {IS[row.status]}, so it cannot be {VERBS[wish]}; duplicate it to train again")
+        return _at_once(connection, run_id, AT_ONCE[row.status, wish])
+
+    return write(engine, work)
+
+
+def _want(connection: Connection, run_id: int, before: str, wish: str) -> str:
+    if before != wish:
+        connection.execute(update(run).where(run.c.id == run_id).values(wanted=wish))
+        log_event(connection, run_id, "wanted", f"asked to {wish}")
+    return "running"
+
+
+def _at_once(connection: Connection, run_id: int, status: str) -> str:
+    change = _leave(run_id, status, None)
+    connection.execute(change.values(attempt=0) if status == "queued" else change)
+    log_event(connection, run_id, status, "asked by a person")
+    return status
+
+
+def unknown_run(run_id: int) -> StorageError:
+    return StorageError(f"there is no run {run_id}; it may have been deleted")

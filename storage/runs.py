@@ -1,0 +1,226 @@
+"""Runs as people see them: the list, one run, its name, tags and notes, archive and delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sqlalchemy import Connection, Engine, Select, delete, or_, select, update
+
+from storage.checkpoint_rows import paths_of
+from storage.checkpoints import prune
+from storage.engine import StorageError, reading, write
+from storage.events import log_event, moment
+from storage.queue import unknown_run
+from storage.tables import STATUSES, detail, run
+
+# what the list shows -> column of the table; the order of the frame
+LISTED = {
+    "id": run.c.id, "name": run.c.name, "status": run.c.status, "wanted": run.c.wanted, "created_at": run.c.created_at,
+    "started_at": run.c.started_at, "finished_at": run.c.finished_at, "dataset": run.c.dataset, "model": run.c.model,
+    "method": run.c.method, "seed": run.c.seed, "epochs": run.c.epochs, "last_epoch": run.c.last_epoch, "seconds": run.c.seconds,
+    "baseline_id": run.c.baseline_id, "group_sha": run.c.group_sha, "tags": run.c.tags, "notes": run.c.notes, "archived": run.c.archived,
+    "error": run.c.error, "attempt": run.c.attempt, "device": run.c.device, "accuracy": run.c.final_accuracy,
+    "tpr_variance": run.c.final_tpr_variance, "tpr_min": run.c.final_tpr_min, "balanced_accuracy": run.c.final_balanced_accuracy,
+    "best_epoch": run.c.best_epoch, "best_accuracy": run.c.best_accuracy, "best_tpr_variance": run.c.best_tpr_variance,
+    "best_tpr_min": run.c.best_tpr_min,
+}
+TIMES = ("created_at", "started_at", "finished_at")
+MAYBE_WHOLE = ("baseline_id", "best_epoch")
+SEARCHED = (run.c.name, run.c.tags, run.c.notes, run.c.dataset, run.c.model, run.c.method)
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """One run. Figures are of the test split: after the last epoch, and `best_*` after the epoch best on validation.
+
+    `last_epoch` is the number of epochs done. `facts` is empty until the run has started.
+    """
+
+    id: int
+    name: str
+    status: str
+    wanted: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    dataset: str
+    model: str
+    method: str
+    seed: int
+    epochs: int
+    last_epoch: int
+    seconds: float
+    baseline_id: int | None
+    group_sha: str
+    tags: str
+    notes: str
+    archived: bool
+    error: str | None
+    attempt: int
+    device: str | None
+    accuracy: float | None
+    tpr_variance: float | None
+    tpr_min: float | None
+    balanced_accuracy: float | None
+    best_epoch: int | None
+    best_accuracy: float | None
+    best_tpr_variance: float | None
+    best_tpr_min: float | None
+    config_sha: str
+    config: dict[str, Any]
+    facts: dict[str, Any]
+
+
+def list_runs(
+    engine: Engine,
+    *,
+    archived: bool | None = False,
+    ids: Iterable[int] | None = None,
+    status: str | Sequence[str] | None = None,
+    text: str | None = None,
+    limit: int | None = None,
+) -> pd.DataFrame:
+    """Runs, the newest first, one row each; the columns are the keys of LISTED.
+
+    archived  False: those that are not, True: those that are, None: both. With `ids` both, unless asked otherwise here
+    status    one status or several
+    text      found in name, tags, notes, dataset, model or method, whatever the case; or an id
+    Times are UTC; whole numbers that may be missing (baseline_id, best_epoch) are of pandas' Int64.
+    """
+    query = list_query(archived=archived, ids=ids, status=status, text=text, limit=limit)
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    columns = list(zip(*rows, strict=True)) or [()] * len(LISTED)
+    return pd.DataFrame({key: _column(key, values) for key, values in zip(LISTED, columns, strict=True)})
+
+
+def list_query(
+    *, archived: bool | None, ids: Iterable[int] | None, status: str | Sequence[str] | None, text: str | None, limit: int | None
+) -> Select:
+    """The one narrow query behind the list."""
+    query = select(*(column.label(key) for key, column in LISTED.items())).order_by(run.c.id.desc()).limit(limit)
+    if ids is not None:
+        query = query.where(run.c.id.in_([int(i) for i in ids]))
+    elif archived is not None:
+        query = query.where(run.c.archived.is_(archived))
+    if status is not None:
+        query = query.where(run.c.status.in_(_known([status] if isinstance(status, str) else list(status))))
+    if text and text.strip():
+        query = query.where(_matches(text.strip()))
+    return query
+
+
+def _known(statuses: list[str]) -> list[str]:
+    for status in statuses:
+        if status not in STATUSES:
+            raise StorageError(f"unknown status {status!r}; known: {', '.join(STATUSES)}")
+    return statuses
+
+
+def _matches(text: str) -> Any:
+    found = [column.icontains(text, autoescape=True) for column in SEARCHED]
+    number = text.removeprefix("#")
+    return or_(*found, run.c.id == int(number)) if number.isascii() and number.isdigit() and len(number) < 19 else or_(*found)
+
+
+def _column(key: str, values: tuple) -> Any:
+    kind = LISTED[key].type.python_type
+    if key in TIMES:
+        return pd.to_datetime(np.array(values, dtype=np.float64), unit="s", utc=True)
+    if key in MAYBE_WHOLE:
+        return pd.array(values, dtype="Int64")
+    return pd.array(values, dtype="str") if kind is str else np.array(values, dtype=kind)
+
+
+def get_run(engine: Engine, run_id: int) -> RunRow:
+    """One run with its config and facts; an unknown id raises StorageError."""
+    columns = [column.label(key) for key, column in LISTED.items()]
+    with reading(engine) as connection:
+        query = select(*columns, run.c.config_sha, detail.c.config, detail.c.facts).join(detail, detail.c.run_id == run.c.id).where(run.c.id == run_id)
+        row = connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise unknown_run(run_id)
+    values = dict(row) | {key: moment(row[key]) for key in TIMES} | {"facts": row["facts"] or {}}
+    return RunRow(**{f.name: values[f.name] for f in fields(RunRow)})
+
+
+def replicates(engine: Engine, run_id: int) -> list[int]:
+    """Ids of the succeeded runs with the same settings but for the seed, this one among them if it has succeeded."""
+    group = select(run.c.group_sha).where(run.c.id == run_id)
+    with reading(engine) as connection:
+        sha = connection.scalar(group)
+        if sha is None:
+            raise unknown_run(run_id)
+        return list(connection.scalars(select(run.c.id).where(run.c.group_sha == sha, run.c.status == "succeeded").order_by(run.c.id)))
+
+
+# -- edits -------------------------------------------------------------------------------------------------------
+
+
+def _set(engine: Engine, run_id: int, **values: Any) -> None:
+    def work(connection: Connection) -> None:
+        if connection.execute(update(run).where(run.c.id == run_id).values(**values)).rowcount == 0:
+            raise unknown_run(run_id)
+
+    write(engine, work)
+
+
+def set_tags(engine: Engine, run_id: int, tags: str) -> None:
+    """Tags, separated by commas; kept without blanks, empties and repeats."""
+    words = [word for part in tags.split(",") if (word := " ".join(part.split()))]
+    _set(engine, run_id, tags=", ".join(dict.fromkeys(words)))
+
+
+def set_notes(engine: Engine, run_id: int, notes: str) -> None:
+    """Free text about a run."""
+    _set(engine, run_id, notes=notes)
+
+
+def rename(engine: Engine, run_id: int, name: str) -> None:
+    """A new name of at least one and at most 1000 characters."""
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= 1000:
+        raise StorageError(f"a run's name needs 1 to 1000 characters, got {len(name)}")
+    _set(engine, run_id, name=name)
+
+
+def archive(engine: Engine, ids: Iterable[int], flag: bool = True) -> None:
+    """Put runs away, or bring them back. Nothing is lost; the list leaves archived runs out."""
+    numbers = [int(i) for i in ids]
+    write(engine, lambda connection: connection.execute(update(run).where(run.c.id.in_(numbers)).values(archived=bool(flag))))
+
+
+def delete_runs(engine: Engine, ids: Iterable[int]) -> list[Path]:
+    """Delete runs with their results and checkpoint files; returns the files removed. Those already gone are passed over.
+
+    Refused, as a whole, while one is running or while a run that is not over needs one as its baseline. A finished run
+    whose baseline goes keeps its evidence among its facts and no longer names it.
+    """
+    numbers = [int(i) for i in ids]
+
+    def work(connection: Connection) -> list[Path]:
+        _check_deletable(connection, numbers)
+        files = paths_of(connection, numbers)
+        for follower, baseline in connection.execute(select(run.c.id, run.c.baseline_id).where(run.c.baseline_id.in_(numbers))):
+            if follower not in numbers:
+                log_event(connection, follower, "baseline", f"its baseline, run {baseline}, was deleted")
+        connection.execute(delete(run).where(run.c.id.in_(numbers)))
+        return files
+
+    return prune(write(engine, work))
+
+
+def _check_deletable(connection: Connection, numbers: list[int]) -> None:
+    running = connection.scalar(select(run.c.id).where(run.c.id.in_(numbers), run.c.status == "running").limit(1))
+    if running is not None:
+        raise StorageError(f"run {running} is running; cancel it first, then delete")
+    needs = run.c.baseline_id.in_(numbers), run.c.id.not_in(numbers), run.c.status.in_(("queued", "running", "paused"))
+    follower = connection.execute(select(run.c.id, run.c.baseline_id).where(*needs).limit(1)).one_or_none()
+    if follower is not None:
+        raise StorageError(f"run {follower.id} still needs run {follower.baseline_id} as its baseline; cancel or delete that one first")

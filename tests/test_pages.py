@@ -1,0 +1,465 @@
+"""Every screen through Streamlit's AppTest, from the entry file: what a person sees and what a click leaves in the database."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from seed import config_of, crowd, mnist1d, small, submit, train, worker_of
+from streamlit.testing.v1 import AppTest
+
+from storage import queue, results
+from storage.engine import open_database
+from storage.migrate import upgrade
+
+ROOT = Path(__file__).resolve().parents[1]
+HOME, NEW, RUNS, RUN, COMPARE = (f"pages/views/{name}.py" for name in ("home", "new_run", "runs", "run", "compare"))
+VIEWS = [HOME, NEW, RUNS, RUN, COMPARE]
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory):
+    """A data folder with one of everything, made once; tests work on copies."""
+    root = tmp_path_factory.mktemp("seeded")
+    engine = open_database(f"sqlite:///{root}/evenly.db", role="worker")
+    upgrade(engine)
+    ids = small(engine)
+    engine.dispose()
+    return root, ids
+
+
+@pytest.fixture
+def full(seeded, tmp_path, monkeypatch):
+    """The seeded folder as this test's own; returns (engine, ids)."""
+    root, ids = seeded
+    shutil.copytree(root, tmp_path / "data")
+    monkeypatch.setenv("EVENLY_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("EVENLY_DATABASE_URL", raising=False)
+    return open_database(), ids
+
+
+@pytest.fixture
+def empty(tmp_path, monkeypatch):
+    """A migrated database without a run."""
+    monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
+    monkeypatch.delenv("EVENLY_DATABASE_URL", raising=False)
+    engine = open_database(role="worker")
+    upgrade(engine)
+    return engine
+
+
+def visit(page: str = HOME, **query: str) -> AppTest:
+    """The app on a page, as a browser would open it."""
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    at.run()
+    if page != HOME:
+        at.switch_page(page)
+    for key, value in query.items():
+        at.query_params[key] = value
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def words_on(at: AppTest) -> str:
+    """All text of the page."""
+    kinds = ("title", "subheader", "markdown", "caption", "error", "warning", "info", "code", "button")
+    return "\n".join(str(getattr(e, "value", "") or getattr(e, "label", "")) for kind in kinds for e in getattr(at, kind))
+
+
+@pytest.mark.parametrize("page", VIEWS)
+def test_every_page_opens_on_an_empty_database(empty, page):
+    assert visit(page).title
+
+
+@pytest.mark.parametrize("page", VIEWS)
+def test_every_page_opens_on_a_full_database(full, page):
+    _, ids = full
+    at = visit(page, **({"id": str(ids["weighted"])} if page == RUN else {}))
+    assert at.title
+    assert not at.error
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_pictures_take_the_theme_of_the_browser(full, theme):
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    at.context = {"theme": theme}
+    at.run()
+    spec = at.get("plotly_chart")[0].proto.spec
+    assert {"light": "#0B65C2", "dark": "#3B82F6"}[theme] in spec
+    assert at.get("plotly_chart")[0].proto.alt.startswith("TPR per class")
+
+
+# -- home --------------------------------------------------------------------------------------------------------
+
+
+def test_home_says_what_will_appear_before_there_is_anything(empty):
+    at = visit()
+    assert "Nothing to compare yet" in words_on(at)
+    assert not at.get("plotly_chart")
+
+
+def test_the_one_button_queues_a_baseline_and_a_weighted_run_once(empty):
+    at = visit()
+    at.button(key="home_start").click().run()
+    runs = results.list_runs(empty).sort_values("id")
+    assert runs["method"].tolist() == ["none", "tpr_ratio"]
+    assert results.get_run(empty, int(runs["id"].iloc[1])).baseline_id == runs["id"].iloc[0]
+    assert at.button(key="home_start").disabled
+    assert visit().button(key="home_start").disabled  # another tab
+
+
+def test_two_tabs_that_saw_the_same_state_start_it_once(empty):
+    one, two = visit(), visit()
+    one.button(key="home_start").click().run()
+    two.button(key="home_start").click().run()
+    assert len(results.list_runs(empty)) == 2
+
+
+def test_when_both_runs_have_finished_home_leads_to_their_comparison(empty):
+    at = visit()
+    at.button(key="home_start").click().run()
+    worker = worker_of(empty)
+    train(empty, worker, mnist1d(), 20)
+    train(empty, worker, mnist1d(0.4), 20)
+    at.run()
+    assert at.title[0].value == "Compare"
+    assert at.query_params["a"] == "1"
+    assert at.query_params["b"] == "2"
+
+
+def test_home_shows_the_latest_pair_and_five_runs(full):
+    at = visit()
+    assert "The latest comparison" in words_on(at)
+    assert len([e for e in at.get("page_link") if e.proto.label.startswith(("MNIST", "CIFAR"))]) == 5
+
+
+# -- the worker's state ------------------------------------------------------------------------------------------
+
+
+def test_without_a_worker_the_sidebar_says_how_to_start_one(empty):
+    assert "python worker.py" in "\n".join(c.value for c in visit().sidebar.caption)
+
+
+def test_the_sidebar_names_the_run_being_trained(full):
+    engine, ids = full
+    queue.beat(engine, 1)
+    text = "\n".join(m.value for m in visit().sidebar.markdown)
+    assert f"run {ids['running']}" in text
+
+
+# -- new run -----------------------------------------------------------------------------------------------------
+
+
+def test_new_run_without_a_finished_run_offers_to_train_the_baseline_too(empty):
+    at = visit(NEW)
+    assert at.selectbox(key="new_baseline").value == "first"
+    at.button(key="new_start").click().run()
+    assert results.list_runs(empty).sort_values("id")["method"].tolist() == ["none", "tpr_ratio"]
+
+
+def test_start_queues_once_and_opens_the_runs_page(full):
+    engine, _ = full
+    before = len(results.list_runs(engine))
+    at = visit(NEW)
+    at.button(key="new_start").click().run()
+    assert not at.exception
+    runs = results.list_runs(engine)
+    assert len(runs) == before + 1
+    assert at.query_params["id"] == str(runs["id"].max())
+
+
+def test_a_double_click_starts_one_run(full):
+    engine, _ = full
+    before = len(results.list_runs(engine))
+    at = visit(NEW)
+    key = at.session_state["new_submit_key"]
+    at.button(key="new_start").click().run()
+    again = visit(NEW)
+    again.session_state["new_submit_key"] = key  # the second click of the same form view
+    again.button(key="new_start").click().run()
+    assert len(results.list_runs(engine)) == before + 1
+
+
+def test_the_value_at_release_is_the_one_that_starts(full):
+    engine, _ = full
+    at = visit(NEW)
+    at.session_state["new_preview_tpr_ratio"] = {"value": 3.5}
+    at.run()
+    at.button(key="new_start").click().run()
+    newest = int(results.list_runs(engine)["id"].max())
+    assert results.get_run(engine, newest).config["params"]["exponent"] == 3.5
+
+
+def test_replicates_take_consecutive_seeds(full):
+    engine, _ = full
+    at = visit(NEW)
+    at.number_input(key="new_replicates").set_value(3).run()
+    at.button(key="new_start").click().run()
+    newest = results.list_runs(engine).sort_values("id").tail(3)
+    assert newest["seed"].tolist() == [0, 1, 2]
+    assert newest["group_sha"].nunique() == 1
+
+
+def test_only_fitting_models_are_offered_and_the_others_explained(empty):
+    at = visit(NEW)
+    box = at.selectbox(key="model")
+    assert "CNN-1D" in box.options
+    assert "LeNet-5" not in box.options
+    assert "LeNet-5" in box.help
+
+
+def every_method():
+    from core.methods import METHODS
+
+    return METHODS.keys
+
+
+@pytest.mark.parametrize("method", every_method())
+def test_every_method_can_be_previewed_and_started(full, method):
+    engine, _ = full
+    at = visit(NEW)
+    at.selectbox(key="method").set_value(method).run()
+    assert not at.exception
+    assert not at.error
+    at.button(key="new_start").click().run()
+    newest = int(results.list_runs(engine)["id"].max())
+    assert results.get_run(engine, newest).method == method
+
+
+@pytest.mark.parametrize(("text", "part"), [("0.9,0.8", "10"), ("class,tpr\n0,high", "high"), ("1.5\n" * 10, "1.5")])
+def test_bad_tprs_are_named_and_nothing_can_start(full, text, part):
+    at = visit(NEW)
+    at.selectbox(key="new_baseline").set_value("given").run()
+    at.text_area(key="new_tpr_text").set_value(text).run()
+    assert part in at.error[0].value
+    assert at.button(key="new_start").disabled
+
+
+def test_pasted_tprs_start_a_run_without_a_baseline(full):
+    engine, _ = full
+    at = visit(NEW)
+    at.selectbox(key="new_baseline").set_value("given").run()
+    at.text_area(key="new_tpr_text").set_value("\n".join(f"0.{d}" for d in range(90, 80, -1))).run()
+    assert not at.error
+    at.button(key="new_start").click().run()
+    row = results.get_run(engine, int(results.list_runs(engine)["id"].max()))
+    assert row.baseline_id is None
+    assert row.config["tpr"][0] == pytest.approx(0.90)
+
+
+def test_the_command_and_the_snippet_can_be_copied(full):
+    code = "\n".join(c.value for c in visit(NEW).code)
+    assert "cli.py run" in code
+    assert "torch" in code
+
+
+# -- runs --------------------------------------------------------------------------------------------------------
+
+
+def test_the_table_filters_by_state_and_text(full):
+    _, ids = full
+    at = visit(RUNS)
+    assert len(at.dataframe[0].value) == len(ids)
+    at.selectbox(key="status").set_value("failed").run()
+    assert at.dataframe[0].value["id"].tolist() == [ids["failed"]]
+    at.selectbox(key="status").set_value("all")
+    at.text_input(key="q").set_value("CIFAR").run()
+    assert set(at.dataframe[0].value["id"]) == {ids["hundred"], ids["hundred_weighted"]}
+    assert f"2 of {len(ids)} runs shown" in words_on(at)
+
+
+def test_archived_runs_leave_the_list_until_asked_for(full):
+    engine, ids = full
+    results.archive(engine, [ids["stopped"]], True)
+    at = visit(RUNS)
+    assert ids["stopped"] not in at.dataframe[0].value["id"].tolist()
+    at.toggle(key="archived").set_value(True).run()
+    assert ids["stopped"] in at.dataframe[0].value["id"].tolist()
+
+
+def test_actions_are_off_until_rows_are_chosen(full):
+    at = visit(RUNS)
+    assert all(at.button(key=f"runs_{k}").disabled for k in ("open", "compare", "edit", "archive", "delete"))
+
+
+# -- a run's page ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", ["baseline", "weighted", "dynamic", "hundred_weighted", "failed", "stopped", "running", "queued"])
+def test_a_run_of_every_state_can_be_looked_at(full, state):
+    _, ids = full
+    at = visit(RUN, id=str(ids[state]))
+    assert not at.exception
+    assert at.title[0].value
+
+
+def test_a_failed_run_says_why(full):
+    _, ids = full
+    at = visit(RUN, id=str(ids["failed"]))
+    assert "not finite at epoch 4" in at.error[0].value
+
+
+def test_stop_pause_and_resume_are_written_as_wishes(full):
+    engine, ids = full
+    visit(RUN, id=str(ids["running"])).button(key="run_pause").click().run()
+    assert results.get_run(engine, ids["running"]).wanted == "pause"
+    at = visit(RUN, id=str(ids["queued"]))
+    at.button(key="run_stop").click().run()
+    assert results.get_run(engine, ids["queued"]).status == "cancelled"
+    at.button(key="run_resume").click().run()
+    assert results.get_run(engine, ids["queued"]).status == "queued"
+
+
+@pytest.mark.parametrize("address", ["999", "abc", "-1", "1e3", "9" * 40])
+def test_an_address_without_a_run_says_so(full, address):
+    assert visit(RUN, id=address).title[0].value == "No such run"
+
+
+def test_its_tprs_lead_to_a_new_run_with_this_baseline(full):
+    _, ids = full
+    at = visit(RUN, id=str(ids["baseline"]))
+    at.button(key="run_use").click().run()
+    assert not at.exception
+    assert at.title[0].value == "New run"
+    assert at.selectbox(key="new_baseline").value == str(ids["baseline"])
+
+
+def test_duplicate_fills_in_the_settings(full):
+    engine, ids = full
+    at = visit(RUN, id=str(ids["weighted"]))
+    at.button(key="run_duplicate").click().run()
+    assert not at.exception
+    assert at.selectbox(key="method").value == "tpr_ratio"
+    assert at.number_input(key="new_run_epochs").value == results.get_run(engine, ids["weighted"]).epochs
+
+
+def test_names_are_shown_as_text(full):
+    engine, ids = full
+    results.rename(engine, ids["baseline"], "<script>alert(1)</script> **x**")
+    assert "<script>" not in visit(RUN, id=str(ids["baseline"])).title[0].value.replace("\\<", "")
+
+
+# -- compare -----------------------------------------------------------------------------------------------------
+
+
+def test_the_address_restores_the_comparison(full):
+    _, ids = full
+    at = visit(COMPARE, a=str(ids["baseline"]), b=str(ids["dynamic"]))
+    assert at.selectbox(key="compare_a").value == ids["baseline"]
+    assert at.selectbox(key="compare_b").value == ids["dynamic"]
+    assert "ariance" in at.markdown[0].value
+    assert len(at.metric) == 4
+
+
+def test_swapping_turns_the_change_round(full):
+    _, ids = full
+    at = visit(COMPARE, a=str(ids["baseline"]), b=str(ids["weighted"]))
+    first = at.metric[0].delta
+    at.button(key="compare_swap").click().run()
+    assert at.selectbox(key="compare_a").value == ids["weighted"]
+    assert at.metric[0].delta.lstrip("+−") == first.lstrip("+−")
+    assert at.metric[0].delta != first
+
+
+def test_runs_on_other_classes_are_refused_in_words(full):
+    _, ids = full
+    at = visit(COMPARE, a=str(ids["baseline"]), b=str(ids["hundred"]))
+    assert "different classes" in at.warning[0].value
+
+
+def test_more_than_sixty_classes_open_as_a_strip_that_can_be_searched(full):
+    _, ids = full
+    at = visit(COMPARE, a=str(ids["hundred"]), b=str(ids["hundred_weighted"]))
+    assert not at.exception
+    assert at.selectbox(key="compare_find")
+
+
+def test_only_settings_that_differ_are_listed(full):
+    _, ids = full
+    at = visit(COMPARE, a=str(ids["baseline"]), b=str(ids["weighted"]))
+    table = next(d.value for d in at.dataframe if "setting" in d.value)
+    assert "method" in table["setting"].tolist()
+    assert "epochs" not in table["setting"].tolist()
+
+
+# -- trouble -----------------------------------------------------------------------------------------------------
+
+
+def test_a_database_that_is_not_there_is_a_message_page(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVENLY_DATA", str(tmp_path / "nowhere"))
+    monkeypatch.delenv("EVENLY_DATABASE_URL", raising=False)
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    assert not at.exception
+    assert at.error
+    assert "make run" in words_on(at)
+
+
+def test_a_newer_database_is_refused_in_words(empty):
+    from storage.engine import write
+
+    write(empty, lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999_from_the_future'"))
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    assert not at.exception
+    assert at.error
+
+
+def test_a_file_that_is_no_database_is_a_message_page(tmp_path, monkeypatch):
+    (tmp_path / "evenly.db").write_bytes(b"not a database " * 100)
+    monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    assert not at.exception
+    assert at.error
+
+
+# -- speed and imports -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_no_page_takes_150_ms_on_a_thousand_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
+    monkeypatch.delenv("EVENLY_DATABASE_URL", raising=False)
+    engine = open_database(role="worker")
+    upgrade(engine)
+    crowd(engine, 1000)
+    ids = small(engine)
+    slow = {}
+    for page in VIEWS:
+        query = {"id": str(ids["weighted"])} if page == RUN else {"a": str(ids["baseline"]), "b": str(ids["weighted"])} if page == COMPARE else {}
+        at = visit(page, **query)
+        times = []
+        for _ in range(3):
+            begin = time.perf_counter()
+            at.run()
+            times.append(1000 * (time.perf_counter() - begin))
+        slow[page] = min(times)
+    assert max(slow.values()) < 150, slow
+
+
+def test_a_run_that_names_no_method_we_know_is_still_listed(full):
+    engine, _ = full
+    submit(engine, config_of(), "from another version")
+    assert "from another version" in visit(RUNS).dataframe[0].value["name"].tolist()
+
+
+def test_pages_never_import_torch(seeded):
+    root, ids = seeded
+    code = f"""
+import os, sys
+os.environ["EVENLY_DATA"] = {str(root)!r}
+from streamlit.testing.v1 import AppTest
+at = AppTest.from_file("app.py", default_timeout=60).run()
+for page in {VIEWS!r}:
+    at.switch_page(page)
+    at.query_params["id"] = "{ids['weighted']}"
+    at.run()
+    assert not at.exception, at.exception
+bad = {{"torch", "torchvision", "sklearn"}} & set(sys.modules)
+assert not bad, bad
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]

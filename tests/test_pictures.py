@@ -1,0 +1,157 @@
+"""The pictures and words of the pages as pure functions: order, signs, sizes, colours, and what the preview sends."""
+
+from __future__ import annotations
+
+import json
+import math
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from core.methods import METHODS, grid, slider_param, what_if
+from pages.parts import curves, matrices, preview, signature, words
+from pages.parts.palette import DARK, LIGHT
+
+NAMES = ["cat", "dog", "car"]
+BEFORE = signature.Side("before", np.array([0.9, 0.6, 0.75]), np.array([0.8, 0.5, 0.7]), np.array([0.95, 0.7, 0.8]))
+AFTER = signature.Side("after", np.array([0.85, 0.7, 0.75]), np.array([0.75, 0.6, 0.7]), np.array([0.9, 0.8, 0.8]))
+
+
+def test_classes_run_from_the_baselines_hardest_to_its_easiest():
+    assert signature.ordering(BEFORE.tpr).tolist() == [1, 2, 0]
+    assert signature.ordering(BEFORE.tpr, AFTER.tpr, "gain").tolist() == [1, 2, 0]
+    assert signature.ordering(BEFORE.tpr, AFTER.tpr, "class").tolist() == [0, 1, 2]
+
+
+def test_a_class_without_samples_comes_last():
+    assert signature.ordering(np.array([np.nan, 0.9, 0.2])).tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize(("classes", "kind"), [(10, "bars"), (15, "bars"), (16, "dumbbell"), (60, "dumbbell"), (61, "strip")])
+def test_the_form_follows_the_number_of_classes(classes, kind):
+    assert signature.default_kind(classes) == kind
+
+
+@pytest.mark.parametrize("p", [LIGHT, DARK], ids=["light", "dark"])
+def test_bars_are_told_apart_by_hatch_and_start_at_zero(p):
+    figure = signature.picture("bars", NAMES, BEFORE, AFTER, p)
+    first, second = figure["data"]
+    assert first["marker"]["pattern"]["shape"] == "/"
+    assert "pattern" not in second["marker"]
+    assert (first["marker"]["color"], second["marker"]["color"]) == (p.before, p.after)
+    assert figure["layout"]["yaxis"]["range"][0] == 0
+    assert first["customdata"] == ["dog", "car", "cat"]
+    assert first["error_y"]["array"] == pytest.approx([0.1, 0.05, 0.05])
+
+
+def test_levels_are_the_mean_and_one_standard_deviation():
+    shapes = signature.picture("bars", NAMES, BEFORE, AFTER, LIGHT)["layout"]["shapes"]
+    bands, means = [s for s in shapes if s["type"] == "rect"], [s for s in shapes if s["type"] == "line"]
+    assert [m["line"]["dash"] for m in means] == ["dot", "solid"]
+    assert means[0]["y0"] == pytest.approx(0.75)
+    assert bands[0]["y1"] - bands[0]["y0"] == pytest.approx(2 * np.std([0.9, 0.6, 0.75]))
+
+
+def test_dumbbells_carry_a_sign_beside_the_colour():
+    figure = signature.picture("dumbbell", NAMES, BEFORE, AFTER, LIGHT)
+    gain, loss = (next(t for t in figure["data"] if t.get("name") == n) for n in ("gain", "loss"))
+    assert (gain["line"]["color"], loss["line"]["color"]) == (LIGHT.gain, LIGHT.loss)
+    assert [t.strip() for t in figure["data"][-1]["text"]] == ["+10.0", "+0.0", "−5.0"]
+
+
+def test_a_strip_of_a_thousand_classes_has_few_traces():
+    t = np.random.default_rng(0).uniform(0.2, 1, 1000)
+    side = signature.Side("before", t, t - 0.01, np.minimum(t + 0.01, 1))
+    figure = signature.picture("strip", [str(i) for i in range(1000)], side, side, LIGHT, marked=7)
+    assert len(figure["data"]) <= 5
+    json.dumps(figure, allow_nan=False)
+
+
+def test_undefined_values_leave_gaps_and_stay_valid_json():
+    hole = signature.Side("before", np.array([0.9, np.nan, 0.7]), np.array([0.8, np.nan, 0.6]), np.array([1, np.nan, 0.8]))
+    for kind in ("bars", "dumbbell", "strip"):
+        figure = signature.picture(kind, NAMES, hole, AFTER, LIGHT)
+        traces = [t for t in figure["data"] if "error_y" not in t]
+        json.dumps(traces, allow_nan=False)
+    assert "cat" in signature.describe(NAMES, BEFORE, AFTER) or "dog" in signature.describe(NAMES, BEFORE, AFTER)
+
+
+def test_many_classes_are_a_band_not_a_thousand_lines():
+    w = np.random.default_rng(0).uniform(0.5, 2, (20, 300))
+    assert len(curves.trajectory([str(i) for i in range(300)], np.arange(1, 21), w, LIGHT)["data"]) <= 8
+    assert len(curves.trajectory(NAMES, np.arange(1, 21), w[:, :3], LIGHT)["data"]) == 3
+
+
+def test_confusion_shares_and_top_pairs():
+    matrix = np.array([[8, 2, 0], [0, 0, 0], [5, 0, 5]])
+    assert matrices.shares(matrix)[0].tolist() == [0.8, 0.2, 0.0]
+    assert np.isnan(matrices.shares(matrix)[1]).all()
+    top = matrices.top_confusions(NAMES, matrix)
+    assert top[["is", "called", "count"]].values.tolist() == [["car", "cat", 5], ["cat", "dog", 2]]
+
+
+@pytest.mark.parametrize("method", list(METHODS), ids=lambda m: m.key)
+@pytest.mark.parametrize("classes", [2, 10, 300])
+def test_the_preview_sends_one_frame_per_stop_for_every_method(method, classes):
+    rng = np.random.default_rng(1)
+    tpr, counts = rng.uniform(0, 1, classes), rng.integers(1, 500, classes).astype(float)
+    params = {p.key: p.default for p in method.params}
+    answers = grid(method.key, what_if(classes, tpr=tpr, support=np.full(classes, 50.0), counts=counts), params, limit=preview.stops_for(classes))
+    param = slider_param(method, params)
+    data = preview.payload([str(i) for i in range(classes)], signature.ordering(tpr), tpr, answers, param, params[param.key] if param else 0.0, LIGHT)
+    text = json.dumps(data, allow_nan=False)
+    assert len(data["grid"]) == len(data["values"]) == len(data["facts"]) == len(data["alt"])
+    assert all(len(row) == len(data["names"]) for row in data["grid"])
+    assert len(text) < 2_000_000
+
+
+def test_the_preview_shows_hardest_first_and_shares_that_add_up():
+    tpr = np.array([0.9, 0.6, 0.75])
+    params = {"exponent": 2.0}
+    answers = grid("tpr_ratio", what_if(3, tpr=tpr, counts=np.array([10.0, 20.0, 30.0])), params)
+    data = preview.payload(NAMES, signature.ordering(tpr), tpr, answers, slider_param(METHODS["tpr_ratio"], params), 2.0, LIGHT)
+    stop = data["values"].index(2.0)
+    assert data["names"] == ["dog", "car", "cat"]
+    assert data["grid"][stop] == sorted(data["grid"][stop], reverse=True)
+    assert sum(data["shares"][stop]) == pytest.approx(1, abs=1e-3)
+    assert data["facts"][stop][0][0] == "2.25"  # (.9 / .6) ** 2
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.8321, "83.2 %"), (1.0, "100.0 %"), (None, "–"), (math.nan, "–")])
+def test_percent(value, text):
+    assert words.percent(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.663, "0.663"), (1.25, "1.25"), (12.5, "12.5"), (125.4, "125"), (0.00001, "1.00e-05"), (0.0, "0.00")])
+def test_weights_have_three_digits(value, text):
+    assert words.weight(value) == text
+
+
+def test_differences_wear_a_real_minus():
+    assert (words.points(0.04), words.points(-0.0123)) == ("+4.0", "−1.2")
+
+
+def test_spread_is_the_root_of_the_variance_in_points():
+    assert words.spread(0.0077) == "8.8 points"
+    assert words.small(0.0077) == ".0077"
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "about 1 s left"), (43, "about 45 s left"), (130, "about 3 min left"), (7300, "about 2 h 10 min left"), (None, "estimating")])
+def test_estimates_are_rounded_as_far_as_they_can_be_trusted(seconds, text):
+    assert words.left(seconds) == text
+
+
+def test_dates_are_relative():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert words.ago(now - timedelta(minutes=5), now) == "5 min ago"
+    assert words.ago(now - timedelta(days=3), now) == "3 days ago"
+    assert words.ago(None) == "–"
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "**bold** [a](javascript:x)", ":material/home: $x$", "a\n# b"])
+def test_typed_names_never_become_markup(name):
+    shown = words.plain(name)
+    for sign in "<>*[]$#":
+        assert sign not in shown.replace("\\" + sign, "")
+    assert "\n" not in shown
