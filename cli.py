@@ -20,7 +20,7 @@ import typer
 from sqlalchemy import Engine
 from typer.exceptions import TyperException
 
-from core.config import SETTINGS, RunConfig
+from core.config import RunConfig
 from core.errors import EvenlyError
 
 app = typer.Typer(
@@ -137,21 +137,18 @@ def terms(
     as_json: Json = False,
 ) -> None:
     """What a method answers: weights, shifts and the other terms it sets, for given TPRs and counts."""
-    from core.evidence import Evidence
-    from core.methods import METHODS, answer
+    from core.methods import METHODS, answer, what_if
 
-    METHODS[method]
+    METHODS[method]  # an unknown method is said before missing evidence
     given = {"tpr": tpr, "counts": counts, "support": support}
     vectors = {name: numbers(text, f"--{name}") for name, text in given.items() if text is not None}
     if not vectors:
         raise EvenlyError(f"{method}: nothing to compute from; give --tpr, --counts or both")
-    evidence = Evidence(
-        classes=len(next(iter(vectors.values()))), last_tpr=vectors.get("tpr"), last_support=vectors.get("support"),
-        epoch=1, epochs=2, **vectors,
-    )
+    evidence = what_if(len(next(iter(vectors.values()))), **vectors)
     answered = answer(method, evidence, pairs(param))
     if as_json:
-        emit({**answered.set(), **({"info": answered.info} if answered.info else {}), **({"notes": answered.notes} if answered.notes else {})})
+        scalars = {name: [value] for name, value in (answered.info or {}).items()}
+        emit({**answered.set(), **scalars, **({"notes": answered.notes} if answered.notes else {})})
         return
     for name, vector in answered.set().items():
         print(f"{name:<10}" + "  ".join(f"{v:.6g}" for v in vector))
@@ -218,14 +215,15 @@ def with_tprs(config: RunConfig, path: Path | None, classes: tuple[str, ...]) ->
     """The config with the TPRs of a CSV file."""
     if path is None:
         return config
+    from core.config import given_tprs
     from core.tprs import parse
 
     try:
         data = path.read_bytes()
     except OSError as error:
         raise EvenlyError(f"--tpr {path}: {error.strerror or error}") from error
-    values, _ = parse(data, classes)
-    return replace(config, tpr=tuple(None if np.isnan(v) else float(v) for v in values), tpr_source=path.name)
+    tprs, support = parse(data, classes)
+    return replace(config, **given_tprs(tprs, support, path.name))
 
 
 def say(share: float, text: str) -> None:

@@ -38,12 +38,12 @@ from storage.record import METRICS
 log = logging.getLogger("evenly.worker")
 MIN_FREE_BYTES = 1 << 30  # a run is not started with less free disk than this
 PATIENCE_SECONDS = 60.0  # how long a locked or full database is waited for before the run is paused
-SMALL_PARAMETERS, SMALL_SAMPLE = 50_000, 1_024  # below both, a second thread costs more than it brings
+SMALL_PARAMETERS, SMALL_SAMPLE = 60_000, 1_024  # below both, a second thread costs more than it brings
 Orders = Callable[[], str | None]
 LOST = ("lost", "another worker has taken this run over")
 
 
-class Halted(EvenlyError):
+class Halted(EvenlyError):  # noqa: N818 - the run is not at fault
     """The run is fine, the machine is not (disk full, database locked): pause it, a person mends it and resumes."""
 
 
@@ -156,7 +156,7 @@ def find_evidence(engine: Engine, claim: Claim, config: RunConfig, classes: tupl
     """
     if config.tpr is not None:
         tpr = np.array([np.nan if v is None else v for v in config.tpr], dtype=np.float64)
-        return Evidence(len(classes), tpr=tpr), config.tpr_source or "given TPRs"
+        return Evidence(len(classes), tpr=tpr, support=config.tpr_support), config.tpr_source or "given TPRs"
     if claim.baseline_id is None:
         return Evidence(len(classes)), ""
     baseline = results.get_run(engine, claim.baseline_id)

@@ -22,14 +22,14 @@ class RunBars:
         self.engine, self.ids = engine, list(ids)
         self.over = threading.Event()
         self.bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total} epochs"), TimeRemainingColumn(),
-            TextColumn("{task.fields[status]}"), console=Console(stderr=True),
+            TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.completed}/{task.total}"),
+            TimeRemainingColumn(compact=True), TextColumn("{task.fields[status]}"), console=Console(stderr=True),
         )
 
     def __enter__(self) -> RunBars:
         frame = self._rows()
         self.tasks = {
-            int(r.id): self.bars.add_task(f"{r.id} {r.name}"[:60], total=int(r.epochs), status="", start=False) for r in frame.itertuples()
+            int(r.id): self.bars.add_task(f"{r.id} {r.name.split(': ', 1)[-1]}"[:36], total=int(r.epochs), status="", start=False) for r in frame.itertuples()
         }
         self.bars.start()
         self.thread = threading.Thread(target=self._redraw, daemon=True)

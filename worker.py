@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from sqlalchemy import Engine
 
 from core.errors import EvenlyError
-from storage import queue
+from storage import queue, results
 from storage.engine import data_root, open_database
 from storage.migrate import upgrade
 
@@ -101,6 +101,16 @@ class Worker:
         for run_id in queue.rescue(self.engine, lambda w: w.id == self.id or (w.slot != self.slot and check(w))):
             log.info("run %s: its worker died; rescued", run_id)
         self._rescued = time.monotonic()
+
+    def warm_up(self) -> None:
+        """With nothing to do, make what the first run will need: its imports and the first comparison's dataset."""
+        if any(results.list_runs(self.engine, status="queued", limit=1)["id"]):
+            return
+        import runner  # noqa: F401 - torch, models and scikit-learn, a few seconds
+        from core.datasets import prepare
+        from core.presets import FIRST
+
+        prepare(FIRST.baseline.dataset, self.root)
 
     def loop(self, *, drain: bool = False, until: Callable[[], bool] = lambda: False) -> None:
         """Work until told to stop; with `drain` until nothing is left that could start; or until `until()`."""
@@ -234,6 +244,7 @@ def serve(slot: int, *, drain: bool = False) -> int:
     try:
         with worker:
             log.info("ready on %s, data in %s", worker.device.name, worker.root)
+            worker.warm_up()
             worker.loop(drain=drain)
     except Timeout:
         log.error("a worker already serves slot %s of %s; only one can", slot, worker.root)
@@ -249,6 +260,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--slot", type=int, help="serve this slot only, in this process")
     slot = parser.parse_args(argv).slot
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker: %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     return supervise(max(gpus(), 1)) if slot is None else serve(slot)
 
 

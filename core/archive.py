@@ -146,9 +146,10 @@ def _check_archive(path: Path, limits: Limits) -> None:
     if at < 0 or len(tail) - at < END_RECORD.size:
         raise DataError(f"{path.name} is not a zip archive, whatever its name says; expected a .zip of an image folder")
     _, _, entries, directory_bytes, _ = END_RECORD.unpack_from(tail, at)
-    too_long = directory_bytes != 0xFFFFFFFF and directory_bytes > limits.entries * DIRECTORY_BYTES_PER_ENTRY
-    if (entries != 0xFFFF and entries > limits.entries) or too_long:
-        raise DataError(f"{path.name} declares {entries:,} entries in {gigabytes(directory_bytes)}, at most {limits.entries:,} are allowed")
+    if entries != 0xFFFF and entries > limits.entries:  # 0xFFFF: the number stands in a zip64 record instead
+        raise DataError(f"{path.name} declares {entries:,} entries, at most {limits.entries:,} are allowed")
+    if directory_bytes != 0xFFFFFFFF and directory_bytes > limits.entries * DIRECTORY_BYTES_PER_ENTRY:
+        raise DataError(f"{path.name} lists its entries in {gigabytes(directory_bytes)}, too much for the {limits.entries:,} entries allowed")
 
 
 def _infos(path: Path) -> list[zipfile.ZipInfo]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
@@ -45,6 +46,7 @@ class RunConfig:
     reduction: str = "weighted_mean"
     device: str = "auto"
     tpr: tuple[float | None, ...] | None = None  # pasted or uploaded; None when a baseline run supplies them
+    tpr_support: tuple[float, ...] | None = None  # validation samples behind each given TPR; None when unknown
     tpr_source: str = ""
 
     def to_json(self) -> str:
@@ -60,6 +62,15 @@ class RunConfig:
         return hashlib.sha256((replace(self, seed=0, device="auto").to_json() + baseline).encode()).hexdigest()
 
 
+def given_tprs(tpr: Sequence[float], support: Sequence[float] | None, source: str) -> dict[str, Any]:
+    """Pasted or uploaded TPRs [C] (NaN where undefined) with their supports, as fields of a RunConfig."""
+    return {
+        "tpr": tuple(None if math.isnan(v) else float(v) for v in tpr),
+        "tpr_support": None if support is None else tuple(float(v) for v in support),
+        "tpr_source": source,
+    }
+
+
 def from_dict(data: Mapping[str, Any]) -> RunConfig:
     """A RunConfig from stored JSON; a newer schema or an unknown field raises EvenlyError."""
     schema = data.get("schema", SCHEMA)
@@ -70,8 +81,9 @@ def from_dict(data: Mapping[str, Any]) -> RunConfig:
     if unknown:
         raise EvenlyError(f"unknown setting {sorted(unknown)[0]!r}; known: {', '.join(sorted(known))}")
     values = {k: v for k, v in data.items() if k in known}
-    if values.get("tpr") is not None:
-        values["tpr"] = tuple(values["tpr"])
+    for key in ("tpr", "tpr_support"):
+        if values.get(key) is not None:
+            values[key] = tuple(values[key])
     return RunConfig(**values)
 
 
@@ -85,5 +97,5 @@ def checked(config: RunConfig) -> RunConfig:
     params = check_params(method.params, config.params, method.key)
     recipe_params = check_params(recipe.params, config.recipe_params, recipe.key)
     if "tpr" not in method.needs and config.tpr is not None:
-        config = replace(config, tpr=None, tpr_source="")
+        config = replace(config, tpr=None, tpr_support=None, tpr_source="")
     return replace(config, params=params, recipe_params=recipe_params, **settings)

@@ -45,6 +45,7 @@ def choose(name: str = "auto", index: int | None = None) -> Device:
         raise TrainingError(f"device {name!r} is not on this machine; it has: {have}. Choose one of these or auto")
     if name == "cuda":
         device = torch.device("cuda", index or 0)
+        torch.cuda.set_device(device)  # streams and graphs are made on the current device
         capable = torch.cuda.get_device_capability(device) >= (8, 0)
         return Device(device, torch.cuda.get_device_name(device), bf16=capable, channels_last=capable)
     if name == "mps":

@@ -23,7 +23,7 @@ from core.device import Device
 from core.errors import TrainingError
 from core.evidence import ClassTerms, Vector
 from core.losses import class_loss, tensor_terms
-from core.optim import build_optimiser, learning_rate, set_learning_rate
+from core.optim import build_optimiser, learning_rate, load_state, set_learning_rate
 from core.step import Step, make_step
 
 SPLITS = ("train", "validation", "test")
@@ -111,7 +111,7 @@ class Trainer:
         """Go on from `state()` of an earlier Trainer with the same config; a foreign state raises TrainingError."""
         try:
             self.model.load_state_dict(state["model"])
-            self.optimiser.load_state_dict(state["optimiser"])
+            load_state(self.optimiser, state["optimiser"], self.device)
         except (RuntimeError, KeyError, ValueError) as error:
             raise TrainingError(f"the checkpoint does not fit this run: {str(error).splitlines()[0]}") from error
         move = {k: v.to(self.device.device) for k, v in state["sums"].items()}

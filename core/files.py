@@ -46,5 +46,5 @@ def make_folder(path: Path) -> None:
 
 
 def gigabytes(n: float) -> str:
-    """Bytes in words: 1.2 GB, 85 MB."""
-    return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.0f} MB"
+    """Bytes in words: 1.2 GB, 85 MB, 40 kB."""
+    return f"{n / 1e9:.1f} GB" if n >= 1e9 else f"{n / 1e6:.0f} MB" if n >= 1e6 else f"{n / 1e3:.0f} kB"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -74,7 +75,7 @@ class ImageSet:
     def spec(self, data_root: Path, validation: float = DEFAULT_VALIDATION) -> DataSpec:
         meta = self.meta(data_root)
         if meta is None:
-            raise DataError(f"{self.key} must be prepared first: its images are decoded and resized once, then it starts at once")
+            raise DataError(f"{self.key} must be prepared first (it is new or has changed): its images are decoded and resized once, then it starts at once")
         pool, own, test = (np.array(c, dtype=np.int64) for c in meta.counts)
         return make_spec(
             self.key, self.label, self.kind, meta.shape, meta.classes, pool=pool, own_validation=own if meta.sizes[1] else None,
@@ -85,22 +86,27 @@ class ImageSet:
         """Decode and resize everything into the cache, unless that is done already and no file has changed."""
         if not self.path.is_dir() and (meta := self.meta(data_root)) is not None:
             return meta
-        source: FileSource = FolderSource(self.path) if self.path.is_dir() else ZipSource(self.path)
+        stat = self._stat()  # before the first look inside: a zip that changes meanwhile then counts as changed
         try:
-            plan = layout(source.entries, source.folders)
-
-            def build(writer: Writer) -> Contents:
-                return decode_all(source, plan, writer, data_root, self.size, {"stat": self._stat(), "ignored": plan.ignored}, progress)
-
-            meta = arrays.ensure(data_root, self.cache_key, self._fingerprint(plan), build, progress)
+            with contextlib.closing(self._source()) as source:
+                meta = self._decoded(data_root, source, stat, progress)
         except DataError as error:
             raise DataError(f"{self.label}: {error}") from error
-        finally:
-            source.close()
-        if meta.extra.get("stat") != self._stat():  # the same content with a new time: a copy, or an archive made again
-            meta = replace(meta, extra={**meta.extra, "stat": self._stat()})
+        if meta.extra.get("stat") != stat:  # the same content with a new time: a copy, or an archive made again
+            meta = replace(meta, extra={**meta.extra, "stat": stat})
             arrays.write_meta(data_root, self.cache_key, meta)
         return meta
+
+    def _source(self) -> FileSource:
+        return FolderSource(self.path) if self.path.is_dir() else ZipSource(self.path)
+
+    def _decoded(self, data_root: Path, source: FileSource, stat: list[int] | None, progress: Progress) -> Meta:
+        plan = layout(source.entries, source.folders)
+
+        def build(writer: Writer) -> Contents:
+            return decode_all(source, plan, writer, data_root, self.size, {"stat": stat, "ignored": plan.ignored}, progress)
+
+        return arrays.ensure(data_root, self.cache_key, self._fingerprint(plan), build, progress)
 
     def _fingerprint(self, plan: Layout) -> str:
         """sha256 over names, sizes and stamps. A zip's stamps are checksums; a folder's are times, so its path counts too."""
@@ -164,7 +170,7 @@ def _looks_like_images(folder: Path) -> bool:
     """Whether a folder has train/, or a folder with an image among its first few files."""
     try:
         inner = [p for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
-        return any(p.name.casefold() == "train" or _first_image(p) for p in inner)
+        return any(p.name.casefold() == "train" for p in inner) or any(_first_image(p) for p in inner)
     except OSError:
         return False  # a folder that cannot be read is no dataset to offer; naming it says why
 

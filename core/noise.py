@@ -59,8 +59,9 @@ def resampled(tp: Floats, support: Floats, draws: int, rng: np.random.Generator)
     none or all right from looking certain.
     """
     centre = (tp + 0.5) / (support + 1)
-    drawn = rng.binomial(support.astype(np.int64), centre, size=(draws, len(tp)))
-    return figures(drawn, support) - figures(centre * support, support)
+    # class by class: numpy prepares a (n, p) once for all draws that follow each other
+    drawn = rng.binomial(support.astype(np.int64)[:, None], centre[:, None], size=(len(tp), draws))
+    return figures(np.ascontiguousarray(drawn.T), support) - figures(centre * support, support)
 
 
 def sampling_intervals(

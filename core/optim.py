@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -10,15 +12,32 @@ from core.device import Device
 from core.recipes import RECIPES
 
 
+def _flags(device: Device) -> dict[str, bool]:
+    """What the hardware decides of an optimiser; a checkpoint from other hardware must not."""
+    return {"fused": device.device.type != "mps"}
+
+
+def _rate(value: float, device: Device) -> float | torch.Tensor:
+    return torch.tensor(float(value), device=device.device) if device.graphs else float(value)
+
+
 def build_optimiser(config: RunConfig, model: nn.Module, device: Device) -> torch.optim.Optimizer:
     """AdamW or Nesterov SGD, fused. On CUDA the rate is a tensor, so that a captured graph reads it anew each step."""
     recipe, given = RECIPES[config.recipe], config.recipe_params
-    rate = torch.tensor(float(given["lr"]), device=device.device) if device.graphs else float(given["lr"])
-    common = {"lr": rate, "weight_decay": given["weight_decay"], "fused": device.device.type != "mps"}
+    common = {"lr": _rate(given["lr"], device), "weight_decay": given["weight_decay"], **_flags(device)}
     if recipe.optimiser == "sgd":
         momentum = given["momentum"]
         return torch.optim.SGD(model.parameters(), momentum=momentum, nesterov=momentum > 0, **common)
     return torch.optim.AdamW(model.parameters(), capturable=device.graphs, **common)
+
+
+def load_state(optimiser: torch.optim.Optimizer, state: dict[str, Any], device: Device) -> None:
+    """Load an optimiser's state; what its groups say of the hardware it was saved on gives way to this one's."""
+    optimiser.load_state_dict(state)
+    for group in optimiser.param_groups:
+        group.update(_flags(device), lr=_rate(group["lr"], device))
+        if "capturable" in group:
+            group["capturable"] = device.graphs
 
 
 def learning_rate(config: RunConfig, t: float) -> float:

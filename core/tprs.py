@@ -104,6 +104,14 @@ def _guess(lines: list[Line], classes: Sequence[str] | int | None) -> Columns | 
     return Columns(1, 0, 2 if width > 2 else None)
 
 
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.removesuffix("%"))
+    except ValueError:
+        return False
+    return True
+
+
 def _flat(lines: list[Line], classes: Sequence[str] | int | None) -> tuple[Vector, None]:
     """A plain list: every cell is a TPR. A comma at the end of a line is forgiven."""
     values = []

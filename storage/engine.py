@@ -141,17 +141,16 @@ def _begin(connection: Connection) -> None:
 
 def write(engine: Engine, work: Callable[[Connection], T]) -> T:
     """`work(connection)` in one writing transaction: all of it or nothing. Tried again, from the start, on a lock only."""
-    tries = engine.get_execution_options()["evenly_tries"]
-    for left in reversed(range(tries)):
+    left = engine.get_execution_options()["evenly_tries"]
+    while True:
+        left -= 1
         try:
             with engine.connect().execution_options(evenly_write=True) as connection, connection.begin():
                 return work(connection)
         except DBAPIError as error:
-            if left and _code(error) in BUSY_CODES:
-                time.sleep(random.SystemRandom().uniform(0.02, 0.4))  # apart, lest two writers meet again
-                continue
-            raise explained(error, engine) from error
-    raise StorageError(f"a write needs at least one try, got tries={tries}")
+            if left < 1 or _code(error) not in BUSY_CODES:
+                raise explained(error, engine) from error
+            time.sleep(random.SystemRandom().uniform(0.02, 0.4))  # apart, lest two writers meet again
 
 
 @contextmanager

@@ -6,6 +6,7 @@ that have come since; a new claim (a resumed run may do an epoch again) starts a
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, fields
@@ -14,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Engine, and_, select
+from sqlalchemy import Connection, Engine, and_, func, select
 
 from storage.classes import split_number
 from storage.engine import reading
@@ -32,7 +33,7 @@ class ClassHistory:
     support: NDArray[np.int64]  # [E, C]
     tp: NDArray[np.int64]  # [E, C]
     predicted: NDArray[np.int64]  # [E, C]
-    weight: NDArray[np.float64] | None  # [E, C]; None where the run sets no weights
+    weight: NDArray[np.float64] | None  # [E, C]; NaN in epochs without weights, None where no epoch has any
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,9 @@ def _read(connection: Connection, run_id: int, split: int, after: int) -> ClassH
     numbers = connection.scalars(
         select(epoch.c.epoch).where(epoch.c.run_id == run_id, epoch.c.split == split, epoch.c.epoch > after).order_by(epoch.c.epoch)
     ).all()
-    weighted = connection.scalars(select(t.weight).where(mine).limit(1)).first() is not None
-    columns = [t.support, t.tp, t.predicted] + ([t.weight] if weighted else [])
+    weighted = connection.scalars(select(t.weight).where(mine, t.weight.is_not(None)).limit(1)).first() is not None
+    # No weight is infinite, so infinity can stand for "none" until it is NaN, which SQLite has no word for.
+    columns = [t.support, t.tp, t.predicted] + ([func.coalesce(t.weight, math.inf)] if weighted else [])
     result = connection.execute(select(*columns).where(mine).order_by(t.epoch, t.class_id))
     # Counts pass through float64 beside a weight: exact below 2^53.
     flat = np.fromiter(chain.from_iterable(result.cursor), dtype=np.float64 if weighted else np.int64)
@@ -86,14 +88,19 @@ def _read(connection: Connection, run_id: int, split: int, after: int) -> ClassH
     shape = (len(numbers), -1, len(columns)) if numbers else (0, 0, len(columns))
     cube = flat.reshape(shape)
     support, tp, predicted = (cube[:, :, i].astype(np.int64) for i in range(3))
-    return _frozen(ClassHistory(np.array(numbers, dtype=np.int64), support, tp, predicted, cube[:, :, 3].copy() if weighted else None))
+    weight = np.where(np.isinf(cube[:, :, 3]), np.nan, cube[:, :, 3]) if weighted else None
+    return _frozen(ClassHistory(np.array(numbers, dtype=np.int64), support, tp, predicted, weight))
 
 
 def _joined(old: ClassHistory, new: ClassHistory) -> ClassHistory:
     if len(new.epochs) == 0:
         return old
-    parts = [(getattr(old, f.name), getattr(new, f.name)) for f in fields(ClassHistory)]
-    return _frozen(ClassHistory(*(None if a is None or b is None else np.concatenate([a, b]) for a, b in parts)))
+    counts = [np.concatenate([getattr(old, name), getattr(new, name)]) for name in ("epochs", "support", "tp", "predicted")]
+    weight = None
+    if old.weight is not None or new.weight is not None:
+        none = (np.full(h.support.shape, np.nan) for h in (old, new))
+        weight = np.concatenate([gap if h.weight is None else h.weight for h, gap in zip((old, new), none, strict=True)])
+    return _frozen(ClassHistory(*counts, weight))
 
 
 def _frozen(history: ClassHistory) -> ClassHistory:

@@ -18,7 +18,6 @@ from core.errors import EvenlyError
 from storage.engine import (
     StorageError,
     database_url,
-    explained,
     no_database,
     not_migrated,
     open_database,
@@ -27,6 +26,7 @@ from storage.engine import (
 )
 
 REVISIONS = ("0001",)  # oldest first; each is a file in migrations/versions
+MIGRATIONS = Path(__file__).with_name("migrations")
 LOCK_SECONDS = 60.0
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "afs", "glusterfs", "fuse.glusterfs", "fuse.sshfs")
 
@@ -127,13 +127,12 @@ def _copy(engine: Engine, path: Path) -> None:
 
 def _outside(connection: Connection, statement: str, *values: str) -> None:
     """Run what SQLite allows only outside of a transaction."""
-    engine, raw = connection.engine, connection.connection.driver_connection
+    raw = connection.connection.driver_connection
     try:
         raw.execute(statement, values)
     except raw.Error as error:
-        from sqlalchemy.exc import DBAPIError
-
-        raise explained(DBAPIError(statement, values, error), engine) from error
+        path = path_of(connection.engine)
+        raise StorageError(f"the database {path} could not be prepared for its upgrade ({error}); nothing was changed") from error
 
 
 def _run_migrations(engine: Engine) -> None:
@@ -141,7 +140,7 @@ def _run_migrations(engine: Engine) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     with reading(engine) as connection:
         # Rebuilding a table drops the old one, which would delete all rows that point at it.
         _outside(connection, "PRAGMA foreign_keys=OFF")

@@ -132,7 +132,7 @@ def _matches(text: str) -> Any:
 def _column(key: str, values: tuple) -> Any:
     kind = LISTED[key].type.python_type
     if key in TIMES:
-        return pd.to_datetime(np.array(values, dtype=np.float64), unit="s", utc=True)
+        return pd.to_datetime(np.array(values, dtype=np.float64), unit="s", utc=True).as_unit("us")
     if key in MAYBE_WHOLE:
         return pd.array(values, dtype="Int64")
     return pd.array(values, dtype="str") if kind is str else np.array(values, dtype=kind)

@@ -115,7 +115,6 @@ run = Table(
     _one_of("wanted", WANTED),
     UniqueConstraint("submit_key", "submit_index"),
     Index(None, "status", "id"),
-    Index(None, "archived", "id"),
     Index(None, "group_sha", "status"),
     Index(None, "baseline_id"),
     Index(None, "worker_id"),

@@ -17,6 +17,7 @@ import numpy as np
 from sqlalchemy import Engine
 
 from core.config import RunConfig, checked
+from core.datasets import DATASETS
 from core.metrics import rows_of, summary
 from storage import queue, results
 from storage.engine import open_database
@@ -45,7 +46,7 @@ def mnist1d(even: float = 0.0, seed: int = 0) -> Made:
 def many(classes: int, seed: int = 0, even: float = 0.0) -> Made:
     """A set with many classes."""
     t = np.random.default_rng(seed).beta(7, 3, classes)
-    return Made(tuple(f"class {i:03d}" for i in range(classes)), np.clip(t + even * (t.mean() - t), 0.01, 0.99),
+    return Made(DATASETS["cifar100"].classes if classes == 100 else tuple(f"class {i:03d}" for i in range(classes)), np.clip(t + even * (t.mean() - t), 0.01, 0.99),
                 {"train": 450, "validation": 50, "test": 100})
 
 

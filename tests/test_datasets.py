@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import arrays, download, embedded
+from core import arrays, download, embedded, files
 from core.datasets import DATASETS, describe, find_dataset, is_ready, load, prepare, train_counts
 from core.dataspec import AUGMENTS, quiet
 from core.errors import DataError, EvenlyError
@@ -282,7 +282,7 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path, monkeypatch:
     if moment == "write":
         monkeypatch.setattr(embedded, "build_digits", lambda writer, progress: full_writer(writer))
     else:
-        monkeypatch.setattr(arrays.os, moment, full)
+        monkeypatch.setattr(files.os, moment, full)
 
     def full_writer(writer: arrays.Writer) -> None:
         writer._file = type("Full", (), {"write": full})()
@@ -297,6 +297,27 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot write .*file/cache.*; free some space or set EVENLY_DATA to another folder"):
         prepare("digits", tmp_path / "file")
+
+
+def test_a_cache_that_cannot_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(arrays.Path, "read_text", denied)
+    with pytest.raises(DataError, match=r"cannot read .*cache/digits\.json: Permission denied; check who may read the data folder"):
+        is_ready("digits", tmp_path)
+
+
+@pytest.mark.parametrize(("labels", "shape"), [(3, (1, 8, 8)), (2, (1, 9, 9))])
+def test_a_builder_that_contradicts_itself_is_an_error_and_leaves_nothing(tmp_path: Path, labels: int, shape: tuple[int, ...]) -> None:
+    def build(writer: arrays.Writer) -> arrays.Contents:
+        writer.begin((1, 8, 8), "uint8")
+        writer.add(np.zeros((2, *shape), np.uint8))
+        return arrays.Contents(np.zeros(labels, np.int64), (2, 0, 0), ("a",))
+
+    with pytest.raises(ValueError, match=r"labels for 2 rows|rows have shape"):
+        arrays.ensure(tmp_path, "x", "1", build, quiet)
+    assert arrays.read_meta(tmp_path, "x") is None
 
 
 def test_a_progress_that_stops_the_work_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -82,6 +82,19 @@ def stop_after(calls):
     return lambda: "pause" if next(count) == calls else None
 
 
+def collect(trainer, control):
+    """The epochs that were finished before the order to pause came."""
+    done, epochs = [], trainer.run(control)
+    with pytest.raises(Interrupted, match="pause"):
+        take_all(epochs, done)
+    return done
+
+
+def take_all(epochs, done):
+    for result in epochs:
+        done.append(result)
+
+
 @pytest.mark.parametrize("looks", [0, 3, 6, 7, 8, 13, 20])
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
 def test_resume_is_bit_identical(monkeypatch, looks, augment):
@@ -90,10 +103,7 @@ def test_resume_is_bit_identical(monkeypatch, looks, augment):
     whole = make_trainer(augment=augment)
     unbroken = list(whole.run())
     first = make_trainer(augment=augment)
-    done = []
-    with pytest.raises(Interrupted, match="pause"):
-        for result in first.run(stop_after(looks)):
-            done.append(result)
+    done = collect(first, stop_after(looks))
     saved = checkpoint.dumps(first.state(), {"config_sha": "x"})
     second = make_trainer(augment=augment)
     second.load(checkpoint.loads(saved, "x"))
@@ -208,5 +218,5 @@ def test_sampling_draws_classes_as_asked():
 
 def test_a_device_that_is_not_there():
     if not torch.cuda.is_available():
-        with pytest.raises(TrainingError, match="device 'cuda' is not on this machine; it has: .*cpu"):
+        with pytest.raises(TrainingError, match=r"device 'cuda' is not on this machine; it has: .*cpu"):
             choose("cuda")

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import arrays, decoding, images
+from core import arrays, decoding, images, imageset
 from core.datasets import describe, find_dataset, image_sets, is_ready, load, prepare, train_counts
 from core.dataspec import quiet
 from core.errors import DataError
-from core.folder import Entry, layout, shown
+from core.folder import Entry, FolderSource, layout, shown
 from core.images import Unreadable, automatic_side, decode, image_size, in_order, quick_size
 
 
@@ -311,6 +311,44 @@ def test_more_than_one_percent_refuses_the_set_and_names_the_first(pets: Path) -
     with pytest.raises(DataError, match=r"at least 2 of 25 images cannot be read, at most 1% may be: 'train/cat/000\.png': not a PNG.*001\.png"):
         prepare("pets", pets)
     assert [p.suffix for p in (pets / "cache").iterdir()] == [".lock"]
+
+
+def test_a_small_set_without_a_single_image_is_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "s" / name).mkdir(parents=True)
+        (tmp_path / "s" / name / "1.png").write_text("no image")
+    with pytest.raises(DataError, match="at least 2 of 2 images cannot be read"):
+        prepare("s", tmp_path)
+
+
+def test_a_size_behind_a_large_preview_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_set(tmp_path / "s", {"train/a": 3, "train/b": 3, "test/a": 1, "test/b": 1})
+    picture(tmp_path / "s" / "train" / "a" / "9.jpg", 1, comment=b"x" * 60_000, exif=b"Exif\0\0" + bytes(60_000))
+    assert quick_size((tmp_path / "s" / "train" / "a" / "9.jpg").read_bytes()[: images.HEADER_BYTES]) is None
+    assert prepare("s", tmp_path).pool_counts.tolist() == [4, 3]
+
+
+def test_a_file_that_cannot_be_opened_is_unreadable(pets: Path) -> None:
+    source = FolderSource(pets / "pets")
+    (pets / "pets" / "train" / "cat" / "000.png").unlink()
+    gone = next(e for e in source.entries if e.name == "train/cat/000.png")
+    with pytest.raises(Unreadable, match="No such file"):
+        source.read(gone)
+
+
+def test_what_is_neither_file_nor_folder_is_passed_over(pets: Path) -> None:
+    os.mkfifo(pets / "pets" / "train" / "cat" / "pipe.png")
+    (pets / "pets" / "train" / "cat" / "dangling.png").symlink_to("nowhere")
+    assert prepare("pets", pets).pool_counts.tolist() == [12, 8]
+
+
+def test_a_folder_that_cannot_be_listed_is_not_offered(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*args: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(imageset.os, "scandir", denied)
+    make_set(pets / "flat", {"a": 1, "b": 1})
+    assert [s.key for s in image_sets(pets)] == ["pets"]
 
 
 def test_a_set_of_text_files_is_given_up_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,7 +236,7 @@ def test_bad_tprs_are_named_and_nothing_can_start(full, text, part):
     at = visit(NEW)
     at.selectbox(key="new_baseline").set_value("given").run()
     at.text_area(key="new_tpr_text").set_value(text).run()
-    assert part in at.error[0].value
+    assert part in at.error[0].value.replace("\\", "")
     assert at.button(key="new_start").disabled
 
 
@@ -362,7 +362,7 @@ def test_swapping_turns_the_change_round(full):
     first = at.metric[0].delta
     at.button(key="compare_swap").click().run()
     assert at.selectbox(key="compare_a").value == ids["weighted"]
-    assert at.metric[0].delta.lstrip("+−") == first.lstrip("+−")
+    assert at.metric[0].delta.lstrip("+-") == first.lstrip("+-")
     assert at.metric[0].delta != first
 
 

@@ -132,6 +132,14 @@ def test_a_touched_zip_is_not_decoded_again_but_a_changed_one_is(tmp_path: Path)
     assert load("pets.zip", tmp_path, seed=0).index_hash != first.index_hash
 
 
+def test_a_zip_that_changes_while_it_is_decoded_counts_as_changed(tmp_path: Path) -> None:
+    path = tmp_path / "pets.zip"
+    path.write_bytes(zipped(PLAIN))
+    with pytest.raises(DataError, match=r"must be prepared first \(it is new or has changed\)"):
+        prepare("pets.zip", tmp_path, lambda share, text: os.utime(path, ns=(1, 1)))
+    assert not is_ready("pets.zip", tmp_path)
+
+
 def test_a_zip_gives_the_same_arrays_as_the_folder_in_it(tmp_path: Path) -> None:
     (tmp_path / "pets.zip").write_bytes(zipped(PLAIN))
     with zipfile.ZipFile(tmp_path / "pets.zip") as whole:
@@ -326,7 +334,7 @@ def test_a_wrong_checksum_is_unreadable(tmp_path: Path) -> None:
 def test_too_many_entries_are_refused_by_the_end_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = zipped({f"{c}/{i}.png": b"" for c in "ab" for i in range(30)}, zipfile.ZIP_STORED)
     monkeypatch.setattr(archive, "_infos", lambda path: pytest.fail("the directory was parsed"))
-    refused(tmp_path, data, r"pets\.zip declares 60 entries in 0 MB, at most 50 are allowed", limits=SMALL)
+    refused(tmp_path, data, r"pets\.zip declares 60 entries, at most 50 are allowed", limits=SMALL)
 
 
 def test_too_many_entries_are_refused_where_the_end_record_lies(tmp_path: Path) -> None:
@@ -334,6 +342,14 @@ def test_too_many_entries_are_refused_where_the_end_record_lies(tmp_path: Path) 
     at = data.rfind(b"PK\x05\x06")
     data[at + 8 : at + 12] = struct.pack("<HH", 3, 3)
     refused(tmp_path, bytes(data), r"pets\.zip has 60 entries, at most 50 are allowed", limits=SMALL)
+
+
+def test_a_directory_too_long_for_its_entries_is_refused_before_it_is_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytearray(zipped({f"{c}/{'x' * 250}{i}.png": b"" for c in "ab" for i in range(60)}, zipfile.ZIP_STORED))
+    at = data.rfind(b"PK\x05\x06")
+    data[at + 8 : at + 12] = b"\xff" * 4
+    monkeypatch.setattr(archive, "_infos", lambda path: pytest.fail("the directory was parsed"))
+    refused(tmp_path, bytes(data), r"lists its entries in \d+ kB, too much for the 50 entries allowed", limits=SMALL)
 
 
 def test_an_upload_over_the_size_limit_stops_while_it_is_copied(tmp_path: Path) -> None:
@@ -345,7 +361,7 @@ def test_an_upload_over_the_size_limit_stops_while_it_is_copied(tmp_path: Path) 
             return bytes(n)
 
     source = Endless()
-    with pytest.raises(DataError, match=r"big\.zip is larger than 0 MB; put it into the data folder instead|larger than"):
+    with pytest.raises(DataError, match=r"big\.zip is larger than 100 kB; put it into the data folder instead"):
         store_upload(tmp_path, "big.zip", source, limits=SMALL)
     assert source.given <= 2 * uploads.PIECE_BYTES
     assert list((tmp_path / "uploads").iterdir()) == []
@@ -446,6 +462,21 @@ def test_a_zip_behind_other_bytes_is_read(tmp_path: Path) -> None:
     """Self-extracting archives have a program before the first entry; offsets then count from the archive's own start."""
     data = b"#!/bin/sh\n" + zipped(PLAIN)
     assert prepare(store(tmp_path, data), tmp_path).pool_counts.tolist() == [3, 3]
+
+
+def test_an_entry_too_large_for_an_image_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "MAX_FILE_BYTES", 2_000)
+    refused(tmp_path, zipped({**PLAIN, "train/a/9.png": png(0, 40)}), r"'train/a/9\.png': larger than the 64 MB allowed for one image")
+
+
+def test_a_zip_that_vanishes_says_so(tmp_path: Path) -> None:
+    (tmp_path / "x.zip").write_bytes(zipped(PLAIN))
+    prepare("x.zip", tmp_path)
+    dataset = find_dataset("x.zip", tmp_path)
+    (tmp_path / "x.zip").unlink()
+    assert not dataset.is_ready(tmp_path)
+    with pytest.raises(DataError, match=r"x\.zip: cannot read .*No such file"):
+        dataset.prepared(tmp_path)
 
 
 def test_checksums_are_those_of_zlib(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,6 @@ def verdict(before: Any, after: Any) -> str:
 
 
 def pretty(text: str) -> str:
-    """First letter up, -> as an arrow, - before a digit as a minus, a full stop."""
-    text = text.replace("->", "→").replace(" -", " −").replace("0.0", ".0")
+    """First letter up, -> as an arrow, - before a digit as a minus, variances without the leading 0, a full stop."""
+    text = re.sub(r"\b0(\.\d{4})\b", r"\1", text.replace("->", "→").replace(" -", " −"))
     return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."

@@ -24,13 +24,13 @@ def _format(param: Param) -> str:
     return "%.6g" if param.step < 1e-3 or param.default < 1e-2 else "%.4g"
 
 
-def _number(param: Param, key: str, default: float | int, label: str, disabled: bool = False) -> float | int:
+def _number(param: Param, key: str, default: float | int, label: str) -> float | int:
     kind = int if param.integer else float
     low = None if math.isinf(param.low) else kind(param.low)
     high = None if math.isinf(param.high) else kind(param.high)
     st.session_state.setdefault(key, kind(default))
-    return st.number_input(label, min_value=low, max_value=high, value=None if key in st.session_state else kind(default), step=kind(param.step),
-                           format=_format(param), key=key, help=param.help or None, disabled=disabled, persist_state="page")
+    return st.number_input(label, min_value=low, max_value=high, step=kind(param.step), format=_format(param), key=key,
+                           help=param.help or None, persist_state="page")
 
 
 def field(owner: str, param: Param) -> Any:

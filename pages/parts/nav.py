@@ -11,17 +11,41 @@ NEW = "pages/views/new_run.py"
 RUNS = "pages/views/runs.py"
 RUN = "pages/views/run.py"
 COMPARE = "pages/views/compare.py"
+_PROCESS: set[str] = set()  # what has happened once in this server
 
 
 def navigation() -> Any:
     """The menu. A run's own page is reached from the others and by its address, /run?id=3."""
-    return st.navigation([
-        st.Page(HOME, title="Home", icon=":material/home:", default=True, help="What Evenly does, the latest comparison and the runs so far."),
+    home = st.Page(HOME, title="Home", icon=":material/home:", default=True, help="What Evenly does, the latest comparison and the runs so far.")
+    page = st.navigation([
+        home,
         st.Page(NEW, title="New run", icon=":material/add_circle:", url_path="new", help="Choose data, model and weights, see the weights, start."),
         st.Page(RUNS, title="Runs", icon=":material/table_rows:", url_path="runs", help="Every run: state, accuracy, spread, tags and notes."),
         st.Page(COMPARE, title="Compare", icon=":material/compare_arrows:", url_path="compare", help="Two runs side by side, class by class."),
         st.Page(RUN, title="Run", icon=":material/monitoring:", url_path="run", visibility="hidden"),
     ])
+    _after_a_cold_start(page.url_path != home.url_path)
+    _forget_other_forms(page.url_path)
+    return page
+
+
+def _after_a_cold_start(deep: bool) -> None:
+    """Reload once when the first visit of a fresh server is a deep link.
+
+    Before the first st.navigation of a process Streamlit looks for the address among the files of pages/, does not find
+    it and says "Page not found" over the right page. From then on it knows better.
+    """
+    if "cold" in _PROCESS:
+        return
+    _PROCESS.add("cold")
+    if deep:
+        st.html("<script>location.reload()</script>", unsafe_allow_javascript=True)
+
+
+def _forget_other_forms(address: str) -> None:
+    """A form gets a new submit key when it is opened anew, and keeps it while it is on the screen."""
+    if address != "new":
+        st.session_state.pop("new_submit_key", None)
 
 
 def open_run(run_id: int) -> NoReturn:

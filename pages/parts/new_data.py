@@ -34,9 +34,13 @@ def pick_dataset() -> tuple[str, DataSpec | None]:
     except DataError as error:
         unprepared(key, error)
         return key, None
-    size = " x ".join(str(n) for n in spec.shape)
-    st.caption(f"{len(spec.classes)} classes, {int(spec.pool_counts.sum()):,} to train, {int(spec.test_counts.sum()):,} to test, {size}")
     return key, spec
+
+
+def facts(spec: DataSpec) -> None:
+    """The dataset in one line."""
+    size = " x ".join(str(n) for n in spec.shape)
+    st.caption(f"{len(spec.classes)} classes, {int(spec.pool_counts.sum()):,} samples to train, {int(spec.test_counts.sum()):,} to test, {size}")
 
 
 def summary(key: str) -> str:
@@ -46,13 +50,13 @@ def summary(key: str) -> str:
 
 def unprepared(key: str, error: DataError) -> None:
     """Why there is nothing to choose yet, and the button that mends it."""
-    st.markdown(words.plain(str(error)))
+    st.markdown(words.message(str(error)))
     if st.button("Prepare the images", key="new_prepare", icon=":material/photo_library:", help="Decodes and resizes every image once."):
         bar = st.progress(0.0, text="Reading")
         try:
             prepare(key, reads.data_root(), lambda share, text: bar.progress(min(share, 1.0), text=words.plain(text)))
         except EvenlyError as refused:
-            st.error(words.plain(str(refused)), icon=":material/error:")
+            st.error(words.message(str(refused)), icon=":material/error:")
             return
         st.rerun()
 
@@ -67,8 +71,9 @@ def pick_model(spec: DataSpec) -> str | None:
     others = [f"- {MODELS[k].label}: {reason}" for k, reason in reasons.items() if reason is not None]
     if st.session_state.get("model") not in fitting:
         st.session_state.pop("model", None)
+    usual = min(1, len(fitting) - 1)  # the table starts with the network that fits anything and knows nothing
     note = "Models that fit the data." + ("\n\nNot offered here:\n" + "\n".join(others) if others else "")
-    return st.selectbox("Model", fitting, format_func=lambda k: MODELS[k].label, key="model", bind="query-params", help=note)
+    return st.selectbox("Model", fitting, index=usual, format_func=lambda k: MODELS[k].label, key="model", bind="query-params", help=note)
 
 
 def keep_upload(name: str, file: BinaryIO) -> str:

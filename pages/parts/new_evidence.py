@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
 from core.dataspec import DataSpec
 from core.errors import EvenlyError
-from core.tprs import parse_tprs
-from pages.parts import reads, words
+from core.tprs import parse
+from pages.parts import launch, reads, words
 
 TRAIN_FIRST, GIVEN, NOTHING = "first", "given", "nothing"
 
@@ -48,7 +49,8 @@ def pick(dataset: str, spec: DataSpec, method: Any) -> Source:
     options = [*labels, *((TRAIN_FIRST, GIVEN) if needed else (NOTHING,))]
     texts = {TRAIN_FIRST: "Train a baseline first, same settings", GIVEN: "TPRs of my own, pasted or a file", NOTHING: "None"}
     if st.session_state.get("new_baseline") not in options:
-        st.session_state["new_baseline"] = options[0]
+        plain = frame[frame["method"] == launch.unweighted()]  # a baseline in the strict sense is the better guess
+        st.session_state["new_baseline"] = str(plain["id"].iloc[0]) if len(plain) else options[0]
     chosen = st.selectbox("TPRs from" if needed else "Baseline to compare with", options, format_func=lambda o: labels.get(o) or texts[o], key="new_baseline",
                           persist_state="session", help=HELP_NEEDED if needed else HELP_COMPARE)
     if chosen in (TRAIN_FIRST, NOTHING):
@@ -60,7 +62,8 @@ def from_run(run_id: int, spec: DataSpec) -> Source:
     """The validation TPRs of a finished run on the same classes."""
     row = reads.run(run_id)
     if tuple(reads.class_names(row)) != tuple(spec.classes):
-        raise EvenlyError(f"run {run_id} was trained on other classes than this dataset has now; choose another run")
+        st.error(f"Run {run_id} was trained on other classes than this dataset has now. Choose another run.", icon=":material/error:")
+        return Source(GIVEN)
     counts = reads.counts(row, "validation")
     return Source("run", row, reads.tpr_of(counts), counts.support.astype(float), f"run {run_id}")
 
@@ -75,8 +78,8 @@ def given(spec: DataSpec) -> Source:
         st.caption(f"{len(spec.classes)} numbers are needed, one per class.")
         return Source(GIVEN)
     try:
-        values, support = parse_tprs(data, spec.classes)
+        values, support = parse(data, spec.classes)
     except EvenlyError as error:
-        st.error(words.plain(str(error)), icon=":material/error:")
+        st.error(words.message(str(error)), icon=":material/error:")
         return Source(GIVEN)
     return Source(GIVEN, None, values, support, file.name if file else "pasted TPRs")

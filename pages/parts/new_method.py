@@ -32,20 +32,20 @@ def preview_key(method: Any) -> str:
     return f"new_preview_{method.key}"
 
 
-def parameters(method: Any) -> dict[str, Any]:
-    """Draw every parameter but the dragged one, and return all values."""
-    values = {}
-    for param in method.params:
-        if param.key != method.slider:
-            values[param.key] = fields.field(method.key, param)
-            continue
-        if param.words:
-            word = fields.word_choice(method.key, param)
-            if word != fields.FIXED:
-                values[param.key] = word
-                continue
-        values[param.key] = preview.value_of(preview_key(method), fields.number_default(param))
-    return values
+def main_parameter(method: Any) -> dict[str, Any]:
+    """The parameter the preview drags, or the word it is set to; a method with one that is not dragged draws it here."""
+    if method.slider is None:
+        return {p.key: fields.field(method.key, p) for p in method.params}
+    param = next(p for p in method.params if p.key == method.slider)
+    word = fields.word_choice(method.key, param) if param.words else fields.FIXED
+    if word != fields.FIXED:
+        return {param.key: word}
+    return {param.key: preview.value_of(preview_key(method), fields.number_default(param))}
+
+
+def other_parameters(method: Any) -> dict[str, Any]:
+    """The rest, drawn among the folded settings."""
+    return {} if method.slider is None else {p.key: fields.field(method.key, p) for p in method.params if p.key != method.slider}
 
 
 def evidence(method: Any, spec: DataSpec, counts: NDArray[np.int64], source: Source | None) -> Evidence | None:
@@ -75,7 +75,7 @@ def draw_preview(method: Any, seen: Evidence, spec: DataSpec, params: dict[str, 
 
 def formula(method: Any, params: dict[str, Any]) -> None:
     """The formula with the values in it, where it comes from and what to watch."""
-    st.latex(formula_with(method, params))
+    st.markdown(rf"$\displaystyle {formula_with(method, params)}$", text_alignment="center")
     parts = [method.summary, method.caveat, f"Source: {method.source}." if method.source else ""]
     st.caption(words.plain(" ".join(p for p in parts if p)))
 
@@ -93,6 +93,6 @@ def missing(source: Source | None) -> None:
 
 def problem(error: EvenlyError) -> None:
     """The method refused these values."""
-    st.error(words.plain(str(error)), icon=":material/error:")
+    st.error(words.message(str(error)), icon=":material/error:")
 
 

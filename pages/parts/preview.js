@@ -32,8 +32,21 @@ function buildRows(root, data) {
     rows.append(row)
     return part
   })
-  root.replaceChildren(head, rows)
+  const longest = Math.max(5, ...data.names.map(n => n.length))
+  root.style.setProperty("--name", Math.min(18, longest + 3) + "ch")
+  root.style.setProperty("--tpr", data.tpr ? "3.6rem" : "0rem")
+  root.replaceChildren(head, rows, legend(data))
   return parts
+}
+
+function legend(data) {
+  const line = element("div", "legend")
+  data.words.legend.forEach((text, i) => {
+    const item = element("span", "")
+    item.append(element("i", ["weight", "part", "equal"][i]), text)
+    line.append(item)
+  })
+  return line
 }
 
 function buildStrip(root, data) {
@@ -69,6 +82,7 @@ function draw(state, data, frame) {
     }
     part.bar.style.width = length
     part.one.style.left = level
+    part.one.hidden = data.words.legend.length < 3
     part.value.textContent = three(w[i])
     // An equal share ends at the same dashed line as an equal weight.
     part.share.style.width = s ? Math.min(100, (100 * s[i] * w.length * data.level[frame]) / top) + "%" : "0"

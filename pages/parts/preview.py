@@ -80,7 +80,7 @@ def payload(
         "grid": [_plain(w) for w in weight], "shares": [_plain(s) for s in share], "level": _plain(level), "top": _plain(top),
         "clipped": [[place[int(c)] for c in t.clipped] for t in grid.frames], "facts": facts, "notes": [list(t.notes) for t in grid.frames],
         "alt": [f"Weights per class, {f[0][0]} largest over smallest, largest for {ordered[int(w.argmax())]}" for f, w in zip(facts, weight, strict=True)],
-        "words": {"name": "class", "tpr": "TPR" if hard else "", "bar": "weight (thick) and share of the loss (thin); dashed: all equal", "value": "weight",
+        "words": {"name": "class", "tpr": "TPR" if hard else "", "bar": "", "legend": ["weight", "share of the loss", "all equal"], "value": "weight",
                   "share": "share", "first": "hardest class" if hard else "first class", "last": "easiest class" if hard else "last class"},
         **_slider(grid, param, value), "colours": _colours(p),
     }
@@ -105,7 +105,7 @@ def _sample_factor(gamma: float, p: Palette) -> dict[str, Any]:
         "names": [f"{100 * s:.0f} % sure" for s in SURENESS], "tpr": None, "grid": [_plain(factor)], "shares": None, "level": [1.0], "top": [1.0],
         "clipped": [[]], "facts": [[["none", "weight per class"]]], "notes": [[]],
         "alt": [f"Factor on a sample's loss, from {words.weight(factor[0])} at 10 % sure to {words.weight(factor[-1])} at 90 % sure"],
-        "words": {"name": "true class", "tpr": "", "bar": "how much a sample counts, by how sure the model is of its true class", "value": "factor",
+        "words": {"name": "model is", "tpr": "", "legend": ["how much a sample counts, by how sure the model is of its true class"], "bar": "", "value": "factor",
                   "share": "", "first": "", "last": ""},
         "slider": False, "values": [0.0], "colours": _colours(p),
     }

@@ -147,6 +147,15 @@ def latest_pair(frame: pd.DataFrame) -> Pair | None:
     return None
 
 
+def growing_pair(row: Any) -> tuple[list[str], Side, Side | None] | None:
+    """The signature of runs on their way: the baseline as far as it is, and this run once it has an epoch of its own."""
+    before = row if row.baseline_id is None else run(row.baseline_id)
+    if not has_epochs(before):
+        return None
+    after = side(row, "after") if row.id != before.id and has_epochs(row) else None
+    return class_names(before), side(before, "before"), after
+
+
 def seconds_left(record: Any) -> float | None:
     """Estimate from the mean of the epochs so far; None before the first."""
     done, total = int(record.last_epoch), int(record.epochs)

@@ -98,7 +98,10 @@ def exact(moment: datetime | None) -> str:
 
 def plain(text: str) -> str:
     """A name as Markdown shows it literally: what a person typed never formats, links or breaks the page."""
-    return re.sub(r"([\\`*_{}\[\]()#+\-.!|<>~$:])", r"\\\1", str(text).replace("\n", " "))
+    line = re.sub(r"\s+", " ", str(text)).strip()
+    line = re.sub(r"([\\`*_\[\]#|<>~$:@])", r"\\\1", line)
+    line = re.sub(r"(?i)\bwww\.", r"www\\.", line)
+    return re.sub(r"^(\d*)([-+.)=])", r"\1\\\2", line)  # the start of a list or a heading's underline
 
 
 def short(text: str, length: int = 18) -> str:
@@ -106,6 +109,8 @@ def short(text: str, length: int = 18) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
-def elapsed(text: str) -> str:
-    """First letter up, as a heading wants it."""
-    return text[:1].upper() + text[1:]
+def message(text: str) -> str:
+    """An error's text as Markdown: first letter up, `commands` as code, everything else literal."""
+    parts = text.split("`")
+    shown = "".join(f"`{part}`" if i % 2 and i < len(parts) - 1 else plain(part) for i, part in enumerate(parts))
+    return f"{shown[:1].upper()}{shown[1:]}"

@@ -11,7 +11,7 @@ from core.errors import EvenlyError
 from pages.parts import reads
 from pages.parts.words import plain, short
 
-EVERY = 3.0  # seconds; one short query
+EVERY = 2.0  # seconds; one short query
 
 
 @st.fragment(run_every=EVERY)

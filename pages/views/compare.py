@@ -8,10 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from core import report
-from core.compare import Comparison, config_differences
+from core.compare import ENOUGH_SEEDS, Comparison, config_differences
+from core.datasets import DATASETS
 from core.errors import EvenlyError
-from pages.parts import compared, curves, export, matrices, nav, reads, show, signature, words
+from pages.parts import compared, curves, export, launch, matrices, nav, reads, show, signature, words
 from pages.parts.guard import told
+from storage import results
 
 KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
 
@@ -58,13 +60,8 @@ def chosen(side: str) -> None:
 
 
 def swap_sides() -> None:
-    """Before becomes after."""
-    a, b = st.query_params.get("a"), st.query_params.get("b")
-    for side, value in (("a", b), ("b", a)):
-        if value is None:
-            st.query_params.pop(side, None)
-        else:
-            st.query_params[side] = value
+    """Before becomes after, in one step of the browser's history."""
+    st.query_params.update({"a": st.query_params.get("b", ""), "b": st.query_params.get("a", "")})
 
 
 def headline(c: Comparison, before: Any, after: Any) -> None:
@@ -80,6 +77,36 @@ def headline(c: Comparison, before: Any, after: Any) -> None:
     n = int(sum(r.support_after for r in c.rows))
     pairs = f"{len(c.noise.pairs)} paired seeds" if len(c.noise.pairs) > 1 else f"{_seeds(c.noise.seeds_before)} before, {_seeds(c.noise.seeds_after)} after"
     st.caption(f"Test split, {words.count(n, 'sample')}; {pairs}; yardstick: {c.noise.kind}. " + words.plain(" ".join(c.notes)))
+
+
+def seeds(c: Comparison, before: Any, after: Any) -> None:
+    """One seed proves little: offer more of both, and say which are on their way."""
+    pending = reads.runs(status=reads.LIVE)
+    pending = pending[pending["group_sha"].isin([before.group_sha, after.group_sha])]
+    if len(pending):
+        coming(tuple(int(i) for i in pending["id"]))
+    elif len(c.noise.pairs) < ENOUGH_SEEDS and before.status == after.status == "succeeded":
+        more = ENOUGH_SEEDS - max(len(c.noise.pairs), 1)
+        st.button(f"Add {words.count(more, 'seed')} to each", key="compare_seeds", icon=":material/add_circle:", on_click=add_seeds, args=(before, after, more),
+                  help="Trains both again with other seeds, so that seed noise can be told from an effect.")
+
+
+def add_seeds(before: Any, after: Any, count: int) -> None:
+    """Queue the replicates once: the key holds the pair and the seeds it starts from."""
+    with told():
+        label = DATASETS[before.dataset].label if before.dataset in DATASETS else before.dataset
+        have = "-".join(str(len(results.replicates(reads.database(), r.id))) for r in (before, after))
+        launch.send(launch.more_seeds(before, after, label, count), f"seeds-{before.id}-{after.id}-{have}")
+
+
+@st.fragment(run_every=2.0)
+def coming(ids: tuple[int, ...]) -> None:
+    """How far the replicates are; the page is redrawn when one has finished."""
+    frame = reads.runs(ids=ids)
+    on = frame[frame["status"].isin(reads.LIVE)]
+    st.progress(sum(reads.progress(r) for r in frame.itertuples()) / max(len(frame), 1), text=f"{words.count(len(on), 'replicate')} on the way; the figures follow")
+    if len(on) < len(ids):
+        st.rerun()
 
 
 def _seeds(n: int) -> str:
@@ -206,10 +233,11 @@ def main() -> None:
     try:
         c = compared.comparison(before, after)
     except EvenlyError as error:
-        st.warning(words.plain(str(error)), icon=":material/compare_arrows:")
+        st.warning(words.message(str(error)), icon=":material/compare_arrows:")
         return
     names = reads.class_names(before)
     headline(c, before, after)
+    seeds(c, before, after)
     picture(before, after, names)
     left, right = st.columns(2, gap="medium")
     with left:

@@ -39,13 +39,18 @@ def header(busy: bool) -> None:
 
 
 @st.fragment(run_every=1.0)
-def live(ids: list[int]) -> None:
-    """Progress of the runs on their way; tells the page when the last of them has ended."""
-    frame = reads.runs(ids=ids)
-    for record in frame.sort_values("id").itertuples():
-        st.progress(reads.progress(record), text=f"{words.plain(record.name)}: {status.label(record).lower()}, {status.progress_text(record)}")
-    if not frame["status"].isin(reads.LIVE).any():
+def live(ids: list[int], was: list[str]) -> None:
+    """Progress and the picture of the runs on their way; a change of state redraws the page."""
+    frame = reads.runs(ids=ids).sort_values("id")
+    if frame["status"].tolist() != was:
         st.rerun()
+    for record in frame.itertuples():
+        st.progress(reads.progress(record), text=f"{words.plain(record.name)}: {status.label(record).lower()}, {status.progress_text(record)}")
+    rows = [reads.run(i) for i in frame["id"]]
+    growing = reads.growing_pair(rows[-1])
+    if growing is not None:
+        names, before, after = growing
+        show.draw(signature.picture(signature.default_kind(len(names)), names, before, after, show.palette()), key="home_live", alt=signature.describe(names, before, after))
 
 
 def phenomenon(frame: pd.DataFrame) -> None:
@@ -113,9 +118,11 @@ def main() -> None:
     last = 0 if frame.empty else int(frame["id"].max())
     st.session_state["home_submit_key"] = f"home-{FIRST.key}-{last}"
     header(busy=not busy.empty)
-    if not busy.empty:
-        live([int(i) for i in busy["id"]])
-    phenomenon(frame)
+    if busy.empty:
+        phenomenon(frame)
+    else:
+        shown = frame[frame["id"].isin({*busy["id"], *busy["baseline_id"].dropna()})].sort_values("id")
+        live([int(i) for i in shown["id"]], shown["status"].tolist())
     recent(frame)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from core.dataspec import DataSpec, train_counts
 from core.errors import EvenlyError
 from core.methods import METHODS
 from core.recipes import RECIPES
+from core.snippet import cli_command, pytorch_snippet
 from pages.parts import fields, launch, nav, new_data, new_evidence, new_method, preview, words
 from pages.parts.guard import told
 
@@ -45,12 +46,11 @@ def take_prefill() -> None:
         values["new_tpr_text"] = "\n".join("" if v is None else words.number(v) for v in config["tpr"])
 
 
-def pick_recipe() -> tuple[str, dict[str, Any]]:
-    """The recipe, its epochs as the default, its parameters folded."""
+def pick_recipe() -> str:
+    """The recipe; choosing one brings its number of epochs."""
     st.session_state.setdefault("new_recipe", RECIPES.keys[0])
-    key = st.selectbox("Recipe", RECIPES.keys, format_func=lambda k: RECIPES[k].label, key="new_recipe", persist_state="session", on_change=recipe_epochs,
-                       help=RECIPES[st.session_state["new_recipe"]].summary)
-    return key, {}
+    return st.selectbox("Recipe", RECIPES.keys, format_func=lambda k: RECIPES[k].label, key="new_recipe", persist_state="session", on_change=recipe_epochs,
+                        help=RECIPES[st.session_state["new_recipe"]].summary)
 
 
 def recipe_epochs() -> None:
@@ -58,18 +58,26 @@ def recipe_epochs() -> None:
     st.session_state[fields.key_of("run", SETTING["epochs"])] = launch.recipe_epochs(st.session_state["new_recipe"])
 
 
-def settings(recipe: str) -> tuple[dict[str, Any], dict[str, Any], int]:
-    """Epochs, seed and replicates in sight; the rest folded."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+def in_sight() -> tuple[dict[str, Any], int]:
+    """Epochs, seed, and how many replicates."""
+    left, middle, right = st.columns(3)
+    with left:
         epochs = fields.field("run", SETTING["epochs"])
+    with middle:
         seed = fields.field("run", SETTING["seed"])
+    with right:
         st.session_state.setdefault("new_replicates", 1)
         count = st.number_input("Replicates", 1, launch.MOST_REPLICATES, key="new_replicates", persist_state="page",
                                 help="Runs with seeds s, s+1, ... Differences between methods can only be judged over several.")
+    return {"epochs": epochs, "seed": seed}, int(count)
+
+
+def folded(method: Any, recipe: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What seldom changes: the method's other parameters, the data's, the recipe's. Returns (params, settings, recipe params)."""
     with st.expander("More settings", icon=":material/tune:", key="new_more"):
+        params = new_method.other_parameters(method)
         values = {key: fields.field("run", SETTING[key]) for key in FOLDED}
-        recipe_params = {p.key: fields.field(recipe, p) for p in RECIPES[recipe].params}
-    return {"epochs": epochs, "seed": seed, **values}, recipe_params, int(count)
+        return params, values, {p.key: fields.field(recipe, p) for p in RECIPES[recipe].params}
 
 
 def upload() -> None:
@@ -104,55 +112,98 @@ def planned(config: RunConfig, count: int, source: new_evidence.Source, label: s
     return [launch.new_run(c, label, baseline=source.run.id, baseline_group=source.run.group_sha) for c in seeds]
 
 
-def copies(config: RunConfig, source: new_evidence.Source, terms: Any) -> None:
-    """The same run as a command and as PyTorch."""
+def copies(config: RunConfig, count: int, source: new_evidence.Source, terms: Any, classes: tuple[str, ...]) -> None:
+    """The same run as a command and as PyTorch with exactly these weights."""
+    with st.expander("Copy as a command or as PyTorch", icon=":material/code:", key="new_copy"):
+        st.code(command(config, count, source), language="bash", wrap_lines=True)
+        if terms is not None:
+            st.code(pytorch_snippet(terms, classes, config.reduction), language="python", height=260)
 
 
-def left() -> tuple[str, DataSpec | None, str | None, Any, new_evidence.Source | None, dict, RunConfig | None, int]:
-    """The form."""
-    dataset, spec = new_data.pick_dataset()
-    upload()
-    if spec is None:
-        return dataset, None, None, None, None, {}, None, 1
-    model = new_data.pick_model(spec)
+def command(config: RunConfig, count: int, source: new_evidence.Source) -> str:
+    """The command line; with a baseline to be trained first, both commands."""
+    seeds = f" --seeds {count}" if count > 1 else ""
+    if source.kind != new_evidence.TRAIN_FIRST:
+        return cli_command(config, baseline=source.run.id if source.run is not None else None) + seeds
+    first = cli_command(replace(config, method=launch.unweighted(), params={}))
+    return f"{first}\n# then, with the number that this printed:\n{cli_command(config)} --baseline RUN"
+
+
+def given_tprs(source: new_evidence.Source) -> dict[str, Any]:
+    """The settings that carry TPRs a person gave; none where a run supplies them."""
+    if source.kind != new_evidence.GIVEN or source.tpr is None:
+        return {}
+    support = None if source.support is None else tuple(float(v) for v in source.support)
+    return {"tpr": tuple(None if np.isnan(v) else float(v) for v in source.tpr), "tpr_support": support, "tpr_source": source.name}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the left side gives."""
+
+    spec: DataSpec
+    label: str
+    method: Any
+    source: new_evidence.Source
+    config: RunConfig
+    count: int
+
+
+def form() -> Form | None:
+    """The left side; None while the dataset is not prepared or nothing fits it."""
+    data, network = st.columns(2)
+    with data:
+        dataset, spec = new_data.pick_dataset()
+    with network:
+        model = None if spec is None else new_data.pick_model(spec)
+    if spec is None or model is None:
+        upload()
+        return None
+    new_data.facts(spec)
     method = new_method.pick()
     source = new_evidence.pick(dataset, spec, method)
-    params = new_method.parameters(method)
-    recipe, _ = pick_recipe()
-    values, recipe_params, count = settings(recipe)
-    tpr = None
-    if source.kind == new_evidence.GIVEN and source.tpr is not None:
-        tpr = tuple(None if np.isnan(v) else float(v) for v in source.tpr)
-    config = RunConfig(dataset=dataset, model=model, method=method.key, params=params, recipe=recipe, recipe_params=recipe_params, tpr=tpr,
-                       tpr_source=source.name if tpr is not None else "", **values)
-    return dataset, spec, model, method, source, params, config, count
+    params = new_method.main_parameter(method)
+    recipe = pick_recipe()
+    values, count = in_sight()
+    others, more, recipe_params = folded(method, recipe)
+    upload()
+    config = RunConfig(dataset=dataset, model=model, method=method.key, params=params | others, recipe=recipe, recipe_params=recipe_params, **values, **more,
+                       **given_tprs(source))
+    return Form(spec, new_data.dataset_label(dataset), method, source, config, count)
 
 
-def right(spec: DataSpec, method: Any, source: new_evidence.Source, params: dict[str, Any], config: RunConfig) -> Any:
-    """The weights, live; returns the answer in force or None."""
-    st.subheader("Weight per class" if source.tpr is None else f"Weight per class, from {words.plain(source.name)}", anchor=False)
-    counts = train_counts(spec, config.validation, config.imbalance, config.profile)
-    terms = None
+def weights(f: Form) -> Any:
+    """The weights, live; returns the answer in force, or None while there is none."""
+    heading = st.container()
+    counts = train_counts(f.spec, f.config.validation, f.config.imbalance, f.config.profile)
     try:
-        seen = new_method.evidence(method, spec, counts, source)
+        seen = new_method.evidence(f.method, f.spec, counts, f.source)
         if seen is None:
-            new_method.missing(source)
-        else:
-            terms = new_method.draw_preview(method, seen, spec, params)
-            if "last_tpr" in method.needs and seen.last_tpr is not None:
-                st.caption("As the first refreshed epoch would see the baseline's TPRs; the run then uses its own, epoch by epoch.")
+            new_method.missing(f.source)
+            return None
+        terms = new_method.draw_preview(f.method, seen, f.spec, dict(f.config.params))
     except EvenlyError as error:
         new_method.problem(error)
-    new_method.formula(method, params)
-    copies(config, source, terms)
+        return None
+    what = "Weight per class" if terms.focus is None else "Factor per sample"
+    heading.subheader(what if f.source.tpr is None or terms.weight is None else f"{what}, from {words.plain(f.source.name)}", anchor=False)
+    if "last_tpr" in f.method.needs and seen.last_tpr is not None:
+        st.caption("As the first refreshed epoch would see the baseline's TPRs; the run then uses its own, epoch by epoch.")
     return terms
 
 
-def startable(method: Any, source: new_evidence.Source) -> str | None:
-    """Why the run cannot start, or None."""
-    if "tpr" in method.needs and source.kind == new_evidence.GIVEN and source.tpr is None:
-        return "Give one TPR per class first."
-    return None
+def start_button(f: Form) -> None:
+    """The primary action, with the reason where it is off."""
+    waits = "tpr" in f.method.needs and f.source.kind == new_evidence.GIVEN and f.source.tpr is None
+    many = f.count * (2 if f.source.kind == new_evidence.TRAIN_FIRST else 1)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.button("Start" if many == 1 else f"Start {many} runs", key="new_start", type="primary", icon=":material/play_arrow:", disabled=waits,
+                  on_click=start, args=(f.config, f.count, f.source, f.label))
+        if waits:
+            st.caption("Needs one TPR per class first.", width="content")
+        elif many > 1:
+            st.caption(f"{'A baseline and a weighted run each, seeds' if many > f.count else 'Seeds'} {f.config.seed} to {f.config.seed + f.count - 1}"
+                       if f.count > 1 else "The baseline first, then the weighted run", width="content")
 
 
 def main() -> None:
@@ -162,18 +213,16 @@ def main() -> None:
     take_prefill()
     st.session_state.setdefault("new_submit_key", f"new-{uuid.uuid4()}")
     st.title("New run")
-    form, picture = st.columns([5, 7], gap="large")
-    with form:
-        dataset, spec, model, method, source, params, config, count = left()
-    if config is None or model is None:
+    left, right = st.columns([5, 6], gap="large")
+    with left:
+        f = form()
+    if f is None:
         return
-    with picture:
-        right(spec, method, source, params, config)
-    with form:
-        reason = startable(method, source)
-        many = count * (2 if source.kind == new_evidence.TRAIN_FIRST else 1)
-        st.button("Start" if many == 1 else f"Start {many} runs", key="new_start", type="primary", icon=":material/play_arrow:", disabled=reason is not None,
-                  on_click=start, args=(config, count, source, new_data.dataset_label(dataset)), help=reason)
+    with right:
+        terms = weights(f)
+        start_button(f)
+        new_method.formula(f.method, dict(f.config.params))
+        copies(f.config, f.count, f.source, terms, f.spec.classes)
 
 
 with told():

@@ -24,17 +24,15 @@ def ask(run_id: int, wanted: str) -> None:
         queue.ask(reads.database(), run_id, wanted)
 
 
-def duplicate(run_id: int) -> None:
+def duplicate(row: Any) -> None:
     """Open New run with this run's settings filled in."""
-    row = reads.run(run_id)
     st.session_state["new_prefill"] = {"config": row.config, "baseline": row.baseline_id}
     st.switch_page(nav.NEW)
 
 
-def use_tprs(run_id: int) -> None:
-    """Open New run with this run as the baseline."""
-    row = reads.run(run_id)
-    st.session_state["new_prefill"] = {"config": {k: v for k, v in row.config.items() if k not in ("method", "params")}, "baseline": run_id, "weighted": True}
+def use_tprs(row: Any) -> None:
+    """Open New run with this run as the baseline, the method left to choose."""
+    st.session_state["new_prefill"] = {"config": {k: v for k, v in row.config.items() if k not in ("method", "params")}, "baseline": row.id}
     st.switch_page(nav.NEW)
 
 
@@ -54,13 +52,15 @@ def control(row: Any) -> None:
 def onward(row: Any) -> None:
     """What to do next with this run."""
     if row.status == "succeeded":
-        st.button("Use its TPRs", key="run_use", type="primary" if row.baseline_id is None else "secondary", icon=":material/balance:",
-                  on_click=use_tprs, args=(row.id,), help="Set up a run whose weights come from this run's validation TPRs.")
+        if st.button("Use its TPRs", key="run_use", type="primary" if row.baseline_id is None else "secondary", icon=":material/balance:",
+                     help="Set up a run whose weights come from this run's validation TPRs."):
+            use_tprs(row)
     if row.baseline_id is not None and reads.has_epochs(row):
         if st.button("Compare with its baseline", key="run_compare", type="primary" if row.status == "succeeded" else "secondary",
                      icon=":material/compare_arrows:"):
             nav.open_compare(row.baseline_id, row.id)
-    st.button("Duplicate", key="run_duplicate", icon=":material/content_copy:", on_click=duplicate, args=(row.id,), help="New run with these settings.")
+    if st.button("Duplicate", key="run_duplicate", icon=":material/content_copy:", help="New run with these settings."):
+        duplicate(row)
 
 
 def checkpoint(row: Any) -> None:
@@ -106,7 +106,7 @@ def state(row: Any) -> None:
     if row.status in reads.BUSY:
         st.progress(reads.progress(row))
     if row.error:
-        st.error(words.plain(row.error), icon=":material/error:")
+        st.error(words.message(row.error), icon=":material/error:")
 
 
 def log(row: Any) -> None:

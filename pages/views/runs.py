@@ -71,7 +71,7 @@ def table(frame: pd.DataFrame) -> list[int]:
     # The key holds the ids in order: when the rows change, the table is a new one and no choice can slide to another run.
     key = f"runs_table_{hash(tuple(shown['id']))}"
     order = [c for c in COLUMNS if c != "estimate" or shown["estimate"].any()]
-    event = st.dataframe(shown, key=key, column_config=columns(), column_order=order, hide_index=True, on_select="rerun", selection_mode="multi-row",
+    event = st.dataframe(shown, key=key, column_config=columns(), column_order=order, hide_index=True, placeholder="", on_select="rerun", selection_mode="multi-row",
                          height=min(38 + 35 * max(len(shown), 1), 560), alt="Runs with their state, accuracy and spread of the true-positive rates")
     return [int(shown.iloc[i]["id"]) for i in event.selection.rows if i < len(shown)]
 

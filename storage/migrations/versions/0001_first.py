@@ -66,15 +66,14 @@ def upgrade() -> None:
         sa.Column("tags", sa.Text(), server_default="", nullable=False),
         sa.Column("notes", sa.Text(), server_default="", nullable=False),
         sa.Column("error", sa.Text()),
-        sa.CheckConstraint("status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'paused')", name="ck_run_status"),
-        sa.CheckConstraint("wanted IN ('run', 'pause', 'cancel')", name="ck_run_wanted"),
+        sa.CheckConstraint("status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'paused')", name=op.f("ck_run_status")),
+        sa.CheckConstraint("wanted IN ('run', 'pause', 'cancel')", name=op.f("ck_run_wanted")),
         sa.ForeignKeyConstraint(["baseline_id"], ["run.id"], name="fk_run_baseline_id", ondelete="SET NULL"),
         sa.ForeignKeyConstraint(["worker_id"], ["worker.id"], name="fk_run_worker_id", ondelete="SET NULL"),
         sa.PrimaryKeyConstraint("id", name="pk_run"),
         sa.UniqueConstraint("submit_key", "submit_index", name="uq_run_submit_key_submit_index"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_run_archived_id", "run", ["archived", "id"])
     op.create_index("ix_run_baseline_id", "run", ["baseline_id"])
     op.create_index("ix_run_group_sha_status", "run", ["group_sha", "status"])
     op.create_index("ix_run_status_id", "run", ["status", "id"])
@@ -140,8 +139,8 @@ def upgrade() -> None:
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("lr", sa.Float()),
         sa.Column("info", sa.JSON(none_as_null=True)),
-        sa.CheckConstraint("epoch >= 1", name="ck_epoch_epoch"),
-        sa.CheckConstraint("split BETWEEN 0 AND 2", name="ck_epoch_split"),
+        sa.CheckConstraint("epoch >= 1", name=op.f("ck_epoch_epoch")),
+        sa.CheckConstraint("split BETWEEN 0 AND 2", name=op.f("ck_epoch_split")),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_epoch_run_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("run_id", "epoch", "split", name="pk_epoch"),
         sqlite_with_rowid=False,

@@ -1,0 +1,54 @@
+# Evenly: make run, make test. Settings come from the environment:
+#   EVENLY_PORT (8501), EVENLY_ADDRESS (127.0.0.1), EVENLY_DATA (./data), EVENLY_DATABASE_URL, PYTHON (python3)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+.DEFAULT_GOAL := help
+.PHONY: help run demo test lint clean
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+# pip is told where to look by its own settings (pip.conf, PIP_* variables). Shown are the names it works on.
+PIP_INSTALL = $(PY) -m pip install --disable-pip-version-check --no-input --progress-bar off
+PIP_SHOWN = while read -r word rest; do case "$$word" in \
+	Downloading) echo "  $$word $${rest%% (from *}" ;; Installing) echo "  Installing" ;; esac; done
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-6s %s\n", $$1, $$2}' Makefile
+
+run: $(VENV)/.installed  ## Install what is missing, migrate the database, start the worker and the app
+	@exec $(PY) serve.py --with-parent
+
+demo: $(VENV)/.installed  ## The main job in the terminal: a baseline and a weighted run on MNIST-1D, 3 seeds
+	@exec $(PY) cli.py demo
+
+# One thread per test process: several of them share the cores.
+test: $(VENV)/.installed-dev lint  ## Install what the tests need and run all of them
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev  ## Style and errors that can be seen without running
+	$(PY) -m ruff check .
+
+clean:  ## Remove the environment and caches; runs and data stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A Python that is too old or has no venv is named here; a broken or half-made environment is made afresh.
+$(PY):
+	@$(PYTHON) -c 'import sys' 2>/dev/null || { echo "evenly: $(PYTHON) is not there; install Python 3.11 or newer, or name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "evenly: $$($(PYTHON) --version) is too old, 3.11 or newer is needed; name another: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "evenly: this Python cannot make environments; on Debian or Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)/.installed: requirements.txt | $(PY)
+	@echo "Installing what Evenly needs into $(VENV). The first time this takes some minutes, mostly for PyTorch."
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP_INSTALL) -r requirements.txt | $(PIP_SHOWN)
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt $(VENV)/.installed
+	@echo "Installing what the tests need."
+	@$(PIP_INSTALL) -r requirements-dev.txt | $(PIP_SHOWN)
+	@touch $@

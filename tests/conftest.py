@@ -1,0 +1,71 @@
+"""What every test stands on: its own data folder, the real data where it is found, a browser where there is one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+GIVEN = "EVENLY_TEST_DATA"  # the EVENLY_DATA that the tests were started with
+_made: list[str] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Point EVENLY_DATA at an empty folder before anything is imported: no test may touch a person's runs."""
+    if not hasattr(config, "workerinput"):  # an xdist worker inherits what its parent kept
+        os.environ[GIVEN] = os.environ.get("EVENLY_DATA", "")
+    _made.append(tempfile.mkdtemp(prefix="evenly-tests-"))
+    os.environ["EVENLY_DATA"] = _made[-1]
+    os.environ.pop("EVENLY_DATABASE_URL", None)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    while _made:
+        shutil.rmtree(_made.pop(), ignore_errors=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked gpu are skipped, with the reason, where there is no CUDA device."""
+    wanting = [item for item in items if item.get_closest_marker("gpu")]
+    if not wanting:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in wanting:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device on this machine"))
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The folder that holds app.py."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """A folder, to be read only, with MNIST/raw and cifar10-jpeg.zip: the EVENLY_DATA given, or ../shared/data."""
+    places = [Path(given)] if (given := os.environ.get(GIVEN)) else []
+    places.append(ROOT.parent / "shared" / "data")
+    for place in places:
+        if (place / "MNIST" / "raw").is_dir() and (place / "cifar10-jpeg.zip").is_file():
+            return place
+    pytest.skip(f"MNIST/raw and cifar10-jpeg.zip are in none of: {', '.join(map(str, places))}")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium: $CHROMIUM, or one on PATH. Without one the test is skipped, or fails under EVENLY_REQUIRE_BROWSER=1."""
+    given = os.environ.get("CHROMIUM")
+    found = shutil.which(given) if given else next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found:
+        return found
+    reason = f"CHROMIUM names {given!r}, which is not a program" if given else f"no {', '.join(BROWSERS)} on PATH; install chromium or set CHROMIUM"
+    if os.environ.get("EVENLY_REQUIRE_BROWSER") == "1":
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)

@@ -1,0 +1,286 @@
+"""The app as a person meets it, in a real Chromium: the main job, the drag preview, Compare, the list of runs."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
+
+ROOT = Path(__file__).resolve().parent.parent
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory, chromium):
+    """`make run` without make: app and worker on an empty data folder."""
+    data, port = tmp_path_factory.mktemp("data"), free_port()
+    env = {**os.environ, "EVENLY_DATA": str(data), "EVENLY_PORT": str(port)}
+    served = subprocess.Popen([sys.executable, "serve.py"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(address + "/_stcore/health", timeout=1).close()
+            break
+        except OSError:
+            assert time.monotonic() < deadline, "the app did not answer"
+            time.sleep(0.2)
+    yield address, data
+    served.send_signal(signal.SIGTERM)
+    assert served.wait(20) == 0
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(address + "/_stcore/health", timeout=1)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    with sync_api.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=chromium, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    errors = []
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    page.said = []  # every frame the page sends to the server
+    page.on("websocket", lambda ws: ws.on("framesent", lambda frame: page.said.append(frame if isinstance(frame, bytes) else frame.encode())))
+    yield page
+    context.close()
+    assert not errors
+
+
+def cli(data, *arguments):
+    done = subprocess.run([sys.executable, "cli.py", *arguments], cwd=ROOT, env={**os.environ, "EVENLY_DATA": str(data)},
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout) if "--json" in arguments else done.stdout
+
+
+def settle(page):
+    page.wait_for_selector(IDLE, timeout=60_000)
+    page.wait_for_timeout(300)
+    page.wait_for_selector(IDLE, timeout=60_000)
+    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+
+
+def key(page, name):
+    return page.locator(f".st-key-{name}")
+
+
+def figure(page, name, script, *, until="() => true"):
+    """What `script` says of a chart as plotly holds it, once it is drawn and `until` holds for it."""
+    plot = f"document.querySelector('.st-key-{name} .js-plotly-plot')"
+    page.wait_for_function(f"() => {{ const g = {plot}; return g && g.data && ({until})(g) }}")
+    return page.evaluate(f"() => ({script})({plot})")
+
+
+BARS = "g => g.data.filter(t => t.type === 'bar').map(t => Array.from(t.y))"
+LENGTH = "g => Math.max(...g.data.map(t => t.x.length))"
+
+
+@pytest.fixture(scope="module")
+def compared(home, browser):
+    """The main job, once: open Home, press the button (twice), arrive at Compare."""
+    address, data = home
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    started = time.monotonic()
+    page.goto(address)
+    settle(page)
+    expect(page.get_by_role("heading", name="No class left behind")).to_be_visible()
+    expect(key(page, "home_empty")).to_be_visible()
+    key(page, "home_start").get_by_role("button").dblclick()
+    page.wait_for_url(re.compile(r"/compare\?"), timeout=180_000)
+    settle(page)
+    seconds = time.monotonic() - started
+    print(f"from opening the page to the comparison: {seconds:.0f} s")
+    yield page, address, data
+    page.close()
+
+
+def test_the_main_job(compared):
+    page, _, data = compared
+    runs = cli(data, "runs", "--json")
+    assert [r["status"] for r in runs] == ["succeeded", "succeeded"], "a double click starts the pair once"
+    expect(page.get_by_text(re.compile(r"Variance \.\d+ → \.\d+")).first).to_be_visible()
+    expect(page.get_by_text(re.compile("seed", re.I)).first).to_be_visible()
+    assert [len(bars) for bars in figure(page, "compare_signature", BARS)] == [10, 10]
+
+
+def test_the_address_restores_the_comparison(compared, page):
+    first, _, _ = compared
+    page.goto(first.url)
+    settle(page)
+    assert figure(page, "compare_signature", BARS) == figure(first, "compare_signature", BARS)
+
+
+def test_compare_swaps_and_exports(compared, page):
+    first, _, data = compared
+    page.goto(first.url)
+    settle(page)
+    before, after = (sorted(bars) for bars in figure(page, "compare_signature", BARS))
+    key(page, "compare_swap").get_by_role("button").click()
+    page.wait_for_url(re.compile(r"a=2&b=1"))
+    settle(page)
+    first_bars = "JSON.stringify(Array.from(g.data.find(t => t.type === 'bar').y).sort((a, b) => a - b))"
+    swapped = figure(page, "compare_signature", BARS, until=f"g => {first_bars} !== '{json.dumps(before, separators=(',', ':'))}'")
+    assert [sorted(bars) for bars in swapped] == [after, before]
+    with page.expect_download() as download:
+        key(page, "compare_json").get_by_role("button").click()
+    saved = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    assert saved["before"]["id"] == 2
+    wanted = cli(data, "compare", "2", "1", "--json")
+    assert [c["tpr_before"] for c in saved["classes"]] == pytest.approx([c["before"] for c in wanted["classes"]])
+
+
+@pytest.fixture
+def new_run(compared, page):
+    """New run with the TPR ratio fed by the finished baseline."""
+    _, address, data = compared
+    page.goto(f"{address}/new?method=tpr_ratio")
+    settle(page)
+    slider = page.locator("input[type=range]")
+    expect(slider).to_be_visible()
+    return page, slider, data
+
+
+def look(page):
+    """What the preview shows right now."""
+    return page.evaluate("""() => { const seen = []; const walk = root => { for (const e of root.querySelectorAll('*')) {
+        if (e.classList.contains('bar')) seen.push(e.style.width); if (e.shadowRoot) walk(e.shadowRoot) } };
+        walk(document); return seen }""")
+
+
+def values_said(page):
+    """Frames that carry the component's value; the sidebar's own polling does not count."""
+    return [frame for frame in page.said if b'"value":' in frame]
+
+
+def test_bars_move_while_the_thumb_is_dragged(new_run):
+    """During the drag the bars follow with no word to the server; the value at release is the one that starts."""
+    page, slider, data = new_run
+    box = slider.bounding_box()
+    y, at = box["y"] + box["height"] / 2, lambda share: box["x"] + box["width"] * share
+    page.mouse.move(at(0.25), y)
+    page.mouse.down()
+    pictures = [look(page)]
+    for step in range(1, 11):
+        page.mouse.move(at(0.25 + 0.05 * step), y, steps=3)
+        page.wait_for_timeout(30)
+        pictures.append(look(page))
+    assert len({tuple(p) for p in pictures}) >= 8, "the bars follow the thumb"
+    assert not values_said(page), "no word of the value before release"
+    page.mouse.up()
+    settle(page)
+    assert values_said(page)
+    assert look(page) == pictures[-1]
+    exponent = float(slider.get_attribute("aria-valuetext"))
+    assert exponent == pytest.approx(6.0, abs=0.3)
+    key(page, "new_start").get_by_role("button").click()
+    page.wait_for_url(re.compile(r"/run\?id="))
+    settle(page)
+    newest = max(cli(data, "runs", "--json"), key=lambda r: r["id"])
+    shown = cli(data, "show", str(newest["id"]), "--json")
+    assert shown["config"]["params"]["exponent"] == pytest.approx(exponent, abs=0.006)
+    assert shown["baseline_id"] == 1
+
+
+def test_the_slider_answers_to_the_keyboard(new_run):
+    page, slider, _ = new_run
+    slider.focus()
+    before = look(page)
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    assert look(page) != before
+    page.wait_for_timeout(500)
+    settle(page)
+    assert slider.get_attribute("aria-valuetext") != "2.00"
+
+
+def test_the_snippet_and_the_command_hold_the_value(new_run):
+    page, slider, _ = new_run
+    slider.focus()
+    page.keyboard.press("End")
+    page.wait_for_timeout(500)
+    settle(page)
+    page.get_by_text("Copy as a command or as PyTorch").click()
+    expect(page.locator("[data-testid=stCode]").first).to_be_visible()
+    texts = " ".join(page.locator("[data-testid=stCode]").all_inner_texts())
+    assert "--param exponent=8" in texts.replace("\n", " ")
+    assert "cli.py run --dataset mnist1d" in texts.replace("\n", " ")
+
+
+def test_a_run_is_watched_paused_and_resumed(compared, page):
+    _, address, data = compared
+    queued = cli(data, "run", "--dataset", "mnist1d", "--model", "cnn1d", "--epochs", "400", "--seed", "7", "--json")
+    page.goto(f"{address}/run?id={queued['id']}")
+    settle(page)
+    seen = figure(page, "run_loss", LENGTH)
+    assert figure(page, "run_loss", LENGTH, until=f"g => ({LENGTH})(g) > {seen}") > seen, "the page is live"
+    key(page, "run_pause").get_by_role("button").click()
+    expect(page.get_by_text("Paused", exact=False).first).to_be_visible(timeout=10_000)
+    key(page, "run_resume").get_by_role("button").click()
+    expect(key(page, "run_pause")).to_be_visible(timeout=20_000)
+    key(page, "run_stop").get_by_role("button").click()
+    deadline = time.monotonic() + 10
+    while cli(data, "show", str(queued["id"]), "--json")["status"] != "cancelled":
+        assert time.monotonic() < deadline
+
+
+def test_two_tabs_and_a_reload_leave_a_run_alone(compared, browser):
+    _, address, data = compared
+    queued = cli(data, "run", "--dataset", "mnist1d", "--model", "cnn1d", "--epochs", "6", "--seed", "8", "--json")
+    context = browser.new_context()
+    tabs = [context.new_page() for _ in range(3)]
+    for tab in tabs:
+        tab.goto(f"{address}/run?id={queued['id']}")
+    tabs[0].reload()
+    tabs[1].close()
+    deadline = time.monotonic() + 60
+    while (row := cli(data, "show", str(queued["id"]), "--json"))["status"] in ("queued", "running"):
+        assert time.monotonic() < deadline
+    assert (row["status"], row["attempt"], row["last_epoch"]) == ("succeeded", 1, 6)
+    context.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/new", "/runs", "/compare?a=1&b=2", "/run?id=2"])
+def test_no_page_is_wider_than_a_phone(compared, browser, path):
+    _, address, _ = compared
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(address + path)
+    settle(page)
+    assert page.evaluate("document.scrollingElement.scrollWidth") <= 390
+    context.close()
+
+
+def test_a_cold_deep_link_finds_its_page(home, compared, page):
+    _, address, _ = compared
+    page.goto(f"{address}/runs")
+    settle(page)
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    expect(key(page, "worker_state")).to_be_visible()
