@@ -463,3 +463,57 @@ assert not bad, bad
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+# -- seeds and faults --------------------------------------------------------------------------------------------
+
+
+def test_more_seeds_are_paired_replicates_and_asked_for_once(full):
+    engine, ids = full
+    results.delete(engine, [ids["queued"]])
+    queue.ask(engine, ids["running"], "cancel")
+    queue.rescue(engine, lambda worker: False)
+    before = len(results.list_runs(engine))
+    address = {"a": str(ids["baseline"]), "b": str(ids["weighted"])}
+    at, other = visit(COMPARE, **address), visit(COMPARE, **address)
+    at.button(key="compare_seeds").click().run()
+    other.button(key="compare_seeds").click().run()
+    new = results.list_runs(engine).sort_values("id").tail(4)
+    assert len(results.list_runs(engine)) == before + 4
+    assert new["seed"].tolist() == [1, 1, 2, 2]
+    assert new["method"].tolist() == ["none", "tpr_ratio"] * 2
+    assert new["baseline_id"].iloc[1] == new["id"].iloc[0]
+    assert new["group_sha"].iloc[0] == results.get_run(engine, ids["baseline"]).group_sha
+
+
+def test_a_database_that_refuses_a_write_is_told_and_the_page_stays(empty, monkeypatch):
+    from pages.parts import launch
+    from storage.engine import StorageError
+
+    def locked(*_):
+        raise StorageError("the database is locked by another program and did not come free; close that program and try again")
+
+    at = visit()
+    monkeypatch.setattr(launch, "submit", locked)
+    at.button(key="home_start").click().run()
+    assert "locked by another program" in at.error[0].value
+    assert at.title[0].value == "No class left behind"
+    assert results.list_runs(empty).empty
+
+
+@pytest.mark.parametrize("query", [{"a": "1"}, {"a": "x", "b": "2"}, {"a": "1", "b": "77"}, {"a": "1", "b": "1"}])
+def test_an_incomplete_comparison_asks_for_the_missing_side(full, query):
+    at = visit(COMPARE, **query)
+    assert not at.exception
+    assert at.title[0].value == "Compare"
+
+
+def test_a_model_that_fits_the_dataset_takes_the_place_of_one_that_does_not(empty):
+    at = visit(NEW)
+    at.selectbox(key="model").set_value("cnn1d").run()
+    at.selectbox(key="dataset").set_value("cifar10").run()
+    assert at.selectbox(key="model").value != "cnn1d"
+    assert "CNN-1D" not in at.selectbox(key="model").options
+    at.button(key="new_start").click().run()
+    assert not at.error
+    assert set(results.list_runs(empty)["dataset"]) == {"cifar10"}

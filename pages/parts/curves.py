@@ -28,9 +28,15 @@ def _line(name: str, x: ArrayLike, y: ArrayLike, colour: str, dash: str = "solid
             "hovertemplate": f"epoch %{{x}}<br>{name} %{{y:{value}}}<extra></extra>"}
 
 
-def _epochs(p: Palette, total: int | None = None) -> dict:
-    more = {"range": [0.5, total + 0.5]} if total and total > 1 else {}
-    return axis(p, title="epoch", showgrid=False, zeroline=False, tickformat="d", nticks=8, **more)
+def _epochs(p: Palette, last: int, start: float | None = None) -> dict:
+    """The epoch axis: whole numbers only, at most ten of them."""
+    step = next(s for s in (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 10**6) if last / s <= 10)
+    more = {} if start is None or last < 2 else {"range": [start, last + 0.5]}
+    return axis(p, title="epoch", showgrid=False, zeroline=False, dtick=step, tick0=0 if step > 1 else 1, **more)
+
+
+def _last(series: list) -> int:
+    return max((int(np.max(x)) for _, x, *_ in series if len(x)), default=1)
 
 
 def lines(p: Palette, series: list[tuple[str, ArrayLike, ArrayLike, str, str]], *, share: bool, total: int | None = None, unit: str = "",
@@ -39,7 +45,7 @@ def lines(p: Palette, series: list[tuple[str, ArrayLike, ArrayLike, str, str]], 
     form = ".1%" if share else f".{digits}f"
     data = [_line(n, x, y, c, d, form) for n, x, y, c, d in series]
     y = axis(p, tickformat=".0%" if share else "", title=unit, nticks=6, rangemode="tozero")
-    return {"data": data, "layout": layout(p, HIGH, xaxis=_epochs(p, total), yaxis=y, hovermode="closest")}
+    return {"data": data, "layout": layout(p, HIGH, xaxis=_epochs(p, total or _last(series), 0.5), yaxis=y, hovermode="closest")}
 
 
 def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: NDArray[np.int64]) -> Figure:
@@ -59,7 +65,7 @@ def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: N
     if not few:
         y["title"] = {"text": f"{len(full)} classes, hardest on top", "font": {"color": p.muted, "size": 13}}
     height = max(HIGH, min(22 * len(full) + 70, 620))
-    return {"data": data, "layout": layout(p, height, xaxis=_epochs(p), yaxis=y)}
+    return {"data": data, "layout": layout(p, height, xaxis=_epochs(p, int(epochs[-1])), yaxis=y)}
 
 
 def _trajectory_band(epochs: NDArray, w: Matrix, p: Palette) -> list[dict]:
@@ -83,7 +89,7 @@ def trajectory(names: list[str], epochs: NDArray, w: Matrix, p: Palette) -> Figu
     for i, c in enumerate(shown):
         data.append(_line(short(names[c], 14), epochs, w[:, c], LINES[i % 4], DASHES[i // 4 % 3], ".3f", 2))
     return {"data": data, "layout": layout(
-        p, HIGH, xaxis=_epochs(p), yaxis=axis(p, title="weight", rangemode="tozero", nticks=6),
+        p, HIGH, xaxis=_epochs(p, int(epochs[-1])), yaxis=axis(p, title="weight", rangemode="tozero", nticks=6),
         legend={"orientation": "v", "x": 1.02, "y": 1, "xanchor": "left", "font": {"color": p.text, "size": 12}})}
 
 

@@ -2,63 +2,66 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from pathlib import Path
 from typing import BinaryIO
 
 import streamlit as st
 
 from core.datasets import DATASETS, DataSpec, describe, image_sets, prepare
-from core.errors import DataError, EvenlyError
+from core.errors import DataError
 from core.uploads import store_upload
 from models import MODELS
 from pages.parts import reads, words
+from pages.parts.guard import told
 
 
-def dataset_keys() -> list[str]:
-    """Keys of the table, then the image folders and zips under the data root."""
-    return [*DATASETS.keys, *(s.key for s in image_sets(reads.data_root()))]
+def dataset_labels() -> dict[str, str]:
+    """Key -> label: the table, then the image folders and zips under the data root, told apart where they share a name."""
+    own = {s.key: f"{re.sub('^[0-9a-f]{12}-', '', Path(s.label).stem)} (your images)" for s in image_sets(reads.data_root())}
+    twice = {name for name, n in Counter(own.values()).items() if n > 1}
+    return {d.key: d.label for d in DATASETS} | {key: f"{name}, {key}" if name in twice else name for key, name in own.items()}
 
 
-def dataset_label(key: str) -> str:
-    """The label a person chooses by."""
-    return DATASETS[key].label if key in DATASETS else f"{key} (your images)"
+def pick_dataset() -> tuple[str, str]:
+    """Draw the choice; returns the dataset's key and label."""
+    labels = dataset_labels()
+    if st.session_state.get("dataset", next(iter(labels))) not in labels:
+        st.session_state["dataset"] = next(iter(labels))
+    chosen = st.session_state.get("dataset", next(iter(labels)))
+    key = st.selectbox("Dataset", list(labels), format_func=labels.get, key="dataset", bind="query-params", help=summary(chosen))
+    return key, labels[key]
 
 
-def pick_dataset() -> tuple[str, DataSpec | None]:
-    """The dataset's key and what is known of it; None while its images are not prepared."""
-    keys = dataset_keys()
-    if st.session_state.get("dataset") not in keys:
-        st.session_state.pop("dataset", None)
-    key = st.selectbox("Dataset", keys, format_func=dataset_label, key="dataset", bind="query-params", help=summary(st.session_state.get("dataset", keys[0])))
+def summary(key: str) -> str:
+    """One sentence on the dataset."""
+    return DATASETS[key].summary if key in DATASETS else f"Images from {words.plain(key)} in the data folder."
+
+
+def known(key: str) -> DataSpec | None:
+    """What is known of a dataset; where its images are not prepared yet, the page says so and offers to."""
     try:
-        spec = describe(key, reads.data_root())
+        return describe(key, reads.data_root())
     except DataError as error:
-        unprepared(key, error)
-        return key, None
-    return key, spec
+        st.markdown(words.message(str(error)))
+    if st.button("Prepare the images", key="new_prepare", type="primary", icon=":material/photo_library:", help="Decodes and resizes every image once."):
+        with told():
+            prepare_images(key)
+            st.rerun()
+    return None
+
+
+def prepare_images(key: str) -> None:
+    """Decode and resize every image once, with progress. Raises DataError."""
+    bar = st.progress(0.0, text="Reading the images")
+    prepare(key, reads.data_root(), lambda share, text: bar.progress(min(share, 1.0), text=words.plain(text)))
 
 
 def facts(spec: DataSpec) -> None:
     """The dataset in one line."""
     size = " x ".join(str(n) for n in spec.shape)
     st.caption(f"{len(spec.classes)} classes, {int(spec.pool_counts.sum()):,} samples to train, {int(spec.test_counts.sum()):,} to test, {size}")
-
-
-def summary(key: str) -> str:
-    """One sentence on the dataset."""
-    return DATASETS[key].summary if key in DATASETS else "Images from your own folder or zip."
-
-
-def unprepared(key: str, error: DataError) -> None:
-    """Why there is nothing to choose yet, and the button that mends it."""
-    st.markdown(words.message(str(error)))
-    if st.button("Prepare the images", key="new_prepare", icon=":material/photo_library:", help="Decodes and resizes every image once."):
-        bar = st.progress(0.0, text="Reading")
-        try:
-            prepare(key, reads.data_root(), lambda share, text: bar.progress(min(share, 1.0), text=words.plain(text)))
-        except EvenlyError as refused:
-            st.error(words.message(str(refused)), icon=":material/error:")
-            return
-        st.rerun()
 
 
 def pick_model(spec: DataSpec) -> str | None:
@@ -69,11 +72,11 @@ def pick_model(spec: DataSpec) -> str | None:
         st.error("No model fits this dataset.", icon=":material/error:")
         return None
     others = [f"- {MODELS[k].label}: {reason}" for k, reason in reasons.items() if reason is not None]
-    if st.session_state.get("model") not in fitting:
-        st.session_state.pop("model", None)
-    usual = min(1, len(fitting) - 1)  # the table starts with the network that fits anything and knows nothing
+    fitting = fitting[1:] + fitting[:1]  # the table starts with the network that fits anything and knows nothing
+    if st.session_state.get("model", fitting[0]) not in fitting:  # of the dataset chosen before
+        st.session_state["model"] = fitting[0]
     note = "Models that fit the data." + ("\n\nNot offered here:\n" + "\n".join(others) if others else "")
-    return st.selectbox("Model", fitting, index=usual, format_func=lambda k: MODELS[k].label, key="model", bind="query-params", help=note)
+    return st.selectbox("Model", fitting, format_func=lambda k: MODELS[k].label, key="model", bind="query-params", help=note)
 
 
 def keep_upload(name: str, file: BinaryIO) -> str:

@@ -18,13 +18,13 @@ from pages.parts.new_evidence import TRAIN_FIRST, Source
 
 def pick() -> Any:
     """The method's row; the list keeps the groups together."""
-    rows = sorted(METHODS, key=lambda m: [g.group for g in METHODS].index(m.group))
-    default = next(m.key for m in rows if "tpr" in m.needs)
-    st.session_state.setdefault("method", default)
-    if st.session_state["method"] not in METHODS:
-        st.session_state["method"] = default
-    key = st.selectbox("Method", [m.key for m in rows], format_func=lambda k: f"{METHODS[k].group}: {METHODS[k].label}", key="method", bind="query-params")
-    return METHODS[key]
+    groups = list(dict.fromkeys(m.group for m in METHODS))
+    first = next(m.group for m in METHODS if "tpr" in m.needs)  # what this program is for
+    keys = [m.key for m in sorted(METHODS, key=lambda m: (m.group != first, groups.index(m.group)))]
+    if st.session_state.get("method", keys[0]) not in keys:
+        st.session_state["method"] = keys[0]
+    label = {m.key: f"{m.group}: {m.label}" for m in METHODS}.get
+    return METHODS[st.selectbox("Method", keys, format_func=label, key="method", bind="query-params")]
 
 
 def preview_key(method: Any) -> str:

@@ -88,7 +88,9 @@ def upload() -> None:
         file = st.file_uploader("Zip file", type=["zip"], key="new_zip", max_upload_size=200)
         if file is not None and st.button("Add to the datasets", key="new_zip_add"):
             with told():
-                st.session_state["new_prefill"] = {"config": {"dataset": new_data.keep_upload(file.name, file)}}
+                key = new_data.keep_upload(file.name, file)
+                new_data.prepare_images(key)
+                st.session_state["new_prefill"] = {"config": {"dataset": key}}
                 st.rerun()
 
 
@@ -153,7 +155,8 @@ def form() -> Form | None:
     """The left side; None while the dataset is not prepared or nothing fits it."""
     data, network = st.columns(2)
     with data:
-        dataset, spec = new_data.pick_dataset()
+        dataset, label = new_data.pick_dataset()
+    spec = new_data.known(dataset)
     with network:
         model = None if spec is None else new_data.pick_model(spec)
     if spec is None or model is None:
@@ -169,7 +172,7 @@ def form() -> Form | None:
     upload()
     config = RunConfig(dataset=dataset, model=model, method=method.key, params=params | others, recipe=recipe, recipe_params=recipe_params, **values, **more,
                        **given_tprs(source))
-    return Form(spec, new_data.dataset_label(dataset), method, source, config, count)
+    return Form(spec, label, method, source, config, count)
 
 
 def weights(f: Form) -> Any:

@@ -1,0 +1,95 @@
+"""How much faster the engine trains than an ordinary PyTorch script, both in one run, taking turns.
+
+    python -m benchmarks.train_speed --task lenet_mnist --pairs 3 --epochs 2 --data ../shared/data
+    python -m benchmarks.train_speed --task resnet32_cifar --limit 10000 --threads 2
+
+Each pair trains both ways on the same images with the same network, batch size, optimiser, schedule and seed; times
+are of training alone, the test comes after. Printed: seconds per epoch, images per second and their ratio as median
+(min to max) over the pairs, and both test accuracies with their spread, which must agree within seed noise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.train_speed_plain import TASKS, Arrays, Task, find_arrays
+from benchmarks.train_speed_plain import train as train_plain
+from core.batches import Split
+from core.config import RunConfig, checked
+from core.device import Device, choose, versions
+from core.engine import Trainer
+from core.evidence import ClassTerms
+from models import MODELS
+
+
+def channels_first(x: np.ndarray) -> np.ndarray:
+    """[N, H, W] or [N, H, W, C] -> [N, C, H, W]."""
+    return np.ascontiguousarray(x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2))
+
+
+def train_engine(task: Task, arrays: Arrays, epochs: int, device: Device, seed: int) -> dict:
+    """The same training by core.engine; returns seconds per epoch and the test accuracy."""
+    config = checked(RunConfig(
+        "arrays", task.model, recipe="sgd_cosine", epochs=epochs, seed=seed,
+        recipe_params={"lr": task.lr, "batch_size": task.batch_size, "momentum": task.momentum, "weight_decay": task.weight_decay},
+    ))
+    mean, std = np.array(task.mean, np.float32), np.array(task.std, np.float32)
+    x, y = channels_first(arrays.train_x), arrays.train_y
+    few = slice(0, 100)  # the engine evaluates after every epoch, the plain script does not: leave it next to nothing
+    splits = {"train": Split(x, y, mean, std, device, "crop_flip" if task.augment else "none")}
+    splits |= {name: Split(x[few], y[few], mean, std, device) for name in ("validation", "test")}
+    torch.manual_seed(seed)
+    trainer = Trainer(config, splits, MODELS[task.model].build(task.shape, arrays.classes), lambda *_: ClassTerms(), arrays.classes, device)
+    seconds = [result.seconds for result in trainer.run()]
+    confusion = trainer.evaluate(Split(channels_first(arrays.test_x), arrays.test_y, mean, std, device)).confusion
+    return {"seconds_per_epoch": seconds, "test_accuracy": float(np.trace(confusion) / confusion.sum())}
+
+
+def spread(values: Sequence[float], form: str) -> str:
+    """Median (min to max)."""
+    return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
+
+
+def mean_sd(values: Sequence[float]) -> str:
+    sd = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{100 * statistics.mean(values):.2f}{sd} %"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--task", choices=TASKS.keys, required=True)
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--limit", type=int, help="use the first so many training images")
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with MNIST/raw or cifar10-jpeg.zip")
+    parser.add_argument("--arrays", type=Path, help="an .npz file instead")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=0, help="DataLoader workers of the plain script")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    task, device = TASKS[given.task], choose("auto")
+    arrays = find_arrays(task, given.data, given.arrays).first(given.limit)
+    n = len(arrays.train_x)
+    print(f"{task.label}, {arrays.label}: {n:,} images, batch {task.batch_size}, {given.epochs} epochs, {given.pairs} pairs")
+    print(f"{device.name}, {given.threads} threads, bf16 {'on' if device.bf16 else 'off'}; {platform.machine()}; {versions()}")
+    plain, ours = [], []
+    for seed in range(given.pairs):
+        plain.append(train_plain(task, arrays, given.epochs, device.device.type, seed, given.workers))
+        ours.append(train_engine(task, arrays, given.epochs, device, seed))
+        print(f"  pair {seed + 1}: plain {min(plain[-1]['seconds_per_epoch']):.2f} s, engine {min(ours[-1]['seconds_per_epoch']):.2f} s", flush=True)
+    per = [[statistics.median(r["seconds_per_epoch"]) for r in side] for side in (plain, ours)]
+    for name, seconds, side in zip(("plain script", "engine"), per, (plain, ours), strict=True):
+        rate = spread([n / s for s in seconds], ",.0f")
+        print(f"{name:<13} {spread(seconds, '.2f')} s an epoch, {rate} images/s, test accuracy {mean_sd([r['test_accuracy'] for r in side])}")
+    print(f"ratio         {spread([a / b for a, b in zip(*per, strict=True)], '.2f')}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,292 @@
+"""One run through the runner: what it records, and what becomes of it when something goes wrong around it."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import runner
+import worker as door
+from core.config import RunConfig
+from core.errors import EvenlyError
+from storage import checkpoints, queue, results
+from storage.engine import StorageError
+from storage.launch import new_run, pair
+
+CONFIG = RunConfig("digits", "mlp", epochs=3, recipe_params={"batch_size": 64})
+
+
+@pytest.fixture
+def worker(tmp_path, monkeypatch):
+    monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
+    monkeypatch.setattr(runner, "MIN_FREE_BYTES", 0)
+    with door.Worker(0) as worker:
+        yield worker
+
+
+def submit(worker, *configs):
+    return queue.submit(worker.engine, [new_run(c, "Digits") for c in configs])
+
+
+def drained(worker, run_id):
+    worker.loop(drain=True)
+    return results.get_run(worker.engine, run_id)
+
+
+def changed(config=CONFIG, **fields):
+    from dataclasses import replace
+
+    return replace(config, **fields)
+
+
+def log_of(worker, run_id):
+    return " | ".join(f"{e.kind}: {e.text}" for e in queue.events(worker.engine, run_id))
+
+
+def test_a_run_leaves_everything_behind(worker):
+    (run_id,) = submit(worker, CONFIG)
+    row = drained(worker, run_id)
+    assert (row.status, row.last_epoch, row.error) == ("succeeded", 3, None)
+    facts = row.facts
+    assert facts["classes"] == [str(d) for d in range(10)]
+    assert sum(facts["counts"]["train"]) + sum(facts["counts"]["validation"]) + sum(facts["counts"]["test"]) == 1797
+    assert len(facts["index_hash"]) == 64
+    assert facts["versions"]["torch"] == torch.__version__
+    counts = results.class_counts(worker.engine, run_id, "test")
+    assert counts.support.tolist() == facts["counts"]["test"]
+    assert row.accuracy == pytest.approx(counts.tp.sum() / counts.support.sum())
+    tpr = counts.tp / counts.support
+    assert (row.tpr_variance, row.tpr_min) == pytest.approx((tpr.var(), tpr.min()))
+    _, matrix = results.confusion(worker.engine, run_id, "test")
+    assert np.array_equal(np.diag(matrix), counts.tp)
+    assert {c.kind for c in results.list_checkpoints(worker.engine, run_id)} == {"last", "best"}
+
+
+def test_weights_come_from_the_baselines_validation_split(worker):
+    first, second = queue.submit(worker.engine, pair(CONFIG, changed(method="tpr_ratio", params={"exponent": 3.0}), "Digits"))
+    row = drained(worker, second)
+    seen = results.class_counts(worker.engine, first, "validation")
+    eps = 1 / (2 * seen.support)
+    tpr = np.clip(seen.tp / seen.support, eps, 1 - eps)
+    expected = (tpr.mean() / tpr) ** 3
+    used = results.class_counts(worker.engine, second, "train").weight
+    assert used == pytest.approx(expected / expected.mean(), rel=1e-9)
+    assert row.facts["evidence"]["from"] == f"run {first}, validation split, epoch 3"
+
+
+def test_given_tprs_feed_the_weights_with_their_support(worker):
+    from core.config import given_tprs
+
+    tpr = [1.0, *[0.5] * 9]
+    given = given_tprs(tpr, [50.0] * 10, "table.csv")
+    (run_id,) = submit(worker, changed(method="tpr_deficit", params={"tau": 1.0}, **given))
+    row = drained(worker, run_id)
+    used = results.class_counts(worker.engine, run_id, "train").weight
+    assert used[0] / used[1] == pytest.approx((1 / 100) / 0.5)  # floored at half a sample of 50
+    assert row.facts["evidence"]["from"] == "table.csv"
+
+
+def test_long_tail_touches_the_training_split_alone(worker):
+    plain, tailed = submit(worker, CONFIG, changed(imbalance=10.0))
+    a, b = drained(worker, plain).facts, drained(worker, tailed).facts
+    assert a["counts"]["validation"] == b["counts"]["validation"]
+    assert a["counts"]["test"] == b["counts"]["test"]
+    assert max(b["counts"]["train"]) / min(b["counts"]["train"]) == pytest.approx(10, rel=0.1)
+
+
+def test_cdb_weights_follow_the_last_epoch(worker):
+    (run_id,) = submit(worker, changed(method="cdb", params={"tau": 1.0}))
+    drained(worker, run_id)
+    weights = results.class_history(worker.engine, run_id, "train").weight
+    validation = results.class_history(worker.engine, run_id, "validation")
+    assert weights[0] == pytest.approx(np.ones(10))
+    for e in (1, 2):
+        support = validation.support[e - 1]
+        deficit = 1 - np.clip(validation.tp[e - 1] / support, 1 / (2 * support), 1 - 1 / (2 * support))
+        assert weights[e] == pytest.approx(deficit / deficit.mean(), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"recipe": "sgd_constant", "recipe_params": {"lr": 1e6}}, "the loss is not finite at epoch 0, step"),
+        ({"recipe_params": {"batch_size": 5000}}, "batch size 5000 is larger than the training split of"),
+        ({"model": "resnet18"}, "resnet18 does not fit digits"),
+        ({"dataset": "no/such/folder"}, "no/such/folder"),
+        ({"method": "tpr_ratio"}, "tpr_ratio needs the TPRs of an earlier run"),
+        ({"method": "tpr_ratio", "tpr": (0.5, 0.5)}, "tpr has 2 values, expected 10"),
+        ({"device": "cuda"}, "device 'cuda' is not on this machine"),
+    ],
+)
+def test_a_bad_run_fails_with_a_reason_and_harms_no_other(worker, change, words):
+    if change.get("device") == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    bad, good = submit(worker, changed(**change), CONFIG)
+    row = drained(worker, bad)
+    assert row.status == "failed"
+    assert words in row.error
+    assert "\n" not in row.error
+    assert results.get_run(worker.engine, good).status == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), "out of memory on CPU"),
+        (MemoryError(), "out of memory on this machine"),
+        (KeyError("surprise"), "unexpected KeyError: 'surprise'"),
+    ],
+)
+def test_an_error_in_the_network_ends_the_run_alone(worker, monkeypatch, error, words):
+    bad, good = submit(worker, CONFIG, changed(seed=1))
+    real, hit = runner.Trainer.forward_backward, []
+
+    def forward_backward(self, *args):
+        if not hit:
+            hit.append(1)
+            raise error
+        return real(self, *args)
+
+    monkeypatch.setattr(runner.Trainer, "forward_backward", forward_backward)
+    row = drained(worker, bad)
+    assert row.status == "failed"
+    assert words in row.error
+    assert results.get_run(worker.engine, good).status == "succeeded"
+
+
+def test_a_baseline_with_other_classes_is_refused(worker, tmp_path):
+    from PIL import Image
+
+    for name in ("ant", "bee"):
+        (tmp_path / "insects" / name).mkdir(parents=True)
+        for i in range(20):
+            Image.new("RGB", (16, 16), (i, 100 if name == "ant" else 200, 9)).save(tmp_path / "insects" / name / f"{i}.png")
+    (first,) = submit(worker, changed(dataset=str(tmp_path / "insects"), recipe_params={"batch_size": 8}))
+    assert drained(worker, first).status == "succeeded"
+    (second,) = queue.submit(worker.engine, [new_run(changed(method="tpr_ratio"), "Digits", baseline=first)])
+    assert f"run {first} knows other classes than this run" in drained(worker, second).error
+
+
+def test_a_full_disk_under_a_checkpoint_is_a_warning(worker, monkeypatch):
+    (run_id,) = submit(worker, CONFIG)
+    real, calls = checkpoints.write, []
+
+    def write(folder, name, data):
+        calls.append(name)
+        if len(calls) == 2:
+            raise StorageError("the disk is full: checkpoint was not written")
+        return real(folder, name, data)
+
+    monkeypatch.setattr(checkpoints, "write", write)
+    row = drained(worker, run_id)
+    assert row.status == "succeeded"
+    assert "warning: the disk is full" in log_of(worker, run_id)
+    for saved in results.list_checkpoints(worker.engine, run_id):
+        checkpoints.read(saved.path, saved.sha256)
+
+
+def test_a_database_that_cannot_be_written_pauses_the_run(worker, monkeypatch):
+    monkeypatch.setattr(runner, "PATIENCE_SECONDS", 0.0)
+    (run_id,) = submit(worker, CONFIG)
+    real, calls = results.record_epoch, []
+
+    def record(engine, claim, epoch):
+        calls.append(epoch.epoch)
+        if len(calls) == 2:
+            raise StorageError("the disk is full")
+        return real(engine, claim, epoch)
+
+    monkeypatch.setattr(results, "record_epoch", record)
+    row = drained(worker, run_id)
+    assert (row.status, row.last_epoch) == ("paused", 1)
+    assert "epoch 2 could not be recorded: the disk is full" in row.error
+    queue.ask(worker.engine, run_id, "run")
+    row = drained(worker, run_id)
+    assert (row.status, row.last_epoch, row.error) == ("succeeded", 3, None)
+    assert calls == [1, 2, 2, 3]
+
+
+def test_too_little_disk_pauses_before_anything_starts(worker, monkeypatch):
+    monkeypatch.setattr(runner, "MIN_FREE_BYTES", 1 << 60)
+    (run_id,) = submit(worker, CONFIG)
+    row = drained(worker, run_id)
+    assert row.status == "paused"
+    assert "free some space, then resume" in row.error
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(worker, monkeypatch, damage):
+    reference, run_id = submit(worker, changed(epochs=4), changed(epochs=4))
+    queue.ask(worker.engine, run_id, "pause")
+    drained(worker, reference)
+    queue.ask(worker.engine, run_id, "run")
+    with monkeypatch.context() as patch:
+        stop_at(patch, worker, 3)
+        drained(worker, run_id)
+    worker.orders = None
+    newest = results.list_checkpoints(worker.engine, run_id)[0]
+    spoil(newest.path, damage)
+    row = drained(worker, run_id)
+    assert (row.status, row.last_epoch) == ("succeeded", 4)
+    assert "trying an older one" in log_of(worker, run_id)
+    a, b = (results.class_history(worker.engine, i, "test") for i in (reference, run_id))
+    assert np.array_equal(a.tp, b.tp)
+
+
+def stop_at(monkeypatch, worker, epoch):
+    """Order the worker to stop after it has recorded an epoch."""
+    monkeypatch.setattr("core.engine.LOOK_SECONDS", -1)
+    real = runner.Run.save
+
+    def save(self, best):
+        real(self, best)
+        if self.trainer.progress.epoch == epoch:
+            worker.orders = "stop"
+
+    monkeypatch.setattr(runner.Run, "save", save)
+
+
+def spoil(path, damage):
+    data = bytearray(path.read_bytes())
+    if damage == "gone":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    else:
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+
+
+def test_a_worker_that_was_given_up_stops_at_once_and_writes_nothing(worker, monkeypatch):
+    """Another worker takes the run over while this one is in the middle of it: this one falls silent."""
+    (run_id,) = submit(worker, changed(epochs=3))
+    real, taken = results.record_epoch, []
+
+    def record(engine, claim, epoch):
+        if epoch.epoch == 2 and not taken:
+            taken.append(queue.rescue(engine, lambda w: False))
+            taken.append(queue.claim(engine, worker.id, "other"))
+        return real(engine, claim, epoch)
+
+    monkeypatch.setattr(results, "record_epoch", record)
+    worker.loop(until=lambda: bool(taken))
+    row = results.get_run(worker.engine, run_id)
+    assert (row.status, row.last_epoch) == ("running", 1)  # the other worker's claim stands, untouched
+    assert row.attempt == 2
+
+
+def test_stored_settings_of_a_newer_evenly_are_refused(worker):
+    new = new_run(CONFIG, "Digits")
+    new.config["schema"] = 99
+    (run_id,) = queue.submit(worker.engine, [new])
+    assert "newer Evenly (schema 99" in drained(worker, run_id).error
+
+
+def test_settings_survive_the_database(worker):
+    from core.config import checked, from_dict
+
+    config = checked(changed(method="cdb", params={"tau": "dynamic", "variant": "cifar_code"}))
+    assert checked(from_dict(json.loads(config.to_json()))) == config
+    with pytest.raises(EvenlyError, match="unknown setting 'colour'"):
+        from_dict({"dataset": "digits", "model": "mlp", "colour": "red"})
