@@ -3,12 +3,16 @@
     python -m benchmarks.recording [--runs 5] [--epochs 20] [--database FOLDER]
 
 Trains the first comparison's baseline (cnn1d on MNIST-1D) as a worker does: queue, claim, runner.execute. Clocks stand
-around the calls the runner makes between two epochs; nothing else is changed. Shares are of the epoch itself (training
-and the evaluation of three splits), not of the sum, and are taken epoch by epoch. The first epoch of each run is left
-out: it pays for what is compiled once. Every line: median, smallest and largest of n.
+around the epoch and around the calls the runner makes between two epochs; nothing else is changed. The first epoch of
+each run is left out: it pays for what is compiled once.
 
-    record      counts -> rows of figures -> one committed transaction: the metrics of an epoch
+    epoch       training, evaluation of validation and test split
+    record      counts -> figures -> one committed transaction: the metrics of an epoch
     checkpoint  state -> bytes -> file, fsync, rename -> its row in the database
+
+Every line: median of n, smallest and largest, in milliseconds by the wall clock, then the median of the thread's own CPU
+time. The difference is waiting: for the disk, and for a processor where others want it too. Shares are of the epoch
+itself, not of the sum, taken epoch by epoch. Run it on an idle machine; the load is printed.
 """
 
 from __future__ import annotations
@@ -39,17 +43,19 @@ from storage.launch import new_run
 from storage.migrate import upgrade
 
 TARGET = 3.0  # percent of an epoch, for recording the metrics
-CLOCKED = (  # (name of the clock, where the runner finds the call, its name there)
+CLOCKED = (  # name of the clock, where the call is found, its name there
+    ("epoch", runner.Trainer, "_epoch"),
     ("record", runner.Run, "_record"), ("- figures from counts", runner, "record_of"), ("- database", results, "record_epoch"),
     ("checkpoint", runner.Run, "save"), ("- bytes", checkpoint, "dumps"), ("- file", checkpoints, "write"),
-    ("- database row", results, "record_checkpoint"),
+    ("- database rows", results, "record_checkpoint"),
 )
-Clock = dict[str, list[float]]
+Spent = tuple[float, float]  # milliseconds of one call: by the wall clock, of the thread's CPU time
+Clock = dict[str, list[Spent]]
 
 
 @contextmanager
 def clocks(spent: Clock) -> Iterator[None]:
-    """Time the calls of CLOCKED, in milliseconds; the calls are put back as they were."""
+    """Time the calls of CLOCKED; they are put back as they were."""
     originals = [(place, name, getattr(place, name)) for _, place, name in CLOCKED]
     for (label, place, name), (_, _, call) in zip(CLOCKED, originals, strict=True):
         setattr(place, name, timed(call, spent[label]))
@@ -60,21 +66,21 @@ def clocks(spent: Clock) -> Iterator[None]:
             setattr(place, name, call)
 
 
-def timed(call: Callable[..., Any], into: list[float]) -> Callable[..., Any]:
-    """The call, its milliseconds appended to `into`."""
+def timed(call: Callable[..., Any], into: list[Spent]) -> Callable[..., Any]:
+    """The call, what it took appended to `into`."""
 
     def wrapped(*args: Any, **named: Any) -> Any:
-        started = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.thread_time()
         try:
             return call(*args, **named)
         finally:
-            into.append(1e3 * (time.perf_counter() - started))
+            into.append((1e3 * (time.perf_counter() - wall), 1e3 * (time.thread_time() - cpu)))
 
     return wrapped
 
 
-def train(engine: Engine, config: RunConfig, root: Path) -> tuple[Clock, list[float]]:
-    """One run from the queue to its end: the clocks, and the milliseconds of its epochs as it recorded them."""
+def train(engine: Engine, config: RunConfig, root: Path) -> Clock:
+    """One run from the queue to its end, clocked."""
     spent: Clock = defaultdict(list)
     run_id = queue.submit(engine, [new_run(config, FIRST.dataset_label)])[0]
     worker = queue.register_worker(engine, 0, "cpu", os.getpid(), platform.node())
@@ -83,8 +89,7 @@ def train(engine: Engine, config: RunConfig, root: Path) -> tuple[Clock, list[fl
         status, error = runner.execute(engine, claim, choose("cpu"), root, lambda: None)
     if status != "succeeded":
         raise SystemExit(f"run {run_id} ended as {status}: {error}")
-    frame = results.epochs(engine, [run_id], "train")
-    return spent, (1e3 * frame["seconds"]).tolist()
+    return spent
 
 
 def counted(engine: Engine) -> list[str]:
@@ -94,29 +99,25 @@ def counted(engine: Engine) -> list[str]:
     return sent
 
 
-def line(what: str, values: Sequence[float], unit: str) -> str:
-    """Median (smallest to largest, n)."""
-    return f"{what:<34} {statistics.median(values):9.2f} {unit}   ({min(values):.2f} to {max(values):.2f}, n={len(values)})"
+def line(what: str, wall: Sequence[float], unit: str, cpu: Sequence[float]) -> str:
+    """Median (smallest to largest, n), and the median of the CPU time."""
+    spread = f"({min(wall):.2f} to {max(wall):.2f}, n={len(wall)})"
+    return f"{what:<28} {statistics.median(wall):9.2f} {unit}  {spread:<30} CPU {statistics.median(cpu):8.2f} {unit}"
 
 
-def first_left_out(parts: list[list[float]]) -> list[float]:
-    """All runs in one list, without the first epoch of each."""
-    return [value for part in parts for value in part[1:]]
-
-
-def report(clocked: list[Clock], epochs: list[list[float]]) -> None:
+def report(ran: list[Clock]) -> None:
     """The lines, and the share of each cost in its own epoch."""
-    print(line("epoch (train and evaluate)", first_left_out(epochs), "ms"))
     for label, _, _ in CLOCKED:
-        calls = [spent[label] for spent in clocked]
-        print(line(label, first_left_out(calls), "ms"))
+        calls = [spent for clock in ran for spent in clock[label][1:]]
+        print(line(label, *_columns(calls, "ms")))
     for label in ("record", "checkpoint"):
-        shares = [100 * cost / of for spent, seconds in zip(clocked, epochs, strict=True)
-                  for cost, of in list(zip(spent[label], seconds, strict=True))[1:]]
-        whole = 100 * sum(sum(spent[label]) for spent in clocked) / sum(map(sum, epochs))
-        goal = f", target {TARGET:.0f} %" if label == "record" else ""
-        print(line(f"{label}, share of its epoch", shares, "% "))
-        print(f"{label + ', share of all epochs':<34} {whole:9.2f} %    (first epochs included{goal})")
+        both = [pair for clock in ran for pair in list(zip(clock[label], clock["epoch"], strict=True))[1:]]
+        shares = [(100 * cost[0] / of[0], 100 * cost[1] / of[1]) for cost, of in both]
+        print(line(f"{label}, share of its epoch", *_columns(shares, "% ")), f"  target {TARGET:.0f} %" if label == "record" else "")
+
+
+def _columns(spent: Sequence[Spent], unit: str) -> tuple[list[float], str, list[float]]:
+    return [wall for wall, _ in spent], unit, [cpu for _, cpu in spent]
 
 
 def main() -> None:
@@ -135,9 +136,9 @@ def main() -> None:
         ran = [train(engine, replace(settings, seed=seed), root) for seed in range(args.runs)]
     about = versions()
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; torch {about['torch']}, Python {about['python']}, "
-          f"SQLite {sqlite_module().sqlite_version}; {settings.model} on {settings.dataset}")
-    report([spent for spent, _ in ran], [seconds for _, seconds in ran])
-    print(f"{len(statements) / (args.runs * args.epochs):.1f} statements an epoch, all of a run included")
+          f"SQLite {sqlite_module().sqlite_version}; {settings.model} on {settings.dataset}, {args.runs} runs of {args.epochs} epochs")
+    report(ran)
+    print(f"{len(statements) / (args.runs * args.epochs):.1f} statements an epoch, everything of a run included")
 
 
 if __name__ == "__main__":

@@ -5,11 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from seed import config_of, crowd, mnist1d, small, submit, train, worker_of
+from seed import config_of, mnist1d, small, submit, train, worker_of
 from streamlit.testing.v1 import AppTest
 
 from storage import queue, results
@@ -417,27 +416,6 @@ def test_a_file_that_is_no_database_is_a_message_page(tmp_path, monkeypatch):
 
 
 # -- speed and imports -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-def test_no_page_takes_150_ms_on_a_thousand_runs(tmp_path, monkeypatch):
-    monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
-    monkeypatch.delenv("EVENLY_DATABASE_URL", raising=False)
-    engine = open_database(role="worker")
-    upgrade(engine)
-    crowd(engine, 1000)
-    ids = small(engine)
-    slow = {}
-    for page in VIEWS:
-        query = {"id": str(ids["weighted"])} if page == RUN else {"a": str(ids["baseline"]), "b": str(ids["weighted"])} if page == COMPARE else {}
-        at = visit(page, **query)
-        times = []
-        for _ in range(3):
-            begin = time.perf_counter()
-            at.run()
-            times.append(1000 * (time.perf_counter() - begin))
-        slow[page] = min(times)
-    assert max(slow.values()) < 150, slow
 
 
 def test_a_run_that_names_no_method_we_know_is_still_listed(full):

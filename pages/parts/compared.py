@@ -8,33 +8,18 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from core.compare import Comparison, Replicate, Side, compare, replicate
+from core.compare import Comparison, compare
 from pages.parts import reads
 from storage import results
 from storage.engine import database_url
+from storage.sides import side
 
 SEED = 20_240_101  # of the redrawn test counts: the same two runs always get the same sentence
 
 
-def replicates_of(row: Any) -> list[Replicate]:
-    """Test figures of the run's replicates, itself included."""
-    out = []
-    for run_id in results.replicates(reads.database(), row.id):
-        other = row if run_id == row.id else reads.run(run_id)
-        counts = reads.counts(other)
-        out.append(replicate(other.seed, counts.tp, counts.support))
-    return out
-
-
-def side(row: Any) -> Side:
-    """A run as core.compare wants it."""
-    counts = reads.counts(row)
-    return Side(f"run {row.id}", reads.class_names(row), counts.support, counts.tp, row.seed, replicates_of(row))
-
-
 @st.cache_data(max_entries=256, show_spinner=False)
 def _compared(url: str, key: tuple, _before: Any, _after: Any) -> Comparison:
-    return compare(side(_before), side(_after), np.random.default_rng(SEED))
+    return compare(side(reads.database(), _before), side(reads.database(), _after), np.random.default_rng(SEED))
 
 
 def comparison(before: Any, after: Any) -> Comparison:

@@ -12,7 +12,6 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.metrics import wilson
-from core.report import RunReport
 from pages.parts.signature import Side
 from storage import queue, results
 from storage.engine import data_root, database_url, open_database
@@ -119,12 +118,6 @@ def side(row: Any, label: str, split: str = "test") -> Side:
 def has_epochs(row: Any) -> bool:
     """Whether there is a first epoch to show."""
     return int(row.last_epoch) >= 1
-
-
-def report(row: Any, split: str = "test") -> RunReport:
-    """The run as the exporters want it."""
-    c = counts(row, split)
-    return RunReport(row.id, row.name, split, int(c.epoch), class_names(row), c.support, c.tp, c.predicted, c.weight, row.config, row.facts or {})
 
 
 @dataclass(frozen=True)

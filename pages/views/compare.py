@@ -13,7 +13,7 @@ from core.datasets import DATASETS
 from core.errors import EvenlyError
 from pages.parts import compared, curves, export, launch, matrices, nav, reads, show, signature, words
 from pages.parts.guard import told
-from storage import results
+from storage import results, sides
 
 KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
 
@@ -121,18 +121,27 @@ def metric(label: str, delta: Any, write: Any, up: bool) -> None:
                    "under redrawn test counts.")
 
 
+def usual_form(classes: int) -> None:
+    """The form that suits this many classes, at first and when their number changes; one in the address comes before it."""
+    usual, state = signature.default_kind(classes), st.session_state
+    if state.get("compare_classes", classes) != classes:
+        state["kind"] = usual
+    state.setdefault("kind", usual)
+    state["compare_classes"] = classes
+
+
 def picture(before: Any, after: Any, names: list[str]) -> None:
     """The signature, its form and its order."""
-    default = signature.default_kind(len(names))
+    usual_form(len(names))
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.subheader("TPR per class", anchor=False)
-        kind = st.radio("Picture", list(KINDS), format_func=KINDS.get, index=list(KINDS).index(default), key="kind", bind="query-params", horizontal=True)
+        kind = st.radio("Picture", list(KINDS), format_func=KINDS.get, key="kind", bind="query-params", horizontal=True)
         by = st.selectbox("Sorted by", list(signature.ORDERS), format_func=signature.ORDERS.get, key="order", bind="query-params", width=190)
     marked = None
     if kind == "strip":
         marked = st.selectbox("Find a class", range(len(names)), index=None, format_func=lambda i: names[i], key="compare_find", placeholder="Class name", width=320)
     b, a = reads.side(before, f"before (run {before.id})"), reads.side(after, f"after (run {after.id})")
-    show.draw(signature.picture(kind or default, names, b, a, show.palette(), by, marked), key="compare_signature", alt=signature.describe(names, b, a))
+    show.draw(signature.picture(kind, names, b, a, show.palette(), by, marked), key="compare_signature", alt=signature.describe(names, b, a))
     st.caption("Dotted: mean before. Solid: mean after. Band: mean and one standard deviation, the spread. Thin lines: 95 % Wilson intervals.")
 
 
@@ -182,7 +191,7 @@ def settings(before: Any, after: Any) -> None:
 
 def exports(before: Any, after: Any, c: Comparison) -> None:
     """The comparison as files; each is made when it is asked for."""
-    b, a = reads.report(before), reads.report(after)
+    b, a = sides.report(reads.database(), before), sides.report(reads.database(), after)
     name = f"evenly-{before.id}-{after.id}"
     text = compared.pretty(c.verdict)
     with st.container(horizontal=True, vertical_alignment="center", key="compare_exports"):

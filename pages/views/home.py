@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -20,22 +21,30 @@ def first_runs(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["group_sha"].isin(groups) & frame["status"].isin(reads.BUSY)]
 
 
-def start() -> None:
+def next_seed(frame: pd.DataFrame) -> int:
+    """The first seed that the comparison does not have yet: pressing again adds a replicate instead of repeating one."""
+    weighted = launch.pair(FIRST.baseline, FIRST.weighted, FIRST.dataset_label)[1].group_sha
+    done = set(frame[(frame["group_sha"] == weighted) & (frame["status"] == "succeeded")]["seed"])
+    return next(seed for seed in range(len(done) + 1) if seed not in done)
+
+
+def start(seed: int) -> None:
     """Queue both runs. The key is the last run id that this page has seen: a second click or tab adds nothing."""
     with told():
-        pair = launch.pair(FIRST.baseline, FIRST.weighted, FIRST.dataset_label)
+        pair = launch.pair(replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed), FIRST.dataset_label)
         st.session_state["home_started"] = launch.send(pair, st.session_state["home_submit_key"])
 
 
-def header(busy: bool) -> None:
+def header(busy: bool, seed: int) -> None:
     """Title, two sentences and the one primary action."""
     st.title("No class left behind")
     st.markdown(
         "A classifier that is right nine times out of ten can still fail one class again and again. Evenly trains a baseline, turns the "
         "true-positive rate (TPR) of every class into weights, trains again, and shows what became even and what it cost.", width=820)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(FIRST.label, key="home_start", type="primary", icon=":material/equalizer:", disabled=busy, on_click=start)
-        st.caption(f"A baseline and a weighted run, about {FIRST.seconds} s" if not busy else "Both runs are on their way")
+        st.button(FIRST.label, key="home_start", type="primary", icon=":material/equalizer:", disabled=busy, on_click=start, args=(seed,))
+        what = "A baseline and a weighted run" if seed == 0 else f"Adds seed {seed} to the comparison"
+        st.caption("Both runs are on their way" if busy else f"{what}, about {FIRST.seconds} s")
 
 
 @st.fragment(run_every=1.0)
@@ -117,7 +126,7 @@ def main() -> None:
     busy = first_runs(frame)
     last = 0 if frame.empty else int(frame["id"].max())
     st.session_state["home_submit_key"] = f"home-{FIRST.key}-{last}"
-    header(busy=not busy.empty)
+    header(not busy.empty, next_seed(frame))
     if busy.empty:
         phenomenon(frame)
     else:

@@ -6,9 +6,9 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
+from core import config as settings
 from core.config import SETTINGS, RunConfig
 from core.dataspec import DataSpec, train_counts
 from core.errors import EvenlyError
@@ -135,8 +135,7 @@ def given_tprs(source: new_evidence.Source) -> dict[str, Any]:
     """The settings that carry TPRs a person gave; none where a run supplies them."""
     if source.kind != new_evidence.GIVEN or source.tpr is None:
         return {}
-    support = None if source.support is None else tuple(float(v) for v in source.support)
-    return {"tpr": tuple(None if np.isnan(v) else float(v) for v in source.tpr), "tpr_support": support, "tpr_source": source.name}
+    return settings.given_tprs(source.tpr, source.support, source.name)
 
 
 @dataclass(frozen=True)
