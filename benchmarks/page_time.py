@@ -3,12 +3,13 @@
     python -m benchmarks.page_time [--runs 1000] [--servers 5] [--views 10] [--data FOLDER]
 
 Seeds a database (tests/seed.py; a folder given is seeded once and used again), starts the app on a free port and opens
-pages over its websocket, each in a session of its own. A view is timed from the request to the end of the script, with
-all messages received; there is no browser, so nothing is drawn.
+pages over its websocket. A view is timed from the request to the end of the script, with all messages received; there is
+no browser, so nothing is drawn.
 
     start   the first page of a fresh server: Streamlit, pandas, SQLAlchemy and the app are imported
     first   the first view of a page on that server, nothing read before
-    warm    later views, each a new session: what a reload or another tab costs
+    warm    later views in one open tab, going from page to page
+    reload  later views, each a tab of its own and the only one open: Streamlit then compiles the page anew
 
 Every line: median, 95th percentile, smallest and largest of n, in milliseconds by the wall clock, then the mean of the
 server's own CPU time. Where the clock says much more than the CPU, other programs held the processors: the load is printed.
@@ -37,6 +38,7 @@ import numpy as np
 import psutil
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import ClientConnection as Connection
 from websockets.sync.client import connect
 
 from storage import results
@@ -48,6 +50,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 TARGET = 150.0  # milliseconds of server time, any page
 START_SECONDS = 60.0
 VIEW_SECONDS = 60.0
+KINDS = ("start", "first", "warm", "reload")
 Pages = dict[str, tuple[str, str]]  # shown name -> (path, query)
 Spent = dict[tuple[str, str], list[tuple[float, float]]]  # (page, kind of view) -> (wall, CPU) of each view
 
@@ -102,29 +105,40 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     raise SystemExit(f"the app did not answer on port {port} within {START_SECONDS:.0f} s")
 
 
-def view(port: int, path: str, query: str) -> float:
-    """Milliseconds from the request for a page, in a new session, to the end of its script. A page that fails ends the benchmark."""
+@contextmanager
+def tab(port: int) -> Iterator[Connection]:
+    """A session with the server, as an open browser tab has it."""
+    with connect(f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"], max_size=None) as wire:
+        yield wire
+
+
+def view(wire: Connection, path: str, query: str) -> float:
+    """Milliseconds from the request for a page to the end of its script. A page that fails ends the benchmark."""
     ask = BackMsg()
     ask.rerun_script.page_name, ask.rerun_script.query_string = path, query
-    ask.rerun_script.context_info.url = f"http://127.0.0.1:{port}/{path}?{query}"
-    with connect(f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"], max_size=None) as wire:
-        started = time.perf_counter()
-        wire.send(ask.SerializeToString())
-        while True:
-            message = ForwardMsg.FromString(wire.recv(timeout=VIEW_SECONDS))
-            kind = message.WhichOneof("type")
-            if kind == "delta" and message.delta.new_element.WhichOneof("type") == "exception":
-                raise SystemExit(f"/{path}?{query} failed: {message.delta.new_element.exception.message}")
-            if kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
-                return 1e3 * (time.perf_counter() - started)
+    started = time.perf_counter()
+    wire.send(ask.SerializeToString())
+    while True:
+        message = ForwardMsg.FromString(wire.recv(timeout=VIEW_SECONDS))
+        kind = message.WhichOneof("type")
+        if kind == "delta" and message.delta.new_element.WhichOneof("type") == "exception":
+            raise SystemExit(f"/{path}?{query} failed: {message.delta.new_element.exception.message}")
+        if kind == "script_finished" and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+            return 1e3 * (time.perf_counter() - started)
 
 
-def clocked(port: int, process: psutil.Process, path: str, query: str) -> tuple[float, float]:
+def clocked(wire: Connection, process: psutil.Process, path: str, query: str) -> tuple[float, float]:
     """One view: milliseconds by the wall clock and of the server's CPU time (which the system counts in steps of 10)."""
     before = process.cpu_times()
-    wall = view(port, path, query)
+    wall = view(wire, path, query)
     after = process.cpu_times()
     return wall, 1e3 * (after.user + after.system - before.user - before.system)
+
+
+def alone(port: int, process: psutil.Process, path: str, query: str) -> tuple[float, float]:
+    """One view in a tab of its own."""
+    with tab(port) as wire:
+        return clocked(wire, process, path, query)
 
 
 def measure(folder: Path, pages: Pages, servers: int, views: int) -> Spent:
@@ -132,10 +146,16 @@ def measure(folder: Path, pages: Pages, servers: int, views: int) -> Spent:
     spent: Spent = defaultdict(list)
     for _ in range(servers):
         with server(folder) as (port, process):
-            spent["any page", "start"].append(clocked(port, process, "run", ""))  # asks for no run: nothing is read
-            for kind, times in (("first", 1), ("warm", views)):
+            spent["any page", "start"].append(alone(port, process, "run", ""))  # asks for no run: nothing is read
+            for name, address in pages.items():
+                spent[name, "first"].append(alone(port, process, *address))
+            with tab(port) as wire:
+                for _ in range(views):
+                    for name, address in pages.items():
+                        spent[name, "warm"].append(clocked(wire, process, *address))
+            for _ in range(views):
                 for name, address in pages.items():
-                    spent[name, kind] += [clocked(port, process, *address) for _ in range(times)]
+                    spent[name, "reload"].append(alone(port, process, *address))
     return spent
 
 
@@ -143,7 +163,7 @@ def line(name: str, kind: str, spent: Sequence[tuple[float, float]]) -> str:
     """Median, 95th percentile, range, n, and the mean of the CPU time."""
     wall = [clock for clock, _ in spent]
     spread = f"({min(wall):.0f} to {max(wall):.0f}, n={len(wall)})"
-    return (f"{name:<22}{kind:<7}{statistics.median(wall):8.0f} {np.percentile(wall, 95):8.0f}   {spread:<24}"
+    return (f"{name:<22}{kind:<8}{statistics.median(wall):8.0f} {np.percentile(wall, 95):8.0f}   {spread:<24}"
             f"CPU {statistics.mean(cpu for _, cpu in spent):5.0f}")
 
 
@@ -160,8 +180,8 @@ def main() -> None:
         spent = measure(folder, pages, args.servers, args.views)
     print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; Streamlit {version('streamlit')}, Python "
           f"{platform.python_version()}, SQLite {sqlite_module().sqlite_version}; {args.runs} short runs and one of everything")
-    print(f"{'milliseconds':<29}{'median':>8} {'p95':>8}   target {TARGET:.0f}")
-    for (name, kind), times in sorted(spent.items(), key=lambda item: ("start", "first", "warm").index(item[0][1])):
+    print(f"{'milliseconds':<30}{'median':>8} {'p95':>8}   target {TARGET:.0f}")
+    for (name, kind), times in sorted(spent.items(), key=lambda item: KINDS.index(item[0][1])):
         print(line(name, kind, times))
 
 
