@@ -1,159 +1,52 @@
 """Door 3: everything without a browser. `python cli.py --help`.
 
-Exit status 0 only on success; errors are one line on stderr. With --json, stdout holds nothing but JSON.
+Exit status 0 only on success; an error is one line on stderr and nothing on stdout. With --json, stdout holds nothing but
+JSON. Imports that take long stand inside the commands that need them.
 """
 
 from __future__ import annotations
 
-import json
+import logging
+import os
+import signal
 import sys
 import time
-from dataclasses import asdict, replace
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-import pandas as pd
-import typer
-from sqlalchemy import Engine
-from typer.exceptions import TyperException
+try:
+    import typer
+    from typer.exceptions import TyperException
+except ModuleNotFoundError as missing:
+    sys.exit(f"error: {sys.executable} has no {missing.name}; use .venv/bin/python, which `make run` sets up")
 
-from core.config import RunConfig
+import cli_progress
+import cli_runs
+import cli_submit
+import cli_tables
+from cli_runs import ENDS, RunId, database, run_dict, run_list, run_number
+from cli_tables import Json, Params
+from core.config import SETTINGS, RunConfig
 from core.errors import EvenlyError
+from terminal import emit
 
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from storage.runs import RunRow
+
+INTERRUPTED = 130  # what typer returns after Ctrl-C
+HELP = {p.key: p.help.rstrip(".") + (f" ({', '.join(p.choices)})" if p.choices else "") for p in SETTINGS}
 app = typer.Typer(
     help="Class-weighting experiments: train, weight, retrain, compare.", add_completion=False,
     pretty_exceptions_enable=False, rich_markup_mode=None,
 )
-Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-Params = Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the method; repeat for more.")]
 
 
-class Format(StrEnum):
-    csv = "csv"
-    json = "json"
-    html = "html"
-
-
-def emit(data: Any) -> None:
-    """JSON on stdout; a number that JSON has no word for (NaN, an undefined TPR) becomes null."""
-    print(json.dumps(plain(data), indent=1))
-
-
-def plain(value: Any) -> Any:
-    """Nested values as JSON knows them."""
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, (datetime, Path)):
-        return None if value is pd.NaT else str(value)
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def numbers(text: str, name: str) -> np.ndarray:
-    """"0.9,0.7" as an array; anything else raises EvenlyError naming the value."""
-    try:
-        return np.array([float(part) for part in text.split(",")])
-    except ValueError:
-        bad = next(part for part in text.split(",") if not _is_number(part))
-        raise EvenlyError(f"{name}: {bad!r} is not a number; give numbers with commas between them, as in 0.9,0.7") from None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def pairs(given: list[str] | None) -> dict[str, str]:
-    """["tau=1", ...] as a dict; a missing "=" raises EvenlyError."""
-    for item in given or []:
-        if "=" not in item:
-            raise EvenlyError(f"--param {item!r}: expected NAME=VALUE, as in exponent=2")
-    return dict(item.split("=", 1) for item in given or [])
-
-
-def database(role: str = "page"):
-    """The migrated database."""
-    from storage.engine import open_database
-    from storage.migrate import upgrade
-
-    engine = open_database(role=role)
-    upgrade(engine)
-    return engine
-
-
-# -- looking things up -------------------------------------------------------------------------------------------
-
-
-@app.command()
-def methods(as_json: Json = False) -> None:
-    """The methods, their parameters and what they need."""
-    from core.methods import METHODS
-
-    rows = [
-        {"key": m.key, "label": m.label, "group": m.group, "needs": sorted(m.needs), "summary": m.summary, "formula": m.formula,
-         "source": str(m.source) if m.source else "",
-         "params": [{"key": p.key, "default": p.default, "expected": p.expected, "help": p.help} for p in m.params]}
-        for m in METHODS
-    ]
-    if as_json:
-        emit(rows)
-        return
-    for row in rows:
-        print(f"{row['key']:<20}{row['summary']}")
-        for p in row["params"]:
-            print(f"{'':<20}  {p['key']} = {p['default']}  ({p['expected']})")
-
-
-@app.command()
-def datasets(as_json: Json = False) -> None:
-    """The datasets of the table, and whether each is ready on this machine."""
-    from core.datasets import DATASETS
-
-    rows = [{"key": d.key, "label": d.label, "summary": d.summary, "embedded": d.embedded} for d in DATASETS]
-    if as_json:
-        emit(rows)
-        return
-    for row in rows:
-        print(f"{row['key']:<16}{row['label']:<20}{row['summary']}")
-    print(f"{'PATH':<16}{'Your own':<20}An image folder or a .zip of it: train/, optional val/ and test/, one folder per class.")
-
-
-@app.command()
-def terms(
-    method: str,
-    tpr: Annotated[str | None, typer.Option(help="TPRs, as in 0.9,0.7")] = None,
-    counts: Annotated[str | None, typer.Option(help="Training samples per class, as in 10,20")] = None,
-    support: Annotated[str | None, typer.Option(help="Validation samples behind each TPR")] = None,
-    param: Params = None,
-    as_json: Json = False,
-) -> None:
-    """What a method answers: weights, shifts and the other terms it sets, for given TPRs and counts."""
-    from core.methods import METHODS, answer, what_if
-
-    METHODS[method]  # an unknown method is said before missing evidence
-    given = {"tpr": tpr, "counts": counts, "support": support}
-    vectors = {name: numbers(text, f"--{name}") for name, text in given.items() if text is not None}
-    if not vectors:
-        raise EvenlyError(f"{method}: nothing to compute from; give --tpr, --counts or both")
-    evidence = what_if(len(next(iter(vectors.values()))), **vectors)
-    answered = answer(method, evidence, pairs(param))
-    if as_json:
-        scalars = {name: [value] for name, value in (answered.info or {}).items()}
-        emit({**answered.set(), **scalars, **({"notes": answered.notes} if answered.notes else {})})
-        return
-    for name, vector in answered.set().items():
-        print(f"{name:<10}" + "  ".join(f"{v:.6g}" for v in vector))
-    for note in answered.notes:
-        print(f"note      {note}")
+for command in (cli_tables.methods, cli_tables.models, cli_tables.recipes, cli_tables.datasets, cli_tables.terms):
+    app.command()(command)
 
 
 # -- starting runs -----------------------------------------------------------------------------------------------
@@ -161,362 +54,259 @@ def terms(
 
 @app.command()
 def run(
-    dataset: Annotated[str, typer.Option(help="A key of the table, a folder or a .zip")],
-    model: Annotated[str, typer.Option(help="A key of the model table")],
-    method: Annotated[str, typer.Option(help="A key of the method table")] = "none",
+    dataset: Annotated[str, typer.Option(metavar="D", help="A dataset (see `datasets`), a folder or a .zip")],
+    model: Annotated[str, typer.Option(metavar="M", help="A model: see `models`")],
+    method: Annotated[str, typer.Option(metavar="K", help="A method: see `methods`")] = "none",
     param: Params = None,
-    baseline: Annotated[int | None, typer.Option(metavar="RUN", help="The run whose validation TPRs feed the method")] = None,
-    tpr: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="TPRs from a file instead of a baseline")] = None,
-    recipe: Annotated[str, typer.Option(help="A key of the recipe table")] = "adam_cycle",
-    recipe_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="As --param, for the recipe")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Default: the recipe's")] = None,
-    seed: int = 0,
-    seeds: Annotated[int, typer.Option(help="Replicates: this many runs with seeds SEED, SEED+1, ...")] = 1,
-    imbalance: Annotated[float, typer.Option(help="Long tail on the training split: largest over smallest class")] = 1.0,
-    profile: str = "exponential",
-    validation: Annotated[float, typer.Option(help="Share of the training data held out for validation")] = 0.1,
-    reduction: str = "weighted_mean",
-    device: str = "auto",
-    name: str = "",
-    wait: Annotated[bool, typer.Option(help="Return when the run has ended; trains here if no worker is on")] = False,
+    baseline: Annotated[int | None, typer.Option(metavar="RUN", parser=run_number, help="The run whose validation TPRs feed the method")] = None,
+    tpr: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="TPRs from a file instead: numbers, or class,tpr")] = None,
+    epochs: Annotated[str | None, typer.Option(metavar="E", help="Passes over the training split; default: the recipe's")] = None,
+    seed: Annotated[str, typer.Option(metavar="S", help=HELP["seed"])] = "0",
+    seeds: Annotated[str, typer.Option(metavar="N", help="Replicates: N runs with seeds S, S+1, ...")] = "1",
+    imbalance: Annotated[str, typer.Option(metavar="F", help=HELP["imbalance"])] = "1",
+    profile: Annotated[str, typer.Option(metavar="P", help=HELP["profile"])] = "exponential",
+    validation: Annotated[str, typer.Option(metavar="V", help=HELP["validation"])] = "0.1",
+    recipe: Annotated[str, typer.Option(metavar="R", help="An optimiser recipe: see `recipes`")] = "adam_cycle",
+    recipe_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the recipe; repeat for more")] = None,
+    reduction: Annotated[str, typer.Option(metavar="R", help=HELP["reduction"])] = "weighted_mean",
+    device: Annotated[str, typer.Option(metavar="D", help=HELP["device"])] = "auto",
+    name: Annotated[str, typer.Option(metavar="TEXT", help="Default: dataset, method and seed")] = "",
+    wait: Annotated[bool, typer.Option("--wait", help="Return when the run has ended; trains here if no worker is on")] = False,
     as_json: Json = False,
 ) -> None:
     """Queue a run; with --wait, see it to its end."""
-    from storage import queue
-    from storage.launch import new_run
+    from storage.queue import submit as queue_runs
 
-    if not 1 <= seeds <= 100:
-        raise EvenlyError(f"--seeds is {seeds}, expected a whole number from 1 to 100")
-    config = RunConfig(
-        dataset=dataset, model=model, method=method, params=pairs(param), recipe=recipe, recipe_params=pairs(recipe_param),
-        epochs=epochs if epochs is not None else _default_epochs(recipe), seed=seed, imbalance=imbalance, profile=profile,
-        validation=validation, reduction=reduction, device=device,
+    count = cli_submit.SEEDS.check(seeds, "run")
+    config = RunConfig(  # numbers are still text: core.config.checked reads them and names what is wrong
+        dataset=dataset, model=model, method=method, params=cli_submit.pairs(param, "--param"), recipe=recipe,
+        recipe_params=cli_submit.pairs(recipe_param, "--recipe-param"), epochs=cli_submit.default_epochs(recipe) if epochs is None else epochs,
+        seed=seed, imbalance=imbalance, profile=profile, validation=validation, reduction=reduction, device=device,
     )
     engine = database()
-    config, spec = fitted(config)
-    config = with_tprs(config, tpr, spec.classes)
-    group = check_baseline(engine, config, baseline, spec.classes)
-    runs = [
-        new_run(replace(config, seed=seed + i), spec.label, baseline=baseline, baseline_group=group, name=name) for i in range(seeds)
-    ]
-    ids = queue.submit(engine, runs)
+    with cli_progress.preparing(quiet=as_json) as progress:
+        config, spec = cli_submit.fitted(config, progress)
+    if tpr is not None:
+        config = cli_submit.with_tprs(config, tpr, spec.classes)
+    group = cli_submit.baseline_group(engine, config, baseline, spec.classes, waits=wait)
+    ids = queue_runs(engine, cli_submit.replicas(config, count, spec.label, baseline=baseline, group=group, name=name))
     if wait:
-        wait_for(engine, ids, quiet=as_json)
-    show_started(engine, ids, wait, as_json)
+        _show_ended(engine, wait_for(engine, ids, quiet=as_json), as_json)
+    elif as_json:
+        emit({"id": ids[0], "ids": ids, "status": "queued"})
+    else:
+        print("queued: " + ", ".join(f"run {i}" for i in ids))
 
 
-def _default_epochs(recipe: str) -> int:
-    from core.recipes import RECIPES
+class Stop:
+    """While entered, Ctrl-C and SIGTERM ask for an end instead of breaking in: the run in hand is saved and given back first.
 
-    return RECIPES[recipe].epochs
-
-
-def with_tprs(config: RunConfig, path: Path | None, classes: tuple[str, ...]) -> RunConfig:
-    """The config with the TPRs of a CSV file."""
-    if path is None:
-        return config
-    from core.config import given_tprs
-    from core.tprs import parse
-
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise EvenlyError(f"--tpr {path}: {error.strerror or error}") from error
-    tprs, support = parse(data, classes)
-    return replace(config, **given_tprs(tprs, support, path.name))
-
-
-def say(share: float, text: str) -> None:
-    """Progress of preparing data, on stderr so that stdout stays clean."""
-    print(f"\r{text} ({share:.0%})    ", end="" if share < 1 else "\n", file=sys.stderr, flush=True)
-
-
-def fitted(config: RunConfig):
-    """The checked config with its dataset's stored name, and the dataset's spec; data is prepared where it must be read first.
-
-    A dataset that is absent or a model that does not fit raises EvenlyError before anything is queued.
+    A second signal breaks in; the run is then rescued by the next worker.
     """
-    from core import datasets
-    from core.config import checked
-    from models import MODELS
-    from storage.engine import data_root
 
-    config, model = checked(config), MODELS[config.model]
-    row = datasets.find_dataset(config.dataset, data_root())
-    if not (row.key in datasets.DATASETS and datasets.DATASETS[row.key].embedded):
-        datasets.prepare(config.dataset, data_root(), say)
-    spec = datasets.describe(config.dataset, data_root(), config.validation)
-    if reason := model.fits(spec.shape, len(spec.classes)):
-        raise EvenlyError(f"model {model.key} does not fit {spec.label}: {reason}")
-    return replace(config, dataset=row.key), spec
+    def __init__(self) -> None:
+        self.asked, self.worker = False, None
 
+    def __call__(self, signum: int, _: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        if self.worker is not None:
+            self.worker.orders = "stop"
 
-def check_baseline(engine: Engine, config: RunConfig, baseline: int | None, classes: tuple[str, ...]) -> str:
-    """The baseline's group, or "" without one. A method that needs TPRs and gets none raises EvenlyError."""
-    from core.methods import METHODS
-    from storage import results
+    def __enter__(self) -> Stop:
+        self.before = {signum: signal.signal(signum, self) for signum in (signal.SIGINT, signal.SIGTERM)}
+        return self
 
-    if baseline is None:
-        if "tpr" in METHODS[config.method].needs and config.tpr is None:
-            raise EvenlyError(f"{config.method} needs the TPRs of an earlier run; give --baseline RUN or --tpr FILE.csv")
-        return ""
-    if config.tpr is not None:
-        raise EvenlyError("--baseline and --tpr both name TPRs; give one of them")
-    row = results.get_run(engine, baseline)
-    known = tuple(row.facts.get("classes", classes))
-    if known != tuple(classes):
-        raise EvenlyError(f"run {baseline} knows {len(known)} other classes than {config.dataset}; choose a baseline on the same dataset")
-    return row.group_sha
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self.before.items():
+            signal.signal(signum, handler)
 
 
-def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> None:
-    """Return when every run has ended. Where no worker is on, this process is the worker until then."""
-    from storage import results
+def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
+    """The runs, when every one of them has succeeded. Where no worker is on, this process is the worker until then.
+
+    Raises EvenlyError when one has not, or when interrupted: a run that was trained here is then back in the queue.
+    """
+    from storage.results import get_run, list_runs
     from worker import Timeout, Worker
 
-    def over() -> bool:
-        frame = results.list_runs(engine, ids=ids)
-        return not frame["status"].isin(["queued", "running"]).any()
+    stop = Stop()
 
-    with progress_bars(engine, ids, quiet):
+    def over() -> bool:
+        return stop.asked or not list_runs(engine, ids=ids)["status"].isin(cli_progress.ON).any()
+
+    with stop, nullcontext() if quiet else cli_progress.watching(engine, ids):
         while not over():
             try:
-                with Worker() as worker:
-                    worker.loop(until=over)
+                with Worker() as stop.worker:
+                    stop.worker.loop(until=over)
             except Timeout:  # a worker is on: it does the work
                 time.sleep(0.2)
+    rows = [get_run(engine, i) for i in ids]
+    missed = [r for r in rows if r.status != "succeeded"]
+    if stop.asked and missed:
+        raise EvenlyError("interrupted; " + "; ".join(left_as(missed)))
+    if missed:
+        more = f" ({len(missed) - 1} more did not succeed either)" if len(missed) > 1 else ""
+        raise EvenlyError(f"run {missed[0].id} {ENDS.get(missed[0].status, missed[0].status)}" + (f": {missed[0].error}" if missed[0].error else "") + more)
+    return rows
 
 
-def progress_bars(engine: Engine, ids: list[int], quiet: bool):
-    """A bar per run on stderr with epochs done and time left, drawn from the database by a thread."""
-    from contextlib import nullcontext
+def left_as(rows: list[RunRow]) -> list[str]:
+    """What has become of runs that nobody waits for any more, and what to do about it."""
+    next_step = {"queued": ", `python cli.py worker --drain` trains it", "running": ", its worker goes on"}
+    out = []
+    for status in dict.fromkeys(r.status for r in rows):
+        ids = [str(r.id) for r in rows if r.status == status]
+        out.append(f"run {' and '.join([', '.join(ids[:-1])] * (len(ids) > 1) + ids[-1:])}: {status}{next_step.get(status, '')}")
+    return out
 
-    if quiet or not sys.stderr.isatty():
-        return nullcontext()
-    from terminal import RunBars
 
-    return RunBars(engine, ids)
-
-
-def show_started(engine: Engine, ids: list[int], waited: bool, as_json: bool) -> None:
-    """Ids of queued runs, or what waited-for runs came to. A waited-for run that did not succeed raises EvenlyError."""
-    from storage import results
-
-    if not waited:
-        emit({"id": ids[0], "ids": ids, "status": "queued"}) if as_json else print("queued: " + ", ".join(f"run {i}" for i in ids))
-        return
-    rows = [results.get_run(engine, i) for i in ids]
+def _show_ended(engine: Engine, rows: list[RunRow], as_json: bool) -> None:
+    """What waited-for runs came to: of one run a dictionary, of several a list."""
     if as_json:
         emit(run_dict(engine, rows[0]) if len(rows) == 1 else [run_dict(engine, r) for r in rows])
     else:
-        for row in rows:
-            print(run_line(row))
-    for row in rows:
-        if row.status != "succeeded":
-            raise EvenlyError(f"run {row.id} ended as {row.status}" + (f": {row.error}" if row.error else ""))
+        run_list(rows)
 
 
-# -- looking at runs ---------------------------------------------------------------------------------------------
-
-
-def share(value: float | None) -> str:
-    """.832 as 83.2 %; nothing yet as -."""
-    return "-" if value is None or np.isnan(value) else f"{100 * value:.1f} %"
-
-
-def figure(value: float | None) -> str:
-    """A variance or weight with four decimals; nothing yet as -."""
-    return "-" if value is None or np.isnan(value) else f"{value:.4f}"
-
-
-def run_line(row: Any) -> str:
-    """One run on one line."""
-    return (
-        f"{row.id:>5}  {row.status:<10}{row.last_epoch:>5}/{row.epochs:<6}accuracy {share(row.accuracy):<8} TPR variance "
-        f"{figure(row.tpr_variance):<8} min TPR {share(row.tpr_min):<8} {row.name}"
-    )
-
-
-def run_dict(engine: Engine, row: Any) -> dict[str, Any]:
-    """A run with its settings, facts and the per-class figures of its test split after the last epoch."""
-    from core.report import class_rows
-    from storage.sides import report
-
-    return {**asdict(row), "classes": class_rows(report(engine, row)) if row.last_epoch else []}
-
-
-@app.command()
-def runs(
-    status: Annotated[str | None, typer.Option(help="Only runs with this status")] = None,
-    text: Annotated[str | None, typer.Option(help="Only runs whose name, tags, notes or settings hold this")] = None,
-    archived: bool = False,
-    as_json: Json = False,
-) -> None:
-    """All runs, the newest first."""
-    from storage import results
-
-    frame = results.list_runs(database(), archived=archived, status=status, text=text)
-    if as_json:
-        emit(frame.to_dict("records"))
-        return
-    for row in frame.itertuples():
-        print(run_line(row))
-    if frame.empty:
-        print("no runs yet; start one with `run`, or try `demo`")
-
-
-@app.command()
-def show(run_id: int, as_json: Json = False) -> None:
-    """One run: settings, figures per class, log."""
-    from storage import queue, results
-
-    engine = database()
-    row = results.get_run(engine, run_id)
-    data, log = run_dict(engine, row), queue.events(engine, run_id)
-    if as_json:
-        emit({**data, "log": [asdict(e) for e in log]})
-        return
-    print(run_line(row))
-    if row.error:
-        print(f"error: {row.error}")
-    _class_table(data["classes"])
-    for event in log[-10:]:
-        print(f"{event.at:%Y-%m-%d %H:%M:%S}  {event.kind:<10}{event.text.splitlines()[-1] if event.text else ''}")
-
-
-def _class_table(rows: list[dict[str, Any]]) -> None:
-    from terminal import table
-
-    if rows:
-        body = [[r["class"], str(r["support"]), share(r["tpr"]), f"{share(r['tpr_low'])} to {share(r['tpr_high'])}", figure(r["weight"])] for r in rows]
-        table(("class", "test samples", "TPR", "95 % interval", "weight"), body)
-
-
-@app.command()
-def compare(before: int, after: int, as_json: Json = False) -> None:
-    """Two runs on the same classes: TPRs of the test split, what changed, and whether it is more than noise."""
-    from core.compare import compare as compared
-    from core.compare import config_differences
-    from storage import results
-    from storage.sides import side
-    from terminal import table
-
-    engine = database()
-    a, b = results.get_run(engine, before), results.get_run(engine, after)
-    found = compared(side(engine, a), side(engine, b), np.random.default_rng(0))
-    settings = config_differences(a.config, b.config)
-    if as_json:
-        emit({**comparison_dict(found), "settings": [{"setting": k, "before": x, "after": y} for k, x, y in settings]})
-        return
-    table(("class", "before", "after", "change"), [[r.name, share(r.before), share(r.after), f"{100 * r.gain:+.1f}"] for r in found.rows])
-    for setting, x, y in settings:
-        print(f"{setting}: {x} -> {y}")
-    print(found.verdict)
-
-
-def comparison_dict(found: Any) -> dict[str, Any]:
-    """A comparison for scripts: per-class TPRs of the test split, a summary per side, deltas and the verdict."""
-    data = found.to_dict()
-    sides = {side: {name: getattr(delta, side) for name, delta in found.deltas.items()} for side in ("before", "after")}
-    classes = [{"class": r.name, "support": r.support, "before": r.before, "after": r.after, "gain": r.gain} for r in found.rows]
-    return {"split": "test", "classes": classes, "summary": sides, **data}
-
-
-@app.command()
-def export(
-    run_id: int,
-    fmt: Annotated[Format, typer.Option("--format")] = Format.csv,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Default: standard output")] = None,
-) -> None:
-    """A run's figures per class as CSV, JSON or a self-contained HTML page."""
-    from core import report as exporters
-    from storage import results
-    from storage.sides import report
-
-    engine = database()
-    text = {"csv": exporters.run_csv, "json": exporters.run_json, "html": exporters.run_html}[fmt](report(engine, results.get_run(engine, run_id)))
-    if out is None:
-        sys.stdout.write(text)
-        return
-    try:
-        out.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise EvenlyError(f"{out} cannot be written: {error.strerror}") from error
+for command in (cli_runs.runs, cli_runs.show, cli_runs.compare, cli_runs.export):
+    app.command()(command)
 
 
 # -- working on the queue ----------------------------------------------------------------------------------------
 
 
-def _ask(run_id: int, wish: str) -> None:
+def ask(run_id: int, wish: str, to: str) -> None:
+    """Say a person's wish and what it came to."""
     from storage import queue
 
-    print(f"run {run_id}: {queue.ask(database(), run_id, wish)}")
+    status = queue.ask(database(), run_id, wish)
+    print(f"run {run_id}: running, asked to {to}" if status == "running" and to else f"run {run_id}: {status}")
 
 
 @app.command()
-def stop(run_id: int) -> None:
+def stop(run_id: RunId) -> None:
     """End a run; its results so far are kept."""
-    _ask(run_id, "cancel")
+    ask(run_id, "cancel", "stop")
 
 
 @app.command()
-def pause(run_id: int) -> None:
-    """Hold a run at this step."""
-    _ask(run_id, "pause")
+def pause(run_id: RunId) -> None:
+    """Hold a run at this step; `resume` goes on."""
+    ask(run_id, "pause", "pause")
 
 
 @app.command()
-def resume(run_id: int) -> None:
-    """Go on with a paused, stopped or failed run from its checkpoint."""
-    _ask(run_id, "run")
+def resume(run_id: RunId) -> None:
+    """Go on with a paused, stopped or failed run."""
+    ask(run_id, "run", "")
 
 
 @app.command()
 def worker(
     drain: Annotated[bool, typer.Option("--drain", help="End when nothing is left that could start")] = False,
-    slot: Annotated[int, typer.Option(help="Slot to serve; with several GPUs, the GPU")] = 0,
+    slot: Annotated[int, typer.Option(metavar="N", min=0, max=255, help="Slot to serve; with several GPUs, the GPU")] = 0,
 ) -> None:
     """Train queued runs in this process."""
     import worker as door
 
+    database()  # says what is wrong with the folder or the database before a lock is taken in it
+    logging.getLogger("evenly").setLevel(logging.INFO)
     raise typer.Exit(door.serve(slot, drain=drain))
 
 
 @app.command()
 def health() -> None:
-    """Succeed when a worker has shown a sign of life within the last half minute."""
+    """Succeed if a worker moved in the last half minute."""
     from storage import queue
 
     on = [w for w in queue.workers(database()) if w.alive]
     if not on:
-        raise EvenlyError("no worker is on; start one with `python worker.py`")
+        raise EvenlyError("no worker is on; start one with `python cli.py worker` or `make run`")
     for w in on:
         print(f"slot {w.slot} on {w.device}: {w.state}" + (f" run {w.run_id}" if w.run_id else ""))
 
 
 @app.command()
-def demo(seeds: int = 3, epochs: Annotated[int, typer.Option(help="Epochs of each run")] = 0) -> None:
-    """The main job on MNIST-1D: a baseline and a weighted run for each seed, then what it did to every class."""
+def demo(
+    seeds: Annotated[str, typer.Option(metavar="N", help="A baseline and a weighted run for each of N seeds")] = "3",
+    epochs: Annotated[str | None, typer.Option(metavar="E", help="Epochs of each run; default: the preset's")] = None,
+) -> None:
+    """The main job on MNIST-1D, with a table per class.
+
+    Trains a baseline and a weighted run for each seed, then says what weighting did to every class.
+    """
     import demo as script
 
-    script.run(database(), seeds, epochs, wait_for)
+    count = cli_submit.SEEDS.check(seeds, "demo")
+    script.run(database(), count, None if epochs is None else cli_submit.EPOCHS.check(epochs, "demo"), wait_for)
+
+
+# -- the door itself ---------------------------------------------------------------------------------------------
+
+
+class ToStderr(logging.Handler):
+    """The program's log on stderr, a line each. Tracebacks are left out: they stand in the log of the run they belong to."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = " ".join(record.getMessage().split())
+        if record.levelno <= logging.INFO:
+            print(f"{time.strftime('%H:%M:%S')} worker: {text}", file=sys.stderr, flush=True)
+        elif not record.exc_info:
+            print(f"{record.levelname.lower()}: {text}", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def logging_to_stderr() -> Iterator[None]:
+    log, handler = logging.getLogger("evenly"), ToStderr()
+    level = log.level
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 def main() -> int:
     """The CLI with errors as one line on stderr and a non-zero exit."""
+    if sys.stdout is None:  # closed by the caller (>&-)
+        sys.stdout = open(os.devnull, "w")
     try:
-        return app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
+        with logging_to_stderr():
+            code = app(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
+        sys.stdout.flush()
+        if code != INTERRUPTED:
+            return code
+        message = "interrupted"
+    except BrokenPipeError:  # `... | head` has had enough
+        silence_stdout()
+        return 1
     except TyperException as error:
         message = error.format_message()
     except EvenlyError as error:
         message = str(error)
     except (KeyboardInterrupt, typer.Abort):
         message = "interrupted"
-    except BrokenPipeError:  # `... | head` has had enough
-        sys.stderr.close()
-        return 1
+    except OSError as error:
+        if error.filename is None:
+            silence_stdout()
+        message = f"{error.filename or 'output'}: {error.strerror or error}"
+    except Exception as error:
+        if os.environ.get("EVENLY_TRACEBACK"):
+            raise
+        message = f"unexpected {type(error).__name__}: {error} (a bug of Evenly; EVENLY_TRACEBACK=1 shows where)"
+    finally:
+        cli_runs.close_databases()
     print("error: " + " ".join(message.split()), file=sys.stderr)
     return 1
+
+
+def silence_stdout() -> None:
+    """What is still buffered cannot be written: drop it, or Python tries again at its end and says so."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

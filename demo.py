@@ -9,33 +9,41 @@ from dataclasses import replace
 import numpy as np
 from sqlalchemy import Engine
 
+from cli_progress import duration
 from core.compare import Side, compare
 from core.presets import FIRST
 from storage import queue, results
 from storage.launch import pair
+from storage.runs import RunRow
 from storage.sides import side
-from terminal import table
+from terminal import paragraph, points, table
 
 
-def run(engine: Engine, seeds: int, epochs: int, wait_for: Callable[..., None]) -> None:
-    """Queue the pairs, show their progress, then print what weighting did. `epochs` 0 keeps the preset's."""
+def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., list[RunRow]]) -> None:
+    """Queue the pairs, show their progress, then print what weighting did. `epochs` None keeps the preset's.
+
+    `wait_for(engine, ids, quiet=False)` returns the finished runs, or raises EvenlyError when one did not succeed.
+    """
     stamp = f"demo {time.strftime('%Y-%m-%d %H:%M:%S')}"
-    change = {"epochs": epochs} if epochs else {}
+    change = {} if epochs is None else {"epochs": epochs}
     runs = []
     for seed in range(seeds):
         first, second = pair(
             replace(FIRST.baseline, seed=seed, **change), replace(FIRST.weighted, seed=seed, **change), FIRST.dataset_label, tags=stamp
         )
         runs += [first, replace(second, baseline_index=2 * seed)]
-    print(f"{FIRST.label}: {seeds} seeds, a baseline and a weighted run each; about {seeds * FIRST.seconds} s on two cores.")
-    ids = queue.submit(engine, runs)
-    wait_for(engine, ids, quiet=False)
-    before = [side(engine, results.get_run(engine, i)) for i in ids[::2]]
-    after = [side(engine, results.get_run(engine, i)) for i in ids[1::2]]
-    class_table(engine, before, after, ids[1::2])
+    about = f"; about {duration(seeds * FIRST.seconds)} on two cores" if epochs is None else ""
+    print(paragraph(f"{FIRST.label}: a baseline and a weighted run for {counted(seeds)}{about}."), flush=True)
+    rows = wait_for(engine, queue.submit(engine, runs), quiet=False)
+    before, after = ([side(engine, row) for row in rows[first::2]] for first in (0, 1))
+    class_table(engine, before, after, rows[1::2])
     summary_table(before, after)
-    print(compare(before[0], after[0], np.random.default_rng(0)).verdict)
-    print(f"In the app: compare run {ids[0]} with run {ids[1]}.")
+    print(paragraph(compare(before[0], after[0], np.random.default_rng(0)).verdict))
+    print(paragraph(f"In the app: compare run {rows[0].id} with run {rows[1].id}; or here: python cli.py compare {rows[0].id} {rows[1].id}"))
+
+
+def counted(seeds: int) -> str:
+    return "one seed" if seeds == 1 else f"each of {seeds} seeds"
 
 
 def spread(values: list[float], form: str = "{:.1f}", factor: float = 100.0) -> str:
@@ -44,16 +52,16 @@ def spread(values: list[float], form: str = "{:.1f}", factor: float = 100.0) -> 
     return mean if len(values) < 2 else f"{mean} ± {form.format(factor * float(np.std(values, ddof=1)))}"
 
 
-def class_table(engine: Engine, before: list[Side], after: list[Side], weighted: list[int]) -> None:
+def class_table(engine: Engine, before: list[Side], after: list[Side], weighted: list[RunRow]) -> None:
     """Test TPR before and after, in percent, and the weight of the second run; hardest class of the baseline first."""
     b, a = (np.array([s.tp / s.support for s in sides]) for sides in (before, after))
-    weights = np.array([results.class_counts(engine, i, "test").weight for i in weighted])
+    weights = np.array([results.class_counts(engine, row.id, "test").weight for row in weighted])
     rows = [
-        [before[0].classes[c], spread(b[:, c]), spread(a[:, c]), f"{100 * (a[:, c] - b[:, c]).mean():+.1f}", spread(weights[:, c], "{:.3f}", 1.0)]
+        [before[0].classes[c], spread(b[:, c]), spread(a[:, c]), points(float((a[:, c] - b[:, c]).mean())), spread(weights[:, c], "{:.3f}", 1.0)]
         for c in np.argsort(b.mean(axis=0))
     ]
-    n = len(before)
-    table(("class", "TPR before, %", "TPR after, %", "change, points", "weight"), rows, f"Test split, mean ± standard deviation over {n} seeds")
+    title = "Test split" + (f", mean ± standard deviation over {len(before)} seeds" if len(before) > 1 else "")
+    table(("class", "TPR before, %", "TPR after, %", "change, points", "weight"), rows, title)
 
 
 def summary_table(before: list[Side], after: list[Side]) -> None:

@@ -12,6 +12,7 @@ import shutil
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,16 +29,17 @@ from core.engine import SPLITS, EpochResult, Interrupted, SplitResult, Trainer
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
 from core.methods import answer
-from core.metrics import class_metrics, summary
+from core.metrics import rows_of, summary_from_counts
 from models import MODELS
 from storage import checkpoints, queue, results
-from storage.engine import StorageError
+from storage.engine import StorageError, Unavailable
 from storage.queue import Claim, Lost
 from storage.record import METRICS
 
 log = logging.getLogger("evenly.worker")
 MIN_FREE_BYTES = 1 << 30  # a run is not started with less free disk than this
 PATIENCE_SECONDS = 60.0  # how long a locked or full database is waited for before the run is paused
+ASK_SECONDS, TELL_SECONDS = 0.5, 5.0  # while data is prepared: between looks at the orders, between lines in the log
 SMALL_PARAMETERS, SMALL_SAMPLE = 60_000, 1_024  # below both, a second thread costs more than it brings
 Orders = Callable[[], str | None]
 LOST = ("lost", "another worker has taken this run over")
@@ -62,6 +64,8 @@ def execute(engine: Engine, claim: Claim, device: Device, root: Path, orders: Or
         status, reason = {"stop": "queued", "pause": "paused", "cancel": "cancelled"}[interrupted.reason], None
     except Halted as error:
         status, reason = "paused", str(error)
+    except Unavailable as error:  # the run is fine; asked to stop, it goes back to the queue as it is
+        status, reason = ("queued", None) if orders() else ("paused", f"{error}; then resume")
     except torch.OutOfMemoryError:
         size = claim.config.get("recipe_params", {}).get("batch_size", "?")
         status, reason = "failed", f"out of memory on {device.name} with batch size {size}: halve the batch size or take a smaller model"
@@ -73,12 +77,14 @@ def execute(engine: Engine, claim: Claim, device: Device, root: Path, orders: Or
         log.exception("run %s", claim.run_id)
         status, reason = "failed", f"unexpected {type(error).__name__}: {error}"
         _tell(engine, claim, "error", traceback.format_exc())
-    _free_memory()
     return _close(engine, claim, status, reason, orders)
 
 
 def _close(engine: Engine, claim: Claim, status: str, reason: str | None, orders: Orders) -> tuple[str, str | None]:
-    """Write the run's end, waiting for a database that is locked or full."""
+    """Write the run's end, waiting for a database that is locked or full, and give its memory back."""
+    gc.collect()  # here, outside of every except block, no traceback holds the tensors any more
+    with suppress(RuntimeError):  # of a lost card; the worker then starts anew
+        torch.cuda.empty_cache()
     while True:
         try:
             held = queue.release(engine, claim) if status == "queued" else queue.finish(engine, claim, status, reason)
@@ -98,13 +104,6 @@ def _tell(engine: Engine, claim: Claim, kind: str, text: str) -> None:
         log.warning("run %s: %s (not logged: %s)", claim.run_id, text, error)
 
 
-def _free_memory() -> None:
-    # Outside of the except block, where the traceback no longer holds the tensors.
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-
-
 def _attempt(engine: Engine, claim: Claim, device: Device, root: Path, orders: Orders) -> str:
     if (free := shutil.disk_usage(root).free) < MIN_FREE_BYTES:
         raise Halted(f"only {free / 1e6:.0f} MB are free in {root}, a run needs {MIN_FREE_BYTES / 1e6:.0f} MB; free some space, then resume")
@@ -122,8 +121,11 @@ def _attempt(engine: Engine, claim: Claim, device: Device, root: Path, orders: O
             return None
         return None if wanted == "run" else wanted
 
+    before = results.get_run(engine, claim.run_id).facts  # of an earlier attempt: what it started from stays
     splits = _load(engine, claim, config, root, control)
-    evidence, origin = find_evidence(engine, claim, config, splits.spec.classes)
+    if before.get("index_hash", splits.index_hash) != splits.index_hash:
+        raise EvenlyError(f"the data of {config.dataset} has changed since this run started; duplicate the run to train on it as it is now")
+    evidence, origin = stored_evidence(before) or find_evidence(engine, claim, config, splits.spec.classes)
     run = Run(engine, claim, config, splits, evidence, device, root)
     run.start(origin)
     return run.train(control)
@@ -131,21 +133,31 @@ def _attempt(engine: Engine, claim: Claim, device: Device, root: Path, orders: O
 
 def _load(engine: Engine, claim: Claim, config: RunConfig, root: Path, control: Orders) -> datasets.DataSplits:
     """The dataset's splits; what takes time is told in the run's log and may be interrupted."""
-    said = time.monotonic()
+    asked = said = time.monotonic()
 
     def progress(share: float, text: str) -> None:
-        nonlocal said
-        if time.monotonic() - said < 1:
-            return
-        said = time.monotonic()
-        _tell(engine, claim, "data", f"{text} ({share:.0%})")
-        if reason := control():
-            raise Interrupted(reason)
+        nonlocal asked, said
+        now = time.monotonic()
+        if now - asked > ASK_SECONDS:
+            asked = now
+            if reason := control():
+                raise Interrupted(reason)
+        if now - said > TELL_SECONDS:
+            said = now
+            _tell(engine, claim, "data", f"{text} ({share:.0%})")
 
     return datasets.load(
         config.dataset, root, seed=config.seed, validation=config.validation, imbalance=config.imbalance,
         profile=config.profile, progress=progress,
     )
+
+
+def stored_evidence(facts: dict[str, Any]) -> tuple[Evidence, str] | None:
+    """The evidence an earlier attempt of the run started from, or None. It stays, also when the baseline is gone since."""
+    if not (stored := facts.get("evidence")) or stored["tpr"] is None:
+        return None
+    vectors = {k: None if stored[k] is None else np.array(stored[k], dtype=np.float64) for k in ("tpr", "support")}
+    return Evidence(len(facts["classes"]), **vectors), stored["from"]
 
 
 def find_evidence(engine: Engine, claim: Claim, config: RunConfig, classes: tuple[str, ...]) -> tuple[Evidence, str]:
@@ -160,6 +172,8 @@ def find_evidence(engine: Engine, claim: Claim, config: RunConfig, classes: tupl
     if claim.baseline_id is None:
         return Evidence(len(classes)), ""
     baseline = results.get_run(engine, claim.baseline_id)
+    if baseline.dataset != config.dataset:
+        raise EvenlyError(f"run {claim.baseline_id} was trained on {baseline.dataset}, this one on {config.dataset}; choose a baseline on the same dataset")
     if tuple(baseline.facts.get("classes", ())) != tuple(classes):
         raise EvenlyError(f"run {claim.baseline_id} knows other classes than this run; choose a baseline on the same dataset")
     counts = results.class_counts(engine, claim.baseline_id, "validation")
@@ -246,9 +260,7 @@ class Run:
         while True:
             try:
                 return results.record_epoch(self.engine, self.claim, record)
-            except Lost:
-                raise
-            except StorageError as error:
+            except Unavailable as error:
                 if time.monotonic() > deadline or control():
                     raise Halted(f"epoch {record.epoch} could not be recorded: {error}; then resume, the epoch is trained again") from error
                 log.warning("run %s: %s", self.claim.run_id, error)
@@ -259,23 +271,26 @@ class Run:
         p = self.trainer.progress
         about = {"config_sha": self.config.sha(), "config": self.config.to_json(), "classes": list(self.data.spec.classes), "epoch": p.epoch}
         data = checkpoint.dumps(self.trainer.state(), about)
-        name = f"epoch-{p.epoch:05d}" + (f"-step-{p.step}" if p.step else "") + ".pt"
+        # The token in the name keeps a worker that was given up for dead from writing over its successor's file.
+        name = f"epoch-{p.epoch:05d}" + (f"-step-{p.step}" if p.step else "") + f"-{self.claim.token}.pt"
         try:
             path, sha = checkpoints.write(self.folder, name, data)
+            stale = []
+            for kind in ("last", "best") if best else ("last",):
+                stale += results.record_checkpoint(self.engine, self.claim, p.epoch, kind, path, sha, len(data))
+            checkpoints.prune(set(stale) - {path})
+        except Lost:
+            raise
         except StorageError as error:
             _tell(self.engine, self.claim, "warning", str(error))
-            return
-        stale = []
-        for kind in ("last", "best") if best else ("last",):
-            stale += results.record_checkpoint(self.engine, self.claim, p.epoch, kind, path, sha, len(data))
-        checkpoints.prune(set(stale) - {path})
 
 
 def split_record(split: SplitResult) -> results.SplitRecord:
     """Counts of a split with the summary that follows from them."""
-    metrics, about = class_metrics(split.confusion), summary(split.confusion)
+    support, tp, predicted = rows_of(split.confusion)
+    about = summary_from_counts(tp, support)
     figures = {key: getattr(about, key) for key in METRICS}
-    return results.SplitRecord(split.loss, about.n, metrics.support, metrics.tp, metrics.predicted, split.top5, **figures)
+    return results.SplitRecord(split.loss, about.n, support, tp, predicted, split.top5, **figures)
 
 
 def record_of(result: EpochResult) -> results.EpochRecord:

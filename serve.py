@@ -23,13 +23,14 @@ from pathlib import Path
 from core.errors import EvenlyError
 from storage.engine import data_root, open_database
 from storage.migrate import upgrade
-from worker import ALREADY_ON, REFUSED, die_with_parent
+from worker import REFUSED, die_with_parent
 
 ROOT = Path(__file__).resolve().parent
 GRACE_SECONDS = 10.0  # for the worker to finish a batch and save, then SIGKILL; the app holds nothing to save
 APP_GRACE_SECONDS = 3.0
 START_SECONDS = 60.0  # for the app to answer
 POLL_SECONDS = 0.1
+MOST_DEATHS = 5  # of the app, before it is given up
 LONGEST_WAIT = 30.0  # between restarts of a worker that keeps dying
 STEADY_SECONDS = 60.0  # a worker that lived longer starts the waits afresh
 
@@ -95,6 +96,7 @@ class Serve:
         self.worker: subprocess.Popen[bytes] | None = None
         self.app: subprocess.Popen[bytes] | None = None
         self.wait, self.started, self.again = 1.0, 0.0, 0.0
+        self.deaths = 0  # of the app
 
     def order(self, signum: int, _: object) -> None:
         """The first signal asks for an end, a second one for it at once."""
@@ -105,27 +107,40 @@ class Serve:
                     os.killpg(process.pid, signal.SIGKILL)
 
     def run(self) -> int:
-        """Serve until a signal or until the app ends; returns the exit status."""
+        """Serve until a signal, or until the app cannot be kept on; returns the exit status."""
         signal.signal(signal.SIGINT, self.order)
         signal.signal(signal.SIGTERM, self.order)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
             signal.signal(signal.SIGHUP, self.order)
         try:
             self.start_worker()
-            place = ["--server.port", str(self.port), "--server.address", self.address]
-            quiet = ["--logger.hideWelcomeMessage", "true", "--logger.level", "warning"]
-            self.app = start("-m", "streamlit", "run", "app.py", *place, *quiet)
-            self.announce()
-            while not self.orders and self.app.poll() is None:
+            self.start_app()
+            while not self.orders and self.look_after_app():
                 self.look_after_worker()
                 time.sleep(POLL_SECONDS)
         finally:
-            ended = self.app.poll() if self.app else None
             self.stop()
-        if self.orders:
-            return 0
-        print(f"evenly: the app ended by itself (code {ended}); so does the worker", file=sys.stderr, flush=True)
-        return 1
+        return 0 if self.orders else 1
+
+    def start_app(self) -> None:
+        """Start the app and print its address once it answers."""
+        place = ["--server.port", str(self.port), "--server.address", self.address]
+        quiet = ["--logger.hideWelcomeMessage", "true", "--logger.level", "warning"]
+        self.app = start("-m", "streamlit", "run", "app.py", *place, *quiet)
+        self.announce()
+
+    def look_after_app(self) -> bool:
+        """Start an app that died again, without touching the worker; False when it has died too often."""
+        if (code := self.app.poll()) is None:
+            return True
+        self.deaths += 1
+        if self.deaths > MOST_DEATHS:
+            print(f"evenly: the app ended {self.deaths} times (code {code}); giving up, its messages are above", file=sys.stderr, flush=True)
+            return False
+        say(f"The app ended (code {code}); starting it again. The worker goes on.")
+        time.sleep(1)
+        self.start_app()
+        return True
 
     def announce(self) -> None:
         """Print the address as soon as the app answers there."""
@@ -139,7 +154,7 @@ class Serve:
                 time.sleep(POLL_SECONDS)
 
     def start_worker(self) -> None:
-        self.worker, self.started = start("worker.py"), time.monotonic()
+        self.worker, self.started = start("worker.py", "--patient"), time.monotonic()
 
     def look_after_worker(self) -> None:
         """Restart a worker that died, after a pause that doubles while it keeps dying young."""
@@ -152,9 +167,7 @@ class Serve:
         if code is None:
             return
         self.worker = None
-        if code == ALREADY_ON:
-            say("A worker for this data folder is running already; it will do the training.")
-        elif code == REFUSED:
+        if code == REFUSED:
             say("The worker cannot start, see its message above; mend that and start again. Until then nothing is trained.")
         else:
             self.wait = 1.0 if time.monotonic() - self.started > STEADY_SECONDS else min(2 * self.wait, LONGEST_WAIT)

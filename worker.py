@@ -22,25 +22,28 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
-from sqlalchemy import Engine
 
 from core.errors import EvenlyError
 from storage import queue, results
-from storage.engine import data_root, open_database
+from storage.engine import Unavailable, data_root, open_database
 from storage.migrate import upgrade
 
 # Read by OpenMP when torch is loaded: threads that wait sleep instead of spinning. Where the browser or another run
 # takes a core, spinning slowed LeNet-5 on MNIST from 1.4 s to 33 s an epoch; on a quiet machine sleeping costs a sixth.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+T = TypeVar("T")
 log = logging.getLogger("evenly.worker")
 POLL_SECONDS = 0.2  # between looks at an empty queue
 BEAT_SECONDS = 5.0
+TAKEN_SECONDS = 5.0  # between looks at a slot that another worker holds
 RESCUE_SECONDS = 30.0
 FROZEN_SECONDS = 30.0  # a worker whose beat stands still this long by our own clock is killed and restarted
 ALREADY_ON = 3  # exit code: another worker holds this slot
+LOST_CARD = "AcceleratorError"  # torch's name for a CUDA error that ends the context
 REFUSED = 2  # exit code: the database or the folder is not usable; starting again would not help
 
 
@@ -48,19 +51,20 @@ def lock_path(root: Path, slot: int) -> Path:
     return root / "locks" / f"worker-{slot}.lock"
 
 
-def alive(root: Path) -> Callable[[queue.WorkerRow], bool]:
-    """A check of workers by their lock: free means dead, whatever the clocks say."""
+def beat_path(root: Path, slot: int) -> Path:
+    """Touched with every beat. A file, so that a locked database does not make a healthy worker look frozen."""
+    return root / "locks" / f"worker-{slot}.beat"
 
-    def check(worker: queue.WorkerRow) -> bool:
-        probe = FileLock(lock_path(root, worker.slot))
-        try:
-            probe.acquire(timeout=0)
-        except Timeout:
-            return True
-        probe.release()
-        return False
 
-    return check
+def taken(root: Path, slot: int) -> bool:
+    """Whether a living worker holds the slot's lock: a free lock means a dead worker, whatever the clocks say."""
+    probe = FileLock(lock_path(root, slot))
+    try:
+        probe.acquire(timeout=0)
+    except Timeout:
+        return True
+    probe.release()
+    return False
 
 
 class Worker:
@@ -78,22 +82,42 @@ class Worker:
         """Take the slot's lock (filelock.Timeout when another has it), migrate, register, rescue, start the beat."""
         self.lock.acquire(timeout=0)
         self.engine = open_database(role="worker")
-        upgrade(self.engine)
+        self._patiently(lambda: upgrade(self.engine))
         from core.device import choose  # torch is imported here, after the lock: a second worker is refused in no time
 
         self.device = choose("auto", self.slot)
-        self.id = queue.register_worker(self.engine, self.slot, self.device.name, os.getpid(), platform.node())
-        self.rescue()
+        register = (self.engine, self.slot, self.device.name, os.getpid(), platform.node())
+        self.id = self._patiently(lambda: queue.register_worker(*register))
+        self._patiently(self.rescue)
         threading.Thread(target=self._beats, daemon=True, name="beat").start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._quiet.set()
-        queue.stop_worker(self.engine, self.id)
-        self.lock.release()
+        try:
+            queue.stop_worker(self.engine, self.id)
+        except Unavailable as error:
+            log.warning("%s", error)
+        finally:
+            self.lock.release()
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """`work()`, asked again each second while the database is locked or full and nobody orders a stop."""
+        while True:
+            try:
+                return work()
+            except Unavailable as error:
+                if self.orders:
+                    raise
+                log.warning("waiting: %s", error)
+                time.sleep(1)
 
     def _beats(self) -> None:
         while not self._quiet.wait(BEAT_SECONDS):
+            try:
+                beat_path(self.root, self.slot).touch()
+            except OSError as error:
+                log.warning("no beat: %s", error)
             try:
                 queue.beat(self.engine, self.id)
             except EvenlyError as error:  # a locked or full database: the next beat tries again
@@ -101,8 +125,7 @@ class Worker:
 
     def rescue(self) -> None:
         """Put runs of dead workers back into the queue. Whoever had this slot before us is dead: we hold its lock."""
-        check = alive(self.root)
-        for run_id in queue.rescue(self.engine, lambda w: w.id == self.id or (w.slot != self.slot and check(w))):
+        for run_id in queue.rescue(self.engine, lambda w: w.id == self.id or (w.slot != self.slot and taken(self.root, w.slot))):
             log.info("run %s: its worker died; rescued", run_id)
         self._rescued = time.monotonic()
 
@@ -135,38 +158,67 @@ class Worker:
                 time.sleep(POLL_SECONDS)
 
     def work(self, claim: queue.Claim) -> None:
-        """One claimed run to its end, its pause or its failure. Only a lost CUDA device ends the worker with it."""
+        """One claimed run to its end, its pause or its failure."""
         from runner import execute
 
         log.info("run %s: attempt %s", claim.run_id, claim.attempt)
         status, error = execute(self.engine, claim, self.device, self.root, lambda: self.orders)
         log.info("run %s: %s%s", claim.run_id, status, f" ({error})" if error else "")
+        if error and LOST_CARD in error:  # nothing more can run on it in this process; the supervisor starts another
+            raise SystemExit(1)
 
 
 class Child:
-    """A slot's process as its parent sees it."""
+    """A slot's process as its parent sees it: running, or waiting for its next start."""
 
-    def __init__(self, slot: int) -> None:
-        self.slot, self.wait, self.beat, self.seen = slot, 1.0, None, time.monotonic()
-        self.start()
+    def __init__(self, root: Path, slot: int) -> None:
+        self.root, self.slot = root, slot
+        self.process: subprocess.Popen[bytes] | None = None
+        self.due: float | None = 0.0  # when to start; None: never again
+        self.refused: int | None = None  # the exit code, while it says that this slot cannot be served
+        self.wait, self.started, self.beat, self.seen = 1.0, 0.0, 0.0, 0.0
 
-    def start(self) -> None:
+    def look(self) -> None:
+        """Start it when it is due, note how it ended, kill it when it is frozen. Never waits."""
+        now = time.monotonic()
+        if self.process is None:
+            if self.due is not None and now >= self.due:
+                self._start(now)
+        elif (code := self.process.poll()) is not None:
+            self._ended(code, now)
+        elif self._frozen(now):
+            log.error("slot %s has not moved for %.0f s; killing it", self.slot, FROZEN_SECONDS)
+            self.process.kill()
+
+    def _start(self, now: float) -> None:
+        if self.refused == ALREADY_ON and taken(self.root, self.slot):
+            self.due = now + TAKEN_SECONDS
+            return
         command = [sys.executable, str(Path(__file__).resolve()), "--slot", str(self.slot)]
         self.process = subprocess.Popen(command, preexec_fn=die_with_parent)
-        self.started = self.seen = time.monotonic()
+        self.started = self.seen = now
 
-    def frozen(self, beat: int | None) -> bool:
-        """True when the beat has stood still for FROZEN_SECONDS of our own monotonic clock."""
+    def _ended(self, code: int, now: float) -> None:
+        """Plan the next start: soon where another worker has the slot, never where a person has to act, else after a pause
+        that doubles up to half a minute while it keeps dying young."""
+        self.process, self.refused = None, code if code in (REFUSED, ALREADY_ON) else None
+        if self.refused == REFUSED:
+            self.due = None
+            return
+        if self.refused == ALREADY_ON:
+            self.due = now + TAKEN_SECONDS
+            return
+        self.wait = 1.0 if now - self.started > 60 else min(self.wait * 2, 30.0)
+        self.due = now + self.wait
+        log.warning("slot %s ended with code %s; starting it again in %.0f s", self.slot, code, self.wait)
+
+    def _frozen(self, now: float) -> bool:
+        """True when the beat file has stood still for FROZEN_SECONDS of our own monotonic clock."""
+        path = beat_path(self.root, self.slot)
+        beat = path.stat().st_mtime if path.exists() else 0.0
         if beat != self.beat:
-            self.beat, self.seen = beat, time.monotonic()
-        return time.monotonic() - self.seen > FROZEN_SECONDS
-
-    def restart(self) -> None:
-        """Start again, after a pause that doubles up to half a minute while the process keeps dying young."""
-        self.wait = 1.0 if time.monotonic() - self.started > 60 else min(self.wait * 2, 30.0)
-        log.warning("slot %s ended with code %s; starting it again in %.0f s", self.slot, self.process.returncode, self.wait)
-        time.sleep(self.wait)
-        self.start()
+            self.beat, self.seen = beat, now
+        return self.beat > 0 and now - max(self.seen, self.started) > FROZEN_SECONDS
 
 
 def die_with_parent() -> None:
@@ -175,55 +227,40 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # 1 = PR_SET_PDEATHSIG
 
 
-def supervise(slots: int) -> int:
-    """Keep a worker on every slot until SIGTERM or SIGINT, then pass it on and wait for them."""
+def supervise(slots: int, *, patient: bool = False) -> int:
+    """Keep a worker on every slot until SIGTERM or SIGINT, then pass it on and wait for them.
+
+    Ends by itself only when no slot can be served: another worker has them all (unless `patient`: then wait until it
+    goes), or the database refuses for good.
+    """
     orders: list[int] = []
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda s, _: orders.append(s))
-    children, engine, look = [Child(slot) for slot in range(slots)], None, 0.0
+    root = data_root()
+    children = [Child(root, slot) for slot in range(slots)]
     while not orders:
-        time.sleep(0.2)
         for child in children:
-            if (code := child.process.poll()) in (REFUSED, ALREADY_ON):
-                end(children)
-                return code
-            if code is not None:
-                child.restart()
-        if time.monotonic() - look > BEAT_SECONDS:
-            look = time.monotonic()
-            engine = engine or open_database()
-            kill_frozen(engine, children)
-    end(children)
+            child.look()
+        codes = {child.refused for child in children}
+        if codes == {REFUSED} or (codes <= {REFUSED, ALREADY_ON} and not patient):
+            return REFUSED if REFUSED in codes else ALREADY_ON
+        time.sleep(0.2)
+    end([child.process for child in children if child.process is not None])
     return 0
 
 
-def kill_frozen(engine: Engine, children: list[Child]) -> None:
-    """SIGKILL the children whose beat stands still; the loop above restarts them and the next one rescues the run."""
-    try:
-        beats = {w.pid: w.beat for w in queue.workers(engine)}
-    except EvenlyError as error:
-        log.warning("cannot look at the beats: %s", error)
-        return
-    for child in children:
-        pid = child.process.pid
-        if pid in beats and child.frozen(beats[pid]):
-            log.error("slot %s has not moved for %.0f s; killing it", child.slot, FROZEN_SECONDS)
-            child.process.kill()
-            child.process.wait()
-
-
-def end(children: list[Child]) -> None:
+def end(processes: list[subprocess.Popen[bytes]]) -> None:
     """SIGTERM to all, ten seconds to save, then SIGKILL."""
-    for child in children:
-        if child.process.poll() is None:
-            child.process.send_signal(signal.SIGTERM)
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
     deadline = time.monotonic() + 10
-    for child in children:
+    for process in processes:
         try:
-            child.process.wait(max(deadline - time.monotonic(), 0.1))
+            process.wait(max(deadline - time.monotonic(), 0.1))
         except subprocess.TimeoutExpired:
-            child.process.kill()
-            child.process.wait()
+            process.kill()
+            process.wait()
 
 
 def gpus() -> int:
@@ -231,7 +268,11 @@ def gpus() -> int:
     if not (shutil.which("nvidia-smi") or Path("/dev/nvidia0").exists()):
         return 0
     ask = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]
-    return int(subprocess.run(ask, capture_output=True, text=True, check=True).stdout)
+    answer = subprocess.run(ask, capture_output=True, text=True)
+    if answer.returncode or not answer.stdout.strip().isdigit():
+        log.warning("cannot count the GPUs (%s); one worker is started", (answer.stderr.strip().splitlines() or ["no answer"])[-1])
+        return 0
+    return int(answer.stdout)
 
 
 def serve(slot: int, *, drain: bool = False) -> int:
@@ -255,17 +296,18 @@ def serve(slot: int, *, drain: bool = False) -> int:
         return ALREADY_ON
     except EvenlyError as error:
         log.error("%s", error)
-        return REFUSED
+        return 0 if worker.orders else REFUSED
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Train queued runs.")
     parser.add_argument("--slot", type=int, help="serve this slot only, in this process")
-    slot = parser.parse_args(argv).slot
+    parser.add_argument("--patient", action="store_true", help="where another worker has the slot, wait until it goes")
+    given = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    return supervise(max(gpus(), 1)) if slot is None else serve(slot)
+    return supervise(max(gpus(), 1), patient=given.patient) if given.slot is None else serve(given.slot)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def counted(engine: Engine) -> list[str]:
 def line(what: str, wall: Sequence[float], unit: str, cpu: Sequence[float]) -> str:
     """Median (smallest to largest, n), and the median of the CPU time."""
     spread = f"({min(wall):.2f} to {max(wall):.2f}, n={len(wall)})"
-    return f"{what:<28} {statistics.median(wall):9.2f} {unit}  {spread:<30} CPU {statistics.median(cpu):8.2f} {unit}"
+    return f"{what:<31} {statistics.median(wall):9.2f} {unit}  {spread:<30} CPU {statistics.median(cpu):8.2f} {unit}"
 
 
 def report(ran: list[Clock]) -> None:

@@ -38,6 +38,7 @@ class Split:
         std_c = torch.as_tensor(np.asarray(std, dtype=np.float32))
         self._scale = (factor / std_c).reshape(shape).to(device.device)
         self._bias = (-torch.as_tensor(np.asarray(mean, dtype=np.float32)) / std_c).reshape(shape).to(device.device)
+        self.sample_bytes = 4 * int(np.prod(x.shape[1:]))
         self._source: np.ndarray | Tensor = self._place(np.require(x, requirements=["C", "W"])) if self.resident else x
 
     def __len__(self) -> int:

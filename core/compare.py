@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import EvenlyError
 from core.metrics import Summary, share, summary_from_counts, wilson
-from core.noise import FIGURES, Z95, mean_interval, newcombe, sampling_intervals
+from core.noise import FIGURES, Z95, mean_interval, newcombe, sampling_intervals, t95
 from core.verdict import ENOUGH_SEEDS, ONE_SIDE, PAIRED, SAMPLING, Delta, Noise, verdict
 
 
@@ -52,6 +52,7 @@ class Side:
     tp: NDArray[np.int64]
     seed: int = 0
     replicates: Sequence[Replicate] = ()
+    dataset: str = ""
 
     @property
     def summary(self) -> Summary:
@@ -143,6 +144,8 @@ def _check(before: Side, after: Side) -> None:
             raise EvenlyError(f"{side.label} has counts for {len(side.tp)} classes, expected {len(b)}")
         if not side.support.sum():
             raise EvenlyError(f"{side.label} has no test counts yet; wait for its first epoch")
+    if before.dataset != after.dataset:
+        raise EvenlyError(f"{before.label} was trained on {before.dataset} and {after.label} on {after.dataset}; compare runs on the same dataset")
     if not ((before.support > 0) & (after.support > 0)).any():
         raise EvenlyError(f"{before.label} and {after.label} have no class with test samples on both sides; nothing can be compared")
 
@@ -166,15 +169,17 @@ def _delta(name: str, before: Side, after: Side, noise: Noise, low: float, high:
         paired = mean_interval(np.array([y[s].figure(name) - x[s].figure(name) for s in noise.pairs]))
         return Delta(name, b, a, a - b, low, high, paired[1] > 0 or paired[2] < 0, paired)
     if noise.kind == ONE_SIDE:
-        return Delta(name, b, a, a - b, low, high, abs(a - b) > 2 * math.sqrt(2) * _seed_sd(name, before, after))
+        sd, freedom = _seed_sd(name, before, after)
+        return Delta(name, b, a, a - b, low, high, abs(a - b) > t95(freedom) * math.sqrt(2) * sd)
     return Delta(name, b, a, a - b, low, high, low > 0 or high < 0)
 
 
-def _seed_sd(name: str, before: Side, after: Side) -> float:
-    """Standard deviation of a figure over seeds: of the side that has enough of them, or of both pooled."""
+def _seed_sd(name: str, before: Side, after: Side) -> tuple[float, int]:
+    """Standard deviation of a figure over seeds with its degrees of freedom: of the side that has enough, or both pooled."""
     groups = [[r.figure(name) for r in side.seeds().values()] for side in (before, after)]
-    variances = [np.var(g, ddof=1) for g in groups if len(g) >= ENOUGH_SEEDS]
-    return math.sqrt(float(np.mean(variances)))
+    used = [g for g in groups if len(g) >= ENOUGH_SEEDS]
+    freedom = sum(len(g) - 1 for g in used)
+    return math.sqrt(sum((len(g) - 1) * float(np.var(g, ddof=1)) for g in used) / freedom), freedom
 
 
 def _notes(before: Side, after: Side, rows: Sequence[ClassRow]) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ DATASETS: Table[Dataset] = Table(
     Dataset("mnist1d", "MNIST-1D",
             "Ten digit shapes as noisy signals of 40 points: 4,000 to train, 2,000 to validate, 10,000 to test. "
             "Some classes are much harder than others, and a run takes seconds.",
-            Source("Greydanus and Kobak", 2024, "Scaling down deep learning with MNIST-1D", "https://arxiv.org/abs/2011.14597"),
+            Source("Greydanus and Kobak", 2024, "Scaling down deep learning with MNIST-1D", "https://arxiv.org/abs/2011.14439"),
             True, "signal", (1, 40), "float32", embedded.DIGIT_NAMES, embedded.MNIST1D_TRAIN_COUNTS,
             (embedded.TEST_SAMPLES // 10,) * 10, lambda root, writer, progress: embedded.build_mnist1d(writer, progress),
             own_validation=(embedded.VALIDATION_SAMPLES // 10,) * 10),

@@ -44,6 +44,8 @@ def choose(name: str = "auto", index: int | None = None) -> Device:
         have = ", ".join(kind for kind, yes in there.items() if yes)
         raise TrainingError(f"device {name!r} is not on this machine; it has: {have}. Choose one of these or auto")
     if name == "cuda":
+        if (index or 0) >= torch.cuda.device_count():
+            raise TrainingError(f"slot {index}: this machine has {torch.cuda.device_count()} GPUs, counted from 0; choose a lower slot")
         device = torch.device("cuda", index or 0)
         torch.cuda.set_device(device)  # streams and graphs are made on the current device
         capable = torch.cuda.get_device_capability(device) >= (8, 0)

@@ -35,7 +35,7 @@ def build_mnist1d(writer: Writer, progress: Progress) -> Contents:
 
     All three are centred and scaled by the mean and standard deviation of the standard draw. The package does the
     same with each draw's own figures; using one pair keeps the three splits on one scale. Rows are (1, 40) float32.
-    Source: Greydanus and Kobak (2024), https://arxiv.org/abs/2011.14597
+    Source: Greydanus and Kobak (2024), https://arxiv.org/abs/2011.14439
     """
     draws = []
     plan = ((STANDARD_SEED, STANDARD_SAMPLES), (VALIDATION_SEED, VALIDATION_SAMPLES), (TEST_SEED, TEST_SAMPLES))

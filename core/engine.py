@@ -7,6 +7,7 @@ into a fresh Trainer, ends bit-identical on CPU to an unbroken run.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from core.step import Step, make_step
 
 SPLITS = ("train", "validation", "test")
 LOOK_SECONDS = 0.5  # how often a running epoch asks for orders and looks at its loss
-EVAL_BATCH = 1000
+EVAL_BATCH, EVAL_BYTES = 1000, 1 << 26  # samples of an evaluation batch at most, and bytes of its float32 inputs
 
 TermsFor = Callable[[int, Vector | None, Vector | None], ClassTerms]  # epoch, last validation TPRs, their supports
 
@@ -109,12 +110,15 @@ class Trainer:
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on from `state()` of an earlier Trainer with the same config; a foreign state raises TrainingError."""
+        before = copy.deepcopy(self.model.state_dict())
         try:
             self.model.load_state_dict(state["model"])
             load_state(self.optimiser, state["optimiser"], self.device)
         except (RuntimeError, KeyError, ValueError) as error:
+            self.model.load_state_dict(before)  # as if nothing had been tried
             raise TrainingError(f"the checkpoint does not fit this run: {str(error).splitlines()[0]}") from error
-        move = {k: v.to(self.device.device) for k, v in state["sums"].items()}
+        kinds = {"loss": self.progress.loss_sum.dtype}  # MPS has no float64
+        move = {k: v.to(kinds.get(k, v.dtype)).to(self.device.device) for k, v in state["sums"].items()}
         numpy = {k: None if state[k] is None else state[k].numpy() for k in ("last_tpr", "last_support")}
         self.progress = Progress(
             state["epoch"], state["step"], state["seconds"], move["loss"], move["confusion"], move["top5"], **numpy
@@ -150,6 +154,9 @@ class Trainer:
         except Interrupted:
             p.seconds = time.perf_counter() - started
             raise
+        for name, split in splits.items():
+            if not np.isfinite(split.loss):
+                raise self._not_finite(f"{name} loss", terms)
         result = EpochResult(p.epoch, time.perf_counter() - started, lr, splits, terms)
         support = splits["validation"].confusion.sum(axis=1).astype(np.float64)
         with np.errstate(invalid="ignore"):
@@ -202,13 +209,15 @@ class Trainer:
             top5 += (logits.topk(5, dim=1).indices == labels[:, None]).sum()
 
     def _check_loss(self, terms: ClassTerms) -> None:
+        if not torch.isfinite(self.progress.loss_sum):
+            raise self._not_finite("loss", terms)
+
+    def _not_finite(self, what: str, terms: ClassTerms) -> TrainingError:
         p = self.progress
-        if torch.isfinite(p.loss_sum):
-            return
         weight = "none" if terms.weight is None else f"{terms.weight.min():.3g} to {terms.weight.max():.3g}"
         rate = self._rate(p.epoch * self.steps + max(p.step - 1, 0))
-        raise TrainingError(
-            f"the loss is not finite at epoch {p.epoch}, step {p.step} (learning rate {rate:.3g}, weights {weight}); "
+        return TrainingError(
+            f"the {what} is not finite at epoch {p.epoch + 1}, step {p.step} (learning rate {rate:.3g}, weights {weight}); "
             "lower the learning rate or the exponent and start again"
         )
 
@@ -231,7 +240,7 @@ class Trainer:
         confusion = torch.zeros(self.classes * self.classes, dtype=torch.int64, device=on)
         loss, top5 = torch.zeros((), device=on), torch.zeros((), dtype=torch.int64, device=on)
         index = torch.arange(len(data), device=on)
-        for part in index.split(EVAL_BATCH):
+        for part in index.split(max(1, min(EVAL_BATCH, EVAL_BYTES // data.sample_bytes))):
             x, labels = data.batch(part)
             with self.device.autocast():
                 logits = self.model(x)

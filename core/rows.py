@@ -51,7 +51,8 @@ class Param:
         if self.choices:
             return "one of " + ", ".join(self.choices)
         kind = "a whole number" if self.integer else "a number"
-        text = f"{kind} from {self.low:g} to {self.high:g}"
+        low, high = (f"{v:,.0f}" if 1e6 <= abs(v) < math.inf and v == int(v) else f"{v:g}" for v in (self.low, self.high))
+        text = f"{kind} from {low} to {high}"
         return f"{text}, or " + ", ".join(self.words) if self.words else text
 
     def check(self, value: Any, owner: str) -> float | int | str:

@@ -40,10 +40,15 @@ class Noise:
 
 
 def verdict(deltas: Mapping[str, Delta], noise: Noise) -> str:
-    """"variance 0.0128 -> 0.0093, accuracy -0.4 points; " and then by which yardstick that is noise or not."""
+    """"variance 0.0128 -> 0.0093, accuracy -0.4 points; " and then by which yardstick that is noise or not.
+
+    With paired seeds their mean comes first, and the two runs at hand are named as one pair of them.
+    """
     shown = [deltas[name] for name in HEADLINE]
-    words = {PAIRED: _by_pairs, ONE_SIDE: _by_one_side, SAMPLING: _by_sampling}[noise.kind]
-    return f"{', '.join(_change(d) for d in shown)}; {words(shown, noise)}"
+    pair = ", ".join(_change(d) for d in shown)
+    if noise.kind == PAIRED:
+        return f"{_by_pairs(shown, noise)}; this pair alone: {pair}"
+    return f"{pair}; {(_by_one_side if noise.kind == ONE_SIDE else _by_sampling)(shown, noise)}"
 
 
 def _name(delta: Delta) -> str:
@@ -63,14 +68,14 @@ def _signed(value: float, digits: int) -> str:
 
 
 def _by_pairs(shown: list[Delta], noise: Noise) -> str:
-    return "; ".join(_over_pairs(d, len(noise.pairs)) for d in shown)
+    return f"over {len(noise.pairs)} paired seeds " + ", ".join(_mean_change(d) for d in shown)
 
 
-def _over_pairs(delta: Delta, pairs: int) -> str:
+def _mean_change(delta: Delta) -> str:
     scale, digits, unit = (1, 4, "") if delta.figure == "tpr_variance" else (100, 1, " points")
     mean, low, high = (_signed(scale * v, digits) for v in delta.paired or ())
     extent = "more than" if delta.beyond else "within"
-    return f"{_name(delta)} {mean}{unit} on average over {pairs} paired seeds (95 % interval {low} to {high}): {extent} seed noise"
+    return f"{_name(delta)} {mean}{unit} (95 % interval {low} to {high}, {extent} seed noise)"
 
 
 def _by_one_side(shown: list[Delta], noise: Noise) -> str:

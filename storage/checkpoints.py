@@ -66,7 +66,7 @@ def read(path: Path, sha256: str) -> bytes:
 
 
 def prune(paths: Iterable[Path]) -> list[Path]:
-    """Remove files, and the run's folder when it is empty then; returns those that were there. One that cannot be removed: StorageError."""
+    """Remove files; returns those that were there. One that cannot be removed: StorageError."""
     removed, left = [], []
     for path in paths:
         try:

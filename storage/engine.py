@@ -40,6 +40,10 @@ class StorageError(EvenlyError):
     """The database or a checkpoint cannot serve; the text says why and what to do."""
 
 
+class Unavailable(StorageError):  # noqa: N818 - it passes
+    """Locked or full just now: what was asked can be asked again. Workers wait, they do not fail a run for it."""
+
+
 def data_root() -> Path:
     """The data folder: EVENLY_DATA, or `data` beside the program."""
     given = os.environ.get("EVENLY_DATA")
@@ -179,11 +183,15 @@ REASONS = {
 }
 
 
+PASSING = (5, 6, 13)  # BUSY, LOCKED, FULL
+
+
 def explained(error: DBAPIError, engine: Engine) -> Exception:
     """A StorageError in plain words; an error that is a bug of ours comes back as it is."""
     code, path = _code(error), path_of(engine)
     if code in REASONS:
-        return StorageError(f"the database {path} {REASONS[code]}")
+        kind = Unavailable if code in PASSING else StorageError
+        return kind(f"the database {path} {REASONS[code]}")
     if code == 14:
         return StorageError(_cannot_open(path))
     if code == 1 and "no such" in str(error.orig):

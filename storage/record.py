@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -135,6 +136,7 @@ class _Rows:
         return next((row for row in self.epochs if row["split"] == number), None)
 
 
+@cache
 def upsert(dialect: str, table: Table) -> Any:
     """INSERT that replaces the row of the same key, in the words of the dialect."""
     statement = UPSERTS[dialect](table)

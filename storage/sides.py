@@ -30,7 +30,7 @@ def replicates_of(engine: Engine, run_id: int) -> list[Replicate]:
 def side(engine: Engine, row: RunRow) -> Side:
     """One side of a comparison: the run's test counts after its last epoch, and its replicates."""
     counts = last_counts(engine, row)
-    return Side(f"run {row.id}", row.facts["classes"], counts.support, counts.tp, row.seed, replicates_of(engine, row.id))
+    return Side(f"run {row.id}", row.facts["classes"], counts.support, counts.tp, row.seed, replicates_of(engine, row.id), row.dataset)
 
 
 def report(engine: Engine, row: RunRow, split: str = "test") -> RunReport:

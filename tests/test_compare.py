@@ -181,7 +181,7 @@ def test_paired_seeds_more_than_noise():
         a.tpr_variance - b.tpr_variance for b, a in zip(shifted(BEFORE, seeds[1:], 4), shifted(AFTER, seeds[1:], 4), strict=True)]
     assert mean == pytest.approx(np.mean(changes))
     assert low < mean < high < 0
-    assert "on average over 4 paired seeds" in c.verdict
+    assert c.verdict.startswith("over 4 paired seeds variance ")
     assert "more than seed noise" in c.verdict
     assert "add seeds" not in c.verdict
 
@@ -197,20 +197,29 @@ def test_paired_seeds_within_noise():
     c = compare(side(BEFORE, replicates=before), side(BEFORE, replicates=after), rng())
     assert not c.deltas["tpr_variance"].beyond
     assert c.verdict.count("within seed noise") == 2
-    assert "accuracy 0.0 points on average over 4 paired seeds" in c.verdict
+    assert c.verdict.startswith("over 4 paired seeds variance ")
+    assert "accuracy 0.0 points (95 % interval" in c.verdict
+    assert "; this pair alone: variance " in c.verdict
 
 
 def test_one_sides_seeds_are_the_yardstick():
-    """|change| against 2 sqrt(2) sd of the side that has three seeds."""
+    """|change| against t(2 degrees of freedom) sqrt(2) sd of the side that has three seeds: 4.303 from a printed t table."""
     variance = compare(side(BEFORE), side(AFTER), rng()).deltas["tpr_variance"]
     for factor, beyond in ((0.9, True), (1.1, False)):
-        sd = factor * abs(variance.change) / (2 * math.sqrt(2))
+        sd = factor * abs(variance.change) / (4.303 * math.sqrt(2))
         around = variance.before
         spread = [figures(s, 985 / 1200, around + k * sd) for s, k in ((1, -1), (2, 1))]
         c = compare(side(BEFORE, replicates=spread), side(AFTER, seed=9), rng())
         assert c.noise.kind == "one side's seeds"
         assert c.deltas["tpr_variance"].beyond is beyond
         assert "measured by the spread of 3 seeds before" in c.verdict
+
+
+def test_other_datasets_are_not_compared():
+    from dataclasses import replace as changed
+
+    with pytest.raises(EvenlyError, match=r"was trained on digits and .* on mnist1d; compare runs on the same dataset"):
+        compare(changed(side(BEFORE), dataset="digits"), changed(side(AFTER), dataset="mnist1d"), rng())
 
 
 def test_unpaired_seeds_of_both_sides_are_pooled():

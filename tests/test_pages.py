@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -462,6 +464,150 @@ def test_more_seeds_are_paired_replicates_and_asked_for_once(full):
     assert new["method"].tolist() == ["none", "tpr_ratio"] * 2
     assert new["baseline_id"].iloc[1] == new["id"].iloc[0]
     assert new["group_sha"].iloc[0] == results.get_run(engine, ids["baseline"]).group_sha
+
+
+def finished_pair(engine, seed, end="succeeded"):
+    """The first comparison's two runs with this seed, trained; `end` is how the weighted one ends."""
+    from core.presets import FIRST
+    from pages.parts.launch import pair
+
+    ids = queue.submit(engine, pair(replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed), FIRST.dataset_label))
+    worker = worker_of(engine)
+    train(engine, worker, mnist1d(0, seed), 20, seed=seed)
+    train(engine, worker, mnist1d(0.4, seed), 20, seed=seed, end=end)
+    return [str(i) for i in ids]
+
+
+def after_a_click_on_add(engine, a, b):
+    """Ids of the runs that "Add seeds" queued for this pair."""
+    at = visit(COMPARE, a=a, b=b)
+    had = set(results.list_runs(engine, archived=None)["id"])
+    at.button(key="compare_seeds").click().run()
+    assert not at.error
+    frame = results.list_runs(engine, archived=None).sort_values("id")
+    return frame[~frame["id"].isin(had)]
+
+
+def test_added_seeds_are_those_that_no_run_of_the_group_has(empty):
+    first = finished_pair(empty, 0)
+    second = finished_pair(empty, 1)
+    results.archive(empty, [int(i) for i in second])
+    new = after_a_click_on_add(empty, *first)
+    assert new["seed"].tolist() == [2, 2]
+    assert new["baseline_id"].iloc[1] == new["id"].iloc[0]
+    assert set(new["group_sha"]) == {results.get_run(empty, int(i)).group_sha for i in first}
+
+
+def test_seeds_can_be_added_again_after_they_were_stopped(empty):
+    first = finished_pair(empty, 0)
+    new = after_a_click_on_add(empty, *first)
+    assert new["seed"].tolist() == [1, 1, 2, 2]
+    for run_id in new["id"]:
+        queue.ask(empty, int(run_id), "cancel")
+    again = after_a_click_on_add(empty, *first)
+    assert again["seed"].tolist() == [1, 1, 2, 2]
+
+
+def test_a_view_from_before_another_submission_adds_nothing_twice(empty):
+    a, b = finished_pair(empty, 0)
+    old = visit(COMPARE, a=a, b=b)
+    submit(empty, config_of(epochs=3), "something else")
+    after_a_click_on_add(empty, a, b)
+    had = len(results.list_runs(empty))
+    old.button(key="compare_seeds").click().run()
+    assert len(results.list_runs(empty)) == had
+
+
+def test_two_weighted_runs_get_new_seeds_from_the_baseline_of_the_same_seed(empty):
+    """Neither side is the baseline: one replicate of it per seed serves both, and one that is there already is used."""
+    base, one = finished_pair(empty, 0)
+    finished_pair(empty, 1, end="cancelled")
+    there = int(results.list_runs(empty, text="seed 1")["baseline_id"].max())
+    row = results.get_run(empty, int(base))
+    other = submit(empty, config_of(**{k: row.config[k] for k in ("recipe", "epochs")}, method="tpr_deficit"), "deficit", int(base))
+    train(empty, worker_of(empty), mnist1d(0.3), 20)
+    new = after_a_click_on_add(empty, one, str(other))
+    assert new["seed"].tolist() == [1, 1, 2, 2, 2]
+    assert new["method"].tolist() == ["tpr_ratio", "tpr_deficit", "none", "tpr_ratio", "tpr_deficit"]
+    assert new["baseline_id"].iloc[:2].tolist() == [there] * 2
+    assert new["baseline_id"].iloc[3:].tolist() == [new["id"].iloc[2]] * 2
+
+
+def test_seeds_of_a_run_whose_baseline_is_gone_are_refused_in_words(empty):
+    base, weighted = finished_pair(empty, 0)
+    other = finished_pair(empty, 1)[0]
+    results.delete(empty, [int(base)])
+    at = visit(COMPARE, a=other, b=weighted)
+    had = len(results.list_runs(empty))
+    at.button(key="compare_seeds").click().run()
+    assert "baseline was deleted" in at.error[0].value
+    assert len(results.list_runs(empty)) == had
+
+
+def test_homes_button_works_after_the_first_pair_was_archived(empty):
+    at = visit()
+    at.button(key="home_start").click().run()
+    worker = worker_of(empty)
+    train(empty, worker, mnist1d(), 20)
+    train(empty, worker, mnist1d(0.4), 20)
+    results.archive(empty, [1, 2])
+    visit().button(key="home_start").click().run()
+    new = results.list_runs(empty).sort_values("id")
+    assert new["id"].tolist() == [3, 4]
+    assert new["seed"].tolist() == [1, 1]
+
+
+def test_an_old_sqlite_is_told_on_the_runs_page(full, monkeypatch):
+    assert "SQLite" not in words_on(visit(RUNS))
+    monkeypatch.setattr("storage.engine.sqlite_warning", lambda: "SQLite 3.40.1 can, rarely, damage a database")
+    assert "SQLite 3.40.1 can, rarely, damage a database" in words_on(visit(RUNS)).replace("\\", "")
+
+
+def test_a_run_that_cannot_be_read_is_not_called_unknown(full):
+    from storage.engine import write
+
+    engine, ids = full
+    visit()  # the schema is looked at once, when the database is opened
+    write(engine, lambda c: c.exec_driver_sql("ALTER TABLE detail RENAME COLUMN facts TO findings"))
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    at.switch_page(RUN)
+    at.query_params["id"] = str(ids["baseline"])
+    at.run()
+    assert not at.exception
+    assert "No such run" not in words_on(at)
+    assert "older Evenly" in at.error[0].value
+
+
+def test_the_runs_page_reads_the_list_once_a_view(full, monkeypatch):
+    from pages.parts import reads
+
+    at, calls = visit(RUNS), []
+    whole = reads.runs
+    monkeypatch.setattr(reads, "runs", lambda **filters: calls.append(filters) or whole(**filters))
+    at.run()
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(("page", "query"), [(RUN, {"id": "baseline"}), (RUN, {"id": "dynamic"}), (COMPARE, {"a": "baseline", "b": "weighted"})])
+def test_a_class_name_is_never_markup_in_a_picture(full, page, query):
+    engine, ids = full
+    from sqlalchemy import select, update
+
+    from storage.engine import write
+    from storage.tables import detail
+
+    def rename(c):
+        for row in c.execute(select(detail.c.run_id, detail.c.facts)).all():
+            if row.facts and len(row.facts["classes"]) == 10:
+                classes = ["<b>dog</b>", "a & <i>b</i>", *row.facts["classes"][2:]]
+                c.execute(update(detail).where(detail.c.run_id == row.run_id).values(facts={**row.facts, "classes": classes}))
+
+    write(engine, rename)
+    at = visit(page, **{k: str(ids[v]) for k, v in query.items()})
+    specs = [chart.proto.spec for chart in at.get("plotly_chart")]
+    assert any("&lt;b&gt;dog" in spec for spec in specs)
+    assert [m for spec in specs for m in re.findall(r".{30}(?:<|\\u003c)[bi](?:>|\\u003e).{30}", spec)] == []
+    assert not any("<b>" in text for text in words_on(at).replace("\\<", "").split())
 
 
 def test_a_database_that_refuses_a_write_is_told_and_the_page_stays(empty, monkeypatch):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 
-from core.methods import METHODS, grid, slider_param, what_if
-from pages.parts import curves, matrices, preview, signature, words
+from core.methods import METHODS, formula_with, grid, slider_param, what_if
+from pages.parts import curves, formula_text, matrices, preview, signature, words
 from pages.parts.palette import DARK, LIGHT
 
 NAMES = ["cat", "dog", "car"]
@@ -155,3 +156,82 @@ def test_typed_names_never_become_markup(name):
     for sign in "<>*[]$#":
         assert sign not in shown.replace("\\" + sign, "")
     assert "\n" not in shown
+
+
+EVIL = ["<b>dog</b>", "a & b", "%{x}"]
+
+
+def texts(value):
+    """Every text in a figure."""
+    if isinstance(value, dict):
+        for part in value.values():
+            yield from texts(part)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from texts(part)
+    elif isinstance(value, str):
+        yield value
+
+
+def figures():
+    order, matrix = np.arange(3), np.array([[8, 2, 0], [1, 9, 0], [5, 0, 5]])
+    w = np.random.default_rng(0).uniform(0.5, 2, (5, 3))
+    for kind in ("bars", "dumbbell", "strip"):
+        yield kind, signature.picture(kind, EVIL, BEFORE, AFTER, LIGHT, marked=0)
+    yield "alone", signature.picture("bars", EVIL, BEFORE, None, LIGHT)
+    yield "heatmap", curves.heatmap(EVIL, np.arange(1, 6), np.full((5, 3), 0.5), LIGHT, order)
+    yield "trajectory", curves.trajectory(EVIL, np.arange(1, 6), w, LIGHT)
+    yield "many", curves.trajectory(EVIL * 5, np.arange(1, 6), np.tile(w, 5), LIGHT)
+    yield "weights", curves.weight_bars(EVIL, w[0], LIGHT, order)
+    yield "confusion", matrices.confusion_matrix(EVIL, matrix, LIGHT, order)
+    yield "change", matrices.confusion_change(EVIL, matrix, matrix, LIGHT, order)
+
+
+@pytest.mark.parametrize(("kind", "figure"), list(figures()), ids=lambda v: v if isinstance(v, str) else "")
+def test_names_are_literal_in_every_figure(kind, figure):
+    """Plotly reads tags, entities and, in templates, placeholders; its own line breaks and <extra> are ours."""
+    shown = [re.sub(r"<br>|<extra></extra>", "", t) for t in texts(figure)]
+    assert any("&lt;b&gt;dog" in t for t in shown)
+    assert not any("<" in t for t in shown)
+    assert not any(re.search(r"&(?!amp;|lt;|gt;)", t) for t in shown)
+    templates = [t["hovertemplate"] for t in figure["data"] if "hovertemplate" in t]
+    assert not any("dog" in t or "%{x} %{y" in t for t in templates)
+
+
+def test_a_name_is_cut_before_it_is_escaped():
+    assert words.drawn("<<<<<<", 4) == "&lt;&lt;&lt;…"
+
+
+@pytest.mark.parametrize(("method", "params", "text"), [
+    ("tpr_ratio", {"exponent": 2.05}, "w ∝ (mean TPR / TPR)^2.05"),
+    ("tpr_ratio", {"exponent": 2.0, "normalize": "none"}, "w = (mean TPR / TPR)^2"),
+    ("tpr_deficit", {"tau": 0.5}, "w ∝ (1 − TPR)^0.5"),
+    ("class_balanced", {"beta": 0.9998741075}, "w ∝ (1 − 0.999874) / (1 − 0.999874^n)"),
+    ("cdb", {"tau": 1.5}, "w ∝ (1 − last TPR)^1.5"),
+])
+def test_the_formula_in_the_preview_carries_the_value_of_its_stop(method, params, text):
+    answers = grid(method, what_if(3, tpr=np.array([0.9, 0.6, 0.75]), counts=np.array([10.0, 20.0, 30.0])), params)
+    param = slider_param(METHODS[method], params)
+    data = preview.payload(NAMES, np.arange(3), None, answers, param, params[param.key], LIGHT)
+    assert data["formula"][data["values"].index(params[param.key])] == text
+    assert len(data["formula"]) == len(data["values"])
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m.slider], ids=lambda m: m.key)
+def test_every_dragged_formula_reads_as_text(method):
+    text = formula_text.in_text(formula_with(method, {method.slider: 0.25}))
+    assert "0.25" in text
+    assert not re.search(r"[\\{}_]", text)
+
+
+def test_what_only_latex_can_show_is_left_out():
+    assert formula_text.in_text(r"w_c = \sqrt{2}") == ""
+
+
+@pytest.mark.parametrize(("text", "shown"), [
+    ("of an older Evenly; `make run` or `python -m storage.migrate` mends it", "Of an older Evenly; `make run` or `python -m storage.migrate` mends it"),
+    ("run <b> is `odd", "Run \\<b\\> is odd"),
+    ("`make run` helps", "`make run` helps"),
+])
+def test_a_message_keeps_its_commands_apart(text, shown):
+    assert words.message(text) == shown

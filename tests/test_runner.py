@@ -11,7 +11,7 @@ import worker as door
 from core.config import RunConfig
 from core.errors import EvenlyError
 from storage import checkpoints, queue, results
-from storage.engine import StorageError
+from storage.engine import StorageError, Unavailable
 from storage.launch import new_run, pair
 
 CONFIG = RunConfig("digits", "mlp", epochs=3, recipe_params={"batch_size": 64})
@@ -110,7 +110,7 @@ def test_cdb_weights_follow_the_last_epoch(worker):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"recipe": "sgd_constant", "recipe_params": {"lr": 1e6}}, "the loss is not finite at epoch 0, step"),
+        ({"recipe": "sgd_constant", "recipe_params": {"lr": 1e6}}, "loss is not finite at epoch 1, step"),
         ({"recipe_params": {"batch_size": 5000}}, "batch size 5000 is larger than the training split of"),
         ({"model": "resnet18"}, "resnet18 does not fit digits"),
         ({"dataset": "no/such/folder"}, "no/such/folder"),
@@ -155,17 +155,97 @@ def test_an_error_in_the_network_ends_the_run_alone(worker, monkeypatch, error, 
     assert results.get_run(worker.engine, good).status == "succeeded"
 
 
-def test_a_baseline_with_other_classes_is_refused(worker, tmp_path):
+def test_a_baseline_on_another_dataset_is_refused(worker):
+    """Digits and MNIST-1D share their class names, nothing else."""
+    (first,) = submit(worker, CONFIG)
+    assert drained(worker, first).status == "succeeded"
+    (second,) = queue.submit(worker.engine, [new_run(changed(dataset="mnist1d", method="tpr_ratio"), "MNIST-1D", baseline=first)])
+    assert f"run {first} was trained on digits, this one on mnist1d" in drained(worker, second).error
+
+
+def test_a_locked_database_pauses_or_gives_back_but_never_fails_a_run(worker, monkeypatch):
+    def locked(*_):
+        raise Unavailable("the database is locked")
+
+    (run_id,) = submit(worker, CONFIG)
+    monkeypatch.setattr(results, "start_run", locked)
+    row = drained(worker, run_id)
+    assert (row.status, row.error) == ("paused", "the database is locked; then resume")
+    queue.ask(worker.engine, run_id, "run")
+    worker_loop_with_stop(worker, monkeypatch, locked)
+    row = results.get_run(worker.engine, run_id)
+    assert (row.status, row.attempt) == ("queued", 0)
+
+
+def worker_loop_with_stop(worker, monkeypatch, locked):
+    def start(*_):
+        worker.orders = "stop"
+        locked()
+
+    monkeypatch.setattr(results, "start_run", start)
+    worker.loop(drain=True)
+
+
+def image_folder(root, per_class):
     from PIL import Image
 
-    for name in ("ant", "bee"):
-        (tmp_path / "insects" / name).mkdir(parents=True)
-        for i in range(20):
-            Image.new("RGB", (16, 16), (i, 100 if name == "ant" else 200, 9)).save(tmp_path / "insects" / name / f"{i}.png")
-    (first,) = submit(worker, changed(dataset=str(tmp_path / "insects"), recipe_params={"batch_size": 8}))
-    assert drained(worker, first).status == "succeeded"
-    (second,) = queue.submit(worker.engine, [new_run(changed(method="tpr_ratio"), "Digits", baseline=first)])
-    assert f"run {first} knows other classes than this run" in drained(worker, second).error
+    for name, green in (("ant", 90), ("bee", 200)):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for i in range(per_class):
+            Image.new("RGB", (16, 16), (i, green, 9)).save(root / name / f"{i}.png")
+    return root
+
+
+def test_a_run_does_not_go_on_with_other_data(worker, monkeypatch, tmp_path):
+    folder = image_folder(tmp_path / "insects", 30)
+    (run_id,) = submit(worker, changed(dataset=str(folder), recipe_params={"batch_size": 8}))
+    with monkeypatch.context() as patch:
+        stop_at(patch, worker, 2)
+        drained(worker, run_id)
+    worker.orders = None
+    image_folder(folder, 50)
+    row = drained(worker, run_id)
+    assert row.status == "failed"
+    assert "has changed since this run started; duplicate the run" in row.error
+    assert row.last_epoch == 2
+
+
+def test_the_evidence_of_a_run_outlives_its_baseline(worker, monkeypatch):
+    first, second = queue.submit(worker.engine, pair(CONFIG, changed(method="tpr_ratio"), "Digits"))
+    with monkeypatch.context() as patch:
+        patch.setattr("core.engine.LOOK_SECONDS", -1)
+        real = runner.Run.save
+
+        def save(self, best):
+            real(self, best)
+            if self.claim.run_id == second and self.trainer.progress.epoch == 2:
+                queue.ask(worker.engine, second, "cancel")
+
+        patch.setattr(runner.Run, "save", save)
+        assert drained(worker, second).status == "cancelled"
+    used = results.class_counts(worker.engine, second, "train").weight
+    results.delete(worker.engine, [first])
+    queue.ask(worker.engine, second, "run")
+    row = drained(worker, second)
+    assert (row.status, row.error) == ("succeeded", None)
+    assert row.facts["evidence"]["from"] == f"run {first}, validation split, epoch 3"
+    assert np.array_equal(results.class_counts(worker.engine, second, "train").weight, used)
+
+
+def test_a_validation_loss_that_is_not_finite_fails_the_run(worker, monkeypatch):
+    real = runner.Trainer.evaluate
+
+    def evaluate(self, data, ask=None):
+        result = real(self, data, ask)
+        from dataclasses import replace
+
+        return replace(result, loss=float("nan")) if self.progress.epoch == 1 else result
+
+    monkeypatch.setattr(runner.Trainer, "evaluate", evaluate)
+    (run_id,) = submit(worker, CONFIG)
+    row = drained(worker, run_id)
+    assert (row.status, row.last_epoch) == ("failed", 1)
+    assert "the validation loss is not finite at epoch 2" in row.error
 
 
 def test_a_full_disk_under_a_checkpoint_is_a_warning(worker, monkeypatch):
@@ -194,7 +274,7 @@ def test_a_database_that_cannot_be_written_pauses_the_run(worker, monkeypatch):
     def record(engine, claim, epoch):
         calls.append(epoch.epoch)
         if len(calls) == 2:
-            raise StorageError("the disk is full")
+            raise Unavailable("the disk is full")
         return real(engine, claim, epoch)
 
     monkeypatch.setattr(results, "record_epoch", record)

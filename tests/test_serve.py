@@ -143,28 +143,31 @@ def test_a_dead_worker_is_started_again_and_a_second_one_is_not_needed(start):
     first = start()
     until(lambda: first.says("Evenly is at") and first.slot() and first.says("ready on"))
     second = start()
-    until(lambda: second.says("is running already") and second.says("Evenly is at"))
-    assert len(second.family()) == 1  # its app alone
+    until(lambda: second.says("already serves slot 0") and second.says("Evenly is at"))
+    assert not second.says("ready on")
+
+    worker = next(p for p in first.family() if "--patient" in p.cmdline())
+    worker.kill()
+    until(lambda: first.says("starting it again"))
+    until(lambda: sum(line.count("ready on") for line in [*first.lines, *second.lines]) == 2)
+    first.process.terminate()
+    assert first.process.wait(15) == 0
+    until(lambda: second.says("ready on"))  # the one that waited takes over
     second.process.terminate()
     assert second.process.wait(15) == 0
 
-    worker = next(p for p in first.family() if "worker.py" in p.cmdline()[-1])
-    worker.kill()
-    until(lambda: first.says("starting it again"))
-    until(lambda: sum(line.count("ready on") for line in first.lines) == 2)
-    first.process.terminate()
-    assert first.process.wait(15) == 0
-
 
 @pytest.mark.slow
-def test_the_worker_goes_with_an_app_that_ends(start):
+def test_an_app_that_dies_is_started_again_and_the_worker_stays(start):
     evenly = start()
-    until(lambda: evenly.says("Evenly is at") and evenly.slot())
-    family = evenly.family()
-    next(p for p in family if "streamlit" in p.cmdline()).kill()
-    assert evenly.process.wait(20) == 1
-    assert evenly.says("the app ended by itself")
-    assert gone(family)
+    until(lambda: evenly.says("Evenly is at") and evenly.slot() and evenly.says("ready on"))
+    slot = evenly.slot().pid
+    next(p for p in evenly.family() if "streamlit" in p.cmdline()).kill()
+    until(lambda: evenly.says("The app ended"))
+    until(lambda: any("streamlit" in p.cmdline() for p in evenly.family()))
+    assert evenly.slot().pid == slot
+    evenly.process.terminate()
+    assert evenly.process.wait(15) == 0
 
 
 def test_a_taken_port_ends_the_starter_before_anything_is_started(tmp_path):

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pages.parts.figure import Figure, axis, layout
 from pages.parts.palette import Palette, faint
-from pages.parts.words import percent, short, weight
+from pages.parts.words import drawn, percent, short, weight
 
 Matrix = NDArray[np.float64]
 FEW_LINES = 12  # classes drawn as single lines; above, a band with the extremes
@@ -22,10 +22,11 @@ def _clean(values: ArrayLike) -> list[float | None]:
 
 
 def _line(name: str, x: ArrayLike, y: ArrayLike, colour: str, dash: str = "solid", value: str = ".3f", width: float = 2.2) -> dict:
+    """One curve. `name` may be a class's: the template takes it from the trace, so that what looks like a placeholder in it stays text."""
     x = [int(v) for v in np.asarray(x)]
     mode = "lines+markers" if len(x) < 2 else "lines"
-    return {"type": "scatter", "mode": mode, "name": name, "x": x, "y": _clean(y), "line": {"color": colour, "dash": dash, "width": width},
-            "hovertemplate": f"epoch %{{x}}<br>{name} %{{y:{value}}}<extra></extra>"}
+    return {"type": "scatter", "mode": mode, "name": drawn(name), "x": x, "y": _clean(y), "line": {"color": colour, "dash": dash, "width": width},
+            "hovertemplate": f"epoch %{{x}}<br>%{{fullData.name}} %{{y:{value}}}<extra></extra>"}
 
 
 def _epochs(p: Palette, last: int, start: float | None = None) -> dict:
@@ -50,7 +51,7 @@ def lines(p: Palette, series: list[tuple[str, ArrayLike, ArrayLike, str, str]], 
 
 def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: NDArray[np.int64]) -> Figure:
     """TPR [E, C] as colour, hardest class on top, epochs to the right."""
-    full = [names[c] for c in order]
+    full = [drawn(names[c]) for c in order]
     z = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in tpr[:, order].T]
     few = len(full) <= 40
     data = [{
@@ -61,7 +62,7 @@ def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: N
         "xgap": 1 if len(epochs) <= 60 else 0, "ygap": 1 if few else 0,
     }]
     y = axis(p, range=[len(full) - 0.5, -0.5], showgrid=False, zeroline=False, showticklabels=few,
-             tickvals=list(range(len(full))), ticktext=[short(n, 14) for n in full])
+             tickvals=list(range(len(full))), ticktext=[drawn(names[c], 14) for c in order])
     if not few:
         y["title"] = {"text": f"{len(full)} classes, hardest on top", "font": {"color": p.muted, "size": 13}}
     height = max(HIGH, min(22 * len(full) + 70, 620))
@@ -95,12 +96,12 @@ def trajectory(names: list[str], epochs: NDArray, w: Matrix, p: Palette) -> Figu
 
 def weight_bars(names: list[str], w: NDArray[np.float64], p: Palette, order: NDArray[np.int64]) -> Figure:
     """Weights that stay the same over a run: one horizontal bar a class, hardest first, with a line at the mean."""
-    full, values = [names[c] for c in order], w[order]
+    full, values = [drawn(names[c]) for c in order], w[order]
     few = len(full) <= 40
     data = [{"type": "bar", "orientation": "h", "x": _clean(values), "y": list(range(len(full))), "customdata": full,
              "text": [weight(v) for v in values] if few else None, "textposition": "outside", "textfont": {"color": p.text}, "cliponaxis": False,
              "marker": {"color": p.after}, "hovertemplate": "%{customdata}<br>weight %{x:.4g}<extra></extra>"}]
-    y = axis(p, range=[len(full) - 0.5, -0.5], showgrid=False, tickvals=list(range(len(full))), ticktext=[short(n, 14) for n in full],
+    y = axis(p, range=[len(full) - 0.5, -0.5], showgrid=False, tickvals=list(range(len(full))), ticktext=[drawn(names[c], 14) for c in order],
              showticklabels=few)
     line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": float(w.mean()), "x1": float(w.mean()), "line": {"color": p.muted, "width": 1, "dash": "dot"}}
     height = max(HIGH, min(22 * len(full) + 70, 620))

@@ -1,4 +1,4 @@
-"""Reports with pictures: joins core.report and the signature. Needs no Streamlit, so the command line uses it too."""
+"""Reports with pictures: joins core.report and the signature. Used by the pages; needs no Streamlit."""
 
 from __future__ import annotations
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
+
 from core.config import RunConfig, from_dict
+from core.errors import EvenlyError
 from core.methods import METHODS
 from core.recipes import RECIPES
 from pages.parts import reads
@@ -14,8 +18,9 @@ from storage.launch import new_run, pair
 from storage.queue import NewRun, submit
 
 MOST_REPLICATES = 10
+LOST = ("failed", "cancelled")  # their seeds are free again
 
-__all__ = ["MOST_REPLICATES", "more_seeds", "new_run", "pair", "recipe_epochs", "replicates", "send", "unweighted"]
+__all__ = ["MOST_REPLICATES", "free_seeds", "more_seeds", "new_run", "pair", "recipe_epochs", "replicates", "send", "unweighted"]
 
 
 def replicates(config: RunConfig, count: int) -> list[RunConfig]:
@@ -23,22 +28,59 @@ def replicates(config: RunConfig, count: int) -> list[RunConfig]:
     return [replace(config, seed=config.seed + i) for i in range(count)]
 
 
-def more_seeds(before: Any, after: Any, label: str, count: int) -> list[NewRun]:
-    """`count` further seeds of two finished runs, paired; a weighted run follows the new baseline of its own seed."""
-    follows = after.baseline_id == before.id
-    group, other = before_group(before), before_group(after)
+def free_seeds(frame: pd.DataFrame, before: Any, after: Any, count: int) -> list[int]:
+    """The next `count` seeds, upwards from those of the two runs, that neither group has; what failed or was stopped may be repeated.
+
+    `frame` holds the runs of both groups, archived ones too.
+    """
+    taken = frame[frame["group_sha"].isin([before.group_sha, after.group_sha]) & ~frame["status"].isin(LOST)]
+    have = {before.seed, after.seed, *taken["seed"]}
+    seeds = (s for s in itertools.count(max(before.seed, after.seed) + 1) if s not in have)
+    return list(itertools.islice(seeds, count))
+
+
+def more_seeds(frame: pd.DataFrame, before: Any, after: Any, label: str, seeds: Sequence[int]) -> list[NewRun]:
+    """Both runs again with these seeds, for one submission; weights come from the baseline's replicate of the same seed.
+
+    A baseline that `frame` (archived runs too) does not hold with that seed is trained as well, ahead of what follows it.
+    Raises EvenlyError for a run whose replicates would not be known as such, because its baseline was deleted.
+    """
     out: list[NewRun] = []
-    for i in range(1, count + 1):
-        a, b = (replace(from_dict(r.config), seed=max(before.seed, after.seed) + i) for r in (before, after))
-        out.append(new_run(a, label, baseline=before.baseline_id, baseline_group=group))
-        link = {"baseline_index": len(out) - 1, "baseline_group": before.group_sha} if follows else {"baseline": after.baseline_id, "baseline_group": other}
-        out.append(new_run(b, label, **link))
+    for seed in seeds:
+        for row in (before, after):
+            _again(out, frame, row, label, seed)
     return out
 
 
-def before_group(row: Any) -> str:
-    """The group of a run's own baseline, by which its replicates are known; empty without one."""
-    return "" if row.baseline_id is None else reads.run(row.baseline_id).group_sha
+def _again(out: list[NewRun], frame: pd.DataFrame, row: Any, label: str, seed: int) -> None:
+    """Append `row` with another seed, once; its baseline of that seed before it where there is none."""
+    if _planned(out, row, seed) is not None:
+        return
+    link: dict[str, Any] = {}
+    if row.baseline_id is not None:
+        baseline = reads.run(row.baseline_id)
+        there = _trained(frame, baseline, seed)
+        if there is None:
+            _again(out, frame, baseline, label, seed)
+        link = {"baseline": there, "baseline_index": _planned(out, baseline, seed) if there is None else None, "baseline_group": baseline.group_sha}
+    new = new_run(replace(from_dict(row.config), seed=seed), label, **link)
+    if new.group_sha != row.group_sha:
+        raise EvenlyError(f"other seeds of run {row.id} would not count as its replicates: its baseline was deleted, or another version of Evenly "
+                          "made it; set it up again under New run")
+    out.append(new)
+
+
+def _planned(out: Sequence[NewRun], row: Any, seed: int) -> int | None:
+    """Where in this submission the row's replicate of this seed stands."""
+    return next((i for i, new in enumerate(out) if (new.group_sha, new.seed) == (row.group_sha, seed)), None)
+
+
+def _trained(frame: pd.DataFrame, row: Any, seed: int) -> int | None:
+    """An earlier replicate of this seed that has succeeded, else one that is still to come."""
+    same = frame[(frame["group_sha"] == row.group_sha) & (frame["seed"] == seed) & ~frame["status"].isin(LOST)]
+    done = same[same["status"] == "succeeded"]
+    found = done if len(done) else same
+    return None if found.empty else int(found["id"].max())
 
 
 def send(runs: Sequence[NewRun], submit_key: str) -> list[int]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from pages.parts.figure import Figure, axis, layout
 from pages.parts.palette import Palette
-from pages.parts.words import short
+from pages.parts.words import drawn
 
 Counts = NDArray[np.int64]  # [C, C], rows = true class
 TEXT_UP_TO = 20
@@ -22,9 +22,9 @@ def shares(confusion: Counts) -> NDArray[np.float64]:
 
 def _matrix(names: list[str], z: NDArray[np.float64], p: Palette, order: NDArray[np.int64], **trace) -> Figure:
     z = z[np.ix_(order, order)]
-    labels = [short(names[c], 12) for c in order]
+    labels = [drawn(names[c], 12) for c in order]
     ticks = list(range(len(labels)))
-    true = [[names[c]] * len(order) for c in order]
+    true = [[drawn(names[c])] * len(order) for c in order]
     data = [{"type": "heatmap", "x": ticks, "y": ticks, "z": [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in z],
              "customdata": np.dstack([true, np.transpose(true)]).tolist(), "xgap": 1, "ygap": 1, **trace}]
     height = max(340, min(26 * len(labels) + 110, 640))

@@ -44,7 +44,7 @@ def pick(dataset: str, spec: DataSpec, method: Any) -> Source:
     if not method.needs and not method.params:  # the unweighted method is itself the baseline
         return Source(NOTHING)
     frame = candidates(dataset, spec)
-    labels = {str(r.id): f"Run {r.id}: {r.name}" for r in frame.itertuples()}
+    labels = {str(i): f"Run {i}: {name}" for i, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True)}
     needed = "tpr" in method.needs
     options = [*labels, *((TRAIN_FIRST, GIVEN) if needed else (NOTHING,))]
     texts = {TRAIN_FIRST: "Train a baseline first, same settings", GIVEN: "TPRs of my own, pasted or a file", NOTHING: "None"}

@@ -94,6 +94,8 @@ function draw(state, data, frame) {
     return e
   })
   state.facts.replaceChildren(...facts)
+  state.formula.textContent = data.formula ? data.formula[frame] : ""
+  state.formula.hidden = !state.formula.textContent
   state.notes.replaceChildren(...data.notes[frame].map(text => element("li", "", text)))
 }
 
@@ -115,7 +117,7 @@ export default function (component) {
   let state = seen.get(parentElement)
   if (!state || state.signature !== signature) {
     const parts = (kind === "strip" ? buildStrip : buildRows)(bars, data)
-    state = { signature, kind, parts, facts: find(".facts"), notes: find(".notes"), dragging: false }
+    state = { signature, kind, parts, facts: find(".facts"), formula: find(".formula"), notes: find(".notes"), dragging: false }
     seen.set(parentElement, state)
   }
   find(".control").hidden = !data.slider

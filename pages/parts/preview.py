@@ -17,6 +17,7 @@ from core.evidence import ClassTerms
 from core.methods import Grid
 from core.rows import Param
 from pages.parts import words
+from pages.parts.formula_text import in_text
 from pages.parts.palette import Palette
 
 _HERE = Path(__file__).parent
@@ -24,6 +25,7 @@ _HTML = """<div class="box" part="box">
   <div class="control" hidden><label for="level">value</label><input id="level" type="range" min="0" step="1" /><output for="level"></output></div>
   <div class="bars" role="img" aria-label="weights per class"></div>
   <div class="facts"></div>
+  <div class="formula" hidden></div>
   <ul class="notes"></ul>
 </div>"""
 _COMPONENT = st.components.v2.component(
@@ -95,7 +97,7 @@ def _slider(grid: Grid, param: Param | None, value: float) -> dict[str, Any]:
         return {"slider": False, "values": [0.0]}
     values = [float(v) for v in grid.values]
     shown = [f"{v:.6g}" if param.step < 0.01 else f"{v:.2f}" for v in values]
-    return {"slider": True, "label": param.label, "values": values, "shown": shown, "value": value}
+    return {"slider": True, "label": param.label, "values": values, "shown": shown, "value": value, "formula": [in_text(f) for f in grid.formula]}
 
 
 def _sample_factor(gamma: float, p: Palette) -> dict[str, Any]:

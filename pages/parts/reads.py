@@ -48,6 +48,11 @@ def runs(**filters: Any) -> pd.DataFrame:
     return results.list_runs(database(), **filters)
 
 
+def last_id(frame: pd.DataFrame) -> int:
+    """The newest run's id, 0 without any. Of a frame with archived runs too it changes with every submission: the nonce of a submit key."""
+    return 0 if frame.empty else int(frame["id"].max())
+
+
 def workers() -> list[Any]:
     """The workers that have registered."""
     return queue.workers(database())

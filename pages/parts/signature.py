@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pages.parts.figure import Figure, axis, layout
 from pages.parts.palette import Palette, faint
-from pages.parts.words import percent, points, short
+from pages.parts.words import drawn, percent, points
 
 Vector = NDArray[np.float64]  # [C]
 BARS_UP_TO = 15  # classes; above, dumbbells
@@ -56,7 +56,7 @@ def ordering(before: Vector, after: Vector | None = None, by: str = "difficulty"
 
 
 def _legend(side: Side) -> str:
-    return f"{side.label}: mean {percent(side.mean)}, spread {100 * side.sd:.1f} points"
+    return f"{drawn(side.label)}: mean {percent(side.mean)}, spread {100 * side.sd:.1f} points"
 
 
 def _levels(p: Palette, sides: list[tuple[Side, str, str, float]], across: str) -> list[dict]:
@@ -92,7 +92,7 @@ def _rounded(values: Vector) -> list[float | None]:
 def bars(names: list[str], before: Side, after: Side | None, p: Palette, order: NDArray[np.int64], height: int = 360) -> Figure:
     """Grouped bars from 0: before grey and hatched, after blue and solid, 95 % limits thin."""
     ticks = list(range(len(order)))
-    full = [names[c] for c in order]
+    full = [drawn(names[c]) for c in order]
     data = []
     for side, colour, _, _ in _sides(p, before, after):
         first = side is before
@@ -105,7 +105,7 @@ def bars(names: list[str], before: Side, after: Side | None, p: Palette, order: 
         })
     return {"data": data, "layout": layout(
         p, height, bargap=0.24, bargroupgap=0.06, barmode="group", shapes=_levels(p, _sides(p, before, after), "y"),
-        xaxis=axis(p, tickvals=ticks, ticktext=[short(n, 12) for n in full], showgrid=False, zeroline=False),
+        xaxis=axis(p, tickvals=ticks, ticktext=[drawn(names[c], 12) for c in order], showgrid=False, zeroline=False),
         yaxis=axis(p, range=[0, 1.02], tickformat=".0%", dtick=0.2),
     )}
 
@@ -126,7 +126,7 @@ def _moves(before: Vector, after: Vector, p: Palette) -> list[tuple[str, str, ND
 
 def dumbbell(names: list[str], before: Side, after: Side, p: Palette, order: NDArray[np.int64]) -> Figure:
     """Hollow grey before, solid blue after, the move between them green with + or orange with −."""
-    b, a, full = before.tpr[order], after.tpr[order], [names[c] for c in order]
+    b, a, full = before.tpr[order], after.tpr[order], [drawn(names[c]) for c in order]
     rows = list(range(len(order)))
     data = [_limits(side, order, faint(colour, 0.8)) for side, colour, _, _ in _sides(p, before, after)]
     for name, colour, wanted in _moves(b, a, p):
@@ -147,7 +147,7 @@ def dumbbell(names: list[str], before: Side, after: Side, p: Palette, order: NDA
     return {"data": data, "layout": layout(
         p, height, margin={"l": 8, "r": 44, "t": 8, "b": 8}, shapes=_levels(p, _sides(p, before, after), "x"),
         xaxis=axis(p, range=[start, min(1.0, float(np.nanmax(highs)) + 0.01)], tickformat=".0%", nticks=7),
-        yaxis=axis(p, tickvals=rows, ticktext=[short(n) for n in full], range=[len(order) - 0.5, -0.5], showgrid=False, zeroline=False),
+        yaxis=axis(p, tickvals=rows, ticktext=[drawn(names[c], 18) for c in order], range=[len(order) - 0.5, -0.5], showgrid=False, zeroline=False),
     )}
 
 
@@ -160,7 +160,7 @@ def strip(names: list[str], before: Side, after: Side, p: Palette, order: NDArra
     """Many classes: one thin upright move per class, the sorted baseline as a rising line; `marked` is a class index."""
     b, a = before.tpr[order], after.tpr[order]
     ranks = list(range(1, len(order) + 1))
-    hover = [f"{names[c]}<br>{before.label} {percent(x)}, {after.label} {percent(y)} ({points(y - x)})" for c, x, y in zip(order, b, a, strict=True)]
+    hover = [f"{drawn(names[c])}<br>{before.label} {percent(x)}, {after.label} {percent(y)} ({points(y - x)})" for c, x, y in zip(order, b, a, strict=True)]
     data = []
     for name, colour, wanted in _moves(b, a, p):
         y, x = _segments(b, a, wanted)
@@ -172,7 +172,7 @@ def strip(names: list[str], before: Side, after: Side, p: Palette, order: NDArra
                  "marker": {"size": 5, "color": p.after}, "hovertemplate": "%{text}<extra></extra>"})
     if marked is not None:
         place = int(np.flatnonzero(order == marked)[0])
-        data.append({"type": "scatter", "mode": "markers+text", "x": [place + 1], "y": _rounded(a[[place]]), "text": [short(names[marked])],
+        data.append({"type": "scatter", "mode": "markers+text", "x": [place + 1], "y": _rounded(a[[place]]), "text": [drawn(names[marked], 18)],
                      "textposition": "top center", "showlegend": False, "hoverinfo": "skip",
                      "marker": {"size": 14, "symbol": "circle-open", "color": p.text, "line": {"width": 2}}})
     return {"data": data, "layout": layout(

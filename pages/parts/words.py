@@ -109,8 +109,20 @@ def short(text: str, length: int = 18) -> str:
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
+def drawn(text: str, length: int | None = None) -> str:
+    """A name as a Plotly figure shows it literally, cut to `length` characters first: Plotly reads tags and entities in every text."""
+    line = str(text) if length is None else short(str(text), length)
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def message(text: str) -> str:
     """An error's text as Markdown: first letter up, `commands` as code, everything else literal."""
     parts = text.split("`")
-    shown = "".join(f"`{part}`" if i % 2 and i < len(parts) - 1 else plain(part) for i, part in enumerate(parts))
+    shown = "".join(f"`{part}`" if i % 2 and i < len(parts) - 1 else _spaced(part) for i, part in enumerate(parts)).strip()
     return f"{shown[:1].upper()}{shown[1:]}"
+
+
+def _spaced(part: str) -> str:
+    """A piece of a sentence as plain text, with its blanks towards its neighbours."""
+    text = plain(part)
+    return f"{' ' * part[:1].isspace()}{text}{' ' * part[-1:].isspace()}" if text else " " * bool(part)

@@ -19,14 +19,14 @@ def worker_state() -> None:
     """Redrawn by itself every few seconds; holds no input."""
     with st.container(key="worker_state", gap="xsmall", height="content"):
         try:
-            alive = [w for w in reads.workers() if w.alive]
+            alive = [(w, None if w.run_id is None else reads.run(w.run_id)) for w in reads.workers() if w.alive]
         except (EvenlyError, SQLAlchemyError):
             st.caption(":material/database_off: The database is busy. Trying again.")
             return
         if not alive:
             _absent()
-        for worker in alive:
-            _line(worker)
+        for worker, training in alive:
+            _line(worker, training)
 
 
 def _absent() -> None:
@@ -34,11 +34,9 @@ def _absent() -> None:
     st.caption("Runs wait in the queue until one starts: `make run`, or `python worker.py` in a second terminal.")
 
 
-def _line(worker: Any) -> None:
-    if worker.run_id is None:
+def _line(worker: Any, training: Any | None) -> None:
+    if training is None:
         st.markdown(f":material/check_circle: **Worker idle** on {plain(worker.device)}")
         return
-    with_run = reads.run(worker.run_id)
-    done = with_run.last_epoch or 0
-    st.markdown(f":material/model_training: **Training** run {worker.run_id}")
-    st.caption(f"{plain(short(with_run.name, 34))}, epoch {done} of {with_run.epochs}")
+    st.markdown(f":material/model_training: **Training** run {training.id}")
+    st.caption(f"{plain(short(training.name, 34))}, epoch {training.last_epoch or 0} of {training.epochs}")

@@ -13,14 +13,14 @@ from core.datasets import DATASETS
 from core.errors import EvenlyError
 from pages.parts import compared, curves, export, launch, matrices, nav, reads, show, signature, words
 from pages.parts.guard import told
-from storage import results, sides
+from storage import sides
 
 KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
 
 
 def choose(frame: pd.DataFrame) -> tuple[int | None, int | None]:
     """Before and after; ids stand in the address, which is the one truth."""
-    labels = {int(r.id): f"{r.id}: {r.name}" for r in frame.itertuples()}
+    labels = {i: f"{i}: {name}" for i, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True)}
     start_with(labels, frame)
     left, swap, right = st.columns([10, 1, 10], vertical_alignment="bottom")
     with left:
@@ -79,27 +79,36 @@ def headline(c: Comparison, before: Any, after: Any) -> None:
     st.caption(f"Test split, {words.count(n, 'sample')}; {pairs}; yardstick: {c.noise.kind}. " + words.plain(" ".join(c.notes)))
 
 
-def seeds(c: Comparison, before: Any, after: Any) -> None:
+def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
     """One seed proves little: offer more of both, and say which are on their way."""
-    pending = reads.runs(status=reads.LIVE)
-    pending = pending[pending["group_sha"].isin([before.group_sha, after.group_sha])]
+    pending = every[every["group_sha"].isin([before.group_sha, after.group_sha]) & every["status"].isin(reads.LIVE)]
     if len(pending):
         coming(tuple(int(i) for i in pending["id"]))
     elif len(c.noise.pairs) < ENOUGH_SEEDS and before.status == after.status == "succeeded":
         more = ENOUGH_SEEDS - max(len(c.noise.pairs), 1)
-        st.button(f"Add {words.count(more, 'seed')} to each", key="compare_seeds", icon=":material/add_circle:", on_click=add_seeds, args=(before, after, more),
-                  help="Trains both again with other seeds, so that seed noise can be told from an effect.")
+        wanted = launch.free_seeds(every, before, after, more)
+        st.button(f"Add {words.count(more, 'seed')} to each", key="compare_seeds", icon=":material/add_circle:", on_click=add_seeds,
+                  args=(before, after, wanted, reads.last_id(every)), help=f"Trains both again with {_listed(wanted)}, so that seed noise can be told from an effect.")
 
 
-def add_seeds(before: Any, after: Any, count: int) -> None:
-    """Queue the replicates once: the key holds the pair and the seeds it starts from."""
+def add_seeds(before: Any, after: Any, wanted: list[int], last: int) -> None:
+    """Queue the replicates once. The key holds the pair, the seeds and the newest run that the view had seen; seeds that
+    another view has started meanwhile are not started again, and the page that follows shows them on their way."""
     with told():
+        every = reads.runs(archived=None)
+        if launch.free_seeds(every, before, after, len(wanted)) != wanted:
+            return
         label = DATASETS[before.dataset].label if before.dataset in DATASETS else before.dataset
-        have = "-".join(str(len(results.replicates(reads.database(), r.id))) for r in (before, after))
-        launch.send(launch.more_seeds(before, after, label, count), f"seeds-{before.id}-{after.id}-{have}")
+        key = f"seeds-{before.id}-{after.id}-{'.'.join(map(str, wanted))}-{last}"
+        launch.send(launch.more_seeds(every, before, after, label, wanted), key)
+
+
+def _listed(wanted: list[int]) -> str:
+    return f"seed {wanted[0]}" if len(wanted) == 1 else f"seeds {', '.join(map(str, wanted[:-1]))} and {wanted[-1]}"
 
 
 @st.fragment(run_every=2.0)
+@told()
 def coming(ids: tuple[int, ...]) -> None:
     """How far the replicates are; the page is redrawn when one has finished."""
     frame = reads.runs(ids=ids)
@@ -221,16 +230,11 @@ def nothing(frame: pd.DataFrame) -> None:
     st.page_link(nav.NEW, label="New run", icon=":material/add_circle:")
 
 
-def with_results() -> pd.DataFrame:
-    """Runs that have at least one epoch, newest first."""
-    frame = reads.runs(archived=None)
-    return frame[frame["last_epoch"] >= 1]
-
-
 def main() -> None:
     """The page."""
     st.title("Compare")
-    frame = with_results()
+    every = reads.runs(archived=None)
+    frame = every[every["last_epoch"] >= 1]
     if frame.empty:
         nothing(frame)
         return
@@ -246,7 +250,7 @@ def main() -> None:
         return
     names = reads.class_names(before)
     headline(c, before, after)
-    seeds(c, before, after)
+    seeds(every, c, before, after)
     picture(before, after, names)
     left, right = st.columns(2, gap="medium")
     with left:

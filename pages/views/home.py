@@ -48,6 +48,7 @@ def header(busy: bool, seed: int) -> None:
 
 
 @st.fragment(run_every=1.0)
+@told()
 def live(ids: list[int], was: list[str]) -> None:
     """Progress and the picture of the runs on their way; a change of state redraws the page."""
     frame = reads.runs(ids=ids).sort_values("id")
@@ -121,16 +122,16 @@ def arrived(frame: pd.DataFrame) -> None:
 
 def main() -> None:
     """The page."""
-    frame = reads.runs(limit=200)
-    arrived(frame)
-    busy = first_runs(frame)
-    last = 0 if frame.empty else int(frame["id"].max())
-    st.session_state["home_submit_key"] = f"home-{FIRST.key}-{last}"
-    header(not busy.empty, next_seed(frame))
+    every = reads.runs(archived=None)  # archived runs keep their seeds, and their ids keep the key apart
+    frame = every[~every["archived"]]
+    arrived(every)
+    busy = first_runs(every)
+    st.session_state["home_submit_key"] = f"home-{FIRST.key}-{reads.last_id(every)}"
+    header(not busy.empty, next_seed(every))
     if busy.empty:
         phenomenon(frame)
     else:
-        shown = frame[frame["id"].isin({*busy["id"], *busy["baseline_id"].dropna()})].sort_values("id")
+        shown = every[every["id"].isin({*busy["id"], *busy["baseline_id"].dropna()})].sort_values("id")
         live([int(i) for i in shown["id"]], shown["status"].tolist())
     recent(frame)
 

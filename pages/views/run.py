@@ -7,7 +7,6 @@ from typing import Any
 import streamlit as st
 
 from core.datasets import DATASETS
-from core.errors import EvenlyError
 from core.recipes import RECIPES
 from models import MODELS
 from pages.parts import nav, reads, run_charts, status, words
@@ -139,6 +138,7 @@ def waiting(row: Any) -> None:
 
 
 @st.fragment(run_every=EVERY)
+@told()
 def live(run_id: int, was: tuple[str, str]) -> None:
     """The body, again and again; a change of state redraws the page so that the buttons fit."""
     row = reads.run(run_id)
@@ -147,10 +147,10 @@ def live(run_id: int, was: tuple[str, str]) -> None:
     body(run_id)
 
 
-def unknown(error: str) -> None:
+def unknown(why: str) -> None:
     """No such run."""
     st.title("No such run")
-    st.markdown(words.plain(error))
+    st.markdown(why)
     st.page_link(nav.RUNS, label="All runs", icon=":material/table_rows:")
 
 
@@ -158,13 +158,12 @@ def main() -> None:
     """The page."""
     run_id = nav.id_from_url("id")
     if run_id is None:
-        unknown("The address names no run; it looks like /run?id=3.")
+        unknown(words.plain("The address names no run; it looks like /run?id=3."))
         return
-    try:
-        row = reads.run(run_id)
-    except EvenlyError as error:
-        unknown(str(error))
+    if reads.runs(ids=[run_id]).empty:  # any other trouble with the database is the guard's to tell
+        unknown(words.message(str(queue.unknown_run(run_id))))
         return
+    row = reads.run(run_id)
     heading(row)
     if row.status in reads.LIVE:
         live(run_id, (row.status, row.wanted))

@@ -11,6 +11,7 @@ from core.methods import METHODS
 from pages.parts import nav, reads, status, words
 from pages.parts.guard import told
 from storage import results
+from storage.engine import sqlite_warning
 
 STATES = ("all", *status.STATUS)
 COLUMNS = ["id", "name", "state", "progress", "estimate", "accuracy", "spread", "tpr_variance", "tpr_min", "dataset", "model", "method", "seed",
@@ -27,7 +28,7 @@ def shape(frame: pd.DataFrame) -> pd.DataFrame:
         "dataset": frame["dataset"], "model": frame["model"],
         "method": [METHODS[m].label if m in METHODS else m for m in frame["method"]], "seed": frame["seed"],
         "tpr_variance": frame["tpr_variance"], "best_epoch": frame["best_epoch"], "tags": frame["tags"], "notes": frame["notes"],
-        "created": [reads.moment(v) for v in frame["created_at"]],
+        "created": frame["created_at"].dt.floor("s"),
     })
     for share in ("accuracy", "tpr_min", "best_accuracy", "best_tpr_min"):
         out[share] = 100 * frame[share].astype(float)
@@ -77,17 +78,23 @@ def table(frame: pd.DataFrame) -> list[int]:
 
 
 @st.fragment(run_every=2.0)
-def live(filters_now: tuple[str, str, bool], ids: tuple[int, ...]) -> None:
+@told()
+def live(filters_now: tuple[str, str, bool]) -> None:
     """While runs are on and nothing is chosen: read again; redraw the page only when something has moved."""
-    frame = load(*filters_now)
+    if st.session_state.pop("runs_fresh", False):  # the page has read this very moment
+        return
+    frame = load(*filters_now)[0]
     moved = tuple(zip(frame["id"], frame["status"], frame["last_epoch"], strict=True))
     if moved != st.session_state.get("runs_seen"):
         st.rerun()
 
 
-def load(text: str, state: str, archived: bool) -> pd.DataFrame:
-    """The runs that pass the filters, newest first."""
-    return reads.runs(archived=None if archived else False, status=None if state == "all" else state, text=text or None)
+def load(text: str, state: str, archived: bool) -> tuple[pd.DataFrame, int]:
+    """The runs that pass the filters, newest first, and how many there are in all. One read; a second one only for a search."""
+    every = reads.runs(archived=None)
+    found = reads.runs(archived=None, text=text) if text.strip() else every
+    keep = (found["archived"] <= archived) & ((found["status"] == state) | (state == "all"))
+    return found[keep], len(every)
 
 
 def archive(ids: list[int], flag: bool) -> None:
@@ -149,8 +156,7 @@ def main() -> None:
     """The page."""
     st.title("Runs")
     wanted = filters()
-    frame = load(*wanted)
-    total = len(frame) if wanted == ("", "all", True) else len(reads.runs(archived=None))
+    frame, total = load(*wanted)
     if not total:
         st.markdown("No run yet. Start one under New run, or press the button on Home.")
         st.page_link(nav.NEW, label="New run", icon=":material/add_circle:")
@@ -164,8 +170,17 @@ def main() -> None:
     st.caption(f"{len(frame):,} of {total:,} runs shown. Accuracy, spread and lowest TPR are of the test split.")
     st.session_state["runs_seen"] = tuple(zip(frame["id"], frame["status"], frame["last_epoch"], strict=True))
     if not ids and frame["status"].isin(reads.LIVE).any():
-        live(wanted, tuple(frame["id"]))
+        st.session_state["runs_fresh"] = True
+        live(wanted)
+
+
+def old_sqlite() -> None:
+    """A word about the SQLite in use, where it is not current."""
+    warning = sqlite_warning()
+    if warning:
+        st.caption(f":material/warning: {words.message(warning)}.")
 
 
 with told():
     main()
+    old_sqlite()

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import RunConfig, checked, given_tprs
+from core.config import SETTINGS, RunConfig, checked, given_tprs
 from core.errors import EvenlyError
 from core.methods import METHODS
 from core.recipes import RECIPES
+from core.rows import Param
 from core.tprs import LARGEST, parse
 
 if TYPE_CHECKING:
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 
     from core.dataspec import DataSpec
     from storage.queue import NewRun
+    from storage.runs import RunRow
 
 LONGEST_NAME = 1000
+SEEDS = Param("seeds", "Seeds", 1, 1, 100, 1, integer=True)
+EPOCHS = next(p for p in SETTINGS if p.key == "epochs")
 GONE = {"failed": "has failed", "cancelled": "was cancelled"}  # a baseline that will not bring TPRs by itself
 
 
@@ -62,7 +66,8 @@ def default_epochs(recipe: str) -> int:
 def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[RunConfig, DataSpec]:
     """The checked config with its dataset's stored name, and the dataset's spec.
 
-    Data that must be downloaded or decoded first is; a dataset that is absent and a model that does not fit are refused.
+    Data that must be downloaded or decoded first is; refused are a dataset that is absent, a model that does
+    not fit it and a batch that is larger than it.
     """
     from core import datasets
     from models import MODELS
@@ -75,6 +80,9 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
     spec = datasets.describe(config.dataset, data_root(), config.validation)
     if reason := model.fits(spec.shape, len(spec.classes)):
         raise EvenlyError(f"model {model.key} does not fit {spec.label}: {reason}")
+    samples = int(datasets.train_counts(spec, config.validation, config.imbalance, config.profile).sum())
+    if (batch := config.recipe_params["batch_size"]) > samples:
+        raise EvenlyError(f"batch size {batch} is larger than the training split of {samples} samples; give --recipe-param batch_size={samples} or less")
     return replace(config, dataset=row.key), spec
 
 
@@ -112,6 +120,8 @@ def baseline_group(engine: Engine, config: RunConfig, baseline: int | None, clas
         raise EvenlyError(f"--baseline {baseline}: run {baseline} {GONE[row.status]}; resume it, or choose a run that has succeeded")
     if row.status == "paused" and waits:
         raise EvenlyError(f"--baseline {baseline}: run {baseline} is paused, so --wait would not end; resume it first")
+    if row.dataset != config.dataset:
+        raise EvenlyError(f"--baseline {baseline}: run {baseline} was trained on {row.dataset}, not on {config.dataset}; choose a baseline on the same dataset")
     known = _classes(row)
     if known != tuple(classes):
         raise EvenlyError(
@@ -121,7 +131,7 @@ def baseline_group(engine: Engine, config: RunConfig, baseline: int | None, clas
     return row.group_sha
 
 
-def _classes(row) -> tuple[str, ...]:
+def _classes(row: RunRow) -> tuple[str, ...]:
     """The class names of a run; of one that has not started, those of its dataset."""
     if "classes" in row.facts:
         return tuple(row.facts["classes"])

@@ -1,0 +1,193 @@
+"""Progress on stderr while data is prepared and runs are trained: bars on a terminal, a plain line now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from terminal import clean
+
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+    from sqlalchemy import Engine
+
+LINE_SECONDS = 5.0  # between two lines of progress where bars cannot be drawn
+REDRAWS_PER_SECOND = 4
+ON = ("queued", "running")  # any other run has come to where it stays until somebody asks
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words, as exact as an estimate is: 40 s, 3 min, 2 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+@contextmanager
+def preparing(quiet: bool) -> Iterator[Callable[[float, str], None]]:
+    """A progress function for data that is downloaded or decoded: one line redrawn on a terminal, else a line now and then."""
+    live, said = sys.stderr.isatty(), time.monotonic()
+
+    def say(part: float, text: str) -> None:
+        nonlocal said
+        wait = 0.1 if live else LINE_SECONDS
+        if time.monotonic() - said < wait or (quiet and not live):
+            return
+        said = time.monotonic()
+        line = f"{clean(text)} ({part:.0%})"
+        print(f"\r\x1b[K{line}" if live else line, end="" if live else "\n", file=sys.stderr, flush=True)
+
+    try:
+        yield say
+    finally:
+        if live:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+class Watched:
+    """Runs as their database has them now; `ahead` are the runs being trained while all of these wait."""
+
+    def __init__(self, engine: Engine, ids: Sequence[int]) -> None:
+        self.engine, self.ids = engine, list(ids)
+        self._read()
+
+    def _read(self) -> None:
+        from storage.results import list_runs
+
+        self.rows = list(list_runs(self.engine, ids=self.ids).sort_values("id").itertuples())
+        waiting = all(r.status == "queued" for r in self.rows)
+        self.ahead = list(list_runs(self.engine, status="running", archived=None).itertuples()) if waiting else []
+
+    def look(self) -> list[Any]:
+        """The newest rows; the last ones again while the database is locked."""
+        from storage.engine import StorageError
+
+        try:
+            self._read()
+        except StorageError:
+            pass  # a picture that is some seconds old; whoever trains says what is wrong
+        return self.rows
+
+    def line(self) -> str:
+        """Where these runs are, in words."""
+        return progress_line(self.look(), time.time(), self.ahead)
+
+
+def at(row: Any) -> str:
+    return f"run {row.id} at {row.last_epoch} of {row.epochs}"
+
+
+def progress_line(rows: Sequence[Any], now: float, ahead: Sequence[Any] = ()) -> str:
+    """Runs and epochs done, and the time left: at the pace since the first of them began. `now` in Unix seconds."""
+    done, planned = (sum(int(getattr(r, key)) for r in rows) for key in ("last_epoch", "epochs"))
+    left = sum(int(r.epochs) - int(r.last_epoch) for r in rows if r.status in ON)
+    over = sum(r.status not in ON for r in rows)
+    text = f"{done} of {planned} epochs" if len(rows) == 1 else f"{over} of {len(rows)} runs over, {done} of {planned} epochs"
+    starts = [r.started_at.timestamp() for r in rows if r.started_at == r.started_at]
+    if not left:
+        return text
+    if ahead:
+        return f"{text}, waiting for {', '.join(map(at, ahead))}"
+    if not done or not starts:
+        return f"{text}, " + ("starting" if starts else "waiting to start")
+    return f"{text}, about {duration(left * (now - min(starts)) / done)} left"
+
+
+class RunBars:
+    """A bar per run on stderr and a line with the time left, redrawn by a thread of rich's."""
+
+    def __init__(self, engine: Engine, ids: Sequence[int]) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.watched, self.console = Watched(engine, ids), Console(stderr=True)
+        self.live = Live(
+            console=self.console, get_renderable=self.draw, redirect_stdout=False,
+            refresh_per_second=REDRAWS_PER_SECOND,
+        )
+
+    def __enter__(self) -> RunBars:
+        self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()  # draws once more
+
+    def draw(self) -> Group:
+        """The bars, as many as the terminal is high, and a line that counts all."""
+        from rich.console import Group
+        from rich.text import Text
+
+        line, rows = self.watched.line(), self.watched.rows
+        return Group(bars(fitting(rows, max(self.console.height - 3, 1)), self.console.width), Text(line))
+
+
+def fitting(rows: Sequence[Any], room: int) -> list[Any]:
+    """At most `room` rows, in their order: the oldest that are over give way first, then the last of those to come."""
+    over, on = [r for r in rows if r.status not in ON], [r for r in rows if r.status in ON]
+    kept = [*over[max(len(over) + len(on) - room, 0):], *on[:room]]
+    return sorted(kept, key=lambda r: r.id)
+
+
+def bars(rows: Sequence[Any], columns: int) -> Table:
+    """A line per run: number, what sets it apart, bar, epochs, status. The name gives way first, then the bar."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    names = apart([clean(r.name) for r in rows])
+    counts = [f"{r.last_epoch}/{r.epochs}" for r in rows]
+    numbers = [f"run {r.id}" for r in rows]
+    taken = sum(max(map(len, column), default=0) for column in (numbers, counts)) + len("succeeded") + 4
+    bar = max(min(columns - taken - max(map(len, names), default=0), 40), 14)
+    name = max(columns - taken - bar, 0)
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    for place in range(5):
+        grid.add_column(no_wrap=True, justify="right" if place == 3 else "left")
+    for r, number, label, count in zip(rows, numbers, names, counts, strict=True):
+        cut = label if len(label) <= name else label[: max(name - 1, 0)] + "…" * (name > 0)
+        drawn = ProgressBar(total=int(r.epochs), completed=int(r.last_epoch), width=bar)
+        grid.add_row(number, Text(cut), drawn, count, r.status)
+    return grid
+
+
+def apart(names: Sequence[str]) -> list[str]:
+    """Names without the dataset where it is the same for all: "Digits: focal" and "Digits: none" are focal and none."""
+    heads = {name.partition(": ")[0] for name in names}
+    return [name.partition(": ")[2] or name for name in names] if len(names) > 1 == len(heads) else list(names)
+
+
+class RunLines:
+    """For logs: a line of progress on stderr every few seconds, by a thread of its own. A short run has none."""
+
+    def __init__(self, engine: Engine, ids: Sequence[int], seconds: float = LINE_SECONDS) -> None:
+        self.watched, self.seconds, self.over = Watched(engine, ids), seconds, threading.Event()
+        self.thread = threading.Thread(target=self._write, daemon=True, name="progress")
+
+    def __enter__(self) -> RunLines:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.thread.join()
+
+    def _write(self) -> None:
+        wait = 2 * self.seconds
+        while not self.over.wait(wait):
+            line, wait = self.watched.line(), self.seconds
+            on = [at(r) for r in self.watched.rows if r.status == "running"]
+            print(line + (f" ({', '.join(on)})" if on and len(self.watched.rows) > 1 else ""), file=sys.stderr, flush=True)
+
+
+def watching(engine: Engine, ids: Sequence[int]) -> RunBars | RunLines:
+    """Bars where stderr is a terminal that can redraw, else lines."""
+    from rich.console import Console
+
+    live = sys.stderr.isatty() and Console(stderr=True).is_interactive  # rich alone would believe FORCE_COLOR in a log
+    return RunBars(engine, ids) if live else RunLines(engine, ids)

@@ -1,0 +1,212 @@
+"""Commands that look at runs: the list, one run, two side by side, an export."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+import terminal
+from cli_tables import Json
+from core.config import SETTINGS
+from core.errors import EvenlyError
+from terminal import clean, emit, figure, listing, paragraph, points, share, table
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from core.compare import Comparison
+    from storage.runs import RunRow
+
+ENDS = {"failed": "failed", "cancelled": "was cancelled", "paused": "is paused"}  # a run that did not succeed
+MOST = 2**63 - 1  # what the database takes for a whole number
+
+
+def run_number(text: str) -> int:
+    """A number that a run could have; any other text is refused."""
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST):
+        raise typer.BadParameter(f"{text[:40]!r} is not the number of a run; `python cli.py runs` lists them")
+    return int(text)
+
+
+RunId = Annotated[int, typer.Argument(metavar="RUN", parser=run_number, help="The number of a run")]
+
+
+class Format(StrEnum):
+    csv = "csv"
+    json = "json"
+    html = "html"
+
+
+_opened: list[Engine] = []
+
+
+def database() -> Engine:
+    """The migrated database; `close_databases` closes it."""
+    from storage.engine import open_database
+    from storage.migrate import upgrade
+
+    _opened.append(open_database())
+    upgrade(_opened[-1])
+    return _opened[-1]
+
+
+def close_databases() -> None:
+    """At the end of a command."""
+    while _opened:
+        _opened.pop().dispose()
+
+
+def run_list(rows: Sequence[Any]) -> None:
+    """A line per run."""
+    listing(("run", "status", "epochs", "accuracy", "variance", "min TPR", "name"), [
+        (str(r.id), r.status, f"{r.last_epoch}/{r.epochs}", share(r.accuracy), figure(r.tpr_variance), share(r.tpr_min), r.name) for r in rows
+    ])
+
+
+def run_dict(engine: Engine, row: RunRow) -> dict[str, Any]:
+    """A run with its settings, facts and the per-class figures of its test split after the last epoch."""
+    from core.report import class_rows
+    from storage.sides import report
+
+    return {**asdict(row), "classes": class_rows(report(engine, row)) if row.last_epoch else []}
+
+
+def runs(
+    status: Annotated[str | None, typer.Option(metavar="STATUS", help="Only runs with this status")] = None,
+    text: Annotated[str | None, typer.Option(metavar="TEXT", help="Only runs with this in name, tags, notes or settings")] = None,
+    archived: Annotated[bool, typer.Option("--archived", help="The archived runs instead")] = False,
+    as_json: Json = False,
+) -> None:
+    """All runs, the newest first."""
+    from storage.results import list_runs
+
+    frame = list_runs(database(), archived=archived, status=status, text=text)
+    if as_json:
+        emit(frame.to_dict("records"))
+    elif frame.empty:
+        print("no runs; start one with `run`, or try `demo`" if status is text is None else "no runs like that")
+    else:
+        run_list(list(frame.itertuples()))
+
+
+def show(run_id: RunId, as_json: Json = False) -> None:
+    """One run: settings, figures per class, log."""
+    from storage import queue, results
+
+    engine = database()
+    row = results.get_run(engine, run_id)
+    data, log = run_dict(engine, row), queue.events(engine, run_id)
+    if as_json:
+        emit({**data, "log": [asdict(e) for e in log]})
+        return
+    run_list([row])
+    if row.error:
+        print(paragraph(f"error: {row.error}"))
+    print(paragraph(settings_line(row)))
+    class_table(data["classes"])
+    for event in log[-10:]:
+        text = event.text.strip().splitlines()
+        print(f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}  {event.kind:<10}{clean(text[-1]) if text else ''}")
+
+
+def measured(engine: Engine, run_id: int) -> RunRow:
+    """A run that has figures or may still get some; one that ended before its first epoch raises EvenlyError."""
+    from storage.results import get_run
+
+    row = get_run(engine, run_id)
+    if not row.last_epoch and row.status in ("failed", "cancelled"):
+        raise EvenlyError(f"run {run_id} {ENDS[row.status]} before its first epoch, so it has no figures; resume it or choose another run")
+    return row
+
+
+def settings_line(row: RunRow) -> str:
+    """The settings of a run on one line: "dataset digits, model mlp, method tpr_ratio (exponent 2), ..."."""
+    nested = {"method": "params", "recipe": "recipe_params"}
+    words = []
+    for key in ("dataset", "model", "method", "recipe", *(p.key for p in SETTINGS)):
+        inner = ", ".join(f"{k} {short(v)}" for k, v in row.config.get(nested.get(key, ""), {}).items())
+        words.append(f"{key} {short(row.config.get(key))}" + (f" ({inner})" if inner else ""))
+    origin = row.facts.get("evidence", {}).get("from") or (f"run {row.baseline_id}" if row.baseline_id else "")
+    return ", ".join(words) + (f", TPRs of {origin}" if origin else "")
+
+
+def short(value: Any) -> str:
+    """A setting without needless digits; none as -."""
+    return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def class_table(rows: list[dict[str, Any]]) -> None:
+    """TPRs of the test split; nothing before the first epoch."""
+    if rows:
+        table(("class", "test samples", "TPR", "95 % interval", "weight"), [
+            [r["class"], str(r["support"]), share(r["tpr"]), f"{share(r['tpr_low'])} to {share(r['tpr_high'])}", figure(r["weight"])] for r in rows
+        ])
+
+
+def compare(before: RunId, after: RunId, as_json: Json = False) -> None:
+    """Two runs on the same classes: what changed, and by how much.
+
+    TPRs of the test split, the summary, the settings that differ, and whether the change is more than noise.
+    """
+    from core.compare import compare as compared
+    from core.compare import config_differences
+    from storage.sides import side
+
+    engine = database()
+    a, b = measured(engine, before), measured(engine, after)
+    found = compared(side(engine, a), side(engine, b), np.random.default_rng(0))
+    settings = config_differences(a.config, b.config)
+    notes = [*found.notes, *(f"Run {r.id} is {r.status}: figures after epoch {r.last_epoch} of {r.epochs}." for r in (a, b) if r.status != "succeeded")]
+    if as_json:
+        emit({**comparison_dict(found, a, b), "notes": notes, "settings": [{"setting": k, "before": x, "after": y} for k, x, y in settings]})
+        return
+    table(("class", f"run {a.id}", f"run {b.id}", "change, points"), [[r.name, share(r.before), share(r.after), points(r.gain)] for r in found.rows])
+    table(("summary", f"run {a.id}", f"run {b.id}", "change"), [
+        ["accuracy", *changed(found, "accuracy", share, points)],
+        ["TPR variance", *changed(found, "tpr_variance", figure, "{:+.4f}".format)],
+        ["min TPR", *changed(found, "tpr_min", share, points)],
+    ])
+    for setting, x, y in settings:
+        print(paragraph(f"{setting}: {short(x)} -> {short(y)}"))
+    for line in (*notes, found.verdict):
+        print(paragraph(line))
+
+
+def changed(found: Comparison, name: str, value: Any, change: Any) -> list[str]:
+    """A figure before and after, and its change, in words."""
+    delta = found.deltas[name]
+    return [value(delta.before), value(delta.after), change(delta.change)]
+
+
+def comparison_dict(found: Comparison, a: RunRow, b: RunRow) -> dict[str, Any]:
+    """A comparison for scripts: the two runs, per-class TPRs of the test split, a summary per side, deltas, the verdict."""
+    data = found.to_dict()
+    sides = {key: {"id": r.id, "name": r.name, "status": r.status, "seed": r.seed, "epoch": r.last_epoch} for key, r in (("before", a), ("after", b))}
+    summary = {side: {name: getattr(delta, side) for name, delta in found.deltas.items()} for side in ("before", "after")}
+    classes = [{"class": row.pop("name"), **row} for row in data.pop("rows")]
+    return {**data, "split": "test", **sides, "classes": classes, "summary": summary}
+
+
+def export(
+    run_id: RunId,
+    fmt: Annotated[Format, typer.Option("--format", help="csv: a line per class; json; html: a page that needs no network")] = Format.csv,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of standard output")] = None,
+) -> None:
+    """A run's figures per class as CSV, JSON or HTML."""
+    from core import report as exporters
+    from storage.sides import report
+
+    engine = database()
+    text = {"csv": exporters.run_csv, "json": exporters.run_json, "html": exporters.run_html}[fmt](report(engine, measured(engine, run_id)))
+    if out is None:
+        sys.stdout.write(text)
+    else:
+        terminal.save(out, text)
+        print(f"wrote {clean(str(out))}")

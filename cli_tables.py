@@ -1,0 +1,113 @@
+"""Commands that read the tables: methods, models, recipes, datasets, and the terms of a method. No run is touched."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+import cli_submit
+from core.errors import EvenlyError
+from terminal import clean, emit, paragraph
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else")]
+Params = Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the method; repeat for more")]
+
+NEEDS = {"tpr": "an earlier run's TPRs", "counts": "training counts", "last_tpr": "its own TPRs after each epoch"}
+
+
+def methods(as_json: Json = False) -> None:
+    """The methods, their parameters and what they need."""
+    from core.methods import METHODS
+
+    rows = [
+        {"key": m.key, "label": m.label, "group": m.group, "needs": sorted(m.needs), "summary": m.summary, "caveat": m.caveat,
+         "formula": m.formula, "source": str(m.source), "params": param_rows(m.params)}
+        for m in METHODS
+    ]
+    emit(rows) if as_json else catalogue([{**r, "label": ", needs ".join([r["label"], *(NEEDS[n] for n in r["needs"])])} for r in rows])
+
+
+def models(as_json: Json = False) -> None:
+    """The models and their sizes."""
+    from models import MODELS
+
+    rows = [{"key": m.key, "label": m.label, "summary": m.summary, "size": str(m.size), "source": str(m.source)} for m in MODELS]
+    emit(rows) if as_json else catalogue([{**r, "summary": f"{r['summary']} {r['size']}."} for r in rows])
+
+
+def recipes(as_json: Json = False) -> None:
+    """The optimiser recipes and their parameters."""
+    from core.recipes import RECIPES
+
+    rows = [
+        {"key": r.key, "label": r.label, "epochs": r.epochs, "summary": r.summary, "source": str(r.source), "params": param_rows(r.params)}
+        for r in RECIPES
+    ]
+    emit(rows) if as_json else catalogue([{**r, "label": f"{r['label']}, {r['epochs']} epochs"} for r in rows])
+
+
+def datasets(as_json: Json = False) -> None:
+    """The datasets, and whether each is ready here."""
+    from core.datasets import DATASETS, image_sets
+    from storage.engine import data_root
+
+    root = data_root()
+    rows = [
+        {"key": d.key, "label": d.label, "summary": d.summary, "embedded": d.embedded, "ready": d.embedded or d.is_ready(root)}
+        for d in (*DATASETS, *image_sets(root))
+    ]
+    if as_json:
+        emit(rows)
+        return
+    catalogue([{**r, "label": r["label"] + (", ready" if r["ready"] else ", not here yet")} for r in rows])
+    print("A path")
+    print(paragraph("Your own images, a folder or a .zip of it: train/, optional val/ and test/, one folder per class.", 4))
+
+
+def param_rows(params: Sequence[Any]) -> list[dict[str, Any]]:
+    return [{"key": p.key, "default": p.default, "expected": p.expected, "help": p.help} for p in params]
+
+
+def catalogue(rows: list[dict[str, Any]]) -> None:
+    """Rows of a table to read: key and label, then the summary and the parameters, indented."""
+    for row in rows:
+        print(f"{clean(row['key'])}  {clean(row['label'])}")
+        print(paragraph(row["summary"], 4))
+        for p in row.get("params", ()):
+            default = f"{p['default']:g}" if isinstance(p["default"], float) else p["default"]
+            print(f"    {p['key'] + ' = ' + str(default):<24}{p['expected']}")
+
+
+def terms(
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="A method: see `methods`")],
+    tpr: Annotated[str | None, typer.Option(metavar="LIST", help="TPRs, as in 0.9,0.7")] = None,
+    counts: Annotated[str | None, typer.Option(metavar="LIST", help="Training samples per class, as in 10,20")] = None,
+    support: Annotated[str | None, typer.Option(metavar="LIST", help="Validation samples behind each TPR")] = None,
+    param: Params = None,
+    as_json: Json = False,
+) -> None:
+    """What a method answers for given TPRs and counts.
+
+    Weights, shifts and other terms per class: only those that the method sets. What was clipped is said on stderr.
+    """
+    from core.methods import METHODS, answer, what_if
+
+    row, given = METHODS[method], {"tpr": tpr, "counts": counts, "support": support}
+    for need in sorted(row.needs & given.keys()):
+        if given[need] is None:
+            raise EvenlyError(f"{method} needs --{need}, one number per class with commas between them")
+    vectors = {name: cli_submit.numbers(text, f"--{name}") for name, text in given.items() if text is not None}
+    if not vectors:
+        raise EvenlyError(f"{method}: give --tpr, --counts or both, so that the number of classes is known")
+    answered = answer(method, what_if(max(map(len, vectors.values())), **vectors), cli_submit.pairs(param, "--param"))
+    found = {**answered.set(), **{name: [value] for name, value in (answered.info or {}).items()}}
+    if as_json:
+        emit(found)
+    else:
+        for name, vector in found.items():
+            print(f"{name:<10}" + "  ".join(f"{v:.6g}" for v in vector))
+    for note in answered.notes:
+        print(f"note: {note}", file=sys.stderr)

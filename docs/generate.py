@@ -1,0 +1,212 @@
+"""Writes docs/methods.md and docs/tables.md from the rows of the tables. tests/test_docs.py fails while they are out of date.
+
+    python docs/generate.py
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from core.config import SETTINGS
+from core.datasets import DATASETS
+from core.evidence import ClassTerms
+from core.floors import FAINT, UNKNOWN_FLOOR
+from core.methods import METHODS, Method, answer, formula_with, what_if
+from core.recipes import RECIPES
+from core.rows import Param, Source
+from models import MODELS
+
+HERE = Path(__file__).resolve().parent
+TPR = (0.9561, 0.7365, 0.7808)  # car, dog, cat: the example that the idea came with, to four digits
+COUNTS = (1000, 300, 100, 30, 10)
+SURENESS = (0.1, 0.5, 0.9)  # probabilities of the true class at which a sample's factor is shown
+NEEDS = {
+    "counts": "the training samples per class, $n_c$",
+    "tpr": "the validation TPRs of an earlier run, with the number of samples behind each",
+    "last_tpr": "this run's validation TPRs after its last epoch, with the number of samples behind each",
+}
+GREEK = {"tau": r"\tau", "beta": r"\beta", "gamma": r"\gamma"}
+MADE = "<!-- Made by `python docs/generate.py` from the rows of the tables. Do not edit. -->"
+
+INTRO = rf"""# Methods
+
+{MADE}
+
+A method is a pure function from evidence to class terms, and a row of `METHODS` in `core/methods.py`. This page shows the
+rows; the examples are computed by the code.
+
+**Notation.** $\mathrm{{TPR}}_c$ is the true-positive rate of class $c$ on the validation split, $\overline{{\mathrm{{TPR}}}}$ its mean over the
+classes, $n_c$ the number of training samples, $p$ the softmax of the logits $z$, $y$ the true class.
+
+**The one loss.** Every method acts through
+
+$$\mathrm{{reduce}}_i\left[ w_y\,(1-p_y)^{{f_y}}\,\mathrm{{CE}}_{{s_y}}\left( a_c z_c + b_c - m_y\,\mathbf{{1}}[c=y] \right) \right]$$
+
+with weight $w$, focus $f$, smoothing $s$, logit scale $a$, logit shift $b$ and margin $m$ per class; what a method does not set is left out.
+A method may also set the probability with which a class is sampled.
+
+**Reduction.** `weighted_mean` divides by the sum of the weights in the batch, as PyTorch's `CrossEntropyLoss(weight=w)` does: a common
+factor on the weights changes nothing. `batch_mean` divides by the batch size: a common factor acts as a learning rate. Papers differ in
+this, so it is a setting of the run.
+
+**Scale.** $\propto$ means that the weights are rescaled to mean 1 over the classes that have evidence.
+
+**Floors.** A TPR is kept in $[\epsilon_c, 1-\epsilon_c]$ with $\epsilon_c = 1/(2m_c)$, half of one of the class's $m_c$ validation samples;
+where the number of samples is not known, $\epsilon = {UNKNOWN_FLOOR:g}$. Where all TPRs are equal, all weights are 1. A class without evidence gets the
+mean weight of the others. A weight below {FAINT:g} of the largest is named. What was clipped or assumed is said on the page and kept with
+the answer; no weight is ever NaN or 0.
+"""
+
+TABLES_INTRO = f"""# Datasets, models, recipes, settings
+
+{MADE}
+
+Rows of `DATASETS` (core/datasets.py), `MODELS` (models/__init__.py), `RECIPES` (core/recipes.py) and `SETTINGS` (core/config.py).
+"""
+
+
+# -- pieces ------------------------------------------------------------------------------------------------------
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a pipe inside a cell is escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+
+
+def reference(source: Source) -> str:
+    """A source as text, linked where it has an address."""
+    return f"{source.authors} ({source.year}), " + (f"[{source.title}]({source.url})" if source.url else source.title)
+
+
+def params(rows: Sequence[Param]) -> str:
+    """The parameters of a row as a table."""
+    cells = [[f"`{p.key}`", p.label, f"{p.default:g}" if isinstance(p.default, (int, float)) else p.default, p.expected, p.help] for p in rows]
+    return table(("parameter", "label", "default", "allowed", "what it does"), cells)
+
+
+def symbolic(method: Method) -> str:
+    """The formula with the names of its numbers; what is chosen by word stands at its default."""
+    text = method.formula
+    for p in method.params:
+        if not p.choices:
+            text = text.replace(f"<{p.key}>", GREEK.get(p.key, rf"\text{{{p.key}}}"))
+    return formula_with(replace(method, formula=text))
+
+
+# -- worked examples ---------------------------------------------------------------------------------------------
+
+
+def example(method: Method) -> str:
+    """The method's answer at its defaults and at some other settings, and the command that prints the first."""
+    by_tpr = bool({"tpr", "last_tpr"} & method.needs) or not method.needs
+    values = [f"{v:g}" for v in (TPR if by_tpr else COUNTS)]
+    name, heading = ("tpr", "TPR") if by_tpr else ("counts", "training samples")
+    evidence = what_if(len(values), **{name: np.array(values, dtype=float)})
+    terms = answer(method.key, evidence)
+    rows = [[key, *(f"{v:.6g}" for v in vector)] for key, vector in terms.set().items()]
+    for key, value in others(method):
+        for term, vector in answer(method.key, evidence, {key: value}).set().items():
+            rows.append([f"{term}, {key} {value}", *(f"{v:.6g}" for v in vector)])
+    body = [f"Example: `python cli.py terms {method.key} --{name} {','.join(values)}`"]
+    if rows:
+        body.append(table(("class", *map(str, range(len(values)))), [[heading, *values], *rows]))
+    return "\n\n".join([*body, " ".join(said(terms))])
+
+
+def others(method: Method) -> list[tuple[str, str]]:
+    """Settings worth a line beside the defaults: half and double of what the preview drags, and the other choices."""
+    out: list[tuple[str, str]] = []
+    for p in method.params:
+        if p.key == method.slider and not isinstance(p.default, str) and p.low <= p.default / 2 and 2 * p.default <= p.high:
+            out += [(p.key, f"{v:g}") for v in (p.default / 2, 2 * p.default)]
+        out += [(p.key, choice) for choice in p.choices if choice != p.default]
+    return out
+
+
+def said(terms: ClassTerms) -> list[str]:
+    """What follows from the terms at the defaults, in sentences."""
+    out = []
+    if terms.weight is not None:
+        out.append(f"At the defaults the largest weight is {terms.weight.max() / terms.weight.min():.4g} times the smallest.")
+    if terms.focus is not None:
+        factors = ", ".join(f"{(1 - p) ** terms.focus[0]:.3g} at $p_y$ = {p:g}" for p in SURENESS)
+        out.append(f"Factor on a sample's loss: {factors}.")
+    out += [f"{name} = {value:.6g}." for name, value in (terms.info or {}).items()]
+    if not terms.set():
+        out.append("It sets no term; the loss is plain cross entropy.")
+    return out + list(terms.notes)
+
+
+def method_section(method: Method) -> str:
+    """One method."""
+    needs = "; ".join(NEEDS[need] for need in sorted(method.needs)) or "nothing"
+    parts = [f"## {method.label}", f"`{method.key}`. {method.summary}", f"$${symbolic(method)}$$", f"Needs: {needs}."]
+    if method.params:
+        parts.append(params(method.params))
+    if method.slider:
+        parts.append(f"The live preview drags `{method.slider}`.")
+    if method.caveat:
+        parts.append(f"Note: {method.caveat}")
+    return "\n\n".join([*parts, f"Source: {reference(method.source)}.", example(method)])
+
+
+# -- the two pages -----------------------------------------------------------------------------------------------
+
+
+def methods_page() -> str:
+    """docs/methods.md."""
+    overview = table(("key", "method", "group", "needs", "source"), [
+        [f"`{m.key}`", m.label, m.group, ", ".join(sorted(m.needs)) or "nothing", str(m.source)] for m in METHODS])
+    return "\n\n".join([INTRO.strip(), overview, *map(method_section, METHODS)]) + "\n"
+
+
+def dataset_rows() -> list[list[str]]:
+    """One line per dataset; counts are those of the whole training part, before any validation split is drawn from it."""
+    rows = []
+    for d in DATASETS:
+        held = f"{sum(d.own_validation):,}, its own" if d.own_validation else "a share of the training data"
+        rows.append([f"`{d.key}`", d.label, d.summary, "x".join(map(str, d.shape)), str(len(d.classes)), f"{sum(d.pool):,}", held,
+                     f"{sum(d.test):,}", "none" if d.embedded else "download, or files in the data folder", d.augment.replace("_", " and "), reference(d.source)])
+    return rows
+
+
+def fitting_datasets(key: str) -> str:
+    """The datasets of the table that a model fits."""
+    return ", ".join(f"`{d.key}`" for d in DATASETS if MODELS[key].fits(d.shape, len(d.classes)) is None) or "image folders of a fitting size"
+
+
+def tables_page() -> str:
+    """docs/tables.md."""
+    datasets = table(("key", "dataset", "about", "one sample", "classes", "train", "validation", "test", "fetching", "augmentation", "source"), dataset_rows())
+    models = table(("key", "model", "about", "size", "fits", "source"), [
+        [f"`{m.key}`", m.label, m.summary, str(m.size), fitting_datasets(m.key), reference(m.source)] for m in MODELS])
+    recipes = table(("key", "recipe", "about", "optimiser", "epochs", "defaults", "source"), [
+        [f"`{r.key}`", r.label, r.summary, {"adamw": "AdamW", "sgd": "SGD, Nesterov"}[r.optimiser], str(r.epochs),
+         ", ".join(f"{p.key} {p.default:g}" for p in r.params), reference(r.source)] for r in RECIPES])
+    folder = ("Beside these, any image folder (`train/`, optional `val/` and `test/`, one folder per class) or a zip of one is a dataset: "
+              "name its path. `path@64` is the same folder at 64 x 64 pixels.")
+    parts = [TABLES_INTRO.strip(), "## Datasets", datasets, folder, "## Models", models, "## Recipes", recipes,
+             "Parameters of a recipe; the defaults are in the table above.", params(max(RECIPES, key=lambda r: len(r.params)).params),
+             "## Settings of every run", params(SETTINGS)]
+    return "\n\n".join(parts) + "\n"
+
+
+PAGES = {"methods.md": methods_page, "tables.md": tables_page}
+
+
+def main() -> None:
+    for name, page in PAGES.items():
+        (HERE / name).write_text(page(), encoding="utf-8")
+        print(f"docs/{name}")
+
+
+if __name__ == "__main__":
+    main()

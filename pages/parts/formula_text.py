@@ -1,0 +1,32 @@
+r"""The formulas of core.methods as plain text, for the live preview: w_c \propto (1 - \mathrm{TPR}_c)^{2} -> w ∝ (1 − TPR)^2.
+
+Knows the LaTeX that the methods' rows use and no more; what it cannot turn into text whole it leaves out whole.
+"""
+
+from __future__ import annotations
+
+import re
+
+# In this order: names first, then what stands on a class or an epoch, powers, fractions from the inside out, signs.
+_RULES = (
+    (r"\\mathrm\{(\w+)\}", r"\1"),
+    (r"\\overline\{(\w+)\}", r"mean \1"),
+    (r"(\w+)_\{c,t-1\}", r"last \1"),
+    (r"(?<=\w)_(?:c|\{c,t\})", ""),
+    (r"\^\{([^{}]*)\}", r"^\1"),
+    (r"\\left\(\\frac\{([^{}]*)\}\{([^{}]*)\}\\right\)", r"(\1 / \2)"),
+    (r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"(\1) / (\2)"),
+    (r"\((\w+)\)", r"\1"),
+    (r"\\propto", "∝"),
+    (r"\\log", "log"),
+    (r" - ", " − "),
+)
+
+
+def in_text(latex: str) -> str:
+    """The formula in a line, numbers with six digits at most; "" where something is left that only LaTeX can show."""
+    text = latex
+    for pattern, plain in _RULES:
+        text = re.sub(pattern, plain, text)
+    text = re.sub(r"\d+\.\d+", lambda m: f"{float(m[0]):.6g}", text)
+    return "" if re.search(r"[\\{}_]", text) else text
