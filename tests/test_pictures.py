@@ -235,3 +235,11 @@ def test_what_only_latex_can_show_is_left_out():
 ])
 def test_a_message_keeps_its_commands_apart(text, shown):
     assert words.message(text) == shown
+
+
+@pytest.mark.parametrize("name", ["lr .1 -> .2", "a -- b", "x <-> y", "x >= 2", "x ~= 2"])
+def test_signs_in_names_are_not_beautified(name):
+    """Streamlit turns these pairs of signs into arrows, dashes and relations; something invisible keeps them apart."""
+    shown = words.plain(name).replace("\\", "")
+    assert not re.search(r"->|<-|--|>=|<=|~=", shown)
+    assert shown.replace(words.WORD_JOINER, "") == name

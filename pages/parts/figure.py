@@ -15,6 +15,7 @@ def axis(p: Palette, **more: Any) -> dict[str, Any]:
     base = {
         "gridcolor": p.grid, "linecolor": p.grid, "zerolinecolor": p.grid, "color": p.muted,
         "tickfont": {"color": p.text, "size": 13}, "fixedrange": True, "automargin": True,
+        "autotickangles": [0, -45, -90],  # a label turned this way ends at its tick and stays inside the picture
     }
     if isinstance(more.get("title"), str):
         more["title"] = {"text": more["title"], "font": {"color": p.muted, "size": 13}, "standoff": 8}

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 
 DASH = "–"
+WORD_JOINER = "\u2060"  # invisible, of no width
 
 
 def _missing(value: float | None) -> bool:
@@ -97,10 +98,10 @@ def exact(moment: datetime | None) -> str:
 
 
 def plain(text: str) -> str:
-    """A name as Markdown shows it literally: what a person typed never formats, links or breaks the page."""
+    """A name as Markdown shows it literally: what a person typed never formats or breaks the page. A web address links to itself."""
     line = re.sub(r"\s+", " ", str(text)).strip()
+    line = re.sub(r"[<>~-](?=[-=>])", lambda m: m[0] + WORD_JOINER, line)  # or Streamlit draws -> as an arrow and -- as a dash
     line = re.sub(r"([\\`*_\[\]#|<>~$:@])", r"\\\1", line)
-    line = re.sub(r"(?i)\bwww\.", r"www\\.", line)
     return re.sub(r"^(\d*)([-+.)=])", r"\1\\\2", line)  # the start of a list or a heading's underline
 
 
