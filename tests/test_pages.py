@@ -641,3 +641,28 @@ def test_a_model_that_fits_the_dataset_takes_the_place_of_one_that_does_not(empt
     at.button(key="new_start").click().run()
     assert not at.error
     assert set(results.list_runs(empty)["dataset"]) == {"cifar10"}
+
+
+def test_a_batch_larger_than_a_small_dataset_is_not_offered(tmp_path, monkeypatch):
+    """The default is lowered to what there is; a larger one typed in keeps Start off and says the number."""
+    from PIL import Image
+
+    from core.datasets import prepare
+
+    monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
+    upgrade(open_database(role="worker"))
+    for name in ("ant", "bee"):
+        (tmp_path / "insects" / name).mkdir(parents=True)
+        for i in range(30):
+            Image.new("RGB", (16, 16), (i, 90, 9)).save(tmp_path / "insects" / name / f"{i}.png")
+    spec = prepare("insects", tmp_path)
+    samples = int(spec.train_counts.sum())
+    at = visit(NEW)
+    at.session_state["new_prefill"] = {"config": {"dataset": spec.key}}
+    at.run()
+    batch = next(n for n in at.number_input if n.label == "Batch size")
+    assert batch.value == samples
+    assert not at.button(key="new_start").disabled
+    batch.set_value(samples + 1).run()
+    assert at.button(key="new_start").disabled
+    assert any(f"larger than the {samples} training samples" in c.value for c in at.caption)

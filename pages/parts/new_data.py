@@ -61,7 +61,7 @@ def prepare_images(key: str) -> None:
 def facts(spec: DataSpec) -> None:
     """The dataset in one line."""
     size = " x ".join(str(n) for n in spec.shape)
-    st.caption(f"{len(spec.classes)} classes, {int(spec.pool_counts.sum()):,} samples to train, {int(spec.test_counts.sum()):,} to test, {size}")
+    st.caption(f"{len(spec.classes)} classes, {int(spec.train_counts.sum()):,} samples to train, {int(spec.val_counts.sum()):,} to validate, {int(spec.test_counts.sum()):,} to test, {size}")
 
 
 def pick_model(spec: DataSpec) -> str | None:

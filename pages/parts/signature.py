@@ -156,6 +156,13 @@ def _limits(side: Side, order: NDArray[np.int64], colour: str) -> dict:
     return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": {"color": colour, "width": 1.3}, "showlegend": False, "hoverinfo": "skip"}
 
 
+def _named(names: list[str], order: NDArray[np.int64]) -> dict[str, object]:
+    """Class names on the axis of a strip where they fit, nothing but the order where they do not."""
+    if len(names) > 20:
+        return {"showticklabels": False}
+    return {"tickvals": list(range(1, len(order) + 1)), "ticktext": [drawn(names[c], 12) for c in order]}
+
+
 def strip(names: list[str], before: Side, after: Side, p: Palette, order: NDArray[np.int64], marked: int | None = None, height: int = 400) -> Figure:
     """Many classes: one thin upright move per class, the sorted baseline as a rising line; `marked` is a class index."""
     b, a = before.tpr[order], after.tpr[order]
@@ -177,7 +184,7 @@ def strip(names: list[str], before: Side, after: Side, p: Palette, order: NDArra
                      "marker": {"size": 14, "symbol": "circle-open", "color": p.text, "line": {"width": 2}}})
     return {"data": data, "layout": layout(
         p, height, hovermode="closest", shapes=_levels(p, _sides(p, before, after), "y"),
-        xaxis=axis(p, title="classes, hardest first", range=[0, len(order) + 1], showgrid=False, zeroline=False),
+        xaxis=axis(p, title="classes, hardest first", range=[0, len(order) + 1], showgrid=False, zeroline=False, **_named(names, order)),
         yaxis=axis(p, range=[0, 1.02], tickformat=".0%", dtick=0.2),
     )}
 

@@ -46,7 +46,7 @@ def select(label: str, side: str, labels: dict[int, str]) -> int | None:
     key, wanted = f"compare_{side}", nav.id_from_url(side)
     st.session_state[key] = wanted if wanted in labels else None
     if wanted is not None and wanted not in labels:
-        st.caption(f"Run {wanted} is not among the runs with results; it may have been deleted.")
+        st.caption(f"Run {wanted} has no results to compare: it has no finished epoch, or it was deleted.")
     return st.selectbox(label, list(labels), format_func=lambda i: labels[i], key=key, placeholder="Choose a run", on_change=chosen, args=(side,))
 
 

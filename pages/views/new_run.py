@@ -21,6 +21,7 @@ from pages.parts.guard import told
 SETTING = {p.key: p for p in SETTINGS}
 FOLDED = ("imbalance", "profile", "validation", "reduction", "device")
 
+BATCH = "batch_size"  # every recipe has it
 
 def take_prefill() -> None:
     """Settings handed over by another page (duplicate, use its TPRs) become the widgets' values."""
@@ -72,12 +73,21 @@ def in_sight() -> tuple[dict[str, Any], int]:
     return {"epochs": epochs, "seed": seed}, int(count)
 
 
-def folded(method: Any, recipe: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def folded(method: Any, recipe: str, spec: DataSpec) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What seldom changes: the method's other parameters, the data's, the recipe's. Returns (params, settings, recipe params)."""
     with st.expander("More settings", icon=":material/tune:", key="new_more"):
         params = new_method.other_parameters(method)
         values = {key: fields.field("run", SETTING[key]) for key in FOLDED}
+        fit_batch(recipe, int(spec.train_counts.sum()))
         return params, values, {p.key: fields.field(recipe, p) for p in RECIPES[recipe].params}
+
+
+def fit_batch(recipe: str, samples: int) -> None:
+    """Lower a batch size that nobody has touched to the samples of a small dataset."""
+    param = next(p for p in RECIPES[recipe].params if p.key == BATCH)
+    key = fields.key_of(recipe, param)
+    if param.default > samples and st.session_state.get(key, param.default) == param.default:
+        st.session_state[key] = samples
 
 
 def upload() -> None:
@@ -167,7 +177,7 @@ def form() -> Form | None:
     params = new_method.main_parameter(method)
     recipe = pick_recipe()
     values, count = in_sight()
-    others, more, recipe_params = folded(method, recipe)
+    others, more, recipe_params = folded(method, recipe, spec)
     upload()
     config = RunConfig(dataset=dataset, model=model, method=method.key, params=params | others, recipe=recipe, recipe_params=recipe_params, **values, **more,
                        **given_tprs(source))
@@ -194,15 +204,25 @@ def weights(f: Form) -> Any:
     return terms
 
 
+def hindrance(f: Form) -> str | None:
+    """Why these settings cannot start, or None."""
+    if "tpr" in f.method.needs and f.source.kind == new_evidence.GIVEN and f.source.tpr is None:
+        return "Needs one TPR per class first."
+    samples = int(train_counts(f.spec, f.config.validation, f.config.imbalance, f.config.profile).sum())
+    if f.config.recipe_params[BATCH] > samples:
+        return f"Batch size {f.config.recipe_params[BATCH]:,} is larger than the {samples:,} training samples. Lower it under More settings."
+    return None
+
+
 def start_button(f: Form) -> None:
     """The primary action, with the reason where it is off."""
-    waits = "tpr" in f.method.needs and f.source.kind == new_evidence.GIVEN and f.source.tpr is None
+    waits = hindrance(f)
     many = f.count * (2 if f.source.kind == new_evidence.TRAIN_FIRST else 1)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Start" if many == 1 else f"Start {many} runs", key="new_start", type="primary", icon=":material/play_arrow:", disabled=waits,
+        st.button("Start" if many == 1 else f"Start {many} runs", key="new_start", type="primary", icon=":material/play_arrow:", disabled=waits is not None,
                   on_click=start, args=(f.config, f.count, f.source, f.label))
         if waits:
-            st.caption("Needs one TPR per class first.", width="content")
+            st.caption(waits, width="content")
         elif many > 1:
             st.caption(f"{'A baseline and a weighted run each, seeds' if many > f.count else 'Seeds'} {f.config.seed} to {f.config.seed + f.count - 1}"
                        if f.count > 1 else "The baseline first, then the weighted run", width="content")
