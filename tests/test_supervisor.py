@@ -113,9 +113,10 @@ def test_a_newer_database_ends_it_with_a_reason(home, supervise):
 def test_a_frozen_worker_is_killed_and_its_run_goes_on(home, supervise):
     _, engine = home
     (run_id,) = queue.submit(engine, [new_run(RunConfig("digits", "mlp", epochs=250, recipe_params={"batch_size": 32}), "Digits")])
-    one = supervise("worker.supervise(1)", before="worker.FROZEN_SECONDS = 8.0")
+    one = supervise("worker.supervise(1)", before="worker.FROZEN_SECONDS = 15.0")
     until(lambda: results.get_run(engine, run_id).last_epoch >= 2)
     time.sleep(6)  # one beat at least
+    until(lambda: children(one))
     frozen = children(one)[0].pid
     os.kill(frozen, signal.SIGSTOP)
     until(lambda: children(one) and children(one)[0].pid != frozen)
