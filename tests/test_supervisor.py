@@ -61,8 +61,8 @@ def slots_on(engine):
     return {w.slot for w in queue.workers(engine) if w.alive}
 
 
-def children(process):
-    return psutil.Process(process.pid).children()
+def pids(process):
+    return {child.pid for child in psutil.Process(process.pid).children()}
 
 
 def test_a_slot_that_is_taken_leaves_the_others_alone(home, supervise):
@@ -93,7 +93,7 @@ def test_a_locked_database_is_waited_for_at_the_start(home, supervise):
     lock = sqlite3.connect(root / "evenly.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     one = supervise("worker.supervise(1)")
-    until(lambda: children(one))
+    until(lambda: pids(one))
     time.sleep(8)
     assert one.poll() is None
     lock.execute("ROLLBACK")
@@ -116,10 +116,10 @@ def test_a_frozen_worker_is_killed_and_its_run_goes_on(home, supervise):
     one = supervise("worker.supervise(1)", before="worker.FROZEN_SECONDS = 15.0")
     until(lambda: results.get_run(engine, run_id).last_epoch >= 2)
     time.sleep(6)  # one beat at least
-    until(lambda: children(one))
-    frozen = children(one)[0].pid
+    until(lambda: pids(one))
+    (frozen,) = pids(one)
     os.kill(frozen, signal.SIGSTOP)
-    until(lambda: children(one) and children(one)[0].pid != frozen)
+    until(lambda: pids(one) - {frozen})
     until(lambda: results.get_run(engine, run_id).attempt == 2)
     assert not psutil.pid_exists(frozen) or psutil.Process(frozen).status() == psutil.STATUS_ZOMBIE
     assert any("died" in e.text for e in queue.events(engine, run_id))
