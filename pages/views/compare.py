@@ -184,6 +184,11 @@ def confusion_change(before: Any, after: Any, names: list[str]) -> None:
         "before": number("before", format="%.1f %%"), "after": number("after", format="%.1f %%"), "change": number("points", format="%+.1f")})
 
 
+def written(value: Any) -> str:
+    """A setting as text; one that a side does not have is a dash."""
+    return "–" if value is None or value == {} else str(value)
+
+
 def settings(before: Any, after: Any) -> None:
     """Only what differs."""
     st.subheader("Settings that differ", anchor=False)
@@ -193,8 +198,7 @@ def settings(before: Any, after: Any) -> None:
     if not rows:
         st.caption("None: the two runs have the same settings.")
         return
-    write = lambda v: "–" if v is None or v == {} else str(v)  # noqa: E731
-    st.dataframe(pd.DataFrame([(k, write(b), write(a)) for k, b, a in rows], columns=["setting", f"before (run {before.id})", f"after (run {after.id})"]),
+    st.dataframe(pd.DataFrame([(k, written(b), written(a)) for k, b, a in rows], columns=["setting", f"before (run {before.id})", f"after (run {after.id})"]),
                  hide_index=True, key="compare_settings", alt="Settings that differ between the two runs")
 
 
