@@ -96,19 +96,3 @@ class Split:
         windows = windows.unfold(2, h, 1).unfold(3, w, 1)  # [N, C, 2P+1, 2P+1, h, w], no copy
         x = windows[rows, :, draws[:, 0], draws[:, 1]]
         return torch.where(draws[:, 2].bool()[:, None, None, None], x.flip(3), x)
-
-
-def order(n: int, seed: int, epoch: int, probability: Tensor | None, labels: Tensor) -> Tensor:
-    """The order of the samples in an epoch, [n] indices on the labels' device.
-
-    A permutation; or, where a method sets class probabilities, n draws with replacement: the class by `probability`,
-    then a sample uniformly inside it. A class with a probability but no samples is never drawn.
-    """
-    g = generator(seed, "order", epoch)
-    if probability is None:
-        return torch.randperm(n, generator=g).to(labels.device)
-    counts = torch.bincount(labels, minlength=len(probability)).clamp_min(1)
-    per_sample = (probability.to(labels.device) / counts)[labels].to(torch.float64).cpu()
-    cumulative = per_sample.cumsum(0)
-    draws = torch.rand(n, generator=g, dtype=torch.float64) * cumulative[-1]
-    return torch.searchsorted(cumulative, draws, right=True).clamp_max(n - 1).to(labels.device)

@@ -10,7 +10,7 @@ import torch
 
 from core.errors import TrainingError
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 def dumps(state: dict[str, Any], about: dict[str, Any]) -> bytes:

@@ -11,8 +11,10 @@ from typing import Any
 
 from core.errors import EvenlyError
 from core.methods import METHODS
+from core.methods.row import CLASSIFIER, POSTHOC
 from core.recipes import RECIPES
 from core.rows import Param, check_params
+from core.samplers import SAMPLERS
 
 SCHEMA = 1
 
@@ -24,8 +26,14 @@ SETTINGS = (
     Param("validation", "Validation share", 0.1, 0.01, 0.5, 0.01, help="Share of the training data held out; weights are computed from it."),
     Param("reduction", "Reduction", "weighted_mean", choices=("weighted_mean", "batch_mean"),
           help="weighted_mean divides by the sum of the weights in the batch (PyTorch's weight=), batch_mean by the batch size."),
+    Param("start", "Start of the terms", 0.0, 0.0, 0.99, 0.05,
+          help="Share of the epochs that run plainly before the method and the sampler act; 0.8 is the usual late start (DRW, DRS)."),
+    Param("deferred", "What starts late", "everything", choices=("everything", "weight"),
+          help="everything: all terms and the sampler. weight: class weights and sampling only; logit terms act from the first epoch, as in LDAM-DRW."),
     Param("device", "Device", "auto", choices=("auto", "cpu", "cuda", "mps"), help="auto takes CUDA, then Apple MPS, then the CPU."),
 )
+
+LATER = {"sampler": "instance", "sampler_params": {}, "start": 0.0, "deferred": "everything"}
 
 
 @dataclass(frozen=True)
@@ -45,13 +53,19 @@ class RunConfig:
     validation: float = 0.1
     reduction: str = "weighted_mean"
     device: str = "auto"
+    sampler: str = "instance"
+    sampler_params: Mapping[str, Any] = field(default_factory=dict)
+    start: float = 0.0
+    deferred: str = "everything"
     tpr: tuple[float | None, ...] | None = None  # pasted or uploaded; None when a baseline run supplies them
     tpr_support: tuple[float, ...] | None = None  # validation samples behind each given TPR; None when unknown
     tpr_source: str = ""
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, schema number inside."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, sort_keys=True)
+        """Canonical JSON: sorted keys, schema number inside. Settings added since the first release are left out at
+        their defaults, so that runs made before them keep their sha."""
+        later = {k: v for k, v in LATER.items() if getattr(self, k) == v}
+        return json.dumps({"schema": SCHEMA, **{k: v for k, v in asdict(self).items() if k not in later}}, sort_keys=True)
 
     def sha(self) -> str:
         """sha256 of the canonical JSON: equal for equal settings."""
@@ -96,6 +110,18 @@ def checked(config: RunConfig) -> RunConfig:
     settings = {p.key: p.check(getattr(config, p.key), "run") for p in SETTINGS}
     params = check_params(method.params, config.params, method.key)
     recipe_params = check_params(recipe.params, config.recipe_params, recipe.key)
-    if "tpr" not in method.needs and config.tpr is not None:
+    if "tpr" not in method.needs_with(params) and config.tpr is not None:
         config = replace(config, tpr=None, tpr_support=None, tpr_source="")
-    return replace(config, params=params, recipe_params=recipe_params, **settings)
+    config = replace(config, params=params, recipe_params=recipe_params, **settings)
+    return replace(config, **_fitting_stage(config))
+
+
+def _fitting_stage(config: RunConfig) -> dict[str, Any]:
+    """The sampler's parameters and the late start as the method's stage allows them. A post-hoc step trains nothing: one epoch."""
+    method, sampler = METHODS[config.method], SAMPLERS[config.sampler]
+    if sampler.stage == CLASSIFIER and method.stage != CLASSIFIER:
+        able = ", ".join(m.key for m in METHODS if m.stage == CLASSIFIER)
+        raise EvenlyError(f"sampler {sampler.key} works on the features of a second stage, {method.key} has none; choose one of {able}, or another sampler")
+    if method.stage == POSTHOC:
+        return {"sampler": "instance", "sampler_params": {}, "start": 0.0, "deferred": "everything", "epochs": 1}
+    return {"sampler_params": check_params(sampler.params, config.sampler_params, sampler.key)}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,6 +44,7 @@ class Evidence:
     epoch        0-based epoch that is about to run, of `epochs`
     last_tpr     this run's validation TPRs after the last epoch; None before the first
     last_support validation samples behind each of `last_tpr`
+    past         this run's validation TPRs after every epoch so far [E, C]; its last row is `last_tpr`
 
     Raises EvenlyError for a wrong length, TPRs outside [0, 1] or negative counts.
     """
@@ -55,8 +57,11 @@ class Evidence:
     epochs: int = 1
     last_tpr: Vector | None = None
     last_support: Vector | None = None
+    past: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
+        if self.past is not None and self.past.shape[1:] != (self.classes,):
+            raise EvenlyError(f"past TPRs have the shape {self.past.shape}, expected epochs x {self.classes}")
         if self.classes < 2:
             raise EvenlyError(f"a classifier needs at least 2 classes, got {self.classes}")
         for name, high in (
@@ -77,7 +82,11 @@ class ClassTerms:
     margin     subtracted from the logit of the true class
     smoothing  label smoothing for samples of the class
     focus      focusing exponent for samples of the class (focal loss gamma)
+    mask       probability that the class's logit is left out for a sample of another class
     sampling   probability that a drawn training sample is of the class (sums to 1)
+    draw       how samples are drawn: key of core.draws.DRAWS
+    objective  what the terms act through: key of core.objectives.OBJECTIVES, or of core.posthoc.STEPS after training
+    knobs      the numbers of that objective or draw
     info       scalars worth showing, e.g. {"tau": 1.15}
     notes      plain sentences on what was clipped or assumed
     clipped    indices of classes whose value was floored or capped
@@ -89,7 +98,11 @@ class ClassTerms:
     margin: Vector | None = None
     smoothing: Vector | None = None
     focus: Vector | None = None
+    mask: Vector | None = None
     sampling: Vector | None = None
+    draw: str = "replace"
+    objective: str = "terms"
+    knobs: Mapping[str, float] = field(default_factory=dict)
     info: dict[str, float] | None = None
     notes: tuple[str, ...] = ()
     clipped: tuple[int, ...] = ()
@@ -106,4 +119,4 @@ class ClassTerms:
         return {name: v for name in TERMS if (v := getattr(self, name)) is not None}
 
 
-TERMS = tuple(f.name for f in fields(ClassTerms) if f.name not in ("info", "notes", "clipped"))
+TERMS = tuple(f.name for f in fields(ClassTerms) if f.name not in ("draw", "objective", "knobs", "info", "notes", "clipped"))

@@ -1,13 +1,16 @@
-"""The one loss: every method of the table acts through it.
+"""The one loss: every method of the table that sets terms acts through it.
 
-    reduce_i[ weight_y (1 - p_y)^focus_y CE_smoothing_y( scale_c z_c + shift_c - margin_y 1[c=y] ) ]
+    reduce_i[ weight_y alpha (1 - p_y)^focus_y CE_smoothing_y( s (scale_c z_c + shift_c - margin_y 1[c=y]) ) ]
 
-Shapes: B samples, C classes; logits_BC float, labels_B int64, terms [C].
+Shapes: B samples, C classes; logits_BC float, labels_B int64, terms [C]. Two numbers of a method, its knobs, act here as
+well: s is a common factor inside the softmax (LDAM), alpha a common factor of the loss (focal). A third, detached, makes
+the focusing factor a constant of the step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -16,6 +19,7 @@ from core.errors import EvenlyError
 from core.evidence import ClassTerms
 
 REDUCTIONS = ("weighted_mean", "batch_mean")
+NO_KNOBS: Mapping[str, float] = MappingProxyType({})
 
 
 def tensor_terms(terms: ClassTerms, device: torch.device, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
@@ -23,33 +27,68 @@ def tensor_terms(terms: ClassTerms, device: torch.device, dtype: torch.dtype = t
     return {k: torch.as_tensor(v, dtype=dtype, device=device) for k, v in terms.set().items() if k != "sampling"}
 
 
-def sample_losses(logits_BC: Tensor, labels_B: Tensor, terms: Mapping[str, Tensor]) -> Tensor:
+def in_full(logits_BC: Tensor, terms: Mapping[str, Tensor] = NO_KNOBS) -> Tensor:
+    """The logits in the precision a loss is computed in: float32, or float64 where logits or terms have it."""
+    given = next((v.dtype for v in terms.values()), torch.float32)
+    return logits_BC.to(torch.promote_types(logits_BC.dtype, given))
+
+
+def left_out(labels_B: Tensor, mask: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Which classes are left out for which sample: each class but the sample's own with probability mask_c. bool [B, C]
+
+    The draw comes from `generator`, on the CPU whatever the device, so that a step can be repeated; without one it
+    raises EvenlyError. Source: equalization loss, Tan et al. (2020), drawn per sample and class.
+    """
+    if generator is None:
+        raise EvenlyError("the term mask is drawn anew in every step and needs a generator; give one seeded by the run's seed and the step")
+    draw = torch.rand(len(labels_B), len(mask), generator=generator).to(mask.device)
+    return (draw < mask).scatter(1, labels_B[:, None], False)
+
+
+def sample_losses(
+    logits_BC: Tensor, labels_B: Tensor, terms: Mapping[str, Tensor], knobs: Mapping[str, float] = NO_KNOBS, generator: torch.Generator | None = None,
+) -> Tensor:
     """Loss of each sample before its weight: smoothed, focused cross entropy of the adjusted logits. [B]
 
     Smoothing spreads its mass over all C classes, the true one included, as torch's label_smoothing does.
-    The focusing factor is differentiated through (Lin et al., 2017); 1 - p is kept above 1e-6, because
-    its power has an infinite slope at 0 when the exponent is below 1.
+    The focusing factor is differentiated through (Lin et al., 2017) unless the knob `detached` says otherwise; 1 - p is
+    kept above 1e-6, because its power has an infinite slope at 0 when the exponent is below 1. A class that the mask
+    leaves out for a sample is not in that sample's softmax, nor in its smoothing.
     """
-    z = logits_BC.to(next(iter(terms.values())).dtype if terms else torch.float32)
+    z = in_full(logits_BC, terms)
     if (scale := terms.get("scale")) is not None:
         z = z * scale
     if (shift := terms.get("shift")) is not None:
         z = z + shift
     if (margin := terms.get("margin")) is not None:
         z = z.scatter_add(1, labels_B[:, None], -margin[labels_B][:, None])
+    if "s" in knobs:
+        z = z * knobs["s"]
+    out = None
+    if (mask := terms.get("mask")) is not None:
+        out = left_out(labels_B, mask, generator)
+        z = z.masked_fill(out, -torch.inf)
     log_p = torch.log_softmax(z, dim=1)
     true = log_p.gather(1, labels_B[:, None]).squeeze(1)
     losses = -true
     if (smoothing := terms.get("smoothing")) is not None:
         share = smoothing[labels_B]
-        losses = (1 - share) * losses - share * log_p.mean(dim=1)
+        losses = (1 - share) * losses - share * _mean(log_p, out)
     if (focus := terms.get("focus")) is not None:
-        losses = losses * (-torch.expm1(true)).clamp_min(1e-6) ** focus[labels_B]
-    return losses
+        factor = (-torch.expm1(true)).clamp_min(1e-6) ** focus[labels_B]
+        losses = losses * (factor.detach() if knobs.get("detached") else factor)
+    return losses * knobs["alpha"] if "alpha" in knobs else losses
 
 
-def class_loss(logits_BC: Tensor, labels_B: Tensor, terms: Mapping[str, Tensor], reduction: str) -> Tensor:
-    """The scalar to minimise.
+def _mean(log_p: Tensor, out: Tensor | None) -> Tensor:
+    """Mean over the classes that are in the softmax. [B]"""
+    if out is None:
+        return log_p.mean(dim=1)
+    return log_p.masked_fill(out, 0.0).sum(dim=1) / (~out).sum(dim=1)
+
+
+def reduced(losses_B: Tensor, labels_B: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
+    """The scalar to minimise, from the loss of each sample and the weights of the classes [C].
 
     weighted_mean divides by the sum of the weights in the batch: what torch's CrossEntropyLoss(weight=w) does, so a
     common factor on the weights changes nothing. batch_mean divides by B: a common factor acts as a learning rate.
@@ -57,10 +96,16 @@ def class_loss(logits_BC: Tensor, labels_B: Tensor, terms: Mapping[str, Tensor],
     """
     if reduction not in REDUCTIONS:
         raise EvenlyError(f"unknown reduction {reduction!r}; known: {', '.join(REDUCTIONS)}")
-    losses = sample_losses(logits_BC, labels_B, terms)
-    weight = terms.get("weight")
     if weight is None:
-        return losses.mean()
+        return losses_B.mean()
     w = weight[labels_B]
-    total = (w * losses).sum()
+    total = (w * losses_B).sum()
     return total / w.sum() if reduction == "weighted_mean" else total / len(labels_B)
+
+
+def class_loss(
+    logits_BC: Tensor, labels_B: Tensor, terms: Mapping[str, Tensor], reduction: str,
+    knobs: Mapping[str, float] = NO_KNOBS, generator: torch.Generator | None = None,
+) -> Tensor:
+    """The scalar to minimise: `sample_losses`, `reduced`. Errors as there."""
+    return reduced(sample_losses(logits_BC, labels_B, terms, knobs, generator), labels_B, terms.get("weight"), reduction)

@@ -21,21 +21,32 @@ def _rate(value: float, device: Device) -> float | torch.Tensor:
     return torch.tensor(float(value), device=device.device) if device.graphs else float(value)
 
 
-def build_optimiser(config: RunConfig, model: nn.Module, device: Device) -> torch.optim.Optimizer:
+def _groups(model: nn.Module, feature_rate: float) -> list[dict[str, Any]]:
+    """The parameters that learn; two groups where the model's `body` has a rate of its own. `share` scales a group's rate."""
+    learning = [p for p in model.parameters() if p.requires_grad]
+    if feature_rate == 1:
+        return [{"params": learning, "share": 1.0}]
+    body = {id(p) for p in model.body.parameters()}
+    parts = ([p for p in learning if id(p) in body], feature_rate), ([p for p in learning if id(p) not in body], 1.0)
+    return [{"params": params, "share": share} for params, share in parts]
+
+
+def build_optimiser(config: RunConfig, model: nn.Module, device: Device, feature_rate: float = 1.0) -> torch.optim.Optimizer:
     """AdamW or Nesterov SGD, fused. On CUDA the rate is a tensor, so that a captured graph reads it anew each step."""
+    groups = _groups(model, feature_rate)
     recipe, given = RECIPES[config.recipe], config.recipe_params
     common = {"lr": _rate(given["lr"], device), "weight_decay": given["weight_decay"], **_flags(device)}
     if recipe.optimiser == "sgd":
         momentum = given["momentum"]
-        return torch.optim.SGD(model.parameters(), momentum=momentum, nesterov=momentum > 0, **common)
-    return torch.optim.AdamW(model.parameters(), capturable=device.graphs, **common)
+        return torch.optim.SGD(groups, momentum=momentum, nesterov=momentum > 0, **common)
+    return torch.optim.AdamW(groups, capturable=device.graphs, **common)
 
 
 def load_state(optimiser: torch.optim.Optimizer, state: dict[str, Any], device: Device) -> None:
     """Load an optimiser's state; what its groups say of the hardware it was saved on gives way to this one's."""
     optimiser.load_state_dict(state)
     for group in optimiser.param_groups:
-        group.update(_flags(device), lr=_rate(group["lr"], device))
+        group.update(_flags(device), lr=_rate(float(group["lr"]), device))
         if "capturable" in group:
             group["capturable"] = device.graphs
 
@@ -46,9 +57,9 @@ def learning_rate(config: RunConfig, t: float) -> float:
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Set the rate of every group, in place where it is a tensor on the device."""
+    """Set the rate of every group, times its share, in place where it is a tensor on the device."""
     for group in optimiser.param_groups:
         if isinstance(group["lr"], torch.Tensor):
-            group["lr"].fill_(rate)
+            group["lr"].fill_(rate * group["share"])
         else:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]

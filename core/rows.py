@@ -13,6 +13,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from core.errors import EvenlyError
 
+LONGEST_TEXT = 10_000  # characters of a text parameter: 1,000 classes' weights fit
+
 
 @dataclass(frozen=True)
 class Source:
@@ -29,9 +31,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Param:
-    """One knob: a number in [low, high], one of `choices`, or a number that may also be one of `words`.
+    """One knob: a number in [low, high], one of `choices`, a number that may also be one of `words`, or a line of `text`.
 
-    `choices` empty and `integer` false means a float. `step` is the grid of the slider, not a limit.
+    `choices` empty and `integer` and `text` false means a float. `step` is the grid of the slider, not a limit.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Param:
     choices: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     integer: bool = False
+    text: bool = False
     help: str = ""
 
     @property
@@ -50,6 +53,8 @@ class Param:
         """What a valid value is, in words, for messages and docs."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
+        if self.text:
+            return f"a text of 1 to {LONGEST_TEXT} characters"
         kind = "a whole number" if self.integer else "a number"
         low, high = (f"{v:,.0f}" if 1e6 <= abs(v) < math.inf and v == int(v) else f"{v:g}" for v in (self.low, self.high))
         text = f"{kind} from {low} to {high}"
@@ -57,6 +62,10 @@ class Param:
 
     def check(self, value: Any, owner: str) -> float | int | str:
         """Return `value` in its proper type, or raise EvenlyError naming value, range and owner."""
+        if self.text:
+            if isinstance(value, str) and 0 < len(value.strip()) <= LONGEST_TEXT:
+                return value.strip()
+            raise self._refusal(value, owner)
         if self.choices or (isinstance(value, str) and value in self.words):
             if value in self.choices or value in self.words:
                 return value
@@ -74,7 +83,8 @@ class Param:
         return int(number)
 
     def _refusal(self, value: Any, owner: str) -> EvenlyError:
-        return EvenlyError(f"{owner}: {self.key} is {value!r}, expected {self.expected}")
+        shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
+        return EvenlyError(f"{owner}: {self.key} is {shown}, expected {self.expected}")
 
 
 def check_params(params: tuple[Param, ...], given: Mapping[str, Any], owner: str) -> dict[str, Any]:

@@ -15,44 +15,46 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from core.engine import Progress, Trainer
+    from core.objectives import Objective
 
 Step = Callable[[Tensor, "Progress"], None]
 WARM_UP = 3  # plain steps before capture, so that lazy allocations are done
 
 
-def make_step(trainer: Trainer, terms: dict[str, Tensor], draws: Tensor | None, previous: Step | None) -> Step:
-    """The step for an epoch. A graph captured in an earlier epoch is reused when the same terms are set."""
-    if not (trainer.device.graphs and trainer.splits["train"].resident):
-        return PlainStep(trainer, terms, draws)
-    if isinstance(previous, GraphStep) and previous.takes(terms):
+def make_step(trainer: Trainer, terms: dict[str, Tensor], objective: Objective, draws: Tensor | None, previous: Step | None) -> Step:
+    """The step for an epoch. A graph captured in an earlier epoch is reused when the same terms act through the same objective."""
+    graph = trainer.device.graphs and trainer.splits["train"].resident and objective.graph and "mask" not in terms
+    if not graph:
+        return PlainStep(trainer, terms, objective, draws)
+    if isinstance(previous, GraphStep) and previous.takes(terms, objective):
         previous.renew(terms, draws)
         return previous
-    return GraphStep(trainer, terms, draws)
+    return GraphStep(trainer, terms, objective, draws)
 
 
 class PlainStep:
     """Gather, forward, backward, step."""
 
-    def __init__(self, trainer: Trainer, terms: dict[str, Tensor], draws: Tensor | None) -> None:
-        self.trainer, self.terms, self.draws = trainer, terms, draws
+    def __init__(self, trainer: Trainer, terms: dict[str, Tensor], objective: Objective, draws: Tensor | None) -> None:
+        self.trainer, self.terms, self.objective, self.draws = trainer, terms, objective, draws
 
     def __call__(self, index: Tensor, p: Progress) -> None:
         x, labels = self.trainer.splits["train"].batch(index, self.draws)
-        self.trainer.forward_backward(x, labels, self.terms, p)
+        self.trainer.forward_backward(x, labels, self.terms, self.objective, p)
 
 
 class GraphStep(PlainStep):
     """The same step as a replayed CUDA graph. Batches of another size than the full one take the plain way."""
 
-    def __init__(self, trainer: Trainer, terms: dict[str, Tensor], draws: Tensor | None) -> None:
-        super().__init__(trainer, terms, draws)
+    def __init__(self, trainer: Trainer, terms: dict[str, Tensor], objective: Objective, draws: Tensor | None) -> None:
+        super().__init__(trainer, terms, objective, draws)
         on = trainer.device.device
         self.index = torch.zeros(trainer.batch_size, dtype=torch.int64, device=on)
         self.graph: torch.cuda.CUDAGraph | None = None
         self.warm = 0
 
-    def takes(self, terms: dict[str, Tensor]) -> bool:
-        return terms.keys() == self.terms.keys()
+    def takes(self, terms: dict[str, Tensor], objective: Objective) -> bool:
+        return terms.keys() == self.terms.keys() and objective is self.objective
 
     def renew(self, terms: dict[str, Tensor], draws: Tensor | None) -> None:
         """Copy another epoch's terms and augmentation into the buffers that the graph reads."""
@@ -85,4 +87,4 @@ class GraphStep(PlainStep):
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             x, labels = self.trainer.splits["train"].batch(self.index, self.draws)
-            self.trainer.forward_backward(x, labels, self.terms, p)  # p's sums keep their addresses for the whole run
+            self.trainer.forward_backward(x, labels, self.terms, self.objective, p)  # p's sums keep their addresses for the whole run

@@ -11,7 +11,7 @@ from core.rows import Source, Table
 from models.shapes import images, signals, up_to
 
 if TYPE_CHECKING:
-    from torch import nn
+    from models.heads import Network
 
 Shape = tuple[int, ...]  # one sample: (1, L) a signal, (channels, height, width) an image
 
@@ -34,7 +34,7 @@ class Model:
 
     size   its number of parameters in the usual case
     fits   (shape, classes) -> why it does not fit, in words, or None where it does
-    maker  "module:function" of the builder; imported by `build`
+    maker  "module:function" of the builder, which makes a Sequential that ends in a Linear; imported by `build`
     """
 
     key: str
@@ -45,14 +45,16 @@ class Model:
     maker: str
     source: Source
 
-    def build(self, shape: Shape, classes: int) -> nn.Module:
-        """A fresh network: [B, *shape] float32 -> logits [B, classes].
+    def build(self, shape: Shape, classes: int) -> Network:
+        """A fresh network: [B, *shape] float32 -> logits [B, classes], in two parts, `body` and `head`.
 
         The initial parameters come from torch's global generator, as torch's layers draw them: fork and seed it around
         this call. Nothing else is drawn, here or in the forward pass. Ask `fits` first.
         """
+        from models.heads import split
+
         module, _, name = self.maker.partition(":")
-        return getattr(importlib.import_module(module), name)(shape, classes)
+        return split(getattr(importlib.import_module(module), name)(shape, classes), shape)
 
 
 MODELS = Table(

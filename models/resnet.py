@@ -5,6 +5,8 @@ Shapes: B batch, C channels, H height, W width, K classes.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -61,5 +63,6 @@ def resnet32(shape: tuple[int, ...], classes: int) -> nn.Module:
 
 
 def resnet18(shape: tuple[int, ...], classes: int) -> nn.Module:
-    """torchvision's ResNet-18, not pretrained: [B, 3, H, W] -> [B, K]."""
-    return torchvision().models.resnet18(weights=None, num_classes=classes)
+    """torchvision's ResNet-18, not pretrained, its layers in a row: [B, 3, H, W] -> [B, K]."""
+    *layers, (name, head) = torchvision().models.resnet18(weights=None, num_classes=classes).named_children()
+    return nn.Sequential(OrderedDict([*layers, ("flatten", nn.Flatten()), (name, head)]))

@@ -108,3 +108,115 @@ def test_certain_sample_has_a_finite_gradient_under_a_small_focus():
 def test_unknown_reduction():
     with pytest.raises(EvenlyError, match="unknown reduction 'sum'; known: weighted_mean, batch_mean"):
         class_loss(ALL, Y, {}, "sum")
+
+
+# ---------------------------------------------------------------- mask, s, alpha, detached
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def wide(b=64, c=7, seed=1):
+    g = seeded(seed)
+    return torch.randn(b, c, generator=g, dtype=torch.float64, requires_grad=True), torch.randint(0, c, (b,), generator=g)
+
+
+def test_s_is_inside_the_softmax():
+    """LDAM's vector with the margin on the cosines and s outside it, as published; s = 1 changes nothing."""
+    cosine = torch.tensor([0.8, 0.3, 0.1, -0.2, -0.5], dtype=torch.float64).expand(5, 5)
+    margin = terms(margin=[0.158113883008, 0.213643503198, 0.281170662595, 0.379917842826, 0.5])
+    assert sample_losses(cosine, Y, margin, {"s": 30.0}).tolist() == pytest.approx(
+        [3.5211947143e-05, 21.4093050972, 29.4351201838, 41.3975355914, 54.0000003067], abs=1e-8)
+    assert torch.equal(sample_losses(cosine, Y, margin, {"s": 1.0}), sample_losses(cosine, Y, margin))
+
+
+def test_alpha_is_a_common_factor():
+    t = terms(focus=np.full(5, 2.0))
+    assert torch.equal(sample_losses(ALL, Y, t, {"alpha": 0.25}), 0.25 * sample_losses(ALL, Y, t))
+    assert torch.equal(sample_losses(ALL, Y, t, {"alpha": 1.0}), sample_losses(ALL, Y, t))
+
+
+def test_detached_focus_is_a_constant_of_the_step():
+    """Same loss; its gradient is the factor times that of cross entropy."""
+    z, labels = wide()
+    t = terms(focus=np.full(7, 2.0))
+    kept, cut = sample_losses(z, labels, t), sample_losses(z, labels, t, {"detached": 1.0})
+    assert torch.equal(kept, cut)
+    (found,) = torch.autograd.grad(cut.sum(), z)
+    factor = ((1 - torch.softmax(z, 1).gather(1, labels[:, None])) ** 2).detach()
+    (expected,) = torch.autograd.grad((factor.squeeze(1) * cross_entropy(z, labels, reduction="none")).sum(), z)
+    assert torch.allclose(found, expected, atol=1e-12)
+    assert not torch.allclose(found, torch.autograd.grad(kept.sum(), z)[0], atol=1e-3)
+
+
+def test_mask_is_seql():
+    """-log p_y with p_j = e^z_j / sum_k w_k e^z_k, w_k = 1 - beta_k (1 - y_k): loss and gradient of the written formula."""
+    z, labels = wide()
+    mask = torch.linspace(0, 1, 7, dtype=torch.float64)
+    found = sample_losses(z, labels, {"mask": mask}, generator=seeded(5))
+    beta = (torch.rand(64, 7, generator=seeded(5)) < mask).double()
+    own = torch.nn.functional.one_hot(labels, 7)
+    kept = 1 - beta * (1 - own)
+    expected = -torch.log((own * z.exp()).sum(1) / (kept * z.exp()).sum(1))
+    assert torch.allclose(found, expected, atol=1e-12)
+    assert 0 < beta[:, 3].mean() < 1, "one draw per sample, not one per batch"
+    a, b = (torch.autograd.grad(v.sum(), z)[0] for v in (found, expected))
+    assert torch.allclose(a, b, atol=1e-12)
+
+
+def test_mask_extremes():
+    """0 is cross entropy; 1 leaves the sample's own class alone, whose loss is 0 with a gradient of 0."""
+    z, labels = wide()
+    none = sample_losses(z, labels, {"mask": torch.zeros(7, dtype=torch.float64)}, generator=seeded())
+    assert torch.equal(none, sample_losses(z, labels, terms(weight=np.ones(7))))
+    full = sample_losses(z, labels, {"mask": torch.ones(7, dtype=torch.float64)}, generator=seeded())
+    (slope,) = torch.autograd.grad(full.sum(), z)
+    assert full.abs().max() == 0
+    assert slope.abs().max() == 0
+
+
+def test_mask_never_exponentiates_raw_logits():
+    z = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]], requires_grad=True)
+    losses = sample_losses(z, torch.tensor([0, 0]), {"mask": torch.tensor([0.0, 0.0, 1.0])}, generator=seeded())
+    losses.sum().backward()
+    assert losses.tolist() == [0.0, 2e4]
+    assert torch.isfinite(z.grad).all()
+
+
+def test_mask_and_smoothing_share_the_classes_that_are_left():
+    """With every other class left out nothing is left to smooth over; with a mask of 0 it is torch's smoothing."""
+    z, labels = wide()
+    smooth = torch.full((7,), 0.3, dtype=torch.float64)
+    some = sample_losses(z, labels, {"mask": torch.full((7,), 0.5, dtype=torch.float64), "smoothing": smooth}, generator=seeded())
+    assert torch.isfinite(some).all()
+    assert torch.isfinite(torch.autograd.grad(some.sum(), z)[0]).all()
+    none = sample_losses(z, labels, {"mask": torch.zeros(7, dtype=torch.float64), "smoothing": smooth}, generator=seeded())
+    assert torch.allclose(none, cross_entropy(z, labels, reduction="none", label_smoothing=0.3))
+
+
+def test_mask_without_a_generator():
+    with pytest.raises(EvenlyError, match="mask is drawn anew in every step and needs a generator"):
+        class_loss(ALL, Y, terms(mask=np.full(5, 0.9)), "batch_mean")
+
+
+@pytest.mark.parametrize("reduction", ["weighted_mean", "batch_mean"])
+def test_nothing_set_is_torchs_cross_entropy_to_the_bit(reduction):
+    g = seeded(2)
+    z, labels = torch.randn(64, 10, generator=g), torch.randint(0, 10, (64,), generator=g)
+    assert torch.equal(class_loss(z, labels, {}, reduction), cross_entropy(z, labels, reduction="none").mean())
+    assert class_loss(z.bfloat16(), labels, {}, reduction).dtype == torch.float32
+
+
+@pytest.mark.parametrize("classes", [2, 1000])
+def test_few_and_many_classes_with_huge_logits(classes):
+    """Every term at once, logits of 1e4 either way, one class in the batch."""
+    z = torch.zeros(4, classes)
+    z[0, 0], z[1, 0], z[2, 1], z[3, 1] = 1e4, -1e4, 1e4, -1e4
+    z.requires_grad_()
+    v = np.linspace(0.1, 0.9, classes)
+    t = tensor_terms(ClassTerms(weight=v, scale=v, shift=np.log(v), margin=v, smoothing=v, focus=4 * v, mask=v), CPU)
+    loss = class_loss(z, torch.zeros(4, dtype=torch.int64), t, "weighted_mean", {"s": 2.0, "alpha": 0.5}, seeded())
+    loss.backward()
+    assert torch.isfinite(loss)
+    assert torch.isfinite(z.grad).all()

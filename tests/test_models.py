@@ -125,7 +125,7 @@ def test_resnet_parameters_start_as_in_the_paper():
     for conv in convs[1:]:
         fan_in = conv.weight[0].numel()
         assert conv.weight.std().item() == pytest.approx(math.sqrt(2 / fan_in), rel=0.08)
-    assert network[-1].weight.abs().max().item() <= 1 / math.sqrt(64)
+    assert network.head.weight.abs().max().item() <= 1 / math.sqrt(64)
 
 
 def test_lenet_pads_small_images_to_32():

@@ -1,0 +1,136 @@
+"""Measures for unequal classes, as rows: one figure of a split each, from its integer counts.
+
+Beside them what needs more than the counts: groups of classes by their training samples, and calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from core.errors import EvenlyError
+from core.metrics import ClassMetrics, share
+from core.rows import Source, Table
+
+MANY, FEW = 100, 20  # training samples: many above 100, few below 20, as in the long-tail papers
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One figure of a split. `compute` takes its per-class metrics; classes without samples are left out, NaN where none is left."""
+
+    key: str
+    label: str
+    compute: Callable[[ClassMetrics], float]
+    formula: str
+    summary: str
+    source: Source
+
+
+def _over(values: NDArray[np.float64], reduce: Callable[[NDArray[np.float64]], float]) -> float:
+    defined = values[~np.isnan(values)]
+    return float(reduce(defined)) if len(defined) else np.nan
+
+
+def accuracy(m: ClassMetrics) -> float:
+    """Hits over samples."""
+    return float(share(m.tp.sum(), m.support.sum()))
+
+
+def balanced_accuracy(m: ClassMetrics) -> float:
+    """Mean TPR, which is also the macro recall."""
+    return _over(m.tpr, np.mean)
+
+
+def g_mean(m: ClassMetrics) -> float:
+    """Geometric mean of the TPRs; 0 as soon as one class is never found."""
+    return _over(m.tpr, lambda t: 0.0 if (t == 0).any() else np.exp(np.log(t).mean()))
+
+
+def macro_precision(m: ClassMetrics) -> float:
+    """Mean precision over the classes with samples; one that is never predicted counts 0, as in scikit-learn."""
+    return _over(np.where(m.predicted > 0, m.precision, 0.0)[m.support > 0], np.mean)
+
+
+def macro_f1(m: ClassMetrics) -> float:
+    """Mean F1 over the classes that occur as truth or as prediction."""
+    return _over(m.f1, np.mean)
+
+
+def worst_class(m: ClassMetrics) -> float:
+    """Smallest TPR."""
+    return _over(m.tpr, np.min)
+
+
+def tpr_variance(m: ClassMetrics) -> float:
+    """Population variance of the TPRs."""
+    return _over(m.tpr, np.var)
+
+
+_SOKOLOVA = Source("Sokolova and Lapalme", 2009, "A systematic analysis of performance measures for classification tasks")
+_KUBAT = Source("Kubat and Matwin", 1997, "Addressing the curse of imbalanced training sets: one-sided selection")
+_BRODERSEN = Source("Brodersen, Ong, Stephan and Buhmann", 2010, "The balanced accuracy and its posterior distribution")
+
+MEASURES = Table(
+    "measure",
+    Measure("accuracy", "Accuracy", accuracy, r"\frac{\sum_c \mathrm{TP}_c}{N}", "Share of all samples that are right: frequent classes decide it.", _SOKOLOVA),
+    Measure("balanced_accuracy", "Balanced accuracy", balanced_accuracy, r"\frac{1}{C}\sum_c \mathrm{TPR}_c", "Mean TPR, the same as macro recall: every class counts the same.", _BRODERSEN),
+    Measure("g_mean", "G-mean", g_mean, r"\left(\prod_c \mathrm{TPR}_c\right)^{1/C}", "Geometric mean of the TPRs: 0 as soon as one class is never found.", _KUBAT),
+    Measure("macro_precision", "Macro precision", macro_precision, r"\frac{1}{C}\sum_c \frac{\mathrm{TP}_c}{\mathrm{predicted}_c}", "Mean precision: raising a class's TPR by guessing it more often lowers this.", _SOKOLOVA),
+    Measure("macro_f1", "Macro F1", macro_f1, r"\frac{1}{C}\sum_c \frac{2\,\mathrm{TP}_c}{n_c + \mathrm{predicted}_c}", "Mean F1 of the classes.", _SOKOLOVA),
+    Measure("worst_class", "Worst class", worst_class, r"\min_c \mathrm{TPR}_c", "TPR of the class that is found least.", _SOKOLOVA),
+    Measure("tpr_variance", "TPR variance", tpr_variance, r"\frac{1}{C}\sum_c (\mathrm{TPR}_c - \overline{\mathrm{TPR}})^2", "How unequally the classes are known.", _SOKOLOVA),
+)
+
+
+def weighted_score(m: ClassMetrics, alpha: float, positive: int = 1) -> float:
+    """alpha TPR + (1 - alpha) TNR of a two-class task; alpha 1/2 is balanced accuracy. NaN where a class has no samples.
+
+    `positive` is the class whose TPR is meant; the other's TPR is the TNR. More classes or alpha outside [0, 1]: EvenlyError.
+    """
+    if len(m.support) != 2:
+        raise EvenlyError(f"the weighted score is for 2 classes, this task has {len(m.support)}; use balanced accuracy")
+    if not 0 <= alpha <= 1:
+        raise EvenlyError(f"alpha is {alpha!r}, expected a number from 0 to 1")
+    return float(alpha * m.tpr[positive] + (1 - alpha) * m.tpr[1 - positive])
+
+
+def minority_class(counts: ArrayLike) -> int:
+    """The class with the fewest training samples, the first of equals among classes that have any."""
+    n = np.asarray(counts, dtype=np.float64)
+    return int(np.argmin(np.where(n > 0, n, np.inf)))
+
+
+def shots(counts: ArrayLike) -> dict[str, NDArray[np.bool_]]:
+    """Masks [C] of classes with many (> 100), medium and few (< 20) training samples. Source: Liu et al. (2019)."""
+    n = np.asarray(counts)
+    return {"many": n > MANY, "medium": (n <= MANY) & (n >= FEW), "few": n < FEW}
+
+
+def halves(counts: ArrayLike) -> dict[str, NDArray[np.bool_]]:
+    """Masks [C] of majority classes (at least the mean count) and minority classes (below it)."""
+    n = np.asarray(counts, dtype=np.float64)
+    return {"majority": n >= n.mean(), "minority": n < n.mean()}
+
+
+def group_tpr(m: ClassMetrics, groups: dict[str, NDArray[np.bool_]]) -> dict[str, tuple[int, float]]:
+    """Group -> (classes with samples in it, their mean TPR). Groups without such a class are left out."""
+    out = {}
+    for name, mask in groups.items():
+        tpr = m.tpr[mask & ~np.isnan(m.tpr)]
+        if len(tpr):
+            out[name] = (len(tpr), float(tpr.mean()))
+    return out
+
+
+def ece(calibration: ArrayLike) -> float:
+    """Expected calibration error: sum_b n_b / N |hits_b / n_b - confidence_b / n_b|. NaN without samples.
+
+    calibration [3, bins]: samples, hits and the sum of the confidences in equal bins of the confidence.
+    Source: Naeini et al. (2015); 15 bins as in Guo et al. (2017).
+    """
+    n, hits, confidence = np.asarray(calibration, dtype=np.float64)
+    return float(np.abs(hits - confidence).sum() / n.sum()) if n.sum() else np.nan

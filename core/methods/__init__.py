@@ -1,0 +1,14 @@
+"""The methods: pure functions Evidence -> ClassTerms, one row each, gathered in METHODS.
+
+To add a method, write a function and a row in the file of its kind; page, CLI, validation, docs and tests read the row.
+"""
+
+from core.methods.difficulty import dynamic_tau
+from core.methods.row import CLASSIFIER, FINETUNE, POSTHOC, TRAIN, Method
+from core.methods.table import METHODS
+from core.methods.use import Grid, answer, formula_with, grid, grid_values, slider_param, what_if
+
+__all__ = [
+    "CLASSIFIER", "FINETUNE", "METHODS", "POSTHOC", "TRAIN", "Grid", "Method", "answer", "dynamic_tau", "formula_with", "grid",
+    "grid_values", "slider_param", "what_if",
+]

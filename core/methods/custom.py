@@ -1,0 +1,106 @@
+"""A weight formula typed by the user, read by core.formula."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from core import formula as formulas
+from core.errors import EvenlyError
+from core.evidence import ClassTerms, Evidence, Vector
+from core.floors import LEAST, classes_in_words, floored_tpr, weight_terms
+from core.methods.row import NO_SAMPLES, NO_TPR, Method, given, mean_of, samples
+from core.rows import Param, Source
+
+DEFAULT = "(mean_tpr / tpr) ** 2"
+TRIED = 1000  # epochs, evenly spread, that are tried before the first one
+LARGEST = 1e30  # of a weight that is not rescaled; float32 ends at 3e38
+_MISSING = {"tpr": NO_TPR, "counts": NO_SAMPLES}
+
+
+def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float) -> ClassTerms:
+    """w_c = the formula's value for class c, at least 0 and not all 0, capped at `max_ratio` x the smallest above 0.
+
+    Needs counts [C] or tpr [C] where the formula looks at them; TPRs are kept off 0 and 1 as in every method. A formula with
+    `epoch` is tried for the whole run before its first epoch, so that it does not fail in the middle. Errors as in core.formula.
+    """
+    used = formulas.variables(formula)
+    values, clipped, notes = _values(evidence, formulas.needs(formula))
+    if "epoch" in used:
+        notes = (*notes, f"Weights of epoch {evidence.epoch + 1} of {evidence.epochs}: they are renewed before every epoch.")
+        if evidence.epoch == 0:
+            _try_epochs(formula, values, evidence)
+    raw = _scaled(formulas.evaluate(formula, values, evidence.classes), normalize)
+    weight = _limited(raw, max_ratio)
+    capped, touched = np.flatnonzero(weight < raw), np.flatnonzero((weight < raw) | (weight > raw))
+    if len(capped):
+        notes = (*notes, f"The weight of {classes_in_words(capped)} is capped at {max_ratio:g} times the smallest.")
+    missing = " or ".join(_MISSING[need] for need in sorted(formulas.needs(formula)))
+    return weight_terms(weight, missing=missing, mean_one=normalize == "mean_one", clipped=(*clipped, *touched.tolist()), notes=notes)
+
+
+def _values(evidence: Evidence, needs: frozenset[str]) -> tuple[dict[str, Vector | float], tuple[int, ...], tuple[str, ...]]:
+    """What the names stand for, the TPRs that were clamped, and notes. NaN where a class has no TPR or no samples."""
+    values: dict[str, Vector | float] = {"C": evidence.classes, "epoch": evidence.epoch + 1, "epochs": evidence.epochs}
+    clipped, notes = (), ()
+    if "counts" in needs:
+        n = samples(evidence)
+        values |= {"n": n, "N": np.nansum(n)}
+    if "tpr" in needs:
+        tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
+        values |= {"tpr": tpr, "mean_tpr": mean_of(tpr)}
+    return values, clipped, notes
+
+
+def _try_epochs(formula: str, values: Mapping[str, Vector | float], evidence: Evidence) -> None:
+    for epoch in np.unique(np.linspace(1, evidence.epochs, TRIED).round()):
+        try:
+            formulas.evaluate(formula, {**values, "epoch": epoch}, evidence.classes)
+        except EvenlyError as error:
+            raise EvenlyError(f"{error} (in epoch {epoch:.0f} of {evidence.epochs})") from None
+
+
+def _limited(raw: Vector, max_ratio: float) -> Vector:
+    """Weights between 1e-12 of the largest and `max_ratio` x the smallest. A weight of 0 is meant to be 0: it does not count as the smallest."""
+    above = raw[raw > 0]
+    if not len(above):
+        return raw
+    low = above.max() * LEAST
+    return np.where(raw > 0, np.clip(raw, low, max(above.min(), low) * max_ratio), raw)
+
+
+def _scaled(raw: Vector, normalize: str) -> Vector:
+    """Weights of a size that float32 can hold: divided by the largest where they are rescaled anyway, else refused."""
+    top = np.nanmax(raw, initial=0)
+    if normalize == "mean_one":
+        return raw / top if top > 0 else raw
+    if top > 0 and not 1 / LARGEST <= top <= LARGEST:
+        raise EvenlyError(f"formula: the largest weight is {top:g}, expected {1 / LARGEST:g} to {LARGEST:g} without rescaling; set normalize to mean_one")
+    return raw
+
+
+def _asks(params: Mapping[str, Any]) -> frozenset[str]:
+    return formulas.needs(params.get("formula", DEFAULT))
+
+
+def _shown(params: Mapping[str, Any]) -> str:
+    return rf"w_c <normalize> {formulas.latex(params['formula'])}"
+
+
+_NAMES = ", ".join(f"{name} ({row.meaning})" for name, row in formulas.VARIABLES.items())
+_FUNCTIONS = "; ".join(row.usage for row in formulas.FUNCTIONS.values())
+_FORMULA = Param("formula", "Formula", DEFAULT, text=True, help=f"Names: {_NAMES}. Signs: + - * / ** and brackets. Functions: {_FUNCTIONS}.")
+_NORMALIZE = Param("normalize", "Normalise", "mean_one", choices=("none", "mean_one"),
+                   help="mean_one rescales the weights to mean 1. With the weighted_mean reduction both give the same loss.")
+_MAX_RATIO = Param("max_ratio", "Largest ratio", 10_000.0, 1.0, 1e6, 1.0, help="Caps the largest weight at this multiple of the smallest above 0.")
+
+ROWS = (
+    Method("custom", "Formula of your own", "From TPRs", custom, (_FORMULA, _NORMALIZE, _MAX_RATIO),
+           r"w_c <normalize> f(n_c, N, C, \mathrm{TPR}_c, \overline{\mathrm{TPR}}, \mathrm{epoch}, \mathrm{epochs})", frozenset({"tpr"}), None,
+           "A formula that you type, over the counts, the TPRs of an earlier run and the epoch.",
+           "A class whose weight is 0 is not learned. TPRs are kept off 0 and 1 by half a validation sample before the formula sees them.",
+           Source("Evenly", 2026, "a formula of your own"), when="You want to try a weight that is not in this list.",
+           asks=_asks, latex=_shown),
+)

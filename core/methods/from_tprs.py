@@ -1,0 +1,111 @@
+r"""Weights and logit shifts from the TPRs of an earlier run. TPR_c is A_c, its mean over classes \bar A."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.evidence import ClassTerms, Evidence
+from core.floors import floored_tpr, weight_terms
+from core.methods.row import NO_TPR, Method, given, mean_of
+from core.rows import Param, Source
+
+
+def tpr_ratio(evidence: Evidence, *, exponent: float, normalize: str, max_ratio: float) -> ClassTerms:
+    """w_c = (mean A / A_c)^exponent. Equal to the seed's (1 - (A_c - mean A) / A_c)^exponent. Needs tpr [C]."""
+    tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
+    raw = (mean_of(tpr) / tpr) ** exponent
+    return weight_terms(raw, missing=NO_TPR, mean_one=normalize == "mean_one", max_ratio=max_ratio, clipped=clipped, notes=notes)
+
+
+def tpr_inverse(evidence: Evidence, *, max_ratio: float) -> ClassTerms:
+    """w_c ~ 1 / A_c at mean 1. Needs tpr [C]."""
+    tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
+    return weight_terms(1 / tpr, missing=NO_TPR, max_ratio=max_ratio, clipped=clipped, notes=notes)
+
+
+def tpr_deficit(evidence: Evidence, *, tau: float) -> ClassTerms:
+    """w_c ~ (1 - A_c)^tau at mean 1: CDB's difficulty, taken once from an earlier run. Needs tpr [C]."""
+    tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
+    return weight_terms((1 - tpr) ** tau, missing=NO_TPR, clipped=clipped, notes=notes)
+
+
+def tpr_softmax(evidence: Evidence, *, temperature: float) -> ClassTerms:
+    """w = C softmax((1 - A) / temperature), over the classes with a TPR. Never 0, never infinite. Needs tpr [C].
+
+    A TPR of 0 or 1 is harmless here and is used as it is.
+    """
+    tpr = given(evidence.tpr)
+    tpr = tpr if evidence.support is None else np.where(evidence.support > 0, tpr, np.nan)
+    logits = (1 - tpr) / temperature
+    raw = np.exp(logits - np.nanmax(logits)) if not np.isnan(logits).all() else logits
+    return weight_terms(raw, missing=NO_TPR)
+
+
+def tpr_neglog(evidence: Evidence) -> ClassTerms:
+    """w_c ~ -log A_c at mean 1. Needs tpr [C]."""
+    tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
+    return weight_terms(-np.log(tpr), missing=NO_TPR, clipped=clipped, notes=notes)
+
+
+def tpr_logit_adjusted(evidence: Evidence, *, tau: float) -> ClassTerms:
+    """shift_c = tau log(A_c / mean A): the logit of an easy class is raised while training, so the network learns to lower it.
+
+    A class without a TPR gets shift 0. Needs tpr [C].
+    """
+    tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
+    mean = mean_of(tpr)
+    if np.isnan(mean):
+        weight_terms(tpr, missing=NO_TPR)  # raises: no class has a TPR
+    absent = np.isnan(tpr)
+    shift = tau * np.log(np.where(absent, 1.0, tpr / mean))
+    if absent.any():
+        notes = (*notes, f"{int(absent.sum())} of {len(tpr)} classes have {NO_TPR}, so their shift is 0.")
+    return ClassTerms(shift=shift, notes=notes, clipped=clipped)
+
+
+CDB_PAPER = Source("Sinha, Ohashi and Nakamura", 2020, "Class-wise difficulty-balanced loss for solving class-imbalance", "https://arxiv.org/abs/2010.01824")
+_SEED = Source("Peifer", 2021, "Weighting the loss function based on previous seen true positive rates", "https://stats.stackexchange.com/q/524331")
+_OURS = Source("Evenly", 2026, "a map of TPRs without a publication of its own")
+
+_EXPONENT = Param("exponent", "Exponent", 2.0, 0.0, 8.0, 0.05, help="0 weights nothing, 1 is proportional to 1/TPR, larger is steeper.")
+_NORMALIZE = Param("normalize", "Normalise", "mean_one", choices=("none", "mean_one"),
+                   help="mean_one rescales the weights to mean 1. With the weighted_mean reduction both give the same loss.")
+_MAX_RATIO = Param("max_ratio", "Largest ratio", 10_000.0, 1.0, 1e6, 1.0, help="Caps the largest weight at this multiple of the smallest.")
+_TAU = Param("tau", "Tau", 1.0, 0.0, 8.0, 0.05, help="0 weights nothing, 1 is proportional to 1 - TPR, larger is steeper.")
+_TEMPERATURE = Param("temperature", "Temperature", 0.2, 0.02, 5.0, 0.02, help="Large is even, small puts nearly all weight on the hardest class.")
+_SHIFT_TAU = Param("tau", "Tau", 1.0, 0.0, 4.0, 0.05, help="0 is plain cross entropy; larger moves the boundary further towards the easy classes.")
+
+_BALANCED = "Balanced data on which some classes are learned worse than others."
+TPR = frozenset({"tpr"})
+
+ROWS = (
+    Method("tpr_ratio", "TPR ratio", "From TPRs", tpr_ratio, (_EXPONENT, _NORMALIZE, _MAX_RATIO),
+           r"w_c <normalize> \left(\frac{\overline{\mathrm{TPR}}}{\mathrm{TPR}_c}\right)^{<exponent>}", TPR, "exponent",
+           "Classes that an earlier run found harder than average weigh more: mean TPR over the class's TPR, to a power.",
+           "The widely copied example pow(1-((score-average)/score), 4) with TPRs .9561/.7365/.7808 prints the numbers of exponent 2, not 4.",
+           _SEED, when=_BALANCED),
+    Method("tpr_inverse", "Inverse TPR", "From TPRs", tpr_inverse, (_MAX_RATIO,),
+           r"w_c \propto \frac{1}{\mathrm{TPR}_c}", TPR, None,
+           "One over the class's TPR: the TPR ratio at exponent 1.",
+           "1/TPR, max(TPR)/TPR and mean(TPR)/TPR are the same weights once rescaled. Mild: TPRs of .9 and .7 differ by a factor of 1.29.",
+           _SEED, when=_BALANCED),
+    Method("tpr_deficit", "TPR deficit", "From TPRs", tpr_deficit, (_TAU,),
+           r"w_c \propto (1 - \mathrm{TPR}_c)^{<tau>}", TPR, "tau",
+           "Weighs a class by the share of its samples that an earlier run got wrong, to a power.",
+           "Steeper than the ratio: a class with a TPR near 1 almost drops out of the loss and may be lost again.", CDB_PAPER, when=_BALANCED),
+    Method("tpr_softmax", "TPR softmax", "From TPRs", tpr_softmax, (_TEMPERATURE,),
+           r"w_c \propto \exp\left(\frac{1 - \mathrm{TPR}_c}{<temperature>}\right)", TPR, "temperature",
+           "A softmax over the share of samples that an earlier run got wrong. The safest of these maps: never 0, never infinite.",
+           "At temperature 1 it is nearly flat: the largest ratio it can reach is e.", _OURS, when=_BALANCED),
+    Method("tpr_neglog", "Negative log TPR", "From TPRs", tpr_neglog, (),
+           r"w_c \propto -\log \mathrm{TPR}_c", TPR, None,
+           "Minus the logarithm of the class's TPR: close to the deficit for easy classes, steeper for classes near 0.",
+           "A class with a TPR near 1 almost drops out of the loss.", _OURS, when=_BALANCED),
+    Method("tpr_logit_adjusted", "TPR logit adjustment (experimental)", "From TPRs", tpr_logit_adjusted, (_SHIFT_TAU,),
+           r"b_c = <tau>\,\log\frac{\mathrm{TPR}_c}{\overline{\mathrm{TPR}}}", TPR, "tau",
+           "Logit adjustment with the TPR in the place of the class frequency, for data whose counts are equal.",
+           "Experimental: we know of no publication of it. A shift acts on logits, so it does not fade when the training data are fitted perfectly "
+           "as a weight does.",
+           Source("Menon, Jayasumana, Rawat, Jain, Veit and Kumar", 2021, "Long-tail learning via logit adjustment", "https://arxiv.org/abs/2007.07314"),
+           when=_BALANCED),
+)

@@ -1,0 +1,52 @@
+"""Methods whose weights are renewed with every step. The step itself is in core/objectives."""
+
+from __future__ import annotations
+
+from core.evidence import ClassTerms, Evidence
+from core.methods.row import Method
+from core.rows import Param, Source
+
+
+def group_dro(evidence: Evidence, *, eta: float, adjustment: float) -> ClassTerms:
+    """q_c <- q_c exp(eta l_c), normalised; loss = sum_c q_c l_c, l_c the mean loss of the class in the batch (+ adjustment / sqrt n_c)."""
+    return ClassTerms(objective="group_dro", knobs={"eta": eta, "adjustment": adjustment})
+
+
+def l2rw(evidence: Evidence) -> ClassTerms:
+    """Sample weights from one gradient: how much each sample would have lowered the loss on meta samples."""
+    return ClassTerms(objective="l2rw")
+
+
+def meta_weight_net(evidence: Evidence, *, hidden: int, lr: float) -> ClassTerms:
+    """Sample weights from a small network that looks at the sample's loss and learns from meta samples."""
+    return ClassTerms(objective="meta_weight_net", knobs={"hidden": hidden, "lr": lr})
+
+
+_ETA = Param("eta", "Eta", 0.01, 0.0, 10.0, 0.01, help="Step size of the weights; the authors use 0.01. 0 keeps them equal.")
+_ADJUSTMENT = Param("adjustment", "Adjustment", 0.0, 0.0, 100.0, 0.5, help="K of the summand K / sqrt(n_c) on each class's loss; 0 as published by default.")
+_HIDDEN = Param("hidden", "Hidden units", 100, 1, 1000, 1, integer=True, help="Width of the hidden layer.")
+_LR = Param("lr", "Rate of the weight network", 1e-3, 1e-7, 1.0, 1e-4, help="Adam's rate, 0.001 in the authors' code for noisy labels; their code for imbalance uses SGD at 0.00001.")
+
+META = frozenset({"meta"})
+_FROM_VALIDATION = "The meta samples are taken from the validation split: its figures then flatter the run; judge it by the test split. A step costs about three times a plain one."
+
+ROWS = (
+    Method("group_dro", "Group DRO over classes", "Per step", group_dro, (_ETA, _ADJUSTMENT),
+           r"q_c \leftarrow \frac{q_c\, e^{<eta> \ell_c}}{\sum_k q_k\, e^{<eta> \ell_k}},\quad L = \sum_c q_c \ell_c", frozenset(), None,
+           "Weighs the classes by how large their loss has been: a step towards the worst class, every step.",
+           "A class absent from a batch has loss 0 there and falls back. The authors always add a balanced sampler, strong weight decay or early stopping: "
+           "without them an over-parameterised network brings every loss to 0.",
+           Source("Sagawa, Koh, Hashimoto and Liang", 2020, "Distributionally robust neural networks for group shifts", "https://arxiv.org/abs/1911.08731"),
+           when="The worst class is what counts."),
+    Method("l2rw", "Learning to reweight (L2RW)", "Per step", l2rw, (),
+           r"w_i \propto \max\left(-\frac{\partial}{\partial \epsilon_i} L_\mathrm{meta}(\theta - \eta \nabla \textstyle\sum_j \epsilon_j \ell_j)\Big|_{\epsilon = 0}, 0\right)", META, None,
+           "Before every step it asks which samples of the batch lower the loss on balanced meta samples, and counts only those.",
+           _FROM_VALIDATION, Source("Ren, Zeng, Yang and Urtasun", 2018, "Learning to reweight examples for robust deep learning", "https://arxiv.org/abs/1803.09050"),
+           when="Small, clean and balanced validation data beside biased or noisy training data."),
+    Method("meta_weight_net", "Meta-Weight-Net", "Per step", meta_weight_net, (_HIDDEN, _LR),
+           r"w_i = \frac{V_\theta(\ell_i)}{\sum_j V_\theta(\ell_j)},\quad V_\theta = \sigma \circ \mathrm{MLP}_{1-<hidden>-1}", META, None,
+           "A small network turns a sample's loss into its weight; it learns from a virtual step whose result is tried on meta samples.",
+           "It sees the loss of a sample, not its class. " + _FROM_VALIDATION,
+           Source("Shu, Xie, Yi, Zhao, Zhou, Xu and Meng", 2019, "Meta-Weight-Net: learning an explicit mapping for sample weighting", "https://arxiv.org/abs/1902.07379"),
+           when="Imbalance or noise of unknown form, and clean validation data."),
+)

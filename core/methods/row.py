@@ -1,0 +1,97 @@
+"""What a method is: one row, and the small helpers that every method's function uses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.errors import EvenlyError
+from core.evidence import ClassTerms, Evidence, Vector
+from core.rows import Param, Source
+
+NO_TPR = "no TPR, for lack of validation samples"
+NO_SAMPLES = "no training samples"
+
+# what a method is applied to
+TRAIN = "train"  # a network from its first epoch on
+CLASSIFIER = "classifier"  # the last layer of a finished run, its features frozen: a second stage
+FINETUNE = "finetune"  # a finished run's whole network, with a new head: a second stage
+POSTHOC = "posthoc"  # the outputs of a finished run: nothing is trained
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to turn evidence into class terms.
+
+    group    heading in the choice of methods
+    terms    pure function (Evidence, **params) -> ClassTerms
+    formula  LaTeX with <param> placeholders; see `formula_with`
+    needs    what it looks at: "counts", "tpr" (an earlier run's), "last_tpr" (this run's last epoch),
+             "network" (the weights of a finished run), "meta" (samples of the validation split, to learn from)
+    slider   the parameter that the live preview drags, or None
+    stops    values of the preview's grid where even steps would miss the interesting end
+    caveat   what a user should know before believing a result; may be empty
+    when     the situation it was made for
+    stage    TRAIN, CLASSIFIER, FINETUNE or POSTHOC
+    head     key of the last layer it wants, in models/heads.py
+    asks     params -> needs, where they depend on the parameters; None: always `needs`
+    latex    params -> LaTeX to show instead of `formula`, with the same placeholders; None: `formula` says it all
+    """
+
+    key: str
+    label: str
+    group: str
+    terms: Callable[..., ClassTerms]
+    params: tuple[Param, ...]
+    formula: str
+    needs: frozenset[str]
+    slider: str | None
+    summary: str
+    caveat: str
+    source: Source
+    stops: tuple[float, ...] = ()
+    when: str = ""
+    stage: str = TRAIN
+    head: str = "linear"
+    asks: Callable[[Mapping[str, Any]], frozenset[str]] | None = None
+    latex: Callable[[Mapping[str, Any]], str] | None = None
+
+    def needs_with(self, params: Mapping[str, Any]) -> frozenset[str]:
+        """What it looks at under these parameters."""
+        return self.asks(params) if self.asks else self.needs
+
+
+def given(vector: Vector | None) -> Vector:
+    """The TPRs of an earlier run [C]; their absence raises EvenlyError."""
+    if vector is None:
+        raise EvenlyError("this method needs a TPR per class: choose a baseline or paste TPRs")
+    return vector
+
+
+def mean_of(tpr: Vector) -> float:
+    """Mean over the defined classes; NaN when there is none, which `weight_terms` refuses."""
+    defined = tpr[~np.isnan(tpr)]
+    return float(defined.mean()) if len(defined) else math.nan
+
+
+def samples(evidence: Evidence) -> Vector:
+    """Counts [C] with NaN for classes without samples; no counts raise EvenlyError."""
+    if evidence.counts is None:
+        raise EvenlyError("this method needs the training counts of the classes")
+    return np.where(evidence.counts > 0, evidence.counts, np.nan)
+
+
+def filled(evidence: Evidence) -> tuple[Vector, tuple[str, ...]]:
+    """Counts [C] in which a class without samples stands at one sample, as logits must be finite, and a note that says so."""
+    n = samples(evidence)
+    absent = np.flatnonzero(np.isnan(n))
+    if len(absent) == len(n):
+        raise EvenlyError("no class has training samples; check the dataset")
+    if not len(absent):
+        return n, ()
+    named = ", ".join(map(str, absent[:8])) + (f" and {len(absent) - 8} more" if len(absent) > 8 else "")
+    return np.where(np.isnan(n), 1.0, n), (f"No training samples of class {named}: counted as one sample.",)

@@ -1,0 +1,128 @@
+"""Methods that change the shape of the loss instead of weighing classes: what a sample counts, and against what."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from core.evidence import ClassTerms, Evidence
+from core.methods.row import Method, filled
+from core.rows import Param, Source
+
+
+def focal(evidence: Evidence, *, form: str, gamma: float, alpha: float | str, variant: str) -> ClassTerms:
+    """focus_c = gamma for every class: the loss of a sample is scaled by (1 - p_y)^gamma.
+
+    The softmax form is a modulated cross entropy; the sigmoid form sums C modulated binary cross entropies. alpha weighs
+    positives (1 - alpha negatives) in the sigmoid form; in the softmax form it is a common factor.
+    """
+    knobs: dict[str, float] = {} if alpha == "off" else {"alpha": float(alpha)}
+    if variant == "detached":
+        knobs["detached"] = 1.0
+    return ClassTerms(focus=np.full(evidence.classes, gamma), objective="sigmoid" if form == "sigmoid" else "terms", knobs=knobs)
+
+
+def ghm(evidence: Evidence, *, bins: int, momentum: float) -> ClassTerms:
+    """Samples and classes whose gradient norm |sigmoid(z) - y| is common count less; see core/objectives."""
+    return ClassTerms(objective="ghm", knobs={"bins": bins, "momentum": momentum})
+
+
+def seql(evidence: Evidence, *, gamma: float, threshold: float) -> ClassTerms:
+    """mask_c = gamma for classes with n_c / N < lambda: their logit is left out for samples of other classes that often."""
+    return _equalised(evidence, gamma, threshold, "terms")
+
+
+def eql(evidence: Evidence, *, gamma: float, threshold: float) -> ClassTerms:
+    """The sigmoid form: the binary loss of a rare class is left out for samples of other classes that often."""
+    return _equalised(evidence, gamma, threshold, "sigmoid")
+
+
+def _equalised(evidence: Evidence, gamma: float, threshold: float, objective: str) -> ClassTerms:
+    n, notes = filled(evidence)
+    rare = n / n.sum() < threshold
+    said = f"{int(rare.sum())} of {len(n)} classes hold less than {threshold:g} of the training samples and are shielded."
+    return ClassTerms(mask=np.where(rare, gamma, 0.0), objective=objective, notes=(*notes, said))
+
+
+SHAPES = {  # x in [0, 1]: (n - n_min) / (n_max - n_min) -> share of the way from tail to head
+    "concave": lambda x: np.sin(math.pi / 2 * x),
+    "linear": lambda x: x,
+    "convex": lambda x: 1 + np.sin(1.5 * math.pi + math.pi / 2 * x),
+}
+
+
+def label_aware_smoothing(evidence: Evidence, *, head: float, tail: float, shape: str) -> ClassTerms:
+    """smoothing_c from `head` for the largest class to `tail` for the smallest. Equal counts: the mean of both for all."""
+    n, notes = filled(evidence)
+    span = n.max() - n.min()
+    if span == 0:
+        return ClassTerms(smoothing=np.full(len(n), (head + tail) / 2), notes=(*notes, "All counts are equal: every class gets the mean of head and tail."))
+    share = SHAPES[shape]((n - n.min()) / span)
+    return ClassTerms(smoothing=np.clip(tail + (head - tail) * share, 0.0, 1.0), notes=notes)
+
+
+def poly_tail(evidence: Evidence, *, alpha: float, beta: float, reweight: float) -> ClassTerms:
+    """Cross entropy whose tail falls as a power of the margin, so that weights still act once the data are fitted."""
+    n, notes = filled(evidence)
+    weight = (n.min() / n) ** reweight
+    return ClassTerms(weight=weight / weight.mean(), objective="poly_tail", knobs={"alpha": alpha, "beta": beta}, notes=notes)
+
+
+_LIN = Source("Lin, Goyal, Girshick, He and Dollar", 2017, "Focal loss for dense object detection", "https://arxiv.org/abs/1708.02002")
+_TAN = Source("Tan, Wang, Li, Li, Ouyang, Yin and Yan", 2020, "Equalization loss for long-tailed object recognition", "https://arxiv.org/abs/2003.05176")
+
+_GAMMA = Param("gamma", "Gamma", 2.0, 0.0, 8.0, 0.05, help="0 is plain cross entropy; larger looks away from samples that are already right.")
+_FORM = Param("form", "Form", "softmax", choices=("softmax", "sigmoid"),
+              help="softmax: one loss over all classes, as in the LDAM and CDB codes. sigmoid: one binary loss per class, summed, as in the paper and the class-balanced code.")
+_ALPHA = Param("alpha", "Alpha", "off", 0.0, 1.0, 0.05, words=("off",),
+               help="Factor of the true class; in the sigmoid form 1 - alpha is the factor of the others (detection uses 0.25).")
+_FOCAL_VARIANT = Param("variant", "Variant", "paper", choices=("paper", "detached"),
+                       help="paper: the factor (1 - p)^gamma is differentiated through. detached: it is a constant of the step, as in the CDB code.")
+_BINS = Param("bins", "Bins", 10, 1, 100, 1, integer=True, help="Equal bins of the gradient norm in [0, 1]: 10 as in the class's default, 30 in the authors' detector.")
+_MOMENTUM = Param("momentum", "Momentum", 0.0, 0.0, 0.99, 0.01, help="Memory of the bin counts from step to step: 0 by default, 0.75 in the authors' detector. It starts at 0, so the first steps weigh more.")
+_KEEP = Param("gamma", "Gamma", 0.9, 0.0, 1.0, 0.05, help="How often a rare class is shielded from a sample of another class; 0 is plain cross entropy.")
+_LAMBDA = Param("threshold", "Lambda", 0.005, 0.0, 1.0, 0.001, help="A class below this share of the training samples is rare. With 10 classes 0.05 is a start; 0.005 is for 100.")
+_HEAD = Param("head", "Head", 0.3, 0.0, 0.99, 0.01, help="Smoothing of the largest class.")
+_TAIL = Param("tail", "Tail", 0.0, 0.0, 0.99, 0.01, help="Smoothing of the smallest class.")
+_SHAPE = Param("shape", "Shape", "concave", choices=tuple(SHAPES), help="How the smoothing falls from head to tail over the counts.")
+_POLY_ALPHA = Param("alpha", "Alpha", 1.0, 0.1, 8.0, 0.1, help="Power of the tail: the loss falls as 1 / margin^alpha.")
+_POLY_BETA = Param("beta", "Beta", 1.0, -2.0, 8.0, 0.1, help="Margin at which the tail begins.")
+_REWEIGHT = Param("reweight", "Weight exponent", 1.0, 0.0, 3.0, 0.05, help="Exponent of the inverse-frequency weights that the tail is to keep alive; 0 weighs nothing, the paper also tries above 1.")
+
+COUNTS = frozenset({"counts"})
+
+ROWS = (
+    Method("focal", "Focal", "Loss shape", focal, (_GAMMA, _FORM, _ALPHA, _FOCAL_VARIANT),
+           r"\mathrm{FL} = -(1 - p_y)^{<gamma>} \log p_y", frozenset(), None,
+           "Samples already classified with confidence count less. It sets no weight per class.",
+           "Two losses go by this name: the sigmoid form of the paper and the softmax form of most long-tail code. The CDB code does not differentiate "
+           "through the factor (variant detached).", _LIN, when="Many easy samples drown few hard ones, as in detection."),
+    Method("ghm", "Gradient harmonising (GHM-C)", "Loss shape", ghm, (_BINS, _MOMENTUM),
+           r"\frac{1}{B}\sum_i \frac{1}{\mathrm{density}(g_i)}\,\mathrm{BCE}_i,\quad g = |\sigma(z) - y|", frozenset(), None,
+           "Binary losses per class, each divided by how common its gradient norm is in the batch: very easy and very hard samples count less.",
+           "Sigmoid form only. It looks at samples, not at classes.",
+           Source("Li, Liu and Wang", 2019, "Gradient harmonized single-stage detector", "https://arxiv.org/abs/1811.05181"), when="Outliers and easy samples dominate the gradient."),
+    Method("seql", "Softmax equalisation (SEQL)", "Loss shape", seql, (_KEEP, _LAMBDA),
+           r"p_j = \frac{e^{z_j}}{\sum_k \omega_k e^{z_k}},\quad \omega_k = 1 - \beta_k\,\mathbf{1}[\tfrac{n_k}{N} < <threshold>]\,(1 - y_k),\ \beta_k \sim \mathrm{Bernoulli}(<gamma>)",
+           COUNTS, "threshold",
+           "Rare classes are left out of the softmax of other classes' samples most of the time, so frequent classes do not push them down.",
+           "The draw is per sample and class, as in two public codes; the CDB code draws once per batch.", _TAN, when="Many rare classes."),
+    Method("eql", "Sigmoid equalisation (EQL)", "Loss shape", eql, (_KEEP, _LAMBDA),
+           r"\sum_j \omega_j\,\mathrm{BCE}_j,\quad \omega_j = 1 - \beta_j\,\mathbf{1}[\tfrac{n_j}{N} < <threshold>]\,(1 - y_j),\ \beta_j \sim \mathrm{Bernoulli}(<gamma>)",
+           COUNTS, "threshold",
+           "The detection form: one binary loss per class, with that of rare classes left out for samples of other classes.",
+           "Made for detection, where gamma is 1 but for background; here every sample is of a class and the draw is per sample and class.", _TAN,
+           when="Many rare classes, sigmoid outputs."),
+    Method("label_aware_smoothing", "Label-aware smoothing", "Loss shape", label_aware_smoothing, (_HEAD, _TAIL, _SHAPE),
+           r"\epsilon_c = <tail> + (<head> - <tail>)\, f\left(\tfrac{n_c - n_{\min}}{n_{\max} - n_{\min}}\right)", COUNTS, "head",
+           "Label smoothing that is strong for large classes and weak for small ones, against over-confidence in the head.",
+           "Published for a second stage after mixup; here it acts from the first epoch. The smoothing is spread over all classes, the true one included.",
+           Source("Zhong, Cui, Liu and Jia", 2021, "Improving calibration for long-tailed recognition", "https://arxiv.org/abs/2104.00466"), when="Long-tailed data, over-confident probabilities."),
+    Method("poly_tail", "Polynomially tailed loss", "Loss shape", poly_tail, (_POLY_ALPHA, _POLY_BETA, _REWEIGHT),
+           r"\ell(m) = \begin{cases}\log(1 + e^{-m})\,/\,\log(1 + e^{-<beta>}) & m < <beta>\\ (m - (<beta> - 1))^{-<alpha>} & m \ge <beta>\end{cases}", COUNTS, "alpha",
+           "Cross entropy up to a margin, then a tail that falls as a power instead of exponentially: weights keep acting once the training data are fitted.",
+           "Our reading for C classes: the margin is the true logit minus the log-sum-exp of the others, so below beta it is cross entropy up to a factor.",
+           Source("Wang, Chatterji, Haque and Hashimoto", 2022, "Is importance weighting incompatible with interpolating classifiers?", "https://arxiv.org/abs/2112.12986"),
+           when="The network fits its training data perfectly and weights have stopped acting."),
+)

@@ -1,0 +1,117 @@
+"""Using the rows: a method's answer, its formula with numbers in it, and the grid behind the live preview."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.errors import EvenlyError
+from core.evidence import ClassTerms, Evidence, Vector
+from core.methods.row import Method
+from core.methods.table import METHODS
+from core.rows import Param, Table, check_params
+
+_NEEDS = {
+    "tpr": ("tpr", "the TPRs of an earlier run: choose a baseline or paste TPRs"),
+    "counts": ("counts", "the training counts of the classes: choose a dataset or give counts"),
+}  # the others are absent: before the first epoch there is no last_tpr, and networks and meta samples are the engine's business
+
+_LATEX = {"mean_one": r"\propto", "none": "=", "dynamic": r"\tau_t"}
+
+
+
+def answer(key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, *, table: Table[Method] = METHODS) -> ClassTerms:
+    """The terms of method `key` (or of a sampler, with its table) for this evidence; defaults fill in missing parameters.
+
+    Raises EvenlyError for an unknown method or parameter, a value out of range, or evidence that the method needs and lacks.
+    """
+    method = table[key]
+    checked = check_params(method.params, params or {}, key)
+    for need in sorted(method.needs_with(checked) & _NEEDS.keys()):
+        attribute, words = _NEEDS[need]
+        if getattr(evidence, attribute) is None:
+            raise EvenlyError(f"{key} needs {words}")
+    return method.terms(evidence, **checked)
+
+
+def what_if(
+    classes: int, *, tpr: Vector | None = None, support: Vector | None = None, counts: Vector | None = None,
+) -> Evidence:
+    """Evidence in which `tpr` stands both for an earlier run and for the last epoch, so that every method can answer.
+
+    For previews and the command line; a real run builds its own Evidence epoch by epoch.
+    """
+    return Evidence(classes, counts=counts, tpr=tpr, support=support, last_tpr=tpr, last_support=support)
+
+
+def formula_with(method: Method, params: Mapping[str, Any] | None = None) -> str:
+    """The method's LaTeX with its placeholders filled in; missing parameters take their defaults."""
+    checked = check_params(method.params, params or {}, method.key)
+    text = method.latex(checked) if method.latex else method.formula
+    for key, value in checked.items():
+        word = _LATEX.get(value, rf"\text{{{value}}}") if isinstance(value, str) else f"{value:.10g}"
+        text = text.replace(f"<{key}>", word)
+    return text
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A method at every stop of its slider, S of them. One frame without a value where nothing is dragged (value NaN).
+
+    values [S], weight [S, C], ratio [S] largest over smallest weight, share [S, C] of the loss: n_c w_c / sum n w,
+    clipped and formula one entry per stop, frames the whole answers.
+    """
+
+    values: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    ratio: NDArray[np.float64]
+    share: NDArray[np.float64]
+    clipped: list[list[int]]
+    formula: list[str]
+    frames: list[ClassTerms]
+
+
+def slider_param(method: Method, params: Mapping[str, Any] | None = None) -> Param | None:
+    """The parameter that can be dragged now; None if the method has none or it is set to a word such as dynamic."""
+    if method.slider is None:
+        return None
+    value = check_params(method.params, params or {}, method.key)[method.slider]
+    return None if isinstance(value, str) else next(p for p in method.params if p.key == method.slider)
+
+
+def grid_values(method: Method, params: Mapping[str, Any] | None = None, limit: int | None = None) -> list[float]:
+    """The slider's stops from low to high, thinned evenly to `limit`; the present value is always among them."""
+    param = slider_param(method, params)
+    if param is None:
+        return []
+    steps = round((param.high - param.low) / param.step)
+    stops = list(method.stops) or [min(round(param.low + param.step * i, 10), param.high) for i in range(steps + 1)]
+    if limit is not None and len(stops) > limit:
+        stops = [stops[i] for i in np.unique(np.linspace(0, len(stops) - 1, max(limit, 2)).round().astype(int))]
+    return sorted({*stops, float((params or {}).get(param.key, param.default))})
+
+
+def grid(key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, *, limit: int | None = None) -> Grid:
+    """The method at every stop of its slider, the other parameters as given: what the live preview draws.
+
+    A method that looks at the last epoch is shown as if the TPRs given had been the last epoch's. Errors as in `answer`.
+    """
+    method, given = METHODS[key], dict(params or {})
+    if evidence.last_tpr is None and evidence.tpr is not None:
+        evidence = replace(evidence, last_tpr=evidence.tpr, last_support=evidence.support)
+    values = grid_values(method, given, limit)
+    settings = [{**given, method.slider: v} for v in values] or [given]
+    frames = [answer(key, evidence, s) for s in settings]
+    ones = np.ones(evidence.classes)
+    weight = np.stack([ones if t.weight is None else t.weight for t in frames])
+    mass = weight if evidence.counts is None or not np.nansum(evidence.counts) else weight * np.nan_to_num(evidence.counts)
+    return Grid(
+        values=np.array(values or [math.nan]), weight=weight, ratio=weight.max(axis=1) / weight.min(axis=1),
+        share=mass / mass.sum(axis=1, keepdims=True), clipped=[list(t.clipped) for t in frames],
+        formula=[formula_with(method, s) for s in settings], frames=frames,
+    )

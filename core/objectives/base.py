@@ -1,0 +1,75 @@
+"""What an objective is, and what it is given in a step. Shapes: B samples, C classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+META_BATCH = 100  # meta samples of a step where the method has no parameter for it
+
+
+@dataclass
+class Batch:
+    """One training step's input.
+
+    model      the network, in training mode; its forward pass belongs to the objective
+    x, labels  inputs [B, ...] and classes [B] int64, on the model's device
+    terms      the method's terms as [C] tensors, without sampling
+    reduction  "weighted_mean" or "batch_mean", see core.losses.reduced
+    rate       present learning rate: the length of a virtual step
+    generator  on the CPU, fresh in every step and seeded by run and step; None where nothing is drawn
+    meta       () -> (x, labels): validation samples, evenly many of each class; None where no objective asks
+    autocast   makes the context of a forward pass
+    """
+
+    model: nn.Module
+    x: Tensor
+    labels: Tensor
+    terms: Mapping[str, Tensor]
+    reduction: str
+    rate: float = 0.0
+    generator: torch.Generator | None = None
+    meta: Callable[[], tuple[Tensor, Tensor]] | None = None
+    autocast: Callable[[], AbstractContextManager] = nullcontext
+
+    def logits(self) -> Tensor:
+        """The model's forward pass on the batch. [B, C]"""
+        with self.autocast():
+            return self.model(self.x)
+
+
+class Objective(nn.Module):
+    """Turns a batch into a loss. Whatever it remembers lies in buffers, parameters or its extra state, so that its
+    state_dict() alone continues a run bit for bit on the CPU.
+
+    graph   may be captured in a CUDA graph: nothing waits for the device, nothing is drawn, buffers change in place.
+            A `mask` among the terms is drawn in every step: such a step cannot be captured, whatever the objective.
+    meta    wants meta samples, `meta_batch` of them
+    takes   the terms it acts on; no method sets others with it
+    """
+
+    graph = True
+    meta = False
+    takes: frozenset[str] = frozenset()
+
+    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None) -> None:
+        """`knobs` are the method's numbers, `counts` the training samples of each class [C]."""
+        super().__init__()
+        self.classes, self.knobs = classes, dict(knobs)
+        self.meta_batch = int(knobs.get("meta_batch", META_BATCH))
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The scalar to minimise, and the model's own logits [B, C] for counting."""
+        raise NotImplementedError
+
+    def class_weight(self) -> Tensor | None:
+        """What a sample of each class has been weighed in the epoch so far [C], mean 1; None where the terms say it all."""
+        return None
+
+    def new_epoch(self, last_tpr: Tensor | None) -> None:
+        """Called before the first step of each epoch, not when one is resumed. `last_tpr` [C]: validation TPRs after the
+        epoch before, NaN for a class without samples there; None before the first epoch."""

@@ -1,0 +1,52 @@
+"""Gradient harmonising (GHM-C): binary losses divided by how common their gradient norm is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from core.losses import in_full
+from core.objectives.base import Batch, Objective
+from core.objectives.sigmoid import signs
+
+
+class GradientHarmonising(Objective):
+    """loss = 1/(B C) sum_i beta_i BCE_i over all B x C outputs, beta_i = B C / (S_k M) for the bin k of output i.
+
+    The gradient norm g = |sigmoid(z) - y| falls into one of `bins` equal bins of [0, 1]; R_k outputs are in bin k, M bins
+    hold any. S_k is R_k, or with `momentum` m > 0 the memory S_k <- m S_k + (1 - m) R_k, which starts at 0 (so the first
+    weights are 1 / (1 - m) times too large) and rests while its bin is empty, as in the authors' code.
+    Source: Li, Liu and Wang (2019).
+    """
+
+    memory: Tensor
+    edges: Tensor
+
+    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None) -> None:
+        super().__init__(classes, knobs, counts)
+        bins = int(knobs["bins"])
+        self.register_buffer("memory", torch.zeros(bins))
+        self.register_buffer("edges", torch.arange(1, bins) / bins, persistent=False)
+
+    @torch.no_grad()
+    def _beta(self, z: Tensor) -> Tensor:
+        """Weight of every output, from its logit seen from its own side. [B, C]"""
+        g = torch.sigmoid(-z)  # |sigmoid(logit) - y|
+        at = torch.bucketize(g, self.edges.to(g.dtype), right=True).flatten()
+        number = torch.zeros_like(self.memory).scatter_add_(0, at, torch.ones_like(at, dtype=self.memory.dtype))
+        there = number > 0
+        momentum = self.knobs["momentum"]
+        if momentum > 0:
+            self.memory.copy_(torch.where(there, momentum * self.memory + (1 - momentum) * number, self.memory))
+            number = self.memory
+        beta = torch.where(there, z.numel() / number.clamp_min(1e-12), 0.0) / there.sum()
+        return beta[at].view_as(z).to(z.dtype)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        logits = batch.logits()
+        z = in_full(logits)
+        z = z * signs(z, batch.labels)
+        return -(self._beta(z) * logsigmoid(z)).sum() / z.numel(), logits

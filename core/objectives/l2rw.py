@@ -1,0 +1,39 @@
+"""Learning to reweight (L2RW): sample weights from one look at meta samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from core.objectives.base import Batch, Objective
+from core.objectives.influence import influence, normalised, plain_losses
+from core.objectives.tally import Tally
+
+
+class LearningToReweight(Objective):
+    """u_i = -d L_meta(theta - grad sum_j eps_j l_j) / d eps_i at eps = 0; w_i = max(u_i, 0) / sum; loss = sum_i w_i l_i.
+
+    The weights of a batch sum to 1, or are all 0 where no sample helps, so the reduction plays no part. The length of the
+    virtual step cancels in the normalisation and is 1, as in the authors' code. Source: Ren, Zeng, Yang and Urtasun (2018).
+    """
+
+    graph = False
+    meta = True
+
+    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None) -> None:
+        super().__init__(classes, knobs, counts)
+        self.tally = Tally(classes)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        logits = batch.logits()
+        losses = plain_losses(logits, batch.labels)
+        weights = normalised((-influence(batch, losses, None, step=1.0)).clamp_min(0))
+        self.tally.add(batch.labels, len(weights) * weights)
+        return (weights * losses).sum(), logits
+
+    def class_weight(self) -> Tensor:
+        return self.tally.mean()
+
+    def new_epoch(self, last_tpr: Tensor | None) -> None:
+        self.tally.clear()

@@ -1,0 +1,26 @@
+"""Meta-Weight-Net: a small network turns the loss of a sample into its weight."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from core.objectives.base import Batch
+from core.objectives.influence import drawn_linear, normalised
+from core.objectives.learned import LearnedWeights
+
+
+class MetaWeightNet(LearnedWeights):
+    """v_i = sigmoid(MLP_{1-hidden-1}(l_i)); a_i = v_i / sum_j v_j under weighted_mean, v_i / B under batch_mean.
+
+    The first is the authors' code for imbalance, the second their code for noisy labels; a sum of 0 gives weights of 0.
+    Knobs: hidden, the width of the network's one layer; lr. Source: Shu et al. (2019).
+    """
+
+    def make_network(self, generator: torch.Generator) -> nn.Module:
+        hidden = int(self.knobs["hidden"])
+        return nn.Sequential(drawn_linear(1, hidden, True, generator), nn.ReLU(), drawn_linear(hidden, 1, True, generator), nn.Sigmoid())
+
+    def weights(self, batch: Batch, losses_B: Tensor) -> Tensor:
+        v = self.network(losses_B[:, None].to(self.network[0].weight.dtype)).squeeze(1)
+        return normalised(v) if batch.reduction == "weighted_mean" else v / len(v)

@@ -1,0 +1,23 @@
+"""The loss of memory and modulated attention (OLTR): the one loss, and what the head's memory asks for."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from core.losses import class_loss
+from core.objectives.base import Batch, Objective
+
+
+class MemoryLoss(Objective):
+    """class_loss + memory * head.memory_loss(labels, repel). Source: Liu et al. (2019).
+
+    The model's `head` keeps the features of its last forward pass and knows its centroids; see models/heads.py.
+    Knobs: memory, the weight of the centroid loss; repel, the share of it that keeps other centroids away.
+    """
+
+    takes = frozenset({"weight", "scale", "shift", "margin", "smoothing", "focus", "mask"})
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        logits = batch.logits()
+        loss = class_loss(logits, batch.labels, batch.terms, batch.reduction, generator=batch.generator)
+        return loss + self.knobs["memory"] * batch.model.head.memory_loss(batch.labels, self.knobs["repel"]), logits

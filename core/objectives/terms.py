@@ -1,0 +1,18 @@
+"""The one loss of core.losses: what every method acts through that only sets terms."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from core.losses import class_loss
+from core.objectives.base import Batch, Objective
+
+
+class Terms(Objective):
+    """Weights, logit terms, smoothing, focus and mask on cross entropy; knobs s, alpha and detached. See core.losses."""
+
+    takes = frozenset({"weight", "scale", "shift", "margin", "smoothing", "focus", "mask"})
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        logits = batch.logits()
+        return class_loss(logits, batch.labels, batch.terms, batch.reduction, self.knobs, batch.generator), logits

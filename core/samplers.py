@@ -1,0 +1,148 @@
+"""Samplers: how often each class is drawn while training. Rows like the methods', in a table of their own.
+
+A run has a method and a sampler; a method that brings its own sampling (a second stage) takes none beside it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from core.evidence import ClassTerms, Evidence, Vector
+from core.floors import floored_tpr
+from core.methods.row import CLASSIFIER, Method, samples
+from core.rows import Param, Source, Table
+
+
+def instance(evidence: Evidence) -> ClassTerms:
+    """Every sample once an epoch, in random order."""
+    return ClassTerms()
+
+
+def power(evidence: Evidence, *, q: float) -> ClassTerms:
+    """P(c) ~ n_c^q. A class without samples is never drawn. Needs counts [C]."""
+    n = samples(evidence)
+    return ClassTerms(sampling=_shares((n / np.nanmax(n)) ** q))
+
+
+def balanced(evidence: Evidence) -> ClassTerms:
+    """P(c) = 1 / C. Needs counts [C]."""
+    return power(evidence, q=0.0)
+
+
+def square_root(evidence: Evidence) -> ClassTerms:
+    """P(c) ~ sqrt(n_c). Needs counts [C]."""
+    return power(evidence, q=0.5)
+
+
+def progressive(evidence: Evidence) -> ClassTerms:
+    """P_t(c) = (1 - t) n_c / N + t / C, t from 0 in the first epoch to 1 in the last. Needs counts [C]."""
+    t = evidence.epoch / max(evidence.epochs - 1, 1)
+    even = balanced(evidence).sampling
+    return ClassTerms(sampling=(1 - t) * power(evidence, q=1.0).sampling + t * even, info={"t": t})
+
+
+def difficulty(evidence: Evidence, *, tau: float, floor: float) -> ClassTerms:
+    """P(c) ~ (1 - A_c)^tau, A_c of the last epoch's validation split; equal before the first. At least floor / C each.
+
+    A class without validation samples gets the mean of the others.
+    """
+    even = balanced(evidence).sampling
+    if evidence.last_tpr is None:
+        return ClassTerms(sampling=even, notes=("Before the first epoch every class is drawn equally often.",))
+    tpr, clipped, notes = floored_tpr(evidence.last_tpr, evidence.last_support)
+    hard = (1 - tpr) ** tau
+    hard = np.where(np.isnan(hard), np.nanmean(hard) if not np.isnan(hard).all() else 1.0, hard) * (even > 0)
+    return ClassTerms(sampling=(1 - floor) * hard / hard.sum() + floor * even, clipped=clipped, notes=notes)
+
+
+def class_aware(evidence: Evidence, *, run: int) -> ClassTerms:
+    """The classes take turns in a shuffled cycle, `run` samples each. Needs counts [C]."""
+    return ClassTerms(sampling=balanced(evidence).sampling, draw="turns", knobs={"run": run, "cycle": 1.0})
+
+
+def half_and_half(evidence: Evidence, *, length: str) -> ClassTerms:
+    """Every batch holds the same number of each class: one pointer per class, taking turns. Needs counts [C]."""
+    knobs = {"run": 1.0, "whole": 1.0} if length == "whole" else {"run": 1.0}
+    return ClassTerms(sampling=balanced(evidence).sampling, draw="turns", knobs=knobs)
+
+
+def share(evidence: Evidence, *, rho: float) -> ClassTerms:
+    """Each draw is of a minority class with probability rho, uniform over the samples inside. Needs counts [C].
+
+    Minority: classes with fewer samples than the mean of the classes. Without such classes P(c) = n_c / N.
+    """
+    n = np.nan_to_num(samples(evidence))
+    minority = (n < n[n > 0].mean()) & (n > 0)
+    if not minority.any():
+        return ClassTerms(sampling=n / n.sum(), notes=("No class has fewer samples than the mean: nothing to change.",))
+    shares = np.where(minority, rho * n / n[minority].sum(), (1 - rho) * n / n[~minority].sum())
+    return ClassTerms(sampling=shares, info={"minority classes": float(minority.sum())})
+
+
+def undersample(evidence: Evidence) -> ClassTerms:
+    """As many of each class as the smallest has, another choice every epoch. Needs counts [C]."""
+    n = samples(evidence)
+    kept = np.nanmin(n) * np.sum(~np.isnan(n)) / np.nansum(n)
+    return ClassTerms(sampling=balanced(evidence).sampling, draw="subset", notes=(f"An epoch holds {kept:.0%} of the training samples.",))
+
+
+def smote(evidence: Evidence, *, k: int) -> ClassTerms:
+    """Synthetic features between neighbours of a class until every class is as large as the largest: core.smote."""
+    return ClassTerms(knobs={"smote": k})
+
+
+def _shares(raw: Vector) -> Vector:
+    there = np.nan_to_num(raw)
+    return there / there.sum()
+
+
+_KANG = Source("Kang, Xie, Rohrbach, Yan, Gordo, Feng and Kalantidis", 2020, "Decoupling representation and classifier for long-tailed recognition", "https://arxiv.org/abs/1910.09217")
+_CDBS = Source("Sinha, Ohashi and Nakamura", 2022, "Class-difficulty based methods for long-tailed visual recognition", "https://arxiv.org/abs/2207.14499")
+_NOTES = Source("SUTD", 2021, "course notes 50.039, week 6: loss balancing")
+
+_Q = Param("q", "Power q", 0.5, 0.0, 1.0, 0.05, help="1 draws as the data are, 1/2 by the square root, 0 every class equally often.")
+_TAU = Param("tau", "Tau", 1.0, 0.0, 8.0, 0.05, help="0 draws every class equally often; larger draws hard classes more.")
+_FLOOR = Param("floor", "Floor", 0.1, 0.0, 1.0, 0.05, help="Share of the draws that is spread equally, so that no class is forgotten.")
+_RUN = Param("run", "Samples a turn", 4, 1, 100, 1, integer=True, help="Consecutive samples of a class; 4 in the authors' code.")
+_LENGTH = Param("length", "Epoch length", "same", choices=("same", "whole"),
+                help="same: as many samples as without the sampler. whole: until each sample of the largest class was seen once.")
+_RHO = Param("rho", "Share of the minority", 0.5, 0.0, 1.0, 0.05, help="Probability that a draw is of a minority class: one with fewer samples than the mean.")
+_K = Param("k", "Neighbours", 5, 1, 50, 1, integer=True, help="Nearest neighbours of the same class among which one is chosen; fewer where a class is smaller.")
+
+COUNTS = frozenset({"counts"})
+_REPEATS = "Rare samples are seen many times an epoch and may be learned by heart."
+
+SAMPLERS = Table(
+    "sampler",
+    Method("instance", "Instance", "Sampling", instance, (), r"P(c) = \frac{n_c}{N}", frozenset(), None,
+           "Every sample once an epoch: ordinary training.", "", _KANG),
+    Method("balanced", "Class-balanced", "Sampling", balanced, (), r"P(c) = \frac{1}{C}", COUNTS, None,
+           "Every class equally often, with replacement.", _REPEATS, _KANG),
+    Method("square_root", "Square root", "Sampling", square_root, (), r"P(c) \propto \sqrt{n_c}", COUNTS, None,
+           "Half-way between instance and class-balanced sampling.", "", _KANG),
+    Method("power", "Power", "Sampling", power, (_Q,), r"P(c) \propto n_c^{<q>}", COUNTS, "q",
+           "Any step between instance (q = 1) and class-balanced (q = 0) sampling.", "", _KANG),
+    Method("progressive", "Progressive", "Sampling", progressive, (), r"P_t(c) = (1 - t)\frac{n_c}{N} + \frac{t}{C}", COUNTS, None,
+           "Begins with instance sampling and ends with class-balanced sampling.", "t grows from 0 in the first epoch to 1 in the last.", _KANG),
+    Method("difficulty", "Difficulty (CDB-S)", "Sampling", difficulty, (_TAU, _FLOOR), r"P_t(c) \propto (1 - \mathrm{TPR}_{c,t-1})^{<tau>}",
+           COUNTS | {"last_tpr"}, "tau",
+           "Draws hard classes more often, by the run's own validation TPRs of the last epoch.",
+           "Our reading: the paper's formula was not at hand and no code is public. The floor is ours.", _CDBS),
+    Method("class_aware", "Class-aware", "Sampling", class_aware, (_RUN,), r"c_1 c_1 c_1 c_1\, c_2 c_2 c_2 c_2\, \ldots", COUNTS, None,
+           "The classes take turns in a shuffled cycle, some samples each.", _REPEATS,
+           Source("Shen, Lin and Huang", 2016, "Relay backpropagation for effective learning of deep convolutional neural networks", "https://arxiv.org/abs/1512.05830")),
+    Method("half_and_half", "Half and half, deterministic", "Sampling", half_and_half, (_LENGTH,), r"\text{batch} = \tfrac{B}{C}\ \text{of each class}", COUNTS, None,
+           "Every batch holds the same number of each class: one shuffled list and one pointer per class, taking turns.",
+           "With two classes and an even batch size each batch is exactly half minority, half majority. " + _REPEATS, _NOTES),
+    Method("share", "Half and half, probabilistic", "Sampling", share, (_RHO,), r"P(\text{minority}) = <rho>", COUNTS, "rho",
+           "Each draw is of a minority class with probability rho, so the number in a batch varies.",
+           "With two classes the minority is the smaller; with more, every class below the mean count.", _NOTES),
+    Method("undersample", "Under-sampling", "Sampling", undersample, (), r"n'_c = n_{\min}", COUNTS, None,
+           "As many samples of every class as the smallest has, another choice every epoch.",
+           "An epoch is short: give it more epochs to train as long. Where weights fail on large networks this has been found to work.",
+           Source("Sagawa, Raghunathan, Koh and Liang", 2020, "An investigation of why overparameterization exacerbates spurious correlations", "https://arxiv.org/abs/2005.04345")),
+    Method("smote", "SMOTE in feature space", "Sampling", smote, (_K,), r"x' = x_i + u\,(x_{nn} - x_i),\quad u \sim U(0, 1)", COUNTS | {"network"}, None,
+           "Makes new features between a sample and one of its neighbours until every class is as large as the largest.",
+           "For a second stage on frozen features only: between raw images it would make ghosts.",
+           Source("Chawla, Bowyer, Hall and Kegelmeyer", 2002, "SMOTE: synthetic minority over-sampling technique", "https://arxiv.org/abs/1106.1813"), stage=CLASSIFIER),
+)

@@ -1,0 +1,207 @@
+"""A network in two parts, `body` and `head`, and the last layers that a method may want instead of the linear one.
+
+Shapes: B batch, C classes, d features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from core.errors import EvenlyError
+from core.rows import Table
+from models.oltr import Attention, Memory
+
+# ---------------------------------------------------------------- the two parts
+
+
+class Keeper(nn.Module):
+    """A module whose frozen parts stay in evaluation mode whatever mode it is put into."""
+
+    def train(self, mode: bool = True) -> Keeper:
+        super().train(mode)
+        for part in self.children():
+            if getattr(part, "frozen", False):
+                part.eval()
+        return self
+
+
+def freeze(part: nn.Module) -> nn.Module:
+    """No gradient and no batch statistics any more, for good: `freeze(network.body)`. The owner must be a Keeper."""
+    part.requires_grad_(False).eval()
+    part.frozen = True
+    return part
+
+
+class Pooled(nn.Module):
+    """A body that ends in a mean over positions: inputs -> `maps` [B, d, *sides] -> `pool` [B, d], and `attention` between."""
+
+    def __init__(self, maps: nn.Module, pool: nn.Module) -> None:
+        super().__init__()
+        self.maps, self.pool = maps, pool
+        self.register_module("attention", None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = self.maps(x)
+        return self.pool(maps) if self.attention is None else self.pool(maps) + self.attention(maps)
+
+
+class Network(Keeper):
+    """`body` [B, *shape] -> features [B, d] and `head` -> logits [B, C]; `shape` is that of one sample."""
+
+    def __init__(self, body: nn.Module, head: nn.Module, shape: tuple[int, ...], width: int, classes: int) -> None:
+        super().__init__()
+        self.body, self.head = body, head
+        self.shape, self.width, self.classes = shape, width, classes
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the head sees of [B, *shape]: [B, d]."""
+        return self.body(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.body(x))
+
+
+class Staged(Network):
+    """The same network, its body frozen, called with features [B, d] that were computed once: for a second stage.
+
+    It shares the network's parts, and its state_dict is the network's: what it learned loads into a Network as it is.
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(freeze(network.body), network.head, network.shape, network.width, network.classes)
+        self.train(network.training)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.head(features)
+
+
+def split(model: nn.Module, shape: tuple[int, ...]) -> Network:
+    """Take a plain network apart at its last layer: the very layers and parameters, nothing drawn, the same outputs.
+
+    `model` is a Sequential that ends in a Linear; EvenlyError says so otherwise. Where a mean over positions stands
+    before the Linear (AdaptiveAvgPool, Flatten), the body is a Pooled.
+    """
+    layers = list(model.named_children())
+    if not isinstance(model, nn.Sequential) or not layers or not isinstance(layers[-1][1], nn.Linear):
+        raise EvenlyError(f"the network is a {type(model).__name__}, expected a Sequential whose last layer is Linear; change its maker")
+    *layers, (_, head) = layers
+    pooled = [type(layer) for _, layer in layers[-2:]] in ([nn.AdaptiveAvgPool1d, nn.Flatten], [nn.AdaptiveAvgPool2d, nn.Flatten])
+    body = Pooled(_sequential(layers[:-2]), _sequential(layers[-2:])) if pooled else _sequential(layers)
+    return Network(body, head, shape, head.in_features, head.out_features)
+
+
+def _sequential(layers: list[tuple[str, nn.Module]]) -> nn.Sequential:
+    made = nn.Sequential()
+    for name, layer in layers:
+        made.add_module(name, layer)
+    return made
+
+
+# ---------------------------------------------------------------- the heads
+
+
+class Cosine(nn.Module):
+    """Cosines between features and class vectors, no bias: [B, d] -> [B, C].
+
+    In training mode the outputs are the cosines themselves: the loss subtracts its margin from them and multiplies by s
+    (Cao et al., 2019). In evaluation mode they are scale * cosine, the logits that the loss turned into probabilities,
+    less the margin: predictions are the same, and cross entropy and calibration mean what they mean elsewhere. The class
+    vectors start with length 1. The cosines are computed in the weight's own precision, in autocast too.
+    """
+
+    def __init__(self, features: int, classes: int, scale: float) -> None:
+        super().__init__()
+        self.scale = scale
+        self.weight = nn.Parameter(F.normalize(torch.empty(classes, features).uniform_(-1, 1)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        with torch.autocast(features.device.type, enabled=False):
+            cosines = F.linear(F.normalize(features.to(self.weight.dtype)), F.normalize(self.weight))
+            return cosines if self.training else self.scale * cosines
+
+
+class Scaled(Keeper):
+    """The finished head, frozen, and one factor per class on its whole logit, the bias included: [B, d] -> [B, C].
+
+    The factors start at 1 and are all that learns (Kang et al., 2020, LWS).
+    """
+
+    def __init__(self, head: nn.Module, classes: int) -> None:
+        super().__init__()
+        self.head = freeze(head)
+        self.factors = nn.Parameter(torch.ones(classes))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.factors * self.head(features)
+
+
+def linear(network: Network, knobs: Mapping[str, float]) -> nn.Module:
+    """W f + b, from torch's own initial values."""
+    return nn.Linear(network.width, network.classes)
+
+
+def cosine(network: Network, knobs: Mapping[str, float]) -> nn.Module:
+    """Knob s: the scale in evaluation mode."""
+    return Cosine(network.width, network.classes, knobs.get("s", 30.0))
+
+
+def scaled(network: Network, knobs: Mapping[str, float]) -> nn.Module:
+    """Around the head that the network has: of whatever kind, as it answers in evaluation mode."""
+    return Scaled(network.head, network.classes)
+
+
+def oltr(network: Network, knobs: Mapping[str, float]) -> nn.Module:
+    """Knob scale. Puts attention between maps and pooling where the body is a Pooled and has none yet; mlp and lenet5
+    have no such map and go without it. Give the class means to `head.remember` before training."""
+    if isinstance(network.body, Pooled) and network.body.attention is None:
+        network.body.attention = Attention(network.width, _sides(network))
+    head = Memory(network.width, network.classes, knobs.get("scale", 16.0))
+    if isinstance(network.head, nn.Linear):
+        head.recall.load_state_dict(network.head.state_dict())
+    return head
+
+
+@torch.no_grad()
+def _sides(network: Network) -> tuple[int, ...]:
+    """Height and width (or length) of the feature map, found by one empty sample in evaluation mode."""
+    maps, training = network.body.maps, network.body.maps.training
+    like = next(maps.parameters())
+    sides = maps.eval()(torch.zeros(1, *network.shape, dtype=like.dtype, device=like.device)).shape[2:]
+    maps.train(training)
+    return tuple(sides)
+
+
+@dataclass(frozen=True)
+class Head:
+    """A kind of last layer. `maker` (network, knobs) -> the layer, fresh; it may look at the one the network has."""
+
+    key: str
+    label: str
+    maker: Callable[[Network, Mapping[str, float]], nn.Module]
+
+
+HEADS = Table(
+    "head",
+    Head("linear", "Linear", linear),
+    Head("cosine", "Cosine (normalised features and weights)", cosine),
+    Head("scaled", "Finished head times one factor per class", scaled),
+    Head("oltr", "Memory, attention and cosines (OLTR)", oltr),
+)
+
+
+def attach(network: Network, key: str, knobs: Mapping[str, float]) -> Network:
+    """Replace the network's head, in place, by a fresh one of this kind; returns the network.
+
+    New parameters come from torch's global generator, as torch's layers draw them: fork and seed it around this call.
+    They end up on the device of the old ones, in the network's mode. An unknown key raises EvenlyError. To load a
+    state_dict of a network with this head, attach the head first.
+    """
+    device = next(chain(network.parameters(), network.buffers())).device
+    network.head = HEADS[key].maker(network, knobs)
+    return network.to(device).train(network.training)

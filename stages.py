@@ -1,0 +1,200 @@
+"""The network of a run: fresh, or taken over from a finished run for a second stage or a post-hoc step.
+
+Beside runner.py, because it composes core, models and storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sqlalchemy import Engine
+from torch import Tensor, nn
+
+from core import checkpoint, posthoc
+from core.batches import Split, generator
+from core.config import RunConfig, from_dict
+from core.device import Device
+from core.engine import CALIBRATION_BINS, EVAL_BATCH, SPLITS, SplitResult
+from core.errors import EvenlyError
+from core.evidence import ClassTerms
+from core.methods import FINETUNE, METHODS, POSTHOC, TRAIN
+from core.smote import oversampled
+from models import MODELS
+from models.heads import Network, Staged, attach
+from storage import checkpoints, results
+from storage.runs import RunRow
+
+Heads = Sequence[tuple[str, Mapping[str, float]]]  # the heads a network was given, one after another
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a run begins with: the model that trains, the splits it trains on, and how the network came to be."""
+
+    model: nn.Module
+    network: Network
+    splits: dict[str, Split]
+    heads: Heads
+    feature_rate: float = 1.0
+
+
+def fresh(config: RunConfig, shape: tuple[int, ...], classes: int, heads: Heads) -> Network:
+    """The model of the table with these heads, its parameters drawn from the run's seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = MODELS[config.model].build(shape, classes)
+        for key, knobs in heads:
+            attach(network, key, knobs)
+    return network
+
+
+def begin(config: RunConfig, terms: ClassTerms, splits: dict[str, Split], shape: tuple[int, ...], classes: int, device: Device, before: Finished | None) -> Start:
+    """The start of a run whose method has these terms. `before` is the finished run that a second stage goes on from."""
+    method = METHODS[config.method]
+    if method.stage == TRAIN:
+        heads = [] if method.head == "linear" else [(method.head, dict(terms.knobs))]
+        network = fresh(config, shape, classes, heads)
+        return Start(network, network, splits, heads)
+    if before is None:
+        raise EvenlyError(f"{method.key} needs a finished run to go on from; choose a baseline")
+    network, heads = before.network.to(device.device), [*before.heads]
+    if method.stage == POSTHOC:
+        return Start(network, network, splits, heads)
+    if method.head != "linear" or terms.knobs.get("fresh"):
+        knobs = dict(terms.knobs)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(generator(config.seed, "head", 0).initial_seed() % 2**63))
+            attach(network, method.head, knobs)
+        heads = [*heads, (method.head, knobs)]
+    if method.stage == FINETUNE:
+        features, _ = features_of(network, splits["train"], device)
+        network.head.remember(class_means(features, splits["train"].labels.cpu().numpy(), classes))
+        return Start(network, network, splits, heads, feature_rate=terms.knobs["feature_rate"])
+    staged = Staged(network)
+    on_features = {name: _feature_split(network, name, split, config, terms, device) for name, split in splits.items()}
+    return Start(staged, network, on_features, heads)
+
+
+# -- a finished run ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A succeeded run's network as its last checkpoint has it."""
+
+    row: RunRow
+    config: RunConfig
+    network: Network
+    heads: Heads
+
+
+def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, ...], index_hash: str) -> Finished:
+    """The network of run `run_id`, for a run with `config` on the same splits.
+
+    Raises EvenlyError where it has not succeeded, has no checkpoint, was itself a post-hoc step, or was trained on other
+    data, another model or another split: its training samples must not be among the new run's validation samples.
+    """
+    row = results.get_run(engine, run_id)
+    theirs = from_dict(row.config)
+    if METHODS[theirs.method].stage == POSTHOC:
+        raise EvenlyError(f"run {run_id} is itself a post-hoc step and has no network; choose the run it was applied to, run {row.baseline_id}")
+    if row.status != "succeeded":
+        raise EvenlyError(f"run {run_id} is {row.status}; choose a run that has succeeded")
+    if theirs.model != config.model:
+        raise EvenlyError(f"run {run_id} trained {theirs.model}, this run asks for {config.model}; choose the same model")
+    if row.facts.get("index_hash") != index_hash:
+        raise EvenlyError(
+            f"run {run_id} was trained on another split (seed {theirs.seed}, imbalance {theirs.imbalance:g}, validation {theirs.validation:g}): its training "
+            "samples could be among this run's validation samples; use the same dataset, seed, imbalance, profile and validation share"
+        )
+    saved = next(iter(results.list_checkpoints(engine, run_id)), None)
+    if saved is None:
+        raise EvenlyError(f"run {run_id} has no checkpoint any more; train it again")
+    heads = [(key, knobs) for key, knobs in row.facts.get("heads", [])]
+    network = fresh(theirs, shape, len(row.facts["classes"]), heads)
+    state = checkpoint.loads(checkpoints.read(Path(saved.path), saved.sha256), theirs.sha())
+    try:
+        network.load_state_dict(state["model"])
+    except RuntimeError as error:
+        raise EvenlyError(f"the checkpoint of run {run_id} does not fit its model: {str(error).splitlines()[0]}; train it again") from error
+    return Finished(row, theirs, network, heads)
+
+
+# -- features and outputs ----------------------------------------------------------------------------------------
+
+
+@torch.no_grad()
+def features_of(network: Network, split: Split, device: Device) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Features [n, d] and logits [n, C] of a split, in evaluation mode and without augmentation."""
+    network.eval()
+    features: list[Tensor] = []
+    logits: list[Tensor] = []
+    for part in torch.arange(len(split), device=device.device).split(EVAL_BATCH):
+        x, _ = split.batch(part)
+        with device.autocast():
+            f = network.features(x)
+            z = network.head(f)
+        features.append(f.float().cpu())
+        logits.append(z.float().cpu())
+    return torch.cat(features).numpy(), torch.cat(logits).numpy()
+
+
+def class_means(features: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> Tensor:
+    """Mean feature of each class [C, d]; that of all samples for a class without any."""
+    sums = np.zeros((classes, features.shape[1]))
+    np.add.at(sums, labels, features)
+    counts = np.bincount(labels, minlength=classes)
+    means = sums / np.maximum(counts, 1)[:, None]
+    means[counts == 0] = features.mean(axis=0)
+    return torch.as_tensor(means, dtype=torch.float32)
+
+
+def _feature_split(network: Network, name: str, split: Split, config: RunConfig, terms: ClassTerms, device: Device) -> Split:
+    """A split whose samples are the frozen body's features, so that the last layer trains on them alone."""
+    features, _ = features_of(network, split, device)
+    labels = split.labels.cpu().numpy()
+    if name == "train" and (k := terms.knobs.get("smote")):
+        features, labels = oversampled(features, labels, int(k), np.random.default_rng([config.seed, 5]))
+    return Split(features, labels, np.zeros(1), np.ones(1), device)
+
+
+def outputs_of(before: Finished, splits: dict[str, Split], device: Device) -> posthoc.Outputs:
+    """What a finished network says of every split."""
+    both = {name: features_of(before.network, split, device) for name, split in splits.items()}
+    head = before.network.head
+    linear = head if isinstance(head, nn.Linear) else None
+    labels = {name: split.labels.cpu().numpy() for name, split in splits.items()}
+    return posthoc.Outputs(
+        labels=labels, logits={k: v[1] for k, v in both.items()}, features={k: v[0] for k, v in both.items()},
+        weight=None if linear is None else linear.weight.detach().cpu().numpy(),
+        bias=None if linear is None else linear.bias.detach().cpu().double().numpy(),
+        counts=np.bincount(labels["train"], minlength=before.network.classes).astype(np.float64),
+    )
+
+
+def posthoc_results(before: Finished, terms: ClassTerms, splits: dict[str, Split], device: Device) -> tuple[dict[str, SplitResult], NDArray[np.float64] | None]:
+    """Counts of every split after the post-hoc step that the terms name, and the summand per class [C] where it is one."""
+    outputs = outputs_of(before, splits, device)
+    scores, bias = posthoc.apply(terms.objective, outputs, terms.knobs)
+    return {name: _counted(scores[name], outputs.labels[name]) for name in SPLITS}, bias
+
+
+def _counted(scores: NDArray[np.floating], labels: NDArray[np.int64]) -> SplitResult:
+    """A split's result from scores [n, C]: counts, and loss and calibration of their softmax."""
+    classes = scores.shape[1]
+    predicted = scores.argmax(axis=1)
+    confusion = np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+    finite = np.where(np.isfinite(scores), scores, -1e30)
+    log_p = finite - finite.max(axis=1, keepdims=True)
+    log_p = log_p - np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+    top5 = int((np.argpartition(-finite, 4, axis=1)[:, :5] == labels[:, None]).any(axis=1).sum()) if classes > 5 else None
+    confidence, hit = np.exp(log_p.max(axis=1)), predicted == labels
+    at = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int), 1, CALIBRATION_BINS) - 1
+    bins = np.stack([np.bincount(at, weights=w, minlength=CALIBRATION_BINS) for w in (np.ones(len(at)), hit.astype(float), confidence)])
+    loss = float(-log_p[np.arange(len(labels)), labels].mean()) if len(labels) else 0.0
+    return SplitResult(confusion, loss, top5, bins)
