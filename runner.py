@@ -25,12 +25,15 @@ from core import checkpoint, datasets
 from core.batches import Split
 from core.config import RunConfig, checked, from_dict
 from core.device import Device, choose, versions
-from core.engine import SPLITS, EpochResult, Interrupted, SplitResult, Trainer
+from core.engine import SPLITS, EpochResult, Interrupted, Seen, SplitResult, Trainer
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence, Vector
-from core.methods import answer
+from core.evidence import ClassTerms, Evidence
+from core.measures import ece
+from core.methods import METHODS, POSTHOC, TRAIN
 from core.metrics import rows_of, summary_from_counts
+from core.schedule import double_correction, in_force
 from models import MODELS
+from stages import begin, finished, posthoc_results
 from storage import checkpoints, queue, results
 from storage.engine import StorageError, Unavailable
 from storage.queue import Claim, Lost
@@ -41,6 +44,7 @@ MIN_FREE_BYTES = 1 << 30  # a run is not started with less free disk than this
 PATIENCE_SECONDS = 60.0  # how long a locked or full database is waited for before the run is paused
 ASK_SECONDS, TELL_SECONDS = 0.5, 5.0  # while data is prepared: between looks at the orders, between lines in the log
 SMALL_PARAMETERS, SMALL_SAMPLE = 60_000, 1_024  # below both, a second thread costs more than it brings
+LONGEST_LIST = 100  # classes named in a line of the log
 Orders = Callable[[], str | None]
 LOST = ("lost", "another worker has taken this run over")
 
@@ -194,21 +198,21 @@ class Run:
         row, shape, classes = MODELS[config.model], splits.spec.shape, len(splits.spec.classes)
         if reason := row.fits(shape, classes):
             raise EvenlyError(f"{row.key} does not fit {config.dataset}: {reason}")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(config.seed)
-            model = row.build(shape, classes)
-        self.parameters = sum(p.numel() for p in model.parameters())
-        small = self.parameters < SMALL_PARAMETERS and np.prod(shape) < SMALL_SAMPLE
-        torch.set_num_threads(1 if small else os.cpu_count() or 1)
+        self.method = METHODS[config.method]
+        needs_network = self.method.stage != TRAIN and claim.baseline_id is not None
+        self.before = finished(engine, claim.baseline_id, config, shape, splits.index_hash) if needs_network else None
         parts = {"train": (splits.train_x, splits.train_y), "validation": (splits.val_x, splits.val_y), "test": (splits.test_x, splits.test_y)}
         augment = {"train": splits.spec.augment}
         on_device = {k: Split(x, y, splits.mean, splits.std, device, augment.get(k, "none")) for k, (x, y) in parts.items()}
-        self.trainer = Trainer(config, on_device, model, self.terms, classes, device)
+        start = begin(config, in_force(replace(config, start=0.0), self.evidence), on_device, shape, classes, device, self.before)
+        self.heads, self.parameters = start.heads, sum(p.numel() for p in start.network.parameters())
+        small = self.parameters < SMALL_PARAMETERS and np.prod(shape) < SMALL_SAMPLE
+        torch.set_num_threads(1 if small else os.cpu_count() or 1)
+        self.trainer = Trainer(config, start.splits, start.model, self.terms, classes, device, start.feature_rate)
 
-    def terms(self, epoch: int, last_tpr: Vector | None, last_support: Vector | None) -> ClassTerms:
-        """The method's answer for an epoch."""
-        evidence = replace(self.evidence, epoch=epoch, last_tpr=last_tpr, last_support=last_support)
-        return answer(self.config.method, evidence, self.config.params)
+    def terms(self, epoch: int, seen: Seen) -> ClassTerms:
+        """What is in force in an epoch: the method's answer, the sampler's, or neither before a late start."""
+        return in_force(self.config, replace(self.evidence, epoch=epoch, last_tpr=seen.tpr, last_support=seen.support, past=seen.past))
 
     def start(self, origin: str) -> None:
         """Record what the run starts from, then go on from its newest whole checkpoint, if it has one."""
@@ -222,9 +226,12 @@ class Run:
             "device": self.device.name,
             "versions": versions(),
             "parameters": self.parameters,
+            "heads": [[key, dict(knobs)] for key, knobs in self.heads],
             "skipped": list(self.data.skipped)[:20],
         }
         results.start_run(self.engine, self.claim, facts)
+        if warning := double_correction(self.config):
+            _tell(self.engine, self.claim, "warning", warning)
         checkpoints.sweep(self.folder)
         self._resume()
 
@@ -245,6 +252,9 @@ class Run:
 
     def train(self, control: Orders) -> str:
         """Train to the last epoch. Metrics are committed before the checkpoint that implies them is written."""
+        if self.method.stage == POSTHOC:
+            self._record(self.posthoc(), control)
+            return "succeeded"
         try:
             for result in self.trainer.run(control):
                 self.save(best=self._record(result, control))
@@ -253,6 +263,15 @@ class Run:
                 self.save(best=False)
             raise
         return "succeeded"
+
+    def posthoc(self) -> EpochResult:
+        """The one epoch of a post-hoc step: counts of the finished run's outputs after it. The summand per class is kept in the log."""
+        started = time.perf_counter()
+        terms = self.terms(0, Seen())
+        splits, bias = posthoc_results(self.before, terms, self.trainer.splits, self.device)
+        if bias is not None:
+            _tell(self.engine, self.claim, "posthoc", "summand per class: " + ", ".join(f"{v:.3f}" for v in bias[:LONGEST_LIST]) + ", ..." * (len(bias) > LONGEST_LIST))
+        return EpochResult(0, time.perf_counter() - started, 0.0, splits, terms)
 
     def _record(self, result: EpochResult, control: Orders) -> bool:
         """Commit an epoch; a database that is locked or full is waited for, then the run is paused. True if it is the best."""
@@ -289,8 +308,9 @@ def split_record(split: SplitResult) -> results.SplitRecord:
     """Counts of a split with the summary that follows from them."""
     support, tp, predicted = rows_of(split.confusion)
     about = summary_from_counts(tp, support)
-    figures = {key: getattr(about, key) for key in METRICS}
-    return results.SplitRecord(split.loss, about.n, support, tp, predicted, split.top5, **figures)
+    figures = {key: getattr(about, key) for key in METRICS if key != "ece"}
+    calibration = None if split.calibration is None else ece(split.calibration)
+    return results.SplitRecord(split.loss, about.n, support, tp, predicted, split.top5, ece=calibration, **figures)
 
 
 def record_of(result: EpochResult) -> results.EpochRecord:
@@ -298,6 +318,6 @@ def record_of(result: EpochResult) -> results.EpochRecord:
     return results.EpochRecord(
         epoch=result.epoch + 1, seconds=result.seconds, lr=result.lr,
         splits={name: split_record(split) for name, split in result.splits.items()},
-        weight=result.terms.weight, confusion={k: v.confusion for k, v in result.splits.items() if k != "train"},
+        weight=result.weight, confusion={k: v.confusion for k, v in result.splits.items() if k != "train"},
         info=result.terms.info or {},
     )

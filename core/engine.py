@@ -32,7 +32,6 @@ SPLITS = ("train", "validation", "test")
 LOOK_SECONDS = 0.5  # how often a running epoch asks for orders and looks at its loss
 EVAL_BATCH, EVAL_BYTES = 1000, 1 << 26  # samples of an evaluation batch at most, and bytes of its float32 inputs
 
-META_BATCH = 100  # meta samples of a step, as in the codes of L2RW, Meta-Weight-Net and Difficulty-Net
 CALIBRATION_BINS = 15  # equal bins of the confidence, as in Guo et al. (2017)
 
 
@@ -116,6 +115,7 @@ class Trainer:
         self.batch_size, self.progress = batch_size, Progress()
         self.counts = torch.bincount(splits["train"].labels, minlength=classes)
         self.objectives: dict[str, Objective] = {}
+        self._waiting: dict[str, Any] = {}  # loaded states of objectives that no epoch has asked for yet
         self._even: EvenDraws | None = None
         self._fresh_sums()
 
@@ -137,7 +137,7 @@ class Trainer:
             "seconds": p.seconds,
             "sums": {"loss": p.loss_sum, "confusion": p.confusion, "top5": p.top5},
             "seen": {k: None if v is None else torch.from_numpy(v.copy()) for k, v in vars(p.seen).items()},
-            "objectives": {k: v.state_dict() for k, v in self.objectives.items()},
+            "objectives": {**self._waiting, **{k: v.state_dict() for k, v in self.objectives.items()}},
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -146,7 +146,7 @@ class Trainer:
         try:
             self.model.load_state_dict(state["model"])
             load_state(self.optimiser, state["optimiser"], self.device)
-            self._waiting = state["objectives"]  # each is loaded when its epoch builds it
+            self._waiting = dict(state["objectives"])
         except (RuntimeError, KeyError, ValueError) as error:
             self.model.load_state_dict(before)  # as if nothing had been tried
             raise TrainingError(f"the checkpoint does not fit this run: {str(error).splitlines()[0]}") from error
@@ -206,7 +206,7 @@ class Trainer:
         key = terms.objective
         if key not in self.objectives or self.objectives[key].knobs != dict(terms.knobs):  # a late start brings its own
             made = OBJECTIVES[key](self.classes, terms.knobs, self.counts).to(self.device.device)
-            if (state := getattr(self, "_waiting", {}).pop(key, None)) is not None:
+            if (state := self._waiting.pop(key, None)) is not None:
                 made.load_state_dict(state)
             self.objectives[key] = made
         if self.progress.step == 0:  # an epoch that was interrupted goes on with its sums
@@ -254,7 +254,7 @@ class Trainer:
             return None
         data = self.splits["validation"]
         if self._even is None:
-            self._even = EvenDraws(data.labels, META_BATCH)
+            self._even = EvenDraws(data.labels, objective.meta_batch)
         return lambda: data.batch(self._even(generator(self.config.seed, f"meta/{p.epoch}", p.step)))
 
     def _count(self, logits: Tensor, labels: Tensor, confusion: Tensor, top5: Tensor) -> None:

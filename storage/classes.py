@@ -19,7 +19,7 @@ from storage.tables import confusion as confusion_table
 from storage.tables import epoch as epoch_table
 
 EPOCH_COLUMNS = (
-    "run_id", "epoch", "split", "loss", "n", "accuracy", "balanced_accuracy", "tpr_mean", "tpr_variance", "tpr_min", "tpr_max", "top5",
+    "run_id", "epoch", "split", "loss", "n", "accuracy", "balanced_accuracy", "tpr_mean", "tpr_variance", "tpr_min", "tpr_max", "ece", "top5",
     "seconds", "lr", "info",
 )
 WHOLE = ("run_id", "epoch", "n")

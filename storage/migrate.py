@@ -25,7 +25,7 @@ from storage.engine import (
     reading,
 )
 
-REVISIONS = ("0001",)  # oldest first; each is a file in migrations/versions
+REVISIONS = ("0001", "0002")  # oldest first; each is a file in migrations/versions
 MIGRATIONS = Path(__file__).with_name("migrations")
 LOCK_SECONDS = 60.0
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "afs", "glusterfs", "fuse.glusterfs", "fuse.sshfs")

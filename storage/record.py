@@ -18,7 +18,7 @@ from storage.engine import StorageError, strict_json, write
 from storage.queue import Claim, hold
 from storage.tables import SPLITS, TEST, VALIDATION, class_epoch, confusion, detail, epoch, run
 
-METRICS = ("accuracy", "balanced_accuracy", "tpr_mean", "tpr_variance", "tpr_min", "tpr_max")
+METRICS = ("accuracy", "balanced_accuracy", "tpr_mean", "tpr_variance", "tpr_min", "tpr_max", "ece")
 SUMMARY = ("accuracy", "balanced_accuracy", "tpr_mean", "tpr_variance", "tpr_min")  # of these a run keeps final_* and best_*
 UPSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 Counts = NDArray[np.int64]  # [C]
@@ -40,6 +40,7 @@ class SplitRecord:
     tpr_variance: float | None = None
     tpr_min: float | None = None
     tpr_max: float | None = None
+    ece: float | None = None
 
 
 @dataclass(frozen=True)

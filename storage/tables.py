@@ -141,6 +141,7 @@ epoch = Table(
     Column("tpr_variance", Float),
     Column("tpr_min", Float),
     Column("tpr_max", Float),
+    Column("ece", Float),
     Column("top5", Integer),
     Column("seconds", Float, nullable=False),
     Column("lr", Float),

@@ -12,7 +12,7 @@ class MemoryLoss(Objective):
     """class_loss + memory * head.memory_loss(labels, repel). Source: Liu et al. (2019).
 
     The model's `head` keeps the features of its last forward pass and knows its centroids; see models/heads.py.
-    Knobs: memory, the weight of the centroid loss; repel, the share of it that keeps other centroids away.
+    Knobs: memory, the weight of the centroid loss; repel, the weight inside it of keeping other centroids away.
     """
 
     takes = frozenset({"weight", "scale", "shift", "margin", "smoothing", "focus", "mask"})
