@@ -69,6 +69,10 @@ def run(
     recipe: Annotated[str, typer.Option(metavar="R", help="An optimiser recipe: see `recipes`")] = "adam_cycle",
     recipe_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the recipe; repeat for more")] = None,
     reduction: Annotated[str, typer.Option(metavar="R", help=HELP["reduction"])] = "weighted_mean",
+    sampler: Annotated[str, typer.Option(metavar="K", help="How often each class is drawn: see `samplers`")] = "instance",
+    sampler_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the sampler; repeat for more")] = None,
+    start: Annotated[str, typer.Option(metavar="T", help=HELP["start"])] = "0",
+    deferred: Annotated[str, typer.Option(metavar="WHAT", help=HELP["deferred"])] = "everything",
     device: Annotated[str, typer.Option(metavar="D", help=HELP["device"])] = "auto",
     name: Annotated[str, typer.Option(metavar="TEXT", help="Default: dataset, method and seed")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Return when the run has ended; trains here if no worker is on")] = False,
@@ -82,6 +86,7 @@ def run(
         dataset=dataset, model=model, method=method, params=cli_submit.pairs(param, "--param"), recipe=recipe,
         recipe_params=cli_submit.pairs(recipe_param, "--recipe-param"), epochs=cli_submit.default_epochs(recipe) if epochs is None else epochs,
         seed=seed, imbalance=imbalance, profile=profile, validation=validation, reduction=reduction, device=device,
+        sampler=sampler, sampler_params=cli_submit.pairs(sampler_param, "--sampler-param"), start=start, deferred=deferred,
     )
     engine = database()
     with cli_progress.preparing(quiet=as_json) as progress:

@@ -88,7 +88,7 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
 
 def with_tprs(config: RunConfig, path: Path, classes: tuple[str, ...]) -> RunConfig:
     """The config with the TPRs of a CSV file, put in the order of the classes."""
-    if "tpr" not in METHODS[config.method].needs:
+    if "tpr" not in METHODS[config.method].needs_with(config.params):
         raise EvenlyError(f"--tpr: {config.method} does not look at the TPRs of an earlier run; leave it out or choose another method")
     try:
         with path.open("rb") as file:
@@ -110,7 +110,10 @@ def baseline_group(engine: Engine, config: RunConfig, baseline: int | None, clas
     from storage.results import get_run
 
     if baseline is None:
-        if "tpr" in METHODS[config.method].needs and config.tpr is None:
+        needs = METHODS[config.method].needs_with(config.params)
+        if "network" in needs:
+            raise EvenlyError(f"{config.method} goes on from a finished run; give --baseline RUN")
+        if "tpr" in needs and config.tpr is None:
             raise EvenlyError(f"{config.method} needs the TPRs of an earlier run; give --baseline RUN or --tpr FILE.csv")
         return ""
     if config.tpr is not None:

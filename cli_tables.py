@@ -15,17 +15,32 @@ from terminal import clean, emit, paragraph
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else")]
 Params = Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the method; repeat for more")]
 
-NEEDS = {"tpr": "an earlier run's TPRs", "counts": "training counts", "last_tpr": "its own TPRs after each epoch"}
+NEEDS = {
+    "tpr": "an earlier run's TPRs", "counts": "training counts", "last_tpr": "its own TPRs after each epoch", "network": "a finished run",
+    "meta": "meta samples from the validation split",
+}
 
 
 def methods(as_json: Json = False) -> None:
     """The methods, their parameters and what they need."""
     from core.methods import METHODS
 
+    method_list(METHODS, as_json)
+
+
+def samplers(as_json: Json = False) -> None:
+    """The samplers, their parameters and what they need."""
+    from core.samplers import SAMPLERS
+
+    method_list(SAMPLERS, as_json)
+
+
+def method_list(table: Any, as_json: bool) -> None:
+    """Rows of methods or samplers."""
     rows = [
-        {"key": m.key, "label": m.label, "group": m.group, "needs": sorted(m.needs), "summary": m.summary, "caveat": m.caveat,
-         "formula": m.formula, "source": str(m.source), "params": param_rows(m.params)}
-        for m in METHODS
+        {"key": m.key, "label": m.label, "group": m.group, "stage": m.stage, "needs": sorted(m.needs), "summary": m.summary, "when": m.when,
+         "caveat": m.caveat, "formula": m.formula, "source": str(m.source), "params": param_rows(m.params)}
+        for m in table
     ]
     emit(rows) if as_json else catalogue([{**r, "label": ", needs ".join([r["label"], *(NEEDS[n] for n in r["needs"])])} for r in rows])
 
@@ -82,7 +97,7 @@ def catalogue(rows: list[dict[str, Any]]) -> None:
 
 
 def terms(
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="A method: see `methods`")],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="A method (see `methods`), or sampler:KEY (see `samplers`)")],
     tpr: Annotated[str | None, typer.Option(metavar="LIST", help="TPRs, as in 0.9,0.7")] = None,
     counts: Annotated[str | None, typer.Option(metavar="LIST", help="Training samples per class, as in 10,20")] = None,
     support: Annotated[str | None, typer.Option(metavar="LIST", help="Validation samples behind each TPR")] = None,
@@ -94,15 +109,20 @@ def terms(
     Weights, shifts and other terms per class: only those that the method sets. What was clipped is said on stderr.
     """
     from core.methods import METHODS, answer, what_if
+    from core.rows import check_params
+    from core.samplers import SAMPLERS
 
-    row, given = METHODS[method], {"tpr": tpr, "counts": counts, "support": support}
-    for need in sorted(row.needs & given.keys()):
+    table, key = (SAMPLERS, method.removeprefix("sampler:")) if method.startswith("sampler:") else (METHODS, method)
+    row, given, asked = table[key], {"tpr": tpr, "counts": counts, "support": support}, cli_submit.pairs(param, "--param")
+    for need in sorted(row.needs_with(check_params(row.params, asked, key)) & given.keys()):
         if given[need] is None:
             raise EvenlyError(f"{method} needs --{need}, one number per class with commas between them")
     vectors = {name: cli_submit.numbers(text, f"--{name}") for name, text in given.items() if text is not None}
     if not vectors:
         raise EvenlyError(f"{method}: give --tpr, --counts or both, so that the number of classes is known")
-    answered = answer(method, what_if(max(map(len, vectors.values())), **vectors), cli_submit.pairs(param, "--param"))
+    answered = answer(key, what_if(max(map(len, vectors.values())), **vectors), asked, table=table)
+    if not answered.set() and answered.objective != "terms":
+        raise EvenlyError(f"{method} is no map from TPRs or counts to terms: {row.summary}")
     found = {**answered.set(), **{name: [value] for name, value in (answered.info or {}).items()}}
     if as_json:
         emit(found)
