@@ -12,6 +12,7 @@ from core.evidence import ClassTerms, Vector
 
 UNKNOWN_FLOOR = 1e-3  # distance kept from 0 and 1 where the number of validation samples is not known
 FAINT = 1e-4  # a weight below this share of the largest is worth a word
+LARGEST = 1e30  # of a weight that is not rescaled; float32 ends at 3e38
 LEAST = 1e-12  # smallest share of the largest weight: float32 training must not round a class to zero
 NAMED = 8  # indices named in a note before "and n more"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
 from core.floors import floored_tpr
 from core.methods.row import CLASSIFIER, Method, samples
@@ -20,8 +21,9 @@ def instance(evidence: Evidence) -> ClassTerms:
 
 def power(evidence: Evidence, *, q: float) -> ClassTerms:
     """P(c) ~ n_c^q. A class without samples is never drawn. Needs counts [C]."""
-    n = samples(evidence)
-    return ClassTerms(sampling=_shares((n / np.nanmax(n)) ** q))
+    n = _present(evidence)
+    raw = np.where(n > 0, (n / n.max()) ** q, 0.0)
+    return ClassTerms(sampling=raw / raw.sum())
 
 
 def balanced(evidence: Evidence) -> ClassTerms:
@@ -71,7 +73,7 @@ def share(evidence: Evidence, *, rho: float) -> ClassTerms:
 
     Minority: classes with fewer samples than the mean of the classes. Without such classes P(c) = n_c / N.
     """
-    n = np.nan_to_num(samples(evidence))
+    n = _present(evidence)
     minority = (n < n[n > 0].mean()) & (n > 0)
     if not minority.any():
         return ClassTerms(sampling=n / n.sum(), notes=("No class has fewer samples than the mean: nothing to change.",))
@@ -81,8 +83,8 @@ def share(evidence: Evidence, *, rho: float) -> ClassTerms:
 
 def undersample(evidence: Evidence) -> ClassTerms:
     """As many of each class as the smallest has, another choice every epoch. Needs counts [C]."""
-    n = samples(evidence)
-    kept = np.nanmin(n) * np.sum(~np.isnan(n)) / np.nansum(n)
+    n = _present(evidence)
+    kept = n[n > 0].min() * np.sum(n > 0) / n.sum()
     return ClassTerms(sampling=balanced(evidence).sampling, draw="subset", notes=(f"An epoch holds {kept:.0%} of the training samples.",))
 
 
@@ -91,9 +93,12 @@ def smote(evidence: Evidence, *, k: int) -> ClassTerms:
     return ClassTerms(knobs={"smote": k})
 
 
-def _shares(raw: Vector) -> Vector:
-    there = np.nan_to_num(raw)
-    return there / there.sum()
+def _present(evidence: Evidence) -> Vector:
+    """Counts [C], 0 for classes without samples. Not a single sample raises EvenlyError."""
+    n = np.nan_to_num(samples(evidence))
+    if not n.any():
+        raise EvenlyError("no class has training samples; check the dataset")
+    return n
 
 
 _KANG = Source("Kang, Xie, Rohrbach, Yan, Gordo, Feng and Kalantidis", 2020, "Decoupling representation and classifier for long-tailed recognition", "https://arxiv.org/abs/1910.09217")

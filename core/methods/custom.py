@@ -10,13 +10,12 @@ import numpy as np
 from core import formula as formulas
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
-from core.floors import LEAST, classes_in_words, floored_tpr, weight_terms
+from core.floors import LARGEST, LEAST, classes_in_words, floored_tpr, weight_terms
 from core.methods.row import NO_SAMPLES, NO_TPR, Method, given, mean_of, samples
 from core.rows import Param, Source
 
 DEFAULT = "(mean_tpr / tpr) ** 2"
 TRIED = 1000  # epochs, evenly spread, that are tried before the first one
-LARGEST = 1e30  # of a weight that is not rescaled; float32 ends at 3e38
 _MISSING = {"tpr": NO_TPR, "counts": NO_SAMPLES}
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence
-from core.floors import weight_terms
+from core.floors import LARGEST, weight_terms
 from core.methods.row import NO_SAMPLES, Method, samples
 from core.rows import Param, Source
 
@@ -64,10 +64,10 @@ def manual(evidence: Evidence, *, weights: str) -> ClassTerms:
         raise EvenlyError(f"manual: weight {bad.strip()[:40]!r} is not a number; give one number per class with commas between them") from None
     if len(values) != evidence.classes:
         raise EvenlyError(f"manual: {len(values)} weights given, expected {evidence.classes}, one per class in class order")
-    wrong = ~np.isfinite(values) | (values < 0)
+    wrong = ~(values <= LARGEST) | (values < 0)
     if wrong.any() or not values.any():
         value = values[np.argmax(wrong)]
-        raise EvenlyError(f"manual: weight {value:g} is not usable; give finite numbers of at least 0, not all of them 0")
+        raise EvenlyError(f"manual: weight {value:g} is not usable; give numbers from 0 to {LARGEST:g}, not all of them 0")
     zero = np.flatnonzero(values == 0)
     notes = (f"Weight 0 for {len(zero)} of {len(values)} classes: they are not learned.",) if len(zero) else ()
     return ClassTerms(weight=values, notes=notes)

@@ -39,7 +39,7 @@ def ldam(evidence: Evidence, *, max_margin: float, s: float, reweight: float) ->
     s (z - m 1[y]) = s z - s m 1[y]: the loss takes the scale s from the cosine head (`knobs`), and the margin before it.
     `reweight` > 0 adds class-balanced weights of that beta, as LDAM-DRW does with a late start.
     """
-    n, notes = filled(evidence)
+    n, notes = filled(evidence, as_smallest=True)
     weight = class_balanced(evidence, beta=reweight).weight if reweight > 0 else None
     return ClassTerms(margin=max_margin * (n / n.min()) ** -0.25, weight=weight, knobs={"s": s}, notes=notes)
 

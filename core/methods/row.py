@@ -85,8 +85,12 @@ def samples(evidence: Evidence) -> Vector:
     return np.where(evidence.counts > 0, evidence.counts, np.nan)
 
 
-def filled(evidence: Evidence) -> tuple[Vector, tuple[str, ...]]:
-    """Counts [C] in which a class without samples stands at one sample, as logits must be finite, and a note that says so."""
+def filled(evidence: Evidence, *, as_smallest: bool = False) -> tuple[Vector, tuple[str, ...]]:
+    """Counts [C] without zeros, as terms must be finite, and a note where a class has no samples.
+
+    Such a class stands at one sample, or with `as_smallest` at the count of the smallest class that has any, where one
+    sample would change the terms of the others.
+    """
     n = samples(evidence)
     absent = np.flatnonzero(np.isnan(n))
     if len(absent) == len(n):
@@ -94,4 +98,5 @@ def filled(evidence: Evidence) -> tuple[Vector, tuple[str, ...]]:
     if not len(absent):
         return n, ()
     named = ", ".join(map(str, absent[:8])) + (f" and {len(absent) - 8} more" if len(absent) > 8 else "")
-    return np.where(np.isnan(n), 1.0, n), (f"No training samples of class {named}: counted as one sample.",)
+    stand_in, words = (np.nanmin(n), "as many as the smallest class has") if as_smallest else (1.0, "one sample")
+    return np.where(np.isnan(n), stand_in, n), (f"No training samples of class {named}: counted as {words}.",)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
 from core.evidence import ClassTerms, Evidence
+from core.methods.from_counts import smooth_inverse_frequency
 from core.methods.row import Method, filled
 from core.rows import Param, Source
 
@@ -54,7 +56,7 @@ SHAPES = {  # x in [0, 1]: (n - n_min) / (n_max - n_min) -> share of the way fro
 
 def label_aware_smoothing(evidence: Evidence, *, head: float, tail: float, shape: str) -> ClassTerms:
     """smoothing_c from `head` for the largest class to `tail` for the smallest. Equal counts: the mean of both for all."""
-    n, notes = filled(evidence)
+    n, notes = filled(evidence, as_smallest=True)
     span = n.max() - n.min()
     if span == 0:
         return ClassTerms(smoothing=np.full(len(n), (head + tail) / 2), notes=(*notes, "All counts are equal: every class gets the mean of head and tail."))
@@ -63,10 +65,11 @@ def label_aware_smoothing(evidence: Evidence, *, head: float, tail: float, shape
 
 
 def poly_tail(evidence: Evidence, *, alpha: float, beta: float, reweight: float) -> ClassTerms:
-    """Cross entropy whose tail falls as a power of the margin, so that weights still act once the data are fitted."""
-    n, notes = filled(evidence)
-    weight = (n.min() / n) ** reweight
-    return ClassTerms(weight=weight / weight.mean(), objective="poly_tail", knobs={"alpha": alpha, "beta": beta}, notes=notes)
+    """Cross entropy whose tail falls as a power of the margin, so that weights still act once the data are fitted.
+
+    w_c ~ (min n / n_c)^reweight at mean 1.
+    """
+    return replace(smooth_inverse_frequency(evidence, gamma=reweight), objective="poly_tail", knobs={"alpha": alpha, "beta": beta})
 
 
 _LIN = Source("Lin, Goyal, Girshick, He and Dollar", 2017, "Focal loss for dense object detection", "https://arxiv.org/abs/1708.02002")

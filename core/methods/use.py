@@ -54,7 +54,7 @@ def formula_with(method: Method, params: Mapping[str, Any] | None = None) -> str
     checked = check_params(method.params, params or {}, method.key)
     text = method.latex(checked) if method.latex else method.formula
     for key, value in checked.items():
-        word = _LATEX.get(value, rf"\text{{{value}}}") if isinstance(value, str) else f"{value:.10g}"
+        word = _LATEX.get(value, rf"\text{{{value}}}") if isinstance(value, str) else f"{value:.10g}" if value >= 0 else f"({value:.10g})"
         text = text.replace(f"<{key}>", word)
     return text
 
