@@ -51,8 +51,7 @@ def turns(labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch
     and a probability take part, in an order shuffled anew each round (cycle) or fixed (half-and-half). Inside a batch the
     order is random. Length: n samples, or, with knob `whole`, until each sample of the largest class was seen once.
     """
-    members = [torch.nonzero(labels == c).squeeze(1) for c in torch.nonzero(probability > 0).squeeze(1).tolist()]
-    members = [m for m in members if len(m)]
+    members = _members(labels, probability)
     run, classes = int(knobs.get("run", 1)), len(members)
     length = classes * max(len(m) for m in members) if knobs.get("whole") else len(labels)
     each = -(-length // (classes * run)) * run  # samples wanted of every class
@@ -66,10 +65,16 @@ def turns(labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch
 
 def subset(labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch_size: int, g: torch.Generator) -> Tensor:
     """As many samples of every class as the smallest has, without replacement, another subset every epoch."""
-    members = [m for c in range(len(probability)) if len(m := torch.nonzero(labels == c).squeeze(1))]
+    members = _members(labels, probability)
     least = min(len(m) for m in members)
     chosen = torch.cat([m[torch.randperm(len(m), generator=g)[:least]] for m in members])
     return chosen[torch.randperm(len(chosen), generator=g)]
+
+
+def _members(labels: Tensor, probability: Tensor) -> list[Tensor]:
+    """The samples of each class that has any and a probability above 0."""
+    members = [torch.nonzero(labels == c).squeeze(1) for c in torch.nonzero(probability > 0).squeeze(1).tolist()]
+    return [m for m in members if len(m)]
 
 
 def _cycled(members: Tensor, length: int, g: torch.Generator) -> Tensor:

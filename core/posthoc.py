@@ -95,12 +95,14 @@ def fitted_bias(logits: Matrix, labels: NDArray[np.int64]) -> Vector:
     the mean, b <- b + step (mean TPR - TPR), with steps that fall, and the best b seen is kept (of equals the more
     accurate). Classes without samples keep 0. After Narasimhan and Menon (2021).
     """
+    if not len(labels):
+        raise EvenlyError("equal_tpr_bias is fitted on validation samples, of which there are none; choose a run with a validation split")
     classes = logits.shape[1]
     support = np.bincount(labels, minlength=classes)
     there = support > 0
     bias, best, key = np.zeros(classes), np.zeros(classes), (np.inf, np.inf)
     for step in np.geomspace(FIRST_STEP, LAST_STEP, ROUNDS):
-        hit = labels[(logits + bias).argmax(axis=1) == labels]
+        hit = labels[(logits + bias.astype(logits.dtype)).argmax(axis=1) == labels]  # in the precision it is applied in
         tpr = np.bincount(hit, minlength=classes)[there] / support[there]
         if (found := (tpr.var(), -len(hit))) < key:
             best, key = bias.copy(), found

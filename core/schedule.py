@@ -39,13 +39,17 @@ def in_force(config: RunConfig, evidence: Evidence) -> ClassTerms:
     return ClassTerms(knobs={k: v for k, v in terms.knobs.items() if k == "s"}, notes=(said,))
 
 
+_MADE_UP_FOR = {"unequal counts": {"counts"}, "the difficulty of the classes": {"tpr", "last_tpr"}}  # by what is looked at
+
+
 def double_correction(config: RunConfig) -> str | None:
     """A warning where method and sampler both make up for the same imbalance, else None."""
     method, sampler = METHODS[config.method], SAMPLERS[config.sampler]
     if config.sampler == PLAIN or method.stage == CLASSIFIER:
         return None
-    shared = {"counts": "unequal counts", "last_tpr": "the difficulty of the classes"}
-    twice = [words for need, words in shared.items() if need in method.needs_with(config.params) and need in sampler.needs]
+    needs = method.needs_with(config.params)
+    twice = [words for words, evidence in _MADE_UP_FOR.items() if needs & evidence and sampler.needs & evidence]
     if not twice:
         return None
-    return f"{method.label} and the sampler {sampler.label.lower()} both make up for {' and '.join(twice)}: the correction is applied twice."
+    return (f"{method.label} and the sampler {sampler.label[0].lower()}{sampler.label[1:]} both make up for {' and '.join(twice)}: "
+            "the correction is applied twice.")

@@ -18,9 +18,11 @@ from core.config import SETTINGS
 from core.datasets import DATASETS
 from core.evidence import ClassTerms
 from core.floors import FAINT, UNKNOWN_FLOOR
-from core.methods import METHODS, Method, answer, formula_with, what_if
+from core.measures import MEASURES
+from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, Method, answer, formula_with, what_if
 from core.recipes import RECIPES
-from core.rows import Param, Source
+from core.rows import Param, Source, Table
+from core.samplers import SAMPLERS
 from models import MODELS
 
 HERE = Path(__file__).resolve().parent
@@ -31,16 +33,24 @@ NEEDS = {
     "counts": "the training samples per class, $n_c$",
     "tpr": "the validation TPRs of an earlier run, with the number of samples behind each",
     "last_tpr": "this run's validation TPRs after its last epoch, with the number of samples behind each",
+    "network": "the network of a finished run on the same split",
+    "meta": "samples of the validation split to learn from",
 }
-GREEK = {"tau": r"\tau", "beta": r"\beta", "gamma": r"\gamma"}
+GREEK = {"tau": r"\tau", "beta": r"\beta", "gamma": r"\gamma", "alpha": r"\alpha", "rho": r"\rho", "eta": r"\eta", "threshold": r"\lambda", "driver": r"\lambda"}
+STAGES = {
+    CLASSIFIER: "A second stage: it trains the last layer of a finished run on its frozen features, as a run of its own.",
+    FINETUNE: "A second stage: it trains a finished run's network further, as a run of its own.",
+    POSTHOC: "Post-hoc: it trains nothing. `python cli.py posthoc RUN --method {key}` applies it to a finished run at once, as a run of its own.",
+}
+EXAMPLES = {"manual": {"weights": "1, 2, 1.5"}}  # where the defaults do not fit the example
 MADE = "<!-- Made by `python docs/generate.py` from the rows of the tables. Do not edit. -->"
 
 INTRO = rf"""# Methods
 
 {MADE}
 
-A method is a pure function from evidence to class terms, and a row of `METHODS` in `core/methods.py`. This page shows the
-rows; the examples are computed by the code.
+A method is a pure function from evidence to class terms, and a row of `METHODS` in `core/methods/`; a sampler is a row of
+`SAMPLERS` in `core/samplers.py`. This page shows the rows; the examples are computed by the code.
 
 **Notation.** $\mathrm{{TPR}}_c$ is the true-positive rate of class $c$ on the validation split, $\overline{{\mathrm{{TPR}}}}$ its mean over the
 classes, $n_c$ the number of training samples, $p$ the softmax of the logits $z$, $y$ the true class.
@@ -50,7 +60,12 @@ classes, $n_c$ the number of training samples, $p$ the softmax of the logits $z$
 $$\mathrm{{reduce}}_i\left[ w_y\,(1-p_y)^{{f_y}}\,\mathrm{{CE}}_{{s_y}}\left( a_c z_c + b_c - m_y\,\mathbf{{1}}[c=y] \right) \right]$$
 
 with weight $w$, focus $f$, smoothing $s$, logit scale $a$, logit shift $b$ and margin $m$ per class; what a method does not set is left out.
-A method may also set the probability with which a class is sampled.
+A method may also set the probability with which a class is sampled, and the one with which a class's logit is left out for samples of other
+classes (mask). What does not fit this form (binary losses, weights renewed with every step, second stages, post-hoc steps) says so in its
+row and has one file in `core/objectives/`, `models/heads.py` or `core/posthoc.py`.
+
+**Late start.** Any method and any sampler can start late (`start`, a share of the epochs): 0.8 with class-balanced weights is DRW, with a
+sampler DRS. `deferred weight` holds back weights and sampling only, so that LDAM's margins act from the first epoch: LDAM-DRW.
 
 **Reduction.** `weighted_mean` divides by the sum of the weights in the batch, as PyTorch's `CrossEntropyLoss(weight=w)` does: a common
 factor on the weights changes nothing. `batch_mean` divides by the batch size: a common factor acts as a learning rate. Papers differ in
@@ -104,18 +119,26 @@ def symbolic(method: Method) -> str:
 # -- worked examples ---------------------------------------------------------------------------------------------
 
 
-def example(method: Method) -> str:
-    """The method's answer at its defaults and at some other settings, and the command that prints the first."""
+def example(method: Method, table_: Table[Method] = METHODS) -> str:
+    """The method's answer at its defaults and at some other settings, and the command that prints the first. "" where it is no map."""
     by_tpr = bool({"tpr", "last_tpr"} & method.needs) or not method.needs
     values = [f"{v:g}" for v in (TPR if by_tpr else COUNTS)]
     name, heading = ("tpr", "TPR") if by_tpr else ("counts", "training samples")
-    evidence = what_if(len(values), **{name: np.array(values, dtype=float)})
-    terms = answer(method.key, evidence)
+    vectors = {name: np.array(values, dtype=float)}
+    if by_tpr and "counts" in method.needs:
+        vectors["counts"] = np.full(len(values), 1000.0)
+    evidence, fixed = what_if(len(values), **vectors), EXAMPLES.get(method.key, {})
+    terms = answer(method.key, evidence, fixed, table=table_)
+    if not terms.set() and terms.objective != "terms":
+        return ""
     rows = [[key, *(f"{v:.6g}" for v in vector)] for key, vector in terms.set().items()]
     for key, value in others(method):
-        for term, vector in answer(method.key, evidence, {key: value}).set().items():
+        for term, vector in answer(method.key, evidence, {**fixed, key: value}, table=table_).set().items():
             rows.append([f"{term}, {key} {value}", *(f"{v:.6g}" for v in vector)])
-    body = [f"Example: `python cli.py terms {method.key} --{name} {','.join(values)}`"]
+    given = "".join(f" --{k} {','.join(f'{v:g}' for v in vector)}" for k, vector in vectors.items())
+    given += "".join(f" --param '{k}={v}'" for k, v in fixed.items())
+    prefix = "sampler:" if table_ is SAMPLERS else ""
+    body = [f"Example: `python cli.py terms {prefix}{method.key}{given}`"]
     if rows:
         body.append(table(("class", *map(str, range(len(values)))), [[heading, *values], *rows]))
     return "\n\n".join([*body, " ".join(said(terms))])
@@ -145,17 +168,29 @@ def said(terms: ClassTerms) -> list[str]:
     return out + list(terms.notes)
 
 
-def method_section(method: Method) -> str:
-    """One method."""
+def method_section(method: Method, table_: Table[Method] = METHODS) -> str:
+    """One method or sampler."""
     needs = "; ".join(NEEDS[need] for need in sorted(method.needs)) or "nothing"
     parts = [f"## {method.label}", f"`{method.key}`. {method.summary}", f"$${symbolic(method)}$$", f"Needs: {needs}."]
     if method.params:
         parts.append(params(method.params))
     if method.slider:
         parts.append(f"The live preview drags `{method.slider}`.")
+    if method.when:
+        parts.append(f"When: {method.when}")
+    if method.stage in STAGES:
+        parts.append(STAGES[method.stage].format(key=method.key))
     if method.caveat:
         parts.append(f"Note: {method.caveat}")
-    return "\n\n".join([*parts, f"Source: {reference(method.source)}.", example(method)])
+    return "\n\n".join(part for part in (*parts, f"Source: {reference(method.source)}.", example(method, table_)) if part)
+
+
+def measures_section() -> str:
+    """The measures, and what is beside them."""
+    rows = [[f"`{m.key}`", m.label, f"${m.formula}$", m.summary, reference(m.source)] for m in MEASURES]
+    beside = ("Beside these: the weighted score $\\alpha\\,\\mathrm{TPR} + (1-\\alpha)\\,\\mathrm{TNR}$ of two-class tasks; mean TPR of classes with many "
+              "(more than 100), medium and few (fewer than 20) training samples, and of majority and minority classes; and the expected calibration error over 15 bins.")
+    return "\n\n".join(["## Measures", table(("key", "measure", "formula", "what it says", "source"), rows), beside])
 
 
 # -- the two pages -----------------------------------------------------------------------------------------------
@@ -165,7 +200,8 @@ def methods_page() -> str:
     """docs/methods.md."""
     overview = table(("key", "method", "group", "needs", "source"), [
         [f"`{m.key}`", m.label, m.group, ", ".join(sorted(m.needs)) or "nothing", str(m.source)] for m in METHODS])
-    return "\n\n".join([INTRO.strip(), overview, *map(method_section, METHODS)]) + "\n"
+    samplers = "## Samplers\n\nA run draws by one of these beside its method; `instance` is ordinary training."
+    return "\n\n".join([INTRO.strip(), overview, *map(method_section, METHODS), samplers, *(method_section(s, SAMPLERS) for s in SAMPLERS), measures_section()]) + "\n"
 
 
 def dataset_rows() -> list[list[str]]:

@@ -9,7 +9,7 @@ from core import batches, checkpoint
 from core.batches import Split
 from core.config import RunConfig, checked
 from core.device import choose
-from core.engine import Interrupted, Trainer
+from core.engine import Interrupted, Seen, Trainer
 from core.errors import TrainingError
 from core.evidence import ClassTerms
 
@@ -120,17 +120,20 @@ def test_resume_is_bit_identical(monkeypatch, looks, augment):
 def test_terms_see_the_last_epochs_validation_tprs():
     seen = []
 
-    def terms_for(epoch, tpr, support):
-        seen.append((epoch, tpr, support))
+    def terms_for(epoch, before):
+        seen.append((epoch, before))
         return ClassTerms(weight=np.ones(CLASSES))
 
     results = list(make_trainer(terms_for).run())
-    assert seen[0] == (0, None, None)
-    for result, (epoch, tpr, support) in zip(results, seen[1:], strict=False):
+    assert seen[0] == (0, Seen())
+    tprs = []
+    for result, (epoch, before) in zip(results, seen[1:], strict=False):
         confusion = result.splits["validation"].confusion
+        tprs.append(np.diag(confusion) / confusion.sum(axis=1))
         assert epoch == result.epoch + 1
-        assert np.array_equal(tpr, np.diag(confusion) / confusion.sum(axis=1))
-        assert np.array_equal(support, confusion.sum(axis=1))
+        assert np.array_equal(before.tpr, tprs[-1])
+        assert np.array_equal(before.support, confusion.sum(axis=1))
+        assert np.array_equal(before.past, np.stack(tprs))
 
 
 def test_a_heavy_weight_lifts_its_class():
@@ -208,12 +211,14 @@ def test_data_that_does_not_fit_streams_the_same_batches(monkeypatch):
     assert torch.equal(whole.batch(index)[0], streamed.batch(index)[0])
 
 
-def test_sampling_draws_classes_as_asked():
-    labels = torch.tensor([0] * 900 + [1] * 90 + [2] * 10)
-    index = batches.order(100_000, 0, 0, torch.tensor([0.2, 0.3, 0.5]), labels.repeat(100))
-    share = torch.bincount(labels.repeat(100)[index], minlength=3) / 100_000
-    assert share.tolist() == pytest.approx([0.2, 0.3, 0.5], abs=0.01)
-    assert torch.equal(batches.order(50, 0, 0, None, labels[:50]).sort().values, torch.arange(50))
+def test_an_epoch_holds_the_samples_that_the_draw_gives():
+    """Fewer than the split, as many, or more: the steps follow, and every sample counts once."""
+    counts = np.bincount(data(210, 0)[1], minlength=CLASSES)
+    even = np.full(CLASSES, 1 / CLASSES)
+    for draw, knobs, each in (("subset", {}, counts.min()), ("turns", {"whole": 1.0}, counts.max())):
+        result = next(make_trainer(lambda *_, d=draw, k=knobs: ClassTerms(sampling=even, draw=d, knobs=k)).run())
+        assert result.splits["train"].confusion.sum(axis=1).tolist() == [each] * CLASSES
+    assert next(make_trainer(lambda *_: ClassTerms(sampling=even)).run()).splits["train"].confusion.sum() == 210
 
 
 def test_a_device_that_is_not_there():

@@ -24,7 +24,6 @@ _NEEDS = {
 _LATEX = {"mean_one": r"\propto", "none": "=", "dynamic": r"\tau_t"}
 
 
-
 def answer(key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, *, table: Table[Method] = METHODS) -> ClassTerms:
     """The terms of method `key` (or of a sampler, with its table) for this evidence; defaults fill in missing parameters.
 
@@ -54,16 +53,21 @@ def formula_with(method: Method, params: Mapping[str, Any] | None = None) -> str
     checked = check_params(method.params, params or {}, method.key)
     text = method.latex(checked) if method.latex else method.formula
     for key, value in checked.items():
-        word = _LATEX.get(value, rf"\text{{{value}}}") if isinstance(value, str) else f"{value:.10g}" if value >= 0 else f"({value:.10g})"
-        text = text.replace(f"<{key}>", word)
+        text = text.replace(f"<{key}>", _in_latex(value))
     return text
+
+
+def _in_latex(value: float | int | str) -> str:
+    if isinstance(value, str):
+        return _LATEX.get(value, rf"\text{{{value}}}")
+    return f"{value:.10g}" if value >= 0 else f"({value:.10g})"
 
 
 @dataclass(frozen=True)
 class Grid:
     """A method at every stop of its slider, S of them. One frame without a value where nothing is dragged (value NaN).
 
-    values [S], weight [S, C], ratio [S] largest over smallest weight, share [S, C] of the loss: n_c w_c / sum n w,
+    values [S], weight [S, C], ratio [S] largest over smallest weight (inf where one is 0), share [S, C] of the loss: n_c w_c / sum n w,
     clipped and formula one entry per stop, frames the whole answers.
     """
 
@@ -110,8 +114,10 @@ def grid(key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, 
     ones = np.ones(evidence.classes)
     weight = np.stack([ones if t.weight is None else t.weight for t in frames])
     mass = weight if evidence.counts is None or not np.nansum(evidence.counts) else weight * np.nan_to_num(evidence.counts)
+    with np.errstate(divide="ignore"):
+        ratio = weight.max(axis=1) / weight.min(axis=1)
     return Grid(
-        values=np.array(values or [math.nan]), weight=weight, ratio=weight.max(axis=1) / weight.min(axis=1),
+        values=np.array(values or [math.nan]), weight=weight, ratio=ratio,
         share=mass / mass.sum(axis=1, keepdims=True), clipped=[list(t.clipped) for t in frames],
         formula=[formula_with(method, s) for s in settings], frames=frames,
     )
