@@ -24,10 +24,12 @@ from sqlalchemy import Engine
 from core import checkpoint, datasets
 from core.batches import Split
 from core.config import RunConfig, checked, from_dict
+from core.dataspec import Progress
 from core.device import Device, choose, versions
 from core.engine import SPLITS, EpochResult, Interrupted, SplitResult, Trainer
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
+from core.files import attended
 from core.methods import answer
 from core.metrics import rows_of, summary_from_counts
 from models import MODELS
@@ -133,6 +135,18 @@ def _attempt(engine: Engine, claim: Claim, device: Device, root: Path, orders: O
 
 def _load(engine: Engine, claim: Claim, config: RunConfig, root: Path, control: Orders) -> datasets.DataSplits:
     """The dataset's splits; what takes time is told in the run's log and may be interrupted."""
+    progress = obeying(control, lambda line: _tell(engine, claim, "data", line))
+    datasets.prepare(config.dataset, root, progress)  # writes: it ends between two pieces and tidies up
+    return attended(  # only reads: it may be left alone
+        lambda: datasets.load(
+            config.dataset, root, seed=config.seed, validation=config.validation, imbalance=config.imbalance, profile=config.profile
+        ),
+        lambda: progress(1.0, "reading the array file"),
+    )
+
+
+def obeying(control: Orders, say: Callable[[str], None] = lambda line: None) -> Progress:
+    """A Progress that asks for orders every half second, raising Interrupted, and says every few seconds how far it is."""
     asked = said = time.monotonic()
 
     def progress(share: float, text: str) -> None:
@@ -144,12 +158,9 @@ def _load(engine: Engine, claim: Claim, config: RunConfig, root: Path, control: 
                 raise Interrupted(reason)
         if now - said > TELL_SECONDS:
             said = now
-            _tell(engine, claim, "data", f"{text} ({share:.0%})")
+            say(f"{text} ({share:.0%})")
 
-    return datasets.load(
-        config.dataset, root, seed=config.seed, validation=config.validation, imbalance=config.imbalance,
-        profile=config.profile, progress=progress,
-    )
+    return progress
 
 
 def stored_evidence(facts: dict[str, Any]) -> tuple[Evidence, str] | None:
@@ -191,6 +202,7 @@ class Run:
         self.engine, self.claim, self.config, self.data, self.device = engine, claim, config, splits, device
         self.evidence = replace(evidence, counts=splits.counts, epochs=config.epochs)
         self.folder = root / "runs" / str(claim.run_id)
+        self.furthest, self.deaths = 0, claim.attempt - 1  # epochs recorded, and workers that died, before this attempt
         row, shape, classes = MODELS[config.model], splits.spec.shape, len(splits.spec.classes)
         if reason := row.fits(shape, classes):
             raise EvenlyError(f"{row.key} does not fit {config.dataset}: {reason}")
@@ -231,8 +243,9 @@ class Run:
     def _resume(self) -> None:
         """Go on from the newest checkpoint that is whole; one ahead of the recorded metrics is passed over. Metrics ahead
         of the checkpoint are written again by the epoch that is trained again. What happened is said in the run's log."""
-        recorded = results.get_run(self.engine, self.claim.run_id).last_epoch
-        for saved in results.list_checkpoints(self.engine, self.claim.run_id):
+        self.furthest = recorded = results.get_run(self.engine, self.claim.run_id).last_epoch
+        listed = results.list_checkpoints(self.engine, self.claim.run_id)
+        for saved in listed:
             if saved.epoch > recorded:
                 continue
             try:
@@ -242,6 +255,8 @@ class Run:
                 continue
             _tell(self.engine, self.claim, "resume", f"going on after epoch {saved.epoch}, step {self.trainer.progress.step}")
             return
+        if listed:
+            _tell(self.engine, self.claim, "warning", "no checkpoint could be used: training starts again with the first epoch")
 
     def train(self, control: Orders) -> str:
         """Train to the last epoch. Metrics are committed before the checkpoint that implies them is written."""
@@ -259,12 +274,20 @@ class Run:
         deadline, record = time.monotonic() + PATIENCE_SECONDS, record_of(result)
         while True:
             try:
-                return results.record_epoch(self.engine, self.claim, record)
+                best = results.record_epoch(self.engine, self.claim, record)
+                self._progressed(record.epoch)
+                return best
             except Unavailable as error:
                 if time.monotonic() > deadline or control():
                     raise Halted(f"epoch {record.epoch} could not be recorded: {error}; then resume, the epoch is trained again") from error
                 log.warning("run %s: %s", self.claim.run_id, error)
                 time.sleep(1)
+
+    def _progressed(self, epoch: int) -> None:
+        """Deaths of earlier workers count no longer once the run has got further than all of them."""
+        if epoch > self.furthest and self.deaths:
+            queue.progressed(self.engine, self.claim)
+            self.deaths = 0
 
     def save(self, best: bool) -> None:
         """Write the checkpoint of this moment and remove those no longer kept. A full disk is a warning: the run goes on."""
