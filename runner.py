@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import shutil
 import time
 import traceback
@@ -22,7 +21,7 @@ import torch
 from sqlalchemy import Engine
 
 from core import checkpoint, datasets
-from core.batches import Split
+from core.batches import placed
 from core.config import RunConfig, checked, from_dict
 from core.dataspec import Progress
 from core.device import Device, choose, versions
@@ -30,6 +29,7 @@ from core.engine import SPLITS, EpochResult, Interrupted, SplitResult, Trainer
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
 from core.files import attended
+from core.machine import cores
 from core.methods import answer
 from core.metrics import rows_of, summary_from_counts
 from models import MODELS
@@ -44,6 +44,7 @@ PATIENCE_SECONDS = 60.0  # how long a locked or full database is waited for befo
 ASK_SECONDS, TELL_SECONDS = 0.5, 5.0  # while data is prepared: between looks at the orders, between lines in the log
 SMALL_PARAMETERS, SMALL_SAMPLE = 60_000, 1_024  # below both, a second thread costs more than it brings
 Orders = Callable[[], str | None]
+NO_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")  # in a RuntimeError
 LOST = ("lost", "another worker has taken this run over")
 
 
@@ -68,18 +69,23 @@ def execute(engine: Engine, claim: Claim, device: Device, root: Path, orders: Or
         status, reason = "paused", str(error)
     except Unavailable as error:  # the run is fine; asked to stop, it goes back to the queue as it is
         status, reason = ("queued", None) if orders() else ("paused", f"{error}; then resume")
-    except torch.OutOfMemoryError:
-        size = claim.config.get("recipe_params", {}).get("batch_size", "?")
-        status, reason = "failed", f"out of memory on {device.name} with batch size {size}: halve the batch size or take a smaller model"
-    except MemoryError:
-        status, reason = "failed", "out of memory on this machine: take a smaller dataset, image size or batch size"
     except EvenlyError as error:
         status, reason = "failed", str(error)
     except Exception as error:  # a bug in a run must not end the worker; the run says what it was
-        log.exception("run %s", claim.run_id)
-        status, reason = "failed", f"unexpected {type(error).__name__}: {error}"
-        _tell(engine, claim, "error", traceback.format_exc())
+        if out_of_memory(error):
+            size = claim.config.get("recipe_params", {}).get("batch_size", "?")
+            status, reason = "failed", f"out of memory on {device.name} with batch size {size}: halve the batch size, or take a smaller model or image size"
+        else:
+            log.exception("run %s", claim.run_id)
+            status, reason = "failed", f"unexpected {type(error).__name__}: {error}"
+            _tell(engine, claim, "error", traceback.format_exc())
     return _close(engine, claim, status, reason, orders)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """True for the ways in which Python, torch's allocators and cuBLAS say that memory is used up."""
+    named = isinstance(error, RuntimeError) and any(name in str(error) for name in NO_MEMORY)
+    return named or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
 def _close(engine: Engine, claim: Claim, status: str, reason: str | None, orders: Orders) -> tuple[str, str | None]:
@@ -211,10 +217,9 @@ class Run:
             model = row.build(shape, classes)
         self.parameters = sum(p.numel() for p in model.parameters())
         small = self.parameters < SMALL_PARAMETERS and np.prod(shape) < SMALL_SAMPLE
-        torch.set_num_threads(1 if small else os.cpu_count() or 1)
+        torch.set_num_threads(1 if small else cores())
         parts = {"train": (splits.train_x, splits.train_y), "validation": (splits.val_x, splits.val_y), "test": (splits.test_x, splits.test_y)}
-        augment = {"train": splits.spec.augment}
-        on_device = {k: Split(x, y, splits.mean, splits.std, device, augment.get(k, "none")) for k, (x, y) in parts.items()}
+        on_device = placed(parts, splits.mean, splits.std, device, splits.spec.augment)
         self.trainer = Trainer(config, on_device, model, self.terms, classes, device)
 
     def terms(self, epoch: int, last_tpr: Vector | None, last_support: Vector | None) -> ClassTerms:

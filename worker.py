@@ -27,6 +27,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
+from core import machine
 from core.errors import EvenlyError
 from storage import queue, results
 from storage.engine import Unavailable, data_root, open_database
@@ -34,9 +35,7 @@ from storage.migrate import upgrade
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # before any fork: a child of one must not load anything
 
-# Read by OpenMP when torch is loaded: threads that wait sleep instead of spinning. Where the browser or another run
-# takes a core, spinning slowed LeNet-5 on MNIST from 1.4 s to 33 s an epoch; on a quiet machine sleeping costs a sixth.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+machine.tune()  # before anything imports torch
 
 T = TypeVar("T")
 log = logging.getLogger("evenly.worker")

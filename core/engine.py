@@ -29,7 +29,8 @@ from core.step import Step, make_step
 
 SPLITS = ("train", "validation", "test")
 LOOK_SECONDS = 0.5  # how often a running epoch asks for orders and looks at its loss
-EVAL_BATCH, EVAL_BYTES = 1000, 1 << 26  # samples of an evaluation batch at most, and bytes of its float32 inputs
+EVAL_BATCH = {"cpu": 200}  # samples of an evaluation batch at most, by kind of device: on a CPU small ones stay in its caches
+EVAL_MOST, EVAL_BYTES = 1000, 1 << 26  # on other devices, and bytes of the batch's float32 inputs
 
 TermsFor = Callable[[int, Vector | None, Vector | None], ClassTerms]  # epoch, last validation TPRs, their supports
 
@@ -240,7 +241,7 @@ class Trainer:
         confusion = torch.zeros(self.classes * self.classes, dtype=torch.int64, device=on)
         loss, top5 = torch.zeros((), device=on), torch.zeros((), dtype=torch.int64, device=on)
         index = torch.arange(len(data), device=on)
-        for part in index.split(max(1, min(EVAL_BATCH, EVAL_BYTES // data.sample_bytes))):
+        for part in index.split(max(1, min(EVAL_BATCH.get(on.type, EVAL_MOST), EVAL_BYTES // data.sample_bytes))):
             x, labels = data.batch(part)
             with self.device.autocast():
                 logits = self.model(x)

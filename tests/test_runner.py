@@ -137,7 +137,8 @@ def test_a_bad_run_fails_with_a_reason_and_harms_no_other(worker, change, words)
     ("error", "words"),
     [
         (torch.OutOfMemoryError("CUDA out of memory"), "out of memory on CPU"),
-        (MemoryError(), "out of memory on this machine"),
+        (MemoryError(), "out of memory on CPU"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "out of memory on CPU"),
         (KeyError("surprise"), "unexpected KeyError: 'surprise'"),
     ],
 )
@@ -156,6 +157,15 @@ def test_an_error_in_the_network_ends_the_run_alone(worker, monkeypatch, error, 
     assert row.status == "failed"
     assert words in row.error
     assert results.get_run(worker.engine, good).status == "succeeded"
+
+
+def test_memory_that_is_really_used_up_is_told_with_the_batch_size(worker, monkeypatch):
+    """Torch's CPU allocator raises a plain RuntimeError, not OutOfMemoryError."""
+    (run_id,) = submit(worker, CONFIG)
+    monkeypatch.setattr(runner.Trainer, "forward_backward", lambda *_: torch.empty(10**16))
+    row = drained(worker, run_id)
+    assert row.error.startswith("out of memory on CPU")
+    assert f"with batch size {CONFIG.recipe_params.get('batch_size', 100)}: halve the batch size" in row.error
 
 
 def test_a_baseline_on_another_dataset_is_refused(worker):
