@@ -1,19 +1,35 @@
-"""Door 1: the pages. Page config, navigation, the worker's state in the sidebar. Starts nothing, computes nothing."""
+"""Door 1: the pages. Page config, navigation, the worker's state. Starts nothing, computes nothing."""
 
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
-from pages.parts import nav
-from pages.parts.guard import database_ready
-from pages.parts.worker_state import worker_state
-
+SIDEBAR = 260  # px
 PICTURES = Path(__file__).parent / "pages" / "parts"
 
-st.set_page_config(page_title="Evenly", page_icon=str(PICTURES / "icon.svg"), layout="wide")
-st.logo(str(PICTURES / "logo.svg"), size="large")
-page = nav.navigation()
-if database_ready():
-    with st.sidebar:
-        worker_state()
-    page.run()
+
+def draw() -> None:
+    """One visit. Imports what it needs here: when the server reads this file, Streamlit's caches are not there yet."""
+    from pages.parts import nav
+    from pages.parts.guard import database_ready
+    from pages.parts.worker_state import live_notice, worker_state
+
+    st.set_page_config(page_title="Evenly", page_icon=str(PICTURES / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR)
+    st.logo(str(PICTURES / "logo.svg"), size="large")
+    page = nav.navigation()
+    if database_ready():
+        with st.sidebar:
+            worker_state()
+        if nav.starts_runs(page):
+            live_notice()
+        page.run()
+
+
+if __name__ == "__main__":  # a visit: Streamlit runs this file anew
+    draw()
+else:  # the server: `streamlit run` finds the App below and imports this file once, before the first visit
+    # A folder named pages/ makes Streamlit take its first visitor's address for a file in there and say "Page not found",
+    # until st.navigation has switched that off. Here it is off before anybody asks; nothing public does it this early.
+    PagesManager.uses_pages_directory = False
+    app = st.App(__file__)

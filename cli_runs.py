@@ -157,15 +157,16 @@ def compare(before: RunId, after: RunId, as_json: Json = False) -> None:
     """
     from core.compare import compare as compared
     from core.compare import config_differences
+    from pages.parts.settings import differing
     from storage.sides import side
 
     engine = database()
     a, b = measured(engine, before), measured(engine, after)
     found = compared(side(engine, a), side(engine, b), np.random.default_rng(0))
-    settings = config_differences(a.config, b.config)
-    notes = [*found.notes, *(f"Run {r.id} is {r.status}: figures after epoch {r.last_epoch} of {r.epochs}." for r in (a, b) if r.status != "succeeded")]
+    notes = [*found.cautions, *found.notes]
     if as_json:
-        emit({**comparison_dict(found, a, b), "notes": notes, "settings": [{"setting": k, "before": x, "after": y} for k, x, y in settings]})
+        settings = [{"setting": k, "before": x, "after": y} for k, x, y in config_differences(a.config, b.config)]
+        emit({**comparison_dict(found, a, b), "notes": notes, "settings": settings})
         return
     table(("class", f"run {a.id}", f"run {b.id}", "change, points"), [[r.name, share(r.before), share(r.after), points(r.gain)] for r in found.rows])
     table(("summary", f"run {a.id}", f"run {b.id}", "change"), [
@@ -173,8 +174,8 @@ def compare(before: RunId, after: RunId, as_json: Json = False) -> None:
         ["TPR variance", *changed(found, "tpr_variance", figure, "{:+.4f}".format)],
         ["min TPR", *changed(found, "tpr_min", share, points)],
     ])
-    for setting, x, y in settings:
-        print(paragraph(f"{setting}: {short(x)} -> {short(y)}"))
+    for setting, x, y in differing(a, b):
+        print(paragraph(f"{setting}: {x} -> {y}"))
     for line in (*notes, found.verdict):
         print(paragraph(line))
 
@@ -200,11 +201,12 @@ def export(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of standard output")] = None,
 ) -> None:
     """A run's figures per class as CSV, JSON or HTML."""
-    from core import report as exporters
+    from core.report import run_csv, run_json
+    from pages.parts.export import run_page  # the pages' own report, with its pictures; it needs no streamlit
     from storage.sides import report
 
     engine = database()
-    text = {"csv": exporters.run_csv, "json": exporters.run_json, "html": exporters.run_html}[fmt](report(engine, measured(engine, run_id)))
+    text = {"csv": run_csv, "json": run_json, "html": run_page}[fmt](report(engine, measured(engine, run_id)))
     if out is None:
         sys.stdout.write(text)
     else:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import shutil
 import time
 import traceback
@@ -22,12 +21,15 @@ import torch
 from sqlalchemy import Engine
 
 from core import checkpoint, datasets
-from core.batches import Split
+from core.batches import placed
 from core.config import RunConfig, checked, from_dict
+from core.dataspec import Progress
 from core.device import Device, choose, versions
 from core.engine import SPLITS, EpochResult, Interrupted, Seen, SplitResult, Trainer
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence
+from core.files import attended
+from core.machine import cores
 from core.measures import ece
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.metrics import rows_of, summary_from_counts
@@ -46,6 +48,7 @@ ASK_SECONDS, TELL_SECONDS = 0.5, 5.0  # while data is prepared: between looks at
 SMALL_PARAMETERS, SMALL_SAMPLE = 60_000, 1_024  # below both, a second thread costs more than it brings
 LONGEST_LIST = 100  # classes named in a line of the log
 Orders = Callable[[], str | None]
+NO_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")  # in a RuntimeError
 LOST = ("lost", "another worker has taken this run over")
 
 
@@ -70,18 +73,23 @@ def execute(engine: Engine, claim: Claim, device: Device, root: Path, orders: Or
         status, reason = "paused", str(error)
     except Unavailable as error:  # the run is fine; asked to stop, it goes back to the queue as it is
         status, reason = ("queued", None) if orders() else ("paused", f"{error}; then resume")
-    except torch.OutOfMemoryError:
-        size = claim.config.get("recipe_params", {}).get("batch_size", "?")
-        status, reason = "failed", f"out of memory on {device.name} with batch size {size}: halve the batch size or take a smaller model"
-    except MemoryError:
-        status, reason = "failed", "out of memory on this machine: take a smaller dataset, image size or batch size"
     except EvenlyError as error:
         status, reason = "failed", str(error)
     except Exception as error:  # a bug in a run must not end the worker; the run says what it was
-        log.exception("run %s", claim.run_id)
-        status, reason = "failed", f"unexpected {type(error).__name__}: {error}"
-        _tell(engine, claim, "error", traceback.format_exc())
+        if out_of_memory(error):
+            size = claim.config.get("recipe_params", {}).get("batch_size", "?")
+            status, reason = "failed", f"out of memory on {device.name} with batch size {size}: halve the batch size, or take a smaller model or image size"
+        else:
+            log.exception("run %s", claim.run_id)
+            status, reason = "failed", f"unexpected {type(error).__name__}: {error}"
+            _tell(engine, claim, "error", traceback.format_exc())
     return _close(engine, claim, status, reason, orders)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """True for the ways in which Python, torch's allocators and cuBLAS say that memory is used up."""
+    named = isinstance(error, RuntimeError) and any(name in str(error) for name in NO_MEMORY)
+    return named or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
 def _close(engine: Engine, claim: Claim, status: str, reason: str | None, orders: Orders) -> tuple[str, str | None]:
@@ -137,6 +145,18 @@ def _attempt(engine: Engine, claim: Claim, device: Device, root: Path, orders: O
 
 def _load(engine: Engine, claim: Claim, config: RunConfig, root: Path, control: Orders) -> datasets.DataSplits:
     """The dataset's splits; what takes time is told in the run's log and may be interrupted."""
+    progress = obeying(control, lambda line: _tell(engine, claim, "data", line))
+    datasets.prepare(config.dataset, root, progress)  # writes: it ends between two pieces and tidies up
+    return attended(  # only reads: it may be left alone
+        lambda: datasets.load(
+            config.dataset, root, seed=config.seed, validation=config.validation, imbalance=config.imbalance, profile=config.profile
+        ),
+        lambda: progress(1.0, "reading the array file"),
+    )
+
+
+def obeying(control: Orders, say: Callable[[str], None] = lambda line: None) -> Progress:
+    """A Progress that asks for orders every half second, raising Interrupted, and says every few seconds how far it is."""
     asked = said = time.monotonic()
 
     def progress(share: float, text: str) -> None:
@@ -148,12 +168,9 @@ def _load(engine: Engine, claim: Claim, config: RunConfig, root: Path, control: 
                 raise Interrupted(reason)
         if now - said > TELL_SECONDS:
             said = now
-            _tell(engine, claim, "data", f"{text} ({share:.0%})")
+            say(f"{text} ({share:.0%})")
 
-    return datasets.load(
-        config.dataset, root, seed=config.seed, validation=config.validation, imbalance=config.imbalance,
-        profile=config.profile, progress=progress,
-    )
+    return progress
 
 
 def stored_evidence(facts: dict[str, Any]) -> tuple[Evidence, str] | None:
@@ -195,6 +212,7 @@ class Run:
         self.engine, self.claim, self.config, self.data, self.device = engine, claim, config, splits, device
         self.evidence = replace(evidence, counts=splits.counts, epochs=config.epochs)
         self.folder = root / "runs" / str(claim.run_id)
+        self.furthest, self.deaths = 0, claim.attempt - 1  # epochs recorded, and workers that died, before this attempt
         row, shape, classes = MODELS[config.model], splits.spec.shape, len(splits.spec.classes)
         if reason := row.fits(shape, classes):
             raise EvenlyError(f"{row.key} does not fit {config.dataset}: {reason}")
@@ -202,12 +220,11 @@ class Run:
         needs_network = self.method.stage != TRAIN and claim.baseline_id is not None
         self.before = finished(engine, claim.baseline_id, config, shape, splits.index_hash) if needs_network else None
         parts = {"train": (splits.train_x, splits.train_y), "validation": (splits.val_x, splits.val_y), "test": (splits.test_x, splits.test_y)}
-        augment = {"train": splits.spec.augment}
-        on_device = {k: Split(x, y, splits.mean, splits.std, device, augment.get(k, "none")) for k, (x, y) in parts.items()}
+        on_device = placed(parts, splits.mean, splits.std, device, splits.spec.augment)
         start = begin(config, in_force(replace(config, start=0.0), self.evidence), on_device, shape, classes, device, self.before)
         self.heads, self.parameters = start.heads, sum(p.numel() for p in start.network.parameters())
         small = self.parameters < SMALL_PARAMETERS and np.prod(shape) < SMALL_SAMPLE
-        torch.set_num_threads(1 if small else os.cpu_count() or 1)
+        torch.set_num_threads(1 if small else cores())
         self.trainer = Trainer(config, start.splits, start.model, self.terms, classes, device, start.feature_rate)
 
     def terms(self, epoch: int, seen: Seen) -> ClassTerms:
@@ -238,8 +255,9 @@ class Run:
     def _resume(self) -> None:
         """Go on from the newest checkpoint that is whole; one ahead of the recorded metrics is passed over. Metrics ahead
         of the checkpoint are written again by the epoch that is trained again. What happened is said in the run's log."""
-        recorded = results.get_run(self.engine, self.claim.run_id).last_epoch
-        for saved in results.list_checkpoints(self.engine, self.claim.run_id):
+        self.furthest = recorded = results.get_run(self.engine, self.claim.run_id).last_epoch
+        listed = results.list_checkpoints(self.engine, self.claim.run_id)
+        for saved in listed:
             if saved.epoch > recorded:
                 continue
             try:
@@ -249,6 +267,8 @@ class Run:
                 continue
             _tell(self.engine, self.claim, "resume", f"going on after epoch {saved.epoch}, step {self.trainer.progress.step}")
             return
+        if listed:
+            _tell(self.engine, self.claim, "warning", "no checkpoint could be used: training starts again with the first epoch")
 
     def train(self, control: Orders) -> str:
         """Train to the last epoch. Metrics are committed before the checkpoint that implies them is written."""
@@ -278,12 +298,20 @@ class Run:
         deadline, record = time.monotonic() + PATIENCE_SECONDS, record_of(result)
         while True:
             try:
-                return results.record_epoch(self.engine, self.claim, record)
+                best = results.record_epoch(self.engine, self.claim, record)
+                self._progressed(record.epoch)
+                return best
             except Unavailable as error:
                 if time.monotonic() > deadline or control():
                     raise Halted(f"epoch {record.epoch} could not be recorded: {error}; then resume, the epoch is trained again") from error
                 log.warning("run %s: %s", self.claim.run_id, error)
                 time.sleep(1)
+
+    def _progressed(self, epoch: int) -> None:
+        """Deaths of earlier workers count no longer once the run has got further than all of them."""
+        if epoch > self.furthest and self.deaths:
+            queue.progressed(self.engine, self.claim)
+            self.deaths = 0
 
     def save(self, best: bool) -> None:
         """Write the checkpoint of this moment and remove those no longer kept. A full disk is a warning: the run goes on."""

@@ -9,6 +9,7 @@ the kernel sends them SIGTERM (Linux, worker.die_with_parent), so nothing is lef
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import signal
@@ -18,6 +19,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 from core.errors import EvenlyError
@@ -73,7 +75,7 @@ def start(*command: str) -> subprocess.Popen[bytes]:
     """A child in a session of its own that ends with this process."""
     return subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, start_new_session=True, stdin=subprocess.DEVNULL,
-        preexec_fn=die_with_parent,  # one libc call, no locks
+        preexec_fn=partial(die_with_parent, os.getpid()),  # one libc call, no locks
     )  # fmt: skip
 
 
@@ -187,8 +189,11 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    if "--with-parent" in sys.argv[1:]:  # for make: ends too when make is killed
-        die_with_parent()
+    parser = argparse.ArgumentParser(description="Start the worker and the app; end both with this process.")
+    parser.add_argument("--with-parent", type=int, nargs="?", const=os.getppid(), metavar="PID", help="end when the process that started this one, PID, does")
+    given = parser.parse_args()
+    if given.with_parent is not None:  # for make: ends too when make is killed
+        die_with_parent(given.with_parent)
     try:
         address, port = settings()
         check_port(address, port)

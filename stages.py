@@ -19,7 +19,7 @@ from core import checkpoint, posthoc
 from core.batches import Split, generator
 from core.config import RunConfig, from_dict
 from core.device import Device
-from core.engine import CALIBRATION_BINS, EVAL_BATCH, SPLITS, SplitResult
+from core.engine import CALIBRATION_BINS, SPLITS, SplitResult, eval_batch
 from core.errors import EvenlyError
 from core.evidence import ClassTerms
 from core.methods import FINETUNE, METHODS, POSTHOC, TRAIN
@@ -134,7 +134,7 @@ def features_of(network: Network, split: Split, device: Device) -> tuple[NDArray
     network.eval()
     features: list[Tensor] = []
     logits: list[Tensor] = []
-    for part in torch.arange(len(split), device=device.device).split(EVAL_BATCH):
+    for part in torch.arange(len(split), device=device.device).split(eval_batch(split, device.device)):
         x, _ = split.batch(part)
         with device.autocast():
             f = network.features(x)

@@ -3,18 +3,27 @@
     python -m benchmarks.train_speed --task lenet_mnist --pairs 3 --epochs 2 --data ../shared/data
     python -m benchmarks.train_speed --task resnet32_cifar --limit 10000 --threads 2
 
-Each pair trains both ways on the same images with the same network, batch size, optimiser, schedule and seed; times
-are of training alone, the test comes after. Printed: seconds per epoch, images per second and their ratio as median
+Each pair trains both ways on the same images with the same network, batch size, optimiser, schedule and seed, each in
+a process of its own: the engine with the worker's settings (core.machine.tune), the script with what Python and torch
+do by themselves. Times are of training alone, the test comes after. Printed: seconds per epoch, images per second and their ratio as median
 (min to max) over the pairs, and both test accuracies with their spread, which must agree within seed noise.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import platform
 import statistics
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from core import machine
+
+if "engine" in sys.argv:  # as the worker does, before torch is imported
+    machine.tune()
 
 import numpy as np
 import torch
@@ -27,6 +36,8 @@ from core.device import Device, choose, versions
 from core.engine import Trainer
 from core.evidence import ClassTerms
 from models import MODELS
+
+SIDES = ("plain", "engine")
 
 
 def channels_first(x: np.ndarray) -> np.ndarray:
@@ -52,6 +63,12 @@ def train_engine(task: Task, arrays: Arrays, epochs: int, device: Device, seed: 
     return {"seconds_per_epoch": seconds, "test_accuracy": float(np.trace(confusion) / confusion.sum())}
 
 
+def in_process(side: str, seed: int) -> dict:
+    """One side of a pair in a fresh process, with this one's options."""
+    command = [sys.executable, "-m", "benchmarks.train_speed", *sys.argv[1:], "--side", side, "--seed", str(seed)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+
+
 def spread(values: Sequence[float], form: str) -> str:
     """Median (min to max)."""
     return f"{statistics.median(values):{form}} ({min(values):{form}} to {max(values):{form}})"
@@ -72,17 +89,24 @@ def main() -> None:
     parser.add_argument("--arrays", type=Path, help="an .npz file instead")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=0, help="DataLoader workers of the plain script")
+    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     task, device = TASKS[given.task], choose("auto")
     arrays = find_arrays(task, given.data, given.arrays).first(given.limit)
+    if given.side:
+        found = (train_engine(task, arrays, given.epochs, device, given.seed) if given.side == "engine" else
+                 train_plain(task, arrays, given.epochs, device.device.type, given.seed, given.workers))
+        print(json.dumps(found))
+        return
     n = len(arrays.train_x)
     print(f"{task.label}, {arrays.label}: {n:,} images, batch {task.batch_size}, {given.epochs} epochs, {given.pairs} pairs")
     print(f"{device.name}, {given.threads} threads, bf16 {'on' if device.bf16 else 'off'}; {platform.machine()}; {versions()}")
     plain, ours = [], []
     for seed in range(given.pairs):
-        plain.append(train_plain(task, arrays, given.epochs, device.device.type, seed, given.workers))
-        ours.append(train_engine(task, arrays, given.epochs, device, seed))
+        for name, side in (("plain", plain), ("engine", ours)):
+            side.append(in_process(name, seed))
         print(f"  pair {seed + 1}: plain {min(plain[-1]['seconds_per_epoch']):.2f} s, engine {min(ours[-1]['seconds_per_epoch']):.2f} s", flush=True)
     per = [[statistics.median(r["seconds_per_epoch"]) for r in side] for side in (plain, ours)]
     for name, seconds, side in zip(("plain script", "engine"), per, (plain, ours), strict=True):

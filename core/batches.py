@@ -8,6 +8,8 @@ in the middle and gives the same bits.
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -17,7 +19,7 @@ from torch import Tensor
 from core.device import Device
 
 PAD = 4  # pixels on each side for the random crop, as in He et al. (2016)
-SHARE_OF_MEMORY = 0.6  # of the free memory of the device, at most, for the data of one split
+SHARE_OF_MEMORY = 0.6  # of the free memory of the device, at most, for the data of all splits
 
 
 def generator(seed: int, purpose: str, epoch: int) -> torch.Generator:
@@ -26,13 +28,30 @@ def generator(seed: int, purpose: str, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
+Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]  # split -> inputs, labels
+
+
+def placed(parts: Arrays, mean: np.ndarray, std: np.ndarray, device: Device, augment: str) -> dict[str, Split]:
+    """The splits, "train" first, as many on the device as fit into one budget; the rest is left to the network."""
+    left, out = SHARE_OF_MEMORY * device.free_bytes(), {}
+    for name in sorted(parts, key=lambda name: name != "train"):
+        x, y = parts[name]
+        out[name] = Split(x, y, mean, std, device, augment if name == "train" else "none", left)
+        left -= out[name].bytes * out[name].resident
+    return {name: out[name] for name in parts}
+
+
 class Split:
     """One split: `batch(index)` gives normalised float inputs and labels on the device."""
 
-    def __init__(self, x: np.ndarray, y: np.ndarray, mean: np.ndarray, std: np.ndarray, device: Device, augment: str = "none") -> None:
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, mean: np.ndarray, std: np.ndarray, device: Device, augment: str = "none", budget: float = math.inf,
+    ) -> None:
+        """`budget`: bytes of the device it may take; a larger split streams."""
         self.device, self.augment = device, augment
         self.labels = torch.as_tensor(np.ascontiguousarray(y), dtype=torch.int64).to(device.device)
-        self.resident = x.nbytes * (2 if augment != "none" else 1) < SHARE_OF_MEMORY * device.free_bytes()
+        self.bytes = x.nbytes * (2 if augment != "none" else 1)
+        self.resident = self.bytes < budget
         shape = (1, -1) + (1,) * (x.ndim - 2)
         factor = 1 / 255 if x.dtype == np.uint8 else 1.0
         std_c = torch.as_tensor(np.asarray(std, dtype=np.float32))

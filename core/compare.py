@@ -1,23 +1,25 @@
 """Two runs on the same classes side by side: what changed, and whether chance could have done it.
 
-Three yardsticks, the best available one is used: paired seeds (at least three that both sides have), the seed spread of
-one side, and else redrawn test counts, which say nothing about seeds. The verdict names the one it used.
+A change is judged by the best there is: paired seeds (at least three that both sides have), the scatter over one side's seeds,
+and else redrawn test counts, which say nothing about seeds. The verdict names which. Runs that have not finished, or that
+differ in nothing but the seed, get no verdict on a method. What makes a comparison unfair is said apart: `core.cautions`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from core.cautions import cautions
 from core.errors import EvenlyError
-from core.metrics import Summary, share, summary_from_counts, wilson
-from core.noise import FIGURES, Z95, mean_interval, newcombe, sampling_intervals, t95
-from core.verdict import ENOUGH_SEEDS, ONE_SIDE, PAIRED, SAMPLING, Delta, Noise, verdict
+from core.metrics import Summary, share, summary_from_counts
+from core.noise import FIGURES, limits, mean_interval, newcombe, sampling_intervals, t95
+from core.verdict import ENOUGH_SEEDS, NO_VERDICT, ONE_SIDE, PAIRED, SAME, SAMPLING, UNFINISHED, Delta, Noise, verdict
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,14 @@ def replicate(seed: int, tp: ArrayLike, support: ArrayLike) -> Replicate:
 
 @dataclass(frozen=True)
 class Side:
-    """One run: class names, whole-number test counts [C], its seed, and its replicates (itself may be among them)."""
+    """One run: class names, whole-number test counts [C], its seed, and its replicates (itself may be among them).
+
+    label       what messages call it, unlike any other run's
+    status      as stored; anything but "succeeded" means that the counts are those of `epoch` and not of the end, `epochs`
+    group       equal for runs with the same settings but the seed; "" where unknown
+    settings    the run's config
+    index_hash  of its data and splits; "" where unknown
+    """
 
     label: str
     classes: Sequence[str]
@@ -53,6 +62,16 @@ class Side:
     seed: int = 0
     replicates: Sequence[Replicate] = ()
     dataset: str = ""
+    status: str = "succeeded"
+    epoch: int = 0
+    epochs: int = 0
+    group: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    index_hash: str = ""
+
+    @property
+    def finished(self) -> bool:
+        return self.status == "succeeded"
 
     @property
     def summary(self) -> Summary:
@@ -87,7 +106,10 @@ class ClassRow:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything the compare page shows. `deltas` by name of FIGURES; accuracies are shares, a spread is a standard deviation."""
+    """Everything the compare page shows. `deltas` by name of FIGURES; accuracies are shares, a spread is a standard deviation.
+
+    cautions  why the comparison is not a fair one, each with what to do next; notes add to the verdict
+    """
 
     before: str
     after: str
@@ -96,6 +118,7 @@ class Comparison:
     noise: Noise
     verdict: str
     notes: tuple[str, ...]
+    cautions: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; undefined numbers are None."""
@@ -120,21 +143,33 @@ def order(before_tpr: ArrayLike) -> NDArray[np.int64]:
 def compare(before: Side, after: Side, rng: np.random.Generator, draws: int = 2000) -> Comparison:
     """Compare two runs. `rng` redraws test counts; the same generator state gives the same answer.
 
-    Raises EvenlyError when the runs have different classes or one has no test counts.
+    Raises EvenlyError when both sides are one run, when they have different classes, or when one has no test counts.
     """
     _check(before, after)
     pairs = tuple(sorted(before.seeds().keys() & after.seeds().keys()))
     low, high, used = sampling_intervals(
         before.tp.astype(float), before.support.astype(float), after.tp.astype(float), after.support.astype(float), rng, draws)
-    counts = len(before.seeds()), len(after.seeds())
-    kind = PAIRED if len(pairs) >= ENOUGH_SEEDS else ONE_SIDE if max(counts) >= ENOUGH_SEEDS else SAMPLING
-    noise = Noise(kind, *counts, pairs, used)
+    noise = Noise(_kind(before, after, pairs), len(before.seeds()), len(after.seeds()), pairs, used)
     deltas = {name: _delta(name, before, after, noise, float(low[i]), float(high[i])) for i, name in enumerate(FIGURES)}
     rows = _rows(before, after)
-    return Comparison(before.label, after.label, rows, deltas, noise, verdict(deltas, noise), _notes(before, after, rows))
+    return Comparison(before.label, after.label, rows, deltas, noise, verdict(deltas, noise), _notes(rows), cautions(before, after))
+
+
+def _kind(before: Side, after: Side, pairs: Sequence[int]) -> str:
+    """What the change is judged by: the first that holds."""
+    rules = (
+        (UNFINISHED, not (before.finished and after.finished)),
+        (SAME, before.group != "" and before.group == after.group),
+        (PAIRED, len(pairs) >= ENOUGH_SEEDS),
+        (ONE_SIDE, max(len(before.seeds()), len(after.seeds())) >= ENOUGH_SEEDS),
+        (SAMPLING, True),
+    )
+    return next(kind for kind, holds in rules if holds)
 
 
 def _check(before: Side, after: Side) -> None:
+    if before.label == after.label:
+        raise EvenlyError(f"before and after are both {before.label}, and a run does not differ from itself; choose another run on one side")
     b, a = list(before.classes), list(after.classes)
     if b != a:
         first = next((f"class {c} is {x!r} and {y!r}" for c, (x, y) in enumerate(zip(b, a, strict=False)) if x != y), f"{len(b)} and {len(a)} classes")
@@ -152,7 +187,7 @@ def _check(before: Side, after: Side) -> None:
 
 def _rows(before: Side, after: Side) -> tuple[ClassRow, ...]:
     b, a = share(before.tp, before.support), share(after.tp, after.support)
-    (bl, bh), (al, ah) = wilson(before.tp, before.support, Z95), wilson(after.tp, after.support, Z95)
+    (bl, bh), (al, ah) = limits(before.tp, before.support), limits(after.tp, after.support)
     gl, gh = newcombe(before.tp, before.support, after.tp, after.support)
     columns = zip(before.classes, before.support, after.support, b, bl, bh, a, al, ah, a - b, gl, gh, (gl > 0) | (gh < 0), strict=True)
     return tuple(ClassRow(name, int(n), int(m), *map(float, numbers), bool(beyond)) for name, n, m, *numbers, beyond in columns)
@@ -164,6 +199,8 @@ def _figure(summary: Summary, name: str) -> float:
 
 def _delta(name: str, before: Side, after: Side, noise: Noise, low: float, high: float) -> Delta:
     b, a = _figure(before.summary, name), _figure(after.summary, name)
+    if noise.kind in NO_VERDICT:
+        return Delta(name, b, a, a - b, low, high, False)
     if noise.kind == PAIRED:
         x, y = before.seeds(), after.seeds()
         paired = mean_interval(np.array([y[s].figure(name) - x[s].figure(name) for s in noise.pairs]))
@@ -182,31 +219,30 @@ def _seed_sd(name: str, before: Side, after: Side) -> tuple[float, int]:
     return math.sqrt(sum((len(g) - 1) * float(np.var(g, ddof=1)) for g in used) / freedom), freedom
 
 
-def _notes(before: Side, after: Side, rows: Sequence[ClassRow]) -> tuple[str, ...]:
-    notes = []
-    if (before.support != after.support).any():
-        notes.append("The two runs were measured on different test splits.")
-    if sum(r.beyond for r in rows):
-        chance = 0.05 * sum(not math.isnan(r.gain) for r in rows)
-        notes.append(f"{sum(r.beyond for r in rows)} of {len(rows)} classes changed by more than their sampling noise; "
-                     f"chance alone would show about {chance:.1f}.")
-    return tuple(notes)
+def _notes(rows: Sequence[ClassRow]) -> tuple[str, ...]:
+    beyond = sum(r.beyond for r in rows)
+    if not beyond:
+        return ()
+    measured = sum(not math.isnan(r.gain) for r in rows)
+    return (f"{beyond} of {measured} classes changed by more than the sampling noise of their test samples; "
+            f"that noise alone would do so to about {0.05 * measured:.1f} of them.",)
 
 
 # ---------------------------------------------------------------- settings
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings on one level, under keys like "params.exponent"."""
+    found: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
+            found |= flat(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
-    return flat
+            found[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
+    return found
 
 
 def config_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """(setting, in a, in b) for the settings that differ; nested ones as "params.exponent", an absent one as None."""
-    x, y = _flat(a), _flat(b)
+    x, y = flat(a), flat(b)
     return [(key, x.get(key), y.get(key)) for key in {**x, **y} if x.get(key) != y.get(key)]

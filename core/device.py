@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from core.errors import TrainingError
+from core.machine import free_memory
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,7 @@ class Device:
         """Memory that data may take: free memory of the card, or of the machine."""
         if self.device.type == "cuda":
             return torch.cuda.mem_get_info(self.device)[0]
-        import psutil
-
-        return psutil.virtual_memory().available
+        return free_memory()
 
 
 def choose(name: str = "auto", index: int | None = None) -> Device:

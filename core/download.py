@@ -1,4 +1,7 @@
-"""Fetching and unpacking known archives: short time limits, progress, checksum, and no file under its name unless whole."""
+"""Fetching and unpacking known archives: short time limits, progress, checksum, and no file under its name unless whole.
+
+Whatever takes long looks up between two pieces (core.files.Look), so that an order to stop is obeyed within a second.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,13 @@ import urllib.request
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from core.dataspec import Progress
 from core.errors import DataError
-from core.files import gigabytes, make_folder, whole, writing
+from core.files import PIECE_BYTES, Look, attended, gigabytes, make_folder, pieces, unwatched, whole, writing
 
 TIMEOUT_SECONDS = 8.0  # to connect, and between two pieces: without internet the answer must come soon
-PIECE_BYTES = 256 * 1024
 
 
 def fetch(urls: Sequence[str], target: Path, md5: str, progress: Progress, timeout: float = TIMEOUT_SECONDS) -> None:
@@ -37,44 +40,71 @@ def fetch(urls: Sequence[str], target: Path, md5: str, progress: Progress, timeo
 
 
 def _fetch_one(url: str, target: Path, md5: str, progress: Progress, timeout: float) -> None:
-    digest, done = hashlib.md5(usedforsecurity=False), 0
-    with urllib.request.urlopen(url, timeout=timeout) as reply:
-        total = int(reply.headers.get("Content-Length") or 0)
-        with whole(target) as file:
-            while piece := reply.read(PIECE_BYTES):
-                digest.update(piece)
-                with writing(target):
-                    file.write(piece)
-                done += len(piece)
-                of = f" of {gigabytes(total)}" if total else ""
-                progress(done / total if total else 0.0, f"downloading {target.name}: {gigabytes(done)}{of}")
-            if digest.hexdigest() != md5:  # raised inside `whole`, so the file never appears
-                raise OSError(f"the file that came has md5 {digest.hexdigest()}, expected {md5}")
+    digest, done, share, text = hashlib.md5(usedforsecurity=False), 0, 0.0, f"downloading {target.name}"
+
+    def look() -> None:
+        progress(share, text)
+
+    # After an order the reply is not closed here: the thread that waits for the network holds it, and lets it go.
+    reply = attended(lambda: urllib.request.urlopen(url, timeout=timeout), look)
+    total = int(reply.headers.get("Content-Length") or 0)
+    with whole(target) as file:
+        while piece := attended(lambda: reply.read1(PIECE_BYTES), look):
+            digest.update(piece)
+            with writing(target):
+                file.write(piece)
+            done += len(piece)
+            share, of = (done / total, f" of {gigabytes(total)}") if total else (0.0, "")
+            text = f"downloading {target.name}: {gigabytes(done)}{of}"
+            look()
+        reply.close()
+        if digest.hexdigest() != md5:  # raised inside `whole`, so the file never appears
+            raise OSError(f"the file that came has md5 {digest.hexdigest()}, expected {md5}")
 
 
-def file_md5(path: Path) -> str:
+def file_md5(path: Path, look: Look = unwatched) -> str:
     """md5 hex of a file's content."""
+    digest = hashlib.md5(usedforsecurity=False)
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "md5").hexdigest()
+        for piece in pieces(file, look):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
-def unpack(archive: Path) -> None:
-    """Unpack a .gz beside itself, or a .tar.gz into its folder. For archives whose checksum is known: nothing is limited."""
+def unpack(archive: Path, look: Look = unwatched) -> None:
+    """Unpack a .gz beside itself, or a .tar.gz into its folder. For archives whose checksum is known: nothing is limited.
+
+    One process at a time may unpack an archive (core.arrays.lock): what a killed one left is removed.
+    """
     try:
         if archive.name.endswith(".tar.gz"):
-            _unpack_tar(archive)
+            _unpack_tar(archive, look)
         else:
-            target = archive.with_name(archive.name.removesuffix(".gz"))
-            with gzip.open(archive) as source, whole(target) as file:
-                shutil.copyfileobj(source, file, PIECE_BYTES)
+            with gzip.open(archive) as source:
+                _copy(source, archive.with_name(archive.name.removesuffix(".gz")), look)
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
         raise DataError(f"cannot unpack {archive}: {error}; free some space or replace the file") from error
 
 
-def _unpack_tar(archive: Path) -> None:
+def _copy(source: BinaryIO, target: Path, look: Look) -> None:
+    with whole(target) as file:
+        for piece in pieces(source, look):
+            file.write(piece)
+
+
+def _unpack_tar(archive: Path, look: Look) -> None:
     """Unpack aside first, then move file by file, so that a kill leaves no half-written file under its name."""
-    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=".unpack-") as aside, tarfile.open(archive) as tar:
-        tar.extractall(aside, filter="data")
+    prefix = f".unpack-{archive.name}-"
+    for stray in archive.parent.glob(f"{prefix}*"):
+        shutil.rmtree(stray)
+    with tempfile.TemporaryDirectory(dir=archive.parent, prefix=prefix) as aside, tarfile.open(archive) as tar:
+        for member in tar:
+            look()
+            inside = tarfile.data_filter(member, aside)  # refuses names that lead out, devices and the like
+            if inside.isfile():  # folders come with their files
+                path = Path(aside) / inside.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _copy(tar.extractfile(member), path, look)
         for file in sorted(p for p in Path(aside).rglob("*") if p.is_file()):
             target = archive.parent / file.relative_to(aside)
             target.parent.mkdir(parents=True, exist_ok=True)

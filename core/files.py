@@ -1,14 +1,63 @@
-"""Writing files so that they appear whole or not at all, and saying it plainly where that fails."""
+"""Writing files so that they appear whole or not at all, saying it plainly where that fails, and long work with files
+that can be ended between two pieces."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, TypeVar
 
 from core.errors import DataError
+
+T = TypeVar("T")
+Look = Callable[[], None]  # called between pieces of long work; what it raises ends the work
+PIECE_BYTES = 256 * 1024
+LOOK_SECONDS = 0.2  # between two looks while `attended` work is on
+
+
+def unwatched() -> None:
+    """A Look that ends nothing."""
+
+
+def pieces(file: BinaryIO, look: Look) -> Iterator[bytes]:
+    """The rest of a file, piece by piece, with a look before each."""
+    look()
+    while piece := file.read(PIECE_BYTES):
+        yield piece
+        look()
+
+
+def attended(work: Callable[[], T], look: Look, end: Callable[[], None] | None = None) -> T:
+    """`work()` in a thread of its own, while this thread looks five times a second; for calls that cannot look themselves.
+
+    What `look` raises is raised here: after `end()` has told the work to end and it has, or, without `end`, at once. The
+    work is then left alone until it is over, so without `end` it may only read.
+    """
+    done: Future[T] = Future()
+    threading.Thread(target=_carry_out, args=(work, done), daemon=True, name="attended").start()
+    try:
+        while not wait([done], LOOK_SECONDS).done:
+            look()
+        return done.result()
+    except BaseException:
+        if end is not None:
+            end()
+            wait([done])
+        raise
+    finally:
+        del done  # an error and the traceback that leads to it would hold each other, and whatever is open in between
+
+
+def _carry_out(work: Callable[[], T], done: Future[T]) -> None:
+    try:
+        done.set_result(work())
+    except BaseException as error:  # raised again by `attended`, in the thread that asked
+        done.set_exception(error)
+        del done
 
 
 @contextmanager

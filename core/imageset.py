@@ -8,6 +8,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import numpy as np
 
@@ -17,13 +18,52 @@ from core.arrays import Contents, Meta, Writer
 from core.dataspec import DEFAULT_VALIDATION, DataSpec, Progress, make_spec, quiet
 from core.decoding import decode_all
 from core.errors import DataError
-from core.folder import FileSource, FolderSource, Layout, layout, shown
+from core.files import attended
+from core.folder import Entry, FileSource, FolderSource, Layout, layout, shown
 from core.images import SUFFIXES
 
 VERSION = "1"  # part of the fingerprint: raise it when decoding changes
 MIN_SIDE, MAX_SIDE = 8, 512
 UPLOADS = "uploads"
 NOT_IMAGES = {"cache", "checkpoints", UPLOADS, "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-100-python"}
+
+
+class Stoppable:
+    """Files that nobody can read any more after `stop`: a decoding on several threads then ends within one image."""
+
+    class StoppedError(Exception):
+        """What the decoding ends with; whoever called `stop` knows why."""
+
+    def __init__(self, source: FileSource) -> None:
+        self.entries, self.folders, self._source, self._stopped = source.entries, source.folders, source, False
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def read(self, entry: Entry, first: int | None = None) -> bytes:
+        if self._stopped:
+            raise self.StoppedError
+        return self._source.read(entry, first)
+
+    def close(self) -> None:
+        self._source.close()
+
+
+class Relay:
+    """A Progress for a thread: what it says there, `look` tells here; the last line again where there is no new one."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._said = progress, SimpleQueue()
+        self._last = (0.0, "looking at the images")
+
+    def __call__(self, share: float, text: str) -> None:
+        self._said.put((share, text))
+
+    def look(self) -> None:
+        for _ in range(max(self._said.qsize(), 1)):
+            with contextlib.suppress(Empty):
+                self._last = self._said.get_nowait()
+            self._progress(*self._last)
 
 
 @dataclass(frozen=True)
@@ -88,8 +128,9 @@ class ImageSet:
             return meta
         stat = self._stat()  # before the first look inside: a zip that changes meanwhile then counts as changed
         try:
-            with contextlib.closing(self._source()) as source:
-                meta = self._decoded(data_root, source, stat, progress)
+            source, plan = attended(self._looked_through, lambda: progress(0.0, f"looking through {self.label}"))
+            with contextlib.closing(source):
+                meta = self._decoded(data_root, source, plan, stat, progress)
         except DataError as error:
             raise DataError(f"{self.label}: {error}") from error
         if meta.extra.get("stat") != stat:  # the same content with a new time: a copy, or an archive made again
@@ -97,14 +138,21 @@ class ImageSet:
             arrays.write_meta(data_root, self.cache_key, meta)
         return meta
 
-    def _source(self) -> FileSource:
-        return FolderSource(self.path) if self.path.is_dir() else ZipSource(self.path)
+    def _looked_through(self) -> tuple[FileSource, Layout]:
+        """The opened folder or zip, and which of its files belongs where. The caller closes it."""
+        source = FolderSource(self.path) if self.path.is_dir() else ZipSource(self.path)
+        try:
+            return source, layout(source.entries, source.folders)
+        except DataError:
+            source.close()
+            raise
 
-    def _decoded(self, data_root: Path, source: FileSource, stat: list[int] | None, progress: Progress) -> Meta:
-        plan = layout(source.entries, source.folders)
-
+    def _decoded(self, data_root: Path, source: FileSource, plan: Layout, stat: list[int] | None, progress: Progress) -> Meta:
         def build(writer: Writer) -> Contents:
-            return decode_all(source, plan, writer, data_root, self.size, {"stat": stat, "ignored": plan.ignored}, progress)
+            extra, stoppable, relay = {"stat": stat, "ignored": plan.ignored}, Stoppable(source), Relay(progress)
+            made = attended(lambda: decode_all(stoppable, plan, writer, data_root, self.size, extra, relay), relay.look, stoppable.stop)
+            relay.look()
+            return made
 
         return arrays.ensure(data_root, self.cache_key, self._fingerprint(plan), build, progress)
 

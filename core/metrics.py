@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import EvenlyError
 
+Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 Counts = NDArray[np.int64]  # [C]
 Figures = NDArray[np.float64]  # [C]
 
@@ -110,7 +111,7 @@ def summary(confusion: ArrayLike, top5: int | None = None) -> Summary:
     return summary_from_counts(tp, support, predicted, top5)
 
 
-def wilson(tp: ArrayLike, support: ArrayLike, z: float = 1.96) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def wilson(tp: ArrayLike, support: ArrayLike, z: float = Z95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(low, high) of the Wilson score interval of tp / support, elementwise; NaN where support is 0.
 
     centre (p + z^2/2n) / (1 + z^2/n), half width z sqrt(p(1-p)/n + z^2/4n^2) / (1 + z^2/n). Source: Wilson (1927).

@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from core.metrics import share, wilson
+from core.metrics import Z95, share, wilson
 
 Floats = NDArray[np.float64]
 
 FIGURES = ("accuracy", "balanced_accuracy", "tpr_variance", "tpr_spread", "tpr_min")  # order of the columns below
 CELLS = 200_000  # resampled counts per side at most
-Z95 = 1.959963984540054
 T95 = (  # 97.5 % quantile of Student's t for 1 to 30 degrees of freedom
     12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010, 2.1788, 2.1604, 2.1448, 2.1314,
     2.1199, 2.1098, 2.1009, 2.0930, 2.0860, 2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423,
 )
+
+
+def limits(tp: ArrayLike, support: ArrayLike) -> tuple[Floats, Floats]:
+    """(low, high) of the 95 % Wilson interval of tp / support, elementwise; NaN where support is 0. What every table and picture shows."""
+    return wilson(tp, support)
 
 
 def t95(freedom: int) -> float:
@@ -41,7 +45,7 @@ def newcombe(tp_before: Floats, n_before: Floats, tp_after: Floats, n_after: Flo
     Newcombe (1998), method 10: the Wilson limits of both shares, combined. NaN where a side has no sample.
     """
     b, a = share(tp_before, n_before), share(tp_after, n_after)
-    (bl, bh), (al, ah) = wilson(tp_before, n_before, Z95), wilson(tp_after, n_after, Z95)
+    (bl, bh), (al, ah) = limits(tp_before, n_before), limits(tp_after, n_after)
     return a - b - np.hypot(a - al, bh - b), a - b + np.hypot(ah - a, b - bl)
 
 

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.compare import config_differences
-from core.metrics import wilson
+from core.noise import limits
 
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 Picture = tuple[str, Mapping[str, Any], str]  # heading, Plotly figure as a dict, text for those who do not see it
+Setting = Sequence[str]  # a setting in words: its label, then its value on each side
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,9 @@ def _dump(value: Any) -> str:
     return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _limits(run: RunReport) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    low, high = wilson(run.tp, run.support)
-    return np.asarray(low), np.asarray(high)
-
-
 def class_rows(run: RunReport) -> list[dict[str, Any]]:
     """One row per class: counts, TPR with its 95 % Wilson interval, weight."""
-    low, high = _limits(run)
+    low, high = limits(run.tp, run.support)
     return [{
         "class": name, "support": int(run.support[c]), "true_positives": int(run.tp[c]), "predicted": int(run.predicted[c]),
         "tpr": float(run.tpr[c]), "tpr_low": float(low[c]), "tpr_high": float(high[c]),
@@ -126,7 +121,7 @@ def run_json(run: RunReport) -> str:
 
 def pair_rows(before: RunReport, after: RunReport) -> list[dict[str, Any]]:
     """One row per class of two runs on the same classes: TPRs, their intervals and the change."""
-    (bl, bh), (al, ah) = _limits(before), _limits(after)
+    (bl, bh), (al, ah) = limits(before.tp, before.support), limits(after.tp, after.support)
     b, a = before.tpr, after.tpr
     return [{
         "class": name, "support_before": int(before.support[c]), "support_after": int(after.support[c]),
@@ -142,10 +137,10 @@ def comparison_csv(before: RunReport, after: RunReport) -> str:
     return to_csv(list(rows[0]), [list(r.values()) for r in rows])
 
 
-def comparison_json(before: RunReport, after: RunReport, verdict: str) -> str:
-    """Both runs, the verdict and the paired class rows."""
-    return _dump({"format": "evenly-comparison", "version": 1, "verdict": verdict, "before": _run(before), "after": _run(after),
-                  "classes": pair_rows(before, after)})
+def comparison_json(before: RunReport, after: RunReport, verdict: str, cautions: Sequence[str] = ()) -> str:
+    """Both runs with their settings under their own keys, the verdict, what makes the comparison unfair, and the paired class rows."""
+    return _dump({"format": "evenly-comparison", "version": 1, "verdict": verdict, "cautions": list(cautions), "before": _run(before),
+                  "after": _run(after), "classes": pair_rows(before, after)})
 
 
 _STYLE = """
@@ -153,6 +148,7 @@ body{font:16px/1.5 "Source Sans",system-ui,sans-serif;color:#1C2430;background:#
 h1{font-size:1.7rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:2rem 0 .4rem}.lead{font-size:1.1rem}
 table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{text-align:right;padding:.25rem .6rem;border-bottom:1px solid #E6EAF0}
 th:first-child,td:first-child{text-align:left}thead th{color:#4A5465;font-weight:600}.wrap{overflow-x:auto}.gain{color:#00664B}.loss{color:#9A3E00}
+.caution{border-left:4px solid #D55E00;padding-left:.8rem}
 @media (prefers-color-scheme:dark){body{color:#E8ECF2;background:#14181D}th,td{border-color:#333C48}thead th{color:#AEB8C6}.gain{color:#5AD6B0}.loss{color:#FFA866}
 .picture{background:#fff;border-radius:8px;padding:8px}}
 """
@@ -167,7 +163,7 @@ def _cell(value: Any) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{100 * value:.1f} %"
+    return "–" if value is None or math.isnan(value) else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -200,33 +196,38 @@ def _page(title: str, lead: str, parts: Sequence[str]) -> str:
 
 def _summary_row(run: RunReport) -> list[str]:
     s = run.summary
-    return [html.escape(f"{run.id} {run.name}"), str(s["n"]), _percent(s.get("accuracy")), f"{100 * math.sqrt(s.get('tpr_variance', math.nan)):.1f}",
+    return [html.escape(f"{run.id} {run.name}"), f"{s['n']:,}", _percent(s.get("accuracy")), f"{100 * math.sqrt(s.get('tpr_variance', math.nan)):.1f}",
             f"{s.get('tpr_variance', math.nan):.4f}", _percent(s.get("tpr_min")), str(run.epoch)]
+
+
+def _settings(heading: str, head: Sequence[str], rows: Sequence[Setting]) -> str:
+    return f"<h2>{html.escape(heading)}</h2>" + (_table(head, [[_cell(cell) for cell in row] for row in rows]) if rows else "<p>None.</p>")
 
 
 _SUMMARY = ("run", "samples", "accuracy", "spread, points", "TPR variance", "lowest TPR", "epoch")
 
 
-def run_html(run: RunReport, pictures: Sequence[Picture] = ()) -> str:
-    """One run as a page of its own."""
-    rows = [[_cell(r["class"]), str(r["support"]), _percent(r["tpr"]), f"{_percent(r['tpr_low'])} to {_percent(r['tpr_high'])}", _cell(r["weight"])]
+def run_html(run: RunReport, settings: Sequence[Setting] = (), pictures: Sequence[Picture] = ()) -> str:
+    """One run as a page of its own; `settings` in words, (label, value)."""
+    rows = [[_cell(r["class"]), f"{r['support']:,}", _percent(r["tpr"]), f"{_percent(r['tpr_low'])} to {_percent(r['tpr_high'])}", _cell(r["weight"])]
             for r in class_rows(run)]
-    settings = [[_cell(k), _cell(str(v))] for k, v in run.config.items()]
     return _page(f"Run {run.id}: {run.name}", f"Figures of the {run.split} split after epoch {run.epoch}.", [
         _table(_SUMMARY, [_summary_row(run)]), _pictures(pictures),
         "<h2>Classes</h2>", _table(("class", "samples", "TPR", "95 % interval", "weight"), rows),
-        "<h2>Settings</h2>", _table(("setting", "value"), settings)])
+        _settings("Settings", ("setting", "value"), settings)])
 
 
-def comparison_html(before: RunReport, after: RunReport, verdict: str, pictures: Sequence[Picture] = ()) -> str:
-    """Two runs side by side as a page of its own."""
+def comparison_html(
+    before: RunReport, after: RunReport, verdict: str, cautions: Sequence[str] = (), settings: Sequence[Setting] = (), pictures: Sequence[Picture] = (),
+) -> str:
+    """Two runs side by side as a page of its own; `settings` that differ in words, (label, before, after)."""
     rows = []
     for r in pair_rows(before, after):
         change, sign = r["change"], "gain" if r["change"] >= 0 else "loss"
         text = "–" if math.isnan(change) else f"{100 * change:+.1f}".replace("-", "−")
         rows.append([_cell(r["class"]), _percent(r["tpr_before"]), _percent(r["tpr_after"]), f'<span class="{sign}">{text}</span>', _cell(r["weight_after"])])
-    settings = [[_cell(k), _cell(str(b)), _cell(str(a))] for k, b, a in config_differences(before.config, after.config)]
     return _page(f"{before.name} and {after.name}", verdict, [
+        *(f'<p class="caution">{html.escape(text)}</p>' for text in cautions),
         _table(_SUMMARY, [_summary_row(before), _summary_row(after)]), _pictures(pictures),
         "<h2>Classes</h2>", _table(("class", "TPR before", "TPR after", "change, points", "weight after"), rows),
-        "<h2>Settings that differ</h2>", _table(("setting", "before", "after"), settings)])
+        _settings("Settings that differ", ("setting", "before", "after"), settings)])

@@ -21,6 +21,7 @@ from core.skips import Skips
 FOLDER = "uploads"
 PIECE_BYTES = 2**20
 STALE_SECONDS = 3_600  # no upload takes an hour
+TELL_SECONDS = 1.0  # between two lines of progress at most; a caller that raises there ends the upload
 
 
 def store_upload(data_root: Path | str, filename: str, fileobj: BinaryIO, progress: Progress = quiet, limits: Limits = UPLOAD) -> str:
@@ -81,13 +82,14 @@ def check_upload(path: Path, filename: str, progress: Progress, limits: Limits) 
         raise DataError(str(error).replace(path.name, label(filename))) from error
     try:
         plan = layout(source.entries, source.folders)
-        skips = Skips(len(plan.entries))
+        skips, due = Skips(len(plan.entries)), 0.0
         for i, entry in enumerate(plan.entries):
             try:
                 image_size(source.read(entry))
             except Unreadable as reason:
                 skips.add(entry.name, str(reason))
-            if i % 500 == 0:
+            if i % 500 == 0 or time.monotonic() > due:  # a few large images take as long as many small ones
+                due = time.monotonic() + TELL_SECONDS
                 progress(i / len(plan.entries), f"checking {i:,} of {len(plan.entries):,} images")
         skips.check()
     finally:

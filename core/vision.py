@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from core.arrays import Contents, Writer
 from core.dataspec import Progress
 from core.download import fetch, file_md5, unpack
 from core.errors import DataError
+from core.files import attended
 from core.tvision import torchvision
 
 CHUNK_ROWS = 8_192
@@ -39,13 +41,15 @@ class VisionSet:
         dataset = getattr(torchvision().datasets, self.class_name)
         self._obtain(dataset, Path(data_root), progress)
         labels = []
-        for i, train in enumerate((True, False)):
-            progress(0.5 + 0.25 * i, f"reading {self.class_name}")
-            part = self._read(dataset, Path(data_root), train)
+        for train, share in ((True, 0.5), (False, 0.75)):
+            look = partial(progress, share, f"reading {self.class_name}")
+            look()
+            part = attended(partial(self._read, dataset, Path(data_root), train), look)
             x, y = _as_arrays(part)
             self._check(y, train, Path(data_root))
             for start in range(0, len(x), CHUNK_ROWS):
                 writer.add(x[start : start + CHUNK_ROWS])
+                look()
             labels.append(y)
         progress(1.0, f"{self.class_name} is ready")
         return Contents(np.concatenate(labels), (len(labels[0]), 0, len(labels[1])), self.classes)
@@ -54,13 +58,7 @@ class VisionSet:
         """Download and unpack what is missing, so that torchvision itself never has to reach for the network."""
         missing = [a for a in _archives(dataset) if not all((data_root / f).is_file() for f in a.files)]
         for i, archive in enumerate(missing):
-            share, path = 0.5 / len(missing), data_root / archive.path
-            if not path.is_file():
-                fetch(archive.urls, path, archive.md5, lambda s, t, i=i, share=share: progress((i + s) * share, t))
-            elif file_md5(path) != archive.md5:
-                raise DataError(f"{path} has not the md5 {archive.md5}: it is damaged or another file; delete it or replace it")
-            progress((i + 1) * share, f"unpacking {path.name}")
-            unpack(path)
+            archive.obtain(data_root, partial(_part_of, progress, 0.5 * i / len(missing), 0.5 / len(missing)))
 
     def _read(self, dataset: Any, data_root: Path, train: bool) -> Any:
         try:
@@ -87,6 +85,20 @@ class Archive:
     urls: list[str]
     md5: str
     files: list[str]
+
+    def obtain(self, data_root: Path, progress: Progress) -> None:
+        """Unpack it; download it first where it is not there. Raises DataError."""
+        path = data_root / self.path
+        if not path.is_file():
+            fetch(self.urls, path, self.md5, progress)
+        elif file_md5(path, partial(progress, 0.5, f"checking {path.name}")) != self.md5:
+            raise DataError(f"{path} has not the md5 {self.md5}: it is damaged or another file; delete it or replace it")
+        unpack(path, partial(progress, 1.0, f"unpacking {path.name}"))
+
+
+def _part_of(progress: Progress, start: float, width: float, share: float, text: str) -> None:
+    """Tell `share` of one step as a share of the whole, of which the step is `width` from `start` on."""
+    progress(start + width * share, text)
 
 
 def _archives(dataset: Any) -> list[Archive]:

@@ -17,15 +17,15 @@ from sqlalchemy import ColumnElement, Connection, Engine, Update, and_, exists, 
 from storage.engine import StorageError, reading, strict_json, write
 from storage.events import Event, events, log_event, note
 from storage.tables import detail, run
-from storage.workers import WorkerRow, beat, register_worker, stop_worker, worker_rows, workers
+from storage.workers import IDLE, WorkerRow, beat, register_worker, stop_worker, worker_rows, workers
 
-ATTEMPTS = 3
+ATTEMPTS = 3  # deaths of its worker, without an epoch recorded in between, after which a run is failed
 ENDED = ("succeeded", "failed", "cancelled")
 LEFT = (*ENDED, "paused")  # what a worker may leave a run as
 
 __all__ = [
-    "ATTEMPTS", "Claim", "Event", "Lost", "NewRun", "WorkerRow", "ask", "beat", "claim", "events", "fence", "finish", "note",
-    "register_worker", "release", "rescue", "stop_worker", "submit", "wanted", "workers",
+    "ATTEMPTS", "IDLE", "Claim", "Event", "Lost", "NewRun", "WorkerRow", "ask", "beat", "claim", "events", "fence", "finish", "note",
+    "progressed", "register_worker", "release", "rescue", "stop_worker", "submit", "wanted", "workers",
 ]
 
 
@@ -202,6 +202,12 @@ def finish(engine: Engine, claim: Claim, status: str, error: str | None = None) 
     return write(engine, work)
 
 
+def progressed(engine: Engine, claim: Claim) -> None:
+    """The run has got further than any attempt before: earlier deaths no longer count. Nothing happens when the claim is over."""
+    anew = update(run).where(fence(claim), run.c.attempt > 1).values(attempt=1)
+    write(engine, lambda connection: connection.execute(anew))
+
+
 def release(engine: Engine, claim: Claim) -> bool:
     """Give the run back unfinished because its worker must go: queued (or as a person wanted), the attempt not counted."""
 
@@ -228,8 +234,8 @@ def _leave(run_id: int, status: str, error: str | None) -> Update:
 def rescue(engine: Engine, alive: Callable[[WorkerRow], bool]) -> list[int]:
     """Take the runs of dead workers from them; returns their ids. `alive` is asked once per worker that has not stopped.
 
-    A rescued run is queued again; after three attempts it is failed; one that a person wanted paused or cancelled is
-    that. A worker that finishes at the same moment wins or loses as a whole: whoever commits first.
+    A rescued run is queued again; after three deaths without an epoch in between (`progressed`) it is failed; one that a
+    person wanted paused or cancelled is that. A worker that finishes at the same moment wins or loses as a whole: whoever commits first.
     """
     with reading(engine) as connection:
         owners = {w.id: w for w in worker_rows(connection, every=True)}
@@ -250,7 +256,7 @@ def _rescue_one(connection: Connection, run_id: int, token: int, worker_id: int 
         return False
     status, error = AFTER[now.wanted], None
     if status == "queued" and now.attempt >= ATTEMPTS:
-        status, error = "failed", f"worker died {now.attempt} times; look at its memory and its log, then resume"
+        status, error = "failed", f"worker died {now.attempt} times without an epoch in between; look at its memory and its log, then resume"
     connection.execute(_leave(run_id, status, error))
     log_event(connection, run_id, status, error or f"worker {worker_id} died in attempt {now.attempt}")
     return True

@@ -28,9 +28,12 @@ def replicates_of(engine: Engine, run_id: int) -> list[Replicate]:
 
 
 def side(engine: Engine, row: RunRow) -> Side:
-    """One side of a comparison: the run's test counts after its last epoch, and its replicates."""
+    """One side of a comparison: the run's test counts after its last epoch, its replicates, and all that a caution may speak of."""
     counts = last_counts(engine, row)
-    return Side(f"run {row.id}", row.facts["classes"], counts.support, counts.tp, row.seed, replicates_of(engine, row.id), row.dataset)
+    return Side(
+        f"run {row.id}", row.facts["classes"], counts.support, counts.tp, row.seed, replicates_of(engine, row.id), row.dataset, status=row.status,
+        epoch=int(row.last_epoch), epochs=int(row.epochs), group=row.group_sha, settings=row.config, index_hash=row.facts.get("index_hash", ""),
+    )
 
 
 def report(engine: Engine, row: RunRow, split: str = "test") -> RunReport:

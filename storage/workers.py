@@ -18,11 +18,13 @@ from storage.tables import run, worker
 
 SILENT_SECONDS = 30.0
 KEPT_ROWS = 200
+IDLE = "idle"  # what a worker says that has nothing to say
 
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """A worker as last seen. `state` is idle, training or stopped, or what its beat said; `run_id` the run it trains.
+    """A worker as last seen. `state` is stopped, idle or training, with what its beat said of that: "training (no step for
+    12 min)". `run_id` is the run it trains.
 
     `alive` is a guess for display (not stopped, seen within 30 s by the wall clock); decisions go by the lock file.
     """
@@ -48,7 +50,7 @@ def register_worker(engine: Engine, slot: int, device: str, pid: int, host: str)
         now = time.time()
         earlier = and_(worker.c.slot == slot, worker.c.host == host, worker.c.stopped_at.is_(None))
         connection.execute(update(worker).where(earlier).values(stopped_at=now, state="stopped"))
-        row = insert(worker).values(slot=slot, device=device, pid=pid, host=host, state="idle", started_at=now, seen_at=now)
+        row = insert(worker).values(slot=slot, device=device, pid=pid, host=host, state=IDLE, started_at=now, seen_at=now)
         made = connection.execute(row.returning(worker.c.id)).scalar_one()
         connection.execute(delete(worker).where(worker.c.id < made - KEPT_ROWS, worker.c.stopped_at.is_not(None)))
         return made
@@ -57,7 +59,7 @@ def register_worker(engine: Engine, slot: int, device: str, pid: int, host: str)
 
 
 def beat(engine: Engine, worker_id: int, state: str | None = None, run_id: int | None = None) -> None:
-    """One sign of life. `state` replaces the word shown; the run shown is always the one claimed, `run_id` is not needed."""
+    """One sign of life. `state` is IDLE or what to say of the work; the run shown is always the one claimed, `run_id` is not needed."""
     values = {"beat": worker.c.beat + 1, "seen_at": time.time()} | ({} if state is None else {"state": state})
     write(engine, lambda connection: connection.execute(update(worker).where(worker.c.id == worker_id).values(values)))
 
@@ -80,8 +82,9 @@ def worker_rows(connection: Connection, *, every: bool = False) -> list[WorkerRo
 
 def _row(r: dict) -> WorkerRow:
     stopped, trains = r["stopped_at"] is not None, r["run_id"] is not None
-    state = "stopped" if stopped else "training" if trains else r["state"]
-    alive = not stopped and time.time() - r["seen_at"] < SILENT_SECONDS
+    said = "" if r["state"] == IDLE else f" ({r['state']})"
+    state = "stopped" if stopped else f"training{said}" if trains else IDLE
+    alive = not stopped and abs(time.time() - r["seen_at"]) < SILENT_SECONDS  # abs: the clock may have been put back
     return WorkerRow(
         r["id"], r["slot"], r["device"], r["pid"], r["host"], state, r["run_id"], r["beat"],
         moment(r["started_at"]), moment(r["seen_at"]), moment(r["stopped_at"]), alive,

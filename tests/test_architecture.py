@@ -31,6 +31,7 @@ FORBIDDEN = {
     "app": {"core.engine"} | TORCH | (DOORS - UI),
 }
 MODELS_MAY = {"torch", "core.rows", "core.tvision", "core.errors", "models"}  # beside the standard library
+OF_THE_PAGES = {"pages.parts", "pages.parts.export", "pages.parts.settings"}  # what the other doors may import: said and drawn once, for all
 MAY_IMPORT_WORKER = {"cli.py", "serve.py"}
 
 
@@ -135,6 +136,12 @@ def test_only_the_doors_import_the_worker():
     assert [line for path in others for line in broken(path, {"worker"})] == []
 
 
+def test_the_other_doors_take_nothing_of_the_pages_but_the_export():
+    doors = [path for path in FILES if path.parent == ROOT and path.stem not in UI]
+    found = [f"{p.name}:{line} imports {name}" for p in doors for line, name in imports(p) if under(name, {"pages"}) and name not in OF_THE_PAGES]
+    assert found == []
+
+
 def test_pages_hold_only_packages_directly():
     """A cold deep link to pages/x.py would run it without app.py; one level down it does not."""
     assert [path.name for path in (ROOT / "pages").glob("*.py")] == ["__init__.py"]
@@ -175,6 +182,10 @@ def test_everything_but_the_pages_works_without_streamlit():
 
 def test_storage_works_without_torch():
     assert not {"torch", "streamlit"} & loaded_after(IMPORT_ALL, *importable("storage"))
+
+
+def test_exported_pages_are_drawn_without_streamlit_or_torch():
+    assert not (TORCH | {"streamlit", "sqlalchemy", "sklearn"}) & loaded_after(IMPORT_ALL, "pages.parts.export")
 
 
 def test_the_tables_are_read_without_torch():

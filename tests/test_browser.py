@@ -30,6 +30,17 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def answering(address):
+    """Wait until the app answers there."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return urllib.request.urlopen(address + "/_stcore/health", timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline, "the app did not answer"
+            time.sleep(0.2)
+
+
 @pytest.fixture(scope="module")
 def home(tmp_path_factory, chromium):
     """`make run` without make: app and worker on an empty data folder."""
@@ -37,14 +48,7 @@ def home(tmp_path_factory, chromium):
     env = {**os.environ, "EVENLY_DATA": str(data), "EVENLY_PORT": str(port)}
     served = subprocess.Popen([sys.executable, "serve.py"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     address = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(address + "/_stcore/health", timeout=1).close()
-            break
-        except OSError:
-            assert time.monotonic() < deadline, "the app did not answer"
-            time.sleep(0.2)
+    answering(address)
     yield address, data
     served.send_signal(signal.SIGTERM)
     assert served.wait(20) == 0
@@ -278,9 +282,101 @@ def test_no_page_is_wider_than_a_phone(compared, browser, path):
     context.close()
 
 
-def test_a_cold_deep_link_finds_its_page(home, compared, page):
+@pytest.mark.parametrize("path", ["/runs", "/run?id=7"])
+def test_the_first_visit_of_a_fresh_server_may_be_a_deep_link(tmp_path, chromium, page, path):
+    """No "Page not found" and no reload on the way."""
+    env, port = {**os.environ, "EVENLY_DATA": str(tmp_path)}, free_port()
+    upgrade = "from storage.engine import open_database; from storage.migrate import upgrade; upgrade(open_database(role='worker'))"
+    subprocess.run([sys.executable, "-c", upgrade], cwd=ROOT, env=env, check=True)
+    served = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)], cwd=ROOT, env=env,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        answering(f"http://127.0.0.1:{port}")
+        said, addresses = [], []
+        page.on("console", lambda m: said.append(m.text))
+        page.on("framenavigated", lambda frame: addresses.append(frame.url))
+        page.goto(f"http://127.0.0.1:{port}{path}")
+        settle(page)
+        expect(page.get_by_role("heading", name="Runs" if path == "/runs" else "No such run")).to_be_visible()
+        expect(key(page, "worker_state")).to_be_visible()
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        assert not [text for text in said if "does not seem to exist" in text]
+        assert addresses == [f"http://127.0.0.1:{port}{path}"]
+    finally:
+        served.terminate()
+        served.wait(20)
+
+
+def test_an_unknown_address_says_so_and_leads_home(compared, page):
+    _, address, _ = compared
+    page.goto(f"{address}/nonsense?x=1")
+    settle(page)
+    expect(page.get_by_role("heading", name="No such page")).to_be_visible()
+    expect(page.get_by_text("no page at /nonsense")).to_be_visible()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.locator("[data-testid=stMain]").get_by_role("link", name="Home").click()
+    expect(page.get_by_role("heading", name="No class left behind")).to_be_visible()
+
+
+def test_the_console_is_quiet_about_our_settings(compared, page):
+    _, address, _ = compared
+    said = []
+    page.on("console", lambda m: said.append(m.text) if m.type in ("warning", "error") and "/_stcore/" not in m.location.get("url", "") else None)
+    for path in ("/", "/new", "/runs", "/compare?a=1&b=2", "/run?id=2"):
+        page.goto(address + path)
+        settle(page)
+    assert said == []
+
+
+def heads(page):
+    """The heads of the table's columns in their order, as a screen reader is told them."""
+    return page.locator("[data-testid=stDataFrame] canvas th").filter(has_text=re.compile(r"\S"))
+
+
+def test_the_columns_that_matter_fit_a_desktop_window(compared, page):
     _, address, _ = compared
     page.goto(f"{address}/runs")
     settle(page)
-    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
-    expect(key(page, "worker_state")).to_be_visible()
+    seen, room = page.locator("[data-testid=stDataFrame] .dvn-scroller").evaluate("e => [e.scrollWidth, e.clientWidth]")
+    assert seen <= room
+    expect(heads(page)).to_have_text(["Run", "Name", "State", "Method", "Model", "Accuracy", "TPR variance", "Lowest TPR"])
+
+
+def test_a_phone_gets_the_columns_that_fit_it(compared, browser):
+    _, address, _ = compared
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{address}/runs")
+    for i, name in enumerate(("Name", "State", "Acc.", "TPR var.")):
+        expect(heads(page).nth(i)).to_have_text(name)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    expect(heads(page).nth(0)).to_have_text("Run")
+    context.close()
+
+
+def test_ticked_runs_are_archived_and_brought_back(compared, page):
+    _, address, data = compared
+    page.goto(f"{address}/runs")
+    settle(page)
+    rows = len(cli(data, "runs", "--json"))
+    table = page.locator("[data-testid=stDataFrame]").bounding_box()
+    page.mouse.click(table["x"] + 16, table["y"] + 36 + 35 * (rows - 1) + 17)  # the oldest run, in the last row
+    expect(page.get_by_text("1 chosen")).to_be_visible()
+    key(page, "runs_archive").get_by_role("button").click()
+    expect(page.get_by_text("Run 1 archived")).to_be_visible()
+    assert 1 not in [r["id"] for r in cli(data, "runs", "--json")]
+    key(page, "runs_undo").get_by_role("button").click()
+    expect(page.get_by_text("Run 1 archived")).to_have_count(0)
+    settle(page)
+    assert 1 in [r["id"] for r in cli(data, "runs", "--json")]
+
+
+def test_many_classes_show_weight_and_share_of_each(compared, page):
+    _, address, _ = compared
+    page.goto(f"{address}/new?dataset=CIFAR-100&method=From+counts%3A+Class-balanced")
+    settle(page)
+    expect(page.locator("input[type=range]")).to_be_visible()
+    title = page.locator(".strip:not(.shares) .col").first.get_attribute("title")
+    assert re.fullmatch(r"\w+: weight [\d.]+, share 1\.00 %", title)
+    expect(page.locator(".strip.shares .col")).to_have_count(100)
+    assert page.locator(".strip.shares .fill").first.bounding_box()["height"] > 10

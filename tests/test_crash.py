@@ -138,6 +138,66 @@ def test_term_saves_and_gives_the_run_back(home):
     assert any(e.kind == "resume" for e in queue.events(engine, run_id))
 
 
+HANGING = "import sys, time, runner, worker; runner.Trainer.forward_backward = lambda *_: time.sleep(600); sys.exit(worker.serve(0))"
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_the_same_signal_again_ends_a_worker_at_once(home, signum):
+    """One step takes ten minutes: the first signal cannot be obeyed."""
+    root, engine = home
+    (run_id,) = queue.submit(engine, [new_run(CONFIG, "Digits")])
+    worker = subprocess.Popen(
+        [sys.executable, "-c", HANGING], cwd=ROOT, stderr=subprocess.DEVNULL, env={**os.environ, "EVENLY_DATA": str(root), "OMP_NUM_THREADS": "1"}
+    )
+    until(lambda: results.get_run(engine, run_id).facts)
+    time.sleep(1)  # into the step
+    worker.send_signal(signum)
+    time.sleep(1)
+    assert worker.poll() is None
+    worker.send_signal(signum)
+    assert worker.wait(10) == 1
+    assert finish(root, engine, run_id).status == "succeeded"
+
+
+def test_a_run_that_gets_further_between_deaths_is_never_given_up(home):
+    root, engine = home
+    (run_id,) = queue.submit(engine, [new_run(CONFIG, "Digits")])
+    for _ in range(6):
+        before = results.get_run(engine, run_id).last_epoch
+        worker = start_worker(root)
+        until(lambda before=before: (row := results.get_run(engine, run_id)).last_epoch > before and row.attempt == 1)
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+    assert finish(root, engine, run_id).status == "succeeded"
+    log = [e.text for e in queue.events(engine, run_id)]
+    assert sum("died in attempt 1" in text for text in log) == 6
+
+
+@pytest.mark.parametrize("order", ["pause", "cancel", "SIGTERM"])
+def test_orders_are_obeyed_while_a_large_file_is_checked(home, order):
+    """An archive of 24 GB, all of it a hole: nothing on the disk, and half a minute to hash."""
+    root, engine = home
+    with open(root / "cifar-10-python.tar.gz", "wb") as file:
+        file.truncate(24 * 2**30)
+    (run_id,) = queue.submit(engine, [new_run(RunConfig("cifar10", "cnn", epochs=1), "CIFAR-10")])
+    worker = start_worker(root)
+    try:
+        until(lambda: any("checking cifar-10-python.tar.gz" in e.text for e in queue.events(engine, run_id)))
+        asked = time.monotonic()
+        if order == "SIGTERM":
+            worker.terminate()
+        else:
+            queue.ask(engine, run_id, order)
+        until(lambda: results.get_run(engine, run_id).status != "running")
+        assert time.monotonic() - asked < 5, "the worst case; a second is usual"
+        assert results.get_run(engine, run_id).status == {"pause": "paused", "cancel": "cancelled", "SIGTERM": "queued"}[order]
+    finally:
+        if order != "SIGTERM":
+            worker.terminate()
+        assert worker.wait(10) == 0
+    assert not list((root / "cache").glob("*.tmp"))
+
+
 def test_a_second_worker_is_refused(home):
     root, engine = home
     first = start_worker(root)

@@ -201,7 +201,8 @@ def test_crops_are_windows_of_the_padded_image():
 def test_data_that_does_not_fit_streams_the_same_batches(monkeypatch):
     whole = make_splits("crop_flip", np.uint8)["train"]
     monkeypatch.setattr(batches, "SHARE_OF_MEMORY", 0.0)
-    streamed = make_splits("crop_flip", np.uint8)["train"]
+    mean, std = np.zeros(2, np.float32), np.ones(2, np.float32)
+    streamed = batches.placed({"train": data(210, 0, np.uint8)}, mean, std, CPU, "crop_flip")["train"]
     assert whole.resident
     assert not streamed.resident
     index = torch.arange(5, 60)
@@ -209,6 +210,16 @@ def test_data_that_does_not_fit_streams_the_same_batches(monkeypatch):
     for a, b in zip(whole.batch(index, draws), streamed.batch(index, draws), strict=True):
         assert torch.equal(a, b)
     assert torch.equal(whole.batch(index)[0], streamed.batch(index)[0])
+
+
+def test_all_splits_share_one_budget_and_training_data_come_first(monkeypatch):
+    parts = {name: data(100, i, np.uint8) for i, name in enumerate(("test", "validation", "train"))}
+    size = parts["train"][0].nbytes
+    monkeypatch.setattr(batches, "SHARE_OF_MEMORY", 1.0)
+    monkeypatch.setattr("core.device.free_memory", lambda: 3 * size + 1)
+    found = batches.placed(parts, np.zeros(2, np.float32), np.ones(2, np.float32), CPU, "flip")
+    assert {name: s.resident for name, s in found.items()} == {"test": True, "validation": False, "train": True}  # augmented data are padded: twice
+    assert list(found) == list(parts)
 
 
 def test_an_epoch_holds_the_samples_that_the_draw_gives():

@@ -153,6 +153,27 @@ def test_the_sidebar_names_the_run_being_trained(full):
     assert f"run {ids['running']}" in text
 
 
+def notices(at):
+    return [w.value for w in at.warning if "No worker is running" in w.value]
+
+
+@pytest.mark.parametrize(("page", "query"), [(HOME, None), (NEW, None), (RUNS, None), (RUN, "queued")])
+def test_where_a_run_would_wait_the_page_itself_says_how_to_start_a_worker(full, page, query):
+    engine, ids = full
+    queue.stop_worker(engine, 1)
+    address = {"id": str(ids[query])} if query else {}
+    assert len(notices(visit(page, **address))) == 1
+    assert "python worker.py" in notices(visit(page, **address))[0]
+    queue.beat(engine, worker_of(engine))
+    assert notices(visit(page, **address)) == []
+
+
+def test_a_finished_run_needs_no_word_about_workers(full):
+    engine, ids = full
+    queue.stop_worker(engine, 1)
+    assert notices(visit(RUN, id=str(ids["baseline"]))) == []
+
+
 # -- new run -----------------------------------------------------------------------------------------------------
 
 
@@ -283,6 +304,48 @@ def test_archived_runs_leave_the_list_until_asked_for(full):
     assert ids["stopped"] in at.dataframe[0].value["id"].tolist()
 
 
+def test_archiving_can_be_undone_at_once(full):
+    engine, ids = full
+    at = visit(RUNS)
+    results.archive(engine, [ids["stopped"]], True)
+    at.session_state["runs_archived"] = ([ids["stopped"]], True)  # AppTest cannot tick rows
+    at.run()
+    assert ids["stopped"] not in at.dataframe[0].value["id"].tolist()
+    assert f"Run {ids['stopped']} archived" in words_on(at)
+    at.button(key="runs_undo").click().run()
+    assert ids["stopped"] in at.dataframe[0].value["id"].tolist()
+    assert "runs_undo" not in [b.key for b in at.button]
+
+
+def test_the_state_says_how_far_a_run_is_and_whether_it_is_archived(full):
+    engine, ids = full
+    results.archive(engine, [ids["baseline"]], True)
+    at = visit(RUNS, archived="true")
+    state = dict(zip(at.dataframe[0].value["id"], at.dataframe[0].value["state"].str.replace("\u00a0", " "), strict=True))
+    assert re.fullmatch(r"Running 45 %, \d+ s left", state[ids["running"]])
+    assert state[ids["failed"]] == "Failed at 15 %"
+    assert state[ids["queued"]] == "Queued"
+    assert state[ids["weighted"]] == "Succeeded"
+    assert state[ids["baseline"]] == "Succeeded, archived"
+
+
+def test_the_columns_that_matter_come_first_and_further_ones_when_chosen(full):
+    at = visit(RUNS)
+    first = list(at.dataframe[0].proto.column_order)
+    assert {"state", "name", "method", "model", "accuracy", "tpr_variance", "tpr_min"} <= set(first)
+    assert "best_accuracy" not in first
+    at.multiselect(key="columns").set_value(["tags", "best_accuracy"]).run()
+    assert list(at.dataframe[0].proto.column_order)[3:5] == ["tags", "best_accuracy"]
+
+
+def test_a_phone_gets_the_columns_that_fit_it(full):
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    at.switch_page(RUNS)
+    at.session_state["narrow_window"] = True  # what the browser says of its window
+    at.run()
+    assert list(at.dataframe[0].proto.column_order)[:4] == ["name", "state", "accuracy", "tpr_variance"]
+
+
 def test_actions_are_off_until_rows_are_chosen(full):
     at = visit(RUNS)
     assert all(at.button(key=f"runs_{k}").disabled for k in ("open", "compare", "edit", "archive", "delete"))
@@ -314,6 +377,15 @@ def test_stop_pause_and_resume_are_written_as_wishes(full):
     assert results.get_run(engine, ids["queued"]).status == "cancelled"
     at.button(key="run_resume").click().run()
     assert results.get_run(engine, ids["queued"]).status == "queued"
+
+
+@pytest.mark.parametrize("state", ["failed", "stopped"])
+def test_a_run_that_ended_early_says_why_its_tprs_cannot_be_used(full, state):
+    _, ids = full
+    at = visit(RUN, id=str(ids[state]))
+    assert "run_use" not in [b.key for b in at.button]
+    assert "Its TPRs can feed weights once its last epoch is trained" in words_on(at)
+    assert "last epoch is trained" not in words_on(visit(RUN, id=str(ids["baseline"])))
 
 
 @pytest.mark.parametrize("address", ["999", "abc", "-1", "1e3", "9" * 40])
@@ -384,8 +456,9 @@ def test_only_settings_that_differ_are_listed(full):
     _, ids = full
     at = visit(COMPARE, a=str(ids["baseline"]), b=str(ids["weighted"]))
     table = next(d.value for d in at.dataframe if "setting" in d.value)
-    assert "method" in table["setting"].tolist()
-    assert "epochs" not in table["setting"].tolist()
+    settings = table["setting"].str.lower().tolist()
+    assert "method" in settings
+    assert "epochs" not in settings
 
 
 # -- trouble -----------------------------------------------------------------------------------------------------

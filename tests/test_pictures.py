@@ -89,7 +89,7 @@ def test_confusion_shares_and_top_pairs():
     assert matrices.shares(matrix)[0].tolist() == [0.8, 0.2, 0.0]
     assert np.isnan(matrices.shares(matrix)[1]).all()
     top = matrices.top_confusions(NAMES, matrix)
-    assert top[["is", "called", "count"]].values.tolist() == [["car", "cat", 5], ["cat", "dog", 2]]
+    assert top[["true class", "predicted class", "count"]].values.tolist() == [["car", "cat", 5], ["cat", "dog", 2]]
 
 
 @pytest.mark.parametrize("method", list(METHODS), ids=lambda m: m.key)

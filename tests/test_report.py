@@ -6,12 +6,17 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from core import report
-from pages.parts import export
+from core.config import RunConfig, checked
+from core.noise import Z95
+from pages.parts import export, settings
 
 
 def run(run_id: int = 1, name: str = "baseline", tp=(90, 60, 75), classes=("cat", "dog", "car"), config=None) -> report.RunReport:
@@ -28,7 +33,14 @@ def test_csv_has_a_line_per_class_with_its_wilson_interval():
     rows = read(report.run_csv(run()))
     assert [r["class"] for r in rows] == ["cat", "dog", "car"]
     assert float(rows[1]["tpr"]) == pytest.approx(0.6)
-    assert (float(rows[1]["tpr_low"]), float(rows[1]["tpr_high"])) == pytest.approx((0.5020, 0.6906), abs=1e-4)
+    expected = stats.binomtest(60, 100).proportion_ci(method="wilson")
+    assert (float(rows[1]["tpr_low"]), float(rows[1]["tpr_high"])) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def test_the_pictures_have_the_limits_of_the_tables():
+    side, row = export.side(run(), "run 1"), report.class_rows(run())[1]
+    assert (side.low[1], side.high[1]) == (row["tpr_low"], row["tpr_high"])
+    assert pytest.approx(stats.norm.ppf(0.975), abs=1e-12) == Z95
 
 
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
@@ -50,18 +62,21 @@ def test_json_round_trips_and_has_no_nan():
 
 
 def test_comparison_json_holds_both_runs_and_the_verdict():
-    data = json.loads(report.comparison_json(run(), run(2), "the same"))
+    data = json.loads(report.comparison_json(run(), run(2), "the same", ("Run 2 failed.",)))
     assert (data["before"]["id"], data["after"]["id"], data["verdict"]) == (1, 2, "the same")
+    assert data["cautions"] == ["Run 2 failed."]
+    assert data["before"]["config"] == {"method": "none", "params": {}}
 
 
 def test_html_escapes_names_and_loads_nothing():
     evil = "<script>alert(1)</script>"
-    page = export.comparison_page(run(name=evil), run(2, "b", (80, 70, 75), config={"method": "tpr_ratio", "params": {"exponent": 2.0}}), f"verdict {evil}")
+    page = export.comparison_page(run(name=evil), run(2, "b", (80, 70, 75), config={"method": "tpr_ratio", "params": {"exponent": 2.0}}), f"verdict {evil}", (f"caution {evil}",))
     own = re.sub(r"<script>.*?</script>", "", page, flags=re.S)
     assert evil not in own
     assert "&lt;script&gt;alert(1)" in page
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", own)
-    assert "params.exponent" in page
+    assert "<tr><td>Exponent</td><td>–</td><td>2</td></tr>" in page
+    assert "params" not in own
     assert page.count("Plotly.newPlot(") >= 2
 
 
@@ -72,3 +87,65 @@ def test_html_without_pictures_is_small():
 def test_class_names_cannot_end_the_script():
     page = export.run_page(run(classes=("</script><script>alert(1)//", "b", "c")))
     assert "</script><script>alert(1)" not in page
+
+
+# ---------------------------------------------------------------- settings in words
+
+
+def stored(config: RunConfig, **facts) -> SimpleNamespace:
+    """A run as the database gives it."""
+    return SimpleNamespace(config=json.loads(checked(config).to_json()), facts=facts, baseline_id=None)
+
+
+PLAIN = RunConfig(dataset="mnist1d", model="cnn1d")
+WEIGHTED = replace(PLAIN, method="tpr_ratio", params={"exponent": 2.5})
+
+
+def test_settings_that_differ_are_told_in_the_words_of_the_tables():
+    found = settings.differing(stored(PLAIN), stored(WEIGHTED, evidence={"from": "run 1, validation split, epoch 20"}))
+    assert found == [
+        ("Method", "None (plain cross entropy)", "TPR ratio"), ("Exponent", "–", "2.5"), ("Largest ratio", "–", "10,000"), ("Normalise", "–", "mean one"),
+        ("TPRs from", "–", "run 1, validation split, epoch 20"),
+    ]
+
+
+def test_equal_runs_differ_in_nothing():
+    assert settings.differing(stored(WEIGHTED), stored(WEIGHTED)) == []
+
+
+@pytest.mark.parametrize(("change", "row"), [
+    ({"dataset": "digits"}, ("Dataset", "MNIST-1D", "Digits (scikit-learn)")),
+    ({"dataset": "uploads/cats.zip"}, ("Dataset", "MNIST-1D", "uploads/cats.zip")),
+    ({"model": "mlp"}, ("Model", "CNN-1D", "MLP")),
+    ({"reduction": "batch_mean"}, ("Reduction", "weighted mean", "batch mean")),
+    ({"imbalance": 100.0}, ("Imbalance factor", "1", "100")),
+    ({"epochs": 1200}, ("Epochs", "20", "1,200")),
+    ({"recipe_params": {"lr": 0.001}}, ("Learning rate", "0.01", "0.001")),
+    ({"recipe_params": {"lr": 0.01000000001}}, ("Learning rate", "0.01", "0.01000000001")),
+    ({"method": "class_balanced", "params": {"beta": 0.9998741075}}, ("Beta", "–", "0.999874")),
+    ({"method": "cdb"}, ("Tau", "–", "dynamic")),
+])
+def test_a_setting_in_words(change, row):
+    assert row in settings.differing(stored(PLAIN), stored(replace(PLAIN, **change)))
+
+
+def test_given_tprs_are_summed_up():
+    given = replace(WEIGHTED, tpr=(0.5, None, 0.981), tpr_support=(100.0, 0.0, 1000.0), tpr_source="tprs.csv")
+    rows = dict(settings.listed(stored(given)))
+    assert (rows["Given TPRs"], rows["Samples behind the given TPRs"], rows["Given TPRs from"]) == ("3, 50.0 % to 98.1 %", "3, 0 to 1,000", "tprs.csv")
+
+
+def test_every_setting_of_every_row_has_a_label():
+    """No raw key and no Python value reaches a person."""
+    from core.methods import METHODS
+    from core.recipes import RECIPES
+
+    for method in METHODS:
+        for recipe in RECIPES:
+            rows = settings.listed(stored(replace(PLAIN, method=method.key, recipe=recipe.key, epochs=recipe.epochs)))
+            assert all(label[0].isupper() and "." not in label and "_" not in label + value and "{" not in value for label, value in rows), rows
+
+
+def test_what_this_version_does_not_know_stays_as_it_is():
+    old = SimpleNamespace(config={"method": "gone", "params": {"strength": 2.0}, "colour": "red"}, facts={}, baseline_id=None)
+    assert settings.listed(old) == [("Method", "gone"), ("params.strength", "2"), ("colour", "red")]

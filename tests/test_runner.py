@@ -1,6 +1,8 @@
 """One run through the runner: what it records, and what becomes of it when something goes wrong around it."""
 
 import json
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -8,10 +10,11 @@ import torch
 
 import runner
 import worker as door
+from core import checkpoint, datasets
 from core.config import RunConfig
 from core.errors import EvenlyError
 from storage import checkpoints, queue, results
-from storage.engine import StorageError, Unavailable
+from storage.engine import StorageError, Unavailable, sqlite_module
 from storage.launch import new_run, pair
 
 CONFIG = RunConfig("digits", "mlp", epochs=3, recipe_params={"batch_size": 64})
@@ -134,7 +137,8 @@ def test_a_bad_run_fails_with_a_reason_and_harms_no_other(worker, change, words)
     ("error", "words"),
     [
         (torch.OutOfMemoryError("CUDA out of memory"), "out of memory on CPU"),
-        (MemoryError(), "out of memory on this machine"),
+        (MemoryError(), "out of memory on CPU"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "out of memory on CPU"),
         (KeyError("surprise"), "unexpected KeyError: 'surprise'"),
     ],
 )
@@ -153,6 +157,15 @@ def test_an_error_in_the_network_ends_the_run_alone(worker, monkeypatch, error, 
     assert row.status == "failed"
     assert words in row.error
     assert results.get_run(worker.engine, good).status == "succeeded"
+
+
+def test_memory_that_is_really_used_up_is_told_with_the_batch_size(worker, monkeypatch):
+    """Torch's CPU allocator raises a plain RuntimeError, not OutOfMemoryError."""
+    (run_id,) = submit(worker, CONFIG)
+    monkeypatch.setattr(runner.Trainer, "forward_backward", lambda *_: torch.empty(10**16))
+    row = drained(worker, run_id)
+    assert row.error.startswith("out of memory on CPU")
+    assert f"with batch size {CONFIG.recipe_params.get('batch_size', 100)}: halve the batch size" in row.error
 
 
 def test_a_baseline_on_another_dataset_is_refused(worker):
@@ -370,3 +383,200 @@ def test_settings_survive_the_database(worker):
     assert checked(from_dict(json.loads(config.to_json()))) == config
     with pytest.raises(EvenlyError, match="unknown setting 'colour'"):
         from_dict({"dataset": "digits", "model": "mlp", "colour": "red"})
+
+
+# -- orders while the data is prepared -------------------------------------------------------------------------------
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("step", ["prepare", "load"])
+@pytest.mark.parametrize(("order", "status", "attempt"), [("pause", "paused", 1), ("cancel", "cancelled", 1), ("stop", "queued", 0)])
+def test_orders_are_obeyed_while_data_is_prepared_and_read(worker, monkeypatch, step, order, status, attempt):
+    """Preparing goes on for ever, piece after piece; reading hangs until the test is over."""
+    begun, over = threading.Event(), threading.Event()
+
+    def prepare(name, root, progress):
+        begun.set()
+        while True:
+            progress(0.5, "decoding")
+
+    def load(*_, **__):
+        begun.set()
+        over.wait(60)
+
+    monkeypatch.setattr(runner, "ASK_SECONDS", 0.0)
+    monkeypatch.setattr(datasets, step, {"prepare": prepare, "load": load}[step])
+    (run_id,) = submit(worker, CONFIG)
+
+    def give():
+        assert begun.wait(60)
+        if order == "stop":
+            worker.orders = "stop"
+        else:
+            queue.ask(worker.engine, run_id, order)
+
+    giver = threading.Thread(target=give)
+    giver.start()
+    row = drained(worker, run_id)
+    giver.join()
+    over.set()
+    assert (row.status, row.attempt, row.last_epoch) == (status, attempt, 0)
+
+
+def test_what_is_prepared_is_told_in_the_log(worker, monkeypatch):
+    monkeypatch.setattr(runner, "TELL_SECONDS", -1)
+    monkeypatch.setattr(datasets, "prepare", lambda name, root, progress: progress(0.25, "decoded 5 of 20 images"))
+    datasets.find_dataset("digits", worker.root).prepared(worker.root)
+    (run_id,) = submit(worker, CONFIG)
+    assert drained(worker, run_id).status == "succeeded"
+    assert "data: decoded 5 of 20 images (25%)" in log_of(worker, run_id)
+
+
+def test_a_worker_that_warms_up_obeys(worker, monkeypatch):
+    def prepare(name, root, progress):
+        worker.orders = "stop"
+        while True:
+            progress(0.5, "drawing")
+
+    monkeypatch.setattr(datasets, "prepare", prepare)
+    worker.warm_up()
+
+
+def test_a_worker_that_cannot_warm_up_works_all_the_same(worker, monkeypatch):
+    def full(*_):
+        raise EvenlyError("no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(datasets, "prepare", full)
+        worker.warm_up()
+    (run_id,) = submit(worker, CONFIG)
+    assert drained(worker, run_id).status == "succeeded"
+
+
+# -- deaths ----------------------------------------------------------------------------------------------------------
+
+
+class Death(BaseException):
+    """The worker's process dies: nothing is tidied up."""
+
+
+def die_after(monkeypatch, *epochs):
+    """Let the worker die whenever one of these epochs has been recorded, before its checkpoint is written."""
+    left, real = list(epochs), runner.Run.save
+
+    def save(self, best):
+        if left and self.trainer.progress.epoch == left[0]:
+            left.pop(0)
+            raise Death
+        real(self, best)
+
+    monkeypatch.setattr(runner.Run, "save", save)
+
+
+def lives(worker, run_id):
+    """Let the run be claimed, killed and rescued until it is over; the attempts in which it died."""
+    died = []
+    while results.get_run(worker.engine, run_id).status == "queued":
+        try:
+            worker.loop(drain=True)
+        except Death:
+            died.append(results.get_run(worker.engine, run_id).attempt)
+            queue.rescue(worker.engine, lambda w: False)
+    return died
+
+
+def test_deaths_with_an_epoch_in_between_are_not_added_up(worker, monkeypatch):
+    reference, run_id = submit(worker, changed(epochs=6), changed(epochs=6))
+    queue.ask(worker.engine, run_id, "pause")
+    drained(worker, reference)
+    queue.ask(worker.engine, run_id, "run")
+    die_after(monkeypatch, 1, 2, 3, 4, 5)
+    assert lives(worker, run_id) == [1] * 5
+    assert results.get_run(worker.engine, run_id).status == "succeeded"
+    a, b = (results.class_history(worker.engine, i, "test") for i in (reference, run_id))
+    assert np.array_equal(a.tp, b.tp)
+
+
+def test_deaths_at_the_same_epoch_are(worker, monkeypatch):
+    """The second and the third attempt record epoch 2 again, which is no progress."""
+    (run_id,) = submit(worker, CONFIG)
+    die_after(monkeypatch, 2, 2, 2)
+    assert lives(worker, run_id) == [1, 2, 3]
+    row = results.get_run(worker.engine, run_id)
+    assert (row.status, row.last_epoch) == ("failed", 2)
+    assert "worker died 3 times without an epoch in between" in row.error
+
+
+def test_deaths_before_the_first_epoch_are(worker, monkeypatch):
+    def dies(*_, **__):
+        raise Death
+
+    (run_id,) = submit(worker, CONFIG)
+    monkeypatch.setattr(datasets, "load", dies)
+    assert lives(worker, run_id) == [1, 2, 3]
+    assert results.get_run(worker.engine, run_id).status == "failed"
+
+
+# -- a card that is lost, a checkpoint of another time, a database set back --------------------------------------------
+
+
+def test_a_lost_card_fails_the_run_and_ends_the_worker(worker, monkeypatch):
+    """Nothing more can run on it in this process; the parent starts another one."""
+
+    def lost(*_):
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    (run_id,) = submit(worker, CONFIG)
+    monkeypatch.setattr(runner.Trainer, "forward_backward", lost)
+    with pytest.raises(SystemExit) as end:
+        drained(worker, run_id)
+    assert end.value.code == 1
+    row = results.get_run(worker.engine, run_id)
+    assert row.status == "failed"
+    assert "AcceleratorError: CUDA error" in row.error
+
+
+def paused_at(worker, monkeypatch, epoch, **changes):
+    """A run that was stopped after an epoch and is queued again."""
+    (run_id,) = submit(worker, changed(**changes))
+    with monkeypatch.context() as patch:
+        stop_at(patch, worker, epoch)
+        drained(worker, run_id)
+    worker.orders = None
+    return run_id
+
+
+def test_a_checkpoint_of_another_schema_is_refused_by_number(worker, monkeypatch):
+    run_id = paused_at(worker, monkeypatch, 2)
+    monkeypatch.setattr(checkpoint, "SCHEMA", 7)
+    row = drained(worker, run_id)
+    assert (row.status, row.last_epoch) == ("succeeded", 3)
+    assert "the checkpoint has schema 1, this Evenly reads 7" in log_of(worker, run_id)
+    assert "no checkpoint could be used: training starts again with the first epoch" in log_of(worker, run_id)
+
+
+def test_a_database_set_back_by_an_epoch_ends_the_same(worker, monkeypatch, tmp_path):
+    """As after a power cut on a disk that lost its last write: checkpoints ahead of the database are passed over."""
+    (reference,) = submit(worker, changed(epochs=5))
+    drained(worker, reference)
+    run_id = paused_at(worker, monkeypatch, 3, epochs=5)
+    now, earlier = (sqlite_module().connect(tmp_path / name) for name in ("evenly.db", "earlier.db"))
+    now.backup(earlier)
+    with monkeypatch.context() as patch:
+        stop_at(patch, worker, 4)
+        drained(worker, run_id)
+    worker.orders = None
+    earlier.backup(now)
+    now.close()
+    earlier.close()
+    row = drained(worker, run_id)
+    assert (row.status, row.last_epoch) == ("succeeded", 5)
+    assert "going on after epoch 3" in log_of(worker, run_id)
+    a, b = (results.class_history(worker.engine, i, "test") for i in (reference, run_id))
+    assert np.array_equal(a.tp, b.tp)

@@ -170,6 +170,16 @@ def test_an_app_that_dies_is_started_again_and_the_worker_stays(start):
     assert evenly.process.wait(15) == 0
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
+def test_a_starter_whose_parent_is_gone_starts_nothing(tmp_path):
+    """`make` was killed while Python was starting: the process it named is not the parent any more."""
+    env = {**os.environ, "EVENLY_DATA": str(tmp_path), "EVENLY_PORT": str(free_port())}
+    command = [sys.executable, "serve.py", "--with-parent", "1"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGTERM, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_taken_port_ends_the_starter_before_anything_is_started(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -118,6 +118,25 @@ def test_a_wish_outlives_the_worker(engine, wish, end, way):
     assert (row.status, row.wanted) == (end, "run")
 
 
+def test_deaths_before_an_epoch_no_longer_count_after_it(engine):
+    claim = claimed(engine)
+    for attempt in (1, 2, 3, 2, 3, 2):
+        assert claim.attempt == attempt
+        if attempt == 3:
+            queue.progressed(engine, claim)
+        assert queue.rescue(engine, DEAD) == [claim.run_id]
+        assert status(engine, claim.run_id) == "queued"
+        claim = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
+
+
+def test_a_superseded_worker_makes_no_progress(engine):
+    old = claimed(engine)
+    queue.rescue(engine, DEAD)
+    new = queue.claim(engine, queue.register_worker(engine, 1, "cpu", 2, "host"), "cpu")
+    queue.progressed(engine, old)
+    assert results.get_run(engine, new.run_id).attempt == 2
+
+
 def test_the_third_death_fails_the_run_and_resume_counts_anew(engine):
     claim = claimed(engine)
     for attempt in (1, 2, 3):
@@ -127,7 +146,7 @@ def test_the_third_death_fails_the_run_and_resume_counts_anew(engine):
             claim = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
     row = results.get_run(engine, claim.run_id)
     assert row.status == "failed"
-    assert "worker died 3 times" in row.error
+    assert "worker died 3 times without an epoch in between" in row.error
     assert queue.ask(engine, claim.run_id, "run") == "queued"
     assert queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu").attempt == 1
 

@@ -255,13 +255,17 @@ def test_workers_are_shown_by_what_they_do(engine):
     (run_id,) = queue.submit(engine, [new_run()])
     claim = queue.claim(engine, new, "cuda:0")
     queue.beat(engine, new)
-    queue.beat(engine, new, "loading data", run_id)
+    queue.beat(engine, new, "no step for 12 min", run_id)
     queue.stop_worker(engine, other)
     first, second = queue.workers(engine)
-    assert (first.state, first.run_id, first.beat, first.device, first.pid) == ("training", run_id, 2, "cuda:0", 2)
+    assert (first.state, first.run_id, first.beat, first.device, first.pid) == ("training (no step for 12 min)", run_id, 2, "cuda:0", 2)
     assert (second.state, second.run_id, second.alive, second.stopped_at is not None) == ("stopped", None, False, True)
+    queue.beat(engine, new, queue.IDLE)
+    assert queue.workers(engine)[0].state == "training"
+    queue.beat(engine, new, "no step for 12 min")
     queue.finish(engine, claim, "succeeded")
-    assert queue.workers(engine)[0].run_id is None
+    first = queue.workers(engine)[0]
+    assert (first.run_id, first.state) == (None, "idle")
 
 
 def test_a_silent_worker_looks_dead_but_only_looks(engine):
@@ -270,6 +274,25 @@ def test_a_silent_worker_looks_dead_but_only_looks(engine):
         connection.execute(text("UPDATE worker SET seen_at = :then"), {"then": time.time() - 3600})
     assert not queue.workers(engine)[0].alive
     assert queue.rescue(engine, ALIVE) == []
+
+
+@pytest.mark.parametrize("jump", [-86_400, 86_400])
+def test_a_clock_that_jumps_a_day_decides_nothing(engine, monkeypatch, jump):
+    claim = claimed(engine)
+    (waiting,) = queue.submit(engine, [new_run()])
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + jump)
+    assert queue.rescue(engine, ALIVE) == []
+    assert (status(engine, claim.run_id), status(engine, waiting)) == ("running", "queued")
+    assert not queue.workers(engine)[0].alive, "seen a day ago or a day ahead: nobody knows until the next beat"
+    queue.beat(engine, claim_owner(engine))
+    assert queue.workers(engine)[0].alive
+    assert queue.finish(engine, claim, "succeeded") is True
+    assert queue.claim(engine, claim_owner(engine), "cpu").run_id == waiting
+
+
+def claim_owner(engine):
+    return queue.workers(engine)[0].id
 
 
 @pytest.mark.parametrize("column", ["status", "wanted"])

@@ -1,33 +1,34 @@
-"""Reports with pictures: joins core.report and the signature. Used by the pages; needs no Streamlit."""
+"""Reports with pictures: core.report, the signature and the settings in words. The pages and the command line use it; needs no Streamlit."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
-from core.metrics import wilson
+from core.noise import limits
 from core.report import RunReport, comparison_html, run_html
-from pages.parts import signature
+from pages.parts import settings, signature
 from pages.parts.palette import LIGHT
+
+HEADINGS = {"bars": "TPR per class, hardest first", "dumbbell": "Gain and loss of every class", "strip": "All classes, hardest first"}
+DUMBBELLS_UP_TO = 200  # classes; a report has room for more than a screen
 
 
 def side(run: RunReport, label: str) -> signature.Side:
     """A run's TPRs with their limits."""
-    low, high = wilson(run.tp, run.support)
-    return signature.Side(label, run.tpr, np.asarray(low, float), np.asarray(high, float))
+    return signature.Side(label, run.tpr, *limits(run.tp, run.support))
 
 
 def run_page(run: RunReport) -> str:
     """One run as a self-contained HTML page."""
     names, mine = list(run.classes), side(run, f"run {run.id}")
     figure = signature.picture("bars", names, mine, None, LIGHT)
-    return run_html(run, [("TPR per class, hardest first", figure, signature.describe(names, mine, None))])
+    return run_html(run, settings.listed(run), [(HEADINGS["bars"], figure, signature.describe(names, mine, None))])
 
 
-def comparison_page(before: RunReport, after: RunReport, verdict: str) -> str:
+def comparison_page(before: RunReport, after: RunReport, verdict: str, cautions: Sequence[str] = ()) -> str:
     """Two runs as a self-contained HTML page, in the form that suits the number of classes and, where it differs, as dumbbells."""
     names, b, a = list(before.classes), side(before, "before"), side(after, "after")
-    kinds = dict.fromkeys((signature.default_kind(len(names)), "dumbbell"))
     alt = signature.describe(names, b, a)
-    heads = {"bars": "TPR per class, hardest first", "dumbbell": "Gain and loss of every class", "strip": "All classes, hardest first"}
-    kinds = [k for k in kinds if k != "dumbbell" or len(names) <= 200]
-    return comparison_html(before, after, verdict, [(heads[k], signature.picture(k, names, b, a, LIGHT), alt) for k in kinds])
+    kinds = [k for k in dict.fromkeys((signature.default_kind(len(names)), "dumbbell")) if k != "dumbbell" or len(names) <= DUMBBELLS_UP_TO]
+    pictures = [(HEADINGS[k], signature.picture(k, names, b, a, LIGHT), alt) for k in kinds]
+    return comparison_html(before, after, verdict, cautions, settings.differing(before, after), pictures)

@@ -15,7 +15,7 @@ TEXT_UP_TO = 20
 
 
 def shares(confusion: Counts) -> NDArray[np.float64]:
-    """Each row divided by its sum: the share of a true class that was called each class; empty rows are NaN."""
+    """Each row divided by its sum: the share of a true class that was predicted as each class; empty rows are NaN."""
     total = confusion.sum(1, keepdims=True).astype(float)
     return np.divide(confusion, total, out=np.full(confusion.shape, np.nan), where=total > 0)
 
@@ -30,9 +30,9 @@ def _matrix(names: list[str], z: NDArray[np.float64], p: Palette, order: NDArray
     height = max(340, min(26 * len(labels) + 110, 640))
     return {"data": data, "layout": layout(
         p, height,
-        xaxis=axis(p, tickvals=ticks, ticktext=labels, side="bottom", showgrid=False, zeroline=False, title="called"),
+        xaxis=axis(p, tickvals=ticks, ticktext=labels, side="bottom", showgrid=False, zeroline=False, title="predicted class"),
         yaxis=axis(p, tickvals=ticks, ticktext=labels, range=[len(labels) - 0.5, -0.5], showgrid=False, zeroline=False,
-                   title="is"),
+                   title="true class"),
     )}
 
 
@@ -41,7 +41,7 @@ def confusion_matrix(names: list[str], confusion: Counts, p: Palette, order: NDA
     z = shares(confusion)
     text = [["" if np.isnan(v) or not round(100 * v) else f"{100 * v:.0f}" for v in row] for row in z[np.ix_(order, order)]]
     return _matrix(names, z, p, order, text=text, texttemplate="%{text}", zmin=0, zmax=1, colorscale=[[0, p.low], [1, p.high]], showscale=False,
-                   textfont={"size": 11}, hovertemplate="%{z:.1%} of %{customdata[0]}<br>called %{customdata[1]}<extra></extra>")
+                   textfont={"size": 11}, hovertemplate="%{z:.1%} of %{customdata[0]}<br>predicted as %{customdata[1]}<extra></extra>")
 
 
 def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette, order: NDArray[np.int64]) -> Figure:
@@ -51,11 +51,11 @@ def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette
     text = [["" if np.isnan(v) or not round(v) else f"{v:+.0f}".replace("-", "−") for v in row] for row in z[np.ix_(order, order)]]
     return _matrix(names, z, p, order, text=text, texttemplate="%{text}", zmin=-top, zmax=top, showscale=False, textfont={"size": 11},
                    colorscale=[[0, p.loss], [0.5, p.background], [1, p.after]],
-                   hovertemplate="%{customdata[0]} called %{customdata[1]}<br>%{z:+.1f} points<extra></extra>")
+                   hovertemplate="%{customdata[0]} predicted as %{customdata[1]}<br>%{z:+.1f} points<extra></extra>")
 
 
 def top_confusions(names: list[str], confusion: Counts, limit: int = 12) -> pd.DataFrame:
-    """The most frequent wrong calls: is, called, count, share of the true class in percent."""
+    """The most frequent confusions: true class, predicted class, count, share of the true class in percent."""
     wrong = confusion.copy()
     np.fill_diagonal(wrong, 0)
     flat = np.argsort(-wrong, axis=None, kind="stable")[:limit]
@@ -63,7 +63,7 @@ def top_confusions(names: list[str], confusion: Counts, limit: int = 12) -> pd.D
     share = shares(confusion)
     keep = wrong[rows, cols] > 0
     return pd.DataFrame({
-        "is": [names[r] for r in rows], "called": [names[c] for c in cols], "count": wrong[rows, cols], "share": 100 * share[rows, cols],
+        "true class": [names[r] for r in rows], "predicted class": [names[c] for c in cols], "count": wrong[rows, cols], "share": 100 * share[rows, cols],
     })[keep]
 
 
@@ -74,6 +74,6 @@ def top_changes(names: list[str], before: Counts, after: Counts, limit: int = 12
     rows, cols = np.unravel_index(flat, change.shape)
     b, a = shares(before), shares(after)
     return pd.DataFrame({
-        "is": [names[r] for r in rows], "called": [names[c] for c in cols],
+        "true class": [names[r] for r in rows], "predicted class": [names[c] for c in cols],
         "before": 100 * b[rows, cols], "after": 100 * a[rows, cols], "change": change[rows, cols],
     })

@@ -3,43 +3,55 @@
 from __future__ import annotations
 
 from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
 
 import streamlit as st
+
+from pages.parts.words import plain
 
 HOME = "pages/views/home.py"
 NEW = "pages/views/new_run.py"
 RUNS = "pages/views/runs.py"
 RUN = "pages/views/run.py"
 COMPARE = "pages/views/compare.py"
-_PROCESS: set[str] = set()  # what has happened once in this server
 
 
 def navigation() -> Any:
     """The menu. A run's own page is reached from the others and by its address, /run?id=3."""
-    home = st.Page(HOME, title="Home", icon=":material/home:", default=True, help="What Evenly does, the latest comparison and the runs so far.")
-    page = st.navigation([
-        home,
+    pages = [
+        st.Page(HOME, title="Home", icon=":material/home:", default=True, help="What Evenly does, the latest comparison and the runs so far."),
         st.Page(NEW, title="New run", icon=":material/add_circle:", url_path="new", help="Choose data, model and weights, see the weights, start."),
         st.Page(RUNS, title="Runs", icon=":material/table_rows:", url_path="runs", help="Every run: state, accuracy, spread, tags and notes."),
         st.Page(COMPARE, title="Compare", icon=":material/compare_arrows:", url_path="compare", help="Two runs side by side, class by class."),
         st.Page(RUN, title="Run", icon=":material/monitoring:", url_path="run", visibility="hidden"),
-    ])
-    _after_a_cold_start(page.url_path != home.url_path)
+    ]
+    asked = _last_part(st.context.url)
+    if asked not in {page.url_path for page in pages}:
+        pages.append(st.Page(_no_such_page, title="No such page", icon=":material/help:", url_path=asked, visibility="hidden"))
+    page = st.navigation(pages)
     _forget_other_forms(page.url_path)
     return page
 
 
-def _after_a_cold_start(deep: bool) -> None:
-    """Reload once when the first visit of a fresh server is a deep link.
+def starts_runs(page: Any) -> bool:
+    """Whether runs are started on this page: Home and New run."""
+    return page.url_path in ("", "new")
 
-    Before the first st.navigation of a process Streamlit looks for the address among the files of pages/, does not find
-    it and says "Page not found" over the right page. From then on it knows better.
+
+def _last_part(url: str | None) -> str:
+    """http://host/prefix/runs -> "runs"; "" for the address of the app itself."""
+    return unquote(urlsplit(url or "").path).rstrip("/").rpartition("/")[2].strip()
+
+
+def _no_such_page() -> None:
+    """What an unknown address shows. Streamlit would open Home under a message of its own, and change the address.
+
+    Declared as a hidden page under whatever was asked for. Where that is the prefix of a proxy, nobody asks for it.
     """
-    if "cold" in _PROCESS:
-        return
-    _PROCESS.add("cold")
-    if deep:
-        st.html("<script>location.reload()</script>", unsafe_allow_javascript=True)
+    asked = _last_part(st.context.url)
+    st.title("No such page")
+    st.markdown(f"Evenly has no page at /{plain(asked)}. Its pages are in the menu.")
+    st.page_link(HOME, label="Home", icon=":material/home:")
 
 
 def _forget_other_forms(address: str) -> None:

@@ -15,7 +15,7 @@ const three = v => {
   if (a !== 0 && (a < 1e-4 || a >= 1e6)) return v.toExponential(2)
   return v.toFixed(a === 0 ? 2 : Math.max(0, 2 - Math.floor(Math.log10(a))))
 }
-const percent = v => (v === null || v === undefined ? "–" : (100 * v).toFixed(1) + " %")
+const percent = (v, digits = 1) => (v === null || v === undefined ? "–" : (100 * v).toFixed(digits) + " %")
 
 function buildRows(root, data) {
   const head = element("div", "head")
@@ -50,18 +50,24 @@ function legend(data) {
 }
 
 function buildStrip(root, data) {
-  const strip = element("div", "strip"), one = element("div", "one")
-  const parts = data.names.map(name => {
-    const col = element("div", "col"), bar = element("div", "fill")
+  const strip = element("div", "strip"), shares = element("div", "strip shares")
+  const one = element("div", "one"), equal = element("div", "one")
+  const column = (to, colour, name) => {
+    const col = element("div", "col"), fill = element("div", "fill " + colour)
     col.title = name
-    col.append(bar)
-    strip.append(col)
-    return { row: col, bar, one }
+    col.append(fill)
+    to.append(col)
+    return { col, fill }
+  }
+  const parts = data.names.map(name => {
+    const above = column(strip, "", name), below = data.shares ? column(shares, "part", name) : null
+    return { row: above.col, bar: above.fill, one, equal, under: below && below.col, share: below && below.fill }
   })
   strip.append(one)
+  shares.append(equal)
   const ends = element("div", "ends")
   ends.append(element("span", "", data.words.first), element("span", "", data.words.last))
-  root.replaceChildren(strip, ends)
+  root.replaceChildren(strip, ...(data.shares ? [shares] : []), ends, legend(data))
   return parts
 }
 
@@ -74,18 +80,22 @@ function draw(state, data, frame) {
   state.parts.forEach((part, i) => {
     const length = (100 * Math.min(w[i], top)) / top + "%"
     part.row.classList.toggle("clipped", clipped.has(i))
+    // An equal share ends at the same dashed line as an equal weight.
+    const share = s ? Math.min(100, (100 * s[i] * w.length * data.level[frame]) / top) + "%" : "0"
     if (strip) {
       part.bar.style.height = length
-      part.row.title = data.names[i] + ": " + three(w[i])
-      if (i === 0) part.one.style.bottom = level
+      part.row.title = `${data.names[i]}: ${data.words.value} ${three(w[i])}` + (s ? `, ${data.words.share} ${percent(s[i], 2)}` : "") + (data.tpr ? `, ${data.words.tpr} ${percent(data.tpr[i])}` : "")
+      if (i === 0) part.one.style.bottom = part.equal.style.bottom = level
+      if (!part.share) return
+      part.share.style.height = share
+      part.under.title = part.row.title
       return
     }
     part.bar.style.width = length
     part.one.style.left = level
     part.one.hidden = data.words.legend.length < 3
     part.value.textContent = three(w[i])
-    // An equal share ends at the same dashed line as an equal weight.
-    part.share.style.width = s ? Math.min(100, (100 * s[i] * w.length * data.level[frame]) / top) + "%" : "0"
+    part.share.style.width = share
     part.part.textContent = s ? percent(s[i]) : ""
   })
   const facts = data.facts[frame].map(([value, name]) => {

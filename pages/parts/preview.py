@@ -104,10 +104,11 @@ def _sample_factor(gamma: float, p: Palette) -> dict[str, Any]:
     """A method without class weights that looks at how sure the model is: the factor (1 - p)^gamma of a sample."""
     factor = np.array([(1 - s) ** gamma for s in SURENESS])
     return {
-        "names": [f"{100 * s:.0f} % sure" for s in SURENESS], "tpr": None, "grid": [_plain(factor)], "shares": None, "level": [1.0], "top": [1.0],
+        "names": [f"{s:g}" for s in SURENESS], "tpr": None, "grid": [_plain(factor)], "shares": None, "level": [1.0], "top": [1.0],
         "clipped": [[]], "facts": [[["none", "weight per class"]]], "notes": [[]],
-        "alt": [f"Factor on a sample's loss, from {words.weight(factor[0])} at 10 % sure to {words.weight(factor[-1])} at 90 % sure"],
-        "words": {"name": "model is", "tpr": "", "legend": ["how much a sample counts, by how sure the model is of its true class"], "bar": "", "value": "factor",
+        "alt": [f"Factor on a sample's loss, from {words.weight(factor[0])} at p = {SURENESS[0]:g} to {words.weight(factor[-1])} at p = {SURENESS[-1]:g}, "
+               "p the predicted probability of its true class"],
+        "words": {"name": "p", "tpr": "", "legend": ["factor on the loss of a sample; p: predicted probability of its true class"], "bar": "", "value": "factor",
                   "share": "", "first": "", "last": ""},
         "slider": False, "values": [0.0], "colours": _colours(p),
     }

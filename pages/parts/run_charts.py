@@ -129,7 +129,7 @@ def confusion(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
         return
     epoch, matrix = found
     st.subheader("Confusion", anchor=False)
-    st.caption(f"Test split after epoch {epoch}. Each row adds up to 100 %: what the samples of a class were called.")
+    st.caption(f"Test split after epoch {epoch}. Each row adds up to 100 %: how the samples of a true class were predicted.")
     if len(names) <= matrices.TEXT_UP_TO:
         show.draw(matrices.confusion_matrix(names, matrix, show.palette(), order), key="run_confusion", alt="Confusion matrix of the test split in percent of each true class")
         return

@@ -19,6 +19,7 @@ Vector = NDArray[np.float64]  # [C]
 BARS_UP_TO = 15  # classes; above, dumbbells
 DUMBBELLS_UP_TO = 60  # classes; above, the sorted strip
 ORDERS = {"difficulty": "Baseline difficulty", "gain": "Gain", "class": "Class"}
+IN_ORDER = {"difficulty": "hardest first", "gain": "largest gain first", "class": "in their own order"}
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ def _rounded(values: Vector) -> list[float | None]:
 
 
 def bars(names: list[str], before: Side, after: Side | None, p: Palette, order: NDArray[np.int64], height: int = 360) -> Figure:
-    """Grouped bars from 0: before grey and hatched, after blue and solid, 95 % limits thin."""
-    ticks = list(range(len(order)))
+    """Grouped bars from 0: before grey and hatched, after blue and solid, 95 % limits thin. Many classes: without limits and names."""
+    ticks, few = list(range(len(order))), len(order) <= DUMBBELLS_UP_TO
     full = [drawn(names[c]) for c in order]
     data = []
     for side, colour, _, _ in _sides(p, before, after):
@@ -100,12 +101,13 @@ def bars(names: list[str], before: Side, after: Side | None, p: Palette, order: 
         data.append({
             "type": "bar", "name": _legend(side), "x": ticks, "y": _rounded(side.tpr[order]), "customdata": full,
             "marker": {"color": colour, **({"pattern": pattern} if first else {}), "cornerradius": 2},
-            "error_y": _errors(side, order, p.text if p.name == "light" else faint(p.text, 0.75)),
+            **({"error_y": _errors(side, order, p.text if p.name == "light" else faint(p.text, 0.75))} if few else {}),
             "hovertemplate": f"%{{customdata}}<br>{side.label} %{{y:.1%}}<extra></extra>",
         })
+    named = {"tickvals": ticks, "ticktext": [drawn(names[c], 12) for c in order]} if few else {"showticklabels": False, "title": f"{len(order)} classes"}
     return {"data": data, "layout": layout(
         p, height, bargap=0.24, bargroupgap=0.06, barmode="group", shapes=_levels(p, _sides(p, before, after), "y"),
-        xaxis=axis(p, tickvals=ticks, ticktext=[drawn(names[c], 12) for c in order], showgrid=False, zeroline=False),
+        xaxis=axis(p, showgrid=False, zeroline=False, **named),
         yaxis=axis(p, range=[0, 1.02], tickformat=".0%", dtick=0.2),
     )}
 
@@ -163,8 +165,9 @@ def _named(names: list[str], order: NDArray[np.int64]) -> dict[str, object]:
     return {"tickvals": list(range(1, len(order) + 1)), "ticktext": [drawn(names[c], 12) for c in order]}
 
 
-def strip(names: list[str], before: Side, after: Side, p: Palette, order: NDArray[np.int64], marked: int | None = None, height: int = 400) -> Figure:
-    """Many classes: one thin upright move per class, the sorted baseline as a rising line; `marked` is a class index."""
+def strip(names: list[str], before: Side, after: Side, p: Palette, order: NDArray[np.int64], marked: int | None = None, by: str = "difficulty",
+          height: int = 400) -> Figure:
+    """Many classes: one thin upright move per class, the baseline as a line; `marked` is a class index, `by` what `order` is sorted by."""
     b, a = before.tpr[order], after.tpr[order]
     ranks = list(range(1, len(order) + 1))
     hover = [f"{drawn(names[c])}<br>{before.label} {percent(x)}, {after.label} {percent(y)} ({points(y - x)})" for c, x, y in zip(order, b, a, strict=True)]
@@ -184,18 +187,18 @@ def strip(names: list[str], before: Side, after: Side, p: Palette, order: NDArra
                      "marker": {"size": 14, "symbol": "circle-open", "color": p.text, "line": {"width": 2}}})
     return {"data": data, "layout": layout(
         p, height, hovermode="closest", shapes=_levels(p, _sides(p, before, after), "y"),
-        xaxis=axis(p, title="classes, hardest first", range=[0, len(order) + 1], showgrid=False, zeroline=False, **_named(names, order)),
+        xaxis=axis(p, title=f"classes, {IN_ORDER[by]}", range=[0, len(order) + 1], showgrid=False, zeroline=False, **_named(names, order)),
         yaxis=axis(p, range=[0, 1.02], tickformat=".0%", dtick=0.2),
     )}
 
 
 def picture(kind: str, names: list[str], before: Side, after: Side | None, p: Palette, by: str = "difficulty", marked: int | None = None) -> Figure:
-    """The figure of this kind ("bars", "dumbbell" or "strip"); one side alone is always bars or a strip of one."""
+    """The figure of this kind ("bars", "dumbbell" or "strip"); one side alone is always bars."""
     order = ordering(before.tpr, None if after is None else after.tpr, by)
     if after is None:
         return bars(names, before, None, p, order)
     if kind == "strip":
-        return strip(names, before, after, p, order, marked)
+        return strip(names, before, after, p, order, marked, by)
     return (bars if kind == "bars" else dumbbell)(names, before, after, p, order)
 
 

@@ -27,10 +27,21 @@ def label(record: Any) -> str:
     return STATUS.get(record.status, (record.status, "", ""))[0]
 
 
-def badge(record: Any) -> None:
+def in_a_cell(record: Any) -> str:
+    """State, share of the epochs and estimate in a few words: "Running 45 %, 5 s left", "Failed at 15 %"."""
+    done = f"{100 * reads.progress(record):.0f}\u00a0%"  # kept together where the cell wraps
+    text = label(record)
+    if record.status == "running":
+        text = f"{text} {done}, {words.left(reads.seconds_left(record)).removeprefix('about ')}"
+    elif record.status != "succeeded" and reads.has_epochs(record):
+        text = f"{text} at {done}"
+    return f"{text}, archived" if record.archived else text
+
+
+def badge(record: Any, width: Any = "content") -> None:
     """The state as a badge."""
     _, colour, icon = STATUS.get(record.status, ("", "gray", ":material/help:"))
-    st.badge(label(record), color=colour, icon=icon)
+    st.badge(label(record), color=colour, icon=icon, width=width)
 
 
 def progress_text(record: Any) -> str:

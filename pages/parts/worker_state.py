@@ -1,7 +1,8 @@
-"""The worker's state at the foot of the sidebar: idle, training, or how to start one."""
+"""The worker's state: at the foot of the sidebar always, and on the page itself where runs wait because there is none."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -12,6 +13,7 @@ from pages.parts import reads
 from pages.parts.words import plain, short
 
 EVERY = 2.0  # seconds; one short query
+START = "`make run`, or `python worker.py` in a second terminal"
 
 
 @st.fragment(run_every=EVERY)
@@ -19,7 +21,7 @@ def worker_state() -> None:
     """Redrawn by itself every few seconds; holds no input."""
     with st.container(key="worker_state", gap="xsmall", height="content"):
         try:
-            alive = [(w, None if w.run_id is None else reads.run(w.run_id)) for w in reads.workers() if w.alive]
+            alive = [(w, None if w.run_id is None else reads.run(w.run_id)) for w in _alive()]
         except (EvenlyError, SQLAlchemyError):
             st.caption(":material/database_off: The database is busy. Trying again.")
             return
@@ -29,9 +31,26 @@ def worker_state() -> None:
             _line(worker, training)
 
 
+def _alive() -> list[Any]:
+    return [w for w in reads.workers() if w.alive]
+
+
 def _absent() -> None:
     st.markdown(":material/power_off: **No worker**")
-    st.caption("Runs wait in the queue until one starts: `make run`, or `python worker.py` in a second terminal.")
+    st.caption(f"Runs wait in the queue until one starts: {START}.")
+
+
+def notice() -> None:
+    """Say on the page that nothing is trained now and how to start a worker; nothing where one is alive. Holds no input."""
+    with suppress(EvenlyError, SQLAlchemyError):  # a busy database is told by the sidebar
+        if not _alive():
+            st.warning(f"No worker is running, so runs wait in the queue. Start one: {START}.", icon=":material/power_off:")
+
+
+@st.fragment(run_every=EVERY)
+def live_notice() -> None:
+    """The notice on a page that does not redraw itself: it goes as soon as a worker has started."""
+    notice()
 
 
 def _line(worker: Any, training: Any | None) -> None:

@@ -8,64 +8,21 @@ import pandas as pd
 import streamlit as st
 
 from core import report
-from core.compare import ENOUGH_SEEDS, Comparison, config_differences
+from core.compare import Comparison
 from core.datasets import DATASETS
 from core.errors import EvenlyError
-from pages.parts import compared, curves, export, launch, matrices, nav, reads, show, signature, words
+from core.verdict import ENOUGH_SEEDS, NO_VERDICT, SAME
+from pages.parts import choice, compared, curves, export, launch, matrices, nav, reads, show, signature, words
+from pages.parts import settings as run_settings
 from pages.parts.guard import told
 from storage import sides
 
 KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
 
 
-def choose(frame: pd.DataFrame) -> tuple[int | None, int | None]:
-    """Before and after; ids stand in the address, which is the one truth."""
-    labels = {i: f"{i}: {name}" for i, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True)}
-    start_with(labels, frame)
-    left, swap, right = st.columns([10, 1, 10], vertical_alignment="bottom")
-    with left:
-        before = select("Before", "a", labels)
-    with swap:
-        st.button("Swap", key="compare_swap", icon=":material/swap_horiz:", help="Swap before and after", on_click=swap_sides, width="stretch")
-    with right:
-        after = select("After", "b", labels)
-    return before, after
-
-
-def start_with(labels: dict[int, str], frame: pd.DataFrame) -> None:
-    """With nothing in the address: the newest finished pair."""
-    if "a" in st.query_params or "b" in st.query_params:
-        return
-    pair = reads.latest_pair(frame)
-    if pair is not None:
-        st.query_params.update({"a": str(pair.before.id), "b": str(pair.after.id)})
-
-
-def select(label: str, side: str, labels: dict[int, str]) -> int | None:
-    """One run; its widget follows the address, and a choice goes into the address."""
-    key, wanted = f"compare_{side}", nav.id_from_url(side)
-    st.session_state[key] = wanted if wanted in labels else None
-    if wanted is not None and wanted not in labels:
-        st.caption(f"Run {wanted} has no results to compare: it has no finished epoch, or it was deleted.")
-    return st.selectbox(label, list(labels), format_func=lambda i: labels[i], key=key, placeholder="Choose a run", on_change=chosen, args=(side,))
-
-
-def chosen(side: str) -> None:
-    """Write the choice into the address."""
-    value = st.session_state[f"compare_{side}"]
-    if value is None:
-        st.query_params.pop(side, None)
-    else:
-        st.query_params[side] = str(value)
-
-
-def swap_sides() -> None:
-    """Before becomes after, in one step of the browser's history."""
-    st.query_params.update({"a": st.query_params.get("b", ""), "b": st.query_params.get("a", "")})
-
-
 def headline(c: Comparison, before: Any, after: Any) -> None:
-    """The verdict, then four numbers with what changed."""
+    """What makes the comparison unfair, the verdict, then four numbers with what changed."""
+    unfair(c, before, after)
     change, _, judged = compared.pretty(c.verdict).partition("; ")
     st.markdown(f"**{words.plain(change)}**" + (f"; {words.plain(judged)}" if judged else ""), width=980)
     d = c.deltas
@@ -75,8 +32,21 @@ def headline(c: Comparison, before: Any, after: Any) -> None:
         st.metric("TPR variance", words.small(d["tpr_variance"].after), f"{words.small(d['tpr_variance'].before)} before", delta_color="off", delta_arrow="off")
         metric("Lowest TPR", d["tpr_min"], words.percent, up=True)
     n = int(sum(r.support_after for r in c.rows))
-    pairs = f"{len(c.noise.pairs)} paired seeds" if len(c.noise.pairs) > 1 else f"{_seeds(c.noise.seeds_before)} before, {_seeds(c.noise.seeds_after)} after"
-    st.caption(f"Test split, {words.count(n, 'sample')}; {pairs}; yardstick: {c.noise.kind}. " + words.plain(" ".join(c.notes)))
+    said = [f"Test split, {words.count(n, 'sample')}"]
+    if c.noise.kind not in NO_VERDICT:
+        said.append(f"{_seeds(c.noise.seeds_before)} before, {_seeds(c.noise.seeds_after)} after")
+    more = "Numbers and pictures show the two runs chosen." if max(c.noise.seeds_before, c.noise.seeds_after) > 1 else ""
+    st.caption(words.plain(" ".join(filter(None, (f"{'; '.join(said)}.", more, *c.notes)))))
+
+
+def unfair(c: Comparison, before: Any, after: Any) -> None:
+    """Each caution with the way to what it asks for."""
+    for text in c.cautions:
+        st.warning(words.message(text), icon=":material/balance:")
+    unfinished = [r for r in (before, after) if r.status != "succeeded"]
+    with st.container(horizontal=True):
+        for r in unfinished:
+            nav.link_run(r.id, f"Open run {r.id}", icon=":material/monitoring:")
 
 
 def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
@@ -84,7 +54,7 @@ def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
     pending = every[every["group_sha"].isin([before.group_sha, after.group_sha]) & every["status"].isin(reads.LIVE)]
     if len(pending):
         coming(tuple(int(i) for i in pending["id"]))
-    elif len(c.noise.pairs) < ENOUGH_SEEDS and before.status == after.status == "succeeded":
+    elif c.noise.kind != SAME and len(c.noise.pairs) < ENOUGH_SEEDS and before.status == after.status == "succeeded":
         more = ENOUGH_SEEDS - max(len(c.noise.pairs), 1)
         wanted = launch.free_seeds(every, before, after, more)
         st.button(f"Add {words.count(more, 'seed')} to each", key="compare_seeds", icon=":material/add_circle:", on_click=add_seeds,
@@ -113,7 +83,7 @@ def coming(ids: tuple[int, ...]) -> None:
     """How far the replicates are; the page is redrawn when one has finished."""
     frame = reads.runs(ids=ids)
     on = frame[frame["status"].isin(reads.LIVE)]
-    st.progress(sum(reads.progress(r) for r in frame.itertuples()) / max(len(frame), 1), text=f"{words.count(len(on), 'replicate')} on the way; the figures follow")
+    st.progress(sum(reads.progress(r) for r in frame.itertuples()) / max(len(frame), 1), text=f"{words.count(len(on), 'run')} of these settings on the way; the figures follow")
     if len(on) < len(ids):
         st.rerun()
 
@@ -125,9 +95,13 @@ def _seeds(n: int) -> str:
 def metric(label: str, delta: Any, write: Any, up: bool) -> None:
     """A number after, with its change in points, the value before and the interval on hover; coloured only beyond the noise."""
     colour = ("normal" if up else "inverse") if delta.beyond else "off"
-    st.metric(label, write(delta.after), f"{100 * delta.change:+.1f} points", delta_color=colour, delta_description=f"from {write(delta.before)}",
-              help=f"Change {words.points(delta.change)} points, 95 % interval {words.points(delta.change_low)} to {words.points(delta.change_high)} "
-                   "under redrawn test counts.")
+    told = [f"These two runs: {words.points(delta.change)} points, 95 % interval {words.points(delta.change_low)} to {words.points(delta.change_high)} "
+            "from the sampling noise of the test split."]
+    if delta.paired:
+        mean, low, high = map(words.points, delta.paired)
+        told.append(f"Mean over the paired seeds: {mean} points, 95 % interval {low} to {high}.")
+    st.metric(label, write(delta.after), f"{100 * delta.change:+.1f}", delta_color=colour, delta_description=f"from {write(delta.before)}",
+              help=" ".join(told))
 
 
 def usual_form(classes: int) -> None:
@@ -139,17 +113,17 @@ def usual_form(classes: int) -> None:
     state["compare_classes"] = classes
 
 
-def picture(before: Any, after: Any, names: list[str]) -> None:
+def picture(c: Comparison, names: list[str]) -> None:
     """The signature, its form and its order."""
     usual_form(len(names))
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
-        st.subheader("TPR per class", anchor=False)
+    st.subheader("TPR per class", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.radio("Picture", list(KINDS), format_func=KINDS.get, key="kind", bind="query-params", horizontal=True)
         by = st.selectbox("Sorted by", list(signature.ORDERS), format_func=signature.ORDERS.get, key="order", bind="query-params", width=190)
-    marked = None
-    if kind == "strip":
-        marked = st.selectbox("Find a class", range(len(names)), index=None, format_func=lambda i: names[i], key="compare_find", placeholder="Class name", width=320)
-    b, a = reads.side(before, f"before (run {before.id})"), reads.side(after, f"after (run {after.id})")
+        marked = None
+        if kind == "strip":
+            marked = st.selectbox("Find a class", range(len(names)), index=None, format_func=lambda i: names[i], key="compare_find", placeholder="Class name", width=220)
+    b, a = compared.pictured(c)
     show.draw(signature.picture(kind, names, b, a, show.palette(), by, marked), key="compare_signature", alt=signature.describe(names, b, a))
     st.caption("Dotted: mean before. Solid: mean after. Band: mean and one standard deviation, the spread. Thin lines: 95 % Wilson intervals.")
 
@@ -168,7 +142,7 @@ def over_epochs(before: Any, after: Any) -> None:
 
 def confusion_change(before: Any, after: Any, names: list[str]) -> None:
     """Where the calls moved."""
-    st.subheader("What is called differently", anchor=False)
+    st.subheader("What is predicted differently", anchor=False)
     found = [reads.confusion(r) for r in (before, after)]
     if None in found:
         st.caption("One of the runs keeps no confusion matrix.")
@@ -180,26 +154,19 @@ def confusion_change(before: Any, after: Any, names: list[str]) -> None:
                   alt="Change of the confusion matrix in points of each true class")
         return
     number = st.column_config.NumberColumn
-    st.dataframe(matrices.top_changes(names, b, a), hide_index=True, key="compare_changes", alt="The largest changes of the confusion matrix", column_config={
+    st.dataframe(matrices.top_changes(names, b, a), hide_index=True, height="content", key="compare_changes", alt="The largest changes of the confusion matrix", column_config={
         "before": number("before", format="%.1f %%"), "after": number("after", format="%.1f %%"), "change": number("points", format="%+.1f")})
-
-
-def written(value: Any) -> str:
-    """A setting as text; one that a side does not have is a dash."""
-    return "–" if value is None or value == {} else str(value)
 
 
 def settings(before: Any, after: Any) -> None:
     """Only what differs."""
     st.subheader("Settings that differ", anchor=False)
-    rows = config_differences(before.config, after.config)
-    if before.baseline_id != after.baseline_id:
-        rows.append(("baseline", before.baseline_id, after.baseline_id))
+    rows = run_settings.differing(before, after)
     if not rows:
         st.caption("None: the two runs have the same settings.")
         return
-    st.dataframe(pd.DataFrame([(k, written(b), written(a)) for k, b, a in rows], columns=["setting", f"before (run {before.id})", f"after (run {after.id})"]),
-                 hide_index=True, key="compare_settings", alt="Settings that differ between the two runs")
+    st.dataframe(pd.DataFrame(rows, columns=["setting", f"before (run {before.id})", f"after (run {after.id})"]), hide_index=True, height="content",
+                 key="compare_settings", alt="Settings that differ between the two runs")
 
 
 def exports(before: Any, after: Any, c: Comparison) -> None:
@@ -209,9 +176,9 @@ def exports(before: Any, after: Any, c: Comparison) -> None:
     text = compared.pretty(c.verdict)
     with st.container(horizontal=True, vertical_alignment="center", key="compare_exports"):
         st.download_button("CSV", lambda: report.comparison_csv(b, a).encode(), f"{name}.csv", "text/csv", key="compare_csv", icon=":material/download:", on_click="ignore")
-        st.download_button("JSON", lambda: report.comparison_json(b, a, text).encode(), f"{name}.json", "application/json", key="compare_json",
+        st.download_button("JSON", lambda: report.comparison_json(b, a, text, c.cautions).encode(), f"{name}.json", "application/json", key="compare_json",
                            icon=":material/download:", on_click="ignore")
-        st.download_button("HTML report", lambda: export.comparison_page(b, a, text).encode(), f"{name}.html", "text/html", key="compare_html",
+        st.download_button("HTML report", lambda: export.comparison_page(b, a, text, c.cautions).encode(), f"{name}.html", "text/html", key="compare_html",
                            icon=":material/download:", on_click="ignore", help="One file with its pictures; opens without a network.")
 
 
@@ -234,6 +201,13 @@ def nothing(frame: pd.DataFrame) -> None:
     st.page_link(nav.NEW, label="New run", icon=":material/add_circle:")
 
 
+def fitting(before: Any, after: Any, known: set[int]) -> None:
+    """Comparisons that would hold, where these two runs cannot be compared: each with its own baseline."""
+    for r in {before.id: before, after.id: after}.values():
+        if r.baseline_id in known:
+            nav.link_compare(r.baseline_id, r.id, f"Compare run {r.id} with its baseline, run {r.baseline_id}", icon=":material/compare_arrows:")
+
+
 def main() -> None:
     """The page."""
     st.title("Compare")
@@ -242,7 +216,7 @@ def main() -> None:
     if frame.empty:
         nothing(frame)
         return
-    a, b = choose(frame)
+    a, b = choice.choose(every, frame)
     if a is None or b is None:
         nothing(frame)
         return
@@ -250,12 +224,13 @@ def main() -> None:
     try:
         c = compared.comparison(before, after)
     except EvenlyError as error:
-        st.warning(words.message(str(error)), icon=":material/compare_arrows:")
+        st.warning(f"{words.message(str(error))}.", icon=":material/compare_arrows:")
+        fitting(before, after, set(frame["id"].tolist()))
         return
     names = reads.class_names(before)
     headline(c, before, after)
     seeds(every, c, before, after)
-    picture(before, after, names)
+    picture(c, names)
     left, right = st.columns(2, gap="medium")
     with left:
         over_epochs(before, after)

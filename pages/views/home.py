@@ -92,9 +92,9 @@ def recent(frame: pd.DataFrame) -> None:
         st.caption("None yet.")
         return
     for record in frame.sort_values("id", ascending=False).head(RECENT).itertuples():
-        with st.container(horizontal=True, vertical_alignment="center", key=f"home_run_{record.id}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"home_run_{record.id}"):
             nav.link_run(record.id, words.plain(record.name), width=430)
-            status.badge(record)
+            status.badge(record, width=124)
             st.caption(facts(record), width="content")
     st.page_link(nav.RUNS, label="All runs", icon=":material/table_rows:")
 
@@ -103,7 +103,7 @@ def facts(record: Any) -> str:
     """Accuracy, spread and age of a run in one line."""
     if pd.isna(record.accuracy):
         return words.ago(reads.moment(record.created_at))
-    return (f"accuracy {words.percent(record.accuracy)}, spread {words.spread(record.tpr_variance)}, lowest {words.percent(record.tpr_min)}, "
+    return (f"accuracy {words.percent(record.accuracy)}, spread {words.spread(record.tpr_variance)}, lowest TPR {words.percent(record.tpr_min)}, "
             f"{words.ago(reads.moment(record.created_at))}")
 
 

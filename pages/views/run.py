@@ -9,7 +9,7 @@ import streamlit as st
 from core.datasets import DATASETS
 from core.recipes import RECIPES
 from models import MODELS
-from pages.parts import nav, reads, run_charts, status, words
+from pages.parts import nav, reads, run_charts, status, words, worker_state
 from pages.parts.guard import told
 from storage import queue, results
 
@@ -95,6 +95,8 @@ def heading(row: Any) -> None:
         control(row)
         onward(row)
         checkpoint(row)
+    if row.status in RESUMABLE:
+        st.caption(f"Its TPRs can feed weights once its last epoch is trained. {RESUMABLE[row.status]} goes on from the last checkpoint.")
 
 
 def state(row: Any) -> None:
@@ -104,6 +106,8 @@ def state(row: Any) -> None:
         st.caption(f"{status.progress_text(row)}, attempt {row.attempt}" if (row.attempt or 0) > 1 else status.progress_text(row), width="content")
     if row.status in reads.BUSY:
         st.progress(reads.progress(row))
+    if row.status == "queued":
+        worker_state.notice()
     if row.error:
         st.error(words.message(row.error), icon=":material/error:")
 

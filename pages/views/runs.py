@@ -8,25 +8,26 @@ import pandas as pd
 import streamlit as st
 
 from core.methods import METHODS
-from pages.parts import nav, reads, status, words
+from models import MODELS
+from pages.parts import narrow, nav, reads, status, words, worker_state
 from pages.parts.guard import told
 from storage import results
 from storage.engine import sqlite_warning
 
 STATES = ("all", *status.STATUS)
-COLUMNS = ["id", "name", "state", "progress", "estimate", "accuracy", "spread", "tpr_variance", "tpr_min", "dataset", "model", "method", "seed",
-           "best_epoch", "best_accuracy", "best_spread", "best_tpr_min", "tags", "notes", "created"]
+ALWAYS = ("id", "name", "state", "method", "model", "accuracy", "tpr_variance", "tpr_min")  # fit a window of 1440 px
+PHONE = ("name", "state", "accuracy", "tpr_variance")  # fit 390 px
+MORE = ("spread", "dataset", "seed", "tags", "notes", "created", "best_epoch", "best_accuracy", "best_spread", "best_tpr_min")
+NAME = 312  # px, the widest column
+ROW, TALL_ROW = 35, 66  # px; Streamlit wraps text in rows above 64
 
 
 def shape(frame: pd.DataFrame) -> pd.DataFrame:
     """The stored columns as people read them: percent, points, words."""
-    records = list(frame.itertuples())
     out = pd.DataFrame({
-        "id": frame["id"], "name": frame["name"], "state": [status.label(r) for r in records],
-        "progress": [100 * reads.progress(r) for r in records],
-        "estimate": [words.left(reads.seconds_left(r)) if r.status == "running" else "" for r in records],
-        "dataset": frame["dataset"], "model": frame["model"],
-        "method": [METHODS[m].label if m in METHODS else m for m in frame["method"]], "seed": frame["seed"],
+        "id": frame["id"], "name": frame["name"], "state": [status.in_a_cell(r) for r in frame.itertuples()],
+        "dataset": frame["dataset"], "model": [MODELS[m].label if m in MODELS else m for m in frame["model"]],
+        "method": [METHODS[m].label.partition(" (")[0] if m in METHODS else m for m in frame["method"]], "seed": frame["seed"],
         "tpr_variance": frame["tpr_variance"], "best_epoch": frame["best_epoch"], "tags": frame["tags"], "notes": frame["notes"],
         "created": frame["created_at"].dt.floor("s"),
     })
@@ -34,46 +35,69 @@ def shape(frame: pd.DataFrame) -> pd.DataFrame:
         out[share] = 100 * frame[share].astype(float)
     out["spread"] = 100 * frame["tpr_variance"].astype(float) ** 0.5
     out["best_spread"] = 100 * frame["best_tpr_variance"].astype(float) ** 0.5
-    return out[COLUMNS].reset_index(drop=True)
+    return out[[*ALWAYS, *MORE]].reset_index(drop=True)
 
 
-def columns() -> dict[str, Any]:
+def columns(phone: bool) -> dict[str, Any]:
     """How each column is headed and written."""
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
-        "id": number("Run", format="%d", pinned=True, width=60), "name": text("Name", width=290),
-        "state": text("State", width=90), "progress": st.column_config.ProgressColumn("Epochs", format="%d%%", min_value=0, max_value=100, width=110),
-        "estimate": text("Left", width=110), "dataset": text("Dataset", width=95), "model": text("Model", width=80), "method": text("Method", width=130),
-        "seed": number("Seed", format="%d", width=55),
-        "accuracy": number("Accuracy", format="%.1f %%", width=80, help="Share of the test split called right, last epoch."),
-        "spread": number("Spread", format="%.1f", width=70, help="Standard deviation of the TPRs over classes, in points, last epoch."),
-        "tpr_variance": number("TPR variance", format="%.4f", width=95, help="Variance of the TPRs over classes, last epoch."),
-        "tpr_min": number("Lowest TPR", format="%.1f %%", width=90),
-        "best_epoch": number("Best epoch", format="%d", width=85, help="Highest balanced accuracy on the validation split."),
-        "best_accuracy": number("Accuracy, best", format="%.1f %%", width=110), "best_spread": number("Spread, best", format="%.1f", width=95),
-        "best_tpr_min": number("Lowest TPR, best", format="%.1f %%", width=125),
-        "tags": text("Tags", width=110), "notes": text("Notes", width=180),
+        "id": number("Run", format="%d", pinned=not phone, width=46), "name": text("Name", width=116 if phone else NAME),
+        "state": text("State", width=82 if phone else 146, help="State, share of the epochs trained, estimate."),
+        "method": text("Method", width=138), "model": text("Model", width=80),
+        "accuracy": number("Acc." if phone else "Accuracy", format="%.1f %%", width=60 if phone else 74, help="Accuracy on the test split, last epoch."),
+        "tpr_variance": number("TPR var." if phone else "TPR variance", format="%.4f", width=64 if phone else 92,
+                               help="Variance of the TPRs over classes, test split, last epoch."),
+        "tpr_min": number("Lowest TPR", format="%.1f %%", width=88, help="TPR of the class with the lowest, test split, last epoch."),
+        "spread": number("Spread", format="%.1f", width=66, help="Standard deviation of the TPRs over classes, in points, test split, last epoch."),
+        "dataset": text("Dataset", width=90), "seed": number("Seed", format="%d", width=54), "tags": text("Tags", width=110), "notes": text("Notes", width=180),
         "created": st.column_config.DatetimeColumn("Created", format="distance", width=110),
+        "best_epoch": number("Best epoch", format="%d", width=86, help="Highest balanced accuracy on the validation split."),
+        "best_accuracy": number("Accuracy, best epoch", format="%.1f %%", width=140), "best_spread": number("Spread, best epoch", format="%.1f", width=130),
+        "best_tpr_min": number("Lowest TPR, best epoch", format="%.1f %%", width=155),
     }
 
 
-def filters() -> tuple[str, str, bool]:
-    """Search, state, archived; kept in the address."""
+def order(phone: bool, more: list[str]) -> list[str]:
+    """What fits the window first, further columns right after the state; on a phone the others of ALWAYS follow to the right."""
+    fits = PHONE if phone else ALWAYS
+    lead = fits[: fits.index("state") + 1]
+    return list(dict.fromkeys([*lead, *more, *fits, *ALWAYS]))
+
+
+def filters() -> tuple[str, str, bool, list[str]]:
+    """Search, state, archived and the columns beside those that are always there; kept in the address."""
+    phone = narrow.narrow()
+    more: list[str] = []
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        text = st.text_input("Search", key="q", bind="query-params", placeholder="name, tag, note, dataset, method", icon=":material/search:", width=320)
+        text = st.text_input("Search", key="q", bind="query-params", placeholder="name, tag, note, dataset, method", icon=":material/search:", width=220 if phone else 320)
+        if phone:  # where it fills the line
+            more = more_columns()
         state = st.selectbox("State", STATES, key="status", bind="query-params", format_func=lambda s: "All" if s == "all" else status.STATUS[s][0], width=170)
         archived = st.toggle("Archived", key="archived", bind="query-params", help="Show archived runs too.")
-    return text or "", state, archived
+        if not phone:
+            more = more_columns()
+    return text or "", state, archived, more
 
 
-def table(frame: pd.DataFrame) -> list[int]:
+def more_columns() -> list[str]:
+    """The choice of further columns."""
+    with st.popover("Columns", icon=":material/view_column:"):
+        heads = {key: config["label"] for key, config in columns(phone=False).items()}
+        return st.multiselect("More columns", MORE, key="columns", bind="query-params", format_func=heads.get, placeholder="Choose columns")
+
+
+def table(frame: pd.DataFrame, more: list[str]) -> list[int]:
     """The table; returns the ids of the chosen rows."""
-    shown = shape(frame)
+    shown, phone = shape(frame), narrow.narrow()
     # The key holds the ids in order: when the rows change, the table is a new one and no choice can slide to another run.
     key = f"runs_table_{hash(tuple(shown['id']))}"
-    order = [c for c in COLUMNS if c != "estimate" or shown["estimate"].any()]
-    event = st.dataframe(shown, key=key, column_config=columns(), column_order=order, hide_index=True, placeholder="", on_select="rerun", selection_mode="multi-row",
-                         height=min(38 + 35 * max(len(shown), 1), 560), alt="Runs with their state, accuracy and spread of the true-positive rates")
+    config, row = columns(phone), TALL_ROW if phone else ROW
+    if not phone:  # the name gives way to further columns
+        config["name"]["width"] = max(NAME // 2, NAME - sum(config[c]["width"] for c in more))
+    event = st.dataframe(
+        shown, key=key, column_config=config, column_order=order(phone, more), hide_index=True, placeholder="", on_select="rerun", selection_mode="multi-row",
+        row_height=row, height=min(38 + row * max(len(shown), 1), 600), alt="Runs with their state, method, model, accuracy and the variance of the true-positive rates")
     return [int(shown.iloc[i]["id"]) for i in event.selection.rows if i < len(shown)]
 
 
@@ -98,10 +122,29 @@ def load(text: str, state: str, archived: bool) -> tuple[pd.DataFrame, int]:
 
 
 def archive(ids: list[int], flag: bool) -> None:
-    """Put runs aside or take them back."""
+    """Put runs aside or back, and remember it for Undo."""
     with told():
         results.archive(reads.database(), ids, flag)
-        st.toast(f"{words.count(len(ids), 'run')} {'archived' if flag else 'taken back'}", icon=":material/archive:")
+        st.session_state["runs_archived"] = (ids, flag)
+
+
+def undo(ids: list[int], flag: bool) -> None:
+    """Take the last archiving back."""
+    archive(ids, not flag)
+    st.session_state.pop("runs_archived", None)
+
+
+def archived_now(ids: list[int]) -> None:
+    """What was just archived, with a way back, until other rows are chosen."""
+    if ids:
+        st.session_state.pop("runs_archived", None)
+    if "runs_archived" not in st.session_state:
+        return
+    moved, flag = st.session_state["runs_archived"]
+    some = ", ".join(str(i) for i in sorted(moved)[:5]) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{'Run' if len(moved) == 1 else 'Runs'} {some} {'archived' if flag else 'back in the list'}", width="content")
+        st.button("Undo", key="runs_undo", icon=":material/undo:", on_click=undo, args=(moved, flag))
 
 
 @st.dialog("Delete runs", icon=":material/delete:")
@@ -145,7 +188,7 @@ def actions(frame: pd.DataFrame, ids: list[int]) -> None:
         if st.button("Edit", key="runs_edit", icon=":material/edit:", disabled=not one, help="Name, tags and notes of one run."):
             edit(next(chosen.itertuples()))
         put_back = some and bool(chosen["archived"].all())
-        st.button("Take back" if put_back else "Archive", key="runs_archive", icon=":material/archive:", disabled=not some, on_click=archive,
+        st.button("Unarchive" if put_back else "Archive", key="runs_archive", icon=":material/unarchive:" if put_back else ":material/archive:", disabled=not some, on_click=archive,
                   args=(ids, not put_back), help="Archived runs leave the list; nothing is lost.")
         if st.button("Delete", key="runs_delete", icon=":material/delete:", disabled=not some, help="Asks first, with the names."):
             confirm_delete(chosen)
@@ -155,23 +198,27 @@ def actions(frame: pd.DataFrame, ids: list[int]) -> None:
 def main() -> None:
     """The page."""
     st.title("Runs")
-    wanted = filters()
+    *wanted, more = filters()
     frame, total = load(*wanted)
     if not total:
         st.markdown("No run yet. Start one under New run, or press the button on Home.")
         st.page_link(nav.NEW, label="New run", icon=":material/add_circle:")
         return
+    if (frame["status"] == "queued").any():
+        worker_state.live_notice()
     bar = st.container()
-    ids = table(frame) if len(frame) else []
+    ids = table(frame, more) if len(frame) else []
     with bar:
         actions(frame, ids)
+        archived_now(ids)
     if frame.empty:
         st.markdown("No run passes these filters.")
-    st.caption(f"{len(frame):,} of {total:,} runs shown. Accuracy, spread and lowest TPR are of the test split.")
+    st.caption(f"{len(frame):,} of {total:,} runs shown. Accuracy, TPR variance and lowest TPR: test split, last epoch.")
+    narrow.watch()
     st.session_state["runs_seen"] = tuple(zip(frame["id"], frame["status"], frame["last_epoch"], strict=True))
     if not ids and frame["status"].isin(reads.LIVE).any():
         st.session_state["runs_fresh"] = True
-        live(wanted)
+        live(tuple(wanted))
 
 
 def old_sqlite() -> None:

@@ -1,0 +1,108 @@
+"""A run's settings in words: labels and values from the rows of the tables. For pages and exported pages; needs no Streamlit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.compare import config_differences, flat
+from core.config import SETTINGS
+from core.datasets import DATASETS
+from core.methods import METHODS
+from core.recipes import RECIPES
+from core.rows import Param
+from models import MODELS
+from pages.parts.words import DASH, percent
+
+TABLES: dict[str, tuple[str, Any]] = {
+    "dataset": ("Dataset", DATASETS), "model": ("Model", MODELS), "method": ("Method", METHODS), "recipe": ("Recipe", RECIPES),
+}
+NESTED = {"params": ("method", METHODS), "recipe_params": ("recipe", RECIPES)}  # where the parameters of which row lie
+GIVEN = {"tpr": "Given TPRs", "tpr_support": "Samples behind the given TPRs", "tpr_source": "Given TPRs from"}
+ORIGIN = "TPRs from"
+FORMS = {float: "{:,.6g}", int: "{:,}"}
+UNSAID = {"schema"}  # of the stored form, not of the run
+FIRST = ("dataset", "model", "method", "params", "recipe", "recipe_params")  # the order of New run; the rest as stored
+
+
+def differing(before: Any, after: Any) -> list[tuple[str, str, str]]:
+    """(label, before, after) for what differs between two runs, rows of the database or reports."""
+    b, a = before.config, after.config
+    rows = []
+    for key, x, y in sorted(config_differences(b, a), key=lambda row: _place(row[0])):
+        if key not in UNSAID:
+            param = _param(key, b) or _param(key, a)
+            rows.append((_label(key, param), *_apart(key, param, x, y)))
+    if origin(before) != origin(after):
+        rows.append((ORIGIN, origin(before) or DASH, origin(after) or DASH))
+    return rows
+
+
+def listed(run: Any) -> list[tuple[str, str]]:
+    """(label, value) for every setting that a run has."""
+    rows = []
+    for key, value in sorted(flat(run.config).items(), key=lambda row: _place(row[0])):
+        if key not in UNSAID and not _absent(value):
+            param = _param(key, run.config)
+            rows.append((_label(key, param), in_words(key, param, value)))
+    return [*rows, (ORIGIN, origin(run))] if origin(run) else rows
+
+
+def origin(run: Any) -> str:
+    """Where a run's TPRs come from; "" where it uses none."""
+    baseline = getattr(run, "baseline_id", None)
+    return str(run.facts.get("evidence", {}).get("from") or (f"run {baseline}" if baseline else ""))
+
+
+def _place(key: str) -> int:
+    group = key.partition(".")[0]
+    return FIRST.index(group) if group in FIRST else len(FIRST)
+
+
+def _param(key: str, config: Mapping[str, Any]) -> Param | None:
+    """The row of a parameter, None where this version has none."""
+    group, _, name = key.partition(".")
+    if not name:
+        return next((p for p in SETTINGS if p.key == key), None)
+    owner, table = NESTED.get(group, ("", ()))
+    row = config.get(owner)
+    return next((p for p in table[row].params if p.key == name), None) if row in table else None
+
+
+def _label(key: str, param: Param | None) -> str:
+    if param is not None:
+        return param.label
+    return TABLES[key][0] if key in TABLES else GIVEN.get(key, key)
+
+
+def _apart(key: str, param: Param | None, x: Any, y: Any) -> tuple[str, str]:
+    """Both values in words; in full where rounding would make them look alike."""
+    b, a = in_words(key, param, x), in_words(key, param, y)
+    return (str(x), str(y)) if b == a else (b, a)
+
+
+def in_words(key: str, param: Param | None, value: Any) -> str:
+    """A value as people read it: the label of a row, a choice in words, a number without needless digits, a dash for none."""
+    if _absent(value):
+        return DASH
+    if key in TABLES:
+        table = TABLES[key][1]
+        return table[value].label if value in table else str(value)
+    if param is not None and isinstance(value, str):
+        return value.replace("_", " ")
+    if isinstance(value, (list, tuple)):
+        return _many(key, value)
+    return FORMS.get(type(value), "{}").format(value)
+
+
+def _many(key: str, values: list[Any] | tuple[Any, ...]) -> str:
+    """One value per class, in short: how many there are, the smallest and the largest."""
+    known = [float(v) for v in values if v is not None]
+    if not known:
+        return f"{len(values)}, none defined"
+    low, high = (percent(v) if key == "tpr" else FORMS[float].format(v) for v in (min(known), max(known)))
+    return f"{len(values)}, {low} to {high}"
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value in ("", {}, [], ())
