@@ -271,7 +271,7 @@ class Trainer:
     def _not_finite(self, what: str, terms: ClassTerms) -> TrainingError:
         p = self.progress
         weight = "none" if terms.weight is None else f"{terms.weight.min():.3g} to {terms.weight.max():.3g}"
-        rate = self._rate(p.epoch * self.steps + max(p.step - 1, 0))
+        rate = self._rate(max(p.step - 1, 0))
         return TrainingError(
             f"the {what} is not finite at epoch {p.epoch + 1}, step {p.step} (learning rate {rate:.3g}, weights {weight}); "
             "lower the learning rate or the exponent and start again"

@@ -16,6 +16,7 @@ from core.config import SETTINGS
 from core.datasets import DATASETS
 from core.methods import METHODS
 from core.recipes import RECIPES
+from core.samplers import SAMPLERS
 from models import MODELS
 from storage.tables import metadata
 
@@ -63,15 +64,17 @@ def test_every_parameter_is_named_with_its_range():
 
 def test_no_placeholder_is_left_in_a_formula():
     formulas = re.findall(r"\$\$(.+?)\$\$", text_of(DOCS / "methods.md"))
-    assert len(formulas) == len(METHODS) + 1  # and the one loss
+    assert len(formulas) == len(METHODS) + len(SAMPLERS) + 1  # and the one loss
     assert [f for f in formulas if "<" in f or f.count("{") != f.count("}")] == []
 
 
 def test_every_example_command_prints_the_numbers_of_its_table():
     sections = text_of(DOCS / "methods.md").split("\n## ")[1:]
-    assert len(sections) == len(METHODS)
-    for section in sections:
-        command = shlex.split(re.search(r"`python cli\.py terms ([^`]+)`", section)[1])
+    assert len(sections) == len(METHODS) + len(SAMPLERS) + 2  # the headings of samplers and measures
+    examples = [(section, found[1]) for section in sections if (found := re.search(r"`python cli\.py terms ([^`]+)`", section))]
+    assert len(examples) > 30
+    for section, words in examples:
+        command = shlex.split(words)
         for term, numbers in answered(command).items():
             row = re.search(rf"^\| {term} \| (.+) \|$", section, flags=re.MULTILINE)
             assert [float(cell) for cell in row[1].split(" | ")] == pytest.approx(numbers, rel=1e-5), command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -22,10 +23,12 @@ from storage.tables import metadata
 
 ROOT = Path(__file__).resolve().parents[1]
 
+LAST = migrate.REVISIONS[-1]
+NEXT = f"{int(LAST) + 1:04d}"
 SECOND = '''
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision = "0002", "0001"
+revision, down_revision = "{new}", "{last}"
 def upgrade():
     with op.batch_alter_table("run", recreate="always") as batch:
         batch.add_column(sa.Column("colour", sa.Text(), nullable=False, server_default="blue"))
@@ -45,18 +48,26 @@ def next_schema(tmp_path, monkeypatch):
     def make(then: str = "pass") -> None:
         folder = tmp_path / "migrations"
         shutil.copytree(migrate.MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-        (folder / "versions" / "0002_second.py").write_text(SECOND.format(then=then))
+        (folder / "versions" / f"{NEXT}_next.py").write_text(SECOND.format(then=then, new=NEXT, last=LAST))
         monkeypatch.setattr(migrate, "MIGRATIONS", folder)
-        monkeypatch.setattr(migrate, "REVISIONS", ("0001", "0002"))
+        monkeypatch.setattr(migrate, "REVISIONS", (*migrate.REVISIONS, NEXT))
 
     return make
 
 
 def schema(engine) -> dict[str, list[str]]:
-    """Every table and index with the lines of its SQL, whatever their order."""
+    """Every table and index with the parts of its SQL, whatever their order."""
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'alembic%'"))
-        return {name: sorted(line.strip().rstrip(",") for line in sql.replace('"', "").splitlines() if line.strip()) for name, sql in rows}
+        return {name: parts(sql) for name, sql in rows}
+
+
+def parts(sql: str) -> list[str]:
+    """What stands before, between the outer commas of, and after the outer brackets. A column added later stands last there."""
+    before, _, rest = sql.replace('"', "").partition("(")
+    inside, _, after = rest.rpartition(")")
+    cut = re.split(r",(?![^()]*\))", inside)
+    return sorted(" ".join(part.split()) for part in (before, after, *cut))
 
 
 def test_a_fresh_upgrade_equals_the_tables_in_the_code(engine, tmp_path):
@@ -101,7 +112,7 @@ def test_a_newer_database_is_refused_and_untouched(tmp_path):
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0099'"))
     for work in (migrate.check_schema, migrate.upgrade):
-        with pytest.raises(StorageError, match=r"was written by a newer Evenly \(schema 0099, this one knows up to 0001\); update Evenly"):
+        with pytest.raises(StorageError, match=r"was written by a newer Evenly \(schema 0099, this one knows up to " + LAST + r"\); update Evenly"):
             work(engine)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "0099"
@@ -121,7 +132,7 @@ def test_an_older_database_is_copied_then_upgraded_with_all_its_rows(tmp_path, n
         assert connection.scalar(text("SELECT colour FROM run")) == "blue"
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     assert [count(engine, t) for t in ("run", "epoch", "class_epoch", "event")] == [1, 3, 6, 2]  # nothing cascaded away
-    (backup,) = tmp_path.glob("evenly-0001-*.backup.db")
+    (backup,) = tmp_path.glob(f"evenly-{LAST}-*.backup.db")
     copy = open_database(f"sqlite:///{backup}")
     with pytest.raises(StorageError, match="of an older Evenly"):
         migrate.check_schema(copy)
@@ -140,7 +151,7 @@ def test_an_upgrade_that_fails_changes_nothing(tmp_path, next_schema, then, erro
     with pytest.raises(error):
         migrate.upgrade(engine)
     assert schema(engine) == before
-    assert migrate.revision(engine) == "0001"
+    assert migrate.revision(engine) == LAST
     assert count(engine, "run") == 1
     assert len(list(tmp_path.glob("*.backup.db"))) == 1
 
@@ -149,10 +160,10 @@ def test_no_upgrade_without_a_copy(tmp_path, next_schema, monkeypatch):
     engine = database(tmp_path)
     next_schema()
     monkeypatch.setattr(migrate.time, "strftime", lambda form: "now")
-    (tmp_path / "evenly-0001-now.backup.db").write_text("in the way")
+    (tmp_path / f"evenly-{LAST}-now.backup.db").write_text("in the way")
     with pytest.raises(StorageError, match=r"could not be prepared for its upgrade \(.*\); nothing was changed"):
         migrate.upgrade(engine)
-    assert migrate.revision(engine) == "0001"
+    assert migrate.revision(engine) == LAST
 
 
 def test_processes_that_start_at_once_make_one_database(tmp_path):
