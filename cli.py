@@ -22,6 +22,7 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {sys.executable} has no {missing.name}; use .venv/bin/python, which `make run` sets up")
 
+import cli_posthoc
 import cli_progress
 import cli_runs
 import cli_submit
@@ -45,7 +46,7 @@ app = typer.Typer(
 )
 
 
-for command in (cli_tables.methods, cli_tables.models, cli_tables.recipes, cli_tables.datasets, cli_tables.terms):
+for command in (cli_tables.methods, cli_tables.samplers, cli_tables.models, cli_tables.recipes, cli_tables.datasets, cli_tables.terms):
     app.command()(command)
 
 
@@ -176,7 +177,7 @@ def _show_ended(engine: Engine, rows: list[RunRow], as_json: bool) -> None:
         run_list(rows)
 
 
-for command in (cli_runs.runs, cli_runs.show, cli_runs.compare, cli_runs.export):
+for command in (cli_posthoc.posthoc, cli_runs.runs, cli_runs.show, cli_runs.compare, cli_runs.export):
     app.command()(command)
 
 

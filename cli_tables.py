@@ -89,7 +89,7 @@ def param_rows(params: Sequence[Any]) -> list[dict[str, Any]]:
 def catalogue(rows: list[dict[str, Any]]) -> None:
     """Rows of a table to read: key and label, then the summary and the parameters, indented."""
     for row in rows:
-        print(f"{clean(row['key'])}  {clean(row['label'])}")
+        print(paragraph(f"{clean(row['key'])}  {clean(row['label'])}"))
         print(paragraph(row["summary"], 4))
         for p in row.get("params", ()):
             default = f"{p['default']:g}" if isinstance(p["default"], float) else p["default"]

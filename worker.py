@@ -20,7 +20,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -104,7 +104,9 @@ class Stillness:
 class Worker:
     """One slot: a lock, a row in the database, two beats (a file for its parent, the row for people), and the loop."""
 
-    def __init__(self, slot: int = 0) -> None:
+    def __init__(self, slot: int = 0, only: Sequence[int] | None = None) -> None:
+        """`only`: the runs it may take; it then stands beside the worker of a device instead of being one."""
+        self.only = only
         self.slot, self.root = slot, data_root()
         self.orders: str | None = None  # "stop" after SIGTERM
         self.claim: queue.Claim | None = None  # the run in hand
@@ -131,7 +133,7 @@ class Worker:
         self._patiently(lambda: upgrade(self.engine))
         from core.device import choose  # torch is imported here, after the lock: a second worker is refused in no time
 
-        self.device = choose("auto", self.slot)
+        self.device = choose("auto", self.slot if self.only is None else None)
         register = (self.engine, self.slot, self.device.name, os.getpid(), platform.node())
         self.id = self._patiently(lambda: queue.register_worker(*register))
         self._patiently(self.rescue)
@@ -218,7 +220,7 @@ class Worker:
             try:
                 if time.monotonic() - self._rescued > RESCUE_SECONDS:
                     self.rescue()
-                claim = queue.claim(self.engine, self.id, self.device.name)
+                claim = queue.claim(self.engine, self.id, self.device.name, self.only)
             except EvenlyError as error:  # locked or full database: said once a second, mended by itself or by a person
                 log.warning("%s", error)
                 time.sleep(1)

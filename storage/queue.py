@@ -8,7 +8,7 @@ the token it was given, so one that was given up for dead cannot write any more.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -116,19 +116,21 @@ def _insert(connection: Connection, new: NewRun, baseline: int | None, submit_ke
 # -- the worker's side -------------------------------------------------------------------------------------------
 
 
-def next_run() -> ColumnElement[int]:
-    """The oldest queued run whose baseline, if it has one, has succeeded. Other databases skip rows being claimed."""
+def next_run(only: Sequence[int] | None = None) -> ColumnElement[int]:
+    """The oldest queued run whose baseline, if it has one, has succeeded; of `only` where given. Other databases skip rows being claimed."""
     baseline = run.alias("baseline")
     ready = exists().where(baseline.c.id == run.c.baseline_id, baseline.c.status == "succeeded")
     free = select(run.c.id).where(run.c.status == "queued", or_(run.c.baseline_id.is_(None), ready))
+    if only is not None:
+        free = free.where(run.c.id.in_(only))
     return free.order_by(run.c.id).limit(1).with_for_update(skip_locked=True)
 
 
-def claim_statement(worker_id: int, device: str, now: float) -> Update:
+def claim_statement(worker_id: int, device: str, now: float, only: Sequence[int] | None = None) -> Update:
     """The claim as one statement: find the next run and take it, in a single step."""
     return (
         update(run)
-        .where(run.c.id == next_run().scalar_subquery(), run.c.status == "queued")
+        .where(run.c.id == next_run(only).scalar_subquery(), run.c.status == "queued")
         .values(
             status="running", wanted="run", worker_id=worker_id, device=device, token=run.c.token + 1, attempt=run.c.attempt + 1,
             started_at=func.coalesce(run.c.started_at, now), finished_at=None, error=None,
@@ -137,15 +139,16 @@ def claim_statement(worker_id: int, device: str, now: float) -> Update:
     )
 
 
-def claim(engine: Engine, worker_id: int, device: str) -> Claim | None:
-    """Take the next run for this worker, or None when none could start. Runs whose baseline has failed are failed here."""
+def claim(engine: Engine, worker_id: int, device: str, only: Sequence[int] | None = None) -> Claim | None:
+    """Take the next run for this worker (of the ids in `only`, where given), or None when none could start. Runs whose
+    baseline has failed are failed here."""
     with reading(engine) as connection:  # a worker looks often: take the writers' lock only if there is something
         if connection.scalar(select(run.c.id).where(run.c.status == "queued").limit(1)) is None:
             return None
 
     def work(connection: Connection) -> Claim | None:
         _fail_orphans(connection)
-        row = connection.execute(claim_statement(worker_id, device, time.time())).one_or_none()
+        row = connection.execute(claim_statement(worker_id, device, time.time(), only)).one_or_none()
         if row is None:
             return None
         log_event(connection, row.id, "running", f"attempt {row.attempt}: worker {worker_id} on {device}")

@@ -31,6 +31,7 @@ from core.datasets import DATASETS
 from core.errors import EvenlyError
 from core.methods import METHODS, answer, what_if
 from core.recipes import RECIPES
+from core.samplers import SAMPLERS
 from models import MODELS
 from pages.parts.export import run_page
 from storage import migrate, queue, results
@@ -163,7 +164,7 @@ def test_every_command_has_short_help(call):
         assert max(map(len, done.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize(("command", "rows"), [("methods", METHODS), ("models", MODELS), ("recipes", RECIPES), ("datasets", DATASETS)])
+@pytest.mark.parametrize(("command", "rows"), [("methods", METHODS), ("samplers", SAMPLERS), ("models", MODELS), ("recipes", RECIPES), ("datasets", DATASETS)])
 def test_tables_list_every_row(call, command, rows):
     text, data = call(command), call(command, "--json").data
     assert [d["key"] for d in data][: len(rows)] == list(rows.keys)
@@ -205,11 +206,17 @@ def test_terms_give_the_golden_numbers(call, case):
 @pytest.mark.parametrize("method", METHODS.keys)
 def test_terms_print_only_what_the_method_sets(call, method):
     tpr, counts = [0.9, 0.6, 0.75], [100, 20, 50]
-    terms = answer(method, what_if(3, tpr=tpr, counts=counts))
-    done = call("terms", method, "--tpr", listed(tpr), "--counts", listed(counts), "--json")
+    params = {"weights": "1,2,3"} if method == "manual" else {}
+    terms = answer(method, what_if(3, tpr=tpr, counts=counts), params)
+    words = ["terms", method, "--tpr", listed(tpr), "--counts", listed(counts), *(w for k, v in params.items() for w in ("--param", f"{k}={v}"))]
+    done = call(*words, "--json")
+    if not terms.set() and terms.objective != "terms":
+        assert (done.code, done.out) == (1, "")
+        assert f"{method} is no map from TPRs or counts to terms" in done.err
+        return
     found = {**{k: v.tolist() for k, v in terms.set().items()}, **{k: [v] for k, v in (terms.info or {}).items()}}
     assert done.data == found
-    text = call("terms", method, "--tpr", listed(tpr), "--counts", listed(counts)).out
+    text = call(*words).out
     assert [line.split()[0] for line in text.splitlines()] == list(found)
 
 
