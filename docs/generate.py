@@ -10,25 +10,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.config import SETTINGS
 from core.datasets import DATASETS
-from core.evidence import ClassTerms
+from core.examples import example
 from core.floors import FAINT, UNKNOWN_FLOOR
 from core.measures import MEASURES
-from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, Method, answer, formula_with, what_if
+from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, Method, formula_with
 from core.recipes import RECIPES
 from core.rows import Param, Source, Table
 from core.samplers import SAMPLERS
 from models import MODELS
 
 HERE = Path(__file__).resolve().parent
-TPR = (0.9561, 0.7365, 0.7808)  # car, dog, cat: the example that the idea came with, to four digits
-COUNTS = (1000, 300, 100, 30, 10)
-SURENESS = (0.1, 0.5, 0.9)  # probabilities of the true class at which a sample's factor is shown
 NEEDS = {
     "counts": "the training samples per class, $n_c$",
     "tpr": "the validation TPRs of an earlier run, with the number of samples behind each",
@@ -42,7 +37,6 @@ STAGES = {
     FINETUNE: "A second stage: it trains a finished run's network further, as a run of its own.",
     POSTHOC: "Post-hoc: it trains nothing. `python cli.py posthoc RUN --method {key}` applies it to a finished run at once, as a run of its own.",
 }
-EXAMPLES = {"manual": {"weights": "1, 2, 1.5"}}  # where the defaults do not fit the example
 MADE = "<!-- Made by `python docs/generate.py` from the rows of the tables. Do not edit. -->"
 
 INTRO = rf"""# Methods
@@ -119,53 +113,16 @@ def symbolic(method: Method) -> str:
 # -- worked examples ---------------------------------------------------------------------------------------------
 
 
-def example(method: Method, table_: Table[Method] = METHODS) -> str:
-    """The method's answer at its defaults and at some other settings, and the command that prints the first. "" where it is no map."""
-    by_tpr = bool({"tpr", "last_tpr"} & method.needs) or not method.needs
-    values = [f"{v:g}" for v in (TPR if by_tpr else COUNTS)]
-    name, heading = ("tpr", "TPR") if by_tpr else ("counts", "training samples")
-    vectors = {name: np.array(values, dtype=float)}
-    if by_tpr and "counts" in method.needs:
-        vectors["counts"] = np.full(len(values), 1000.0)
-    evidence, fixed = what_if(len(values), **vectors), EXAMPLES.get(method.key, {})
-    terms = answer(method.key, evidence, fixed, table=table_)
-    if not terms.set() and terms.objective != "terms":
+def example_section(method: Method, table_: Table[Method] = METHODS) -> str:
+    """The worked example; "" where the method is no map from TPRs or counts to terms."""
+    found = example(method, table_)
+    if found is None:
         return ""
-    rows = [[key, *(f"{v:.6g}" for v in vector)] for key, vector in terms.set().items()]
-    for key, value in others(method):
-        for term, vector in answer(method.key, evidence, {**fixed, key: value}, table=table_).set().items():
-            rows.append([f"{term}, {key} {value}", *(f"{v:.6g}" for v in vector)])
-    given = "".join(f" --{k} {','.join(f'{v:g}' for v in vector)}" for k, vector in vectors.items())
-    given += "".join(f" --param '{k}={v}'" for k, v in fixed.items())
-    prefix = "sampler:" if table_ is SAMPLERS else ""
-    body = [f"Example: `python cli.py terms {prefix}{method.key}{given}`"]
-    if rows:
-        body.append(table(("class", *map(str, range(len(values)))), [[heading, *values], *rows]))
-    return "\n\n".join([*body, " ".join(said(terms))])
-
-
-def others(method: Method) -> list[tuple[str, str]]:
-    """Settings worth a line beside the defaults: half and double of what the preview drags, and the other choices."""
-    out: list[tuple[str, str]] = []
-    for p in method.params:
-        if p.key == method.slider and not isinstance(p.default, str) and p.low <= p.default / 2 and 2 * p.default <= p.high:
-            out += [(p.key, f"{v:g}") for v in (p.default / 2, 2 * p.default)]
-        out += [(p.key, choice) for choice in p.choices if choice != p.default]
-    return out
-
-
-def said(terms: ClassTerms) -> list[str]:
-    """What follows from the terms at the defaults, in sentences."""
-    out = []
-    if terms.weight is not None:
-        out.append(f"At the defaults the largest weight is {terms.weight.max() / terms.weight.min():.4g} times the smallest.")
-    if terms.focus is not None:
-        factors = ", ".join(f"{(1 - p) ** terms.focus[0]:.3g} at $p_y$ = {p:g}" for p in SURENESS)
-        out.append(f"Factor on a sample's loss: {factors}.")
-    out += [f"{name} = {value:.6g}." for name, value in (terms.info or {}).items()]
-    if not terms.set():
-        out.append("It sets no term; the loss is plain cross entropy.")
-    return out + list(terms.notes)
+    body = [f"Example: `{found.command}`"]
+    if found.rows:
+        classes = map(str, range(len(found.rows[0][1])))
+        body.append(table(("class", *classes), [[label, *values] for label, values in found.rows]))
+    return "\n\n".join(filter(None, [*body, " ".join(found.said)]))
 
 
 def method_section(method: Method, table_: Table[Method] = METHODS) -> str:
@@ -182,7 +139,7 @@ def method_section(method: Method, table_: Table[Method] = METHODS) -> str:
         parts.append(STAGES[method.stage].format(key=method.key))
     if method.caveat:
         parts.append(f"Note: {method.caveat}")
-    return "\n\n".join(part for part in (*parts, f"Source: {reference(method.source)}.", example(method, table_)) if part)
+    return "\n\n".join(part for part in (*parts, f"Source: {reference(method.source)}.", example_section(method, table_)) if part)
 
 
 def measures_section() -> str:

@@ -14,6 +14,7 @@ NEW = "pages/views/new_run.py"
 RUNS = "pages/views/runs.py"
 RUN = "pages/views/run.py"
 COMPARE = "pages/views/compare.py"
+METHODS = "pages/views/methods.py"
 
 
 def navigation() -> Any:
@@ -23,6 +24,7 @@ def navigation() -> Any:
         st.Page(NEW, title="New run", icon=":material/add_circle:", url_path="new", help="Choose data, model and weights, see the weights, start."),
         st.Page(RUNS, title="Runs", icon=":material/table_rows:", url_path="runs", help="Every run: state, accuracy, spread, tags and notes."),
         st.Page(COMPARE, title="Compare", icon=":material/compare_arrows:", url_path="compare", help="Two runs side by side, class by class."),
+        st.Page(METHODS, title="Methods", icon=":material/function:", url_path="methods", help="Every method: formula, parameters, source, worked example."),
         st.Page(RUN, title="Run", icon=":material/monitoring:", url_path="run", visibility="hidden"),
     ]
     asked = _last_part(st.context.url)

@@ -1,0 +1,144 @@
+"""Methods: every row of the tables with formula, parameters, source and a worked example; searchable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.examples import example
+from core.measures import MEASURES
+from core.methods import METHODS, TRAIN, Method, formula_with
+from core.rows import Param, Source
+from core.samplers import SAMPLERS
+from pages.parts import nav
+from pages.parts.words import plain
+
+NEEDS = {
+    "counts": "the training samples per class",
+    "tpr": "the validation TPRs of an earlier run",
+    "last_tpr": "the run's own validation TPRs after its last epoch",
+    "network": "a finished run on the same split",
+    "meta": "samples of the validation split to learn from",
+}
+STAGES = {
+    "classifier": "A second stage: it trains the last layer of a finished run on its frozen features, as a run of its own.",
+    "finetune": "A second stage: it trains a finished run's network further, as a run of its own.",
+    "posthoc": "Post-hoc: it trains nothing and takes seconds, as a run of its own.",
+}
+ALL = "All"
+
+
+def rows() -> list[tuple[str, Method, Any]]:
+    """(address, row, its table) of every method and sampler."""
+    return [(m.key, m, METHODS) for m in METHODS] + [(f"sampler:{s.key}", s, SAMPLERS) for s in SAMPLERS]
+
+
+def text_of(method: Method) -> str:
+    """All that a search looks through."""
+    params = " ".join(f"{p.key} {p.label}" for p in method.params)
+    return " ".join((method.key, method.label, method.group, method.summary, method.when, method.caveat, str(method.source), params)).lower()
+
+
+def found(words: str, group: str) -> list[tuple[str, Method, Any]]:
+    """The rows of a group that hold every word, in the order of the tables."""
+    asked = words.lower().split()
+    return [r for r in rows() if group in (ALL, r[1].group) and all(w in text_of(r[1]) for w in asked)]
+
+
+def needs_of(method: Method) -> str:
+    return "; ".join(NEEDS[n] for n in sorted(method.needs)) or "nothing"
+
+
+def choose(shown: list[tuple[str, Method, Any]]) -> tuple[str, Method, Any]:
+    """The row to show: chosen here, or named in the address."""
+    labels = {address: f"{m.label}  ·  {m.group}" for address, m, _ in shown}
+    if st.session_state.get("methods_chosen") not in labels:
+        asked = st.query_params.get("method")
+        st.session_state["methods_chosen"] = asked if asked in labels else next(iter(labels))
+    address = st.selectbox("Method", list(labels), format_func=labels.get, key="methods_chosen")
+    st.query_params["method"] = address
+    return next(r for r in shown if r[0] == address)
+
+
+def parameter_table(params: tuple[Param, ...]) -> None:
+    """Default, range and meaning of every parameter."""
+    st.table(pd.DataFrame(
+        [{"parameter": f"`{p.key}`", "default": f"{p.default:g}" if isinstance(p.default, (int, float)) else f"`{p.default}`",
+          "allowed": plain(p.expected), "what it does": plain(p.help)} for p in params]
+    ).set_index("parameter"))
+
+
+def reference(source: Source) -> str:
+    title = f"[{plain(source.title)}]({source.url})" if source.url else plain(source.title)
+    return f"{plain(source.authors)} ({source.year}), {title}"
+
+
+def worked(method: Method, table: Any) -> None:
+    """The example that the code computes now, and the command that prints it."""
+    shown = example(method, table)
+    if shown is None:
+        return
+    st.subheader("Worked example")
+    if shown.rows:
+        (head, given), *rest = shown.rows
+        frame = pd.DataFrame([values for _, values in rest], columns=[f"class {c}: {v}" for c, v in enumerate(given)], index=[label for label, _ in rest])
+        st.caption(f"Columns: the class and its {head}.")
+        st.table(frame)
+    for sentence in shown.said:
+        st.markdown(sentence)
+    st.code(shown.command, language="bash", wrap_lines=True)
+
+
+def detail(method: Method, table: Any) -> None:
+    """One row, whole."""
+    st.header(method.label)
+    st.caption(f"`{method.key}` · {method.group} · needs {needs_of(method)}")
+    st.markdown(plain(method.summary))
+    st.latex(formula_with(method))
+    if method.when:
+        st.markdown(f"**When.** {plain(method.when)}")
+    if method.stage != TRAIN:
+        st.markdown(f"**How.** {STAGES[method.stage]}")
+    if method.caveat:
+        st.markdown(f"**Mind.** {plain(method.caveat)}")
+    st.markdown(f"**Source.** {reference(method.source)}")
+    if method.params:
+        st.subheader("Parameters")
+        parameter_table(method.params)
+    worked(method, table)
+    if table is METHODS and st.button("Use in a new run", key="methods_use", icon=":material/add_circle:", type="primary"):
+        st.session_state["new_prefill"] = {"config": {"method": method.key}}
+        st.switch_page(nav.NEW)
+
+
+def overview(shown: list[tuple[str, Method, Any]]) -> None:
+    """All that the search found, a line each."""
+    with st.expander(f"Overview: {len(shown)} of {len(rows())}", icon=":material/list:"):
+        st.dataframe(pd.DataFrame([{"Method": m.label, "Group": m.group, "Needs": needs_of(m), "In short": m.summary, "Source": str(m.source)} for _, m, _ in shown]),
+                     hide_index=True, width="stretch")
+
+
+def measures() -> None:
+    with st.expander("Measures", icon=":material/straighten:"):
+        for m in MEASURES:
+            st.markdown(f"**{m.label}.** {plain(m.summary)}  $${m.formula}$$")
+
+
+st.title("Methods")
+st.markdown("Every way to balance classes that Evenly knows: what it computes, what it needs, where it comes from.")
+left, right = st.columns([2, 3])
+with left:
+    words = st.text_input("Search", key="methods_words", placeholder="logits, counts, Cui, margin", icon=":material/search:")
+with right:
+    groups = list(dict.fromkeys(m.group for _, m, _ in rows()))
+    group = st.pills("Group", [ALL, *groups], default=ALL, key="methods_group") or ALL
+shown = found(words, group)
+if not shown:
+    st.info("No method holds all of these words. Take one away, or choose another group.", icon=":material/search_off:")
+else:
+    address, method, table = choose(shown)
+    detail(method, table)
+    overview(shown)
+measures()
