@@ -67,7 +67,7 @@ def _in_latex(value: float | int | str) -> str:
 class Grid:
     """A method at every stop of its slider, S of them. One frame without a value where nothing is dragged (value NaN).
 
-    values [S], weight [S, C], ratio [S] largest over smallest weight (inf where one is 0), share [S, C] of the loss: n_c w_c / sum n w,
+    values [S], weight [S, C], ratio [S] largest over smallest weight (inf where one is 0), share [S, C] of the weight: n_c w_c / sum n w,
     clipped and formula one entry per stop, frames the whole answers.
     """
 
