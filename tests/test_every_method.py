@@ -1,0 +1,99 @@
+"""The contract of every method and sampler: two epochs on MNIST-1D with a long tail, through the worker, stopped in the
+middle and resumed, end in the same figures and the same bits as an unbroken run."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import runner
+import worker as door
+from core import checkpoint
+from core.config import RunConfig, checked
+from core.methods import METHODS, POSTHOC, TRAIN
+from core.samplers import SAMPLERS
+from storage import checkpoints, queue, results
+from storage.launch import new_run
+
+BASE = RunConfig("mnist1d", "cnn1d", epochs=2, imbalance=100.0)
+PARAMS = {"manual": {"weights": ",".join(map(str, range(1, 11)))}, "focal": {"form": "sigmoid", "alpha": 0.25}, "cdb": {"ema": 0.5}, "ldam": {"reweight": 0.9999}}
+LATE = replace(BASE, method="ldam", params=PARAMS["ldam"], sampler="square_root", start=0.5, deferred="weight")
+CASES = [
+    *((m.key, replace(BASE, method=m.key, params=PARAMS.get(m.key, {}))) for m in METHODS if m.key != "none"),
+    *((f"sampler:{s.key}", replace(BASE, sampler=s.key, method="crt" if s.stage != TRAIN else "none")) for s in SAMPLERS),
+    ("late start", LATE),
+]
+
+
+@pytest.fixture(scope="module")
+def worker(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EVENLY_DATA", str(tmp_path_factory.mktemp("every")))
+        patch.setattr(runner, "MIN_FREE_BYTES", 0)
+        patch.setattr("core.engine.LOOK_SECONDS", -1)
+        with door.Worker(0) as worker:
+            yield worker
+
+
+@pytest.fixture(scope="module")
+def baseline(worker):
+    (run_id,) = queue.submit(worker.engine, [new_run(BASE, "MNIST-1D")])
+    worker.loop(drain=True)
+    assert results.get_run(worker.engine, run_id).status == "succeeded"
+    return run_id
+
+
+def trained(worker, monkeypatch, config, baseline, stop_at=None):
+    """(the finished run, steps it took); stopped once after `stop_at` steps."""
+    steps, real = [0], runner.Trainer.forward_backward
+
+    def counted(self, *args):
+        real(self, *args)
+        steps[0] += 1
+        if steps[0] == stop_at:
+            worker.orders = "stop"
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runner.Trainer, "forward_backward", counted)
+        (run_id,) = queue.submit(worker.engine, [new_run(config, "MNIST-1D", baseline=baseline)])
+        worker.loop(drain=True)
+        if stop_at:
+            assert results.get_run(worker.engine, run_id).status == "queued"
+            worker.orders = None
+            worker.loop(drain=True)
+    row = results.get_run(worker.engine, run_id)
+    assert (row.status, row.error, row.last_epoch) == ("succeeded", None, config.epochs)
+    return row, steps[0]
+
+
+def network(worker, run_id):
+    """The tensors of the last checkpoint."""
+    row, saved = results.get_run(worker.engine, run_id), results.list_checkpoints(worker.engine, run_id)[0]
+    return checkpoint.loads(checkpoints.read(Path(saved.path), saved.sha256), checked(RunConfig(**{k: v for k, v in row.config.items() if k != "schema"})).sha())["model"]
+
+
+@pytest.mark.parametrize(("config", "of"), [(c, k) for k, c in CASES], ids=[k for k, _ in CASES])
+def test_two_epochs_with_a_stop_in_the_middle(worker, baseline, monkeypatch, config, of):
+    config = checked(config)
+    whole, steps = trained(worker, monkeypatch, config, baseline)
+    stage = METHODS[config.method].stage
+    if stage == POSTHOC:
+        assert steps == 0
+        assert list(results.list_checkpoints(worker.engine, whole.id)) == []
+    broken, again = trained(worker, monkeypatch, config, baseline, stop_at=steps * 2 // 3 or None)
+    assert again == steps, "a step was lost or done twice"
+    for split in ("train", "validation", "test"):
+        a, b = (results.class_counts(worker.engine, row.id, split) for row in (whole, broken))
+        for name in ("support", "tp", "predicted"):
+            assert np.array_equal(getattr(a, name), getattr(b, name)), (split, name)
+        assert a.weight is None or np.array_equal(a.weight, b.weight)
+    assert whole.accuracy == broken.accuracy
+    assert 0 <= whole.tpr_variance <= 0.25
+    if stage != POSTHOC:
+        left, right = network(worker, whole.id), network(worker, broken.id)
+        assert left.keys() == right.keys()
+        assert all(torch.equal(v, right[k]) for k, v in left.items())
+    if stage != TRAIN:
+        assert whole.baseline_id == baseline
