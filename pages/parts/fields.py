@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import streamlit as st
 
 from core.rows import Param
+from pages.parts import words
 
 FIXED = "fixed"
+TEXT_HEIGHT = 80
+LISTED = re.compile(r"[\d.]+")  # one number of a list
 
 
 def key_of(owner: str, param: Param) -> str:
@@ -39,9 +43,28 @@ def field(owner: str, param: Param) -> Any:
     if param.choices:
         st.session_state.setdefault(key, param.default)
         return st.selectbox(param.label, param.choices, key=key, help=param.help or None, persist_state="session")
+    if param.text:
+        return text_field(key, param)
     if not param.words:
         return _number(param, key, param.default, param.label)
     return word_field(owner, param)
+
+
+def text_field(key: str, param: Param) -> str:
+    """A text of several lines; whatever is typed stays, what it means is for the method to say."""
+    st.session_state.setdefault(key, param.default)
+    return st.text_area(param.label, key=key, height=TEXT_HEIGHT, help=words.plain(param.help) or None, persist_state="session")
+
+
+def fit_list(owner: str, param: Param, classes: int) -> None:
+    """A default that lists numbers becomes one number per class, for as long as nobody has typed another; call before it is drawn."""
+    parts = str(param.default).split(",")
+    if not param.text or len(parts) < 2 or not all(LISTED.fullmatch(p.strip()) for p in parts):
+        return
+    key, fitted = key_of(owner, param), ", ".join([parts[0].strip()] * classes)
+    ours = f"{key}_fitted"
+    if st.session_state.get(key, param.default) == st.session_state.get(ours, param.default):
+        st.session_state[key] = st.session_state[ours] = fitted
 
 
 def switched_off(param: Param, why: str) -> Any:
@@ -90,4 +113,4 @@ def prefill(owner: str, params: tuple[Param, ...], values: dict[str, Any]) -> No
             st.session_state[f"{key}_mode"] = value if word else FIXED
             if word:
                 continue
-        st.session_state[key] = value if param.choices else int(value) if param.integer else float(value)
+        st.session_state[key] = value if param.choices or param.text else int(value) if param.integer else float(value)

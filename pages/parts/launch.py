@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.config import RunConfig, from_dict
+from core.config import LATER, RunConfig, from_dict
 from core.errors import EvenlyError
 from core.methods import METHODS
 from core.recipes import RECIPES
@@ -20,7 +20,7 @@ from storage.queue import NewRun, submit
 MOST_REPLICATES = 10
 LOST = ("failed", "cancelled")  # their seeds are free again
 
-__all__ = ["MOST_REPLICATES", "behind_baselines", "free_seeds", "more_seeds", "new_run", "pair", "recipe_epochs", "replicates", "send", "unweighted"]
+__all__ = ["MOST_REPLICATES", "behind_baselines", "free_seeds", "more_seeds", "new_run", "pair", "plainly", "recipe_epochs", "replicates", "send", "unweighted"]
 
 
 def replicates(config: RunConfig, count: int) -> list[RunConfig]:
@@ -110,6 +110,11 @@ def send(runs: Sequence[NewRun], submit_key: str) -> list[int]:
 def unweighted() -> str:
     """The method that needs nothing and has nothing to set: the baseline's."""
     return next(m.key for m in METHODS if not m.needs and not m.params)
+
+
+def plainly(config: RunConfig) -> RunConfig:
+    """The same run without a method, a sampler or a late start: its baseline."""
+    return replace(config, method=unweighted(), params={}, tpr=None, tpr_support=None, tpr_source="", **LATER)
 
 
 def recipe_epochs(recipe: str) -> int:

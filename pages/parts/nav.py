@@ -15,7 +15,7 @@ RUNS = "pages/views/runs.py"
 RUN = "pages/views/run.py"
 COMPARE = "pages/views/compare.py"
 METHODS = "pages/views/methods.py"
-ASKED_BY = {"id": "run", "a": "compare", "b": "compare", "method": "methods"}  # what the address asks a page for -> that page's path
+ASKED_BY = {"id": "run", "a": "compare", "b": "compare", "row": "methods"}  # what the address asks a page for -> that page's path
 
 
 def navigation() -> Any:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from core.config import RunConfig
 from core.dataspec import DataSpec
 from core.errors import EvenlyError
+from core.methods import METHODS, POSTHOC
+from core.schedule import PLAIN
 from core.tprs import parse
 from pages.parts import launch, reads, words
 from storage.launch import another_seed, by_seed, drawn_by, other_data, pairing
@@ -24,6 +26,7 @@ TEXTS = {
     OTHERS: "Other runs on this dataset, trained on other data or models",
 }
 HELP_NEEDED = "The run whose validation TPRs become the weights. The test split is never used."
+HELP_NETWORK = "The finished run that this one goes on from: same data, seed and model. Its network is copied, the run itself stays as it is."
 HELP_COMPARE = "This method takes no TPRs from it; the run's page shows both side by side."
 CHOSEN, PRESET, ASKED = "new_baseline", "new_baseline_preset", "new_baseline_asked"  # what is chosen, what this page chose by itself, what another page asks for
 
@@ -32,7 +35,8 @@ CHOSEN, PRESET, ASKED = "new_baseline", "new_baseline_preset", "new_baseline_ask
 class Source:
     """The chosen evidence. `tpr` [C] is None until a baseline has finished or numbers were given.
 
-    takes  of a run: which baseline each seed takes, the replicate of `run` with that seed; None: it is trained first
+    takes   of a run: which baseline each seed takes, the replicate of `run` with that seed; None: it is trained first
+    absent  why nothing fits a method that must have a run; "" where something does
     """
 
     kind: str  # "run", TRAIN_FIRST, GIVEN or NOTHING
@@ -41,6 +45,7 @@ class Source:
     support: NDArray[np.float64] | None = None
     name: str = ""
     takes: Mapping[int, int | None] = field(default_factory=dict)
+    absent: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,13 @@ class Candidates:
     alike: pd.DataFrame
     labels: dict[str, str]
     others: dict[str, str]
+
+
+def any_finished(dataset: str, model: str) -> bool:
+    """Whether a post-hoc step could have a run to act on, data and seed aside."""
+    frame = reads.runs(archived=None)
+    mine = frame[(frame["status"] == "succeeded") & (frame["dataset"] == dataset) & (frame["model"] == model) & ~frame["archived"]]
+    return bool(len(mine))
 
 
 def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candidates:
@@ -77,11 +89,13 @@ def preset(alike: pd.DataFrame, seed: int) -> str | None:
     return str(by_seed(plain, newest["group_sha"]).get(seed, int(newest["id"])))
 
 
-def pick(spec: DataSpec, method: Any, config: RunConfig, count: int) -> Source:
+def pick(spec: DataSpec, method: Any, needs: frozenset[str], config: RunConfig, count: int) -> Source:
     """Draw the choice and return it. A method that needs no TPRs may still name the run it is to be compared with."""
-    if not method.needs and not method.params:  # the unweighted method is itself the baseline
+    if method.key == launch.unweighted() and config.sampler == PLAIN:  # the unweighted method is itself the baseline
         return Source(NOTHING)
-    frame, needed = reads.runs(archived=None), "tpr" in method.needs
+    if "network" in needs:
+        return pick_network(spec, method, config, count)
+    frame, needed = reads.runs(archived=None), "tpr" in needs
     found = candidates(frame, config, spec)
     options = [*found.labels, *((TRAIN_FIRST, GIVEN) if needed else (NOTHING,)), *([OTHERS] if found.others else [])]
     choose(found, options, config.seed, TRAIN_FIRST if needed else NOTHING)
@@ -92,6 +106,34 @@ def pick(spec: DataSpec, method: Any, config: RunConfig, count: int) -> Source:
     if chosen in (TRAIN_FIRST, NOTHING):
         return Source(chosen)
     return given(spec) if chosen == GIVEN else from_run(frame, int(chosen), spec, config, count)
+
+
+def pick_network(spec: DataSpec, method: Any, config: RunConfig, count: int) -> Source:
+    """The run that a second stage or a post-hoc step goes on from: nothing about data, seed or model may differ.
+
+    A second stage may have it trained first; a post-hoc step, which takes seconds, is applied to what there is.
+    """
+    frame = reads.runs(archived=None)
+    found, first = able(candidates(frame, config, spec), config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
+    options = [*found.labels, *first]
+    if not found.labels:
+        text = (f"{method.label} goes on from a finished run, and none here has this dataset, tail, validation share and model and seed {config.seed}. "
+                + ("One is trained first." if first else "Train one, without a post-hoc step, or choose the settings of one that has finished."))
+        st.caption(f":material/info: {words.plain(text)}")
+        if not first:
+            return Source(NOTHING, absent="Needs a finished run on the same data, with the same seed and model.")
+    choose(found, options, config.seed, options[0])
+    chosen = st.selectbox("Goes on from", options, format_func=lambda o: found.labels.get(o) or TEXTS[o], key=CHOSEN, persist_state="session", help=HELP_NETWORK)
+    if chosen == TRAIN_FIRST:
+        return Source(TRAIN_FIRST)
+    return from_run(frame, int(chosen), spec, config, count, own_seed=True)
+
+
+def able(found: Candidates, seed: int) -> Candidates:
+    """Of the runs on the same data and model those with this seed whose network was trained: a post-hoc step has none of its own."""
+    posthoc = {m.key for m in METHODS if m.stage == POSTHOC}
+    alike = found.alike[(found.alike["seed"] == seed) & ~found.alike["method"].isin(posthoc)]
+    return Candidates(alike, {key: found.labels[key] for key in map(str, alike["id"].tolist())}, {})
 
 
 def choose(found: Candidates, options: list[str], seed: int, otherwise: str) -> None:
@@ -116,13 +158,16 @@ def pick_other(others: dict[str, str]) -> str:
     return chosen
 
 
-def from_run(frame: pd.DataFrame, run_id: int, spec: DataSpec, config: RunConfig, count: int) -> Source:
-    """The validation TPRs of a finished run on the same classes, and of its replicates for the other seeds."""
+def from_run(frame: pd.DataFrame, run_id: int, spec: DataSpec, config: RunConfig, count: int, *, own_seed: bool = False) -> Source:
+    """The validation TPRs of a finished run on the same classes, and of its replicates for the other seeds.
+
+    `own_seed`: no seed may take the run of another.
+    """
     row = reads.run(run_id)
     if tuple(reads.class_names(row)) != tuple(spec.classes):
         st.error(f"Run {run_id} was trained on other classes than this dataset has now. Choose another run.", icon=":material/error:")
         return Source(GIVEN)
-    takes = per_seed(frame, row, spec, [config.seed + i for i in range(count)])
+    takes = per_seed(frame, row, spec, [config.seed + i for i in range(count)], own_seed=own_seed)
     first = reads.run(takes.get(config.seed) or run_id)
     if first.status != "succeeded" or reads.class_names(first) != reads.class_names(row):
         first = row
@@ -130,14 +175,14 @@ def from_run(frame: pd.DataFrame, run_id: int, spec: DataSpec, config: RunConfig
     return Source("run", row, reads.tpr_of(counts), counts.support.astype(float), f"run {first.id}", takes)
 
 
-def per_seed(frame: pd.DataFrame, row: Any, spec: DataSpec, seeds: list[int]) -> dict[int, int | None]:
+def per_seed(frame: pd.DataFrame, row: Any, spec: DataSpec, seeds: list[int], *, own_seed: bool = False) -> dict[int, int | None]:
     """Seed -> its baseline: the replicate of the chosen run, or None where one is trained first; the run itself for all where a person says so."""
     members = by_seed(frame, row.group_sha) | {row.seed: row.id}
     takes = {seed: members.get(seed) for seed in seeds}
     if set(takes.values()) == {row.id}:
         return takes
     line = st.container()
-    if st.checkbox(f"Use run {row.id} for every seed", key="new_one_baseline", persist_state="session",
+    if not own_seed and st.checkbox(f"Use run {row.id} for every seed", key="new_one_baseline", persist_state="session",
                    help="Otherwise each seed takes the run with the same settings and its own seed."):
         line.caption(f":material/warning: {another_seed(row.id, row.seed, seeds, spec.own_validation)}")
         return dict.fromkeys(seeds, row.id)

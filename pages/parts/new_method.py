@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.config import RunConfig
 from core.dataspec import DataSpec
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence
-from core.methods import METHODS, Grid, answer, formula_with, grid, grid_values, slider_param, what_if
-from pages.parts import fields, preview, show, signature, words
+from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, grid_values, slider_param, what_if
+from core.rows import check_params
+from core.schedule import in_force
+from pages.parts import fields, new_overlay, new_terms, preview, show, signature, words
+from pages.parts.formula_text import in_text
 from pages.parts.new_evidence import TRAIN_FIRST, Source
 
+HELP = "Grouped by what a method looks at. Type a part of a name to find it; the Methods page explains each."
 
-def pick() -> Any:
-    """The method's row; the list keeps the groups together."""
+
+def pick(finished: bool) -> Any:
+    """The method's row; the list keeps the groups together. `finished`: there is a finished run on this dataset with this model."""
     groups = list(dict.fromkeys(m.group for m in METHODS))
     first = next(m.group for m in METHODS if "tpr" in m.needs)  # what this program is for
     keys = [m.key for m in sorted(METHODS, key=lambda m: (m.group != first, groups.index(m.group)))]
     if st.session_state.get("method", keys[0]) not in keys:
         st.session_state["method"] = keys[0]
-    label = {m.key: f"{m.group}: {m.label}" for m in METHODS}.get
-    return METHODS[st.selectbox("Method", keys, format_func=label, key="method", bind="query-params")]
+    label = {m.key: f"{m.group}: {m.label}{unfed(m, finished)}" for m in METHODS}.get
+    return METHODS[st.selectbox("Method", keys, format_func=label, key="method", bind="query-params", help=HELP)]
+
+
+def unfed(method: Any, finished: bool) -> str:
+    """What a method lacks whatever the settings are; "" where it can be used."""
+    return " (needs a finished run on this dataset with this model)" if method.stage == POSTHOC and not finished else ""
+
+
+def needs(method: Any, params: dict[str, Any]) -> tuple[frozenset[str], EvenlyError | None]:
+    """What the method looks at under these parameters. Of half-typed ones, what it looked at before, and what is wrong with them."""
+    kept = f"new_needs_{method.key}"
+    try:
+        st.session_state[kept] = method.needs_with(check_params(method.params, params, method.key))
+    except EvenlyError as error:
+        return st.session_state.get(kept, method.needs), error
+    return st.session_state[kept], None
 
 
 def preview_key(method: Any) -> str:
@@ -32,9 +54,11 @@ def preview_key(method: Any) -> str:
     return f"new_preview_{method.key}"
 
 
-def main_parameter(method: Any) -> dict[str, Any]:
+def main_parameter(method: Any, classes: int) -> dict[str, Any]:
     """The parameter the preview drags, or the word it is set to; a method with one that is not dragged draws it here."""
     if method.slider is None:
+        for p in method.params:
+            fields.fit_list(method.key, p, classes)
         return {p.key: fields.field(method.key, p) for p in method.params}
     param = next(p for p in method.params if p.key == method.slider)
     word = fields.word_choice(method.key, param) if param.words else fields.FIXED
@@ -48,29 +72,38 @@ def other_parameters(method: Any) -> dict[str, Any]:
     return {} if method.slider is None else {p.key: fields.field(method.key, p) for p in method.params if p.key != method.slider}
 
 
-def evidence(method: Any, spec: DataSpec, counts: NDArray[np.int64], source: Source | None) -> Evidence | None:
+def evidence(needs: frozenset[str], spec: DataSpec, counts: NDArray[np.int64], source: Source, epochs: int) -> Evidence | None:
     """What the preview lets the method look at; None while it has no TPRs that it needs."""
-    tpr = None if source is None else source.tpr
-    if tpr is None and "tpr" in method.needs:
+    if source.tpr is None and "tpr" in needs:
         return None
-    return what_if(len(spec.classes), tpr=tpr, support=None if source is None else source.support, counts=np.asarray(counts, float))
+    return replace(what_if(len(spec.classes), tpr=source.tpr, support=source.support, counts=np.asarray(counts, float)), epochs=epochs)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _grid(key: str, params: tuple, tpr: tuple | None, support: tuple | None, counts: tuple) -> Grid:
+def _grid(key: str, params: tuple, tpr: tuple | None, support: tuple | None, counts: tuple, epochs: int) -> Grid:
     tpr_C, support_C = (None if v is None else np.array(v, float) for v in (tpr, support))
-    return grid(key, what_if(len(counts), tpr=tpr_C, support=support_C, counts=np.array(counts, float)), dict(params), limit=preview.stops_for(len(counts)))
+    seen = replace(what_if(len(counts), tpr=tpr_C, support=support_C, counts=np.array(counts, float)), epochs=epochs)
+    return grid(key, seen, dict(params), limit=preview.stops_for(len(counts)))
 
 
-def draw_preview(method: Any, seen: Evidence, spec: DataSpec, params: dict[str, Any]) -> ClassTerms:
-    """The slider and the bars; returns the answer at the value in force."""
+def draw_preview(method: Any, seen: Evidence, spec: DataSpec, config: RunConfig) -> ClassTerms:
+    """The slider and the bars, then the other terms and the sampler's; returns the terms in force in the first epoch, a late start aside."""
+    params = dict(config.params)
     tpr, support = (None if v is None else tuple(v.tolist()) for v in (seen.tpr, seen.support))
-    answers = _grid(method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()))
+    answers = _grid(method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs)
     order = signature.ordering(np.arange(len(spec.classes), dtype=float) if seen.tpr is None else seen.tpr)
-    param = slider_param(method, params)
-    value = float(params[param.key]) if param else 0.0
-    preview.mount(preview.payload(list(spec.classes), order, seen.tpr, answers, param, value, show.palette()), preview_key(method))
-    return answer(method.key, seen, params)
+    told: tuple[str, ...] = ()
+    if new_terms.drawn_bars(method, answers.frames):
+        told = answer(method.key, seen, params).notes  # the bars bring them
+        param = slider_param(method, params)
+        value = float(params[param.key]) if param else 0.0
+        preview.mount(preview.payload(list(spec.classes), order, seen.tpr, answers, param, value, show.palette()), preview_key(method))
+    else:
+        draw_slider(method, params)
+    first, last = (in_force(replace(config, start=0.0), replace(seen, epoch=epoch)) for epoch in (0, seen.epochs - 1))
+    new_terms.draw(method, first, last, order, spec.classes, hard=seen.tpr is not None, told=told)
+    new_overlay.draw(method.key, first, seen, order, spec.classes)
+    return first
 
 
 def draw_slider(method: Any, params: dict[str, Any]) -> None:
@@ -85,7 +118,7 @@ def draw_slider(method: Any, params: dict[str, Any]) -> None:
 
 def formula(method: Any, params: dict[str, Any]) -> None:
     """The formula, unless the preview shows it with the slider's value in it; where it comes from and what to watch."""
-    if slider_param(method, params) is None:
+    if needs(method, params)[1] is None and (slider_param(method, params) is None or not in_text(formula_with(method, params))):
         st.markdown(rf"$\displaystyle {formula_with(method, params)}$", text_alignment="center")
     st.caption(words.plain(" ".join(filter(None, [method.summary, method.caveat]))))
     if method.source:
@@ -112,5 +145,6 @@ def missing(method: Any, params: dict[str, Any], source: Source | None) -> None:
 
 def problem(method: Any, params: dict[str, Any], error: EvenlyError) -> None:
     """The method refused these values; the slider stays, so that they can be changed."""
-    draw_slider(method, params)
+    if needs(method, params)[1] is None:
+        draw_slider(method, params)
     st.error(words.message(str(error)), icon=":material/error:")

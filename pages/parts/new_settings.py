@@ -6,14 +6,19 @@ from typing import Any
 
 import streamlit as st
 
-from core.config import SETTINGS
+from core.config import LATER, SETTINGS
 from core.dataspec import DataSpec, train_counts
-from core.methods import METHODS
+from core.methods import METHODS, POSTHOC, TRAIN
 from core.recipes import RECIPES
+from core.samplers import SAMPLERS
+from core.schedule import PLAIN
 from pages.parts import fields, launch, new_evidence, new_method, preview, words
 
 SETTING = {p.key: p for p in SETTINGS}
 FOLDED = ("imbalance", "profile", "validation", "reduction", "device")
+LATE = ("start", "deferred")
+SAMPLER = "new_sampler"
+OWN_SAMPLING = "The method's own"
 BATCH = "batch_size"  # every recipe has it
 OWN_SPLIT = "This dataset brings its own validation split, so the share changes nothing."
 
@@ -24,12 +29,18 @@ def take_prefill() -> None:
     if given is None:
         return
     config, values = given["config"], st.session_state
+    if "epochs" in config:  # a whole run's settings: what a stored run leaves out stands at its default
+        config = LATER | config
     for key in ("dataset", "model", "method", "recipe"):
         if key in config:
             values["new_recipe" if key == "recipe" else key] = config[key]
     fields.prefill("run", SETTINGS, {k: v for k, v in config.items() if k in SETTING})
     if config.get("recipe") in RECIPES:
         fields.prefill(config["recipe"], RECIPES[config["recipe"]].params, config.get("recipe_params", {}))
+    if config.get("sampler") in SAMPLERS:
+        sampler = SAMPLERS[config["sampler"]]
+        values[SAMPLER] = sampler.key
+        fields.prefill(owner_of(sampler), sampler.params, config.get("sampler_params", {}))
     if config.get("method") in METHODS:
         method = METHODS[config["method"]]
         fields.prefill(method.key, method.params, config.get("params", {}))
@@ -55,28 +66,52 @@ def recipe_epochs() -> None:
     st.session_state[fields.key_of("run", SETTING["epochs"])] = launch.recipe_epochs(st.session_state["new_recipe"])
 
 
-def in_sight() -> tuple[dict[str, Any], int]:
-    """Epochs, seed, and how many replicates."""
-    left, middle, right = st.columns(3)
-    with left:
-        epochs = fields.field("run", SETTING["epochs"])
+def in_sight(trains: bool) -> tuple[dict[str, Any], int]:
+    """Epochs, for a method that trains, seed, and how many replicates."""
+    *left, middle, right = st.columns(3 if trains else 2)
+    values = {}
+    if trains:
+        with left[0]:
+            values["epochs"] = fields.field("run", SETTING["epochs"])
     with middle:
         seed = fields.field("run", SETTING["seed"])
     with right:
         st.session_state.setdefault("new_replicates", 1)
         count = st.number_input("Replicates", 1, launch.MOST_REPLICATES, key="new_replicates", persist_state="session",
                                 help="Runs with seeds s, s+1, ..., each with the baseline of its own seed. Differences between methods can only be judged over several.")
-    return {"epochs": epochs, "seed": seed}, int(count)
+    return values | {"seed": seed}, int(count)
 
 
 def folded(method: Any, recipe: str, spec: DataSpec) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What seldom changes: the method's other parameters, the data's, the recipe's. Returns (params, settings, recipe params)."""
     with st.expander("More settings", icon=":material/tune:", key="new_more"):
         params = new_method.other_parameters(method)
+        if method.stage == POSTHOC:
+            return params, {key: setting(key, spec) for key in FOLDED if key not in ("reduction",)}, {}
+        late = sampling(method)
         values = {key: setting(key, spec) for key in FOLDED}
         samples = train_counts(spec, values["validation"], values["imbalance"], values["profile"]).sum()
         fit_batch(recipe, int(samples))
-        return params, values, {p.key: fields.field(recipe, p) for p in RECIPES[recipe].params}
+        return params, values | late, {p.key: fields.field(recipe, p) for p in RECIPES[recipe].params}
+
+
+def owner_of(sampler: Any) -> str:
+    """Whose parameters these are, for the keys of their widgets."""
+    return f"sampler_{sampler.key}"
+
+
+def sampling(method: Any) -> dict[str, Any]:
+    """The sampler with its parameters, and the late start of the terms; a warning where sampler and method correct the same thing is drawn later."""
+    own = method.stage != TRAIN
+    keys = [s.key for s in SAMPLERS if s.stage in (TRAIN, method.stage)]
+    if st.session_state.get(SAMPLER, PLAIN) not in keys:
+        st.session_state[SAMPLER] = PLAIN
+    st.session_state.setdefault(SAMPLER, PLAIN)
+    chosen = SAMPLERS[st.session_state[SAMPLER]]
+    st.selectbox("Sampler", keys, format_func=lambda k: OWN_SAMPLING if own and k == PLAIN else SAMPLERS[k].label, key=SAMPLER, persist_state="session",
+                 help=words.plain(" ".join(filter(None, [chosen.summary, chosen.caveat]))))
+    params = {p.key: fields.field(owner_of(chosen), p) for p in chosen.params}
+    return {"sampler": chosen.key, "sampler_params": params, **{key: fields.field("run", SETTING[key]) for key in LATE}}
 
 
 def setting(key: str, spec: DataSpec) -> Any:

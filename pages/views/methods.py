@@ -55,10 +55,10 @@ def choose(shown: list[tuple[str, Method, Any]]) -> tuple[str, Method, Any]:
     """The row to show: chosen here, or named in the address."""
     labels = {address: f"{m.label}  ·  {m.group}" for address, m, _ in shown}
     if st.session_state.get("methods_chosen") not in labels:
-        asked = st.query_params.get("method")
+        asked = st.query_params.get("row")
         st.session_state["methods_chosen"] = asked if asked in labels else next(iter(labels))
     address = st.selectbox("Method", list(labels), format_func=labels.get, key="methods_chosen")
-    st.query_params["method"] = address
+    st.query_params["row"] = address  # "method" is New run's
     return next(r for r in shown if r[0] == address)
 
 
@@ -94,7 +94,7 @@ def worked(method: Method, table: Any) -> None:
 def detail(method: Method, table: Any) -> None:
     """One row, whole."""
     st.header(method.label)
-    st.caption(f"`{method.key}` · {method.group} · needs {needs_of(method)}")
+    st.markdown(f":small[`{method.key}` · {method.group} · needs {needs_of(method)}]")  # no caption: faded code is hard to read
     st.markdown(plain(method.summary))
     st.latex(formula_with(method))
     if method.when:
@@ -133,7 +133,7 @@ with left:
     words = st.text_input("Search", key="methods_words", placeholder="logits, counts, Cui, margin", icon=":material/search:")
 with right:
     groups = list(dict.fromkeys(m.group for _, m, _ in rows()))
-    group = st.pills("Group", [ALL, *groups], default=ALL, key="methods_group") or ALL
+    group = st.selectbox("Group", [ALL, *groups], key="methods_group")
 shown = found(words, group)
 if not shown:
     st.info("No method holds all of these words. Take one away, or choose another group.", icon=":material/search_off:")

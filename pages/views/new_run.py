@@ -14,8 +14,11 @@ from core.datasets import describe
 from core.dataspec import DataSpec, train_counts
 from core.enough import no_validation
 from core.errors import EvenlyError
+from core.methods import POSTHOC
+from core.samplers import SAMPLERS
+from core.schedule import double_correction, first_epoch
 from core.snippet import cli_command, pytorch_snippet
-from pages.parts import launch, nav, new_data, new_evidence, new_method, new_settings, reads, words
+from pages.parts import launch, nav, new_data, new_evidence, new_method, new_settings, new_terms, reads, words
 from pages.parts.guard import told
 from storage.launch import seeds_in_words
 
@@ -27,6 +30,8 @@ class Form:
     spec: DataSpec
     label: str
     method: Any
+    needs: frozenset[str]
+    error: EvenlyError | None  # the method's parameters cannot be read as they are
     source: new_evidence.Source
     config: RunConfig
     count: int
@@ -61,7 +66,7 @@ def planned(f: Form) -> list[Any]:
         return launch.behind_baselines(configs, f.source.run, f.source.takes, f.label)
     if f.source.kind != new_evidence.TRAIN_FIRST:
         return [launch.new_run(c, f.label) for c in configs]
-    pairs = [launch.pair(replace(c, method=launch.unweighted(), params={}), c, f.label) for c in configs]
+    pairs = [launch.pair(launch.plainly(c), c, f.label) for c in configs]
     return [*(p[0] for p in pairs), *(replace(p[1], baseline_index=i) for i, p in enumerate(pairs))]
 
 
@@ -73,13 +78,13 @@ def copies(f: Form, terms: Any) -> None:
     with st.expander("Copy as a command or as PyTorch", icon=":material/code:", key="new_copy"):
         st.code("\n# then:\n".join(commands(f)), language="bash", wrap_lines=True)
         if terms is not None:
-            st.code(pytorch_snippet(terms, f.spec.classes, f.config.reduction), language="python", height=260)
+            st.code(pytorch_snippet(terms, f.spec.classes, f.config.reduction, method=f.config.method), language="python", height=260)
 
 
 def commands(f: Form) -> list[str]:
     """The command line; before it, the one for the baselines that are trained first."""
     if f.source.kind == new_evidence.TRAIN_FIRST:
-        first = cli_command(replace(f.config, method=launch.unweighted(), params={})) + replicated(f.count)
+        first = cli_command(launch.plainly(f.config)) + replicated(f.count)
         return [first, f"{cli_command(f.config)} --baseline RUN{replicated(f.count)}  # RUN: the number that the first command printed"]
     run = f.source.run
     one = " --same-baseline" if run is not None and set(f.source.takes.values()) == {run.id} and set(f.seeds) != {run.seed} else ""
@@ -108,19 +113,31 @@ def form() -> Form | None:
     if spec is None or model is None:
         new_data.upload()
         return None
-    facts, method, evidence = st.container(), new_method.pick(), st.container()
-    params = new_method.main_parameter(method)
-    recipe = new_settings.pick_recipe()
-    values, count = new_settings.in_sight()
+    facts, method, evidence = st.container(), new_method.pick(new_evidence.any_finished(dataset, model)), st.container()
+    params, trains = new_method.main_parameter(method, len(spec.classes)), method.stage != POSTHOC
+    recipe = new_settings.pick_recipe() if trains else RunConfig.recipe
+    values, count = new_settings.in_sight(trains)
     others, more, recipe_params = new_settings.folded(method, recipe, spec)
-    new_data.upload()
     config = RunConfig(dataset=dataset, model=model, method=method.key, params=params | others, recipe=recipe, recipe_params=recipe_params, **values, **more)
+    needs, error = new_method.needs(method, dict(config.params))
+    if error is None and (twice := double_correction(config)):
+        st.warning(words.message(twice), icon=":material/warning:")
+    new_data.upload()
     spec = describe(dataset, reads.data_root(), config.validation)
     with facts:
         new_data.facts(spec, config)
     with evidence:
-        source = new_evidence.pick(spec, method, config, count)
-    return Form(spec, label, method, source, replace(config, **given_tprs(source)), count)
+        source = new_evidence.pick(spec, method, needs, config, count)
+    config = replace(config, **given_tprs(source)) if trains else as_trained(config, source)
+    return Form(spec, label, method, needs, error, source, config, count)
+
+
+def as_trained(config: RunConfig, source: new_evidence.Source) -> RunConfig:
+    """A post-hoc step trains nothing: what there is to say of training is the finished run's."""
+    if source.run is None:
+        return replace(config, epochs=1)
+    theirs = settings.from_dict(source.run.config)
+    return replace(config, recipe=theirs.recipe, recipe_params=theirs.recipe_params, reduction=theirs.reduction, epochs=1)
 
 
 def given_tprs(source: new_evidence.Source) -> dict[str, Any]:
@@ -130,23 +147,35 @@ def given_tprs(source: new_evidence.Source) -> dict[str, Any]:
     return settings.given_tprs(source.tpr, source.support, source.name)
 
 
-def weights(f: Form) -> Any:
-    """The weights, live; returns the answer in force, or None while there is none."""
+def weights(f: Form) -> tuple[Any, str | None]:
+    """The weights and the other terms, live; returns the terms in force, or None while there are none, and why nothing may start."""
     heading, params = st.container(), dict(f.config.params)
     try:
-        seen = new_method.evidence(f.method, f.spec, counts(f), f.source)
+        if f.error is not None:
+            raise f.error
+        seen = new_method.evidence(f.needs, f.spec, counts(f), f.source, f.config.epochs)
         if seen is None:
             new_method.missing(f.method, params, f.source)
-            return None
-        terms = new_method.draw_preview(f.method, seen, f.spec, params)
+            return None, None
+        terms = new_method.draw_preview(f.method, seen, f.spec, f.config)
     except EvenlyError as error:
         new_method.problem(f.method, params, error)
-        return None
-    what = "Weight per class" if terms.focus is None else "Factor per sample"
+        return None, "The method refuses these values; the message above says why."
+    what = headline(terms)
     heading.subheader(what if f.source.tpr is None or terms.weight is None else f"{what}, from {words.plain(f.source.name)}", anchor=False)
-    if "last_tpr" in f.method.needs and seen.last_tpr is not None:
+    if "last_tpr" in f.needs | SAMPLERS[f.config.sampler].needs and seen.last_tpr is not None:
         st.caption("As the first refreshed epoch would see the baseline's TPRs; the run then uses its own, epoch by epoch.")
-    return terms
+    if f.config.start > 0 and (plain := first_epoch(f.config)):
+        what = "weight and sampling" if f.config.deferred == "weight" else "the method and the sampler"
+        st.caption(f"Late start: {what} act from epoch {plain + 1} of {f.config.epochs} on.")
+    return terms, None
+
+
+def headline(terms: Any) -> str:
+    """What the right side shows."""
+    if terms.weight is not None or not (terms.set() or terms.objective in new_terms.DECIDED):
+        return "Weight per class"
+    return "What the method changes" if terms.focus is None else "Factor per sample"
 
 
 def counts(f: Form) -> Any:
@@ -156,19 +185,21 @@ def counts(f: Form) -> Any:
 
 def hindrance(f: Form) -> str | None:
     """Why these settings cannot start, or None."""
-    if "tpr" in f.method.needs and f.source.kind == new_evidence.GIVEN and f.source.tpr is None:
+    if f.source.absent:
+        return f.source.absent
+    if "tpr" in f.needs and f.source.kind == new_evidence.GIVEN and f.source.tpr is None:
         return "Needs one TPR per class first."
-    samples, batch = int(counts(f).sum()), f.config.recipe_params[new_settings.BATCH]
+    samples, batch = int(counts(f).sum()), f.config.recipe_params.get(new_settings.BATCH, 1)  # a post-hoc step has no batches of its own
     if reason := no_validation(f.spec, samples):
         return words.message(f"{reason}.")
-    if batch > samples:
+    if batch > samples and f.method.stage != POSTHOC:
         return f"Batch size {batch:,} is larger than the {samples:,} training samples. Lower it under More settings."
     return None
 
 
-def start_button(f: Form) -> None:
+def start_button(f: Form, refused: str | None) -> None:
     """The primary action, with the reason where it is off."""
-    waits, many = hindrance(f), f.count + len(f.first)
+    waits, many = refused or hindrance(f), f.count + len(f.first)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button("Start" if many == 1 else f"Start {many} runs", key="new_start", type="primary", icon=":material/play_arrow:", disabled=waits is not None,
                   on_click=start, args=(f,))
@@ -181,7 +212,7 @@ def what_starts(f: Form) -> str:
     if not f.first:
         return words.message(seeds_in_words(f.seeds))
     if f.count == 1:
-        return "The baseline first, then the weighted run"
+        return f"The {'run it goes on from' if 'network' in f.needs else 'baseline'} first, then {'this one' if 'network' in f.needs else 'the weighted run'}"
     if len(f.first) == f.count:
         return words.message(f"{seeds_in_words(f.seeds)}: a baseline and a weighted run each")
     return f"Baselines for {seeds_in_words(f.first)}, then {seeds_in_words(f.seeds)}"
@@ -200,8 +231,8 @@ def main() -> None:
     if f is None:
         return
     with right:
-        terms = weights(f)
-        start_button(f)
+        terms, refused = weights(f)
+        start_button(f, refused)
         new_method.formula(f.method, dict(f.config.params))
         copies(f, terms)
 

@@ -1,0 +1,77 @@
+"""New run, the preview: up to three further methods beside the chosen one, on the same TPRs and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.errors import EvenlyError
+from core.evidence import ClassTerms, Evidence
+from core.methods import METHODS, POSTHOC, answer
+from pages.parts import show, words
+from pages.parts.figure import Figure, axis, layout
+from pages.parts.new_terms import NAMED_UP_TO, TERMS, Term
+from pages.parts.palette import Palette
+
+MOST = 3
+HEIGHT = 280
+SHOWN = {"weight": Term("Weight per class", "factor on the loss of a sample of the class")} | TERMS
+SYMBOLS = ("circle", "square-open", "diamond", "triangle-up-open")  # never colour alone
+
+
+def comparable(evidence: Evidence) -> dict[str, ClassTerms]:
+    """The methods that change something per class here, with their default parameters: key -> terms. What refuses this evidence is left out."""
+    found = {}
+    for method in METHODS:
+        if method.stage == POSTHOC:
+            continue
+        try:
+            terms = answer(method.key, evidence)
+        except EvenlyError:
+            continue
+        if any(getattr(terms, name) is not None for name in SHOWN):
+            found[method.key] = terms
+    return found
+
+
+def picture(name: str, rows: Mapping[str, NDArray[np.float64]], order: NDArray[np.int64], classes: Sequence[str], p: Palette, *, hard: bool) -> Figure:
+    """One term of several methods: dots for few classes, lines for many. `rows`: the method's label -> [C]."""
+    few, at = len(classes) <= NAMED_UP_TO, list(range(len(order)))
+    names, form = [words.drawn(classes[c]) for c in order], SHOWN[name].form
+    colours = (p.after, p.before, p.gain, p.loss)
+    data = [{"type": "scatter", "mode": "markers" if few else "lines", "name": words.drawn(label), "x": at, "y": v[order].tolist(), "customdata": names,
+             "marker": {"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2, "color": colour}},
+             "line": {"color": colour, "width": 2, "dash": dash},
+             "hovertemplate": f"%{{customdata}}: %{{y:{form}}}<extra>{words.drawn(label)}</extra>"}
+            for (label, v), colour, symbol, dash in zip(rows.items(), colours, SYMBOLS, ("solid", "dash", "dot", "dashdot"), strict=False)]
+    ticks = {"tickvals": at, "ticktext": [words.drawn(classes[c], 14) for c in order]} if few else {"showticklabels": False}
+    title = "" if few else f"{len(classes)} classes, {'hardest first' if hard else 'in their own order'}"
+    return {"data": data, "layout": layout(p, HEIGHT, showlegend=True, xaxis=axis(p, title=title, showgrid=False, **ticks),
+                                           yaxis=axis(p, rangemode="tozero", nticks=6, tickformat="~%" if form.endswith("%") else "~g"))}
+
+
+def draw(key: str, terms: ClassTerms, evidence: Evidence, order: NDArray[np.int64], classes: Sequence[str]) -> None:
+    """The choice of further methods, and a picture of every term that any of them changes. `key`, `terms`: the chosen method as it is set."""
+    if all(getattr(terms, name) is None for name in SHOWN):  # nothing per class to compare
+        return
+    others = comparable(evidence)
+    others.pop(key, None)
+    kept = [k for k in st.session_state.get("new_overlay", []) if k in others]
+    if kept != st.session_state.get("new_overlay", kept):
+        st.session_state["new_overlay"] = kept
+    chosen = st.multiselect("Compare with", list(others), format_func=lambda k: f"{METHODS[k].group}: {METHODS[k].label}", max_selections=MOST, key="new_overlay",
+                            persist_state="session", placeholder=f"up to {MOST} further methods, on the same TPRs and counts",
+                            help="Drawn with their default parameters. Nothing that is chosen here is trained.")
+    if not chosen:
+        return
+    rows = {METHODS[key].label: terms} | {METHODS[k].label: others[k] for k in chosen}
+    for name, term in SHOWN.items():
+        values = {label: v for label, t in rows.items() if (v := getattr(t, name)) is not None}
+        if not values or list(values) == [METHODS[key].label]:
+            continue
+        st.markdown(f"**{term.label}** :small[{term.unit}]")
+        hard = evidence.tpr is not None
+        show.draw(picture(name, values, order, classes, show.palette(), hard=hard), key=f"new_overlay_{name}", alt=f"{term.label} of {', '.join(values)}")

@@ -1,0 +1,131 @@
+"""New run, the preview: what a method and a sampler change besides the weight, a small picture of each term, and what is only decided later.
+
+Pure functions make the figures; `draw` puts them on the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.evidence import ClassTerms
+from core.methods import CLASSIFIER, FINETUNE, POSTHOC, Method
+from pages.parts import show, words
+from pages.parts.figure import Figure, axis, layout
+from pages.parts.palette import Palette
+
+NAMED_UP_TO = 30  # classes; above, the axis says how they are ordered
+HEIGHT = 210
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term as people read it: its name, what its numbers are, and the format of a value."""
+
+    label: str
+    unit: str
+    form: str = ".3g"
+
+
+TERMS = {
+    "shift": Term("Shift of the logit", "added to the class's logit"),
+    "scale": Term("Scale of the logit", "factor on the class's logit"),
+    "margin": Term("Margin", "taken off the logit of the true class"),
+    "smoothing": Term("Label smoothing", "share of the label spread over all classes", ".1%"),
+    "mask": Term("Mask", "probability that the class's logit is left out for a sample of another class", ".1%"),
+    "sampling": Term("Sampling", "probability that a drawn training sample is of the class", ".1%"),
+}
+
+# What is not known before training, by the key of the objective (core.objectives, core.posthoc).
+DECIDED = {
+    "difficulty_net": "Decided while training: a small network, trained along, turns the run's last validation TPRs into weights.",
+    "ghm": "Decided in every step: an output counts the less, the more outputs of the batch have a gradient of about its length.",
+    "group_dro": "Decided in every step: a class whose loss is high gets more weight in the next step.",
+    "l2rw": "Decided in every step: a sample counts as far as learning from it lowers the loss on validation samples.",
+    "meta_weight_net": "Decided in every step: a small network turns the loss of a sample into its weight; it learns from validation samples.",
+    "oltr": "Decided while training: attention, a memory of class centroids and a cosine classifier are learned on top of the finished run.",
+    "tau_norm": "Applied after training: the weight vectors of the finished run's last layer are shortened.",
+    "ncm": "Applied after training: the class whose mean training feature is nearest is the prediction.",
+    "logit_adjusted_posthoc": "Applied after training: the finished run's logits are lowered by how frequent a class is.",
+    "equal_tpr_bias": "Applied after training: one summand per class on the finished run's logits, fitted on the validation split.",
+}
+STAGES = {
+    CLASSIFIER: "The features of the finished run stay as they are; only its last layer is trained.",
+    FINETUNE: "The whole network of the finished run is trained on.",
+}
+
+
+def sentences(method: Method, terms: ClassTerms) -> list[str]:
+    """What no picture can show: what is decided in a step or after training, and where a second stage begins."""
+    said = [STAGES[method.stage]] if method.stage in STAGES else []
+    if terms.objective in DECIDED:
+        said.append(DECIDED[terms.objective])
+    if "smote" in terms.knobs:
+        said.append("Made while training: new features between neighbours, until every class is as large as the largest.")
+    return said
+
+
+def drawn_bars(method: Method, frames: Sequence[ClassTerms]) -> bool:
+    """Whether the live preview has bars for this method: weights, the factor of a sample, or no term at all."""
+    return method.stage != POSTHOC and any(t.weight is not None or t.focus is not None or not (t.set() or t.objective in DECIDED) for t in frames)
+
+
+def picture(name: str, values: Mapping[str, NDArray[np.float64]], order: NDArray[np.int64], classes: Sequence[str], p: Palette, *, hard: bool) -> Figure:
+    """Bars of one term per class in drawing order; `values` holds one row [C], or the first and the last epoch's."""
+    term, few = TERMS[name], len(classes) <= NAMED_UP_TO
+    at, names = list(range(len(order))), [words.drawn(classes[c]) for c in order]
+    colours = [p.after] if len(values) == 1 else [p.before, p.after]
+    data = [{"type": "bar", "name": label, "x": at, "y": v[order].tolist(), "customdata": names, "marker": {"color": colour},
+             "hovertemplate": f"%{{customdata}}: %{{y:{term.form}}}<extra></extra>"}
+            for (label, v), colour in zip(values.items(), colours, strict=True)]
+    ticks = {"tickvals": at, "ticktext": [words.drawn(classes[c], 14) for c in order]} if few else {"showticklabels": False}
+    title = "" if few else f"{len(classes)} classes, {'hardest first' if hard else 'in their own order'}"
+    return {"data": data, "layout": layout(p, HEIGHT, barmode="group", bargap=0.3, showlegend=len(values) > 1,
+                                           xaxis=axis(p, title=title, showgrid=False, **ticks),
+                                           yaxis=axis(p, rangemode="tozero", nticks=5, tickformat="~%" if term.form.endswith("%") else "~g"))}
+
+
+def alternative(name: str, values: Mapping[str, NDArray[np.float64]], classes: Sequence[str]) -> str:
+    """The same for those who do not see it."""
+    last, term = list(values.values())[-1], TERMS[name]
+    low, high = (format(float(v), term.form) for v in (last.min(), last.max()))
+    return f"{term.label} per class, {term.unit}: from {low} ({classes[int(last.argmin())]}) to {high} ({classes[int(last.argmax())]})"
+
+
+def everywhere(name: str, values: Mapping[str, NDArray[np.float64]]) -> str:
+    """A term that is one number for all classes and epochs, in words; "" where it is not."""
+    every = np.concatenate(list(values.values()))
+    return f"{format(float(every[0]), TERMS[name].form)} for every class." if np.allclose(every, every[0]) else ""
+
+
+def over_time(name: str, first: ClassTerms, last: ClassTerms) -> dict[str, Any]:
+    """A term's row, or its first and its last epoch's where they differ."""
+    a, b = getattr(first, name), getattr(last, name)
+    if a is None or b is None or np.allclose(a, b):
+        return {"every epoch": b if a is None else a}
+    return {"first epoch": a, "last epoch": b}
+
+
+def draw(method: Method, first: ClassTerms, last: ClassTerms, order: NDArray[np.int64], classes: Sequence[str], *, hard: bool, told: Sequence[str] = ()) -> None:
+    """A picture of every term but the weight, then the sentences and the notes that were not `told` already.
+
+    `first` and `last`: the terms of those epochs. A term that is the same for every class is a sentence, not a picture.
+    """
+    for name in TERMS:
+        if getattr(first, name) is None and getattr(last, name) is None:
+            continue
+        values = over_time(name, first, last)
+        st.markdown(f"**{TERMS[name].label}** :small[{TERMS[name].unit}]")
+        if text := everywhere(name, values):
+            st.markdown(text)
+            continue
+        show.draw(picture(name, values, order, classes, show.palette(), hard=hard), key=f"new_term_{name}", alt=alternative(name, values, classes))
+    for text in sentences(method, last):
+        st.markdown(f":material/info: {text}")
+    for text in dict.fromkeys(n for n in last.notes if n not in told):
+        st.caption(words.plain(text))
