@@ -26,7 +26,7 @@ import cli_progress
 import cli_runs
 import cli_submit
 import cli_tables
-from cli_runs import ENDS, RunId, database, run_dict, run_list, run_number
+from cli_runs import ENDS, RunId, database, in_words, run_dict, run_list, run_number
 from cli_tables import Json, Params
 from core.config import SETTINGS, RunConfig
 from core.errors import EvenlyError
@@ -58,7 +58,8 @@ def run(
     model: Annotated[str, typer.Option(metavar="M", help="A model: see `models`")],
     method: Annotated[str, typer.Option(metavar="K", help="A method: see `methods`")] = "none",
     param: Params = None,
-    baseline: Annotated[int | None, typer.Option(metavar="RUN", parser=run_number, help="The run whose validation TPRs feed the method")] = None,
+    baseline: Annotated[int | None, typer.Option(metavar="RUN", parser=run_number, help="The run whose validation TPRs feed the method; each seed takes its replicate")] = None,
+    same_baseline: Annotated[bool, typer.Option("--same-baseline", help="Use that one run for every seed")] = False,
     tpr: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="TPRs from a file instead: numbers, or class,tpr")] = None,
     epochs: Annotated[str | None, typer.Option(metavar="E", help="Passes over the training split; default: the recipe's")] = None,
     seed: Annotated[str, typer.Option(metavar="S", help=HELP["seed"])] = "0",
@@ -86,10 +87,12 @@ def run(
     engine = database()
     with cli_progress.preparing(quiet=as_json) as progress:
         config, spec = cli_submit.fitted(config, progress)
+    if same_baseline and baseline is None:
+        raise EvenlyError("--same-baseline says how to use --baseline RUN; give that too, or leave it out")
     if tpr is not None:
         config = cli_submit.with_tprs(config, tpr, spec.classes)
     group = cli_submit.baseline_group(engine, config, baseline, spec.classes, waits=wait)
-    ids = queue_runs(engine, cli_submit.replicas(config, count, spec.label, baseline=baseline, group=group, name=name))
+    ids = queue_runs(engine, cli_submit.replicas(config, count, spec.label, baseline=baseline, group=group, name=name, same_baseline=same_baseline))
     if wait:
         _show_ended(engine, wait_for(engine, ids, quiet=as_json), as_json)
     elif as_json:
@@ -159,7 +162,7 @@ def left_as(rows: list[RunRow]) -> list[str]:
     out = []
     for status in dict.fromkeys(r.status for r in rows):
         ids = [str(r.id) for r in rows if r.status == status]
-        out.append(f"run {' and '.join([', '.join(ids[:-1])] * (len(ids) > 1) + ids[-1:])}: {status}{next_step.get(status, '')}")
+        out.append(f"run {' and '.join([', '.join(ids[:-1])] * (len(ids) > 1) + ids[-1:])}: {in_words(status)}{next_step.get(status, '')}")
     return out
 
 
@@ -183,7 +186,7 @@ def ask(run_id: int, wish: str, to: str) -> None:
     from storage import queue
 
     status = queue.ask(database(), run_id, wish)
-    print(f"run {run_id}: running, asked to {to}" if status == "running" and to else f"run {run_id}: {status}")
+    print(f"run {run_id}: running, asked to {to}" if status == "running" and to else f"run {run_id}: {in_words(status)}")
 
 
 @app.command()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from cli_runs import in_words
 from terminal import clean
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from rich.table import Table
     from sqlalchemy import Engine
 
+    from storage.workers import Place
+
+NOWHERE: Mapping[int, Any] = MappingProxyType({})
 LINE_SECONDS = 5.0  # between two lines of progress where bars cannot be drawn
 REDRAWS_PER_SECOND = 4
 ON = ("queued", "running")  # any other run has come to where it stays until somebody asks
@@ -58,10 +63,12 @@ class Watched:
 
     def _read(self) -> None:
         from storage.results import list_runs
+        from storage.workers import places
 
         self.rows = list(list_runs(self.engine, ids=self.ids).sort_values("id").itertuples())
         waiting = all(r.status == "queued" for r in self.rows)
         self.ahead = list(list_runs(self.engine, status="running", archived=None).itertuples()) if waiting else []
+        self.places = {} if all(r.status not in ON for r in self.rows) else places(self.engine)
 
     def look(self) -> list[Any]:
         """The newest rows; the last ones again while the database is locked."""
@@ -75,22 +82,39 @@ class Watched:
 
     def line(self) -> str:
         """Where these runs are, in words."""
-        return progress_line(self.look(), time.time(), self.ahead)
+        return progress_line(self.look(), time.time(), self.ahead, self.places)
 
 
 def at(row: Any) -> str:
     return f"run {row.id} at {row.last_epoch} of {row.epochs}"
 
 
-def progress_line(rows: Sequence[Any], now: float, ahead: Sequence[Any] = ()) -> str:
-    """Runs and epochs done, and the time left: at the pace since the first of them began. `now` in Unix seconds."""
+def inside(row: Any, places: Mapping[int, Place]) -> Place | None:
+    """Where a run is inside the epoch after its last recorded one; None where its worker has not said."""
+    place = places.get(int(row.id)) if row.status == "running" else None
+    return place if place is not None and place.epoch == int(row.last_epoch) + 1 <= int(row.epochs) else None
+
+
+def trained(row: Any, places: Mapping[int, Place]) -> float:
+    """Epochs done, with the part of the one that is on."""
+    place = inside(row, places)
+    return int(row.last_epoch) + (0.0 if place is None else place.share)
+
+
+def progress_line(rows: Sequence[Any], now: float, ahead: Sequence[Any] = (), places: Mapping[int, Place] = NOWHERE) -> str:
+    """Runs and epochs done, the step where an epoch takes long, and the time left: at the pace since the first of them began.
+
+    `now` in Unix seconds.
+    """
     done, planned = (sum(int(getattr(r, key)) for r in rows) for key in ("last_epoch", "epochs"))
-    left = sum(int(r.epochs) - int(r.last_epoch) for r in rows if r.status in ON)
+    left = sum(int(r.epochs) - trained(r, places) for r in rows if r.status in ON)
     over = sum(r.status not in ON for r in rows)
     text = f"{done} of {planned} epochs" if len(rows) == 1 else f"{over} of {len(rows)} runs over, {done} of {planned} epochs"
     starts = [r.started_at.timestamp() for r in rows if r.started_at == r.started_at]
     if not left:
         return text
+    text = ", ".join([text, *(place.words() for r in rows if (place := inside(r, places)) is not None)])
+    done = sum(trained(r, places) for r in rows)
     if ahead:
         return f"{text}, waiting for {', '.join(map(at, ahead))}"
     if not done or not starts:
@@ -124,7 +148,7 @@ class RunBars:
         from rich.text import Text
 
         line, rows = self.watched.line(), self.watched.rows
-        return Group(bars(fitting(rows, max(self.console.height - 3, 1)), self.console.width), Text(line))
+        return Group(bars(fitting(rows, max(self.console.height - 3, 1)), self.console.width, self.watched.places), Text(line))
 
 
 def fitting(rows: Sequence[Any], room: int) -> list[Any]:
@@ -134,7 +158,7 @@ def fitting(rows: Sequence[Any], room: int) -> list[Any]:
     return sorted(kept, key=lambda r: r.id)
 
 
-def bars(rows: Sequence[Any], columns: int) -> Table:
+def bars(rows: Sequence[Any], columns: int, places: Mapping[int, Place] = NOWHERE) -> Table:
     """A line per run: number, what sets it apart, bar, epochs, status. The name gives way first, then the bar."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -151,8 +175,8 @@ def bars(rows: Sequence[Any], columns: int) -> Table:
         grid.add_column(no_wrap=True, justify="right" if place == 3 else "left")
     for r, number, label, count in zip(rows, numbers, names, counts, strict=True):
         cut = label if len(label) <= name else label[: max(name - 1, 0)] + "…" * (name > 0)
-        drawn = ProgressBar(total=int(r.epochs), completed=int(r.last_epoch), width=bar)
-        grid.add_row(number, Text(cut), drawn, count, r.status)
+        drawn = ProgressBar(total=int(r.epochs), completed=trained(r, places), width=bar)
+        grid.add_row(number, Text(cut), drawn, count, in_words(r.status))
     return grid
 
 

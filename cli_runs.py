@@ -9,22 +9,24 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 import terminal
 from cli_tables import Json
+from core import digits
 from core.config import SETTINGS
 from core.errors import EvenlyError
-from terminal import clean, emit, figure, listing, paragraph, points, share, table
+from terminal import clean, emit, figure, listing, paragraph, percent, points, share, table
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from core.compare import Comparison
+    from core.over_seeds import OverSeeds
+    from core.report import RunReport
     from storage.runs import RunRow
 
-ENDS = {"failed": "failed", "cancelled": "was cancelled", "paused": "is paused"}  # a run that did not succeed
+ENDS = {"failed": "failed", "cancelled": "was stopped", "paused": "is paused"}  # a run that did not succeed
 MOST = 2**63 - 1  # what the database takes for a whole number
 
 
@@ -63,19 +65,27 @@ def close_databases() -> None:
         _opened.pop().dispose()
 
 
+def in_words(status: str) -> str:
+    """A status as people read it; JSON keeps the stored word."""
+    from storage.queue import SAID
+
+    return SAID.get(status, status)
+
+
 def run_list(rows: Sequence[Any]) -> None:
     """A line per run."""
     listing(("run", "status", "epochs", "accuracy", "variance", "min TPR", "name"), [
-        (str(r.id), r.status, f"{r.last_epoch}/{r.epochs}", share(r.accuracy), figure(r.tpr_variance), share(r.tpr_min), r.name) for r in rows
+        (str(r.id), in_words(r.status), f"{r.last_epoch}/{r.epochs}", share(r.accuracy), digits.variance(r.tpr_variance), share(r.tpr_min), r.name) for r in rows
     ])
 
 
 def run_dict(engine: Engine, row: RunRow) -> dict[str, Any]:
-    """A run with its settings, facts and the per-class figures of its test split after the last epoch."""
+    """A run with its settings, facts, and the figures of its test split after the last epoch: in sum and per class."""
     from core.report import class_rows
     from storage.sides import report
 
-    return {**asdict(row), "classes": class_rows(report(engine, row)) if row.last_epoch else []}
+    found = report(engine, row) if row.last_epoch else None
+    return {**asdict(row), "summary": asdict(found.summary) if found else {}, "classes": class_rows(found) if found else []}
 
 
 def runs(
@@ -98,22 +108,23 @@ def runs(
 
 def show(run_id: RunId, as_json: Json = False) -> None:
     """One run: settings, figures per class, log."""
-    from storage import queue, results
+    from storage import queue, results, sides
 
     engine = database()
     row = results.get_run(engine, run_id)
-    data, log = run_dict(engine, row), queue.events(engine, run_id)
+    log = queue.events(engine, run_id)
     if as_json:
-        emit({**data, "log": [asdict(e) for e in log]})
+        emit({**run_dict(engine, row), "log": [asdict(e) for e in log]})
         return
     run_list([row])
     if row.error:
         print(paragraph(f"error: {row.error}"))
     print(paragraph(settings_line(row)))
-    class_table(data["classes"])
+    if row.last_epoch:
+        figures(sides.report(engine, row))
     for event in log[-10:]:
         text = event.text.strip().splitlines()
-        print(f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}  {event.kind:<10}{clean(text[-1]) if text else ''}")
+        print(f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}  {in_words(event.kind):<10}{clean(text[-1]) if text else ''}")
 
 
 def measured(engine: Engine, run_id: int) -> RunRow:
@@ -142,18 +153,25 @@ def short(value: Any) -> str:
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def class_table(rows: list[dict[str, Any]]) -> None:
-    """TPRs of the test split; nothing before the first epoch."""
-    if rows:
-        table(("class", "test samples", "TPR", "95 % interval", "weight"), [
-            [r["class"], str(r["support"]), share(r["tpr"]), f"{share(r['tpr_low'])} to {share(r['tpr_high'])}", figure(r["weight"])] for r in rows
-        ])
+def figures(run: RunReport) -> None:
+    """The test split: every class, then all of it."""
+    from core.report import class_rows, told
+
+    table(("class", "samples", "TPR", "95 % interval", "precision", "F1", "weight"), [
+        [r["class"], str(r["support"]), percent(r["tpr"]), f"{percent(r['tpr_low'])} to {percent(r['tpr_high'])}", percent(r["precision"]), percent(r["f1"]),
+         figure(r["weight"])] for r in class_rows(run)
+    ], "Test split; TPR, precision and F1 in %")
+    table(("summary", f"run {run.id}"), told(run.summary))
 
 
-def compare(before: RunId, after: RunId, as_json: Json = False) -> None:
+def compare(
+    before: RunId, after: RunId, pair: Annotated[bool, typer.Option("--pair", help="These two runs alone, also where there are means over seeds")] = False,
+    as_json: Json = False,
+) -> None:
     """Two runs on the same classes: what changed, and by how much.
 
-    TPRs of the test split, the summary, the settings that differ, and whether the change is more than noise.
+    TPRs of the test split, the summary, the settings that differ, and whether the change is more than noise. Where both
+    sides have several seeds, the tables show the means over them.
     """
     from core.compare import compare as compared
     from core.compare import config_differences
@@ -162,37 +180,51 @@ def compare(before: RunId, after: RunId, as_json: Json = False) -> None:
 
     engine = database()
     a, b = measured(engine, before), measured(engine, after)
-    found = compared(side(engine, a), side(engine, b), np.random.default_rng(0))
+    found = compared(side(engine, a), side(engine, b))
     notes = [*found.cautions, *found.notes]
     if as_json:
         settings = [{"setting": k, "before": x, "after": y} for k, x, y in config_differences(a.config, b.config)]
         emit({**comparison_dict(found, a, b), "notes": notes, "settings": settings})
         return
-    table(("class", f"run {a.id}", f"run {b.id}", "change, points"), [[r.name, share(r.before), share(r.after), points(r.gain)] for r in found.rows])
-    table(("summary", f"run {a.id}", f"run {b.id}", "change"), [
-        ["accuracy", *changed(found, "accuracy", share, points)],
-        ["TPR variance", *changed(found, "tpr_variance", figure, "{:+.4f}".format)],
-        ["min TPR", *changed(found, "tpr_min", share, points)],
-    ])
+    pair_tables(found, a, b) if pair or found.over_seeds is None else seed_tables(found.over_seeds)
     for setting, x, y in differing(a, b):
         print(paragraph(f"{setting}: {x} -> {y}"))
     for line in (*notes, found.verdict):
         print(paragraph(line))
 
 
-def changed(found: Comparison, name: str, value: Any, change: Any) -> list[str]:
-    """A figure before and after, and its change, in words."""
-    delta = found.deltas[name]
-    return [value(delta.before), value(delta.after), change(delta.change)]
+def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
+    """The two runs, class by class and in sum."""
+    from core.report import FIGURES_TOLD, in_words
+
+    table(("class", f"run {a.id}", f"run {b.id}", "change, points"), [[r.name, share(r.before), share(r.after), points(r.gain)] for r in found.rows])
+    before, after = found.summary["before"], found.summary["after"]
+    known = [(label, name, getattr(before, name), getattr(after, name)) for label, name in FIGURES_TOLD if getattr(before, name) is not None]
+    table(("summary", f"run {a.id}", f"run {b.id}", "change"), [
+        [label, in_words(name, x), in_words(name, y), digits.variance_change(x, y) if name == "tpr_variance" else points(y - x)] for label, name, x, y in known
+    ])
+
+
+def seed_tables(over: OverSeeds) -> None:
+    """The means over seeds with the 95 % intervals of their changes; `--pair` shows the two runs."""
+    from core.report import figure_rows
+
+    b, a = (", ".join(map(str, seeds)) for seeds in (over.before, over.after))
+    which = f"seeds {b}, each trained both ways" if over.paired else f"seeds {b} before and {a} after"
+    columns = ("before", "after", "change", "95 % interval")
+    print(paragraph(f"Means over {which}, in the summary ± standard deviation; --pair shows these two runs"))
+    table(("class", *columns), [[r.name, share(r.before), share(r.after), points(r.gain), f"{points(r.gain_low)} to {points(r.gain_high)}"] for r in over.rows])
+    table(("summary", *columns), figure_rows(over))
 
 
 def comparison_dict(found: Comparison, a: RunRow, b: RunRow) -> dict[str, Any]:
-    """A comparison for scripts: the two runs, per-class TPRs of the test split, a summary per side, deltas, the verdict."""
+    """A comparison for scripts: the two runs, per-class figures of the test split, a summary per side, deltas, the verdict."""
     data = found.to_dict()
     sides = {key: {"id": r.id, "name": r.name, "status": r.status, "seed": r.seed, "epoch": r.last_epoch} for key, r in (("before", a), ("after", b))}
-    summary = {side: {name: getattr(delta, side) for name, delta in found.deltas.items()} for side in ("before", "after")}
+    for key, summary in found.summary.items():
+        data["summary"][key]["tpr_spread"] = summary.tpr_spread
     classes = [{"class": row.pop("name"), **row} for row in data.pop("rows")]
-    return {**data, "split": "test", **sides, "classes": classes, "summary": summary}
+    return {**data, "split": "test", **sides, "classes": classes}
 
 
 def export(

@@ -5,19 +5,21 @@ Everything is checked here, before a run exists; what is wrong raises EvenlyErro
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import SETTINGS, RunConfig, checked, given_tprs
+from core.config import SETTINGS, RunConfig, checked, from_dict, given_tprs
 from core.errors import EvenlyError
 from core.methods import METHODS
 from core.recipes import RECIPES
 from core.rows import Param
+from core.snippet import cli_command
 from core.tprs import LARGEST, parse
 
 if TYPE_CHECKING:
@@ -30,7 +32,8 @@ if TYPE_CHECKING:
 LONGEST_NAME = 1000
 SEEDS = Param("seeds", "Seeds", 1, 1, 100, 1, integer=True)
 EPOCHS = next(p for p in SETTINGS if p.key == "epochs")
-GONE = {"failed": "has failed", "cancelled": "was cancelled"}  # a baseline that will not bring TPRs by itself
+QUOTED = 40  # characters of a bad value that a message repeats
+GONE = {"failed": "has failed", "cancelled": "was stopped"}  # a baseline that will not bring TPRs by itself
 
 
 def numbers(text: str, option: str) -> NDArray[np.float64]:
@@ -42,7 +45,7 @@ def _number(part: str, option: str) -> float:
     try:
         return float(part)
     except ValueError:
-        raise EvenlyError(f"{option}: {part[:40]!r} is not a number; give numbers with commas between them, as in 0.9,0.7") from None
+        raise EvenlyError(f"{option}: {part[:QUOTED]!r} is not a number; give numbers with commas between them, as in 0.9,0.7") from None
 
 
 def pairs(given: list[str] | None, option: str) -> dict[str, str]:
@@ -51,11 +54,17 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
     for item in given or []:
         name, equals, value = item.partition("=")
         if not (equals and name):
-            raise EvenlyError(f"{option} {item!r}: expected NAME=VALUE, as in exponent=2")
+            raise EvenlyError(f"{option} {item[:QUOTED]!r}: expected NAME=VALUE, as in exponent=2")
         if name in out:
             raise EvenlyError(f"{option} {name} is given twice ({out[name]} and {value}); give it once")
         out[name] = value
     return out
+
+
+def note(text: str) -> None:
+    """A line on stderr about what will be queued, beside JSON too."""
+    if text:
+        print(f"note: {text}", file=sys.stderr)
 
 
 def default_epochs(recipe: str) -> int:
@@ -67,9 +76,11 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
     """The checked config with its dataset's stored name, and the dataset's spec.
 
     Data that must be downloaded or decoded first is; refused are a dataset that is absent, a model that does
-    not fit it and a batch that is larger than it.
+    not fit it, one without a validation sample and a batch that is larger than it. A validation share that has no say is
+    said and set to its default, so that it does not keep replicates apart.
     """
     from core import datasets
+    from core.enough import few_validation, no_validation
     from models import MODELS
     from storage.engine import data_root
 
@@ -81,8 +92,14 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
     if reason := model.fits(spec.shape, len(spec.classes)):
         raise EvenlyError(f"model {model.key} does not fit {spec.label}: {reason}")
     samples = int(datasets.train_counts(spec, config.validation, config.imbalance, config.profile).sum())
+    if reason := no_validation(spec, samples):
+        raise EvenlyError(f"{spec.label}: {reason}")
     if (batch := config.recipe_params["batch_size"]) > samples:
         raise EvenlyError(f"batch size {batch} is larger than the training split of {samples} samples; give --recipe-param batch_size={samples} or less")
+    note(few_validation(spec))
+    if spec.own_validation and config.validation != RunConfig.validation:
+        note(f"--validation {config.validation:g} changes nothing: {spec.label} brings its own validation split")
+        config = replace(config, validation=RunConfig.validation)
     return replace(config, dataset=row.key), spec
 
 
@@ -102,17 +119,30 @@ def with_tprs(config: RunConfig, path: Path, classes: tuple[str, ...]) -> RunCon
     return replace(config, **given_tprs(tprs, support, path.name))
 
 
-def baseline_group(engine: Engine, config: RunConfig, baseline: int | None, classes: tuple[str, ...], *, waits: bool) -> str:
-    """The baseline's group, "" without one. Refused: TPRs needed and none named, named twice, or of a run that has none.
+@dataclass(frozen=True)
+class Group:
+    """A baseline with its replicates: their group_sha, the run of each seed, the baseline's own seed, and the command that trains one more."""
+
+    sha: str
+    members: dict[int, int]
+    seed: int
+    command: str
+
+
+def baseline_group(engine: Engine, config: RunConfig, baseline: int | None, classes: tuple[str, ...], *, waits: bool) -> Group | None:
+    """The baseline's replicates, None without one. Refused: TPRs needed and none named, named twice, or of a run that has none.
 
     `waits`: somebody sits there until the run is over, so a paused baseline is refused too.
     """
-    from storage.results import get_run
+    from core.datasets import describe
+    from storage.engine import data_root
+    from storage.launch import by_seed, drawn_by, other_data
+    from storage.results import get_run, list_runs
 
     if baseline is None:
         if "tpr" in METHODS[config.method].needs and config.tpr is None:
             raise EvenlyError(f"{config.method} needs the TPRs of an earlier run; give --baseline RUN or --tpr FILE.csv")
-        return ""
+        return None
     if config.tpr is not None:
         raise EvenlyError("--baseline and --tpr both name TPRs; give one of them")
     row = get_run(engine, baseline)
@@ -128,7 +158,11 @@ def baseline_group(engine: Engine, config: RunConfig, baseline: int | None, clas
             f"--baseline {baseline}: run {baseline} was trained on {row.dataset} with {len(known)} classes, not on the {len(classes)} "
             f"of {config.dataset}; choose a baseline on the same dataset"
         )
-    return row.group_sha
+    own_validation = describe(config.dataset, data_root()).own_validation
+    if difference := other_data(config, drawn_by(engine, row.dataset)[baseline], own_validation):
+        note(f"run {baseline} was trained on other data than this run will be ({difference}), so its TPRs are not those of a baseline of this run")
+    members = by_seed(list_runs(engine, archived=None), row.group_sha) | {row.seed: baseline}
+    return Group(row.group_sha, members, row.seed, cli_command(replace(from_dict(row.config), seed=0), row.baseline_id))
 
 
 def _classes(row: RunRow) -> tuple[str, ...]:
@@ -142,16 +176,43 @@ def _classes(row: RunRow) -> tuple[str, ...]:
 
 
 def replicas(
-    config: RunConfig, seeds: int, dataset_label: str, *, baseline: int | None, group: str, name: str = "",
+    config: RunConfig, seeds: int, dataset_label: str, *, baseline: int | None, group: Group | None, name: str = "", same_baseline: bool = False,
 ) -> list[NewRun]:
-    """`seeds` runs that differ in the seed alone, counted up from the config's."""
+    """`seeds` runs that differ in the seed alone, counted up from the config's, each with the baseline's replicate of its own seed.
+
+    `same_baseline` takes the baseline for every seed instead, and says what that means. A seed without a baseline raises EvenlyError.
+    """
     from storage.launch import new_run
 
     name = " ".join(name.split())
     if len(name) > LONGEST_NAME:
         raise EvenlyError(f"--name has {len(name):,} characters, expected at most {LONGEST_NAME:,}")
+    wanted = list(range(config.seed, config.seed + seeds))
+    takes = {} if group is None or baseline is None else _takes(config, wanted, baseline, group, same_baseline)
     out = []
-    for seed in range(config.seed, config.seed + seeds):
+    for seed in wanted:
         called = f"{name}, seed {seed}" if name and seeds > 1 else name
-        out.append(new_run(replace(config, seed=seed), dataset_label, baseline=baseline, baseline_group=group, name=called))
+        out.append(new_run(replace(config, seed=seed), dataset_label, baseline=takes.get(seed), baseline_group=group.sha if group else "", name=called))
     return out
+
+
+def _takes(config: RunConfig, wanted: list[int], baseline: int, group: Group, same_baseline: bool) -> dict[int, int]:
+    """Seed -> the run whose TPRs it takes; said on stderr where it is not simply the baseline named."""
+    from core.datasets import describe
+    from storage.engine import data_root
+    from storage.launch import another_seed, pairing, seeds_in_words
+
+    if same_baseline:
+        note(another_seed(baseline, group.seed, wanted, describe(config.dataset, data_root()).own_validation))
+        return dict.fromkeys(wanted, baseline)
+    absent = [seed for seed in wanted if seed not in group.members]
+    if absent:
+        more = f" --seeds {len(absent)}" if len(absent) > 1 and absent[-1] - absent[0] == len(absent) - 1 else ""
+        raise EvenlyError(
+            f"--baseline {baseline}: run {baseline} has seed {group.seed}, and no replicate of it has {seeds_in_words(absent)}; "
+            f"train that first with `{group.command} --seed {absent[0]}{more}`, or give --same-baseline to use run {baseline} for every seed"
+        )
+    takes = {seed: group.members[seed] for seed in wanted}
+    if set(takes.values()) != {baseline}:
+        note(pairing(takes))
+    return takes

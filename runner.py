@@ -10,6 +10,7 @@ import logging
 import shutil
 import time
 import traceback
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -44,6 +45,7 @@ PATIENCE_SECONDS = 60.0  # how long a locked or full database is waited for befo
 ASK_SECONDS, TELL_SECONDS = 0.5, 5.0  # while data is prepared: between looks at the orders, between lines in the log
 SMALL_PARAMETERS, SMALL_SAMPLE = 60_000, 1_024  # below both, a second thread costs more than it brings
 Orders = Callable[[], str | None]
+Steps = Callable[[], tuple[int, int, int] | None]  # the epoch from 1, steps of it done, steps of an epoch; None when the run is over
 NO_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")  # in a RuntimeError
 LOST = ("lost", "another worker has taken this run over")
 
@@ -52,13 +54,16 @@ class Halted(EvenlyError):  # noqa: N818 - the run is not at fault
     """The run is fine, the machine is not (disk full, database locked): pause it, a person mends it and resumes."""
 
 
-def execute(engine: Engine, claim: Claim, device: Device, root: Path, orders: Orders) -> tuple[str, str | None]:
+def execute(
+    engine: Engine, claim: Claim, device: Device, root: Path, orders: Orders, follow: Callable[[Steps], None] = lambda steps: None
+) -> tuple[str, str | None]:
     """Train a claimed run; returns its new status and, if it failed, the reason. Other runs are never harmed.
 
     `orders()` returns "stop" when the worker itself must end: the run then goes back to the queue.
+    `follow` is given, before the first step, a function that any thread may ask how far the training is.
     """
     try:
-        status, reason = _attempt(engine, claim, device, root, orders), None
+        status, reason = _attempt(engine, claim, device, root, orders, follow), None
     except Lost:
         return LOST
     except Interrupted as interrupted:
@@ -112,7 +117,7 @@ def _tell(engine: Engine, claim: Claim, kind: str, text: str) -> None:
         log.warning("run %s: %s (not logged: %s)", claim.run_id, text, error)
 
 
-def _attempt(engine: Engine, claim: Claim, device: Device, root: Path, orders: Orders) -> str:
+def _attempt(engine: Engine, claim: Claim, device: Device, root: Path, orders: Orders, follow: Callable[[Steps], None]) -> str:
     if (free := shutil.disk_usage(root).free) < MIN_FREE_BYTES:
         raise Halted(f"only {free / 1e6:.0f} MB are free in {root}, a run needs {MIN_FREE_BYTES / 1e6:.0f} MB; free some space, then resume")
     config = checked(from_dict(claim.config))
@@ -136,7 +141,19 @@ def _attempt(engine: Engine, claim: Claim, device: Device, root: Path, orders: O
     evidence, origin = stored_evidence(before) or find_evidence(engine, claim, config, splits.spec.classes)
     run = Run(engine, claim, config, splits, evidence, device, root)
     run.start(origin)
+    follow(steps_of(run.trainer))
     return run.train(control)
+
+
+def steps_of(trainer: Trainer) -> Steps:
+    """Reads where the trainer is; does not keep it, and its memory, alive."""
+    seen = weakref.ref(trainer)
+
+    def steps() -> tuple[int, int, int] | None:
+        alive = seen()
+        return None if alive is None else (alive.progress.epoch + 1, alive.progress.step, alive.steps)
+
+    return steps
 
 
 def _load(engine: Engine, claim: Claim, config: RunConfig, root: Path, control: Orders) -> datasets.DataSplits:

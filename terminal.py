@@ -12,11 +12,10 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from core.plain import plain
 
 WIDEST = 100  # columns of running text
 
@@ -28,23 +27,6 @@ def emit(data: Any) -> None:
     """JSON on stdout, on one line where it is short; a number that JSON has no word for (NaN) becomes null."""
     short = json.dumps(plain(data), allow_nan=False)
     print(short if len(short) <= WIDEST else json.dumps(plain(data), allow_nan=False, indent=1))
-
-
-def plain(value: Any) -> Any:
-    """Nested values as JSON knows them: arrays as lists, times as ISO 8601, what is undefined or missing as None."""
-    if isinstance(value, dict):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, datetime):
-        return value.isoformat() if value == value else None  # pandas' NaT is not equal to itself
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (str, int)) else None  # pandas' NA
 
 
 def save(path: Path, text: str) -> None:
@@ -73,9 +55,15 @@ def clean(text: str) -> str:
     return "".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text)
 
 
+def percent(value: float | None) -> str:
+    """.832 as 83.2, under a heading that names the unit; nothing yet as -."""
+    return "-" if value is None or math.isnan(value) else f"{100 * value:.1f}"
+
+
 def share(value: float | None) -> str:
     """.832 as 83.2 %; nothing yet as -."""
-    return "-" if value is None or math.isnan(value) else f"{100 * value:.1f} %"
+    text = percent(value)
+    return text if text == "-" else f"{text} %"
 
 
 def figure(value: float | None) -> str:

@@ -32,6 +32,7 @@ from core.errors import EvenlyError
 from storage import queue, results
 from storage.engine import Unavailable, data_root, open_database
 from storage.migrate import upgrade
+from storage.workers import Place, state_text
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # before any fork: a child of one must not load anything
 
@@ -41,6 +42,7 @@ T = TypeVar("T")
 log = logging.getLogger("evenly.worker")
 POLL_SECONDS = 0.2  # between looks at an empty queue
 BEAT_SECONDS = 5.0
+STEP_SECONDS = 1.0  # between two looks at how far a run is inside its epoch
 TAKEN_SECONDS = 5.0  # between looks at a slot that another worker holds
 RESCUE_SECONDS = 30.0
 FROZEN_SECONDS = 30.0  # a worker whose beat stands still this long by our own clock is killed and restarted
@@ -101,6 +103,35 @@ class Stillness:
         return self.words()
 
 
+class Inside:
+    """How far the run in hand is inside its epoch, as seen from another thread; the training itself knows nothing of it.
+
+    An epoch that is over by the next look is never told of, so short ones cost nothing.
+    """
+
+    def __init__(self, run_id: int = 0) -> None:
+        self.run_id, self.place = run_id, None
+        self._steps: Callable[[], tuple[int, int, int] | None] = lambda: None
+        self._epoch, self._from, self._since = 0, 0, 0.0
+
+    def follow(self, steps: Callable[[], tuple[int, int, int] | None]) -> None:
+        self._steps = steps
+
+    def look(self, now: float) -> bool:
+        """Take a look at the time `now`, in seconds by any clock; True where there is something new to tell."""
+        if (seen := self._steps()) is None:
+            return False
+        epoch, step, steps = seen
+        if epoch != self._epoch:
+            self._epoch, self._from, self._since, self.place = epoch, step, now, None
+            return False
+        if self.place is not None and self.place.step == step:
+            return False
+        pace = steps * (now - self._since) / (step - self._from) if step > self._from else None
+        self.place = Place(self.run_id, epoch, step, steps, pace)
+        return True
+
+
 class Worker:
     """One slot: a lock, a row in the database, two beats (a file for its parent, the row for people), and the loop."""
 
@@ -108,7 +139,7 @@ class Worker:
         self.slot, self.root = slot, data_root()
         self.orders: str | None = None  # "stop" after SIGTERM
         self.claim: queue.Claim | None = None  # the run in hand
-        self.looks, self.still = 0, Stillness()
+        self.looks, self.still, self.inside = 0, Stillness(), Inside()
         self._quiet = threading.Event()
         path = lock_path(self.root, slot)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,6 +167,7 @@ class Worker:
         self.id = self._patiently(lambda: queue.register_worker(*register))
         self._patiently(self.rescue)
         self._in_thread(self._report)  # apart from the other: a locked database must not hold that one up
+        self._in_thread(self._tell_steps, STEP_SECONDS)
 
     def __exit__(self, *_: object) -> None:
         self._quiet.set()
@@ -157,9 +189,9 @@ class Worker:
                 log.warning("waiting: %s", error)
                 time.sleep(1)
 
-    def _in_thread(self, work: Callable[[], None]) -> None:
+    def _in_thread(self, work: Callable[[], None], seconds: float | None = None) -> None:
         def repeatedly() -> None:
-            while not self._quiet.wait(BEAT_SECONDS):
+            while not self._quiet.wait(seconds or BEAT_SECONDS):
                 work()
 
         threading.Thread(target=repeatedly, daemon=True, name=work.__name__).start()
@@ -178,12 +210,21 @@ class Worker:
         """Tell the database that the worker lives, and people when its run has not moved for long."""
         claim, words, news = self.claim, self.still.words(), self.still.news()
         try:
-            queue.beat(self.engine, self.id, words or queue.IDLE)
+            queue.beat(self.engine, self.id, state_text(self.inside.place, words))
             if claim is not None and news:
                 log.warning("run %s: %s", claim.run_id, news)
                 queue.note(self.engine, claim.run_id, "warning", f"{news}; unless that is expected, restart the worker (make run does it after {HUNG_SECONDS / 60:.0f} min)")
         except EvenlyError as error:  # a locked or full database: the next beat tries again
             log.warning("no beat: %s", error)
+
+    def _tell_steps(self) -> None:
+        """Tell people how far the run in hand is inside a long epoch, at most once a second."""
+        if not self.inside.look(time.monotonic()):
+            return
+        try:
+            queue.beat(self.engine, self.id, state_text(self.inside.place, self.still.words()))
+        except EvenlyError as error:
+            log.warning("no step told: %s", error)
 
     def ask(self) -> str | None:
         """The orders, for the run in hand. That it asks shows that it moves."""
@@ -235,11 +276,11 @@ class Worker:
         from runner import execute
 
         log.info("run %s: attempt %s", claim.run_id, claim.attempt)
-        self.claim = claim
+        self.claim, self.inside = claim, Inside(claim.run_id)
         try:
-            status, error = execute(self.engine, claim, self.device, self.root, self.ask)
+            status, error = execute(self.engine, claim, self.device, self.root, self.ask, self.inside.follow)
         finally:
-            self.claim = None
+            self.claim, self.inside = None, Inside()
         log.info("run %s: %s%s", claim.run_id, status, f" ({error})" if error else "")
         if error and LOST_CARD in error:  # nothing more can run on it in this process; the supervisor starts another
             raise SystemExit(1)

@@ -1,8 +1,9 @@
 """Two runs on the same classes side by side: what changed, and whether chance could have done it.
 
-A change is judged by the best there is: paired seeds (at least three that both sides have), the scatter over one side's seeds,
-and else redrawn test counts, which say nothing about seeds. The verdict names which. Runs that have not finished, or that
-differ in nothing but the seed, get no verdict on a method. What makes a comparison unfair is said apart: `core.cautions`.
+A change is judged by the best there is: the means over paired seeds, the means over each side's own seeds, the scatter over
+one side's seeds, and else redrawn test counts, which say nothing about seeds. The verdict names which, and where it speaks of
+means so do the figures (`Comparison.over_seeds`). Runs that have not finished, or that differ in nothing but the seed, get no
+verdict on a method. What makes a comparison unfair is said apart: `core.cautions`.
 """
 
 from __future__ import annotations
@@ -13,53 +14,47 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
+from core import replicates
 from core.cautions import cautions
 from core.errors import EvenlyError
-from core.metrics import Summary, share, summary_from_counts
-from core.noise import FIGURES, limits, mean_interval, newcombe, sampling_intervals, t95
-from core.verdict import ENOUGH_SEEDS, NO_VERDICT, ONE_SIDE, PAIRED, SAME, SAMPLING, UNFINISHED, Delta, Noise, verdict
-
-
-@dataclass(frozen=True)
-class Replicate:
-    """The test figures of one finished run of a side: same settings, another seed. tpr is [C], NaN without samples."""
-
-    seed: int
-    accuracy: float
-    tpr_variance: float
-    tpr_min: float
-    tpr: NDArray[np.float64] | None = None
-    balanced_accuracy: float = math.nan
-
-    def figure(self, name: str) -> float:
-        """One of FIGURES."""
-        return math.sqrt(self.tpr_variance) if name == "tpr_spread" else float(getattr(self, name))
-
-
-def replicate(seed: int, tp: ArrayLike, support: ArrayLike) -> Replicate:
-    """A Replicate from test counts [C]."""
-    s = summary_from_counts(tp, support)
-    return Replicate(seed, s.accuracy, s.tpr_variance, s.tpr_min, share(tp, support), s.balanced_accuracy)
+from core.metrics import Counts, Summary
+from core.noise import FIGURES, REDRAWS, limits, newcombe, sampling_intervals, t95
+from core.over_seeds import OverSeeds, over_seeds
+from core.plain import plain
+from core.replicates import Chosen, Replicate, choose
+from core.verdict import (
+    AVERAGED,
+    BOTH_SIDES,
+    ENOUGH_SEEDS,
+    NO_VERDICT,
+    ONE_SIDE,
+    PAIRED,
+    SAME,
+    SAMPLING,
+    UNFINISHED,
+    Delta,
+    Noise,
+    fallen,
+    moves,
+    verdict,
+)
 
 
 @dataclass(frozen=True)
 class Side:
-    """One run: class names, whole-number test counts [C], its seed, and its replicates (itself may be among them).
+    """One run: class names, its own figures of the test split, and its replicates (itself may be among them).
 
-    label       what messages call it, unlike any other run's
-    status      as stored; anything but "succeeded" means that the counts are those of `epoch` and not of the end, `epochs`
-    group       equal for runs with the same settings but the seed; "" where unknown
-    settings    the run's config
-    index_hash  of its data and splits; "" where unknown
+    label     what messages call it, unlike any other run's
+    status    as stored; anything but "succeeded" means that the counts are those of `epoch` and not of the end, `epochs`
+    group     equal for runs with the same settings but the seed; "" where unknown
+    settings  the run's config
+    facts     what its worker told at the start: what the weights rest on is among it
     """
 
     label: str
     classes: Sequence[str]
-    support: NDArray[np.int64]
-    tp: NDArray[np.int64]
-    seed: int = 0
+    own: Replicate
     replicates: Sequence[Replicate] = ()
     dataset: str = ""
     status: str = "succeeded"
@@ -67,26 +62,44 @@ class Side:
     epochs: int = 0
     group: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    index_hash: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
         return self.status == "succeeded"
 
     @property
-    def summary(self) -> Summary:
-        return summary_from_counts(self.tp, self.support)
+    def seed(self) -> int:
+        return self.own.seed
 
-    def seeds(self) -> dict[int, Replicate]:
-        """Every seed once, this run included."""
-        return {**{r.seed: r for r in self.replicates}, self.seed: replicate(self.seed, self.tp, self.support)}
+    @property
+    def index_hash(self) -> str:
+        """Of its data and splits; "" where unknown."""
+        return self.own.index_hash
+
+    @property
+    def support(self) -> Counts:
+        return self.own.metrics.support
+
+    @property
+    def tp(self) -> Counts:
+        return self.own.metrics.tp
+
+    @property
+    def summary(self) -> Summary:
+        return self.own.summary
+
+    def runs(self) -> list[Replicate]:
+        """Every run of these settings once: this one as it is now, and the other replicates."""
+        return [*(r for r in self.replicates if (r.run, r.seed) != (self.own.run, self.own.seed)), self.own]
 
 
 @dataclass(frozen=True)
 class ClassRow:
     """A class before and after: TPRs with 95 % Wilson limits, the gain with its 95 % Newcombe limits (shares, NaN if undefined).
 
-    beyond  the gain's interval leaves out 0: more than the sampling noise of this class's test samples
+    beyond             the gain's interval leaves out 0: more than the sampling noise of this class's test samples
+    precision_*, f1_*  NaN where the class is never predicted
     """
 
     name: str
@@ -102,13 +115,20 @@ class ClassRow:
     gain_low: float
     gain_high: float
     beyond: bool
+    precision_before: float
+    precision_after: float
+    f1_before: float
+    f1_after: float
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Everything the compare page shows. `deltas` by name of FIGURES; accuracies are shares, a spread is a standard deviation.
 
-    cautions  why the comparison is not a fair one, each with what to do next; notes add to the verdict
+    summary     all that is reported of each run's split, under "before" and "after"
+    cautions    why the comparison is not a fair one, each with what to do next; notes add to the verdict
+    over_seeds  the same as means over seeds, where the verdict speaks of them; else None
+    fell        accuracy, mean TPR or both, where they fell by more than noise: nothing else is praised then
     """
 
     before: str
@@ -118,53 +138,61 @@ class Comparison:
     noise: Noise
     verdict: str
     notes: tuple[str, ...]
+    summary: Mapping[str, Summary]
     cautions: tuple[str, ...] = ()
+    over_seeds: OverSeeds | None = None
+    fell: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; undefined numbers are None."""
-        return _plain(asdict(self))
+        return plain(asdict(self))
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def order(before_tpr: ArrayLike) -> NDArray[np.int64]:
-    """Indices from the hardest to the easiest class of the baseline; undefined ones last, ties in class order."""
-    return np.argsort(np.asarray(before_tpr, dtype=np.float64), kind="stable")
-
-
-def compare(before: Side, after: Side, rng: np.random.Generator, draws: int = 2000) -> Comparison:
-    """Compare two runs. `rng` redraws test counts; the same generator state gives the same answer.
+def compare(before: Side, after: Side, rng: np.random.Generator | None = None, draws: int = 2000) -> Comparison:
+    """Compare two runs. `rng` redraws test counts, by default from the seed `core.noise.REDRAWS`; the same state gives the same answer.
 
     Raises EvenlyError when both sides are one run, when they have different classes, or when one has no test counts.
     """
     _check(before, after)
-    pairs = tuple(sorted(before.seeds().keys() & after.seeds().keys()))
-    low, high, used = sampling_intervals(
-        before.tp.astype(float), before.support.astype(float), after.tp.astype(float), after.support.astype(float), rng, draws)
-    noise = Noise(_kind(before, after, pairs), len(before.seeds()), len(after.seeds()), pairs, used)
-    deltas = {name: _delta(name, before, after, noise, float(low[i]), float(high[i])) for i, name in enumerate(FIGURES)}
+    shown = (before.own, after.own)
+    chosen = choose(before.runs(), after.runs(), shown)
+    low, high, used = sampling_intervals(before.tp.astype(float), before.support.astype(float), after.tp.astype(float), after.support.astype(float),
+                                         np.random.default_rng(REDRAWS) if rng is None else rng, draws)
+    noise = Noise(_kind(before, after, chosen), len(chosen.before), len(chosen.after), chosen.pairs, used, (before.seed, after.seed))
+    means = _means(after, chosen, noise)
+    deltas = {name: _delta(name, before, after, chosen, noise, means, float(low[i]), float(high[i])) for i, name in enumerate(FIGURES)}
     rows = _rows(before, after)
-    return Comparison(before.label, after.label, rows, deltas, noise, verdict(deltas, noise), _notes(rows), cautions(before, after))
+    told = means.rows if means is not None and means.rows else rows
+    notes = (*_notes(told, told is not rows), *(replicates.notes(chosen, noise.kind == PAIRED, shown) if means is not None else ()))
+    return Comparison(
+        before.label, after.label, rows, deltas, noise, verdict(deltas, noise, moves([r.gain for r in told])), notes,
+        {"before": before.summary, "after": after.summary}, cautions(before, after, noise.kind == SAME, means is not None), means,
+        tuple(d.figure for d in fallen(deltas)))
 
 
-def _kind(before: Side, after: Side, pairs: Sequence[int]) -> str:
-    """What the change is judged by: the first that holds."""
+def _kind(before: Side, after: Side, chosen: Chosen) -> str:
+    """What the change is judged by: the first that holds. Two seeds a side already have a mean, though a wide interval."""
+    pairs, (fewest, most) = len(chosen.pairs), sorted((len(chosen.before), len(chosen.after)))
     rules = (
         (UNFINISHED, not (before.finished and after.finished)),
         (SAME, before.group != "" and before.group == after.group),
-        (PAIRED, len(pairs) >= ENOUGH_SEEDS),
-        (ONE_SIDE, max(len(before.seeds()), len(after.seeds())) >= ENOUGH_SEEDS),
+        (PAIRED, pairs >= ENOUGH_SEEDS),
+        (BOTH_SIDES, fewest >= ENOUGH_SEEDS),
+        (PAIRED, pairs >= 2),
+        (BOTH_SIDES, fewest >= 2),
+        (ONE_SIDE, most >= ENOUGH_SEEDS),
         (SAMPLING, True),
     )
     return next(kind for kind, holds in rules if holds)
+
+
+def _means(after: Side, chosen: Chosen, noise: Noise) -> OverSeeds | None:
+    """The means over seeds where the change is judged by them: of the pairs alone, or of every seed."""
+    if noise.kind not in AVERAGED:
+        return None
+    paired = noise.kind == PAIRED
+    b, a = ({s: r for s, r in side.items() if not paired or s in chosen.pairs} for side in (chosen.before, chosen.after))
+    return over_seeds(after.classes, after.support, b, a, paired)
 
 
 def _check(before: Side, after: Side) -> None:
@@ -186,46 +214,39 @@ def _check(before: Side, after: Side) -> None:
 
 
 def _rows(before: Side, after: Side) -> tuple[ClassRow, ...]:
-    b, a = share(before.tp, before.support), share(after.tp, after.support)
-    (bl, bh), (al, ah) = limits(before.tp, before.support), limits(after.tp, after.support)
-    gl, gh = newcombe(before.tp, before.support, after.tp, after.support)
-    columns = zip(before.classes, before.support, after.support, b, bl, bh, a, al, ah, a - b, gl, gh, (gl > 0) | (gh < 0), strict=True)
-    return tuple(ClassRow(name, int(n), int(m), *map(float, numbers), bool(beyond)) for name, n, m, *numbers, beyond in columns)
+    b, a = before.own.metrics, after.own.metrics
+    (bl, bh), (al, ah) = limits(b.tp, b.support), limits(a.tp, a.support)
+    gl, gh = newcombe(b.tp, b.support, a.tp, a.support)
+    columns = zip(before.classes, b.support, a.support, b.tpr, bl, bh, a.tpr, al, ah, a.tpr - b.tpr, gl, gh, (gl > 0) | (gh < 0),
+                  b.precision, a.precision, b.f1, a.f1, strict=True)
+    return tuple(ClassRow(name, int(n), int(m), *map(float, row[:9]), bool(row[9]), *map(float, row[10:])) for name, n, m, *row in columns)
 
 
-def _figure(summary: Summary, name: str) -> float:
-    return math.sqrt(summary.tpr_variance) if name == "tpr_spread" else float(getattr(summary, name))
-
-
-def _delta(name: str, before: Side, after: Side, noise: Noise, low: float, high: float) -> Delta:
-    b, a = _figure(before.summary, name), _figure(after.summary, name)
+def _delta(name: str, before: Side, after: Side, chosen: Chosen, noise: Noise, means: OverSeeds | None, low: float, high: float) -> Delta:
+    b, a = before.own.figure(name), after.own.figure(name)
     if noise.kind in NO_VERDICT:
         return Delta(name, b, a, a - b, low, high, False)
-    if noise.kind == PAIRED:
-        x, y = before.seeds(), after.seeds()
-        paired = mean_interval(np.array([y[s].figure(name) - x[s].figure(name) for s in noise.pairs]))
-        return Delta(name, b, a, a - b, low, high, paired[1] > 0 or paired[2] < 0, paired)
+    if means is not None:
+        return Delta(name, b, a, a - b, low, high, means.figures[name].beyond, means.figures[name])
     if noise.kind == ONE_SIDE:
-        sd, freedom = _seed_sd(name, before, after)
+        sd, freedom = _seed_sd(name, chosen)
         return Delta(name, b, a, a - b, low, high, abs(a - b) > t95(freedom) * math.sqrt(2) * sd)
     return Delta(name, b, a, a - b, low, high, low > 0 or high < 0)
 
 
-def _seed_sd(name: str, before: Side, after: Side) -> tuple[float, int]:
-    """Standard deviation of a figure over seeds with its degrees of freedom: of the side that has enough, or both pooled."""
-    groups = [[r.figure(name) for r in side.seeds().values()] for side in (before, after)]
-    used = [g for g in groups if len(g) >= ENOUGH_SEEDS]
-    freedom = sum(len(g) - 1 for g in used)
-    return math.sqrt(sum((len(g) - 1) * float(np.var(g, ddof=1)) for g in used) / freedom), freedom
+def _seed_sd(name: str, chosen: Chosen) -> tuple[float, int]:
+    """Standard deviation of a figure over the seeds of the side that has enough, with its degrees of freedom."""
+    most = max((chosen.before, chosen.after), key=len)
+    return float(np.std([r.figure(name) for r in most.values()], ddof=1)), len(most) - 1
 
 
-def _notes(rows: Sequence[ClassRow]) -> tuple[str, ...]:
+def _notes(rows: Sequence[Any], averaged: bool) -> tuple[str, ...]:
     beyond = sum(r.beyond for r in rows)
     if not beyond:
         return ()
     measured = sum(not math.isnan(r.gain) for r in rows)
-    return (f"{beyond} of {measured} classes changed by more than the sampling noise of their test samples; "
-            f"that noise alone would do so to about {0.05 * measured:.1f} of them.",)
+    which, noise = ("Over the seeds, ", "seed noise") if averaged else ("", "the sampling noise of their test samples")
+    return (f"{which}{beyond} of {measured} classes changed by more than {noise}; that noise alone would do so to about {0.05 * measured:.1f} of them.",)
 
 
 # ---------------------------------------------------------------- settings

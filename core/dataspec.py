@@ -14,7 +14,6 @@ Counts = NDArray[np.int64]  # [C]
 Progress = Callable[[float, str], None]  # share done in [0, 1], what is going on
 
 DEFAULT_VALIDATION = 0.1
-AUGMENTS = ("none", "crop", "crop_flip")
 
 
 def quiet(share: float, text: str) -> None:
@@ -44,7 +43,7 @@ class DataSpec:
     test_counts: Counts
     pool_counts: Counts
     own_validation: bool = False
-    augment: str = "none"
+    augment: str = "none"  # "none", "crop" or "crop_flip", see core.batches
     skipped: tuple[str, ...] = ()
 
 

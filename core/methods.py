@@ -162,7 +162,8 @@ METHODS = Table(
     Method("tpr_ratio", "TPR ratio", "From TPRs", tpr_ratio, (_EXPONENT, _NORMALIZE, _MAX_RATIO),
            r"w_c <normalize> \left(\frac{\overline{\mathrm{TPR}}}{\mathrm{TPR}_c}\right)^{<exponent>}", frozenset({"tpr"}), "exponent",
            "Classes that an earlier run found harder than average weigh more: mean TPR over the class's TPR, to a power.",
-           "The widely copied example pow(1-((score-average)/score), 4) with TPRs .9561/.7365/.7808 prints the numbers of exponent 2, not 4.",
+           "The example code in the question named as source, pow(1-((score-average)/score), 4) with TPRs .9561, .7365 and .7808, is printed there with the "
+           "numbers of exponent 2, not 4.",
            Source("Peifer", 2021, "Weighting the loss function based on previous seen true positive rates", "https://stats.stackexchange.com/q/524331")),
     Method("tpr_deficit", "TPR deficit", "From TPRs", tpr_deficit, (_TAU,),
            r"w_c \propto (1 - \mathrm{TPR}_c)^{<tau>}", frozenset({"tpr"}), "tau",
@@ -239,7 +240,7 @@ def formula_with(method: Method, params: Mapping[str, Any] | None = None) -> str
 class Grid:
     """A method at every stop of its slider, S of them. One frame without a value where nothing is dragged (value NaN).
 
-    values [S], weight [S, C], ratio [S] largest over smallest weight, share [S, C] of the loss: n_c w_c / sum n w,
+    values [S], weight [S, C], ratio [S] largest over smallest weight, share [S, C] of the weight: n_c w_c / sum n w,
     clipped and formula one entry per stop, frames the whole answers.
     """
 

@@ -5,6 +5,7 @@ A class without samples in the split has no TPR: it is NaN there and left out of
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,7 @@ class ClassMetrics:
 class Summary:
     """One split at one epoch. Shares in [0, 1]; NaN where there is no sample.
 
+    balanced_accuracy, tpr_mean  the same number under both its names: the mean TPR over the classes with samples
     tpr_variance  population variance of the TPRs over the classes with samples
     macro_f1      mean F1 over the classes that occur as truth or as prediction; None without predictions
     top5          share of samples whose class is among the five highest scores; None where not counted
@@ -47,6 +49,11 @@ class Summary:
     tpr_max: float
     macro_f1: float | None = None
     top5: float | None = None
+
+    @property
+    def tpr_spread(self) -> float:
+        """Population standard deviation of the TPRs, the root of tpr_variance."""
+        return math.sqrt(self.tpr_variance)
 
 
 def _counts(name: str, values: ArrayLike) -> Counts:

@@ -12,6 +12,7 @@ from core.metrics import Z95, share, wilson
 Floats = NDArray[np.float64]
 
 FIGURES = ("accuracy", "balanced_accuracy", "tpr_variance", "tpr_spread", "tpr_min")  # order of the columns below
+REDRAWS = 20_240_101  # seed of the redrawn test counts: the same two runs get the same figures on every page and in every command
 CELLS = 200_000  # resampled counts per side at most
 T95 = (  # 97.5 % quantile of Student's t for 1 to 30 degrees of freedom
     12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010, 2.1788, 2.1604, 2.1448, 2.1314,
@@ -39,9 +40,25 @@ def mean_interval(values: Floats) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
+def welch_interval(before: Floats, after: Floats) -> tuple[float, float, float]:
+    """(change, low, high): 95 % interval of the difference of two means of at least two values each, independent of each other.
+
+    Welch (1947): se^2 = s_b^2/n_b + s_a^2/n_a, degrees of freedom by Welch and Satterthwaite, rounded down.
+    """
+    parts = [float(v.var(ddof=1)) / len(v) for v in (before, after)]
+    change, se2 = float(after.mean() - before.mean()), sum(parts)
+    if not se2 > 0:  # no scatter, or a class without samples
+        return change, change, change
+    freedom = se2**2 / sum(p**2 / (len(v) - 1) for p, v in zip(parts, (before, after), strict=True))
+    half = t95(max(int(freedom + 1e-9), 1)) * math.sqrt(se2)
+    return change, change - half, change + half
+
+
 def newcombe(tp_before: Floats, n_before: Floats, tp_after: Floats, n_after: Floats) -> tuple[Floats, Floats]:
     """(low, high) of the 95 % interval of after - before, elementwise [C], as if the two samples were independent.
 
+    Two runs see the same test images, so their counts are not independent and the interval is usually too wide. McNemar's
+    test would use the pairs; it needs every sample's prediction, which is not kept.
     Newcombe (1998), method 10: the Wilson limits of both shares, combined. NaN where a side has no sample.
     """
     b, a = share(tp_before, n_before), share(tp_after, n_after)

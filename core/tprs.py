@@ -1,10 +1,11 @@
-"""TPRs that a person pastes or uploads: one number per line, a list with commas, or columns class, tpr and support."""
+"""TPRs that a person pastes or uploads: one number per line, a list with commas or blanks, or columns class, tpr and support."""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from core.errors import EvenlyError
 from core.evidence import Vector
 
 LARGEST = 1_000_000  # bytes, or characters of pasted text
+QUOTED = 40
 TPR_WORDS = ("tpr", "recall", "true positive rate")
 CLASS_WORDS = ("class", "name", "label")
 SUPPORT_WORDS = ("support", "n", "samples")
@@ -62,9 +64,14 @@ def _text(given: str | bytes) -> str:
 
 
 def _lines(text: str) -> list[Line]:
-    """Cells of every line that holds something. The separator is ; or a tab if the first line has one, else a comma."""
-    if text.strip().startswith("["):  # a pasted Python or JSON list
-        text = text.strip().removeprefix("[").removesuffix("]")
+    """Cells of every line that holds something. The separator is ; or a tab if the first line has one, else a comma.
+
+    Numbers with nothing but blanks between them, as numpy prints an array, are cells too.
+    """
+    text = _unwrapped(text)
+    if _blanks_only(text):
+        rows = [(n, line.split()) for n, line in enumerate(text.splitlines(), 1)]
+        return [(n, cells) for n, cells in rows if cells]
     first = next((line for line in text.splitlines() if line.strip()), "")
     separator = next((s for s in ";\t" if s in first), ",")
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
@@ -73,6 +80,20 @@ def _lines(text: str) -> list[Line]:
     except csv.Error as error:
         raise EvenlyError(f"line {reader.line_num}: {error}; expected numbers, or class,tpr") from None
     return [(n, cells) for n, cells in rows if any(cells) and not cells[0].startswith("#")]
+
+
+def _unwrapped(text: str) -> str:
+    """The text without the brackets of a pasted Python or JSON list, or of a printed array. Line numbers stay."""
+    found = re.fullmatch(r"(\s*)(?:array\()?\[(.*?)\](?:, *dtype=\w+)?\)?\s*", text, flags=re.DOTALL)
+    if found:
+        return found[1] + found[2]
+    return text.lstrip().removeprefix("[") if text.lstrip().startswith("[") else text
+
+
+def _blanks_only(text: str) -> bool:
+    """Whether the text is numbers alone, some of them on one line with blanks between them."""
+    lines = [line.split() for line in text.splitlines()]
+    return any(len(cells) > 1 for cells in lines) and all(_is_number(cell) for cells in lines for cell in cells)
 
 
 def _header(cells: list[str]) -> Columns | None:
@@ -201,11 +222,11 @@ def _count(n: int, noun: str) -> str:
 
 
 def _shown(cell: str) -> str:
-    """What a message quotes of a cell: 40 characters at most."""
-    return cell if len(cell) <= 40 else cell[:40] + "..."
+    """What a message quotes of a cell: QUOTED characters at most."""
+    return cell if len(cell) <= QUOTED else cell[: QUOTED - 3] + "..."
 
 
 def _some(names: Sequence[str]) -> str:
     """Up to eight names; the rest is counted."""
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(map(repr, names[:8])) + more
+    return ", ".join(repr(_shown(name)) for name in names[:8]) + more

@@ -1,12 +1,28 @@
-"""From settings to a row of the queue: the one place where pages and command line name a run and mark its replicates."""
+"""From settings to a row of the queue: the one place where pages and command line name a run, mark its replicates,
+and say which baseline a seed takes its weights from.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Engine, select
 
 from core.config import RunConfig, checked
 from core.methods import METHODS
+from storage.engine import reading
 from storage.queue import NewRun
+from storage.tables import detail, run
+
+READY = ("succeeded", "running", "queued")  # a baseline that has TPRs or will have them by itself, the best first
+DRAWN_BY = ("imbalance", "profile", "validation")  # with the seed, the settings that decide who is in which split
+NAMED = 8  # seeds named in a sentence before "and n more"
+
+
+# -- names -------------------------------------------------------------------------------------------------------
 
 
 def method_words(config: RunConfig) -> str:
@@ -16,6 +32,19 @@ def method_words(config: RunConfig) -> str:
     shown = [f"{p.label.lower()} {values[p.key] if isinstance(values[p.key], str) else format(float(values[p.key]), 'g')}"
              for p in row.params if p.key in values and (p.key == row.slider or values[p.key] != p.default)]
     return ", ".join([row.label, *shown])
+
+
+def tail_words(imbalance: float, profile: str) -> str:
+    """"tail 100" or "step tail 100"; "" where the training split keeps its counts."""
+    return "" if imbalance <= 1 else f"{'' if profile == RunConfig.profile else f'{profile} '}tail {imbalance:g}"
+
+
+def data_words(config: RunConfig, dataset_label: str) -> str:
+    """The dataset and how it was thinned: "MNIST-1D, tail 100"."""
+    return ", ".join(filter(None, [dataset_label, tail_words(config.imbalance, config.profile)]))
+
+
+# -- rows --------------------------------------------------------------------------------------------------------
 
 
 def new_run(
@@ -29,7 +58,7 @@ def new_run(
     """
     config = checked(config)
     return NewRun(
-        config=json.loads(config.to_json()), name=name or f"{dataset_label}: {method_words(config)}, seed {config.seed}",
+        config=json.loads(config.to_json()), name=name or f"{data_words(config, dataset_label)}: {method_words(config)}, seed {config.seed}",
         dataset=config.dataset, model=config.model, method=config.method, seed=config.seed, epochs=config.epochs,
         config_sha=config.sha(), group_sha=config.group_sha(baseline_group), baseline=baseline, baseline_index=baseline_index, tags=tags,
     )
@@ -39,3 +68,82 @@ def pair(baseline: RunConfig, weighted: RunConfig, dataset_label: str, tags: str
     """A baseline and the run that takes its TPRs from it, for one submission."""
     first = new_run(baseline, dataset_label, tags=tags)
     return [first, new_run(weighted, dataset_label, baseline_index=0, baseline_group=first.group_sha, tags=tags)]
+
+
+# -- which baseline ----------------------------------------------------------------------------------------------
+
+
+def by_seed(frame: pd.DataFrame, group_sha: str) -> dict[int, int]:
+    """Seed -> run of a replicate group, among the runs in `frame` (see `storage.runs.list_runs`).
+
+    A run that has succeeded goes before one that is on, that before one that waits; of equals the newest is taken.
+    """
+    mine = frame[frame["group_sha"] == group_sha].sort_values("id", ascending=False)
+    out: dict[int, int] = {}
+    for status in READY:
+        rows = mine[mine["status"] == status]
+        for seed, number in zip(rows["seed"].tolist(), rows["id"].tolist(), strict=True):
+            out.setdefault(int(seed), int(number))
+    return out
+
+
+def drawn_by(engine: Engine, dataset: str) -> dict[int, dict[str, Any]]:
+    """Run -> its settings of DRAWN_BY, for every run on a dataset; read from the stored configs without loading them."""
+    imbalance, profile, validation = (detail.c.config[key] for key in DRAWN_BY)
+    columns = (imbalance.as_float(), profile.as_string(), validation.as_float())
+    query = select(run.c.id, *columns).join(detail, detail.c.run_id == run.c.id).where(run.c.dataset == dataset)
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    usual = {key: getattr(RunConfig, key) for key in DRAWN_BY}
+    return {number: {k: usual[k] if v is None else v for k, v in zip(DRAWN_BY, values, strict=True)} for number, *values in rows}
+
+
+def other_data(config: RunConfig, theirs: Mapping[str, Any], own_validation: bool) -> str:
+    """What another run's data has that `config`'s has not, in words: "no long tail, validation share 0.2"; "" where both are drawn alike.
+
+    `theirs` holds DRAWN_BY; the seed is left aside. With `own_validation` the validation share changes nothing.
+    """
+    said = []
+    tail = tail_words(theirs["imbalance"], theirs["profile"])
+    if tail != tail_words(config.imbalance, config.profile):
+        said.append(tail or "no long tail")
+    if not own_validation and theirs["validation"] != config.validation:
+        said.append(f"validation share {theirs['validation']:g}")
+    return ", ".join(said)
+
+
+def pairing(takes: Mapping[int, int | None]) -> str:
+    """Which seed takes which run, in a sentence; None stands for a baseline that is trained first."""
+    there = [f"run {number} for seed {seed}" for seed, number in takes.items() if number is not None]
+    absent = [seed for seed, number in takes.items() if number is None]
+    said = []
+    if there and len(there) > 1 and not absent and len(set(takes.values())) == 1:
+        said.append(f"Baseline: run {next(iter(takes.values()))} for every seed")
+    elif there:
+        said.append(f"Baseline{'s' * (len(there) > 1)}: {_some(there)}")
+    if absent:
+        said.append(f"{'for' if said else 'For'} {seeds_in_words(absent)} a baseline is trained first")
+    return "; ".join(said) + "." if said else ""
+
+
+def another_seed(baseline: int, seed: int, seeds: Iterable[int], own_validation: bool) -> str:
+    """What it means that these seeds take the TPRs of a baseline with another seed; "" where none does."""
+    others = [s for s in seeds if s != seed]
+    if not others:
+        return ""
+    text = f"Run {baseline} has seed {seed}, so the weights of {seeds_in_words(others)} come from another network than their own baseline's"
+    if own_validation:
+        return text + "."
+    return text + " and from another validation split: most of the samples behind its TPRs are training samples here."
+
+
+def seeds_in_words(seeds: Iterable[int]) -> str:
+    """[3] -> "seed 3", [0, 1, 2] -> "seeds 0, 1 and 2"."""
+    names = [str(s) for s in seeds]
+    return f"seed{'s' * (len(names) > 1)} {_some(names)}"
+
+
+def _some(names: list[str]) -> str:
+    """Up to NAMED of them with commas and an "and"; the rest is counted."""
+    shown = names if len(names) <= NAMED else [*names[:NAMED], f"{len(names) - NAMED} more"]
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))

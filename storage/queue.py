@@ -22,9 +22,10 @@ from storage.workers import IDLE, WorkerRow, beat, register_worker, stop_worker,
 ATTEMPTS = 3  # deaths of its worker, without an epoch recorded in between, after which a run is failed
 ENDED = ("succeeded", "failed", "cancelled")
 LEFT = (*ENDED, "paused")  # what a worker may leave a run as
+SAID = {"cancelled": "stopped"}  # the word for people, where it is not that of the table
 
 __all__ = [
-    "ATTEMPTS", "IDLE", "Claim", "Event", "Lost", "NewRun", "WorkerRow", "ask", "beat", "claim", "events", "fence", "finish", "note",
+    "ATTEMPTS", "IDLE", "SAID", "Claim", "Event", "Lost", "NewRun", "WorkerRow", "ask", "beat", "claim", "events", "fence", "finish", "note",
     "progressed", "register_worker", "release", "rescue", "stop_worker", "submit", "wanted", "workers",
 ]
 
@@ -165,7 +166,7 @@ def _fail_orphans(connection: Connection) -> None:
     )
     while orphans := connection.execute(waiting).all():
         for orphan in orphans:
-            was = "failed" if orphan.status == "failed" else "was cancelled"
+            was = "failed" if orphan.status == "failed" else "was stopped"
             reason = f"its baseline, run {orphan.baseline}, {was}; resume that one first, then this one"
             connection.execute(_leave(orphan.id, "failed", reason).where(run.c.status == "queued"))
             log_event(connection, orphan.id, "failed", reason)
@@ -273,8 +274,9 @@ AT_ONCE = {  # (status, asked) -> status: no worker is needed for these
     ("cancelled", "run"): "queued",
 }
 ALREADY = (("queued", "run"), ("paused", "pause"), ("cancelled", "cancel"))
-VERBS = {"run": "resumed", "pause": "paused", "cancel": "cancelled"}
-IS = {"succeeded": "has succeeded already", "failed": "has failed", "cancelled": "is cancelled"}
+ASKED = {"run": "go on", "pause": "pause", "cancel": "stop"}
+VERBS = {"run": "resumed", "pause": "paused", "cancel": "stopped"}
+IS = {"succeeded": "has succeeded already", "failed": "has failed", "cancelled": "was stopped"}
 
 
 def ask(engine: Engine, run_id: int, wish: str) -> str:
@@ -303,7 +305,7 @@ def ask(engine: Engine, run_id: int, wish: str) -> str:
 def _want(connection: Connection, run_id: int, before: str, wish: str) -> str:
     if before != wish:
         connection.execute(update(run).where(run.c.id == run_id).values(wanted=wish))
-        log_event(connection, run_id, "wanted", f"asked to {wish}")
+        log_event(connection, run_id, "wanted", f"asked to {ASKED[wish]}")
     return "running"
 
 

@@ -16,7 +16,7 @@ from storage.checkpoint_rows import paths_of
 from storage.checkpoints import prune
 from storage.engine import StorageError, reading, write
 from storage.events import log_event, moment
-from storage.queue import unknown_run
+from storage.queue import SAID, unknown_run
 from storage.tables import STATUSES, detail, run
 
 # what the list shows -> column of the table; the order of the frame
@@ -89,8 +89,8 @@ def list_runs(
     """Runs, the newest first, one row each; the columns are the keys of LISTED.
 
     archived  False: those that are not, True: those that are, None: both. With `ids` both, unless asked otherwise here
-    status    one status or several
-    text      found in name, tags, notes, dataset, model or method, whatever the case; or an id
+    status    one status or several; "stopped" is understood as "cancelled"
+    text      words, each found in name, tags, notes, dataset, model or method, in any order and whatever the case; or ids
     Times are UTC; whole numbers that may be missing (baseline_id, best_epoch) are of pandas' Int64.
     """
     query = list_query(archived=archived, ids=ids, status=status, text=text, limit=limit)
@@ -112,18 +112,23 @@ def list_query(
     if status is not None:
         query = query.where(run.c.status.in_(_known([status] if isinstance(status, str) else list(status))))
     if text and text.strip():
-        query = query.where(_matches(text.strip()))
+        query = query.where(*map(_matches, text.split()))
     return query
 
 
+STORED = {said: status for status, said in SAID.items()}
+
+
 def _known(statuses: list[str]) -> list[str]:
+    statuses = [STORED.get(status, status) for status in statuses]
     for status in statuses:
         if status not in STATUSES:
-            raise StorageError(f"unknown status {status!r}; known: {', '.join(STATUSES)}")
+            raise StorageError(f"unknown status {status!r}; known: {', '.join(SAID.get(s, s) for s in STATUSES)}")
     return statuses
 
 
 def _matches(text: str) -> Any:
+    """One word of a search."""
     found = [column.icontains(text, autoescape=True) for column in SEARCHED]
     number = text.removeprefix("#")
     return or_(*found, run.c.id == int(number)) if number.isascii() and number.isdigit() and len(number) < 19 else or_(*found)
@@ -219,8 +224,8 @@ def delete_runs(engine: Engine, ids: Iterable[int]) -> list[Path]:
 def _check_deletable(connection: Connection, numbers: list[int]) -> None:
     running = connection.scalar(select(run.c.id).where(run.c.id.in_(numbers), run.c.status == "running").limit(1))
     if running is not None:
-        raise StorageError(f"run {running} is running; cancel it first, then delete")
+        raise StorageError(f"run {running} is running; stop it first, then delete")
     needs = run.c.baseline_id.in_(numbers), run.c.id.not_in(numbers), run.c.status.in_(("queued", "running", "paused"))
     follower = connection.execute(select(run.c.id, run.c.baseline_id).where(*needs).limit(1)).one_or_none()
     if follower is not None:
-        raise StorageError(f"run {follower.id} still needs run {follower.baseline_id} as its baseline; cancel or delete that one first")
+        raise StorageError(f"run {follower.id} still needs run {follower.baseline_id} as its baseline; stop or delete that one first")

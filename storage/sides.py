@@ -2,41 +2,70 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Engine
+from typing import Any
 
-from core.compare import Replicate, Side, replicate
+from sqlalchemy import Engine, and_, or_, select
+
+from core.compare import Side
+from core.methods import METHODS
+from core.replicates import GONE, Replicate, replicate
 from core.report import RunReport
-from storage.classes import ClassCounts, class_counts
-from storage.engine import StorageError
-from storage.runs import RunRow, get_run, replicates
+from storage.classes import class_counts, split_number
+from storage.engine import StorageError, reading
+from storage.runs import RunRow
+from storage.tables import detail, epoch, run
 
 
-def last_counts(engine: Engine, row: RunRow, split: str = "test") -> ClassCounts:
-    """Counts after the last epoch; a run without a finished epoch raises StorageError."""
+def measured(row: RunRow) -> None:
+    """A run without a finished epoch raises StorageError."""
     if not row.last_epoch:
         raise StorageError(f"run {row.id} is {row.status} and has no finished epoch yet; wait for its first one")
-    return class_counts(engine, row.id, split)
 
 
-def replicates_of(engine: Engine, run_id: int) -> list[Replicate]:
-    """Test figures of the succeeded runs with the same settings but the seed, the run itself included."""
-    out = []
-    for other in replicates(engine, run_id):
-        counts = class_counts(engine, other, "test")
-        out.append(replicate(get_run(engine, other).seed, counts.tp, counts.support))
-    return out
+def top5(engine: Engine, run_id: int, split: str, at: int) -> int | None:
+    """Samples of a split whose class was among the five highest scores after an epoch; None with five classes or fewer."""
+    key = and_(epoch.c.run_id == run_id, epoch.c.epoch == at, epoch.c.split == split_number(split))
+    with reading(engine) as connection:
+        return connection.scalar(select(epoch.c.top5).where(key))
+
+
+def takes_tprs(row: RunRow) -> bool:
+    """Whether a run's weights come from another run's TPRs: its method looks at TPRs, and none were given with it."""
+    return row.method in METHODS and "tpr" in METHODS[row.method].needs and row.config.get("tpr") is None
+
+
+def origins(engine: Engine, row: RunRow) -> dict[int, dict[str, Any]]:
+    """Run -> seed, index_hash, baseline and baseline_seed: of this run and of the succeeded ones with its settings, oldest first."""
+    first, takes = run.alias("first"), takes_tprs(row)
+    query = (
+        select(run.c.id, run.c.seed, detail.c.facts["index_hash"].as_string(), first.c.id, first.c.seed)
+        .join(detail, detail.c.run_id == run.c.id).outerjoin(first, first.c.id == run.c.baseline_id)
+        .where(or_(run.c.id == row.id, and_(run.c.group_sha == row.group_sha, run.c.status == "succeeded"))).order_by(run.c.id)
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    return {number: {"seed": seed, "index_hash": index_hash or "", "baseline": (baseline or GONE) if takes else None, "baseline_seed": baseline_seed if takes else None}
+            for number, seed, index_hash, baseline, baseline_seed in rows}
+
+
+def _replicate(engine: Engine, run_id: int, origin: dict[str, Any]) -> Replicate:
+    counts = class_counts(engine, run_id, "test")
+    return replicate(tp=counts.tp, support=counts.support, predicted=counts.predicted, top5=top5(engine, run_id, "test", counts.epoch), run=run_id, **origin)
 
 
 def side(engine: Engine, row: RunRow) -> Side:
-    """One side of a comparison: the run's test counts after its last epoch, its replicates, and all that a caution may speak of."""
-    counts = last_counts(engine, row)
+    """One side of a comparison: the run's test figures after its last epoch, its replicates, and all that a caution may speak of."""
+    measured(row)
+    found = {number: _replicate(engine, number, origin) for number, origin in origins(engine, row).items()}
     return Side(
-        f"run {row.id}", row.facts["classes"], counts.support, counts.tp, row.seed, replicates_of(engine, row.id), row.dataset, status=row.status,
-        epoch=int(row.last_epoch), epochs=int(row.epochs), group=row.group_sha, settings=row.config, index_hash=row.facts.get("index_hash", ""),
+        f"run {row.id}", row.facts["classes"], found[row.id], list(found.values()), row.dataset, status=row.status,
+        epoch=int(row.last_epoch), epochs=int(row.epochs), group=row.group_sha, settings=row.config, facts=row.facts,
     )
 
 
 def report(engine: Engine, row: RunRow, split: str = "test") -> RunReport:
     """A run as the exporters want it."""
-    c = last_counts(engine, row, split)
-    return RunReport(row.id, row.name, split, c.epoch, row.facts["classes"], c.support, c.tp, c.predicted, c.weight, row.config, row.facts)
+    measured(row)
+    c = class_counts(engine, row.id, split)
+    return RunReport(row.id, row.name, split, c.epoch, row.facts["classes"], c.support, c.tp, c.predicted, c.weight, row.config, row.facts,
+                     top5(engine, row.id, split, c.epoch))

@@ -6,6 +6,7 @@ wall-clock time for people to read.
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,12 +20,53 @@ from storage.tables import run, worker
 SILENT_SECONDS = 30.0
 KEPT_ROWS = 200
 IDLE = "idle"  # what a worker says that has nothing to say
+LONGEST = 40  # characters of `worker.state`
+_PLACE = re.compile(r"(\d+)/(\d+)/(\d+)/(\d+)/(\d*)(?:; )?")
+
+
+@dataclass(frozen=True)
+class Place:
+    """How far a run is inside an epoch (counted from 1): `step` of `steps` are done; then it is evaluated.
+
+    `pace` is how many seconds the steps of a whole epoch take, None while that is not known.
+    """
+
+    run_id: int
+    epoch: int
+    step: int
+    steps: int
+    pace: float | None = None
+
+    @property
+    def share(self) -> float:
+        """Part of the epoch's steps, 0 to 1."""
+        return min(self.step / self.steps, 1.0) if self.steps else 0.0
+
+    def words(self) -> str:
+        """"step 479 of 3,516"; once all are done "evaluating"."""
+        return f"step {self.step:,} of {self.steps:,}" if self.step < self.steps else "evaluating"
+
+
+def state_text(place: Place | None, warning: str | None) -> str:
+    """What a worker says, for `beat`: where its run is, and a warning. A place that does not fit beside it is left out."""
+    where = "" if place is None else f"{place.run_id}/{place.epoch}/{place.step}/{place.steps}/" + ("" if place.pace is None else f"{place.pace:.0f}")
+    text = "; ".join(filter(None, (where, warning)))
+    return (text if len(text) <= LONGEST else warning) or IDLE
+
+
+def _said(text: str) -> tuple[Place | None, str | None]:
+    """A text of `state_text` taken apart again."""
+    found = _PLACE.match(text)
+    if found is None:
+        return None, None if text == IDLE else text
+    *whole, pace = found.groups()
+    return Place(*map(int, whole), float(pace) if pace else None), text[found.end():] or None
 
 
 @dataclass(frozen=True)
 class WorkerRow:
     """A worker as last seen. `state` is stopped, idle or training, with what its beat said of that: "training (no step for
-    12 min)". `run_id` is the run it trains.
+    12 min)". `run_id` is the run it trains, `at` where that is inside its epoch and `warning` what is amiss, where it said so.
 
     `alive` is a guess for display (not stopped, seen within 30 s by the wall clock); decisions go by the lock file.
     """
@@ -41,6 +83,8 @@ class WorkerRow:
     seen_at: datetime
     stopped_at: datetime | None
     alive: bool
+    at: Place | None = None
+    warning: str | None = None
 
 
 def register_worker(engine: Engine, slot: int, device: str, pid: int, host: str) -> int:
@@ -59,7 +103,7 @@ def register_worker(engine: Engine, slot: int, device: str, pid: int, host: str)
 
 
 def beat(engine: Engine, worker_id: int, state: str | None = None, run_id: int | None = None) -> None:
-    """One sign of life. `state` is IDLE or what to say of the work; the run shown is always the one claimed, `run_id` is not needed."""
+    """One sign of life. `state` is IDLE or a text of `state_text`, what to say of the work; the run shown is always the one claimed, `run_id` is not needed."""
     values = {"beat": worker.c.beat + 1, "seen_at": time.time()} | ({} if state is None else {"state": state})
     write(engine, lambda connection: connection.execute(update(worker).where(worker.c.id == worker_id).values(values)))
 
@@ -82,13 +126,21 @@ def worker_rows(connection: Connection, *, every: bool = False) -> list[WorkerRo
 
 def _row(r: dict) -> WorkerRow:
     stopped, trains = r["stopped_at"] is not None, r["run_id"] is not None
-    said = "" if r["state"] == IDLE else f" ({r['state']})"
-    state = "stopped" if stopped else f"training{said}" if trains else IDLE
+    at, warning = _said(r["state"]) if trains and not stopped else (None, None)
+    if at is not None and at.run_id != r["run_id"]:  # still of the run before
+        at = None
+    said = ", ".join(filter(None, (at and f"epoch {at.epoch}, {at.words()}", warning)))
+    state = "stopped" if stopped else f"training ({said})" if said else "training" if trains else IDLE
     alive = not stopped and abs(time.time() - r["seen_at"]) < SILENT_SECONDS  # abs: the clock may have been put back
     return WorkerRow(
         r["id"], r["slot"], r["device"], r["pid"], r["host"], state, r["run_id"], r["beat"],
-        moment(r["started_at"]), moment(r["seen_at"]), moment(r["stopped_at"]), alive,
+        moment(r["started_at"]), moment(r["seen_at"]), moment(r["stopped_at"]), alive, at, warning,
     )
+
+
+def places(engine: Engine) -> dict[int, Place]:
+    """Run -> where it is inside its epoch, of the runs whose living workers have said so."""
+    return {w.run_id: w.at for w in workers(engine) if w.alive and w.at is not None}
 
 
 def workers(engine: Engine) -> list[WorkerRow]:

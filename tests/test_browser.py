@@ -213,6 +213,46 @@ def test_bars_move_while_the_thumb_is_dragged(new_run):
     assert shown["baseline_id"] == 1
 
 
+def test_the_one_formula_follows_the_thumb(new_run):
+    """While it is dragged, too: no second formula stands still beside it."""
+    page, slider, _ = new_run
+    box = slider.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for share in (0.4, 0.6, 0.8):
+        page.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2, steps=3)
+        value = float(page.locator("output").inner_text())
+        assert float(page.locator(".formula sup").inner_text()) == value
+        assert page.locator("[data-testid=stMain] .katex").count() == 0
+    page.mouse.up()
+    settle(page)
+
+
+def test_a_slider_without_weights_keeps_its_value_over_other_pages(compared, page):
+    """Digits has no baseline yet: a slider, no bars; method and value are still there after a look at the runs, dataset and method after a reload."""
+    _, address, _ = compared
+    page.goto(f"{address}/new?dataset=Digits+%28scikit-learn%29&method=From+TPRs%3A+TPR+deficit")
+    settle(page)
+    slider = page.locator("input[type=range]")
+    expect(slider).to_be_visible()
+    expect(page.locator(".bars")).to_be_hidden()
+    slider.focus()
+    page.keyboard.press("End")
+    page.wait_for_timeout(500)
+    settle(page)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Runs").click()
+    page.wait_for_url(re.compile("/runs"))
+    settle(page)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="New run").click()
+    expect(page.locator("output")).to_have_text("8.00")
+    expect(page.locator(".formula sup")).to_have_text("8")
+    assert "method=From+TPRs%3A+TPR+deficit" in page.url
+    page.reload()
+    settle(page)
+    expect(key(page, "new_waiting")).to_contain_text("trained first")
+    assert "dataset=Digits" in page.url
+
+
 def test_the_slider_answers_to_the_keyboard(new_run):
     page, slider, _ = new_run
     slider.focus()
@@ -352,6 +392,50 @@ def test_a_phone_gets_the_columns_that_fit_it(compared, browser):
     page.set_viewport_size({"width": 1440, "height": 900})
     expect(heads(page).nth(0)).to_have_text("Run")
     context.close()
+
+
+def cell(page, row, x):
+    """A point in the table: the row from 0, x in px from its left edge."""
+    table = page.locator("[data-testid=stDataFrame]").bounding_box()
+    return table["x"] + x, table["y"] + 36 + 35 * row + 17
+
+
+def test_a_click_on_a_name_opens_the_run_and_back_leaves_a_clean_address(compared, page):
+    _, address, data = compared
+    newest = cli(data, "runs", "--json")[0]["id"]
+    page.goto(f"{address}/runs")
+    settle(page)
+    page.mouse.click(*cell(page, 0, 130))
+    page.wait_for_url(re.compile(rf"/run\?id={newest}$"))
+    settle(page)
+    page.go_back()
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    page.wait_for_url(re.compile(r"/runs$"))
+
+
+def test_a_phone_opens_a_run_by_a_tap_on_its_name(compared, browser):
+    _, address, data = compared
+    newest = cli(data, "runs", "--json")[0]["id"]
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    page.goto(f"{address}/runs")
+    expect(heads(page).nth(0)).to_have_text("Name")
+    settle(page)
+    page.mouse.click(*cell(page, 0, 90))
+    page.wait_for_url(re.compile(rf"/run\?id={newest}$"))
+    context.close()
+
+
+def test_a_run_is_opened_with_the_keyboard(compared, page):
+    _, address, _ = compared
+    page.goto(f"{address}/runs")
+    settle(page)
+    page.locator("[data-testid=data-grid-canvas]").focus()
+    for pressed in ("ArrowDown", "Shift+Space"):
+        page.keyboard.press(pressed)
+    expect(page.get_by_text("1 chosen")).to_be_visible()
+    key(page, "runs_open").get_by_role("button", name="Open").press("Enter")
+    page.wait_for_url(re.compile(r"/run\?id=\d+$"))
 
 
 def test_ticked_runs_are_archived_and_brought_back(compared, page):

@@ -22,11 +22,14 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score
 
 import cli
 import cli_progress
+import cli_submit
 import terminal
 from core import download
+from core.config import RunConfig
 from core.datasets import DATASETS
 from core.errors import EvenlyError
 from core.methods import METHODS, answer, what_if
@@ -260,17 +263,82 @@ def test_a_weighted_run_takes_the_validation_tprs(weighted, baseline, engine):
 
 
 def test_run_queues_and_a_worker_drains(call, home, engine, baseline):
-    first = call(*QUICK, "--json").data
-    assert first == {"id": first["id"], "ids": [first["id"]], "status": "queued"}
-    second = call(*QUICK, "--method", "tpr_deficit", "--baseline", first["id"], "--seeds", 2, "--seed", 5, "--name", "pair", "--json").data
-    assert len(second["ids"]) == 2
+    first = call(*QUICK, "--seed", 5, "--seeds", 2, "--json").data
+    assert first == {"id": first["ids"][0], "ids": first["ids"], "status": "queued"}
+    done = call(*QUICK, "--method", "tpr_deficit", "--baseline", first["id"], "--seeds", 2, "--seed", 5, "--name", "pair", "--json")
+    second = done.data
+    assert done.err == f"note: Baselines: run {first['ids'][0]} for seed 5 and run {first['ids'][1]} for seed 6.\n"
     assert call(*QUICK).out == f"queued: run {second['ids'][-1] + 1}\n"
     done = finished(process(home, "worker", "--drain"))
     assert (done.code, done.out) == (0, "")
     rows = [results.get_run(engine, i) for i in (*first["ids"], *second["ids"])]
-    assert [r.status for r in rows] == ["succeeded"] * 3
-    assert [(r.name, r.seed) for r in rows[1:]] == [("pair, seed 5", 5), ("pair, seed 6", 6)]
-    assert rows[1].facts["evidence"]["from"].startswith(f"run {first['id']}, validation split")
+    assert [r.status for r in rows] == ["succeeded"] * 4
+    assert [(r.name, r.seed) for r in rows[2:]] == [("pair, seed 5", 5), ("pair, seed 6", 6)]
+    for row, base in zip(rows[2:], first["ids"], strict=True):
+        assert row.facts["evidence"]["from"].startswith(f"run {base}, validation split"), "each seed its own baseline"
+
+
+def test_a_seed_without_a_baseline_is_named_with_the_command_that_trains_it(refused, baseline):
+    """Never the weights of another seed's run by the way."""
+    words = (*DIGITS, "--epochs", 3, "--method", "tpr_ratio", "--baseline", baseline["id"], "--seed", 20)
+    assert "no replicate of it has seed 20; train that first with `python cli.py run --dataset digits --model mlp --method none --epochs 3 --seed 20`" in refused(*words)
+    assert "has seeds 20, 21 and 22" in refused(*words, "--seeds", 3)
+    assert "--seed 20 --seeds 3`" in refused(*words, "--seeds", 3)
+
+
+def test_one_baseline_for_every_seed_only_where_asked_for(engine, baseline, capsys):
+    """What --same-baseline does, and what it says: on digits another seed has another validation split."""
+    config = cli_submit.checked(RunConfig("digits", "mlp", "tpr_ratio", seed=0))
+    group = cli_submit.baseline_group(engine, config, baseline["id"], tuple("0123456789"), waits=False)
+    runs = cli_submit.replicas(config, 2, "Digits", baseline=baseline["id"], group=group, same_baseline=True)
+    assert [r.baseline for r in runs] == [baseline["id"]] * 2
+    said = capsys.readouterr().err
+    assert f"Run {baseline['id']} has seed 0, so the weights of seed 1 come from another network" in said
+    assert "another validation split: most of the samples behind its TPRs are training samples here" in said
+
+
+def test_the_option_for_one_baseline(call, refused, engine, baseline):
+    words = (*QUICK, "--method", "tpr_ratio", "--seed", 30, "--seeds", 2)
+    made = call(*words, "--baseline", baseline["id"], "--same-baseline", "--json").data
+    assert [results.get_run(engine, i).baseline_id for i in made["ids"]] == [baseline["id"]] * 2
+    for i in made["ids"]:
+        call("stop", i)
+    assert "--same-baseline says how to use --baseline RUN" in refused(*words, "--same-baseline")
+
+
+def test_a_baseline_on_other_data_is_said(call, baseline):
+    done = call(*QUICK, "--imbalance", 10, "--method", "tpr_ratio", "--baseline", baseline["id"], "--json")
+    assert f"note: run {baseline['id']} was trained on other data than this run will be (no long tail)" in done.err
+    call("stop", done.data["id"])
+
+
+def test_a_long_tail_is_in_the_name(call, engine):
+    for words, name in ((("--imbalance", 100), "tail 100"), (("--imbalance", 10, "--profile", "step"), "step tail 10")):
+        made = call(*QUICK, *words, "--json").data
+        assert results.get_run(engine, made["id"]).name == f"Digits (scikit-learn), {name}: None (plain cross entropy), seed 0"
+        call("stop", made["id"])
+
+
+def test_data_without_a_validation_sample_is_refused_and_few_are_said(refused, call, tmp_path):
+    from PIL import Image
+
+    for images, name in ((1, "single"), (12, "few")):
+        for kind in ("ant", "bee"):
+            (tmp_path / name / kind).mkdir(parents=True)
+            for i in range(images):
+                Image.new("RGB", (16, 16), (20 * i, 90, 9)).save(tmp_path / name / kind / f"{i}.png")
+    words = ("run", "--model", "mlp", "--epochs", 1, "--recipe-param", "batch_size=2", "--dataset")
+    assert "single: there are 2 samples to train and 0 to validate" in refused(*words, tmp_path / "single")
+    done = call(*words, tmp_path / "few", "--json")
+    assert "note: 2 classes have fewer than 10 validation samples. Class ant has 1 validation sample: its TPR is known only to about ±45 points" in done.err
+    call("stop", done.data["id"])
+
+
+def test_a_validation_share_without_a_say_is_said(call, engine):
+    done = call("run", "--dataset", "mnist1d", "--model", "mlp", "--validation", 0.3, "--json")
+    assert "note: --validation 0.3 changes nothing: MNIST-1D brings its own validation split" in done.err
+    assert results.get_run(engine, done.data["id"]).config["validation"] == 0.1
+    call("stop", done.data["id"])
 
 
 def test_a_worker_that_is_on_does_the_work(call, home, engine, baseline, tmp_path):
@@ -391,7 +459,7 @@ def test_tprs_from_a_file(call, engine, tmp_path, content, tpr):
     assert config["tpr"] == pytest.approx([float(v) for v in TPRS.split(",")])
     assert config["tpr_support"] == (None if tpr is None else [tpr] * 10)
     assert config["tpr_source"] == "tprs.csv"
-    assert call("stop", made["id"]).out == f"run {made['id']}: cancelled\n"
+    assert call("stop", made["id"]).out == f"run {made['id']}: stopped\n"
 
 
 @pytest.mark.parametrize(("content", "message"), [
@@ -468,6 +536,32 @@ def test_an_absent_dataset_says_which_file_to_put_where(refused, home, monkeypat
 # -- looking at runs ---------------------------------------------------------------------------------------------
 
 
+def labels_of(matrix):
+    """Truth and prediction of every sample of a confusion matrix."""
+    truth, guess = (axis.ravel() for axis in np.indices(matrix.shape))
+    return np.repeat(truth, matrix.ravel()), np.repeat(guess, matrix.ravel())
+
+
+def precision_or_none(truth, guess, classes):
+    """scikit-learn's precision a class; None where nothing is called so."""
+    return [None if np.isnan(v) else v for v in precision_score(truth, guess, labels=range(classes), average=None, zero_division=np.nan)]
+
+
+def test_show_and_export_report_what_sklearn_does(call, baseline, engine):
+    truth, guess = labels_of(results.confusion(engine, baseline["id"], "test")[1])
+    hits = int(results.epochs(engine, [baseline["id"]], "test")["top5"].iloc[-1])
+    shown, exported = call("show", baseline["id"], "--json").data, json.loads(call("export", baseline["id"], "--format", "json").out)
+    for found in (shown, exported):
+        assert [r["precision"] for r in found["classes"]] == pytest.approx(precision_or_none(truth, guess, 10))
+        assert [r["f1"] for r in found["classes"]] == pytest.approx(f1_score(truth, guess, average=None, zero_division=0).tolist())
+        assert found["summary"]["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, guess))
+        assert found["summary"]["macro_f1"] == pytest.approx(f1_score(truth, guess, average="macro", zero_division=0))
+        assert found["summary"]["top5"] == pytest.approx(hits / len(truth))
+    text = call("show", baseline["id"]).out
+    assert f"top-5 accuracy, % {100 * hits / len(truth):.1f}" in " ".join(text.split())
+    assert {"precision", "F1"} <= set(text.split())
+
+
 def test_compare_gives_the_numbers_of_the_database(call, baseline, weighted, engine):
     found = call("compare", baseline["id"], weighted["id"], "--json").data
     assert found["split"] == "test"
@@ -477,6 +571,10 @@ def test_compare_gives_the_numbers_of_the_database(call, baseline, weighted, eng
         assert [c["class"] for c in found["classes"]] == row.facts["classes"]
         for name in ("accuracy", "balanced_accuracy", "tpr_variance", "tpr_min"):
             assert found["summary"][side][name] == pytest.approx(getattr(row, name), abs=1e-12)
+        matrix = results.confusion(engine, run["id"], "test")[1]
+        truth, guess = labels_of(matrix)
+        assert found["summary"][side]["macro_f1"] == pytest.approx(f1_score(truth, guess, average="macro", zero_division=0))
+        assert [c[f"precision_{side}"] for c in found["classes"]] == pytest.approx(precision_or_none(truth, guess, len(matrix)))
         assert found[side]["id"] == run["id"]
     assert {"setting": "method", "before": "none", "after": "tpr_ratio"} in found["settings"]
     text = call("compare", baseline["id"], weighted["id"]).out
@@ -505,7 +603,7 @@ def test_runs_are_valid_json_with_nulls(call, baseline):
     assert call("runs", "--archived", "--json").data == []
     assert call("pause", queued).out == f"run {queued}: paused\n"
     assert call("resume", queued).out == f"run {queued}: queued\n"
-    assert call("stop", queued).out == f"run {queued}: cancelled\n"
+    assert call("stop", queued).out == f"run {queued}: stopped\n"
 
 
 def test_show_has_settings_figures_and_log(call, baseline, weighted):

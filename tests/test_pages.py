@@ -8,14 +8,22 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import streamlit
 from seed import config_of, mnist1d, small, submit, train, worker_of
+from sqlalchemy import select, update
 from streamlit.testing.v1 import AppTest
 
+from core.tprs import parse
+from pages.parts.palette import LIGHT
 from storage import queue, results
 from storage.engine import open_database
 from storage.migrate import upgrade
+from storage.tables import detail, run
+from storage.workers import Place, state_text
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME, NEW, RUNS, RUN, COMPARE = (f"pages/views/{name}.py" for name in ("home", "new_run", "runs", "run", "compare"))
@@ -351,6 +359,71 @@ def test_actions_are_off_until_rows_are_chosen(full):
     assert all(at.button(key=f"runs_{k}").disabled for k in ("open", "compare", "edit", "archive", "delete"))
 
 
+def ticked(monkeypatch, ids):
+    """Have the table say that the rows of these runs are ticked: AppTest cannot tick."""
+    real = streamlit.dataframe
+
+    def dataframe(frame, *args, **options):
+        event = real(frame, *args, **options)
+        if "selection_mode" not in options:
+            return event
+        return SimpleNamespace(selection=SimpleNamespace(rows=[i for i, run_id in enumerate(frame["id"]) if run_id in ids], cells=[]))
+
+    monkeypatch.setattr(streamlit, "dataframe", dataframe)
+
+
+def test_chosen_runs_are_paused_resumed_and_stopped_as_far_as_that_makes_sense(full, monkeypatch):
+    engine, ids = full
+    ticked(monkeypatch, {ids["baseline"], ids["running"], ids["queued"], ids["stopped"]})
+    at = visit(RUNS)
+    at.button(key="runs_pause").click().run()
+    assert (results.get_run(engine, ids["running"]).wanted, results.get_run(engine, ids["queued"]).status) == ("pause", "paused")
+    at.button(key="runs_run").click().run()
+    assert [results.get_run(engine, ids[k]).status for k in ("queued", "stopped", "baseline", "failed")] == ["queued", "queued", "succeeded", "failed"]
+    at.button(key="runs_cancel").click().run()
+    assert [results.get_run(engine, ids[k]).status for k in ("queued", "stopped")] == ["cancelled", "cancelled"]
+    assert not at.exception
+
+
+def test_finished_runs_offer_nothing_to_pause_or_stop(full, monkeypatch):
+    _, ids = full
+    ticked(monkeypatch, {ids["baseline"]})
+    keys = {b.key for b in visit(RUNS).button}
+    assert not keys & {"runs_pause", "runs_run", "runs_cancel"}
+    assert "runs_delete" in keys
+
+
+def test_the_question_before_deleting_names_who_took_tprs_from_a_run(full, monkeypatch):
+    _, ids = full
+    ticked(monkeypatch, {ids["baseline"]})
+    at = visit(RUNS)
+    at.button(key="runs_delete").click().run()
+    text = words_on(at)
+    for dependant in ("weighted", "running", "queued"):
+        assert f"run {ids[dependant]} took its TPRs from run {ids['baseline']}" in text
+    assert f"run {ids['dynamic']} is compared with run {ids['baseline']}" in text
+    ticked(monkeypatch, {ids["hundred_weighted"]})
+    at = visit(RUNS)
+    at.button(key="runs_delete").click().run()
+    assert "These stay" not in words_on(at)
+
+
+def test_a_search_takes_words_in_any_order(full):
+    _, ids = full
+    at = visit(RUNS)
+    at.text_input(key="q").set_value("tpr mnist").run()
+    assert ids["weighted"] in at.dataframe[0].value["id"].tolist()
+    assert ids["baseline"] not in at.dataframe[0].value["id"].tolist()
+
+
+def test_what_another_page_was_asked_for_leaves_the_address(full):
+    _, ids = full
+    at = visit(RUNS, a="1", b="2", q="CIFAR")
+    assert set(at.query_params) == {"q"}
+    at = visit(RUN, id=str(ids["baseline"]), a="1")
+    assert set(at.query_params) == {"id"}
+
+
 # -- a run's page ------------------------------------------------------------------------------------------------
 
 
@@ -377,6 +450,77 @@ def test_stop_pause_and_resume_are_written_as_wishes(full):
     assert results.get_run(engine, ids["queued"]).status == "cancelled"
     at.button(key="run_resume").click().run()
     assert results.get_run(engine, ids["queued"]).status == "queued"
+
+
+def test_a_run_says_at_which_step_it_is_and_what_its_worker_warns_of(full):
+    engine, ids = full
+    worker = queue.workers(engine)[0]
+    queue.beat(engine, worker.id, state_text(Place(ids["running"], 10, 479, 3516, 900.0), "no step for 12 min"))
+    at = visit(RUN, id=str(ids["running"]))
+    assert "epoch 10 of 20, step 479 of 3,516" in words_on(at)
+    assert at.warning[0].value.startswith("No step for 12 min. ")
+    assert sum("No step for 12 min" in c.value for c in at.sidebar.caption) == 1
+    state = visit(RUNS).dataframe[0].value.set_index("id")["state"][ids["running"]]
+    assert state.replace("\u00a0", " ").startswith("Running 46 %")
+
+
+def test_a_run_paused_before_its_first_epoch_is_called_paused(full):
+    engine, ids = full
+    queue.ask(engine, ids["queued"], "pause")
+    assert "This run is paused before its first epoch" in words_on(visit(RUN, id=str(ids["queued"])))
+    queue.ask(engine, ids["queued"], "cancel")
+    assert "This run was stopped before its first epoch" in words_on(visit(RUN, id=str(ids["queued"])))
+
+
+def test_a_run_can_be_downloaded_as_figures(full):
+    _, ids = full
+    assert {"run_csv", "run_json", "run_html"} <= {b.key for b in visit(RUN, id=str(ids["weighted"])).get("download_button")}
+
+
+TPRS = [round(0.5 + i / 30, 17) for i in range(9)] + [None]
+
+
+def without_its_baseline(engine, ids):
+    """The weighted run as it is left when its baseline has been deleted."""
+    with engine.begin() as c:
+        facts = c.scalar(select(detail.c.facts).where(detail.c.run_id == ids["weighted"]))
+        evidence = {"tpr": TPRS, "support": [200.0] * 9 + [0.0], "from": f"run {ids['baseline']}, validation split, epoch 20"}
+        c.execute(update(detail).where(detail.c.run_id == ids["weighted"]).values(facts={**facts, "evidence": evidence}))
+        c.execute(update(run).where(run.c.baseline_id == ids["baseline"]).values(baseline_id=None))
+    results.delete(engine, [ids["baseline"]])
+
+
+def test_a_run_keeps_a_trace_of_its_deleted_baseline(full):
+    engine, ids = full
+    assert f"weights from run {ids['baseline']}" in words_on(visit(RUN, id=str(ids["weighted"])))
+    without_its_baseline(engine, ids)
+    at = visit(RUN, id=str(ids["weighted"]))
+    assert f"TPRs of run {ids['baseline']}, deleted" in words_on(at)
+    assert LIGHT.after in str(at.get("plotly_chart")[0].proto)  # drawn as a weighted run, not as a baseline
+
+
+def test_duplicating_a_run_whose_baseline_is_gone_offers_its_own_tprs(full):
+    engine, ids = full
+    without_its_baseline(engine, ids)
+    at = visit(RUN, id=str(ids["weighted"]))
+    at.button(key="run_duplicate").click().run()
+    assert not at.exception
+    assert (at.title[0].value, at.selectbox(key="new_baseline").value) == ("New run", "given")
+    tpr, support = parse(at.text_area(key="new_tpr_text").value, [str(d) for d in range(10)])
+    assert tpr[:9].tolist() == TPRS[:9]
+    assert np.isnan(tpr[9])
+    assert support.tolist() == [200.0] * 9 + [0.0]
+    assert at.selectbox(key="method").value == "tpr_ratio"
+
+
+def test_duplicating_a_run_that_never_had_tprs_takes_those_of_no_other_run(full):
+    engine, ids = full
+    queue.ask(engine, ids["queued"], "cancel")
+    with engine.begin() as c:
+        c.execute(update(run).where(run.c.id == ids["queued"]).values(baseline_id=None))
+    at = visit(RUN, id=str(ids["queued"]))
+    at.button(key="run_duplicate").click().run()
+    assert at.selectbox(key="new_baseline").value == "first"
 
 
 @pytest.mark.parametrize("state", ["failed", "stopped"])

@@ -46,6 +46,74 @@ def test_bars_are_told_apart_by_hatch_and_start_at_zero(p):
     assert first["error_y"]["array"] == pytest.approx([0.1, 0.05, 0.05])
 
 
+def near(low, high, each=None):
+    t = np.linspace(low, high, 3)
+    return signature.Side("before", t, t - 0.004, t + 0.004, each)
+
+
+def test_nearly_perfect_classes_are_dots_and_the_axis_says_where_it_starts():
+    """Bars are never cut short; dots may be, and say so."""
+    high = near(0.985, 0.995)
+    assert signature.usual_kind(high, high) == "dumbbell"
+    assert signature.usual_kind(high, AFTER) == "bars"
+    for after in (high, None):
+        figure = signature.picture("dumbbell", NAMES, high, after, LIGHT)
+        axis = figure["layout"]["xaxis"]
+        assert axis["title"]["text"] == f"TPR; the axis starts at {100 * axis['range'][0]:g} %"
+        assert 0.97 < axis["range"][0] < 0.981
+        assert axis["tickformat"] == ".3~%"
+    assert signature.picture("bars", NAMES, high, high, LIGHT)["layout"]["yaxis"]["range"][0] == 0
+    assert signature.picture("strip", NAMES, high, high, LIGHT)["layout"]["yaxis"]["title"]["text"].startswith("TPR; the axis starts at 98")
+
+
+@pytest.mark.parametrize(("low", "high", "start", "step"), [(0.62, 0.98, 0.6, 0.05), (0.0, 1.0, 0.0, 0.2), (0.971, 0.999, 0.97, 0.005), (0.9991, 0.9999, 0.999, 0.0002)])
+def test_a_window_has_a_handful_of_round_ticks(low, high, start, step):
+    found = signature.window(low, high)
+    assert (found["range"][0], found["dtick"]) == pytest.approx((start, step))
+    assert found["range"][1] >= min(high, 1)
+
+
+def test_seeds_are_dots_over_the_bar_of_their_mean():
+    each = np.array([[0.9, 0.6, 0.7], [0.8, 0.5, 0.9]])
+    before, after = (signature.Side(name, each.mean(0), each.min(0), each.max(0), each, 0.1) for name in ("before, 2 seeds", "after, 2 seeds"))
+    traces = signature.picture("bars", NAMES, before, after, LIGHT)["data"]
+    assert [t["type"] for t in traces] == ["bar", "bar", "scatter", "scatter"]
+    assert not any("error_y" in t for t in traces)
+    assert traces[2]["y"] == [0.6, 0.5, 0.7, 0.9, 0.9, 0.8]
+    assert [traces[i]["x"][0] for i in (2, 3)] == pytest.approx([-0.19, 0.19])
+    assert "spread 10.0 points" in traces[0]["name"], "each seed's own spread, then the mean"
+    assert [len(t["x"]) for t in signature.picture("dumbbell", NAMES, before, after, LIGHT)["data"] if t.get("marker", {}).get("size") == 5] == [6, 6]
+
+
+def test_accuracies_near_chance_have_ticks_that_differ():
+    figure = curves.lines(LIGHT, [("test", [1, 2], [0.008, 0.021], "#000000", "solid")], share=True)
+    assert figure["layout"]["yaxis"]["tickformat"] == ".3~%"
+    assert figure["layout"]["yaxis"]["rangemode"] == "tozero"
+
+
+def test_accuracies_near_one_are_not_drawn_from_zero():
+    assert curves.lines(LIGHT, [("test", [1, 2], [0.97, 0.99], "#000000", "solid")], share=True)["layout"]["yaxis"]["rangemode"] == "normal"
+
+
+def test_blue_is_better_and_orange_worse_in_the_change_of_a_confusion():
+    before, after = np.array([[8, 2, 0], [1, 9, 0], [0, 5, 5]]), np.array([[6, 4, 0], [0, 10, 0], [0, 5, 5]])
+    figure = matrices.confusion_change(NAMES, before, after, LIGHT, np.arange(3))
+    trace = figure["data"][0]
+    assert trace["z"][0] == [-20, -20, 0], "fewer right, more errors"
+    assert trace["z"][1] == [10, 10, 0], "fewer errors, more right"
+    assert trace["text"][0][:2] == ["−20", "+20"]
+    assert trace["colorscale"][0][1] == LIGHT.loss
+    assert trace["colorscale"][-1][1] == LIGHT.after
+
+
+def test_the_largest_changes_come_first_and_say_what_they_mean():
+    before, after = np.array([[8, 2, 0], [1, 9, 0], [0, 5, 5]]), np.array([[6, 4, 0], [0, 10, 0], [0, 5, 5]])
+    top = matrices.top_changes(NAMES, before, after)
+    assert top[["change", "true class", "predicted as", "means"]].values.tolist() == [
+        [pytest.approx(-20), "cat", "cat", "fewer right"], [pytest.approx(20), "cat", "dog", "more errors"],
+        [pytest.approx(-10), "dog", "cat", "fewer errors"], [pytest.approx(10), "dog", "dog", "more right"]]
+
+
 def test_levels_are_the_mean_and_one_standard_deviation():
     shapes = signature.picture("bars", NAMES, BEFORE, AFTER, LIGHT)["layout"]["shapes"]
     bands, means = [s for s in shapes if s["type"] == "rect"], [s for s in shapes if s["type"] == "line"]
@@ -135,6 +203,7 @@ def test_differences_wear_a_real_minus():
 
 def test_spread_is_the_root_of_the_variance_in_points():
     assert words.spread(0.0077) == "8.8 points"
+    assert words.spread(0.000031) == "0.56 points"
     assert words.small(0.0077) == ".0077"
 
 

@@ -12,10 +12,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn import metrics
 
 from core import report
 from core.config import RunConfig, checked
-from core.noise import Z95
+from core.metrics import Z95, rows_of
+from core.over_seeds import OverSeeds
+from core.over_seeds import over_seeds as means_of
+from core.replicates import replicate
 from pages.parts import export, settings
 
 
@@ -35,6 +39,53 @@ def test_csv_has_a_line_per_class_with_its_wilson_interval():
     assert float(rows[1]["tpr"]) == pytest.approx(0.6)
     expected = stats.binomtest(60, 100).proportion_ci(method="wilson")
     assert (float(rows[1]["tpr_low"]), float(rows[1]["tpr_high"])) == pytest.approx((expected.low, expected.high), abs=1e-12)
+
+
+def predicted_run(classes: int = 8, n: int = 600) -> tuple[report.RunReport, np.ndarray, np.ndarray, np.ndarray]:
+    """A run as a worker counts it, with the truth, the predictions and the scores behind it."""
+    draw = np.random.default_rng(classes)
+    truth = draw.integers(0, classes, n)
+    scores = draw.random((n, classes)) + np.eye(classes)[truth] * draw.random((n, 1))
+    guess, names = scores.argmax(1), [f"c{i}" for i in range(classes)]
+    support, tp, predicted = rows_of(metrics.confusion_matrix(truth, guess, labels=range(classes)))
+    hits = int((np.argsort(-scores, axis=1)[:, :5] == truth[:, None]).sum())
+    return report.RunReport(1, "run", "test", 3, names, support, tp, predicted, top5=hits if classes > 5 else None), truth, guess, scores
+
+
+def test_exported_figures_against_sklearn():
+    """CSV, JSON and HTML of a run."""
+    made, truth, guess, scores = predicted_run()
+    wanted = {"tpr": metrics.recall_score, "precision": metrics.precision_score, "f1": metrics.f1_score}
+    rows, data = read(report.run_csv(made)), json.loads(report.run_json(made))
+    for name, score in wanted.items():
+        expected = score(truth, guess, average=None).tolist()
+        assert [float(r[name]) for r in rows] == pytest.approx(expected, abs=1e-12)
+        assert [r[name] for r in data["classes"]] == pytest.approx(expected, abs=1e-12)
+    recall = metrics.recall_score(truth, guess, average=None)
+    assert data["summary"] == pytest.approx({
+        "n": len(truth), "accuracy": metrics.accuracy_score(truth, guess), "balanced_accuracy": metrics.balanced_accuracy_score(truth, guess),
+        "tpr_mean": recall.mean(), "tpr_variance": recall.var(), "tpr_min": recall.min(), "tpr_max": recall.max(),
+        "macro_f1": metrics.f1_score(truth, guess, average="macro"), "top5": metrics.top_k_accuracy_score(truth, scores, k=5)})
+    page = report.run_html(made)
+    for label, value in (("macro F1, %", metrics.f1_score(truth, guess, average="macro")), ("top-5 accuracy, %", metrics.top_k_accuracy_score(truth, scores, k=5)),
+                         ("balanced accuracy, %", recall.mean())):
+        assert f"<td>{label}</td><td>{100 * value:.1f}</td>" in page
+    assert f"{100 * metrics.precision_score(truth, guess, average=None)[0]:.1f}\N{NO-BREAK SPACE}%" in page
+
+
+def test_a_comparison_exports_precision_and_f1_of_both_runs():
+    b, a = predicted_run()[0], replace(predicted_run(8, 500)[0], id=2, name="other")
+    rows, data = read(report.comparison_csv(b, a)), json.loads(report.comparison_json(b, a, "better"))
+    for name, run_, column in (("before", b, "precision"), ("after", a, "f1")):
+        assert [float(r[f"{column}_{name}"]) for r in rows] == pytest.approx(getattr(run_.metrics, column).tolist())
+        assert [r[f"{column}_{name}"] for r in data["classes"]] == pytest.approx(getattr(run_.metrics, column).tolist())
+    assert data["after"]["summary"]["macro_f1"] == a.summary.macro_f1
+    page = report.comparison_html(b, a, "better")
+    assert f"<td>macro F1, %</td><td>{100 * b.summary.macro_f1:.1f}</td><td>{100 * a.summary.macro_f1:.1f}</td>" in page
+
+
+def test_five_classes_have_no_top5_accuracy():
+    assert "top-5" not in report.run_html(predicted_run(5)[0])
 
 
 def test_the_pictures_have_the_limits_of_the_tables():
@@ -58,7 +109,9 @@ def test_json_round_trips_and_has_no_nan():
     empty = report.RunReport(3, "hole", "test", 1, ["a", "b"], np.array([10, 0]), np.array([5, 0]), np.array([5, 5]))
     data = json.loads(report.run_json(empty), parse_constant=lambda c: pytest.fail(c))
     assert data["classes"][1]["tpr"] is None
-    assert data["summary"] == {"n": 10, "accuracy": 0.5, "tpr_mean": 0.5, "tpr_variance": 0.0, "tpr_min": 0.5, "tpr_max": 0.5}
+    assert data["classes"][1]["precision"] == 0
+    assert data["summary"] == {"n": 10, "accuracy": 0.5, "balanced_accuracy": 0.5, "tpr_mean": 0.5, "tpr_variance": 0.0, "tpr_min": 0.5, "tpr_max": 0.5,
+                               "macro_f1": pytest.approx(1 / 3), "top5": None}
 
 
 def test_comparison_json_holds_both_runs_and_the_verdict():
@@ -66,6 +119,34 @@ def test_comparison_json_holds_both_runs_and_the_verdict():
     assert (data["before"]["id"], data["after"]["id"], data["verdict"]) == (1, 2, "the same")
     assert data["cautions"] == ["Run 2 failed."]
     assert data["before"]["config"] == {"method": "none", "params": {}}
+
+
+def over_seeds() -> OverSeeds:
+    support = np.array([100, 100, 100])
+    before, after = ({s: replicate(s, np.array(tp) + s, support, support) for s in (0, 1)} for tp in ((90, 60, 75), (80, 70, 75)))
+    after[1] = replicate(1, np.array([82, 70, 77]), support, support)
+    return means_of(["cat", "dog", "car"], support, before, after, paired=True)
+
+
+def test_exports_hold_the_means_over_seeds_where_the_verdict_speaks_of_them():
+    over, b, a = over_seeds(), run(), run(2, "weighted", (80, 70, 75))
+    rows = read(report.comparison_csv(b, a, over))
+    assert float(rows[0]["mean_change"]) == pytest.approx(-0.095)
+    assert float(rows[0]["change"]) == pytest.approx(-0.1)
+    data = json.loads(report.comparison_json(b, a, "better", (), over))
+    assert data["over_seeds"]["figures"]["accuracy"]["change"] == pytest.approx(over.figures["accuracy"].change)
+    page = export.comparison_page(b, a, "better", (), over)
+    assert "<h2>Over seeds</h2><p>Mean ± standard deviation over 2 seeds, each trained both ways" in page
+    assert "before, 2 seeds: mean" in page
+    assert "mean_change" not in read(report.comparison_csv(b, a))[0]
+    assert json.loads(report.comparison_json(b, a, "better"))["over_seeds"] is None
+
+
+def test_a_small_variance_keeps_its_digits_in_a_report():
+    nearly = replace(run(), support=np.array([10000] * 3), tp=np.array([9950, 9930, 9940]), predicted=np.array([10000] * 3))
+    page = report.run_html(nearly)
+    assert "<td>0.00000067</td>" in page or "<td>6.7e-7</td>" in page
+    assert "<td>0.0000</td>" not in page
 
 
 def test_html_escapes_names_and_loads_nothing():

@@ -197,7 +197,7 @@ def test_every_wish_in_every_status(engine, before, wish):
     run_id, after = put(engine, before), OUTCOME[before, wish]
     lines = len(log(engine, run_id))
     if after is None:
-        with pytest.raises(StorageError, match=rf"^run {run_id} .*(succeeded already|has failed|is cancelled), so it cannot be"):
+        with pytest.raises(StorageError, match=rf"^run {run_id} .*(succeeded already|has failed|was stopped), so it cannot be"):
             queue.ask(engine, run_id, wish)
         assert status(engine, run_id) == before
         return

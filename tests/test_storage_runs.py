@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 from storage_kit import claimed, count, database, epoch_record, new_run, plan
 
-from storage import queue, results, runs
+from storage import queue, results, runs, workers
 from storage.engine import StorageError
 from storage.tables import metadata
 
@@ -48,6 +49,9 @@ def test_the_list_filters_and_sorts(engine):
     assert found(text="TPR_RATIO") == [ids[1]]
     assert found(text=f"#{ids[3]}") == [ids[3]]
     assert found(text="no such thing") == []
+    assert found(text="OFF tpr_ratio") == found(text="ratio  50% mnist") == [ids[1]]  # words, in any order and place
+    assert found(text="off strange") == []
+    assert found(status="stopped") == [ids[3]]  # the word that people read
     results.archive(engine, [ids[2]], False)
     assert len(found()) == 4
 
@@ -96,6 +100,32 @@ def test_names_tags_and_notes(engine):
             results.rename(engine, run_id, name)
 
 
+# -- where a run is inside its epoch --------------------------------------------------------------------------------------
+
+
+def test_a_worker_says_where_its_run_is_and_what_is_amiss(engine, claim):
+    worker = workers.workers(engine)[0].id
+
+    def told(*said):
+        queue.beat(engine, worker, workers.state_text(*said))
+        return workers.workers(engine)[0]
+
+    place = workers.Place(claim.run_id, 1, 479, 3516, 930.0)
+    w = told(place, None)
+    assert (w.at, w.warning, w.state) == (place, None, "training (epoch 1, step 479 of 3,516)")
+    assert workers.places(engine) == {claim.run_id: place}
+    w = told(replace(place, pace=None), "no step for 12 min")
+    assert (w.at, w.warning) == (replace(place, pace=None), "no step for 12 min")
+    w = told(workers.Place(99999, 9999, 999999, 999999, 99999.0), "no step for 60 min")  # too long for its column: the warning stays
+    assert (w.at, w.warning) == (None, "no step for 60 min")
+    assert (told(None, None).state, workers.places(engine)) == ("training", {})
+    assert told(replace(place, run_id=claim.run_id + 1), None).at is None  # of the run before this one
+    told(place, None)
+    queue.finish(engine, claim, "succeeded")
+    w = workers.workers(engine)[0]
+    assert (w.at, w.warning, w.state) == (None, None, "idle")
+
+
 # -- deleting ----------------------------------------------------------------------------------------------------------
 
 
@@ -122,7 +152,7 @@ def test_deleting_takes_everything_of_the_run_and_nothing_else(engine, tmp_path,
 
 def test_a_running_run_is_not_deleted_nor_its_companions(engine, claim):
     (other,) = queue.submit(engine, [new_run()])
-    with pytest.raises(StorageError, match=f"run {claim.run_id} is running; cancel it first"):
+    with pytest.raises(StorageError, match=f"run {claim.run_id} is running; stop it first"):
         results.delete(engine, [other, claim.run_id])
     assert count(engine, "run") == 2
 

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pages.parts.figure import Figure, axis, layout
 from pages.parts.palette import Palette, faint
+from pages.parts.signature import NEARLY_ALL, SHARE
 from pages.parts.words import drawn, percent, short, weight
 
 Matrix = NDArray[np.float64]
@@ -29,6 +30,11 @@ def _line(name: str, x: ArrayLike, y: ArrayLike, colour: str, dash: str = "solid
             "hovertemplate": f"epoch %{{x}}<br>%{{fullData.name}} %{{y:{value}}}<extra></extra>"}
 
 
+def _thin(x: ArrayLike, y: ArrayLike, colour: str) -> dict:
+    return {"type": "scatter", "mode": "lines", "x": [int(v) for v in np.asarray(x)], "y": _clean(y), "line": {"color": faint(colour, 0.45), "width": 1},
+            "showlegend": False, "hoverinfo": "skip"}
+
+
 def _epochs(p: Palette, last: int, start: float | None = None) -> dict:
     """The epoch axis: whole numbers only, at most ten of them."""
     step = next(s for s in (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 10**6) if last / s <= 10)
@@ -41,11 +47,15 @@ def _last(series: list) -> int:
 
 
 def lines(p: Palette, series: list[tuple[str, ArrayLike, ArrayLike, str, str]], *, share: bool, total: int | None = None, unit: str = "",
-          digits: int = 3) -> Figure:
-    """One curve per (name, epochs, values, colour, dash); shares are drawn in percent."""
+          digits: int = 3, thin: list[tuple[ArrayLike, ArrayLike, str]] | None = None) -> Figure:
+    """One curve per (name, epochs, values, colour, dash); shares are drawn in percent, ticks with the decimals they need.
+
+    `thin` are curves (epochs, values, colour) behind the others, without a name. The axis starts at 0 unless all values are shares above 90 %.
+    """
     form = ".1%" if share else f".{digits}f"
-    data = [_line(n, x, y, c, d, form) for n, x, y, c, d in series]
-    y = axis(p, tickformat=".0%" if share else "", title=unit, nticks=6, rangemode="tozero")
+    data = [_thin(x, y, c) for x, y, c in thin or []] + [_line(n, x, y, c, d, form) for n, x, y, c, d in series]
+    least = min((float(np.nanmin(np.asarray(y, float))) for _, _, y, *_ in series if len(y)), default=0.0)
+    y = axis(p, tickformat=SHARE if share else "", title=unit, nticks=6, rangemode="normal" if share and least >= NEARLY_ALL else "tozero")
     return {"data": data, "layout": layout(p, HIGH, xaxis=_epochs(p, total or _last(series), 0.5), yaxis=y, hovermode="closest")}
 
 
@@ -55,10 +65,10 @@ def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: N
     z = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in tpr[:, order].T]
     few = len(full) <= 40
     data = [{
-        "type": "heatmap", "x": [int(e) for e in epochs], "y": list(range(len(full))), "z": z, "zmin": 0, "zmax": 1,
+        "type": "heatmap", "x": [int(e) for e in epochs], "y": list(range(len(full))), "z": z, "zmin": _least(tpr), "zmax": 1,
         "customdata": [[n] * len(epochs) for n in full], "hovertemplate": "%{customdata}, epoch %{x}<br>TPR %{z:.1%}<extra></extra>",
         "colorscale": [[0, p.low], [1, p.high]],
-        "colorbar": {"tickformat": ".0%", "thickness": 10, "outlinewidth": 0, "tickfont": {"color": p.text}, "len": 1},
+        "colorbar": {"tickformat": SHARE, "thickness": 10, "outlinewidth": 0, "tickfont": {"color": p.text}, "len": 1},
         "xgap": 1 if len(epochs) <= 60 else 0, "ygap": 1 if few else 0,
     }]
     y = axis(p, range=[len(full) - 0.5, -0.5], showgrid=False, zeroline=False, showticklabels=few,
@@ -67,6 +77,12 @@ def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: N
         y["title"] = {"text": f"{len(full)} classes, hardest on top", "font": {"color": p.muted, "size": 13}}
     height = max(HIGH, min(22 * len(full) + 70, 620))
     return {"data": data, "layout": layout(p, height, xaxis=_epochs(p, int(epochs[-1])), yaxis=y)}
+
+
+def _least(tpr: Matrix) -> float:
+    """Where the colours start: 0, or a tenth below which nothing lies. The scale beside the picture says it."""
+    least = float(np.nanmin(tpr)) if np.isfinite(tpr).any() else 0.0
+    return NEARLY_ALL if least >= NEARLY_ALL else 0.0
 
 
 def _trajectory_band(epochs: NDArray, w: Matrix, p: Palette) -> list[dict]:

@@ -30,7 +30,7 @@ def _number(param: Param, key: str, default: float | int, label: str) -> float |
     high = None if math.isinf(param.high) else kind(param.high)
     st.session_state.setdefault(key, kind(default))
     return st.number_input(label, min_value=low, max_value=high, step=kind(param.step), format=_format(param), key=key,
-                           help=param.help or None, persist_state="page")
+                           help=param.help or None, persist_state="session")
 
 
 def field(owner: str, param: Param) -> Any:
@@ -38,10 +38,17 @@ def field(owner: str, param: Param) -> Any:
     key = key_of(owner, param)
     if param.choices:
         st.session_state.setdefault(key, param.default)
-        return st.selectbox(param.label, param.choices, key=key, help=param.help or None, persist_state="page")
+        return st.selectbox(param.label, param.choices, key=key, help=param.help or None, persist_state="session")
     if not param.words:
         return _number(param, key, param.default, param.label)
     return word_field(owner, param)
+
+
+def switched_off(param: Param, why: str) -> Any:
+    """Draw a setting that has no say here, greyed out with the reason under it; returns its default."""
+    st.number_input(param.label, value=param.default, format=_format(param), disabled=True, key=f"{key_of('off', param)}", help=param.help or None)
+    st.caption(why)
+    return param.default
 
 
 def mode_of(owner: str, param: Param) -> str:
@@ -54,7 +61,7 @@ def word_choice(owner: str, param: Param) -> str:
     """Draw the choice between "fixed" and the words; returns what was chosen."""
     key = f"{key_of(owner, param)}_mode"
     st.session_state.setdefault(key, param.default if isinstance(param.default, str) else FIXED)
-    return st.selectbox(param.label, [FIXED, *param.words], key=key, help=param.help or None, persist_state="page")
+    return st.selectbox(param.label, [FIXED, *param.words], key=key, help=param.help or None, persist_state="session")
 
 
 def word_field(owner: str, param: Param) -> Any:

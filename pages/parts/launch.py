@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from storage.queue import NewRun, submit
 MOST_REPLICATES = 10
 LOST = ("failed", "cancelled")  # their seeds are free again
 
-__all__ = ["MOST_REPLICATES", "free_seeds", "more_seeds", "new_run", "pair", "recipe_epochs", "replicates", "send", "unweighted"]
+__all__ = ["MOST_REPLICATES", "behind_baselines", "free_seeds", "more_seeds", "new_run", "pair", "recipe_epochs", "replicates", "send", "unweighted"]
 
 
 def replicates(config: RunConfig, count: int) -> list[RunConfig]:
@@ -50,6 +50,25 @@ def more_seeds(frame: pd.DataFrame, before: Any, after: Any, label: str, seeds: 
         for row in (before, after):
             _again(out, frame, row, label, seed)
     return out
+
+
+def behind_baselines(configs: Sequence[RunConfig], baseline: Any, takes: Mapping[int, int | None], label: str) -> list[NewRun]:
+    """The runs of one submission: each config behind the baseline that `takes` names for its seed.
+
+    Where it names none, a replicate of `baseline` with that seed is trained ahead. Errors as in `more_seeds`.
+    """
+    firsts: list[NewRun] = []
+    absent = [c.seed for c in configs if takes.get(c.seed) is None]
+    if absent:
+        frame = reads.runs(archived=None)
+        for seed in absent:
+            _again(firsts, frame, baseline, label, seed)
+    runs = []
+    for config in configs:
+        there = takes.get(config.seed)
+        index = None if there is not None else _planned(firsts, baseline, config.seed)
+        runs.append(new_run(config, label, baseline=there, baseline_index=index, baseline_group=baseline.group_sha))
+    return [*firsts, *runs]
 
 
 def _again(out: list[NewRun], frame: pd.DataFrame, row: Any, label: str, seed: int) -> None:

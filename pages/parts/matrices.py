@@ -12,6 +12,7 @@ from pages.parts.words import drawn
 
 Counts = NDArray[np.int64]  # [C, C], rows = true class
 TEXT_UP_TO = 20
+MEANS = {(True, True): "more right", (True, False): "fewer right", (False, True): "more errors", (False, False): "fewer errors"}  # (diagonal, rises)
 
 
 def shares(confusion: Counts) -> NDArray[np.float64]:
@@ -45,13 +46,16 @@ def confusion_matrix(names: list[str], confusion: Counts, p: Palette, order: NDA
 
 
 def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette, order: NDArray[np.int64]) -> Figure:
-    """After minus before in points of the true class: blue more, orange less; the sign is written in the cell."""
+    """After minus before in points of the true class, signed in the cell. Blue is better, more right on the diagonal or fewer errors off it; orange worse."""
     z = 100 * (shares(after) - shares(before))
+    better = np.where(np.eye(len(z), dtype=bool), z, -z)
     top = max(float(np.nanmax(np.abs(z))), 1.0)
-    text = [["" if np.isnan(v) or not round(v) else f"{v:+.0f}".replace("-", "−") for v in row] for row in z[np.ix_(order, order)]]
-    return _matrix(names, z, p, order, text=text, texttemplate="%{text}", zmin=-top, zmax=top, showscale=False, textfont={"size": 11},
+    shown = z[np.ix_(order, order)]
+    text = [["" if np.isnan(v) or not round(v) else f"{v:+.0f}".replace("-", "−") for v in row] for row in shown]
+    change = [["" if np.isnan(v) else f"{v:+.1f}".replace("-", "−") for v in row] for row in shown]
+    return _matrix(names, better, p, order, text=text, texttemplate="%{text}", hovertext=change, zmin=-top, zmax=top, showscale=False, textfont={"size": 11},
                    colorscale=[[0, p.loss], [0.5, p.background], [1, p.after]],
-                   hovertemplate="%{customdata[0]} predicted as %{customdata[1]}<br>%{z:+.1f} points<extra></extra>")
+                   hovertemplate="%{customdata[0]} predicted as %{customdata[1]}<br>%{hovertext} points<extra></extra>")
 
 
 def top_confusions(names: list[str], confusion: Counts, limit: int = 12) -> pd.DataFrame:
@@ -68,12 +72,13 @@ def top_confusions(names: list[str], confusion: Counts, limit: int = 12) -> pd.D
 
 
 def top_changes(names: list[str], before: Counts, after: Counts, limit: int = 12) -> pd.DataFrame:
-    """The largest changes between two confusion matrices, in points of the true class."""
-    change = 100 * (shares(after) - shares(before))
+    """The largest changes between two confusion matrices, the largest first: points of the true class, and what they mean in words."""
+    b, a = shares(before), shares(after)
+    change = 100 * (a - b)
     flat = np.argsort(-np.abs(np.nan_to_num(change)), axis=None, kind="stable")[:limit]
     rows, cols = np.unravel_index(flat, change.shape)
-    b, a = shares(before), shares(after)
     return pd.DataFrame({
-        "true class": [names[r] for r in rows], "predicted class": [names[c] for c in cols],
-        "before": 100 * b[rows, cols], "after": 100 * a[rows, cols], "change": change[rows, cols],
-    })
+        "change": change[rows, cols], "true class": [names[r] for r in rows], "predicted as": [names[c] for c in cols],
+        "means": [MEANS[r == c, bool(change[r, c] > 0)] for r, c in zip(rows, cols, strict=True)],
+        "before": 100 * b[rows, cols], "after": 100 * a[rows, cols],
+    })[np.nan_to_num(change[rows, cols]) != 0]

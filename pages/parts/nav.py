@@ -14,6 +14,7 @@ NEW = "pages/views/new_run.py"
 RUNS = "pages/views/runs.py"
 RUN = "pages/views/run.py"
 COMPARE = "pages/views/compare.py"
+ASKED_BY = {"id": "run", "a": "compare", "b": "compare"}  # what the address asks a page for -> that page's path
 
 
 def navigation() -> Any:
@@ -30,6 +31,7 @@ def navigation() -> Any:
         pages.append(st.Page(_no_such_page, title="No such page", icon=":material/help:", url_path=asked, visibility="hidden"))
     page = st.navigation(pages)
     _forget_other_forms(page.url_path)
+    _forget_other_questions(page.url_path)
     return page
 
 
@@ -58,6 +60,12 @@ def _forget_other_forms(address: str) -> None:
     """A form gets a new submit key when it is opened anew, and keeps it while it is on the screen."""
     if address != "new":
         st.session_state.pop("new_submit_key", None)
+
+
+def _forget_other_questions(address: str) -> None:
+    """Drop from the address what another page was asked for: on its way from page to page Streamlit leaves /runs?id=3 in the history."""
+    for name in [n for n, page in ASKED_BY.items() if page != address and n in st.query_params]:
+        del st.query_params[name]
 
 
 def open_run(run_id: int) -> NoReturn:

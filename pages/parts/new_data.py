@@ -9,12 +9,17 @@ from typing import BinaryIO
 
 import streamlit as st
 
-from core.datasets import DATASETS, DataSpec, describe, image_sets, prepare
+from core.config import RunConfig
+from core.datasets import DATASETS, DataSpec, describe, image_sets, is_ready, prepare, train_counts
+from core.enough import few_validation
 from core.errors import DataError
 from core.uploads import store_upload
 from models import MODELS
 from pages.parts import reads, words
 from pages.parts.guard import told
+from storage.launch import tail_words
+
+NAMED = 3  # files named that could not be read
 
 
 def dataset_labels() -> dict[str, str]:
@@ -44,7 +49,7 @@ def known(key: str) -> DataSpec | None:
     try:
         return describe(key, reads.data_root())
     except DataError as error:
-        st.markdown(words.message(str(error)))
+        st.markdown(words.message(f"these images cannot be used yet: {error}."))
     if st.button("Prepare the images", key="new_prepare", type="primary", icon=":material/photo_library:", help="Decodes and resizes every image once."):
         with told():
             prepare_images(key)
@@ -58,10 +63,36 @@ def prepare_images(key: str) -> None:
     prepare(key, reads.data_root(), lambda share, text: bar.progress(min(share, 1.0), text=words.plain(text)))
 
 
-def facts(spec: DataSpec) -> None:
-    """The dataset in one line."""
-    size = " x ".join(str(n) for n in spec.shape)
-    st.caption(f"{len(spec.classes)} classes, {int(spec.train_counts.sum()):,} samples to train, {int(spec.val_counts.sum()):,} to validate, {int(spec.test_counts.sum()):,} to test, {size}")
+def facts(spec: DataSpec, config: RunConfig) -> None:
+    """The dataset in one line as these settings draw it, and what a person should know before starting."""
+    size, counts = "\N{NO-BREAK SPACE}x\N{NO-BREAK SPACE}".join(str(n) for n in spec.shape), train_counts(spec, config.validation, config.imbalance, config.profile)
+    tail = tail_words(config.imbalance, config.profile)
+    thinned = f" ({tail}: {counts.max():,} to {counts.min():,} a class)" if tail else ""
+    st.caption(f"{len(spec.classes)} classes, {counts.sum():,} samples to train{thinned}, {spec.val_counts.sum():,} to validate, {spec.test_counts.sum():,} to test, {size}")
+    if st.session_state.get("new_added", config.dataset) != config.dataset:
+        del st.session_state["new_added"]
+    if "new_added" in st.session_state:
+        st.success(f"Added to the datasets and chosen: {words.plain(dataset_labels()[config.dataset])}.", icon=":material/check_circle:")
+    for text in filter(None, (left_out(spec), words.plain(few_validation(spec)), absent(config.dataset))):
+        st.caption(f":material/info: {text}")
+
+
+def left_out(spec: DataSpec) -> str:
+    """The images that could not be read, the first few with the reason."""
+    if not spec.skipped:
+        return ""
+    more = len(spec.skipped) - NAMED
+    return words.plain(f"{words.count(len(spec.skipped), 'image')} could not be read and {'was' if len(spec.skipped) == 1 else 'were'} left out: "
+                       + "; ".join(spec.skipped[:NAMED]) + (f"; and {more:,} more" if more > 0 else "")) + "."
+
+
+def absent(key: str) -> str:
+    """That a dataset of the table is not prepared yet, and what will happen; "" where it is, or needs no files."""
+    if key not in DATASETS or DATASETS[key].embedded or is_ready(key, reads.data_root()):
+        return ""
+    size = re.search(r"[\d.,]+ [kMG]B", DATASETS[key].summary)
+    return (f"Not prepared on this machine yet. When the run starts, its files are taken from the data folder, or downloaded{f' ({size[0]})' if size else ''} "
+            "where they are not there.")
 
 
 def pick_model(spec: DataSpec) -> str | None:
@@ -83,3 +114,18 @@ def keep_upload(name: str, file: BinaryIO) -> str:
     """Check an uploaded zip to its last byte and keep it; returns the dataset's key. Raises DataError."""
     bar = st.progress(0.0, text="Checking the images")
     return store_upload(reads.data_root(), name, file, lambda share, text: bar.progress(min(share, 1.0), text=words.plain(text)))
+
+
+def upload() -> None:
+    """A zip of images becomes a dataset under the data root; the page then says so and has it chosen."""
+    with st.expander("Your own images", icon=":material/upload:", key="new_upload"):
+        st.caption("A zip with one folder per class, or train/, val/ and test/ with one folder per class in each. Folders and zips that lie "
+                   "under the data folder are offered above.")
+        file = st.file_uploader("Zip file", type=["zip"], key="new_zip", max_upload_size=200)
+        if file is not None and st.button("Add to the datasets", key="new_zip_add"):
+            with told():
+                key = keep_upload(file.name, file)
+                prepare_images(key)
+                st.session_state["new_prefill"] = {"config": {"dataset": key}}
+                st.session_state["new_added"] = key
+                st.rerun()

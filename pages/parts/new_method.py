@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from core.dataspec import DataSpec
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence
-from core.methods import METHODS, Grid, answer, formula_with, grid, slider_param, what_if
+from core.methods import METHODS, Grid, answer, formula_with, grid, grid_values, slider_param, what_if
 from pages.parts import fields, preview, show, signature, words
 from pages.parts.new_evidence import TRAIN_FIRST, Source
 
@@ -73,15 +73,34 @@ def draw_preview(method: Any, seen: Evidence, spec: DataSpec, params: dict[str, 
     return answer(method.key, seen, params)
 
 
+def draw_slider(method: Any, params: dict[str, Any]) -> None:
+    """The slider alone, for as long as there are no weights to draw: its value counts all the same."""
+    param = slider_param(method, params)
+    if param is None:
+        return
+    values = grid_values(method, params, preview.stops_for(1))
+    formulas = [formula_with(method, params | {param.key: v}) for v in values]
+    preview.mount(preview.slider_alone(values, formulas, param, float(params[param.key]), show.palette()), preview_key(method))
+
+
 def formula(method: Any, params: dict[str, Any]) -> None:
-    """The formula with the values in it, where it comes from and what to watch."""
-    st.markdown(rf"$\displaystyle {formula_with(method, params)}$", text_alignment="center")
-    parts = [method.summary, method.caveat, f"Source: {method.source}." if method.source else ""]
-    st.caption(words.plain(" ".join(p for p in parts if p)))
+    """The formula, unless the preview shows it with the slider's value in it; where it comes from and what to watch."""
+    if slider_param(method, params) is None:
+        st.markdown(rf"$\displaystyle {formula_with(method, params)}$", text_alignment="center")
+    st.caption(words.plain(" ".join(filter(None, [method.summary, method.caveat]))))
+    if method.source:
+        st.markdown(f":small[{source_link(method.source)}]")  # no caption: a faded link is hard to read
 
 
-def missing(source: Source | None) -> None:
-    """What the preview waits for."""
+def source_link(source: Any) -> str:
+    """Where a method was published, as Markdown, linked where there is an address."""
+    text = words.plain(str(source))
+    return f"Source: [{text}]({source.url})." if source.url else f"Source: {text}."
+
+
+def missing(method: Any, params: dict[str, Any], source: Source | None) -> None:
+    """What the preview waits for, under the slider."""
+    draw_slider(method, params)
     with st.container(border=True, key="new_waiting"):
         if source is not None and source.kind == TRAIN_FIRST:
             st.markdown("**The weights come from a baseline that is trained first**")
@@ -91,8 +110,7 @@ def missing(source: Source | None) -> None:
         st.markdown("Choose a finished run under *TPRs from*, or give TPRs of your own; the weights of every class then appear here and move with the slider.")
 
 
-def problem(error: EvenlyError) -> None:
-    """The method refused these values."""
+def problem(method: Any, params: dict[str, Any], error: EvenlyError) -> None:
+    """The method refused these values; the slider stays, so that they can be changed."""
+    draw_slider(method, params)
     st.error(words.message(str(error)), icon=":material/error:")
-
-

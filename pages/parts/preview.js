@@ -104,9 +104,15 @@ function draw(state, data, frame) {
     return e
   })
   state.facts.replaceChildren(...facts)
-  state.formula.textContent = data.formula ? data.formula[frame] : ""
-  state.formula.hidden = !state.formula.textContent
+  const formula = data.formula ? data.formula[frame] : ""
+  state.formula.replaceChildren(...raised(formula))
+  state.formula.hidden = !formula
   state.notes.replaceChildren(...data.notes[frame].map(text => element("li", "", text)))
+}
+
+// "(1 - TPR)^2.5": what stands after ^ is raised.
+function raised(text) {
+  return text.split(/(\^[\w.]+)/).map(part => part.startsWith("^") ? element("sup", "", part.slice(1)) : part)
 }
 
 function nearest(values, v) {
@@ -131,6 +137,7 @@ export default function (component) {
     seen.set(parentElement, state)
   }
   find(".control").hidden = !data.slider
+  bars.hidden = state.facts.hidden = !data.names.length
   const show = (stop, settled) => {
     draw(state, data, stop)
     if (settled) bars.setAttribute("aria-label", data.alt[stop])

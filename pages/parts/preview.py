@@ -54,7 +54,7 @@ def _clipped(terms: ClassTerms, names: Sequence[str]) -> str:
 def _facts(ratio: float, share: NDArray[np.float64], terms: ClassTerms, names: Sequence[str]) -> list[list[str]]:
     rows = [
         [words.weight(ratio) if np.isfinite(ratio) else "∞", "largest / smallest weight"],
-        [f"{100 * share.min():.1f} to {100 * share.max():.1f} %", "effective share of the loss"],
+        [f"{100 * share.min():.1f} to {100 * share.max():.1f} %", "share of the weight (samples times weight)"],
         [str(len(terms.clipped)), _clipped(terms, names)],
     ]
     return rows + [[words.weight(v), name] for name, v in (terms.info or {}).items()]
@@ -82,7 +82,7 @@ def payload(
         "grid": [_plain(w) for w in weight], "shares": [_plain(s) for s in share], "level": _plain(level), "top": _plain(top),
         "clipped": [[place[int(c)] for c in t.clipped] for t in grid.frames], "facts": facts, "notes": [list(t.notes) for t in grid.frames],
         "alt": [f"Weights per class, {f[0][0]} largest over smallest, largest for {ordered[int(w.argmax())]}" for f, w in zip(facts, weight, strict=True)],
-        "words": {"name": "class", "tpr": "TPR" if hard else "", "bar": "", "legend": ["weight", "share of the loss", "all equal"], "value": "weight",
+        "words": {"name": "class", "tpr": "TPR" if hard else "", "bar": "", "legend": ["weight", "share of the weight", "all equal"], "value": "weight",
                   "share": "share", "first": "hardest class" if hard else "first class", "last": "easiest class" if hard else "last class"},
         **_slider(grid, param, value), "colours": _colours(p),
     }
@@ -95,9 +95,22 @@ def _colours(p: Palette) -> dict[str, str]:
 def _slider(grid: Grid, param: Param | None, value: float) -> dict[str, Any]:
     if param is None:
         return {"slider": False, "values": [0.0]}
-    values = [float(v) for v in grid.values]
+    return _stops(grid.values.tolist(), grid.formula, param, value)
+
+
+def _stops(values: Sequence[float], formulas: Sequence[str], param: Param, value: float) -> dict[str, Any]:
     shown = [f"{v:.6g}" if param.step < 0.01 else f"{v:.2f}" for v in values]
-    return {"slider": True, "label": param.label, "values": values, "shown": shown, "value": value, "formula": [in_text(f) for f in grid.formula]}
+    return {"slider": True, "label": param.label, "values": [float(v) for v in values], "shown": shown, "value": value, "formula": [in_text(f) for f in formulas]}
+
+
+def slider_alone(values: Sequence[float], formulas: Sequence[str], param: Param, value: float, p: Palette) -> dict[str, Any]:
+    """The slider and its formula without bars, for as long as there are no TPRs to make weights from."""
+    each: list[Any] = [[]] * len(values)
+    return {
+        "names": [], "tpr": None, "grid": each, "shares": None, "level": [1.0] * len(values), "top": [1.0] * len(values), "clipped": each, "facts": each,
+        "notes": each, "alt": [""] * len(values), "words": {"name": "", "tpr": "", "bar": "", "legend": [], "value": "", "share": "", "first": "", "last": ""},
+        **_stops(values, formulas, param, value), "colours": _colours(p),
+    }
 
 
 def _sample_factor(gamma: float, p: Palette) -> dict[str, Any]:
@@ -115,10 +128,12 @@ def _sample_factor(gamma: float, p: Palette) -> dict[str, Any]:
 
 
 def value_of(key: str, default: float) -> float:
-    """The value last released, or the default."""
+    """The value last released in this session, or the default. Kept apart: a component's own state ends with the visit of the page."""
     state = st.session_state.get(key) or {}
-    value = state.get("value")
-    return default if value is None else float(value)
+    value, kept = state.get("value"), f"{key}_kept"
+    if value is not None:
+        st.session_state[kept] = float(value)
+    return st.session_state.get(kept, default)
 
 
 def preset(key: str, value: float) -> None:

@@ -11,9 +11,11 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.metrics import wilson
-from pages.parts.signature import Side
-from storage import queue, results
+from core.metrics import share
+from core.noise import limits
+from core.report import RunReport
+from pages.parts.states import Side
+from storage import queue, results, sides
 from storage.engine import data_root, database_url, open_database
 from storage.migrate import check_schema
 
@@ -78,6 +80,11 @@ def _confusion(url: str, run_id: int, split: str, which: str, stamp: tuple) -> A
     return results.confusion(database(), run_id, split, which)
 
 
+@st.cache_data(max_entries=128, show_spinner=False)
+def _report(url: str, run_id: int, split: str, stamp: tuple, _row: Any) -> RunReport:
+    return sides.report(database(), _row, split)
+
+
 def _stamp(row: Any) -> tuple:
     return row.attempt, row.last_epoch, row.status in LIVE
 
@@ -102,6 +109,11 @@ def confusion(row: Any, split: str = "test", which: str = "last") -> Any:
     return _confusion(database_url(), row.id, split, which, _stamp(row))
 
 
+def report(row: Any, split: str = "test") -> RunReport:
+    """All figures of a split after the last epoch; a run without one raises StorageError."""
+    return _report(database_url(), row.id, split, _stamp(row), row)
+
+
 def class_names(row: Any) -> list[str]:
     """Names of the run's classes; empty before it has started."""
     return list((row.facts or {}).get("classes", []))
@@ -109,15 +121,13 @@ def class_names(row: Any) -> list[str]:
 
 def tpr_of(count: Any) -> NDArray[np.float64]:
     """TPR [C] from counts; NaN where there is no sample."""
-    support = count.support.astype(float)
-    return np.divide(count.tp, support, out=np.full(len(support), np.nan), where=support > 0)
+    return share(count.tp, count.support)
 
 
 def side(row: Any, label: str, split: str = "test") -> Side:
     """One side of the signature picture, with Wilson limits."""
     count = counts(row, split)
-    low, high = wilson(count.tp, count.support)
-    return Side(label, tpr_of(count), np.asarray(low, float), np.asarray(high, float))
+    return Side(label, tpr_of(count), *limits(count.tp, count.support))
 
 
 def has_epochs(row: Any) -> bool:

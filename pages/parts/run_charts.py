@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from pages.parts import curves, matrices, reads, show, signature, words
+from core.cautions import few_samples
+from pages.parts import curves, launch, matrices, reads, show, signature, words
 
 SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 
@@ -34,6 +36,7 @@ def everything(row: Any) -> None:
     names = reads.class_names(row)
     before = baseline_of(row)
     order = signature.ordering(reads.tpr_of(reads.counts(before if before is not None else row)))
+    caution(row)
     numbers(row)
     picture(row, before, names)
     left, right = st.columns(2, gap="medium")
@@ -47,6 +50,13 @@ def everything(row: Any) -> None:
     with right:
         weights(row, names, order)
     confusion(row, names, order)
+
+
+def caution(row: Any) -> None:
+    """Weights that rest on few validation samples."""
+    text = few_samples(f"run {row.id}", row.config, row.facts or {})
+    if text:
+        st.warning(words.message(text), icon=":material/balance:")
 
 
 def numbers(row: Any) -> None:
@@ -67,12 +77,11 @@ def picture(row: Any, before: Any | None, names: list[str]) -> None:
     st.subheader("TPR per class, hardest first", anchor=False)
     p = show.palette()
     if before is None:
-        mine = reads.side(row, f"run {row.id}")
-        show.draw(signature.picture("bars", names, mine, None, p), key="run_signature", alt=signature.describe(names, mine, None))
+        mine = replace(reads.side(row, f"run {row.id}"), weighted=row.method != launch.unweighted())
+        show.draw(signature.picture(signature.usual_kind(mine), names, mine, None, p), key="run_signature", alt=signature.describe(names, mine, None))
         return
     b, a = reads.side(before, f"before (run {before.id})"), reads.side(row, f"after (run {row.id})")
-    kind = signature.default_kind(len(names))
-    show.draw(signature.picture(kind, names, b, a, p), key="run_signature", alt=signature.describe(names, b, a))
+    show.draw(signature.picture(signature.usual_kind(b, a), names, b, a, p), key="run_signature", alt=signature.describe(names, b, a))
 
 
 def _series(row: Any, column: str, splits: tuple[str, ...]) -> list:

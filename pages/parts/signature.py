@@ -6,44 +6,57 @@ Pure functions: two `Side`s and a palette in, a Plotly figure as a dict out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from core import digits
 from pages.parts.figure import Figure, axis, layout
 from pages.parts.palette import Palette, faint
+from pages.parts.states import Side
 from pages.parts.words import drawn, percent, points
 
 Vector = NDArray[np.float64]  # [C]
 BARS_UP_TO = 15  # classes; above, dumbbells
 DUMBBELLS_UP_TO = 60  # classes; above, the sorted strip
+BAR_GAP = 0.24  # of the room of a class, free between its bars and the next
+NEARLY_ALL = 0.9  # where every TPR is above, bars from 0 would all look alike: dots on an axis that says where it starts
+STEPS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # between two ticks of an axis that need not start at 0
+SHARE = ".3~%"  # ticks: as many decimals as they need
 ORDERS = {"difficulty": "Baseline difficulty", "gain": "Gain", "class": "Class"}
 IN_ORDER = {"difficulty": "hardest first", "gain": "largest gain first", "class": "in their own order"}
 
-
-@dataclass(frozen=True)
-class Side:
-    """One state of a classifier: TPRs [C] in 0..1 (NaN where the split holds no sample) and their 95 % limits."""
-
-    label: str
-    tpr: Vector
-    low: Vector
-    high: Vector
-
-    @property
-    def mean(self) -> float:
-        return float(np.nanmean(self.tpr))
-
-    @property
-    def sd(self) -> float:
-        """Population standard deviation of the TPRs: the spread."""
-        return float(np.nanstd(self.tpr))
+LINES = "Thin lines: 95 % Wilson intervals."
+MARKS = {  # what else a form shows: (form, of seeds)
+    ("bars", False): LINES, ("dumbbell", False): LINES, ("strip", False): "",
+    ("bars", True): "Bars: means over the seeds. Small dots: each seed.",
+    ("dumbbell", True): "Large marks: means over the seeds. Small dots: each seed. Thin lines: from the lowest seed to the highest.",
+    ("strip", True): "Lines and dots: means over the seeds.",
+}
 
 
-def default_kind(classes: int) -> str:
-    """bars, dumbbell or strip: the form that can be read at this number of classes."""
-    return "bars" if classes <= BARS_UP_TO else "dumbbell" if classes <= DUMBBELLS_UP_TO else "strip"
+def default_kind(classes: int, lowest: float = 0.0) -> str:
+    """bars, dumbbell or strip: the form that can be read at this number of classes and, for bars, this lowest TPR."""
+    if classes <= BARS_UP_TO:
+        return "dumbbell" if lowest >= NEARLY_ALL else "bars"
+    return "dumbbell" if classes <= DUMBBELLS_UP_TO else "strip"
+
+
+def usual_kind(*sides: Side) -> str:
+    """The form that suits these states."""
+    return default_kind(len(sides[0].tpr), min(float(np.nanmin(s.tpr)) for s in sides))
+
+
+def marks(kind: str, side: Side) -> str:
+    """What the small marks of this form are, for the words under a picture."""
+    return MARKS[kind, side.each is not None]
+
+
+def window(low: float, high: float) -> dict[str, object]:
+    """An axis of TPRs for dots and lines, which may start anywhere; its title says where it does."""
+    step = next((s for s in STEPS if (high - low) / s <= 8), STEPS[-1])
+    start = max(0.0, float(np.floor(low / step - 0.2)) * step)
+    title = f"TPR; the axis starts at {100 * start:g} %" if start else "TPR"
+    return {"range": [start, min(high + 0.25 * step, 1 + 0.15 * step)], "tick0": start, "dtick": step, "tickformat": SHARE, "title": title}
 
 
 def ordering(before: Vector, after: Vector | None = None, by: str = "difficulty") -> NDArray[np.int64]:
@@ -57,7 +70,7 @@ def ordering(before: Vector, after: Vector | None = None, by: str = "difficulty"
 
 
 def _legend(side: Side) -> str:
-    return f"{drawn(side.label)}: mean {percent(side.mean)}, spread {100 * side.sd:.1f} points"
+    return f"{drawn(side.label)}: mean {percent(side.mean)}, spread {digits.points(side.sd)} points"
 
 
 def _levels(p: Palette, sides: list[tuple[Side, str, str, float]], across: str) -> list[dict]:
@@ -76,14 +89,25 @@ def _levels(p: Palette, sides: list[tuple[Side, str, str, float]], across: str) 
 
 def _sides(p: Palette, before: Side, after: Side | None) -> list[tuple[Side, str, str, float]]:
     strong = 0.16 if p.name == "light" else 0.18
-    pair = [(before, p.before, "dot", strong)]
-    return pair if after is None else [*pair, (after, p.after, "solid", strong)]
+    if after is None:
+        return [(before, p.after, "solid", strong) if before.weighted else (before, p.before, "dot", strong)]
+    return [(before, p.before, "dot", strong), (after, p.after, "solid", strong)]
 
 
 def _errors(side: Side, order: NDArray[np.int64], colour: str) -> dict:
     t = side.tpr[order]
     return {"type": "data", "symmetric": False, "array": (side.high[order] - t).tolist(), "arrayminus": (t - side.low[order]).tolist(),
             "color": colour, "thickness": 1.2, "width": 3}
+
+
+def _dots(side: Side, order: NDArray[np.int64], offset: float, p: Palette, across: str) -> list[dict]:
+    """What each seed gave, as small dots beside the class's position; `across` is the axis the TPR lies on. Nothing where the side is one run."""
+    if side.each is None:
+        return []
+    other = "x" if across == "y" else "y"
+    return [{"type": "scatter", "mode": "markers", across: [v for c in order for v in _rounded(side.each[:, c])],
+             other: [round(i + offset, 4) for i in range(len(order)) for _ in side.each], "showlegend": False, "hoverinfo": "skip",
+             "marker": {"size": 5, "color": p.background, "line": {"width": 1.2, "color": p.text}}}]
 
 
 def _rounded(values: Vector) -> list[float | None]:
@@ -94,20 +118,22 @@ def bars(names: list[str], before: Side, after: Side | None, p: Palette, order: 
     """Grouped bars from 0: before grey and hatched, after blue and solid, 95 % limits thin. Many classes: without limits and names."""
     ticks, few = list(range(len(order))), len(order) <= DUMBBELLS_UP_TO
     full = [drawn(names[c]) for c in order]
-    data = []
-    for side, colour, _, _ in _sides(p, before, after):
+    data, sides = [], _sides(p, before, after)
+    for side, colour, _, _ in sides:
         first = side is before
         pattern = {"shape": "/", "size": 6, "solidity": 0.28, "fgcolor": faint(p.background, 0.75), "bgcolor": colour}
         data.append({
             "type": "bar", "name": _legend(side), "x": ticks, "y": _rounded(side.tpr[order]), "customdata": full,
-            "marker": {"color": colour, **({"pattern": pattern} if first else {}), "cornerradius": 2},
-            **({"error_y": _errors(side, order, p.text if p.name == "light" else faint(p.text, 0.75))} if few else {}),
+            "marker": {"color": colour, **({"pattern": pattern} if colour == p.before else {}), "cornerradius": 2},
+            **({"error_y": _errors(side, order, p.text if p.name == "light" else faint(p.text, 0.75))} if few and side.each is None else {}),
             "hovertemplate": f"%{{customdata}}<br>{side.label} %{{y:.1%}}<extra></extra>",
         })
+        data += _dots(side, order, (-1 if first else 1) * (1 - BAR_GAP) / 4, p, "y") if few else []  # over the middle of its bar
+    data.sort(key=lambda trace: trace["type"])  # bars first, so that dots lie on them
     named = {"tickvals": ticks, "ticktext": [drawn(names[c], 12) for c in order]} if few else {"showticklabels": False, "title": f"{len(order)} classes"}
     return {"data": data, "layout": layout(
-        p, height, bargap=0.24, bargroupgap=0.06, barmode="group", shapes=_levels(p, _sides(p, before, after), "y"),
-        xaxis=axis(p, showgrid=False, zeroline=False, **named),
+        p, height, bargap=BAR_GAP, bargroupgap=0.06, barmode="group", shapes=_levels(p, sides, "y"),
+        xaxis=axis(p, showgrid=False, zeroline=False, range=[-0.5, len(order) - 0.5], **named),
         yaxis=axis(p, range=[0, 1.02], tickformat=".0%", dtick=0.2),
     )}
 
@@ -126,31 +152,44 @@ def _moves(before: Vector, after: Vector, p: Palette) -> list[tuple[str, str, ND
     return [("gain", p.gain, change >= 0), ("loss", p.loss, change < 0)]
 
 
-def dumbbell(names: list[str], before: Side, after: Side, p: Palette, order: NDArray[np.int64]) -> Figure:
-    """Hollow grey before, solid blue after, the move between them green with + or orange with −."""
-    b, a, full = before.tpr[order], after.tpr[order], [drawn(names[c]) for c in order]
+def dumbbell(names: list[str], before: Side, after: Side | None, p: Palette, order: NDArray[np.int64]) -> Figure:
+    """Hollow grey before, solid blue after, the move between them green with + or orange with −. One state alone: its dots with their limits."""
+    sides, full = _sides(p, before, after), [drawn(names[c]) for c in order]
     rows = list(range(len(order)))
-    data = [_limits(side, order, faint(colour, 0.8)) for side, colour, _, _ in _sides(p, before, after)]
+    data = [_limits(side, order, faint(colour, 0.8)) for side, colour, _, _ in sides]
+    data += [] if after is None else _lines_between(before.tpr[order], after.tpr[order], p)
+    for (side, *_), offset in zip(sides, (-0.27, 0.27), strict=False):
+        data += _dots(side, order, offset, p, "x")
+    hollow = {"size": 11, "color": p.background, "line": {"width": 2.5, "color": p.text if p.name == "dark" else p.muted}}
+    markers = {p.before: hollow, p.after: {"size": 11, "color": p.after}}
+    for side, colour, *_ in sides:
+        data.append({"type": "scatter", "mode": "markers", "x": _rounded(side.tpr[order]), "y": rows, "name": _legend(side), "customdata": full,
+                     "marker": markers[colour], "hovertemplate": f"%{{customdata}}<br>{side.label} %{{x:.2%}}<extra></extra>"})
+    if after is not None:
+        data.append(_changes_beside(before, after, p, order))
+    low, high = min(float(np.nanmin(s.low)) for s, *_ in sides), max(float(np.nanmax(s.high)) for s, *_ in sides)
+    height = max(260, 30 * len(order) + 120)
+    return {"data": data, "layout": layout(
+        p, height, margin={"l": 8, "r": 44, "t": 8, "b": 8}, shapes=_levels(p, sides, "x"), xaxis=axis(p, **window(low, high)),
+        yaxis=axis(p, tickvals=rows, ticktext=[drawn(names[c], 18) for c in order], range=[len(order) - 0.5, -0.5], showgrid=False, zeroline=False),
+    )}
+
+
+def _lines_between(b: Vector, a: Vector, p: Palette) -> list[dict]:
+    """The moves of all classes, those that gain and those that lose."""
+    data = []
     for name, colour, wanted in _moves(b, a, p):
         x, y = _segments(b, a, wanted)
         data.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "line": {"color": colour, "width": 4}, "name": name,
                      "showlegend": bool(x), "hoverinfo": "skip"})
-    hollow = {"size": 11, "color": p.background, "line": {"width": 2.5, "color": p.text if p.name == "dark" else p.muted}}
-    for side, values, marker in ((before, b, hollow), (after, a, {"size": 11, "color": p.after})):
-        data.append({"type": "scatter", "mode": "markers", "x": _rounded(values), "y": rows, "name": _legend(side), "customdata": full,
-                     "marker": marker, "hovertemplate": f"%{{customdata}}<br>{side.label} %{{x:.1%}}<extra></extra>"})
+    return data
+
+
+def _changes_beside(before: Side, after: Side, p: Palette, order: NDArray[np.int64]) -> dict:
+    """The change of every class in points, right of its marks."""
     edge = np.fmax(before.high[order], after.high[order])
-    data.append({"type": "scatter", "mode": "text", "x": _rounded(edge), "y": rows, "text": [f"  {points(d)}" for d in a - b],
-                 "textposition": "middle right", "textfont": {"size": 12, "color": p.text}, "showlegend": False, "hoverinfo": "skip",
-                 "cliponaxis": False})
-    lows, highs = np.fmin(before.low, after.low), np.fmax(before.high, after.high)
-    start = max(0.0, np.floor(20 * np.nanmin(lows) - 0.2) / 20)
-    height = max(260, 30 * len(order) + 96)
-    return {"data": data, "layout": layout(
-        p, height, margin={"l": 8, "r": 44, "t": 8, "b": 8}, shapes=_levels(p, _sides(p, before, after), "x"),
-        xaxis=axis(p, range=[start, min(1.0, float(np.nanmax(highs)) + 0.01)], tickformat=".0%", nticks=7),
-        yaxis=axis(p, tickvals=rows, ticktext=[drawn(names[c], 18) for c in order], range=[len(order) - 0.5, -0.5], showgrid=False, zeroline=False),
-    )}
+    return {"type": "scatter", "mode": "text", "x": _rounded(edge), "y": list(range(len(order))), "text": [f"  {points(d)}" for d in (after.tpr - before.tpr)[order]],
+            "textposition": "middle right", "textfont": {"size": 12, "color": p.text}, "showlegend": False, "hoverinfo": "skip", "cliponaxis": False}
 
 
 def _limits(side: Side, order: NDArray[np.int64], colour: str) -> dict:
@@ -169,6 +208,7 @@ def strip(names: list[str], before: Side, after: Side, p: Palette, order: NDArra
           height: int = 400) -> Figure:
     """Many classes: one thin upright move per class, the baseline as a line; `marked` is a class index, `by` what `order` is sorted by."""
     b, a = before.tpr[order], after.tpr[order]
+    lowest = float(np.nanmin([before.tpr, after.tpr]))
     ranks = list(range(1, len(order) + 1))
     hover = [f"{drawn(names[c])}<br>{before.label} {percent(x)}, {after.label} {percent(y)} ({points(y - x)})" for c, x, y in zip(order, b, a, strict=True)]
     data = []
@@ -188,15 +228,15 @@ def strip(names: list[str], before: Side, after: Side, p: Palette, order: NDArra
     return {"data": data, "layout": layout(
         p, height, hovermode="closest", shapes=_levels(p, _sides(p, before, after), "y"),
         xaxis=axis(p, title=f"classes, {IN_ORDER[by]}", range=[0, len(order) + 1], showgrid=False, zeroline=False, **_named(names, order)),
-        yaxis=axis(p, range=[0, 1.02], tickformat=".0%", dtick=0.2),
+        yaxis=axis(p, **(window(lowest, 1.0) if lowest >= NEARLY_ALL else {"range": [0, 1.02], "tickformat": ".0%", "dtick": 0.2})),
     )}
 
 
 def picture(kind: str, names: list[str], before: Side, after: Side | None, p: Palette, by: str = "difficulty", marked: int | None = None) -> Figure:
-    """The figure of this kind ("bars", "dumbbell" or "strip"); one side alone is always bars."""
+    """The figure of this kind ("bars", "dumbbell" or "strip"); one side alone has no strip."""
     order = ordering(before.tpr, None if after is None else after.tpr, by)
     if after is None:
-        return bars(names, before, None, p, order)
+        return (dumbbell if kind == "dumbbell" else bars)(names, before, None, p, order)
     if kind == "strip":
         return strip(names, before, after, p, order, marked, by)
     return (bars if kind == "bars" else dumbbell)(names, before, after, p, order)
@@ -205,8 +245,8 @@ def picture(kind: str, names: list[str], before: Side, after: Side | None, p: Pa
 def describe(names: list[str], before: Side, after: Side | None) -> str:
     """The picture in one sentence, for screen readers."""
     hardest = names[int(np.nanargmin(before.tpr))]
-    text = f"TPR per class, {before.label}: mean {percent(before.mean)}, spread {100 * before.sd:.1f} points, hardest class {hardest} at {percent(np.nanmin(before.tpr))}"
+    text = f"TPR per class, {before.label}: mean {percent(before.mean)}, spread {digits.points(before.sd)} points, hardest class {hardest} at {percent(np.nanmin(before.tpr))}"
     if after is None:
         return text
     worst = int(np.nanargmin(after.tpr))
-    return f"{text}; {after.label}: mean {percent(after.mean)}, spread {100 * after.sd:.1f} points, lowest {names[worst]} at {percent(after.tpr[worst])}"
+    return f"{text}; {after.label}: mean {percent(after.mean)}, spread {digits.points(after.sd)} points, lowest {names[worst]} at {percent(after.tpr[worst])}"

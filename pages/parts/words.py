@@ -6,6 +6,8 @@ import math
 import re
 from datetime import UTC, datetime
 
+from core import digits
+
 DASH = "–"
 WORD_JOINER = "\u2060"  # invisible, of no width
 
@@ -29,12 +31,12 @@ def points(value: float | None, digits: int = 1) -> str:
 
 def spread(variance: float | None) -> str:
     """Variance of TPRs as their standard deviation in points: .0077 -> "8.8 points"."""
-    return DASH if _missing(variance) else f"{100 * math.sqrt(max(variance, 0.0)):.1f} points"
+    return DASH if _missing(variance) else f"{digits.points(math.sqrt(max(variance, 0.0)))} points"
 
 
 def small(value: float | None) -> str:
-    """A variance: .0077 -> ".0077"."""
-    return DASH if _missing(value) else f"{value:.4f}".replace("0.", ".", 1)
+    """A variance with the digits it needs: .0077 -> ".0077", .000031 -> ".000031"."""
+    return DASH if _missing(value) else re.sub(r"^0\.", ".", digits.variance(value))
 
 
 def weight(value: float | None) -> str:
@@ -117,10 +119,13 @@ def drawn(text: str, length: int | None = None) -> str:
 
 
 def message(text: str) -> str:
-    """An error's text as Markdown: first letter up, `commands` as code, everything else literal."""
+    """An error's text as Markdown: first letter up, `commands` as code, everything else literal.
+
+    A first word that may be a name stays as it is: one with more than letters in it (notzip.zip, tpr_ratio) or with a colon after it.
+    """
     parts = text.split("`")
     shown = "".join(f"`{part}`" if i % 2 and i < len(parts) - 1 else _spaced(part) for i, part in enumerate(parts)).strip()
-    return f"{shown[:1].upper()}{shown[1:]}"
+    return f"{shown[:1].upper()}{shown[1:]}" if re.match(r"[A-Za-z]+(,? |$)", text.lstrip()) else shown
 
 
 def _spaced(part: str) -> str:

@@ -9,8 +9,8 @@ import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import EvenlyError
-from pages.parts import reads
-from pages.parts.words import plain, short
+from pages.parts import reads, status
+from pages.parts.words import message, plain, short
 
 EVERY = 2.0  # seconds; one short query
 START = "`make run`, or `python worker.py` in a second terminal"
@@ -47,6 +47,15 @@ def notice() -> None:
             st.warning(f"No worker is running, so runs wait in the queue. Start one: {START}.", icon=":material/power_off:")
 
 
+def warned(run_id: int) -> None:
+    """Say on a run's page what its worker reports amiss, as "no step for 12 min"; nothing where all is well. Holds no input."""
+    with suppress(EvenlyError, SQLAlchemyError):
+        for worker in _alive():
+            if worker.run_id == run_id and worker.warning:
+                st.warning(f"{message(worker.warning)}. Where that is not expected, stop and start Evenly again: the run goes on from its last checkpoint.",
+                           icon=":material/hourglass_disabled:")
+
+
 @st.fragment(run_every=EVERY)
 def live_notice() -> None:
     """The notice on a page that does not redraw itself: it goes as soon as a worker has started."""
@@ -58,4 +67,8 @@ def _line(worker: Any, training: Any | None) -> None:
         st.markdown(f":material/check_circle: **Worker idle** on {plain(worker.device)}")
         return
     st.markdown(f":material/model_training: **Training** run {training.id}")
-    st.caption(f"{plain(short(training.name, 34))}, epoch {training.last_epoch or 0} of {training.epochs}")
+    place = status.inside(training, {} if worker.at is None else {training.id: worker.at})
+    how_far = f"epoch {training.last_epoch or 0} of {training.epochs}" if place is None else f"epoch {place.epoch} of {training.epochs}, {place.words()}"
+    st.caption(f"{plain(short(training.name, 34))}, {how_far}")
+    if worker.warning:
+        st.caption(f":material/warning: {message(worker.warning)}")

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.presets import FIRST
-from pages.parts import compared, launch, nav, reads, show, signature, status, words
+from pages.parts import compared, launch, nav, reads, show, signature, states, status, words
 from pages.parts.guard import told
 
 RECENT = 5
@@ -74,15 +74,16 @@ def phenomenon(frame: pd.DataFrame) -> None:
                 f"Press **{FIRST.label}** for the first one, or set up your own under New run.")
         return
     names = reads.class_names(pair.before)
-    before, after = reads.side(pair.before, "before"), reads.side(pair.after, "after")
+    c = compared.comparison(pair.before, pair.after)
+    before, after = states.pictured(c)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.subheader("The latest comparison", anchor=False)
         nav.link_compare(pair.before.id, pair.after.id, "Open the comparison", icon=":material/compare_arrows:")
-    st.markdown(words.plain(compared.verdict(pair.before, pair.after)))
-    kind = signature.default_kind(len(names))
+    st.markdown(words.plain(compared.pretty(c.verdict)))
+    kind = signature.usual_kind(before, after)
     show.draw(signature.picture(kind, names, before, after, show.palette()), key="home_signature", alt=signature.describe(names, before, after))
-    st.caption(f"{words.plain(pair.after.name)}, against run {pair.before.id}. Test split, {words.count(int(reads.counts(pair.after).support.sum()), 'sample')}, "
-               "thin lines are 95 % intervals.")
+    st.caption(f"{words.plain(pair.after.name)}, against run {pair.before.id}. Test split, {words.count(int(reads.counts(pair.after).support.sum()), 'sample')}. "
+               f"{signature.marks(kind, before)}")
 
 
 def recent(frame: pd.DataFrame) -> None:

@@ -9,11 +9,23 @@ import streamlit as st
 from core.datasets import DATASETS
 from core.recipes import RECIPES
 from models import MODELS
-from pages.parts import nav, reads, run_charts, status, words, worker_state
+from pages.parts import (
+    class_table,
+    downloads,
+    nav,
+    new_evidence,
+    origin,
+    reads,
+    run_charts,
+    status,
+    words,
+    worker_state,
+)
 from pages.parts.guard import told
 from storage import queue, results
 
 RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
+ENDED = {"cancelled": "was stopped", "failed": "failed"}
 EVERY = 1.5  # seconds between two looks at a run that is on
 
 
@@ -24,8 +36,14 @@ def ask(run_id: int, wanted: str) -> None:
 
 
 def duplicate(row: Any) -> None:
-    """Open New run with this run's settings filled in."""
-    st.session_state["new_prefill"] = {"config": row.config, "baseline": row.baseline_id}
+    """Open New run with this run's settings filled in. TPRs that no run holds any more (pasted, or of a deleted baseline) come along as given ones."""
+    config, baseline, text = row.config, row.baseline_id, origin.as_text(row)
+    if baseline is None and text:
+        config = {k: v for k, v in config.items() if not k.startswith("tpr")}
+        baseline, st.session_state["new_tpr_text"] = new_evidence.GIVEN, text
+    elif baseline is None and config.get("tpr") is None:  # no run is to be taken that this one did not name
+        baseline = new_evidence.TRAIN_FIRST if origin.takes_tprs(row.method) else new_evidence.NOTHING
+    st.session_state["new_prefill"] = {"config": config, "baseline": baseline}
     st.switch_page(nav.NEW)
 
 
@@ -86,8 +104,8 @@ def heading(row: Any) -> None:
     config = row.config
     facts = [f"run {row.id}", label_in(DATASETS, row.dataset), label_in(MODELS, row.model), label_in(RECIPES, config.get("recipe", "")),
              f"seed {row.seed}", words.count(int(row.epochs), "epoch")]
-    if row.baseline_id is not None:
-        facts.append(f"weights from run {row.baseline_id}")
+    if source := origin.in_words(row):
+        facts.append(source)
     if (row.facts or {}).get("device"):
         facts.append(f"on {row.facts['device']}")
     st.caption(words.plain(", ".join(str(f) for f in facts)))
@@ -95,19 +113,24 @@ def heading(row: Any) -> None:
         control(row)
         onward(row)
         checkpoint(row)
+    downloads.draw(row)
     if row.status in RESUMABLE:
         st.caption(f"Its TPRs can feed weights once its last epoch is trained. {RESUMABLE[row.status]} goes on from the last checkpoint.")
 
 
 def state(row: Any) -> None:
-    """Badge, progress and estimate; the reason where it failed."""
+    """Badge, progress and estimate, what its worker warns of; the reason where it failed."""
+    where = status.places(row)
     with st.container(horizontal=True, vertical_alignment="center"):
         status.badge(row)
-        st.caption(f"{status.progress_text(row)}, attempt {row.attempt}" if (row.attempt or 0) > 1 else status.progress_text(row), width="content")
+        text = status.progress_text(row, where)
+        st.caption(f"{text}, attempt {row.attempt}" if (row.attempt or 0) > 1 else text, width="content")
     if row.status in reads.BUSY:
-        st.progress(reads.progress(row))
+        st.progress(status.share(row, where))
     if row.status == "queued":
         worker_state.notice()
+    if row.status == "running":
+        worker_state.warned(row.id)
     if row.error:
         st.error(words.message(row.error), icon=":material/error:")
 
@@ -116,7 +139,7 @@ def log(row: Any) -> None:
     """The last events, newest first; folded."""
     with st.expander("Log", icon=":material/notes:"):
         events = queue.events(reads.database(), row.id, 200)
-        lines = [f"{words.exact(reads.moment(e.at))}  {e.kind:<10} {e.text}" for e in sorted(events, key=lambda e: e.at, reverse=True)]
+        lines = [f"{words.exact(reads.moment(e.at))}  {queue.SAID.get(e.kind, e.kind):<10} {e.text}" for e in sorted(events, key=lambda e: e.at, reverse=True)]
         st.code("\n".join(lines) or "Nothing yet.", language=None, wrap_lines=True, height=260 if len(lines) > 9 else "content")
 
 
@@ -128,6 +151,7 @@ def body(run_id: int) -> None:
         waiting(row)
     else:
         run_charts.everything(row)
+        class_table.draw(row)
     log(row)
 
 
@@ -137,8 +161,10 @@ def waiting(row: Any) -> None:
         st.markdown(f"Starts when its baseline, run {row.baseline_id}, has finished.")
     elif row.status in reads.LIVE:
         st.markdown("Curves, the TPR of every class and the confusion matrix appear here after the first epoch.")
+    elif row.status == "paused":
+        st.markdown("This run is paused before its first epoch. Resume goes on; its pictures appear after the first epoch.")
     else:
-        st.markdown("This run ended before its first epoch, so there is nothing to draw.")
+        st.markdown(f"This run {ENDED.get(row.status, 'ended')} before its first epoch, so there is nothing to draw.")
 
 
 @st.fragment(run_every=EVERY)

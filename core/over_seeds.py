@@ -1,0 +1,128 @@
+"""Two sides of a comparison over their seeds: means, what each seed gave, and the interval of the change.
+
+Seeds at which both sides have runs that are pairs (`core.replicates`) are paired: the interval is that of the mean difference.
+Without enough of them the two groups are taken as independent (Welch). One seed a side has no mean to speak of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.metrics import share
+from core.noise import FIGURES, mean_interval, welch_interval
+from core.replicates import Replicate
+
+Floats = NDArray[np.float64]
+Interval = Callable[[Floats, Floats], tuple[float, float, float]]
+MORE = ("tpr_max", "macro_f1", "top5")  # figures told over seeds beside FIGURES
+
+
+@dataclass(frozen=True)
+class SeedChange:
+    """A figure over the seeds: both means, both standard deviations (n - 1), and the mean change with its 95 % t interval."""
+
+    before: float
+    before_sd: float
+    after: float
+    after_sd: float
+    change: float
+    low: float
+    high: float
+
+    @property
+    def beyond(self) -> bool:
+        """The interval leaves out 0: more than seed noise."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True)
+class SeedRow:
+    """A class over the seeds: mean TPRs, the TPR of each seed, and the mean gain with its 95 % t interval (NaN if undefined).
+
+    precision_*, f1_*  means over the seeds at which they are defined
+    beyond             the interval leaves out 0 and the gain is more than one test sample, which equal counts of few seeds would else be
+    """
+
+    name: str
+    support: int
+    before: float
+    after: float
+    each_before: tuple[float, ...]
+    each_after: tuple[float, ...]
+    gain: float
+    gain_low: float
+    gain_high: float
+    beyond: bool
+    precision_before: float
+    precision_after: float
+    f1_before: float
+    f1_after: float
+
+
+@dataclass(frozen=True)
+class OverSeeds:
+    """A comparison of means. `before` and `after` are the seeds used, `runs_*` their runs in this order; `figures` by name of FIGURES and MORE.
+
+    A figure of MORE is there where every run has it: top-5 accuracy needs more than five classes.
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    paired: bool
+    figures: Mapping[str, SeedChange]
+    rows: tuple[SeedRow, ...]
+    runs_before: tuple[int, ...] = ()
+    runs_after: tuple[int, ...] = ()
+
+    @property
+    def fewest(self) -> int:
+        """Seeds of the side that has fewer."""
+        return min(len(self.before), len(self.after))
+
+
+def over_seeds(names: Sequence[str], support: NDArray[np.int64], before: Mapping[int, Replicate], after: Mapping[int, Replicate], paired: bool) -> OverSeeds:
+    """The comparison of means of Replicates by seed; `paired` uses the seeds that both sides have, else all. Needs two a side.
+
+    Whether runs of one seed may be paired is said by `core.replicates.choose`.
+    """
+    common = sorted(before.keys() & after.keys())
+    b_seeds, a_seeds = (common, common) if paired else (sorted(before), sorted(after))
+    b, a = [before[s] for s in b_seeds], [after[s] for s in a_seeds]
+    interval = _paired if paired else welch_interval
+    columns = {name: tuple(np.array([r.figure(name) for r in side]) for side in (b, a)) for name in (*FIGURES, *MORE)}
+    figures = {name: _change(x, y, interval) for name, (x, y) in columns.items() if name in FIGURES or not np.isnan([*x, *y]).any()}
+    rows = _rows(names, support, b, a, interval) if all(len(r.tpr) == len(names) for r in (*b, *a)) else ()  # a folder may have had other classes earlier
+    return OverSeeds(tuple(b_seeds), tuple(a_seeds), paired, figures, rows, tuple(r.run for r in b), tuple(r.run for r in a))
+
+
+def _paired(before: Floats, after: Floats) -> tuple[float, float, float]:
+    return mean_interval(after - before)
+
+
+def _change(before: Floats, after: Floats, interval: Interval) -> SeedChange:
+    b, a = (float(v.mean()) for v in (before, after))
+    return SeedChange(b, float(before.std(ddof=1)), a, float(after.std(ddof=1)), *interval(before, after))
+
+
+def _rows(names: Sequence[str], support: NDArray[np.int64], before: Sequence[Replicate], after: Sequence[Replicate], interval: Interval) -> tuple[SeedRow, ...]:
+    """One row a class."""
+    tpr_b, tpr_a = (np.array([r.tpr for r in side]) for side in (before, after))
+    others = [_defined(np.array([getattr(r.metrics, name) for r in side])) for name in ("precision", "f1") for side in (before, after)]
+    found = []
+    for c, name in enumerate(names):
+        b, a, n = tpr_b[:, c], tpr_a[:, c], int(support[c])
+        gain, low, high = interval(b, a)
+        beyond = (low > 0 or high < 0) and abs(gain) * n > 1
+        found.append(SeedRow(name, n, float(b.mean()), float(a.mean()), tuple(map(float, b)), tuple(map(float, a)), gain, low, high, bool(beyond),
+                             *(float(column[c]) for column in others)))
+    return tuple(found)
+
+
+def _defined(values: Floats) -> Floats:
+    """Means [C] over the seeds of [S, C], of what is defined; NaN where nothing is."""
+    known = ~np.isnan(values)
+    return share(np.where(known, values, 0).sum(0), known.sum(0))

@@ -1,0 +1,35 @@
+"""Nested values as JSON knows them: the one converter of exports and of the command line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def plain(value: Any) -> Any:
+    """Arrays as lists, numpy scalars as numbers, times as ISO 8601, what is undefined or missing (NaN, NaT, NA) as None.
+
+    Raises TypeError for what JSON has no word for.
+    """
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, np.generic | np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat() if value == value else None  # pandas' NaT is not equal to itself
+    if isinstance(value, Path):
+        return str(value)
+    if value is None or isinstance(value, str | int):
+        return value
+    if repr(value) == "<NA>":  # pandas' own; it is not imported for it
+        return None
+    raise TypeError(f"{type(value).__name__} {value!r} has no place in JSON")

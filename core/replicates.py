@@ -1,0 +1,157 @@
+"""Which runs of two sides stand for their seeds, and which of them are pairs.
+
+A pair is two runs of one seed that nothing but the method tells apart: drawn from the same samples, and where one takes its
+weights from the TPRs of an earlier run, that run is the other one of the pair (or, where neither side holds it, a run of this
+very seed). Several runs whose weights all come from one baseline are not paired with the baselines of other seeds: what the one
+baseline's TPRs happened to be is in all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from core.metrics import ClassMetrics, Summary, metrics_from_counts, summary_from_counts
+
+GONE = 0  # stands for a baseline that was deleted; runs count from 1
+NAMED = 8  # numbers in a sentence before "and n more"
+
+
+@dataclass(frozen=True, eq=False)
+class Replicate:
+    """The test figures of one run of a side: same settings, another seed.
+
+    summary, metrics  of the whole split and per class
+    run               its number; 0 where unknown
+    index_hash        of its data and splits; "" where unknown
+    baseline          the run whose TPRs made its weights; None where it takes none from a run, GONE where that run was deleted
+    baseline_seed     that run's seed; None where there is no such run
+    """
+
+    seed: int
+    summary: Summary
+    metrics: ClassMetrics
+    run: int = 0
+    index_hash: str = ""
+    baseline: int | None = None
+    baseline_seed: int | None = None
+
+    @property
+    def tpr(self) -> NDArray[np.float64]:
+        """[C], NaN where the split holds no sample of the class."""
+        return self.metrics.tpr
+
+    def figure(self, name: str) -> float:
+        """One of the figures of its summary; NaN where it was not counted."""
+        value = getattr(self.summary, name)
+        return float("nan") if value is None else float(value)
+
+
+def replicate(seed: int, tp: ArrayLike, support: ArrayLike, predicted: ArrayLike, top5: int | None = None, **origin: int | str | None) -> Replicate:
+    """A Replicate from test counts [C]; `origin` gives its run, index_hash, baseline and baseline_seed."""
+    return Replicate(seed, summary_from_counts(tp, support, predicted, top5), metrics_from_counts(tp, support, predicted), **origin)
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """One run a seed on each side, the seeds at which these are pairs, the runs left out, and why common seeds are no pairs."""
+
+    before: Mapping[int, Replicate]
+    after: Mapping[int, Replicate]
+    pairs: tuple[int, ...]
+    left_out: tuple[Replicate, ...]
+    reasons: tuple[str, ...]
+
+    @property
+    def unpaired(self) -> tuple[int, ...]:
+        """The seeds that both sides have without a pair."""
+        return tuple(sorted((self.before.keys() & self.after.keys()) - set(self.pairs)))
+
+
+def choose(before: Sequence[Replicate], after: Sequence[Replicate], shown: Sequence[Replicate] = ()) -> Chosen:
+    """For every seed the pair, else each side's own run or its newest. Of several pairs that of the runs `shown`, else the newest."""
+    b, a = _by_seed(before), _by_seed(after)
+    chosen_b, chosen_a, pairs, apart = {}, {}, [], []
+    for seed in sorted(b.keys() | a.keys()):
+        fair = [(x, y) for x in b.get(seed, ()) for y in a.get(seed, ()) if not _apart(x, y, before, after)]
+        if fair:
+            chosen_b[seed], chosen_a[seed] = max(fair, key=lambda two: (sum(r in shown for r in two), two[1].run, two[0].run))
+            pairs.append(seed)
+            continue
+        for found, chosen in ((b, chosen_b), (a, chosen_a)):
+            if seed in found:
+                chosen[seed] = max(found[seed], key=lambda r: (r in shown, r.run))
+        if seed in b and seed in a:
+            apart.append(_apart(chosen_b[seed], chosen_a[seed], before, after))
+    used = [*chosen_b.values(), *chosen_a.values()]
+    return Chosen(chosen_b, chosen_a, tuple(pairs), tuple(sorted((r for r in (*before, *after) if r not in used), key=lambda r: r.run)), _reasons(apart))
+
+
+def _by_seed(runs: Sequence[Replicate]) -> dict[int, list[Replicate]]:
+    out: dict[int, list[Replicate]] = {}
+    for r in runs:
+        out.setdefault(r.seed, []).append(r)
+    return out
+
+
+@dataclass(frozen=True)
+class _Apart:
+    """What stands between two runs of one seed: the runs it is said of, and what is said of them."""
+
+    runs: tuple[int, ...]
+    said: str
+
+
+def _apart(x: Replicate, y: Replicate, before: Sequence[Replicate], after: Sequence[Replicate]) -> list[_Apart]:
+    """Why two runs of one seed are no pair; nothing where they are one. An unknown hash says nothing."""
+    found = [_fed(y, x, before), _fed(x, y, after)]
+    if x.index_hash and y.index_hash and x.index_hash != y.index_hash:
+        found.append(_Apart((x.run, y.run), "were trained on different samples"))
+    return [f for f in found if f is not None]
+
+
+def _fed(run: Replicate, other: Replicate, others: Sequence[Replicate]) -> _Apart | None:
+    """Whether a run's weights come from elsewhere than from its partner: None where not."""
+    if run.baseline is None or run.baseline == other.run:
+        return None
+    if run.baseline == GONE:
+        return _Apart((run.run,), "take their weights from a baseline that was deleted")
+    if run.baseline_seed == run.seed and run.baseline not in [r.run for r in others]:
+        return None
+    return _Apart((run.run,), f"take their weights from run {run.baseline}, of seed {run.baseline_seed}")
+
+
+def _reasons(apart: Sequence[Sequence[_Apart]]) -> tuple[str, ...]:
+    """One part of a sentence per reason, with the runs it holds for."""
+    by: dict[str, list[int]] = {}
+    for reason in (r for reasons in apart for r in reasons):
+        by.setdefault(reason.said, []).extend(reason.runs)
+    return tuple(f"{listed(runs, 'run')} {said if len(runs) > 1 else said.replace('take their weights', 'takes its weights')}" for said, runs in by.items())
+
+
+def notes(chosen: Chosen, paired: bool, shown: Sequence[Replicate] = ()) -> tuple[str, ...]:
+    """Sentences beside means over seeds: why seeds of both sides are not paired, and which runs are left out."""
+    found = []
+    if chosen.unpaired:
+        then = "they are left out" if paired else "the two sides are compared as independent groups (Welch)"
+        why = "; ".join(chosen.reasons)
+        found.append(f"Both sides have {listed(chosen.unpaired, 'seed')}, but not as pairs, so {then}: {why}.")
+    if chosen.left_out:
+        out = [r.run for r in chosen.left_out]
+        here = [r.run for r in chosen.left_out if r in shown]
+        among = f", {listed(here, 'run')} of this page among them" if here else ""
+        one = len(out) == 1
+        found.append(f"{len(out)} {'run' if one else 'runs'} with a seed that another run has too {'is' if one else 'are'} left out ({listed(out, 'run')}{among}): "
+                     "of several, the one that makes a pair is used, else the newest.")
+    return tuple(found)
+
+
+def listed(numbers: Sequence[int], noun: str) -> str:
+    """[3] -> "seed 3", [0, 1, 2] -> "seeds 0, 1 and 2"; the rest is counted."""
+    names = [str(n) for n in numbers]
+    if len(names) > NAMED:
+        names = [*names[:NAMED], f"{len(names) - NAMED} more"]
+    return f"{noun}{'s' * (len(names) > 1)} {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"

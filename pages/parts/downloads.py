@@ -1,0 +1,35 @@
+"""Download buttons for figures: CSV, JSON and one HTML file. Each file is made when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from core import report
+from pages.parts import export, reads
+from storage import sides
+
+OFFLINE = "One file with its pictures; opens without a network."
+File = tuple[str, str, str, Callable[[], str], str | None]  # label, ending, type, its text, help
+
+
+def buttons(prefix: str, name: str, files: Sequence[File]) -> None:
+    """One button a file, in a row; keys are `<prefix>_<ending>`."""
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{prefix}_exports"):
+        for label, ending, kind, text, told in files:
+            st.download_button(label, lambda text=text: text().encode(), f"{name}.{ending}", kind, key=f"{prefix}_{ending}", icon=":material/download:",
+                               on_click="ignore", help=told)
+
+
+def draw(row: Any) -> None:
+    """A run's figures of the test split after its last epoch as files; nothing before the first epoch. As `cli.py export` writes them."""
+    if not reads.has_epochs(row):
+        return
+    made = lambda write: lambda: write(sides.report(reads.database(), row))  # noqa: E731
+    buttons("run", f"evenly-run-{row.id}", (
+        ("CSV", "csv", "text/csv", made(report.run_csv), "One line per class."),
+        ("JSON", "json", "application/json", made(report.run_json), None),
+        ("HTML report", "html", "text/html", made(export.run_page), OFFLINE),
+    ))

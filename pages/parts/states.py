@@ -1,0 +1,64 @@
+"""One state of a classifier as the pictures draw it: a run's, or the mean of a run over its seeds. Needs no Streamlit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.compare import Comparison
+from core.over_seeds import OverSeeds
+
+Vector = NDArray[np.float64]  # [C]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One state of a classifier: TPRs [C] in 0..1 (NaN where the split holds no sample) and the ends of a thin line around each.
+
+    low, high  95 % limits of a run's TPRs; over seeds the smallest and the largest
+    each       the TPRs of every seed [S, C], where `tpr` is their mean
+    over       the spread over seeds, mean of each seed's own: that of the mean TPRs is smaller, as seeds even out
+    weighted   a run with class weights: alone in a picture it looks as it does after its baseline
+    """
+
+    label: str
+    tpr: Vector
+    low: Vector
+    high: Vector
+    each: NDArray[np.float64] | None = None
+    over: float | None = None
+    weighted: bool = False
+
+    @property
+    def mean(self) -> float:
+        return float(np.nanmean(self.tpr))
+
+    @property
+    def sd(self) -> float:
+        """Population standard deviation of the TPRs: the spread."""
+        return float(np.nanstd(self.tpr)) if self.over is None else self.over
+
+
+def of_pair(c: Comparison) -> tuple[Side, Side]:
+    """The two runs, with the very numbers of the comparison."""
+    b = np.array([(r.before, r.before_low, r.before_high) for r in c.rows]).T
+    a = np.array([(r.after, r.after_low, r.after_high) for r in c.rows]).T
+    return Side(f"before ({c.before})", *b), Side(f"after ({c.after})", *a)
+
+
+def of_seeds(over: OverSeeds) -> tuple[Side, Side]:
+    """The means over seeds, with what each seed gave."""
+    spread = over.figures["tpr_spread"]
+    return (_mean("before", np.array([r.each_before for r in over.rows]).T, spread.before),
+            _mean("after", np.array([r.each_after for r in over.rows]).T, spread.after))
+
+
+def _mean(name: str, each: NDArray[np.float64], spread: float) -> Side:
+    return Side(f"{name}, {len(each)} seeds", each.mean(0), each.min(0), each.max(0), each, spread)
+
+
+def pictured(c: Comparison, averaged: bool = True) -> tuple[Side, Side]:
+    """What a picture of the comparison shows: the means over seeds where there are some and they are wanted, else the two runs."""
+    return of_seeds(c.over_seeds) if averaged and c.over_seeds is not None and c.over_seeds.rows else of_pair(c)

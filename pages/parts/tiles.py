@@ -1,0 +1,73 @@
+"""The four numbers over a comparison, of the means over seeds or of the two runs, coloured by one rule.
+
+The rule: a colour says that the change is more than noise. Praise is held back where accuracy or the mean TPR fell by more than
+noise (`Comparison.fell`), and where two single runs are shown although means over seeds are what is judged.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import streamlit as st
+
+from core import digits
+from core.compare import Comparison
+from core.verdict import Delta
+from pages.parts import words
+
+FOUR = (("Accuracy", "accuracy", True), ("Spread of TPRs, points", "tpr_spread", False), ("TPR variance", "tpr_variance", False), ("Lowest TPR", "tpr_min", True))
+
+
+def draw(c: Comparison, averaged: bool) -> None:
+    """The tiles; `averaged` shows the means over seeds, which the comparison must have."""
+    with st.grid(4, min_column_width=160):
+        for label, name, up in FOUR:
+            tile(label, c, c.deltas[name], up, averaged)
+
+
+def tile(label: str, c: Comparison, delta: Delta, up: bool, averaged: bool) -> None:
+    """A number after, with its change, the number before, and the interval of the change: in sight for means, on hover for two runs."""
+    shown: Any = delta.seeds if averaged else delta
+    change, low, high = changes(delta, shown, *((shown.low, shown.high) if averaged else (shown.change_low, shown.change_high)))
+    interval = f"{low} to {high}".replace("-", "−")
+    with st.container(gap=None):
+        st.metric(label, written(delta.figure, shown.after), change, delta_color=colour(c, delta, shown.change, up, averaged),
+                  delta_arrow="auto" if float(change) else "off", delta_description=f"from {written(delta.figure, shown.before)}",
+                  help=explained(c, delta, interval, averaged))
+        if averaged and c.over_seeds is not None:
+            st.caption(f"95 %: {interval}, n = {c.over_seeds.fewest}")
+
+
+def colour(c: Comparison, delta: Delta, change: float, up: bool, averaged: bool) -> str:
+    """ "off", or the colour of a change beyond noise; no praise where the classifier as a whole fell."""
+    judged = delta.beyond and (averaged or c.over_seeds is None)
+    praise = (change > 0) == up
+    return "off" if not judged or (praise and c.fell) else "normal" if up else "inverse"
+
+
+def written(figure: str, value: float) -> str:
+    """A figure as a tile shows it."""
+    if figure == "tpr_variance":
+        return words.small(value)
+    return digits.points(value) if figure == "tpr_spread" else words.percent(value)
+
+
+def changes(delta: Delta, shown: Any, low: float, high: float) -> tuple[str, ...]:
+    """The change and the ends of its interval, signed and with alike decimals."""
+    values = (shown.change, low, high)
+    if delta.figure == "tpr_variance":
+        return tuple(re.sub(r"\b0\.", ".", v) for v in digits.variances(values))
+    places = max(min(digits.places(100 * v, 1), 4) for v in (shown.before, shown.after)) if delta.figure == "tpr_spread" else 1
+    return tuple(digits.alike([100 * v for v in values], places))
+
+
+def explained(c: Comparison, delta: Delta, interval: str, averaged: bool) -> str:
+    """The help beside a tile: what the number is a mean of, or how far sampling noise alone reaches."""
+    s, over = delta.seeds, c.over_seeds
+    if not averaged or s is None or over is None:
+        return f"These two runs: 95 % interval of the change {interval}, from the sampling noise of the test split."
+    sides = [f"{len(seeds)} seeds {when}: mean {written(delta.figure, mean)}, standard deviation {written(delta.figure, sd)}."
+             for when, seeds, mean, sd in (("before", over.before, s.before, s.before_sd), ("after", over.after, s.after, s.after_sd))]
+    each = "" if delta.figure == "accuracy" else " Each seed's own figure, then the mean."
+    return f"{sides[0]} {sides[1]} Mean change with its 95 % t interval: {interval}.{each}"

@@ -1,0 +1,44 @@
+"""Numbers that are small and not nothing: variances and spreads of TPRs near 100 % keep two significant digits."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from core import digits
+from pages.parts import words
+
+
+@pytest.mark.parametrize(("value", "text"), [
+    (0.0128, "0.0128"), (0.001, "0.0010"), (0.000614, "0.00061"), (3.14e-5, "0.000031"), (3.1e-7, "3.1e-7"), (0.0, "0"), (None, "-"), (math.nan, "-"), (0.25, "0.2500"),
+])
+def test_a_variance_has_the_digits_it_needs(value, text):
+    assert digits.variance(value) == text
+
+
+def test_pages_leave_the_leading_zero_out():
+    assert [words.small(v) for v in (0.0128, 3.14e-5, 3.1e-7, 0.0, None)] == [".0128", ".000031", "3.1e-7", "0", "–"]
+
+
+def test_changes_of_a_variance_have_alike_decimals():
+    assert digits.variances((-0.0065, -0.0092, -0.0038)) == ["-0.0065", "-0.0092", "-0.0038"]
+    assert digits.variances((-1.2e-5, -3.1e-5, 7e-6)) == ["-0.000012", "-0.000031", "+0.000007"]
+    assert digits.variances((0.0, 0.0, 0.0)) == ["0.0000"] * 3
+    assert digits.variance_change(3.3e-5, 4.0e-5) == "+0.000007"
+
+
+def test_an_interval_without_zero_never_reads_as_one_with_it():
+    assert digits.alike((-0.37, -0.72, -0.01), 1) == ["-0.37", "-0.72", "-0.01"]
+    assert digits.alike((0.2, 0.1, 0.3), 1) == ["+0.2", "+0.1", "+0.3"]
+    assert digits.alike((0.0, -0.4, 0.4), 1) == ["0.0", "-0.4", "+0.4"]
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.0877, "8.8"), (0.133, "13.3"), (0.0056, "0.56"), (0.00056, "0.056"), (0.0, "0.0")])
+def test_a_spread_in_points(share, text):
+    assert digits.points(share) == text
+
+
+def test_a_mean_with_its_standard_deviation():
+    assert digits.variance_with_sd(0.0138, 0.0035) == "0.0138 ± 0.0035"
+    assert digits.variance_with_sd(3.1e-5, 4e-6) == "0.000031 ± 0.000004"
