@@ -16,7 +16,7 @@ from cli_tables import Json
 from core import digits
 from core.config import SETTINGS
 from core.errors import EvenlyError
-from terminal import clean, emit, figure, listing, paragraph, points, share, table
+from terminal import clean, emit, figure, listing, paragraph, percent, points, share, table
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -158,9 +158,9 @@ def figures(run: RunReport) -> None:
     from core.report import class_rows, told
 
     table(("class", "samples", "TPR", "95 % interval", "precision", "F1", "weight"), [
-        [r["class"], str(r["support"]), share(r["tpr"]), f"{share(r['tpr_low'])} to {share(r['tpr_high'])}", share(r["precision"]), share(r["f1"]), figure(r["weight"])]
-        for r in class_rows(run)
-    ], "Test split")
+        [r["class"], str(r["support"]), percent(r["tpr"]), f"{percent(r['tpr_low'])} to {percent(r['tpr_high'])}", percent(r["precision"]), percent(r["f1"]),
+         figure(r["weight"])] for r in class_rows(run)
+    ], "Test split; TPR, precision and F1 in %")
     table(("summary", f"run {run.id}"), told(run.summary))
 
 

@@ -55,9 +55,15 @@ def clean(text: str) -> str:
     return "".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text)
 
 
+def percent(value: float | None) -> str:
+    """.832 as 83.2, under a heading that names the unit; nothing yet as -."""
+    return "-" if value is None or math.isnan(value) else f"{100 * value:.1f}"
+
+
 def share(value: float | None) -> str:
     """.832 as 83.2 %; nothing yet as -."""
-    return "-" if value is None or math.isnan(value) else f"{100 * value:.1f} %"
+    text = percent(value)
+    return text if text == "-" else f"{text} %"
 
 
 def figure(value: float | None) -> str:

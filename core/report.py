@@ -197,7 +197,7 @@ def _page(title: str, lead: str, parts: Sequence[str]) -> str:
 
 
 FIGURES_TOLD = (  # what a table says of a run or of means, in words
-    ("accuracy, %", "accuracy"), ("balanced accuracy (mean TPR), %", "balanced_accuracy"), ("macro F1, %", "macro_f1"), ("top-5 accuracy, %", "top5"),
+    ("accuracy, %", "accuracy"), ("balanced accuracy, %", "balanced_accuracy"), ("macro F1, %", "macro_f1"), ("top-5 accuracy, %", "top5"),
     ("spread, points", "tpr_spread"), ("TPR variance", "tpr_variance"), ("lowest TPR, %", "tpr_min"), ("highest TPR, %", "tpr_max"),
 )
 

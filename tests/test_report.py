@@ -68,7 +68,7 @@ def test_exported_figures_against_sklearn():
         "macro_f1": metrics.f1_score(truth, guess, average="macro"), "top5": metrics.top_k_accuracy_score(truth, scores, k=5)})
     page = report.run_html(made)
     for label, value in (("macro F1, %", metrics.f1_score(truth, guess, average="macro")), ("top-5 accuracy, %", metrics.top_k_accuracy_score(truth, scores, k=5)),
-                         ("balanced accuracy (mean TPR), %", recall.mean())):
+                         ("balanced accuracy, %", recall.mean())):
         assert f"<td>{label}</td><td>{100 * value:.1f}</td>" in page
     assert f"{100 * metrics.precision_score(truth, guess, average=None)[0]:.1f}\N{NO-BREAK SPACE}%" in page
 

@@ -9,7 +9,18 @@ import streamlit as st
 from core.datasets import DATASETS
 from core.recipes import RECIPES
 from models import MODELS
-from pages.parts import downloads, nav, new_evidence, origin, reads, run_charts, status, words, worker_state
+from pages.parts import (
+    class_table,
+    downloads,
+    nav,
+    new_evidence,
+    origin,
+    reads,
+    run_charts,
+    status,
+    words,
+    worker_state,
+)
 from pages.parts.guard import told
 from storage import queue, results
 
@@ -140,6 +151,7 @@ def body(run_id: int) -> None:
         waiting(row)
     else:
         run_charts.everything(row)
+        class_table.draw(row)
     log(row)
 
 
