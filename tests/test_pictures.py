@@ -165,7 +165,7 @@ def test_confusion_shares_and_top_pairs():
 def test_the_preview_sends_one_frame_per_stop_for_every_method(method, classes):
     rng = np.random.default_rng(1)
     tpr, counts = rng.uniform(0, 1, classes), rng.integers(1, 500, classes).astype(float)
-    params = {p.key: p.default for p in method.params}
+    params = {p.key: p.default for p in method.params} | ({"weights": ",".join(["2"] * classes)} if method.key == "manual" else {})
     answers = grid(method.key, what_if(classes, tpr=tpr, support=np.full(classes, 50.0), counts=counts), params, limit=preview.stops_for(classes))
     param = slider_param(method, params)
     data = preview.payload([str(i) for i in range(classes)], signature.ordering(tpr), tpr, answers, param, params[param.key] if param else 0.0, LIGHT)
@@ -286,10 +286,14 @@ def test_the_formula_in_the_preview_carries_the_value_of_its_stop(method, params
     assert len(data["formula"]) == len(data["values"])
 
 
+ONLY_LATEX = {"vs", "seql", "eql", "label_aware_smoothing", "poly_tail", "ldam", "tau_norm", "equal_tpr_bias", "logit_adjusted_posthoc"}
+
+
 @pytest.mark.parametrize("method", [m for m in METHODS if m.slider], ids=lambda m: m.key)
 def test_every_dragged_formula_reads_as_text(method):
+    """With its value, or not at all: what only LaTeX can show is left to the typeset formula."""
     text = formula_text.in_text(formula_with(method, {method.slider: 0.25}))
-    assert "0.25" in text
+    assert "0.25" in text or (text == "" and method.key in ONLY_LATEX)
     assert not re.search(r"[\\{}_]", text)
 
 

@@ -10,15 +10,21 @@ import re
 # In this order: names first, then what stands on a class or an epoch, powers, fractions from the inside out, signs.
 _RULES = (
     (r"\\mathrm\{(\w+)\}", r"\1"),
+    (r"\\pi_c", "share of n"),
+    (r"n_\{?\\(min|max)\}?", r"\1 n"),
+    (r"\\,", " "),
     (r"\\overline\{(\w+)\}", r"mean \1"),
     (r"(\w+)_\{c,t-1\}", r"last \1"),
     (r"(?<=\w)_(?:c|\{c,t\})", ""),
     (r"\^\{([^{}]*)\}", r"^\1"),
+    (r"\\log\\frac\{([^{} ]*)\}\{([^{}]*)\}", r"log(\1 / \2)"),
+    (r"\\left\(\\frac\{([^{}]* - [^{}]*)\}\{([^{}]*)\}\\right\)", r"((\1) / \2)"),
     (r"\\left\(\\frac\{([^{}]*)\}\{([^{}]*)\}\\right\)", r"(\1 / \2)"),
     (r"\\frac\{([^{}]*)\}\{([^{}]*)\}", r"(\1) / (\2)"),
     (r"\((\w+)\)", r"\1"),
     (r"\\propto", "∝"),
-    (r"\\log", "log"),
+    (r"\\(log|exp)", r"\1"),
+    (r"\\(?:left|right)\b", ""),
     (r" - ", " − "),
 )
 
