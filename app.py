@@ -6,16 +6,19 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 SIDEBAR = 260  # px
+# Streamlit only moves a collapsed sidebar out of the window; the keyboard would still stop at every link of it.
+HIDDEN_WHEN_COLLAPSED = "<style>[data-testid=stSidebar][data-collapsed=true] { visibility: hidden; }</style>"
 PICTURES = Path(__file__).parent / "pages" / "parts"
 
 
 def draw() -> None:
     """One visit. Imports what it needs here: when the server reads this file, Streamlit's caches are not there yet."""
-    from pages.parts import nav
+    from pages.parts import follow, nav
     from pages.parts.guard import database_ready
     from pages.parts.worker_state import live_notice, worker_state
 
     st.set_page_config(page_title="Evenly", page_icon=str(PICTURES / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR)
+    st.html(HIDDEN_WHEN_COLLAPSED)
     st.logo(str(PICTURES / "logo.svg"), size="large")
     page = nav.navigation()
     if database_ready():
@@ -23,7 +26,9 @@ def draw() -> None:
             worker_state()
         if nav.starts_runs(page):
             live_notice()
+        follow.begin(page)
         page.run()
+        follow.end(page)
 
 
 if __name__ == "__main__":  # a visit: Streamlit runs this file anew

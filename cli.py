@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +26,8 @@ import cli_progress
 import cli_runs
 import cli_submit
 import cli_tables
-from cli_runs import ENDS, RunId, database, in_words, run_dict, run_list, run_number
+import cli_wait
+from cli_runs import RunId, database, in_words, run_dict, run_list, run_number
 from cli_tables import Json, Params
 from core.config import SETTINGS, RunConfig
 from core.errors import EvenlyError
@@ -62,7 +62,7 @@ def run(
     baseline: Annotated[int | None, typer.Option(metavar="RUN", parser=run_number, help="The run whose validation TPRs feed the method; each seed takes its replicate")] = None,
     same_baseline: Annotated[bool, typer.Option("--same-baseline", help="Use that one run for every seed")] = False,
     tpr: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="TPRs from a file instead: numbers, or class,tpr")] = None,
-    epochs: Annotated[str | None, typer.Option(metavar="E", help="Passes over the training split; default: the recipe's")] = None,
+    epochs: Annotated[str | None, typer.Option(metavar="E", help="Passes over the training split; default: the method's own, else the recipe's")] = None,
     seed: Annotated[str, typer.Option(metavar="S", help=HELP["seed"])] = "0",
     seeds: Annotated[str, typer.Option(metavar="N", help="Replicates: N runs with seeds S, S+1, ...")] = "1",
     imbalance: Annotated[str, typer.Option(metavar="F", help=HELP["imbalance"])] = "1",
@@ -86,90 +86,25 @@ def run(
     count = cli_submit.SEEDS.check(seeds, "run")
     config = RunConfig(  # numbers are still text: core.config.checked reads them and names what is wrong
         dataset=dataset, model=model, method=method, params=cli_submit.pairs(param, "--param"), recipe=recipe,
-        recipe_params=cli_submit.pairs(recipe_param, "--recipe-param"), epochs=cli_submit.default_epochs(recipe) if epochs is None else epochs,
+        recipe_params=cli_submit.pairs(recipe_param, "--recipe-param"), epochs=cli_submit.default_epochs(recipe, method) if epochs is None else epochs,
         seed=seed, imbalance=imbalance, profile=profile, validation=validation, reduction=reduction, device=device,
         sampler=sampler, sampler_params=cli_submit.pairs(sampler_param, "--sampler-param"), start=start, deferred=deferred,
     )
     engine = database()
     with cli_progress.preparing(quiet=as_json) as progress:
         config, spec = cli_submit.fitted(config, progress)
-    if same_baseline and baseline is None:
-        raise EvenlyError("--same-baseline says how to use --baseline RUN; give that too, or leave it out")
-    if tpr is not None:
-        config = cli_submit.with_tprs(config, tpr, spec.classes)
-    group = cli_submit.baseline_group(engine, config, baseline, spec.classes, waits=wait)
-    ids = queue_runs(engine, cli_submit.replicas(config, count, spec.label, baseline=baseline, group=group, name=name, same_baseline=same_baseline))
+    runs = cli_submit.planned(engine, config, spec, count, baseline=baseline, same_baseline=same_baseline, tpr=tpr, name=name, waits=wait)
+    _show_queued(engine, queue_runs(engine, runs), wait, as_json)
+
+
+def _show_queued(engine: Engine, ids: list[int], wait: bool, as_json: bool) -> None:
+    """The numbers of the runs, or what they came to, once they have ended."""
     if wait:
-        _show_ended(engine, wait_for(engine, ids, quiet=as_json), as_json)
+        _show_ended(engine, cli_wait.wait_for(engine, ids, quiet=as_json), as_json)
     elif as_json:
         emit({"id": ids[0], "ids": ids, "status": "queued"})
     else:
         print("queued: " + ", ".join(f"run {i}" for i in ids))
-
-
-class Stop:
-    """While entered, Ctrl-C and SIGTERM ask for an end instead of breaking in: the run in hand is saved and given back first.
-
-    A second signal breaks in; the run is then rescued by the next worker.
-    """
-
-    def __init__(self) -> None:
-        self.asked, self.worker = False, None
-
-    def __call__(self, signum: int, _: object) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-        if self.worker is not None:
-            self.worker.orders = "stop"
-
-    def __enter__(self) -> Stop:
-        self.before = {signum: signal.signal(signum, self) for signum in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for signum, handler in self.before.items():
-            signal.signal(signum, handler)
-
-
-def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
-    """The runs, when every one of them has succeeded. Where no worker is on, this process is the worker until then.
-
-    Raises EvenlyError when one has not, or when interrupted: a run that was trained here is then back in the queue.
-    """
-    from storage.results import get_run, list_runs
-    from worker import Timeout, Worker
-
-    stop = Stop()
-
-    def over() -> bool:
-        return stop.asked or not list_runs(engine, ids=ids)["status"].isin(cli_progress.ON).any()
-
-    with stop, nullcontext() if quiet else cli_progress.watching(engine, ids):
-        while not over():
-            try:
-                with Worker() as stop.worker:
-                    stop.worker.loop(until=over)
-            except Timeout:  # a worker is on: it does the work
-                time.sleep(0.2)
-    rows = [get_run(engine, i) for i in ids]
-    missed = [r for r in rows if r.status != "succeeded"]
-    if stop.asked and missed:
-        raise EvenlyError("interrupted; " + "; ".join(left_as(missed)))
-    if missed:
-        more = f" ({len(missed) - 1} more did not succeed either)" if len(missed) > 1 else ""
-        raise EvenlyError(f"run {missed[0].id} {ENDS.get(missed[0].status, missed[0].status)}" + (f": {missed[0].error}" if missed[0].error else "") + more)
-    return rows
-
-
-def left_as(rows: list[RunRow]) -> list[str]:
-    """What has become of runs that nobody waits for any more, and what to do about it."""
-    next_step = {"queued": ", `python cli.py worker --drain` trains it", "running": ", its worker goes on"}
-    out = []
-    for status in dict.fromkeys(r.status for r in rows):
-        ids = [str(r.id) for r in rows if r.status == status]
-        out.append(f"run {' and '.join([', '.join(ids[:-1])] * (len(ids) > 1) + ids[-1:])}: {in_words(status)}{next_step.get(status, '')}")
-    return out
 
 
 def _show_ended(engine: Engine, rows: list[RunRow], as_json: bool) -> None:
@@ -250,7 +185,7 @@ def demo(
     import demo as script
 
     count = cli_submit.SEEDS.check(seeds, "demo")
-    script.run(database(), count, None if epochs is None else cli_submit.EPOCHS.check(epochs, "demo"), wait_for)
+    script.run(database(), count, None if epochs is None else cli_submit.EPOCHS.check(epochs, "demo"), cli_wait.wait_for)
 
 
 # -- the door itself ---------------------------------------------------------------------------------------------
@@ -294,7 +229,7 @@ def main() -> int:
         silence_stdout()
         return 1
     except TyperException as error:
-        message = error.format_message()
+        message = error.format_message().replace("Value error, ", "")  # of the library that reads choices, not for people
     except EvenlyError as error:
         message = str(error)
     except (KeyboardInterrupt, typer.Abort):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,9 +10,8 @@ import typer
 import cli_submit
 from cli_runs import RunId, database, run_dict, run_list
 from cli_tables import Json, Params
-from core.config import RunConfig, from_dict
 from core.errors import EvenlyError
-from core.methods import METHODS, POSTHOC
+from core.posthoc import USUAL
 from terminal import emit
 
 if TYPE_CHECKING:
@@ -24,16 +22,20 @@ SLOTS = range(255, 199, -1)  # lock files of helpers that stand beside the worke
 
 def posthoc(
     run_id: RunId,
-    method: Annotated[str, typer.Option(metavar="K", help="A post-hoc method: see `methods`")] = "equal_tpr_bias",
+    method: Annotated[str, typer.Option(metavar="K", help="A post-hoc method: see `methods`")] = USUAL,
     strength: Annotated[str | None, typer.Option(metavar="S", help="Short for --param strength=S")] = None,
     param: Params = None,
+    key: Annotated[str | None, typer.Option(metavar="TEXT", help="The same key again makes no second run")] = None,
     as_json: Json = False,
 ) -> None:
     """Apply a post-hoc step to a finished run: seconds, no queue.
 
     The result is a run of its own whose baseline is RUN. What is fitted is fitted on the validation split.
     """
-    from storage.launch import new_run
+    from core.config import from_dict
+    from core.datasets import describe
+    from storage.engine import data_root
+    from storage.posthoc import new_step
     from storage.queue import submit
     from storage.results import get_run
 
@@ -42,27 +44,13 @@ def posthoc(
         params["strength"] = strength
     engine = database()
     before = get_run(engine, run_id)
-    (made,) = submit(engine, [new_run(config_for(before, method, params), _label(before), baseline=run_id, baseline_group=before.group_sha)])
+    step = new_step(before, method, params)
+    config = from_dict(step.config)
+    for text in cli_submit.doubts(engine, config, describe(config.dataset, data_root(), config.validation), run_id):
+        cli_submit.note(text)
+    (made,) = submit(engine, [step], key)
     row = at_once(engine, made)
     emit(run_dict(engine, row)) if as_json else run_list([before, row])
-
-
-def config_for(before: RunRow, method: str, params: dict[str, Any]) -> RunConfig:
-    """The settings of a post-hoc step on a finished run: its data and model, another method. Refused where it cannot apply."""
-    if METHODS[method].stage != POSTHOC:
-        able = ", ".join(m.key for m in METHODS if m.stage == POSTHOC)
-        raise EvenlyError(f"{method} is no post-hoc step; choose one of {able}")
-    theirs = from_dict(before.config)
-    if METHODS[theirs.method].stage == POSTHOC:
-        raise EvenlyError(f"run {before.id} is itself a post-hoc step; apply {method} to the run it came from, run {before.baseline_id}")
-    if before.status != "succeeded":
-        raise EvenlyError(f"run {before.id} is {before.status}; a post-hoc step needs a run that has succeeded")
-    return replace(theirs, method=method, params=params, tpr=None, tpr_support=None, tpr_source="", start=0.0)
-
-
-def _label(before: RunRow) -> str:
-    """The dataset as the run's own name has it."""
-    return before.name.partition(":")[0] or before.dataset
 
 
 def at_once(engine: Any, run_id: int) -> RunRow:

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -74,15 +74,13 @@ class Watched:
         """The newest rows; the last ones again while the database is locked."""
         from storage.engine import StorageError
 
-        try:
+        with suppress(StorageError):  # a picture that is some seconds old; whoever trains says what is wrong
             self._read()
-        except StorageError:
-            pass  # a picture that is some seconds old; whoever trains says what is wrong
         return self.rows
 
     def line(self) -> str:
         """Where these runs are, in words."""
-        return progress_line(self.look(), time.time(), self.ahead, self.places)
+        return progress_line(self.look(), self.ahead, self.places)
 
 
 def at(row: Any) -> str:
@@ -101,25 +99,32 @@ def trained(row: Any, places: Mapping[int, Place]) -> float:
     return int(row.last_epoch) + (0.0 if place is None else place.share)
 
 
-def progress_line(rows: Sequence[Any], now: float, ahead: Sequence[Any] = (), places: Mapping[int, Place] = NOWHERE) -> str:
-    """Runs and epochs done, the step where an epoch takes long, and the time left: at the pace since the first of them began.
-
-    `now` in Unix seconds.
-    """
+def progress_line(rows: Sequence[Any], ahead: Sequence[Any] = (), places: Mapping[int, Place] = NOWHERE) -> str:
+    """Runs and epochs done, the step where an epoch takes long, and the time left."""
     done, planned = (sum(int(getattr(r, key)) for r in rows) for key in ("last_epoch", "epochs"))
     left = sum(int(r.epochs) - trained(r, places) for r in rows if r.status in ON)
     over = sum(r.status not in ON for r in rows)
     text = f"{done} of {planned} epochs" if len(rows) == 1 else f"{over} of {len(rows)} runs over, {done} of {planned} epochs"
-    starts = [r.started_at.timestamp() for r in rows if r.started_at == r.started_at]
+    started = any(r.started_at == r.started_at for r in rows)  # NaT is not equal to itself
     if not left:
         return text
     text = ", ".join([text, *(place.words() for r in rows if (place := inside(r, places)) is not None)])
-    done = sum(trained(r, places) for r in rows)
     if ahead:
         return f"{text}, waiting for {', '.join(map(at, ahead))}"
-    if not done or not starts:
-        return f"{text}, " + ("starting" if starts else "waiting to start")
-    return f"{text}, about {duration(left * (now - min(starts)) / done)} left"
+    if (each := seconds_an_epoch(rows, places)) is not None:
+        at_once = max(sum(r.status == "running" for r in rows), 1)
+        return f"{text}, about {duration(left * each / at_once)} left"
+    return f"{text}, " + ("estimating" if done else "starting" if started else "waiting to start")
+
+
+def seconds_an_epoch(rows: Sequence[Any], places: Mapping[int, Place]) -> float | None:
+    """By the recorded epochs alone, without what came before them: data, imports. The first one is slow and counts for little, so there
+    is no figure before the second is done, but for what the steps of a long one tell."""
+    done = sum(int(r.last_epoch) for r in rows)
+    if done >= 2:
+        return sum(float(r.seconds) for r in rows) / done
+    told = [place.pace for r in rows if (place := inside(r, places)) is not None and place.pace is not None]
+    return sum(told) / len(told) if told else None
 
 
 class RunBars:

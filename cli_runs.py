@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from core.compare import Comparison
-    from core.over_seeds import OverSeeds
+    from core.measured import Score
     from core.report import RunReport
     from storage.runs import RunRow
 
@@ -38,6 +38,18 @@ def run_number(text: str) -> int:
 
 
 RunId = Annotated[int, typer.Argument(metavar="RUN", parser=run_number, help="The number of a run")]
+BeforeId = Annotated[int, typer.Argument(metavar="RUN_BEFORE", parser=run_number, help="The run to compare with, as a rule the baseline")]
+AfterId = Annotated[int, typer.Argument(metavar="RUN_AFTER", parser=run_number, help="The run that is judged")]
+
+
+Alpha = Annotated[float | None, typer.Option(metavar="NUMBER", help="Two classes: alpha of the weighted score alpha TPR + (1 - alpha) TNR, 0 to 1; without it .5")]
+Positive = Annotated[str | None, typer.Option(metavar="CLASS", help="Two classes: whose TPR is meant; without it the class with the fewest training samples")]
+
+
+class Part(StrEnum):
+    test = "test"
+    validation = "validation"
+    train = "train"
 
 
 class Format(StrEnum):
@@ -79,13 +91,15 @@ def run_list(rows: Sequence[Any]) -> None:
     ])
 
 
-def run_dict(engine: Engine, row: RunRow) -> dict[str, Any]:
+def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[str, Any]:
     """A run with its settings, facts, and the figures of its test split after the last epoch: in sum and per class."""
+    from core.measured import as_dict
     from core.report import class_rows
     from storage.sides import report
 
-    found = report(engine, row) if row.last_epoch else None
-    return {**asdict(row), "summary": asdict(found.summary) if found else {}, "classes": class_rows(found) if found else []}
+    found = replace(report(engine, row), score=score) if row.last_epoch else None
+    return {**asdict(row), "summary": asdict(found.summary) if found else {}, "measures": as_dict(found.measures) if found else {},
+            "classes": class_rows(found) if found else []}
 
 
 def runs(
@@ -106,22 +120,34 @@ def runs(
         run_list(list(frame.itertuples()))
 
 
-def show(run_id: RunId, as_json: Json = False) -> None:
-    """One run: settings, figures per class, log."""
+def asked_score(row: RunRow, alpha: float | None, positive: str | None) -> Score | None:
+    """The weighted score that was asked for; EvenlyError where the run has other than two classes, or has not started."""
+    from core.measured import score_for
+
+    if (alpha is not None or positive is not None) and "classes" not in row.facts:
+        raise EvenlyError(f"run {row.id} has not started, so it has no weighted score yet; leave out --alpha and --positive, or wait for its first epoch")
+    return score_for(row.facts.get("classes", ()), alpha, positive)
+
+
+def show(run_id: RunId, alpha: Alpha = None, positive: Positive = None, as_json: Json = False) -> None:
+    """One run: settings, figures per class, measures, log."""
+    from core.cautions import swinging
     from storage import queue, results, sides
 
     engine = database()
     row = results.get_run(engine, run_id)
-    log = queue.events(engine, run_id)
+    log, score = queue.events(engine, run_id), asked_score(row, alpha, positive)
     if as_json:
-        emit({**run_dict(engine, row), "log": [asdict(e) for e in log]})
+        emit({**run_dict(engine, row, score), "log": [asdict(e) for e in log]})
         return
     run_list([row])
     if row.error:
         print(paragraph(f"error: {row.error}"))
     print(paragraph(settings_line(row)))
     if row.last_epoch:
-        figures(sides.report(engine, row))
+        figures(replace(sides.report(engine, row), score=score))
+        if text := swinging(f"run {row.id}", row.config, results.class_history(engine, row.id, "validation").weight):
+            print(paragraph(text))
     for event in log[-10:]:
         text = event.text.strip().splitlines()
         print(f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}  {in_words(event.kind):<10}{clean(text[-1]) if text else ''}")
@@ -155,38 +181,41 @@ def short(value: Any) -> str:
 
 def figures(run: RunReport) -> None:
     """The test split: every class, then all of it."""
-    from core.report import class_rows, told
+    from core.report import class_rows, more_told, told
 
     table(("class", "samples", "TPR", "95 % interval", "precision", "F1", "weight"), [
         [r["class"], str(r["support"]), percent(r["tpr"]), f"{percent(r['tpr_low'])} to {percent(r['tpr_high'])}", percent(r["precision"]), percent(r["f1"]),
          figure(r["weight"])] for r in class_rows(run)
     ], "Test split; TPR, precision and F1 in %")
     table(("summary", f"run {run.id}"), told(run.summary))
+    table(("measure", f"run {run.id}"), more_told(run))
 
 
 def compare(
-    before: RunId, after: RunId, pair: Annotated[bool, typer.Option("--pair", help="These two runs alone, also where there are means over seeds")] = False,
-    as_json: Json = False,
+    before: BeforeId, after: AfterId, pair: Annotated[bool, typer.Option("--pair", help="These two runs alone, also where there are means over seeds")] = False,
+    alpha: Alpha = None, positive: Positive = None, as_json: Json = False,
 ) -> None:
     """Two runs on the same classes: what changed, and by how much.
 
-    TPRs of the test split, the summary, the settings that differ, and whether the change is more than noise. Where both
+    TPRs of the test split, the summary with its measures, the settings that differ, and whether the change is more than noise. Where both
     sides have several seeds, the tables show the means over them.
     """
     from core.compare import compare as compared
-    from core.compare import config_differences
+    from core.compare import config_differences, with_score
     from pages.parts.settings import differing
     from storage.sides import side
 
     engine = database()
     a, b = measured(engine, before), measured(engine, after)
     found = compared(side(engine, a), side(engine, b))
+    if score := asked_score(b, alpha, positive):
+        found = with_score(found, score)
     notes = [*found.cautions, *found.notes]
     if as_json:
         settings = [{"setting": k, "before": x, "after": y} for k, x, y in config_differences(a.config, b.config)]
         emit({**comparison_dict(found, a, b), "notes": notes, "settings": settings})
         return
-    pair_tables(found, a, b) if pair or found.over_seeds is None else seed_tables(found.over_seeds)
+    pair_tables(found, a, b) if pair or found.over_seeds is None else seed_tables(found)
     for setting, x, y in differing(a, b):
         print(paragraph(f"{setting}: {x} -> {y}"))
     for line in (*notes, found.verdict):
@@ -195,7 +224,7 @@ def compare(
 
 def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
     """The two runs, class by class and in sum."""
-    from core.report import FIGURES_TOLD, in_words
+    from core.report import FIGURES_TOLD, in_words, more_changes
 
     table(("class", f"run {a.id}", f"run {b.id}", "change, points"), [[r.name, share(r.before), share(r.after), points(r.gain)] for r in found.rows])
     before, after = found.summary["before"], found.summary["after"]
@@ -203,18 +232,21 @@ def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
     table(("summary", f"run {a.id}", f"run {b.id}", "change"), [
         [label, in_words(name, x), in_words(name, y), digits.variance_change(x, y) if name == "tpr_variance" else points(y - x)] for label, name, x, y in known
     ])
+    table(("measure", f"run {a.id}", f"run {b.id}", "change"), more_changes(found.measures))
 
 
-def seed_tables(over: OverSeeds) -> None:
+def seed_tables(found: Comparison) -> None:
     """The means over seeds with the 95 % intervals of their changes; `--pair` shows the two runs."""
-    from core.report import figure_rows
+    from core.report import figure_rows, more_rows
 
+    over = found.over_seeds
     b, a = (", ".join(map(str, seeds)) for seeds in (over.before, over.after))
     which = f"seeds {b}, each trained both ways" if over.paired else f"seeds {b} before and {a} after"
     columns = ("before", "after", "change", "95 % interval")
     print(paragraph(f"Means over {which}, in the summary ± standard deviation; --pair shows these two runs"))
     table(("class", *columns), [[r.name, share(r.before), share(r.after), points(r.gain), f"{points(r.gain_low)} to {points(r.gain_high)}"] for r in over.rows])
     table(("summary", *columns), figure_rows(over))
+    table(("measure", *columns), more_rows(over, found.measures))
 
 
 def comparison_dict(found: Comparison, a: RunRow, b: RunRow) -> dict[str, Any]:
@@ -230,6 +262,7 @@ def comparison_dict(found: Comparison, a: RunRow, b: RunRow) -> dict[str, Any]:
 def export(
     run_id: RunId,
     fmt: Annotated[Format, typer.Option("--format", help="csv: a line per class; json; html: a page that needs no network")] = Format.csv,
+    split: Annotated[Part, typer.Option("--split", help="validation: what `run --tpr` takes")] = Part.test,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of standard output")] = None,
 ) -> None:
     """A run's figures per class as CSV, JSON or HTML."""
@@ -238,7 +271,7 @@ def export(
     from storage.sides import report
 
     engine = database()
-    text = {"csv": run_csv, "json": run_json, "html": run_page}[fmt](report(engine, measured(engine, run_id)))
+    text = {"csv": run_csv, "json": run_json, "html": run_page}[fmt](report(engine, measured(engine, run_id), split.value))
     if out is None:
         sys.stdout.write(text)
     else:

@@ -6,19 +6,27 @@ Everything is checked here, before a run exists; what is wrong raises EvenlyErro
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.baselines import older_data, same_data
+from core.cautions import met
 from core.config import SETTINGS, RunConfig, checked, from_dict, given_tprs
+from core.corrections import double_correction
+from core.dataspec import train_counts
+from core.dominance import of_terms
 from core.errors import EvenlyError
+from core.evidence import Evidence, Vector
 from core.methods import METHODS
+from core.metrics import share
 from core.recipes import RECIPES
 from core.rows import Param
+from core.schedule import in_force
 from core.snippet import cli_command
 from core.tprs import LARGEST, parse
 
@@ -32,6 +40,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 1000
 SEEDS = Param("seeds", "Seeds", 1, 1, 100, 1, integer=True)
 EPOCHS = next(p for p in SETTINGS if p.key == "epochs")
+LISTS = {"--tpr": "0.9,0.7"}  # option -> an example of its list; the others take numbers of samples
 QUOTED = 40  # characters of a bad value that a message repeats
 GONE = {"failed": "has failed", "cancelled": "was stopped"}  # a baseline that will not bring TPRs by itself
 
@@ -45,7 +54,7 @@ def _number(part: str, option: str) -> float:
     try:
         return float(part)
     except ValueError:
-        raise EvenlyError(f"{option}: {part[:QUOTED]!r} is not a number; give numbers with commas between them, as in 0.9,0.7") from None
+        raise EvenlyError(f"{option}: {part[:QUOTED]!r} is not a number; give numbers with commas between them, as in {LISTS.get(option, '10,20')}") from None
 
 
 def pairs(given: list[str] | None, option: str) -> dict[str, str]:
@@ -67,9 +76,9 @@ def note(text: str) -> None:
         print(f"note: {text}", file=sys.stderr)
 
 
-def default_epochs(recipe: str) -> int:
-    """What the recipe trains for unless told otherwise."""
-    return RECIPES[recipe].epochs
+def default_epochs(recipe: str, method: str) -> int:
+    """What the method trains for unless told otherwise, else what the recipe does."""
+    return METHODS[method].epochs or RECIPES[recipe].epochs
 
 
 def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[RunConfig, DataSpec]:
@@ -129,43 +138,117 @@ class Group:
     command: str
 
 
-def baseline_group(engine: Engine, config: RunConfig, baseline: int | None, classes: tuple[str, ...], *, waits: bool) -> Group | None:
-    """The baseline's replicates, None without one. Refused: TPRs needed and none named, named twice, or of a run that has none.
+def planned(
+    engine: Engine, config: RunConfig, spec: DataSpec, seeds: int, *, baseline: int | None, same_baseline: bool, tpr: Path | None, name: str, waits: bool,
+) -> list[NewRun]:
+    """The rows for the queue: a checked config, `seeds` times, with the TPRs of a file or behind a baseline.
+
+    Every one is tried: a method or a sampler that refuses what is known now raises EvenlyError here. `waits` as in `baseline_group`.
+    """
+    if same_baseline and baseline is None:
+        raise EvenlyError("--same-baseline says how to use --baseline RUN; give that too, or leave it out")
+    if tpr is not None:
+        config = with_tprs(config, tpr, spec.classes)
+    group = baseline_group(engine, config, baseline, spec, waits=waits)
+    runs = replicas(config, seeds, spec.label, baseline=baseline, group=group, name=name, same_baseline=same_baseline)
+    said = [text for feeding in dict.fromkeys(r.baseline for r in runs) for text in _tried(config, spec, *_tprs(engine, config, feeding))]
+    for text in dict.fromkeys([*said, *(text for r in runs for text in doubts(engine, config, spec, r.baseline))]):
+        note(text)
+    return runs
+
+
+def doubts(engine: Engine, config: RunConfig, spec: DataSpec, baseline: int | None) -> list[str]:
+    """Why the settings of a run behind this baseline are questionable, though they are possible; one sentence each."""
+    from storage.results import get_run
+
+    tpr, support = _tprs(engine, config, baseline)
+    known = Evidence(len(spec.classes), train_counts(spec, config.validation, config.imbalance, config.profile), tpr, support)
+    before = None if baseline is None else from_dict(get_run(engine, baseline).config)
+    learned = before is not None and config.tpr is None and METHODS[before.method].meets_validation
+    return [text for text in (double_correction(config, known, before), met("the run", vars(config), METHODS[before.method].label) if learned else "") if text]
+
+
+def _tprs(engine: Engine, config: RunConfig, baseline: int | None) -> tuple[Vector | None, Vector | None]:
+    """The TPRs [C] that a run will start from and their supports; None where its baseline has not measured them yet, or it has none."""
+    from storage.results import class_counts, get_run
+
+    if config.tpr is not None:
+        support = None if config.tpr_support is None else np.array(config.tpr_support)
+        return np.array([np.nan if v is None else v for v in config.tpr]), support
+    if baseline is None or get_run(engine, baseline).status != "succeeded":
+        return None, None
+    counts = class_counts(engine, baseline, "validation")
+    return share(counts.tp, counts.support), counts.support.astype(np.float64)
+
+
+def _tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[str]:
+    """Ask for the terms of the first epoch in which they act; what is worth saying of them. Nothing is asked while TPRs that the method needs are still to come."""
+    if tpr is None and "tpr" in METHODS[config.method].needs_with(config.params):
+        return []
+    counts = train_counts(spec, config.validation, config.imbalance, config.profile)
+    terms = in_force(config, Evidence(len(spec.classes), counts=counts, tpr=tpr, support=support, epochs=config.epochs))
+    return [*terms.notes, *filter(None, [of_terms(terms, counts, spec.classes)])]
+
+
+def baseline_group(engine: Engine, config: RunConfig, baseline: int | None, spec: DataSpec, *, waits: bool) -> Group | None:
+    """The baseline's replicates on the data as it is now, None without a baseline. What cannot be one is refused, what is a poor one is said.
 
     `waits`: somebody sits there until the run is over, so a paused baseline is refused too.
     """
-    from core.datasets import describe
-    from storage.engine import data_root
-    from storage.launch import by_seed, drawn_by, other_data
+    from storage.launch import by_seed, drawn_by
     from storage.results import get_run, list_runs
 
     if baseline is None:
-        needs = METHODS[config.method].needs_with(config.params)
-        if "network" in needs:
-            raise EvenlyError(f"{config.method} goes on from a finished run; give --baseline RUN")
-        if "tpr" in needs and config.tpr is None:
-            raise EvenlyError(f"{config.method} needs the TPRs of an earlier run; give --baseline RUN or --tpr FILE.csv")
+        _without(config)
         return None
     if config.tpr is not None:
         raise EvenlyError("--baseline and --tpr both name TPRs; give one of them")
-    row = get_run(engine, baseline)
+    row, drawn = get_run(engine, baseline), drawn_by(engine, config.dataset)
+    _must_fit(row, config, spec, waits)
+    _must_match(row, config, spec, drawn[baseline])
+    older = [n for n, theirs in drawn.items() if not same_data(theirs["fingerprint"], spec.fingerprint)]
+    every = list_runs(engine, archived=None)
+    members = by_seed(every[~every["id"].isin(older)], row.group_sha) | {row.seed: baseline}
+    return Group(row.group_sha, members, row.seed, cli_command(replace(from_dict(row.config), seed=0), row.baseline_id))
+
+
+def _without(config: RunConfig) -> None:
+    """No baseline was named: refused where the method cannot do without one."""
+    needs = METHODS[config.method].needs_with(config.params)
+    if "network" in needs:
+        raise EvenlyError(f"{config.method} goes on from a finished run; give --baseline RUN")
+    if "tpr" in needs and config.tpr is None:
+        raise EvenlyError(f"{config.method} needs the TPRs of an earlier run; give --baseline RUN or --tpr FILE.csv")
+
+
+def _must_fit(row: RunRow, config: RunConfig, spec: DataSpec, waits: bool) -> None:
+    """Refuse a baseline that will not bring TPRs, or that is of another dataset or of other classes."""
     if row.status in GONE:
-        raise EvenlyError(f"--baseline {baseline}: run {baseline} {GONE[row.status]}; resume it, or choose a run that has succeeded")
+        raise EvenlyError(f"--baseline {row.id}: run {row.id} {GONE[row.status]}; resume it, or choose a run that has succeeded")
     if row.status == "paused" and waits:
-        raise EvenlyError(f"--baseline {baseline}: run {baseline} is paused, so --wait would not end; resume it first")
+        raise EvenlyError(f"--baseline {row.id}: run {row.id} is paused, so --wait would not end; resume it first")
     if row.dataset != config.dataset:
-        raise EvenlyError(f"--baseline {baseline}: run {baseline} was trained on {row.dataset}, not on {config.dataset}; choose a baseline on the same dataset")
+        raise EvenlyError(f"--baseline {row.id}: run {row.id} was trained on {row.dataset}, not on {config.dataset}; choose a baseline on the same dataset")
     known = _classes(row)
-    if known != tuple(classes):
+    if known != tuple(spec.classes):
         raise EvenlyError(
-            f"--baseline {baseline}: run {baseline} was trained on {row.dataset} with {len(known)} classes, not on the {len(classes)} "
+            f"--baseline {row.id}: run {row.id} was trained on {row.dataset} with {len(known)} classes, not on the {len(spec.classes)} "
             f"of {config.dataset}; choose a baseline on the same dataset"
         )
-    own_validation = describe(config.dataset, data_root()).own_validation
-    if difference := other_data(config, drawn_by(engine, row.dataset)[baseline], own_validation):
-        note(f"run {baseline} was trained on other data than this run will be ({difference}), so its TPRs are not those of a baseline of this run")
-    members = by_seed(list_runs(engine, archived=None), row.group_sha) | {row.seed: baseline}
-    return Group(row.group_sha, members, row.seed, cli_command(replace(from_dict(row.config), seed=0), row.baseline_id))
+
+
+def _must_match(row: RunRow, config: RunConfig, spec: DataSpec, theirs: Mapping[str, Any]) -> None:
+    """Refuse a baseline whose TPRs or network must not be used here; say what else about its data or model differs. `theirs` as in `differences`."""
+    from storage.launch import differences
+
+    needs, said = METHODS[config.method].needs_with(config.params), differences(config, spec, theirs)
+    if "tpr" in needs and not same_data(theirs["fingerprint"], spec.fingerprint):
+        raise EvenlyError(f"--baseline {row.id}: {older_data(row.id, config.dataset, theirs['fingerprint'], spec.fingerprint)}")
+    if said and "network" in needs:
+        raise EvenlyError(f"--baseline {row.id}: {config.method} goes on from the network of run {row.id}, which differs from this run ({said}); "
+                          "choose a run on the same data and model")
+    if said:
+        note(f"run {row.id} differs from a baseline of this run ({said})" + (", so its TPRs are not those of one" if "tpr" in needs else ""))
 
 
 def _classes(row: RunRow) -> tuple[str, ...]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 import cli_submit
+from core.dominance import of_terms
 from core.errors import EvenlyError
 from terminal import clean, emit, paragraph
 
@@ -17,7 +20,7 @@ Params = Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE
 
 NEEDS = {
     "tpr": "an earlier run's TPRs", "counts": "training counts", "last_tpr": "its own TPRs after each epoch", "network": "a finished run",
-    "meta": "meta samples from the validation split",
+    "meta": "meta samples from the validation split", "validation": "what that run says of the validation split",
 }
 
 
@@ -113,13 +116,8 @@ def terms(
     from core.samplers import SAMPLERS
 
     table, key = (SAMPLERS, method.removeprefix("sampler:")) if method.startswith("sampler:") else (METHODS, method)
-    row, given, asked = table[key], {"tpr": tpr, "counts": counts, "support": support}, cli_submit.pairs(param, "--param")
-    for need in sorted(row.needs_with(check_params(row.params, asked, key)) & given.keys()):
-        if given[need] is None:
-            raise EvenlyError(f"{method} needs --{need}, one number per class with commas between them")
-    vectors = {name: cli_submit.numbers(text, f"--{name}") for name, text in given.items() if text is not None}
-    if not vectors:
-        raise EvenlyError(f"{method}: give --tpr, --counts or both, so that the number of classes is known")
+    row, asked = table[key], cli_submit.pairs(param, "--param")
+    vectors = _vectors(method, row.needs_with(check_params(row.params, asked, key)), {"tpr": tpr, "counts": counts, "support": support})
     answered = answer(key, what_if(max(map(len, vectors.values())), **vectors), asked, table=table)
     if not answered.set() and answered.objective != "terms":
         raise EvenlyError(f"{method} is no map from TPRs or counts to terms: {row.summary}")
@@ -129,5 +127,17 @@ def terms(
     else:
         for name, vector in found.items():
             print(f"{name:<10}" + "  ".join(f"{v:.6g}" for v in vector))
-    for note in answered.notes:
+    classes = [str(c) for c in range(max(map(len, vectors.values())))]
+    for note in filter(None, [*answered.notes, of_terms(answered, vectors.get("counts"), classes)]):
         print(f"note: {note}", file=sys.stderr)
+
+
+def _vectors(method: str, needs: frozenset[str], given: Mapping[str, str | None]) -> dict[str, NDArray[np.float64]]:
+    """The lists that were given as arrays [C]; one that the method needs must be there, and one at least."""
+    for need in sorted(needs & given.keys()):
+        if given[need] is None:
+            raise EvenlyError(f"{method} needs --{need}, one number per class with commas between them")
+    vectors = {name: cli_submit.numbers(text, f"--{name}") for name, text in given.items() if text is not None}
+    if not vectors:
+        raise EvenlyError(f"{method}: give --tpr, --counts or both, so that the number of classes is known")
+    return vectors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,7 @@ from cli_progress import duration
 from core import digits
 from core.compare import Side, compare
 from core.presets import FIRST
-from storage import queue, results
+from storage import pace, queue, results
 from storage.launch import pair
 from storage.runs import RunRow
 from storage.sides import side
@@ -33,14 +33,22 @@ def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., 
             replace(FIRST.baseline, seed=seed, **change), replace(FIRST.weighted, seed=seed, **change), FIRST.dataset_label, tags=stamp
         )
         runs += [first, replace(second, baseline_index=2 * seed)]
-    about = f"; about {duration(seeds * FIRST.seconds)} on two cores" if epochs is None else ""
-    print(paragraph(f"{FIRST.label}: a baseline and a weighted run for {counted(seeds)}{about}."), flush=True)
+    print(paragraph(f"{FIRST.label}: a baseline and a weighted run for {counted(seeds)}{lasts(engine, seeds, change)}."), flush=True)
     rows = wait_for(engine, queue.submit(engine, runs), quiet=False)
     before, after = (alone([side(engine, row) for row in rows[first::2]]) for first in (0, 1))
     class_table(engine, before, after, rows[1::2])
     summary_table(before, after)
     print(paragraph(compare(before[0], after[0]).verdict))
     print(paragraph(f"In the app: compare run {rows[0].id} with run {rows[1].id}; or here: python cli.py compare {rows[0].id} {rows[1].id}"))
+
+
+def lasts(engine: Engine, seeds: int, change: Mapping[str, int]) -> str:
+    """How long it will take, by earlier runs on this machine; without any a range, where the epochs are the usual."""
+    pair_of = [replace(config, **change) for config in (FIRST.baseline, FIRST.weighted)]
+    measured = pace.seconds_for(results.list_runs(engine, archived=None), pair_of)
+    if measured is not None:
+        return f"; about {duration(seeds * measured)} by earlier runs here"
+    return "" if change else f"; {duration(seeds * FIRST.seconds)} to {duration(seeds * FIRST.most_seconds)}, depending on the machine"
 
 
 def alone(sides: list[Side]) -> list[Side]:

@@ -4,7 +4,7 @@
 
 Composes only; claims nothing and draws nothing. The children live in sessions of their own, so that a Ctrl-C in the
 terminal reaches them through `Serve.stop` alone and the worker can save first. When this process is killed outright,
-the kernel sends them SIGTERM (Linux, worker.die_with_parent), so nothing is left behind.
+the kernel sends them SIGTERM (Linux, supervisor.die_with_parent), so nothing is left behind.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from pathlib import Path
 from core.errors import EvenlyError
 from storage.engine import data_root, open_database
 from storage.migrate import upgrade
-from worker import REFUSED, die_with_parent
+from storage.place import settle
+from supervisor import die_with_parent
+from worker_slot import REFUSED
 
 ROOT = Path(__file__).resolve().parent
 GRACE_SECONDS = 10.0  # for the worker to finish a batch and save, then SIGKILL; the app holds nothing to save
@@ -178,6 +180,8 @@ class Serve:
 
     def stop(self) -> None:
         """End the worker, then the app."""
+        if self.orders:
+            say("Ending. A run that is on is saved first and goes on at the next start; Ctrl-C again ends at once.")
         if self.worker is not None:
             end(self.worker, GRACE_SECONDS)
         if self.app is not None:
@@ -197,7 +201,10 @@ def main() -> int:
     try:
         address, port = settings()
         check_port(address, port)
-        upgrade(open_database(role="worker"))
+        engine = open_database(role="worker")
+        upgrade(engine)
+        settle(engine)
+        engine.dispose()
         return Serve(address, port).run()
     except EvenlyError as error:
         print(f"evenly: {error}", file=sys.stderr)

@@ -6,7 +6,7 @@ Beside runner.py, because it composes core, models and storage.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +19,9 @@ from core import checkpoint, posthoc
 from core.batches import Split, generator
 from core.config import RunConfig, from_dict
 from core.device import Device
-from core.engine import CALIBRATION_BINS, SPLITS, SplitResult, eval_batch
+from core.epochs import SPLITS, SplitResult
 from core.errors import EvenlyError
+from core.evaluation import CALIBRATION_BINS, eval_batch
 from core.evidence import ClassTerms
 from core.methods import FINETUNE, METHODS, POSTHOC, TRAIN
 from core.smote import oversampled
@@ -57,7 +58,7 @@ def begin(config: RunConfig, terms: ClassTerms, splits: dict[str, Split], shape:
     """The start of a run whose method has these terms. `before` is the finished run that a second stage goes on from."""
     method = METHODS[config.method]
     if method.stage == TRAIN:
-        heads = [] if method.head == "linear" else [(method.head, dict(terms.knobs))]
+        heads = [] if method.head == "linear" and "prior" not in terms.knobs else [(method.head, dict(terms.knobs))]
         network = fresh(config, shape, classes, heads)
         return Start(network, network, splits, heads)
     if before is None:
@@ -177,11 +178,12 @@ def outputs_of(before: Finished, splits: dict[str, Split], device: Device) -> po
     )
 
 
-def posthoc_results(before: Finished, terms: ClassTerms, splits: dict[str, Split], device: Device) -> tuple[dict[str, SplitResult], NDArray[np.float64] | None]:
-    """Counts of every split after the post-hoc step that the terms name, and the summand per class [C] where it is one."""
+def posthoc_results(before: Finished, terms: ClassTerms, splits: dict[str, Split], device: Device) -> tuple[dict[str, SplitResult], posthoc.Stepped]:
+    """Counts of every split after the post-hoc step that the terms name, and what the step says beside them."""
     outputs = outputs_of(before, splits, device)
-    scores, bias = posthoc.apply(terms.objective, outputs, terms.knobs)
-    return {name: _counted(scores[name], outputs.labels[name]) for name in SPLITS}, bias
+    stepped = posthoc.apply(terms.objective, outputs, terms.knobs)
+    counted = {name: _counted(stepped.scores[name], outputs.labels[name]) for name in SPLITS}
+    return (counted if stepped.logits else {name: replace(r, loss=None, calibration=None) for name, r in counted.items()}), stepped
 
 
 def _counted(scores: NDArray[np.floating], labels: NDArray[np.int64]) -> SplitResult:

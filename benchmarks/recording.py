@@ -33,6 +33,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 import runner
+import training
 from core import checkpoint
 from core.config import RunConfig
 from core.device import choose, versions
@@ -45,7 +46,7 @@ from storage.migrate import upgrade
 TARGET = 3.0  # percent of an epoch, for recording the metrics
 CLOCKED = (  # name of the clock, where the call is found, its name there
     ("epoch", runner.Trainer, "_epoch"),
-    ("record", runner.Run, "_record"), ("- figures from counts", runner, "record_of"), ("- database", results, "record_epoch"),
+    ("record", runner.Run, "_record"), ("- figures from counts", training, "record_of"), ("- database", results, "record_epoch"),
     ("checkpoint", runner.Run, "save"), ("- bytes", checkpoint, "dumps"), ("- file", checkpoints, "write"),
     ("- database rows", results, "record_checkpoint"),
 )

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from core.errors import DataError
 from core.files import gigabytes
-from core.folder import Entry, is_junk, shown
+from core.folder import Entry, at_head, is_junk, shown
 from core.images import MAX_FILE_BYTES, TOO_LARGE, Unreadable
 
 MAX_NAME = 1_024  # characters of a whole entry name
@@ -54,7 +54,7 @@ class ZipSource:
         _check_archive(path, limits)
         infos = _infos(path)
         if len(infos) > limits.entries:
-            raise DataError(f"{path.name} has {len(infos):,} entries, at most {limits.entries:,} are allowed")
+            raise DataError(f"{at_head(path.name)} has {len(infos):,} entries, at most {limits.entries:,} are allowed")
         self._infos: dict[str, zipfile.ZipInfo] = {}
         self.folders: list[str] = []
         self.entries: list[Entry] = []
@@ -62,7 +62,7 @@ class ZipSource:
             self._take(info)
         total = sum(e.size for e in self.entries)
         if limits.unpacked_bytes is not None and total > limits.unpacked_bytes:
-            raise DataError(f"{path.name} unpacks to {gigabytes(total)}, at most {gigabytes(limits.unpacked_bytes)} are allowed")
+            raise DataError(f"{at_head(path.name)} unpacks to {gigabytes(total)}, at most {gigabytes(limits.unpacked_bytes)} are allowed")
         self._lock = threading.Lock()
         self._file = open(path, "rb")
 
@@ -136,7 +136,7 @@ def _check_archive(path: Path, limits: Limits) -> None:
     try:
         size = path.stat().st_size
         if limits.archive_bytes is not None and size > limits.archive_bytes:
-            raise DataError(f"{path.name} is {gigabytes(size)}, at most {gigabytes(limits.archive_bytes)} are allowed")
+            raise DataError(f"{at_head(path.name)} is {gigabytes(size)}, at most {gigabytes(limits.archive_bytes)} are allowed")
         with open(path, "rb") as file:
             file.seek(max(0, size - END_SEARCH_BYTES))
             tail = file.read()
@@ -144,12 +144,12 @@ def _check_archive(path: Path, limits: Limits) -> None:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < END_RECORD.size:
-        raise DataError(f"{path.name} is not a zip archive, whatever its name says; expected a .zip of an image folder")
+        raise DataError(f"{at_head(path.name)} is not a zip archive, whatever its name says; expected a .zip of an image folder")
     _, _, entries, directory_bytes, _ = END_RECORD.unpack_from(tail, at)
     if entries != 0xFFFF and entries > limits.entries:  # 0xFFFF: the number stands in a zip64 record instead
-        raise DataError(f"{path.name} declares {entries:,} entries, at most {limits.entries:,} are allowed")
+        raise DataError(f"{at_head(path.name)} declares {entries:,} entries, at most {limits.entries:,} are allowed")
     if directory_bytes != 0xFFFFFFFF and directory_bytes > limits.entries * DIRECTORY_BYTES_PER_ENTRY:
-        raise DataError(f"{path.name} lists its entries in {gigabytes(directory_bytes)}, too much for the {limits.entries:,} entries allowed")
+        raise DataError(f"{at_head(path.name)} lists its entries in {gigabytes(directory_bytes)}, too much for the {limits.entries:,} entries allowed")
 
 
 def _infos(path: Path) -> list[zipfile.ZipInfo]:
@@ -157,7 +157,7 @@ def _infos(path: Path) -> list[zipfile.ZipInfo]:
         with zipfile.ZipFile(path) as archive:
             return archive.infolist()
     except (zipfile.BadZipFile, zipfile.LargeZipFile, struct.error, OSError, ValueError, NotImplementedError, EOFError) as error:
-        raise DataError(f"{path.name} is not a readable zip archive ({' '.join(str(error).split())}); zip the folder again") from error
+        raise DataError(f"{at_head(path.name)} is not a readable zip archive ({' '.join(str(error).split())}); zip the folder again") from error
 
 
 def check_entry(info: zipfile.ZipInfo) -> None:

@@ -50,10 +50,10 @@ class Rows:
         return np.asarray(self._source[self._index], dtype=dtype)
 
 
-def take(source: np.ndarray, index: np.ndarray, limit: int = COPY_BYTES) -> np.ndarray:
+def take(source: np.ndarray, index: np.ndarray, limit: int = COPY_BYTES) -> np.ndarray | Rows:
     """source[index] as an array, or as `Rows` where the copy would exceed `limit` bytes."""
     rows = Rows(source, index)
-    return np.asarray(source[index]) if rows.nbytes <= limit else rows  # type: ignore[return-value]
+    return np.asarray(source[index]) if rows.nbytes <= limit else rows
 
 
 @dataclass(frozen=True)
@@ -230,6 +230,13 @@ def _build(data_root: Path, key: str, fingerprint: str, build: Callable[[Writer]
         if old.name != name:
             old.unlink(missing_ok=True)
     return meta
+
+
+def remove(data_root: Path, key: str) -> None:
+    """Delete an entry, once nobody is building it; an array that a run has open stays readable to it. Nothing happens where there is none."""
+    with lock(data_root, key, lambda share, text: None):
+        for path in (folder(data_root) / f"{key}.json", *folder(data_root).glob(f"{key}.*.bin")):
+            path.unlink(missing_ok=True)
 
 
 def write_meta(data_root: Path, key: str, meta: Meta) -> None:

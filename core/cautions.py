@@ -1,4 +1,6 @@
-"""Why two runs are not a fair comparison: one has not finished, weights rest on too few samples, or they saw different samples.
+"""Why two runs are not a fair comparison: one has not finished, weights rest on too few samples, they saw different samples, or they differ in
+something else than the weighting.
+Why a run's weights are not to be trusted: too few samples, samples that were learned from, or weights that swing.
 
 Each caution ends with what to do next.
 """
@@ -8,15 +10,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import ArrayLike
+
 from core import enough
+from core.baselines import takes_tprs
 from core.config import SETTINGS
-from core.methods import METHODS
+from core.methods import METHODS, TRAIN
+from core.oscillation import oscillation, remedies
+from core.recipes import RECIPES
 from core.rows import Param
+from core.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from core.compare import Side
 
 DRAWN_BY = ("seed", "validation", "imbalance", "profile")  # the settings that decide who is in which split
+WEIGHTING = ("method", "params", "sampler", "sampler_params", "start", "deferred", "reduction", "tpr", "tpr_support", "tpr_source")  # what Evenly compares
+TRAINED_BY = ("epochs", "recipe", "recipe_params")  # of a second stage its own, on top of its baseline's
+APART = ("dataset", "seed", "device", "schema")  # said or refused elsewhere, or without a say in what is learnt
 # status -> what became of the run, and what to do
 ENDINGS = {
     "queued": "waits in the queue after epoch {epoch} of {epochs}: let it finish before you judge",
@@ -31,34 +42,112 @@ def cautions(before: Side, after: Side, same: bool = False, averaged: bool = Fal
     """Sentences, none where the comparison is fair. `same`: no setting but the seed differs; `averaged`: it is one of means over seeds."""
     sides = (before, after)
     found = [_unfinished(side) for side in sides]
-    few = [few_samples(side.label, side.settings, side.facts) for side in sides]
+    few = [text for side in sides for text in (few_samples(side.label, side.settings, side.facts), met_before(side.label, side.settings, side.facts))]
+    return (*(text for text in found if text), *mixed(before, after, same, averaged), *(text for text in few if text))
+
+
+def mixed(before: Side, after: Side, same: bool = False, averaged: bool = False) -> tuple[str, ...]:
+    """Of the cautions those that name another cause than the weighting: other samples, other seeds, other settings. Nothing is praised then."""
     others = _other_samples(before, after, averaged)
     seeds = () if same or averaged or others else _other_seeds(before, after)
-    return (*(text for text in (*found, *few) if text), *others, *seeds)
+    return (*others, *seeds, *_other_settings(before, after))
+
+
+def beside_the_weighting(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Settings, in words with both values, that two runs' configs differ in and that are neither the weighting nor what draws the splits.
+
+    "epochs (20 and 60)", "batch size (100 and 50)", "recipe", "model". Epochs and recipe of a second stage or a post-hoc step are its own and say
+    nothing beside a run of another stage. A recipe's parameters count where the recipe is the same; what a config leaves out is at its default.
+    """
+    left_out = {*WEIGHTING, *APART, *DRAWN_BY, *(TRAINED_BY if _stage(before) != _stage(after) else ())}
+    keys = [key for key in {**before, **after} if key not in {*left_out, "recipe_params"} and before.get(key) != after.get(key)]
+    found = [_named(next((p.label for p in SETTINGS if p.key == key), key), before.get(key), after.get(key)) for key in keys]
+    recipe = before.get("recipe")
+    if "recipe_params" in left_out or recipe != after.get("recipe") or recipe not in RECIPES:
+        return found
+    sides = [side.get("recipe_params", {}) for side in (before, after)]
+    values = [(p.label, *(side.get(p.key, p.default) for side in sides)) for p in RECIPES[recipe].params]
+    return found + [_named(*row) for row in values if row[1] != row[2]]
+
+
+def apart_from_baseline(number: int, settings: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+    """For a run about to start: what else than the weighting sets it apart from its baseline, run `number`; "" where nothing does."""
+    found = beside_the_weighting(baseline, settings)
+    if not found:
+        return ""
+    return (f"Run {number} differs from this one in {_and(found)}: a comparison of the two will not show what the weights did alone. "
+            "Set these alike, or choose a baseline that has them.")
 
 
 def few_samples(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    """Whether the TPRs that make a run's weights rest on few validation samples; "" where they do not, or where nothing is known.
+    """Whether the TPRs that make a run's weights or draws rest on few validation samples; "" where they do not, or where nothing is known.
 
-    settings  the run's config; its method says whether it looks at an earlier run's TPRs or at its own
+    settings  the run's config; its method and its sampler say whether they look at an earlier run's TPRs or at its own
     facts     what the worker told: the evidence it started from, and the counts of its splits
     """
-    support = _support(settings.get("method", ""), facts)
-    text = enough.few_samples(support, facts.get("classes") or range(len(support)))
-    if not text:
+    found = {made: enough.few_samples(support, facts.get("classes") or range(len(support))) for made, support in _supports(settings, facts).items()}
+    made = [key for key, text in found.items() if text]
+    if not made:
         return ""
-    return (f"The weights of {label} rest on TPRs of few validation samples. {text} Part of these weights is chance. Hold out a larger validation share, "
-            "or compare several seeds.")
+    return (f"The {' and '.join(made)} of {label} rest on TPRs of few validation samples. {found[made[0]]} Part of these {' and '.join(made)} is chance. "
+            "Hold out a larger validation share, or compare several seeds.")
 
 
-def _support(method: str, facts: Mapping[str, Any]) -> list[float]:
-    """Validation samples behind the TPRs that the method uses, one number a class; none where it uses no TPRs or they are unknown."""
-    needs = METHODS[method].needs if method in METHODS else ()
-    if "tpr" in needs:
-        known = facts.get("evidence", {}).get("support") or []
-    else:
-        known = facts.get("counts", {}).get("validation", []) if "last_tpr" in needs else []
-    return [0.0 if n is None else float(n) for n in known]
+def met_before(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """Whether what a run takes from a validation split comes from a network that had learned from that split; "" where it does not.
+
+    settings  the run's config; its method and its sampler say what they look at
+    facts     what the worker told: `evidence` holds the key of the baseline's method
+    """
+    method = settings.get("method", "")
+    if method not in METHODS:
+        return ""
+    row, learner = METHODS[method], facts.get("evidence", {}).get("method", "")
+    said = ""
+    if learner in METHODS and METHODS[learner].meets_validation and settings.get("tpr") is None:
+        said = met(label, settings, METHODS[learner].label)
+    if not said and row.meets_validation and settings.get("sampler") in SAMPLERS and "last_tpr" in SAMPLERS[settings["sampler"]].needs:
+        said = _met("draws", label, row.label)
+    return said
+
+
+def met(label: str, settings: Mapping[str, Any], learner: str) -> str:
+    """The words for a run with these settings whose baseline was trained by the method labelled `learner`, which learns from validation samples."""
+    needs = METHODS[settings["method"]].needs_with(settings.get("params") or {})
+    made = "weights" if "tpr" in needs else "fit" if "validation" in needs else ""
+    return _met(made, label, learner) if made else ""
+
+
+def _met(made: str, label: str, learner: str) -> str:
+    rests = "rests" if made == "fit" else "rest"
+    return (f"The {made} of {label} {rests} on validation samples that the network had learned from ({learner} takes its meta samples there): their TPRs are too high. "
+            "Take a baseline of another method, or judge by the test split alone.")
+
+
+def swinging(label: str, settings: Mapping[str, Any], weight: ArrayLike | None) -> str:
+    """Whether a run's class weights [E, C] swing from epoch to epoch; "" where they do not, or where there are none."""
+    found = None if weight is None else oscillation(weight)
+    if found is None or not found.swings:
+        return ""
+    helps = [f"{words[:1].lower()}{words[1:]}" for _, _, words in remedies(settings)]
+    return (f"The weights of {label} swing between classes: from one epoch to the next they change by a factor of {found.factor:.1f} on average, in "
+            f"{len(found.classes)} of {found.among} classes, and turn back at {100 * found.reversal:.0f} % of the epochs. That usually costs accuracy."
+            + (f" What helps: {'; '.join(helps)}." if helps else ""))
+
+
+def _supports(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, list[float]]:
+    """What is made from TPRs, weights by the method and draws by the sampler -> the validation samples behind these, one number a class.
+
+    What is made without TPRs is left out; of TPRs whose samples are unknown the list is empty.
+    """
+    method, sampler = settings.get("method", ""), settings.get("sampler", "")
+    given = facts.get("evidence", {}).get("support") or []
+    own = facts.get("counts", {}).get("validation", [])
+    looked = METHODS[method].needs_with(settings.get("params") or {}) if method in METHODS else frozenset()
+    found = {"weights": given} if takes_tprs(settings) else {"weights": own} if "last_tpr" in looked else {}
+    if sampler in SAMPLERS and "last_tpr" in SAMPLERS[sampler].needs:
+        found["draws"] = own
+    return {made: [0.0 if n is None else float(n) for n in support] for made, support in found.items()}
 
 
 def _unfinished(side: Side) -> str:
@@ -89,9 +178,37 @@ def _other_samples(before: Side, after: Side, averaged: bool) -> tuple[str, ...]
                 "difference may come from the data. Train the older one again on the data as it is now, then compare.",)
     if averaged and settings == ["seed"]:  # of the two runs alone, and it is the means that are judged
         return ()
-    names = " and ".join(filter(None, [", ".join(settings[:-1]), settings[-1]]))
+    names = _and(settings)
     return (f"The two runs were trained on different samples, because the {names} {'differ' if len(settings) > 1 else 'differs'}: "
             f"part of the difference may come from the samples. To judge a method, compare two runs with the same {names}.",)
+
+
+def _other_settings(before: Side, after: Side) -> tuple[str, ...]:
+    """One sentence where something else than the weighting differs, what draws the splits only where no hash tells whether it did."""
+    found = beside_the_weighting(before.settings, after.settings)
+    if not (before.index_hash and after.index_hash):
+        found += [p.label.lower() for p in SETTINGS if p.key != "seed" and _draws(p, before, after)]
+    if not found:
+        return ()
+    alike = all(before.settings.get(key) == after.settings.get(key) for key in WEIGHTING)
+    text = f"{before.label} and {after.label} {'differ' if alike else 'also differ'} in {_and(found)}"
+    why = "and have the same weighting, so no change is the work of weights" if alike else "so what changed is not the work of the weights alone"
+    return (f"{text[:1].upper()}{text[1:]}, {why}. To judge a weighting, compare two runs that differ in nothing else.",)
+
+
+def _stage(settings: Mapping[str, Any]) -> str:
+    method = settings.get("method")
+    return METHODS[method].stage if method in METHODS else TRAIN
+
+
+def _named(label: str, before: Any, after: Any) -> str:
+    """A setting with both values where these are numbers; a key would say nothing to people."""
+    numbers = all(isinstance(v, (int, float)) for v in (before, after))
+    return f"{label.lower()} ({before:g} and {after:g})" if numbers else label.lower()
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _draws(param: Param, before: Side, after: Side) -> bool:

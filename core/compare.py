@@ -10,17 +10,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from core import replicates
-from core.cautions import cautions
+from core.cautions import cautions, mixed
 from core.errors import EvenlyError
+from core.measured import (
+    WEIGHTED,
+    Change,
+    Score,
+    Split,
+    changes,
+    changes_as_dict,
+    grouping,
+    training_counts,
+    weighted_change,
+)
 from core.metrics import Counts, Summary
 from core.noise import FIGURES, REDRAWS, limits, newcombe, sampling_intervals, t95
-from core.over_seeds import OverSeeds, over_seeds
+from core.over_seeds import ClassChange, OverSeeds, over_seeds, weighed
 from core.plain import plain
 from core.replicates import Chosen, Replicate, choose
 from core.verdict import (
@@ -89,36 +100,34 @@ class Side:
     def summary(self) -> Summary:
         return self.own.summary
 
+    @property
+    def counts(self) -> Counts | None:
+        """[C] training samples; None where unknown."""
+        return training_counts(self.facts)
+
+    @property
+    def split(self) -> Split:
+        """What its measures are made of."""
+        return Split(self.own.metrics, self.classes, self.counts, self.own.ece)
+
     def runs(self) -> list[Replicate]:
         """Every run of these settings once: this one as it is now, and the other replicates."""
         return [*(r for r in self.replicates if (r.run, r.seed) != (self.own.run, self.own.seed)), self.own]
 
 
-@dataclass(frozen=True)
-class ClassRow:
-    """A class before and after: TPRs with 95 % Wilson limits, the gain with its 95 % Newcombe limits (shares, NaN if undefined).
+@dataclass(frozen=True, kw_only=True)
+class ClassRow(ClassChange):
+    """A class of two runs: TPRs with 95 % Wilson limits, the gain with its 95 % Newcombe limits.
 
     beyond             the gain's interval leaves out 0: more than the sampling noise of this class's test samples
     precision_*, f1_*  NaN where the class is never predicted
     """
 
-    name: str
-    support: int
     support_after: int
-    before: float
     before_low: float
     before_high: float
-    after: float
     after_low: float
     after_high: float
-    gain: float
-    gain_low: float
-    gain_high: float
-    beyond: bool
-    precision_before: float
-    precision_after: float
-    f1_before: float
-    f1_after: float
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,8 @@ class Comparison:
     cautions    why the comparison is not a fair one, each with what to do next; notes add to the verdict
     over_seeds  the same as means over seeds, where the verdict speaks of them; else None
     fell        accuracy, mean TPR or both, where they fell by more than noise: nothing else is praised then
+    mixed       those of `cautions` that name another cause than the weighting: nothing is praised then either
+    measures    the measures for unequal classes of the two runs, in order; over the seeds they are in `over_seeds.measures`
     """
 
     before: str
@@ -142,10 +153,12 @@ class Comparison:
     cautions: tuple[str, ...] = ()
     over_seeds: OverSeeds | None = None
     fell: tuple[str, ...] = ()
+    measures: tuple[Change, ...] = ()
+    mixed: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; undefined numbers are None."""
-        return plain(asdict(self))
+        return plain({**asdict(self), "measures": changes_as_dict(self.measures)})
 
 
 def compare(before: Side, after: Side, rng: np.random.Generator | None = None, draws: int = 2000) -> Comparison:
@@ -159,15 +172,27 @@ def compare(before: Side, after: Side, rng: np.random.Generator | None = None, d
     low, high, used = sampling_intervals(before.tp.astype(float), before.support.astype(float), after.tp.astype(float), after.support.astype(float),
                                          np.random.default_rng(REDRAWS) if rng is None else rng, draws)
     noise = Noise(_kind(before, after, chosen), len(chosen.before), len(chosen.after), chosen.pairs, used, (before.seed, after.seed))
-    means = _means(after, chosen, noise)
+    means = _means(before, after, chosen, noise)
     deltas = {name: _delta(name, before, after, chosen, noise, means, float(low[i]), float(high[i])) for i, name in enumerate(FIGURES)}
     rows = _rows(before, after)
     told = means.rows if means is not None and means.rows else rows
     notes = (*_notes(told, told is not rows), *(replicates.notes(chosen, noise.kind == PAIRED, shown) if means is not None else ()))
+    fair = (before, after, noise.kind == SAME, means is not None)
     return Comparison(
         before.label, after.label, rows, deltas, noise, verdict(deltas, noise, moves([r.gain for r in told])), notes,
-        {"before": before.summary, "after": after.summary}, cautions(before, after, noise.kind == SAME, means is not None), means,
-        tuple(d.figure for d in fallen(deltas)))
+        {"before": before.summary, "after": after.summary}, cautions(*fair), means,
+        tuple(d.figure for d in fallen(deltas)), changes(before.split, after.split), mixed(*fair))
+
+
+def with_score(c: Comparison, score: Score) -> Comparison:
+    """The comparison with the weighted score of this alpha and positive class, of the two runs and over the seeds; two classes, else EvenlyError."""
+    names = [row.name for row in c.rows]
+    positive = score.positive
+    if positive is None:  # as it was computed at first
+        positive = next((names.index(m.of_after) for m in c.measures if m.key == WEIGHTED), 1)
+    new = weighted_change(names, [row.before for row in c.rows], [row.after for row in c.rows], score.alpha, positive)
+    measures = tuple(new if m.key == WEIGHTED else m for m in c.measures)
+    return replace(c, measures=measures, over_seeds=None if c.over_seeds is None else weighed(c.over_seeds, score.alpha, positive))
 
 
 def _kind(before: Side, after: Side, chosen: Chosen) -> str:
@@ -186,13 +211,13 @@ def _kind(before: Side, after: Side, chosen: Chosen) -> str:
     return next(kind for kind, holds in rules if holds)
 
 
-def _means(after: Side, chosen: Chosen, noise: Noise) -> OverSeeds | None:
+def _means(before: Side, after: Side, chosen: Chosen, noise: Noise) -> OverSeeds | None:
     """The means over seeds where the change is judged by them: of the pairs alone, or of every seed."""
     if noise.kind not in AVERAGED:
         return None
     paired = noise.kind == PAIRED
     b, a = ({s: r for s, r in side.items() if not paired or s in chosen.pairs} for side in (chosen.before, chosen.after))
-    return over_seeds(after.classes, after.support, b, a, paired)
+    return over_seeds(after.classes, after.support, b, a, paired, grouping(before.counts, after.counts))
 
 
 def _check(before: Side, after: Side) -> None:
@@ -217,9 +242,13 @@ def _rows(before: Side, after: Side) -> tuple[ClassRow, ...]:
     b, a = before.own.metrics, after.own.metrics
     (bl, bh), (al, ah) = limits(b.tp, b.support), limits(a.tp, a.support)
     gl, gh = newcombe(b.tp, b.support, a.tp, a.support)
-    columns = zip(before.classes, b.support, a.support, b.tpr, bl, bh, a.tpr, al, ah, a.tpr - b.tpr, gl, gh, (gl > 0) | (gh < 0),
-                  b.precision, a.precision, b.f1, a.f1, strict=True)
-    return tuple(ClassRow(name, int(n), int(m), *map(float, row[:9]), bool(row[9]), *map(float, row[10:])) for name, n, m, *row in columns)
+    columns = {
+        "name": list(before.classes), "support": b.support, "support_after": a.support, "before": b.tpr, "before_low": bl, "before_high": bh,
+        "after": a.tpr, "after_low": al, "after_high": ah, "gain": a.tpr - b.tpr, "gain_low": gl, "gain_high": gh, "beyond": (gl > 0) | (gh < 0),
+        "precision_before": b.precision, "precision_after": a.precision, "f1_before": b.f1, "f1_after": a.f1,
+    }
+    listed = zip(*(v if isinstance(v, list) else v.tolist() for v in columns.values()), strict=True)
+    return tuple(ClassRow(**dict(zip(columns, row, strict=True))) for row in listed)
 
 
 def _delta(name: str, before: Side, after: Side, chosen: Chosen, noise: Noise, means: OverSeeds | None, low: float, high: float) -> Delta:

@@ -73,7 +73,7 @@ class Dataset:
         own = None if self.own_validation is None else np.array(self.own_validation)
         return make_spec(
             self.key, self.label, self.kind, self.shape, self.classes, pool=np.array(self.pool),
-            own_validation=own, test=np.array(self.test), validation=validation, augment=self.augment,
+            own_validation=own, test=np.array(self.test), validation=validation, augment=self.augment, fingerprint=self.fingerprint,
         )
 
     def prepared(self, data_root: Path, progress: Progress = quiet) -> Meta:

@@ -31,6 +31,7 @@ class DataSpec:
     test_counts   [C] test samples
     pool_counts   [C] training samples before the validation split is taken out
     own_validation  the dataset brings its own validation split, so the validation share changes nothing
+    fingerprint     of the data as it is now, whatever is drawn from it; "" where unknown
     """
 
     key: str
@@ -45,17 +46,18 @@ class DataSpec:
     own_validation: bool = False
     augment: str = "none"  # "none", "crop" or "crop_flip", see core.batches
     skipped: tuple[str, ...] = ()
+    fingerprint: str = ""
 
 
 def make_spec(
     key: str, label: str, kind: str, shape: tuple[int, ...], classes: tuple[str, ...], *,
     pool: Counts, own_validation: Counts | None, test: Counts, validation: float,
-    augment: str = "none", skipped: tuple[str, ...] = (),
+    augment: str = "none", skipped: tuple[str, ...] = (), fingerprint: str = "",
 ) -> DataSpec:
     """A DataSpec for one validation share; `own_validation` is the counts of a split that the data brings, or None."""
     held = validation_counts(pool, validation) if own_validation is None else own_validation
     train = pool - held if own_validation is None else pool
-    return DataSpec(key, label, kind, shape, classes, train, held, test, pool, own_validation is not None, augment, skipped)
+    return DataSpec(key, label, kind, shape, classes, train, held, test, pool, own_validation is not None, augment, skipped, fingerprint)
 
 
 def train_counts(spec: DataSpec, validation: float, imbalance: float, profile: str) -> Counts:

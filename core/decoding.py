@@ -116,6 +116,6 @@ def _contents(plan: Layout, kept: np.ndarray, skips: Skips, extra: dict) -> Cont
     if not left.all():
         name = plan.classes[int(np.argmin(left))]
         raise DataError(f"class {shown(name)} has no readable training image left: {'; '.join(skips.files[:3])}")
-    sizes = tuple(int(n) for n in np.bincount(split, minlength=3))
+    train, validation, test = np.bincount(split, minlength=3).tolist()
     names = tuple(os.fsencode(name).decode("utf-8", "replace") for name in plan.classes)
-    return Contents(y, sizes, names, tuple(skips.files), extra)  # type: ignore[arg-type]
+    return Contents(y, (train, validation, test), names, tuple(skips.files), extra)

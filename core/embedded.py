@@ -11,6 +11,7 @@ import importlib
 import random
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +51,8 @@ def build_mnist1d(writer: Writer, progress: Progress) -> Contents:
     for x, _ in parts:
         writer.add(((x - centre) / scale).astype(np.float32)[:, None, :])
     progress(1.0, "MNIST-1D is drawn")
-    return Contents(np.concatenate([y for _, y in parts]), tuple(len(y) for _, y in parts), DIGIT_NAMES)  # type: ignore[arg-type]
+    train, validation, test = (len(y) for _, y in parts)
+    return Contents(np.concatenate([y for _, y in parts]), (train, validation, test), DIGIT_NAMES)
 
 
 def draw_mnist1d(samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -83,15 +85,15 @@ def _grid(points: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def quick_interpolation(steps: ModuleType) -> Iterator[None]:
+def quick_interpolation(steps: Any) -> Iterator[None]:
     """Let the package interpolate by numpy directly. It builds a scipy object per call, which itself ends in np.interp:
     the same values bit for bit, in a quarter of the time, and this draw is what a newcomer waits for first."""
     slow = steps.interpolate
-    steps.interpolate = lambda x, points: np.interp(_grid(points), _grid(len(x)), x)  # type: ignore[attr-defined]
+    steps.interpolate = lambda x, points: np.interp(_grid(points), _grid(len(x)), x)
     try:
         yield
     finally:
-        steps.interpolate = slow  # type: ignore[attr-defined]
+        steps.interpolate = slow
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,79 +21,17 @@ from core.batches import Split, generator
 from core.config import RunConfig
 from core.device import Device
 from core.draws import EvenDraws, order
+from core.epochs import SPLITS, EpochResult, Progress, Seen, SplitResult, TermsFor, seen_after
 from core.errors import TrainingError
-from core.evidence import ClassTerms, Vector
+from core.evaluation import count, evaluate, split_result
+from core.evidence import ClassTerms
 from core.losses import tensor_terms
+from core.methods import METHODS
 from core.objectives import OBJECTIVES, Batch, Objective
 from core.optim import build_optimiser, learning_rate, load_state, set_learning_rate
+from core.orders import Interrupted, Patience
+from core.schedule import kept
 from core.step import Step, make_step
-
-SPLITS = ("train", "validation", "test")
-LOOK_SECONDS = 0.5  # how often a running epoch asks for orders and looks at its loss
-EVAL_BATCH = {"cpu": 200}  # samples of an evaluation batch at most, by kind of device: on a CPU small ones stay in its caches
-EVAL_MOST, EVAL_BYTES = 1000, 1 << 26  # on other devices, and bytes of the batch's float32 inputs
-
-CALIBRATION_BINS = 15  # equal bins of the confidence, as in Guo et al. (2017)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a run has seen of itself before an epoch: validation TPRs after the last epoch [C], their supports [C], and
-    those of every epoch so far [E, C]. None before the first."""
-
-    tpr: Vector | None = None
-    support: Vector | None = None
-    past: np.ndarray | None = None
-
-
-TermsFor = Callable[[int, Seen], ClassTerms]  # of an epoch
-
-
-class Interrupted(Exception):  # noqa: N818 - not an error: an order to stop that was obeyed
-    """Training stopped because `control` said so; `reason` is what it said. The trainer's state is consistent."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True)
-class SplitResult:
-    """Counts of one split after an epoch: confusion [C, C] (rows: true class), mean loss, hits among the top five.
-
-    calibration [3, bins]: samples, hits and the sum of the confidences in equal bins of the confidence; None for training.
-    """
-
-    confusion: np.ndarray
-    loss: float
-    top5: int | None
-    calibration: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class EpochResult:
-    """What one epoch did. `lr` is the rate of its first step; `terms` are the ones it trained with; `weight` [C] is what
-    each class was weighed: the terms' weight, or the mean over the steps where it is renewed with every step."""
-
-    epoch: int
-    seconds: float
-    lr: float
-    splits: dict[str, SplitResult]
-    terms: ClassTerms
-    weight: Vector | None = None
-
-
-@dataclass
-class Progress:
-    """Where a run stands: whole epochs done, steps done inside the next one, and that epoch's sums so far."""
-
-    epoch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    loss_sum: Tensor | None = None
-    confusion: Tensor | None = None
-    top5: Tensor | None = None
-    seen: Seen = field(default_factory=Seen)
 
 
 class Trainer:
@@ -170,11 +108,11 @@ class Trainer:
 
     def run(self, control: Callable[[], str | None] = lambda: None) -> Iterator[EpochResult]:
         """Yield after every epoch until the last. Raises Interrupted, or TrainingError for a loss that is not finite."""
-        ask = _Patience(control)
+        ask = Patience(control)
         while self.progress.epoch < self.config.epochs:
             yield self._epoch(ask)
 
-    def _epoch(self, ask: _Patience) -> EpochResult:
+    def _epoch(self, ask: Patience) -> EpochResult:
         p = self.progress
         terms = self.terms_for(p.epoch, p.seen)
         objective = self._objective(terms)
@@ -193,7 +131,7 @@ class Trainer:
         weighed = objective.class_weight()
         weight = terms.weight if weighed is None else weighed.cpu().double().numpy()
         result = EpochResult(p.epoch, time.perf_counter() - started, lr, splits, terms, weight)
-        p.seen = _seen(p.seen, splits["validation"].confusion)
+        p.seen = seen_after(p.seen, splits["validation"].confusion, partial(kept, self.config))
         p.epoch, p.step, p.seconds = p.epoch + 1, 0, 0.0
         self._fresh_sums()
         return result
@@ -206,7 +144,7 @@ class Trainer:
         """What the epoch's terms act through; one of a kind lives as long as the run, since it may learn."""
         key = terms.objective
         if key not in self.objectives or self.objectives[key].knobs != dict(terms.knobs):  # a late start brings its own
-            made = OBJECTIVES[key](self.classes, terms.knobs, self.counts).to(self.device.device)
+            made = OBJECTIVES[key](self.classes, terms.knobs, self.counts, generator(self.config.seed, "objective", 0)).to(self.device.device)
             if (state := self._waiting.pop(key, None)) is not None:
                 made.load_state_dict(state)
             self.objectives[key] = made
@@ -215,7 +153,7 @@ class Trainer:
             self.objectives[key].new_epoch(None if tpr is None else torch.as_tensor(tpr, dtype=torch.float32, device=self.device.device))
         return self.objectives[key]
 
-    def _train_steps(self, terms: ClassTerms, objective: Objective, ask: _Patience) -> None:
+    def _train_steps(self, terms: ClassTerms, objective: Objective, ask: Patience) -> None:
         p, data, seed = self.progress, self.splits["train"], self.config.seed
         index = order(data.labels, terms, seed, p.epoch, self.batch_size)
         self.steps = self._steps(len(index), self.batch_size)
@@ -247,7 +185,7 @@ class Trainer:
         self.optimiser.zero_grad(set_to_none=not self.device.graphs)
         with torch.no_grad():
             p.loss_sum += loss.detach() * len(labels)
-            self._count(logits, labels, p.confusion, p.top5)
+            count(logits, labels, self.classes, p.confusion, p.top5)
 
     def _meta(self, objective: Objective, p: Progress) -> Callable[[], tuple[Tensor, Tensor]] | None:
         """A draw of meta samples from the validation split: the same number of every class as far as the batch allows."""
@@ -258,12 +196,6 @@ class Trainer:
             self._even = EvenDraws(data.labels, objective.meta_batch)
         return lambda: data.batch(self._even(generator(self.config.seed, f"meta/{p.epoch}", p.step)))
 
-    def _count(self, logits: Tensor, labels: Tensor, confusion: Tensor, top5: Tensor) -> None:
-        predicted = logits.argmax(dim=1)
-        confusion.scatter_add_(0, labels * self.classes + predicted, torch.ones_like(labels))
-        if self.classes > 5:
-            top5 += (logits.topk(5, dim=1).indices == labels[:, None]).sum()
-
     def _check_loss(self, terms: ClassTerms) -> None:
         if not torch.isfinite(self.progress.loss_sum):
             raise self._not_finite("loss", terms)
@@ -272,78 +204,18 @@ class Trainer:
         p = self.progress
         weight = "none" if terms.weight is None else f"{terms.weight.min():.3g} to {terms.weight.max():.3g}"
         rate = self._rate(max(p.step - 1, 0))
+        method = METHODS[self.config.method]
+        knob = next((f" or another {q.label.lower()} of {method.label}" for q in method.params if q.key == method.slider), "")
         return TrainingError(
             f"the {what} is not finite at epoch {p.epoch + 1}, step {p.step} (learning rate {rate:.3g}, weights {weight}); "
-            "lower the learning rate or the exponent and start again"
+            f"start again with a lower learning rate{knob}"
         )
 
     def _train_result(self) -> SplitResult:
         p = self.progress
         seen = int(p.confusion.sum())
-        return self._result(p.confusion, float(p.loss_sum) / max(seen, 1), p.top5)
+        return split_result(p.confusion, self.classes, float(p.loss_sum) / max(seen, 1), p.top5)
 
-    def _result(self, confusion: Tensor, loss: float, top5: Tensor) -> SplitResult:
-        matrix = confusion.reshape(self.classes, self.classes).cpu().numpy().copy()  # on CPU the sums are zeroed in place
-        return SplitResult(matrix, loss, int(top5) if self.classes > 5 else None)
-
-    # -- evaluation --------------------------------------------------------------------------------------------
-
-    @torch.no_grad()
-    def evaluate(self, data: Split, ask: _Patience | None = None) -> SplitResult:
-        """Counts and mean plain cross entropy of a split, in large batches, predictions from the unadjusted logits."""
-        self.model.eval()
-        on = self.device.device
-        confusion = torch.zeros(self.classes * self.classes, dtype=torch.int64, device=on)
-        loss, top5 = torch.zeros((), device=on), torch.zeros((), dtype=torch.int64, device=on)
-        bins = torch.zeros(3, CALIBRATION_BINS, device=on)
-        index = torch.arange(len(data), device=on)
-        for part in index.split(eval_batch(data, on)):
-            x, labels = data.batch(part)
-            with self.device.autocast():
-                logits = self.model(x)
-            log_p = torch.log_softmax(logits.float(), dim=1)
-            loss += nn.functional.nll_loss(log_p, labels, reduction="sum")
-            _calibrate(bins, log_p, labels)
-            self._count(logits, labels, confusion, top5)
-            if ask and ask.due():
-                ask()
-        result = self._result(confusion, float(loss) / max(len(data), 1), top5)
-        return replace(result, calibration=bins.cpu().double().numpy())
-
-
-def eval_batch(data: Split, on: torch.device) -> int:
-    """Samples of an evaluation batch."""
-    return max(1, min(EVAL_BATCH.get(on.type, EVAL_MOST), EVAL_BYTES // data.sample_bytes))
-
-
-def _calibrate(bins: Tensor, log_p: Tensor, labels: Tensor) -> None:
-    """Add a batch to the calibration bins: samples, hits and confidences, by the confidence of the prediction."""
-    confidence, predicted = log_p.exp().max(dim=1)
-    at = (confidence * CALIBRATION_BINS).ceil().long().clamp(1, CALIBRATION_BINS) - 1
-    bins[0].scatter_add_(0, at, torch.ones_like(confidence))
-    bins[1].scatter_add_(0, at, (predicted == labels).to(confidence.dtype))
-    bins[2].scatter_add_(0, at, confidence)
-
-
-def _seen(before: Seen, confusion: np.ndarray) -> Seen:
-    """What the run knows of itself after one more epoch, from the validation split's confusion matrix [C, C]."""
-    support = confusion.sum(axis=1).astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        tpr = np.diag(confusion) / support
-    past = tpr[None] if before.past is None else np.concatenate([before.past, tpr[None]])
-    return Seen(tpr, support, past)
-
-
-class _Patience:
-    """Asks `control` at most every LOOK_SECONDS; a reason it returns becomes Interrupted."""
-
-    def __init__(self, control: Callable[[], str | None]) -> None:
-        self._control, self._next = control, 0.0
-
-    def due(self) -> bool:
-        return time.monotonic() >= self._next
-
-    def __call__(self) -> None:
-        self._next = time.monotonic() + LOOK_SECONDS
-        if reason := self._control():
-            raise Interrupted(reason)
+    def evaluate(self, data: Split, ask: Patience | None = None) -> SplitResult:
+        """Counts of a split by the model as it is: see core.evaluation.evaluate."""
+        return evaluate(self.model, data, self.classes, self.device, ask)

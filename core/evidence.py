@@ -42,9 +42,10 @@ class Evidence:
     tpr          TPRs of an earlier run on its validation split
     support      validation samples behind each of `tpr`
     epoch        0-based epoch that is about to run, of `epochs`
+    start        0-based epoch from which the method acts; what it would answer before then is of no account
     last_tpr     this run's validation TPRs after the last epoch; None before the first
     last_support validation samples behind each of `last_tpr`
-    past         this run's validation TPRs after every epoch so far [E, C]; its last row is `last_tpr`
+    past         this run's validation TPRs after every epoch so far [E, C], or what stands for them (`keeps` of the method's row)
 
     Raises EvenlyError for a wrong length, TPRs outside [0, 1] or negative counts.
     """
@@ -55,6 +56,7 @@ class Evidence:
     support: Vector | None = None
     epoch: int = 0
     epochs: int = 1
+    start: int = 0
     last_tpr: Vector | None = None
     last_support: Vector | None = None
     past: NDArray[np.float64] | None = None

@@ -55,7 +55,7 @@ def attended(work: Callable[[], T], look: Look, end: Callable[[], None] | None =
 def _carry_out(work: Callable[[], T], done: Future[T]) -> None:
     try:
         done.set_result(work())
-    except BaseException as error:  # raised again by `attended`, in the thread that asked
+    except BaseException as error:  # noqa: BLE001 - raised again by `attended`, in the thread that asked
         done.set_exception(error)
         del done
 

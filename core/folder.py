@@ -72,6 +72,11 @@ def shown(name: str, length: int = 80) -> str:
     return repr(text)
 
 
+def at_head(name: str) -> str:
+    """A name that a message begins with: as it is, or quoted where blanks would hide where it ends and the sentence begins."""
+    return shown(name) if len(name.split()) != 1 else name
+
+
 def layout(entries: Iterable[Entry], folders: Iterable[str]) -> Layout:
     """Sort files into splits and classes. Raises DataError naming the folder or file that does not fit.
 
@@ -142,7 +147,7 @@ def _classes(rows: list[tuple[int, str, str, Entry]], listed: set[tuple[int, str
     classes = tuple(sorted(name for split, name in filled | listed if split == 0))
     if len(classes) < 2:
         names = f" ({shown(classes[0])})" if classes else ""
-        raise DataError(f"{len(classes)} class folders{names} to train on, expected at least 2: one folder per class")
+        raise DataError(f"{len(classes)} class folder{'s' * (len(classes) != 1)}{names} to train on, expected at least 2: one folder per class")
     if len(classes) > MAX_CLASSES:
         raise DataError(f"{len(classes):,} class folders, expected at most {MAX_CLASSES:,}; merge classes or check the folder level")
     for name in classes:

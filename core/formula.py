@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -159,7 +160,11 @@ def parse(text: str) -> ast.expr:
     """The formula as a tree of what is allowed and nothing else. Anything else raises EvenlyError that says what to write instead."""
     if not isinstance(text, str):
         raise EvenlyError(f"formula is {str(text)[:40]!r}, expected a text such as (mean_tpr / tpr) ** 2")
-    text = text.strip()
+    return _tree(text.strip())
+
+
+@lru_cache(maxsize=64)
+def _tree(text: str) -> ast.expr:
     if not 0 < len(text) <= LONGEST:
         raise EvenlyError(f"formula has {len(text)} characters, expected 1 to {LONGEST}, as in (mean_tpr / tpr) ** 2")
     for place, character in enumerate(text, 1):
@@ -239,15 +244,16 @@ def needs(text: str) -> frozenset[str]:
 # ---------------------------------------------------------------- working it out
 
 
-def evaluate(text: str, values: Mapping[str, Vector | float], classes: int) -> Vector:
+def evaluate(text: str, values: Mapping[str, Vector | float], classes: int, still: dict[ast.expr, Vector] | None = None) -> Vector:
     """The formula's value per class [C]: finite and at least 0, not all 0, NaN where a class lacks the evidence it looks at.
 
     `values` holds at least the formula's `variables`, a number or a vector [C] each. Every other outcome, and every step
     on the way without a finite value, raises EvenlyError that names the step, the class and what to write instead.
+    `still`: a dictionary of the caller's, empty at first, for calls that differ in `epoch` alone: parts that do not look at it are worked out once.
     """
     scope = {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (classes,)) for name, value in values.items()}
     with np.errstate(all="ignore"):  # _settled looks at every result
-        weight = _value(parse(text), scope, classes)
+        weight = _value(parse(text), scope, classes, {} if still is None else still)
     negative = np.flatnonzero(weight < 0)
     if len(negative):
         raise EvenlyError(f"formula: the weight of class {negative[0]} is {weight[negative[0]]:g}, expected at least 0; write max(..., 0) around it")
@@ -256,20 +262,28 @@ def evaluate(text: str, values: Mapping[str, Vector | float], classes: int) -> V
     return weight
 
 
-def _value(node: ast.expr, scope: Mapping[str, Vector], classes: int) -> Vector:
+def _value(node: ast.expr, scope: Mapping[str, Vector], classes: int, still: dict[ast.expr, Vector]) -> Vector:
+    if node in still:
+        return still[node]
     match node:
         case ast.Constant(value=value):
-            return np.full(classes, float(value))
+            result, parts = np.full(classes, float(value)), []
         case ast.Name(id=name):
-            return scope[name]
+            result, parts = scope[name], []
         case ast.UnaryOp(op=op, operand=operand):
-            value = _value(operand, scope, classes)
-            return -value if isinstance(op, ast.USub) else value
+            value, parts = _value(operand, scope, classes, still), [operand]
+            result = -value if isinstance(op, ast.USub) else value
         case ast.BinOp(op=op, left=left, right=right):
-            row, parts = OPERATORS[type(op)], [left, right]
+            result, parts = _applied(OPERATORS[type(op)], node, [left, right], scope, classes, still), [left, right]
         case ast.Call(func=func, args=parts):
-            row = FUNCTIONS[func.id]
-    operands = [_value(part, scope, classes) for part in parts]
+            result = _applied(FUNCTIONS[func.id], node, parts, scope, classes, still)
+    if not (isinstance(node, ast.Name) and node.id == "epoch") and all(part in still for part in parts):
+        still[node] = result
+    return result
+
+
+def _applied(row: Function | Operator, node: ast.expr, parts: list[ast.expr], scope: Mapping[str, Vector], classes: int, still: dict[ast.expr, Vector]) -> Vector:
+    operands = [_value(part, scope, classes, still) for part in parts]
     return _settled(row.call(*operands), node, parts, operands, row.remedy)
 
 

@@ -19,7 +19,7 @@ from core.dataspec import DEFAULT_VALIDATION, DataSpec, Progress, make_spec, qui
 from core.decoding import decode_all
 from core.errors import DataError
 from core.files import attended
-from core.folder import Entry, FileSource, FolderSource, Layout, layout, shown
+from core.folder import Entry, FileSource, FolderSource, Layout, at_head, layout, shown
 from core.images import SUFFIXES
 
 VERSION = "1"  # part of the fingerprint: raise it when decoding changes
@@ -115,11 +115,11 @@ class ImageSet:
     def spec(self, data_root: Path, validation: float = DEFAULT_VALIDATION) -> DataSpec:
         meta = self.meta(data_root)
         if meta is None:
-            raise DataError(f"{self.key} must be prepared first (it is new or has changed): its images are decoded and resized once, then it starts at once")
+            raise DataError(f"{at_head(self.key)} must be prepared first (it is new or has changed): its images are decoded and resized once, then it starts at once")
         pool, own, test = (np.array(c, dtype=np.int64) for c in meta.counts)
         return make_spec(
             self.key, self.label, self.kind, meta.shape, meta.classes, pool=pool, own_validation=own if meta.sizes[1] else None,
-            test=test, validation=validation, augment="crop_flip", skipped=meta.skipped,
+            test=test, validation=validation, augment="crop_flip", skipped=meta.skipped, fingerprint=meta.fingerprint,
         )
 
     def prepared(self, data_root: Path, progress: Progress = quiet) -> Meta:
@@ -132,7 +132,7 @@ class ImageSet:
             with contextlib.closing(source):
                 meta = self._decoded(data_root, source, plan, stat, progress)
         except DataError as error:
-            raise DataError(f"{self.label}: {error}") from error
+            raise DataError(f"{at_head(self.label)}: {error}") from error
         if meta.extra.get("stat") != stat:  # the same content with a new time: a copy, or an archive made again
             meta = replace(meta, extra={**meta.extra, "stat": stat})
             arrays.write_meta(data_root, self.cache_key, meta)

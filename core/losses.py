@@ -33,15 +33,18 @@ def in_full(logits_BC: Tensor, terms: Mapping[str, Tensor] = NO_KNOBS) -> Tensor
     return logits_BC.to(torch.promote_types(logits_BC.dtype, given))
 
 
-def left_out(labels_B: Tensor, mask: Tensor, generator: torch.Generator | None) -> Tensor:
+def left_out(labels_B: Tensor, mask: Tensor, generator: torch.Generator | None, knobs: Mapping[str, float] = NO_KNOBS) -> Tensor:
     """Which classes are left out for which sample: each class but the sample's own with probability mask_c. bool [B, C]
+
+    Every sample and class has a draw of its own; with the knob together one draw serves the whole batch.
 
     The draw comes from `generator`, on the CPU whatever the device, so that a step can be repeated; without one it
     raises EvenlyError. Source: equalization loss, Tan et al. (2020), drawn per sample and class.
     """
     if generator is None:
         raise EvenlyError("the term mask is drawn anew in every step and needs a generator; give one seeded by the run's seed and the step")
-    draw = torch.rand(len(labels_B), len(mask), generator=generator).to(mask.device)
+    shape = (1, 1) if knobs.get("together") else (len(labels_B), len(mask))
+    draw = torch.rand(shape, generator=generator).to(mask.device).expand(len(labels_B), -1)
     return (draw < mask).scatter(1, labels_B[:, None], False)
 
 
@@ -66,7 +69,7 @@ def sample_losses(
         z = z * knobs["s"]
     out = None
     if (mask := terms.get("mask")) is not None:
-        out = left_out(labels_B, mask, generator)
+        out = left_out(labels_B, mask, generator, knobs)
         z = z.masked_fill(out, -torch.inf)
     log_p = torch.log_softmax(z, dim=1)
     true = log_p.gather(1, labels_B[:, None]).squeeze(1)
@@ -91,8 +94,8 @@ def reduced(losses_B: Tensor, labels_B: Tensor, weight: Tensor | None, reduction
     """The scalar to minimise, from the loss of each sample and the weights of the classes [C].
 
     weighted_mean divides by the sum of the weights in the batch: what torch's CrossEntropyLoss(weight=w) does, so a
-    common factor on the weights changes nothing. batch_mean divides by B: a common factor acts as a learning rate.
-    An unknown reduction raises EvenlyError.
+    common factor on the weights changes nothing. A batch of only classes of weight 0 has loss 0 and gradient 0, where
+    torch divides 0 by 0. batch_mean divides by B: a common factor acts as a learning rate. An unknown reduction raises EvenlyError.
     """
     if reduction not in REDUCTIONS:
         raise EvenlyError(f"unknown reduction {reduction!r}; known: {', '.join(REDUCTIONS)}")
@@ -100,7 +103,10 @@ def reduced(losses_B: Tensor, labels_B: Tensor, weight: Tensor | None, reduction
         return losses_B.mean()
     w = weight[labels_B]
     total = (w * losses_B).sum()
-    return total / w.sum() if reduction == "weighted_mean" else total / len(labels_B)
+    if reduction == "batch_mean":
+        return total / len(labels_B)
+    norm = w.sum()
+    return total / (norm + (norm == 0))  # no `if`: it would wait for the device, and a captured graph cannot take one
 
 
 def class_loss(

@@ -1,6 +1,7 @@
 """Measures for unequal classes, as rows: one figure of a split each, from its integer counts.
 
-Beside them what needs more than the counts: groups of classes by their training samples, and calibration.
+Beside them what needs more than the counts: groups of classes by their training samples, and calibration. What a run shows of
+all this, in order, is put together by `core.measured`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from core.metrics import ClassMetrics, share
 from core.rows import Source, Table
 
 MANY, FEW = 100, 20  # training samples: many above 100, few below 20, as in the long-tail papers
+EVEN = 1.5  # largest over smallest class: up to here a training split counts as balanced, as MNIST (1.24) does
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ def tpr_variance(m: ClassMetrics) -> float:
 
 _SOKOLOVA = Source("Sokolova and Lapalme", 2009, "A systematic analysis of performance measures for classification tasks")
 _KUBAT = Source("Kubat and Matwin", 1997, "Addressing the curse of imbalanced training sets: one-sided selection")
+_OURS = Source("Evenly", 2026, "the population variance, taken over the classes")
 _BRODERSEN = Source("Brodersen, Ong, Stephan and Buhmann", 2010, "The balanced accuracy and its posterior distribution")
 
 MEASURES = Table(
@@ -82,26 +85,41 @@ MEASURES = Table(
     Measure("macro_precision", "Macro precision", macro_precision, r"\frac{1}{C}\sum_c \frac{\mathrm{TP}_c}{\mathrm{predicted}_c}", "Mean precision: raising a class's TPR by guessing it more often lowers this.", _SOKOLOVA),
     Measure("macro_f1", "Macro F1", macro_f1, r"\frac{1}{C}\sum_c \frac{2\,\mathrm{TP}_c}{n_c + \mathrm{predicted}_c}", "Mean F1 of the classes.", _SOKOLOVA),
     Measure("worst_class", "Worst class", worst_class, r"\min_c \mathrm{TPR}_c", "TPR of the class that is found least.", _SOKOLOVA),
-    Measure("tpr_variance", "TPR variance", tpr_variance, r"\frac{1}{C}\sum_c (\mathrm{TPR}_c - \overline{\mathrm{TPR}})^2", "How unequally the classes are known.", _SOKOLOVA),
+    Measure("tpr_variance", "TPR variance", tpr_variance, r"\frac{1}{C}\sum_c (\mathrm{TPR}_c - \overline{\mathrm{TPR}})^2", "How unequally the classes are known.", _OURS),
 )
 
 
-def weighted_score(m: ClassMetrics, alpha: float, positive: int = 1) -> float:
-    """alpha TPR + (1 - alpha) TNR of a two-class task; alpha 1/2 is balanced accuracy. NaN where a class has no samples.
+def weighted(tpr: ArrayLike, alpha: float, positive: int) -> NDArray[np.float64]:
+    """alpha TPR + (1 - alpha) TNR from the TPRs [2] or [2, runs] of a two-class task: a number, or one a run.
 
-    `positive` is the class whose TPR is meant; the other's TPR is the TNR. More classes or alpha outside [0, 1]: EvenlyError.
+    `positive` (0 or 1) is the class whose TPR is meant; the other's TPR is the TNR. NaN where a class has no samples.
+    More classes, alpha outside [0, 1] or another class: EvenlyError.
     """
-    if len(m.support) != 2:
-        raise EvenlyError(f"the weighted score is for 2 classes, this task has {len(m.support)}; use balanced accuracy")
+    tpr = np.asarray(tpr, dtype=np.float64)
+    if len(tpr) != 2:
+        raise EvenlyError(f"the weighted score is for 2 classes, this task has {len(tpr)}; use balanced accuracy")
     if not 0 <= alpha <= 1:
         raise EvenlyError(f"alpha is {alpha!r}, expected a number from 0 to 1")
-    return float(alpha * m.tpr[positive] + (1 - alpha) * m.tpr[1 - positive])
+    if positive not in (0, 1):
+        raise EvenlyError(f"the positive class is {positive!r}, expected 0 or 1")
+    return alpha * tpr[positive] + (1 - alpha) * tpr[1 - positive]
+
+
+def weighted_score(m: ClassMetrics, alpha: float, positive: int = 1) -> float:
+    """`weighted` of one run's metrics; alpha 1/2 is balanced accuracy."""
+    return float(weighted(m.tpr, alpha, positive))
 
 
 def minority_class(counts: ArrayLike) -> int:
     """The class with the fewest training samples, the first of equals among classes that have any."""
     n = np.asarray(counts, dtype=np.float64)
     return int(np.argmin(np.where(n > 0, n, np.inf)))
+
+
+def uneven(counts: ArrayLike) -> bool:
+    """Whether training counts [C] are not balanced: the largest class has more than EVEN times the samples of the smallest."""
+    n = np.asarray(counts, dtype=np.float64)
+    return bool(n.max() > EVEN * n.min())
 
 
 def shots(counts: ArrayLike) -> dict[str, NDArray[np.bool_]]:

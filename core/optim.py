@@ -22,13 +22,17 @@ def _rate(value: float, device: Device) -> float | torch.Tensor:
 
 
 def _groups(model: nn.Module, feature_rate: float) -> list[dict[str, Any]]:
-    """The parameters that learn; two groups where the model's `body` has a rate of its own. `share` scales a group's rate."""
-    learning = [p for p in model.parameters() if p.requires_grad]
+    """The parameters that learn; two groups where the model's `body` has a rate of its own, and a last one without weight decay
+    for what layers name in `undecayed`. `share` scales a group's rate."""
+    spared = [getattr(layer, name) for layer in model.modules() for name in getattr(layer, "undecayed", ()) if getattr(layer, name).requires_grad]
+    apart = {id(p) for p in spared}
+    learning = [p for p in model.parameters() if p.requires_grad and id(p) not in apart]
+    last = [{"params": spared, "share": 1.0, "weight_decay": 0.0}] if spared else []
     if feature_rate == 1:
-        return [{"params": learning, "share": 1.0}]
+        return [{"params": learning, "share": 1.0}, *last]
     body = {id(p) for p in model.body.parameters()}
     parts = ([p for p in learning if id(p) in body], feature_rate), ([p for p in learning if id(p) not in body], 1.0)
-    return [{"params": params, "share": share} for params, share in parts]
+    return [*({"params": params, "share": share} for params, share in parts), *last]
 
 
 def build_optimiser(config: RunConfig, model: nn.Module, device: Device, feature_rate: float = 1.0) -> torch.optim.Optimizer:

@@ -7,12 +7,14 @@ Without enough of them the two groups are taken as independent (Welch). One seed
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.metrics import share
+from core.measured import WEIGHTED, Split, readings
+from core.measures import weighted
+from core.metrics import Counts, share
 from core.noise import FIGURES, mean_interval, welch_interval
 from core.replicates import Replicate
 
@@ -39,20 +41,14 @@ class SeedChange:
         return self.low > 0 or self.high < 0
 
 
-@dataclass(frozen=True)
-class SeedRow:
-    """A class over the seeds: mean TPRs, the TPR of each seed, and the mean gain with its 95 % t interval (NaN if undefined).
-
-    precision_*, f1_*  means over the seeds at which they are defined
-    beyond             the interval leaves out 0 and the gain is more than one test sample, which equal counts of few seeds would else be
-    """
+@dataclass(frozen=True, kw_only=True)
+class ClassChange:
+    """A class before and after: TPRs, the gain with its 95 % limits (shares, NaN if undefined), precision and F1 (NaN where undefined)."""
 
     name: str
     support: int
     before: float
     after: float
-    each_before: tuple[float, ...]
-    each_after: tuple[float, ...]
     gain: float
     gain_low: float
     gain_high: float
@@ -63,11 +59,23 @@ class SeedRow:
     f1_after: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class SeedRow(ClassChange):
+    """A class over the seeds: mean TPRs, the TPR of each seed, and the mean gain with its 95 % t interval.
+
+    precision_*, f1_*  means over the seeds at which they are defined
+    beyond             the interval leaves out 0 and the gain is more than one test sample, which equal counts of few seeds would else be
+    """
+
+    each_before: tuple[float, ...]
+    each_after: tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class OverSeeds:
     """A comparison of means. `before` and `after` are the seeds used, `runs_*` their runs in this order; `figures` by name of FIGURES and MORE.
 
-    A figure of MORE is there where every run has it: top-5 accuracy needs more than five classes.
+    A figure of MORE is there where every run has it: top-5 accuracy needs more than five classes. So it is with `measures`, by key of `core.measured`.
     """
 
     before: tuple[int, ...]
@@ -77,6 +85,7 @@ class OverSeeds:
     rows: tuple[SeedRow, ...]
     runs_before: tuple[int, ...] = ()
     runs_after: tuple[int, ...] = ()
+    measures: Mapping[str, SeedChange] = field(default_factory=dict)
 
     @property
     def fewest(self) -> int:
@@ -84,19 +93,47 @@ class OverSeeds:
         return min(len(self.before), len(self.after))
 
 
-def over_seeds(names: Sequence[str], support: NDArray[np.int64], before: Mapping[int, Replicate], after: Mapping[int, Replicate], paired: bool) -> OverSeeds:
+def over_seeds(
+    names: Sequence[str], support: Counts, before: Mapping[int, Replicate], after: Mapping[int, Replicate], paired: bool, counts: Counts | None = None,
+) -> OverSeeds:
     """The comparison of means of Replicates by seed; `paired` uses the seeds that both sides have, else all. Needs two a side.
 
-    Whether runs of one seed may be paired is said by `core.replicates.choose`.
+    Whether runs of one seed may be paired is said by `core.replicates.choose`. `counts` [C] are the training samples that group the classes.
     """
     common = sorted(before.keys() & after.keys())
     b_seeds, a_seeds = (common, common) if paired else (sorted(before), sorted(after))
     b, a = [before[s] for s in b_seeds], [after[s] for s in a_seeds]
-    interval = _paired if paired else welch_interval
+    interval = _interval(paired)
     columns = {name: tuple(np.array([r.figure(name) for r in side]) for side in (b, a)) for name in (*FIGURES, *MORE)}
     figures = {name: _change(x, y, interval) for name, (x, y) in columns.items() if name in FIGURES or not np.isnan([*x, *y]).any()}
-    rows = _rows(names, support, b, a, interval) if all(len(r.tpr) == len(names) for r in (*b, *a)) else ()  # a folder may have had other classes earlier
-    return OverSeeds(tuple(b_seeds), tuple(a_seeds), paired, figures, rows, tuple(r.run for r in b), tuple(r.run for r in a))
+    alike = all(len(r.tpr) == len(names) for r in (*b, *a))  # a folder may have had other classes earlier
+    rows, measures = (_rows(names, support, b, a, interval), _measures(names, counts, b, a, interval)) if alike else ((), {})
+    return OverSeeds(tuple(b_seeds), tuple(a_seeds), paired, figures, rows, tuple(r.run for r in b), tuple(r.run for r in a), measures)
+
+
+def _interval(paired: bool) -> Interval:
+    return _paired if paired else welch_interval
+
+
+def _measures(names: Sequence[str], counts: Counts | None, before: Sequence[Replicate], after: Sequence[Replicate], interval: Interval) -> dict[str, SeedChange]:
+    """Every reading that all runs have, over the seeds."""
+    sides = [[{r.key: r.value for r in readings(Split(run.metrics, names, counts, run.ece))} for run in side] for side in (before, after)]
+    found = {}
+    for key in sides[0][0]:
+        columns = [np.array([run.get(key, np.nan) for run in side]) for side in sides]
+        if not any(np.isnan(column).any() for column in columns):
+            found[key] = _change(*columns, interval)
+    return found
+
+
+def weighed(over: OverSeeds, alpha: float, positive: int) -> OverSeeds:
+    """The same with the weighted score of this alpha and positive class; two classes, else EvenlyError."""
+    if not over.rows:
+        return over
+    columns = [weighted([getattr(row, name) for row in over.rows], alpha, positive) for name in ("each_before", "each_after")]
+    if any(np.isnan(column).any() for column in columns):
+        return over
+    return replace(over, measures={**over.measures, WEIGHTED: _change(*columns, _interval(over.paired))})
 
 
 def _paired(before: Floats, after: Floats) -> tuple[float, float, float]:
@@ -111,14 +148,16 @@ def _change(before: Floats, after: Floats, interval: Interval) -> SeedChange:
 def _rows(names: Sequence[str], support: NDArray[np.int64], before: Sequence[Replicate], after: Sequence[Replicate], interval: Interval) -> tuple[SeedRow, ...]:
     """One row a class."""
     tpr_b, tpr_a = (np.array([r.tpr for r in side]) for side in (before, after))
-    others = [_defined(np.array([getattr(r.metrics, name) for r in side])) for name in ("precision", "f1") for side in (before, after)]
+    others = {f"{name}_{when}": _defined(np.array([getattr(r.metrics, name) for r in side]))
+              for name in ("precision", "f1") for when, side in (("before", before), ("after", after))}
     found = []
     for c, name in enumerate(names):
         b, a, n = tpr_b[:, c], tpr_a[:, c], int(support[c])
         gain, low, high = interval(b, a)
         beyond = (low > 0 or high < 0) and abs(gain) * n > 1
-        found.append(SeedRow(name, n, float(b.mean()), float(a.mean()), tuple(map(float, b)), tuple(map(float, a)), gain, low, high, bool(beyond),
-                             *(float(column[c]) for column in others)))
+        found.append(SeedRow(
+            name=name, support=n, before=float(b.mean()), after=float(a.mean()), gain=gain, gain_low=low, gain_high=high, beyond=bool(beyond),
+            each_before=tuple(map(float, b)), each_after=tuple(map(float, a)), **{key: float(column[c]) for key, column in others.items()}))
     return tuple(found)
 
 

@@ -1,13 +1,13 @@
 """Post-hoc steps: new predictions from a finished run's outputs, in numpy and in seconds. Nothing is trained.
 
-A step is a function (Outputs, terms) -> scores of every split, and a row of STEPS. What is fitted is fitted on the
-validation split; the test split is only reported.
+A step is a function (Outputs, knobs) -> Stepped, and a row of STEPS. What is fitted is fitted on the validation split; the
+test split is only reported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,11 @@ from core.errors import EvenlyError
 from core.evidence import Vector
 from core.methods.second_stage import FEATURES
 
+USUAL = "equal_tpr_bias"  # the step taken unless another is asked for: it applies to any finished run
 Matrix = NDArray[np.floating]
-ROUNDS, FIRST_STEP, LAST_STEP = 400, 1.0, 0.01  # of the search for equal TPRs: steps fall geometrically
+ROUNDS, FIRST_STEP, LAST_STEP = 400, 1.0, 0.01  # of the search for equal TPRs: steps fall geometrically, in units of the logits' spread
+LOST = 0.01  # accuracy or mean TPR on the validation split: a greater loss is worth a word
+FEW = 25  # validation samples of a class: with fewer the bias is mostly noise of the split
 
 
 @dataclass(frozen=True)
@@ -37,28 +40,47 @@ class Outputs:
 
 
 Scores = dict[str, Matrix]  # split -> [n, C]; the largest of a row is the prediction
-Step = Callable[[Outputs, Mapping[str, float]], tuple[Scores, Vector | None]]  # and the summand per class, where it is one
 
 
-def apply(step: str, outputs: Outputs, knobs: Mapping[str, float]) -> tuple[Scores, Vector | None]:
-    """The scores after a step, and the bias [C] it added where it is one. An unknown step raises EvenlyError."""
+@dataclass(frozen=True)
+class Stepped:
+    """What a step answers: scores of every split, and `summand` [C], what it added to the logits, where it is that.
+
+    logits  whether the softmax of the scores means probabilities; where not, they have no cross entropy and no calibration
+    notes   plain sentences on what the step cost and how far its fit can be trusted
+    """
+
+    scores: Scores
+    summand: Vector | None = None
+    logits: bool = True
+    notes: tuple[str, ...] = ()
+
+
+Step = Callable[[Outputs, Mapping[str, float]], Stepped]
+
+
+def apply(step: str, outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
+    """What a step makes of a finished run's outputs. An unknown step raises EvenlyError."""
     if step not in STEPS:
         raise EvenlyError(f"unknown post-hoc step {step!r}; known: {', '.join(STEPS)}")
     return STEPS[step](outputs, knobs)
 
 
-def tau_norm(outputs: Outputs, knobs: Mapping[str, float]) -> tuple[Scores, None]:
+def tau_norm(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
     """z_c = (w_c / |w_c|^tau) f + b_c, the bias dropped unless kept (Kang et al., 2020)."""
     if outputs.weight is None:
         raise EvenlyError("tau_norm needs a linear last layer, this run has another one; choose a run of another method")
     norm = np.linalg.norm(outputs.weight, axis=1)
     scaled = outputs.weight / np.maximum(norm, 1e-12)[:, None] ** knobs["tau"]
     shift = outputs.bias if knobs["bias"] and outputs.bias is not None else 0.0
-    return {split: f @ scaled.T + shift for split, f in outputs.features.items()}, None
+    return Stepped({split: f @ scaled.T + shift for split, f in outputs.features.items()})
 
 
-def ncm(outputs: Outputs, knobs: Mapping[str, float]) -> tuple[Scores, None]:
-    """Minus the distance to each class's mean training feature. A class without training samples is never the nearest."""
+def ncm(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
+    """Minus the distance to each class's mean training feature, or the cosine. A class without training samples is never the nearest.
+
+    Neither is a logit: its scale is that of the features, so its softmax is no probability.
+    """
     kind, features = FEATURES[int(knobs["features"])], dict(outputs.features)
     if kind == "cl2n":
         centre = features["train"].mean(axis=0)
@@ -73,46 +95,90 @@ def ncm(outputs: Outputs, knobs: Mapping[str, float]) -> tuple[Scores, None]:
     scores = {k: _unit(v) @ _unit(means).T if knobs["cosine"] else -_squared(v, means) for k, v in features.items()}
     for score in scores.values():
         score[:, counts == 0] = -np.inf
-    return scores, None
+    return Stepped(scores, logits=False)
 
 
-def logit_adjusted_posthoc(outputs: Outputs, knobs: Mapping[str, float]) -> tuple[Scores, Vector]:
+def logit_adjusted_posthoc(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
     """z_c - tau log pi_c; a class without training samples counts as having one (Menon et al., 2021)."""
     n = np.maximum(outputs.counts, 1)
     return _shifted(outputs, -knobs["tau"] * np.log(n / n.sum()))
 
 
-def equal_tpr_bias(outputs: Outputs, knobs: Mapping[str, float]) -> tuple[Scores, Vector]:
-    """z_c + strength b_c, with b fitted on the validation split by `fitted_bias`."""
-    bias = fitted_bias(outputs.logits["validation"], outputs.labels["validation"])
-    return _shifted(outputs, knobs["strength"] * bias)
+def equal_tpr_bias(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
+    """z_c + strength b_c, with b fitted on the validation split by `fitted_bias`, and notes on its cost there."""
+    logits, labels = outputs.logits["validation"], outputs.labels["validation"]
+    shift = knobs["strength"] * fitted_bias(logits, labels)
+    stepped = _shifted(outputs, shift)
+    return replace(stepped, notes=(*_cost(logits, stepped.scores["validation"], labels), *_thin(labels, logits.shape[1])))
 
 
 def fitted_bias(logits: Matrix, labels: NDArray[np.int64]) -> Vector:
-    """The summands b [C], mean 0, whose predictions argmax z + b have the least variance of the TPRs. logits [n, C], labels [n].
+    """The summands b [C], mean 0, whose predictions argmax z + b raise the worst TPRs most. logits [n, C], labels [n].
 
     The maximiser of sum_c lambda_c TPR_c is argmax z_c + log lambda_c - log pi_c; lambda is raised where the TPR is below
-    the mean, b <- b + step (mean TPR - TPR), with steps that fall, and the best b seen is kept (of equals the more
-    accurate). Classes without samples keep 0. After Narasimhan and Menon (2021).
+    the mean, b <- b + step (mean TPR - TPR). The steps fall from 1 to 1/100 of `spread`, so that k z gets k b.
+
+    Kept is the b on that way with the highest smallest TPR; of equals the one with the highest second smallest, and so on.
+    The way leads to equal TPRs, and with enough samples so does this choice. The least variance would be met as well by
+    getting every sample wrong; the smallest TPR alone would give up where one class stays at 0. No b is taken whose
+    variance is above that of the logits as they are.
+    Classes without samples keep 0. After Narasimhan and Menon (2021).
     """
     if not len(labels):
         raise EvenlyError("equal_tpr_bias is fitted on validation samples, of which there are none; choose a run with a validation split")
     classes = logits.shape[1]
-    support = np.bincount(labels, minlength=classes)
-    there = support > 0
-    bias, best, key = np.zeros(classes), np.zeros(classes), (np.inf, np.inf)
-    for step in np.geomspace(FIRST_STEP, LAST_STEP, ROUNDS):
-        hit = labels[(logits + bias.astype(logits.dtype)).argmax(axis=1) == labels]  # in the precision it is applied in
-        tpr = np.bincount(hit, minlength=classes)[there] / support[there]
-        if (found := (tpr.var(), -len(hit))) < key:
+    there = np.bincount(labels, minlength=classes) > 0
+    bias, best, key = np.zeros(classes), np.zeros(classes), ()
+    limit = _tprs(logits, labels)[there].var()
+    for step in spread(logits, labels) * np.geomspace(FIRST_STEP, LAST_STEP, ROUNDS):
+        tpr = _tprs(logits + bias.astype(logits.dtype), labels)[there]  # in the precision it is applied in
+        found = tuple(np.sort(tpr))
+        if tpr.var() <= limit and found > key:
             best, key = bias.copy(), found
         bias[there] += step * (tpr.mean() - tpr)
         bias[there] -= bias[there].mean()
     return best
 
 
-def _shifted(outputs: Outputs, shift: Vector) -> tuple[Scores, Vector]:
-    return {split: z + shift.astype(z.dtype) for split, z in outputs.logits.items()}, shift
+def spread(logits: Matrix, labels: NDArray[np.int64]) -> float:
+    """How far apart logits are: the median over the samples of |z_y - max_{j != y} z_j|, or their mean, or 1, where that is 0."""
+    rows = np.arange(len(labels))
+    others = logits.astype(np.float64)
+    own = others[rows, labels]
+    others[rows, labels] = -np.inf
+    margin = np.abs(own - others.max(axis=1))
+    return float(np.median(margin) or margin.mean() or 1.0)
+
+
+def _tprs(scores: Matrix, labels: NDArray[np.int64]) -> Vector:
+    """TPR of each class [C], NaN for one without samples."""
+    classes = scores.shape[1]
+    hits, support = np.bincount(labels[scores.argmax(axis=1) == labels], minlength=classes), np.bincount(labels, minlength=classes)
+    return np.where(support > 0, hits / np.maximum(support, 1), np.nan)
+
+
+def _cost(before: Matrix, after: Matrix, labels: NDArray[np.int64]) -> tuple[str, ...]:
+    """What a step cost on the split it was fitted on, where that is more than LOST."""
+    pairs = {
+        "accuracy": [(z.argmax(axis=1) == labels).mean() for z in (before, after)],
+        "mean TPR": [np.nanmean(_tprs(z, labels)) for z in (before, after)],
+    }
+    lost = [f"{name} from {100 * old:.1f} to {100 * new:.1f} %" for name, (old, new) in pairs.items() if old - new > LOST]
+    return (f"On the validation split, where it was fitted, the bias lowers {' and '.join(lost)}.",) if lost else ()
+
+
+def _thin(labels: NDArray[np.int64], classes: int) -> tuple[str, ...]:
+    """That some classes have too few samples to fit a summand on."""
+    support = np.bincount(labels, minlength=classes)
+    few = int(((support > 0) & (support < FEW)).sum())
+    if not few:
+        return ()
+    return (f"{few} of {classes} classes have fewer than {FEW} validation samples, the smallest {support[support > 0].min()}: their summand is mostly chance, "
+            "and the test split is equalised far less; a larger validation share helps.",)
+
+
+def _shifted(outputs: Outputs, shift: Vector) -> Stepped:
+    return Stepped({split: z + shift.astype(z.dtype) for split, z in outputs.logits.items()}, shift)
 
 
 def _unit(x: Matrix) -> Matrix:

@@ -29,6 +29,7 @@ class Replicate:
     index_hash        of its data and splits; "" where unknown
     baseline          the run whose TPRs made its weights; None where it takes none from a run, GONE where that run was deleted
     baseline_seed     that run's seed; None where there is no such run
+    ece               calibration error of the split; None where not recorded
     """
 
     seed: int
@@ -38,6 +39,7 @@ class Replicate:
     index_hash: str = ""
     baseline: int | None = None
     baseline_seed: int | None = None
+    ece: float | None = None
 
     @property
     def tpr(self) -> NDArray[np.float64]:
@@ -50,9 +52,9 @@ class Replicate:
         return float("nan") if value is None else float(value)
 
 
-def replicate(seed: int, tp: ArrayLike, support: ArrayLike, predicted: ArrayLike, top5: int | None = None, **origin: int | str | None) -> Replicate:
-    """A Replicate from test counts [C]; `origin` gives its run, index_hash, baseline and baseline_seed."""
-    return Replicate(seed, summary_from_counts(tp, support, predicted, top5), metrics_from_counts(tp, support, predicted), **origin)
+def replicate(seed: int, tp: ArrayLike, support: ArrayLike, predicted: ArrayLike, top5: int | None = None, **more: int | float | str | None) -> Replicate:
+    """A Replicate from test counts [C]; `more` gives its run, index_hash, baseline, baseline_seed and ece."""
+    return Replicate(seed, summary_from_counts(tp, support, predicted, top5), metrics_from_counts(tp, support, predicted), **more)
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,7 +92,7 @@ def check_params(params: tuple[Param, ...], given: Mapping[str, Any], owner: str
     known = {p.key for p in params}
     for key in given:
         if key not in known:
-            hint = f"known: {', '.join(sorted(known))}" if known else "it takes none"
+            hint = f"known: {', '.join(sorted(known))}" if known else f"{owner} has no parameters, so leave it out"
             raise EvenlyError(f"{owner}: unknown parameter {key!r}; {hint}")
     return {p.key: p.check(given.get(p.key, p.default), owner) for p in params}
 

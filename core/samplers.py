@@ -1,11 +1,12 @@
 """Samplers: how often each class is drawn while training. Rows like the methods', in a table of their own.
 
-A run has a method and a sampler; a method that brings its own sampling (a second stage) takes none beside it.
+A run has a method and a sampler; a sampler other than instance takes the place of the sampling that a method brings itself (a second stage).
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
@@ -71,14 +72,17 @@ def half_and_half(evidence: Evidence, *, length: str) -> ClassTerms:
 def share(evidence: Evidence, *, rho: float) -> ClassTerms:
     """Each draw is of a minority class with probability rho, uniform over the samples inside. Needs counts [C].
 
-    Minority: classes with fewer samples than the mean of the classes. Without such classes P(c) = n_c / N.
+    Minority: classes with fewer samples than the mean of the classes. Without such classes P(c) = n_c / N. At rho 0 or 1 the
+    classes that are never drawn are named.
     """
     n = _present(evidence)
     minority = (n < n[n > 0].mean()) & (n > 0)
     if not minority.any():
         return ClassTerms(sampling=n / n.sum(), notes=("No class has fewer samples than the mean: nothing to change.",))
     shares = np.where(minority, rho * n / n[minority].sum(), (1 - rho) * n / n[~minority].sum())
-    return ClassTerms(sampling=shares, info={"minority classes": float(minority.sum())})
+    never = np.flatnonzero((shares == 0) & (n > 0))
+    notes = (f"Never drawn, so not learned: {_named(never)}. Choose a rho between 0 and 1.",) if len(never) else ()
+    return ClassTerms(sampling=shares, notes=notes, info={"minority classes": float(minority.sum())})
 
 
 def undersample(evidence: Evidence) -> ClassTerms:
@@ -93,6 +97,12 @@ def smote(evidence: Evidence, *, k: int) -> ClassTerms:
     return ClassTerms(knobs={"smote": k})
 
 
+def _named(classes: NDArray[np.int64]) -> str:
+    """"class 3", "classes 0, 1 and 2"; above eight the rest is counted."""
+    names = [str(c) for c in classes[:8]] + ([f"{len(classes) - 8} more"] if len(classes) > 8 else [])
+    return f"class{'es' * (len(names) > 1)} {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"
+
+
 def _present(evidence: Evidence) -> Vector:
     """Counts [C], 0 for classes without samples. Not a single sample raises EvenlyError."""
     n = np.nan_to_num(samples(evidence))
@@ -103,7 +113,7 @@ def _present(evidence: Evidence) -> Vector:
 
 _KANG = Source("Kang, Xie, Rohrbach, Yan, Gordo, Feng and Kalantidis", 2020, "Decoupling representation and classifier for long-tailed recognition", "https://arxiv.org/abs/1910.09217")
 _CDBS = Source("Sinha, Ohashi and Nakamura", 2022, "Class-difficulty based methods for long-tailed visual recognition", "https://arxiv.org/abs/2207.14499")
-_NOTES = Source("SUTD", 2021, "course notes 50.039, week 6: loss balancing")
+_NOTES = Source("Course notes 50.039", 2021, "week 6: loss balancing (unpublished, the year is a guess)")
 
 _Q = Param("q", "Power q", 0.5, 0.0, 1.0, 0.05, help="1 draws as the data are, 1/2 by the square root, 0 every class equally often.")
 _TAU = Param("tau", "Tau", 1.0, 0.0, 8.0, 0.05, help="0 draws every class equally often; larger draws hard classes more.")

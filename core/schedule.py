@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from core.config import RunConfig
-from core.evidence import ClassTerms, Evidence
-from core.methods import METHODS, answer
-from core.methods.row import CLASSIFIER
+from core.errors import EvenlyError
+from core.evidence import ClassTerms, Evidence, Vector
+from core.methods import CLASSIFIER, METHODS, answer
+from core.rows import check_params
 from core.samplers import SAMPLERS
 
 PLAIN = "instance"  # the sampler that changes nothing
@@ -22,34 +26,58 @@ def first_epoch(config: RunConfig) -> int:
 def in_force(config: RunConfig, evidence: Evidence) -> ClassTerms:
     """The terms for `evidence.epoch`. Before the start either nothing acts ("everything" waits), or all but weight and sampling.
 
-    A scale that belongs to the last layer (knob s) always acts: without it a cosine classifier cannot learn.
-    Source of the late start: Cao et al. (2019). Errors as in `answer`.
+    Where the weight lives in the objective (row flag `weighs`), plain terms stand in for it until then. A scale that belongs
+    to the last layer (knob s) always acts: without it a cosine classifier cannot learn.
+    Source of the late start: Cao et al. (2019). Errors as in `answer`; EvenlyError too where nothing would wait.
     """
+    start = first_epoch(config)
+    if start and SAMPLERS[config.sampler].stage == CLASSIFIER:
+        raise EvenlyError(f"sampler {config.sampler} makes its samples once, before the first epoch: it cannot start late; set start to 0, or choose another sampler")
+    evidence = replace(evidence, start=max(evidence.start, start))
     terms = answer(config.method, evidence, config.params)
     sampler = answer(config.sampler, evidence, config.sampler_params, table=SAMPLERS)
     if config.sampler != PLAIN:
         terms = replace(terms, sampling=sampler.sampling, draw=sampler.draw, knobs={**terms.knobs, **sampler.knobs},
                         notes=(*terms.notes, *sampler.notes), info={**(terms.info or {}), **(sampler.info or {})} or None)
-    start = first_epoch(config)
+    waits = _waiting(config, terms) if start and config.deferred == "weight" else ""
     if evidence.epoch >= start:
         return terms
-    said = f"Plain until epoch {start}: the terms act from epoch {start + 1} on."
-    if config.deferred == "weight":
-        return replace(terms, weight=None, sampling=None, draw="replace", clipped=(), notes=(f"Weight and sampling act from epoch {start + 1} on.",))
-    return ClassTerms(knobs={k: v for k, v in terms.knobs.items() if k == "s"}, notes=(said,))
+    if waits:
+        said = (f"{waits} from epoch {start + 1} on.",)
+        plain = {"objective": "terms", "knobs": _kept_knobs(terms)} if METHODS[config.method].weighs else {}
+        return replace(terms, weight=None, sampling=None, draw="replace", clipped=(), notes=said, **plain)
+    return ClassTerms(knobs=_kept_knobs(terms), notes=(f"Plain until epoch {start}: the terms act from epoch {start + 1} on.",))
 
 
-_MADE_UP_FOR = {"unequal counts": {"counts"}, "the difficulty of the classes": {"tpr", "last_tpr"}}  # by what is looked at
+def _kept_knobs(terms: ClassTerms) -> dict[str, float]:
+    return {k: v for k, v in terms.knobs.items() if k == "s"}
 
 
-def double_correction(config: RunConfig) -> str | None:
-    """A warning where method and sampler both make up for the same imbalance, else None."""
-    method, sampler = METHODS[config.method], SAMPLERS[config.sampler]
-    if config.sampler == PLAIN or method.stage == CLASSIFIER:
-        return None
-    needs = method.needs_with(config.params)
-    twice = [words for words, evidence in _MADE_UP_FOR.items() if needs & evidence and sampler.needs & evidence]
-    if not twice:
-        return None
-    return (f"{method.label} and the sampler {sampler.label[0].lower()}{sampler.label[1:]} both make up for {' and '.join(twice)}: "
-            "the correction is applied twice.")
+def _waiting(config: RunConfig, terms: ClassTerms) -> str:
+    """What `deferred weight` holds back, in words; EvenlyError where that is nothing."""
+    weight, sampling = terms.weight is not None or METHODS[config.method].weighs, terms.sampling is not None
+    if weight and sampling:
+        return "Weight and sampling act"
+    if weight or sampling:
+        return "The weight acts" if weight else "The sampling acts"
+    raise EvenlyError(f"deferred weight: {config.method} sets no weight and the sampler {config.sampler} no sampling, so nothing would start late; "
+                      "set deferred to everything, or start to 0")
+
+
+def in_epoch(
+    config: RunConfig, evidence: Evidence, epoch: int, last_tpr: Vector | None, last_support: Vector | None, past: NDArray[np.float64] | None,
+) -> ClassTerms:
+    """What a run trains with in `epoch` (from 0), after it has seen `last_tpr` and `last_support` [C] of the epoch before and `past` [epoch, C] so far.
+
+    The worker and the preview along an earlier run both ask here. Errors as in `answer`.
+    """
+    return in_force(config, replace(evidence, epoch=epoch, last_tpr=last_tpr, last_support=last_support, past=past))
+
+
+def kept(config: RunConfig, past: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """What stands for the TPRs of all epochs so far, `past` [E, C], in the epochs to come: the method's row says; None: nothing is needed.
+
+    Folding epoch by epoch gives the same bits as all epochs at once: kept([kept(past), new]) = kept([past, new]).
+    """
+    row = METHODS[config.method]
+    return None if row.keeps is None else row.keeps(past, check_params(row.params, config.params, row.key))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK = 2_000  # samples whose distances to a whole class are held at once
+CHUNK_BYTES = 1 << 27  # of the distances, float64, from some samples of a class to all of it that are held at once
 
 
 def oversampled(
@@ -38,8 +38,9 @@ def neighbours(points: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     x = points.astype(np.float64)
     square = (x**2).sum(axis=1)
     out = np.empty((len(x), k), dtype=np.int64)
-    for start in range(0, len(x), CHUNK):
-        rows = slice(start, start + CHUNK)
+    chunk = max(1, CHUNK_BYTES // (8 * len(x)))
+    for start in range(0, len(x), chunk):
+        rows = slice(start, start + chunk)
         distance = square[rows, None] + square[None, :] - 2 * x[rows] @ x.T
         distance[np.arange(len(distance)), np.arange(start, start + len(distance))] = np.inf
         nearest = np.argpartition(distance, k - 1, axis=1)[:, :k]

@@ -24,8 +24,8 @@ TPR_FILE = "tprs.csv"
 # ---------------------------------------------------------------- the command
 
 
-def cli_command(config: RunConfig, baseline: int | None = None) -> str:
-    """The shell command that starts this run: quoted, and only the settings that differ from their defaults.
+def cli_command(config: RunConfig, baseline: int | None = None, variables: Mapping[str, str] | None = None) -> str:
+    """The shell command that starts this run: quoted, and only the settings that differ from their defaults; `variables` of the environment before it.
 
     TPRs that were pasted are written to a file first, since a run takes them from a file.
     """
@@ -42,8 +42,9 @@ def cli_command(config: RunConfig, baseline: int | None = None) -> str:
     if config.sampler != RunConfig("", "").sampler:
         words += ["--sampler", config.sampler]
     words += _pairs("--sampler-param", SAMPLERS[config.sampler].params, config.sampler_params)
-    words += _settings(config, 1 if METHODS[config.method].stage == POSTHOC else recipe.epochs)
-    return _tpr_file(config) * (baseline is None) + shlex.join(words)
+    words += _settings(config, 1 if METHODS[config.method].stage == POSTHOC else METHODS[config.method].epochs or recipe.epochs)
+    given = "".join(f"{name}={shlex.quote(value)} " for name, value in (variables or {}).items())
+    return _tpr_file(config) * (baseline is None) + given + shlex.join(words)
 
 
 def _pairs(option: str, params: tuple[Param, ...], given: Mapping[str, Any]) -> list[str]:
@@ -71,8 +72,10 @@ def _number(value: Any) -> str:
 def _tpr_file(config: RunConfig) -> str:
     if config.tpr is None:
         return ""
-    lines = " ".join("nan" if v is None else repr(float(v)) for v in config.tpr)
-    return f"printf '%s\\n' {lines} > {TPR_FILE}\n"
+    lines = ["nan" if v is None else repr(float(v)) for v in config.tpr]
+    if config.tpr_support is not None:  # the order says the class; how far a TPR is kept off 0 and 1 hangs on its support
+        lines = ["tpr,support", *(f"{tpr},{_number(n)}" for tpr, n in zip(lines, config.tpr_support, strict=True))]
+    return f"printf '%s\\n' {' '.join(lines)} > {TPR_FILE}\n"
 
 
 # ---------------------------------------------------------------- PyTorch
@@ -107,6 +110,8 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
         said.append(f"Only the class terms are here. What {terms.objective} does in every step is in core/objectives/{terms.objective}.py.")
     if stage not in (TRAIN, POSTHOC):
         said.append(f"Only the loss and the sampler are here. {method} goes on from a finished run, see stages.py and models/heads.py.")
+    if "prior" in terms.knobs:
+        said.append(f"Start the biases of the last layer at -log((1 - p) / p), p = {float(terms.knobs['prior'])!r}, and give them no weight decay.")
     if "smote" in terms.knobs:
         said.append("The features that are made between neighbours are not here, see core/smote.py.")
     if "s" in terms.knobs:
@@ -162,7 +167,7 @@ def _softmax_loss(keys: Keys, knobs: Knobs) -> list[str]:
     if "s" in knobs:
         lines.append(f"    z = z * {float(knobs['s'])!r}")
     if "mask" in keys:  # a draw for every sample and class; the sample's own class always stays
-        lines += [_DRAWN, "    z = z.masked_fill(out, -torch.inf)"]
+        lines += [_drawn(knobs), "    z = z.masked_fill(out, -torch.inf)"]
     lines += ["    log_p = torch.log_softmax(z, dim=1)", "    true = log_p.gather(1, labels[:, None]).squeeze(1)", "    losses = -true"]
     if "smoothing" in keys:
         mean = "log_p.masked_fill(out, 0.0).sum(dim=1) / (~out).sum(dim=1)" if "mask" in keys else "log_p.mean(dim=1)"
@@ -182,7 +187,7 @@ def _sigmoid_loss(keys: Keys, knobs: Knobs) -> list[str]:
         alpha = float(knobs["alpha"])
         lines.append(f"    losses = torch.where(own, {alpha!r} * losses, {1 - alpha!r} * losses)")
     if "mask" in keys:
-        lines += [_DRAWN, "    losses = losses.masked_fill(out, 0.0)"]
+        lines += [_drawn(knobs), "    losses = losses.masked_fill(out, 0.0)"]
     return [*lines, "    losses = losses.sum(dim=1)"]
 
 
@@ -195,7 +200,11 @@ def _tailed_loss(keys: Keys, knobs: Knobs) -> list[str]:
             f"    losses = torch.where(margin < {beta!r}, head, tail)"]
 
 
-_DRAWN = "    out = (torch.rand(z.shape, device=z.device) < mask.to(z)).scatter(1, labels[:, None], False)"
+
+
+def _drawn(knobs: Knobs) -> str:
+    draw = "torch.rand(1, 1, device=z.device).expand_as(z)" if knobs.get("together") else "torch.rand(z.shape, device=z.device)"
+    return f"    out = ({draw} < mask.to(z)).scatter(1, labels[:, None], False)"
 
 
 def _times_factor(knobs: Knobs) -> str:

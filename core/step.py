@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from core.engine import Progress, Trainer
+    from core.engine import Trainer
+    from core.epochs import Progress
     from core.objectives import Objective
 
 Step = Callable[[Tensor, "Progress"], None]

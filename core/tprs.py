@@ -19,6 +19,8 @@ QUOTED = 40
 TPR_WORDS = ("tpr", "recall", "true positive rate")
 CLASS_WORDS = ("class", "name", "label")
 SUPPORT_WORDS = ("support", "n", "samples")
+SPLIT_WORDS = ("split",)
+VALIDATION = ("", "validation", "valid", "val", "dev")  # what a split may be called; "" says nothing
 
 Line = tuple[int, list[str]]  # line number from 1, cells
 
@@ -30,13 +32,15 @@ class Columns:
     tpr: int
     name: int | None = None
     support: int | None = None
+    split: int | None = None
 
 
 def parse(given: str | bytes, classes: Sequence[str] | int | None = None) -> tuple[Vector, Vector | None]:
     """(tpr [C], support [C] or None) in the order of `classes`, or as given where only their number or nothing is known.
 
     Numbers are shares in [0, 1] or written with %; "nan" or an empty cell of a table means undefined and is NaN. Lines
-    that start with # are skipped. A table is known by a header naming tpr, or by class names in its first column.
+    that start with # are skipped. A table is known by a header naming tpr, or by class names in its first column. A column
+    "split" must say validation: weights made from TPRs of the test split would be fitted to what is tested.
     Raises EvenlyError that names the line and the value.
     """
     lines = _lines(_text(given))
@@ -104,7 +108,7 @@ def _header(cells: list[str]) -> Columns | None:
         return next((low.index(w) for w in words if w in low), None)
 
     tpr = find(TPR_WORDS)
-    return None if tpr is None else Columns(tpr, find(CLASS_WORDS), find(SUPPORT_WORDS))
+    return None if tpr is None else Columns(tpr, find(CLASS_WORDS), find(SUPPORT_WORDS), find(SPLIT_WORDS))
 
 
 def _guess(lines: list[Line], classes: Sequence[str] | int | None) -> Columns | None:
@@ -146,6 +150,8 @@ def _flat(lines: list[Line], classes: Sequence[str] | int | None) -> tuple[Vecto
 
 def _table(lines: list[Line], columns: Columns, classes: Sequence[str] | int | None) -> tuple[Vector, Vector | None]:
     """A table: values put in the order of the class names where both are known."""
+    for n, cells in lines:
+        _of_validation(cells, columns, n)
     found = [(n, _cell(cells, columns.name, n), _tpr(_cell(cells, columns.tpr, n) or "nan", n), _support(cells, columns, n)) for n, cells in lines]
     names = None if classes is None or isinstance(classes, int) else list(classes)
     if columns.name is not None:
@@ -211,6 +217,14 @@ def _support(cells: list[str], columns: Columns, n: int) -> float:
     if value < 0 or math.isinf(value):
         raise EvenlyError(f"line {n}: support {_shown(cell)} is not a number of samples")
     return value
+
+
+def _of_validation(cells: list[str], columns: Columns, n: int) -> None:
+    """A row of another split than the validation split raises EvenlyError."""
+    split = _cell(cells, columns.split, n)
+    if split.lower() not in VALIDATION:
+        raise EvenlyError(f"line {n}: TPRs of the {_shown(split)} split, expected validation, since the test split must stay unseen; "
+                          "`python cli.py export RUN --split validation` writes those of a run")
 
 
 def _number_of(classes: Sequence[str] | int | None) -> int | None:

@@ -10,15 +10,20 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
+from core import arrays
 from core.archive import UPLOAD, Limits, ZipSource
-from core.dataspec import Progress, quiet
+from core.dataspec import DEFAULT_VALIDATION, Progress, make_spec, quiet
+from core.enough import no_validation
 from core.errors import DataError
 from core.files import gigabytes, make_folder, writing
-from core.folder import layout
+from core.folder import Layout, at_head, layout
 from core.images import Unreadable, image_size
+from core.imageset import UPLOADS, ImageSet, image_sets
 from core.skips import Skips
 
-FOLDER = "uploads"
+FOLDER = UPLOADS
 PIECE_BYTES = 2**20
 STALE_SECONDS = 3_600  # no upload takes an hour
 TELL_SECONDS = 1.0  # between two lines of progress at most; a caller that raises there ends the upload
@@ -75,30 +80,57 @@ def _copy(source: BinaryIO, target: BinaryIO, path: Path, filename: str, limits:
 
 
 def check_upload(path: Path, filename: str, progress: Progress, limits: Limits) -> None:
-    """Read every entry in full. Raises DataError where the archive, its layout or more than 1 % of its images are bad."""
+    """Read every entry in full. Raises DataError where the archive, its layout or more than 1 % of its images are bad, or too few to validate."""
     try:
         source = ZipSource(path, limits)
     except DataError as error:
         raise DataError(str(error).replace(path.name, label(filename))) from error
     try:
         plan = layout(source.entries, source.folders)
-        skips, due = Skips(len(plan.entries)), 0.0
+        skips, due, read = Skips(len(plan.entries)), 0.0, np.ones(len(plan.entries), dtype=bool)
         for i, entry in enumerate(plan.entries):
             try:
                 image_size(source.read(entry))
             except Unreadable as reason:
                 skips.add(entry.name, str(reason))
+                read[i] = False
             if i % 500 == 0 or time.monotonic() > due:  # a few large images take as long as many small ones
                 due = time.monotonic() + TELL_SECONDS
                 progress(i / len(plan.entries), f"checking {i:,} of {len(plan.entries):,} images")
         skips.check()
+        _enough(plan, read, filename)
     finally:
         source.close()
 
 
+def _enough(plan: Layout, read: np.ndarray, filename: str) -> None:
+    """Raise DataError where the images that can be `read` [N] leave nothing to validate."""
+    pool, own, test = (np.bincount(plan.y[read & (plan.split == s)], minlength=len(plan.classes)) for s in range(3))
+    spec = make_spec("", filename, "image", (), plan.classes, pool=pool, own_validation=own if own.any() else None, test=test, validation=DEFAULT_VALIDATION)
+    if reason := no_validation(spec, int(spec.train_counts.sum())):
+        raise DataError(f"{label(filename)} is too small: {reason}")
+
+
+def is_upload(key: str) -> bool:
+    """Whether a dataset was uploaded, so that it may be removed again."""
+    return key.startswith(f"{FOLDER}/")
+
+
+def remove_upload(data_root: Path | str, key: str) -> None:
+    """Delete an uploaded zip and what was decoded from it. Whether a run needs it is the caller's to know. Raises DataError for anything else."""
+    root = Path(data_root)
+    found = next((s for s in image_sets(root) if s.key == key), None)
+    if found is None or not is_upload(key) or found.path.is_dir():
+        raise DataError(f"{key!r} is no uploaded dataset, so it cannot be removed here; choose one that was added as a zip")
+    with writing(found.path):
+        found.path.unlink(missing_ok=True)
+    arrays.remove(root, ImageSet(key, found.path).cache_key)
+
+
 def label(filename: str) -> str:
     """The uploaded file's own name without folders, fit for a message."""
-    return re.split(r"[/\\]", filename)[-1][:80] or "the upload"
+    name = re.split(r"[/\\]", filename)[-1][:80]
+    return at_head(name) if name else "the upload"
 
 
 def safe_stem(filename: str) -> str:

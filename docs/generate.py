@@ -19,7 +19,7 @@ from core.floors import FAINT, UNKNOWN_FLOOR
 from core.measures import MEASURES
 from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, Method, formula_with
 from core.recipes import RECIPES
-from core.rows import Param, Source, Table
+from core.rows import Param, Source, Table, check_params
 from core.samplers import SAMPLERS
 from models import MODELS
 
@@ -30,6 +30,7 @@ NEEDS = {
     "last_tpr": "this run's validation TPRs after its last epoch, with the number of samples behind each",
     "network": "the network of a finished run on the same split",
     "meta": "samples of the validation split to learn from",
+    "validation": "what that run says of its validation split",
 }
 GREEK = {"tau": r"\tau", "beta": r"\beta", "gamma": r"\gamma", "alpha": r"\alpha", "rho": r"\rho", "eta": r"\eta", "threshold": r"\lambda", "driver": r"\lambda"}
 STAGES = {
@@ -58,19 +59,21 @@ A method may also set the probability with which a class is sampled, and the one
 classes (mask). What does not fit this form (binary losses, weights renewed with every step, second stages, post-hoc steps) says so in its
 row and has one file in `core/objectives/`, `models/heads.py` or `core/posthoc.py`.
 
-**Late start.** Any method and any sampler can start late (`start`, a share of the epochs): 0.8 with class-balanced weights is DRW, with a
-sampler DRS. `deferred weight` holds back weights and sampling only, so that LDAM's margins act from the first epoch: LDAM-DRW.
+**Late start.** Any method and any sampler but SMOTE can start late (`start`, a share of the epochs): 0.8 with class-balanced weights is DRW, with a
+sampler DRS. `deferred weight` holds back weights and sampling only, so that LDAM's margins act from the first epoch: LDAM-DRW. Weights that
+are renewed with every step wait too; a method without a weight is refused there, unless its sampler can wait.
 
 **Reduction.** `weighted_mean` divides by the sum of the weights in the batch, as PyTorch's `CrossEntropyLoss(weight=w)` does: a common
 factor on the weights changes nothing. `batch_mean` divides by the batch size: a common factor acts as a learning rate. Papers differ in
-this, so it is a setting of the run.
+this, so it is a setting of the run. Group DRO, L2RW, Meta-Weight-Net and Difficulty-Net weigh the samples of a batch in a way of their
+own, which their rows give: the setting plays no part there.
 
 **Scale.** $\propto$ means that the weights are rescaled to mean 1 over the classes that have evidence.
 
 **Floors.** A TPR is kept in $[\epsilon_c, 1-\epsilon_c]$ with $\epsilon_c = 1/(2m_c)$, half of one of the class's $m_c$ validation samples;
 where the number of samples is not known, $\epsilon = {UNKNOWN_FLOOR:g}$. Where all TPRs are equal, all weights are 1. A class without evidence gets the
 mean weight of the others. A weight below {FAINT:g} of the largest is named. What was clipped or assumed is said on the page and kept with
-the answer; no weight is ever NaN or 0.
+the answer; no weight is ever NaN, and none is 0 unless a person asked for it (manual weights, a formula).
 """
 
 TABLES_INTRO = f"""# Datasets, models, recipes, settings
@@ -103,11 +106,11 @@ def params(rows: Sequence[Param]) -> str:
 
 def symbolic(method: Method) -> str:
     """The formula with the names of its numbers; what is chosen by word stands at its default."""
-    text = method.formula
+    text = method.latex(check_params(method.params, {}, method.key)) if method.latex else method.formula
     for p in method.params:
         if not p.choices:
             text = text.replace(f"<{p.key}>", GREEK.get(p.key, rf"\text{{{p.key}}}"))
-    return formula_with(replace(method, formula=text))
+    return formula_with(replace(method, formula=text, latex=None))
 
 
 # -- worked examples ---------------------------------------------------------------------------------------------
@@ -137,6 +140,8 @@ def method_section(method: Method, table_: Table[Method] = METHODS) -> str:
         parts.append(f"When: {method.when}")
     if method.stage in STAGES:
         parts.append(STAGES[method.stage].format(key=method.key))
+    if method.epochs is not None:
+        parts.append(f"Trains for {method.epochs} epochs unless told otherwise, whatever the recipe.")
     if method.caveat:
         parts.append(f"Note: {method.caveat}")
     return "\n\n".join(part for part in (*parts, f"Source: {reference(method.source)}.", example_section(method, table_)) if part)

@@ -15,7 +15,11 @@ from pathlib import Path
 
 from storage.engine import StorageError
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = {  # errno -> (what is used up, what to do)
+    errno.ENOSPC: ("the disk is full", "free some space"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space, or have it raised"),
+    errno.EFBIG: ("it is larger than a file may be here", "raise the limit (ulimit -f)"),
+}
 
 
 def write(folder: Path, name: str, data: bytes) -> tuple[Path, str]:
@@ -40,7 +44,8 @@ def write(folder: Path, name: str, data: bytes) -> tuple[Path, str]:
 
 def _reason(path: Path, size: int, error: OSError) -> str:
     if error.errno in FULL:
-        return f"the disk is full: checkpoint {path} ({size / 1e6:.1f} MB) was not written, earlier ones are untouched; free some space"
+        why, remedy = FULL[error.errno]
+        return f"{why}: checkpoint {path} ({size / 1e6:.1f} MB) was not written, earlier ones are untouched; {remedy}"
     return f"checkpoint {path} could not be written ({error.strerror or error}); earlier ones are untouched; check the folder's permissions"
 
 

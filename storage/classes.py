@@ -44,8 +44,12 @@ def split_number(split: str) -> int:
 
 
 def epochs(engine: Engine, run_ids: Iterable[int], split: str | None = None) -> pd.DataFrame:
-    """The summary of every epoch of these runs, one row per run, epoch and split, in that order."""
-    query = select(*(epoch_table.c[key] for key in EPOCH_COLUMNS)).where(epoch_table.c.run_id.in_([int(i) for i in run_ids]))
+    """The summary of every epoch of these runs, one row per run, epoch and split, in that order.
+
+    Epochs beyond a run's last one, which a resumed run has yet to do again, are left out.
+    """
+    t = epoch_table.c
+    query = select(*(t[key] for key in EPOCH_COLUMNS)).join(run, run.c.id == t.run_id).where(t.run_id.in_([int(i) for i in run_ids]), t.epoch <= run.c.last_epoch)
     if split is not None:
         query = query.where(epoch_table.c.split == split_number(split))
     with reading(engine) as connection:

@@ -41,7 +41,7 @@ class StorageError(EvenlyError):
 
 
 class Unavailable(StorageError):  # noqa: N818 - it passes
-    """Locked or full just now: what was asked can be asked again. Workers wait, they do not fail a run for it."""
+    """Locked, full or out of reach just now: what was asked can be asked again. Workers wait, they do not fail a run for it."""
 
 
 def data_root() -> Path:
@@ -53,6 +53,18 @@ def data_root() -> Path:
 def database_url() -> str:
     """EVENLY_DATABASE_URL, or the file evenly.db in the data folder."""
     return os.environ.get("EVENLY_DATABASE_URL") or str(URL.create("sqlite", database=str(data_root() / "evenly.db")))
+
+
+def database_path() -> Path:
+    """The database file that `database_url` names; StorageError where it names none."""
+    return Path(_file_url(database_url()).database)
+
+
+def surroundings() -> dict[str, str]:
+    """The variables that another shell needs to see the same data folder and database; those that stand at their defaults are left out."""
+    usual, given = Path(__file__).resolve().parents[1] / "data", os.environ.get("EVENLY_DATABASE_URL")
+    data = {} if data_root() == usual else {"EVENLY_DATA": str(data_root())}
+    return data | ({"EVENLY_DATABASE_URL": given} if given else {})
 
 
 @cache
@@ -169,26 +181,34 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 def _code(error: DBAPIError) -> int:
     """SQLite's primary result code; 0 where the error did not come from SQLite."""
-    return (getattr(error.orig, "sqlite_errorcode", None) or 0) & 0xFF
+    return _extended_code(error) & 0xFF
+
+
+def _extended_code(error: DBAPIError) -> int:
+    """SQLite's result code with its details, above the primary one's eight bits."""
+    return getattr(error.orig, "sqlite_errorcode", None) or 0
 
 
 REASONS = {
     5: "is locked by another program and did not come free; close that program and try again",
     6: "is locked by another program and did not come free; close that program and try again",
     8: "is read-only; make the file and its folder writable, or set EVENLY_DATA to a folder you may write to",
-    10: "cannot be read or written (disk error); look at the disk, then restore a copy if the file is damaged",
+    10: "cannot be read or written just now (disk error); look at the disk, at its quota and at limits on the size of a file (ulimit -f), and try again",
     11: "is damaged; move it away and restore a copy (*.backup.db beside it, if there is one)",
     13: "could not grow: the disk is full and nothing was written; free some space and try again",
     26: "is not an Evenly database; move it away or set EVENLY_DATABASE_URL to another file",
 }
 
 
-PASSING = (5, 6, 13)  # BUSY, LOCKED, FULL
+PASSING = (5, 6, 10, 13)  # BUSY, LOCKED, IOERR (a quota, a limit, a disk that comes back), FULL
+DAMAGE = (522, 8202, 8458)  # IOERR_SHORT_READ, IOERR_DATA, IOERR_CORRUPTFS: asking again would not help
 
 
 def explained(error: DBAPIError, engine: Engine) -> Exception:
     """A StorageError in plain words; an error that is a bug of ours comes back as it is."""
     code, path = _code(error), path_of(engine)
+    if _extended_code(error) in DAMAGE:
+        return StorageError(f"the database {path} cannot be read (disk error) and may be damaged; look at the disk, then restore a copy")
     if code in REASONS:
         kind = Unavailable if code in PASSING else StorageError
         return kind(f"the database {path} {REASONS[code]}")
@@ -216,7 +236,10 @@ def not_migrated(path: Path) -> StorageError:
 
 
 def strict_json(value: Any) -> str:
-    """JSON with sorted keys. numpy values become plain ones; NaN or infinity raises ValueError."""
+    """JSON with sorted keys. numpy values become plain ones; NaN or infinity raises ValueError.
+
+    core.plain.plain shows both as null; a database refuses them, so that no figure is lost on the way into it.
+    """
     return json.dumps(value, sort_keys=True, allow_nan=False, default=_plain)
 
 

@@ -1,7 +1,8 @@
 """The counts of every epoch and class of a run: the one wide read, so the one that remembers what it has read.
 
-Recorded epochs do not change under one claim. What was read is kept per engine, and a later call reads only the epochs
-that have come since; a new claim (a resumed run may do an epoch again) starts afresh.
+What was read is kept per engine, and a later call reads only the epochs that have come since. A claim records one epoch
+after the other, but may begin with one that an earlier claim has recorded already: until it has been seen to record, all
+is read again. Epochs beyond the run's last one, of an earlier claim that had got further, are not shown.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class _Seen:
     token: int
     last: int
     seconds: float  # changes with every record, so equal stamps mean nothing was recorded in between
+    settled: bool  # the claim has recorded since it began, or is the first: what is here will not be done again under it
     history: ClassHistory
 
 
@@ -59,25 +61,25 @@ def class_history(engine: Engine, run_id: int, split: str) -> ClassHistory:
             raise unknown_run(run_id)
         if seen is not None and (seen.token, seen.last, seen.seconds) == tuple(now):
             return seen.history
-        grows = seen is not None and seen.token == now.token and 0 < seen.last < now.last_epoch
-        fresh = _read(connection, *key, after=seen.last if grows else 0)
+        same = seen is not None and seen.token == now.token
+        grows = same and seen.settled and 0 < seen.last < now.last_epoch
+        fresh = _read(connection, *key, after=seen.last if grows else 0, last=now.last_epoch)
     history = _joined(seen.history, fresh) if grows else fresh
     with _lock:
         kept = _seen.setdefault(engine, OrderedDict())
-        kept[key] = _Seen(*now, history)
+        kept[key] = _Seen(*now, same or now.token == 1, history)
         kept.move_to_end(key)
         while len(kept) > KEPT:
             kept.popitem(last=False)
     return history
 
 
-def _read(connection: Connection, run_id: int, split: int, after: int) -> ClassHistory:
-    """The epochs after `after`, straight from the driver's cursor: a Row object for each of 90,000 rows doubles the time."""
+def _read(connection: Connection, run_id: int, split: int, after: int, last: int) -> ClassHistory:
+    """The epochs after `after` up to `last`, straight from the driver's cursor: a Row object for each of 90,000 rows doubles the time."""
     t = class_epoch.c
-    mine = and_(t.run_id == run_id, t.split == split, t.epoch > after)
-    numbers = connection.scalars(
-        select(epoch.c.epoch).where(epoch.c.run_id == run_id, epoch.c.split == split, epoch.c.epoch > after).order_by(epoch.c.epoch)
-    ).all()
+    mine = and_(t.run_id == run_id, t.split == split, t.epoch > after, t.epoch <= last)
+    e = epoch.c
+    numbers = connection.scalars(select(e.epoch).where(e.run_id == run_id, e.split == split, e.epoch > after, e.epoch <= last).order_by(e.epoch)).all()
     weighted = connection.scalars(select(t.weight).where(mine, t.weight.is_not(None)).limit(1)).first() is not None
     # No weight is infinite, so infinity can stand for "none" until it is NaN, which SQLite has no word for.
     columns = [t.support, t.tp, t.predicted] + ([func.coalesce(t.weight, math.inf)] if weighted else [])

@@ -11,8 +11,11 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Engine, select
 
+from core.baselines import same_data
 from core.config import RunConfig, checked
-from core.methods import METHODS
+from core.dataspec import DataSpec
+from core.methods import METHODS, POSTHOC
+from core.recipes import RECIPES
 from storage.engine import reading
 from storage.queue import NewRun
 from storage.tables import detail, run
@@ -39,6 +42,14 @@ def tail_words(imbalance: float, profile: str) -> str:
     return "" if imbalance <= 1 else f"{'' if profile == RunConfig.profile else f'{profile} '}tail {imbalance:g}"
 
 
+def unusual_words(config: RunConfig) -> str:
+    """What else tells runs of one method apart, where it is not the usual: "given TPRs, 60 epochs"; "" where all is."""
+    method, recipe = METHODS[config.method], RECIPES[config.recipe]
+    usual = recipe.epochs if method.epochs is None else method.epochs
+    said = "" if method.stage == POSTHOC or config.epochs == usual else f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
+    return ", ".join(filter(None, ["" if config.tpr is None else "given TPRs", said]))
+
+
 def data_words(config: RunConfig, dataset_label: str) -> str:
     """The dataset and how it was thinned: "MNIST-1D, tail 100"."""
     return ", ".join(filter(None, [dataset_label, tail_words(config.imbalance, config.profile)]))
@@ -58,7 +69,7 @@ def new_run(
     """
     config = checked(config)
     return NewRun(
-        config=json.loads(config.to_json()), name=name or f"{data_words(config, dataset_label)}: {method_words(config)}, seed {config.seed}",
+        config=json.loads(config.to_json()), name=name or f"{data_words(config, dataset_label)}: {', '.join(filter(None, [method_words(config), unusual_words(config)]))}, seed {config.seed}",
         dataset=config.dataset, model=config.model, method=config.method, seed=config.seed, epochs=config.epochs,
         config_sha=config.sha(), group_sha=config.group_sha(baseline_group), baseline=baseline, baseline_index=baseline_index, tags=tags,
     )
@@ -88,14 +99,29 @@ def by_seed(frame: pd.DataFrame, group_sha: str) -> dict[int, int]:
 
 
 def drawn_by(engine: Engine, dataset: str) -> dict[int, dict[str, Any]]:
-    """Run -> its settings of DRAWN_BY, for every run on a dataset; read from the stored configs without loading them."""
+    """Run -> its settings of DRAWN_BY, its model and its data's fingerprint, for every run on a dataset; read from what is stored without loading it.
+
+    The fingerprint is None where a run has not started, or started before fingerprints were kept.
+    """
     imbalance, profile, validation = (detail.c.config[key] for key in DRAWN_BY)
     columns = (imbalance.as_float(), profile.as_string(), validation.as_float())
-    query = select(run.c.id, *columns).join(detail, detail.c.run_id == run.c.id).where(run.c.dataset == dataset)
+    beside = (run.c.model, detail.c.facts["fingerprint"].as_string())
+    query = select(run.c.id, *beside, *columns).join(detail, detail.c.run_id == run.c.id).where(run.c.dataset == dataset)
     with reading(engine) as connection:
         rows = connection.execute(query).all()
     usual = {key: getattr(RunConfig, key) for key in DRAWN_BY}
-    return {number: {k: usual[k] if v is None else v for k, v in zip(DRAWN_BY, values, strict=True)} for number, *values in rows}
+    return {number: {"model": model, "fingerprint": fingerprint} | {k: usual[k] if v is None else v for k, v in zip(DRAWN_BY, values, strict=True)}
+            for number, model, fingerprint, *values in rows}
+
+
+def differences(config: RunConfig, spec: DataSpec, theirs: Mapping[str, Any]) -> str:
+    """What keeps a run from being a baseline of `config` on the data of `spec`, in words: "older data, no long tail, model cnn"; "" where nothing does.
+
+    `theirs`: a run of `drawn_by`. The seed is left aside.
+    """
+    older = "" if same_data(theirs["fingerprint"], spec.fingerprint) else "older data"
+    model = f"model {theirs['model']}" if theirs["model"] != config.model else ""
+    return ", ".join(filter(None, [older, other_data(config, theirs, spec.own_validation), model]))
 
 
 def other_data(config: RunConfig, theirs: Mapping[str, Any], own_validation: bool) -> str:

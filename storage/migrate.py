@@ -24,15 +24,16 @@ from storage.engine import (
     path_of,
     reading,
 )
+from storage.place import check_place
 
-REVISIONS = ("0001", "0002")  # oldest first; each is a file in migrations/versions
+REVISIONS = ("0001", "0002", "0003")  # oldest first; each is a file in migrations/versions
 MIGRATIONS = Path(__file__).with_name("migrations")
 LOCK_SECONDS = 60.0
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "afs", "glusterfs", "fuse.glusterfs", "fuse.sshfs")
 
 
 def check_schema(engine: Engine) -> None:
-    """Return if the database can serve; else raise StorageError: absent, read-only, older, newer or not ours."""
+    """Return if the database can serve; else raise StorageError: absent, read-only, older, newer or not ours, or of another data folder."""
     path = path_of(engine)
     if not path.exists():
         raise no_database(path)
@@ -41,6 +42,7 @@ def check_schema(engine: Engine) -> None:
     if found is None or (found in REVISIONS and found != REVISIONS[-1]):
         raise not_migrated(path)
     _check_known(found, path)
+    check_place(engine)
 
 
 def revision(engine: Engine) -> str | None:
@@ -74,6 +76,7 @@ def upgrade(engine: Engine) -> None:
     """
     path = path_of(engine)
     if path.exists() and path.stat().st_size and _at_head(engine):
+        check_place(engine)
         return
     from filelock import FileLock, Timeout
 
@@ -85,6 +88,7 @@ def upgrade(engine: Engine) -> None:
                 _run_migrations(engine)
     except Timeout:
         raise StorageError(f"another process has been upgrading {path} for {LOCK_SECONDS:.0f} s; wait for it or end it") from None
+    check_place(engine)
 
 
 def _at_head(engine: Engine) -> bool:

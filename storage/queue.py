@@ -23,6 +23,10 @@ ATTEMPTS = 3  # deaths of its worker, without an epoch recorded in between, afte
 ENDED = ("succeeded", "failed", "cancelled")
 LEFT = (*ENDED, "paused")  # what a worker may leave a run as
 SAID = {"cancelled": "stopped"}  # the word for people, where it is not that of the table
+WITH_BASELINE = {  # a baseline's end -> the reason of a run that waited for it, and ends alike; told apart by it from one that a person stopped
+    "cancelled": "its baseline, run {}, was stopped",
+    "failed": "its baseline, run {}, failed; mend what its log says, then try again, which starts both",
+}
 
 __all__ = [
     "ATTEMPTS", "IDLE", "SAID", "Claim", "Event", "Lost", "NewRun", "WorkerRow", "ask", "beat", "claim", "events", "fence", "finish", "note",
@@ -142,13 +146,13 @@ def claim_statement(worker_id: int, device: str, now: float, only: Sequence[int]
 
 def claim(engine: Engine, worker_id: int, device: str, only: Sequence[int] | None = None) -> Claim | None:
     """Take the next run for this worker (of the ids in `only`, where given), or None when none could start. Runs whose
-    baseline has failed are failed here."""
+    baseline has failed or was stopped end here as it did."""
     with reading(engine) as connection:  # a worker looks often: take the writers' lock only if there is something
         if connection.scalar(select(run.c.id).where(run.c.status == "queued").limit(1)) is None:
             return None
 
     def work(connection: Connection) -> Claim | None:
-        _fail_orphans(connection)
+        _follow_baselines(connection)
         row = connection.execute(claim_statement(worker_id, device, time.time(), only)).one_or_none()
         if row is None:
             return None
@@ -159,8 +163,8 @@ def claim(engine: Engine, worker_id: int, device: str, only: Sequence[int] | Non
     return write(engine, work)
 
 
-def _fail_orphans(connection: Connection) -> None:
-    """Fail the queued runs whose baseline will not come, and those that wait for these in turn."""
+def _follow_baselines(connection: Connection) -> None:
+    """Queued runs whose baseline will not come by itself end as it did, stopped or failed, and those that wait for these in turn."""
     baseline = run.alias("baseline")
     waiting = (
         select(run.c.id, baseline.c.id.label("baseline"), baseline.c.status)
@@ -169,10 +173,9 @@ def _fail_orphans(connection: Connection) -> None:
     )
     while orphans := connection.execute(waiting).all():
         for orphan in orphans:
-            was = "failed" if orphan.status == "failed" else "was stopped"
-            reason = f"its baseline, run {orphan.baseline}, {was}; resume that one first, then this one"
-            connection.execute(_leave(orphan.id, "failed", reason).where(run.c.status == "queued"))
-            log_event(connection, orphan.id, "failed", reason)
+            reason = WITH_BASELINE[orphan.status].format(orphan.baseline)
+            connection.execute(_leave(orphan.id, orphan.status, reason).where(run.c.status == "queued"))
+            log_event(connection, orphan.id, orphan.status, reason)
 
 
 def fence(claim: Claim) -> ColumnElement[bool]:
@@ -201,6 +204,7 @@ def finish(engine: Engine, claim: Claim, status: str, error: str | None = None) 
         if connection.execute(_leave(claim.run_id, status, error).where(fence(claim))).rowcount == 0:
             return False
         log_event(connection, claim.run_id, status, error or "by its worker")
+        _follow_baselines(connection)
         return True
 
     return write(engine, work)
@@ -222,6 +226,7 @@ def release(engine: Engine, claim: Claim) -> bool:
         status = AFTER[asked]
         connection.execute(_leave(claim.run_id, status, None).where(fence(claim)).values(attempt=run.c.attempt - 1))
         log_event(connection, claim.run_id, status, "its worker was told to stop")
+        _follow_baselines(connection)
         return True
 
     return write(engine, work)
@@ -263,6 +268,7 @@ def _rescue_one(connection: Connection, run_id: int, token: int, worker_id: int 
         status, error = "failed", f"worker died {now.attempt} times without an epoch in between; look at its memory and its log, then resume"
     connection.execute(_leave(run_id, status, error))
     log_event(connection, run_id, status, error or f"worker {worker_id} died in attempt {now.attempt}")
+    _follow_baselines(connection)
     return True
 
 
@@ -285,6 +291,7 @@ IS = {"succeeded": "has succeeded already", "failed": "has failed", "cancelled":
 def ask(engine: Engine, run_id: int, wish: str) -> str:
     """A person's wish: run (start or go on), pause or cancel. Returns the status, "running" while the worker has yet to obey.
 
+    To go on takes the baseline along that the run waits for, and the runs that were stopped or failed only because this one was.
     Raises StorageError for an unknown run or wish, and for one that makes no sense any more.
     """
     if wish not in VERBS:
@@ -294,15 +301,39 @@ def ask(engine: Engine, run_id: int, wish: str) -> str:
         row = connection.execute(select(run.c.status, run.c.wanted).where(run.c.id == run_id)).one_or_none()
         if row is None:
             raise unknown_run(run_id)
-        if row.status == "running":
-            return _want(connection, run_id, row.wanted, wish)
-        if (row.status, wish) in ALREADY:
-            return row.status
-        if (row.status, wish) not in AT_ONCE:
-            raise StorageError(f"run {run_id} {IS[row.status]}, so it cannot be {VERBS[wish]}; duplicate it to train again")
-        return _at_once(connection, run_id, AT_ONCE[row.status, wish])
+        status = _asked(connection, run_id, row, wish)
+        if wish == "run":
+            _take_along(connection, run_id)
+        elif status == "cancelled":
+            _follow_baselines(connection)
+        return status
 
     return write(engine, work)
+
+
+def _asked(connection: Connection, run_id: int, row: Any, wish: str) -> str:
+    """Do or note the wish for this run alone; its status then."""
+    if row.status == "running":
+        return _want(connection, run_id, row.wanted, wish)
+    if (row.status, wish) in ALREADY:
+        return row.status
+    if (row.status, wish) not in AT_ONCE:
+        raise StorageError(f"run {run_id} {IS[row.status]}, so it cannot be {VERBS[wish]}; duplicate it to train again")
+    return _at_once(connection, run_id, AT_ONCE[row.status, wish])
+
+
+def _take_along(connection: Connection, run_id: int) -> None:
+    """Who goes on with this run: the baselines it waits for, one behind the other, and all that ended only because one of these did."""
+    baseline, resumed = run.alias("baseline"), [run_id]
+    up = select(baseline.c.id, baseline.c.status, baseline.c.wanted).join(run, run.c.baseline_id == baseline.c.id)
+    while (row := connection.execute(up.where(run.c.id == resumed[-1])).one_or_none()) is not None and row.status != "succeeded":
+        _asked(connection, row.id, row, "run")
+        resumed.append(row.id)
+    for baseline_id in resumed:
+        ended = run.c.error.in_([reason.format(baseline_id) for reason in WITH_BASELINE.values()])
+        for follower in connection.scalars(select(run.c.id).where(run.c.baseline_id == baseline_id, run.c.status.in_(tuple(WITH_BASELINE)), ended)).all():
+            _at_once(connection, follower, "queued")
+            resumed.append(follower)  # and those that waited for it in turn
 
 
 def _want(connection: Connection, run_id: int, before: str, wish: str) -> str:

@@ -216,6 +216,7 @@ def _plain(value: Any, what: str) -> Any:
 
 
 def _without_nan(value: Any) -> Any:
+    """A TPR without samples is NaN in an array and null in the database; infinity stays, for strict_json to refuse."""
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
     if isinstance(value, Mapping):

@@ -4,11 +4,11 @@ from storage.checkpoint_rows import CheckpointRow, list_checkpoints, record_chec
 from storage.classes import ClassCounts, class_counts, confusion, epochs
 from storage.history import ClassHistory, class_history
 from storage.record import EpochRecord, SplitRecord, record_epoch, start_run
-from storage.runs import RunRow, archive, get_run, list_runs, rename, replicates, set_notes, set_tags
+from storage.runs import RunRow, archive, get_run, list_runs, rename, replicates, retag, set_notes, set_tags, tags_in
 from storage.runs import delete_runs as delete
 
 __all__ = [
     "CheckpointRow", "ClassCounts", "ClassHistory", "EpochRecord", "RunRow", "SplitRecord", "archive", "class_counts", "class_history",
     "confusion", "delete", "epochs", "get_run", "list_checkpoints", "list_runs", "record_checkpoint", "record_epoch", "rename",
-    "replicates", "set_notes", "set_tags", "start_run",
+    "replicates", "retag", "set_notes", "set_tags", "start_run", "tags_in",
 ]

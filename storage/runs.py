@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Engine, Select, delete, or_, select, update
 
+from core.methods import METHODS
 from storage.checkpoint_rows import paths_of
 from storage.checkpoints import prune
 from storage.engine import StorageError, reading, write
@@ -178,8 +179,24 @@ def _set(engine: Engine, run_id: int, **values: Any) -> None:
 
 def set_tags(engine: Engine, run_id: int, tags: str) -> None:
     """Tags, separated by commas; kept without blanks, empties and repeats."""
-    words = [word for part in tags.split(",") if (word := " ".join(part.split()))]
-    _set(engine, run_id, tags=", ".join(dict.fromkeys(words)))
+    _set(engine, run_id, tags=", ".join(tags_in(tags)))
+
+
+def tags_in(text: str) -> list[str]:
+    """Tags one by one, without blanks, empties and repeats."""
+    return list(dict.fromkeys(word for part in text.split(",") if (word := " ".join(part.split()))))
+
+
+def retag(engine: Engine, ids: Iterable[int], add: str = "", remove: Sequence[str] = ()) -> None:
+    """Add tags to each of the runs and take others from those that have them, all or none; runs that are gone are passed over."""
+    numbers = [int(i) for i in ids]
+
+    def work(connection: Connection) -> None:
+        for row in connection.execute(select(run.c.id, run.c.tags).where(run.c.id.in_(numbers))).all():
+            kept = [*(tag for tag in tags_in(row.tags) if tag not in remove), add]
+            connection.execute(update(run).where(run.c.id == row.id).values(tags=", ".join(tags_in(",".join(kept)))))
+
+    write(engine, work)
 
 
 def set_notes(engine: Engine, run_id: int, notes: str) -> None:
@@ -226,6 +243,10 @@ def _check_deletable(connection: Connection, numbers: list[int]) -> None:
     if running is not None:
         raise StorageError(f"run {running} is running; stop it first, then delete")
     needs = run.c.baseline_id.in_(numbers), run.c.id.not_in(numbers), run.c.status.in_(("queued", "running", "paused"))
-    follower = connection.execute(select(run.c.id, run.c.baseline_id).where(*needs).limit(1)).one_or_none()
-    if follower is not None:
-        raise StorageError(f"run {follower.id} still needs run {follower.baseline_id} as its baseline; stop or delete that one first")
+    follower = connection.execute(select(run.c.id, run.c.baseline_id, run.c.method, run.c.status).where(*needs).limit(1)).one_or_none()
+    if follower is None:
+        return
+    if follower.method in METHODS and "network" in METHODS[follower.method].needs:  # once stopped, it could not be resumed
+        raise StorageError(f"run {follower.id} is {follower.status} and goes on from the network of run {follower.baseline_id}: let it finish, or delete it too; "
+                           f"it could not be resumed without run {follower.baseline_id}")
+    raise StorageError(f"run {follower.id} still needs run {follower.baseline_id} as its baseline; stop or delete that one first")

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Engine, and_, or_, select
 
+from core.baselines import takes_tprs
 from core.compare import Side
-from core.methods import METHODS
 from core.replicates import GONE, Replicate, replicate
 from core.report import RunReport
 from storage.classes import class_counts, split_number
@@ -22,21 +22,22 @@ def measured(row: RunRow) -> None:
         raise StorageError(f"run {row.id} is {row.status} and has no finished epoch yet; wait for its first one")
 
 
-def top5(engine: Engine, run_id: int, split: str, at: int) -> int | None:
-    """Samples of a split whose class was among the five highest scores after an epoch; None with five classes or fewer."""
+def beside_counts(engine: Engine, run_id: int, split: str, at: int) -> dict[str, Any]:
+    """What counts do not tell of a split after an epoch.
+
+    top5  samples whose class was among the five highest scores; None with five classes or fewer
+    ece   expected calibration error; None where it was not recorded
+    """
     key = and_(epoch.c.run_id == run_id, epoch.c.epoch == at, epoch.c.split == split_number(split))
     with reading(engine) as connection:
-        return connection.scalar(select(epoch.c.top5).where(key))
-
-
-def takes_tprs(row: RunRow) -> bool:
-    """Whether a run's weights come from another run's TPRs: its method looks at TPRs, and none were given with it."""
-    return row.method in METHODS and "tpr" in METHODS[row.method].needs and row.config.get("tpr") is None
+        row = connection.execute(select(epoch.c.top5, epoch.c.ece).where(key)).one_or_none()
+    return {"top5": None, "ece": None} if row is None else dict(row._mapping)
 
 
 def origins(engine: Engine, row: RunRow) -> dict[int, dict[str, Any]]:
     """Run -> seed, index_hash, baseline and baseline_seed: of this run and of the succeeded ones with its settings, oldest first."""
-    first, takes = run.alias("first"), takes_tprs(row)
+    first = run.alias("first")
+    takes = takes_tprs(row.config) and row.config.get("tpr") is None  # TPRs that were given come from no run
     query = (
         select(run.c.id, run.c.seed, detail.c.facts["index_hash"].as_string(), first.c.id, first.c.seed)
         .join(detail, detail.c.run_id == run.c.id).outerjoin(first, first.c.id == run.c.baseline_id)
@@ -50,7 +51,7 @@ def origins(engine: Engine, row: RunRow) -> dict[int, dict[str, Any]]:
 
 def _replicate(engine: Engine, run_id: int, origin: dict[str, Any]) -> Replicate:
     counts = class_counts(engine, run_id, "test")
-    return replicate(tp=counts.tp, support=counts.support, predicted=counts.predicted, top5=top5(engine, run_id, "test", counts.epoch), run=run_id, **origin)
+    return replicate(tp=counts.tp, support=counts.support, predicted=counts.predicted, run=run_id, **beside_counts(engine, run_id, "test", counts.epoch), **origin)
 
 
 def side(engine: Engine, row: RunRow) -> Side:
@@ -68,4 +69,4 @@ def report(engine: Engine, row: RunRow, split: str = "test") -> RunReport:
     measured(row)
     c = class_counts(engine, row.id, split)
     return RunReport(row.id, row.name, split, c.epoch, row.facts["classes"], c.support, c.tp, c.predicted, c.weight, row.config, row.facts,
-                     top5(engine, row.id, split, c.epoch))
+                     **beside_counts(engine, row.id, split, c.epoch))

@@ -27,7 +27,7 @@ from sqlalchemy import (
 SPLITS = ("train", "validation", "test")  # the position is the number in the tables
 TRAIN, VALIDATION, TEST = range(3)
 
-# queued     waits for a worker                     -> running, paused, cancelled, failed (its baseline failed)
+# queued     waits for a worker                     -> running, paused, cancelled (or its baseline was), failed (its baseline failed)
 # running    a worker trains it                     -> succeeded, failed, cancelled, paused, queued (rescued, released)
 # paused     stopped by a person, goes on if asked  -> queued, cancelled
 # cancelled  ended by a person, keeps its results   -> queued
@@ -171,6 +171,13 @@ confusion = Table(
     Column("epoch", Integer, primary_key=True),
     Column("classes", Integer, nullable=False),
     Column("cells", LargeBinary, nullable=False),  # storage/cells.py
+)
+
+place = Table(  # at most one row
+    "place", metadata,
+    Column("id", Integer, primary_key=True),
+    Column("data", Text, nullable=False),  # the data folder, seen from the database's own: both can be moved together
+    CheckConstraint("id = 1", name="id"),
 )
 
 event = Table(

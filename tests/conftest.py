@@ -69,3 +69,66 @@ def chromium() -> str:
     if os.environ.get("EVENLY_REQUIRE_BROWSER") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+# -- data folders ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A data folder of the test's own with a migrated database; returns (folder, engine)."""
+    from storage.engine import open_database
+    from storage.migrate import upgrade
+
+    monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
+    monkeypatch.delenv("EVENLY_DATABASE_URL", raising=False)
+    engine = open_database(role="worker")
+    upgrade(engine)
+    yield tmp_path, engine
+    engine.dispose()
+
+
+@pytest.fixture
+def empty(home):
+    """The engine of a migrated database without a run."""
+    return home[1]
+
+
+@pytest.fixture(scope="session")
+def seeded(tmp_path_factory):
+    """A data folder with one of everything, made once; tests work on copies. Returns (folder, ids)."""
+    from seed import small
+
+    from storage.engine import open_database
+    from storage.migrate import upgrade
+
+    root = tmp_path_factory.mktemp("seeded")
+    engine = open_database(f"sqlite:///{root}/evenly.db", role="worker")
+    upgrade(engine)
+    ids = small(engine)
+    engine.dispose()
+    return root, ids
+
+
+@pytest.fixture
+def full(seeded, tmp_path, monkeypatch):
+    """The seeded folder as this test's own; returns (engine, ids)."""
+    from storage.engine import open_database
+
+    root, ids = seeded
+    shutil.copytree(root, tmp_path / "data")
+    monkeypatch.setenv("EVENLY_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("EVENLY_DATABASE_URL", raising=False)
+    return open_database(), ids
+
+
+@pytest.fixture
+def worker(tmp_path, monkeypatch):
+    """A worker in this process, on a data folder of the test's own, however little disk is free."""
+    import runner
+    from worker import Worker
+
+    monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
+    monkeypatch.setattr(runner, "MIN_FREE_BYTES", 0)
+    with Worker(0) as worker:
+        yield worker

@@ -32,7 +32,7 @@ FORBIDDEN = {
 }
 MODELS_MAY = {"torch", "core.rows", "core.tvision", "core.errors", "models"}  # beside the standard library
 OF_THE_PAGES = {"pages.parts", "pages.parts.export", "pages.parts.settings"}  # what the other doors may import: said and drawn once, for all
-MAY_IMPORT_WORKER = {"cli.py", "cli_posthoc.py", "serve.py"}
+MAY_IMPORT_WORKER = {"cli.py", "cli_wait.py", "cli_posthoc.py"}
 
 
 def module_name(path: Path) -> str:

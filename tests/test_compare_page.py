@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import seed
+from data_kit import own_copy
 from streamlit.testing.v1 import AppTest
 
 from core.config import checked
@@ -49,9 +49,7 @@ def seeded(tmp_path_factory):
 def ids(seeded, tmp_path, monkeypatch):
     """The seeded folder as this test's own."""
     root, found = seeded
-    shutil.copytree(root, tmp_path / "data")
-    monkeypatch.setenv("EVENLY_DATA", str(tmp_path / "data"))
-    monkeypatch.delenv("EVENLY_DATABASE_URL", raising=False)
+    own_copy(root, tmp_path, monkeypatch)
     return found
 
 

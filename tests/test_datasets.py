@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -229,14 +230,14 @@ def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
     assert sorted(p.name for p in cache.iterdir()) == ["digits.digits-1.bin", "digits.json", "digits.lock", "mnist.abc.bin.tmp"]
 
 
-def _prepare_in_child(root: str, barrier: object, results: object) -> None:
+def _prepare_in_child(root: str, barrier: Any, results: Any) -> None:
     built = []
     real = embedded.build_digits
-    embedded.build_digits = lambda w, p: built.append(time.sleep(0.5)) or real(w, p)  # type: ignore[assignment]
-    barrier.wait()  # type: ignore[attr-defined]
+    embedded.build_digits = lambda w, p: built.append(time.sleep(0.5)) or real(w, p)
+    barrier.wait()
     told: list[str] = []
     prepare("digits", root, lambda s, t: told.append(t))
-    results.put((len(built), load("digits", root, seed=0).index_hash))  # type: ignore[attr-defined]
+    results.put((len(built), load("digits", root, seed=0).index_hash))
 
 
 def test_two_processes_at_once_build_it_once(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ DOCS = ROOT / "docs"
 README, ARCHITECTURE, CHANGELOG = ROOT / "README.md", DOCS / "architecture.md", ROOT / "CHANGELOG.md"
 PAGES = [README, CHANGELOG, ARCHITECTURE, DOCS / "methods.md", DOCS / "tables.md"]
 TABLES = {"methods.md": (METHODS,), "tables.md": (DATASETS, MODELS, RECIPES)}
-CODE = ("*.py", "core/*.py", "models/*.py", "storage/**/*.py", "pages/**/*.py", "tests/*.py", "benchmarks/*.py", "Makefile", "compose.yaml", ".ci/run")
+CODE = ("*.py", "core/*.py", "models/*.py", "storage/**/*.py", "pages/**/*.py", "tests/**/*.py", "benchmarks/*.py", "Makefile", "compose.yaml", ".ci/run")
 GENERATED = runpy.run_path(str(DOCS / "generate.py"))
 
 

@@ -18,11 +18,13 @@ from storage import checkpoints, queue, results
 from storage.launch import new_run
 
 BASE = RunConfig("mnist1d", "cnn1d", epochs=2, imbalance=100.0)
-PARAMS = {"manual": {"weights": ",".join(map(str, range(1, 11)))}, "focal": {"form": "sigmoid", "alpha": 0.25}, "cdb": {"ema": 0.5}, "ldam": {"reweight": 0.9999}}
+PARAMS = {"manual": {"weights": ",".join(map(str, range(1, 11)))}, "focal": {"form": "sigmoid", "alpha": 0.25}, "cdb": {"ema": 0.5}, "ldam": {"reweight": 0.9999}, "difficulty_net": {"variant": "cifar_code"}, "seql": {"variant": "cdb_code"}}
 LATE = replace(BASE, method="ldam", params=PARAMS["ldam"], sampler="square_root", start=0.5, deferred="weight")
 CASES = [
     *((m.key, replace(BASE, method=m.key, params=PARAMS.get(m.key, {}))) for m in METHODS if m.key != "none"),
     *((f"sampler:{s.key}", replace(BASE, sampler=s.key, method="crt" if s.stage != TRAIN else "none")) for s in SAMPLERS),
+    ("meta_weight_net imbalance_code", replace(BASE, method="meta_weight_net", params={"variant": "imbalance_code"})),
+    ("difficulty_net paper", replace(BASE, method="difficulty_net")),
     ("late start", LATE),
 ]
 
@@ -32,7 +34,7 @@ def worker(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EVENLY_DATA", str(tmp_path_factory.mktemp("every")))
         patch.setattr(runner, "MIN_FREE_BYTES", 0)
-        patch.setattr("core.engine.LOOK_SECONDS", -1)
+        patch.setattr("core.orders.LOOK_SECONDS", -1)
         with door.Worker(0) as worker:
             yield worker
 

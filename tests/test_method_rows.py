@@ -16,7 +16,7 @@ from core.samplers import SAMPLERS
 
 ROWS = [pytest.param(table, row, id=f"{table.noun}-{row.key}") for table in (METHODS, SAMPLERS) for row in table]
 STAGES = {TRAIN, CLASSIFIER, FINETUNE, POSTHOC}
-NEEDS = {"counts", "tpr", "last_tpr", "network", "meta"}
+NEEDS = {"counts", "tpr", "last_tpr", "network", "meta", "validation"}
 GROUPS = {"No weighting", "From TPRs", "From counts", "While training", "Loss shape", "Logits", "Per step", "Second stage", "Post-hoc", "Sampling"}
 MAY_BE_ZERO = {"manual"}  # a weight of 0 that a person typed
 

@@ -81,6 +81,8 @@ FROM_COUNTS = [
     ("label_aware_smoothing", {"head": 0.4, "tail": 0.1, "shape": "concave"}, "smoothing", [0.4, 0.233219983782, 0.142694451482, 0.109518380049, 0.1]),
     ("label_aware_smoothing", {"head": 0.4, "tail": 0.1, "shape": "linear"}, "smoothing", [0.4, 0.187878787879, 0.127272727273, 0.106060606061, 0.1]),
     ("label_aware_smoothing", {"head": 0.4, "tail": 0.1, "shape": "convex"}, "smoothing", [0.4, 0.131201867713, 0.103053567436, 0.100151037285, 0.1]),
+    ("label_aware_smoothing", {"head": 0.4, "tail": 0.1, "shape": "exp", "power": 1}, "smoothing", [0.4, 0.187878787879, 0.127272727273, 0.106060606061, 0.1]),
+    ("label_aware_smoothing", {"head": 0.4, "tail": 0.1, "shape": "exp", "power": 2}, "smoothing", [0.1 + 0.3 * ((n - 10) / 990) ** 2 for n in COUNTS]),
     ("balanced_softmax", {}, "shift", SHIFT),
     ("logit_adjusted", {"tau": 1}, "shift", SHIFT),
     ("cdt", {"gamma": 0.3}, "scale", SCALE),
@@ -164,12 +166,18 @@ def test_equalization_spares_the_frequent_classes_of_long_tailed_cifar_100(key, 
 @pytest.mark.parametrize(("key", "defaults"), [
     ("class_balanced", {"beta": 0.9999}), ("focal", {"gamma": 2, "form": "softmax", "alpha": "off"}), ("ghm", {"bins": 10, "momentum": 0}),
     ("seql", {"gamma": 0.9, "threshold": 0.005}), ("logit_adjusted", {"tau": 1}), ("logit_adjusted_posthoc", {"tau": 1}), ("ldam", {"max_margin": 0.5, "s": 30}),
-    ("cdb", {"tau": "dynamic", "variant": "paper", "ema": 0}), ("group_dro", {"eta": 0.01, "adjustment": 0}), ("meta_weight_net", {"hidden": 100}),
+    ("cdb", {"tau": "dynamic", "variant": "paper", "ema": 0}), ("group_dro", {"eta": 0.01, "adjustment": 0}), ("meta_weight_net", {"hidden": 100, "lr": "published"}),
     ("difficulty_net", {"driver": 0.3, "lr": 1e-5}), ("oltr", {"scale": 16, "memory": 0.01, "repel": 0.01}), ("ncm", {"features": "cl2n", "distance": "l2"}),
+    ("vs", {"gamma": 0.3, "tau": 1}), ("label_aware_smoothing", {"head": 0.3, "tail": 0, "shape": "concave"}), ("eql", {"prior": 0.001}),
     ("tau_norm", {"bias": "drop"}), ("sampler:class_aware", {"run": 4}), ("sampler:smote", {"k": 5}), ("sampler:share", {"rho": 0.5})])
 def test_defaults_are_those_of_the_source(key, defaults):
     row = SAMPLERS[key.removeprefix("sampler:")] if key.startswith("sampler:") else METHODS[key]
     assert {p.key: p.default for p in row.params if p.key in defaults} == defaults
+
+
+def test_defaults_without_a_source_of_their_own_lie_among_the_published_values():
+    assert 0.1 <= METHODS["cdt"].params[0].default <= 0.3  # published values
+    assert METHODS["tau_norm"].params[0].default in np.linspace(0, 2, 21).round(10)  # the sweep of the authors' code
 
 
 def test_focal_sets_focus_only_and_its_form():

@@ -204,7 +204,7 @@ def test_differences_wear_a_real_minus():
 def test_spread_is_the_root_of_the_variance_in_points():
     assert words.spread(0.0077) == "8.8 points"
     assert words.spread(0.000031) == "0.56 points"
-    assert words.small(0.0077) == ".0077"
+    assert words.small(0.0077) == "0.0077"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0.4, "about 1 s left"), (43, "about 45 s left"), (130, "about 3 min left"), (7300, "about 2 h 10 min left"), (None, "estimating")])

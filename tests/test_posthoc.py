@@ -30,7 +30,8 @@ def outputs(drawn=(30, 15, 10, 5), seed=0, **changes):
 def stepped(key, out, params=None):
     """The step through its row, as a run takes it."""
     terms = answer(key, Evidence(len(out.counts), counts=out.counts), params)
-    return apply(terms.objective, out, terms.knobs)
+    answered = apply(terms.objective, out, terms.knobs)
+    return answered.scores, answered.summand
 
 
 # ---------------------------------------------------------------- tau-normalised classifier
@@ -193,20 +194,20 @@ def test_never_less_equal_on_validation_than_before(n, seed):
 @pytest.mark.parametrize("each", [2, 15])
 @pytest.mark.parametrize("seed", range(4))
 def test_the_best_bias_on_the_way_is_kept(each, seed):
-    """Not the last: by the least variance, then by the most hits. The way: b <- b + step (mean TPR - TPR), 400 steps from 1 to .01."""
+    """Not the last: by the highest smallest TPR, then the second smallest, and so on, with a variance of at most that of the
+    start. The way: b <- b + step (mean TPR - TPR), 400 steps from 1 to .01 times the median distance to the best other logit."""
     z, y = task(400, seed)
     few = np.concatenate([np.flatnonzero(y == c)[:each] for c in range(C)])
     z, y = z[few].astype(float), y[few]
+    unit = np.median([abs(row[c] - max(np.delete(row, c))) for row, c in zip(z, y, strict=True)])
     bias, seen = np.zeros(C), []
     for i in range(400):
         said = (z + bias).argmax(axis=1)
         tpr = np.array([(said[y == c] == c).mean() for c in range(C)])
-        seen.append((tpr.var(), -(said == y).sum()))
-        bias = bias + 0.01 ** (i / 399) * (tpr.mean() - tpr)
+        seen.append((tpr.var(), sorted(tpr)))
+        bias = bias + unit * 0.01 ** (i / 399) * (tpr.mean() - tpr)
         bias = bias - bias.mean()
-    found = z + fitted_bias(z, y)
-    assert tprs(found, y).var() == pytest.approx(min(seen)[0], abs=1e-12)
-    assert (found.argmax(axis=1) == y).sum() == -min(seen)[1]
+    assert sorted(tprs(z + fitted_bias(z, y), y)) == pytest.approx(max(s for variance, s in seen if variance <= seen[0][0]), abs=1e-12)
 
 
 def test_a_network_that_is_already_even_is_left_alone():

@@ -1,16 +1,16 @@
-"""What is in force in an epoch: late starts of weights, logit terms and samplers, and the warning about two corrections."""
-
-from itertools import product
+"""What is in force in an epoch: late starts of weights, logit terms and samplers, and what is kept of the past."""
 
 import numpy as np
 import pytest
 
 from core.config import RunConfig, checked
+from core.errors import EvenlyError
 from core.evidence import Evidence
-from core.methods import METHODS, answer
-from core.methods.row import CLASSIFIER, POSTHOC
+from core.methods import METHODS, TRAIN, answer
+from core.objectives import OBJECTIVES
+from core.objectives.base import Objective
 from core.samplers import SAMPLERS
-from core.schedule import double_correction, first_epoch, in_force
+from core.schedule import first_epoch, in_epoch, in_force, kept
 
 COUNTS = [1000, 300, 100, 30, 10]
 
@@ -19,8 +19,12 @@ def config(method="none", sampler="instance", **changes):
     return checked(RunConfig("mnist1d", "cnn1d", method, sampler=sampler, **changes))
 
 
+def evidence(**changes):
+    return Evidence(5, counts=COUNTS, tpr=[0.9, 0.7, 0.5, 0.3, 0.1], **changes)
+
+
 def at(epoch, settings):
-    return in_force(settings, Evidence(5, counts=COUNTS, tpr=[0.9, 0.7, 0.5, 0.3, 0.1], epoch=epoch, epochs=settings.epochs))
+    return in_force(settings, evidence(epoch=epoch, epochs=settings.epochs))
 
 
 def same(a, b):
@@ -57,7 +61,7 @@ def test_only_the_weight_waits():
     drw = config("ldam", params={"reweight": 0.9999}, start=0.8, deferred="weight", epochs=200)
     before, after, plain = at(159, drw), at(160, drw), of("ldam")
     same(before, plain)
-    assert before.notes == ("Weight and sampling act from epoch 161 on.",)
+    assert before.notes == ("The weight acts from epoch 161 on.",)
     np.testing.assert_array_equal(after.margin, plain.margin)
     np.testing.assert_array_equal(after.weight, of("class_balanced").weight)
     assert before.knobs == after.knobs == {"s": 30}
@@ -106,40 +110,65 @@ def test_second_stages_sample_every_class_alike(method, counts, expected):
     assert answer(method, Evidence(len(counts), counts=counts)).sampling.tolist() == expected
 
 
-# ---------------------------------------------------------------- two corrections of one imbalance
+# ---------------------------------------------------------------- weights that live in an objective
 
 
-@pytest.mark.parametrize(("method", "sampler", "warning"), [
-    ("inverse_frequency", "balanced", "Inverse frequency and the sampler class-balanced both make up for unequal counts: the correction is applied twice."),
-    ("logit_adjusted", "share", "Logit adjustment and the sampler half and half, probabilistic both make up for unequal counts: the correction is applied twice."),
-    ("cdb", "difficulty", "Class-wise difficulty (CDB) and the sampler difficulty (CDB-S) both make up for the difficulty of the classes: the correction is applied twice."),
-    ("tpr_ratio", "difficulty", "TPR ratio and the sampler difficulty (CDB-S) both make up for the difficulty of the classes: the correction is applied twice."),
-    ("ldam", "difficulty", "Label-distribution-aware margin (LDAM) and the sampler difficulty (CDB-S) both make up for unequal counts: the correction is applied twice."),
-    ("inverse_frequency", "instance", None),
-    ("none", "balanced", None),
-    ("focal", "balanced", None),
-    ("cdb", "balanced", None),  # difficulty and counts are two things
-    ("crt", "square_root", None),  # the sampler takes the place of its own
-])
-def test_double_correction(method, sampler, warning):
-    assert double_correction(config(method, sampler)) == warning
+@pytest.mark.parametrize("method", ["group_dro", "l2rw", "meta_weight_net", "difficulty_net"])
+@pytest.mark.parametrize("sampler", ["instance", "balanced"])
+def test_a_weight_inside_an_objective_waits(method, sampler):
+    """Before the start the run is trained by plain cross entropy, from it on by the method."""
+    late = config(method, sampler, start=0.8, deferred="weight", epochs=200)
+    before = at(159, late)
+    same(before, of("none"))
+    assert before.notes == (("The weight acts" if sampler == "instance" else "Weight and sampling act") + " from epoch 161 on.",)
+    same(at(160, late), at(0, config(method, sampler)))
 
 
-def test_double_correction_of_a_formula_depends_on_what_is_typed():
-    assert double_correction(config("custom", "balanced", params={"formula": "1/n"})) is not None
-    assert double_correction(config("custom", "balanced", params={"formula": "1/tpr"})) is None
-    assert double_correction(config("custom", "difficulty", params={"formula": "1/tpr"})) is not None
+def test_every_method_with_a_weight_in_its_objective_says_so():
+    """What reports a weight of its own while training carries it: no row may forget the flag."""
+    carries = {key for key, made in OBJECTIVES.items() if made.class_weight is not Objective.class_weight}
+    for method in METHODS:
+        if method.stage == TRAIN:
+            assert method.weighs == (answer(method.key, evidence(), {"weights": "1,1,1,1,1"} if method.key == "manual" else {}).objective in carries), method.key
 
 
-def test_every_pair_warns_exactly_where_both_look_at_the_same():
-    for method, sampler in product(METHODS, SAMPLERS):
-        if sampler.stage == CLASSIFIER and method.stage != CLASSIFIER:
-            continue  # refused by checked
-        said = double_correction(config(method.key, sampler.key))
-        needs = method.needs_with({})
-        counts, difficulty = "counts" in needs & sampler.needs, bool(needs & {"tpr", "last_tpr"}) and "last_tpr" in sampler.needs
-        assert (said is not None) == ((counts or difficulty) and method.stage not in (CLASSIFIER, POSTHOC)), (method.key, sampler.key)
-        if said:
-            assert said.startswith(f"{method.label} and the sampler ")
-            assert (("unequal counts" in said), ("the difficulty of the classes" in said)) == (counts, difficulty)
-            assert said.endswith(": the correction is applied twice.")
+@pytest.mark.parametrize("method", ["none", "focal", "ghm", "vs", "balanced_softmax", "seql", "label_aware_smoothing", "ldam"])
+def test_a_late_weight_that_is_none_is_refused(method):
+    late = config(method, start=0.8, deferred="weight", epochs=200)
+    for epoch in (0, 159, 160, 199):
+        with pytest.raises(EvenlyError, match=f"deferred weight: {method} sets no weight .* set deferred to everything, or start to 0"):
+            at(epoch, late)
+    assert at(0, config(method, deferred="weight")).notes == at(0, config(method)).notes
+
+
+@pytest.mark.parametrize("deferred", ["everything", "weight"])
+def test_smote_cannot_start_late(deferred):
+    """Its samples are made before the first epoch."""
+    with pytest.raises(EvenlyError, match=r"sampler smote makes its samples once.*set start to 0"):
+        at(0, config("crt", "smote", start=0.5, deferred=deferred))
+
+
+# ---------------------------------------------------------------- what is kept of the past
+
+
+def past(epochs=9, classes=5):
+    drawn = np.random.default_rng(3).random((epochs, classes))
+    drawn[:3, 1] = np.nan
+    drawn[5, 2] = np.nan
+    return drawn
+
+
+def test_the_moving_average_is_carried_instead_of_the_past():
+    """One row however many epochs there were, and the weights of every epoch bit for bit those of the whole history."""
+    settings, whole, carried = config("cdb", params={"ema": 0.7, "tau": 1.5}, epochs=10), past(), None
+    for e in range(1, 10):
+        new = whole[e - 1 : e]
+        carried = kept(settings, new if carried is None else np.concatenate([carried, new]))
+        assert carried.shape == (1, 5)
+        seen = evidence(), e, whole[e - 1], np.full(5, 40.0)
+        np.testing.assert_array_equal(in_epoch(settings, *seen, carried).weight, in_epoch(settings, *seen, whole[:e]).weight)
+
+
+@pytest.mark.parametrize("settings", [config("cdb"), config("none"), config(sampler="difficulty"), config("difficulty_net")])
+def test_without_a_moving_average_nothing_of_the_past_is_kept(settings):
+    assert kept(settings, past()) is None

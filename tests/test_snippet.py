@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from objective_kit import Fixed
 
 from core.config import SETTINGS, RunConfig, checked
 from core.draws import DRAWS, order
@@ -52,23 +52,12 @@ def vectors(keys=TERMS):
     return {name: v[name] for name in keys}
 
 
-class Fixed(nn.Module):
-    """A model whose logits are its parameters."""
-
-    def __init__(self, logits):
-        super().__init__()
-        self.z = nn.Parameter(logits)
-
-    def forward(self, x):
-        return self.z
-
-
 def assert_same_loss(terms, reduction, method="none"):
     """Loss and gradient of the snippet's criterion are those of the objective that a run trains with, draws included."""
     g = torch.Generator().manual_seed(0)
     model, labels = Fixed(torch.randn(64, C, generator=g) * 3), torch.randint(0, C, (64,), generator=g)
     acting = tensor_terms(terms, CPU, torch.float64)
-    objective = OBJECTIVES[terms.objective](C, terms.knobs, torch.tensor(COUNTS))
+    objective = OBJECTIVES[terms.objective](C, terms.knobs, torch.tensor(COUNTS), torch.Generator().manual_seed(0))
     expected, logits = objective(Batch(model, model.z, labels, acting, reduction, generator=torch.Generator().manual_seed(7)))
     with torch.random.fork_rng():
         torch.manual_seed(7)  # what torch.rand draws in the snippet

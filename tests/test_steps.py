@@ -16,6 +16,7 @@ from pages.parts import status
 from storage import queue, results
 from storage.launch import new_run
 from storage.workers import Place, places
+from worker_watch import Inside
 
 
 def row(**values):
@@ -25,7 +26,7 @@ def row(**values):
 
 
 def test_only_an_epoch_that_lasts_is_told_of():
-    inside, now = door.Inside(12), iter([(1, 0, 10), (1, 4, 10), (1, 4, 10), (1, 10, 10), (2, 3, 10), (3, 2, 10), None])
+    inside, now = Inside(12), iter([(1, 0, 10), (1, 4, 10), (1, 4, 10), (1, 10, 10), (2, 3, 10), (3, 2, 10), None])
     inside.follow(lambda: next(now))
     assert not inside.look(0.0)  # nothing was told of an epoch at its first look
     assert inside.look(2.0)
@@ -99,7 +100,7 @@ def test_the_page_says_where_a_run_is(record, where, text, cell):
 def test_the_command_line_counts_steps_too():
     started = SimpleNamespace(timestamp=lambda: 1000.0)
     running = row(started_at=started)
-    assert cli_progress.progress_line([running], 1200.0) == "0 of 2 epochs, starting"
-    assert cli_progress.progress_line([running], 1200.0, places=FIRST) == "0 of 2 epochs, step 879 of 3,516, about 23 min left"
-    done = row(id=11, status="succeeded", last_epoch=2, started_at=started)
-    assert cli_progress.progress_line([done, running], 1200.0, places=FIRST) == "1 of 2 runs over, 2 of 4 epochs, step 879 of 3,516, about 3 min left"
+    assert cli_progress.progress_line([running]) == "0 of 2 epochs, starting"
+    assert cli_progress.progress_line([running], places=FIRST) == "0 of 2 epochs, step 879 of 3,516, about 23 min left"
+    done = row(id=11, status="succeeded", last_epoch=2, seconds=200.0, started_at=started)
+    assert cli_progress.progress_line([done, running], places=FIRST) == "1 of 2 runs over, 2 of 4 epochs, step 879 of 3,516, about 3 min left"

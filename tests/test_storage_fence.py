@@ -14,8 +14,13 @@ from storage.queue import Lost
 
 ROOT = Path(__file__).resolve().parents[1]
 
-DEAD = lambda worker: False  # noqa: E731
-ALIVE = lambda worker: True  # noqa: E731
+
+def dead(worker):
+    return False
+
+
+def alive(worker):
+    return True
 
 
 @pytest.fixture
@@ -29,7 +34,7 @@ def engine(tmp_path):
 def test_a_superseded_worker_cannot_write_anything(engine):
     old = claimed(engine)
     results.record_epoch(engine, old, epoch_record(1))
-    assert queue.rescue(engine, DEAD) == [old.run_id]
+    assert queue.rescue(engine, dead) == [old.run_id]
     assert queue.wanted(engine, old) == "lost"
     new = queue.claim(engine, queue.register_worker(engine, 1, "cpu", 2, "host"), "cpu")
     assert (new.run_id, new.token, new.attempt) == (old.run_id, old.token + 1, 2)
@@ -76,7 +81,7 @@ def test_finish_and_rescue_at_the_same_moment_have_one_winner(tmp_path):
             return work()
 
         done = in_background(lambda c=claim, r=race: r(lambda: queue.finish(finisher, c, "succeeded")))
-        saved = race(lambda: queue.rescue(rescuer, DEAD))
+        saved = race(lambda: queue.rescue(rescuer, dead))
         finished = done.result(30)
         assert finished != (saved == [claim.run_id])
         assert status(finisher, claim.run_id) == ("succeeded" if finished else "queued")
@@ -113,7 +118,7 @@ def test_a_wish_outlives_the_worker(engine, wish, end, way):
     if way == "release":
         queue.release(engine, claim)
     else:
-        assert queue.rescue(engine, DEAD) == [claim.run_id]
+        assert queue.rescue(engine, dead) == [claim.run_id]
     row = results.get_run(engine, claim.run_id)
     assert (row.status, row.wanted) == (end, "run")
 
@@ -124,14 +129,14 @@ def test_deaths_before_an_epoch_no_longer_count_after_it(engine):
         assert claim.attempt == attempt
         if attempt == 3:
             queue.progressed(engine, claim)
-        assert queue.rescue(engine, DEAD) == [claim.run_id]
+        assert queue.rescue(engine, dead) == [claim.run_id]
         assert status(engine, claim.run_id) == "queued"
         claim = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
 
 
 def test_a_superseded_worker_makes_no_progress(engine):
     old = claimed(engine)
-    queue.rescue(engine, DEAD)
+    queue.rescue(engine, dead)
     new = queue.claim(engine, queue.register_worker(engine, 1, "cpu", 2, "host"), "cpu")
     queue.progressed(engine, old)
     assert results.get_run(engine, new.run_id).attempt == 2
@@ -141,7 +146,7 @@ def test_the_third_death_fails_the_run_and_resume_counts_anew(engine):
     claim = claimed(engine)
     for attempt in (1, 2, 3):
         assert claim.attempt == attempt
-        assert queue.rescue(engine, DEAD) == [claim.run_id]
+        assert queue.rescue(engine, dead) == [claim.run_id]
         if attempt < 3:
             claim = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
     row = results.get_run(engine, claim.run_id)
@@ -158,14 +163,14 @@ def test_rescue_leaves_the_living_alone_and_asks_once_per_worker(engine):
     asked = []
     assert queue.rescue(engine, lambda w: asked.append(w.id) or w.id == one) == [claims[2].run_id]
     assert sorted(asked) == [one, two]
-    assert queue.rescue(engine, ALIVE) == []
+    assert queue.rescue(engine, alive) == []
     assert [status(engine, c.run_id) for c in claims] == ["running", "running", "queued"]
 
 
 def test_a_worker_that_stopped_or_was_replaced_in_its_slot_is_dead_without_asking(engine):
     claim = claimed(engine)
     new = queue.register_worker(engine, 0, "cpu", 2, "host")  # same slot: the lock of the first one was free
-    assert queue.rescue(engine, ALIVE) == [claim.run_id]
+    assert queue.rescue(engine, alive) == [claim.run_id]
     again = queue.claim(engine, new, "cpu")
     queue.stop_worker(engine, new)
-    assert queue.rescue(engine, ALIVE) == [again.run_id]
+    assert queue.rescue(engine, alive) == [again.run_id]

@@ -16,24 +16,17 @@ from filelock import FileLock, Timeout
 
 import runner
 import worker as door
+import worker_watch
 from core.config import RunConfig
 from storage import queue, results
-from storage.engine import Unavailable, open_database
+from storage.engine import Unavailable
 from storage.launch import new_run
-from storage.migrate import upgrade
-from worker import Awake, Child, Stillness, beat_path, lock_path
+from supervisor import Awake, Child
+from worker_slot import beat_path, lock_path
+from worker_watch import Stillness
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
-    engine = open_database(role="worker")
-    upgrade(engine)
-    yield tmp_path, engine
-    engine.dispose()
 
 
 @pytest.fixture
@@ -42,7 +35,7 @@ def supervise(home):
 
     def start(call, before="pass"):
         env = {**os.environ, "EVENLY_DATA": str(home[0]), "OMP_NUM_THREADS": "1"}
-        code = f"import logging, sys, worker; logging.basicConfig(level=logging.INFO); {before}; sys.exit({call})"
+        code = f"import logging, sys, supervisor; logging.basicConfig(level=logging.INFO); {before}; sys.exit({call})"
         started.append(subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True))
         return started[-1]
 
@@ -71,10 +64,10 @@ def pids(process):
 
 def test_a_slot_that_is_taken_leaves_the_others_alone(home, supervise):
     root, engine = home
-    path = lock_path(root, 0)
+    path = lock_path(root / "locks", 0)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path):
-        both = supervise("worker.supervise(2, patient=True)")
+        both = supervise("supervisor.supervise(2, patient=True)")
         until(lambda: slots_on(engine) == {1})
         time.sleep(1)
         assert both.poll() is None
@@ -86,17 +79,17 @@ def test_a_slot_that_is_taken_leaves_the_others_alone(home, supervise):
 
 def test_without_patience_a_taken_slot_ends_it(home, supervise):
     root, _ = home
-    path = lock_path(root, 0)
+    path = lock_path(root / "locks", 0)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path):
-        assert supervise("worker.supervise(1)").wait(60) == 3
+        assert supervise("supervisor.supervise(1)").wait(60) == 3
 
 
 def test_a_locked_database_is_waited_for_at_the_start(home, supervise):
     root, engine = home
     lock = sqlite3.connect(root / "evenly.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
-    one = supervise("worker.supervise(1)")
+    one = supervise("supervisor.supervise(1)")
     until(lambda: pids(one))
     time.sleep(8)
     assert one.poll() is None
@@ -109,7 +102,7 @@ def test_a_newer_database_ends_it_with_a_reason(home, supervise):
     _, engine = home
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    one = supervise("worker.supervise(1)")
+    one = supervise("supervisor.supervise(1)")
     assert one.wait(60) == 2
     assert "newer Evenly" in one.stderr.read()
 
@@ -117,7 +110,7 @@ def test_a_newer_database_ends_it_with_a_reason(home, supervise):
 def test_a_frozen_worker_is_killed_and_its_run_goes_on(home, supervise):
     _, engine = home
     (run_id,) = queue.submit(engine, [new_run(RunConfig("digits", "mlp", epochs=250, recipe_params={"batch_size": 32}), "Digits")])
-    one = supervise("worker.supervise(1)", before="worker.FROZEN_SECONDS = 15.0")
+    one = supervise("supervisor.supervise(1)", before="supervisor.FROZEN_SECONDS = 15.0")
     until(lambda: results.get_run(engine, run_id).last_epoch >= 2)
     time.sleep(6)  # one beat at least
     until(lambda: pids(one))
@@ -148,9 +141,9 @@ class Process:
 @pytest.fixture
 def watched(tmp_path):
     """A child whose process beats when the test says so."""
-    child = Child(tmp_path, 0)
+    child = Child(tmp_path / "locks", 0)
     child.process = Process()
-    path = beat_path(tmp_path, 0)
+    path = beat_path(tmp_path / "locks", 0)
     path.parent.mkdir()
     number = itertools.count(1)
 
@@ -211,12 +204,12 @@ def test_whoever_slept_as_long_as_the_worker_kills_nobody(watched):
 
 def test_stillness_is_told_after_5_minutes_and_at_every_doubling():
     still, news = Stillness(), []
-    for beat in range(int(door.HUNG_SECONDS / door.BEAT_SECONDS) + 1):
+    for beat in range(int(worker_watch.HUNG_SECONDS / worker_watch.BEAT_SECONDS) + 1):
         still.beat(looks=7, busy=True)
         if said := still.news():
             news.append((beat * 5 // 60, said))
     assert news == [(m, f"no step for {m} min") for m in (5, 10, 20, 40)]
-    assert still.seconds == door.HUNG_SECONDS
+    assert still.seconds == worker_watch.HUNG_SECONDS
     assert still.words() == "no step for 60 min"
     still.beat(looks=8, busy=True)
     assert (still.seconds, still.words(), still.news()) == (0, None, None)
@@ -234,9 +227,9 @@ def test_a_worker_without_a_run_is_never_too_still():
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(door, "BEAT_SECONDS", 0.02)
-    monkeypatch.setattr(door, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(door, "HUNG_SECONDS", 0.4)
+    monkeypatch.setattr(worker_watch, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(worker_watch, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(worker_watch, "HUNG_SECONDS", 0.4)
     monkeypatch.setattr(runner, "MIN_FREE_BYTES", 0)
 
 
@@ -258,13 +251,13 @@ def test_a_run_that_hangs_is_told_of_then_its_beat_stops_and_comes_back_with_the
         assert hangs.wait(60)
         until(lambda: any(e.kind == "warning" and "no step for" in e.text for e in queue.events(engine, run_id)))
         until(lambda: "no step for" in queue.workers(engine)[0].state)
-        until(lambda: worker.still.seconds >= door.HUNG_SECONDS)
-        last = beat_path(root, 0).stat().st_mtime_ns
+        until(lambda: worker.still.seconds >= worker_watch.HUNG_SECONDS)
+        last = beat_path(root / "locks", 0).stat().st_mtime_ns
         beats = worker.still.seconds
         until(lambda: worker.still.seconds > beats + 0.2)
-        assert beat_path(root, 0).stat().st_mtime_ns == last
+        assert beat_path(root / "locks", 0).stat().st_mtime_ns == last
         over.set()
-        until(lambda: beat_path(root, 0).stat().st_mtime_ns != last)
+        until(lambda: beat_path(root / "locks", 0).stat().st_mtime_ns != last)
         training.join()
         until(lambda: queue.workers(engine)[0].state == "idle")
     assert results.get_run(engine, run_id).status == "succeeded"
@@ -284,8 +277,8 @@ def test_a_locked_database_does_not_stop_the_beat(home, quick, monkeypatch):
     with door.Worker(0):
         assert waits.wait(60)
         for _ in range(3):
-            last = beat_path(root, 0).stat().st_mtime_ns
-            until(lambda last=last: beat_path(root, 0).stat().st_mtime_ns != last)
+            last = beat_path(root / "locks", 0).stat().st_mtime_ns
+            until(lambda last=last: beat_path(root / "locks", 0).stat().st_mtime_ns != last)
         over.set()
 
 
@@ -294,7 +287,7 @@ def test_a_worker_beats_while_it_waits_for_a_database_to_start_with(home, quick,
     monkeypatch.setattr(door.time, "sleep", lambda seconds: None)
 
     def locked(_):
-        if beat_path(root, 0).exists():
+        if beat_path(root / "locks", 0).exists():
             raise KeyboardInterrupt  # seen: enough
         raise Unavailable("the database is locked")
 
@@ -303,7 +296,7 @@ def test_a_worker_beats_while_it_waits_for_a_database_to_start_with(home, quick,
         door.Worker(0).__enter__()
     monkeypatch.undo()
     try:
-        with FileLock(lock_path(root, 0)).acquire(timeout=0):
+        with FileLock(lock_path(root / "locks", 0)).acquire(timeout=0):
             pass
     except Timeout:
         pytest.fail("a worker that could not start keeps its slot")
@@ -337,12 +330,12 @@ def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home, sig
 
 
 ORPHAN = """
-import os, sys, time, worker
+import os, sys, time, supervisor
 parent = os.getpid()
 if os.fork() == 0:
     while os.getppid() == parent:
         time.sleep(0.01)
-    worker.die_with_parent(parent)
+    supervisor.die_with_parent(parent)
     print("it lives on", flush=True)
 """
 
@@ -350,5 +343,5 @@ if os.fork() == 0:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
 def test_a_child_whose_parent_went_before_it_could_ask_ends(home):
     """Its output ends only when it does."""
-    done = subprocess.run([sys.executable, "-c", ORPHAN], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", ORPHAN], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

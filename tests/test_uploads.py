@@ -259,7 +259,7 @@ def test_random_damage_is_refused_or_harmless_but_never_another_error(tmp_path: 
 
 @pytest.mark.parametrize(
     ("files", "message"),
-    [({"train/a/1.png": None, "test/a/1.png": None}, r"1 class folders \('a'\)"), ({"a.png": None}, "image 'a.png' lies outside the class folders"), ({}, "no images found"),
+    [({"train/a/1.png": None, "test/a/1.png": None}, r"1 class folder \('a'\)"), ({"a.png": None}, "image 'a.png' lies outside the class folders"), ({}, "no images found"),
      ({**PLAIN, "train/empty/": b""}, "class 'empty' has no image in the training split"),
      ({**PLAIN, "train/a/notes.txt": b"text", "train/a/b.exe": b"MZ"}, r"2 of 14 images cannot be read.*'train/a/b\.exe': not a PNG"),
      ({**PLAIN, "train/0.png": None}, "lies outside the class folders")],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,12 +24,13 @@ def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float
     """w_c = the formula's value for class c, at least 0 and not all 0, capped at `max_ratio` x the smallest above 0.
 
     Needs counts [C] or tpr [C] where the formula looks at them; TPRs are kept off 0 and 1 as in every method. A formula with
-    `epoch` is tried for the whole run before its first epoch, so that it does not fail in the middle. Errors as in core.formula.
+    `epoch` is tried for all epochs in which it acts before the first one, so that it does not fail in the middle; before a
+    late start it answers as in the epoch it starts with. Errors as in core.formula.
     """
     used = formulas.variables(formula)
     values, clipped, notes = _values(evidence, formulas.needs(formula))
     if "epoch" in used:
-        notes = (*notes, f"Weights of epoch {evidence.epoch + 1} of {evidence.epochs}: they are renewed before every epoch.")
+        notes = (*notes, f"Weights of epoch {_acting(evidence)} of {evidence.epochs}: they are renewed before every epoch.")
         if evidence.epoch == 0:
             _try_epochs(formula, values, evidence)
     raw = _scaled(formulas.evaluate(formula, values, evidence.classes), normalize)
@@ -42,7 +44,7 @@ def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float
 
 def _values(evidence: Evidence, needs: frozenset[str]) -> tuple[dict[str, Vector | float], tuple[int, ...], tuple[str, ...]]:
     """What the names stand for, the TPRs that were clamped, and notes. NaN where a class has no TPR or no samples."""
-    values: dict[str, Vector | float] = {"C": evidence.classes, "epoch": evidence.epoch + 1, "epochs": evidence.epochs}
+    values: dict[str, Vector | float] = {"C": evidence.classes, "epoch": _acting(evidence), "epochs": evidence.epochs}
     clipped, notes = (), ()
     if "counts" in needs:
         n = samples(evidence)
@@ -53,10 +55,16 @@ def _values(evidence: Evidence, needs: frozenset[str]) -> tuple[dict[str, Vector
     return values, clipped, notes
 
 
+def _acting(evidence: Evidence) -> int:
+    """The epoch from 1 on whose weights are asked for: not one before the start, of which the formula may know nothing."""
+    return max(evidence.epoch, evidence.start) + 1
+
+
 def _try_epochs(formula: str, values: Mapping[str, Vector | float], evidence: Evidence) -> None:
-    for epoch in np.unique(np.linspace(1, evidence.epochs, TRIED).round()):
+    still: dict[ast.expr, Vector] = {}
+    for epoch in np.unique(np.linspace(evidence.start + 1, evidence.epochs, TRIED).round()):
         try:
-            formulas.evaluate(formula, {**values, "epoch": epoch}, evidence.classes)
+            formulas.evaluate(formula, {**values, "epoch": epoch}, evidence.classes, still)
         except EvenlyError as error:
             raise EvenlyError(f"{error} (in epoch {epoch:.0f} of {evidence.epochs})") from None
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +13,7 @@ from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
 from core.floors import floored_tpr, weight_terms
 from core.methods.from_tprs import CDB_PAPER
-from core.methods.row import NO_TPR, Method
+from core.methods.row import NO_TPR, Method, class_even_meta
 from core.rows import Param, Source
 
 CDB_VARIANTS = {  # epsilon, offset of the bias, factor of the sigmoid
@@ -37,11 +39,16 @@ def smoothed(past: NDArray[np.float64], ema: float) -> Vector:
     return value
 
 
-def cdb(evidence: Evidence, *, tau: float | str, variant: str, ema: float) -> ClassTerms:
-    """w_c ~ (1 - A_c)^tau at mean 1, A_c of the last epoch's validation split; all 1 before the first epoch.
+def _kept(past: NDArray[np.float64], params: Mapping[str, Any]) -> NDArray[np.float64] | None:
+    """Of the TPRs [E, C] so far their moving average [1, C], which goes on from itself bit for bit; nothing without one."""
+    return smoothed(past, params["ema"])[None] if params["ema"] > 0 else None
+
+
+def cdb(evidence: Evidence, *, tau: float | str, variant: str, normalize: str, ema: float) -> ClassTerms:
+    """w_c ~ (1 - A_c)^tau, at mean 1 or as it is, A_c of the last epoch's validation split; all 1 before the first epoch.
 
     "dynamic" takes tau from the raw TPRs, the weights come from the clamped ones. With `ema` > 0 A_c is a moving
-    average over the epochs so far. Looks at last_tpr [C], and at past [E, C] for the average.
+    average over the epochs so far. Looks at last_tpr [C], and at past for the average.
     """
     if evidence.last_tpr is None:
         return ClassTerms(weight=np.ones(evidence.classes), notes=("Before the first epoch every weight is 1.",))
@@ -50,39 +57,46 @@ def cdb(evidence: Evidence, *, tau: float | str, variant: str, ema: float) -> Cl
     if np.isnan(tpr).all():
         raise EvenlyError(f"cdb: {NO_TPR} for every class; check the validation split")
     power = dynamic_tau(np.where(np.isnan(tpr), np.nan, seen), variant) if tau == "dynamic" else float(tau)
-    return weight_terms((1 - tpr) ** power, missing=NO_TPR, clipped=clipped, notes=notes, info={"tau": power})
+    return weight_terms((1 - tpr) ** power, missing=NO_TPR, mean_one=normalize == "mean_one", clipped=clipped, notes=notes, info={"tau": power})
 
 
-def difficulty_net(evidence: Evidence, *, driver: float, lr: float) -> ClassTerms:
+def difficulty_net(evidence: Evidence, *, driver: float, lr: float, variant: str) -> ClassTerms:
     """The weights come from a small network that looks at last_tpr [C] and learns with every step: core/objectives."""
-    return ClassTerms(objective="difficulty_net", knobs={"driver": driver, "lr": lr})
+    copied = {"copied": 1.0} if variant == "cifar_code" else {}
+    return ClassTerms(objective="difficulty_net", knobs={"driver": driver, "lr": lr, **copied})
 
 
 _CDB_TAU = Param("tau", "Tau", "dynamic", 0.0, 8.0, 0.05, words=("dynamic",),
                  help="A fixed exponent, or dynamic: 2 / (1 + exp(-b)) with b = max TPR / (min TPR + eps) - 1, renewed after every epoch.")
 _VARIANT = Param("variant", "Variant", "paper", choices=tuple(CDB_VARIANTS),
-                 help="Only matters for dynamic tau. paper: eps 0.0001. imagenet_code: eps 0.01. cifar_code: eps 0.01, no - 1 in b and no factor 2, "
-                      "so tau ends at 1 instead of 2.")
+                 help="What dynamic tau is made of. paper: eps 0.0001. imagenet_code: eps 0.01. cifar_code: eps 0.01, no - 1 in b and no factor 2, "
+                      "so tau ends at 1 instead of 2. A fixed tau gives the same weights in all three.")
+_NORMALIZE = Param("normalize", "Normalise", "mean_one", choices=("none", "mean_one"),
+                   help="mean_one as in both codes; none: the paper states no rescaling. With the weighted_mean reduction both give the same loss; with batch_mean the paper's "
+                        "weights, all at most 1, also lower the learning rate.")
 _EMA = Param("ema", "Smoothing of the TPRs", 0.0, 0.0, 0.99, 0.01,
              help="Moving average of the validation TPRs over the epochs: 0 uses the last epoch alone, as published; 0.9 averages about ten.")
 _DRIVER = Param("driver", "Driver weight", 0.3, 0.0, 10.0, 0.05, help="Pull of the network's answer towards the relative difficulty 1 - TPR / sum TPR.")
+_NET_VARIANT = Param("variant", "Variant", "paper", choices=("paper", "cifar_code"),
+                     help="paper: the network learns from the meta loss after a virtual step and from the driver loss. cifar_code: the released CIFAR code copies the weights "
+                          "of the virtual step without their gradient, so the network learns from the driver loss alone.")
 _META_LR = Param("lr", "Rate of the difficulty network", 1e-5, 1e-7, 1.0, 1e-5, help="Adam's rate: 0.00001 in the authors' CIFAR code, 0.001 in their ImageNet configuration.")
 
 ROWS = (
-    Method("cdb", "Class-wise difficulty (CDB)", "While training", cdb, (_CDB_TAU, _VARIANT, _EMA),
-           r"w_{c,t} \propto (1 - \mathrm{TPR}_{c,t-1})^{<tau>}", frozenset({"last_tpr"}), "tau",
+    Method("cdb", "Class-wise difficulty (CDB)", "While training", cdb, (_CDB_TAU, _VARIANT, _NORMALIZE, _EMA),
+           r"w_{c,t} <normalize> (1 - \mathrm{TPR}_{c,t-1})^{<tau>}", frozenset({"last_tpr"}), "tau",
            "Weights follow the validation TPRs of the run itself, renewed after every epoch; all 1 in the first.",
-           "The released code differs from the paper: both codes use eps 0.01 and rescale to mean 1, and the CIFAR code's dynamic tau has half the "
-           "paper's range. The ImageNet code divides by the sum of the weights, the CIFAR code by the batch size: choose the reduction to match. "
+           "The released code differs from the paper: both codes use eps 0.01 and rescale to mean 1 (normalize), and the CIFAR code's dynamic tau has half the "
+           "paper's range (variant). The ImageNet code divides by the sum of the weights, the CIFAR code by the batch size: choose the reduction to match. "
            "With few epochs or a constant learning rate the weights can swing between classes and cost accuracy: a smaller tau, smoothing of the TPRs "
            "or a learning rate that falls to zero help.",
-           CDB_PAPER, when="Classes differ in difficulty, counts do not tell which, and the run has many epochs."),
-    Method("difficulty_net", "Difficulty-Net", "While training", difficulty_net, (_DRIVER, _META_LR),
+           CDB_PAPER, when="Classes differ in difficulty, counts do not tell which, and the run has many epochs.", keeps=_kept),
+    Method("difficulty_net", "Difficulty-Net", "While training", difficulty_net, (_DRIVER, _META_LR, _NET_VARIANT),
            r"w_t \propto D_\theta(\mathrm{TPR}_{t-1}),\quad \min_\theta\ \mathrm{CE}_\mathrm{meta} + <driver>\,\lVert D_\theta - (1 - \tfrac{\mathrm{TPR}}{\sum \mathrm{TPR}})\rVert^2",
            frozenset({"last_tpr", "meta"}), None,
            "A small network turns the validation TPRs of the last epoch into weights; it learns from a virtual step whose result is tried on meta samples.",
-           "The meta samples are taken from the validation split, which the weights therefore look at twice. A step costs about three times a plain one. "
+           "The loss is divided by the batch size, as published, whatever the reduction. The meta samples are taken from the validation split, which the weights therefore look at twice: its figures then flatter the run; judge it by the test split. A step costs about three times a plain one. "
            "The published figures are from 12,800 epochs: never compare them with runs of 200.",
            Source("Sinha and Ohashi", 2023, "Difficulty-Net: learning to predict difficulty for long-tailed recognition", "https://arxiv.org/abs/2209.02960"),
-           when="Classes differ in difficulty and a run has very many epochs."),
+           when="Classes differ in difficulty and a run has very many epochs.", weighs=True, evens=class_even_meta),
 )

@@ -121,7 +121,7 @@ ROWS = (
     Method("log_frequency", "Log frequency", "From counts", log_frequency, (),
            r"w_c \propto 1 - \log\frac{n_c}{n_{\max}}", COUNTS, None,
            "Grows with the logarithm of how much rarer a class is: at imbalance 100 the largest weight is 5.6 times the smallest.",
-           "The mildest of the maps from counts on strong imbalance.",
+           "Mild on strong imbalance: inverse frequency reaches 100 there, its square root 10.",
            Source("Zhang, Kang, Hooi, Yan and Feng", 2023, "Deep long-tailed learning: a survey (its code)", "https://arxiv.org/abs/2110.04596"), when=_TAILED),
     Method("class_balanced", "Class-balanced", "From counts", class_balanced, (_BETA,),
            r"w_c \propto \frac{1 - <beta>}{1 - <beta>^{n_c}}", COUNTS, "beta",
@@ -132,5 +132,5 @@ ROWS = (
     Method("manual", "Manual weights", "From counts", manual, (_WEIGHTS,),
            r"w_c = \text{as given}", frozenset(), None,
            "Weights of your own, one per class, used as they are.",
-           "With the weighted_mean reduction only their ratios matter.", _HUANG, when="You know what an error on a class costs."),
+           "With the weighted_mean reduction only their ratios matter. A weight of 0 is allowed: the class is then not learned.", Source("Evenly", 2026, "weights typed by hand"), when="You know what an error on a class costs."),
 )

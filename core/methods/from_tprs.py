@@ -105,8 +105,8 @@ ROWS = (
     Method("tpr_logit_adjusted", "TPR logit adjustment (experimental)", "From TPRs", tpr_logit_adjusted, (_SHIFT_TAU,),
            r"b_c = <tau>\,\log\frac{\mathrm{TPR}_c}{\overline{\mathrm{TPR}}}", TPR, "tau",
            "Logit adjustment with the TPR in the place of the class frequency, for data whose counts are equal.",
-           "Experimental: we know of no publication of it. A shift acts on logits, so it does not fade when the training data are fitted perfectly "
-           "as a weight does.",
+           "Experimental: we know of no publication of it. Like a weight, a shift acts less and less once the training data are fitted perfectly: "
+           "only a factor on the logits, as in CDT and VS, moves the margins then (Kini et al., 2021).",
            Source("Menon, Jayasumana, Rawat, Jain, Veit and Kumar", 2021, "Long-tail learning via logit adjustment", "https://arxiv.org/abs/2007.07314"),
            when=_BALANCED),
 )

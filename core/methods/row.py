@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
@@ -31,7 +32,8 @@ class Method:
     terms    pure function (Evidence, **params) -> ClassTerms
     formula  LaTeX with <param> placeholders; see `formula_with`
     needs    what it looks at: "counts", "tpr" (an earlier run's), "last_tpr" (this run's last epoch),
-             "network" (the weights of a finished run), "meta" (samples of the validation split, to learn from)
+             "network" (the weights of a finished run), "meta" (samples of the validation split, to learn from),
+             "validation" (what a finished run says of that split, to fit on)
     slider   the parameter that the live preview drags, or None
     stops    values of the preview's grid where even steps would miss the interesting end
     caveat   what a user should know before believing a result; may be empty
@@ -39,6 +41,10 @@ class Method:
     stage    TRAIN, CLASSIFIER, FINETUNE or POSTHOC
     head     key of the last layer it wants, in models/heads.py
     asks     params -> needs, where they depend on the parameters; None: always `needs`
+    epochs   what a run of it takes unless told otherwise; None: the recipe's number
+    weighs   its objective carries the weight: until a late start of the weight plain terms stand in for it
+    evens    params -> the power of 1 / n_c that it makes up for by means that its terms do not show; None: they show all
+    keeps    (past TPRs [E, C], params) -> what stands for them in later epochs [F, C]; None: it does not look at them
     latex    params -> LaTeX to show instead of `formula`, with the same placeholders; None: `formula` says it all
     """
 
@@ -59,10 +65,24 @@ class Method:
     head: str = "linear"
     asks: Callable[[Mapping[str, Any]], frozenset[str]] | None = None
     latex: Callable[[Mapping[str, Any]], str] | None = None
+    epochs: int | None = None
+    weighs: bool = False
+    evens: Callable[[Mapping[str, Any]], float] | None = None
+    keeps: Callable[[NDArray[np.float64], Mapping[str, Any]], NDArray[np.float64] | None] | None = None
+
+    @property
+    def meets_validation(self) -> bool:
+        """Whether its network has learned from validation samples, whose TPRs then flatter it."""
+        return "meta" in self.needs
 
     def needs_with(self, params: Mapping[str, Any]) -> frozenset[str]:
         """What it looks at under these parameters."""
         return self.asks(params) if self.asks else self.needs
+
+
+def class_even_meta(params: Mapping[str, Any]) -> float:
+    """`evens` of a method that learns from meta samples: they hold every class alike, so what helps there makes up for 1 / n_c."""
+    return 1.0
 
 
 def given(vector: Vector | None) -> Vector:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from core.evidence import ClassTerms, Evidence
@@ -45,6 +48,10 @@ def equal_tpr_bias(evidence: Evidence, *, strength: float) -> ClassTerms:
     return ClassTerms(objective="equal_tpr_bias", knobs={"strength": strength})
 
 
+def _tau_norm_latex(params: Mapping[str, Any]) -> str:
+    return r"z_c = \frac{w_c^\top f(x)}{\lVert w_c \rVert^{<tau>}}" + (" + b_c" if params["bias"] == "keep" else "")
+
+
 def _even(evidence: Evidence) -> np.ndarray:
     """The same probability for every class with training samples [C]."""
     there = np.ones(evidence.classes) if evidence.counts is None else (evidence.counts > 0).astype(float)
@@ -68,34 +75,37 @@ _MEMORY = Param("memory", "Centroid loss", 0.01, 0.0, 1.0, 0.01, help="Weight of
 _REPEL = Param("repel", "Repel", 0.01, 0.0, 1.0, 0.01, help="Weight, inside the centroid loss, of the part that keeps other centroids away.")
 
 NETWORK = frozenset({"network"})
+STAGE_EPOCHS = 10  # on top of the finished run's; Kang et al. retrain the classifier for 10
 _TAILED = "Long-tailed data, after ordinary training."
 _SECONDS = "It trains nothing and takes seconds. "
+_EVENLY_DRAWN = ("Every draw is of each class with the same probability, with replacement; the authors' code takes four samples of a class in turn, which the sampler "
+                 "class_aware does here. ")
 
 ROWS = (
     Method("crt", "Classifier re-training (cRT)", "Second stage", crt, (), r"\min_{W, b}\ \mathrm{CE}(W f(x) + b),\quad P(c) = \tfrac{1}{C}", NETWORK, None,
            "Takes a finished run, freezes its features and trains a new last layer on samples drawn equally from every class.",
-           "Features are computed once, without augmentation. Its epochs come on top of the baseline's: about 10 are enough.", _KANG, when=_TAILED, stage=CLASSIFIER),
+           "Features are computed once, without augmentation. " + _EVENLY_DRAWN + "Its epochs come on top of the baseline's.", _KANG, when=_TAILED, stage=CLASSIFIER, epochs=STAGE_EPOCHS),
     Method("lws", "Learnable weight scaling (LWS)", "Second stage", lws, (), r"z_c = s_c\,(w_c^\top f(x) + b_c)", NETWORK, None,
            "Takes a finished run, freezes everything and learns one factor per class on its logits.",
-           "The factor scales the bias too, as in the authors' code.", _KANG, when=_TAILED, stage=CLASSIFIER, head="scaled"),
+           "The factor scales the bias too, as in the authors' code. " + _EVENLY_DRAWN.strip(), _KANG, when=_TAILED, stage=CLASSIFIER, head="scaled", epochs=STAGE_EPOCHS),
     Method("oltr", "Memory and modulated attention (OLTR)", "Second stage", oltr, (_SCALE, _FEATURE_RATE, _MEMORY, _REPEL),
            r"\hat x = \frac{r}{d_{\min}}\left(v + \tanh(W_s v)\odot \mathrm{softmax}(W_h v)\,M\right)", NETWORK, None,
            "Takes a finished run, adds attention, a memory of class centroids that rare classes borrow from, and a cosine classifier, and trains on.",
-           "Named in the CDB paper's comparison. Its epochs come on top of the baseline's. The open-set part of the paper is left out: every test sample is of a known class.",
+           "Named in the CDB paper's comparison. " + _EVENLY_DRAWN + "Its epochs come on top of the baseline's. The open-set part of the paper is left out: every test sample is of a known class.",
            Source("Liu, Miao, Zhan, Wang, Gong and Yu", 2019, "Large-scale long-tailed recognition in an open world", "https://arxiv.org/abs/1904.05160"),
-           when=_TAILED, stage=FINETUNE, head="oltr"),
-    Method("tau_norm", "Tau-normalised classifier", "Post-hoc", tau_norm, (_NORM_TAU, _BIAS), r"\tilde w_c = \frac{w_c}{\lVert w_c \rVert^{<tau>}}", NETWORK, "tau",
+           when=_TAILED, stage=FINETUNE, head="oltr", epochs=STAGE_EPOCHS),
+    Method("tau_norm", "Tau-normalised classifier", "Post-hoc", tau_norm, (_NORM_TAU, _BIAS), r"z_c = \frac{w_c^\top f(x)}{\lVert w_c \rVert^{<tau>}}", NETWORK, "tau",
            "Shortens the weight vectors of the last layer, which are longer for frequent classes.",
-           _SECONDS + "Choose tau by the validation split.", _KANG, when=_TAILED, stage=POSTHOC),
+           _SECONDS + "Choose tau by the validation split.", _KANG, when=_TAILED, stage=POSTHOC, latex=_tau_norm_latex),
     Method("ncm", "Nearest class mean (NCM)", "Post-hoc", ncm, (_FEATURES, _DISTANCE), r"\hat y = \arg\min_c\ d\left(f(x), \mu_c\right)", NETWORK, None,
            "Forgets the last layer and takes the class whose mean training feature is nearest.",
-           _SECONDS + "It often costs accuracy on frequent classes.", _KANG, when=_TAILED, stage=POSTHOC),
+           _SECONDS + "It often costs accuracy on frequent classes. Distances are no logits: such a run has no loss and no calibration error.", _KANG, when=_TAILED, stage=POSTHOC),
     Method("logit_adjusted_posthoc", "Post-hoc logit adjustment", "Post-hoc", logit_adjusted_posthoc, (_LA_TAU,), r"\hat y = \arg\max_c\ z_c - <tau>\,\log \pi_c",
            NETWORK | {"counts"}, "tau",
            "Lowers the logits of frequent classes at prediction time.",
-           _SECONDS + "On balanced data it changes nothing.", _MENON, when=_TAILED, stage=POSTHOC),
-    Method("equal_tpr_bias", "Equal-TPR bias", "Post-hoc", equal_tpr_bias, (_STRENGTH,), r"\hat y = \arg\max_c\ z_c + <strength>\, b_c", NETWORK, "strength",
-           "One summand per class on the logits, fitted on the validation split so that the TPRs become equal; strength says how much of it is applied.",
-           _SECONDS + "It is the lower bar: a retraining that equalises less, or costs more accuracy, is not worth its time. The bias is fitted on few samples per class, so the test split "
-           "is equalised less than the validation split.", _NARASIMHAN, when="Any finished run: what would equal TPRs cost?", stage=POSTHOC),
+           _SECONDS + "On balanced data it changes nothing.", _MENON, when=_TAILED, stage=POSTHOC, evens=lambda p: p["tau"]),
+    Method("equal_tpr_bias", "Equal-TPR bias", "Post-hoc", equal_tpr_bias, (_STRENGTH,), r"\hat y = \arg\max_c\ z_c + <strength>\, b_c", NETWORK | {"validation"}, "strength",
+           "One summand per class on the logits, fitted on the validation split so that the worst TPR rises and the TPRs become equal; strength says how much of it is applied.",
+           _SECONDS + "It is the lower bar: a retraining that equalises less, or costs more accuracy, is not worth its time. On the way to equal TPRs the bias with the highest "
+           "smallest TPR is taken, of equals the one with the highest second smallest, and so on. It is fitted on few samples per class, so the test split is equalised less than the validation split; the run's log says what it cost there.", _NARASIMHAN, when="Any finished run: what would equal TPRs cost?", stage=POSTHOC),
 )

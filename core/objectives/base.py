@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class Batch:
             return self.model(self.x)
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """Turns a batch into a loss. Whatever it remembers lies in buffers, parameters or its extra state, so that its
     state_dict() alone continues a run bit for bit on the CPU.
 
@@ -56,15 +57,16 @@ class Objective(nn.Module):
     meta = False
     takes: frozenset[str] = frozenset()
 
-    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None) -> None:
-        """`knobs` are the method's numbers, `counts` the training samples of each class [C]."""
+    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None) -> None:
+        """`knobs` are the method's numbers, `counts` the training samples of each class [C]. Where an objective has parameters
+        of its own, their initial values come from `generator`: the same for the same run, others for another seed."""
         super().__init__()
         self.classes, self.knobs = classes, dict(knobs)
         self.meta_batch = int(knobs.get("meta_batch", META_BATCH))
 
+    @abstractmethod
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The scalar to minimise, and the model's own logits [B, C] for counting."""
-        raise NotImplementedError
 
     def class_weight(self) -> Tensor | None:
         """What a sample of each class has been weighed in the epoch so far [C], mean 1; None where the terms say it all."""

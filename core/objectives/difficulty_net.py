@@ -19,16 +19,16 @@ WIDTH = 128
 class DifficultyNet(LearnedWeights):
     """w = C D(A) / sum D(A), A the validation TPRs after the last epoch, 0 before the first and for a class without samples.
 
-    D is a network C-128-128-C with ReLU, a sigmoid at its end and no biases. a_i = w_y / B under batch_mean, as published,
-    and w_y / sum_j w_yj under weighted_mean. Beside the meta loss D minimises driver * mean_c (D_c - (1 - A_c / sum A))^2.
-    Knobs: driver, lr. Source: Sinha and Ohashi (2023). In their CIFAR code the weights of the virtual step are copied
-    without their graph, so that D learns from the driver loss alone; here it learns from both, as the paper has it.
+    D is a network C-128-128-C with ReLU, a sigmoid at its end and no biases; a_i = w_y / B. Beside the meta loss D minimises
+    driver * mean_c (D_c - (1 - A_c / sum A))^2. Knobs: driver, lr, copied. In the authors' CIFAR code the weights of the
+    virtual step are copied without their graph, so that D learns from the driver loss alone: so it is with the knob copied.
+    Source: Sinha and Ohashi (2023).
     """
 
     tpr: Tensor
 
-    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None) -> None:
-        super().__init__(classes, knobs, counts)
+    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None) -> None:
+        super().__init__(classes, knobs, counts, generator)
         self.register_buffer("tpr", torch.zeros(classes))
 
     def make_network(self, generator: torch.Generator) -> nn.Module:
@@ -41,8 +41,10 @@ class DifficultyNet(LearnedWeights):
         return self.network(self.tpr)
 
     def weights(self, batch: Batch, losses_B: Tensor) -> Tensor:
-        w = self.classes * normalised(self.difficulties())[batch.labels]
-        return normalised(w) if batch.reduction == "weighted_mean" else w / len(w)
+        return self.classes * normalised(self.difficulties())[batch.labels] / len(batch.labels)
+
+    def looks_ahead(self) -> bool:
+        return not self.knobs.get("copied")
 
     def side_loss(self) -> Tensor:
         return self.knobs["driver"] * mse_loss(self.difficulties(), 1 - self.tpr / (self.tpr.sum() + 1e-12))

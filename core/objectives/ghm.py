@@ -25,8 +25,8 @@ class GradientHarmonising(Objective):
     memory: Tensor
     edges: Tensor
 
-    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None) -> None:
-        super().__init__(classes, knobs, counts)
+    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None) -> None:
+        super().__init__(classes, knobs, counts, generator)
         bins = int(knobs["bins"])
         self.register_buffer("memory", torch.zeros(bins))
         self.register_buffer("edges", torch.arange(1, bins) / bins, persistent=False)

@@ -29,8 +29,8 @@ class GroupDRO(Objective):
     log_q: Tensor
     adjustment: Tensor
 
-    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None) -> None:
-        super().__init__(classes, knobs, counts)
+    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None) -> None:
+        super().__init__(classes, knobs, counts, generator)
         self.register_buffer("log_q", torch.full((classes,), -math.log(classes)))
         self.register_buffer("adjustment", self._adjustment(knobs["adjustment"], counts), persistent=False)
         self.tally = Tally(classes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from core.objectives.base import Batch, Objective
@@ -21,8 +22,8 @@ class LearningToReweight(Objective):
     graph = False
     meta = True
 
-    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None) -> None:
-        super().__init__(classes, knobs, counts)
+    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None) -> None:
+        super().__init__(classes, knobs, counts, generator)
         self.tally = Tally(classes)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -2,43 +2,53 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from core.errors import EvenlyError
 from core.objectives.base import Batch, Objective
 from core.objectives.influence import influence, plain_losses
 from core.objectives.tally import Tally
 
-DECAY = 1e-4  # of the small network, in both codes
+ADAM = {"weight_decay": 1e-4}
+SGD = {"weight_decay": 5e-4, "momentum": 0.9, "nesterov": True}
 
 
 class LearnedWeights(Objective):
-    """A step: weigh the samples, take a virtual step, try it on meta samples, improve the small network by Adam, weigh again.
+    """A step: weigh the samples, take a virtual step, try it on meta samples, improve the small network, weigh again.
 
-    The weights a_i of a batch come from `weights`; loss = sum_i a_i l_i, l_i plain cross entropy. The virtual step is one
-    of plain gradient descent at the present learning rate. Knob lr: Adam's rate; seed (0 by default): of the initial
-    parameters. Adam's state travels in the extra state.
+    The weights a_i of a batch come from `weights`; loss = sum_i a_i l_i, l_i plain cross entropy, whatever the reduction. The
+    virtual step is one of plain gradient descent at the present learning rate. Knobs: lr, the rate of the small network;
+    sgd, its optimiser is Nesterov SGD instead of Adam. The optimiser's state travels in the extra state.
     """
 
     graph = False
     meta = True
 
-    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None) -> None:
-        super().__init__(classes, knobs, counts)
-        self.network = self.make_network(torch.Generator().manual_seed(int(knobs.get("seed", 0))))
-        self.adam = torch.optim.Adam(self.network.parameters(), lr=knobs["lr"], weight_decay=DECAY)
+    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None) -> None:
+        super().__init__(classes, knobs, counts, generator)
+        if generator is None:
+            raise EvenlyError(f"{type(self).__name__} draws a small network and was given no generator; give one seeded by the run's seed")
+        self.network = self.make_network(generator)
+        learning = self.network.parameters()
+        self.optimiser = torch.optim.SGD(learning, lr=knobs["lr"], **SGD) if knobs.get("sgd") else torch.optim.Adam(learning, lr=knobs["lr"], **ADAM)
         self.tally = Tally(classes)
 
+    @abstractmethod
     def make_network(self, generator: torch.Generator) -> nn.Module:
         """The small network, its initial parameters drawn from `generator`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def weights(self, batch: Batch, losses_B: Tensor) -> Tensor:
         """The weights a_i [B], with a graph to the small network alone; `losses_B` come without one."""
-        raise NotImplementedError
+
+    def looks_ahead(self) -> bool:
+        """Whether the small network learns from the virtual step; else from its side loss alone."""
+        return True
 
     def side_loss(self) -> Tensor | None:
         """What the small network minimises beside the meta loss."""
@@ -54,12 +64,13 @@ class LearnedWeights(Objective):
         return (weights * losses).sum(), logits
 
     def _learn(self, batch: Batch, losses_B: Tensor) -> None:
-        weights = self.weights(batch, losses_B.detach())
-        pull = (weights * influence(batch, losses_B, weights, batch.rate)).sum()  # its gradient is that of the meta loss
-        side = self.side_loss()
-        self.adam.zero_grad()
-        (pull if side is None else pull + side).backward()
-        self.adam.step()
+        parts = [] if (side := self.side_loss()) is None else [side]
+        if self.looks_ahead():
+            weights = self.weights(batch, losses_B.detach())
+            parts.append((weights * influence(batch, losses_B, weights, batch.rate)).sum())  # its gradient is that of the meta loss
+        self.optimiser.zero_grad()
+        sum(parts).backward()
+        self.optimiser.step()
 
     def class_weight(self) -> Tensor:
         return self.tally.mean()
@@ -68,7 +79,7 @@ class LearnedWeights(Objective):
         self.tally.clear()
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {"adam": self.adam.state_dict()}
+        return {"adam": self.optimiser.state_dict()}  # the key is older than the choice of an optimiser: checkpoints hold it
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self.adam.load_state_dict(state["adam"])
+        self.optimiser.load_state_dict(state["adam"])

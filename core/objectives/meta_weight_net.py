@@ -11,10 +11,10 @@ from core.objectives.learned import LearnedWeights
 
 
 class MetaWeightNet(LearnedWeights):
-    """v_i = sigmoid(MLP_{1-hidden-1}(l_i)); a_i = v_i / sum_j v_j under weighted_mean, v_i / B under batch_mean.
+    """v_i = sigmoid(MLP_{1-hidden-1}(l_i)); a_i = v_i / B, or with the knob summed v_i / sum_j v_j (weights of 0 where that is 0).
 
-    The first is the authors' code for imbalance, the second their code for noisy labels; a sum of 0 gives weights of 0.
-    Knobs: hidden, the width of the network's one layer; lr. Source: Shu et al. (2019).
+    The first is the authors' code for noisy labels, the second, with the knob sgd, their code for imbalance. Knobs: hidden,
+    the width of the network's one layer; lr. Source: Shu et al. (2019).
     """
 
     def make_network(self, generator: torch.Generator) -> nn.Module:
@@ -23,4 +23,4 @@ class MetaWeightNet(LearnedWeights):
 
     def weights(self, batch: Batch, losses_B: Tensor) -> Tensor:
         v = self.network(losses_B[:, None].to(self.network[0].weight.dtype)).squeeze(1)
-        return normalised(v) if batch.reduction == "weighted_mean" else v / len(v)
+        return normalised(v) if self.knobs.get("summed") else v / len(v)

@@ -24,7 +24,7 @@ def sigmoid_losses(
 
     pt is sigmoid(z) for the true class and 1 - sigmoid(z) for the others. alpha_c is the knob alpha for the true class and
     1 - alpha for the others, 1 without the knob. The knob detached makes (1 - pt)^focus a constant of the step.
-    w_c = 1 - beta_c (1 - y_c), beta_c drawn with probability mask_c for every sample and class.
+    w_c = 1 - beta_c (1 - y_c), beta_c drawn with probability mask_c for every sample and class, or with the knob together for the batch.
     With alpha .25 and focus 2 it is torchvision's sigmoid_focal_loss. Sources: Lin et al. (2017), Tan et al. (2020).
     """
     z = in_full(logits_BC, terms)
@@ -37,7 +37,7 @@ def sigmoid_losses(
     if "alpha" in knobs:
         losses = losses * (0.5 + side * (knobs["alpha"] - 0.5))
     if (mask := terms.get("mask")) is not None:
-        losses = losses.masked_fill(left_out(labels_B, mask, generator), 0.0)
+        losses = losses.masked_fill(left_out(labels_B, mask, generator, knobs), 0.0)
     return losses.sum(dim=1)
 
 

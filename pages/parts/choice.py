@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.parts import nav, reads, status
+from pages.parts import nav, reads, status, words
 
 WAIT = "Wait for its first epoch, or choose another run."
 NEXT = dict.fromkeys(("failed", "cancelled", "paused"), "Resume it on its page, or choose another run.")
@@ -22,6 +22,8 @@ def choose(every: pd.DataFrame, frame: pd.DataFrame) -> tuple[int | None, int | 
         st.button("Swap", key="compare_swap", icon=":material/swap_horiz:", help="Swap before and after", on_click=swap_sides, width="stretch")
     with right:
         after = select("After", "b", labels)
+    for asked in dict.fromkeys(st.query_params.get(side, "") for side in ("a", "b")):
+        not_a_run(asked)
     for wanted in dict.fromkeys((nav.id_from_url("a"), nav.id_from_url("b"))):
         if wanted is not None and wanted not in labels:
             without_figures(wanted, every)
@@ -56,6 +58,13 @@ def chosen(side: str) -> None:
 def swap_sides() -> None:
     """Before becomes after, in one step of the browser's history."""
     st.query_params.update({"a": st.query_params.get("b", ""), "b": st.query_params.get("a", "")})
+
+
+def not_a_run(asked: str) -> None:
+    """Name what the address asks for where it cannot be the number of a run; nothing where it asks for nothing."""
+    if asked and not (asked.isdecimal() and len(asked) < nav.LONGEST_ID):
+        st.warning(f"The address asks for run {words.plain(repr(asked[:40]))}, which is not the number of a run. It takes one number on each side, as in "
+                   "/compare?a=1&b=2; choose the run here.", icon=":material/search_off:")
 
 
 def without_figures(wanted: int, every: pd.DataFrame) -> None:

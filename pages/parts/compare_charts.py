@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from core import report
 from core.compare import Comparison
 from pages.parts import curves, matrices, narrow, reads, show, signature, states, words
+from pages.parts.figure import Figure
+from pages.parts.palette import Palette
 
 KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
 PERCENT = "%.1f %%"
@@ -44,24 +46,33 @@ def picture(c: Comparison, names: list[str], averaged: bool) -> None:
     show.draw(signature.picture(kind, names, b, a, show.palette(), by, marked), key="compare_signature", alt=signature.describe(names, b, a))
     zoomed = usual != signature.default_kind(len(names))
     st.caption(" ".join(filter(None, (
-        "Dotted: mean before. Solid: mean after. Band: mean and one standard deviation, the spread.", signature.marks(kind, b),
+        signature.LINES, signature.marks(kind, b),
         "Every TPR is above 90 %, so the usual form is dots on an axis that does not start at 0; bars always do." if zoomed else ""))))
+
+
+SPREAD, MOVED = "Spread over epochs, test split", "What is predicted differently"
+THIN = "Thick: mean over the seeds. Thin: each seed."
 
 
 def over_epochs(before: list[Any], after: list[Any]) -> None:
     """The spread of the test TPRs, epoch by epoch: of two runs, or their seeds' mean with each seed thin."""
-    st.subheader("Spread over epochs, test split", anchor=False)
-    p, series, thin, ends = show.palette(), [], [], []
+    st.subheader(SPREAD, anchor=False)
+    figure, alt = epochs_picture(before, after, show.palette())
+    show.draw(figure, key="compare_epochs", alt=alt)
+    if len(before) > 1 or len(after) > 1:
+        st.caption(THIN)
+
+
+def epochs_picture(before: list[Any], after: list[Any], p: Palette) -> tuple[Figure, str]:
+    """The spread over epochs as a figure, and in a sentence."""
+    series, thin, ends = [], [], []
     for rows, name, colour, dash in ((before, "before", p.before, "dot"), (after, "after", p.after, "solid")):
         frames = [spread_by_epoch(row) for row in rows]
         mean = pd.concat(frames).groupby("epoch", as_index=False)["spread"].mean()
         series.append((name, mean["epoch"].to_numpy(), mean["spread"].to_numpy(), colour, dash))
         thin += [(f["epoch"].to_numpy(), f["spread"].to_numpy(), colour) for f in frames if len(frames) > 1]
         ends.append(f"{mean['spread'].iloc[-1]:.1f} points {name}")
-    show.draw(curves.lines(p, series, share=False, unit="points", digits=2, thin=thin), key="compare_epochs",
-              alt=f"Spread of the test TPRs per epoch; at the end {' and '.join(ends)}")
-    if thin:
-        st.caption("Thick: mean over the seeds. Thin: each seed.")
+    return curves.lines(p, series, share=False, unit="points", digits=2, thin=thin), f"Spread of the test TPRs per epoch; at the end {' and '.join(ends)}"
 
 
 def spread_by_epoch(row: Any) -> pd.DataFrame:
@@ -73,24 +84,37 @@ def spread_by_epoch(row: Any) -> pd.DataFrame:
 
 def confusion_change(before: list[Any], after: list[Any], names: list[str], order: NDArray) -> None:
     """Where the predictions moved; of seeds the mean."""
-    st.subheader("What is predicted differently", anchor=False)
-    found = [[reads.confusion(row) for row in rows] for rows in (before, after)]
-    if any(None in side for side in found):
+    st.subheader(MOVED, anchor=False)
+    found = matrices_of(before, after)
+    if found is None:
         st.caption("One of the runs keeps no confusion matrix.")
         return
-    b, a = (sum(matrix for _, matrix in side) for side in found)
-    what = f"Test split, last epoch{', mean over the seeds' if len(before) > 1 else ''}. Change in points: of 100 samples of the true class."
+    b, a = found
+    st.caption(change_of(before, names))
     if len(names) <= matrices.TEXT_UP_TO:
-        st.caption(f"{what} Blue is better: more right on the diagonal, fewer errors beside it. Orange is worse.")
-        show.draw(matrices.confusion_change(names, b, a, show.palette(), order), key="compare_confusion",
-                  alt="Change of the confusion matrix in points of each true class")
+        show.draw(matrices.confusion_change(names, b, a, show.palette(), order), key="compare_confusion", alt=MOVED_ALT)
         return
-    st.caption(f"{what} The largest changes first.")
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     st.dataframe(matrices.top_changes(names, b, a), hide_index=True, height="content", key="compare_changes", alt="The largest changes of the confusion matrix",
                  column_order=PHONE_CHANGES if narrow.narrow() else None, column_config={
                      "change": number("points", format="%+.1f", width=58), "true class": text(width=104), "predicted as": text(width=104), "means": text(width=88),
                      "before": number("before", format="%.1f %%", width=64), "after": number("after", format="%.1f %%", width=64)})
+
+
+MOVED_ALT = "Change of the confusion matrix in points of each true class"
+
+
+def matrices_of(before: list[Any], after: list[Any]) -> tuple[Any, Any] | None:
+    """The confusion matrices [C, C] of both sides after the last epoch, added up over the seeds; None where a run keeps none."""
+    found = [[reads.confusion(row) for row in rows] for rows in (before, after)]
+    return None if any(None in side for side in found) else tuple(sum(matrix for _, matrix in side) for side in found)
+
+
+def change_of(before: list[Any], names: list[str]) -> str:
+    """What the change of the confusion is of, and how to read it."""
+    what = f"Test split, last epoch{', mean over the seeds' if len(before) > 1 else ''}. Change in points: of 100 samples of the true class."
+    few = len(names) <= matrices.TEXT_UP_TO
+    return f"{what} {'Blue is better: more right on the diagonal, fewer errors beside it. Orange is worse.' if few else 'The largest changes first.'}"
 
 
 def class_table(c: Comparison, averaged: bool) -> None:

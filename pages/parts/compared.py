@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.compare import Comparison, compare
-from pages.parts import reads
+from pages.parts import reads, words
 from storage.engine import database_url
 from storage.sides import origins, side
 
@@ -23,7 +22,7 @@ def _compared(url: str, key: tuple, _before: Any, _after: Any) -> Comparison:
 
 def comparison(before: Any, after: Any) -> Comparison:
     """The comparison of two runs; raises EvenlyError when they cannot be compared."""
-    stamps = [(r.id, r.attempt, r.last_epoch, r.status, *((number, origin["baseline"]) for number, origin in origins(reads.database(), r).items()))
+    stamps = [(r.id, r.attempt, r.last_epoch, r.seconds, r.status, *((number, origin["baseline"]) for number, origin in origins(reads.database(), r).items()))
               for r in (before, after)]
     return _compared(database_url(), tuple(stamps), before, after)
 
@@ -46,7 +45,6 @@ def same_seed(every: pd.DataFrame, before: Any, after: Any) -> tuple[int, int, i
 
 
 def pretty(text: str) -> str:
-    """First letter up, -> as an arrow, - before a digit as a minus, variances without the leading 0, a full stop."""
-    text = re.sub(r"(?<!\w)-(?=\d)", "−", text.replace("->", "→"))
-    text = re.sub(r"\b0(\.\d{4,})\b", r"\1", text)
+    """First letter up, -> as an arrow, - before a digit as a minus, a full stop."""
+    text = words.minus(text.replace("->", "→"))
     return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."

@@ -42,6 +42,19 @@ def _epochs(p: Palette, last: int, start: float | None = None) -> dict:
     return axis(p, title="epoch", showgrid=False, zeroline=False, dtick=step, tick0=0 if step > 1 else 1, **more)
 
 
+def step_of(count: int, most: int) -> int:
+    """How many of `count` epochs there are to each one drawn, so that about `most` are: 1, 2, 4, 5, 10, 20, 40, 50, ..."""
+    return next(step * 10**power for power in range(19) for step in (1, 2, 4, 5) if count <= most * step * 10**power)
+
+
+def some(epochs: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Places of the epochs to draw where there are many: the first, every so many'th, the last. A longer run keeps what was drawn until the step grows."""
+    step = step_of(len(epochs), most)
+    keep = np.asarray(epochs) % step == 0
+    keep[:1] = keep[-1:] = True
+    return np.flatnonzero(keep)
+
+
 def _last(series: list) -> int:
     return max((int(np.max(x)) for _, x, *_ in series if len(x)), default=1)
 

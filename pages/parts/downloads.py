@@ -24,12 +24,19 @@ def buttons(prefix: str, name: str, files: Sequence[File]) -> None:
 
 
 def draw(row: Any) -> None:
-    """A run's figures of the test split after its last epoch as files; nothing before the first epoch. As `cli.py export` writes them."""
+    """A run's figures after its last epoch as files; nothing before the first epoch. As `cli.py export` writes them.
+
+    They are of the test split; the TPRs that may make weights, of the validation split, are a file of their own.
+    """
     if not reads.has_epochs(row):
         return
-    made = lambda write: lambda: write(sides.report(reads.database(), row))  # noqa: E731
+
+    def made(write: Callable[[report.RunReport], str], split: str = "test") -> Callable[[], str]:
+        return lambda: write(sides.report(reads.database(), row, split))
+
     buttons("run", f"evenly-run-{row.id}", (
-        ("CSV", "csv", "text/csv", made(report.run_csv), "One line per class."),
+        ("CSV", "csv", "text/csv", made(report.run_csv), "The test split, one line per class."),
+        ("TPRs", "validation.csv", "text/csv", made(report.run_csv, "validation"), "The validation split, one line per class: what New run and `run --tpr` take."),
         ("JSON", "json", "application/json", made(report.run_json), None),
         ("HTML report", "html", "text/html", made(export.run_page), OFFLINE),
     ))

@@ -114,9 +114,11 @@ def unweighted() -> str:
 
 def plainly(config: RunConfig) -> RunConfig:
     """The same run without a method, a sampler or a late start: its baseline."""
-    return replace(config, method=unweighted(), params={}, tpr=None, tpr_support=None, tpr_source="", **LATER)
+    epochs = config.epochs if METHODS[config.method].epochs is None else recipe_epochs(config.recipe)  # a short second stage goes on from a whole run
+    return replace(config, method=unweighted(), params={}, epochs=epochs, tpr=None, tpr_support=None, tpr_source="", **LATER)
 
 
-def recipe_epochs(recipe: str) -> int:
-    """The number of epochs a recipe was made for."""
-    return RECIPES[recipe].epochs
+def recipe_epochs(recipe: str, method: str | None = None) -> int:
+    """The number of epochs a recipe was made for, or the method's own where it has one."""
+    own = None if method is None else METHODS[method].epochs
+    return RECIPES[recipe].epochs if own is None else own

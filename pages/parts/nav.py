@@ -15,7 +15,8 @@ RUNS = "pages/views/runs.py"
 RUN = "pages/views/run.py"
 COMPARE = "pages/views/compare.py"
 METHODS = "pages/views/methods.py"
-ASKED_BY = {"id": "run", "a": "compare", "b": "compare", "row": "methods"}  # what the address asks a page for -> that page's path
+LONGEST_ID = 12  # characters of an address that are a number no more
+ASKED_BY = {"id": "run", "a": "compare", "b": "compare", "row": "methods", "dataset": "new", "model": "new", "method": "new"}  # what the address asks a page for -> that page's path
 
 
 def navigation() -> Any:
@@ -93,4 +94,4 @@ def link_compare(before: int, after: int, label: str, **more: Any) -> None:
 def id_from_url(name: str) -> int | None:
     """A run id in the address, or None when there is none that is a whole number."""
     text = st.query_params.get(name, "")
-    return int(text) if text.isdecimal() and len(text) < 12 else None
+    return int(text) if text.isdecimal() and len(text) < LONGEST_ID else None

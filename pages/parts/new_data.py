@@ -5,21 +5,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import streamlit as st
 
 from core.config import RunConfig
 from core.datasets import DATASETS, DataSpec, describe, image_sets, is_ready, prepare, train_counts
 from core.enough import few_validation
-from core.errors import DataError
-from core.uploads import store_upload
+from core.errors import DataError, EvenlyError
+from core.uploads import is_upload, remove_upload, store_upload
 from models import MODELS
-from pages.parts import reads, words
+from pages.parts import address, reads, words
 from pages.parts.guard import told
 from storage.launch import tail_words
 
-NAMED = 3  # files named that could not be read
+NAMED = 3  # files named that could not be read, and runs that need a dataset
+ADDED, REFUSED = "new_added", "new_zip_refused"  # the dataset just added; an upload's id and why it was not
 
 
 def dataset_labels() -> dict[str, str]:
@@ -32,10 +33,12 @@ def dataset_labels() -> dict[str, str]:
 def pick_dataset() -> tuple[str, str]:
     """Draw the choice; returns the dataset's key and label."""
     labels = dataset_labels()
+    address.take("dataset", labels)
     if st.session_state.get("dataset", next(iter(labels))) not in labels:
         st.session_state["dataset"] = next(iter(labels))
     chosen = st.session_state.get("dataset", next(iter(labels)))
-    key = st.selectbox("Dataset", list(labels), format_func=labels.get, key="dataset", bind="query-params", help=summary(chosen))
+    key = st.selectbox("Dataset", list(labels), format_func=labels.get, key="dataset", persist_state="session", help=summary(chosen))
+    address.keep("dataset", key)
     return key, labels[key]
 
 
@@ -69,9 +72,9 @@ def facts(spec: DataSpec, config: RunConfig) -> None:
     tail = tail_words(config.imbalance, config.profile)
     thinned = f" ({tail}: {counts.max():,} to {counts.min():,} a class)" if tail else ""
     st.caption(f"{len(spec.classes)} classes, {counts.sum():,} samples to train{thinned}, {spec.val_counts.sum():,} to validate, {spec.test_counts.sum():,} to test, {size}")
-    if st.session_state.get("new_added", config.dataset) != config.dataset:
-        del st.session_state["new_added"]
-    if "new_added" in st.session_state:
+    if st.session_state.get(ADDED, config.dataset) != config.dataset:
+        del st.session_state[ADDED]
+    if ADDED in st.session_state:
         st.success(f"Added to the datasets and chosen: {words.plain(dataset_labels()[config.dataset])}.", icon=":material/check_circle:")
     for text in filter(None, (left_out(spec), words.plain(few_validation(spec)), absent(config.dataset))):
         st.caption(f":material/info: {text}")
@@ -104,10 +107,13 @@ def pick_model(spec: DataSpec) -> str | None:
         return None
     others = [f"- {MODELS[k].label}: {reason}" for k, reason in reasons.items() if reason is not None]
     fitting = fitting[1:] + fitting[:1]  # the table starts with the network that fits anything and knows nothing
+    address.take("model", {k: MODELS[k].label for k in fitting})
     if st.session_state.get("model", fitting[0]) not in fitting:  # of the dataset chosen before
         st.session_state["model"] = fitting[0]
     note = "Models that fit the data." + ("\n\nNot offered here:\n" + "\n".join(others) if others else "")
-    return st.selectbox("Model", fitting, format_func=lambda k: MODELS[k].label, key="model", bind="query-params", help=note)
+    key = st.selectbox("Model", fitting, format_func=lambda k: MODELS[k].label, key="model", persist_state="session", help=note)
+    address.keep("model", key)
+    return key
 
 
 def keep_upload(name: str, file: BinaryIO) -> str:
@@ -116,16 +122,60 @@ def keep_upload(name: str, file: BinaryIO) -> str:
     return store_upload(reads.data_root(), name, file, lambda share, text: bar.progress(min(share, 1.0), text=words.plain(text)))
 
 
-def upload() -> None:
-    """A zip of images becomes a dataset under the data root; the page then says so and has it chosen."""
+def upload(chosen: str) -> None:
+    """A zip of images becomes a dataset under the data root; the page then says so and has it chosen. One that was uploaded can be removed again."""
     with st.expander("Your own images", icon=":material/upload:", key="new_upload"):
         st.caption("A zip with one folder per class, or train/, val/ and test/ with one folder per class in each. Folders and zips that lie "
                    "under the data folder are offered above.")
+        refused = st.container()
         file = st.file_uploader("Zip file", type=["zip"], key="new_zip", max_upload_size=200)
+        said = st.session_state.get(REFUSED)
+        if said is not None and file is not None and said[0] == file.file_id:
+            refused.error(f"Not added. {words.message(said[1])}", icon=":material/error:")
         if file is not None and st.button("Add to the datasets", key="new_zip_add"):
-            with told():
-                key = keep_upload(file.name, file)
-                prepare_images(key)
-                st.session_state["new_prefill"] = {"config": {"dataset": key}}
-                st.session_state["new_added"] = key
-                st.rerun()
+            add(file)
+        if is_upload(chosen):
+            remove_button(chosen)
+
+
+def add(file: Any) -> None:
+    """Take an uploaded zip in, or keep the reason why not for the place above it; either way the page is drawn anew, without the bar and what was said before."""
+    values = st.session_state
+    for name in (ADDED, REFUSED):
+        values.pop(name, None)
+    try:
+        key = keep_upload(file.name, file)
+        prepare_images(key)
+    except EvenlyError as error:
+        values[REFUSED] = (file.file_id, str(error))
+    else:
+        values["new_prefill"], values[ADDED] = {"config": {"dataset": key}}, key
+    st.rerun()
+
+
+def remove_button(key: str) -> None:
+    """Remove the chosen upload; off, with the runs named, while there are runs on it."""
+    needed, name = runs_on(key), words.plain(dataset_labels()[key])
+    st.button(f"Remove {name}", key="new_remove", icon=":material/delete:", disabled=bool(needed), on_click=removed, args=(key,),
+              help="Deletes the zip and the decoded images from the data folder.")
+    if needed:
+        st.caption(f":material/info: Stays while {needed} there, archived ones too: they could not be resumed or built on without it. Delete them on Runs first.")
+
+
+def runs_on(key: str) -> str:
+    """"Run 3: name is" or "runs 3, 4 and 2 more are": those trained on a dataset, at any image size; "" without any."""
+    frame = reads.runs(archived=None)
+    mine = frame[(frame["dataset"] == key) | frame["dataset"].str.startswith(f"{key}@")].sort_values("id")
+    some = [f"{number} ({words.plain(words.short(name, 40))})" for number, name in zip(mine["id"].tolist()[:NAMED], mine["name"].tolist(), strict=False)]
+    more = [f"{len(mine) - NAMED:,} more"] if len(mine) > NAMED else []
+    parts = [*some, *more]
+    return "" if not parts else f"run {parts[0]} is" if len(parts) == 1 else f"runs {', '.join(parts[:-1])} and {parts[-1]} are"
+
+
+def removed(key: str) -> None:
+    """Delete an upload, unless a run has been started on it meanwhile."""
+    with told():
+        if needed := runs_on(key):
+            raise DataError(f"{key} stays while {needed} there; delete them first")
+        remove_upload(reads.data_root(), key)
+        st.session_state.pop(ADDED, None)

@@ -11,6 +11,8 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.baselines import older_data, same_data
+from core.cautions import met
 from core.config import RunConfig
 from core.dataspec import DataSpec
 from core.errors import EvenlyError
@@ -18,7 +20,7 @@ from core.methods import METHODS, POSTHOC
 from core.schedule import PLAIN
 from core.tprs import parse
 from pages.parts import launch, reads, words
-from storage.launch import another_seed, by_seed, drawn_by, other_data, pairing
+from storage.launch import another_seed, by_seed, differences, drawn_by, pairing
 
 TRAIN_FIRST, GIVEN, NOTHING, OTHERS = "first", "given", "nothing", "others"
 TEXTS = {
@@ -29,6 +31,19 @@ HELP_NEEDED = "The run whose validation TPRs become the weights. The test split 
 HELP_NETWORK = "The finished run that this one goes on from: same data, seed and model. Its network is copied, the run itself stays as it is."
 HELP_COMPARE = "This method takes no TPRs from it; the run's page shows both side by side."
 CHOSEN, PRESET, ASKED = "new_baseline", "new_baseline_preset", "new_baseline_asked"  # what is chosen, what this page chose by itself, what another page asks for
+
+
+LONGEST = 52  # characters of a run's label that fit the list
+
+
+def cut(label: str) -> str:
+    """A run's label as the list has room for it: the middle goes, since names differ at both ends."""
+    return label if len(label) <= LONGEST else f"{label[:30].rstrip()}…{label[31 - LONGEST:].lstrip()}"
+
+
+def with_name(text: str, label: str | None) -> str:
+    """A help text, and under it the whole label of what is chosen where the list shows it cut."""
+    return text if label is None or len(label) <= LONGEST else f"{text}\n\nChosen: {words.plain(label)}"
 
 
 @dataclass(frozen=True)
@@ -50,11 +65,19 @@ class Source:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Succeeded runs on a dataset, newest first, as labels by run: those on the same data and model, and others with their difference named."""
+    """Succeeded runs on a dataset, newest first, as labels by run: those on the same data and model, and others with their difference named.
+
+    older  the runs on an older version of the data
+    """
 
     alike: pd.DataFrame
     labels: dict[str, str]
     others: dict[str, str]
+    older: frozenset[int] = frozenset()
+
+    def text(self, option: str) -> str:
+        """An option of the list in words."""
+        return cut(self.labels[option]) if option in self.labels else TEXTS[option]
 
 
 def any_finished(dataset: str, model: str) -> bool:
@@ -69,15 +92,15 @@ def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candid
     frame = frame[(frame["status"] == "succeeded") & (frame["dataset"] == config.dataset) & ~frame["archived"]].sort_values("id", ascending=False)
     drawn = drawn_by(reads.database(), config.dataset)
     labels, others, alike = {}, {}, []
-    for number, name, model in zip(frame["id"].tolist(), frame["name"].tolist(), frame["model"].tolist(), strict=True):
-        data = other_data(config, drawn[number], spec.own_validation) if number in drawn else ""
-        difference = ", ".join(filter(None, [data, f"model {model}" if model != config.model else ""]))
+    for number, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True):
+        difference = differences(config, spec, drawn[number]) if number in drawn else ""
         alike.append(not difference)
         if difference:
             others[str(number)] = f"Run {number}: {name} ({difference})"
         else:
             labels[str(number)] = f"Run {number}: {name}"
-    return Candidates(frame[np.array(alike, dtype=bool)], labels, others)
+    older = frozenset(n for n, theirs in drawn.items() if not same_data(theirs["fingerprint"], spec.fingerprint))
+    return Candidates(frame[np.array(alike, dtype=bool)], labels, others, older)
 
 
 def preset(alike: pd.DataFrame, seed: int) -> str | None:
@@ -99,13 +122,17 @@ def pick(spec: DataSpec, method: Any, needs: frozenset[str], config: RunConfig, 
     found = candidates(frame, config, spec)
     options = [*found.labels, *((TRAIN_FIRST, GIVEN) if needed else (NOTHING,)), *([OTHERS] if found.others else [])]
     choose(found, options, config.seed, TRAIN_FIRST if needed else NOTHING)
-    chosen = st.selectbox("TPRs from" if needed else "Baseline to compare with", options, format_func=lambda o: found.labels.get(o) or TEXTS[o], key=CHOSEN,
-                          persist_state="session", help=HELP_NEEDED if needed else HELP_COMPARE)
+    chosen = st.selectbox("TPRs from" if needed else "Baseline to compare with", options, format_func=found.text, key=CHOSEN, persist_state="session",
+                          help=with_name(HELP_NEEDED if needed else HELP_COMPARE, found.labels.get(st.session_state[CHOSEN])))
     if chosen == OTHERS:
         chosen = pick_other(found.others)
     if chosen in (TRAIN_FIRST, NOTHING):
         return Source(chosen)
-    return given(spec) if chosen == GIVEN else from_run(frame, int(chosen), spec, config, count)
+    if chosen == GIVEN:
+        return given(spec)
+    if needed and int(chosen) in found.older:
+        return refused(int(chosen), spec)
+    return from_run(frame[~frame["id"].isin(found.older)], int(chosen), spec, config, count)
 
 
 def pick_network(spec: DataSpec, method: Any, config: RunConfig, count: int) -> Source:
@@ -114,7 +141,8 @@ def pick_network(spec: DataSpec, method: Any, config: RunConfig, count: int) -> 
     A second stage may have it trained first; a post-hoc step, which takes seconds, is applied to what there is.
     """
     frame = reads.runs(archived=None)
-    found, first = able(candidates(frame, config, spec), config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
+    every = candidates(frame, config, spec)
+    found, first = able(every, config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
     options = [*found.labels, *first]
     if not found.labels:
         text = (f"{method.label} goes on from a finished run, and none here has this dataset, tail, validation share and model and seed {config.seed}. "
@@ -123,10 +151,11 @@ def pick_network(spec: DataSpec, method: Any, config: RunConfig, count: int) -> 
         if not first:
             return Source(NOTHING, absent="Needs a finished run on the same data, with the same seed and model.")
     choose(found, options, config.seed, options[0])
-    chosen = st.selectbox("Goes on from", options, format_func=lambda o: found.labels.get(o) or TEXTS[o], key=CHOSEN, persist_state="session", help=HELP_NETWORK)
+    chosen = st.selectbox("Goes on from", options, format_func=found.text, key=CHOSEN, persist_state="session",
+                          help=with_name(HELP_NETWORK, found.labels.get(st.session_state[CHOSEN])))
     if chosen == TRAIN_FIRST:
         return Source(TRAIN_FIRST)
-    return from_run(frame, int(chosen), spec, config, count, own_seed=True)
+    return from_run(frame[~frame["id"].isin(every.older)], int(chosen), spec, config, count, own_seed=True)
 
 
 def able(found: Candidates, seed: int) -> Candidates:
@@ -153,9 +182,17 @@ def pick_other(others: dict[str, str]) -> str:
     """A run on other data or of another model, and what that means."""
     if st.session_state.get("new_baseline_other") not in others:
         st.session_state["new_baseline_other"] = next(iter(others))
-    chosen = st.selectbox("Other run", list(others), format_func=others.get, key="new_baseline_other", persist_state="session")
+    chosen = st.selectbox("Other run", list(others), format_func=lambda o: cut(others[o]), key="new_baseline_other", persist_state="session",
+                          help=with_name("What stands in brackets differs from this run.", others[st.session_state["new_baseline_other"]]))
     st.caption(":material/warning: What stands in brackets differs from this run, so its TPRs are not those of a baseline of this run.")
     return chosen
+
+
+def refused(run_id: int, spec: DataSpec) -> Source:
+    """A run on an older version of the data: the test split was drawn anew since, so its TPRs may be of test samples."""
+    text = older_data(run_id, spec.key, reads.run(run_id).facts["fingerprint"], spec.fingerprint)
+    st.error(f"{words.message(text)}.", icon=":material/error:")
+    return Source(GIVEN)
 
 
 def from_run(frame: pd.DataFrame, run_id: int, spec: DataSpec, config: RunConfig, count: int, *, own_seed: bool = False) -> Source:
@@ -171,6 +208,8 @@ def from_run(frame: pd.DataFrame, run_id: int, spec: DataSpec, config: RunConfig
     first = reads.run(takes.get(config.seed) or run_id)
     if first.status != "succeeded" or reads.class_names(first) != reads.class_names(row):
         first = row
+    if METHODS[first.method].meets_validation and (text := met("this run", vars(config), METHODS[first.method].label)):
+        st.caption(f":material/warning: {words.plain(text)}")
     counts = reads.counts(first, "validation")
     return Source("run", row, reads.tpr_of(counts), counts.support.astype(float), f"run {first.id}", takes)
 

@@ -15,8 +15,8 @@ from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence
 from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, grid_values, slider_param, what_if
 from core.rows import check_params
-from core.schedule import in_force
-from pages.parts import fields, new_overlay, new_terms, preview, show, signature, words
+from core.schedule import first_epoch, in_force
+from pages.parts import address, fields, new_along, new_overlay, new_terms, preview, show, signature, words
 from pages.parts.formula_text import in_text
 from pages.parts.new_evidence import TRAIN_FIRST, Source
 
@@ -28,10 +28,18 @@ def pick(finished: bool) -> Any:
     groups = list(dict.fromkeys(m.group for m in METHODS))
     first = next(m.group for m in METHODS if "tpr" in m.needs)  # what this program is for
     keys = [m.key for m in sorted(METHODS, key=lambda m: (m.group != first, groups.index(m.group)))]
+    labels = {m.key: f"{m.group}: {m.label}" for m in METHODS}
+    address.take("method", labels)
     if st.session_state.get("method", keys[0]) not in keys:
         st.session_state["method"] = keys[0]
-    label = {m.key: f"{m.group}: {m.label}{unfed(m, finished)}" for m in METHODS}.get
-    return METHODS[st.selectbox("Method", keys, format_func=label, key="method", bind="query-params", help=HELP)]
+    here = st.session_state.get("method", keys[0])  # its reason stands under it, so its name stays whole
+
+    def label(key: str) -> str:
+        return labels[key] if key == here else f"{labels[key]}{unfed(METHODS[key], finished)}"
+
+    chosen = st.selectbox("Method", keys, format_func=label, key="method", persist_state="session", help=HELP)
+    address.keep("method", chosen)
+    return METHODS[chosen]
 
 
 def unfed(method: Any, finished: bool) -> str:
@@ -80,29 +88,40 @@ def evidence(needs: frozenset[str], spec: DataSpec, counts: NDArray[np.int64], s
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _grid(key: str, params: tuple, tpr: tuple | None, support: tuple | None, counts: tuple, epochs: int) -> Grid:
+def _grid(key: str, params: tuple, tpr: tuple | None, support: tuple | None, counts: tuple, epochs: int, start: int) -> Grid:
     tpr_C, support_C = (None if v is None else np.array(v, float) for v in (tpr, support))
-    seen = replace(what_if(len(counts), tpr=tpr_C, support=support_C, counts=np.array(counts, float)), epochs=epochs)
+    seen = replace(what_if(len(counts), tpr=tpr_C, support=support_C, counts=np.array(counts, float)), epochs=epochs, start=start)
     return grid(key, seen, dict(params), limit=preview.stops_for(len(counts)))
 
 
-def draw_preview(method: Any, seen: Evidence, spec: DataSpec, config: RunConfig) -> ClassTerms:
-    """The slider and the bars, then the other terms and the sampler's; returns the terms in force in the first epoch, a late start aside."""
-    params = dict(config.params)
+def draw_preview(method: Any, seen: Evidence, spec: DataSpec, config: RunConfig, source: Source) -> ClassTerms:
+    """The slider and the bars, then the other terms and the sampler's; returns the terms in force in the first epoch, a late start aside.
+
+    A term that moves over the epochs is drawn epoch by epoch, along an earlier run where it looks at TPRs of the last epoch.
+    """
+    params, seen = dict(config.params), replace(seen, start=first_epoch(config))
+    in_force(config, seen)  # refuses a late start that has nothing to wait for, as the worker would
+    first, last = (in_force(replace(config, start=0.0), replace(seen, epoch=epoch)) for epoch in (0, seen.epochs - 1))
+    moves = new_along.look(method, config, seen, first, spec, source)
+    known = seen.tpr if seen.tpr is not None or moves.past is None else moves.past.tpr[-1]
+    order = signature.ordering(np.arange(len(spec.classes), dtype=float) if known is None else known)
     tpr, support = (None if v is None else tuple(v.tolist()) for v in (seen.tpr, seen.support))
-    answers = _grid(method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs)
-    order = signature.ordering(np.arange(len(spec.classes), dtype=float) if seen.tpr is None else seen.tpr)
+    answers = _grid(method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs, seen.start)
     told: tuple[str, ...] = ()
-    if new_terms.drawn_bars(method, answers.frames):
+    if new_along.WEIGHT in moves.names:
+        new_along.draw(new_along.WEIGHT, preview_key(method), config, seen, moves, order, spec, dragged=True)
+    elif new_terms.drawn_bars(method, answers.frames):
         told = answer(method.key, seen, params).notes  # the bars bring them
         param = slider_param(method, params)
         value = float(params[param.key]) if param else 0.0
-        preview.mount(preview.payload(list(spec.classes), order, seen.tpr, answers, param, value, show.palette()), preview_key(method))
+        preview.mount(preview.payload(list(spec.classes), order, seen.tpr, answers, param, value, show.palette(), seen.counts), preview_key(method))
     else:
         draw_slider(method, params)
-    first, last = (in_force(replace(config, start=0.0), replace(seen, epoch=epoch)) for epoch in (0, seen.epochs - 1))
-    new_terms.draw(method, first, last, order, spec.classes, hard=seen.tpr is not None, told=told)
-    new_overlay.draw(method.key, first, seen, order, spec.classes)
+    for name in (n for n in moves.names if n in new_terms.TERMS):
+        new_along.draw(name, f"new_along_{name}", config, seen, moves, order, spec)
+    new_along.told(config, moves)
+    new_terms.draw(method, first, last, order, spec.classes, hard=known is not None, told=told, elsewhere=moves.names)
+    new_overlay.draw(method.key, first, seen, order, spec.classes, moving=bool(moves.names) or moves.lacking)
     return first
 
 

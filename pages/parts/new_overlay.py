@@ -53,8 +53,11 @@ def picture(name: str, rows: Mapping[str, NDArray[np.float64]], order: NDArray[n
                                            yaxis=axis(p, rangemode="tozero", nticks=6, tickformat="~%" if form.endswith("%") else "~g"))}
 
 
-def draw(key: str, terms: ClassTerms, evidence: Evidence, order: NDArray[np.int64], classes: Sequence[str]) -> None:
-    """The choice of further methods, and a picture of every term that any of them changes. `key`, `terms`: the chosen method as it is set."""
+def draw(key: str, terms: ClassTerms, evidence: Evidence, order: NDArray[np.int64], classes: Sequence[str], *, moving: bool = False) -> None:
+    """The choice of further methods, and a picture of every term that any of them changes.
+
+    `key`, `terms`: the chosen method as it is set, in its first epoch; `moving`: it changes over the epochs.
+    """
     if all(getattr(terms, name) is None for name in SHOWN):  # nothing per class to compare
         return
     others = comparable(evidence)
@@ -67,6 +70,9 @@ def draw(key: str, terms: ClassTerms, evidence: Evidence, order: NDArray[np.int6
                             help="Drawn with their default parameters. Nothing that is chosen here is trained.")
     if not chosen:
         return
+    if moving or any("last_tpr" in METHODS[k].needs for k in chosen):
+        st.caption("Terms that change over the epochs are drawn as in epoch 1, "
+                   + ("before the run has TPRs of its own." if evidence.last_tpr is None else "with the chosen TPRs in place of the run's own."))
     rows = {METHODS[key].label: terms} | {METHODS[k].label: others[k] for k in chosen}
     for name, term in SHOWN.items():
         values = {label: v for label, t in rows.items() if (v := getattr(t, name)) is not None}

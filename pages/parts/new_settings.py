@@ -17,6 +17,8 @@ from pages.parts import fields, launch, new_evidence, new_method, preview, words
 SETTING = {p.key: p for p in SETTINGS}
 FOLDED = ("imbalance", "profile", "validation", "reduction", "device")
 LATE = ("start", "deferred")
+EPOCHS = fields.key_of("run", SETTING["epochs"])
+EPOCHS_FITTED = f"{EPOCHS}_fitted"  # what this page set by itself; 0: a person or another page chose
 SAMPLER = "new_sampler"
 OWN_SAMPLING = "The method's own"
 BATCH = "batch_size"  # every recipe has it
@@ -30,6 +32,7 @@ def take_prefill() -> None:
         return
     config, values = given["config"], st.session_state
     if "epochs" in config:  # a whole run's settings: what a stored run leaves out stands at its default
+        values[EPOCHS_FITTED] = 0
         config = LATER | config
     for key in ("dataset", "model", "method", "recipe"):
         if key in config:
@@ -62,8 +65,16 @@ def pick_recipe() -> str:
 
 
 def recipe_epochs() -> None:
-    """A recipe brings its own number of epochs."""
-    st.session_state[fields.key_of("run", SETTING["epochs"])] = launch.recipe_epochs(st.session_state["new_recipe"])
+    """A recipe brings its own number of epochs, unless the method has one."""
+    usual = launch.recipe_epochs(st.session_state["new_recipe"], st.session_state.get("method"))
+    st.session_state[EPOCHS] = st.session_state[EPOCHS_FITTED] = usual
+
+
+def fit_epochs(method: Any, recipe: str) -> None:
+    """Set a number of epochs that nobody has typed: the method's own, or the recipe's."""
+    values, default = st.session_state, SETTING["epochs"].default
+    if values.get(EPOCHS, default) == values.get(EPOCHS_FITTED, default):
+        values[EPOCHS] = values[EPOCHS_FITTED] = launch.recipe_epochs(recipe, method.key)
 
 
 def in_sight(trains: bool) -> tuple[dict[str, Any], int]:

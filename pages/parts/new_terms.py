@@ -111,13 +111,15 @@ def over_time(name: str, first: ClassTerms, last: ClassTerms) -> dict[str, Any]:
     return {"first epoch": a, "last epoch": b}
 
 
-def draw(method: Method, first: ClassTerms, last: ClassTerms, order: NDArray[np.int64], classes: Sequence[str], *, hard: bool, told: Sequence[str] = ()) -> None:
+def draw(method: Method, first: ClassTerms, last: ClassTerms, order: NDArray[np.int64], classes: Sequence[str], *, hard: bool, told: Sequence[str] = (),
+         elsewhere: Sequence[str] = ()) -> None:
     """A picture of every term but the weight, then the sentences and the notes that were not `told` already.
 
-    `first` and `last`: the terms of those epochs. A term that is the same for every class is a sentence, not a picture.
+    `first` and `last`: the terms of those epochs. A term that is the same for every class is a sentence, not a picture; one drawn
+    `elsewhere`, epoch by epoch, is left out.
     """
     for name in TERMS:
-        if getattr(first, name) is None and getattr(last, name) is None:
+        if name in elsewhere or (getattr(first, name) is None and getattr(last, name) is None):
             continue
         values = over_time(name, first, last)
         st.markdown(f"**{TERMS[name].label}** :small[{TERMS[name].unit}]")

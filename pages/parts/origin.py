@@ -7,17 +7,23 @@ import io
 import re
 from typing import Any
 
+from core.baselines import takes_tprs
 from core.methods import METHODS
 
 
-def takes_tprs(method: str) -> bool:
-    """Whether the method turns TPRs into weights; a baseline is otherwise only what a run is compared with."""
-    return method in METHODS and "tpr" in METHODS[method].needs
+def goes_on_from(method: str) -> bool:
+    """Whether the method needs the network of its baseline: a second stage or a post-hoc step."""
+    return method in METHODS and "network" in METHODS[method].needs
+
+
+def orphaned(row: Any) -> bool:
+    """Whether this run can never go on, because the run whose network it needs was deleted."""
+    return row.baseline_id is None and goes_on_from(row.method)
 
 
 def in_words(row: Any) -> str:
     """"weights from run 13", "TPRs of run 13, deleted", "TPRs given: pasted TPRs"; "" for a run without a baseline or TPRs."""
-    weighted = takes_tprs(row.method)
+    weighted = takes_tprs(row.config)
     if row.baseline_id is not None:
         return f"weights from run {row.baseline_id}" if weighted else f"baseline run {row.baseline_id}"
     source = _evidence(row).get("from") or ""
@@ -37,7 +43,7 @@ def as_text(row: Any) -> str:
     """The TPRs that the run was started with as lines of class, TPR and support, as New run reads them; "" where its method takes none or none are stored."""
     evidence, names = _evidence(row), (row.facts or {}).get("classes", [])
     tpr, support = evidence.get("tpr"), evidence.get("support")
-    if not takes_tprs(row.method) or tpr is None:
+    if not takes_tprs(row.config) or tpr is None:
         return ""
     columns = {"tpr": map(_number, tpr)} | ({} if support is None else {"support": map(_number, support)})
     if not any(name.startswith("#") for name in names):  # such a line would be read as a remark; the order alone says it too

@@ -1,5 +1,6 @@
 // The live preview: a range input and bars drawn from a grid that Python computed. No formula lives here.
-// While the thumb is dragged only this file runs; on release the value goes to Python once.
+// While a thumb is dragged only this file runs; on release the value goes to Python once. Where the weights move over the
+// epochs (`data.along`), a second slider and a picture of all epochs are drawn from the same grid, and Python hears nothing of it.
 const seen = new WeakMap()
 
 const element = (tag, name, text) => {
@@ -15,6 +16,7 @@ const three = v => {
   if (a !== 0 && (a < 1e-4 || a >= 1e6)) return v.toExponential(2)
   return v.toFixed(a === 0 ? 2 : Math.max(0, 2 - Math.floor(Math.log10(a))))
 }
+const shown = (data, v) => (data.percent ? percent(v) : three(v))
 const percent = (v, digits = 1) => (v === null || v === undefined ? "–" : (100 * v).toFixed(digits) + " %")
 
 function buildRows(root, data) {
@@ -27,14 +29,17 @@ function buildRows(root, data) {
     const part = { row, bar: element("div", "bar"), share: element("div", "share"), one: element("div", "one"), value: element("span", "num"), part: element("span", "num") }
     const label = element("span", "name", name)
     label.title = name
+    if (data.along && data.along.lines) label.prepend(swatch(data.along, i))
     track.append(part.bar, part.share, part.one)
     row.append(label, element("span", "num tpr", data.tpr ? percent(data.tpr[i]) : ""), track, part.value, part.part)
+    part.tpr = row.querySelector(".tpr")
     rows.append(row)
     return part
   })
   const longest = Math.max(5, ...data.names.map(n => n.length))
   root.style.setProperty("--name", Math.min(18, longest + 3) + "ch")
   root.style.setProperty("--tpr", data.tpr ? "3.6rem" : "0rem")
+  root.style.setProperty("--part", data.words.share || !data.along ? "4.2rem" : "0rem")
   root.replaceChildren(head, rows, legend(data))
   return parts
 }
@@ -71,10 +76,103 @@ function buildStrip(root, data) {
   return parts
 }
 
+const SVG = "http://www.w3.org/2000/svg"
+const drawn = (tag, attributes) => {
+  const e = document.createElementNS(SVG, tag)
+  Object.entries(attributes).forEach(([k, v]) => e.setAttribute(k, v))
+  return e
+}
+const pen = (along, i) => ({ stroke: along.lines[i % along.lines.length], "stroke-dasharray": along.dashes[Math.floor(i / along.lines.length) % along.dashes.length],
+  "stroke-width": 2, fill: "none", "vector-effect": "non-scaling-stroke" })
+
+function swatch(along, i) {
+  const svg = drawn("svg", { width: 20, height: 8, class: "swatch", "aria-hidden": "true" })
+  svg.append(drawn("line", { x1: 0, x2: 20, y1: 4, y2: 4, ...pen(along, i) }))
+  return svg
+}
+
+// The picture of all epochs above the bars, and the slider of the epoch: made once per set of classes and epochs.
+function buildAlong(box, data) {
+  box.querySelector(".along")?.remove()
+  if (!data.along) return null
+  const a = data.along, root = element("div", "along"), body = element("div", "body"), side = element("div", "side"), plot = element("div", "plot")
+  plot.setAttribute("role", "img")
+  const ends = [element("span", ""), element("span", "")], marker = element("div", "marker")
+  side.append(...ends)
+  if (!a.lines) [ends[0].textContent, ends[1].textContent] = [data.words.first, data.words.last]
+  const paper = a.lines ? drawn("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none" }) : element("canvas", "")
+  const lines = a.lines ? data.names.map((name, i) => {
+    const line = drawn("polyline", pen(a, i)), title = drawn("title", {})
+    title.textContent = name
+    line.append(title)
+    return line
+  }) : []
+  const equal = drawn("line", { x1: 0, x2: 1000, class: "equal", "vector-effect": "non-scaling-stroke" })
+  if (a.lines) paper.append(equal, ...lines)
+  plot.append(paper, marker)
+  if (a.begin !== null) {
+    const begin = element("div", "begin")
+    begin.style.left = (100 * a.begin) / a.epochs.length + "%"
+    begin.title = a.begin_words
+    plot.append(begin)
+  }
+  body.append(side, plot)
+  const ticks = element("div", "ticks")
+  for (const i of new Set([0, Math.floor((a.epochs.length - 1) / 2), a.epochs.length - 1])) {
+    const tick = element("span", "", String(a.epochs[i]))
+    tick.style.left = (100 * (i + 0.5)) / a.epochs.length + "%"
+    ticks.append(tick)
+  }
+  const control = element("div", "control"), label = element("label", "", a.label), input = element("input", ""), output = element("output", "")
+  Object.assign(input, { id: "epoch", type: "range", min: 0, step: 1, max: a.epochs.length - 1 })
+  label.htmlFor = "epoch"
+  output.htmlFor = "epoch"
+  control.append(label, input, output)
+  const scale = element("div", "scale"), colours = element("i", "")
+  const values = [element("span", ""), element("span", "")]
+  colours.style.background = `linear-gradient(to right, ${a.map[0]}, ${a.map[1]})`
+  scale.append(values[0], colours, values[1], element("span", "", data.words.value))
+  root.append(element("div", "title", a.title), body, ticks, ...(a.lines ? [] : [scale]), ...(data.bars ? [control] : []))
+  box.insertBefore(root, box.querySelector(".bars"))
+  return { root, plot, paper, lines, equal, marker, ends, values, input, output }
+}
+
+const rgb = colour => colour.match(/\w\w/g).map(h => parseInt(h, 16))
+
+function paint(canvas, data, first) {
+  const a = data.along, E = a.epochs.length, C = data.names.length, context = canvas.getContext("2d")
+  const [low, high] = a.ranges[Math.floor(first / E)], from = rgb(a.map[0]), to = rgb(a.map[1])
+  Object.assign(canvas, { width: E, height: C })
+  const image = context.createImageData(E, C)
+  for (let e = 0; e < E; e++) for (let c = 0; c < C; c++) {
+    const t = high > low ? (data.grid[first + e][c] - low) / (high - low) : 0.5
+    for (let k = 0; k < 3; k++) image.data[4 * (c * E + e) + k] = Math.round(from[k] + t * (to[k] - from[k]))
+    image.data[4 * (c * E + e) + 3] = 255
+  }
+  context.putImageData(image, 0, 0)
+}
+
+// All epochs at one stop of the dragged parameter; `first` is the frame of its first epoch.
+function drawAlong(part, data, stop) {
+  const a = data.along, E = a.epochs.length, at = a.carried ? stop : 0, first = at * E, [low, high] = a.ranges[at]
+  const numbers = a.lines ? part.ends : [part.values[1], part.values[0]]
+  numbers[0].textContent = shown(data, high)
+  numbers[1].textContent = shown(data, low)
+  part.plot.setAttribute("aria-label", data.alt[at])
+  if (!a.lines) return paint(part.paper, data, first)
+  const y = v => 97 - 94 * (high > low ? (v - low) / (high - low) : 0.5)
+  part.lines.forEach((line, c) => line.setAttribute("points", a.epochs.map((_, e) => `${(1000 * (e + 0.5)) / E},${y(data.grid[first + e][c]).toFixed(2)}`).join(" ")))
+  const even = y(data.level[first])
+  part.equal.setAttribute("y1", even)
+  part.equal.setAttribute("y2", even)
+}
+
+const frameOf = (data, stop, epoch) => (data.along ? (data.along.carried ? stop * data.along.epochs.length : 0) + epoch : stop)
+
 function draw(state, data, frame) {
   const w = data.grid[frame], s = data.shares ? data.shares[frame] : null
   const clipped = new Set(data.clipped[frame] || [])
-  const top = data.top[frame]
+  const top = data.top[frame], tpr = data.along && data.along.tpr && data.along.tpr[state.at]
   const strip = state.kind === "strip"
   const level = (100 * Math.min(data.level[frame], top)) / top + "%"
   state.parts.forEach((part, i) => {
@@ -84,7 +182,7 @@ function draw(state, data, frame) {
     const share = s ? Math.min(100, (100 * s[i] * w.length * data.level[frame]) / top) + "%" : "0"
     if (strip) {
       part.bar.style.height = length
-      part.row.title = `${data.names[i]}: ${data.words.value} ${three(w[i])}` + (s ? `, ${data.words.share} ${percent(s[i], 2)}` : "") + (data.tpr ? `, ${data.words.tpr} ${percent(data.tpr[i])}` : "")
+      part.row.title = `${data.names[i]}: ${data.words.value} ${shown(data, w[i])}` + (s ? `, ${data.words.share} ${percent(s[i], 2)}` : "") + (data.tpr ? `, ${data.words.tpr} ${percent((tpr || data.tpr)[i])}` : "")
       if (i === 0) part.one.style.bottom = part.equal.style.bottom = level
       if (!part.share) return
       part.share.style.height = share
@@ -92,22 +190,27 @@ function draw(state, data, frame) {
       return
     }
     part.bar.style.width = length
+    if (tpr) part.tpr.textContent = percent(tpr[i])
     part.one.style.left = level
     part.one.hidden = data.words.legend.length < 3
-    part.value.textContent = three(w[i])
+    part.value.textContent = shown(data, w[i])
     part.share.style.width = share
     part.part.textContent = s ? percent(s[i]) : ""
   })
   const facts = data.facts[frame].map(([value, name]) => {
     const e = element("span", "")
-    e.append(element("b", "", value), " " + name)
+    e.append(element("b", "", value), " " + (data.said ? data.said[name] : name))
     return e
   })
   state.facts.replaceChildren(...facts)
-  const formula = data.formula ? data.formula[frame] : ""
+  state.notes.replaceChildren(...data.notes[frame].map(text => element("li", "", data.said ? data.said[text] : text)))
+  if (data.warn && data.warn[frame]) state.notes.prepend(element("li", "warn", data.warn[frame]))
+}
+
+function drawFormula(state, data, stop) {
+  const formula = data.formula ? data.formula[stop] : ""
   state.formula.replaceChildren(...raised(formula))
   state.formula.hidden = !formula
-  state.notes.replaceChildren(...data.notes[frame].map(text => element("li", "", text)))
 }
 
 // "(1 - TPR)^2.5": what stands after ^ is raised.
@@ -121,43 +224,102 @@ function nearest(values, v) {
   return best
 }
 
+// While a thumb is held, what Python sends waits until it is let go: nothing jumps under the finger, and nothing sent is lost.
+// A range fires `change` only if it is let go at another value than it was taken at, so the end is heard from the pointer too.
+function holding(input, state) {
+  const end = () => {
+    for (const name of ["pointerup", "pointercancel"]) window.removeEventListener(name, end, true)
+    state.letGo()
+  }
+  input.onpointerdown = () => {
+    state.held = true
+    for (const name of ["pointerup", "pointercancel"]) window.addEventListener(name, end, true)
+  }
+  input.onblur = input.onchange = input.onkeyup = end
+}
+
 export default function (component) {
+  const state = seen.get(component.parentElement)
+  if (state && state.held) state.waiting = component
+  else render(component)
+}
+
+// `chosen`: the value that a thumb was just let go at, where Python has not answered to it yet.
+function render(component, chosen) {
   const { parentElement, data, setStateValue } = component
   const find = name => parentElement.querySelector(name)
-  const box = find(".box"), input = find("input"), output = find("output"), bars = find(".bars")
+  const box = find(".box"), input = find("#level"), output = find(".control output"), bars = find(".bars")
   if (!box || !data) return
   box.style.setProperty("--after", data.colours.after)
   box.style.setProperty("--before", data.colours.before)
   const kind = data.names.length > 40 ? "strip" : "rows"
-  const signature = JSON.stringify([kind, data.names, data.tpr, data.words])
+  const signature = JSON.stringify([kind, data.names, data.tpr, data.words, data.along && { ...data.along, ranges: null }, data.bars])
   let state = seen.get(parentElement)
   if (!state || state.signature !== signature) {
     const parts = (kind === "strip" ? buildStrip : buildRows)(bars, data)
-    state = { signature, kind, parts, facts: find(".facts"), formula: find(".formula"), notes: find(".notes"), dragging: false }
+    const before = state && state.epoch !== null && data.along ? data.along.epochs.indexOf(state.epoch) : -1
+    state = { signature, kind, parts, facts: find(".facts"), formula: find(".formula"), notes: find(".notes"), along: buildAlong(box, data), held: false, waiting: null }
+    state.at = data.along ? (before >= 0 ? before : data.along.at) : 0
+    state.epoch = data.along ? data.along.epochs[state.at] : null
     seen.set(parentElement, state)
   }
+  state.value = data.value
   find(".control").hidden = !data.slider
-  bars.hidden = state.facts.hidden = !data.names.length
+  bars.hidden = state.facts.hidden = !data.names.length || data.bars === false
+  const present = data.slider ? nearest(data.values, data.value) : 0
+  const atEpoch = stop => {
+    draw(state, data, frameOf(data, stop, state.at))
+    if (!data.along) return
+    const { along } = state, count = data.along.epochs.length
+    along.marker.style.left = (100 * (state.at + 0.5)) / count + "%"
+    along.input.value = state.at
+    along.output.textContent = String(state.epoch)
+    along.input.setAttribute("aria-valuetext", `${data.along.label} ${state.epoch}`)
+    box.dataset.epoch = String(state.epoch)
+  }
+  const moveTo = index => {
+    state.at = Math.max(0, Math.min(index, data.along.epochs.length - 1))
+    state.epoch = data.along.epochs[state.at]
+    atEpoch(data.slider ? Number(input.value) : 0)
+  }
   const show = (stop, settled) => {
-    draw(state, data, stop)
-    if (settled) bars.setAttribute("aria-label", data.alt[stop])
+    const waits = data.along && !data.along.carried && stop !== present
+    box.classList.toggle("stale", Boolean(waits))
+    drawFormula(state, data, stop)
+    if (data.along && !waits) drawAlong(state.along, data, stop)
+    if (!waits) atEpoch(stop)
+    if (settled) bars.setAttribute("aria-label", data.alt[data.along ? (data.along.carried ? stop : 0) : stop])
     if (!data.slider) return
     output.textContent = data.shown[stop]
     input.setAttribute("aria-valuetext", data.shown[stop])
     box.dataset.value = String(data.values[stop])
   }
+  // Says the value once and draws what came meanwhile; heard more than once for one release, so it looks before it speaks.
+  state.letGo = () => {
+    state.held = false
+    const stop = data.slider ? Number(input.value) : 0, value = data.values[stop], next = state.waiting
+    state.waiting = null
+    if (next) render(next, data.slider ? value : undefined)
+    else show(stop, true)
+    if (data.slider && value !== seen.get(parentElement).value) {
+      seen.get(parentElement).value = value
+      ;(next || component).setStateValue("value", value)
+    }
+  }
+  if (data.along) {
+    holding(state.along.input, state)
+    state.along.input.oninput = () => moveTo(Number(state.along.input.value))
+    state.along.plot.onclick = event => {
+      const room = state.along.plot.getBoundingClientRect()
+      moveTo(Math.floor(((event.clientX - room.left) / room.width) * data.along.epochs.length))
+    }
+  }
   if (!data.slider) return show(0, true)
   // The range counts stops, so that uneven grids (beta towards 1) stay draggable; the value is values[stop].
   find("label").textContent = data.label
-  if (state.dragging) return
   input.max = data.values.length - 1
-  input.value = nearest(data.values, data.value)
+  input.value = chosen === undefined ? present : nearest(data.values, chosen)
   show(Number(input.value), true)
-  input.oninput = () => { state.dragging = true; show(Number(input.value), false) }
-  input.onchange = () => {
-    state.dragging = false
-    const stop = Number(input.value)
-    show(stop, true)
-    if (data.values[stop] !== data.value) setStateValue("value", data.values[stop])
-  }
+  holding(input, state)
+  input.oninput = () => show(Number(input.value), false)
 }

@@ -13,6 +13,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.dominance import dominant
 from core.evidence import ClassTerms
 from core.methods import Grid
 from core.rows import Param
@@ -39,11 +40,12 @@ def stops_for(classes: int) -> int:
     return max(2, CELLS // max(classes, 1))
 
 
-def _plain(v: NDArray[np.float64]) -> list[float]:
-    return [float(f"{x:.5g}") for x in v]
+def rounded(v: NDArray[np.float64], digits: int = 5) -> list[float]:
+    """Numbers as short as the browser needs them."""
+    return [float(f"{x:.{digits}g}") for x in v]
 
 
-def _clipped(terms: ClassTerms, names: Sequence[str]) -> str:
+def clipped_words(terms: ClassTerms, names: Sequence[str]) -> str:
     """"class clipped: cat", "classes clipped: cat, dog and 3 more"."""
     some = [words.short(names[c]) for c in terms.clipped[:3]]
     more = len(terms.clipped) - len(some)
@@ -55,17 +57,19 @@ def _facts(ratio: float, share: NDArray[np.float64], terms: ClassTerms, names: S
     rows = [
         [words.weight(ratio) if np.isfinite(ratio) else "∞", "largest / smallest weight"],
         [f"{100 * share.min():.1f} to {100 * share.max():.1f} %", "share of the weight (samples times weight)"],
-        [str(len(terms.clipped)), _clipped(terms, names)],
+        [str(len(terms.clipped)), clipped_words(terms, names)],
     ]
     return rows + [[words.weight(v), name] for name, v in (terms.info or {}).items()]
 
 
 def payload(
     names: Sequence[str], order: NDArray[np.int64], tpr: NDArray[np.float64] | None, grid: Grid, param: Param | None, value: float, p: Palette,
+    counts: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """Everything the browser needs, classes in drawing order; one frame per stop of the slider.
 
-    `param` is the dragged parameter or None, `value` the one in force, `tpr` [C] what the weights come from.
+    `param` is the dragged parameter or None, `value` the one in force, `tpr` [C] what the weights come from,
+    `counts` [C] the training samples, None for equal ones.
     """
     if grid.frames[0].weight is None and grid.frames[0].focus is not None:
         return _sample_factor(float(grid.frames[0].focus[0]), p)
@@ -79,26 +83,35 @@ def payload(
     return {
         "names": ordered,
         "tpr": [None if np.isnan(v) else round(float(v), 4) for v in tpr[order]] if hard else None,
-        "grid": [_plain(w) for w in weight], "shares": [_plain(s) for s in share], "level": _plain(level), "top": _plain(top),
+        "grid": [rounded(w) for w in weight], "shares": [rounded(s) for s in share], "level": rounded(level), "top": rounded(top),
         "clipped": [[place[int(c)] for c in t.clipped] for t in grid.frames], "facts": facts, "notes": [list(t.notes) for t in grid.frames],
+        "warn": [dominant(s, own_share(counts, len(names)), names) for s in grid.share],
         "alt": [f"Weights per class, {f[0][0]} largest over smallest, largest for {ordered[int(w.argmax())]}" for f, w in zip(facts, weight, strict=True)],
         "words": {"name": "class", "tpr": "TPR" if hard else "", "bar": "", "legend": ["weight", "share of the weight", "all equal"], "value": "weight",
                   "share": "share", "first": "hardest class" if hard else "first class", "last": "easiest class" if hard else "last class"},
-        **_slider(grid, param, value), "colours": _colours(p),
+        **_slider(grid, param, value), "colours": colours(p),
     }
 
 
-def _colours(p: Palette) -> dict[str, str]:
+def own_share(counts: NDArray[np.float64] | None, classes: int) -> NDArray[np.float64]:
+    """Part of each class [C] in the training samples."""
+    n = np.ones(classes) if counts is None or not np.nansum(counts) else np.nan_to_num(counts)
+    return n / n.sum()
+
+
+def colours(p: Palette) -> dict[str, str]:
+    """The bars' two colours."""
     return {"after": p.after, "before": p.before}
 
 
 def _slider(grid: Grid, param: Param | None, value: float) -> dict[str, Any]:
     if param is None:
         return {"slider": False, "values": [0.0]}
-    return _stops(grid.values.tolist(), grid.formula, param, value)
+    return stops(grid.values.tolist(), grid.formula, param, value)
 
 
-def _stops(values: Sequence[float], formulas: Sequence[str], param: Param, value: float) -> dict[str, Any]:
+def stops(values: Sequence[float], formulas: Sequence[str], param: Param, value: float) -> dict[str, Any]:
+    """The slider: its stops with the formula of each, and the value in force."""
     shown = [f"{v:.6g}" if param.step < 0.01 else f"{v:.2f}" for v in values]
     return {"slider": True, "label": param.label, "values": [float(v) for v in values], "shown": shown, "value": value, "formula": [in_text(f) for f in formulas]}
 
@@ -109,7 +122,7 @@ def slider_alone(values: Sequence[float], formulas: Sequence[str], param: Param,
     return {
         "names": [], "tpr": None, "grid": each, "shares": None, "level": [1.0] * len(values), "top": [1.0] * len(values), "clipped": each, "facts": each,
         "notes": each, "alt": [""] * len(values), "words": {"name": "", "tpr": "", "bar": "", "legend": [], "value": "", "share": "", "first": "", "last": ""},
-        **_stops(values, formulas, param, value), "colours": _colours(p),
+        **stops(values, formulas, param, value), "colours": colours(p),
     }
 
 
@@ -117,13 +130,13 @@ def _sample_factor(gamma: float, p: Palette) -> dict[str, Any]:
     """A method without class weights that looks at how sure the model is: the factor (1 - p)^gamma of a sample."""
     factor = np.array([(1 - s) ** gamma for s in SURENESS])
     return {
-        "names": [f"{s:g}" for s in SURENESS], "tpr": None, "grid": [_plain(factor)], "shares": None, "level": [1.0], "top": [1.0],
+        "names": [f"{s:g}" for s in SURENESS], "tpr": None, "grid": [rounded(factor)], "shares": None, "level": [1.0], "top": [1.0],
         "clipped": [[]], "facts": [[["none", "weight per class"]]], "notes": [[]],
         "alt": [f"Factor on a sample's loss, from {words.weight(factor[0])} at p = {SURENESS[0]:g} to {words.weight(factor[-1])} at p = {SURENESS[-1]:g}, "
                "p the predicted probability of its true class"],
         "words": {"name": "p", "tpr": "", "legend": ["factor on the loss of a sample; p: predicted probability of its true class"], "bar": "", "value": "factor",
                   "share": "", "first": "", "last": ""},
-        "slider": False, "values": [0.0], "colours": _colours(p),
+        "slider": False, "values": [0.0], "colours": colours(p),
     }
 
 

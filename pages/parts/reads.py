@@ -86,7 +86,7 @@ def _report(url: str, run_id: int, split: str, stamp: tuple, _row: Any) -> RunRe
 
 
 def _stamp(row: Any) -> tuple:
-    return row.attempt, row.last_epoch, row.status in LIVE
+    return row.attempt, row.last_epoch, row.seconds, row.status in LIVE  # seconds: an epoch done again is another one
 
 
 def epochs(row: Any) -> pd.DataFrame:
@@ -120,7 +120,7 @@ def class_names(row: Any) -> list[str]:
 
 
 def tpr_of(count: Any) -> NDArray[np.float64]:
-    """TPR [C] from counts; NaN where there is no sample."""
+    """TPR from counts, [C] or [E, C]; NaN where there is no sample."""
     return share(count.tp, count.support)
 
 

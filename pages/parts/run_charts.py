@@ -11,8 +11,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.cautions import few_samples
-from pages.parts import curves, launch, matrices, reads, show, signature, words
+from pages.parts import curves, launch, matrices, reads, show, signature, swings, words
 
+MOST_LIVE = 120  # epochs drawn of a run that is on
 SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 
 
@@ -31,14 +32,18 @@ def baseline_of(row: Any) -> Any | None:
     return before if reads.has_epochs(before) and reads.class_names(before) == reads.class_names(row) else None
 
 
-def everything(row: Any) -> None:
-    """All pictures, in the order a person asks: how even, how it got there, where it errs."""
-    names = reads.class_names(row)
+def order_of(row: Any) -> NDArray[np.int64]:
+    """The classes from hardest to easiest, by the baseline where there is one."""
     before = baseline_of(row)
-    order = signature.ordering(reads.tpr_of(reads.counts(before if before is not None else row)))
+    return signature.ordering(reads.tpr_of(reads.counts(before if before is not None else row)))
+
+
+def pictures(row: Any) -> None:
+    """The pictures in the order a person asks: how even, how it got there."""
+    names, order = reads.class_names(row), order_of(row)
     caution(row)
     numbers(row)
-    picture(row, before, names)
+    picture(row, baseline_of(row), names)
     left, right = st.columns(2, gap="medium")
     with left:
         losses(row)
@@ -49,7 +54,20 @@ def everything(row: Any) -> None:
         history(row, names, order)
     with right:
         weights(row, names, order)
-    confusion(row, names, order)
+    thinned(row)
+    swings.draw(row, names)
+
+
+def drawn_epochs(row: Any, epochs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which of the recorded epochs are drawn, as places in `epochs`: all of a run that is over; of one that is on, which is drawn again and again, fewer."""
+    return curves.some(epochs, MOST_LIVE) if row.status in reads.LIVE else np.arange(len(epochs))
+
+
+def thinned(row: Any) -> None:
+    """Say so where not every epoch is drawn."""
+    step = curves.step_of(int(row.last_epoch), MOST_LIVE)
+    if row.status in reads.LIVE and step > 1:
+        st.caption(f"While the run is on, one epoch in {step} is drawn, and the last one; all of them once it is over. Every epoch is recorded.")
 
 
 def caution(row: Any) -> None:
@@ -90,6 +108,7 @@ def _series(row: Any, column: str, splits: tuple[str, ...]) -> list:
     out = []
     for split in splits:
         rows = frame[frame["split"] == split].sort_values("epoch")
+        rows = rows.iloc[drawn_epochs(row, rows["epoch"].to_numpy())]
         if len(rows) and rows[column].notna().any():
             out.append((SPLIT_WORDS[split], rows["epoch"].to_numpy(), rows[column].astype(float).to_numpy(), *looks[split]))
     return out
@@ -99,6 +118,9 @@ def losses(row: Any) -> None:
     """Loss of every split."""
     st.subheader("Loss", anchor=False)
     series = _series(row, "loss", ("train", "validation", "test"))
+    if not series:
+        st.markdown("None: this step answers with distances, which have no cross entropy and no calibration error.")
+        return
     show.draw(curves.lines(show.palette(), series, share=False, total=int(row.epochs)), key="run_loss", alt="Loss per epoch of the training, validation and test split")
 
 
@@ -113,9 +135,8 @@ def history(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
     """The class x epoch heat map of validation TPRs."""
     st.subheader("Validation TPR by class and epoch", anchor=False)
     past = reads.history(row)
-    support = past.support.astype(float)
-    tpr = np.divide(past.tp, support, out=np.full(support.shape, np.nan), where=support > 0)
-    show.draw(curves.heatmap(names, past.epochs, tpr, show.palette(), order), key="run_heatmap", alt=curves.alt_heatmap(names, tpr))
+    tpr, shown = reads.tpr_of(past), drawn_epochs(row, past.epochs)
+    show.draw(curves.heatmap(names, past.epochs[shown], tpr[shown], show.palette(), order), key="run_heatmap", alt=curves.alt_heatmap(names, tpr))
 
 
 def weights(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
@@ -126,17 +147,19 @@ def weights(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
         st.markdown("No class weights: every sample counts the same.")
         return
     w = past.weight
-    steady = np.allclose(w, w[-1])
-    figure = curves.weight_bars(names, w[-1], show.palette(), order) if steady else curves.trajectory(names, past.epochs, w, show.palette())
+    steady, shown = np.allclose(w, w[-1]), drawn_epochs(row, past.epochs)
+    figure = (curves.weight_bars(names, w[-1], show.palette(), order) if steady
+              else swings.marked(curves.trajectory(names, past.epochs[shown], w[shown], show.palette()), len(shown)))
     show.draw(figure, key="run_weights", alt=curves.alt_trajectory(names, w))
+    swings.calm(w)
 
 
-def confusion(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+def confusion(row: Any) -> None:
     """The confusion matrix of the test split, or its largest cells for many classes."""
     found = reads.confusion(row)
     if found is None:
         return
-    epoch, matrix = found
+    names, order, (epoch, matrix) = reads.class_names(row), order_of(row), found
     st.subheader("Confusion", anchor=False)
     st.caption(f"Test split after epoch {epoch}. Each row adds up to 100 %: how the samples of a true class were predicted.")
     if len(names) <= matrices.TEXT_UP_TO:

@@ -38,6 +38,12 @@ def differing(before: Any, after: Any) -> list[tuple[str, str, str]]:
     return rows
 
 
+def common(before: Any, after: Any) -> list[tuple[str, str]]:
+    """(label, value) for what two runs have alike."""
+    theirs = set(listed(after))
+    return [row for row in listed(before) if row in theirs]
+
+
 def listed(run: Any) -> list[tuple[str, str]]:
     """(label, value) for every setting that a run has."""
     rows = []

@@ -46,6 +46,10 @@ def usual_kind(*sides: Side) -> str:
     return default_kind(len(sides[0].tpr), min(float(np.nanmin(s.tpr)) for s in sides))
 
 
+LINES = "Dotted: mean before. Solid: mean after. Band: mean and one standard deviation, the spread."
+LINES_ALONE = "Line: mean. Band: mean and one standard deviation, the spread."
+
+
 def marks(kind: str, side: Side) -> str:
     """What the small marks of this form are, for the words under a picture."""
     return MARKS[kind, side.each is not None]

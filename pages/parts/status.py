@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from pages.parts import reads, words
-from storage import workers
+from storage import stamps, workers
 from storage.workers import Place
 
 # status -> (label, badge colour, icon)
@@ -20,6 +21,8 @@ STATUS = {
     "paused": ("Paused", "orange", ":material/pause_circle:"),
 }
 WANTED = {"cancel": "Stopping", "pause": "Pausing"}
+RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
+ENDED = {"cancelled": "was stopped", "failed": "failed"}
 Places = dict[int, Place]  # of the runs that are on
 
 
@@ -28,6 +31,41 @@ def label(record: Any) -> str:
     if record.status == "running" and record.wanted in WANTED:
         return WANTED[record.wanted]
     return STATUS.get(record.status, (record.status, "", ""))[0]
+
+
+# -- what a run waits for ----------------------------------------------------------------------------------------
+
+
+def held_by(*records: Any) -> dict[int, str]:
+    """Baselines that queued runs among `records` wait for -> their status; one short query, none where no such run has a baseline."""
+    ids = {int(r.baseline_id) for r in records if r.status == "queued" and not pd.isna(r.baseline_id)}
+    return {} if not ids else {i: s for i, s in stamps.statuses(reads.database(), sorted(ids)).items() if s != "succeeded"}
+
+
+def waits(record: Any, held: dict[int, str] | None = None) -> str:
+    """What a queued run waits for: "waits for its baseline, run 16, which is paused", "waiting for the worker"; "" where it is not queued."""
+    if record.status != "queued":
+        return ""
+    held = held_by(record) if held is None else held
+    if not held or pd.isna(record.baseline_id) or int(record.baseline_id) not in held:
+        return "waiting for the worker"
+    baseline = int(record.baseline_id)
+    return f"waits for its baseline, run {baseline}" + (", which is paused" if held[baseline] == "paused" else "")
+
+
+def resume(record: Any, held: dict[int, str] | None = None) -> str:
+    """What to call going on with a run, "Resume" or "Try again"; "" where there is nothing to go on with. A queued run behind a paused baseline resumes both."""
+    if record.status == "queued":
+        return "Resume" if waits(record, held).endswith("paused") else ""
+    return RESUMABLE.get(record.status, "")
+
+
+def ended(record: Any) -> str:
+    """"Run 17 was stopped: its baseline, run 16, was stopped."; "" where it has not ended early."""
+    if record.status not in ENDED:
+        return ""
+    error = record.error if isinstance(record.error, str) and record.error else ""
+    return f"Run {record.id} {ENDED[record.status]}{f': {error}' if error else ''}."
 
 
 # -- how far -----------------------------------------------------------------------------------------------------
@@ -59,12 +97,14 @@ def seconds_left(record: Any, where: Places) -> float | None:
     return None if an_epoch is None else an_epoch * (int(record.epochs) - int(record.last_epoch) - place.share)
 
 
-def in_a_cell(record: Any, where: Places) -> str:
-    """State, share of the epochs and estimate in a few words: "Running 45 %, 5 s left", "Failed at 15 %"."""
+def in_a_cell(record: Any, where: Places, held: dict[int, str] | None = None) -> str:
+    """State, share of the epochs and estimate in a few words: "Running 45 %, 5 s left", "Failed at 15 %", "Queued, run 16 paused"."""
     done = f"{100 * share(record, where):.0f}\u00a0%"  # kept together where the cell wraps
     text = label(record)
     if record.status == "running":
         text = f"{text} {done}, {words.left(seconds_left(record, where)).removeprefix('about ')}"
+    elif resume(record, held) and record.status == "queued":
+        text = f"{text}, run {int(record.baseline_id)} paused"
     elif record.status != "succeeded" and reads.has_epochs(record):
         text = f"{text} at {done}"
     return f"{text}, archived" if record.archived else text
@@ -83,4 +123,4 @@ def progress_text(record: Any, where: Places | None = None) -> str:
     text = f"epoch {done} of {int(record.epochs)}" if place is None else f"epoch {place.epoch} of {int(record.epochs)}, {place.words()}"
     if record.status == "running":
         return f"{text}, {words.left(seconds_left(record, where or {}))}"
-    return f"{text}, waiting for the worker" if record.status == "queued" else text
+    return f"{text}, {waits(record)}" if record.status == "queued" else text

@@ -1,12 +1,12 @@
 """The four numbers over a comparison, of the means over seeds or of the two runs, coloured by one rule.
 
 The rule: a colour says that the change is more than noise. Praise is held back where accuracy or the mean TPR fell by more than
-noise (`Comparison.fell`), and where two single runs are shown although means over seeds are what is judged.
+noise (`Comparison.fell`), where something else than the weighting may have done it (`Comparison.mixed`), and where two single runs
+are shown although means over seeds are what is judged.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import streamlit as st
@@ -30,20 +30,20 @@ def tile(label: str, c: Comparison, delta: Delta, up: bool, averaged: bool) -> N
     """A number after, with its change, the number before, and the interval of the change: in sight for means, on hover for two runs."""
     shown: Any = delta.seeds if averaged else delta
     change, low, high = changes(delta, shown, *((shown.low, shown.high) if averaged else (shown.change_low, shown.change_high)))
-    interval = f"{low} to {high}".replace("-", "−")
-    with st.container(gap=None):
-        st.metric(label, written(delta.figure, shown.after), change, delta_color=colour(c, delta, shown.change, up, averaged),
-                  delta_arrow="auto" if float(change) else "off", delta_description=f"from {written(delta.figure, shown.before)}",
+    interval = words.minus(f"{low} to {high}")
+    with st.container(gap=None):  # Streamlit takes a text that begins with the real minus sign for a gain: arrow and colour are ours to say
+        st.metric(label, written(delta.figure, shown.after), words.minus(change), delta_color=colour(c, delta, shown.change, up, averaged),
+                  delta_arrow="off" if not float(change) else "up" if shown.change > 0 else "down", delta_description=f"from {written(delta.figure, shown.before)}",
                   help=explained(c, delta, interval, averaged))
         if averaged and c.over_seeds is not None:
             st.caption(f"95 %: {interval}, n = {c.over_seeds.fewest}")
 
 
 def colour(c: Comparison, delta: Delta, change: float, up: bool, averaged: bool) -> str:
-    """ "off", or the colour of a change beyond noise; no praise where the classifier as a whole fell."""
+    """ "off", or the colour of a change beyond noise; no praise where the classifier as a whole fell, or where not the weights alone may have done it."""
     judged = delta.beyond and (averaged or c.over_seeds is None)
     praise = (change > 0) == up
-    return "off" if not judged or (praise and c.fell) else "normal" if up else "inverse"
+    return "off" if not judged or (praise and (c.fell or c.mixed)) else "green" if praise else "red"
 
 
 def written(figure: str, value: float) -> str:
@@ -57,7 +57,7 @@ def changes(delta: Delta, shown: Any, low: float, high: float) -> tuple[str, ...
     """The change and the ends of its interval, signed and with alike decimals."""
     values = (shown.change, low, high)
     if delta.figure == "tpr_variance":
-        return tuple(re.sub(r"\b0\.", ".", v) for v in digits.variances(values))
+        return tuple(digits.variances(values))
     places = max(min(digits.places(100 * v, 1), 4) for v in (shown.before, shown.after)) if delta.figure == "tpr_spread" else 1
     return tuple(digits.alike([100 * v for v in values], places))
 

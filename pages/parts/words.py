@@ -25,8 +25,12 @@ def points(value: float | None, digits: int = 1) -> str:
     """A difference of shares in signed points: .04 -> "+4.0"."""
     if _missing(value):
         return DASH
-    text = f"{100 * value:+.{digits}f}"
-    return text.replace("-", "−")
+    return minus(f"{100 * value:+.{digits}f}")
+
+
+def minus(text: str) -> str:
+    """Figures with the real minus sign; one inside a word stays a hyphen."""
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text)
 
 
 def spread(variance: float | None) -> str:
@@ -35,8 +39,8 @@ def spread(variance: float | None) -> str:
 
 
 def small(value: float | None) -> str:
-    """A variance with the digits it needs: .0077 -> ".0077", .000031 -> ".000031"."""
-    return DASH if _missing(value) else re.sub(r"^0\.", ".", digits.variance(value))
+    """A variance with the digits it needs, as every table and the command line write it: .0077 -> "0.0077", .000031 -> "0.000031"."""
+    return DASH if _missing(value) else digits.variance(value)
 
 
 def weight(value: float | None) -> str:
@@ -121,7 +125,8 @@ def drawn(text: str, length: int | None = None) -> str:
 def message(text: str) -> str:
     """An error's text as Markdown: first letter up, `commands` as code, everything else literal.
 
-    A first word that may be a name stays as it is: one with more than letters in it (notzip.zip, tpr_ratio) or with a colon after it.
+    A first word that may be a name stays as it is: one with more than letters in it (notzip.zip, tpr_ratio) or with a colon after it. Names with
+    blanks come in quotes (core.folder.at_head).
     """
     parts = text.split("`")
     shown = "".join(f"`{part}`" if i % 2 and i < len(parts) - 1 else _spaced(part) for i, part in enumerate(parts)).strip()

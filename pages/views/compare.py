@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from core import report
-from core.compare import Comparison
+from core.compare import Comparison, with_score
 from core.datasets import DATASETS
 from core.errors import EvenlyError
+from core.measured import Score
 from core.replicates import listed
 from core.verdict import ENOUGH_SEEDS, SAME
 from pages.parts import (
     choice,
     compare_charts,
+    compare_report,
     compared,
     downloads,
-    export,
     launch,
+    measures,
     narrow,
     nav,
     reads,
@@ -36,9 +39,10 @@ MORE_SEEDS = 2  # offered at a time where there are enough already
 
 
 def headline(c: Comparison) -> bool:
-    """The verdict, then four numbers with what changed. Returns whether means over seeds are shown."""
+    """The verdict, in bold where nothing but the weighting differs, then four numbers with what changed. Returns whether means over seeds are shown."""
     change, _, judged = compared.pretty(c.verdict).partition("; ")
-    st.markdown(f"**{words.plain(change)}**" + (f"; {words.plain(judged)}" if judged else ""), width=980)
+    change = words.plain(change) if c.mixed else f"**{words.plain(change)}**"
+    st.markdown(change + (f"; {words.plain(judged)}" if judged else ""), width=980)
     averaged = all_seeds(c)
     tiles.draw(c, averaged)
     n = int(sum(r.support_after for r in c.rows))
@@ -126,14 +130,14 @@ def settings(before: Any, after: Any) -> None:
                  key="compare_settings", alt="Settings that differ between the two runs")
 
 
-def exports(before: Any, after: Any, c: Comparison) -> None:
-    """The comparison as files; each is made when it is asked for."""
-    b, a = sides.report(reads.database(), before), sides.report(reads.database(), after)
+def exports(before: Any, after: Any, c: Comparison, score: Score | None, names: list[str]) -> None:
+    """The comparison as files, with the weighted score that is shown; each is made when it is asked for."""
+    b, a = (replace(sides.report(reads.database(), row), score=score) for row in (before, after))
     name, text, over = f"evenly-{before.id}-{after.id}", compared.pretty(c.verdict), c.over_seeds
     files = (
         ("CSV", "csv", "text/csv", lambda: report.comparison_csv(b, a, over), None),
         ("JSON", "json", "application/json", lambda: report.comparison_json(b, a, text, c.cautions, over), None),
-        ("HTML report", "html", "text/html", lambda: export.comparison_page(b, a, text, c.cautions, over), downloads.OFFLINE),
+        ("HTML report", "html", "text/html", lambda: compare_report.page(before, after, c, names, (b, a)), downloads.OFFLINE),
     )
     downloads.buttons("compare", name, files)
 
@@ -171,6 +175,12 @@ def main() -> None:
         st.warning(f"{words.message(str(error))}.", icon=":material/compare_arrows:")
         fitting(before, after, set(frame["id"].tolist()))
         return
+    body(every, c, before, after)
+    narrow.watch()
+
+
+def body(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
+    """A comparison that holds: what makes it unfair, the verdict, pictures, tables and files."""
     names = reads.class_names(before)
     unfair(every, c, before, after)
     averaged = headline(c)
@@ -183,9 +193,9 @@ def main() -> None:
         settings(before, after)
     with right:
         compare_charts.confusion_change(of_before, of_after, names, signature.ordering(states.pictured(c, averaged)[0].tpr))
+    score = measures.compared(c, averaged)
     compare_charts.class_table(c, averaged)
-    exports(before, after, c)
-    narrow.watch()
+    exports(before, after, c if score is None else with_score(c, score), score, names)
 
 
 def behind(c: Comparison, before: Any, after: Any, averaged: bool) -> tuple[list[Any], list[Any]]:

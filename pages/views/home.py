@@ -11,14 +11,23 @@ import streamlit as st
 from core.presets import FIRST
 from pages.parts import compared, launch, nav, reads, show, signature, states, status, words
 from pages.parts.guard import told
+from storage import pace, queue
 
 RECENT = 5
 
 
 def first_runs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Runs of the first comparison that are queued, running or paused now, whoever started them."""
+    """Every run of the first comparison, whoever started it."""
     groups = {r.group_sha for r in launch.pair(FIRST.baseline, FIRST.weighted, FIRST.dataset_label)}
-    return frame[frame["group_sha"].isin(groups) & frame["status"].isin(reads.BUSY)]
+    return frame[frame["group_sha"].isin(groups)]
+
+
+def unfinished(mine: pd.DataFrame) -> Any | None:
+    """The newest run of the first comparison where it was stopped or failed, and none is on; archived ones are put away."""
+    if mine.empty or mine["status"].isin(reads.BUSY).any():
+        return None
+    newest = next(mine.sort_values("id", ascending=False).head(1).itertuples())
+    return newest if status.ended(newest) and not newest.archived else None
 
 
 def next_seed(frame: pd.DataFrame) -> int:
@@ -35,16 +44,47 @@ def start(seed: int) -> None:
         st.session_state["home_started"] = launch.send(pair, st.session_state["home_submit_key"])
 
 
-def header(busy: bool, seed: int) -> None:
-    """Title, two sentences and the one primary action."""
+def resume(ids: list[int]) -> None:
+    """Go on with runs that are paused, stopped or failed, and with what they wait for."""
+    with told():
+        for run_id in ids:
+            queue.ask(reads.database(), run_id, "run")
+
+
+def on_their_way(busy: pd.DataFrame) -> str:
+    """How the runs of the first comparison stand: "Run 16 is paused"; what waits for them says so in its own line."""
+    paused = [f"run {i}" for i in sorted(busy[busy["status"] == "paused"]["id"])]
+    if not paused:
+        return "Both runs are on their way" if len(busy) > 1 else "One run is on its way"
+    text = f"{' and '.join(paused)} {'is' if len(paused) == 1 else 'are'} paused"
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def lasts(every: pd.DataFrame) -> str:
+    """How long the two runs will take, by earlier runs on this machine; a range where there are none."""
+    seconds = pace.seconds_for(every, (FIRST.baseline, FIRST.weighted))
+    if seconds is None:
+        return f"{FIRST.seconds} to {FIRST.most_seconds} s, depending on the machine"
+    return f"{words.left(seconds).removesuffix(' left')} by earlier runs here"
+
+
+def header(busy: pd.DataFrame, seed: int, left: Any | None, every: pd.DataFrame) -> None:
+    """Title, two sentences and the one primary action: to start, or to go on with what is paused. `left`: a run that was stopped or failed."""
     st.title("No class left behind")
     st.markdown(
         "A classifier that is right nine times out of ten can still fail one class again and again. Evenly trains a baseline, turns the "
         "true-positive rate (TPR) of every class into weights, trains again, and shows what became even and what it cost.", width=820)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(FIRST.label, key="home_start", type="primary", icon=":material/equalizer:", disabled=busy, on_click=start, args=(seed,))
+        paused = [int(i) for i in busy[busy["status"] == "paused"]["id"]]
+        if paused:
+            st.button("Resume", key="home_resume", type="primary", icon=":material/play_arrow:", on_click=resume, args=(paused,))
+        st.button(FIRST.label, key="home_start", type="secondary" if paused else "primary", icon=":material/equalizer:", disabled=not busy.empty, on_click=start, args=(seed,))
         what = "A baseline and a weighted run" if seed == 0 else f"Adds seed {seed} to the comparison"
-        st.caption("Both runs are on their way" if busy else f"{what}, about {FIRST.seconds} s")
+        st.caption(f"{what}, {lasts(every)}" if busy.empty else on_their_way(busy))
+    if left is not None:
+        with st.container(horizontal=True, vertical_alignment="center", key="home_left"):
+            nav.link_run(left.id, words.message(status.ended(left)), icon=":material/info:", width="content")
+            st.button(status.resume(left), key="home_resume", icon=":material/play_arrow:", on_click=resume, args=([int(left.id)],))
 
 
 @st.fragment(run_every=1.0)
@@ -79,6 +119,8 @@ def phenomenon(frame: pd.DataFrame) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.subheader("The latest comparison", anchor=False)
         nav.link_compare(pair.before.id, pair.after.id, "Open the comparison", icon=":material/compare_arrows:")
+    for text in c.cautions:
+        st.warning(words.message(text), icon=":material/balance:")
     st.markdown(words.plain(compared.pretty(c.verdict)))
     kind = signature.usual_kind(before, after)
     show.draw(signature.picture(kind, names, before, after, show.palette()), key="home_signature", alt=signature.describe(names, before, after))
@@ -117,8 +159,6 @@ def arrived(frame: pd.DataFrame) -> None:
     if (states == "succeeded").sum() == len(ids):
         del st.session_state["home_started"]
         nav.open_compare(*ids)
-    if states.isin(["failed", "cancelled"]).any():
-        del st.session_state["home_started"]
 
 
 def main() -> None:
@@ -126,9 +166,10 @@ def main() -> None:
     every = reads.runs(archived=None)  # archived runs keep their seeds, and their ids keep the key apart
     frame = every[~every["archived"]]
     arrived(every)
-    busy = first_runs(every)
+    mine = first_runs(every)
+    busy = mine[mine["status"].isin(reads.BUSY)]
     st.session_state["home_submit_key"] = f"home-{FIRST.key}-{reads.last_id(every)}"
-    header(not busy.empty, next_seed(every))
+    header(busy, next_seed(every), unfinished(mine), every)
     if busy.empty:
         phenomenon(frame)
     else:

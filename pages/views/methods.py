@@ -21,6 +21,7 @@ NEEDS = {
     "last_tpr": "the run's own validation TPRs after its last epoch",
     "network": "a finished run on the same split",
     "meta": "samples of the validation split to learn from",
+    "validation": "what that run says of the validation split",
 }
 STAGES = {
     "classifier": "A second stage: it trains the last layer of a finished run on its frozen features, as a run of its own.",
@@ -83,12 +84,12 @@ def worked(method: Method, table: Any) -> None:
     st.subheader("Worked example")
     if shown.rows:
         (head, given), *rest = shown.rows
-        frame = pd.DataFrame([values for _, values in rest], columns=[f"class {c}: {v}" for c, v in enumerate(given)], index=[label for label, _ in rest])
-        st.caption(f"Columns: the class and its {head}.")
+        frame = pd.DataFrame(dict(rest), index=[f"class {c}: {v}" for c, v in enumerate(given)])  # classes downwards: fits a phone
+        st.caption(f"Rows: the class and its {head}.")
         st.table(frame)
     for sentence in shown.said:
         st.markdown(sentence)
-    st.code(shown.command, language="bash", wrap_lines=True)
+    st.code(shown.command, language=None, wrap_lines=True)  # the colours of a language are too faint on this ground
 
 
 def detail(method: Method, table: Any) -> None:
@@ -96,11 +97,13 @@ def detail(method: Method, table: Any) -> None:
     st.header(method.label)
     st.markdown(f":small[`{method.key}` · {method.group} · needs {needs_of(method)}]")  # no caption: faded code is hard to read
     st.markdown(plain(method.summary))
-    st.latex(formula_with(method))
+    st.markdown(lines_of(formula_with(method)), text_alignment="center")
     if method.when:
         st.markdown(f"**When.** {plain(method.when)}")
     if method.stage != TRAIN:
         st.markdown(f"**How.** {STAGES[method.stage]}")
+    if method.epochs is not None:
+        st.markdown(f"**Epochs.** {method.epochs} unless told otherwise, whatever the recipe.")
     if method.caveat:
         st.markdown(f"**Mind.** {plain(method.caveat)}")
     st.markdown(f"**Source.** {reference(method.source)}")
@@ -113,6 +116,11 @@ def detail(method: Method, table: Any) -> None:
         st.switch_page(nav.NEW)
 
 
+def lines_of(formula: str) -> str:
+    """A formula as Markdown that wraps between its parts. st.latex would make a box that scrolls, which the keyboard cannot reach."""
+    return " ".join(rf"$\displaystyle {part}$" for part in formula.replace(r",\quad", r",\quad@").split(r"\quad@"))
+
+
 def overview(shown: list[tuple[str, Method, Any]]) -> None:
     """All that the search found, a line each."""
     with st.expander(f"Overview: {len(shown)} of {len(rows())}", icon=":material/list:"):
@@ -123,7 +131,7 @@ def overview(shown: list[tuple[str, Method, Any]]) -> None:
 def measures() -> None:
     with st.expander("Measures", icon=":material/straighten:"):
         for m in MEASURES:
-            st.markdown(f"**{m.label}.** {plain(m.summary)}  $${m.formula}$$")
+            st.markdown(rf"**{m.label}.** {plain(m.summary)} $\displaystyle {m.formula}$")
 
 
 st.title("Methods")

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import streamlit as st
 
 from core import config as settings
+from core.cautions import apart_from_baseline
 from core.config import RunConfig
+from core.corrections import double_correction
 from core.datasets import describe
 from core.dataspec import DataSpec, train_counts
 from core.enough import no_validation
 from core.errors import EvenlyError
-from core.methods import POSTHOC
-from core.samplers import SAMPLERS
-from core.schedule import double_correction, first_epoch
+from core.methods import POSTHOC, what_if
+from core.schedule import first_epoch
 from core.snippet import cli_command, pytorch_snippet
 from pages.parts import launch, nav, new_data, new_evidence, new_method, new_settings, new_terms, reads, words
 from pages.parts.guard import told
+from storage.engine import surroundings
 from storage.launch import seeds_in_words
 
 
@@ -76,7 +78,7 @@ def planned(f: Form) -> list[Any]:
 def copies(f: Form, terms: Any) -> None:
     """The same run as a command and as PyTorch with exactly these weights."""
     with st.expander("Copy as a command or as PyTorch", icon=":material/code:", key="new_copy"):
-        st.code("\n# then:\n".join(commands(f)), language="bash", wrap_lines=True)
+        st.code("\n# then:\n".join(commands(f)), language=None, wrap_lines=True)
         if terms is not None:
             st.code(pytorch_snippet(terms, f.spec.classes, f.config.reduction, method=f.config.method), language="python", height=260)
 
@@ -84,12 +86,17 @@ def copies(f: Form, terms: Any) -> None:
 def commands(f: Form) -> list[str]:
     """The command line; before it, the one for the baselines that are trained first."""
     if f.source.kind == new_evidence.TRAIN_FIRST:
-        first = cli_command(launch.plainly(f.config)) + replicated(f.count)
-        return [first, f"{cli_command(f.config)} --baseline RUN{replicated(f.count)}  # RUN: the number that the first command printed"]
+        first = command(launch.plainly(f.config)) + replicated(f.count)
+        return [first, f"{command(f.config)} --baseline RUN{replicated(f.count)}  # RUN: the number that the first command printed"]
     run = f.source.run
     one = " --same-baseline" if run is not None and set(f.source.takes.values()) == {run.id} and set(f.seeds) != {run.seed} else ""
-    own = cli_command(f.config, baseline=None if run is None else run.id) + replicated(f.count) + one
-    return [*(cli_command(replace(settings.from_dict(run.config), seed=seed), baseline=run.baseline_id) for seed in f.first), own]
+    own = command(f.config, baseline=None if run is None else run.id) + replicated(f.count) + one
+    return [*(command(replace(settings.from_dict(run.config), seed=seed), baseline=run.baseline_id) for seed in f.first), own]
+
+
+def command(config: RunConfig, baseline: int | None = None) -> str:
+    """The command of one run, for the data folder and the database that this page looks at."""
+    return cli_command(config, baseline, surroundings())
 
 
 def replicated(count: int) -> str:
@@ -111,25 +118,41 @@ def form() -> Form | None:
     with network:
         model = None if spec is None else new_data.pick_model(spec)
     if spec is None or model is None:
-        new_data.upload()
+        new_data.upload(dataset)
         return None
     facts, method, evidence = st.container(), new_method.pick(new_evidence.any_finished(dataset, model)), st.container()
     params, trains = new_method.main_parameter(method, len(spec.classes)), method.stage != POSTHOC
     recipe = new_settings.pick_recipe() if trains else RunConfig.recipe
+    if trains:
+        new_settings.fit_epochs(method, recipe)
     values, count = new_settings.in_sight(trains)
     others, more, recipe_params = new_settings.folded(method, recipe, spec)
     config = RunConfig(dataset=dataset, model=model, method=method.key, params=params | others, recipe=recipe, recipe_params=recipe_params, **values, **more)
     needs, error = new_method.needs(method, dict(config.params))
-    if error is None and (twice := double_correction(config)):
-        st.warning(words.message(twice), icon=":material/warning:")
-    new_data.upload()
+    warned = st.container()
+    new_data.upload(dataset)
     spec = describe(dataset, reads.data_root(), config.validation)
     with facts:
         new_data.facts(spec, config)
     with evidence:
         source = new_evidence.pick(spec, method, needs, config, count)
+        if source.run is not None and (apart := apart_from_baseline(source.run.id, asdict(config), source.run.config)):
+            st.warning(words.message(apart), icon=":material/balance:")
     config = replace(config, **given_tprs(source)) if trains else as_trained(config, source)
-    return Form(spec, label, method, needs, error, source, config, count)
+    f = Form(spec, label, method, needs, error, source, config, count)
+    if error is None and (twice := corrected_twice(f)):
+        warned.warning(words.message(twice), icon=":material/warning:")
+    return f
+
+
+def corrected_twice(f: Form) -> str | None:
+    """A warning where one imbalance is made up for twice; None too where the method refuses these values, which the right side says."""
+    seen = replace(what_if(len(f.spec.classes), tpr=f.source.tpr, support=f.source.support, counts=counts(f).astype(float)), epochs=f.config.epochs)
+    before = None if f.source.run is None or "network" not in f.needs else settings.from_dict(f.source.run.config)
+    try:
+        return double_correction(f.config, seen, before)
+    except EvenlyError:
+        return None
 
 
 def as_trained(config: RunConfig, source: new_evidence.Source) -> RunConfig:
@@ -157,14 +180,12 @@ def weights(f: Form) -> tuple[Any, str | None]:
         if seen is None:
             new_method.missing(f.method, params, f.source)
             return None, None
-        terms = new_method.draw_preview(f.method, seen, f.spec, f.config)
+        terms = new_method.draw_preview(f.method, seen, f.spec, f.config, f.source)
     except EvenlyError as error:
         new_method.problem(f.method, params, error)
         return None, "The method refuses these values; the message above says why."
     what = headline(terms)
-    heading.subheader(what if f.source.tpr is None or terms.weight is None else f"{what}, from {words.plain(f.source.name)}", anchor=False)
-    if "last_tpr" in f.needs | SAMPLERS[f.config.sampler].needs and seen.last_tpr is not None:
-        st.caption("As the first refreshed epoch would see the baseline's TPRs; the run then uses its own, epoch by epoch.")
+    heading.subheader(what if f.source.tpr is None or terms.weight is None or "tpr" not in f.needs else f"{what}, from {words.plain(f.source.name)}", anchor=False)
     if f.config.start > 0 and (plain := first_epoch(f.config)):
         what = "weight and sampling" if f.config.deferred == "weight" else "the method and the sampler"
         st.caption(f"Late start: {what} act from epoch {plain + 1} of {f.config.epochs} on.")

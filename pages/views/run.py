@@ -10,13 +10,19 @@ from core.datasets import DATASETS
 from core.recipes import RECIPES
 from models import MODELS
 from pages.parts import (
+    about,
+    again,
     class_table,
     downloads,
+    measures,
+    narrow,
     nav,
-    new_evidence,
     origin,
+    posthoc_panel,
     reads,
     run_charts,
+    run_live,
+    silence,
     status,
     words,
     worker_state,
@@ -26,25 +32,12 @@ from storage import queue, results
 
 RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
 ENDED = {"cancelled": "was stopped", "failed": "failed"}
-EVERY = 1.5  # seconds between two looks at a run that is on
 
 
 def ask(run_id: int, wanted: str) -> None:
     """Write the person's wish; the worker obeys within a second."""
     with told():
         queue.ask(reads.database(), run_id, wanted)
-
-
-def duplicate(row: Any) -> None:
-    """Open New run with this run's settings filled in. TPRs that no run holds any more (pasted, or of a deleted baseline) come along as given ones."""
-    config, baseline, text = row.config, row.baseline_id, origin.as_text(row)
-    if baseline is None and text:
-        config = {k: v for k, v in config.items() if not k.startswith("tpr")}
-        baseline, st.session_state["new_tpr_text"] = new_evidence.GIVEN, text
-    elif baseline is None and config.get("tpr") is None:  # no run is to be taken that this one did not name
-        baseline = new_evidence.TRAIN_FIRST if origin.takes_tprs(row.method) else new_evidence.NOTHING
-    st.session_state["new_prefill"] = {"config": config, "baseline": baseline}
-    st.switch_page(nav.NEW)
 
 
 def use_tprs(row: Any) -> None:
@@ -58,8 +51,8 @@ def control(row: Any) -> None:
     asked = row.status == "running" and row.wanted != "run"
     if row.status == "running":
         st.button("Pause", key="run_pause", icon=":material/pause:", on_click=ask, args=(row.id, "pause"), disabled=asked)
-    if row.status in RESUMABLE:
-        st.button(RESUMABLE[row.status], key="run_resume", type="primary", icon=":material/play_arrow:", on_click=ask, args=(row.id, "run"),
+    if (label := status.resume(row)) and not origin.orphaned(row):
+        st.button(label, key="run_resume", type="primary", icon=":material/play_arrow:", on_click=ask, args=(row.id, "run"),
                   help="Goes on from the last checkpoint.")
     if row.status in reads.BUSY:
         st.button("Stop", key="run_stop", icon=":material/stop:", on_click=ask, args=(row.id, "cancel"), disabled=asked,
@@ -77,7 +70,7 @@ def onward(row: Any) -> None:
                      icon=":material/compare_arrows:"):
             nav.open_compare(row.baseline_id, row.id)
     if st.button("Duplicate", key="run_duplicate", icon=":material/content_copy:", help="New run with these settings."):
-        duplicate(row)
+        again.duplicate(row)
 
 
 def checkpoint(row: Any) -> None:
@@ -99,7 +92,7 @@ def label_in(table: Any, key: str) -> str:
 
 
 def heading(row: Any) -> None:
-    """Name, settings in a line, buttons."""
+    """Name, settings in a line, tags and notes."""
     st.title(words.plain(row.name), anchor=False)
     config = row.config
     facts = [f"run {row.id}", label_in(DATASETS, row.dataset), label_in(MODELS, row.model), label_in(RECIPES, config.get("recipe", "")),
@@ -109,30 +102,40 @@ def heading(row: Any) -> None:
     if (row.facts or {}).get("device"):
         facts.append(f"on {row.facts['device']}")
     st.caption(words.plain(", ".join(str(f) for f in facts)))
+    about.shown(row)
+
+
+def buttons(row: Any) -> None:
+    """What can be done with this run beside ordering its worker about."""
     with st.container(horizontal=True, vertical_alignment="center", key="run_buttons"):
-        control(row)
         onward(row)
+        about.editor(row)
         checkpoint(row)
     downloads.draw(row)
-    if row.status in RESUMABLE:
+    if row.status in RESUMABLE and origin.orphaned(row):
+        st.caption("It cannot go on: the run whose network it goes on from was deleted. Duplicate sets it up on another one.")
+    elif row.status in RESUMABLE:
         st.caption(f"Its TPRs can feed weights once its last epoch is trained. {RESUMABLE[row.status]} goes on from the last checkpoint.")
 
 
 def state(row: Any) -> None:
-    """Badge, progress and estimate, what its worker warns of; the reason where it failed."""
-    where = status.places(row)
-    with st.container(horizontal=True, vertical_alignment="center"):
+    """Badge, progress and estimate, the orders, what its worker warns of; the reason where it failed."""
+    where, silent = status.places(row), silence.words(row, reads.workers())
+    with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
         status.badge(row)
-        text = status.progress_text(row, where)
+        text = status.progress_text(row, where) if silent is None else f"epoch {int(row.last_epoch)} of {int(row.epochs)}"
         st.caption(f"{text}, attempt {row.attempt}" if (row.attempt or 0) > 1 else text, width="content")
+        control(row)
     if row.status in reads.BUSY:
         st.progress(status.share(row, where))
     if row.status == "queued":
         worker_state.notice()
+    if silent is not None:
+        st.warning(silent, icon=":material/sensors_off:")
     if row.status == "running":
         worker_state.warned(row.id)
     if row.error:
-        st.error(words.message(row.error), icon=":material/error:")
+        (st.info if row.status == "cancelled" else st.error)(words.message(row.error), icon=":material/error:" if row.status == "failed" else ":material/info:")
 
 
 def log(row: Any) -> None:
@@ -143,22 +146,28 @@ def log(row: Any) -> None:
         st.code("\n".join(lines) or "Nothing yet.", language=None, wrap_lines=True, height=260 if len(lines) > 9 else "content")
 
 
-def body(run_id: int) -> None:
-    """All that changes while a run is on; draws no input."""
-    row = reads.run(run_id)
-    state(row)
-    if not reads.has_epochs(row):
-        waiting(row)
+def pictures(row: Any) -> None:
+    """What is looked at first: how even, and how it got there."""
+    if reads.has_epochs(row):
+        run_charts.pictures(row)
     else:
-        run_charts.everything(row)
+        waiting(row)
+
+
+def details(row: Any) -> None:
+    """What stands below: where it errs, every class and all figures in numbers, the log. Of a run that is on it holds no input."""
+    if reads.has_epochs(row):
+        run_charts.confusion(row)
+        posthoc_panel.draw(row)
         class_table.draw(row)
+        measures.draw(row)
     log(row)
 
 
 def waiting(row: Any) -> None:
     """Before the first epoch: what will appear."""
     if row.status == "queued" and row.baseline_id is not None and reads.run(row.baseline_id).status != "succeeded":
-        st.markdown(f"Starts when its baseline, run {row.baseline_id}, has finished.")
+        st.markdown(f"This run {status.waits(row)}. It starts when that one has finished." + (" Resume starts that one." if status.resume(row) else ""))
     elif row.status in reads.LIVE:
         st.markdown("Curves, the TPR of every class and the confusion matrix appear here after the first epoch.")
     elif row.status == "paused":
@@ -167,14 +176,38 @@ def waiting(row: Any) -> None:
         st.markdown(f"This run {ENDED.get(row.status, 'ended')} before its first epoch, so there is nothing to draw.")
 
 
-@st.fragment(run_every=EVERY)
+def kind(row: Any) -> tuple[str, bool, str]:
+    """What the page is made for; another one redraws the whole page."""
+    return row.status, reads.has_epochs(row), status.waits(row)
+
+
+@st.fragment(run_every=run_live.EVERY)
 @told()
-def live(run_id: int, was: tuple[str, str]) -> None:
-    """The body, again and again; a change of state redraws the page so that the buttons fit."""
+def live_state(run_id: int, was: tuple[str, bool, str]) -> None:
+    """The state and the orders, every second: a click is answered without a picture being drawn."""
     row = reads.run(run_id)
-    if (row.status, row.wanted) != was:
+    state(row)
+    if kind(row) != was:  # what it is now is on the screen before the rest is drawn
         st.rerun()
-    body(run_id)
+    run_live.ring(row)
+
+
+@st.fragment(key=run_live.PICTURES)
+@told()
+def live_pictures(run_id: int) -> None:
+    """The pictures; drawn again when the state's fragment asks for it."""
+    row = reads.run(run_id)
+    with run_live.drawing(run_live.PICTURES, row):
+        pictures(row)
+
+
+@st.fragment(key=run_live.DETAILS)
+@told()
+def live_details(run_id: int) -> None:
+    """What stands below them; drawn again less often."""
+    row = reads.run(run_id)
+    with run_live.drawing(run_live.DETAILS, row):
+        details(row)
 
 
 def unknown(why: str) -> None:
@@ -196,11 +229,19 @@ def main() -> None:
     row = reads.run(run_id)
     heading(row)
     if row.status in reads.LIVE:
-        live(run_id, (row.status, row.wanted))
-    else:
-        body(run_id)
-    if row.notes or row.tags:
-        st.caption(words.plain(" ".join(filter(None, [f"Tags: {row.tags}." if row.tags else "", row.notes or ""]))))
+        live_state(run_id, kind(row))
+        buttons(row)
+        live_pictures(run_id)
+        live_details(run_id)
+    else:  # in containers, as a fragment has one: each part takes the place of its live one
+        with st.container():
+            state(row)
+        buttons(row)
+        with st.container():
+            pictures(row)
+        with st.container():
+            details(row)
+    narrow.watch()
 
 
 with told():

@@ -7,24 +7,27 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.baselines import takes_tprs
+from core.datasets import DATASETS
 from core.methods import METHODS
 from models import MODELS
-from pages.parts import narrow, nav, origin, reads, status, words, worker_state
+from pages.parts import about, follow, narrow, nav, origin, reads, status, words, worker_state
 from pages.parts.guard import told
 from storage import queue, results
 from storage.engine import sqlite_warning
 
 STATES = ("all", *status.STATUS)
-ALWAYS = ("id", "name", "state", "method", "model", "accuracy", "tpr_variance", "tpr_min")  # fit a window of 1440 px
+FIT = ("id", "name", "state", "dataset", "method", "epochs", "accuracy", "tpr_variance", "tpr_min", "tags")  # a window of 1440 px
+ALWAYS = (*FIT, "model", "best_epoch", "notes")  # the rest to the right of it
 PHONE = ("name", "state", "accuracy", "tpr_variance")  # fit 390 px
-MORE = ("spread", "dataset", "seed", "tags", "notes", "created", "best_epoch", "best_accuracy", "best_spread", "best_tpr_min")
-NAME = 288  # px, the widest column
+MORE = ("spread", "seed", "baseline", "created", "best_accuracy", "best_spread", "best_tpr_min")
+NAME, LEAST_NAME = 268, 144  # px, the widest column; what further columns leave of it
 CAN = {"queued": ("pause", "cancel"), "running": ("pause", "cancel"), "paused": ("run", "cancel"), "failed": ("run",), "cancelled": ("run",)}
 WISHES = {  # what is asked -> label, icon, what it does
     "pause": ("Pause", ":material/pause:", "Holds"), "run": ("Resume", ":material/play_arrow:", "Goes on, from the last checkpoint, with"),
     "cancel": ("Stop", ":material/stop:", "Ends, with the figures so far kept,"),
 }
-TOLD = ["id", "status", "wanted", "last_epoch", "epochs", "seconds", "archived"]  # what the words for a state are made of
+TOLD = ["id", "status", "wanted", "last_epoch", "epochs", "seconds", "archived", "baseline_id"]  # what the words for a state are made of
 TO_OPEN = "A click on a name opens the run."
 BY_KEYS = "With the keyboard: arrow keys to its row, Shift and Space to tick it, then this button."
 MOST_NAMED = 8  # dependants that the question before deleting names
@@ -34,8 +37,8 @@ ROW, TALL_ROW = 35, 66  # px; Streamlit wraps text in rows above 64
 def shape(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
     """The stored columns as people read them: percent, points, words."""
     out = pd.DataFrame({
-        "id": frame["id"], "name": frame["name"], "state": states,
-        "dataset": frame["dataset"], "model": [MODELS[m].label if m in MODELS else m for m in frame["model"]],
+        "id": frame["id"], "name": frame["name"], "state": states, "epochs": frame["epochs"], "baseline": frame["baseline_id"],
+        "dataset": [DATASETS[d].label if d in DATASETS else d for d in frame["dataset"]], "model": [MODELS[m].label if m in MODELS else m for m in frame["model"]],
         "method": [METHODS[m].label.partition(" (")[0] if m in METHODS else m for m in frame["method"]], "seed": frame["seed"],
         "tpr_variance": frame["tpr_variance"], "best_epoch": frame["best_epoch"], "tags": frame["tags"], "notes": frame["notes"],
         "created": frame["created_at"].dt.floor("s"),
@@ -56,14 +59,15 @@ def columns(phone: bool, name: int = NAME, name_key: str | None = None) -> dict[
     return {
         "id": number("Run", format="%d", pinned=not phone, width=46),
         "name": text("Name", width=116) if phone else button("Name", type="tertiary", alignment="left", width=name, key=name_key, help=TO_OPEN),
-        "state": text("State", width=82 if phone else 170, help="State, share of the epochs trained, estimate."),
-        "method": text("Method", width=138), "model": text("Model", width=80),
-        "accuracy": number("Acc." if phone else "Accuracy", format="%.1f %%", width=60 if phone else 74, help="Accuracy on the test split, last epoch."),
-        "tpr_variance": number("TPR var." if phone else "TPR variance", format="%.4f", width=64 if phone else 92,
+        "state": text("State", width=82 if phone else 136, help="State, share of the epochs trained, estimate."),
+        "method": text("Method", width=108), "model": text("Model", width=76), "epochs": number("Epochs", format="%d", width=58, help="Passes over the training split, as set."),
+        "baseline": number("Baseline", format="%d", width=70, help="The run whose TPRs make the weights, or that it is compared with."),
+        "accuracy": number("Acc." if phone else "Accuracy", format="%.1f %%", width=60 if phone else 70, help="Accuracy on the test split, last epoch."),
+        "tpr_variance": number("TPR var.", format="%.4f", width=64,
                                help="Variance of the TPRs over classes, test split, last epoch."),
-        "tpr_min": number("Lowest TPR", format="%.1f %%", width=88, help="TPR of the class with the lowest, test split, last epoch."),
+        "tpr_min": number("Lowest TPR", format="%.1f %%", width=82, help="TPR of the class with the lowest, test split, last epoch."),
         "spread": number("Spread", format="%.1f", width=66, help="Standard deviation of the TPRs over classes, in points, test split, last epoch."),
-        "dataset": text("Dataset", width=90), "seed": number("Seed", format="%d", width=54), "tags": text("Tags", width=110), "notes": text("Notes", width=180),
+        "dataset": text("Dataset", width=78), "seed": number("Seed", format="%d", width=54), "tags": text("Tags", width=80), "notes": text("Notes", width=180),
         "created": st.column_config.DatetimeColumn("Created", format="distance", width=110),
         "best_epoch": number("Best epoch", format="%d", width=86, help="Highest balanced accuracy on the validation split."),
         "best_accuracy": number("Accuracy, best epoch", format="%.1f %%", width=140), "best_spread": number("Spread, best epoch", format="%.1f", width=130),
@@ -78,6 +82,11 @@ def order(phone: bool, more: list[str]) -> list[str]:
     return list(dict.fromkeys([*lead, *more, *fits, *ALWAYS]))
 
 
+def state_word(state: str) -> str:
+    """A state of the filter as people read it; the address holds this word."""
+    return "All" if state == "all" else status.STATUS[state][0]
+
+
 def filters() -> tuple[str, str, bool, list[str]]:
     """Search, state, archived and the columns beside those that are always there; kept in the address."""
     phone = narrow.narrow()
@@ -86,7 +95,8 @@ def filters() -> tuple[str, str, bool, list[str]]:
         text = st.text_input("Search", key="q", bind="query-params", placeholder="name, tag, note, dataset, method", icon=":material/search:", width=220 if phone else 320)
         if phone:  # where it fills the line
             more = more_columns()
-        state = st.selectbox("State", STATES, key="status", bind="query-params", format_func=lambda s: "All" if s == "all" else status.STATUS[s][0], width=170)
+        state = st.selectbox("State", STATES, key="status", bind="query-params", format_func=state_word, width=170,
+                             on_change=st.session_state.pop, args=(REFUSED, None))
         archived = st.toggle("Archived", key="archived", bind="query-params", help="Show archived runs too.")
         if not phone:
             more = more_columns()
@@ -107,7 +117,7 @@ def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
     rows = hash(tuple(shown["id"]))
     key, name_key = f"runs_table_{rows}", f"runs_name_{rows}"
     others = columns(phone)
-    config = columns(phone, max(NAME // 2, NAME - sum(others[c]["width"] for c in more)), name_key)  # the name gives way to further columns
+    config = columns(phone, max(LEAST_NAME, NAME - sum(others[c]["width"] for c in more)), name_key)  # the name gives way to further columns
     row = TALL_ROW if phone else ROW
     event = st.dataframe(
         shown, key=key, column_config=config, column_order=order(phone, more), hide_index=True, placeholder="", on_select="rerun",
@@ -124,8 +134,8 @@ def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
 def states_of(frame: pd.DataFrame) -> list[str]:
     """The cells of the column State."""
     records = list(frame[TOLD].itertuples(index=False))  # of a thousand rows, all columns would take ten times as long
-    where = status.places(*records)
-    return [status.in_a_cell(r, where) for r in records]
+    where, held = status.places(*records), status.held_by(*records)
+    return [status.in_a_cell(r, where, held) for r in records]
 
 
 @st.fragment(run_every=2.0)
@@ -159,9 +169,11 @@ def archive(ids: list[int], flag: bool) -> None:
         st.session_state["runs_archived"] = (ids, flag)
 
 
-def wishes(record: Any) -> tuple[str, ...]:
-    """What can be asked of a run now."""
-    return () if record.status == "running" and record.wanted != "run" else CAN.get(record.status, ())
+def wishes(record: Any, held: dict[int, str]) -> tuple[str, ...]:
+    """What can be asked of a run now; `held` as `status.held_by` gives it."""
+    if record.status == "running" and record.wanted != "run":
+        return ()
+    return (*(["run"] if record.status == "queued" and status.resume(record, held) else []), *CAN.get(record.status, ()))
 
 
 def ask(ids: list[int], wish: str) -> None:
@@ -190,14 +202,14 @@ def archived_now(ids: list[int]) -> None:
         st.button("Undo", key="runs_undo", icon=":material/undo:", on_click=undo, args=(moved, flag))
 
 
-@st.dialog("Delete runs", icon=":material/delete:")
+@st.dialog("Delete runs", icon=":material/delete:", on_dismiss="rerun")
 def confirm_delete(frame: pd.DataFrame) -> None:
     """Names every run that will go; the ids are fixed when the dialog opens."""
     st.markdown(f"{words.count(len(frame), 'run')} with all results and checkpoints will be gone for good:")
     st.markdown("\n".join(f"- {r.id}: {words.plain(r.name)}" for r in frame.itertuples()))
-    if lines := dependants(frame["id"].tolist()):
-        st.markdown("These stay, without a baseline to compare with; the TPRs they took stay with them:")
-        st.markdown("\n".join(f"- {line}" for line in lines[:MOST_NAMED]) + (f"\n- and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else ""))
+    ids = frame["id"].tolist()
+    named("These cannot be resumed any more, because they go on from a network that goes:", stranded(ids))
+    named("These stay, without a baseline to compare with; the TPRs they took stay with them:", dependants(ids))
     with st.container(horizontal=True):
         if st.button("Delete", key="runs_delete_yes", type="primary", icon=":material/delete:"):
             with told():
@@ -207,25 +219,52 @@ def confirm_delete(frame: pd.DataFrame) -> None:
             st.rerun()
 
 
-def dependants(ids: list[int]) -> list[str]:
-    """The runs that stay when these go and that name one of them as their baseline: "run 14 took its TPRs from run 13"."""
+def named(why: str, lines: list[str]) -> None:
+    """A list under its reason; nothing where it is empty."""
+    if lines:
+        st.markdown(why)
+        st.markdown("\n".join(f"- {line}" for line in lines[:MOST_NAMED]) + (f"\n- and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else ""))
+
+
+def followers(ids: list[int]) -> list[Any]:
+    """The runs that stay when these go and that name one of them as their baseline."""
     every = reads.runs(archived=None)
-    rest = every[every["baseline_id"].isin(ids) & ~every["id"].isin(ids)].sort_values("id")
-    return [f"run {r.id} {'took its TPRs from' if origin.takes_tprs(r.method) else 'is compared with'} run {int(r.baseline_id)}" for r in rest.itertuples()]
+    return list(every[every["baseline_id"].isin(ids) & ~every["id"].isin(ids)].sort_values("id").itertuples())
 
 
-@st.dialog("Tags and notes", icon=":material/edit:")
+def unfinished_stage(record: Any) -> bool:
+    """Whether a run is a second stage or a post-hoc step that has not succeeded: without its baseline's network it cannot go on."""
+    return record.status != "succeeded" and origin.goes_on_from(record.method)
+
+
+def stranded(ids: list[int]) -> list[str]:
+    """Of the followers those that could not go on: "run 14 (Stopped) goes on from run 13"."""
+    return [f"run {r.id} ({status.label(r)}) goes on from run {int(r.baseline_id)}" for r in followers(ids) if unfinished_stage(r)]
+
+
+def dependants(ids: list[int]) -> list[str]:
+    """The other followers: "run 14 took its TPRs from run 13"."""
+    return [f"run {r.id} {'took its TPRs from' if takes_tprs(reads.run(int(r.id)).config) else 'is compared with'} run {int(r.baseline_id)}"
+            for r in followers(ids) if not unfinished_stage(r)]
+
+
+@st.dialog("Tags and notes", icon=":material/edit:", on_dismiss="rerun")
 def edit(record: Any) -> None:
     """Name, tags and notes of one run."""
-    name = st.text_input("Name", record.name, key=f"runs_name_{record.id}", max_chars=200)
-    tags = st.text_input("Tags", record.tags or "", key=f"runs_tags_{record.id}", help="Words parted by commas.", max_chars=200)
-    notes = st.text_area("Notes", record.notes or "", key=f"runs_notes_{record.id}", max_chars=4000)
-    if st.button("Save", key="runs_edit_save", type="primary"):
+    about.fields(record, "runs")
+    if st.button("Save", key="runs_edit_save", type="primary") and about.save(int(record.id), "runs"):
+        st.rerun()
+
+
+@st.dialog("Tags of several runs", icon=":material/edit:", on_dismiss="rerun")
+def edit_tags(frame: pd.DataFrame) -> None:
+    """Tags added to each of the runs, and taken from those that have them; names and notes are edited run by run."""
+    st.markdown(f"{words.count(len(frame), 'run')}: {words.plain(', '.join(str(i) for i in sorted(frame['id'])[:12]))}{' and more' if len(frame) > 12 else ''}")
+    new = st.text_input("Add tags", key="runs_tags_new", help="Words parted by commas.", max_chars=200)
+    gone = st.multiselect("Take tags away", sorted({tag for text in frame["tags"] for tag in results.tags_in(text)}), key="runs_tags_gone", placeholder="Choose tags")
+    if st.button("Save", key="runs_tags_save", type="primary"):
         with told():
-            engine = reads.database()
-            results.rename(engine, record.id, name)
-            results.set_tags(engine, record.id, tags)
-            results.set_notes(engine, record.id, notes)
+            results.retag(reads.database(), frame["id"].tolist(), new, gone)
             st.rerun()
 
 
@@ -233,21 +272,24 @@ def actions(frame: pd.DataFrame, ids: list[int]) -> None:
     """What can be done with the chosen rows; each button says why it is off."""
     chosen = frame[frame["id"].isin(ids)]
     one, two, some = len(ids) == 1, len(ids) == 2, bool(ids)
+    held = status.held_by(*chosen.itertuples())
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Open", key="runs_open", icon=":material/open_in_new:", disabled=not one, help=f"Choose one run. {BY_KEYS}"):
             nav.open_run(ids[0])
         if st.button("Compare", key="runs_compare", icon=":material/compare_arrows:", disabled=not two, help="Choose two runs; the older one is before."):
             nav.open_compare(min(ids), max(ids))
-        if st.button("Edit", key="runs_edit", icon=":material/edit:", disabled=not one, help="Name, tags and notes of one run."):
-            edit(next(chosen.itertuples()))
+        if st.button("Edit", key="runs_edit", icon=":material/edit:", disabled=not some, help="Name, tags and notes of one run; the tags of several together. Choose runs first."):
+            follow.hold()
+            edit(next(chosen.itertuples())) if one else edit_tags(chosen)
         for wish, (label, icon, told_as) in WISHES.items():
-            able = [int(r.id) for r in chosen.itertuples() if wish in wishes(r)]
+            able = [int(r.id) for r in chosen.itertuples() if wish in wishes(r, held)]
             if able:  # as on a run's own page: only what makes sense now
                 st.button(label, key=f"runs_{wish}", icon=icon, on_click=ask, args=(able, wish), help=f"{told_as} {words.count(len(able), 'run')} of those chosen.")
         put_back = some and bool(chosen["archived"].all())
         st.button("Unarchive" if put_back else "Archive", key="runs_archive", icon=":material/unarchive:" if put_back else ":material/archive:", disabled=not some, on_click=archive,
                   args=(ids, not put_back), help="Archived runs leave the list; nothing is lost.")
         if st.button("Delete", key="runs_delete", icon=":material/delete:", disabled=not some, help="Asks first, with the names."):
+            follow.hold()
             confirm_delete(chosen)
         st.caption(f"{len(ids)} chosen" if some else f"{TO_OPEN} Tick rows on the left to compare or change them.", width="content")
 
@@ -255,6 +297,7 @@ def actions(frame: pd.DataFrame, ids: list[int]) -> None:
 def main() -> None:
     """The page."""
     st.title("Runs")
+    refused_state()
     *wanted, more = filters()
     frame, total = load(*wanted)
     if not total:
@@ -270,13 +313,50 @@ def main() -> None:
         actions(frame, ids)
         archived_now(ids)
     if frame.empty:
-        st.markdown("No run passes these filters.")
+        nothing_passes(*wanted)
+    if ids:  # another order of rows would lose the choice
+        follow.hold()
     st.caption(f"{len(frame):,} of {total:,} runs shown. Accuracy, TPR variance and lowest TPR: test split, last epoch.")
     narrow.watch()
     st.session_state["runs_seen"] = seen(frame, states)
     if not ids and frame["status"].isin(reads.LIVE).any():
         st.session_state["runs_fresh"] = True
         live(tuple(wanted))
+
+
+def nothing_passes(text: str, state: str, archived: bool) -> None:
+    """Which filters leave nothing over, and the way out."""
+    asked = [f'search "{words.plain(text)}"'] if text.strip() else []
+    asked += [] if state == "all" else [f"state {state_word(state)}"]
+    hidden = "" if archived else " Archived runs are not shown."
+    st.markdown(f"No run passes {'this filter' if len(asked) == 1 else 'these filters'}: {', '.join(asked)}.{hidden}" if asked else f"No run to show.{hidden}")
+    with st.container(horizontal=True):
+        if asked:
+            st.button("Clear filters", key="runs_clear", icon=":material/filter_alt_off:", on_click=clear)
+        if not archived:
+            st.button("Show archived", key="runs_show_archived", icon=":material/unarchive:", on_click=st.session_state.update, args=({"archived": True},))
+
+
+def clear() -> None:
+    """No search and every state."""
+    st.session_state.update({"q": "", "status": "all"})
+
+
+REFUSED = "runs_refused"  # what the address asked for and is no state
+
+
+def refused_state() -> None:
+    """Take a state in the address by its word or its key, and name one that there is not, before the list of states drops it; until one is chosen."""
+    asked = st.query_params.get("status", "All")
+    known = {name.lower(): state for state in STATES for name in (state, state_word(state))}
+    if asked.lower() not in known:
+        st.session_state[REFUSED] = asked
+    elif asked != state_word(known[asked.lower()]):  # as scripts and the command line call it; the list of states takes its own words alone
+        st.session_state["status"] = known[asked.lower()]
+    if REFUSED in st.session_state:
+        listed = ", ".join(map(state_word, STATES))
+        st.warning(f"The address asks for runs of the state {words.plain(repr(st.session_state[REFUSED][:40]))}, which there is not; all states are shown. Known: {listed}.",
+                   icon=":material/filter_alt_off:")
 
 
 def old_sqlite() -> None:

@@ -1,0 +1,82 @@
+"""Waiting for runs: their progress, this process as the worker where none is on, and what Ctrl-C leaves of them."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Self
+
+import cli_progress
+from cli_runs import ENDS, in_words
+from core.errors import EvenlyError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from storage.runs import RunRow
+
+
+class Stop:
+    """While entered, Ctrl-C and SIGTERM ask for an end instead of breaking in: the run in hand is saved and given back first.
+
+    A second signal breaks in; the run is then rescued by the next worker.
+    """
+
+    def __init__(self) -> None:
+        self.asked, self.worker = False, None
+
+    def __call__(self, signum: int, _: object) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        if self.worker is not None:
+            self.worker.orders = "stop"
+
+    def __enter__(self) -> Self:
+        self.before = {signum: signal.signal(signum, self) for signum in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self.before.items():
+            signal.signal(signum, handler)
+
+
+def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
+    """The runs, when every one of them has succeeded. Where no worker is on, this process is the worker until then.
+
+    Raises EvenlyError when one has not, or when interrupted: a run that was trained here is then back in the queue.
+    """
+    from storage.results import get_run, list_runs
+    from worker import Timeout, Worker
+
+    stop = Stop()
+
+    def over() -> bool:
+        return stop.asked or not list_runs(engine, ids=ids)["status"].isin(cli_progress.ON).any()
+
+    with stop, nullcontext() if quiet else cli_progress.watching(engine, ids):
+        while not over():
+            try:
+                with Worker() as stop.worker:
+                    stop.worker.loop(until=over)
+            except Timeout:  # a worker is on: it does the work
+                time.sleep(0.2)
+    rows = [get_run(engine, i) for i in ids]
+    missed = [r for r in rows if r.status != "succeeded"]
+    if stop.asked and missed:
+        raise EvenlyError("interrupted; " + "; ".join(left_as(missed)))
+    if missed:
+        more = f" ({len(missed) - 1} more did not succeed either)" if len(missed) > 1 else ""
+        raise EvenlyError(f"run {missed[0].id} {ENDS.get(missed[0].status, missed[0].status)}" + (f": {missed[0].error}" if missed[0].error else "") + more)
+    return rows
+
+
+def left_as(rows: list[RunRow]) -> list[str]:
+    """What has become of runs that nobody waits for any more, and what to do about it."""
+    next_step = {"queued": ", `python cli.py worker --drain` trains it", "running": ", its worker goes on"}
+    out = []
+    for status in dict.fromkeys(r.status for r in rows):
+        ids = [str(r.id) for r in rows if r.status == status]
+        out.append(f"run {' and '.join([', '.join(ids[:-1])] * (len(ids) > 1) + ids[-1:])}: {in_words(status)}{next_step.get(status, '')}")
+    return out

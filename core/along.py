@@ -1,0 +1,104 @@
+"""The terms of a run epoch by epoch, along the validation TPRs that an earlier run recorded: what the preview of a moving method draws.
+
+Every answer comes from `core.schedule.in_epoch`, which the worker asks too: along its own epochs a run's preview is what it trained with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.config import RunConfig
+from core.evidence import TERMS, ClassTerms, Evidence, Vector
+from core.methods import METHODS
+from core.samplers import SAMPLERS
+from core.schedule import first_epoch, in_epoch, kept
+
+NEUTRAL = {"weight": 1.0, "scale": 1.0}  # what a term that is not set amounts to; the others: 0, and sampling: the shares of the data
+LAST_TPR = "last_tpr"
+
+
+@dataclass(frozen=True)
+class Past:
+    """Validation TPRs of an earlier run after each of its epochs [P, C], NaN where a class has no samples, and the samples behind them [P, C]."""
+
+    tpr: NDArray[np.float64]
+    support: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Way:
+    """The terms in the epochs shown: `epochs` [E] from 0, ascending; one answer each."""
+
+    epochs: NDArray[np.int64]
+    frames: tuple[ClassTerms, ...]
+    counts: Vector | None = None
+
+    def values(self, name: str) -> NDArray[np.float64]:
+        """One term over the epochs [E, C]; where it is not set, what that amounts to."""
+        classes = next((len(v) for t in self.frames for v in t.set().values()), 0)
+        plain = unset(name, classes, self.counts)
+        return np.stack([plain if (v := getattr(t, name)) is None else v for t in self.frames])
+
+    def moving(self) -> tuple[str, ...]:
+        """The terms that are not the same in every epoch shown."""
+        named = [name for name in TERMS if any(getattr(t, name) is not None for t in self.frames)]
+        return tuple(name for name in named if not np.allclose(v := self.values(name), v[0], rtol=1e-9, atol=1e-12))
+
+
+def unset(name: str, classes: int, counts: Vector | None) -> Vector:
+    """What a term amounts to that nobody sets [C]."""
+    if name == "sampling" and counts is not None and np.nansum(counts) > 0:
+        return np.nan_to_num(counts) / np.nansum(counts)
+    return np.full(classes, 1 / classes if name == "sampling" and classes else NEUTRAL.get(name, 0.0))
+
+
+def looks_back(config: RunConfig) -> bool:
+    """Whether method or sampler look at the run's own TPRs of the last epoch, so that an earlier run must lend its."""
+    return LAST_TPR in METHODS[config.method].needs_with(config.params) | SAMPLERS[config.sampler].needs
+
+
+def reach(config: RunConfig, past: Past | None) -> int:
+    """How many epochs can be shown: all of the run, or one more than `past` holds where its TPRs are looked at."""
+    if not looks_back(config):
+        return config.epochs
+    return min(config.epochs, 1 + (0 if past is None else len(past.tpr)))
+
+
+def shown(config: RunConfig, past: Past | None, most: int) -> NDArray[np.int64]:
+    """The epochs [E] to show, from 0: all, or `most` and a few spread evenly; the first, the last and the two around a late start always."""
+    end, start = reach(config, past), first_epoch(config)
+    spread = np.linspace(0, end - 1, min(end, max(most, 2))).round().astype(np.int64)
+    around = [e for e in (start - 1, start) if 0 <= e < end]
+    return np.unique(np.r_[spread, np.array(around, dtype=np.int64)])
+
+
+def along(config: RunConfig, evidence: Evidence, past: Past | None = None, *, most: int = 1000) -> Way:
+    """The terms of `config` in its epochs, as if `past` had been its own TPRs so far.
+
+    `evidence` holds what stays the same: counts [C], and the TPRs of a baseline. Errors as in `core.methods.answer`.
+    """
+    evidence = replace(evidence, epochs=config.epochs)
+    epochs = shown(config, past, most)
+    frames = tuple(in_epoch(config, evidence, e, *seen) for e, seen in zip(epochs.tolist(), _before(config, past, epochs), strict=True))
+    return Way(epochs, frames, evidence.counts)
+
+
+def _before(
+    config: RunConfig, past: Past | None, epochs: NDArray[np.int64],
+) -> Iterator[tuple[Vector | None, Vector | None, NDArray[np.float64] | None]]:
+    """What a run has seen of itself before each of these epochs, ascending; nothing before its first. Beyond the end of `past`, all that there is."""
+    seen, so_far = 0, None
+    for epoch in epochs:
+        while past is not None and seen < min(epoch, len(past.tpr)):
+            new = past.tpr[seen : seen + 1]
+            so_far, seen = kept(config, new if so_far is None else np.concatenate([so_far, new])), seen + 1
+        yield (past.tpr[seen - 1], past.support[seen - 1], so_far) if past is not None and seen else (None, None, None)
+
+
+def with_param(config: RunConfig, values: Mapping[str, float]) -> RunConfig:
+    """The same run with some of the method's parameters changed."""
+    return replace(config, params={**config.params, **values})

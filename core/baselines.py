@@ -1,0 +1,30 @@
+"""What a run takes from an earlier one, its baseline: TPRs, or nothing but the comparison; and whether both saw the same data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from core.methods import METHODS
+
+SHOWN = 16  # characters of a fingerprint that a message shows
+
+
+def takes_tprs(config: Mapping[str, Any]) -> bool:
+    """Whether a run with these stored settings makes its weights from the TPRs of an earlier run, or from TPRs that were given.
+
+    It is the parameters that decide: a formula over the counts alone takes none. A method that is unknown here takes none.
+    """
+    method = config.get("method", "")
+    return method in METHODS and "tpr" in METHODS[method].needs_with(config.get("params") or {})
+
+
+def same_data(theirs: str | None, ours: str | None) -> bool:
+    """Whether two fingerprints are of the same data; one that is unknown (a run made before they were kept) says nothing against it."""
+    return not theirs or not ours or theirs == ours
+
+
+def older_data(run_id: int, dataset: str, theirs: str, ours: str) -> str:
+    """Why the TPRs of a run on another version of the data may not make weights, and what to do."""
+    return (f"run {run_id} was trained on another version of {dataset} than is there now (data {theirs[:SHOWN]}, now {ours[:SHOWN]}), so the samples "
+            "behind its TPRs may be test samples of this run; train the baseline again, or give the TPRs as a file")

@@ -1,0 +1,132 @@
+"""Whether one imbalance is made up for twice: by the method and the sampler of a run, or by a post-hoc step and the run it is applied to.
+
+It is judged by what the terms and the draws do under the run's own counts, not by what the rows say they look at.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from core.config import RunConfig
+from core.errors import EvenlyError
+from core.evidence import ClassTerms, Evidence, Vector
+from core.methods import METHODS, POSTHOC, answer
+from core.methods.row import Method
+from core.rows import check_params
+from core.samplers import SAMPLERS
+from core.schedule import PLAIN, first_epoch
+
+SMALL = 1.5  # a correction whose classes differ by no more than this factor is none
+ALIKE = 0.5  # correlation of two corrections over the classes from which on they push the same way
+MASKED = 0.999  # a class that is left out always counts as left out this often
+HARDEST, EASIEST = 0.3, 0.9  # TPRs presumed where none is known and the counts are equal
+COUNTS, DIFFICULTY = "unequal counts", "the difficulty of the classes"
+
+
+@dataclass(frozen=True)
+class Push:
+    """Log of how much a sample of each class counts [C], up to a common summand; NaN for a class that is not trained. `by` in words."""
+
+    by: str
+    log: Vector
+
+    def factor(self) -> float:
+        """Largest over smallest of the classes that are trained."""
+        return math.exp(np.nanmax(self.log) - np.nanmin(self.log))
+
+
+def double_correction(config: RunConfig, evidence: Evidence, before: RunConfig | None = None) -> str | None:
+    """A warning where one imbalance is made up for twice, else None.
+
+    evidence  counts [C] of the training split; TPRs [C] of an earlier run where they are known. Others are presumed: lower for
+              rarer classes, and spread evenly where the counts are equal
+    before    the settings of the run that a post-hoc step is applied to, or a second stage goes on from. A second stage learns its
+              last layer anew on draws of its own, which take the place of what went before: no correction is applied twice there
+    None too where a method refuses the TPRs that are presumed: what it says to the real ones is told when they are there.
+    """
+    evidence = replace(_presumed(evidence), epochs=config.epochs)
+    try:
+        method, draws = pushes(config, evidence)
+        others = [draws]
+        if METHODS[config.method].stage == POSTHOC and before is not None:
+            others = [replace(p, by=f"{p.by} of the run it goes on from") for p in pushes(before, replace(evidence, epochs=before.epochs))]
+    except EvenlyError:
+        return None
+    twice = next((other for other in others if same_way(method, other)), None)
+    return None if twice is None else f"{method.by} and {twice.by} both make up for {_what(twice, evidence)}: the correction is applied twice."
+
+
+def same_way(a: Push, b: Push) -> bool:
+    """Whether both change what classes count by more than a small factor, and alike."""
+    there = ~np.isnan(a.log) & ~np.isnan(b.log)
+    if there.sum() < 2:
+        return False
+    x, y = a.log[there], b.log[there]
+    if min(np.ptp(x), np.ptp(y)) <= math.log(SMALL):
+        return False
+    return bool(np.corrcoef(x, y)[0, 1] > ALIKE)
+
+
+def pushes(config: RunConfig, evidence: Evidence) -> tuple[Push, Push]:
+    """What a run's method and what its draws do to the classes, in its last epoch or, where that is more, the first in which they act."""
+    method, sampler = METHODS[config.method], SAMPLERS[config.sampler]
+    drawer = f"the draws of {method.label}" if config.sampler == PLAIN else f"the sampler {sampler.label[:1].lower()}{sampler.label[1:]}"
+    each = []
+    for epoch in {first_epoch(config), config.epochs - 1}:
+        seen = replace(evidence, epoch=epoch)
+        terms = answer(config.method, seen, config.params)
+        drawn = answer(config.sampler, seen, config.sampler_params, table=SAMPLERS)
+        sampling = terms.sampling if config.sampler == PLAIN else drawn.sampling
+        each.append((Push(method.label, _of_terms(method, config, terms, seen)), Push(drawer, _of_draws(sampling, seen))))
+    by_method, by_draws = zip(*each, strict=True)
+    return max(by_method, key=Push.factor), max(by_draws, key=Push.factor)
+
+
+def _of_terms(method: Method, config: RunConfig, terms: ClassTerms, evidence: Evidence) -> Vector:
+    """log of weight x prior that the terms make up for. A shift b stands for a prior exp b, a scale a for a factor 1 / a, a mask m for 1 / (1 - m).
+
+    Margin, smoothing and focus change what a class must reach, not what it counts.
+    """
+    n = np.where(evidence.counts > 0, evidence.counts, np.nan)
+    evens = 0.0 if method.evens is None else method.evens(check_params(method.params, config.params, method.key))
+    log = -evens * np.log(n)
+    if terms.weight is not None:
+        log = log + np.log(np.where(terms.weight > 0, terms.weight, np.nan))
+    if terms.shift is not None:
+        log = log - terms.shift
+    if terms.scale is not None:
+        log = log - np.log(terms.scale)
+    if terms.mask is not None:
+        log = log - np.log1p(-np.minimum(terms.mask, MASKED))
+    return np.where(np.isnan(n), np.nan, log)
+
+
+def _of_draws(sampling: Vector | None, evidence: Evidence) -> Vector:
+    """log of how much more often a sample of the class is drawn than it would be as the data are."""
+    n = np.where(evidence.counts > 0, evidence.counts, np.nan)
+    share = n if sampling is None else np.where(sampling > 0, sampling, np.nan)
+    return np.log(share) - np.log(n)
+
+
+def _presumed(evidence: Evidence) -> Evidence:
+    """The evidence with TPRs: those of an earlier run stand for the run's own, and presumed ones for those of an earlier run."""
+    tpr, support = evidence.tpr, evidence.support
+    if tpr is None:
+        n = np.where(evidence.counts > 0, evidence.counts, np.nan)
+        unequal = np.nanmax(n) > SMALL * np.nanmin(n)
+        tpr = EASIEST * (n / np.nanmax(n)) ** 0.25 if unequal else np.linspace(EASIEST, HARDEST, evidence.classes)
+        support = None
+    return replace(evidence, tpr=tpr, support=support, last_tpr=tpr, last_support=support)
+
+
+def _what(push: Push, evidence: Evidence) -> str:
+    """What a correction makes up for, by what it goes along with."""
+    n = np.where(evidence.counts > 0, evidence.counts, np.nan)
+    there = ~np.isnan(push.log)
+    log_n = np.log(n[there])
+    if np.ptp(log_n) <= math.log(SMALL):
+        return DIFFICULTY
+    return COUNTS if np.corrcoef(push.log[there], -log_n)[0, 1] > ALIKE else DIFFICULTY

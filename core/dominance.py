@@ -1,0 +1,41 @@
+"""Whether class weights leave the training to a single class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.evidence import ClassTerms, Vector
+
+MOST = 0.5  # above, the class outweighs all others together: answering it for every sample gets most of the weighted loss right
+TIMES = 10.0  # and it counts more than so many times the mean of the others: of three classes one holds half already where it counts twice
+
+
+def shares(weight: Vector, drawn: Vector) -> NDArray[np.float64]:
+    """Part of each class in the loss, n_c w_c / sum n w [C]; `drawn` [C] is how often each class is drawn, up to a factor."""
+    each = np.nan_to_num(weight * drawn)
+    return each / max(each.sum(), np.finfo(float).tiny)
+
+
+def dominant(share: Vector, own: Vector, names: Sequence[str]) -> str:
+    """A sentence where one of more than two classes holds over half of the weight, ten times the mean of the others, and owes it to the weights; else "".
+
+    share, own  [C] part of each class in the loss with and without the weights, in [0, 1]
+    Of two classes one always holds half or more, and what the data gives a class by itself is not the weights' work.
+    """
+    c = int(np.argmax(share))
+    if len(share) <= 2 or share[c] <= max(MOST, own[c]) or share[c] * (len(share) - 1) <= TIMES * (1 - share[c]):
+        return ""
+    return (f"Class {names[c]} holds {100 * share[c]:.1f} % of the weight, more than all the others together: the run would learn little but this class. "
+            "A lower exponent or strength, or a lower largest ratio where the method has one, keeps the others in.")
+
+
+def of_terms(terms: ClassTerms, counts: Vector | None, names: Sequence[str]) -> str:
+    """The same of a method's answer; `counts` [C] training samples, None for equal ones."""
+    if terms.weight is None:
+        return ""
+    plain = np.ones(len(names)) if counts is None or not np.nansum(counts) else np.nan_to_num(np.asarray(counts, dtype=float))
+    drawn = plain if terms.sampling is None else np.asarray(terms.sampling, dtype=float)
+    return dominant(shares(terms.weight, drawn), plain / plain.sum(), names)

@@ -1,0 +1,75 @@
+"""What an epoch leaves behind and where a run stands between two of them: counts, losses and what the next one may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from torch import Tensor
+
+from core.evidence import ClassTerms, Vector
+
+SPLITS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a run has seen of itself before an epoch: validation TPRs after the last epoch [C], their supports [C], and
+    what stands for those of every epoch so far [E, C]. None before the first."""
+
+    tpr: Vector | None = None
+    support: Vector | None = None
+    past: np.ndarray | None = None
+
+
+TermsFor = Callable[[int, Seen], ClassTerms]  # of an epoch
+
+
+@dataclass(frozen=True)
+class SplitResult:
+    """Counts of one split after an epoch: confusion [C, C] (rows: true class), mean loss, hits among the top five.
+
+    calibration [3, bins]: samples, hits and the sum of the confidences in equal bins of the confidence; None for training.
+    Loss and calibration are None where scores are no logits, as the distances of a post-hoc step.
+    """
+
+    confusion: np.ndarray
+    loss: float | None
+    top5: int | None
+    calibration: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What one epoch did. `lr` is the rate of its first step; `terms` are the ones it trained with; `weight` [C] is what
+    each class was weighed: the terms' weight, or the mean over the steps where it is renewed with every step."""
+
+    epoch: int
+    seconds: float
+    lr: float
+    splits: dict[str, SplitResult]
+    terms: ClassTerms
+    weight: Vector | None = None
+
+
+@dataclass
+class Progress:
+    """Where a run stands: whole epochs done, steps done inside the next one, and that epoch's sums so far."""
+
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0
+    loss_sum: Tensor | None = None
+    confusion: Tensor | None = None
+    top5: Tensor | None = None
+    seen: Seen = field(default_factory=Seen)
+
+
+def seen_after(before: Seen, confusion: np.ndarray, kept: Callable[[np.ndarray], np.ndarray | None]) -> Seen:
+    """What the run knows of itself after one more epoch, from the validation split's confusion matrix [C, C]. `kept` says what of the past stays."""
+    support = confusion.sum(axis=1).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        tpr = np.diag(confusion) / support
+    past = tpr[None] if before.past is None else np.concatenate([before.past, tpr[None]])
+    return Seen(tpr, support, kept(past))

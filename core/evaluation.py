@@ -1,0 +1,71 @@
+"""Counting predictions: batch by batch while a run trains, and of a whole split after an epoch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from core.batches import Split
+from core.device import Device
+from core.epochs import SplitResult
+from core.orders import Patience
+
+EVAL_BATCH = {"cpu": 200}  # samples of an evaluation batch at most, by kind of device: on a CPU small ones stay in its caches
+EVAL_MOST, EVAL_BYTES = 1000, 1 << 26  # on other devices, and bytes of the batch's float32 inputs
+CALIBRATION_BINS = 15  # equal bins of the confidence, as in Guo et al. (2017)
+
+
+def count(logits: Tensor, labels: Tensor, classes: int, confusion: Tensor, top5: Tensor) -> None:
+    """Add a batch of predictions to `confusion` [C * C] (rows: true class) and, beyond five classes, to `top5`, in place."""
+    predicted = logits.argmax(dim=1)
+    confusion.scatter_add_(0, labels * classes + predicted, torch.ones_like(labels))
+    if classes > 5:
+        top5 += (logits.topk(5, dim=1).indices == labels[:, None]).sum()
+
+
+def split_result(confusion: Tensor, classes: int, loss: float, top5: Tensor) -> SplitResult:
+    """The sums of a split as its result, copied off the device."""
+    matrix = confusion.reshape(classes, classes).cpu().numpy().copy()  # on CPU the sums are zeroed in place
+    return SplitResult(matrix, loss, int(top5) if classes > 5 else None)
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, data: Split, classes: int, device: Device, ask: Patience | None = None) -> SplitResult:
+    """Counts and mean plain cross entropy of a split, in large batches, predictions from the unadjusted logits.
+
+    `ask` is asked for orders between batches and may raise Interrupted.
+    """
+    model.eval()
+    on = device.device
+    confusion = torch.zeros(classes * classes, dtype=torch.int64, device=on)
+    exact = torch.float32 if on.type == "mps" else torch.float64  # of sums over many samples; MPS has no float64
+    loss, top5 = torch.zeros((), dtype=exact, device=on), torch.zeros((), dtype=torch.int64, device=on)
+    bins = torch.zeros(3, CALIBRATION_BINS, dtype=exact, device=on)
+    index = torch.arange(len(data), device=on)
+    for part in index.split(eval_batch(data, on)):
+        x, labels = data.batch(part)
+        with device.autocast():
+            logits = model(x)
+        log_p = torch.log_softmax(logits.float(), dim=1)
+        loss += nn.functional.nll_loss(log_p, labels, reduction="sum").to(exact)
+        _calibrate(bins, log_p, labels)
+        count(logits, labels, classes, confusion, top5)
+        if ask and ask.due():
+            ask()
+    result = split_result(confusion, classes, float(loss) / max(len(data), 1), top5)
+    return replace(result, calibration=bins.cpu().double().numpy())
+
+
+def eval_batch(data: Split, on: torch.device) -> int:
+    """Samples of an evaluation batch."""
+    return max(1, min(EVAL_BATCH.get(on.type, EVAL_MOST), EVAL_BYTES // data.sample_bytes))
+
+
+def _calibrate(bins: Tensor, log_p: Tensor, labels: Tensor) -> None:
+    """Add a batch to the calibration bins: samples, hits and confidences, by the confidence of the prediction."""
+    confidence, predicted = log_p.exp().max(dim=1)
+    at = (confidence * CALIBRATION_BINS).ceil().long().clamp(1, CALIBRATION_BINS) - 1
+    for row, values in zip(bins, (torch.ones_like(confidence), predicted == labels, confidence), strict=True):
+        row.scatter_add_(0, at, values.to(bins.dtype))

@@ -1,0 +1,303 @@
+"""What a run's split measures, in order: every row of MEASURES, the weighted score of two classes, groups of classes, calibration.
+
+The pages, the command line and the exports show these readings, one run's or two runs' beside each other, and word them here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import digits
+from core.errors import EvenlyError
+from core.measures import FEW, MANY, MEASURES, group_tpr, halves, minority_class, shots, uneven, weighted
+from core.metrics import ClassMetrics
+
+HALF = 0.5  # alpha at first: the weighted score is balanced accuracy there
+WEIGHTED, ECE, WORST = "weighted_score", "ece", "worst_class"
+GROUPS = {  # group of core.measures.shots and halves -> label, which classes are in it
+    "many": ("Many-shot TPR", f"with more than {MANY} training samples"),
+    "medium": ("Medium-shot TPR", f"with {FEW} to {MANY} training samples"),
+    "few": ("Few-shot TPR", f"with fewer than {FEW} training samples"),
+    "majority": ("Majority TPR", "with at least the mean number of training samples"),
+    "minority": ("Minority TPR", "with fewer training samples than the mean"),
+}
+ECE_HELP = "Expected calibration error: how far the confidence of a prediction is from the share that is right, over 15 bins. 0: as sure as it is right."
+SHARE, ERROR, VARIANCE = "share", "error", "variance"  # what a value is, and so how it is written
+UNITS = {"tpr_variance": VARIANCE, ECE: ERROR}  # the rest are shares
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """What the measures of one run's split are made of.
+
+    counts  [C] training samples per class, None where unknown: there are no groups then
+    ece     expected calibration error of the split, None where it was not recorded
+    """
+
+    metrics: ClassMetrics
+    classes: Sequence[str]
+    counts: NDArray[np.int64] | None = None
+    ece: float | None = None
+
+
+@dataclass(frozen=True)
+class Score:
+    """How the weighted score of two classes is asked for; without a positive class it is the one with the fewest training samples."""
+
+    alpha: float = HALF
+    positive: int | None = None
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One measure of one run. `value` is NaN where undefined.
+
+    classes  number of classes that a group's mean is over; None elsewhere
+    of       the class that the value is of: the worst one, or the positive one; "" elsewhere
+    alpha    of the weighted score; None elsewhere
+    """
+
+    key: str
+    label: str
+    value: float
+    help: str
+    classes: int | None = None
+    of: str = ""
+    alpha: float | None = None
+
+    @property
+    def unit(self) -> str:
+        return UNITS.get(self.key, SHARE)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One measure of two runs. NaN on a side where it is undefined or was not recorded, and in the change then.
+
+    of_before, of_after  the class that the value is of on each side; see `Reading.of`
+    """
+
+    key: str
+    label: str
+    before: float
+    after: float
+    help: str
+    classes: int | None = None
+    of_before: str = ""
+    of_after: str = ""
+    alpha: float | None = None
+
+    @property
+    def change(self) -> float:
+        return self.after - self.before
+
+    @property
+    def unit(self) -> str:
+        return UNITS.get(self.key, SHARE)
+
+
+def training_counts(facts: Mapping[str, Any]) -> NDArray[np.int64] | None:
+    """[C] training samples per class among a run's facts; None where a run tells none."""
+    found = (facts or {}).get("counts", {}).get("train")
+    return None if found is None else np.asarray(found, dtype=np.int64)
+
+
+# ---------------------------------------------------------------- readings
+
+
+def readings(split: Split, score: Score | None = None) -> tuple[Reading, ...]:
+    """Every measure of a split in order. Groups only where the training counts are not balanced, the weighted score only for two classes.
+
+    Of two classes each would be a group by itself, so there are none. Groups without a class, and one that holds them all (its mean is balanced accuracy), are left out; so is an ECE that was not recorded.
+    A `score` for other than two classes raises EvenlyError.
+    """
+    m = split.metrics
+    found = [Reading(row.key, row.label, row.compute(m), row.summary, of=_worst(split) if row.key == WORST else "") for row in MEASURES]
+    if len(split.classes) == 2 or score is not None:
+        found.append(_weighted(split, score or Score()))
+    found += _groups(split)
+    if split.ece is not None:
+        found.append(Reading(ECE, "Calibration error (ECE)", float(split.ece), ECE_HELP))
+    return tuple(found)
+
+
+def _worst(split: Split) -> str:
+    """The class with the smallest TPR, the first of equals; "" without samples."""
+    tpr = split.metrics.tpr
+    return "" if np.isnan(tpr).all() else split.classes[int(np.nanargmin(tpr))]
+
+
+def _weighted(split: Split, score: Score) -> Reading:
+    positive = positive_class(split.counts) if score.positive is None else score.positive
+    value = float(weighted(split.metrics.tpr, score.alpha, positive))
+    return Reading(WEIGHTED, weighted_label(split.classes, score.alpha, positive), value, weighted_help(split.classes, score.alpha, positive),
+                   of=split.classes[positive], alpha=score.alpha)
+
+
+def positive_class(counts: NDArray[np.int64] | None) -> int:
+    """The positive class of two where none is asked for: that with the fewest training samples; the second where they are unknown."""
+    return 1 if counts is None else minority_class(counts)
+
+
+def weighted_label(classes: Sequence[str], alpha: float, positive: int) -> str:
+    """The weighted score with what it was asked for."""
+    return f"Weighted score (alpha {alpha:g}, positive {classes[positive]})"
+
+
+def weighted_help(classes: Sequence[str], alpha: float, positive: int) -> str:
+    """The weighted score of this alpha and positive class in words."""
+    return (f"{alpha:g} TPR + {1 - alpha:g} TNR: the TPR is that of class {classes[positive]}, the TNR that of class {classes[1 - positive]}. "
+            "At alpha 0.5 it is balanced accuracy.")
+
+
+def _groups(split: Split) -> list[Reading]:
+    if split.counts is None or len(split.counts) < 3 or not uneven(split.counts):
+        return []
+    measured = int((split.metrics.support > 0).sum())
+    found = group_tpr(split.metrics, {**shots(split.counts), **halves(split.counts)})
+    return [Reading(key, GROUPS[key][0], mean, f"Mean TPR of the {n} {'class' if n == 1 else 'classes'} {GROUPS[key][1]}.", n)
+            for key, (n, mean) in found.items() if n < measured]
+
+
+# ---------------------------------------------------------------- two runs
+
+
+def grouping(before: NDArray[np.int64] | None, after: NDArray[np.int64] | None) -> NDArray[np.int64] | None:
+    """The training counts that group the classes of two runs, the same on both sides: after's, or before's where only those are uneven."""
+    known = [n for n in (after, before) if n is not None]
+    return next((n for n in known if uneven(n)), known[0] if known else None)
+
+
+def changes(before: Split, after: Split, score: Score | None = None) -> tuple[Change, ...]:
+    """The readings of two runs beside each other, in order. Their classes are grouped by one side's training counts; see `grouping`."""
+    counts = grouping(before.counts, after.counts)
+    b, a = ({r.key: r for r in readings(Split(s.metrics, s.classes, counts, s.ece), score)} for s in (before, after))
+    return tuple(_change(b.get(key), a.get(key)) for key in {**a, **b})
+
+
+def _change(before: Reading | None, after: Reading | None) -> Change:
+    """One measure; a side that lacks it is NaN."""
+    known = next(r for r in (after, before) if r is not None)
+    value, of = ([getattr(r, name) if r is not None else missing for r in (before, after)] for name, missing in (("value", math.nan), ("of", "")))
+    return Change(known.key, known.label, *value, known.help, known.classes, *of, known.alpha)
+
+
+def weighted_change(classes: Sequence[str], before: Sequence[float], after: Sequence[float], alpha: float, positive: int) -> Change:
+    """The weighted score of two sides from their TPRs [2]; other than two classes raises EvenlyError."""
+    b, a = (float(weighted(tpr, alpha, positive)) for tpr in (before, after))
+    return Change(WEIGHTED, weighted_label(classes, alpha, positive), b, a, weighted_help(classes, alpha, positive), None, classes[positive], classes[positive], alpha)
+
+
+# ---------------------------------------------------------------- in words
+
+
+@dataclass(frozen=True)
+class _Words:
+    """How values of a unit are written: what stands behind the number, a value, a difference, values that belong together."""
+
+    unit: str
+    value: Callable[[float], str]
+    change: Callable[[float, float], str]
+    alike: Callable[[Sequence[float]], list[str]]
+    with_sd: Callable[[float, float], str]
+
+
+def _points(values: Sequence[float]) -> list[str]:
+    return digits.alike([100 * v for v in values], 1)
+
+
+def _share_with_sd(mean: float, sd: float) -> str:
+    return f"{100 * mean:.1f} ± {100 * sd:.1f}"
+
+
+def _error_places(*values: float) -> int:
+    """Decimals of small errors in percent: two significant digits of the smallest, one decimal at least and four at most."""
+    return max(min(digits.places(100 * v, 1), 4) for v in values)
+
+
+def _error_change(before: float, after: float) -> str:
+    return digits.signed(100 * (after - before), _error_places(before, after))
+
+
+def _error_points(values: Sequence[float]) -> list[str]:
+    return digits.alike([100 * v for v in values], 2)
+
+
+def _error_with_sd(mean: float, sd: float) -> str:
+    places = max(2, _error_places(mean))
+    return f"{100 * mean:.{places}f} ± {100 * sd:.{places}f}"
+
+
+WORDS = {
+    SHARE: _Words("%", lambda v: f"{100 * v:.1f}", lambda b, a: digits.signed(100 * (a - b), 1), _points, _share_with_sd),
+    ERROR: _Words("%", digits.points, _error_change, _error_points, _error_with_sd),
+    VARIANCE: _Words("", digits.variance, digits.variance_change, digits.variances, digits.variance_with_sd),
+}
+NOTHING = "–"
+
+
+def named(reading: Reading | Change) -> str:
+    """A measure's name with its unit and, for a group, its number of classes: "Few-shot TPR (3 classes), %"."""
+    unit, n = WORDS[reading.unit].unit, reading.classes
+    return reading.label + ("" if n is None else f" ({n} {'class' if n == 1 else 'classes'})") + (f", {unit}" if unit else "")
+
+
+def written(unit: str, value: float, of: str = "") -> str:
+    """A value without its unit, as `named` gives it; the class it is of behind it."""
+    text = NOTHING if math.isnan(value) else WORDS[unit].value(value)
+    return f"{text} ({of})" if of else text
+
+
+def written_change(unit: str, before: float, after: float) -> str:
+    """A signed difference, shares in points."""
+    return NOTHING if math.isnan(before) or math.isnan(after) else WORDS[unit].change(before, after)
+
+
+def _side(change: Change, when: str) -> str:
+    """One side of a change; the worst class is named on each, the positive class is the same on both."""
+    return written(change.unit, getattr(change, when), getattr(change, f"of_{when}") if change.key == WORST else "")
+
+
+def told(found: Sequence[Reading]) -> list[tuple[str, str]]:
+    """(label, value) of a run's readings in words."""
+    return [(named(r), written(r.unit, r.value, r.of if r.key == WORST else "")) for r in found]
+
+
+def told_changes(found: Sequence[Change]) -> list[tuple[str, str, str, str]]:
+    """(label, before, after, difference) of two runs in words."""
+    return [(named(c), _side(c, "before"), _side(c, "after"), written_change(c.unit, c.before, c.after)) for c in found]
+
+
+# ---------------------------------------------------------------- for scripts
+
+
+def as_dict(found: Sequence[Reading]) -> dict[str, dict[str, Any]]:
+    """Key -> label, value and, where there is one, the number of classes or the class; for JSON."""
+    return {r.key: {"label": r.label, "value": r.value, **_known(classes=r.classes, **{"class": r.of or None}, alpha=r.alpha)} for r in found}
+
+
+def _known(**values: Any) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def changes_as_dict(found: Sequence[Change]) -> dict[str, dict[str, Any]]:
+    """Key -> label, before, after, change and, where there is one, the number of classes or the class on each side; for JSON."""
+    return {c.key: {"label": c.label, "before": c.before, "after": c.after, "change": c.change,
+                    **_known(classes=c.classes, class_before=c.of_before or None, class_after=c.of_after or None, alpha=c.alpha)} for c in found}
+
+
+def score_for(classes: Sequence[str], alpha: float | None, positive: str | None) -> Score | None:
+    """What was asked for by name; None where nothing was. Other than two classes, or an unknown class, raises EvenlyError."""
+    if alpha is None and positive is None:
+        return None
+    if len(classes) != 2:
+        raise EvenlyError(f"the weighted score is for 2 classes, this task has {len(classes)}; leave out --alpha and --positive, and use balanced accuracy")
+    if positive is not None and positive not in classes:
+        raise EvenlyError(f"the positive class is {positive!r}, expected {classes[0]!r} or {classes[1]!r}")
+    return Score(HALF if alpha is None else alpha, None if positive is None else list(classes).index(positive))

@@ -1,0 +1,31 @@
+"""Orders to stop, asked for while work goes on and obeyed between two pieces of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+LOOK_SECONDS = 0.5  # how often a running epoch asks for orders and looks at its loss
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: an order to stop that was obeyed
+    """Training stopped because `control` said so; `reason` is what it said. The trainer's state is consistent."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Patience:
+    """Asks `control` at most every LOOK_SECONDS; a reason it returns becomes Interrupted."""
+
+    def __init__(self, control: Callable[[], str | None]) -> None:
+        self._control, self._next = control, 0.0
+
+    def due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def __call__(self) -> None:
+        self._next = time.monotonic() + LOOK_SECONDS
+        if reason := self._control():
+            raise Interrupted(reason)

@@ -1,0 +1,36 @@
+"""A choice that stands in the address by its key, so that a link survives a reworded label: /new?method=cdb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from pages.parts import words
+
+
+def take(name: str, labels: Mapping[str, str]) -> None:
+    """Before the widget with this key is drawn: choose what the address asks for, by key, or by label as older links have it; say so where there is no such.
+
+    What this page wrote there itself asks for nothing.
+    """
+    asked = st.query_params.get(name)
+    if not asked or asked == st.session_state.get(_written(name)):
+        return
+    key = asked if asked in labels else next((k for k, label in labels.items() if label == asked), None)
+    if key is None:
+        st.warning(f"The address asks for the {name} {words.plain(words.short(asked, 60))}, which is not on offer here. Choose one from the list.",
+                   icon=":material/link_off:")
+    else:
+        st.session_state[name] = key
+
+
+def keep(name: str, key: str) -> None:
+    """After the widget is drawn: the address names what is chosen."""
+    st.session_state[_written(name)] = key
+    if st.query_params.get(name) != key:
+        st.query_params[name] = key
+
+
+def _written(name: str) -> str:
+    return f"{name}_in_address"

@@ -1,0 +1,22 @@
+"""A run's settings taken back to New run, as they are or with some of them changed."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import streamlit as st
+
+from core.baselines import takes_tprs
+from pages.parts import nav, new_evidence, origin
+
+
+def duplicate(row: Any, **changed: Any) -> NoReturn:
+    """Open New run with this run's settings filled in. TPRs that no run holds any more (pasted, or of a deleted baseline) come along as given ones."""
+    config, baseline, text = row.config | changed, row.baseline_id, origin.as_text(row)
+    if baseline is None and text:
+        config = {k: v for k, v in config.items() if not k.startswith("tpr")}
+        baseline, st.session_state["new_tpr_text"] = new_evidence.GIVEN, text
+    elif baseline is None and config.get("tpr") is None:  # no run is to be taken that this one did not name
+        baseline = new_evidence.TRAIN_FIRST if takes_tprs(row.config) else new_evidence.NOTHING
+    st.session_state["new_prefill"] = {"config": config, "baseline": baseline}
+    st.switch_page(nav.NEW)

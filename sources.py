@@ -1,0 +1,93 @@
+"""What a run starts from: its splits, prepared and read while orders are obeyed, and the evidence its method may look at.
+
+Beside runner.py, because it composes core and storage.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Engine
+
+from core import datasets
+from core.baselines import older_data, same_data, takes_tprs
+from core.config import RunConfig
+from core.dataspec import DataSpec, Progress
+from core.errors import EvenlyError
+from core.evidence import Evidence
+from core.files import attended
+from core.orders import Interrupted
+from storage import results
+from storage.queue import Claim
+
+ASK_SECONDS, TELL_SECONDS = 0.5, 5.0  # while data is prepared: between looks at the orders, between lines in the log
+Orders = Callable[[], str | None]
+
+
+def load_splits(config: RunConfig, root: Path, control: Orders, say: Callable[[str], None]) -> datasets.DataSplits:
+    """The dataset's splits; what takes time is said, and may be interrupted by what `control` orders."""
+    progress = obeying(control, say)
+    datasets.prepare(config.dataset, root, progress)  # writes: it ends between two pieces and tidies up
+    return attended(  # only reads: it may be left alone
+        lambda: datasets.load(
+            config.dataset, root, seed=config.seed, validation=config.validation, imbalance=config.imbalance, profile=config.profile
+        ),
+        lambda: progress(1.0, "reading the array file"),
+    )
+
+
+def obeying(control: Orders, say: Callable[[str], None] = lambda line: None) -> Progress:
+    """A Progress that asks for orders every half second, raising Interrupted, and says every few seconds how far it is."""
+    asked = said = time.monotonic()
+
+    def progress(share: float, text: str) -> None:
+        nonlocal asked, said
+        now = time.monotonic()
+        if now - asked > ASK_SECONDS:
+            asked = now
+            if reason := control():
+                raise Interrupted(reason)
+        if now - said > TELL_SECONDS:
+            said = now
+            say(f"{text} ({share:.0%})")
+
+    return progress
+
+
+def stored_evidence(facts: dict[str, Any]) -> tuple[Evidence, str] | None:
+    """The evidence an earlier attempt of the run started from, or None. It stays, also when the baseline is gone since."""
+    if not (stored := facts.get("evidence")) or stored["tpr"] is None:
+        return None
+    vectors = {k: None if stored[k] is None else np.array(stored[k], dtype=np.float64) for k in ("tpr", "support")}
+    return Evidence(len(facts["classes"]), **vectors), stored["from"]
+
+
+def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpec) -> tuple[Evidence, str]:
+    """What the method may look at, and where its TPRs come from in words.
+
+    TPRs come from the run's own settings (pasted or uploaded) or from its baseline's validation split after the
+    last epoch, never from a test split. A baseline with other classes raises EvenlyError, and so does one on an older version
+    of the data where its TPRs make weights: the test split was drawn anew, so they may be of its samples.
+    """
+    classes = spec.classes
+    if config.tpr is not None:
+        tpr = np.array([np.nan if v is None else v for v in config.tpr], dtype=np.float64)
+        return Evidence(len(classes), tpr=tpr, support=config.tpr_support), config.tpr_source or "given TPRs"
+    if claim.baseline_id is None:
+        return Evidence(len(classes)), ""
+    baseline = results.get_run(engine, claim.baseline_id)
+    if baseline.dataset != config.dataset:
+        raise EvenlyError(f"run {claim.baseline_id} was trained on {baseline.dataset}, this one on {config.dataset}; choose a baseline on the same dataset")
+    if tuple(baseline.facts.get("classes", ())) != tuple(classes):
+        raise EvenlyError(f"run {claim.baseline_id} knows other classes than this run; choose a baseline on the same dataset")
+    theirs = baseline.facts.get("fingerprint")
+    if takes_tprs(claim.config) and not same_data(theirs, spec.fingerprint):
+        raise EvenlyError(older_data(claim.baseline_id, config.dataset, theirs, spec.fingerprint))
+    counts = results.class_counts(engine, claim.baseline_id, "validation")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        tpr = counts.tp / counts.support
+    return Evidence(len(classes), tpr=tpr, support=counts.support), f"run {claim.baseline_id}, validation split, epoch {counts.epoch}"

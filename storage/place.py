@@ -1,0 +1,70 @@
+"""The data folder that a database belongs to: the one its first worker used. Another is refused.
+
+Checkpoints, uploads and array files lie there, named relative to it: with another folder a run would find none of them.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, delete, insert, select
+
+from storage.engine import StorageError, data_root, path_of, reading, write
+from storage.tables import place
+
+log = logging.getLogger("evenly.storage")
+
+
+def check_place(engine: Engine) -> None:
+    """Return if the database may be used with EVENLY_DATA as it is; else raise StorageError. Changes nothing."""
+    with reading(engine) as connection:
+        _refuse_another(connection, path_of(engine))
+
+
+def settle(engine: Engine) -> None:
+    """`check_place`, and the present data folder becomes the database's own, where it has none or that is no longer there.
+
+    Two processes may call this at once, with different folders: the first one's is kept, the other raises StorageError.
+    """
+    path = path_of(engine)
+
+    def work(connection: Connection) -> None:
+        before = _recorded(connection, path)
+        _refuse_another(connection, path)
+        if before is not None and _same(before, data_root()):
+            return
+        if before is not None:
+            log.warning("the data folder %s of %s is gone; it is %s from now on, and checkpoints that are not there are lost", before, path, data_root())
+        connection.execute(delete(place))
+        connection.execute(insert(place).values(id=1, data=_seen_from(path.parent, data_root())))
+
+    write(engine, work)
+
+
+def _recorded(connection: Connection, path: Path) -> Path | None:
+    data = connection.scalar(select(place.c.data))
+    return None if data is None else (path.parent / data).resolve()
+
+
+def _refuse_another(connection: Connection, path: Path) -> None:
+    own, given = _recorded(connection, path), data_root()
+    if own is None or not own.is_dir() or _same(own, given):
+        return
+    raise StorageError(
+        f"the database {path} belongs to the data folder {own}, where its checkpoints are, and not to {given}; "
+        f"set EVENLY_DATA={own}, or EVENLY_DATABASE_URL to a database of its own"
+    )
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Two names of one folder, also through a bind mount."""
+    return one == other or (one.is_dir() and other.is_dir() and one.samefile(other))
+
+
+def _seen_from(folder: Path, data: Path) -> str:
+    try:
+        return Path(os.path.relpath(data, folder)).as_posix()
+    except ValueError:  # another drive
+        return str(data)

@@ -1,0 +1,58 @@
+"""From a finished run to a post-hoc step on it: settings, row and submit key, the same for the pages and the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from core.config import RunConfig, checked, from_dict
+from core.errors import EvenlyError
+from core.methods import METHODS, POSTHOC
+from storage.launch import new_run, tail_words
+from storage.queue import NewRun
+from storage.runs import RunRow
+
+OVER = ("failed", "cancelled")  # the step may be tried again
+KEYS = tuple(m.key for m in METHODS if m.stage == POSTHOC)
+
+
+def config_for(before: RunRow, method: str, params: Mapping[str, Any]) -> RunConfig:
+    """The settings of a post-hoc step on a finished run: its data and model, another method. Refused where it cannot apply."""
+    if METHODS[method].stage != POSTHOC:
+        raise EvenlyError(f"{method} is no post-hoc step; choose one of {', '.join(KEYS)}")
+    theirs = from_dict(before.config)
+    if METHODS[theirs.method].stage == POSTHOC:
+        raise EvenlyError(f"run {before.id} is itself a post-hoc step; apply {method} to the run it came from, run {before.baseline_id}")
+    if before.status != "succeeded":
+        raise EvenlyError(f"run {before.id} is {before.status}; a post-hoc step needs a run that has succeeded")
+    return replace(theirs, method=method, params=params, tpr=None, tpr_support=None, tpr_source="", start=0.0)
+
+
+def new_step(before: RunRow, method: str, params: Mapping[str, Any]) -> NewRun:
+    """The row of a post-hoc step for `storage.queue.submit`; its baseline is the run it is applied to. Errors as in `config_for`."""
+    config = checked(config_for(before, method, params))
+    label = before.name.partition(":")[0] or before.dataset  # the dataset as the run's own name has it; its tail is named anew
+    label = label.removesuffix(f", {tail_words(config.imbalance, config.profile)}")
+    return new_run(config, label, baseline=before.id, baseline_group=before.group_sha)
+
+
+def key_of(step: NewRun) -> str:
+    """The submit key under which a step is made once: nothing in it is random, so the same step on the same run is the same result."""
+    return f"posthoc-{step.baseline}-{step.config_sha}"
+
+
+def steps_of(frame: pd.DataFrame, run_id: int) -> pd.DataFrame:
+    """The post-hoc steps on a run, the oldest first, among the runs in `frame` (see `storage.runs.list_runs`)."""
+    return frame[(frame["baseline_id"] == run_id).fillna(False).astype(bool) & frame["method"].isin(KEYS)].sort_values("id")
+
+
+def made(frame: pd.DataFrame, step: NewRun) -> tuple[int, str] | None:
+    """(id, status) of the newest run in `frame` that is this very step, one that has not ended badly before one that has; None where there is none."""
+    mine = steps_of(frame, int(step.baseline or 0))
+    mine = mine[(mine["group_sha"] == step.group_sha) & (mine["seed"] == step.seed)]
+    good = mine[~mine["status"].isin(OVER)]
+    found = good if len(good) else mine
+    return None if found.empty else (int(found["id"].iloc[-1]), str(found["status"].iloc[-1]))

@@ -1,0 +1,31 @@
+"""Whether runs have moved since a page was drawn, in one short query, and how the runs stand that others wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import CompoundSelect, Engine, func, literal, or_, select, union_all
+
+from storage.engine import reading
+from storage.tables import run
+
+
+def stamp(engine: Engine, run_id: int | None = None) -> tuple:
+    """Equal as long as no run was added, deleted, asked of or changed in its status; of one run, with its baseline and followers, where given."""
+    with reading(engine) as connection:
+        if run_id is None:
+            return tuple(map(tuple, connection.execute(stamp_query())))
+        near = or_(run.c.id == run_id, run.c.baseline_id == run_id, run.c.id == select(run.c.baseline_id).where(run.c.id == run_id).scalar_subquery())
+        return tuple(map(tuple, connection.execute(select(run.c.id, run.c.status, run.c.wanted).where(near).order_by(run.c.id))))
+
+
+def stamp_query() -> CompoundSelect:
+    """How many runs have each status, and the sum of their ids, which tells apart two that changed places; then what is asked of those that run."""
+    each = select(run.c.status, func.count(), func.sum(run.c.id)).group_by(run.c.status)
+    return union_all(each, select(run.c.wanted, literal(1), run.c.id).where(run.c.status == "running"))
+
+
+def statuses(engine: Engine, ids: Sequence[int]) -> dict[int, str]:
+    """Run -> status, of those of `ids` that there are."""
+    with reading(engine) as connection:
+        return {row.id: row.status for row in connection.execute(select(run.c.id, run.c.status).where(run.c.id.in_([int(i) for i in ids])))}

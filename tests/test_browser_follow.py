@@ -1,0 +1,61 @@
+"""Pages in a real Chromium that follow what others do to the runs, and stand still where somebody is at work."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from seed import small
+from test_browser import ROOT, answering, browser, expect, free_port, key, page, settle  # noqa: F401 - fixtures are found by their names
+
+from storage import queue
+from storage.engine import open_database
+from storage.migrate import upgrade
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+SOON = 20_000  # ms, many looks
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory, chromium):
+    """The app alone, without a worker, on one of everything; returns (address, engine, ids)."""
+    data, port = tmp_path_factory.mktemp("data"), free_port()
+    engine = open_database(f"sqlite:///{data / 'evenly.db'}", role="worker")
+    upgrade(engine)
+    ids = small(engine)
+    served = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"], cwd=ROOT,
+                              env={**os.environ, "EVENLY_DATA": str(data)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    address = f"http://127.0.0.1:{port}"
+    answering(address)
+    yield address, engine, ids
+    served.terminate()
+    served.wait(20)
+    engine.dispose()
+
+
+def test_a_runs_page_and_home_follow_and_a_dialog_stays_open(app, page):  # noqa: F811
+    address, engine, ids = app
+    page.goto(f"{address}/run?id={ids['stopped']}")
+    settle(page)
+    expect(key(page, "run_resume")).to_be_visible()
+    queue.ask(engine, ids["stopped"], "run")
+    expect(key(page, "run_resume")).to_have_count(0, timeout=SOON)
+    expect(key(page, "run_stop")).to_be_visible()
+    page.goto(address)
+    settle(page)
+    row = key(page, f"home_run_{ids['queued']}")
+    expect(row).to_contain_text("Queued")
+    queue.ask(engine, ids["queued"], "cancel")
+    expect(row).to_contain_text("Stopped", timeout=SOON)
+    page.goto(f"{address}/runs")
+    settle(page)
+    queue.ask(engine, ids["stopped"], "cancel")
+    table = page.locator("[data-testid=stDataFrame]").first
+    expect(table).to_be_visible()
+    table.click(position={"x": 16, "y": 52})
+    settle(page)
+    key(page, "runs_edit").get_by_role("button", name="Edit").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    queue.ask(engine, ids["stopped"], "run")
+    page.wait_for_timeout(6000)  # three looks
+    expect(page.get_by_role("dialog")).to_be_visible()

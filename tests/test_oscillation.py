@@ -1,0 +1,146 @@
+"""Weights that swing: the measure against plain loops, what is suggested, and where it is told."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from core import cautions
+from core.config import RunConfig, checked, from_dict
+from core.oscillation import REMEDIES, oscillation, remedies
+from core.recipes import RECIPES
+
+
+def swing(epochs=20, classes=4, factor=3.0, moving=None):
+    """Weights [E, C] that go up and down by `factor` in the first `moving` classes; equal in the first epoch."""
+    w = np.ones((epochs, classes))
+    for t in range(1, epochs):
+        for c in range(classes if moving is None else moving):
+            w[t, c] = factor ** (0.5 if (t + c) % 2 else -0.5)
+    return w
+
+
+def by_loop(w):
+    """Change and reversal of weights [E, C] that move from the second epoch on, as written."""
+    steps = [[math.log(w[t][c] / w[t - 1][c]) for c in range(len(w[0]))] for t in range(2, len(w))]
+    steps = steps[len(steps) // 2:]
+    change = sum(abs(d) for row in steps for d in row) / (len(steps) * len(steps[0]))
+    pairs = [a * b for first, second in pairwise(steps) for a, b in zip(first, second, strict=True) if a * b != 0]
+    return change, sum(p < 0 for p in pairs) / len(pairs)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_measure_is_the_written_formula(seed):
+    w = np.exp(np.random.default_rng(seed).normal(size=(25, 6)))
+    w[0] = 1.0
+    found = oscillation(w)
+    assert (found.change, found.reversal) == pytest.approx(by_loop(w.tolist()), abs=1e-12)
+    assert found.factor == pytest.approx(math.exp(found.change))
+
+
+def test_a_swing_between_two_states_is_one():
+    found = oscillation(swing(factor=3.0))
+    assert found.swings
+    assert found.factor == pytest.approx(3.0)
+    assert (found.reversal, set(found.classes), found.among) == (1.0, {0, 1, 2, 3}, 4)
+
+
+def test_the_classes_that_swing_are_named_the_most_first():
+    w = swing(classes=5, factor=30.0, moving=3)
+    w[:, 1] **= 0.5
+    assert oscillation(w).classes == (0, 2, 1)
+
+
+def test_a_drift_is_no_swing_however_fast():
+    found = oscillation(np.exp(np.outer(np.arange(20), [1.0, -1.0])))
+    assert found.reversal == 0
+    assert not found.swings
+
+
+def test_small_changes_are_no_swing():
+    assert not oscillation(swing(factor=1.5)).swings
+
+
+def test_a_run_that_has_settled_does_not_swing():
+    w = swing(epochs=40)
+    w[20:] = w[20]
+    assert not oscillation(w).swings
+
+
+@pytest.mark.parametrize("w", [np.ones((30, 4)), np.tile([0.5, 1.5], (30, 1)), swing(epochs=4), np.full((30, 3), np.nan), np.ones((1, 3)), np.empty((0, 3))],
+                         ids=["equal", "steady", "few epochs", "no weights", "one epoch", "none"])
+def test_where_nothing_moves_or_little_is_known_there_is_nothing_to_tell(w):
+    assert oscillation(w) is None
+
+
+def test_weights_start_late():
+    late = np.vstack([np.ones((10, 4)), swing(epochs=20)])
+    assert oscillation(late).factor == pytest.approx(oscillation(swing(epochs=20)).factor)
+
+
+def test_a_class_of_weight_0_is_left_out():
+    w = swing(classes=4)
+    w[:, 1] = 0.0
+    found = oscillation(w)
+    assert (found.among, set(found.classes)) == (3, {0, 2, 3})
+
+
+# -- what helps --------------------------------------------------------------------------------------------------
+
+
+def config(**settings):
+    return checked(RunConfig(dataset="mnist1d", model="cnn1d", **settings)).__dict__ | {}
+
+
+def offered(**settings):
+    return {r.key: (changed, words) for r, changed, words in remedies(config(**settings))}
+
+
+def test_only_what_the_row_and_the_recipe_offer_is_suggested():
+    assert list(offered(method="cdb", params={"tau": 2.0}, recipe="sgd_constant")) == ["smooth", "gentle", "schedule"]
+    assert list(offered(method="cdb", params={"tau": 2.0})) == ["smooth", "gentle"]
+    assert list(offered(method="cdb", params={"tau": 0.5, "ema": 0.9})) == []
+    assert list(offered(method="group_dro")) == []
+    assert list(offered(method="group_dro", recipe="sgd_constant")) == ["schedule"]
+
+
+def test_a_suggestion_changes_one_thing_and_keeps_the_rest():
+    found = offered(method="cdb", params={"tau": 2.0, "variant": "cifar_code"}, recipe="sgd_constant", recipe_params={"batch_size": 64})
+    assert found["smooth"] == ({"params": {"tau": 2.0, "variant": "cifar_code", "normalize": "mean_one", "ema": 0.5}}, "Smooth the TPRs: 0.5")
+    assert found["gentle"][0] == {"params": {"tau": 0.5, "variant": "cifar_code", "normalize": "mean_one", "ema": 0.0}}
+    recipe = RECIPES[found["schedule"][0]["recipe"]]
+    assert recipe.factor(1.0) < 0.01
+    assert (recipe.optimiser, found["schedule"][0]["recipe_params"]["batch_size"]) == (RECIPES["sgd_constant"].optimiser, 64)
+
+
+def test_smoothing_that_is_there_already_is_raised():
+    assert offered(method="cdb", params={"ema": 0.5})["smooth"][0]["params"]["ema"] == 0.9
+
+
+def test_dynamic_tau_may_be_lowered_too():
+    assert offered(method="cdb")["gentle"][0]["params"]["tau"] == 0.5
+
+
+@pytest.mark.parametrize("recipe", RECIPES.keys)
+@pytest.mark.parametrize("method", ["cdb", "difficulty_net", "group_dro", "tpr_ratio"])
+def test_every_suggestion_is_a_run_that_may_start(method, recipe):
+    mine = config(method=method, recipe=recipe)
+    for remedy, changed, words in remedies(mine):
+        assert checked(from_dict(mine | changed)).sha() != checked(from_dict(mine)).sha()
+        assert words
+        assert "n = 3" in remedy.effect
+    assert len({r.key for r in REMEDIES}) == len(REMEDIES)
+
+
+def test_the_caution_names_the_figures_and_what_helps():
+    text = cautions.swinging("run 7", config(method="cdb", params={"tau": 2.0}), swing())
+    assert "The weights of run 7 swing between classes" in text
+    assert "factor of 3.0" in text
+    assert "4 of 4 classes" in text
+    assert "100 % of the epochs" in text
+    assert "smooth the TPRs: 0.5; lower tau: 0.5" in text
+    assert cautions.swinging("run 7", config(method="cdb"), swing(factor=1.2)) == ""
+    assert cautions.swinging("run 7", config(), None) == ""

@@ -1,0 +1,333 @@
+"""A run's page and what methods add to it: swinging weights, post-hoc steps, second stages whose baseline goes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import streamlit
+from pages_kit import RUN, RUNS, visit, words_on
+from seed import config_of, epoch_record, facts, mnist1d, submit, train, worker_of
+from streamlit.testing.v1 import AppTest
+
+from core.errors import EvenlyError
+from core.methods import METHODS, POSTHOC
+from pages.parts import beside, posthoc_panel
+from storage import posthoc, queue, results
+from storage.engine import StorageError
+
+EPOCHS = 12
+
+
+class Begun(list):
+    """The helpers that were asked for, (run, arguments) each; none is started."""
+
+    def __call__(self, run_id, *arguments):
+        self.append((run_id, arguments))
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    found = Begun()
+    monkeypatch.setattr(beside, "begin", found)
+    return found
+
+
+@pytest.fixture
+def trained(empty):
+    """A database with a worker and one finished run; returns (engine, worker, run)."""
+    worker = worker_of(empty)
+    run = submit(empty, config_of(epochs=EPOCHS), "MNIST-1D: none, seed 0")
+    train(empty, worker, mnist1d(), EPOCHS)
+    return empty, worker, run
+
+
+def page_of(run: int) -> AppTest:
+    return visit(RUN, id=str(run))
+
+
+def keys(at: AppTest, kind: str = "button") -> list[str]:
+    return [b.key for b in getattr(at, kind)]
+
+
+def step(engine, run, method=posthoc_panel.USUAL, **params):
+    return posthoc.new_step(results.get_run(engine, run), method, params)
+
+
+def applied(engine, worker, run, even=0.8, **params):
+    """A finished post-hoc step on a run; returns its id."""
+    new = step(engine, run, **params)
+    (made,) = queue.submit(engine, [new], posthoc.key_of(new))
+    train(engine, worker, mnist1d(even), 1)
+    return made
+
+
+# -- swinging weights --------------------------------------------------------------------------------------------
+
+
+def moving(engine, worker, factor, **settings):
+    """A finished run whose weights go up and down by `factor`."""
+    config = config_of(epochs=EPOCHS, method="cdb", params={"tau": 2.0}, **settings)
+    run = submit(engine, config, "MNIST-1D: CDB, seed 0")
+    claim = queue.claim(engine, worker, "cpu")
+    results.start_run(engine, claim, facts(mnist1d()))
+    rng = np.random.default_rng(0)
+    for epoch in range(1, EPOCHS + 1):
+        up = factor ** np.where((np.arange(10) + epoch) % 2, 0.5, -0.5)
+        results.record_epoch(engine, claim, epoch_record(mnist1d(), epoch, EPOCHS, np.ones(10) if epoch == 1 else up, rng))
+    queue.finish(engine, claim, "succeeded")
+    return run
+
+
+def test_weights_that_swing_are_told_with_what_helps(trained):
+    engine, worker, _ = trained
+    at = page_of(moving(engine, worker, 4.0, recipe="sgd_constant"))
+    (warning,) = [w.value for w in at.warning if "swing between classes" in w.value]
+    assert "factor of 4.0" in warning
+    assert "10 of 10 classes" in warning
+    assert [k for k in keys(at) if k and k.startswith("run_remedy")] == ["run_remedy_button_smooth", "run_remedy_button_gentle", "run_remedy_button_schedule"]
+    assert "n = 3" in words_on(at)
+
+
+def test_a_remedy_opens_new_run_with_the_change_filled_in(trained):
+    engine, worker, _ = trained
+    at = page_of(moving(engine, worker, 4.0, recipe="sgd_constant"))
+    at.button(key="run_remedy_button_smooth").click().run()
+    assert at.title[0].value == "New run"
+    assert at.number_input(key="new_cdb_ema").value == 0.5
+    assert at.session_state["new_recipe"] == "sgd_constant"
+    at = page_of(2)
+    at.button(key="run_remedy_button_schedule").click().run()
+    assert at.session_state["new_recipe"] == "sgd_cosine"
+    assert at.number_input(key="new_cdb_ema").value == 0.0
+
+
+def test_weights_that_move_a_little_have_a_sentence_and_no_warning(trained):
+    engine, worker, _ = trained
+    at = page_of(moving(engine, worker, 1.2))
+    assert not at.warning
+    assert "changes by a factor of 1.20 on average" in words_on(at)
+
+
+def test_weights_that_stay_say_nothing_of_it(trained):
+    assert "From epoch to epoch" not in words_on(page_of(trained[2]))
+
+
+# -- post-hoc steps ----------------------------------------------------------------------------------------------
+
+
+def test_a_finished_run_offers_every_posthoc_row_with_its_own_sliders(trained, begun):
+    at = page_of(trained[2])
+    assert set(at.selectbox(key="posthoc_step").options) == {m.label for m in METHODS if m.stage == POSTHOC}
+    for method in (m for m in METHODS if m.stage == POSTHOC):
+        at.selectbox(key="posthoc_step").select(method.key).run()
+        assert not at.exception
+        for param in (p for p in method.params if not p.choices):
+            slider = at.slider(key=f"posthoc_{method.key}_{param.key}")
+            assert (slider.min, slider.max, slider.value) == (param.low, param.high, param.default)
+
+
+def test_apply_queues_the_step_and_starts_a_helper(trained, begun):
+    engine, _, run = trained
+    at = page_of(run)
+    at.slider(key="posthoc_equal_tpr_bias_strength").set_value(0.4).run()
+    at.button(key="posthoc_apply").click().run()
+    made = results.get_run(engine, run + 1)
+    assert (made.method, made.config["params"], made.baseline_id, made.seed) == ("equal_tpr_bias", {"strength": 0.4}, run, 0)
+    key = posthoc.key_of(step(engine, run, strength=0.4))
+    assert list(begun) == [(made.id, ("posthoc", str(run), "--method", "equal_tpr_bias", "--param", "strength=0.4", "--key", key, "--json"))]
+    assert "Applying Equal-TPR bias, strength 0.4" in words_on(at)
+    assert at.button(key="posthoc_apply").disabled
+
+
+def test_two_tabs_and_a_double_click_make_one_run(trained, begun):
+    engine, _, run = trained
+    one, two = page_of(run), page_of(run)
+    one.button(key="posthoc_apply").click().run()
+    two.button(key="posthoc_apply").click().run()
+    assert len(results.list_runs(engine)) == 2
+
+
+def test_another_strength_is_another_run(trained, begun):
+    engine, _, run = trained
+    at = page_of(run)
+    at.button(key="posthoc_apply").click().run()
+    at.slider(key="posthoc_equal_tpr_bias_strength").set_value(0.5).run()
+    at.button(key="posthoc_apply").click().run()
+    assert len(results.list_runs(engine)) == 3
+    assert [run_id for run_id, _ in begun] == [run + 1, run + 2]
+
+
+def test_the_steps_there_are_stand_beside_the_run_as_trained(trained, begun):
+    engine, worker, run = trained
+    half, full = (applied(engine, worker, run, even, strength=s) for even, s in ((0.4, 0.5), (0.9, 1.0)))
+    at = page_of(run)
+    table = at.dataframe(key=f"posthoc_table_{run}_2").value
+    assert [s.partition(" (run")[0] for s in table["step"]] == ["As trained", "Equal-TPR bias, strength 0.5", "Equal-TPR bias, strength 1"]
+    rows = [results.get_run(engine, i) for i in (run, half, full)]
+    assert table["accuracy"].tolist() == pytest.approx([100 * r.accuracy for r in rows])
+    assert table["variance"].tolist() == pytest.approx([r.tpr_variance for r in rows])
+    assert table["less"].tolist()[1:] == pytest.approx([100 * (r.tpr_variance / rows[0].tpr_variance - 1) for r in rows[1:]])
+    assert at.button(key="posthoc_apply").disabled  # full strength is there
+    assert f"Applied already, as run {full}." in words_on(at)
+    at.button(key="posthoc_open").click().run()
+    assert at.query_params["id"] in (str(full), [str(full)])
+
+
+def test_the_newest_step_may_be_compared(trained, begun):
+    engine, worker, run = trained
+    made = applied(engine, worker, run, strength=1.0)
+    at = page_of(run)
+    at.button(key="posthoc_compare").click().run()
+    assert at.title[0].value == "Compare"
+    assert at.query_params["b"] in (str(made), [str(made)])
+
+
+def test_a_step_that_failed_says_why_and_may_be_tried_again(trained, begun):
+    engine, worker, run = trained
+    made = applied(engine, worker, run, strength=0.5)
+    page_of(run).button(key="posthoc_apply").click().run()
+    claim = queue.claim(engine, worker, "cpu")
+    queue.finish(engine, claim, "failed", "run 1 has no checkpoint any more; train it again")
+    at = page_of(run)
+    assert any("no checkpoint any more" in e.value for e in at.error)
+    assert at.button(key="posthoc_apply").label == "Try again"
+    at.button(key="posthoc_apply").click().run()
+    assert results.get_run(engine, made + 1).status == "queued"
+    assert len(results.list_runs(engine)) == 3
+    assert [run_id for run_id, _ in begun] == [made + 1, made + 1]
+
+
+def test_no_section_where_there_is_nothing_to_apply_to(trained, begun):
+    engine, worker, run = trained
+    made = applied(engine, worker, run, strength=1.0)
+    assert "posthoc_apply" not in keys(page_of(made))
+    stopped = submit(engine, config_of(epochs=EPOCHS, seed=3), "MNIST-1D: none, seed 3")
+    train(engine, worker, mnist1d(), EPOCHS, until=3, end="cancelled")
+    assert "posthoc_apply" not in keys(page_of(stopped))
+
+
+def test_without_a_process_the_step_waits_for_a_worker(trained, monkeypatch):
+    def no_process(run_id, *arguments):
+        raise OSError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(beside, "begin", no_process)
+    at = page_of(trained[2])
+    at.button(key="posthoc_apply").click().run()
+    assert not at.exception
+    assert results.get_run(trained[0], trained[2] + 1).status == "queued"
+
+
+def test_a_tail_is_named_once(empty):
+    run = submit(empty, config_of(epochs=EPOCHS, imbalance=20.0), "MNIST-1D, tail 20: none, seed 0")
+    train(empty, worker_of(empty), mnist1d(), EPOCHS)
+    assert step(empty, run, strength=1.0).name == "MNIST-1D, tail 20: Equal-TPR bias, strength 1, seed 0"
+
+
+def test_a_step_on_a_step_and_on_an_unfinished_run_is_refused(trained):
+    engine, worker, run = trained
+    made = applied(engine, worker, run, strength=1.0)
+    with pytest.raises(EvenlyError, match=f"run {made} is itself a post-hoc step; apply ncm to the run it came from, run {run}"):
+        step(engine, made, "ncm")
+    waiting = submit(engine, config_of(epochs=EPOCHS, seed=1), "x")
+    with pytest.raises(EvenlyError, match=f"run {waiting} is queued; a post-hoc step needs a run that has succeeded"):
+        step(engine, waiting)
+
+
+# -- helpers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """Helpers run this instead of cli.py: it says its arguments on stderr and ends with the first one as its code."""
+    monkeypatch.setattr(beside, "ROOT", tmp_path)
+    monkeypatch.setattr(beside, "_helpers", {})
+    (tmp_path / "cli.py").write_text("import sys\nprint('note', file=sys.stderr)\nprint('error: ' + ' '.join(sys.argv[2:]), file=sys.stderr)\nsys.exit(int(sys.argv[1]))\n")
+    return tmp_path
+
+
+def ended(run_id):
+    beside._helpers[run_id].waiting.join(60)
+
+
+def test_a_helper_that_ends_badly_leaves_its_last_words(script):
+    assert beside.failure(5) == ""
+    beside.begin(5, "1", "no space left")
+    ended(5)
+    assert beside.failure(5) == "no space left"
+    beside.begin(5, "0", "all is well")
+    ended(5)
+    assert beside.failure(5) == ""
+
+
+def test_one_helper_a_run(script):
+    (script / "cli.py").write_text("import sys\nsys.stdin.read()\nimport time\ntime.sleep(60)\n")
+    beside.begin(5, "x")
+    first = beside._helpers[5].process
+    beside.begin(5, "x")
+    assert beside._helpers[5].process is first
+    first.kill()
+    ended(5)
+    assert beside.failure(5) == "the helper process ended with code -9"
+
+
+# -- a second stage and its baseline -----------------------------------------------------------------------------
+
+
+def second_stage(engine, worker, run, status):
+    """A second stage on a run: waiting, or left as `status` after one epoch."""
+    made = submit(engine, replace(config_of(epochs=3), method="lws"), "MNIST-1D: LWS, seed 0", run)
+    if status != "queued":
+        train(engine, worker, mnist1d(), 3, until=1, end=status)
+    return made
+
+
+@pytest.mark.parametrize("status", ["queued", "paused"])
+def test_a_baseline_stays_while_an_unfinished_second_stage_needs_its_network(trained, status):
+    engine, worker, run = trained
+    made = second_stage(engine, worker, run, status)
+    with pytest.raises(StorageError, match=f"run {made} is {status} and goes on from the network of run {run}: let it finish, or delete it too"):
+        results.delete(engine, [run])
+    results.delete(engine, [run, made])
+    assert results.list_runs(engine, archived=None).empty
+
+
+def question(monkeypatch, run):
+    """What the page asks before this run is deleted. AppTest cannot tick a row, so the table is made to say so."""
+    real = streamlit.dataframe
+
+    def dataframe(frame, *args, **options):
+        real(frame, *args, **options)
+        return SimpleNamespace(selection=SimpleNamespace(rows=[i for i, number in enumerate(frame["id"]) if number == run], cells=[]))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(streamlit, "dataframe", dataframe)
+        at = visit(RUNS)
+        at.button(key="runs_delete").click().run()
+    return words_on(at)
+
+
+def test_the_question_names_a_stopped_second_stage_that_could_not_go_on(trained, monkeypatch):
+    engine, worker, run = trained
+    made = second_stage(engine, worker, run, "cancelled")
+    done = submit(engine, replace(config_of(epochs=3), method="crt"), "MNIST-1D: cRT, seed 0", run)
+    train(engine, worker, mnist1d(), 3)
+    text = question(monkeypatch, run)
+    assert "These cannot be resumed any more" in text
+    assert f"run {made} (Stopped) goes on from run {run}" in text
+    assert f"run {done} is compared with run {run}" in text
+    assert "cannot be resumed" not in question(monkeypatch, made)
+
+
+def test_a_second_stage_without_its_baseline_offers_no_resume_and_says_why(trained):
+    engine, worker, run = trained
+    made = second_stage(engine, worker, run, "cancelled")
+    assert "run_resume" in keys(page_of(made))
+    results.delete(engine, [run])
+    at = page_of(made)
+    assert "run_resume" not in keys(at)
+    assert "the run whose network it goes on from was deleted" in words_on(at)
+    assert "goes on from the last checkpoint" not in words_on(at)
+    assert "run_duplicate" in keys(at)

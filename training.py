@@ -1,0 +1,223 @@
+"""A run in training: every epoch recorded, every checkpoint kept, and where it goes on after a stop.
+
+Beside runner.py, because it composes core, models and storage.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sqlalchemy import Engine
+
+from core import checkpoint, datasets
+from core.batches import placed
+from core.cautions import met_before
+from core.config import RunConfig
+from core.corrections import double_correction
+from core.device import Device, versions
+from core.engine import Trainer
+from core.epochs import SPLITS, EpochResult, Seen, SplitResult
+from core.errors import EvenlyError
+from core.evidence import ClassTerms, Evidence
+from core.machine import cores
+from core.measures import ece
+from core.methods import METHODS, POSTHOC, TRAIN
+from core.metrics import rows_of, summary_from_counts
+from core.orders import Interrupted
+from core.plain import plain
+from core.schedule import first_epoch, in_epoch, in_force
+from models import MODELS
+from sources import Orders
+from stages import begin, finished, posthoc_results
+from storage import checkpoints, queue, results
+from storage.engine import StorageError, Unavailable
+from storage.queue import Claim, Lost
+from storage.record import METRICS
+
+log = logging.getLogger("evenly.worker")
+PATIENCE_SECONDS = 60.0  # how long a locked or full database is waited for before the run is paused
+SMALL_PARAMETERS, SMALL_SAMPLE = 60_000, 1_024  # below both, a second thread costs more than it brings
+LONGEST_LIST = 100  # classes named in a line of the log
+
+
+class Halted(EvenlyError):  # noqa: N818 - the run is not at fault
+    """The run is fine, the machine is not (disk full, database locked): pause it, a person mends it and resumes."""
+
+
+def tell(engine: Engine, claim: Claim, kind: str, text: str) -> None:
+    """A line in the run's log, where there is room for one."""
+    try:
+        queue.note(engine, claim.run_id, kind, text)
+    except StorageError as error:
+        log.warning("run %s: %s (not logged: %s)", claim.run_id, text, error)
+
+
+class Run:
+    """A run in training: its trainer, its records and its checkpoints."""
+
+    def __init__(
+        self, engine: Engine, claim: Claim, config: RunConfig, splits: datasets.DataSplits, evidence: Evidence, device: Device, root: Path
+    ) -> None:
+        self.engine, self.claim, self.config, self.data, self.device = engine, claim, config, splits, device
+        self.evidence = replace(evidence, counts=splits.counts, epochs=config.epochs)
+        self.folder = root / "runs" / str(claim.run_id)
+        self.furthest, self.deaths = 0, claim.attempt - 1  # epochs recorded, and workers that died, before this attempt
+        row, shape, classes = MODELS[config.model], splits.spec.shape, len(splits.spec.classes)
+        if reason := row.fits(shape, classes):
+            raise EvenlyError(f"{row.key} does not fit {config.dataset}: {reason}")
+        self.method = METHODS[config.method]
+        needs_network = self.method.stage != TRAIN and claim.baseline_id is not None
+        self.before = finished(engine, claim.baseline_id, config, shape, splits.index_hash) if needs_network else None
+        parts = {"train": (splits.train_x, splits.train_y), "validation": (splits.val_x, splits.val_y), "test": (splits.test_x, splits.test_y)}
+        on_device = placed(parts, splits.mean, splits.std, device, splits.spec.augment)
+        start = begin(config, in_force(config, replace(self.evidence, epoch=first_epoch(config))), on_device, shape, classes, device, self.before)
+        self.heads, self.parameters = start.heads, sum(p.numel() for p in start.network.parameters())
+        small = self.parameters < SMALL_PARAMETERS and np.prod(shape) < SMALL_SAMPLE
+        torch.set_num_threads(1 if small else cores())
+        self.trainer = Trainer(config, start.splits, start.model, self.terms, classes, device, start.feature_rate)
+
+    def terms(self, epoch: int, seen: Seen) -> ClassTerms:
+        """What is in force in an epoch: the method's answer, the sampler's, or neither before a late start."""
+        return in_epoch(self.config, self.evidence, epoch, seen.tpr, seen.support, seen.past)
+
+    def start(self, origin: str) -> None:
+        """Record what the run starts from, then go on from its newest whole checkpoint, if it has one."""
+        e = self.evidence
+        facts: dict[str, Any] = {
+            "classes": list(self.data.spec.classes),
+            "counts": {name: self._counts(name) for name in SPLITS},
+            "index_hash": self.data.index_hash,
+            "fingerprint": self.data.spec.fingerprint,
+            "evidence": {"tpr": plain(e.tpr), "support": plain(e.support), "from": origin, "method": self.baseline_method()},
+            "device": self.device.name,
+            "versions": versions(),
+            "parameters": self.parameters,
+            "heads": [[key, dict(knobs)] for key, knobs in self.heads],
+            "skipped": list(self.data.skipped)[:20],
+        }
+        results.start_run(self.engine, self.claim, facts)
+        for warning in (double_correction(self.config, e, None if self.before is None else self.before.config),
+                        met_before("this run", vars(self.config), facts)):
+            if warning:
+                tell(self.engine, self.claim, "warning", warning)
+        checkpoints.sweep(self.folder)
+        self._resume()
+
+    def _counts(self, split: str) -> list[int]:
+        """Samples of each class in a split; of training, those there are, without synthetic ones."""
+        if split == "train":
+            return self.data.counts.astype(int).tolist()
+        return np.bincount(self.trainer.splits[split].labels.cpu(), minlength=self.evidence.classes).tolist()
+
+    def baseline_method(self) -> str:
+        """Key of the method that trained the baseline, "" without one; as an earlier attempt found it, should the baseline be gone since."""
+        known = results.get_run(self.engine, self.claim.run_id).facts.get("evidence", {}).get("method")
+        if known is not None or self.claim.baseline_id is None:
+            return known or ""
+        return str(results.get_run(self.engine, self.claim.baseline_id).config["method"])
+
+    def _resume(self) -> None:
+        """Go on from the newest checkpoint that is whole; one ahead of the recorded metrics is passed over. Metrics ahead
+        of the checkpoint are written again by the epoch that is trained again. What happened is said in the run's log."""
+        self.furthest = recorded = results.get_run(self.engine, self.claim.run_id).last_epoch
+        listed = results.list_checkpoints(self.engine, self.claim.run_id)
+        for saved in listed:
+            if saved.epoch > recorded:
+                continue
+            try:
+                self.trainer.load(checkpoint.loads(checkpoints.read(saved.path, saved.sha256), self.config.sha()))
+            except EvenlyError as error:
+                tell(self.engine, self.claim, "warning", f"{error}; trying an older one")
+                continue
+            tell(self.engine, self.claim, "resume", f"going on after epoch {saved.epoch}, step {self.trainer.progress.step}")
+            return
+        if listed:
+            tell(self.engine, self.claim, "warning", "no checkpoint could be used: training starts again with the first epoch")
+
+    def train(self, control: Orders) -> str:
+        """Train to the last epoch. Metrics are committed before the checkpoint that implies them is written."""
+        if self.method.stage == POSTHOC:
+            self._record(self.posthoc(), control)
+            return "succeeded"
+        try:
+            for result in self.trainer.run(control):
+                self.save(best=self._record(result, control))
+        except Interrupted as interrupted:
+            if interrupted.reason != "lost":
+                self.save(best=False)
+            raise
+        return "succeeded"
+
+    def posthoc(self) -> EpochResult:
+        """The one epoch of a post-hoc step: counts of the finished run's outputs after it. The summand per class is kept in the log."""
+        started = time.perf_counter()
+        terms = self.terms(0, Seen())
+        splits, step = posthoc_results(self.before, terms, self.trainer.splits, self.device)
+        for note in step.notes:
+            tell(self.engine, self.claim, "warning", note)
+        if (bias := step.summand) is not None:
+            tell(self.engine, self.claim, "posthoc", "summand per class: " + ", ".join(f"{v:.3f}" for v in bias[:LONGEST_LIST]) + ", ..." * (len(bias) > LONGEST_LIST))
+        return EpochResult(0, time.perf_counter() - started, 0.0, splits, terms)
+
+    def _record(self, result: EpochResult, control: Orders) -> bool:
+        """Commit an epoch; a database that is locked or full is waited for, then the run is paused. True if it is the best."""
+        deadline, record = time.monotonic() + PATIENCE_SECONDS, record_of(result)
+        while True:
+            try:
+                best = results.record_epoch(self.engine, self.claim, record)
+                self._progressed(record.epoch)
+                return best
+            except Unavailable as error:
+                if time.monotonic() > deadline or control():
+                    raise Halted(f"epoch {record.epoch} could not be recorded: {error}; then resume, the epoch is trained again") from error
+                log.warning("run %s: %s", self.claim.run_id, error)
+                time.sleep(1)
+
+    def _progressed(self, epoch: int) -> None:
+        """Deaths of earlier workers count no longer once the run has got further than all of them."""
+        if epoch > self.furthest and self.deaths:
+            queue.progressed(self.engine, self.claim)
+            self.deaths = 0
+
+    def save(self, best: bool) -> None:
+        """Write the checkpoint of this moment and remove those no longer kept. A full disk is a warning: the run goes on."""
+        p = self.trainer.progress
+        about = {"config_sha": self.config.sha(), "config": self.config.to_json(), "classes": list(self.data.spec.classes), "epoch": p.epoch}
+        data = checkpoint.dumps(self.trainer.state(), about)
+        # The token in the name keeps a worker that was given up for dead from writing over its successor's file.
+        name = f"epoch-{p.epoch:05d}" + (f"-step-{p.step}" if p.step else "") + f"-{self.claim.token}.pt"
+        try:
+            path, sha = checkpoints.write(self.folder, name, data)
+            stale = []
+            for kind in ("last", "best") if best else ("last",):
+                stale += results.record_checkpoint(self.engine, self.claim, p.epoch, kind, path, sha, len(data))
+            checkpoints.prune(set(stale) - {path})
+        except Lost:
+            raise
+        except StorageError as error:
+            tell(self.engine, self.claim, "warning", str(error))
+
+
+def split_record(split: SplitResult) -> results.SplitRecord:
+    """Counts of a split with the summary that follows from them."""
+    support, tp, predicted = rows_of(split.confusion)
+    about = summary_from_counts(tp, support)
+    figures = {key: getattr(about, key) for key in METRICS if key != "ece"}
+    calibration = None if split.calibration is None else ece(split.calibration)
+    return results.SplitRecord(split.loss, about.n, support, tp, predicted, split.top5, ece=calibration, **figures)
+
+
+def record_of(result: EpochResult) -> results.EpochRecord:
+    """An EpochResult as the storage keeps it: counts per class and the narrow summary row."""
+    return results.EpochRecord(
+        epoch=result.epoch + 1, seconds=result.seconds, lr=result.lr,
+        splits={name: split_record(split) for name, split in result.splits.items()},
+        weight=result.weight, confusion={k: v.confusion for k, v in result.splits.items() if k != "train"},
+        info=result.terms.info or {},
+    )
