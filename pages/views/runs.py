@@ -21,7 +21,7 @@ FIT = ("id", "name", "state", "dataset", "method", "epochs", "accuracy", "tpr_va
 ALWAYS = (*FIT, "model", "best_epoch", "notes")  # the rest to the right of it
 PHONE = ("name", "state", "accuracy", "tpr_variance")  # fit 390 px
 MORE = ("spread", "seed", "baseline", "created", "best_accuracy", "best_spread", "best_tpr_min")
-NAME, LEAST_NAME = 268, 144  # px, the widest column; what further columns leave of it
+NAME, LEAST_NAME = 262, 144  # px, the widest column; what further columns leave of it
 CAN = {"queued": ("pause", "cancel"), "running": ("pause", "cancel"), "paused": ("run", "cancel"), "failed": ("run",), "cancelled": ("run",)}
 WISHES = {  # what is asked -> label, icon, what it does
     "pause": ("Pause", ":material/pause:", "Holds"), "run": ("Resume", ":material/play_arrow:", "Goes on, from the last checkpoint, with"),
