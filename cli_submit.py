@@ -26,7 +26,7 @@ from core.methods import METHODS
 from core.metrics import share
 from core.recipes import RECIPES
 from core.rows import Param
-from core.schedule import in_force
+from core.schedule import first_epoch, in_force
 from core.snippet import cli_command
 from core.tprs import LARGEST, parse
 
@@ -186,7 +186,7 @@ def _tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vecto
     if tpr is None and "tpr" in METHODS[config.method].needs_with(config.params):
         return []
     counts = train_counts(spec, config.validation, config.imbalance, config.profile)
-    terms = in_force(config, Evidence(len(spec.classes), counts=counts, tpr=tpr, support=support, epochs=config.epochs))
+    terms = in_force(config, Evidence(len(spec.classes), counts=counts, tpr=tpr, support=support, epoch=first_epoch(config), epochs=config.epochs))
     return [*terms.notes, *filter(None, [of_terms(terms, counts, spec.classes)])]
 
 

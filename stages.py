@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from core import checkpoint, posthoc
 from core.batches import Split, generator
-from core.config import RunConfig, from_dict
+from core.config import RunConfig, checked, from_dict
 from core.device import Device
 from core.epochs import SPLITS, SplitResult
 from core.errors import EvenlyError
@@ -118,7 +118,8 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
         raise EvenlyError(f"run {run_id} has no checkpoint any more; train it again")
     heads = [(key, knobs) for key, knobs in row.facts.get("heads", [])]
     network = fresh(theirs, shape, len(row.facts["classes"]), heads)
-    state = checkpoint.loads(checkpoints.read(Path(saved.path), saved.sha256), theirs.sha())
+    # Trained by an earlier version its settings are as stored; queued there and trained here, parameters added since are filled in.
+    state = checkpoint.loads(checkpoints.read(Path(saved.path), saved.sha256), theirs.sha(), checked(theirs).sha())
     try:
         network.load_state_dict(state["model"])
     except RuntimeError as error:

@@ -37,6 +37,7 @@ from sources import Orders
 from stages import begin, finished, posthoc_results
 from storage import checkpoints, queue, results
 from storage.engine import StorageError, Unavailable
+from storage.place import RUNS
 from storage.queue import Claim, Lost
 from storage.record import METRICS
 
@@ -66,7 +67,7 @@ class Run:
     ) -> None:
         self.engine, self.claim, self.config, self.data, self.device = engine, claim, config, splits, device
         self.evidence = replace(evidence, counts=splits.counts, epochs=config.epochs)
-        self.folder = root / "runs" / str(claim.run_id)
+        self.folder = root / RUNS / str(claim.run_id)
         self.furthest, self.deaths = 0, claim.attempt - 1  # epochs recorded, and workers that died, before this attempt
         row, shape, classes = MODELS[config.model], splits.spec.shape, len(splits.spec.classes)
         if reason := row.fits(shape, classes):

@@ -20,8 +20,8 @@ def dumps(state: dict[str, Any], about: dict[str, Any]) -> bytes:
     return buffer.getvalue()
 
 
-def loads(data: bytes, config_sha: str) -> dict[str, Any]:
-    """The state in `data`. Another schema, another run's settings or anything but tensors raises TrainingError."""
+def loads(data: bytes, *config_shas: str) -> dict[str, Any]:
+    """The state in `data`, of a run whose settings have one of these shas. Another schema, another run's settings or anything but tensors raises TrainingError."""
     try:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:
@@ -29,6 +29,6 @@ def loads(data: bytes, config_sha: str) -> dict[str, Any]:
     schema = state.get("schema") if isinstance(state, dict) else None
     if schema != SCHEMA:
         raise TrainingError(f"the checkpoint has schema {schema!r}, this Evenly reads {SCHEMA}; duplicate the run instead")
-    if state["about"].get("config_sha") != config_sha:
+    if state["about"].get("config_sha") not in config_shas:
         raise TrainingError("the checkpoint belongs to a run with other settings; duplicate the run instead")
     return state

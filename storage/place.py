@@ -15,6 +15,7 @@ from storage.engine import StorageError, data_root, path_of, reading, write
 from storage.tables import place
 
 log = logging.getLogger("evenly.storage")
+RUNS = "runs"  # the folder of the checkpoints in the data folder
 
 
 def check_place(engine: Engine) -> None:
@@ -33,6 +34,7 @@ def settle(engine: Engine) -> None:
     def work(connection: Connection) -> None:
         before = _recorded(connection, path)
         _refuse_another(connection, path)
+        (data_root() / RUNS).mkdir(parents=True, exist_ok=True)  # by this a folder is known as the one with the checkpoints
         if before is not None and _same(before, data_root()):
             return
         if before is not None:
@@ -50,7 +52,7 @@ def _recorded(connection: Connection, path: Path) -> Path | None:
 
 def _refuse_another(connection: Connection, path: Path) -> None:
     own, given = _recorded(connection, path), data_root()
-    if own is None or not own.is_dir() or _same(own, given):
+    if own is None or not (own / RUNS).is_dir() or _same(own, given):  # a copy of the database alone may be read from anywhere
         return
     raise StorageError(
         f"the database {path} belongs to the data folder {own}, where its checkpoints are, and not to {given}; "

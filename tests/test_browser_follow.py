@@ -33,7 +33,7 @@ def app(tmp_path_factory, chromium):
     engine.dispose()
 
 
-def test_a_runs_page_and_home_follow_and_a_dialog_stays_open(app, page):  # noqa: F811
+def test_a_runs_page_and_home_follow_and_a_dialog_stays_open(app, page):  # noqa: F811 - a fixture
     address, engine, ids = app
     page.goto(f"{address}/run?id={ids['stopped']}")
     settle(page)

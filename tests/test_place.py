@@ -82,10 +82,22 @@ def test_a_folder_that_was_moved_with_its_database_goes_on(tmp_path, monkeypatch
     place.settle(copy)
 
 
+def test_a_copy_of_the_database_alone_is_read_with_the_folder_that_has_its_checkpoints(tmp_path, monkeypatch):
+    data, backup = tmp_path / "data", tmp_path / "backup"
+    for folder in (data, backup):
+        folder.mkdir()
+    monkeypatch.setenv("EVENLY_DATA", str(data))
+    engine = database(data)
+    place.settle(engine)
+    engine.dispose()
+    shutil.copy(data / "evenly.db", backup / "evenly.db")
+    check_schema(open_database(f"sqlite:///{backup}/evenly.db"))
+
+
 def test_a_folder_that_is_gone_is_replaced_and_said(apart, monkeypatch, caplog):
     engine, first, second = apart
     place.settle(engine)
-    first.rmdir()
+    shutil.rmtree(first)
     monkeypatch.setenv("EVENLY_DATA", str(second))
     check_schema(engine)
     place.settle(engine)
