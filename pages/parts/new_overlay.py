@@ -37,16 +37,21 @@ def comparable(evidence: Evidence) -> dict[str, ClassTerms]:
     return found
 
 
-def picture(name: str, rows: Mapping[str, NDArray[np.float64]], order: NDArray[np.int64], classes: Sequence[str], p: Palette, *, hard: bool) -> Figure:
-    """One term of several methods: dots for few classes, lines for many. `rows`: the method's label -> [C]."""
+def picture(
+    name: str, rows: Mapping[str, NDArray[np.float64]], order: NDArray[np.int64], classes: Sequence[str], p: Palette, *, methods: Sequence[str], hard: bool
+) -> Figure:
+    """One term of several methods: dots for few classes, lines for many. `rows`: the method's label -> [C].
+
+    `methods`: the labels of all that are compared, the chosen one first; a method looks the same in every picture.
+    """
     few, at = len(classes) <= NAMED_UP_TO, list(range(len(order)))
     names, form = [words.drawn(classes[c]) for c in order], SHOWN[name].form
-    colours = (p.after, p.before, p.gain, p.loss)
+    looks = dict(zip(methods, zip((p.after, p.before, p.gain, p.loss), SYMBOLS, ("solid", "dash", "dot", "dashdot"), strict=True), strict=False))
     data = [{"type": "scatter", "mode": "markers" if few else "lines", "name": words.drawn(label), "x": at, "y": v[order].tolist(), "customdata": names,
              "marker": {"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2, "color": colour}},
              "line": {"color": colour, "width": 2, "dash": dash},
              "hovertemplate": f"%{{customdata}}: %{{y:{form}}}<extra>{words.drawn(label)}</extra>"}
-            for (label, v), colour, symbol, dash in zip(rows.items(), colours, SYMBOLS, ("solid", "dash", "dot", "dashdot"), strict=False)]
+            for label, v in rows.items() for colour, symbol, dash in [looks[label]]]
     ticks = {"tickvals": at, "ticktext": [words.drawn(classes[c], 14) for c in order]} if few else {"showticklabels": False}
     title = "" if few else f"{len(classes)} classes, {'hardest first' if hard else 'in their own order'}"
     return {"data": data, "layout": layout(p, HEIGHT, showlegend=True, xaxis=axis(p, title=title, showgrid=False, **ticks),
@@ -71,8 +76,9 @@ def draw(key: str, terms: ClassTerms, evidence: Evidence, order: NDArray[np.int6
     if not chosen:
         return
     if moving or any("last_tpr" in METHODS[k].needs for k in chosen):
-        st.caption("Terms that change over the epochs are drawn as in epoch 1, "
-                   + ("before the run has TPRs of its own." if evidence.last_tpr is None else "with the chosen TPRs in place of the run's own."))
+        st.caption("Terms that change over the epochs are drawn here for one moment, "
+                   + ("epoch 1, before the run has TPRs of its own" if evidence.last_tpr is None else "as if the baseline's TPRs were the run's own of its last epoch")
+                   + "; the picture above has them epoch by epoch.")
     rows = {METHODS[key].label: terms} | {METHODS[k].label: others[k] for k in chosen}
     for name, term in SHOWN.items():
         values = {label: v for label, t in rows.items() if (v := getattr(t, name)) is not None}
@@ -80,4 +86,4 @@ def draw(key: str, terms: ClassTerms, evidence: Evidence, order: NDArray[np.int6
             continue
         st.markdown(f"**{term.label}** :small[{term.unit}]")
         hard = evidence.tpr is not None
-        show.draw(picture(name, values, order, classes, show.palette(), hard=hard), key=f"new_overlay_{name}", alt=f"{term.label} of {', '.join(values)}")
+        show.draw(picture(name, values, order, classes, show.palette(), methods=list(rows), hard=hard), key=f"new_overlay_{name}", alt=f"{term.label} of {', '.join(values)}")

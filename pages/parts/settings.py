@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.baselines import takes_tprs
 from core.compare import config_differences, flat
 from core.config import SETTINGS
 from core.datasets import DATASETS
@@ -55,7 +56,9 @@ def listed(run: Any) -> list[tuple[str, str]]:
 
 
 def origin(run: Any) -> str:
-    """Where a run's TPRs come from; "" where it uses none."""
+    """Where the TPRs come from that make a run's weights; "" where none do, though it may have a baseline to compare with."""
+    if not takes_tprs(run.config):
+        return ""
     baseline = getattr(run, "baseline_id", None)
     return str(run.facts.get("evidence", {}).get("from") or (f"run {baseline}" if baseline else ""))
 

@@ -1,0 +1,27 @@
+"""Where a run's TPRs come from, as Compare and the exports say it: only where they make its weights."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from core.methods import METHODS
+from pages.parts import settings
+
+
+def row(method, **params):
+    config = {"method": method, "params": {p.key: p.default for p in METHODS[method].params} | params}
+    return SimpleNamespace(config=config, baseline_id=1, facts={"evidence": {"from": "run 1, validation split, epoch 20"}})
+
+
+@pytest.mark.parametrize("method", METHODS.keys)
+def test_only_a_method_that_needs_tprs_takes_them_from_its_baseline(method):
+    run = row(method)
+    takes = "tpr" in METHODS[method].needs_with(run.config["params"])
+    assert settings.origin(run) == ("run 1, validation split, epoch 20" if takes else "")
+
+
+def test_cdb_has_a_baseline_only_to_compare_with():
+    assert settings.origin(row("cdb")) == ""
+    assert settings.origin(row("tpr_ratio")) == "run 1, validation split, epoch 20"
