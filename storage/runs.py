@@ -86,15 +86,17 @@ def list_runs(
     status: str | Sequence[str] | None = None,
     text: str | None = None,
     limit: int | None = None,
+    baseline: int | None = None,
 ) -> pd.DataFrame:
     """Runs, the newest first, one row each; the columns are the keys of LISTED.
 
     archived  False: those that are not, True: those that are, None: both. With `ids` both, unless asked otherwise here
     status    one status or several; "stopped" is understood as "cancelled"
     text      words, each found in name, tags, notes, dataset, model or method, in any order and whatever the case; or ids
+    baseline  those whose baseline is this run
     Times are UTC; whole numbers that may be missing (baseline_id, best_epoch) are of pandas' Int64.
     """
-    query = list_query(archived=archived, ids=ids, status=status, text=text, limit=limit)
+    query = list_query(archived=archived, ids=ids, status=status, text=text, limit=limit, baseline=baseline)
     with reading(engine) as connection:
         rows = connection.execute(query).all()
     columns = list(zip(*rows, strict=True)) or [()] * len(LISTED)
@@ -102,7 +104,8 @@ def list_runs(
 
 
 def list_query(
-    *, archived: bool | None, ids: Iterable[int] | None, status: str | Sequence[str] | None, text: str | None, limit: int | None
+    *, archived: bool | None, ids: Iterable[int] | None, status: str | Sequence[str] | None, text: str | None, limit: int | None,
+    baseline: int | None = None,
 ) -> Select:
     """The one narrow query behind the list."""
     query = select(*(column.label(key) for key, column in LISTED.items())).order_by(run.c.id.desc()).limit(limit)
@@ -110,6 +113,8 @@ def list_query(
         query = query.where(run.c.id.in_([int(i) for i in ids]))
     elif archived is not None:
         query = query.where(run.c.archived.is_(archived))
+    if baseline is not None:
+        query = query.where(run.c.baseline_id == baseline)
     if status is not None:
         query = query.where(run.c.status.in_(_known([status] if isinstance(status, str) else list(status))))
     if text and text.strip():

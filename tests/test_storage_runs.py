@@ -195,3 +195,11 @@ def test_lists_use_an_index_and_never_the_class_table(engine, filters, index):
     assert used.startswith(index)
     assert "class_epoch" not in used
     assert ("TEMP B-TREE" in used) == ("status" in filters and not isinstance(filters["status"], str))
+
+
+def test_the_list_of_those_that_have_a_run_as_their_baseline(engine):
+    before, other = queue.submit(engine, [new_run(), new_run(seed=1)])
+    mine = queue.submit(engine, [new_run(baseline=before), new_run(baseline=before, seed=1)])
+    queue.submit(engine, [new_run(baseline=other)])
+    assert list(results.list_runs(engine, baseline=before)["id"]) == sorted(mine, reverse=True)
+    assert results.list_runs(engine, baseline=mine[0]).empty

@@ -29,7 +29,7 @@ def draw(row: Any) -> None:
     if before is None:
         st.caption(f"Test split after epoch {after.epoch}.")
     else:
-        st.caption(f"Test split. Before: run {before.id}, its baseline. After: run {row.id}. Changes in points. Two runs differ by seed noise too: Compare judges the change.")
+        st.caption(f"Test split. Before: run {before.id}, its baseline. After: run {row.id}, epoch {after.epoch}. Changes in points. Two runs differ by seed noise too: Compare judges the change.")
     # a run that is on is drawn again and again, and an input would be drawn anew under the hand of who moves it
     score = None if row.status in reads.LIVE else asked(after.classes, measured.positive_class(after.measured.counts))
     if before is None:

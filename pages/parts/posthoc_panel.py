@@ -34,7 +34,7 @@ def draw(row: Any) -> None:
     st.subheader("Even out without training", anchor=False)
     st.caption("A step on this run's outputs: seconds, whatever the workers are doing. What it fits, it fits on the validation split; the figures are of the test split.")
     controls(row)
-    frame = posthoc.steps_of(reads.runs(archived=None), row.id)
+    frame = posthoc.steps_of(reads.runs(archived=None, baseline=row.id), row.id)
     if frame["status"].isin(reads.BUSY).any():
         live(row.id, states(frame))
     if len(frame):
@@ -56,7 +56,7 @@ def controls(row: Any) -> None:
         params = {p.key: parameter(method.key, p) for p in method.params}
     st.caption(words.plain(method.summary))
     step = posthoc.new_step(row, method.key, params)
-    found = posthoc.made(reads.runs(archived=None), step)
+    found = posthoc.made(reads.runs(archived=None, baseline=row.id), step)
     again = found is not None and found[1] in posthoc.OVER
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button("Try again" if again else "Apply", key="posthoc_apply", type="primary", icon=":material/balance:", disabled=found is not None and not again):
@@ -104,7 +104,7 @@ def states(frame: pd.DataFrame) -> tuple[tuple[int, bool], ...]:
 @told()
 def live(run_id: int, was: tuple[tuple[int, bool], ...]) -> None:
     """The steps that are on, until one of them is over; holds no input."""
-    frame = posthoc.steps_of(reads.runs(archived=None), run_id)
+    frame = posthoc.steps_of(reads.runs(archived=None, baseline=run_id), run_id)
     if states(frame) != was:
         st.rerun()
     for record in frame[frame["status"].isin(reads.BUSY)].itertuples():

@@ -42,6 +42,8 @@ def pictures(row: Any) -> None:
     """The pictures in the order a person asks: how even, how it got there."""
     names, order = reads.class_names(row), order_of(row)
     caution(row)
+    if row.status in reads.LIVE:  # drawn again every few seconds, the state above every second
+        st.caption(f"Figures and pictures after epoch {row.last_epoch}.")
     numbers(row)
     picture(row, baseline_of(row), names)
     left, right = st.columns(2, gap="medium")
