@@ -27,6 +27,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+import supervisor
 import worker
 from core.config import RunConfig, checked, from_dict
 from core.methods import METHODS
@@ -185,7 +186,7 @@ def work(workers: int) -> None:
     worker.on_signals(lambda signum, _: orders.append(signum))
     while not orders and any(child.poll() is None for child in children):
         time.sleep(0.5)
-    worker.end(children)
+    supervisor.end(children)
 
 
 # -- the CSV -----------------------------------------------------------------------------------------------------
