@@ -276,13 +276,7 @@ def cell_key(setting: Setting, cell: Cell) -> tuple[str, ...]:
 
 
 # What the code did when results/methods.csv was measured, where it does something else now. Measured anew, a row leaves this table.
-SINCE = {
-    "eql": "measured before it had an initial probability, so as today's `prior` off",
-    "meta_weight_net": "measured with the weights of a batch divided by their sum",
-    "difficulty_net": "measured with the weights of a batch divided by their sum, today by the batch size",
-    "vs": "measured at the earlier default gamma 0.15",
-    "equal_tpr_bias": "measured with the bias of least validation variance; today's takes the one with the highest smallest TPR",
-}
+SINCE: dict[str, str] = {}
 
 
 # -- what it was measured on -------------------------------------------------------------------------------------
