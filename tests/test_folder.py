@@ -233,7 +233,7 @@ def test_image_sets_lists_what_looks_like_one(pets: Path) -> None:
 # --- refused, by name ---
 
 REFUSALS = {
-    "one class": ({"train/cat": 3}, r"1 class folders \('cat'\) to train on, expected at least 2"),
+    "one class": ({"train/cat": 3}, r"1 class folder \('cat'\) to train on, expected at least 2"),
     "nothing": ({}, "no images found; expected train/<class>/image"),
     "no train": ({"test/cat": 2, "val/cat": 2}, r"there is a folder 'test' but no train/"),
     "beside train": ({"train/a": 2, "train/b": 2, "extra/a": 1}, "folder 'extra' lies beside train/"),
