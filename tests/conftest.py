@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from data_kit import own_copy
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -132,3 +133,11 @@ def worker(tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "MIN_FREE_BYTES", 0)
     with Worker(0) as worker:
         yield worker
+
+
+@pytest.fixture
+def ids(seeded, tmp_path, monkeypatch):
+    """What a test file's own `seeded` fixture (folder, ids) has made, its folder copied for this test."""
+    root, found = seeded
+    own_copy(root, tmp_path, monkeypatch)
+    return found

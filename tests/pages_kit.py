@@ -14,14 +14,14 @@ ROOT = Path(__file__).resolve().parents[1]
 HOME, NEW, RUNS, RUN, COMPARE = (f"pages/views/{name}.py" for name in ("home", "new_run", "runs", "run", "compare"))
 
 
-def visit(page: str = HOME, **query: str) -> AppTest:
+def visit(page: str = HOME, **query: object) -> AppTest:
     """The app on a page, as a browser would open it."""
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
     at.run()
     if page != HOME:
         at.switch_page(page)
     for key, value in query.items():
-        at.query_params[key] = value
+        at.query_params[key] = str(value)
     at.run()
     assert not at.exception, at.exception
     return at

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import seed
-from data_kit import own_copy
 from streamlit.testing.v1 import AppTest
 
 from core.config import checked
@@ -43,14 +42,6 @@ def seeded(tmp_path_factory):
     ids |= seed.small(engine)
     engine.dispose()
     return root, ids
-
-
-@pytest.fixture
-def ids(seeded, tmp_path, monkeypatch):
-    """The seeded folder as this test's own."""
-    root, found = seeded
-    own_copy(root, tmp_path, monkeypatch)
-    return found
 
 
 def visit(before: int, after: int) -> AppTest:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import seed
 from data_kit import own_copy
+from pages_kit import COMPARE, HOME, RUN, visit
 from sqlalchemy import update
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
@@ -24,7 +25,7 @@ from storage.migrate import upgrade
 from storage.tables import detail
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
-COMPARE, RUN, HOME = (f"pages/views/{name}.py" for name in ("compare", "run", "home"))
+
 EPOCHS = 3
 RATIO = {"method": "tpr_ratio", "params": {"exponent": 2.0}}
 
@@ -67,24 +68,6 @@ def seeded(tmp_path_factory):
     ids["apart"] = base, trained(engine, w, "apart", seed.mnist1d(0.4), base, 3, validation=0.2, seed=2, **RATIO)
     engine.dispose()
     return root, ids
-
-
-@pytest.fixture
-def ids(seeded, tmp_path, monkeypatch):
-    """The seeded folder as this test's own."""
-    root, found = seeded
-    own_copy(root, tmp_path, monkeypatch)
-    return found
-
-
-def visit(view: str, **query: object) -> AppTest:
-    at = AppTest.from_file(str(APP), default_timeout=30).run()
-    at.switch_page(view)
-    for key, value in query.items():
-        at.query_params[key] = str(value)
-    at.run()
-    assert not at.exception, at.exception
-    return at
 
 
 def compared(two: tuple[int, int], **query: object) -> AppTest:

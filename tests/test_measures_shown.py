@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import seed
-from data_kit import own_copy
 from pages_kit import COMPARE, RUN, visit
 from sklearn import metrics as sk
 from typer.testing import CliRunner
@@ -62,14 +61,6 @@ def seeded(tmp_path_factory):
     ids["live"] = trained(engine, w, "live", TWO, (.7, .9), (60, 640), .04, None, 9, end=None, seed=9)
     engine.dispose()
     return root, ids
-
-
-@pytest.fixture
-def ids(seeded, tmp_path, monkeypatch):
-    """The seeded folder as this test's own."""
-    root, found = seeded
-    own_copy(root, tmp_path, monkeypatch)
-    return found
 
 
 def labels(run_id: int) -> tuple[np.ndarray, np.ndarray]:
