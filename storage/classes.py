@@ -13,7 +13,7 @@ from sqlalchemy import Engine, and_, select
 
 from storage.cells import unpack
 from storage.engine import StorageError, reading
-from storage.queue import unknown_run
+from storage.queue import UnknownRunError
 from storage.tables import SPLITS, class_epoch, run
 from storage.tables import confusion as confusion_table
 from storage.tables import epoch as epoch_table
@@ -74,7 +74,7 @@ def class_counts(engine: Engine, run_id: int, split: str, epoch: int | None = No
     with reading(engine) as connection:
         last = connection.scalar(select(run.c.last_epoch).where(run.c.id == run_id))
         if last is None:
-            raise unknown_run(run_id)
+            raise UnknownRunError(run_id)
         at = last if epoch is None else int(epoch)
         key = and_(class_epoch.c.run_id == run_id, class_epoch.c.split == number, class_epoch.c.epoch == at)
         columns = (class_epoch.c.support, class_epoch.c.tp, class_epoch.c.predicted, class_epoch.c.weight)

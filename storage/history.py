@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, and_, func, select
 
 from storage.classes import split_number
 from storage.engine import reading
-from storage.queue import unknown_run
+from storage.queue import UnknownRunError
 from storage.tables import class_epoch, epoch, run
 
 KEPT = 16  # histories per engine; one of 1,000 classes x 90 epochs takes 3 MB
@@ -58,7 +58,7 @@ def class_history(engine: Engine, run_id: int, split: str) -> ClassHistory:
     with reading(engine) as connection:
         now = connection.execute(select(run.c.token, run.c.last_epoch, run.c.seconds).where(run.c.id == run_id)).one_or_none()
         if now is None:
-            raise unknown_run(run_id)
+            raise UnknownRunError(run_id)
         if seen is not None and (seen.token, seen.last, seen.seconds) == tuple(now):
             return seen.history
         same = seen is not None and seen.token == now.token

@@ -13,8 +13,8 @@ NEWEST = 10  # finished runs that are asked; the machine may have been busier, o
 
 def seconds_an_epoch(frame: pd.DataFrame, dataset: str, model: str) -> float | None:
     """Median of the newest finished runs on this dataset with this model, or None without any. `frame` is a list of runs."""
-    same = frame[(frame["dataset"] == dataset) & (frame["model"] == model) & (frame["status"] == "succeeded") & (frame["last_epoch"] > 0) & (frame["seconds"] > 0)]
-    newest = same.sort_values("id").tail(NEWEST)
+    same = (frame["dataset"] == dataset) & (frame["model"] == model) & (frame["status"] == "succeeded") & (frame["last_epoch"] > 0) & (frame["seconds"] > 0)
+    newest = frame.loc[same, ["id", "seconds", "last_epoch"]].sort_values("id").tail(NEWEST)
     return None if newest.empty else float((newest["seconds"] / newest["last_epoch"]).median())
 
 

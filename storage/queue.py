@@ -34,6 +34,13 @@ __all__ = [
 ]
 
 
+class UnknownRunError(StorageError):
+    """There is no run of this id."""
+
+    def __init__(self, run_id: int) -> None:
+        super().__init__(f"there is no run {run_id}; it may have been deleted")
+
+
 class Lost(StorageError):  # noqa: N818 - the claim is lost; the worker stops at once and says nothing
     """This claim is over: the run was rescued, finished or deleted, and nothing was written."""
 
@@ -300,7 +307,7 @@ def ask(engine: Engine, run_id: int, wish: str) -> str:
     def work(connection: Connection) -> str:
         row = connection.execute(select(run.c.status, run.c.wanted).where(run.c.id == run_id)).one_or_none()
         if row is None:
-            raise unknown_run(run_id)
+            raise UnknownRunError(run_id)
         status = _asked(connection, run_id, row, wish)
         if wish == "run":
             _take_along(connection, run_id)
@@ -348,7 +355,3 @@ def _at_once(connection: Connection, run_id: int, status: str) -> str:
     connection.execute(change.values(attempt=0) if status == "queued" else change)
     log_event(connection, run_id, status, "asked by a person")
     return status
-
-
-def unknown_run(run_id: int) -> StorageError:
-    return StorageError(f"there is no run {run_id}; it may have been deleted")

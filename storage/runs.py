@@ -17,7 +17,7 @@ from storage.checkpoint_rows import paths_of
 from storage.checkpoints import prune
 from storage.engine import StorageError, reading, write
 from storage.events import log_event, moment
-from storage.queue import SAID, unknown_run
+from storage.queue import SAID, UnknownRunError
 from storage.tables import STATUSES, detail, run
 
 # what the list shows -> column of the table; the order of the frame
@@ -87,34 +87,39 @@ def list_runs(
     text: str | None = None,
     limit: int | None = None,
     baseline: int | None = None,
+    dataset: str | None = None,
+    columns: Sequence[str] = tuple(LISTED),
 ) -> pd.DataFrame:
-    """Runs, the newest first, one row each; the columns are the keys of LISTED.
+    """Runs, the newest first, one row each; the columns are the keys of LISTED, or those of them that are asked for.
 
     archived  False: those that are not, True: those that are, None: both. With `ids` both, unless asked otherwise here
     status    one status or several; "stopped" is understood as "cancelled"
     text      words, each found in name, tags, notes, dataset, model or method, in any order and whatever the case; or ids
     baseline  those whose baseline is this run
+    dataset   those on this dataset
     Times are UTC; whole numbers that may be missing (baseline_id, best_epoch) are of pandas' Int64.
     """
-    query = list_query(archived=archived, ids=ids, status=status, text=text, limit=limit, baseline=baseline)
+    query = list_query(archived=archived, ids=ids, status=status, text=text, limit=limit, baseline=baseline, dataset=dataset, columns=columns)
     with reading(engine) as connection:
         rows = connection.execute(query).all()
-    columns = list(zip(*rows, strict=True)) or [()] * len(LISTED)
-    return pd.DataFrame({key: _column(key, values) for key, values in zip(LISTED, columns, strict=True)})
+    listed = list(zip(*rows, strict=True)) or [()] * len(columns)
+    return pd.DataFrame({key: _column(key, values) for key, values in zip(columns, listed, strict=True)})
 
 
 def list_query(
     *, archived: bool | None, ids: Iterable[int] | None, status: str | Sequence[str] | None, text: str | None, limit: int | None,
-    baseline: int | None = None,
+    baseline: int | None = None, dataset: str | None = None, columns: Sequence[str] = tuple(LISTED),
 ) -> Select:
     """The one narrow query behind the list."""
-    query = select(*(column.label(key) for key, column in LISTED.items())).order_by(run.c.id.desc()).limit(limit)
+    query = select(*(LISTED[key].label(key) for key in columns)).order_by(run.c.id.desc()).limit(limit)
     if ids is not None:
         query = query.where(run.c.id.in_([int(i) for i in ids]))
     elif archived is not None:
         query = query.where(run.c.archived.is_(archived))
     if baseline is not None:
         query = query.where(run.c.baseline_id == baseline)
+    if dataset is not None:
+        query = query.where(run.c.dataset == dataset)
     if status is not None:
         query = query.where(run.c.status.in_(_known([status] if isinstance(status, str) else list(status))))
     if text and text.strip():
@@ -156,7 +161,7 @@ def get_run(engine: Engine, run_id: int) -> RunRow:
         query = select(*columns, run.c.config_sha, detail.c.config, detail.c.facts).join(detail, detail.c.run_id == run.c.id).where(run.c.id == run_id)
         row = connection.execute(query).mappings().one_or_none()
     if row is None:
-        raise unknown_run(run_id)
+        raise UnknownRunError(run_id)
     values = dict(row) | {key: moment(row[key]) for key in TIMES} | {"facts": row["facts"] or {}}
     return RunRow(**{f.name: values[f.name] for f in fields(RunRow)})
 
@@ -167,7 +172,7 @@ def replicates(engine: Engine, run_id: int) -> list[int]:
     with reading(engine) as connection:
         sha = connection.scalar(group)
         if sha is None:
-            raise unknown_run(run_id)
+            raise UnknownRunError(run_id)
         return list(connection.scalars(select(run.c.id).where(run.c.group_sha == sha, run.c.status == "succeeded").order_by(run.c.id)))
 
 
@@ -177,7 +182,7 @@ def replicates(engine: Engine, run_id: int) -> list[int]:
 def _set(engine: Engine, run_id: int, **values: Any) -> None:
     def work(connection: Connection) -> None:
         if connection.execute(update(run).where(run.c.id == run_id).values(**values)).rowcount == 0:
-            raise unknown_run(run_id)
+            raise UnknownRunError(run_id)
 
     write(engine, work)
 

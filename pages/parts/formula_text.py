@@ -6,6 +6,7 @@ Knows the LaTeX that the methods' rows use and no more; what it cannot turn into
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 # In this order: names first, then what stands on a class or an epoch, powers, fractions from the inside out, signs.
 _RULES = (
@@ -29,6 +30,7 @@ _RULES = (
 )
 
 
+@lru_cache(maxsize=4096)  # a slider has eighty formulas, and they come again with every rerun of its page
 def in_text(latex: str) -> str:
     """The formula in a line, numbers with six digits at most; "" where something is left that only LaTeX can show."""
     text = latex

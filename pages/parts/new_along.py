@@ -37,9 +37,8 @@ DRAWN = {WEIGHT: preview_epochs.Drawn("Weight per class over the epochs", "weigh
 
 def candidates(dataset: str) -> dict[str, str]:
     """Runs of a dataset that have recorded an epoch while they trained, newest first, as labels by run."""
-    frame = reads.runs(archived=None)
-    trained = [m.key for m in METHODS if m.stage != POSTHOC]
-    mine = frame[(frame["dataset"] == dataset) & (frame["last_epoch"] >= 1) & frame["method"].isin(trained) & ~frame["archived"]].sort_values("id", ascending=False)
+    frame, trained = reads.runs(dataset=dataset, columns=("id", "name", "method", "last_epoch")), [m.key for m in METHODS if m.stage != POSTHOC]
+    mine = frame[(frame["last_epoch"] >= 1) & frame["method"].isin(trained)]
     return {str(number): f"Run {number}: {name}" for number, name in zip(mine["id"].tolist(), mine["name"].tolist(), strict=True)}
 
 

@@ -20,7 +20,7 @@ from core.methods import METHODS, POSTHOC
 from core.schedule import PLAIN
 from core.tprs import parse
 from pages.parts import launch, reads, words
-from storage.launch import another_seed, by_seed, differences, drawn_by, pairing
+from storage.launch import another_seed, by_seed, differences, pairing
 
 TRAIN_FIRST, GIVEN, NOTHING, OTHERS = "first", "given", "nothing", "others"
 TEXTS = {
@@ -33,6 +33,7 @@ HELP_COMPARE = "This method takes no TPRs from it; the run's page shows both sid
 CHOSEN, PRESET, ASKED = "new_baseline", "new_baseline_preset", "new_baseline_asked"  # what is chosen, what this page chose by itself, what another page asks for
 
 
+COLUMNS = ("id", "name", "status", "model", "method", "seed", "group_sha", "archived")  # what is read here of the runs on a dataset
 LONGEST = 52  # characters of a run's label that fit the list
 
 
@@ -80,17 +81,15 @@ class Candidates:
         return cut(self.labels[option]) if option in self.labels else TEXTS[option]
 
 
-def any_finished(dataset: str, model: str) -> bool:
-    """Whether a post-hoc step could have a run to act on, data and seed aside."""
-    frame = reads.runs(archived=None)
-    mine = frame[(frame["status"] == "succeeded") & (frame["dataset"] == dataset) & (frame["model"] == model) & ~frame["archived"]]
-    return bool(len(mine))
+def any_finished(frame: pd.DataFrame, model: str) -> bool:
+    """Whether a post-hoc step could have a run to act on among those on the dataset, data and seed aside."""
+    return bool(((frame["status"] == "succeeded") & (frame["model"] == model) & ~frame["archived"]).any())
 
 
 def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candidates:
-    """Sort the runs of `frame` (all there are) into baselines for `config` and others."""
-    frame = frame[(frame["status"] == "succeeded") & (frame["dataset"] == config.dataset) & ~frame["archived"]].sort_values("id", ascending=False)
-    drawn = drawn_by(reads.database(), config.dataset)
+    """Sort the runs of `frame` (all on the dataset) into baselines for `config` and others."""
+    frame = frame[(frame["status"] == "succeeded") & ~frame["archived"]].sort_values("id", ascending=False)
+    drawn = reads.drawn_by(config.dataset)
     labels, others, alike = {}, {}, []
     for number, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True):
         difference = differences(config, spec, drawn[number]) if number in drawn else ""
@@ -112,14 +111,13 @@ def preset(alike: pd.DataFrame, seed: int) -> str | None:
     return str(by_seed(plain, newest["group_sha"]).get(seed, int(newest["id"])))
 
 
-def pick(spec: DataSpec, method: Any, needs: frozenset[str], config: RunConfig, count: int) -> Source:
-    """Draw the choice and return it. A method that needs no TPRs may still name the run it is to be compared with."""
+def pick(frame: pd.DataFrame, spec: DataSpec, method: Any, needs: frozenset[str], config: RunConfig, count: int) -> Source:
+    """Draw the choice among the runs in `frame`, all on the dataset, and return it. A method that needs no TPRs may still name the run it is to be compared with."""
     if method.key == launch.unweighted() and config.sampler == PLAIN:  # the unweighted method is itself the baseline
         return Source(NOTHING)
     if "network" in needs:
-        return pick_network(spec, method, config, count)
-    frame, needed = reads.runs(archived=None), "tpr" in needs
-    found = candidates(frame, config, spec)
+        return pick_network(frame, spec, method, config, count)
+    found, needed = candidates(frame, config, spec), "tpr" in needs
     options = [*found.labels, *((TRAIN_FIRST, GIVEN) if needed else (NOTHING,)), *([OTHERS] if found.others else [])]
     choose(found, options, config.seed, TRAIN_FIRST if needed else NOTHING)
     chosen = st.selectbox("TPRs from" if needed else "Baseline to compare with", options, format_func=found.text, key=CHOSEN, persist_state="session",
@@ -135,12 +133,11 @@ def pick(spec: DataSpec, method: Any, needs: frozenset[str], config: RunConfig, 
     return from_run(frame[~frame["id"].isin(found.older)], int(chosen), spec, config, count)
 
 
-def pick_network(spec: DataSpec, method: Any, config: RunConfig, count: int) -> Source:
+def pick_network(frame: pd.DataFrame, spec: DataSpec, method: Any, config: RunConfig, count: int) -> Source:
     """The run that a second stage or a post-hoc step goes on from: nothing about data, seed or model may differ.
 
     A second stage may have it trained first; a post-hoc step, which takes seconds, is applied to what there is.
     """
-    frame = reads.runs(archived=None)
     every = candidates(frame, config, spec)
     found, first = able(every, config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
     options = [*found.labels, *first]

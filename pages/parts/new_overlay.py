@@ -22,6 +22,7 @@ SHOWN = {"weight": Term("Weight per class", "factor on the loss of a sample of t
 SYMBOLS = ("circle", "square-open", "diamond", "triangle-up-open")  # never colour alone
 
 
+@st.cache_data(max_entries=16, show_spinner=False)
 def comparable(evidence: Evidence) -> dict[str, ClassTerms]:
     """The methods that change something per class here, with their default parameters: key -> terms. What refuses this evidence is left out."""
     found = {}

@@ -79,13 +79,14 @@ def payload(
     level = weight.mean(axis=1)
     top = np.maximum(np.maximum(weight.max(axis=1), 2 * level), 1e-12)
     hard = tpr is not None
+    own = own_share(counts, len(names))
     facts = [_facts(float(r), s, t, names) for r, s, t in zip(grid.ratio, share, grid.frames, strict=True)]
     return {
         "names": ordered,
         "tpr": [None if np.isnan(v) else round(float(v), 4) for v in tpr[order]] if hard else None,
         "grid": [rounded(w) for w in weight], "shares": [rounded(s) for s in share], "level": rounded(level), "top": rounded(top),
         "clipped": [[place[int(c)] for c in t.clipped] for t in grid.frames], "facts": facts, "notes": [list(t.notes) for t in grid.frames],
-        "warn": [dominant(s, own_share(counts, len(names)), names) for s in grid.share],
+        "warn": [dominant(s, own, names) for s in grid.share],
         "alt": [f"Weights per class, {f[0][0]} largest over smallest, largest for {ordered[int(w.argmax())]}" for f, w in zip(facts, weight, strict=True)],
         "words": {"name": "class", "tpr": "TPR" if hard else "", "bar": "", "legend": ["weight", "share of the weight", "all equal"], "value": "weight",
                   "share": "share", "first": "hardest class" if hard else "first class", "last": "easiest class" if hard else "last class"},

@@ -15,7 +15,7 @@ from core.metrics import share
 from core.noise import limits
 from core.report import RunReport
 from pages.parts.states import Side
-from storage import queue, results, sides
+from storage import launch, queue, results, sides, stamps
 from storage.engine import data_root, database_url, open_database
 from storage.migrate import check_schema
 
@@ -53,6 +53,16 @@ def runs(**filters: Any) -> pd.DataFrame:
 def last_id(frame: pd.DataFrame) -> int:
     """The newest run's id, 0 without any. Of a frame with archived runs too it changes with every submission: the nonce of a submit key."""
     return 0 if frame.empty else int(frame["id"].max())
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _drawn_by(url: str, dataset: str, stamp: tuple) -> dict[int, dict[str, Any]]:
+    return launch.drawn_by(database(), dataset)
+
+
+def drawn_by(dataset: str) -> dict[int, dict[str, Any]]:
+    """How every run on a dataset draws its data, and its model: see `storage.launch.drawn_by`. What that reads is settled once a run has started."""
+    return _drawn_by(database_url(), dataset, stamps.stamp(database()))
 
 
 def workers() -> list[Any]:
@@ -145,7 +155,7 @@ class Pair:
 
 def latest_pair(frame: pd.DataFrame) -> Pair | None:
     """The newest succeeded run whose baseline has succeeded too, both on the same classes."""
-    done = frame[frame["status"] == "succeeded"]
+    done = frame.loc[frame["status"] == "succeeded", ["id", "baseline_id"]]
     ids = set(done["id"])
     for record in done.sort_values("id", ascending=False).itertuples():
         if not pd.isna(record.baseline_id) and int(record.baseline_id) in ids:

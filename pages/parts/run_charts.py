@@ -32,20 +32,20 @@ def baseline_of(row: Any) -> Any | None:
     return before if reads.has_epochs(before) and reads.class_names(before) == reads.class_names(row) else None
 
 
-def order_of(row: Any) -> NDArray[np.int64]:
+def order_of(row: Any, before: Any | None) -> NDArray[np.int64]:
     """The classes from hardest to easiest, by the baseline where there is one."""
-    before = baseline_of(row)
     return signature.ordering(reads.tpr_of(reads.counts(before if before is not None else row)))
 
 
 def pictures(row: Any) -> None:
     """The pictures in the order a person asks: how even, how it got there."""
-    names, order = reads.class_names(row), order_of(row)
+    names, before = reads.class_names(row), baseline_of(row)
+    order = order_of(row, before)
     caution(row)
     if row.status in reads.LIVE:  # drawn again every few seconds, the state above every second
         st.caption(f"Figures and pictures after epoch {row.last_epoch}.")
     numbers(row)
-    picture(row, baseline_of(row), names)
+    picture(row, before, names)
     left, right = st.columns(2, gap="medium")
     with left:
         losses(row)
@@ -161,7 +161,7 @@ def confusion(row: Any) -> None:
     found = reads.confusion(row)
     if found is None:
         return
-    names, order, (epoch, matrix) = reads.class_names(row), order_of(row), found
+    names, order, (epoch, matrix) = reads.class_names(row), order_of(row, baseline_of(row)), found
     st.subheader("Confusion", anchor=False)
     st.caption(f"Test split after epoch {epoch}. Each row adds up to 100 %: how the samples of a true class were predicted.")
     if len(names) <= matrices.TEXT_UP_TO:

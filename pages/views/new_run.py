@@ -120,7 +120,8 @@ def form() -> Form | None:
     if spec is None or model is None:
         new_data.upload(dataset)
         return None
-    facts, method, evidence = st.container(), new_method.pick(new_evidence.any_finished(dataset, model)), st.container()
+    frame = reads.runs(archived=None, dataset=dataset, columns=new_evidence.COLUMNS)
+    facts, method, evidence = st.container(), new_method.pick(new_evidence.any_finished(frame, model)), st.container()
     params, trains = new_method.main_parameter(method, len(spec.classes)), method.stage != POSTHOC
     recipe = new_settings.pick_recipe() if trains else RunConfig.recipe
     if trains:
@@ -135,7 +136,7 @@ def form() -> Form | None:
     with facts:
         new_data.facts(spec, config)
     with evidence:
-        source = new_evidence.pick(spec, method, needs, config, count)
+        source = new_evidence.pick(frame, spec, method, needs, config, count)
         if source.run is not None and (apart := apart_from_baseline(source.run.id, asdict(config), source.run.config)):
             st.warning(words.message(apart), icon=":material/balance:")
     config = replace(config, **given_tprs(source)) if trains else as_trained(config, source)

@@ -223,10 +223,11 @@ def main() -> None:
     if run_id is None:
         unknown(words.plain("The address names no run; it looks like /run?id=3."))
         return
-    if reads.runs(ids=[run_id]).empty:  # any other trouble with the database is the guard's to tell
-        unknown(words.message(str(queue.unknown_run(run_id))))
+    try:
+        row = reads.run(run_id)
+    except queue.UnknownRunError as error:  # any other trouble with the database is the guard's to tell
+        unknown(words.message(str(error)))
         return
-    row = reads.run(run_id)
     heading(row)
     if row.status in reads.LIVE:
         live_state(run_id, kind(row))
