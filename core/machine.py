@@ -11,17 +11,20 @@ import platform
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
+SPINS = "30000"  # about a tenth of a millisecond; goes before OMP_WAIT_POLICY where torch uses GNU's OpenMP, as on Linux
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's mallopt
 
 
 def tune() -> None:
     """Settings of a process that trains. Call it before torch is imported.
 
-    Threads that wait sleep instead of spinning: where the browser or another run takes a core, spinning slowed LeNet-5
-    on MNIST from 1.4 s to 33 s an epoch. Freed memory is kept: glibc otherwise gives the large blocks of every step back
+    Threads that wait spin for a tenth of a millisecond, then sleep. Spinning for long slowed LeNet-5 on MNIST from 1.4 s to
+    33 s an epoch where the browser or another run took a core; sleeping at once made it two to four times slower on a quiet
+    machine and twice slower on a busy one, because the wait between two operations is shorter than a wake-up. Freed memory is kept: glibc otherwise gives the large blocks of every step back
     to the kernel and faults them in again (26,000 page faults in a step of ResNet-32).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
         for option, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 1 << 26)):
