@@ -33,8 +33,8 @@ def posthoc(
     The result is a run of its own whose baseline is RUN. What is fitted is fitted on the validation split.
     """
     from core.config import from_dict
-    from core.datasets import describe
-    from storage.engine import data_root
+    from core.measured import training_counts
+    from storage.doubts import doubts
     from storage.posthoc import new_step
     from storage.queue import submit
     from storage.results import get_run
@@ -46,7 +46,7 @@ def posthoc(
     before = get_run(engine, run_id)
     step = new_step(before, method, params)
     config = from_dict(step.config)
-    for text in cli_submit.doubts(engine, config, describe(config.dataset, data_root(), config.validation), run_id):
+    for text in doubts(engine, config, training_counts(before.facts), run_id):
         cli_submit.note(text)
     (made,) = submit(engine, [step], key)
     row = at_once(engine, made)

@@ -15,15 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.baselines import older_data, same_data
-from core.cautions import met
 from core.config import SETTINGS, RunConfig, checked, from_dict, given_tprs
-from core.corrections import double_correction
 from core.dataspec import train_counts
 from core.dominance import of_terms
 from core.errors import EvenlyError
 from core.evidence import Evidence, Vector
 from core.methods import METHODS
-from core.metrics import share
 from core.recipes import RECIPES
 from core.rows import Param
 from core.schedule import first_epoch, in_force
@@ -145,40 +142,19 @@ def planned(
 
     Every one is tried: a method or a sampler that refuses what is known now raises EvenlyError here. `waits` as in `baseline_group`.
     """
+    from storage.doubts import doubts, known_tprs
+
     if same_baseline and baseline is None:
         raise EvenlyError("--same-baseline says how to use --baseline RUN; give that too, or leave it out")
     if tpr is not None:
         config = with_tprs(config, tpr, spec.classes)
     group = baseline_group(engine, config, baseline, spec, waits=waits)
     runs = replicas(config, seeds, spec.label, baseline=baseline, group=group, name=name, same_baseline=same_baseline)
-    said = [text for feeding in dict.fromkeys(r.baseline for r in runs) for text in _tried(config, spec, *_tprs(engine, config, feeding))]
-    for text in dict.fromkeys([*said, *(text for r in runs for text in doubts(engine, config, spec, r.baseline))]):
+    feeding, counts = list(dict.fromkeys(r.baseline for r in runs)), train_counts(spec, config.validation, config.imbalance, config.profile)
+    said = [text for number in feeding for text in _tried(config, spec, *known_tprs(engine, config, number))]
+    for text in dict.fromkeys([*said, *(text for number in feeding for text in doubts(engine, config, counts, number))]):
         note(text)
     return runs
-
-
-def doubts(engine: Engine, config: RunConfig, spec: DataSpec, baseline: int | None) -> list[str]:
-    """Why the settings of a run behind this baseline are questionable, though they are possible; one sentence each."""
-    from storage.results import get_run
-
-    tpr, support = _tprs(engine, config, baseline)
-    known = Evidence(len(spec.classes), train_counts(spec, config.validation, config.imbalance, config.profile), tpr, support)
-    before = None if baseline is None else from_dict(get_run(engine, baseline).config)
-    learned = before is not None and config.tpr is None and METHODS[before.method].meets_validation
-    return [text for text in (double_correction(config, known, before), met("the run", vars(config), METHODS[before.method].label) if learned else "") if text]
-
-
-def _tprs(engine: Engine, config: RunConfig, baseline: int | None) -> tuple[Vector | None, Vector | None]:
-    """The TPRs [C] that a run will start from and their supports; None where its baseline has not measured them yet, or it has none."""
-    from storage.results import class_counts, get_run
-
-    if config.tpr is not None:
-        support = None if config.tpr_support is None else np.array(config.tpr_support)
-        return np.array([np.nan if v is None else v for v in config.tpr]), support
-    if baseline is None or get_run(engine, baseline).status != "succeeded":
-        return None, None
-    counts = class_counts(engine, baseline, "validation")
-    return share(counts.tp, counts.support), counts.support.astype(np.float64)
 
 
 def _tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[str]:

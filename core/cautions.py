@@ -42,7 +42,8 @@ def cautions(before: Side, after: Side, same: bool = False, averaged: bool = Fal
     """Sentences, none where the comparison is fair. `same`: no setting but the seed differs; `averaged`: it is one of means over seeds."""
     sides = (before, after)
     found = [_unfinished(side) for side in sides]
-    few = [text for side in sides for text in (few_samples(side.label, side.settings, side.facts), met_before(side.label, side.settings, side.facts))]
+    few = [text for side in sides for text in (few_samples(side.label, side.settings, side.facts), met_before(side.label, side.settings, side.facts),
+                                               swinging(side.label, side.settings, side.weight))]
     return (*(text for text in found if text), *mixed(before, after, same, averaged), *(text for text in few if text))
 
 

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core import replicates
 from core.cautions import cautions, mixed
@@ -61,6 +62,7 @@ class Side:
     group     equal for runs with the same settings but the seed; "" where unknown
     settings  the run's config
     facts     what its worker told at the start: what the weights rest on is among it
+    weight    [E, C] class weights by epoch where they move; None where they do not, or where there are none
     """
 
     label: str
@@ -74,6 +76,7 @@ class Side:
     group: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    weight: NDArray[np.float64] | None = None
 
     @property
     def finished(self) -> bool:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Engine, and_, or_, select
 
 from core.baselines import takes_tprs
 from core.compare import Side
+from core.evidence import Vector
 from core.replicates import GONE, Replicate, replicate
 from core.report import RunReport
 from storage.classes import class_counts, split_number
 from storage.engine import StorageError, reading
+from storage.history import class_history
 from storage.runs import RunRow
 from storage.tables import detail, epoch, run
 
@@ -54,6 +57,16 @@ def _replicate(engine: Engine, run_id: int, origin: dict[str, Any]) -> Replicate
     return replicate(tp=counts.tp, support=counts.support, predicted=counts.predicted, run=run_id, **beside_counts(engine, run_id, "test", counts.epoch), **origin)
 
 
+def moving_weight(engine: Engine, row: RunRow) -> Vector | None:
+    """A run's class weights epoch by epoch [E, C] where the last two epochs' differ, else None: most runs keep theirs, and a history is a wide read."""
+    if row.last_epoch < 2:
+        return None
+    before, last = (class_counts(engine, row.id, "validation", at).weight for at in (row.last_epoch - 1, row.last_epoch))
+    if before is None or last is None or np.array_equal(before, last, equal_nan=True):
+        return None
+    return class_history(engine, row.id, "validation").weight
+
+
 def side(engine: Engine, row: RunRow) -> Side:
     """One side of a comparison: the run's test figures after its last epoch, its replicates, and all that a caution may speak of."""
     measured(row)
@@ -61,6 +74,7 @@ def side(engine: Engine, row: RunRow) -> Side:
     return Side(
         f"run {row.id}", row.facts["classes"], found[row.id], list(found.values()), row.dataset, status=row.status,
         epoch=int(row.last_epoch), epochs=int(row.epochs), group=row.group_sha, settings=row.config, facts=row.facts,
+        weight=moving_weight(engine, row),
     )
 
 

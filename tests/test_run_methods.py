@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import seed
 import streamlit
-from pages_kit import RUN, RUNS, visit, words_on
+from pages_kit import COMPARE, RUN, RUNS, visit, words_on
 from seed import config_of, epoch_record, facts, mnist1d, submit, train, worker_of
 from streamlit.testing.v1 import AppTest
 
@@ -111,6 +112,16 @@ def test_weights_that_move_a_little_have_a_sentence_and_no_warning(trained):
     assert "changes by a factor of 1.20 on average" in words_on(at)
 
 
+def test_compare_names_weights_that_swing(trained):
+    engine, worker, run = trained
+    swings, calm = moving(engine, worker, 4.0, recipe="sgd_constant"), moving(engine, worker, 1.2, recipe="sgd_constant")
+    at = visit(COMPARE, a=calm, b=swings)
+    (warning,) = [w.value for w in at.warning if "swing between classes" in w.value]
+    assert f"weights of run {swings} swing" in warning
+    assert "factor of 4.0" in warning
+    assert not [w for w in visit(COMPARE, a=run, b=calm).warning if "swing" in w.value]
+
+
 def test_weights_that_stay_say_nothing_of_it(trained):
     assert "From epoch to epoch" not in words_on(page_of(trained[2]))
 
@@ -127,6 +138,29 @@ def test_a_finished_run_offers_every_posthoc_row_with_its_own_sliders(trained, b
         for param in (p for p in method.params if not p.choices):
             slider = at.slider(key=f"posthoc_{method.key}_{param.key}")
             assert (slider.min, slider.max, slider.value) == (param.low, param.high, param.default)
+
+
+def test_a_step_that_corrects_what_the_weights_did_already_is_warned_of(trained, begun, monkeypatch):
+    engine, worker, run = trained
+    weighted = submit(engine, config_of(epochs=EPOCHS, method="inverse_frequency", imbalance=100.0), "MNIST-1D, tail 100: inverse frequency, seed 0")
+    tail = np.geomspace(400, 4, 10).astype(int).tolist()
+    monkeypatch.setattr(seed, "facts", lambda made: facts(made) | {"counts": facts(made)["counts"] | {"train": tail}})
+    train(engine, worker, mnist1d(0.2), EPOCHS)
+    for number, twice in ((run, []), (weighted, ["Post-hoc logit adjustment"])):
+        at = page_of(number)
+        assert not [w for w in at.warning if "applied twice" in w.value]  # the equal-TPR bias is fitted to the network as it is
+        at.selectbox(key="posthoc_step").select("logit_adjusted_posthoc").run()
+        assert [w.value.partition(" and ")[0] for w in at.warning if "applied twice" in w.value] == twice
+
+
+def test_a_step_that_is_paused_is_not_said_to_be_applied(trained, begun):
+    engine, _, run = trained
+    new = step(engine, run)
+    (made,) = queue.submit(engine, [new], posthoc.key_of(new))
+    queue.ask(engine, made, "pause")
+    text = words_on(page_of(run)).replace("\\", "")
+    assert f"as run {made} is paused" in text
+    assert "Applying" not in text
 
 
 def test_apply_queues_the_step_and_starts_a_helper(trained, begun):

@@ -11,12 +11,14 @@ import pandas as pd
 import streamlit as st
 
 from core.config import from_dict
+from core.measured import training_counts
 from core.methods import METHODS, POSTHOC
 from core.posthoc import USUAL
 from core.rows import Param
 from pages.parts import beside, fields, launch, narrow, nav, reads, status, words
 from pages.parts.guard import told
 from storage import posthoc, queue
+from storage.doubts import doubts
 from storage.launch import method_words
 
 ROWS = tuple(sorted((m for m in METHODS if m.stage == POSTHOC), key=lambda m: m.key != USUAL))
@@ -56,6 +58,8 @@ def controls(row: Any) -> None:
         params = {p.key: parameter(method.key, p) for p in method.params}
     st.caption(words.plain(method.summary))
     step = posthoc.new_step(row, method.key, params)
+    for text in doubts(reads.database(), from_dict(step.config), training_counts(row.facts), row.id):
+        st.warning(words.message(text), icon=":material/warning:")
     found = posthoc.made(reads.runs(archived=None, baseline=row.id), step)
     again = found is not None and found[1] in posthoc.OVER
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -116,7 +120,11 @@ def on(record: Any) -> None:
     seconds = max((datetime.now(UTC) - record.created_at.to_pydatetime()).total_seconds(), 0.0)
     with st.container(horizontal=True, vertical_alignment="center"):
         status.badge(record)
-        st.caption(f"Applying {words.plain(name_of(reads.run(int(record.id))))} as run {record.id}, {words.duration(seconds)}", width="content")
+        named = f"{words.plain(name_of(reads.run(int(record.id))))} as run {record.id}"
+        paused = record.status == "paused"  # its page resumes it
+        st.caption(f"{named} is paused" if paused else f"Applying {named}, {words.duration(seconds)}", width="content")
+        if paused:
+            nav.link_run(int(record.id), f"Run {record.id}", icon=":material/monitoring:", width="content")
     if why := beside.failure(int(record.id)):
         st.warning(words.message(f"{why}. The run waits for a worker."), icon=":material/schedule:")
 

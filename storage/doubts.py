@@ -1,0 +1,40 @@
+"""What is questionable about settings before a run starts, though they are possible: the same for the pages and the command line."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+from sqlalchemy import Engine
+
+from core.cautions import apart_from_baseline, met
+from core.config import RunConfig, from_dict
+from core.corrections import double_correction
+from core.evidence import Evidence, Vector
+from core.methods import METHODS
+from core.metrics import share
+from storage.classes import class_counts
+from storage.runs import get_run
+
+
+def doubts(engine: Engine, config: RunConfig, counts: Vector, baseline: int | None) -> list[str]:
+    """Why the settings of a run behind this baseline are questionable; one sentence each. `counts` [C]: its training samples."""
+    tpr, support = known_tprs(engine, config, baseline)
+    before = None if baseline is None else from_dict(get_run(engine, baseline).config)
+    found = [double_correction(config, Evidence(len(counts), np.asarray(counts, np.float64), tpr, support), before)]
+    if before is not None:
+        found.append(apart_from_baseline(baseline, asdict(config), asdict(before)))
+        if config.tpr is None and METHODS[before.method].meets_validation:
+            found.append(met("the run", vars(config), METHODS[before.method].label))
+    return [text for text in found if text]
+
+
+def known_tprs(engine: Engine, config: RunConfig, baseline: int | None) -> tuple[Vector | None, Vector | None]:
+    """The TPRs [C] that a run will start from and their supports; None where its baseline has not measured them yet, or it has none."""
+    if config.tpr is not None:
+        support = None if config.tpr_support is None else np.array(config.tpr_support)
+        return np.array([np.nan if v is None else v for v in config.tpr]), support
+    if baseline is None or get_run(engine, baseline).status != "succeeded":
+        return None, None
+    counts = class_counts(engine, baseline, "validation")
+    return share(counts.tp, counts.support), counts.support.astype(np.float64)

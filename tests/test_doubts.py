@@ -1,0 +1,34 @@
+"""What is questionable before a run starts: said alike by the command line and the pages."""
+
+import numpy as np
+import pytest
+from seed import config_of, mnist1d, submit, train, worker_of
+
+from storage.doubts import doubts, known_tprs
+
+COUNTS = np.full(10, 400.0)
+
+
+@pytest.fixture
+def baseline(empty):
+    """A finished run of 12 epochs without weights."""
+    run = submit(empty, config_of(epochs=12), "MNIST-1D: none, seed 0")
+    train(empty, worker_of(empty), mnist1d(), 12)
+    return run
+
+
+def test_settings_that_differ_from_the_baselines_are_named(empty, baseline):
+    (said,) = doubts(empty, config_of(epochs=20, method="tpr_ratio"), COUNTS, baseline)
+    assert said.startswith(f"Run {baseline} differs from this one in epochs (12 and 20)")
+
+
+def test_settings_like_the_baselines_raise_no_doubt(empty, baseline):
+    assert doubts(empty, config_of(epochs=12, method="tpr_ratio"), COUNTS, baseline) == []
+    assert doubts(empty, config_of(epochs=20), COUNTS, None) == []
+
+
+def test_the_tprs_are_those_of_the_validation_split(empty, baseline):
+    tpr, support = known_tprs(empty, config_of(epochs=12, method="tpr_ratio"), baseline)
+    assert support.sum() == 10 * mnist1d().per_class["validation"]
+    assert np.all((tpr >= 0) & (tpr <= 1))
+    assert known_tprs(empty, config_of(epochs=12), None) == (None, None)
