@@ -12,7 +12,7 @@ import pytest
 
 from core.methods import METHODS, formula_with, grid, slider_param, what_if
 from pages.parts import curves, formula_text, matrices, preview, signature, words
-from pages.parts.palette import DARK, LIGHT
+from pages.parts.palette import DARK, LIGHT, ink
 
 NAMES = ["cat", "dog", "car"]
 BEFORE = signature.Side("before", np.array([0.9, 0.6, 0.75]), np.array([0.8, 0.5, 0.7]), np.array([0.95, 0.7, 0.8]))
@@ -98,12 +98,29 @@ def test_accuracies_near_one_are_not_drawn_from_zero():
 def test_blue_is_better_and_orange_worse_in_the_change_of_a_confusion():
     before, after = np.array([[8, 2, 0], [1, 9, 0], [0, 5, 5]]), np.array([[6, 4, 0], [0, 10, 0], [0, 5, 5]])
     figure = matrices.confusion_change(NAMES, before, after, LIGHT, np.arange(3))
-    trace = figure["data"][0]
+    trace, text = figure["data"]
     assert trace["z"][0] == [-20, -20, 0], "fewer right, more errors"
     assert trace["z"][1] == [10, 10, 0], "fewer errors, more right"
-    assert trace["text"][0][:2] == ["−20", "+20"]
+    assert list(zip(text["x"], text["y"], text["text"], strict=True)) == [(0, 0, "−20"), (1, 0, "+20"), (0, 1, "−10"), (1, 1, "+10")]
     assert trace["colorscale"][0][1] == LIGHT.loss
     assert trace["colorscale"][-1][1] == LIGHT.after
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2 has it."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    r, g, b = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts)
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b
+
+
+@pytest.mark.parametrize("p", [LIGHT, DARK], ids=lambda p: p.name)
+def test_numbers_in_a_matrix_are_read_on_every_cell(p):
+    scales = [(0, p.low), (1, p.high)], [(0, p.loss), (0.5, p.background), (1, p.after)]
+    for scale in scales:
+        for t in np.linspace(0, 1, 101):
+            ground = "#" + "".join(f"{round(np.interp(t, [at for at, _ in scale], [int(c[i : i + 2], 16) for _, c in scale])):02x}" for i in (1, 3, 5))
+            light, dark = sorted([luminance(ground), luminance(ink(scale, t))], reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
 def test_the_largest_changes_come_first_and_say_what_they_mean():

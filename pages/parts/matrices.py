@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pages.parts.figure import Figure, axis, layout
-from pages.parts.palette import Palette
+from pages.parts.palette import Palette, ink
 from pages.parts.words import drawn
 
 Counts = NDArray[np.int64]  # [C, C], rows = true class
@@ -21,17 +21,25 @@ def shares(confusion: Counts) -> NDArray[np.float64]:
     return np.divide(confusion, total, out=np.full(confusion.shape, np.nan), where=total > 0)
 
 
-def _matrix(names: list[str], z: NDArray[np.float64], p: Palette, order: NDArray[np.int64], **trace) -> Figure:
-    z = z[np.ix_(order, order)]
+Scale = list[tuple[float, str]]
+
+
+def _matrix(names: list[str], z: NDArray[np.float64], p: Palette, order: NDArray[np.int64], text: list[list[str]], limits: tuple[float, float], scale: Scale, **trace) -> Figure:
+    """Cells coloured between two limits, classes in `order`; `text` [C, C] in that order. A heat map's own text has one grey for all dark grounds."""
+    z, (low, high) = z[np.ix_(order, order)], limits
     labels = [drawn(names[c], 12) for c in order]
     ticks = list(range(len(labels)))
     true = [[drawn(names[c])] * len(order) for c in order]
     data = [{"type": "heatmap", "x": ticks, "y": ticks, "z": [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in z],
-             "customdata": np.dstack([true, np.transpose(true)]).tolist(), "xgap": 1, "ygap": 1, **trace}]
+             "customdata": np.dstack([true, np.transpose(true)]).tolist(), "xgap": 1, "ygap": 1, "zmin": low, "zmax": high,
+             "colorscale": scale, "showscale": False, **trace}]
+    written = [(x, y) for y in ticks for x in ticks if text[y][x]]
+    data.append({"type": "scatter", "mode": "text", "x": [x for x, _ in written], "y": [y for _, y in written], "text": [text[y][x] for x, y in written],
+                 "textfont": {"size": 11, "color": [ink(scale, (z[y, x] - low) / (high - low)) for x, y in written]}, "hoverinfo": "skip", "showlegend": False})
     height = max(340, min(26 * len(labels) + 110, 640))
     return {"data": data, "layout": layout(
         p, height,
-        xaxis=axis(p, tickvals=ticks, ticktext=labels, side="bottom", showgrid=False, zeroline=False, title="predicted class"),
+        xaxis=axis(p, tickvals=ticks, ticktext=labels, range=[-0.5, len(labels) - 0.5], side="bottom", showgrid=False, zeroline=False, title="predicted class"),
         yaxis=axis(p, tickvals=ticks, ticktext=labels, range=[len(labels) - 0.5, -0.5], showgrid=False, zeroline=False,
                    title="true class"),
     )}
@@ -41,8 +49,8 @@ def confusion_matrix(names: list[str], confusion: Counts, p: Palette, order: NDA
     """Row shares as colour and as whole percents; zero stays blank."""
     z = shares(confusion)
     text = [["" if np.isnan(v) or not round(100 * v) else f"{100 * v:.0f}" for v in row] for row in z[np.ix_(order, order)]]
-    return _matrix(names, z, p, order, text=text, texttemplate="%{text}", zmin=0, zmax=1, colorscale=[[0, p.low], [1, p.high]], showscale=False,
-                   textfont={"size": 11}, hovertemplate="%{z:.1%} of %{customdata[0]}<br>predicted as %{customdata[1]}<extra></extra>")
+    return _matrix(names, z, p, order, text, (0, 1), [(0, p.low), (1, p.high)],
+                   hovertemplate="%{z:.1%} of %{customdata[0]}<br>predicted as %{customdata[1]}<extra></extra>")
 
 
 def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette, order: NDArray[np.int64]) -> Figure:
@@ -53,8 +61,7 @@ def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette
     shown = z[np.ix_(order, order)]
     text = [["" if np.isnan(v) or not round(v) else f"{v:+.0f}".replace("-", "−") for v in row] for row in shown]
     change = [["" if np.isnan(v) else f"{v:+.1f}".replace("-", "−") for v in row] for row in shown]
-    return _matrix(names, better, p, order, text=text, texttemplate="%{text}", hovertext=change, zmin=-top, zmax=top, showscale=False, textfont={"size": 11},
-                   colorscale=[[0, p.loss], [0.5, p.background], [1, p.after]],
+    return _matrix(names, better, p, order, text, (-top, top), [(0, p.loss), (0.5, p.background), (1, p.after)], hovertext=change,
                    hovertemplate="%{customdata[0]} predicted as %{customdata[1]}<br>%{hovertext} points<extra></extra>")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,15 @@ LIGHT = Palette("light", "#9AA3B2", "#0B65C2", "#009E73", "#D55E00", "#1C2430", 
                 "#F1F5FA", "#0A4A8F")
 DARK = Palette("dark", "#9AA3B2", "#3B82F6", "#009E73", "#D55E00", "#E8ECF2", "#A5AFBD", "#2A323C", "#14181D",
                "#1B222B", "#B6D3FF")
+
+
+def ink(scale: Sequence[tuple[float, str]], t: float) -> str:
+    """Black or white, whichever is read better on the colour at `t`, 0 to 1, of a colour scale: a contrast of 4.5 or more (WCAG 2)."""
+    at = [place for place, _ in scale]
+    rgb = [float(np.interp(t, at, [int(colour[i : i + 2], 16) / 255 for _, colour in scale])) for i in (1, 3, 5)]
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#000000" if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else "#FFFFFF"
 
 
 def faint(colour: str, alpha: float) -> str:
