@@ -83,7 +83,8 @@ ROWS = (
            r"w_c <normalize> \left(\frac{\overline{\mathrm{TPR}}}{\mathrm{TPR}_c}\right)^{<exponent>}", TPR, "exponent",
            "Classes that an earlier run found harder than average weigh more: mean TPR over the class's TPR, to a power.",
            "The example code in the question named as source, pow(1-((score-average)/score), 4) with TPRs .9561, .7365 and .7808, is printed there with the "
-           "numbers of exponent 2, not 4.",
+           "numbers of exponent 2, not 4. On a long tail a class with a TPR of 0 takes nearly all the weight and accuracy falls: take a map of the "
+           "counts there, or a small largest ratio.",
            _SEED, when=_BALANCED),
     Method("tpr_inverse", "Inverse TPR", "From TPRs", tpr_inverse, (_MAX_RATIO,),
            r"w_c \propto \frac{1}{\mathrm{TPR}_c}", TPR, None,
