@@ -25,7 +25,7 @@ demo: $(VENV)/.installed  ## The main job in the terminal: a baseline and a weig
 
 # One thread per test process: several of them share the cores.
 test: $(VENV)/.installed-dev lint  ## Install what the tests need and run all of them
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope $(PYTEST_ARGS)
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev  ## Style and errors that can be seen without running
 	$(PY) -m ruff check .

@@ -76,7 +76,7 @@ def apart_from_baseline(number: int, settings: Mapping[str, Any], baseline: Mapp
     found = beside_the_weighting(baseline, settings)
     if not found:
         return ""
-    return (f"Run {number} differs from this one in {_and(found)}: a comparison of the two will not show what the weights did alone. "
+    return (f"Run {number} differs from this one in {in_words(found)}: a comparison of the two will not show what the weights did alone. "
             "Set these alike, or choose a baseline that has them.")
 
 
@@ -179,7 +179,7 @@ def _other_samples(before: Side, after: Side, averaged: bool) -> tuple[str, ...]
                 "difference may come from the data. Train the older one again on the data as it is now, then compare.",)
     if averaged and settings == ["seed"]:  # of the two runs alone, and it is the means that are judged
         return ()
-    names = _and(settings)
+    names = in_words(settings)
     return (f"The two runs were trained on different samples, because the {names} {'differ' if len(settings) > 1 else 'differs'}: "
             f"part of the difference may come from the samples. To judge a method, compare two runs with the same {names}.",)
 
@@ -192,7 +192,7 @@ def _other_settings(before: Side, after: Side) -> tuple[str, ...]:
     if not found:
         return ()
     alike = all(before.settings.get(key) == after.settings.get(key) for key in WEIGHTING)
-    text = f"{before.label} and {after.label} {'differ' if alike else 'also differ'} in {_and(found)}"
+    text = f"{before.label} and {after.label} {'differ' if alike else 'also differ'} in {in_words(found)}"
     why = "and have the same weighting, so no change is the work of weights" if alike else "so what changed is not the work of the weights alone"
     return (f"{text[:1].upper()}{text[1:]}, {why}. To judge a weighting, compare two runs that differ in nothing else.",)
 
@@ -208,7 +208,8 @@ def _named(label: str, before: Any, after: Any) -> str:
     return f"{label.lower()} ({before:g} and {after:g})" if numbers else label.lower()
 
 
-def _and(names: list[str]) -> str:
+def in_words(names: list[str]) -> str:
+    """"a, b and c"."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 

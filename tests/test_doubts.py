@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pages_kit import RUN, visit
 from seed import config_of, mnist1d, submit, train, worker_of
 
 from storage.doubts import doubts, known_tprs
@@ -32,3 +33,12 @@ def test_the_tprs_are_those_of_the_validation_split(empty, baseline):
     assert support.sum() == 10 * mnist1d().per_class["validation"]
     assert np.all((tpr >= 0) & (tpr <= 1))
     assert known_tprs(empty, config_of(epochs=12), None) == (None, None)
+
+
+def test_a_runs_page_says_what_else_sets_it_apart_from_its_baseline(empty, baseline):
+    worker = worker_of(empty)
+    for epochs in (12, 20):
+        run = submit(empty, config_of(epochs=epochs, method="tpr_ratio"), "MNIST-1D: TPR ratio, seed 0", baseline)
+        train(empty, worker, mnist1d(0.2), epochs)
+        said = [c.value.replace("\\", "") for c in visit(RUN, id=run).caption if "The two also differ" in c.value]
+        assert said == ([] if epochs == 12 else ["The two also differ in epochs (12 and 20), so a change is not the work of the weighting alone."])

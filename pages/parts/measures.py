@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core import measured, report
+from core.cautions import beside_the_weighting, in_words
 from core.compare import Comparison, with_score
 from core.measured import Change, Reading, Score
 from pages.parts import narrow, reads, run_charts, words
@@ -30,6 +31,8 @@ def draw(row: Any) -> None:
         st.caption(f"Test split after epoch {after.epoch}.")
     else:
         st.caption(f"Test split. Before: run {before.id}, its baseline. After: run {row.id}, epoch {after.epoch}. Changes in points. Two runs differ by seed noise too: Compare judges the change.")
+        if others := beside_the_weighting(before.config, row.config):
+            st.caption(words.plain(f"The two also differ in {in_words(others)}, so a change is not the work of the weighting alone."))
     # a run that is on is drawn again and again, and an input would be drawn anew under the hand of who moves it
     score = None if row.status in reads.LIVE else asked(after.classes, measured.positive_class(after.measured.counts))
     if before is None:
