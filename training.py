@@ -52,9 +52,9 @@ class Halted(EvenlyError):  # noqa: N818 - the run is not at fault
 
 
 def tell(engine: Engine, claim: Claim, kind: str, text: str) -> None:
-    """A line in the run's log, where there is room for one."""
+    """A line in the run's log, where there is room for one and the run is still this worker's."""
     try:
-        queue.note(engine, claim.run_id, kind, text)
+        queue.note(engine, claim, kind, text)
     except StorageError as error:
         log.warning("run %s: %s (not logged: %s)", claim.run_id, text, error)
 

@@ -140,7 +140,7 @@ class Worker:
             queue.beat(self.engine, self.id, state_text(self.inside.place, words))
             if claim is not None and news:
                 log.warning("run %s: %s", claim.run_id, news)
-                queue.note(self.engine, claim.run_id, "warning", f"{news}; unless that is expected, restart the worker (make run does it after {worker_watch.HUNG_SECONDS / 60:.0f} min)")
+                queue.note(self.engine, claim, "warning", f"{news}; unless that is expected, restart the worker (make run does it after {worker_watch.HUNG_SECONDS / 60:.0f} min)")
         except EvenlyError as error:  # a locked or full database: the next beat tries again
             log.warning("no beat: %s", error)
 

@@ -11,14 +11,14 @@ import platform
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
-SPINS = "30000"  # about a tenth of a millisecond; goes before OMP_WAIT_POLICY where torch uses GNU's OpenMP, as on Linux
+SPINS = "30000"  # under a millisecond; goes before OMP_WAIT_POLICY where torch uses GNU's OpenMP, as on Linux
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's mallopt
 
 
 def tune() -> None:
     """Settings of a process that trains. Call it before torch is imported.
 
-    Threads that wait spin for a tenth of a millisecond, then sleep. Spinning for long slowed LeNet-5 on MNIST from 1.4 s to
+    Threads that wait spin for a moment, then sleep. Spinning for long slowed LeNet-5 on MNIST from 1.4 s to
     33 s an epoch where the browser or another run took a core; sleeping at once made it two to four times slower on a quiet
     machine and twice slower on a busy one, because the wait between two operations is shorter than a wake-up. Freed memory is kept: glibc otherwise gives the large blocks of every step back
     to the kernel and faults them in again (26,000 page faults in a step of ResNet-32).

@@ -159,5 +159,6 @@ SAMPLERS = Table(
     Method("smote", "SMOTE in feature space", "Sampling", smote, (_K,), r"x' = x_i + u\,(x_{nn} - x_i),\quad u \sim U(0, 1)", COUNTS | {"network"}, None,
            "Makes new features between a sample and one of its neighbours until every class is as large as the largest.",
            "For a second stage on frozen features only: between raw images it would make ghosts.",
-           Source("Chawla, Bowyer, Hall and Kegelmeyer", 2002, "SMOTE: synthetic minority over-sampling technique", "https://arxiv.org/abs/1106.1813"), stage=CLASSIFIER),
+           Source("Chawla, Bowyer, Hall and Kegelmeyer", 2002, "SMOTE: synthetic minority over-sampling technique", "https://arxiv.org/abs/1106.1813"), stage=CLASSIFIER,
+           decided="Made while training: new features between neighbours, until every class is as large as the largest."),
 )

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from storage.engine import reading, write
-from storage.tables import event, run
+from storage.engine import reading
+from storage.tables import event
 
 MOST_CHARACTERS = 20_000  # of one text; a longer one keeps its end, where a traceback says what happened
 
@@ -31,16 +31,6 @@ def moment(seconds: float | None) -> datetime | None:
 def log_event(connection: Connection, run_id: int, kind: str, text: str) -> None:
     """Add a line within the caller's transaction."""
     connection.execute(insert(event).values(run_id=run_id, at=time.time(), kind=kind, text=text[-MOST_CHARACTERS:]))
-
-
-def note(engine: Engine, run_id: int, kind: str, text: str) -> None:
-    """Add a line to a run's log. A run that is gone (deleted meanwhile) is not an error: there is nobody to tell."""
-
-    def work(connection: Connection) -> None:
-        if connection.scalar(select(run.c.id).where(run.c.id == run_id)) is not None:
-            log_event(connection, run_id, kind, text)
-
-    write(engine, work)
 
 
 def events(engine: Engine, run_id: int, limit: int = 200) -> list[Event]:

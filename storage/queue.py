@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Update, and_, exists, func, insert, or_, select, update
 
 from storage.engine import StorageError, reading, strict_json, write
-from storage.events import Event, events, log_event, note
+from storage.events import Event, events, log_event
 from storage.tables import detail, run
 from storage.workers import IDLE, WorkerRow, beat, register_worker, stop_worker, worker_rows, workers
 
@@ -194,6 +194,16 @@ def hold(connection: Connection, claim: Claim) -> None:
     """Raise Lost unless the claim still holds; within a writing transaction it then holds to the end."""
     if connection.scalar(select(run.c.id).where(fence(claim))) is None:
         raise Lost(f"run {claim.run_id} is no longer this worker's (token {claim.token})")
+
+
+def note(engine: Engine, claim: Claim, kind: str, text: str) -> None:
+    """A line of the worker's in its run's log. Raises Lost, and writes nothing, when the claim is over."""
+
+    def work(connection: Connection) -> None:
+        hold(connection, claim)
+        log_event(connection, claim.run_id, kind, text)
+
+    write(engine, work)
 
 
 def wanted(engine: Engine, claim: Claim) -> str:

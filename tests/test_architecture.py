@@ -219,3 +219,17 @@ def test_no_page_loads_torch_or_sklearn(tmp_path, monkeypatch):
     loaded = loaded_after(f"{OPEN_EVERY_PAGE}\nimport importlib\nfor name in {parts!r}: importlib.import_module(name)", *views)
     assert "streamlit" in loaded
     assert not (TORCH | {"sklearn"}) & loaded
+
+
+WORDS_TOO = {"none", "share", "difficulty"}  # keys that are words of the pages as well
+
+
+def test_no_page_names_a_method_or_a_sampler():
+    """Pages read the rows: adding a method touches one file."""
+    from core.methods import METHODS
+    from core.samplers import SAMPLERS
+
+    keys = {row.key for table in (METHODS, SAMPLERS) for row in table} - WORDS_TOO
+    named = {(str(path.relative_to(ROOT)), node.value) for path in files_of("pages") for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+             if isinstance(node, ast.Constant) and node.value in keys}
+    assert not named

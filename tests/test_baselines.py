@@ -17,7 +17,7 @@ from core.baselines import same_data, takes_tprs
 from core.cautions import few_samples
 from core.compare import compare
 from core.datasets import describe
-from pages.parts import origin
+from pages.parts import new_evidence, origin
 from storage import queue, results, sides
 from storage.launch import drawn_by, new_run
 from storage.tables import detail
@@ -190,3 +190,17 @@ def test_a_run_that_takes_no_tprs_may_be_compared_with_one_on_older_data(empty):
     (row,) = started(at, empty)
     assert row.baseline_id == old
     assert np.isfinite(row.seed)
+
+
+def test_a_run_that_finishes_on_other_data_is_sorted_while_the_page_is_open(empty):
+    """What New run keeps of how runs draw their data is read anew when a run has come."""
+    baselines(empty, 0)
+    at = visit()
+    at.selectbox(key="method").set_value("tpr_ratio").run()
+    assert new_evidence.TEXTS[new_evidence.OTHERS] not in at.selectbox(key="new_baseline").options
+    (other,) = baselines(empty, 0, imbalance=10.0)
+    at.run()
+    at.selectbox(key="new_baseline").set_value("others").run()
+    (label,) = at.selectbox(key="new_baseline_other").options
+    assert label.startswith(f"Run {other}: ")
+    assert label.endswith("(tail 10)")

@@ -153,14 +153,14 @@ def test_the_preview_pictures_what_a_method_changes(empty, method, sampler, pict
 
 def test_what_no_picture_can_show_is_said_of_every_method():
     from core.methods import METHODS, answer, what_if
-    from core.objectives import OBJECTIVES
-    from core.posthoc import STEPS
+    from core.samplers import SAMPLERS
 
     known = what_if(2, tpr=np.array([0.9, 0.5]), counts=np.array([30.0, 10.0]))
+    plain = SAMPLERS["instance"]
     for method in METHODS:
-        terms = answer(method.key, known)
-        assert terms.set() or method.key == "none" or new_terms.sentences(method, terms), method.key
-    assert set(new_terms.DECIDED) <= set(OBJECTIVES) | set(STEPS)
+        assert answer(method.key, known).set() or method.key == "none" or new_terms.sentences(method, plain), method.key
+    assert new_terms.sentences(METHODS["l2rw"], plain) == [METHODS["l2rw"].decided]
+    assert new_terms.sentences(METHODS["crt"], SAMPLERS["smote"]) == [new_terms.STAGES["classifier"], SAMPLERS["smote"].decided]
 
 
 def test_a_sampler_that_moves_is_drawn_at_both_ends():

@@ -43,7 +43,7 @@ from storage.migrate import check_schema, upgrade
 if os.getuid() == 0:  # root may write everywhere; nobody may not
     os.setgid(65534)
     os.setuid(65534)
-for work in (check_schema, upgrade, lambda e: queue.note(e, 1, "x", "y") or queue.register_worker(e, 0, "cpu", 1, "h")):
+for work in (check_schema, upgrade, lambda e: queue.register_worker(e, 0, "cpu", 1, "h")):
     try:
         work(open_database("sqlite:///" + sys.argv[1]))
         print("no error")

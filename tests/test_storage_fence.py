@@ -43,6 +43,7 @@ def test_a_superseded_worker_cannot_write_anything(engine):
         lambda: results.record_epoch(engine, old, epoch_record(2)),
         lambda: results.start_run(engine, old, {"classes": []}),
         lambda: results.record_checkpoint(engine, old, 2, "last", "x.pt", "0" * 64, 1),
+        lambda: queue.note(engine, old, "warning", "from the one before"),
     ):
         with pytest.raises(Lost):
             write()
@@ -91,12 +92,13 @@ def test_finish_and_rescue_at_the_same_moment_have_one_winner(tmp_path):
     assert winners
 
 
-def test_a_deleted_run_is_lost_to_its_worker_and_notes_go_nowhere(engine):
+def test_a_deleted_run_is_lost_to_its_worker_and_its_notes_too(engine):
     claim = claimed(engine)
     queue.finish(engine, claim, "failed", "x")
     results.delete(engine, [claim.run_id])
     assert queue.wanted(engine, claim) == "lost"
-    queue.note(engine, claim.run_id, "data", "decoded")
+    with pytest.raises(Lost):
+        queue.note(engine, claim, "data", "decoded")
     assert queue.events(engine, claim.run_id) == []
 
 

@@ -74,7 +74,7 @@ def test_the_log_shrinks_again_once_a_reader_lets_go(tmp_path):
     with engine.connect() as reader:
         reader.execute(text("SELECT count(*) FROM run"))  # from here on the reader sees this state
         while log.stat().st_size < 1.2 * LIMIT:
-            queue.note(engine, claim.run_id, "data", "x" * 20_000)
+            queue.note(engine, claim, "data", "x" * 20_000)
     for _ in range(3):
-        queue.note(engine, claim.run_id, "data", "x")
+        queue.note(engine, claim, "data", "x")
     assert log.stat().st_size <= LIMIT

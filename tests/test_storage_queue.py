@@ -238,7 +238,7 @@ def test_asking_nonsense(engine, run_id, wish, message):
 
 def test_the_log_tells_the_life_of_a_run(engine):
     claim = claimed(engine)
-    queue.note(engine, claim.run_id, "data", "decoded (50%)")
+    queue.note(engine, claim, "data", "decoded (50%)")
     queue.ask(engine, claim.run_id, "pause")
     queue.finish(engine, claim, "paused")
     queue.ask(engine, claim.run_id, "run")

@@ -52,17 +52,20 @@ ROWS = (
            "A class absent from a batch has loss 0 there and falls back. The authors always add a balanced sampler, strong weight decay or early stopping: "
            "without them an over-parameterised network brings every loss to 0.",
            Source("Sagawa, Koh, Hashimoto and Liang", 2020, "Distributionally robust neural networks for group shifts", "https://arxiv.org/abs/1911.08731"),
-           when="The worst class is what counts.", weighs=True, evens=lambda p: float(p["adjustment"] > 0 and p["eta"] > 0)),
+           when="The worst class is what counts.", weighs=True, evens=lambda p: float(p["adjustment"] > 0 and p["eta"] > 0),
+           decided="Decided in every step: a class whose loss is high gets more weight in the next step."),
     Method("l2rw", "Learning to reweight (L2RW)", "Per step", l2rw, (),
            r"w_i \propto \max\left(-\frac{\partial}{\partial \epsilon_i} L_\mathrm{meta}(\theta - \eta \nabla \textstyle\sum_j \epsilon_j \ell_j)\Big|_{\epsilon = 0}, 0\right)", META, None,
            "Before every step it asks which samples of the batch lower the loss on balanced meta samples, and counts only those.",
            _FROM_VALIDATION, Source("Ren, Zeng, Yang and Urtasun", 2018, "Learning to reweight examples for robust deep learning", "https://arxiv.org/abs/1803.09050"),
-           when="Small, clean and balanced validation data beside biased or noisy training data.", weighs=True, evens=class_even_meta),
+           when="Small, clean and balanced validation data beside biased or noisy training data.", weighs=True, evens=class_even_meta,
+           decided="Decided in every step: a sample counts as far as learning from it lowers the loss on validation samples."),
     Method("meta_weight_net", "Meta-Weight-Net", "Per step", meta_weight_net, (_HIDDEN, _LR, _MWN_VARIANT),
            r"w_i = \tfrac{1}{B}\, V_\theta(\ell_i),\quad V_\theta = \sigma \circ \mathrm{MLP}_{1-<hidden>-1}", META, None,
            "A small network turns a sample's loss into its weight; it learns from a virtual step whose result is tried on meta samples.",
            "It sees the loss of a sample, not its class. Its two public codes differ in the divisor and the optimiser (variant); which of them the paper's own figures come from "
            "we could not check. " + _FROM_VALIDATION,
            Source("Shu, Xie, Yi, Zhao, Zhou, Xu and Meng", 2019, "Meta-Weight-Net: learning an explicit mapping for sample weighting", "https://arxiv.org/abs/1902.07379"),
-           when="Imbalance or noise of unknown form, and clean validation data.", latex=_mwn_latex, weighs=True, evens=class_even_meta),
+           when="Imbalance or noise of unknown form, and clean validation data.", latex=_mwn_latex, weighs=True, evens=class_even_meta,
+           decided="Decided in every step: a small network turns the loss of a sample into its weight; it learns from validation samples."),
 )

@@ -44,6 +44,7 @@ class Method:
     epochs   what a run of it takes unless told otherwise; None: the recipe's number
     weighs   its objective carries the weight: until a late start of the weight plain terms stand in for it
     evens    params -> the power of 1 / n_c that it makes up for by means that its terms do not show; None: they show all
+    decided  what it does while training or after it, which no term shows; "" where the terms say it all
     keeps    (past TPRs [E, C], params) -> what stands for them in later epochs [F, C]; None: it does not look at them
     latex    params -> LaTeX to show instead of `formula`, with the same placeholders; None: `formula` says it all
     """
@@ -67,6 +68,7 @@ class Method:
     latex: Callable[[Mapping[str, Any]], str] | None = None
     epochs: int | None = None
     weighs: bool = False
+    decided: str = ""
     evens: Callable[[Mapping[str, Any]], float] | None = None
     keeps: Callable[[NDArray[np.float64], Mapping[str, Any]], NDArray[np.float64] | None] | None = None
 

@@ -34,6 +34,7 @@ CHOSEN, PRESET, ASKED = "new_baseline", "new_baseline_preset", "new_baseline_ask
 
 
 COLUMNS = ("id", "name", "status", "model", "method", "seed", "group_sha", "archived")  # what is read here of the runs on a dataset
+UNREAD = "settings not read yet"  # of a run that has come since they were
 LONGEST = 52  # characters of a run's label that fit the list
 
 
@@ -92,7 +93,7 @@ def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candid
     drawn = reads.drawn_by(config.dataset)
     labels, others, alike = {}, {}, []
     for number, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True):
-        difference = differences(config, spec, drawn[number]) if number in drawn else ""
+        difference = differences(config, spec, drawn[number]) if number in drawn else UNREAD
         alike.append(not difference)
         if difference:
             others[str(number)] = f"Run {number}: {name} ({difference})"

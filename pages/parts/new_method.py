@@ -15,6 +15,7 @@ from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence
 from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, grid_values, slider_param, what_if
 from core.rows import check_params
+from core.samplers import SAMPLERS
 from core.schedule import first_epoch, in_force
 from pages.parts import address, fields, new_along, new_overlay, new_terms, preview, show, signature, words
 from pages.parts.formula_text import in_text
@@ -120,7 +121,7 @@ def draw_preview(method: Any, seen: Evidence, spec: DataSpec, config: RunConfig,
     for name in (n for n in moves.names if n in new_terms.TERMS):
         new_along.draw(name, f"new_along_{name}", config, seen, moves, order, spec)
     new_along.told(config, moves)
-    new_terms.draw(method, first, last, order, spec.classes, hard=known is not None, told=told, elsewhere=moves.names)
+    new_terms.draw(method, SAMPLERS[config.sampler], first, last, order, spec.classes, hard=known is not None, told=told, elsewhere=moves.names)
     new_overlay.draw(method.key, first, seen, order, spec.classes, moving=bool(moves.names) or moves.lacking)
     return first
 

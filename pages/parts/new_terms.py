@@ -41,38 +41,20 @@ TERMS = {
     "sampling": Term("Sampling", "probability that a drawn training sample is of the class", ".1%"),
 }
 
-# What is not known before training, by the key of the objective (core.objectives, core.posthoc).
-DECIDED = {
-    "difficulty_net": "Decided while training: a small network, trained along, turns the run's last validation TPRs into weights.",
-    "ghm": "Decided in every step: an output counts the less, the more outputs of the batch have a gradient of about its length.",
-    "group_dro": "Decided in every step: a class whose loss is high gets more weight in the next step.",
-    "l2rw": "Decided in every step: a sample counts as far as learning from it lowers the loss on validation samples.",
-    "meta_weight_net": "Decided in every step: a small network turns the loss of a sample into its weight; it learns from validation samples.",
-    "oltr": "Decided while training: attention, a memory of class centroids and a cosine classifier are learned on top of the finished run.",
-    "tau_norm": "Applied after training: the weight vectors of the finished run's last layer are shortened.",
-    "ncm": "Applied after training: the class whose mean training feature is nearest is the prediction.",
-    "logit_adjusted_posthoc": "Applied after training: the finished run's logits are lowered by how frequent a class is.",
-    "equal_tpr_bias": "Applied after training: one summand per class on the finished run's logits, fitted on the validation split.",
-}
 STAGES = {
     CLASSIFIER: "The features of the finished run stay as they are; only its last layer is trained.",
     FINETUNE: "The whole network of the finished run is trained on.",
 }
 
 
-def sentences(method: Method, terms: ClassTerms) -> list[str]:
-    """What no picture can show: what is decided in a step or after training, and where a second stage begins."""
-    said = [STAGES[method.stage]] if method.stage in STAGES else []
-    if terms.objective in DECIDED:
-        said.append(DECIDED[terms.objective])
-    if "smote" in terms.knobs:
-        said.append("Made while training: new features between neighbours, until every class is as large as the largest.")
-    return said
+def sentences(method: Method, sampler: Method) -> list[str]:
+    """What no picture can show: where a second stage begins, and what is decided in a step or after training."""
+    return [text for text in (STAGES.get(method.stage, ""), method.decided, sampler.decided) if text]
 
 
 def drawn_bars(method: Method, frames: Sequence[ClassTerms]) -> bool:
     """Whether the live preview has bars for this method: weights, the factor of a sample, or no term at all."""
-    return method.stage != POSTHOC and any(t.weight is not None or t.focus is not None or not (t.set() or t.objective in DECIDED) for t in frames)
+    return method.stage != POSTHOC and any(t.weight is not None or t.focus is not None or not (t.set() or method.decided) for t in frames)
 
 
 def picture(name: str, values: Mapping[str, NDArray[np.float64]], order: NDArray[np.int64], classes: Sequence[str], p: Palette, *, hard: bool) -> Figure:
@@ -111,7 +93,7 @@ def over_time(name: str, first: ClassTerms, last: ClassTerms) -> dict[str, Any]:
     return {"first epoch": a, "last epoch": b}
 
 
-def draw(method: Method, first: ClassTerms, last: ClassTerms, order: NDArray[np.int64], classes: Sequence[str], *, hard: bool, told: Sequence[str] = (),
+def draw(method: Method, sampler: Method, first: ClassTerms, last: ClassTerms, order: NDArray[np.int64], classes: Sequence[str], *, hard: bool, told: Sequence[str] = (),
          elsewhere: Sequence[str] = ()) -> None:
     """A picture of every term but the weight, then the sentences and the notes that were not `told` already.
 
@@ -127,7 +109,7 @@ def draw(method: Method, first: ClassTerms, last: ClassTerms, order: NDArray[np.
             st.markdown(text)
             continue
         show.draw(picture(name, values, order, classes, show.palette(), hard=hard), key=f"new_term_{name}", alt=alternative(name, values, classes))
-    for text in sentences(method, last):
+    for text in sentences(method, sampler):
         st.markdown(f":material/info: {text}")
     for text in dict.fromkeys(n for n in last.notes if n not in told):
         st.caption(words.plain(text))

@@ -113,7 +113,7 @@ def detail(method: Method, table: Any) -> None:
     worked(method, table)
     if table is METHODS and st.button("Use in a new run", key="methods_use", icon=":material/add_circle:", type="primary"):
         st.session_state["new_prefill"] = {"config": {"method": method.key}}
-        st.switch_page(nav.NEW)
+        nav.go(nav.NEW)
 
 
 def lines_of(formula: str) -> str:

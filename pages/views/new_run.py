@@ -19,7 +19,7 @@ from core.errors import EvenlyError
 from core.methods import POSTHOC, what_if
 from core.schedule import first_epoch
 from core.snippet import cli_command, pytorch_snippet
-from pages.parts import launch, nav, new_data, new_evidence, new_method, new_settings, new_terms, reads, words
+from pages.parts import launch, nav, new_data, new_evidence, new_method, new_settings, reads, words
 from pages.parts.guard import told
 from storage.engine import surroundings
 from storage.launch import seeds_in_words
@@ -55,9 +55,13 @@ class Form:
 
 def start(f: Form) -> None:
     """Queue everything in one transaction, once per form view, and go to the run's page."""
+    key = st.session_state.get("new_submit_key")
+    if key is None:  # the form is gone: the first click of two has started its runs
+        nav.second_click()
+        return
     with told():
         runs = planned(f)
-        ids = launch.send(runs, st.session_state["new_submit_key"])
+        ids = launch.send(runs, key)
         st.session_state["new_open"] = ids[len(runs) - f.count]
 
 
@@ -185,7 +189,7 @@ def weights(f: Form) -> tuple[Any, str | None]:
     except EvenlyError as error:
         new_method.problem(f.method, params, error)
         return None, "The method refuses these values; the message above says why."
-    what = headline(terms)
+    what = headline(f.method, terms)
     heading.subheader(what if f.source.tpr is None or terms.weight is None or "tpr" not in f.needs else f"{what}, from {words.plain(f.source.name)}", anchor=False)
     if f.config.start > 0 and (plain := first_epoch(f.config)):
         what = "weight and sampling" if f.config.deferred == "weight" else "the method and the sampler"
@@ -193,9 +197,9 @@ def weights(f: Form) -> tuple[Any, str | None]:
     return terms, None
 
 
-def headline(terms: Any) -> str:
+def headline(method: Any, terms: Any) -> str:
     """What the right side shows."""
-    if terms.weight is not None or not (terms.set() or terms.objective in new_terms.DECIDED):
+    if terms.weight is not None or not (terms.set() or method.decided):
         return "Weight per class"
     return "What the method changes" if terms.focus is None else "Factor per sample"
 

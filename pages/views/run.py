@@ -43,7 +43,7 @@ def ask(run_id: int, wanted: str) -> None:
 def use_tprs(row: Any) -> None:
     """Open New run with this run as the baseline, the method left to choose."""
     st.session_state["new_prefill"] = {"config": {k: v for k, v in row.config.items() if k not in ("method", "params")}, "baseline": row.id}
-    st.switch_page(nav.NEW)
+    nav.go(nav.NEW)
 
 
 def control(row: Any) -> None:
@@ -221,6 +221,7 @@ def main() -> None:
     """The page."""
     run_id = nav.id_from_url("id")
     if run_id is None:
+        nav.finish_journey()
         unknown(words.plain("The address names no run; it looks like /run?id=3."))
         return
     try:

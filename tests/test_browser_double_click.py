@@ -1,0 +1,51 @@
+"""The second click of a double click, in a real Chromium: it reaches the server between two pages and must change nothing."""
+
+import pytest
+from test_browser import browser, expect, key, page, settle  # noqa: F401 - fixtures are found by their names
+from test_browser_follow import app  # noqa: F401 - as above
+
+from storage import results
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+GAPS = (40, 90, 140)  # ms between the two clicks
+
+
+def twice(page, button, gap):  # noqa: F811 - a fixture
+    """Two clicks at one place, whatever stands there by the second."""
+    button.scroll_into_view_if_needed()
+    box = button.bounding_box()
+    at = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.click(*at)
+    page.wait_for_timeout(gap)
+    page.mouse.click(*at)
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_start_queues_once_and_opens_the_run(app, page, gap):  # noqa: F811 - a fixture
+    address, engine, _ = app
+    before = len(results.list_runs(engine, archived=None))
+    page.goto(f"{address}/new")
+    settle(page)
+    twice(page, key(page, "new_start").get_by_role("button"), gap)
+    page.wait_for_url("**/run?id=*")
+    settle(page)
+    newest = results.list_runs(engine, archived=None, limit=1).iloc[0]
+    expect(page.get_by_role("heading", level=1)).to_have_text(newest["name"])
+    page.wait_for_timeout(2 * max(GAPS))
+    settle(page)
+    assert page.url.endswith(f"/run?id={newest['id']}")
+    assert len(results.list_runs(engine, archived=None)) == before + 1
+
+
+@pytest.mark.parametrize("gap", GAPS)
+@pytest.mark.parametrize(("button", "address_of", "title"), [("run_compare", "**/compare?a={baseline}&b={weighted}", "Compare"), ("run_duplicate", "**/new?*", "New run")])
+def test_a_runs_page_is_left_for_where_the_first_click_leads(app, page, button, address_of, title, gap):  # noqa: F811 - a fixture
+    address, _, ids = app
+    page.goto(f"{address}/run?id={ids['weighted']}")
+    settle(page)
+    twice(page, key(page, button).get_by_role("button").first, gap)
+    page.wait_for_url(address_of.format(**ids))
+    page.wait_for_timeout(2 * max(GAPS))
+    settle(page)
+    page.wait_for_url(address_of.format(**ids))
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
