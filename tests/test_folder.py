@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from core import arrays, decoding, images, imageset
 from core.datasets import describe, find_dataset, image_sets, is_ready, load, prepare, train_counts
@@ -500,12 +500,11 @@ def _png_header(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [(50_000, 50_000), (12_000, 10_000), (5_000, 4_001)])
-def test_a_pixel_bomb_is_refused_before_it_is_decoded(size: tuple[int, int]) -> None:
-    start = time.perf_counter()
+def test_a_pixel_bomb_is_refused_before_it_is_decoded(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda *_: pytest.fail("it was decoded"))
     for use in (image_size, lambda d: decode(d, 8)):
         with pytest.raises(Unreadable, match=r"at most 20 million|decompression bomb"):
             use(_png_header(*size))
-    assert time.perf_counter() - start < 1
 
 
 def test_a_pixel_bomb_in_a_set_refuses_it_by_name(pets: Path) -> None:

@@ -277,11 +277,10 @@ def test_ten_thousand_classes_are_refused(tmp_path: Path) -> None:
 SMALL = Limits(archive_bytes=100_000, unpacked_bytes=3_000_000, entries=50)
 
 
-def test_a_bomb_by_declared_size_is_refused_without_inflating(tmp_path: Path) -> None:
+def test_a_bomb_by_declared_size_is_refused_without_inflating(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = zipped({**PLAIN, "train/a/bomb.png": bytes(300_000_000)})
-    start = time.perf_counter()
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda *_: pytest.fail("it was inflated"))
     refused(tmp_path, bomb, r"entry 'train/a/bomb\.png' unpacks [\d,]+ bytes to 300,000,000, more than 100 times: refused as a bomb")
-    assert time.perf_counter() - start < 1
 
 
 def test_many_modest_entries_are_refused_by_their_sum(tmp_path: Path) -> None:
@@ -488,7 +487,7 @@ def test_checksums_are_those_of_zlib(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_cifar_zip(tmp_path: Path) -> None:
-    """All 60,000 images, when they are there: counts, names, and that the second start is instant."""
+    """All 60,000 images, when they are there: counts, names, and that a second start makes nothing anew."""
     for place in (Path(os.environ.get("EVENLY_DATA", "")), ROOT.parent / "shared" / "data"):
         if (place / "cifar10-jpeg.zip").is_file():
             break
@@ -501,9 +500,9 @@ def test_the_cifar_zip(tmp_path: Path) -> None:
     assert np.bincount(plan.split).tolist() == [50_000, 0, 10_000]
     (tmp_path / "cifar10-jpeg.zip").symlink_to((place / "cifar10-jpeg.zip").resolve())
     assert prepare("cifar10-jpeg.zip", tmp_path).pool_counts.tolist() == [5_000] * 10
-    start = time.perf_counter()
+    made = {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").iterdir() if p.suffix != ".lock"}
     data = load("cifar10-jpeg.zip", tmp_path, seed=0)
-    assert time.perf_counter() - start < 3
+    assert {p: p.stat().st_mtime_ns for p in made} == made, "the images were decoded again"
     assert (data.train_x.shape, data.test_x.shape, data.skipped) == ((45_000, 3, 32, 32), (10_000, 3, 32, 32), ())
     with zipfile.ZipFile(tmp_path / "cifar10-jpeg.zip") as original:
         raw = original.read("test/airplane/0000.jpg")

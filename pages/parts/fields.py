@@ -74,12 +74,6 @@ def switched_off(param: Param, why: str) -> Any:
     return param.default
 
 
-def mode_of(owner: str, param: Param) -> str:
-    """For a number that may also be a word: the word chosen, or "fixed"."""
-    default = param.default if isinstance(param.default, str) else FIXED
-    return st.session_state.get(f"{key_of(owner, param)}_mode", default)
-
-
 def word_choice(owner: str, param: Param) -> str:
     """Draw the choice between "fixed" and the words; returns what was chosen."""
     key = f"{key_of(owner, param)}_mode"
