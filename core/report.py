@@ -332,7 +332,7 @@ def _over_seeds(over: OverSeeds | None, changes: Sequence[Change]) -> str:
     b, a = len(over.before), len(over.after)
     which = f"{b} seeds, each trained both ways" if over.paired else f"{b} seeds before and {a} after"
     return (f"<h2>Over seeds</h2><p>Mean ± standard deviation over {which}; below, the two runs of this page.</p>"
-            + _table(("figure", "before", "after", "change", "95 % interval"), [[c.replace("-", "−") for c in row] for row in (*figure_rows(over), *more_rows(over, changes))]))
+            + _table(("figure", "before", "after", "change", "95 % interval"), [[label, *(c.replace("-", "−") for c in cells)] for label, *cells in (*figure_rows(over), *more_rows(over, changes))]))
 
 
 def run_html(run: RunReport, settings: Sequence[Setting] = (), pictures: Sequence[Picture] = ()) -> str:

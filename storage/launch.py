@@ -29,12 +29,12 @@ NAMED = 8  # seeds named in a sentence before "and n more"
 
 
 def method_words(config: RunConfig) -> str:
-    """The method and its parameters, short: "TPR ratio, exponent 2"."""
+    """The method and its parameters, short: "TPR ratio, exponent 2", "None", "Focal, gamma 2, form sigmoid". A label's bracket is left out."""
     row = METHODS[config.method]
-    values = {p.key: config.params.get(p.key, p.default) for p in row.params if not p.choices}
+    values = {p.key: config.params.get(p.key, p.default) for p in row.params}
     shown = [f"{p.label.lower()} {values[p.key] if isinstance(values[p.key], str) else format(float(values[p.key]), 'g')}"
-             for p in row.params if p.key in values and (p.key == row.slider or values[p.key] != p.default)]
-    return ", ".join([row.label, *shown])
+             for p in row.params if p.key == row.slider or values[p.key] != p.default]
+    return ", ".join([row.label.partition(" (")[0], *shown])
 
 
 def tail_words(imbalance: float, profile: str) -> str:

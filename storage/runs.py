@@ -148,7 +148,10 @@ def _matches(text: str) -> Any:
 def _column(key: str, values: tuple) -> Any:
     kind = LISTED[key].type.python_type
     if key in TIMES:
-        return pd.to_datetime(np.array(values, dtype=np.float64), unit="s", utc=True).as_unit("us")
+        seconds = np.array(values, dtype=np.float64)
+        part, whole = np.modf(np.nan_to_num(seconds))  # rounded to the microsecond as `moment` does it
+        micro = np.where(np.isnan(seconds), np.iinfo(np.int64).min, 1_000_000 * whole.astype(np.int64) + np.rint(1e6 * part).astype(np.int64))  # the least is NaT
+        return pd.DatetimeIndex(micro.view("datetime64[us]")).tz_localize("UTC")
     if key in MAYBE_WHOLE:
         return pd.array(values, dtype="Int64")
     return pd.array(values, dtype="str") if kind is str else np.array(values, dtype=kind)

@@ -115,7 +115,8 @@ def buttons(row: Any) -> None:
     if row.status in RESUMABLE and origin.orphaned(row):
         st.caption("It cannot go on: the run whose network it goes on from was deleted. Duplicate sets it up on another one.")
     elif row.status in RESUMABLE:
-        st.caption(f"Its TPRs can feed weights once its last epoch is trained. {RESUMABLE[row.status]} goes on from the last checkpoint.")
+        begun = "goes on from the last checkpoint" if reads.has_epochs(row) else "starts it again, or goes on where it was saved inside its first epoch"
+        st.caption(f"Its TPRs can feed weights once its last epoch is trained. {RESUMABLE[row.status]} {begun}.")
 
 
 def state(row: Any) -> None:
@@ -168,6 +169,7 @@ def waiting(row: Any) -> None:
     """Before the first epoch: what will appear."""
     if row.status == "queued" and row.baseline_id is not None and reads.run(row.baseline_id).status != "succeeded":
         st.markdown(f"This run {status.waits(row)}. It starts when that one has finished." + (" Resume starts that one." if status.resume(row) else ""))
+        nav.link_run(row.baseline_id, f"Run {row.baseline_id}, its baseline", icon=":material/monitoring:", width="content")
     elif row.status in reads.LIVE:
         st.markdown("Curves, the TPR of every class and the confusion matrix appear here after the first epoch.")
     elif row.status == "paused":

@@ -91,7 +91,7 @@ def test_a_baseline_on_other_data_is_said(call, baseline):
 def test_a_long_tail_is_in_the_name(call, engine):
     for words, name in ((("--imbalance", 100), "tail 100"), (("--imbalance", 10, "--profile", "step"), "step tail 10")):
         made = call(*QUICK, *words, "--json").data
-        assert results.get_run(engine, made["id"]).name == f"Digits (scikit-learn), {name}: None (plain cross entropy), 2 epochs, seed 0"
+        assert results.get_run(engine, made["id"]).name == f"Digits (scikit-learn), {name}: None, 2 epochs, seed 0"
         call("stop", made["id"])
 
 

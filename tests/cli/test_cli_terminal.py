@@ -127,7 +127,7 @@ def test_the_demo_in_a_terminal_of_80_columns(home, engine):
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode()).replace("\r", "\n")
     assert max(map(len, text.splitlines())) <= 80
     first, second = sorted(results.list_runs(engine, limit=2)["id"])
-    assert re.search(rf"^run {first} None \(plain cross entropy\), 3 epochs, seed 0 +━+.* \d/3 \w+", text, re.M)
+    assert re.search(rf"^run {first} None, 3 epochs, seed 0 +━+.* \d/3 \w+", text, re.M)
     assert "2 of 2 runs over, 6 of 6 epochs" in text
     after = text.rsplit("Test split", 1)[1]
     assert [re.search(rf"^ +{word} ", after, re.M) is not None for word in ("class", "accuracy, %", "TPR variance", "min TPR, %", "9")] == [True] * 5
