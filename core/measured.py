@@ -27,7 +27,7 @@ GROUPS = {  # group of core.measures.shots and halves -> label, which classes ar
     "majority": ("Majority TPR", "with at least the mean number of training samples"),
     "minority": ("Minority TPR", "with fewer training samples than the mean"),
 }
-ECE_HELP = "Expected calibration error: how far the confidence of a prediction is from the share that is right, over 15 bins. 0: as sure as it is right."
+ECE_HELP = "Expected calibration error: how far the confidence of a prediction is from the share that is right, over 15 bins. 0: as sure as it is right. The confidence is the softmax of the logits, also of a run trained with sigmoid outputs."
 SHARE, ERROR, VARIANCE = "share", "error", "variance"  # what a value is, and so how it is written
 UNITS = {"tpr_variance": VARIANCE, ECE: ERROR}  # the rest are shares
 

@@ -116,6 +116,11 @@ def is_upload(key: str) -> bool:
     return key.startswith(f"{FOLDER}/")
 
 
+def known_as(key: str) -> str:
+    """A dataset's key as people know it: an uploaded zip by the name it came with."""
+    return re.sub(f"^{FOLDER}/[0-9a-f]{{12}}-", "", key)
+
+
 def remove_upload(data_root: Path | str, key: str) -> None:
     """Delete an uploaded zip and what was decoded from it. Whether a run needs it is the caller's to know. Raises DataError for anything else."""
     root = Path(data_root)

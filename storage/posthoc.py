@@ -28,6 +28,9 @@ def config_for(before: RunRow, method: str, params: Mapping[str, Any]) -> RunCon
         raise EvenlyError(f"run {before.id} is itself a post-hoc step; apply {method} to the run it came from, run {before.baseline_id}")
     if before.status != "succeeded":
         raise EvenlyError(f"run {before.id} is {before.status}; a post-hoc step needs a run that has succeeded")
+    heads = before.facts.get("heads") or []
+    if METHODS[method].linear and heads and heads[-1][0] != "linear":
+        raise EvenlyError(f"{method} works on the weight vectors of a linear last layer, and run {before.id} has a head of the kind {heads[-1][0]!r}; choose another step")
     return replace(theirs, method=method, params=params, tpr=None, tpr_support=None, tpr_source="", start=0.0)
 
 

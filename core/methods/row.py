@@ -41,6 +41,7 @@ class Method:
     stage    TRAIN, CLASSIFIER, FINETUNE or POSTHOC
     head     key of the last layer it wants, in models/heads.py
     asks     params -> needs, where they depend on the parameters; None: always `needs`
+    linear   it works on the weight vectors of a linear last layer, so a finished run with another head is none for it
     epochs   what a run of it takes unless told otherwise; None: the recipe's number
     weighs   its objective carries the weight: until a late start of the weight plain terms stand in for it
     evens    params -> the power of 1 / n_c that it makes up for by means that its terms do not show; None: they show all
@@ -67,6 +68,7 @@ class Method:
     asks: Callable[[Mapping[str, Any]], frozenset[str]] | None = None
     latex: Callable[[Mapping[str, Any]], str] | None = None
     epochs: int | None = None
+    linear: bool = False
     weighs: bool = False
     decided: str = ""
     evens: Callable[[Mapping[str, Any]], float] | None = None

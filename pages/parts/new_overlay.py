@@ -64,7 +64,7 @@ def draw(key: str, terms: ClassTerms, evidence: Evidence, order: NDArray[np.int6
 
     `key`, `terms`: the chosen method as it is set, in its first epoch; `moving`: it changes over the epochs.
     """
-    if all(getattr(terms, name) is None for name in SHOWN):  # nothing per class to compare
+    if METHODS[key].stage == POSTHOC or all(getattr(terms, name) is None for name in SHOWN):  # nothing per class to compare; a shift when predicting is not one in the loss
         return
     others = comparable(evidence)
     others.pop(key, None)

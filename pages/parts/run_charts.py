@@ -11,6 +11,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.cautions import few_samples
+from core.methods import METHODS
 from pages.parts import curves, launch, matrices, reads, show, signature, swings, words
 
 MOST_LIVE = 120  # epochs drawn of a run that is on
@@ -73,10 +74,12 @@ def thinned(row: Any) -> None:
 
 
 def caution(row: Any) -> None:
-    """Weights that rest on few validation samples."""
+    """Weights that rest on few validation samples, and a validation split that the run has learned from."""
     text = few_samples(f"run {row.id}", row.config, row.facts or {})
     if text:
         st.warning(words.message(text), icon=":material/balance:")
+    if row.method in METHODS and METHODS[row.method].meets_validation:
+        st.caption(":material/info: This method learns from validation samples, so this run's figures of the validation split are too good. Judge it by the test split.")
 
 
 def numbers(row: Any) -> None:

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.datasets import DATASETS
 from core.recipes import RECIPES
+from core.uploads import known_as
 from models import MODELS
 from pages.parts import (
     about,
@@ -95,7 +96,7 @@ def heading(row: Any) -> None:
     """Name, settings in a line, tags and notes."""
     st.title(words.plain(row.name), anchor=False)
     config = row.config
-    facts = [f"run {row.id}", label_in(DATASETS, row.dataset), label_in(MODELS, row.model), label_in(RECIPES, config.get("recipe", "")),
+    facts = [f"run {row.id}", DATASETS[row.dataset].label if row.dataset in DATASETS else known_as(row.dataset), label_in(MODELS, row.model), label_in(RECIPES, config.get("recipe", "")),
              f"seed {row.seed}", words.count(int(row.epochs), "epoch")]
     if source := origin.in_words(row):
         facts.append(source)

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.baselines import takes_tprs
 from core.datasets import DATASETS
+from core.uploads import known_as
 from core.methods import METHODS
 from models import MODELS
 from pages.parts import about, follow, narrow, nav, origin, reads, status, words, worker_state
@@ -38,7 +39,7 @@ def shape(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
     """The stored columns as people read them: percent, points, words."""
     out = pd.DataFrame({
         "id": frame["id"], "name": frame["name"], "state": states, "epochs": frame["epochs"], "baseline": frame["baseline_id"],
-        "dataset": [DATASETS[d].label if d in DATASETS else d for d in frame["dataset"]], "model": [MODELS[m].label if m in MODELS else m for m in frame["model"]],
+        "dataset": [DATASETS[d].label if d in DATASETS else known_as(d) for d in frame["dataset"]], "model": [MODELS[m].label if m in MODELS else m for m in frame["model"]],
         "method": [METHODS[m].label.partition(" (")[0] if m in METHODS else m for m in frame["method"]], "seed": frame["seed"],
         "tpr_variance": frame["tpr_variance"], "best_epoch": frame["best_epoch"], "tags": frame["tags"], "notes": frame["notes"],
         "created": frame["created_at"].dt.floor("s"),
