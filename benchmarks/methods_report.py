@@ -291,16 +291,17 @@ def section(setting: Setting, found: Sequence[Result]) -> list[str]:
 
 def summary(tables: Mapping[str, list[Result]]) -> list[str]:
     """The top of the page: what a reader should take home."""
-    fewest = min((r.n for found in tables.values() for r in found if r.n), default=0)
+    thin = {TABLES[key].label: min(r.n for r in found if r.n) for key, found in tables.items() if any(0 < r.n < PLANNED for r in found)}
     said = [
         "- A true positive rate (TPR) is the share of a class's test samples that are recognised. The variance of the TPRs says how unequally well the "
         "classes are learned: 0 is perfectly even.",
         "- Every run is compared with the plain run of its own seed. An interval is the range, at 95 %, in which the mean change lies; where it leaves 0 out, "
         "the change is more than seed noise. With some 55 rows a few intervals do so by luck, so Holm's correction asks for more.",
     ]
-    if fewest < PLANNED:
-        said.append(f"- **Few replicates so far: {fewest} in the thinnest table, {PLANNED} are planned.** With so few only large changes pass Holm's "
-                    "correction. \"No change shown\" then means not settled; it does not mean that a method does nothing.")
+    if thin:
+        which = "; ".join(f"{label}, {n} at least" for label, n in thin.items())
+        said.append(f"- **Fewer than {PLANNED} replicates: {which}.** With so few only large changes pass Holm's correction. \"No change shown\" then means "
+                    "not settled; it does not mean that a method does nothing.")
     said += [f"- **{TABLES[key].label}** ({replicates(found)}): {_table_in_a_line(found)}" for key, found in tables.items()]
     return [*said, _everywhere(tables), _head(tables), _bias(tables)]
 

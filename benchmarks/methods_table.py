@@ -263,7 +263,7 @@ def merge(path: Path, rows: Iterable[Mapping[str, str]]) -> int:
     """Put rows into the CSV, in place of those of the same cell and seed; how many it has then."""
     place = {key: n for n, key in enumerate(TABLES)}
     cells = {cell_key(s, c): n for s in TABLES.values() for n, c in enumerate(s.cells)}
-    both = {tuple(r[k] for k in (*CELL, "seed")): r for r in (*read(path), *rows)}
+    both = {(*present_key(r), r["seed"]): r for r in (*read(path), *rows)}
     ordered = sorted(both.items(), key=lambda item: (place[item[0][0]], cells.get(item[0][:-1], len(cells)), int(item[0][-1])))
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -271,6 +271,13 @@ def merge(path: Path, rows: Iterable[Mapping[str, str]]) -> int:
         writer.writeheader()
         writer.writerows(row for _, row in ordered)
     return len(ordered)
+
+
+def present_key(row: Mapping[str, str]) -> tuple[str, ...]:
+    """The values of CELL that the row's cell has today; its own where it is none of today's."""
+    own = tuple(row[k] for k in CELL)
+    cell = cell_of(TABLES[row["table"]], own)
+    return own if cell is None else cell_key(TABLES[row["table"]], cell)
 
 
 def cell_key(setting: Setting, cell: Cell) -> tuple[str, ...]:

@@ -126,3 +126,27 @@ def test_a_second_call_queues_nothing_and_every_run_has_the_baseline_of_its_seed
         assert (base["seed"], base["method"]) == (run["seed"], "none")
     assert frame["baseline_id"].isna().sum() == 2
     engine.dispose()
+
+
+def test_a_row_measured_anew_takes_the_place_of_one_from_before_a_parameter(tmp_path):
+    row = next(r for r in table.read() if r["method"] == "label_aware_smoothing")
+    older = {**row, "params": row["params"].rpartition(table.PARAMS)[0], "accuracy": "0.1"}
+    path = tmp_path / "rows.csv"
+    assert table.merge(path, [older]) == 1
+    assert table.merge(path, [row]) == 1
+    assert [r["accuracy"] for r in table.read(path)] == [row["accuracy"]]
+
+
+def test_the_tables_of_the_readme_are_rows_of_the_page():
+    def tables(text):
+        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")]
+        return {row[0]: row for row in rows}
+
+    readme, page = ((table.ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/results.md"))
+    for label in ("MNIST-1D, balanced", "MNIST-1D, imbalance 100"):
+        told = tables(readme.partition(f"\n{label}, ")[2].partition("\n\n| ")[2].partition("\n\n")[0])
+        found = tables(page.partition(f"\n## {label}\n")[2].partition("\n## ")[0])
+        assert len(told) > 8
+        for name, row in told.items():
+            if name.startswith(("`", "sampler")):
+                assert row == [found[name][i] for i in (0, 2, 4, 5, 6)]
