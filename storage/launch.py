@@ -16,6 +16,7 @@ from core.config import RunConfig, checked
 from core.dataspec import DataSpec
 from core.methods import METHODS, POSTHOC
 from core.recipes import RECIPES
+from core.schedule import PLAIN
 from storage.engine import reading
 from storage.queue import NewRun
 from storage.tables import detail, run
@@ -43,11 +44,13 @@ def tail_words(imbalance: float, profile: str) -> str:
 
 
 def unusual_words(config: RunConfig) -> str:
-    """What else tells runs of one method apart, where it is not the usual: "given TPRs, 60 epochs"; "" where all is."""
+    """What else tells runs of one method apart, where it is not the usual: "given TPRs, sampler balanced, from 80 %, 60 epochs"; "" where all is."""
     method, recipe = METHODS[config.method], RECIPES[config.recipe]
     usual = recipe.epochs if method.epochs is None else method.epochs
     said = "" if method.stage == POSTHOC or config.epochs == usual else f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
-    return ", ".join(filter(None, ["" if config.tpr is None else "given TPRs", said]))
+    sampler = "" if config.sampler == PLAIN else f"sampler {config.sampler}"
+    late = f"from {100 * config.start:g} %" if config.start > 0 else ""
+    return ", ".join(filter(None, ["" if config.tpr is None else "given TPRs", sampler, late, said]))
 
 
 def data_words(config: RunConfig, dataset_label: str) -> str:

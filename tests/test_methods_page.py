@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pages_kit import visit
 
-from core.examples import example
+from core.examples import examples
 from core.methods import METHODS, formula_with
 from core.samplers import SAMPLERS
 
@@ -43,19 +43,17 @@ def test_a_row_named_in_the_address_is_shown_whole(empty, address, row, table):
     assert all(part.strip() in texts(at) for part in formula_with(row).split(r"\quad"))
     assert f"`{row.key}`" in texts(at)
     assert str(row.source.year) in texts(at)
-    shown = example(row, table)
-    frames = tables(at)
-    assert len(frames) == bool(row.params) + bool(shown and shown.rows)
+    shown, frames = examples(row, table), tables(at)
+    assert shown, "every row has a worked example"
     if row.params:
-        assert [i.strip("`") for i in frames[0].index] == [p.key for p in row.params]
-    if shown is None:
-        return
-    assert at.code[0].value == shown.command
-    if shown.rows:
-        (_, given), *computed = shown.rows
-        assert [c.split(": ")[1] for c in frames[-1].index] == list(given)
-        assert {label: tuple(column) for label, column in frames[-1].items()} == dict(computed)
-    assert all(sentence in texts(at) for sentence in shown.said)
+        assert [i.strip("`") for i in frames.pop(0).index] == [p.key for p in row.params]
+    assert [c.value for c in at.code] == [e.command for e in shown if e.command]
+    pictured = [e for e in shown if e.rows]
+    for e, frame in zip(pictured, frames, strict=True):
+        (_, given), *computed = e.rows
+        assert [c.split(": ", 1) for c in frame.index] == [[f"{e.of} {i}", v] for i, v in enumerate(given)]
+        assert {label: tuple(column) for label, column in frame.items()} == dict(computed)
+    assert all(sentence in texts(at) for e in shown for sentence in (e.intro, *e.said))
 
 
 @pytest.mark.parametrize(("words", "must", "must_not"), [
