@@ -113,3 +113,9 @@ def test_a_database_that_refuses_a_write_is_told_and_the_page_stays(empty, monke
     assert "locked by another program" in at.error[0].value
     assert at.title[0].value == "No class left behind"
     assert results.list_runs(empty).empty
+
+
+def test_the_estimate_names_the_runs_that_are_ahead(full):
+    _, ids = full
+    assert {"running", "queued"} <= ids.keys()
+    assert "behind 2 runs" in "\n".join(c.value for c in visit().caption)

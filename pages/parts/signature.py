@@ -136,7 +136,7 @@ def bars(names: list[str], before: Side, after: Side | None, p: Palette, order: 
     data.sort(key=lambda trace: trace["type"])  # bars first, so that dots lie on them
     named = {"tickvals": ticks, "ticktext": [drawn(names[c], 12) for c in order]} if few else {"showticklabels": False, "title": f"{len(order)} classes"}
     return {"data": data, "layout": layout(
-        p, height, bargap=BAR_GAP, bargroupgap=0.06, barmode="group", shapes=_levels(p, sides, "y"),
+        p, height, bargap=BAR_GAP, bargroupgap=0.06, barmode="group", showlegend=True, shapes=_levels(p, sides, "y"),
         xaxis=axis(p, showgrid=False, zeroline=False, range=[-0.5, len(order) - 0.5], **named),
         yaxis=axis(p, range=[0, 1.02], tickformat=".0%", dtick=0.2),
     )}

@@ -61,11 +61,12 @@ def on_their_way(busy: pd.DataFrame) -> str:
 
 
 def lasts(every: pd.DataFrame) -> str:
-    """How long the two runs will take, by earlier runs on this machine; a range where there are none."""
-    seconds = pace.seconds_for(every, (FIRST.baseline, FIRST.weighted))
+    """How long the two runs will take, by earlier runs on this machine; a range where there are none. And behind how many they would wait."""
+    seconds, ahead = pace.seconds_for(every, (FIRST.baseline, FIRST.weighted)), int(every["status"].isin(reads.LIVE).sum())
+    behind = f", behind {words.count(ahead, 'run')}" if ahead else ""
     if seconds is None:
-        return f"{FIRST.seconds} to {FIRST.most_seconds} s, depending on the machine"
-    return f"{words.left(seconds).removesuffix(' left')} by earlier runs here"
+        return f"{FIRST.seconds} to {FIRST.most_seconds} s, depending on the machine{behind}"
+    return f"{words.left(seconds).removesuffix(' left')} by earlier runs here{behind}"
 
 
 def header(busy: pd.DataFrame, seed: int, left: Any | None, every: pd.DataFrame) -> None:

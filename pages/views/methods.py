@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.examples import example
+from core.examples import Example, examples
 from core.measures import MEASURES
 from core.methods import METHODS, TRAIN, Method, formula_with
+from core.methods.rules import NOTATION, ONE_LOSS, RULES, TERMS
 from core.rows import Param, Source
 from core.samplers import SAMPLERS
 from pages.parts import nav
@@ -29,6 +30,7 @@ STAGES = {
     "posthoc": "Post-hoc: it trains nothing and takes seconds, as a run of its own.",
 }
 ALL = "All"
+COMMON = "What holds for every method"
 
 
 def rows() -> list[tuple[str, Method, Any]]:
@@ -77,19 +79,29 @@ def reference(source: Source) -> str:
 
 
 def worked(method: Method, table: Any) -> None:
-    """The example that the code computes now, and the command that prints it."""
-    shown = example(method, table)
-    if shown is None:
+    """The examples that the code computes: rows, what follows from them, what was floored or assumed, and the command that prints them."""
+    found = examples(method, table)
+    if not found:
         return
-    st.subheader("Worked example")
+    st.subheader("Worked example" if len(found) == 1 else "Worked examples")
+    for shown in found:
+        one_example(shown)
+    st.markdown(f":small[What was floored, capped or assumed is said with the numbers; the rules are under *{COMMON}*, below.]")
+
+
+def one_example(shown: Example) -> None:
+    """One of them."""
+    if shown.intro:
+        st.markdown(shown.intro)
     if shown.rows:
         (head, given), *rest = shown.rows
-        frame = pd.DataFrame(dict(rest), index=[f"class {c}: {v}" for c, v in enumerate(given)])  # classes downwards: fits a phone
-        st.caption(f"Rows: the class and its {head}.")
+        frame = pd.DataFrame(dict(rest), index=[f"{shown.of} {c}: {v}" for c, v in enumerate(given)])  # classes downwards: fits a phone
+        st.caption(f"Rows: the {shown.of} and its {head}.")
         st.table(frame)
     for sentence in shown.said:
         st.markdown(sentence)
-    st.code(shown.command, language=None, wrap_lines=True)  # the colours of a language are too faint on this ground
+    if shown.command:
+        st.code(shown.command, language=None, wrap_lines=True)  # the colours of a language are too faint on this ground
 
 
 def detail(method: Method, table: Any) -> None:
@@ -128,6 +140,15 @@ def overview(shown: list[tuple[str, Method, Any]]) -> None:
                      hide_index=True, width="stretch")
 
 
+def common() -> None:
+    """The one loss and the rules that hold for every row."""
+    with st.expander(COMMON, icon=":material/rule:"):
+        st.markdown(f"**Notation.** {NOTATION}")
+        st.markdown(f"**The one loss.** Every method acts through {lines_of(ONE_LOSS)} {TERMS}")
+        for name, text in RULES.items():
+            st.markdown(f"**{name}.** {text}")
+
+
 def measures() -> None:
     with st.expander("Measures", icon=":material/straighten:"):
         for m in MEASURES:
@@ -149,4 +170,5 @@ else:
     address, method, table = choose(shown)
     detail(method, table)
     overview(shown)
+common()
 measures()
