@@ -91,10 +91,12 @@ def run(
         sampler=sampler, sampler_params=cli_submit.pairs(sampler_param, "--sampler-param"), start=start, deferred=deferred,
     )
     engine = database()
-    with cli_progress.preparing(quiet=as_json) as progress:
-        config, spec = cli_submit.fitted(config, progress)
-    runs = cli_submit.planned(engine, config, spec, count, baseline=baseline, same_baseline=same_baseline, tpr=tpr, name=name, waits=wait)
-    _show_queued(engine, queue_runs(engine, runs), wait, as_json)
+    with cli_submit.notes_held():
+        with cli_progress.preparing(quiet=as_json) as progress:
+            config, spec = cli_submit.fitted(config, progress)
+        runs = cli_submit.planned(engine, config, spec, count, baseline=baseline, same_baseline=same_baseline, tpr=tpr, name=name, waits=wait)
+        ids = queue_runs(engine, runs)
+    _show_queued(engine, ids, wait, as_json)
 
 
 def _show_queued(engine: Engine, ids: list[int], wait: bool, as_json: bool) -> None:

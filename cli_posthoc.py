@@ -46,9 +46,10 @@ def posthoc(
     before = get_run(engine, run_id)
     step = new_step(before, method, params)
     config = from_dict(step.config)
-    for text in doubts(engine, config, training_counts(before.facts), run_id):
-        cli_submit.note(text)
-    (made,) = submit(engine, [step], key)
+    with cli_submit.notes_held():
+        for text in doubts(engine, config, training_counts(before.facts), run_id):
+            cli_submit.note(text)
+        (made,) = submit(engine, [step], key)
     row = at_once(engine, made)
     emit(run_dict(engine, row)) if as_json else run_list([before, row])
 

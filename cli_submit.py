@@ -6,7 +6,9 @@ Everything is checked here, before a run exists; what is wrong raises EvenlyErro
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,10 +69,29 @@ def pairs(given: list[str] | None, option: str) -> dict[str, str]:
     return out
 
 
+_held: ContextVar[list[str] | None] = ContextVar("notes held back", default=None)
+
+
 def note(text: str) -> None:
     """A line on stderr about what will be queued, beside JSON too."""
-    if text:
+    held = _held.get()
+    if text and held is None:
         print(f"note: {text}", file=sys.stderr)
+    elif text:
+        held.append(text)
+
+
+@contextmanager
+def notes_held() -> Iterator[None]:
+    """Notes wait until the block has ended well: of what is refused, the error is the one line on stderr."""
+    token = _held.set([])
+    try:
+        yield
+        said = _held.get() or []
+    finally:
+        _held.reset(token)
+    for text in said:
+        note(text)
 
 
 def default_epochs(recipe: str, method: str) -> int:

@@ -110,6 +110,11 @@ def test_data_without_a_validation_sample_is_refused_and_few_are_said(refused, c
     call("stop", done.data["id"])
 
 
+def test_of_a_refused_run_nothing_is_noted_beside_the_error(refused):
+    error = refused("run", "--dataset", "mnist1d", "--model", "mlp", "--validation", 0.3, "--method", "tpr_ratio")
+    assert "--baseline" in error
+
+
 def test_a_validation_share_without_a_say_is_said(call, engine):
     done = call("run", "--dataset", "mnist1d", "--model", "mlp", "--validation", 0.3, "--json")
     assert "note: --validation 0.3 changes nothing: MNIST-1D brings its own validation split" in done.err
