@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 import cli_submit
 from core.dominance import of_terms
 from core.errors import EvenlyError
+from core.evidence import Evidence
 from terminal import clean, emit, paragraph
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else")]
 Params = Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the method; repeat for more")]
 
+FEW = 10  # values per term in a note
 NEEDS = {
     "tpr": "an earlier run's TPRs", "counts": "training counts", "last_tpr": "its own TPRs after each epoch", "network": "a finished run",
     "meta": "meta samples from the validation split", "validation": "what that run says of the validation split",
@@ -118,18 +120,34 @@ def terms(
     table, key = (SAMPLERS, method.removeprefix("sampler:")) if method.startswith("sampler:") else (METHODS, method)
     row, asked = table[key], cli_submit.pairs(param, "--param")
     vectors = _vectors(method, row.needs_with(check_params(row.params, asked, key)), {"tpr": tpr, "counts": counts, "support": support})
-    answered = answer(key, what_if(max(map(len, vectors.values())), **vectors), asked, table=table)
+    seen = what_if(max(map(len, vectors.values())), **vectors)
+    answered = answer(key, seen, asked, table=table)
     if not answered.set() and answered.objective != "terms":
         raise EvenlyError(f"{method} is no map from TPRs or counts to terms: {row.summary}")
     found = {**answered.set(), **{name: [value] for name, value in (answered.info or {}).items()}}
     if as_json:
         emit(found)
     else:
+        width = max(8, *map(len, found)) + 2
         for name, vector in found.items():
-            print(f"{name:<10}" + "  ".join(f"{v:.6g}" for v in vector))
+            print(f"{name:<{width}}" + "  ".join(f"{v:.6g}" for v in vector))
     classes = [str(c) for c in range(max(map(len, vectors.values())))]
-    for note in filter(None, [*answered.notes, of_terms(answered, vectors.get("counts"), classes)]):
+    for note in filter(None, [*answered.notes, _over_epochs(key, seen, asked, table), of_terms(answered, vectors.get("counts"), classes)]):
         print(f"note: {note}", file=sys.stderr)
+
+
+def _over_epochs(key: str, seen: Evidence, asked: Mapping[str, str], table: Any) -> str:
+    """That the numbers are those of the first epoch alone, where they move by themselves, and what they come to; else ""."""
+    from core.examples import in_later_epochs
+
+    try:
+        later = in_later_epochs(key, seen, asked, table)
+    except EvenlyError as error:  # a formula of a person's that ends after its first epoch
+        return f"these are the terms of epoch 1; a later epoch is refused: {error}"
+    if not later:
+        return ""
+    last = "; ".join(f"{name} " + ", ".join(f"{v:.4g}" for v in vector[:FEW]) + ", ..." * (len(vector) > FEW) for name, vector in later.items())
+    return f"these are the terms of epoch 1, and they change from epoch to epoch; the last epoch of a run of two has {last}"
 
 
 def _vectors(method: str, needs: frozenset[str], given: Mapping[str, str | None]) -> dict[str, NDArray[np.float64]]:

@@ -88,6 +88,8 @@ def pushes(config: RunConfig, evidence: Evidence) -> tuple[Push, Push]:
 def _of_terms(method: Method, config: RunConfig, terms: ClassTerms, evidence: Evidence) -> Vector:
     """log of weight x prior that the terms make up for. A shift b stands for a prior exp b, a scale a for a factor 1 / a, a mask m for 1 / (1 - m).
 
+    A shift of a post-hoc step is added when predicting, where it raises a class instead of asking more of its logit: it counts the other way.
+
     Margin, smoothing and focus change what a class must reach, not what it counts.
     """
     n = np.where(evidence.counts > 0, evidence.counts, np.nan)
@@ -96,7 +98,7 @@ def _of_terms(method: Method, config: RunConfig, terms: ClassTerms, evidence: Ev
     if terms.weight is not None:
         log = log + np.log(np.where(terms.weight > 0, terms.weight, np.nan))
     if terms.shift is not None:
-        log = log - terms.shift
+        log = log + terms.shift if method.stage == POSTHOC else log - terms.shift
     if terms.scale is not None:
         log = log - np.log(terms.scale)
     if terms.mask is not None:

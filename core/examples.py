@@ -1,12 +1,21 @@
-"""Worked examples of the methods, computed by the code: for the docs and for the Methods page."""
+"""Worked examples of the methods, computed by the code: for the docs and for the Methods page.
+
+What is a map from TPRs or counts is computed here and now. What networks and whole batches decide is computed by core/workings.py, which
+needs torch; its numbers are read from core/worked.json, which `python docs/generate.py` writes.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from core.evidence import ClassTerms
+from core.evidence import ClassTerms, Evidence, Vector
 from core.methods import METHODS, Method, answer, what_if
 from core.rows import Table
 from core.samplers import SAMPLERS
@@ -15,41 +24,94 @@ TPR = (0.9561, 0.7365, 0.7808)  # car, dog, cat: the example that the idea came 
 COUNTS = (1000, 300, 100, 30, 10)
 SURENESS = (0.1, 0.5, 0.9)  # probabilities of the true class at which a sample's factor is shown
 GIVEN = {"manual": {"weights": "1, 2, 1.5"}}  # where the defaults do not fit the example
+ALSO = {"seql": [("threshold", "0.05")], "eql": [("threshold", "0.05")]}  # what the help advises for as few classes as here
+WORKED = Path(__file__).with_name("worked.json")
 
 
 @dataclass(frozen=True)
 class Example:
-    """command that prints it; rows (label, values [C]), the first what it was given; sentences on what follows."""
+    """What is shown, in a line; rows (label, values [C]), the first what it was given; sentences on what follows.
 
-    command: str
+    command  prints the numbers; "" where no command does
+    of       what a column stands for: a class, a sample, an output of the network
+    """
+
     rows: tuple[tuple[str, tuple[str, ...]], ...]
     said: tuple[str, ...]
+    command: str = ""
+    intro: str = ""
+    of: str = "class"
 
 
-def example(method: Method, table: Table[Method] = METHODS) -> Example | None:
-    """The method's answer at its defaults and at some other settings; None where it is no map from TPRs or counts."""
+def examples(method: Method, table: Table[Method] = METHODS) -> tuple[Example, ...]:
+    """The examples of a row: its answer to TPRs or counts where it is a map of them, then what the training code makes of a tiny case."""
+    mapped = by_map(method, table)
+    return tuple(e for e in (mapped, worked().get(address(method, table))) if e is not None)
+
+
+def address(method: Method, table: Table[Method]) -> str:
+    """The row's name on the command line: cdb, sampler:share."""
+    return f"{'sampler:' if table is SAMPLERS else ''}{method.key}"
+
+
+@cache
+def worked() -> dict[str, Example]:
+    """The examples that core/workings.py computed, by address."""
+    stored = json.loads(WORKED.read_text(encoding="utf-8"))
+    return {key: Example(tuple((label, tuple(cells)) for label, cells in e["rows"]), tuple(e["said"]), intro=e["intro"], of=e["of"]) for key, e in stored.items()}
+
+
+def by_map(method: Method, table: Table[Method] = METHODS) -> Example | None:
+    """The method's answer at its defaults, at some other settings, and at a TPR of 1; None where it sets no term of TPRs or counts."""
     by_tpr = bool({"tpr", "last_tpr"} & method.needs) or not method.needs
-    values = [f"{v:g}" for v in (TPR if by_tpr else COUNTS)]
+    values = TPR if by_tpr else COUNTS
     name, heading = ("tpr", "TPR") if by_tpr else ("counts", "training samples")
     vectors = {name: np.array(values, dtype=float)}
     if by_tpr and "counts" in method.needs:
         vectors["counts"] = np.full(len(values), 1000.0)
     evidence, fixed = what_if(len(values), **vectors), GIVEN.get(method.key, {})
     terms = answer(method.key, evidence, fixed, table=table)
-    if not terms.set() and terms.objective != "terms":
+    if not terms.set() and (terms.objective != "terms" or terms.knobs):
         return None
-    rows = [(key, _six(vector)) for key, vector in terms.set().items()]
+    rows, alike = [(key, _six(vector)) for key, vector in terms.set().items()], []
     for key, value in others(method):
-        rows += [(f"{term}, {key} {value}", _six(vector)) for term, vector in answer(method.key, evidence, {**fixed, key: value}, table=table).set().items()]
+        found = _changed(terms, answer(method.key, evidence, {**fixed, key: value}, table=table))
+        rows += [(f"{term}, {key} {value}", _six(vector)) for term, vector in found.items()]
+        alike += [] if found else [f"{key} {value}"]
+    rows += [(f"{term}, last epoch", _six(vector)) for term, vector in in_later_epochs(method.key, evidence, fixed, table).items()]
     words = "".join(f" --{k} {','.join(f'{v:g}' for v in vector)}" for k, vector in vectors.items())
     words += "".join(f" --param '{k}={v}'" for k, v in fixed.items())
-    prefix = "sampler:" if table is SAMPLERS else ""
-    shown = ((heading, tuple(values)), *rows) if rows else ()
-    return Example(f"python cli.py terms {prefix}{method.key}{words}", shown, tuple(said(terms)))
+    shown = ((heading, tuple(f"{v:g}" for v in values)), *rows) if rows else ()
+    same = (f"The same with {', '.join(alike)}.",) if alike and rows else ()
+    return Example(shown, (*said(terms), *same, *at_one(method, vectors, fixed, table)), command=f"python cli.py terms {address(method, table)}{words}")
 
 
-def _six(vector: np.ndarray) -> tuple[str, ...]:
+def _six(vector: Vector) -> tuple[str, ...]:
     return tuple(f"{v:.6g}" for v in vector)
+
+
+def _changed(before: ClassTerms, after: ClassTerms) -> dict[str, Vector]:
+    """The terms of `after` that are not those of `before`."""
+    old = before.set()
+    return {name: v for name, v in after.set().items() if name not in old or not np.allclose(v, old[name], rtol=1e-9, atol=1e-12)}
+
+
+def in_later_epochs(key: str, evidence: Evidence, params: Mapping[str, Any], table: Table[Method]) -> dict[str, Vector]:
+    """The terms that are others in the second and last epoch of a run than in its first, on the same TPRs and counts. Errors as in `answer`."""
+    first, last = (answer(key, replace(evidence, epoch=epoch, epochs=2), params, table=table) for epoch in (0, 1))
+    return _changed(first, last)
+
+
+def at_one(method: Method, vectors: Mapping[str, Vector], params: Mapping[str, Any], table: Table[Method]) -> tuple[str, ...]:
+    """Sentences for class 0 at a TPR of 1, where a formula alone would give 0 or nothing finite; none where no TPR is looked at."""
+    if "tpr" not in vectors or not method.needs:
+        return ()
+    certain = {**vectors, "tpr": np.array([1.0, *vectors["tpr"][1:]])}
+    terms = answer(method.key, what_if(len(vectors["tpr"]), **certain), params, table=table)
+    if not terms.clipped:
+        return ()
+    values = ", ".join(f"its {term} is {vector[0]:.4g}" for term, vector in terms.set().items())
+    return (f"With class 0 at TPR 1 {values}.", *terms.notes)
 
 
 def others(method: Method) -> list[tuple[str, str]]:
@@ -59,7 +121,7 @@ def others(method: Method) -> list[tuple[str, str]]:
         if p.key == method.slider and not isinstance(p.default, str) and p.low <= p.default / 2 and 2 * p.default <= p.high:
             out += [(p.key, f"{v:g}") for v in (p.default / 2, 2 * p.default)]
         out += [(p.key, choice) for choice in p.choices if choice != p.default]
-    return out
+    return out + ALSO.get(method.key, [])
 
 
 def said(terms: ClassTerms) -> list[str]:

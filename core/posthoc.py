@@ -99,7 +99,10 @@ def ncm(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
 
 
 def logit_adjusted_posthoc(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
-    """z_c - tau log pi_c; a class without training samples counts as having one (Menon et al., 2021)."""
+    """z_c - tau log pi_c; a class without training samples counts as having one (Menon et al., 2021).
+
+    The shift of the method's terms is this very summand, for previews and tables: it is added here alone.
+    """
     n = np.maximum(outputs.counts, 1)
     return _shifted(outputs, -knobs["tau"] * np.log(n / n.sum()))
 

@@ -14,6 +14,8 @@ from core.floors import floored_tpr
 from core.methods.row import CLASSIFIER, Method, samples
 from core.rows import Param, Source, Table
 
+NEARLY = 1.1  # counts within this factor of each other: that one of the classes is a minority is worth a word
+
 
 def instance(evidence: Evidence) -> ClassTerms:
     """Every sample once an epoch, in random order."""
@@ -72,16 +74,19 @@ def half_and_half(evidence: Evidence, *, length: str) -> ClassTerms:
 def share(evidence: Evidence, *, rho: float) -> ClassTerms:
     """Each draw is of a minority class with probability rho, uniform over the samples inside. Needs counts [C].
 
-    Minority: classes with fewer samples than the mean of the classes. Without such classes P(c) = n_c / N. At rho 0 or 1 the
-    classes that are never drawn are named.
+    Minority: classes with fewer samples than the mean of the classes. Without such classes, all counts equal, P(c) = n_c / N; counts
+    that are nearly equal are named, and so are the classes that are never drawn at rho 0 or 1.
     """
     n = _present(evidence)
     minority = (n < n[n > 0].mean()) & (n > 0)
     if not minority.any():
-        return ClassTerms(sampling=n / n.sum(), notes=("No class has fewer samples than the mean: nothing to change.",))
+        said = "No class has fewer samples than the mean, so there is no minority: rho plays no part, and every class is drawn as often as the data hold it."
+        return ClassTerms(sampling=n / n.sum(), notes=(said,))
     shares = np.where(minority, rho * n / n[minority].sum(), (1 - rho) * n / n[~minority].sum())
     never = np.flatnonzero((shares == 0) & (n > 0))
     notes = (f"Never drawn, so not learned: {_named(never)}. Choose a rho between 0 and 1.",) if len(never) else ()
+    if n.max() < NEARLY * n[n > 0].min():
+        notes += (f"The counts differ by less than {100 * (NEARLY - 1):.0f} %: with rho {rho:g} the minority is {_named(np.flatnonzero(minority))} all the same.",)
     return ClassTerms(sampling=shares, notes=notes, info={"minority classes": float(minority.sum())})
 
 
@@ -139,10 +144,11 @@ SAMPLERS = Table(
            "Any step between instance (q = 1) and class-balanced (q = 0) sampling.", "", _KANG),
     Method("progressive", "Progressive", "Sampling", progressive, (), r"P_t(c) = (1 - t)\frac{n_c}{N} + \frac{t}{C}", COUNTS, None,
            "Begins with instance sampling and ends with class-balanced sampling.", "t grows from 0 in the first epoch to 1 in the last.", _KANG),
-    Method("difficulty", "Difficulty (CDB-S)", "Sampling", difficulty, (_TAU, _FLOOR), r"P_t(c) \propto (1 - \mathrm{TPR}_{c,t-1})^{<tau>}",
+    Method("difficulty", "Difficulty (CDB-S)", "Sampling", difficulty, (_TAU, _FLOOR),
+           r"P_t(c) = (1 - <floor>)\,\frac{(1 - \mathrm{TPR}_{c,t-1})^{<tau>}}{\sum_k (1 - \mathrm{TPR}_{k,t-1})^{<tau>}} + \frac{<floor>}{C}",
            COUNTS | {"last_tpr"}, "tau",
            "Draws hard classes more often, by the run's own validation TPRs of the last epoch.",
-           "Our reading: the paper's formula was not at hand and no code is public. The floor is ours.", _CDBS),
+           "In the first epoch every class is drawn equally often. Our reading: the paper's formula was not at hand and no code is public. The floor is ours.", _CDBS),
     Method("class_aware", "Class-aware", "Sampling", class_aware, (_RUN,), r"c_1 c_1 c_1 c_1\, c_2 c_2 c_2 c_2\, \ldots", COUNTS, None,
            "The classes take turns in a shuffled cycle, some samples each.", _REPEATS,
            Source("Shen, Lin and Huang", 2016, "Relay backpropagation for effective learning of deep convolutional neural networks", "https://arxiv.org/abs/1512.05830")),
@@ -151,7 +157,8 @@ SAMPLERS = Table(
            "With two classes and an even batch size each batch is exactly half minority, half majority. " + _REPEATS, _NOTES),
     Method("share", "Half and half, probabilistic", "Sampling", share, (_RHO,), r"P(\text{minority}) = <rho>", COUNTS, "rho",
            "Each draw is of a minority class with probability rho, so the number in a batch varies.",
-           "With two classes the minority is the smaller; with more, every class below the mean count.", _NOTES),
+           "With two classes the minority is the smaller; with more, every class below the mean count. One sample fewer is enough. Where all counts are equal there is no "
+           "minority: rho plays no part, and the classes are drawn equally often.", _NOTES),
     Method("undersample", "Under-sampling", "Sampling", undersample, (), r"n'_c = n_{\min}", COUNTS, None,
            "As many samples of every class as the smallest has, another choice every epoch.",
            "An epoch is short: give it more epochs to train as long. Where weights fail on large networks this has been found to work.",

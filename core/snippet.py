@@ -94,7 +94,7 @@ def pytorch_snippet(terms: ClassTerms, classes: Sequence[str], reduction: str, m
     lines = ["import torch", "", *(f"# {line}" for line in _left_out(terms, method))]
     for name, vector in given.items():
         lines += [*_tensor(name, vector, classes), ""]
-    lines += _loss(terms, given.keys() - {"sampling"}, reduction)
+    lines += _loss(terms, frozenset() if terms.objective in STEPS else given.keys() - {"sampling"}, reduction)
     if "sampling" in given:
         lines += ["", "", *_SAMPLERS[terms.draw](terms.knobs)]
     return "\n".join(lines) + "\n"
@@ -106,6 +106,8 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
     stage = METHODS[method].stage
     if terms.objective in STEPS:
         said.append(f"{terms.objective} trains nothing: it acts on the outputs of a finished run, see core/posthoc.py. Below is the ordinary loss.")
+        if terms.shift is not None:
+            said.append("The shift is added to that run's logits when predicting: (logits + shift).argmax(dim=1). It is no part of the loss.")
     elif terms.objective not in _LOSSES:
         said.append(f"Only the class terms are here. What {terms.objective} does in every step is in core/objectives/{terms.objective}.py.")
     if stage not in (TRAIN, POSTHOC):

@@ -1,10 +1,12 @@
-"""Writes docs/methods.md and docs/tables.md from the rows of the tables. tests/test_docs.py fails while they are out of date.
+"""Writes core/worked.json, then docs/methods.md and docs/tables.md from the rows of the tables. tests/test_docs.py and
+tests/test_methods_shown.py fail while they are out of date.
 
     python docs/generate.py
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,10 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.config import SETTINGS
 from core.datasets import DATASETS
-from core.examples import example
-from core.floors import FAINT, UNKNOWN_FLOOR
+from core.examples import WORKED, Example, examples
 from core.measures import MEASURES
 from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, Method, formula_with
+from core.methods.rules import NOTATION, ONE_LOSS, RULES, TERMS
 from core.recipes import RECIPES
 from core.rows import Param, Source, Table, check_params
 from core.samplers import SAMPLERS
@@ -40,6 +42,8 @@ STAGES = {
 }
 MADE = "<!-- Made by `python docs/generate.py` from the rows of the tables. Do not edit. -->"
 
+RULE_TEXT = "\n\n".join(f"**{name}.** {text}" for name, text in RULES.items())
+
 INTRO = rf"""# Methods
 
 {MADE}
@@ -47,33 +51,15 @@ INTRO = rf"""# Methods
 A method is a pure function from evidence to class terms, and a row of `METHODS` in `core/methods/`; a sampler is a row of
 `SAMPLERS` in `core/samplers.py`. This page shows the rows; the examples are computed by the code.
 
-**Notation.** $\mathrm{{TPR}}_c$ is the true-positive rate of class $c$ on the validation split, $\overline{{\mathrm{{TPR}}}}$ its mean over the
-classes, $n_c$ the number of training samples, $p$ the softmax of the logits $z$, $y$ the true class.
+**Notation.** {NOTATION}
 
 **The one loss.** Every method acts through
 
-$$\mathrm{{reduce}}_i\left[ w_y\,(1-p_y)^{{f_y}}\,\mathrm{{CE}}_{{s_y}}\left( a_c z_c + b_c - m_y\,\mathbf{{1}}[c=y] \right) \right]$$
+$${ONE_LOSS}$$
 
-with weight $w$, focus $f$, smoothing $s$, logit scale $a$, logit shift $b$ and margin $m$ per class; what a method does not set is left out.
-A method may also set the probability with which a class is sampled, and the one with which a class's logit is left out for samples of other
-classes (mask). What does not fit this form (binary losses, weights renewed with every step, second stages, post-hoc steps) says so in its
-row and has one file in `core/objectives/`, `models/heads.py` or `core/posthoc.py`.
+{TERMS}
 
-**Late start.** Any method and any sampler but SMOTE can start late (`start`, a share of the epochs): 0.8 with class-balanced weights is DRW, with a
-sampler DRS. `deferred weight` holds back weights and sampling only, so that LDAM's margins act from the first epoch: LDAM-DRW. Weights that
-are renewed with every step wait too; a method without a weight is refused there, unless its sampler can wait.
-
-**Reduction.** `weighted_mean` divides by the sum of the weights in the batch, as PyTorch's `CrossEntropyLoss(weight=w)` does: a common
-factor on the weights changes nothing. `batch_mean` divides by the batch size: a common factor acts as a learning rate. Papers differ in
-this, so it is a setting of the run. Group DRO, L2RW, Meta-Weight-Net and Difficulty-Net weigh the samples of a batch in a way of their
-own, which their rows give: the setting plays no part there.
-
-**Scale.** $\propto$ means that the weights are rescaled to mean 1 over the classes that have evidence.
-
-**Floors.** A TPR is kept in $[\epsilon_c, 1-\epsilon_c]$ with $\epsilon_c = 1/(2m_c)$, half of one of the class's $m_c$ validation samples;
-where the number of samples is not known, $\epsilon = {UNKNOWN_FLOOR:g}$. Where all TPRs are equal, all weights are 1. A class without evidence gets the
-mean weight of the others. A weight below {FAINT:g} of the largest is named. What was clipped or assumed is said on the page and kept with
-the answer; no weight is ever NaN, and none is 0 unless a person asked for it (manual weights, a formula).
+{RULE_TEXT}
 """
 
 TABLES_INTRO = f"""# Datasets, models, recipes, settings
@@ -116,15 +102,12 @@ def symbolic(method: Method) -> str:
 # -- worked examples ---------------------------------------------------------------------------------------------
 
 
-def example_section(method: Method, table_: Table[Method] = METHODS) -> str:
-    """The worked example; "" where the method is no map from TPRs or counts to terms."""
-    found = example(method, table_)
-    if found is None:
-        return ""
-    body = [f"Example: `{found.command}`"]
+def example_section(found: Example) -> str:
+    """One worked example."""
+    body = [f"Example: `{found.command}`" if found.command else f"Example: {found.intro}"]
     if found.rows:
-        classes = map(str, range(len(found.rows[0][1])))
-        body.append(table(("class", *classes), [[label, *values] for label, values in found.rows]))
+        columns = map(str, range(len(found.rows[0][1])))
+        body.append(table((found.of, *columns), [[label, *values] for label, values in found.rows]))
     return "\n\n".join(filter(None, [*body, " ".join(found.said)]))
 
 
@@ -144,7 +127,7 @@ def method_section(method: Method, table_: Table[Method] = METHODS) -> str:
         parts.append(f"Trains for {method.epochs} epochs unless told otherwise, whatever the recipe.")
     if method.caveat:
         parts.append(f"Note: {method.caveat}")
-    return "\n\n".join(part for part in (*parts, f"Source: {reference(method.source)}.", example_section(method, table_)) if part)
+    return "\n\n".join(part for part in (*parts, f"Source: {reference(method.source)}.", *map(example_section, examples(method, table_))) if part)
 
 
 def measures_section() -> str:
@@ -200,7 +183,16 @@ def tables_page() -> str:
 PAGES = {"methods.md": methods_page, "tables.md": tables_page}
 
 
+def worked_json() -> str:
+    """core/worked.json: the examples that need torch, which pages and docs read."""
+    from core.workings import computed  # torch takes seconds, and only this wants it
+
+    return json.dumps(computed(), indent=1, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
+    WORKED.write_text(worked_json(), encoding="utf-8")
+    print("core/worked.json")
     for name, page in PAGES.items():
         (HERE / name).write_text(page(), encoding="utf-8")
         print(f"docs/{name}")

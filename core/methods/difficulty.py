@@ -66,6 +66,15 @@ def difficulty_net(evidence: Evidence, *, driver: float, lr: float, variant: str
     return ClassTerms(objective="difficulty_net", knobs={"driver": driver, "lr": lr, **copied})
 
 
+_NET_FORMULA = (r"w_c = \frac{C\,D_{\theta,c}(\mathrm{TPR}_{t-1})}{\sum_k D_{\theta,k}(\mathrm{TPR}_{t-1})},\quad \min_\theta\ META\frac{<driver>}{C}\sum_c "
+                r"\left(D_{\theta,c} - \left(1 - \tfrac{\mathrm{TPR}_c}{\sum_k \mathrm{TPR}_k}\right)\right)^2")
+
+
+def _net_latex(params: Mapping[str, Any]) -> str:
+    """With the meta loss where the network learns from it."""
+    return _NET_FORMULA.replace("META", "" if params["variant"] == "cifar_code" else r"\mathrm{CE}_\mathrm{meta} + ")
+
+
 _CDB_TAU = Param("tau", "Tau", "dynamic", 0.0, 8.0, 0.05, words=("dynamic",),
                  help="A fixed exponent, or dynamic: 2 / (1 + exp(-b)) with b = max TPR / (min TPR + eps) - 1, renewed after every epoch.")
 _VARIANT = Param("variant", "Variant", "paper", choices=tuple(CDB_VARIANTS),
@@ -92,12 +101,12 @@ ROWS = (
            "or a learning rate that falls to zero help.",
            CDB_PAPER, when="Classes differ in difficulty, counts do not tell which, and the run has many epochs.", keeps=_kept),
     Method("difficulty_net", "Difficulty-Net", "While training", difficulty_net, (_DRIVER, _META_LR, _NET_VARIANT),
-           r"w_t \propto D_\theta(\mathrm{TPR}_{t-1}),\quad \min_\theta\ \mathrm{CE}_\mathrm{meta} + <driver>\,\lVert D_\theta - (1 - \tfrac{\mathrm{TPR}}{\sum \mathrm{TPR}})\rVert^2",
+           _net_latex({"variant": "paper"}),
            frozenset({"last_tpr", "meta"}), None,
            "A small network turns the validation TPRs of the last epoch into weights; it learns from a virtual step whose result is tried on meta samples.",
-           "The loss is divided by the batch size, as published, whatever the reduction. The meta samples are taken from the validation split, which the weights therefore look at twice: its figures then flatter the run; judge it by the test split. A step costs about three times a plain one. "
+           "The TPRs count as 0 before the first epoch, and for a class without validation samples. The loss is divided by the batch size, as published, whatever the reduction. The meta samples are taken from the validation split, which the weights therefore look at twice: its figures then flatter the run; judge it by the test split. A step costs about three times a plain one. "
            "The published figures are from 12,800 epochs: never compare them with runs of 200.",
            Source("Sinha and Ohashi", 2023, "Difficulty-Net: learning to predict difficulty for long-tailed recognition", "https://arxiv.org/abs/2209.02960"),
-           when="Classes differ in difficulty and a run has very many epochs.", weighs=True, evens=class_even_meta,
+           when="Classes differ in difficulty and a run has very many epochs.", weighs=True, evens=class_even_meta, latex=_net_latex,
            decided="Decided while training: a small network, trained along, turns the run's last validation TPRs into weights."),
 )

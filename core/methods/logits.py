@@ -74,7 +74,8 @@ ROWS = (
            "Gamma and tau want tuning for each dataset; the defaults are those of the authors' code.",
            Source("Kini, Paraskevas, Oymak and Thrampoulidis", 2021, "Label-imbalanced and group-sensitive classification under overparameterization", "https://arxiv.org/abs/2103.01550"), when=_TAILED),
     Method("ldam", "Label-distribution-aware margin (LDAM)", "Logits", ldam, (_MARGIN, _S, _LDAM_BETA),
-           r"m_c = <max_margin>\left(\frac{n_{\min}}{n_c}\right)^{1/4},\quad \mathrm{CE}\left(<s>\,(\cos\theta_c - m_y\,\mathbf{1}[c = y])\right)", COUNTS, "max_margin",
+           r"m_c = <max_margin>\left(\frac{n_{\min}}{n_c}\right)^{1/4},\quad w_y\,\mathrm{CE}\left(<s>\,(\cos\theta_c - m_y\,\mathbf{1}[c = y])\right),"
+           r"\quad w_c \propto \frac{1 - <reweight>}{1 - <reweight>^{n_c}}", COUNTS, "max_margin",
            "Asks for a larger margin from rare classes. The last layer is a cosine classifier.",
            "Compare it with cross entropy on an ordinary last layer, as the paper does: the cosine head alone changes the result.",
            Source("Cao, Wei, Gaidon, Arechiga and Ma", 2019, "Learning imbalanced datasets with label-distribution-aware margin loss", "https://arxiv.org/abs/1906.07413"),

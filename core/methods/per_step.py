@@ -47,9 +47,10 @@ _FROM_VALIDATION = "The meta samples are taken from the validation split: its fi
 
 ROWS = (
     Method("group_dro", "Group DRO over classes", "Per step", group_dro, (_ETA, _ADJUSTMENT),
-           r"q_c \leftarrow \frac{q_c\, e^{<eta> \ell_c}}{\sum_k q_k\, e^{<eta> \ell_k}},\quad L = \sum_c q_c \ell_c", frozenset(), None,
+           r"q_c \leftarrow \frac{q_c\, e^{<eta> \ell_c}}{\sum_k q_k\, e^{<eta> \ell_k}},\quad L = \sum_c q_c \ell_c,"
+           r"\quad \ell_c = \frac{1}{B_c}\sum_{y_i = c} \mathrm{CE}_i + \frac{<adjustment>}{\sqrt{n_c}}", frozenset(), None,
            "Weighs the classes by how large their loss has been: a step towards the worst class, every step.",
-           "A class absent from a batch has loss 0 there and falls back. The authors always add a balanced sampler, strong weight decay or early stopping: "
+           "A class absent from a batch has loss 0 there, before the adjustment, and falls back. The authors always add a balanced sampler, strong weight decay or early stopping: "
            "without them an over-parameterised network brings every loss to 0.",
            Source("Sagawa, Koh, Hashimoto and Liang", 2020, "Distributionally robust neural networks for group shifts", "https://arxiv.org/abs/1911.08731"),
            when="The worst class is what counts.", weighs=True, evens=lambda p: float(p["adjustment"] > 0 and p["eta"] > 0),

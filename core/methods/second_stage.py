@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from core.evidence import ClassTerms, Evidence
+from core.methods.logits import logit_adjusted
 from core.methods.row import CLASSIFIER, FINETUNE, POSTHOC, Method
 from core.rows import Param, Source
 
@@ -39,13 +41,16 @@ def ncm(evidence: Evidence, *, features: str, distance: str) -> ClassTerms:
 
 
 def logit_adjusted_posthoc(evidence: Evidence, *, tau: float) -> ClassTerms:
-    """argmax of z - tau log pi. Needs counts [C]."""
-    return ClassTerms(objective="logit_adjusted_posthoc", knobs={"tau": tau})
+    """argmax of z + shift, shift_c = -tau log pi_c: what core.posthoc adds, from the same counts and once. Needs counts [C]."""
+    return replace(logit_adjusted(evidence, tau=-tau), objective="logit_adjusted_posthoc", knobs={"tau": tau})
 
 
 def equal_tpr_bias(evidence: Evidence, *, strength: float) -> ClassTerms:
     """argmax of z + strength b, b fitted on the validation split so that the TPRs are as equal as they can be."""
     return ClassTerms(objective="equal_tpr_bias", knobs={"strength": strength})
+
+
+_EQUAL_BIAS = (r"\hat y = \arg\max_c\ z_c + <strength>\, b_c,\quad b_c \leftarrow b_c + \eta_t\left(\overline{\mathrm{TPR}}(z + b) - \mathrm{TPR}_c(z + b)\right)")
 
 
 def _tau_norm_latex(params: Mapping[str, Any]) -> str:
@@ -63,8 +68,10 @@ _KANG = Source("Kang, Xie, Rohrbach, Yan, Gordo, Feng and Kalantidis", 2020, "De
 _MENON = Source("Menon, Jayasumana, Rawat, Jain, Veit and Kumar", 2021, "Long-tail learning via logit adjustment", "https://arxiv.org/abs/2007.07314")
 _NARASIMHAN = Source("Evenly, after Narasimhan and Menon", 2021, "Training over-parameterized models with non-decomposable objectives", "https://arxiv.org/abs/2107.04641")
 
-_NORM_TAU = Param("tau", "Tau", 0.7, 0.0, 2.0, 0.05, help="0 changes nothing, 1 gives every class the same norm. Choose it by the validation split.")
-_BIAS = Param("bias", "Bias of the layer", "drop", choices=("drop", "keep"), help="The authors' evaluation drops the bias.")
+_NORM_TAU = Param("tau", "Tau", 0.7, 0.0, 2.0, 0.05,
+                  help="0 leaves the weight vectors as they are, 1 gives every class the same norm. At 0 with the bias dropped the logits still change, by that bias; with the bias kept "
+                       "nothing changes. Choose it by the validation split.")
+_BIAS = Param("bias", "Bias of the layer", "drop", choices=("drop", "keep"), help="drop leaves it out, at tau 0 too, as the authors' evaluation does; keep adds it unchanged.")
 _FEATURES = Param("features", "Features", "cl2n", choices=FEATURES, help="unc: as they are. l2n: scaled to length 1. cl2n: centred by the mean of all, then scaled to length 1.")
 _DISTANCE = Param("distance", "Distance", "l2", choices=("l2", "cosine"), help="How far a sample is from a class mean.")
 _LA_TAU = Param("tau", "Tau", 1.0, -1.0, 4.0, 0.05, help="0 changes nothing, 1 is consistent with balanced accuracy.")
@@ -97,7 +104,7 @@ ROWS = (
            decided="Decided while training: attention, a memory of class centroids and a cosine classifier are learned on top of the finished run."),
     Method("tau_norm", "Tau-normalised classifier", "Post-hoc", tau_norm, (_NORM_TAU, _BIAS), r"z_c = \frac{w_c^\top f(x)}{\lVert w_c \rVert^{<tau>}}", NETWORK, "tau",
            "Shortens the weight vectors of the last layer, which are longer for frequent classes.",
-           _SECONDS + "Choose tau by the validation split.", _KANG, when=_TAILED, stage=POSTHOC, latex=_tau_norm_latex,
+           _SECONDS + "Choose tau by the validation split.", _KANG, when=_TAILED, stage=POSTHOC, latex=_tau_norm_latex, linear=True,
            decided="Applied after training: the weight vectors of the finished run's last layer are shortened."),
     Method("ncm", "Nearest class mean (NCM)", "Post-hoc", ncm, (_FEATURES, _DISTANCE), r"\hat y = \arg\min_c\ d\left(f(x), \mu_c\right)", NETWORK, None,
            "Forgets the last layer and takes the class whose mean training feature is nearest.",
@@ -106,11 +113,14 @@ ROWS = (
     Method("logit_adjusted_posthoc", "Post-hoc logit adjustment", "Post-hoc", logit_adjusted_posthoc, (_LA_TAU,), r"\hat y = \arg\max_c\ z_c - <tau>\,\log \pi_c",
            NETWORK | {"counts"}, "tau",
            "Lowers the logits of frequent classes at prediction time.",
-           _SECONDS + "On balanced data it changes nothing.", _MENON, when=_TAILED, stage=POSTHOC, evens=lambda p: p["tau"],
+           _SECONDS + "On balanced data it changes nothing.", _MENON, when=_TAILED, stage=POSTHOC,
            decided="Applied after training: the finished run's logits are lowered by how frequent a class is."),
-    Method("equal_tpr_bias", "Equal-TPR bias", "Post-hoc", equal_tpr_bias, (_STRENGTH,), r"\hat y = \arg\max_c\ z_c + <strength>\, b_c", NETWORK | {"validation"}, "strength",
+    Method("equal_tpr_bias", "Equal-TPR bias", "Post-hoc", equal_tpr_bias, (_STRENGTH,), _EQUAL_BIAS, NETWORK | {"validation"}, "strength",
            "One summand per class on the logits, fitted on the validation split so that the worst TPR rises and the TPRs become equal; strength says how much of it is applied.",
-           _SECONDS + "It is the lower bar: a retraining that equalises less, or costs more accuracy, is not worth its time. On the way to equal TPRs the bias with the highest "
-           "smallest TPR is taken, of equals the one with the highest second smallest, and so on. It is fitted on few samples per class, so the test split is equalised less than the validation split; the run's log says what it cost there.", _NARASIMHAN, when="Any finished run: what would equal TPRs cost?", stage=POSTHOC,
+           _SECONDS + "b starts at 0 and takes 400 steps on the validation split: each raises b where the TPR of argmax z + b is below the mean, lowers it where it is above, and takes "
+           "off its mean; eta falls geometrically from 1 to 1/100 of how far apart the logits are (the median over the samples of the distance from the true logit to the largest other). "
+           "Of the b on that way the one with the highest smallest TPR is taken, of equals the one with the highest second smallest, and so on; none whose variance is above that of the "
+           "logits as they are. It is the lower bar: a retraining that equalises less, or costs more accuracy, is not worth its time. It is fitted on few samples per class, so the test "
+           "split is equalised less than the validation split; the run's log says what it cost there.", _NARASIMHAN, when="Any finished run: what would equal TPRs cost?", stage=POSTHOC,
            decided="Applied after training: one summand per class on the finished run's logits, fitted on the validation split."),
 )

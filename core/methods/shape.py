@@ -104,6 +104,15 @@ def _focal_latex(params: Mapping[str, Any]) -> str:
             r"\quad q_c = \sigma(z_c)")
 
 
+def _ghm_latex(params: Mapping[str, Any]) -> str:
+    """With the memory of the bins where there is a momentum."""
+    text = (r"\frac{1}{M}\sum_{i,c} \frac{\mathrm{BCE}_{ic}}{R(g_{ic})},\quad g_{ic} = |\sigma(z_{ic}) - y_{ic}|,"
+            r"\quad R(g) = \text{outputs in the bin of } g \text{, one of } <bins>")
+    if params["momentum"] == 0:
+        return text
+    return text.replace("{R(g_{ic})}", "{S(g_{ic})}") + r",\quad S(g) \leftarrow <momentum>\,S(g) + (1 - <momentum>)\,R(g)"
+
+
 def _smoothing_latex(params: Mapping[str, Any]) -> str:
     """With the shape that is chosen written out."""
     share = SHAPES[params["shape"]].latex.replace("{x}", "x_c")
@@ -152,10 +161,12 @@ ROWS = (
            "Two losses go by this name: the sigmoid form of the paper and the softmax form of most long-tail code. The CDB code does not differentiate "
            "through the factor (variant detached).", _LIN, when="Many easy samples drown few hard ones, as in detection.", latex=_focal_latex),
     Method("ghm", "Gradient harmonising (GHM-C)", "Loss shape", ghm, (_BINS, _MOMENTUM, _GHM_PRIOR),
-           r"\frac{1}{B}\sum_i \frac{1}{\mathrm{density}(g_i)}\,\mathrm{BCE}_i,\quad g = |\sigma(z) - y|", frozenset(), None,
+           _ghm_latex({"momentum": 0.0}), frozenset(), None,
            "Binary losses per class, each divided by how common its gradient norm is in the batch: very easy and very hard samples count less.",
-           "Sigmoid form only. It looks at samples, not at classes. With hundreds of classes try an initial probability of 1/C, which no source asks for here.",
+           "All B x C outputs of a batch are binned together; M is the number of bins that hold any. With a momentum m the memory S of a bin takes the place of R: it starts at 0 and becomes "
+           "m S + (1 - m) R in every step in which the bin is not empty. Sigmoid form only. It looks at samples, not at classes. With hundreds of classes try an initial probability of 1/C, which no source asks for here.",
            Source("Li, Liu and Wang", 2019, "Gradient harmonized single-stage detector", "https://arxiv.org/abs/1811.05181"), when="Outliers and easy samples dominate the gradient.",
+           latex=_ghm_latex,
            decided="Decided in every step: an output counts the less, the more outputs of the batch have a gradient of about its length."),
     Method("seql", "Softmax equalisation (SEQL)", "Loss shape", seql, (_KEEP, _LAMBDA, _EQL_VARIANT),
            r"p_j = \frac{e^{z_j}}{\sum_k \omega_k e^{z_k}},\quad \omega_k = 1 - \beta_k\,\mathbf{1}[\tfrac{n_k}{N} \lt <threshold>]\,(1 - y_k),\ \beta_k \sim \mathrm{Bernoulli}(<gamma>)",
@@ -175,7 +186,8 @@ ROWS = (
            Source("Zhong, Cui, Liu and Jia", 2021, "Improving calibration for long-tailed recognition", "https://arxiv.org/abs/2104.00466"), when="Long-tailed data, over-confident probabilities.",
            latex=_smoothing_latex),
     Method("poly_tail", "Polynomially tailed loss", "Loss shape", poly_tail, (_POLY_ALPHA, _POLY_BETA, _REWEIGHT),
-           r"\ell(m) = \begin{cases}\log(1 + e^{-m})\,/\,\log(1 + e^{-<beta>}) & m \lt <beta>\\ (m - (<beta> - 1))^{-<alpha>} & m \ge <beta>\end{cases}", COUNTS, "alpha",
+           r"w_y\,\ell(m),\quad w_c \propto \left(\frac{n_{\min}}{n_c}\right)^{<reweight>},\quad m = z_y - \log \sum_{j \ne y} e^{z_j},"
+           r"\quad \ell(m) = \begin{cases}\log(1 + e^{-m})\,/\,\log(1 + e^{-<beta>}) & m \lt <beta>\\ (m - (<beta> - 1))^{-<alpha>} & m \ge <beta>\end{cases}", COUNTS, "alpha",
            "Cross entropy up to a margin, then a tail that falls as a power instead of exponentially: weights keep acting once the training data are fitted.",
            "Our reading for C classes: the margin is the true logit minus the log-sum-exp of the others, so below beta it is cross entropy up to a factor.",
            Source("Wang, Chatterji, Haque and Hashimoto", 2022, "Is importance weighting incompatible with interpolating classifiers?", "https://arxiv.org/abs/2112.12986"),

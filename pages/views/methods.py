@@ -69,8 +69,13 @@ def parameter_table(params: tuple[Param, ...]) -> None:
     """Default, range and meaning of every parameter."""
     st.table(pd.DataFrame(
         [{"parameter": f"`{p.key}`", "default": f"{p.default:g}" if isinstance(p.default, (int, float)) else f"`{p.default}`",
-          "allowed": plain(p.expected), "what it does": plain(p.help)} for p in params]
+          "allowed": narrow(plain(p.expected)), "what it does": narrow(plain(p.help))} for p in params]
     ).set_index("parameter"))
+
+
+def narrow(text: str) -> str:
+    """Words such as imagenet_code may break after their underscore, so that a table fits a phone."""
+    return text.replace("_", "_\u200b")
 
 
 def reference(source: Source) -> str:
@@ -130,7 +135,7 @@ def detail(method: Method, table: Any) -> None:
 
 def lines_of(formula: str) -> str:
     """A formula as Markdown that wraps between its parts. st.latex would make a box that scrolls, which the keyboard cannot reach."""
-    return " ".join(rf"$\displaystyle {part}$" for part in formula.replace(r",\quad", r",\quad@").split(r"\quad@"))
+    return " \u2003".join(rf"$\displaystyle {part}$" for part in formula.replace(r",\quad", r",\quad@").split(r"\quad@"))
 
 
 def overview(shown: list[tuple[str, Method, Any]]) -> None:
