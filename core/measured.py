@@ -27,7 +27,8 @@ GROUPS = {  # group of core.measures.shots and halves -> label, which classes ar
     "majority": ("Majority TPR", "with at least the mean number of training samples"),
     "minority": ("Minority TPR", "with fewer training samples than the mean"),
 }
-ECE_HELP = "Expected calibration error: how far the confidence of a prediction is from the share that is right, over 15 bins. 0: as sure as it is right. The confidence is the softmax of the logits, also of a run trained with sigmoid outputs."
+ECE_HELP = ("Expected calibration error: how far the confidence of a prediction is from the share that is right, over 15 bins. 0: as sure as it is right. "
+            "The confidence is the softmax of the logits, also of a run trained with sigmoid outputs.")
 SHARE, ERROR, VARIANCE = "share", "error", "variance"  # what a value is, and so how it is written
 UNITS = {"tpr_variance": VARIANCE, ECE: ERROR}  # the rest are shares
 
@@ -114,7 +115,8 @@ def training_counts(facts: Mapping[str, Any]) -> NDArray[np.int64] | None:
 def readings(split: Split, score: Score | None = None) -> tuple[Reading, ...]:
     """Every measure of a split in order. Groups only where the training counts are not balanced, the weighted score only for two classes.
 
-    Of two classes each would be a group by itself, so there are none. Groups without a class, and one that holds them all (its mean is balanced accuracy), are left out; so is an ECE that was not recorded.
+    Of two classes each would be a group by itself, so there are none. Groups without a class, and one that holds them all (its mean is balanced accuracy),
+    are left out; so is an ECE that was not recorded.
     A `score` for other than two classes raises EvenlyError.
     """
     m = split.metrics

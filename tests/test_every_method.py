@@ -18,7 +18,8 @@ from storage import checkpoints, queue, results
 from storage.launch import new_run
 
 BASE = RunConfig("mnist1d", "cnn1d", epochs=2, imbalance=100.0)
-PARAMS = {"manual": {"weights": ",".join(map(str, range(1, 11)))}, "focal": {"form": "sigmoid", "alpha": 0.25}, "cdb": {"ema": 0.5}, "ldam": {"reweight": 0.9999}, "difficulty_net": {"variant": "cifar_code"}, "seql": {"variant": "cdb_code"}}
+PARAMS = {"manual": {"weights": ",".join(map(str, range(1, 11)))}, "focal": {"form": "sigmoid", "alpha": 0.25}, "cdb": {"ema": 0.5},
+          "ldam": {"reweight": 0.9999}, "difficulty_net": {"variant": "cifar_code"}, "seql": {"variant": "cdb_code"}}
 LATE = replace(BASE, method="ldam", params=PARAMS["ldam"], sampler="square_root", start=0.5, deferred="weight")
 CASES = [
     *((m.key, replace(BASE, method=m.key, params=PARAMS.get(m.key, {}))) for m in METHODS if m.key != "none"),

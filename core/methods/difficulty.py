@@ -104,7 +104,9 @@ ROWS = (
            _net_latex({"variant": "paper"}),
            frozenset({"last_tpr", "meta"}), None,
            "A small network turns the validation TPRs of the last epoch into weights; it learns from a virtual step whose result is tried on meta samples.",
-           "The TPRs count as 0 before the first epoch, and for a class without validation samples. The loss is divided by the batch size, as published, whatever the reduction. The meta samples are taken from the validation split, which the weights therefore look at twice: its figures then flatter the run; judge it by the test split. A step costs about three times a plain one. "
+           "The TPRs count as 0 before the first epoch, and for a class without validation samples. The loss is divided by the batch size, as published, whatever the reduction. "
+           "The meta samples are taken from the validation split, which the weights therefore look at twice: its figures then flatter the run; "
+           "judge it by the test split. A step costs about three times a plain one. "
            "The published figures are from 12,800 epochs: never compare them with runs of 200.",
            Source("Sinha and Ohashi", 2023, "Difficulty-Net: learning to predict difficulty for long-tailed recognition", "https://arxiv.org/abs/2209.02960"),
            when="Classes differ in difficulty and a run has very many epochs.", weighs=True, evens=class_even_meta, latex=_net_latex,

@@ -132,5 +132,6 @@ ROWS = (
     Method("manual", "Manual weights", "From counts", manual, (_WEIGHTS,),
            r"w_c = \text{as given}", frozenset(), None,
            "Weights of your own, one per class, used as they are.",
-           "With the weighted_mean reduction only their ratios matter. A weight of 0 is allowed: the class is then not learned.", Source("Evenly", 2026, "weights typed by hand"), when="You know what an error on a class costs."),
+           "With the weighted_mean reduction only their ratios matter. A weight of 0 is allowed: the class is then not learned.",
+           Source("Evenly", 2026, "weights typed by hand"), when="You know what an error on a class costs."),
 )

@@ -47,7 +47,8 @@ def ldam(evidence: Evidence, *, max_margin: float, s: float, reweight: float) ->
 _MENON = Source("Menon, Jayasumana, Rawat, Jain, Veit and Kumar", 2021, "Long-tail learning via logit adjustment", "https://arxiv.org/abs/2007.07314")
 _TAU = Param("tau", "Tau", 1.0, 0.0, 4.0, 0.05, help="0 is plain cross entropy, 1 is consistent with balanced accuracy.")
 _CDT_GAMMA = Param("gamma", "Gamma", 0.2, 0.0, 1.0, 0.01, help="0 is plain cross entropy; published values lie between 0.1 and 0.3, and the default in their middle.")
-_VS_GAMMA = Param("gamma", "Gamma", 0.3, 0.0, 1.0, 0.01, help="Exponent of the logit scale: 0.3 by default in the authors' code, 0.2 (with tau 1.2) there for long-tailed CIFAR-10; 0.05 in a later rerun on CIFAR-100.")
+_VS_GAMMA = Param("gamma", "Gamma", 0.3, 0.0, 1.0, 0.01, help="Exponent of the logit scale: 0.3 by default in the authors' code, "
+                   "0.2 (with tau 1.2) there for long-tailed CIFAR-10; 0.05 in a later rerun on CIFAR-100.")
 _MARGIN = Param("max_margin", "Largest margin", 0.5, 0.0, 1.0, 0.05, help="Margin of the smallest class, on cosines.")
 _S = Param("s", "Scale", 30.0, 1.0, 100.0, 1.0, help="Factor of the cosines before the softmax.")
 _LDAM_BETA = Param("reweight", "Beta of the weights", 0.0, 0.0, 0.999999, 0.0001,

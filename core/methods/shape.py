@@ -141,7 +141,8 @@ _EQL_VARIANT = Param("variant", "Variant", "paper", choices=("paper", "cdb_code"
                      help="paper: a draw for every sample and class, as public codes of the softmax form have it. cdb_code: one draw for the whole batch, so rare classes "
                           "are shielded from all of it or from nothing; that code is of the sigmoid form and has gamma 0.95 and lambda 0.03.")
 _BINS = Param("bins", "Bins", 10, 1, 100, 1, integer=True, help="Equal bins of the gradient norm in [0, 1]: 10 as in the class's default, 30 in the authors' detector.")
-_MOMENTUM = Param("momentum", "Momentum", 0.0, 0.0, 0.99, 0.01, help="Memory of the bin counts from step to step: 0 by default, 0.75 in the authors' detector. It starts at 0, so the first steps weigh more.")
+_MOMENTUM = Param("momentum", "Momentum", 0.0, 0.0, 0.99, 0.01, help="Memory of the bin counts from step to step: 0 by default, "
+                        "0.75 in the authors' detector. It starts at 0, so the first steps weigh more.")
 _KEEP = Param("gamma", "Gamma", 0.9, 0.0, 1.0, 0.05, help="How often a rare class is shielded from a sample of another class; 0 is plain cross entropy.")
 _LAMBDA = Param("threshold", "Lambda", 0.005, 0.0, 1.0, 0.001, help="A class below this share of the training samples is rare. With 10 classes 0.05 is a start; 0.005 is for 100.")
 _HEAD = Param("head", "Head", 0.3, 0.0, 0.99, 0.01, help="Smoothing of the largest class.")
@@ -164,7 +165,8 @@ ROWS = (
            _ghm_latex({"momentum": 0.0}), frozenset(), None,
            "Binary losses per class, each divided by how common its gradient norm is in the batch: very easy and very hard samples count less.",
            "All B x C outputs of a batch are binned together; M is the number of bins that hold any. With a momentum m the memory S of a bin takes the place of R: it starts at 0 and becomes "
-           "m S + (1 - m) R in every step in which the bin is not empty. Sigmoid form only. It looks at samples, not at classes. With hundreds of classes try an initial probability of 1/C, which no source asks for here.",
+           "m S + (1 - m) R in every step in which the bin is not empty. Sigmoid form only. It looks at samples, not at classes. "
+           "With hundreds of classes try an initial probability of 1/C, which no source asks for here.",
            Source("Li, Liu and Wang", 2019, "Gradient harmonized single-stage detector", "https://arxiv.org/abs/1811.05181"), when="Outliers and easy samples dominate the gradient.",
            latex=_ghm_latex,
            decided="Decided in every step: an output counts the less, the more outputs of the batch have a gradient of about its length."),

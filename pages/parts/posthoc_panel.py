@@ -192,5 +192,6 @@ def columns(phone: bool, name_key: str) -> dict[str, Any]:
     return {
         "step": text("Step", width=150) if phone else button("Step", type="tertiary", alignment="left", width=340, key=name_key, help=opens),
         "accuracy": number("Acc." if phone else "Accuracy", format="%.1f %%", width=64 if phone else 90), "change": number("Change, points", format="%+.1f"),
-        "variance": number("TPR var." if phone else "TPR variance", format="%.4f", width=72 if phone else 110), "less": number("Change, %", format="%+.0f"), "lowest": number("Lowest TPR", format="%.1f %%"),
+        "variance": number("TPR var." if phone else "TPR variance", format="%.4f", width=72 if phone else 110),
+        "less": number("Change, %", format="%+.0f"), "lowest": number("Lowest TPR", format="%.1f %%"),
     }

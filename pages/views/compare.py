@@ -93,7 +93,8 @@ def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
         more = ENOUGH_SEEDS - pairs if pairs < ENOUGH_SEEDS else MORE_SEEDS
         wanted = launch.free_seeds(every, before, after, more)
         st.button(f"Add {words.count(more, 'seed')} to each", key="compare_seeds", icon=":material/add_circle:", on_click=add_seeds,
-                  args=(before, after, wanted, reads.last_id(every)), help=f"Trains both again with {listed(wanted, 'seed')}: the more seeds, the narrower the interval that tells an effect from seed noise.")
+                  args=(before, after, wanted, reads.last_id(every)),
+                  help=f"Trains both again with {listed(wanted, 'seed')}: the more seeds, the narrower the interval that tells an effect from seed noise.")
 
 
 def add_seeds(before: Any, after: Any, wanted: list[int], last: int) -> None:
