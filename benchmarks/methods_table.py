@@ -1,4 +1,4 @@
-"""Every method and every sampler on four tables, each replicate against the baseline of its own seed: results/methods.csv and docs/results.md.
+"""Every method and every sampler on five tables, each replicate against the baseline of its own seed: results/methods.csv and docs/results.md.
 
     python -m benchmarks.methods_table run --tables mnist1d mnist1d_tail --seeds 10 --workers 2
     python -m benchmarks.methods_table docs

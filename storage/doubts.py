@@ -1,4 +1,7 @@
-"""What is questionable about settings before a run starts, though they are possible: the same for the pages and the command line."""
+"""What is questionable about settings before a run starts, though they are possible: for the command line and the post-hoc panel.
+
+New run says the same sentences, each beside the settings it is about.
+"""
 
 from __future__ import annotations
 

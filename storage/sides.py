@@ -58,11 +58,13 @@ def _replicate(engine: Engine, run_id: int, origin: dict[str, Any]) -> Replicate
 
 
 def moving_weight(engine: Engine, row: RunRow) -> Vector | None:
-    """A run's class weights epoch by epoch [E, C] where the last two epochs' differ, else None: most runs keep theirs, and a history is a wide read."""
-    if row.last_epoch < 2:
-        return None
-    before, last = (class_counts(engine, row.id, "validation", at).weight for at in (row.last_epoch - 1, row.last_epoch))
-    if before is None or last is None or np.array_equal(before, last, equal_nan=True):
+    """A run's class weights epoch by epoch [E, C] where they have moved, else None: most runs keep theirs, and a history is a wide read.
+
+    Looked at in the first, the middle and the last epoch: what moves has seldom come back to where it began in both of the others.
+    """
+    looks = (class_counts(engine, row.id, "validation", at).weight for at in sorted({1, max(row.last_epoch // 2, 1), row.last_epoch}))
+    first, *others = (np.zeros(0) if weight is None else weight for weight in looks)  # before a late start there is none
+    if all(np.array_equal(first, other, equal_nan=True) for other in others):
         return None
     return class_history(engine, row.id, "validation").weight
 

@@ -68,15 +68,15 @@ def applied(engine, worker, run, even=0.8, **params):
 # -- swinging weights --------------------------------------------------------------------------------------------
 
 
-def moving(engine, worker, factor, **settings):
-    """A finished run whose weights go up and down by `factor`."""
+def moving(engine, worker, factor, still=0, **settings):
+    """A finished run whose weights go up and down by `factor`, in the last epochs no more where they are `still`."""
     config = config_of(epochs=EPOCHS, method="cdb", params={"tau": 2.0}, **settings)
     run = submit(engine, config, "MNIST-1D: CDB, seed 0")
     claim = queue.claim(engine, worker, "cpu")
     results.start_run(engine, claim, facts(mnist1d()))
     rng = np.random.default_rng(0)
     for epoch in range(1, EPOCHS + 1):
-        up = factor ** np.where((np.arange(10) + epoch) % 2, 0.5, -0.5)
+        up = factor ** np.where((np.arange(10) + min(epoch, EPOCHS - still)) % 2, 0.5, -0.5)
         results.record_epoch(engine, claim, epoch_record(mnist1d(), epoch, EPOCHS, np.ones(10) if epoch == 1 else up, rng))
     queue.finish(engine, claim, "succeeded")
     return run
@@ -120,6 +120,13 @@ def test_compare_names_weights_that_swing(trained):
     assert f"weights of run {swings} swing" in warning
     assert "factor of 4.0" in warning
     assert not [w for w in visit(COMPARE, a=run, b=calm).warning if "swing" in w.value]
+
+
+def test_compare_names_them_too_where_the_last_epochs_were_calm(trained):
+    engine, worker, run = trained
+    swings = moving(engine, worker, 16.0, still=2)
+    for at in (page_of(swings), visit(COMPARE, a=run, b=swings)):
+        assert [w for w in at.warning if "swing between classes" in w.value]
 
 
 def test_weights_that_stay_say_nothing_of_it(trained):

@@ -5,13 +5,10 @@ The run is in the queue before its helper starts, so a helper that dies costs no
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
 from pathlib import Path
-
-from storage.engine import data_root
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,8 +18,7 @@ class Helper:
 
     def __init__(self, *arguments: str) -> None:
         self.why = ""
-        env = {**os.environ, "EVENLY_DATA": str(data_root())}  # a path relative to where the app stands would be another one there
-        self.process = subprocess.Popen([sys.executable, "cli.py", *arguments], cwd=ROOT, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        self.process = subprocess.Popen([sys.executable, str(ROOT / "cli.py"), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                         start_new_session=True)  # a Ctrl-C for the app must not cut a step in two
         self.waiting = threading.Thread(target=self._wait, daemon=True, name="helper")
         self.waiting.start()
