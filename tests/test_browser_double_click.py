@@ -1,4 +1,4 @@
-"""The second click of a double click, in a real Chromium: it reaches the server between two pages and must change nothing."""
+"""Clicks that reach the server between two pages, and the way back, in a real Chromium: a second click must change nothing."""
 
 import pytest
 from test_browser import browser, expect, key, page, settle  # noqa: F401 - fixtures are found by their names
@@ -49,3 +49,33 @@ def test_a_runs_page_is_left_for_where_the_first_click_leads(app, page, button, 
     settle(page)
     page.wait_for_url(address_of.format(**ids))
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
+
+
+@pytest.mark.parametrize("button", ["run_compare", "run_use"])
+def test_the_way_back_leads_to_the_run(app, page, button):  # noqa: F811 - a fixture
+    address, _, ids = app
+    here = f"{address}/run?id={ids['weighted']}"
+    page.goto(here)
+    settle(page)
+    key(page, button).get_by_role("button").first.click()
+    page.wait_for_url(lambda url: "/run?" not in url)
+    page.wait_for_timeout(2 * max(GAPS))
+    settle(page)
+    for _ in range(2):  # Streamlit leaves a step between two pages in the history
+        page.go_back()
+        page.wait_for_timeout(3 * max(GAPS))
+        settle(page)
+        if page.url == here:
+            break
+    assert page.url == here
+    expect(page.get_by_role("heading", level=1)).to_contain_text("TPR ratio")
+
+
+def test_a_state_asked_for_by_its_key_stays_in_the_address_of_runs(app, page):  # noqa: F811 - a fixture
+    address, _, _ = app
+    page.goto(f"{address}/runs?status=failed")
+    settle(page)
+    page.wait_for_url("**/runs?status=Failed")
+    page.reload()
+    settle(page)
+    expect(page.get_by_text("1 of ")).to_be_visible()

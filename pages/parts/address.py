@@ -26,10 +26,19 @@ def take(name: str, labels: Mapping[str, str]) -> None:
 
 
 def keep(name: str, key: str) -> None:
-    """After the widget is drawn: the address names what is chosen."""
+    """After the widget is drawn: the address is to name what is chosen, once the page has been through all its choices (`write`)."""
     st.session_state[_written(name)] = key
-    if st.query_params.get(name) != key:
-        st.query_params[name] = key
+    st.session_state.setdefault(_KEPT, {})[name] = key
+
+
+def write() -> None:
+    """Put all that was kept into the address at once: every change of it is a step of the browser's way back."""
+    kept = st.session_state.pop(_KEPT, {})
+    if any(st.query_params.get(name) != key for name, key in kept.items()):
+        st.query_params.update(kept)
+
+
+_KEPT = "address_kept"
 
 
 def _written(name: str) -> str:

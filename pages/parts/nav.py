@@ -83,8 +83,8 @@ def _forget_other_questions(address: str) -> None:
 class Journey:
     """Where a click has led, and when (monotonic clock, seconds).
 
-    The second click of a double click reaches the server while the browser is between two pages: it asks for the old one under an
-    address that is already half the new one's. Who meets that goes where the first click went.
+    The second click of a double click reaches the server while the browser is between two pages. Where what it clicked is gone by then
+    (`second_click`), it goes where the first one went.
     """
 
     page: str

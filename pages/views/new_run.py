@@ -19,7 +19,7 @@ from core.errors import EvenlyError
 from core.methods import POSTHOC, what_if
 from core.schedule import first_epoch
 from core.snippet import cli_command, pytorch_snippet
-from pages.parts import launch, nav, new_data, new_evidence, new_method, new_settings, reads, words
+from pages.parts import address, launch, nav, new_data, new_evidence, new_method, new_settings, reads, words
 from pages.parts.guard import told
 from storage.engine import surroundings
 from storage.launch import seeds_in_words
@@ -254,6 +254,7 @@ def main() -> None:
     left, right = st.columns([5, 6], gap="large")
     with left:
         f = form()
+    address.write()
     if f is None:
         return
     with right:

@@ -32,6 +32,7 @@ from pages.parts.guard import told
 from storage import queue, results
 
 RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
+SHOWN = "run_shown"  # the run that this tab had on its page last
 ENDED = {"cancelled": "was stopped", "failed": "failed"}
 
 
@@ -223,8 +224,11 @@ def unknown(why: str) -> None:
 def main() -> None:
     """The page."""
     run_id = nav.id_from_url("id")
+    if run_id is None and "id" not in st.query_params and SHOWN in st.session_state:
+        # An address from between two pages, which a second click or the browser's way back asks for: the run that was on this page is meant.
+        run_id = st.session_state[SHOWN]
+        st.query_params["id"] = str(run_id)
     if run_id is None:
-        nav.finish_journey()
         unknown(words.plain("The address names no run; it looks like /run?id=3."))
         return
     try:
@@ -232,6 +236,7 @@ def main() -> None:
     except queue.UnknownRunError as error:  # any other trouble with the database is the guard's to tell
         unknown(words.message(str(error)))
         return
+    st.session_state[SHOWN] = run_id
     heading(row)
     if row.status in reads.LIVE:
         live_state(run_id, kind(row))

@@ -353,8 +353,8 @@ def refused_state() -> None:
     if asked.lower() not in known:
         st.session_state[REFUSED] = asked
     elif asked != state_word(known[asked.lower()]):  # as scripts and the command line call it; the list of states takes its own words alone
-        st.session_state["status"] = known[asked.lower()]
-        st.query_params["status"] = state_word(known[asked.lower()])  # what was asked for stays in the address
+        st.query_params["status"] = state_word(known[asked.lower()])
+        st.rerun()  # so that the list of states finds its own word, which then stays in the address
     if REFUSED in st.session_state:
         listed = ", ".join(map(state_word, STATES))
         st.warning(f"The address asks for runs of the state {words.plain(repr(st.session_state[REFUSED][:40]))}, which there is not; all states are shown. Known: {listed}.",
