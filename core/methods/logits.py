@@ -54,6 +54,10 @@ _S = Param("s", "Scale", 30.0, 1.0, 100.0, 1.0, help="Factor of the cosines befo
 _LDAM_BETA = Param("reweight", "Beta of the weights", 0.0, 0.0, 0.999999, 0.0001,
                    help="0 sets no weights. 0.9999 with a start at 80 % of the epochs, weights and sampling only, is LDAM-DRW.")
 
+_LDAM_MARGIN = r"m_c = <max_margin>\left(\frac{n_{\min}}{n_c}\right)^{1/4},\quad "
+_LDAM_LOSS = r"\mathrm{CE}\left(<s>\,(\cos\theta_c - m_y\,\mathbf{1}[c = y])\right)"
+_LDAM = _LDAM_MARGIN + r"w_y\," + _LDAM_LOSS + r",\quad w_c \propto \frac{1 - <reweight>}{1 - <reweight>^{n_c}}"
+
 COUNTS = frozenset({"counts"})
 _TAILED = "Long-tailed training data, balanced test data."
 
@@ -75,10 +79,9 @@ ROWS = (
            "Gamma and tau want tuning for each dataset; the defaults are those of the authors' code.",
            Source("Kini, Paraskevas, Oymak and Thrampoulidis", 2021, "Label-imbalanced and group-sensitive classification under overparameterization", "https://arxiv.org/abs/2103.01550"), when=_TAILED),
     Method("ldam", "Label-distribution-aware margin (LDAM)", "Logits", ldam, (_MARGIN, _S, _LDAM_BETA),
-           r"m_c = <max_margin>\left(\frac{n_{\min}}{n_c}\right)^{1/4},\quad w_y\,\mathrm{CE}\left(<s>\,(\cos\theta_c - m_y\,\mathbf{1}[c = y])\right),"
-           r"\quad w_c \propto \frac{1 - <reweight>}{1 - <reweight>^{n_c}}", COUNTS, "max_margin",
+           _LDAM, COUNTS, "max_margin",
            "Asks for a larger margin from rare classes. The last layer is a cosine classifier.",
            "Compare it with cross entropy on an ordinary last layer, as the paper does: the cosine head alone changes the result.",
            Source("Cao, Wei, Gaidon, Arechiga and Ma", 2019, "Learning imbalanced datasets with label-distribution-aware margin loss", "https://arxiv.org/abs/1906.07413"),
-           when=_TAILED, head="cosine"),
+           when=_TAILED, head="cosine", latex=lambda p: _LDAM if p["reweight"] > 0 else _LDAM_MARGIN + _LDAM_LOSS),
 )
