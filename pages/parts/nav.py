@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import unquote, urlsplit
 
@@ -19,6 +16,7 @@ RUN = "pages/views/run.py"
 COMPARE = "pages/views/compare.py"
 METHODS = "pages/views/methods.py"
 LONGEST_ID = 12  # characters of an address that are a number no more
+OPEN = "nav_open"  # set by a callback: the run to open next, whatever page the browser is on by then
 ASKED_BY = {"id": "run", "a": "compare", "b": "compare", "row": "methods", "dataset": "new", "model": "new", "method": "new"}  # what the address asks a page for -> that page's path
 
 
@@ -36,8 +34,8 @@ def navigation() -> Any:
     if asked not in {page.url_path for page in pages}:
         pages.append(st.Page(_no_such_page, title="No such page", icon=":material/help:", url_path=asked, visibility="hidden"))
     page = st.navigation(pages)
-    if st.session_state.pop(_AGAIN, False):
-        finish_journey()
+    if OPEN in st.session_state:
+        open_run(st.session_state.pop(OPEN))
     _forget_other_forms(page.url_path)
     _forget_other_questions(page.url_path)
     return page
@@ -76,53 +74,14 @@ def _forget_other_questions(address: str) -> None:
         del st.query_params[name]
 
 
-# -- from page to page -------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Journey:
-    """Where a click has led, and when (monotonic clock, seconds).
-
-    The second click of a double click reaches the server while the browser is between two pages. Where what it clicked is gone by then
-    (`second_click`), it goes where the first one went.
-    """
-
-    page: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    at: float = 0.0
-
-
-DOUBLE = 3.0  # seconds within which a click may be the second of two; a busy server answers late
-_JOURNEY, _AGAIN = "nav_journey", "nav_again"
-
-
-def go(page: str, **query: Any) -> NoReturn:
-    """Go to a page, with this address, and remember it for the second click of two."""
-    asked = {name: str(value) for name, value in query.items()}
-    st.session_state[_JOURNEY] = Journey(page, asked, time.monotonic())
-    st.switch_page(page, query_params=asked)
-
-
-def finish_journey() -> None:
-    """Go where the last click led, if that was a moment ago; else do nothing."""
-    journey = st.session_state.get(_JOURNEY)
-    if journey is not None and time.monotonic() - journey.at < DOUBLE:
-        st.switch_page(journey.page, query_params=dict(journey.query))
-
-
-def second_click() -> None:
-    """From a callback: what was clicked has led away already, so the page that follows is the one it led to."""
-    st.session_state[_AGAIN] = True
-
-
 def open_run(run_id: int) -> NoReturn:
     """Go to a run's page."""
-    go(RUN, id=run_id)
+    st.switch_page(RUN, query_params={"id": str(run_id)})
 
 
 def open_compare(before: int, after: int) -> NoReturn:
     """Go to the comparison of two runs."""
-    go(COMPARE, a=before, b=after)
+    st.switch_page(COMPARE, query_params={"a": str(before), "b": str(after)})
 
 
 def link_run(run_id: int, label: str, **more: Any) -> None:

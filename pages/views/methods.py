@@ -130,7 +130,7 @@ def detail(method: Method, table: Any) -> None:
     worked(method, table)
     if table is METHODS and st.button("Use in a new run", key="methods_use", icon=":material/add_circle:", type="primary"):
         st.session_state["new_prefill"] = {"config": {"method": method.key}}
-        nav.go(nav.NEW)
+        st.switch_page(nav.NEW)
 
 
 def lines_of(formula: str) -> str:

@@ -24,6 +24,8 @@ from pages.parts.guard import told
 from storage.engine import surroundings
 from storage.launch import seeds_in_words
 
+STARTED = "new_started"  # the run that this tab has started last
+
 
 @dataclass(frozen=True)
 class Form:
@@ -56,13 +58,13 @@ class Form:
 def start(f: Form) -> None:
     """Queue everything in one transaction, once per form view, and go to the run's page."""
     key = st.session_state.get("new_submit_key")
-    if key is None:  # the form is gone: the first click of two has started its runs
-        nav.second_click()
+    if key is None:  # the form is gone: this is the second click of two, and the first has started its runs
+        st.session_state[nav.OPEN] = st.session_state[STARTED]
         return
     with told():
         runs = planned(f)
         ids = launch.send(runs, key)
-        st.session_state["new_open"] = ids[len(runs) - f.count]
+        st.session_state[nav.OPEN] = st.session_state[STARTED] = ids[len(runs) - f.count]
 
 
 def planned(f: Form) -> list[Any]:
@@ -246,8 +248,6 @@ def what_starts(f: Form) -> str:
 
 def main() -> None:
     """The page."""
-    if "new_open" in st.session_state:
-        nav.open_run(st.session_state.pop("new_open"))
     new_settings.take_prefill()
     st.session_state.setdefault("new_submit_key", f"new-{uuid.uuid4()}")
     st.title("New run")

@@ -45,7 +45,7 @@ def ask(run_id: int, wanted: str) -> None:
 def use_tprs(row: Any) -> None:
     """Open New run with this run as the baseline, the method left to choose."""
     st.session_state["new_prefill"] = {"config": {k: v for k, v in row.config.items() if k not in ("method", "params")}, "baseline": row.id}
-    nav.go(nav.NEW)
+    st.switch_page(nav.NEW)
 
 
 def control(row: Any) -> None:
