@@ -1,5 +1,12 @@
 """What the tests of the runner share: a short run, its queue and its log."""
 
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+import runner
+import worker as door
 from core.config import RunConfig
 from storage import queue, results
 from storage.launch import new_run
@@ -17,10 +24,18 @@ def drained(worker, run_id):
 
 
 def changed(config=CONFIG, **fields):
-    from dataclasses import replace
-
     return replace(config, **fields)
 
 
 def log_of(worker, run_id):
     return " | ".join(f"{e.kind}: {e.text}" for e in queue.events(worker.engine, run_id))
+
+
+@contextmanager
+def working(folder):
+    """A worker in this process on a data folder of its own, however little disk is free."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EVENLY_DATA", str(folder))
+        patch.setattr(runner, "MIN_FREE_BYTES", 0)
+        with door.Worker(0) as worker:
+            yield worker

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from runner_kit import working
 
-import runner
 import training
-import worker as door
 from core.along import Past, along, looks_back, reach, shown
 from core.config import RunConfig, checked
 from core.evidence import Evidence
@@ -34,11 +33,8 @@ FOLLOWED = {
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EVENLY_DATA", str(tmp_path_factory.mktemp("along")))
-        patch.setattr(runner, "MIN_FREE_BYTES", 0)
-        with door.Worker(0) as worker:
-            yield worker
+    with working(tmp_path_factory.mktemp("along")) as worker:
+        yield worker
 
 
 @pytest.mark.parametrize("config", FOLLOWED.values(), ids=FOLLOWED)

@@ -7,21 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from pages_kit import RUN, visit, words_on
-from runner_kit import CONFIG, drained, log_of, submit
+from runner_kit import CONFIG, drained, log_of, submit, working
 
-import runner
-import worker as door
 from core.methods import METHODS, POSTHOC
 from storage import posthoc, queue, results
 
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EVENLY_DATA", str(tmp_path_factory.mktemp("posthoc")))
-        patch.setattr(runner, "MIN_FREE_BYTES", 0)
-        with door.Worker(0) as worker:
-            yield worker
+    with working(tmp_path_factory.mktemp("posthoc")) as worker:
+        yield worker
 
 
 @pytest.fixture(scope="module")
