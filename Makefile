@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -ec
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint clean
+.PHONY: help run demo test lint format clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,6 +29,10 @@ test: $(VENV)/.installed-dev lint  ## Install what the tests need and run all of
 
 lint: $(VENV)/.installed-dev  ## Style and errors that can be seen without running
 	$(PY) -m ruff check .
+	$(PY) -m ruff format --check --quiet . || { echo "evenly: not in the formatter's shape; make format mends it" >&2; exit 1; }
+
+format: $(VENV)/.installed-dev  ## Bring every file into the formatter's shape
+	$(PY) -m ruff format .
 
 clean:  ## Remove the environment and caches; runs and data stay
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .coverage htmlcov

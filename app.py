@@ -17,7 +17,9 @@ def draw() -> None:
     from pages.parts.guard import database_ready
     from pages.parts.worker_state import live_notice, worker_state
 
-    st.set_page_config(page_title="Evenly", page_icon=str(PICTURES / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR)
+    st.set_page_config(
+        page_title="Evenly", page_icon=str(PICTURES / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR
+    )
     st.html(HIDDEN_WHEN_COLLAPSED)
     st.logo(str(PICTURES / "logo.svg"), size="large")
     page = nav.navigation()

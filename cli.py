@@ -41,12 +41,21 @@ if TYPE_CHECKING:
 INTERRUPTED = 130  # what typer returns after Ctrl-C
 HELP = {p.key: p.help.rstrip(".") + (f" ({', '.join(p.choices)})" if p.choices else "") for p in SETTINGS}
 app = typer.Typer(
-    help="Class-weighting experiments: train, weight, retrain, compare.", add_completion=False,
-    pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Class-weighting experiments: train, weight, retrain, compare.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 
 
-for command in (cli_tables.methods, cli_tables.samplers, cli_tables.models, cli_tables.recipes, cli_tables.datasets, cli_tables.terms):
+for command in (
+    cli_tables.methods,
+    cli_tables.samplers,
+    cli_tables.models,
+    cli_tables.recipes,
+    cli_tables.datasets,
+    cli_tables.terms,
+):
     app.command()(command)
 
 
@@ -59,25 +68,45 @@ def run(
     model: Annotated[str, typer.Option(metavar="M", help="A model: see `models`")],
     method: Annotated[str, typer.Option(metavar="K", help="A method: see `methods`")] = "none",
     param: Params = None,
-    baseline: Annotated[int | None, typer.Option(metavar="RUN", parser=run_number, help="The run whose validation TPRs feed the method; each seed takes its replicate")] = None,
+    baseline: Annotated[
+        int | None,
+        typer.Option(
+            metavar="RUN",
+            parser=run_number,
+            help="The run whose validation TPRs feed the method; each seed takes its replicate",
+        ),
+    ] = None,
     same_baseline: Annotated[bool, typer.Option("--same-baseline", help="Use that one run for every seed")] = False,
-    tpr: Annotated[Path | None, typer.Option(metavar="FILE.csv", help="TPRs from a file instead: numbers, or class,tpr")] = None,
-    epochs: Annotated[str | None, typer.Option(metavar="E", help="Passes over the training split; default: the method's own, else the recipe's")] = None,
+    tpr: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="TPRs from a file instead: numbers, or class,tpr")
+    ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(metavar="E", help="Passes over the training split; default: the method's own, else the recipe's"),
+    ] = None,
     seed: Annotated[str, typer.Option(metavar="S", help=HELP["seed"])] = "0",
     seeds: Annotated[str, typer.Option(metavar="N", help="Replicates: N runs with seeds S, S+1, ...")] = "1",
     imbalance: Annotated[str, typer.Option(metavar="F", help=HELP["imbalance"])] = "1",
     profile: Annotated[str, typer.Option(metavar="P", help=HELP["profile"])] = "exponential",
     validation: Annotated[str, typer.Option(metavar="V", help=HELP["validation"])] = "0.1",
     recipe: Annotated[str, typer.Option(metavar="R", help="An optimiser recipe: see `recipes`")] = "adam_cycle",
-    recipe_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the recipe; repeat for more")] = None,
+    recipe_param: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the recipe; repeat for more")
+    ] = None,
     reduction: Annotated[str, typer.Option(metavar="R", help=HELP["reduction"])] = "weighted_mean",
-    sampler: Annotated[str, typer.Option(metavar="K", help="How often each class is drawn: see `samplers`")] = "instance",
-    sampler_param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the sampler; repeat for more")] = None,
+    sampler: Annotated[
+        str, typer.Option(metavar="K", help="How often each class is drawn: see `samplers`")
+    ] = "instance",
+    sampler_param: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the sampler; repeat for more")
+    ] = None,
     start: Annotated[str, typer.Option(metavar="T", help=HELP["start"])] = "0",
     deferred: Annotated[str, typer.Option(metavar="WHAT", help=HELP["deferred"])] = "everything",
     device: Annotated[str, typer.Option(metavar="D", help=HELP["device"])] = "auto",
     name: Annotated[str, typer.Option(metavar="TEXT", help="Default: dataset, method and seed")] = "",
-    wait: Annotated[bool, typer.Option("--wait", help="Return when the run has ended; trains here if no worker is on")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Return when the run has ended; trains here if no worker is on")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Queue a run; with --wait, see it to its end."""
@@ -85,16 +114,31 @@ def run(
 
     count = cli_submit.SEEDS.check(seeds, "run")
     config = RunConfig(  # numbers are still text: core.config.checked reads them and names what is wrong
-        dataset=dataset, model=model, method=method, params=cli_submit.pairs(param, "--param"), recipe=recipe,
-        recipe_params=cli_submit.pairs(recipe_param, "--recipe-param"), epochs=cli_submit.default_epochs(recipe, method) if epochs is None else epochs,
-        seed=seed, imbalance=imbalance, profile=profile, validation=validation, reduction=reduction, device=device,
-        sampler=sampler, sampler_params=cli_submit.pairs(sampler_param, "--sampler-param"), start=start, deferred=deferred,
+        dataset=dataset,
+        model=model,
+        method=method,
+        params=cli_submit.pairs(param, "--param"),
+        recipe=recipe,
+        recipe_params=cli_submit.pairs(recipe_param, "--recipe-param"),
+        epochs=cli_submit.default_epochs(recipe, method) if epochs is None else epochs,
+        seed=seed,
+        imbalance=imbalance,
+        profile=profile,
+        validation=validation,
+        reduction=reduction,
+        device=device,
+        sampler=sampler,
+        sampler_params=cli_submit.pairs(sampler_param, "--sampler-param"),
+        start=start,
+        deferred=deferred,
     )
     engine = database()
     with cli_submit.notes_held():
         with cli_progress.preparing(quiet=as_json) as progress:
             config, spec = cli_submit.fitted(config, progress)
-        runs = cli_submit.planned(engine, config, spec, count, baseline=baseline, same_baseline=same_baseline, tpr=tpr, name=name, waits=wait)
+        runs = cli_submit.planned(
+            engine, config, spec, count, baseline=baseline, same_baseline=same_baseline, tpr=tpr, name=name, waits=wait
+        )
         ids = queue_runs(engine, runs)
     _show_queued(engine, ids, wait, as_json)
 
@@ -129,7 +173,9 @@ def ask(run_id: int, wish: str, to: str) -> None:
     from storage import queue
 
     status = queue.ask(database(), run_id, wish)
-    print(f"run {run_id}: running, asked to {to}" if status == "running" and to else f"run {run_id}: {in_words(status)}")
+    print(
+        f"run {run_id}: running, asked to {to}" if status == "running" and to else f"run {run_id}: {in_words(status)}"
+    )
 
 
 @app.command()
@@ -153,7 +199,9 @@ def resume(run_id: RunId) -> None:
 @app.command()
 def worker(
     drain: Annotated[bool, typer.Option("--drain", help="End when nothing is left that could start")] = False,
-    slot: Annotated[int, typer.Option(metavar="N", min=0, max=255, help="Slot to serve; with several GPUs, the GPU")] = 0,
+    slot: Annotated[
+        int, typer.Option(metavar="N", min=0, max=255, help="Slot to serve; with several GPUs, the GPU")
+    ] = 0,
 ) -> None:
     """Train queued runs in this process."""
     import worker as door
@@ -187,7 +235,9 @@ def demo(
     import demo as script
 
     count = cli_submit.SEEDS.check(seeds, "demo")
-    script.run(database(), count, None if epochs is None else cli_submit.EPOCHS.check(epochs, "demo"), cli_wait.wait_for)
+    script.run(
+        database(), count, None if epochs is None else cli_submit.EPOCHS.check(epochs, "demo"), cli_wait.wait_for
+    )
 
 
 # -- the door itself ---------------------------------------------------------------------------------------------
@@ -231,7 +281,9 @@ def main() -> int:
         silence_stdout()
         return 1
     except TyperException as error:
-        message = error.format_message().replace("Value error, ", "")  # of the library that reads choices, not for people
+        message = error.format_message().replace(
+            "Value error, ", ""
+        )  # of the library that reads choices, not for people
     except EvenlyError as error:
         message = str(error)
     except (KeyboardInterrupt, typer.Abort):

@@ -104,7 +104,11 @@ def progress_line(rows: Sequence[Any], ahead: Sequence[Any] = (), places: Mappin
     done, planned = (sum(int(getattr(r, key)) for r in rows) for key in ("last_epoch", "epochs"))
     left = sum(int(r.epochs) - trained(r, places) for r in rows if r.status in ON)
     over = sum(r.status not in ON for r in rows)
-    text = f"{done} of {planned} epochs" if len(rows) == 1 else f"{over} of {len(rows)} runs over, {done} of {planned} epochs"
+    text = (
+        f"{done} of {planned} epochs"
+        if len(rows) == 1
+        else f"{over} of {len(rows)} runs over, {done} of {planned} epochs"
+    )
     started = any(r.started_at == r.started_at for r in rows)  # NaT is not equal to itself
     if not left:
         return text
@@ -136,7 +140,9 @@ class RunBars:
 
         self.watched, self.console = Watched(engine, ids), Console(stderr=True)
         self.live = Live(
-            console=self.console, get_renderable=self.draw, redirect_stdout=False,
+            console=self.console,
+            get_renderable=self.draw,
+            redirect_stdout=False,
             refresh_per_second=REDRAWS_PER_SECOND,
         )
 
@@ -153,13 +159,15 @@ class RunBars:
         from rich.text import Text
 
         line, rows = self.watched.line(), self.watched.rows
-        return Group(bars(fitting(rows, max(self.console.height - 3, 1)), self.console.width, self.watched.places), Text(line))
+        return Group(
+            bars(fitting(rows, max(self.console.height - 3, 1)), self.console.width, self.watched.places), Text(line)
+        )
 
 
 def fitting(rows: Sequence[Any], room: int) -> list[Any]:
     """At most `room` rows, in their order: the oldest that are over give way first, then the last of those to come."""
     over, on = [r for r in rows if r.status not in ON], [r for r in rows if r.status in ON]
-    kept = [*over[max(len(over) + len(on) - room, 0):], *on[:room]]
+    kept = [*over[max(len(over) + len(on) - room, 0) :], *on[:room]]
     return sorted(kept, key=lambda r: r.id)
 
 
@@ -211,7 +219,9 @@ class RunLines:
         while not self.over.wait(wait):
             line, wait = self.watched.line(), self.seconds
             on = [at(r) for r in self.watched.rows if r.status == "running"]
-            print(line + (f" ({', '.join(on)})" if on and len(self.watched.rows) > 1 else ""), file=sys.stderr, flush=True)
+            print(
+                line + (f" ({', '.join(on)})" if on and len(self.watched.rows) > 1 else ""), file=sys.stderr, flush=True
+            )
 
 
 def watching(engine: Engine, ids: Sequence[int]) -> RunBars | RunLines:

@@ -38,12 +38,25 @@ def run_number(text: str) -> int:
 
 
 RunId = Annotated[int, typer.Argument(metavar="RUN", parser=run_number, help="The number of a run")]
-BeforeId = Annotated[int, typer.Argument(metavar="RUN_BEFORE", parser=run_number, help="The run to compare with, as a rule the baseline")]
+BeforeId = Annotated[
+    int, typer.Argument(metavar="RUN_BEFORE", parser=run_number, help="The run to compare with, as a rule the baseline")
+]
 AfterId = Annotated[int, typer.Argument(metavar="RUN_AFTER", parser=run_number, help="The run that is judged")]
 
 
-Alpha = Annotated[float | None, typer.Option(metavar="NUMBER", help="Two classes: alpha of the weighted score alpha TPR + (1 - alpha) TNR, 0 to 1; without it .5")]
-Positive = Annotated[str | None, typer.Option(metavar="CLASS", help="Two classes: whose TPR is meant; without it the class with the fewest training samples")]
+Alpha = Annotated[
+    float | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="Two classes: alpha of the weighted score alpha TPR + (1 - alpha) TNR, 0 to 1; without it .5",
+    ),
+]
+Positive = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CLASS", help="Two classes: whose TPR is meant; without it the class with the fewest training samples"
+    ),
+]
 
 
 class Part(StrEnum):
@@ -86,9 +99,21 @@ def in_words(status: str) -> str:
 
 def run_list(rows: Sequence[Any]) -> None:
     """A line per run."""
-    listing(("run", "status", "epochs", "accuracy", "variance", "min TPR", "name"), [
-        (str(r.id), in_words(r.status), f"{r.last_epoch}/{r.epochs}", share(r.accuracy), digits.variance(r.tpr_variance), share(r.tpr_min), r.name) for r in rows
-    ])
+    listing(
+        ("run", "status", "epochs", "accuracy", "variance", "min TPR", "name"),
+        [
+            (
+                str(r.id),
+                in_words(r.status),
+                f"{r.last_epoch}/{r.epochs}",
+                share(r.accuracy),
+                digits.variance(r.tpr_variance),
+                share(r.tpr_min),
+                r.name,
+            )
+            for r in rows
+        ],
+    )
 
 
 def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[str, Any]:
@@ -98,13 +123,19 @@ def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[st
     from storage.sides import report
 
     found = replace(report(engine, row), score=score) if row.last_epoch else None
-    return {**asdict(row), "summary": asdict(found.summary) if found else {}, "measures": as_dict(found.measures) if found else {},
-            "classes": class_rows(found) if found else []}
+    return {
+        **asdict(row),
+        "summary": asdict(found.summary) if found else {},
+        "measures": as_dict(found.measures) if found else {},
+        "classes": class_rows(found) if found else [],
+    }
 
 
 def runs(
     status: Annotated[str | None, typer.Option(metavar="STATUS", help="Only runs with this status")] = None,
-    text: Annotated[str | None, typer.Option(metavar="TEXT", help="Only runs with this in name, tags, notes or settings")] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Only runs with this in name, tags, notes or settings")
+    ] = None,
     archived: Annotated[bool, typer.Option("--archived", help="The archived runs instead")] = False,
     as_json: Json = False,
 ) -> None:
@@ -125,7 +156,9 @@ def asked_score(row: RunRow, alpha: float | None, positive: str | None) -> Score
     from core.measured import score_for
 
     if (alpha is not None or positive is not None) and "classes" not in row.facts:
-        raise EvenlyError(f"run {row.id} has not started, so it has no weighted score yet; leave out --alpha and --positive, or wait for its first epoch")
+        raise EvenlyError(
+            f"run {row.id} has not started, so it has no weighted score yet; leave out --alpha and --positive, or wait for its first epoch"
+        )
     return score_for(row.facts.get("classes", ()), alpha, positive)
 
 
@@ -159,7 +192,9 @@ def measured(engine: Engine, run_id: int) -> RunRow:
 
     row = get_run(engine, run_id)
     if not row.last_epoch and row.status in ("failed", "cancelled"):
-        raise EvenlyError(f"run {run_id} {ENDS[row.status]} before its first epoch, so it has no figures; resume it or choose another run")
+        raise EvenlyError(
+            f"run {run_id} {ENDS[row.status]} before its first epoch, so it has no figures; resume it or choose another run"
+        )
     return row
 
 
@@ -183,17 +218,35 @@ def figures(run: RunReport) -> None:
     """The test split: every class, then all of it."""
     from core.report import class_rows, more_told, told
 
-    table(("class", "samples", "TPR", "95 % interval", "precision", "F1", "weight"), [
-        [r["class"], str(r["support"]), percent(r["tpr"]), f"{percent(r['tpr_low'])} to {percent(r['tpr_high'])}", percent(r["precision"]), percent(r["f1"]),
-         figure(r["weight"])] for r in class_rows(run)
-    ], "Test split; TPR, precision and F1 in %")
+    table(
+        ("class", "samples", "TPR", "95 % interval", "precision", "F1", "weight"),
+        [
+            [
+                r["class"],
+                str(r["support"]),
+                percent(r["tpr"]),
+                f"{percent(r['tpr_low'])} to {percent(r['tpr_high'])}",
+                percent(r["precision"]),
+                percent(r["f1"]),
+                figure(r["weight"]),
+            ]
+            for r in class_rows(run)
+        ],
+        "Test split; TPR, precision and F1 in %",
+    )
     table(("summary", f"run {run.id}"), told(run.summary))
     table(("measure", f"run {run.id}"), more_told(run))
 
 
 def compare(
-    before: BeforeId, after: AfterId, pair: Annotated[bool, typer.Option("--pair", help="These two runs alone, also where there are means over seeds")] = False,
-    alpha: Alpha = None, positive: Positive = None, as_json: Json = False,
+    before: BeforeId,
+    after: AfterId,
+    pair: Annotated[
+        bool, typer.Option("--pair", help="These two runs alone, also where there are means over seeds")
+    ] = False,
+    alpha: Alpha = None,
+    positive: Positive = None,
+    as_json: Json = False,
 ) -> None:
     """Two runs on the same classes: what changed, and by how much.
 
@@ -226,12 +279,28 @@ def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
     """The two runs, class by class and in sum."""
     from core.report import FIGURES_TOLD, in_words, more_changes
 
-    table(("class", f"run {a.id}", f"run {b.id}", "change, points"), [[r.name, share(r.before), share(r.after), points(r.gain)] for r in found.rows])
+    table(
+        ("class", f"run {a.id}", f"run {b.id}", "change, points"),
+        [[r.name, share(r.before), share(r.after), points(r.gain)] for r in found.rows],
+    )
     before, after = found.summary["before"], found.summary["after"]
-    known = [(label, name, getattr(before, name), getattr(after, name)) for label, name in FIGURES_TOLD if getattr(before, name) is not None]
-    table(("summary", f"run {a.id}", f"run {b.id}", "change"), [
-        [label, in_words(name, x), in_words(name, y), digits.variance_change(x, y) if name == "tpr_variance" else points(y - x)] for label, name, x, y in known
-    ])
+    known = [
+        (label, name, getattr(before, name), getattr(after, name))
+        for label, name in FIGURES_TOLD
+        if getattr(before, name) is not None
+    ]
+    table(
+        ("summary", f"run {a.id}", f"run {b.id}", "change"),
+        [
+            [
+                label,
+                in_words(name, x),
+                in_words(name, y),
+                digits.variance_change(x, y) if name == "tpr_variance" else points(y - x),
+            ]
+            for label, name, x, y in known
+        ],
+    )
     table(("measure", f"run {a.id}", f"run {b.id}", "change"), more_changes(found.measures))
 
 
@@ -244,7 +313,13 @@ def seed_tables(found: Comparison) -> None:
     which = f"seeds {b}, each trained both ways" if over.paired else f"seeds {b} before and {a} after"
     columns = ("before", "after", "change", "95 % interval")
     print(paragraph(f"Means over {which}, in the summary ± standard deviation; --pair shows these two runs"))
-    table(("class", *columns), [[r.name, share(r.before), share(r.after), points(r.gain), f"{points(r.gain_low)} to {points(r.gain_high)}"] for r in over.rows])
+    table(
+        ("class", *columns),
+        [
+            [r.name, share(r.before), share(r.after), points(r.gain), f"{points(r.gain_low)} to {points(r.gain_high)}"]
+            for r in over.rows
+        ],
+    )
     table(("summary", *columns), figure_rows(over))
     table(("measure", *columns), more_rows(over, found.measures))
 
@@ -252,7 +327,10 @@ def seed_tables(found: Comparison) -> None:
 def comparison_dict(found: Comparison, a: RunRow, b: RunRow) -> dict[str, Any]:
     """A comparison for scripts: the two runs, per-class figures of the test split, a summary per side, deltas, the verdict."""
     data = found.to_dict()
-    sides = {key: {"id": r.id, "name": r.name, "status": r.status, "seed": r.seed, "epoch": r.last_epoch} for key, r in (("before", a), ("after", b))}
+    sides = {
+        key: {"id": r.id, "name": r.name, "status": r.status, "seed": r.seed, "epoch": r.last_epoch}
+        for key, r in (("before", a), ("after", b))
+    }
     for key, summary in found.summary.items():
         data["summary"][key]["tpr_spread"] = summary.tpr_spread
     classes = [{"class": row.pop("name"), **row} for row in data.pop("rows")]
@@ -261,7 +339,9 @@ def comparison_dict(found: Comparison, a: RunRow, b: RunRow) -> dict[str, Any]:
 
 def export(
     run_id: RunId,
-    fmt: Annotated[Format, typer.Option("--format", help="csv: a line per class; json; html: a page that needs no network")] = Format.csv,
+    fmt: Annotated[
+        Format, typer.Option("--format", help="csv: a line per class; json; html: a page that needs no network")
+    ] = Format.csv,
     split: Annotated[Part, typer.Option("--split", help="validation: what `run --tpr` takes")] = Part.test,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of standard output")] = None,
 ) -> None:
@@ -271,7 +351,9 @@ def export(
     from storage.sides import report
 
     engine = database()
-    text = {"csv": run_csv, "json": run_json, "html": run_page}[fmt](report(engine, measured(engine, run_id), split.value))
+    text = {"csv": run_csv, "json": run_json, "html": run_page}[fmt](
+        report(engine, measured(engine, run_id), split.value)
+    )
     if out is None:
         sys.stdout.write(text)
     else:

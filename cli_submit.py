@@ -45,7 +45,7 @@ GONE = {"failed": "has failed", "cancelled": "was stopped"}  # a baseline that w
 
 
 def numbers(text: str, option: str) -> NDArray[np.float64]:
-    """"0.9,0.7" as an array [C]; anything else raises EvenlyError naming the value."""
+    """ "0.9,0.7" as an array [C]; anything else raises EvenlyError naming the value."""
     return np.array([_number(part.strip(), option) for part in text.split(",")])
 
 
@@ -53,7 +53,9 @@ def _number(part: str, option: str) -> float:
     try:
         return float(part)
     except ValueError:
-        raise EvenlyError(f"{option}: {part[:QUOTED]!r} is not a number; give numbers with commas between them, as in {LISTS.get(option, '10,20')}") from None
+        raise EvenlyError(
+            f"{option}: {part[:QUOTED]!r} is not a number; give numbers with commas between them, as in {LISTS.get(option, '10,20')}"
+        ) from None
 
 
 def pairs(given: list[str] | None, option: str) -> dict[str, str]:
@@ -122,7 +124,9 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
     if reason := no_validation(spec, samples):
         raise EvenlyError(f"{spec.label}: {reason}")
     if (batch := config.recipe_params["batch_size"]) > samples:
-        raise EvenlyError(f"batch size {batch} is larger than the training split of {samples} samples; give --recipe-param batch_size={samples} or less")
+        raise EvenlyError(
+            f"batch size {batch} is larger than the training split of {samples} samples; give --recipe-param batch_size={samples} or less"
+        )
     note(few_validation(spec))
     if spec.own_validation and config.validation != RunConfig.validation:
         note(f"--validation {config.validation:g} changes nothing: {spec.label} brings its own validation split")
@@ -133,7 +137,9 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
 def with_tprs(config: RunConfig, path: Path, classes: tuple[str, ...]) -> RunConfig:
     """The config with the TPRs of a CSV file, put in the order of the classes."""
     if "tpr" not in METHODS[config.method].needs_with(config.params):
-        raise EvenlyError(f"--tpr: {config.method} does not look at the TPRs of an earlier run; leave it out or choose another method")
+        raise EvenlyError(
+            f"--tpr: {config.method} does not look at the TPRs of an earlier run; leave it out or choose another method"
+        )
     try:
         with path.open("rb") as file:
             data = file.read(LARGEST + 1)  # enough to be refused as too large
@@ -157,7 +163,16 @@ class Group:
 
 
 def planned(
-    engine: Engine, config: RunConfig, spec: DataSpec, seeds: int, *, baseline: int | None, same_baseline: bool, tpr: Path | None, name: str, waits: bool,
+    engine: Engine,
+    config: RunConfig,
+    spec: DataSpec,
+    seeds: int,
+    *,
+    baseline: int | None,
+    same_baseline: bool,
+    tpr: Path | None,
+    name: str,
+    waits: bool,
 ) -> list[NewRun]:
     """The rows for the queue: a checked config, `seeds` times, with the TPRs of a file or behind a baseline.
 
@@ -171,9 +186,14 @@ def planned(
         config = with_tprs(config, tpr, spec.classes)
     group = baseline_group(engine, config, baseline, spec, waits=waits)
     runs = replicas(config, seeds, spec.label, baseline=baseline, group=group, name=name, same_baseline=same_baseline)
-    feeding, counts = list(dict.fromkeys(r.baseline for r in runs)), train_counts(spec, config.validation, config.imbalance, config.profile)
+    feeding, counts = (
+        list(dict.fromkeys(r.baseline for r in runs)),
+        train_counts(spec, config.validation, config.imbalance, config.profile),
+    )
     said = [text for number in feeding for text in _tried(config, spec, *known_tprs(engine, config, number))]
-    for text in dict.fromkeys([*said, *(text for number in feeding for text in doubts(engine, config, counts, number))]):
+    for text in dict.fromkeys(
+        [*said, *(text for number in feeding for text in doubts(engine, config, counts, number))]
+    ):
         note(text)
     return runs
 
@@ -183,11 +203,18 @@ def _tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vecto
     if tpr is None and "tpr" in METHODS[config.method].needs_with(config.params):
         return []
     counts = train_counts(spec, config.validation, config.imbalance, config.profile)
-    terms = in_force(config, Evidence(len(spec.classes), counts=counts, tpr=tpr, support=support, epoch=first_epoch(config), epochs=config.epochs))
+    terms = in_force(
+        config,
+        Evidence(
+            len(spec.classes), counts=counts, tpr=tpr, support=support, epoch=first_epoch(config), epochs=config.epochs
+        ),
+    )
     return [*terms.notes, *filter(None, [of_terms(terms, counts, spec.classes)])]
 
 
-def baseline_group(engine: Engine, config: RunConfig, baseline: int | None, spec: DataSpec, *, waits: bool) -> Group | None:
+def baseline_group(
+    engine: Engine, config: RunConfig, baseline: int | None, spec: DataSpec, *, waits: bool
+) -> Group | None:
     """The baseline's replicates on the data as it is now, None without a baseline. What cannot be one is refused, what is a poor one is said.
 
     `waits`: somebody sits there until the run is over, so a paused baseline is refused too.
@@ -221,11 +248,15 @@ def _without(config: RunConfig) -> None:
 def _must_fit(row: RunRow, config: RunConfig, spec: DataSpec, waits: bool) -> None:
     """Refuse a baseline that will not bring TPRs, or that is of another dataset or of other classes."""
     if row.status in GONE:
-        raise EvenlyError(f"--baseline {row.id}: run {row.id} {GONE[row.status]}; resume it, or choose a run that has succeeded")
+        raise EvenlyError(
+            f"--baseline {row.id}: run {row.id} {GONE[row.status]}; resume it, or choose a run that has succeeded"
+        )
     if row.status == "paused" and waits:
         raise EvenlyError(f"--baseline {row.id}: run {row.id} is paused, so --wait would not end; resume it first")
     if row.dataset != config.dataset:
-        raise EvenlyError(f"--baseline {row.id}: run {row.id} was trained on {row.dataset}, not on {config.dataset}; choose a baseline on the same dataset")
+        raise EvenlyError(
+            f"--baseline {row.id}: run {row.id} was trained on {row.dataset}, not on {config.dataset}; choose a baseline on the same dataset"
+        )
     known = _classes(row)
     if known != tuple(spec.classes):
         raise EvenlyError(
@@ -240,12 +271,19 @@ def _must_match(row: RunRow, config: RunConfig, spec: DataSpec, theirs: Mapping[
 
     needs, said = METHODS[config.method].needs_with(config.params), differences(config, spec, theirs)
     if "tpr" in needs and not same_data(theirs["fingerprint"], spec.fingerprint):
-        raise EvenlyError(f"--baseline {row.id}: {older_data(row.id, config.dataset, theirs['fingerprint'], spec.fingerprint)}")
+        raise EvenlyError(
+            f"--baseline {row.id}: {older_data(row.id, config.dataset, theirs['fingerprint'], spec.fingerprint)}"
+        )
     if said and "network" in needs:
-        raise EvenlyError(f"--baseline {row.id}: {config.method} goes on from the network of run {row.id}, which differs from this run ({said}); "
-                          "choose a run on the same data and model")
+        raise EvenlyError(
+            f"--baseline {row.id}: {config.method} goes on from the network of run {row.id}, which differs from this run ({said}); "
+            "choose a run on the same data and model"
+        )
     if said:
-        note(f"run {row.id} differs from a baseline of this run ({said})" + (", so its TPRs are not those of one" if "tpr" in needs else ""))
+        note(
+            f"run {row.id} differs from a baseline of this run ({said})"
+            + (", so its TPRs are not those of one" if "tpr" in needs else "")
+        )
 
 
 def _classes(row: RunRow) -> tuple[str, ...]:
@@ -259,7 +297,14 @@ def _classes(row: RunRow) -> tuple[str, ...]:
 
 
 def replicas(
-    config: RunConfig, seeds: int, dataset_label: str, *, baseline: int | None, group: Group | None, name: str = "", same_baseline: bool = False,
+    config: RunConfig,
+    seeds: int,
+    dataset_label: str,
+    *,
+    baseline: int | None,
+    group: Group | None,
+    name: str = "",
+    same_baseline: bool = False,
 ) -> list[NewRun]:
     """`seeds` runs that differ in the seed alone, counted up from the config's, each with the baseline's replicate of its own seed.
 
@@ -275,7 +320,15 @@ def replicas(
     out = []
     for seed in wanted:
         called = f"{name}, seed {seed}" if name and seeds > 1 else name
-        out.append(new_run(replace(config, seed=seed), dataset_label, baseline=takes.get(seed), baseline_group=group.sha if group else "", name=called))
+        out.append(
+            new_run(
+                replace(config, seed=seed),
+                dataset_label,
+                baseline=takes.get(seed),
+                baseline_group=group.sha if group else "",
+                name=called,
+            )
+        )
     return out
 
 

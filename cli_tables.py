@@ -17,12 +17,18 @@ from core.evidence import Evidence
 from terminal import clean, emit, paragraph
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else")]
-Params = Annotated[list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the method; repeat for more")]
+Params = Annotated[
+    list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the method; repeat for more")
+]
 
 FEW = 10  # values per term in a note
 NEEDS = {
-    "tpr": "an earlier run's TPRs", "counts": "training counts", "last_tpr": "its own TPRs after each epoch", "network": "a finished run",
-    "meta": "meta samples from the validation split", "validation": "what that run says of the validation split",
+    "tpr": "an earlier run's TPRs",
+    "counts": "training counts",
+    "last_tpr": "its own TPRs after each epoch",
+    "network": "a finished run",
+    "meta": "meta samples from the validation split",
+    "validation": "what that run says of the validation split",
 }
 
 
@@ -43,18 +49,34 @@ def samplers(as_json: Json = False) -> None:
 def method_list(table: Any, as_json: bool) -> None:
     """Rows of methods or samplers."""
     rows = [
-        {"key": m.key, "label": m.label, "group": m.group, "stage": m.stage, "needs": sorted(m.needs), "summary": m.summary, "when": m.when,
-         "caveat": m.caveat, "formula": m.formula, "source": str(m.source), "params": param_rows(m.params)}
+        {
+            "key": m.key,
+            "label": m.label,
+            "group": m.group,
+            "stage": m.stage,
+            "needs": sorted(m.needs),
+            "summary": m.summary,
+            "when": m.when,
+            "caveat": m.caveat,
+            "formula": m.formula,
+            "source": str(m.source),
+            "params": param_rows(m.params),
+        }
         for m in table
     ]
-    emit(rows) if as_json else catalogue([{**r, "label": ", needs ".join([r["label"], *(NEEDS[n] for n in r["needs"])])} for r in rows])
+    emit(rows) if as_json else catalogue(
+        [{**r, "label": ", needs ".join([r["label"], *(NEEDS[n] for n in r["needs"])])} for r in rows]
+    )
 
 
 def models(as_json: Json = False) -> None:
     """The models and their sizes."""
     from models import MODELS
 
-    rows = [{"key": m.key, "label": m.label, "summary": m.summary, "size": str(m.size), "source": str(m.source)} for m in MODELS]
+    rows = [
+        {"key": m.key, "label": m.label, "summary": m.summary, "size": str(m.size), "source": str(m.source)}
+        for m in MODELS
+    ]
     emit(rows) if as_json else catalogue([{**r, "summary": f"{r['summary']} {r['size']}."} for r in rows])
 
 
@@ -63,7 +85,14 @@ def recipes(as_json: Json = False) -> None:
     from core.recipes import RECIPES
 
     rows = [
-        {"key": r.key, "label": r.label, "epochs": r.epochs, "summary": r.summary, "source": str(r.source), "params": param_rows(r.params)}
+        {
+            "key": r.key,
+            "label": r.label,
+            "epochs": r.epochs,
+            "summary": r.summary,
+            "source": str(r.source),
+            "params": param_rows(r.params),
+        }
         for r in RECIPES
     ]
     emit(rows) if as_json else catalogue([{**r, "label": f"{r['label']}, {r['epochs']} epochs"} for r in rows])
@@ -76,7 +105,13 @@ def datasets(as_json: Json = False) -> None:
 
     root = data_root()
     rows = [
-        {"key": d.key, "label": d.label, "summary": d.summary, "embedded": d.embedded, "ready": d.embedded or d.is_ready(root)}
+        {
+            "key": d.key,
+            "label": d.label,
+            "summary": d.summary,
+            "embedded": d.embedded,
+            "ready": d.embedded or d.is_ready(root),
+        }
         for d in (*DATASETS, *image_sets(root))
     ]
     if as_json:
@@ -84,7 +119,11 @@ def datasets(as_json: Json = False) -> None:
         return
     catalogue([{**r, "label": r["label"] + (", ready" if r["ready"] else ", not here yet")} for r in rows])
     print("A path")
-    print(paragraph("Your own images, a folder or a .zip of it: train/, optional val/ and test/, one folder per class.", 4))
+    print(
+        paragraph(
+            "Your own images, a folder or a .zip of it: train/, optional val/ and test/, one folder per class.", 4
+        )
+    )
 
 
 def param_rows(params: Sequence[Any]) -> list[dict[str, Any]]:
@@ -102,7 +141,9 @@ def catalogue(rows: list[dict[str, Any]]) -> None:
 
 
 def terms(
-    method: Annotated[str, typer.Argument(metavar="METHOD", help="A method (see `methods`), or sampler:KEY (see `samplers`)")],
+    method: Annotated[
+        str, typer.Argument(metavar="METHOD", help="A method (see `methods`), or sampler:KEY (see `samplers`)")
+    ],
     tpr: Annotated[str | None, typer.Option(metavar="LIST", help="TPRs, as in 0.9,0.7")] = None,
     counts: Annotated[str | None, typer.Option(metavar="LIST", help="Training samples per class, as in 10,20")] = None,
     support: Annotated[str | None, typer.Option(metavar="LIST", help="Validation samples behind each TPR")] = None,
@@ -119,7 +160,9 @@ def terms(
 
     table, key = (SAMPLERS, method.removeprefix("sampler:")) if method.startswith("sampler:") else (METHODS, method)
     row, asked = table[key], cli_submit.pairs(param, "--param")
-    vectors = _vectors(method, row.needs_with(check_params(row.params, asked, key)), {"tpr": tpr, "counts": counts, "support": support})
+    vectors = _vectors(
+        method, row.needs_with(check_params(row.params, asked, key)), {"tpr": tpr, "counts": counts, "support": support}
+    )
     seen = what_if(max(map(len, vectors.values())), **vectors)
     answered = answer(key, seen, asked, table=table)
     if not answered.set() and answered.objective != "terms":
@@ -132,7 +175,10 @@ def terms(
         for name, vector in found.items():
             print(f"{name:<{width}}" + "  ".join(f"{v:.6g}" for v in vector))
     classes = [str(c) for c in range(max(map(len, vectors.values())))]
-    for note in filter(None, [*answered.notes, _over_epochs(key, seen, asked, table), of_terms(answered, vectors.get("counts"), classes)]):
+    for note in filter(
+        None,
+        [*answered.notes, _over_epochs(key, seen, asked, table), of_terms(answered, vectors.get("counts"), classes)],
+    ):
         print(f"note: {note}", file=sys.stderr)
 
 
@@ -146,7 +192,10 @@ def _over_epochs(key: str, seen: Evidence, asked: Mapping[str, str], table: Any)
         return f"these are the terms of epoch 1; a later epoch is refused: {error}"
     if not later:
         return ""
-    last = "; ".join(f"{name} " + ", ".join(f"{v:.4g}" for v in vector[:FEW]) + ", ..." * (len(vector) > FEW) for name, vector in later.items())
+    last = "; ".join(
+        f"{name} " + ", ".join(f"{v:.4g}" for v in vector[:FEW]) + ", ..." * (len(vector) > FEW)
+        for name, vector in later.items()
+    )
     return f"these are the terms of epoch 1, and they change from epoch to epoch; the last epoch of a run of two has {last}"
 
 

@@ -68,7 +68,11 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
         raise EvenlyError("interrupted; " + "; ".join(left_as(missed)))
     if missed:
         more = f" ({len(missed) - 1} more did not succeed either)" if len(missed) > 1 else ""
-        raise EvenlyError(f"run {missed[0].id} {ENDS.get(missed[0].status, missed[0].status)}" + (f": {missed[0].error}" if missed[0].error else "") + more)
+        raise EvenlyError(
+            f"run {missed[0].id} {ENDS.get(missed[0].status, missed[0].status)}"
+            + (f": {missed[0].error}" if missed[0].error else "")
+            + more
+        )
     return rows
 
 
@@ -78,5 +82,7 @@ def left_as(rows: list[RunRow]) -> list[str]:
     out = []
     for status in dict.fromkeys(r.status for r in rows):
         ids = [str(r.id) for r in rows if r.status == status]
-        out.append(f"run {' and '.join([', '.join(ids[:-1])] * (len(ids) > 1) + ids[-1:])}: {in_words(status)}{next_step.get(status, '')}")
+        out.append(
+            f"run {' and '.join([', '.join(ids[:-1])] * (len(ids) > 1) + ids[-1:])}: {in_words(status)}{next_step.get(status, '')}"
+        )
     return out

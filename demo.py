@@ -30,16 +30,26 @@ def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., 
     runs = []
     for seed in range(seeds):
         first, second = pair(
-            replace(FIRST.baseline, seed=seed, **change), replace(FIRST.weighted, seed=seed, **change), FIRST.dataset_label, tags=stamp
+            replace(FIRST.baseline, seed=seed, **change),
+            replace(FIRST.weighted, seed=seed, **change),
+            FIRST.dataset_label,
+            tags=stamp,
         )
         runs += [first, replace(second, baseline_index=2 * seed)]
-    print(paragraph(f"{FIRST.label}: a baseline and a weighted run for {counted(seeds)}{lasts(engine, seeds, change)}."), flush=True)
+    print(
+        paragraph(f"{FIRST.label}: a baseline and a weighted run for {counted(seeds)}{lasts(engine, seeds, change)}."),
+        flush=True,
+    )
     rows = wait_for(engine, queue.submit(engine, runs), quiet=False)
     before, after = (alone([side(engine, row) for row in rows[first::2]]) for first in (0, 1))
     class_table(engine, before, after, rows[1::2])
     summary_table(before, after)
     print(paragraph(compare(before[0], after[0]).verdict))
-    print(paragraph(f"In the app: compare run {rows[0].id} with run {rows[1].id}; or here: python cli.py compare {rows[0].id} {rows[1].id}"))
+    print(
+        paragraph(
+            f"In the app: compare run {rows[0].id} with run {rows[1].id}; or here: python cli.py compare {rows[0].id} {rows[1].id}"
+        )
+    )
 
 
 def lasts(engine: Engine, seeds: int, change: Mapping[str, int]) -> str:
@@ -48,7 +58,11 @@ def lasts(engine: Engine, seeds: int, change: Mapping[str, int]) -> str:
     measured = pace.seconds_for(results.list_runs(engine, archived=None), pair_of)
     if measured is not None:
         return f"; about {duration(seeds * measured)} by earlier runs here"
-    return "" if change else f"; {duration(seeds * FIRST.seconds)} to {duration(seeds * FIRST.most_seconds)}, depending on the machine"
+    return (
+        ""
+        if change
+        else f"; {duration(seeds * FIRST.seconds)} to {duration(seeds * FIRST.most_seconds)}, depending on the machine"
+    )
 
 
 def alone(sides: list[Side]) -> list[Side]:
@@ -78,7 +92,13 @@ def class_table(engine: Engine, before: list[Side], after: list[Side], weighted:
     b, a = (np.array([s.own.tpr for s in sides]) for sides in (before, after))
     weights = np.array([results.class_counts(engine, row.id, "test").weight for row in weighted])
     rows = [
-        [before[0].classes[c], spread(b[:, c]), spread(a[:, c]), points(float((a[:, c] - b[:, c]).mean())), spread(weights[:, c], "{:.3f}", 1.0)]
+        [
+            before[0].classes[c],
+            spread(b[:, c]),
+            spread(a[:, c]),
+            points(float((a[:, c] - b[:, c]).mean())),
+            spread(weights[:, c], "{:.3f}", 1.0),
+        ]
         for c in np.argsort(b.mean(axis=0))
     ]
     title = "Test split" + (f", mean ± standard deviation over {len(before)} seeds" if len(before) > 1 else "")
@@ -88,6 +108,10 @@ def class_table(engine: Engine, before: list[Side], after: list[Side], weighted:
 def summary_table(before: list[Side], after: list[Side]) -> None:
     """Accuracy, TPR variance and lowest TPR on the test split."""
     rows = []
-    for label, name, write in (("accuracy, %", "accuracy", spread), ("TPR variance", "tpr_variance", variance), ("min TPR, %", "tpr_min", spread)):
+    for label, name, write in (
+        ("accuracy, %", "accuracy", spread),
+        ("TPR variance", "tpr_variance", variance),
+        ("min TPR, %", "tpr_min", spread),
+    ):
         rows.append([label, *(write([getattr(s.summary, name) for s in sides]) for sides in (before, after))])
     table(("summary", "before", "after"), rows)

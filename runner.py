@@ -32,13 +32,20 @@ from training import Halted, Run, tell
 
 log = logging.getLogger("evenly.worker")
 MIN_FREE_BYTES = 1 << 30  # a run is not started with less free disk than this
-Steps = Callable[[], tuple[int, int, int] | None]  # the epoch from 1, steps of it done, steps of an epoch; None when the run is over
+Steps = Callable[
+    [], tuple[int, int, int] | None
+]  # the epoch from 1, steps of it done, steps of an epoch; None when the run is over
 NO_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")  # in a RuntimeError
 LOST = ("lost", "another worker has taken this run over")
 
 
 def execute(
-    engine: Engine, claim: Claim, device: Device, root: Path, orders: Orders, follow: Callable[[Steps], None] = lambda steps: None
+    engine: Engine,
+    claim: Claim,
+    device: Device,
+    root: Path,
+    orders: Orders,
+    follow: Callable[[Steps], None] = lambda steps: None,
 ) -> tuple[str, str | None]:
     """Train a claimed run; returns its new status and, if it failed, the reason. Other runs are never harmed.
 
@@ -62,7 +69,10 @@ def execute(
     except Exception as error:  # a bug in a run must not end the worker; the run says what it was
         if out_of_memory(error):
             size = claim.config.get("recipe_params", {}).get("batch_size", "?")
-            status, reason = "failed", f"out of memory on {device.name} with batch size {size}: halve the batch size, or take a smaller model or image size"
+            status, reason = (
+                "failed",
+                f"out of memory on {device.name} with batch size {size}: halve the batch size, or take a smaller model or image size",
+            )
         else:
             log.exception("run %s", claim.run_id)
             status, reason = "failed", f"unexpected {type(error).__name__}: {error}"
@@ -92,9 +102,13 @@ def _close(engine: Engine, claim: Claim, status: str, reason: str | None, orders
             time.sleep(1)
 
 
-def _attempt(engine: Engine, claim: Claim, device: Device, root: Path, orders: Orders, follow: Callable[[Steps], None]) -> str:
+def _attempt(
+    engine: Engine, claim: Claim, device: Device, root: Path, orders: Orders, follow: Callable[[Steps], None]
+) -> str:
     if (free := shutil.disk_usage(root).free) < MIN_FREE_BYTES:
-        raise Halted(f"only {free / 1e6:.0f} MB are free in {root}, a run needs {MIN_FREE_BYTES / 1e6:.0f} MB; free some space, then resume")
+        raise Halted(
+            f"only {free / 1e6:.0f} MB are free in {root}, a run needs {MIN_FREE_BYTES / 1e6:.0f} MB; free some space, then resume"
+        )
     config = checked(from_dict(claim.config))
     if config.device not in ("auto", device.device.type):
         device = choose(config.device)
@@ -112,7 +126,9 @@ def _attempt(engine: Engine, claim: Claim, device: Device, root: Path, orders: O
     before = results.get_run(engine, claim.run_id).facts  # of an earlier attempt: what it started from stays
     splits = load_splits(config, root, control, lambda line: tell(engine, claim, "data", line))
     if before.get("index_hash", splits.index_hash) != splits.index_hash:
-        raise EvenlyError(f"the data of {config.dataset} has changed since this run started; duplicate the run to train on it as it is now")
+        raise EvenlyError(
+            f"the data of {config.dataset} has changed since this run started; duplicate the run to train on it as it is now"
+        )
     evidence, origin = stored_evidence(before) or find_evidence(engine, claim, config, splits.spec)
     run = Run(engine, claim, config, splits, evidence, device, root)
     run.start(origin)

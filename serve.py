@@ -55,13 +55,17 @@ def check_port(address: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port closed a moment ago is free
             probe.bind(place)
     except socket.gaierror:
-        raise EvenlyError(f"EVENLY_ADDRESS is {address!r}, expected an address of this machine such as 127.0.0.1 or 0.0.0.0") from None
+        raise EvenlyError(
+            f"EVENLY_ADDRESS is {address!r}, expected an address of this machine such as 127.0.0.1 or 0.0.0.0"
+        ) from None
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             other = port + 1 if port < 65535 else port - 1
             reason = f"port {port} of {address} is taken, perhaps by another Evenly: stop that one, or choose another port: EVENLY_PORT={other} make run"
         elif error.errno == errno.EACCES:
-            reason = f"port {port} of {address} is reserved for root: choose one from 1024 on: EVENLY_PORT=8501 make run"
+            reason = (
+                f"port {port} of {address} is reserved for root: choose one from 1024 on: EVENLY_PORT=8501 make run"
+            )
         else:
             reason = f"cannot listen on {address}, port {port} ({error.strerror}): set EVENLY_ADDRESS to an address of this machine"
         raise EvenlyError(reason) from None
@@ -139,7 +143,11 @@ class Serve:
             return True
         self.deaths += 1
         if self.deaths > MOST_DEATHS:
-            print(f"evenly: the app ended {self.deaths} times (code {code}); giving up, its messages are above", file=sys.stderr, flush=True)
+            print(
+                f"evenly: the app ended {self.deaths} times (code {code}); giving up, its messages are above",
+                file=sys.stderr,
+                flush=True,
+            )
             return False
         say(f"The app ended (code {code}); starting it again. The worker goes on.")
         time.sleep(1)
@@ -172,7 +180,9 @@ class Serve:
             return
         self.worker = None
         if code == REFUSED:
-            say("The worker cannot start, see its message above; mend that and start again. Until then nothing is trained.")
+            say(
+                "The worker cannot start, see its message above; mend that and start again. Until then nothing is trained."
+            )
         else:
             self.wait = 1.0 if time.monotonic() - self.started > STEADY_SECONDS else min(2 * self.wait, LONGEST_WAIT)
             self.again = time.monotonic() + self.wait
@@ -194,7 +204,14 @@ def say(text: str) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Start the worker and the app; end both with this process.")
-    parser.add_argument("--with-parent", type=int, nargs="?", const=os.getppid(), metavar="PID", help="end when the process that started this one, PID, does")
+    parser.add_argument(
+        "--with-parent",
+        type=int,
+        nargs="?",
+        const=os.getppid(),
+        metavar="PID",
+        help="end when the process that started this one, PID, does",
+    )
     given = parser.parse_args()
     if given.with_parent is not None:  # for make: ends too when make is killed
         die_with_parent(given.with_parent)

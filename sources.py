@@ -34,7 +34,12 @@ def load_splits(config: RunConfig, root: Path, control: Orders, say: Callable[[s
     datasets.prepare(config.dataset, root, progress)  # writes: it ends between two pieces and tidies up
     return attended(  # only reads: it may be left alone
         lambda: datasets.load(
-            config.dataset, root, seed=config.seed, validation=config.validation, imbalance=config.imbalance, profile=config.profile
+            config.dataset,
+            root,
+            seed=config.seed,
+            validation=config.validation,
+            imbalance=config.imbalance,
+            profile=config.profile,
         ),
         lambda: progress(1.0, "reading the array file"),
     )
@@ -81,13 +86,19 @@ def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpe
         return Evidence(len(classes)), ""
     baseline = results.get_run(engine, claim.baseline_id)
     if baseline.dataset != config.dataset:
-        raise EvenlyError(f"run {claim.baseline_id} was trained on {baseline.dataset}, this one on {config.dataset}; choose a baseline on the same dataset")
+        raise EvenlyError(
+            f"run {claim.baseline_id} was trained on {baseline.dataset}, this one on {config.dataset}; choose a baseline on the same dataset"
+        )
     if tuple(baseline.facts.get("classes", ())) != tuple(classes):
-        raise EvenlyError(f"run {claim.baseline_id} knows other classes than this run; choose a baseline on the same dataset")
+        raise EvenlyError(
+            f"run {claim.baseline_id} knows other classes than this run; choose a baseline on the same dataset"
+        )
     theirs = baseline.facts.get("fingerprint")
     if takes_tprs(claim.config) and not same_data(theirs, spec.fingerprint):
         raise EvenlyError(older_data(claim.baseline_id, config.dataset, theirs, spec.fingerprint))
     counts = results.class_counts(engine, claim.baseline_id, "validation")
     with np.errstate(invalid="ignore", divide="ignore"):
         tpr = counts.tp / counts.support
-    return Evidence(len(classes), tpr=tpr, support=counts.support), f"run {claim.baseline_id}, validation split, epoch {counts.epoch}"
+    return Evidence(
+        len(classes), tpr=tpr, support=counts.support
+    ), f"run {claim.baseline_id}, validation split, epoch {counts.epoch}"

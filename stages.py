@@ -54,7 +54,15 @@ def fresh(config: RunConfig, shape: tuple[int, ...], classes: int, heads: Heads)
     return network
 
 
-def begin(config: RunConfig, terms: ClassTerms, splits: dict[str, Split], shape: tuple[int, ...], classes: int, device: Device, before: Finished | None) -> Start:
+def begin(
+    config: RunConfig,
+    terms: ClassTerms,
+    splits: dict[str, Split],
+    shape: tuple[int, ...],
+    classes: int,
+    device: Device,
+    before: Finished | None,
+) -> Start:
     """The start of a run whose method has these terms. `before` is the finished run that a second stage goes on from."""
     method = METHODS[config.method]
     if method.stage == TRAIN:
@@ -103,11 +111,15 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
     row = results.get_run(engine, run_id)
     theirs = from_dict(row.config)
     if METHODS[theirs.method].stage == POSTHOC:
-        raise EvenlyError(f"run {run_id} is itself a post-hoc step and has no network; choose the run it was applied to, run {row.baseline_id}")
+        raise EvenlyError(
+            f"run {run_id} is itself a post-hoc step and has no network; choose the run it was applied to, run {row.baseline_id}"
+        )
     if row.status != "succeeded":
         raise EvenlyError(f"run {run_id} is {row.status}; choose a run that has succeeded")
     if theirs.model != config.model:
-        raise EvenlyError(f"run {run_id} trained {theirs.model}, this run asks for {config.model}; choose the same model")
+        raise EvenlyError(
+            f"run {run_id} trained {theirs.model}, this run asks for {config.model}; choose the same model"
+        )
     if row.facts.get("index_hash") != index_hash:
         raise EvenlyError(
             f"run {run_id} was trained on another split (seed {theirs.seed}, imbalance {theirs.imbalance:g}, validation {theirs.validation:g}): its training "
@@ -123,7 +135,9 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
     try:
         network.load_state_dict(state["model"])
     except RuntimeError as error:
-        raise EvenlyError(f"the checkpoint of run {run_id} does not fit its model: {str(error).splitlines()[0]}; train it again") from error
+        raise EvenlyError(
+            f"the checkpoint of run {run_id} does not fit its model: {str(error).splitlines()[0]}; train it again"
+        ) from error
     return Finished(row, theirs, network, heads)
 
 
@@ -156,7 +170,9 @@ def class_means(features: NDArray[np.float32], labels: NDArray[np.int64], classe
     return torch.as_tensor(means, dtype=torch.float32)
 
 
-def _feature_split(network: Network, name: str, split: Split, config: RunConfig, terms: ClassTerms, device: Device) -> Split:
+def _feature_split(
+    network: Network, name: str, split: Split, config: RunConfig, terms: ClassTerms, device: Device
+) -> Split:
     """A split whose samples are the frozen body's features, so that the last layer trains on them alone."""
     features, _ = features_of(network, split, device)
     labels = split.labels.cpu().numpy()
@@ -172,19 +188,25 @@ def outputs_of(before: Finished, splits: dict[str, Split], device: Device) -> po
     linear = head if isinstance(head, nn.Linear) else None
     labels = {name: split.labels.cpu().numpy() for name, split in splits.items()}
     return posthoc.Outputs(
-        labels=labels, logits={k: v[1] for k, v in both.items()}, features={k: v[0] for k, v in both.items()},
+        labels=labels,
+        logits={k: v[1] for k, v in both.items()},
+        features={k: v[0] for k, v in both.items()},
         weight=None if linear is None else linear.weight.detach().cpu().numpy(),
         bias=None if linear is None else linear.bias.detach().cpu().double().numpy(),
         counts=np.bincount(labels["train"], minlength=before.network.classes).astype(np.float64),
     )
 
 
-def posthoc_results(before: Finished, terms: ClassTerms, splits: dict[str, Split], device: Device) -> tuple[dict[str, SplitResult], posthoc.Stepped]:
+def posthoc_results(
+    before: Finished, terms: ClassTerms, splits: dict[str, Split], device: Device
+) -> tuple[dict[str, SplitResult], posthoc.Stepped]:
     """Counts of every split after the post-hoc step that the terms name, and what the step says beside them."""
     outputs = outputs_of(before, splits, device)
     stepped = posthoc.apply(terms.objective, outputs, terms.knobs)
     counted = {name: _counted(stepped.scores[name], outputs.labels[name]) for name in SPLITS}
-    return (counted if stepped.logits else {name: replace(r, loss=None, calibration=None) for name, r in counted.items()}), stepped
+    return (
+        counted if stepped.logits else {name: replace(r, loss=None, calibration=None) for name, r in counted.items()}
+    ), stepped
 
 
 def _counted(scores: NDArray[np.floating], labels: NDArray[np.int64]) -> SplitResult:
@@ -195,9 +217,16 @@ def _counted(scores: NDArray[np.floating], labels: NDArray[np.int64]) -> SplitRe
     finite = np.where(np.isfinite(scores), scores, -1e30)
     log_p = finite - finite.max(axis=1, keepdims=True)
     log_p = log_p - np.log(np.exp(log_p).sum(axis=1, keepdims=True))
-    top5 = int((np.argpartition(-finite, 4, axis=1)[:, :5] == labels[:, None]).any(axis=1).sum()) if classes > 5 else None
+    top5 = (
+        int((np.argpartition(-finite, 4, axis=1)[:, :5] == labels[:, None]).any(axis=1).sum()) if classes > 5 else None
+    )
     confidence, hit = np.exp(log_p.max(axis=1)), predicted == labels
     at = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int), 1, CALIBRATION_BINS) - 1
-    bins = np.stack([np.bincount(at, weights=w, minlength=CALIBRATION_BINS) for w in (np.ones(len(at)), hit.astype(float), confidence)])
+    bins = np.stack(
+        [
+            np.bincount(at, weights=w, minlength=CALIBRATION_BINS)
+            for w in (np.ones(len(at)), hit.astype(float), confidence)
+        ]
+    )
     loss = float(-log_p[np.arange(len(labels)), labels].mean()) if len(labels) else 0.0
     return SplitResult(confusion, loss, top5, bins)

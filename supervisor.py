@@ -165,6 +165,9 @@ def gpus() -> int:
     ask = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]
     answer = subprocess.run(ask, capture_output=True, text=True, check=False)
     if answer.returncode or not answer.stdout.strip().isdigit():
-        log.warning("cannot count the GPUs (%s); one worker is started", (answer.stderr.strip().splitlines() or ["no answer"])[-1])
+        log.warning(
+            "cannot count the GPUs (%s); one worker is started",
+            (answer.stderr.strip().splitlines() or ["no answer"])[-1],
+        )
         return 0
     return int(answer.stdout)

@@ -44,7 +44,9 @@ def save(path: Path, text: str) -> None:
         if whole:
             with suppress(OSError):  # it may never have been there
                 target.unlink()
-        raise EvenlyError(f"{path} cannot be written: {error.strerror}; name a file in a folder you may write to") from error
+        raise EvenlyError(
+            f"{path} cannot be written: {error.strerror}; name a file in a folder you may write to"
+        ) from error
 
 
 # -- words and tables --------------------------------------------------------------------------------------------

@@ -63,7 +63,14 @@ class Run:
     """A run in training: its trainer, its records and its checkpoints."""
 
     def __init__(
-        self, engine: Engine, claim: Claim, config: RunConfig, splits: datasets.DataSplits, evidence: Evidence, device: Device, root: Path
+        self,
+        engine: Engine,
+        claim: Claim,
+        config: RunConfig,
+        splits: datasets.DataSplits,
+        evidence: Evidence,
+        device: Device,
+        root: Path,
     ) -> None:
         self.engine, self.claim, self.config, self.data, self.device = engine, claim, config, splits, device
         self.evidence = replace(evidence, counts=splits.counts, epochs=config.epochs)
@@ -75,9 +82,21 @@ class Run:
         self.method = METHODS[config.method]
         needs_network = self.method.stage != TRAIN and claim.baseline_id is not None
         self.before = finished(engine, claim.baseline_id, config, shape, splits.index_hash) if needs_network else None
-        parts = {"train": (splits.train_x, splits.train_y), "validation": (splits.val_x, splits.val_y), "test": (splits.test_x, splits.test_y)}
+        parts = {
+            "train": (splits.train_x, splits.train_y),
+            "validation": (splits.val_x, splits.val_y),
+            "test": (splits.test_x, splits.test_y),
+        }
         on_device = placed(parts, splits.mean, splits.std, device, splits.spec.augment)
-        start = begin(config, in_force(config, replace(self.evidence, epoch=first_epoch(config))), on_device, shape, classes, device, self.before)
+        start = begin(
+            config,
+            in_force(config, replace(self.evidence, epoch=first_epoch(config))),
+            on_device,
+            shape,
+            classes,
+            device,
+            self.before,
+        )
         self.heads, self.parameters = start.heads, sum(p.numel() for p in start.network.parameters())
         small = self.parameters < SMALL_PARAMETERS and np.prod(shape) < SMALL_SAMPLE
         torch.set_num_threads(1 if small else cores())
@@ -95,7 +114,12 @@ class Run:
             "counts": {name: self._counts(name) for name in SPLITS},
             "index_hash": self.data.index_hash,
             "fingerprint": self.data.spec.fingerprint,
-            "evidence": {"tpr": plain(e.tpr), "support": plain(e.support), "from": origin, "method": self.baseline_method()},
+            "evidence": {
+                "tpr": plain(e.tpr),
+                "support": plain(e.support),
+                "from": origin,
+                "method": self.baseline_method(),
+            },
             "device": self.device.name,
             "versions": versions(),
             "parameters": self.parameters,
@@ -103,8 +127,10 @@ class Run:
             "skipped": list(self.data.skipped)[:20],
         }
         results.start_run(self.engine, self.claim, facts)
-        for warning in (double_correction(self.config, e, None if self.before is None else self.before.config),
-                        met_before("this run", vars(self.config), facts)):
+        for warning in (
+            double_correction(self.config, e, None if self.before is None else self.before.config),
+            met_before("this run", vars(self.config), facts),
+        ):
             if warning:
                 tell(self.engine, self.claim, "warning", warning)
         checkpoints.sweep(self.folder)
@@ -136,10 +162,20 @@ class Run:
             except EvenlyError as error:
                 tell(self.engine, self.claim, "warning", f"{error}; trying an older one")
                 continue
-            tell(self.engine, self.claim, "resume", f"going on after epoch {saved.epoch}, step {self.trainer.progress.step}")
+            tell(
+                self.engine,
+                self.claim,
+                "resume",
+                f"going on after epoch {saved.epoch}, step {self.trainer.progress.step}",
+            )
             return
         if listed:
-            tell(self.engine, self.claim, "warning", "no checkpoint could be used: training starts again with the first epoch")
+            tell(
+                self.engine,
+                self.claim,
+                "warning",
+                "no checkpoint could be used: training starts again with the first epoch",
+            )
 
     def train(self, control: Orders) -> str:
         """Train to the last epoch. Metrics are committed before the checkpoint that implies them is written."""
@@ -163,7 +199,14 @@ class Run:
         for note in step.notes:
             tell(self.engine, self.claim, "warning", note)
         if (bias := step.summand) is not None:
-            tell(self.engine, self.claim, "posthoc", "summand per class: " + ", ".join(f"{v:.3f}" for v in bias[:LONGEST_LIST]) + ", ..." * (len(bias) > LONGEST_LIST))
+            tell(
+                self.engine,
+                self.claim,
+                "posthoc",
+                "summand per class: "
+                + ", ".join(f"{v:.3f}" for v in bias[:LONGEST_LIST])
+                + ", ..." * (len(bias) > LONGEST_LIST),
+            )
         return EpochResult(0, time.perf_counter() - started, 0.0, splits, terms)
 
     def _record(self, result: EpochResult, control: Orders) -> bool:
@@ -176,7 +219,9 @@ class Run:
                 return best
             except Unavailable as error:
                 if time.monotonic() > deadline or control():
-                    raise Halted(f"epoch {record.epoch} could not be recorded: {error}; then resume, the epoch is trained again") from error
+                    raise Halted(
+                        f"epoch {record.epoch} could not be recorded: {error}; then resume, the epoch is trained again"
+                    ) from error
                 log.warning("run %s: %s", self.claim.run_id, error)
                 time.sleep(1)
 
@@ -189,7 +234,12 @@ class Run:
     def save(self, best: bool) -> None:
         """Write the checkpoint of this moment and remove those no longer kept. A full disk is a warning: the run goes on."""
         p = self.trainer.progress
-        about = {"config_sha": self.config.sha(), "config": self.config.to_json(), "classes": list(self.data.spec.classes), "epoch": p.epoch}
+        about = {
+            "config_sha": self.config.sha(),
+            "config": self.config.to_json(),
+            "classes": list(self.data.spec.classes),
+            "epoch": p.epoch,
+        }
         data = checkpoint.dumps(self.trainer.state(), about)
         # The token in the name keeps a worker that was given up for dead from writing over its successor's file.
         name = f"epoch-{p.epoch:05d}" + (f"-step-{p.step}" if p.step else "") + f"-{self.claim.token}.pt"
@@ -217,8 +267,11 @@ def split_record(split: SplitResult) -> results.SplitRecord:
 def record_of(result: EpochResult) -> results.EpochRecord:
     """An EpochResult as the storage keeps it: counts per class and the narrow summary row."""
     return results.EpochRecord(
-        epoch=result.epoch + 1, seconds=result.seconds, lr=result.lr,
+        epoch=result.epoch + 1,
+        seconds=result.seconds,
+        lr=result.lr,
         splits={name: split_record(split) for name, split in result.splits.items()},
-        weight=result.weight, confusion={k: v.confusion for k, v in result.splits.items() if k != "train"},
+        weight=result.weight,
+        confusion={k: v.confusion for k, v in result.splits.items() if k != "train"},
         info=result.terms.info or {},
     )

@@ -140,7 +140,12 @@ class Worker:
             queue.beat(self.engine, self.id, state_text(self.inside.place, words))
             if claim is not None and news:
                 log.warning("run %s: %s", claim.run_id, news)
-                queue.note(self.engine, claim, "warning", f"{news}; unless that is expected, restart the worker (make run does it after {worker_watch.HUNG_SECONDS / 60:.0f} min)")
+                queue.note(
+                    self.engine,
+                    claim,
+                    "warning",
+                    f"{news}; unless that is expected, restart the worker (make run does it after {worker_watch.HUNG_SECONDS / 60:.0f} min)",
+                )
         except EvenlyError as error:  # a locked or full database: the next beat tries again
             log.warning("no beat: %s", error)
 
@@ -160,7 +165,9 @@ class Worker:
 
     def rescue(self) -> None:
         """Put runs of dead workers back into the queue. Whoever had this slot before us is dead: we hold its lock."""
-        for run_id in queue.rescue(self.engine, lambda w: w.id == self.id or (w.slot != self.slot and taken(self.locks, w.slot))):
+        for run_id in queue.rescue(
+            self.engine, lambda w: w.id == self.id or (w.slot != self.slot and taken(self.locks, w.slot))
+        ):
             log.info("run %s: its worker died; rescued", run_id)
         self._rescued = time.monotonic()
 
@@ -223,7 +230,9 @@ def serve(slot: int, *, drain: bool = False) -> int:
             os._exit(1)
         had.add(signum)
         worker.orders = "stop"
-        if starting and len(had) == 1:  # there is no run to save yet, and an import or a locked database would take its time
+        if (
+            starting and len(had) == 1
+        ):  # there is no run to save yet, and an import or a locked database would take its time
             raise SystemExit(0)
 
     on_signals(stop)

@@ -7,8 +7,12 @@ from collections.abc import Callable
 from storage.workers import Place
 
 BEAT_SECONDS = 5.0
-QUIET_SECONDS = 300.0  # a run that finishes no step for this long is told of; again after twice, four, eight times as long
-HUNG_SECONDS = 3600.0  # and this long: the beat stops, so that the parent replaces the worker; no honest step takes an hour
+QUIET_SECONDS = (
+    300.0  # a run that finishes no step for this long is told of; again after twice, four, eight times as long
+)
+HUNG_SECONDS = (
+    3600.0  # and this long: the beat stops, so that the parent replaces the worker; no honest step takes an hour
+)
 
 
 class Stillness:
@@ -30,7 +34,7 @@ class Stillness:
         self._looks = looks
 
     def words(self) -> str | None:
-        """"no step for 12 min", once it is that quiet."""
+        """ "no step for 12 min", once it is that quiet."""
         return f"no step for {self.seconds / 60:.0f} min" if self.seconds >= QUIET_SECONDS else None
 
     def news(self) -> str | None:

@@ -51,7 +51,10 @@ def picture(panels: Sequence[tuple[str, Sequence[Point]]]) -> str:
     columns = min(len(panels), 2)
     rows = math.ceil(len(panels) / 2)
     width, height = columns * WIDTH, rows * HEIGHT + LEGEND
-    body = [f'<g transform="translate({n % 2 * WIDTH} {n // 2 * HEIGHT})">{_panel(title, points)}</g>' for n, (title, points) in enumerate(panels)]
+    body = [
+        f'<g transform="translate({n % 2 * WIDTH} {n // 2 * HEIGHT})">{_panel(title, points)}</g>'
+        for n, (title, points) in enumerate(panels)
+    ]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img">'
         f"<title>Accuracy against TPR variance of every method</title><style>{STYLE}</style>"
@@ -78,17 +81,26 @@ def _panel(title: str, points: Sequence[Point]) -> str:
     y = _variance_scale([p[1] for p in points])
     out = [f'<text class="title" x="{LEFT}" y="22">{escape(title)}</text>']
     for v in _steps(x.low, x.high):
-        out.append(f'<line class="grid" x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
-                   f'<text class="small" x="{x(v):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{100 * v:.0f}</text>')
+        out.append(
+            f'<line class="grid" x1="{x(v):.1f}" x2="{x(v):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>'
+            f'<text class="small" x="{x(v):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{100 * v:.0f}</text>'
+        )
     for v in _decades(y.low, y.high):
-        out.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
-                   f'<text class="small" x="{LEFT - 6}" y="{y(v) + 3.5:.1f}" text-anchor="end">{v:g}</text>')
-    out.append(f'<rect class="axis" x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"/>'
-               f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - BOTTOM + 32}" text-anchor="middle">test accuracy, %: further right is better</text>'
-               f'<text transform="translate(14 {(TOP + HEIGHT - BOTTOM) / 2:g}) rotate(-90)" text-anchor="middle">TPR variance: lower is more even</text>')
+        out.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(v):.1f}" y2="{y(v):.1f}"/>'
+            f'<text class="small" x="{LEFT - 6}" y="{y(v) + 3.5:.1f}" text-anchor="end">{v:g}</text>'
+        )
+    out.append(
+        f'<rect class="axis" x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"/>'
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - BOTTOM + 32}" text-anchor="middle">test accuracy, %: further right is better</text>'
+        f'<text transform="translate(14 {(TOP + HEIGHT - BOTTOM) / 2:g}) rotate(-90)" text-anchor="middle">TPR variance: lower is more even</text>'
+    )
     places = [(x(a), y(v)) for a, v, _, _ in points]
     # the baseline last, so that nothing lies on it
-    out += [_mark(kind, *place, f"{name}: {100 * a:.1f} %, {v:.4f}") for (a, v, kind, name), place in reversed(list(zip(points, places, strict=True)))]
+    out += [
+        _mark(kind, *place, f"{name}: {100 * a:.1f} %, {v:.4f}")
+        for (a, v, kind, name), place in reversed(list(zip(points, places, strict=True)))
+    ]
     return "".join([*out, *_labels(points, places)])
 
 
@@ -115,8 +127,13 @@ def _decades(low: float, high: float) -> list[float]:
 def _worth_a_name(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> list[int]:
     """Which points to name first: the baseline, the rows that no other beats in both respects, the least accurate and the
     least even, then the others by their distance from the baseline."""
-    front = [i for i, p in enumerate(points) if not any(q[0] >= p[0] and q[1] <= p[1] and q[:2] != p[:2] for q in points)]
-    worst = sorted(range(len(points)), key=lambda i: points[i][0])[:3] + sorted(range(len(points)), key=lambda i: -points[i][1])[:3]
+    front = [
+        i for i, p in enumerate(points) if not any(q[0] >= p[0] and q[1] <= p[1] and q[:2] != p[:2] for q in points)
+    ]
+    worst = (
+        sorted(range(len(points)), key=lambda i: points[i][0])[:3]
+        + sorted(range(len(points)), key=lambda i: -points[i][1])[:3]
+    )
     far = sorted(range(len(points)), key=lambda i: -math.dist(places[i], places[0]))
     return list(dict.fromkeys([0, *front, *worst, *far]))
 
@@ -133,11 +150,15 @@ def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> l
         wide = LETTER * len(name)
         for dx, dy in _beside(wide, rank < LED):
             box = (px + dx, py + dy - 9, px + dx + wide, py + dy + LINE - 9)
-            inside = box[0] > LEFT + 2 and box[2] < WIDTH - RIGHT - 2 and box[1] > TOP + 2 and box[3] < HEIGHT - BOTTOM - 2
+            inside = (
+                box[0] > LEFT + 2 and box[2] < WIDTH - RIGHT - 2 and box[1] > TOP + 2 and box[3] < HEIGHT - BOTTOM - 2
+            )
             if inside and not any(_cross(box, other) for other in taken):
                 taken.append(box)
                 if abs(dy - 4) > 9:
-                    out.append(f'<line class="lead" x1="{px:.1f}" y1="{py:.1f}" x2="{min(max(px, box[0]), box[2]):.1f}" y2="{box[3] if dy < 0 else box[1]:.1f}"/>')
+                    out.append(
+                        f'<line class="lead" x1="{px:.1f}" y1="{py:.1f}" x2="{min(max(px, box[0]), box[2]):.1f}" y2="{box[3] if dy < 0 else box[1]:.1f}"/>'
+                    )
                 out.append(f'<text class="small" x="{box[0]:.1f}" y="{py + dy:.1f}">{escape(name)}</text>')
                 break
     return out
@@ -146,7 +167,16 @@ def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> l
 def _beside(wide: float, led: bool) -> list[tuple[float, float]]:
     """Where a name of this width may begin, from its mark: right, left, and with a line above and below."""
     near = [(8.0, 4.0), (-8 - wide, 4.0)]
-    return near + [(side if side > 0 else side - wide, up + 4) for r in (18, 28, 40, 54) for side in (6.0, -6.0) for up in (-r, r)] * led
+    return (
+        near
+        + [
+            (side if side > 0 else side - wide, up + 4)
+            for r in (18, 28, 40, 54)
+            for side in (6.0, -6.0)
+            for up in (-r, r)
+        ]
+        * led
+    )
 
 
 def _cross(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

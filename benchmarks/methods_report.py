@@ -41,10 +41,14 @@ LEAST = 3  # replicates behind an interval: two differences may agree by luck
 
 
 def named(cell: Cell, *, code: bool = True) -> str:
-    """"`tpr_ratio`, exponent 4" or "sampler `balanced`, from 80 %": keys, the parameters that were set, the late start."""
+    """ "`tpr_ratio`, exponent 4" or "sampler `balanced`, from 80 %": keys, the parameters that were set, the late start."""
     mark = "`" if code else ""
     parts = [] if cell.method == "none" and cell.sampler != "instance" else [f"{mark}{cell.method}{mark}"]
-    parts += [f"{k} {v if isinstance(v, str) else format(v, 'g')}" for k, v in cell.params.items() if k not in STATED.get(cell.method, {})]
+    parts += [
+        f"{k} {v if isinstance(v, str) else format(v, 'g')}"
+        for k, v in cell.params.items()
+        if k not in STATED.get(cell.method, {})
+    ]
     if cell.sampler != "instance":
         parts.append(f"sampler {mark}{cell.sampler}{mark}")
     if cell.start:
@@ -137,9 +141,14 @@ def results_of(setting: Setting, rows: Iterable[Mapping[str, str]]) -> list[Resu
         if row["table"] == setting.key:
             by_key.setdefault(tuple(row[k] for k in CELL), {})[int(row["seed"])] = row
     by_cell = [(cell_of(setting, key) or earlier_cell(key), replicates) for key, replicates in by_key.items()]
-    base = next(({s: r for s, r in replicates.items() if not r["error"]} for cell, replicates in by_cell if cell == Cell()), {})
+    base = next(
+        ({s: r for s, r in replicates.items() if not r["error"]} for cell, replicates in by_cell if cell == Cell()), {}
+    )
     place = {id(cell): n for n, cell in enumerate(setting.cells)}
-    found = [_result(cell, replicates, base) for cell, replicates in sorted(by_cell, key=lambda item: place.get(id(item[0]), len(place)))]
+    found = [
+        _result(cell, replicates, base)
+        for cell, replicates in sorted(by_cell, key=lambda item: place.get(id(item[0]), len(place)))
+    ]
     for figure in ("tpr_variance", "accuracy"):
         tested = [r for r in found if figure in r.changes and not r.same]
         for r, p in zip(tested, holm([r.changes[figure].p for r in tested]), strict=True):
@@ -168,8 +177,16 @@ def verdict(result: Result) -> str:
     if not result.changes:
         return f"fewer than {LEAST} replicates: no interval"
     v, a = result.variance, result.accuracy
-    even = "no change shown" if not v.clear else ("more even" if v.high < 0 else "less even") + ("" if v.sure else " (not after Holm)")
-    cost = "" if not a.clear else (", accuracy falls" if a.high < 0 else ", accuracy rises") + ("" if a.sure else " (not after Holm)")
+    even = (
+        "no change shown"
+        if not v.clear
+        else ("more even" if v.high < 0 else "less even") + ("" if v.sure else " (not after Holm)")
+    )
+    cost = (
+        ""
+        if not a.clear
+        else (", accuracy falls" if a.high < 0 else ", accuracy rises") + ("" if a.sure else " (not after Holm)")
+    )
     return even + cost + (f"; failed in part: {'; '.join(result.errors)}" if result.errors else "")
 
 
@@ -178,7 +195,7 @@ def _points(c: Change) -> str:
 
 
 def _one(result: Result) -> str:
-    """"`crt` (variance -0.0042, accuracy -0.3 points)"."""
+    """ "`crt` (variance -0.0042, accuracy -0.3 points)"."""
     return f"{named(result.cell)} (variance {result.variance.mean:+.4f}, accuracy {_points(result.accuracy)} points)"
 
 
@@ -201,10 +218,15 @@ def groups(found: Sequence[Result]) -> dict[str, list[Result]]:
     rest = [r for r in differs if not r.variance.sure]
     flat = [r for r in rest if not r.variance.clear]
     return {
-        "lower": [r for r in differs if r.variance.sure and r.variance.mean < 0], "higher": [r for r in differs if r.variance.sure and r.variance.mean > 0],
-        "perhaps lower": [r for r in rest if r.variance.high < 0], "perhaps higher": [r for r in rest if r.variance.low > 0],
-        "did nothing": [r for r in flat if _negligible(r)], "open": [r for r in flat if not _negligible(r)], "same": [r for r in tested if r.same],
-        "loses": [r for r in differs if r.accuracy.high < 0], "gains": [r for r in differs if r.accuracy.low > 0],
+        "lower": [r for r in differs if r.variance.sure and r.variance.mean < 0],
+        "higher": [r for r in differs if r.variance.sure and r.variance.mean > 0],
+        "perhaps lower": [r for r in rest if r.variance.high < 0],
+        "perhaps higher": [r for r in rest if r.variance.low > 0],
+        "did nothing": [r for r in flat if _negligible(r)],
+        "open": [r for r in flat if not _negligible(r)],
+        "same": [r for r in tested if r.same],
+        "loses": [r for r in differs if r.accuracy.high < 0],
+        "gains": [r for r in differs if r.accuracy.low > 0],
     }
 
 
@@ -232,13 +254,22 @@ def line(result: Result) -> str:
         return f"| {named(result.cell)} | 0 | | | | | | | | {verdict(result)} |"
     shown = [
         _spread(factor * result.values[key], digits)
-        for key, factor, digits in (("accuracy", 100, 1), ("balanced_accuracy", 100, 1), ("tpr_variance", 1, 4), ("tpr_min", 100, 1))
+        for key, factor, digits in (
+            ("accuracy", 100, 1),
+            ("balanced_accuracy", 100, 1),
+            ("tpr_variance", 1, 4),
+            ("tpr_min", 100, 1),
+        )
     ]
     changes = ["", "", ""]
     if result.changes:
         v, a = result.variance, result.accuracy
         p = "" if result.same else "<.0001" if v.holm < 1e-4 else f"{v.holm:.2g}"
-        changes = [f"{v.mean:+.4f} ({v.low:+.4f} to {v.high:+.4f})", p, f"{100 * a.mean:+.1f} ({100 * a.low:+.1f} to {100 * a.high:+.1f})"]
+        changes = [
+            f"{v.mean:+.4f} ({v.low:+.4f} to {v.high:+.4f})",
+            p,
+            f"{100 * a.mean:+.1f} ({100 * a.low:+.1f} to {100 * a.high:+.1f})",
+        ]
     return f"| {named(result.cell)} | {result.n} | {' | '.join((*shown, *changes))} | {verdict(result)} |"
 
 
@@ -258,7 +289,9 @@ def words(found: Sequence[Result]) -> list[str]:
         f"- Of both, with a gain of accuracy (own interval): {_names([r for r in lower if r.accuracy.low > 0])}. With a loss, so evenness is bought: "
         f"{_names([r for r in lower if r.accuracy.high < 0])}.",
         f"- **Raised the variance**, after the correction: {_listed(g['higher'])}. By the row's own interval only: {_listed(g['perhaps higher'])}.",
-        f"- **Did nothing** (the whole interval is within {NEGLIGIBLE:.0%} of the baseline's variance): {_names(g['did nothing'])}.".replace("10%", "10 %"),
+        f"- **Did nothing** (the whole interval is within {NEGLIGIBLE:.0%} of the baseline's variance): {_names(g['did nothing'])}.".replace(
+            "10%", "10 %"
+        ),
         f"- **Not settled** (the interval holds 0 and more than that): {_listed(g['open'])}.",
         f"- **Harm**: the variance rose or the accuracy fell while the variance was not lowered (own intervals): "
         f"{_listed([r for r in found if r.changes and not r.same and (r in higher or (r in g['loses'] and r not in lower))])}.",
@@ -266,7 +299,9 @@ def words(found: Sequence[Result]) -> list[str]:
         f"loss, {_names([r for r in g['loses'] if r.accuracy.sure])}.",
     ]
     if g["same"]:
-        said.append(f"- The baseline's own figures, since here the method has nothing to act on: {', '.join(named(r.cell) for r in g['same'])}.")
+        said.append(
+            f"- The baseline's own figures, since here the method has nothing to act on: {', '.join(named(r.cell) for r in g['same'])}."
+        )
     for rows in twins(found):
         said.append(f"- Equal replicate by replicate: {', '.join(named(r.cell) for r in rows)}.")
     if failed := [r for r in found if r.errors]:
@@ -275,7 +310,7 @@ def words(found: Sequence[Result]) -> list[str]:
 
 
 def replicates(found: Sequence[Result]) -> str:
-    """"10 replicates" or "4 to 5 replicates" a row."""
+    """ "10 replicates" or "4 to 5 replicates" a row."""
     n = [r.n for r in found if r.n]
     return f"{min(n)} replicate{'s' * (min(n) > 1)}" if min(n) == max(n) else f"{min(n)} to {max(n)} replicates"
 
@@ -285,13 +320,27 @@ def section(setting: Setting, found: Sequence[Result]) -> list[str]:
     c = setting.config(Cell(), 1)
     recipe = f"{c.dataset}, {c.model}, {c.recipe}, {c.epochs} epochs, {setting.second} more for a second stage; {replicates(found)}"
     ordered = sorted(found, key=lambda r: (not r.n, r.values["tpr_variance"].mean() if r.n else 0))
-    return [f"## {setting.label}", "", f"{recipe}. Sorted by TPR variance.{_resolution(found)}{f' {setting.note}' if setting.note else ''}", "", HEAD, "|" + "---|" * HEAD.count(" | ") + "---|",
-            *map(line, ordered), "", *words(found), ""]
+    return [
+        f"## {setting.label}",
+        "",
+        f"{recipe}. Sorted by TPR variance.{_resolution(found)}{f' {setting.note}' if setting.note else ''}",
+        "",
+        HEAD,
+        "|" + "---|" * HEAD.count(" | ") + "---|",
+        *map(line, ordered),
+        "",
+        *words(found),
+        "",
+    ]
 
 
 def summary(tables: Mapping[str, list[Result]]) -> list[str]:
     """The top of the page: what a reader should take home."""
-    thin = {TABLES[key].label: min(r.n for r in found if r.n) for key, found in tables.items() if any(0 < r.n < PLANNED for r in found)}
+    thin = {
+        TABLES[key].label: min(r.n for r in found if r.n)
+        for key, found in tables.items()
+        if any(0 < r.n < PLANNED for r in found)
+    }
     said = [
         "- A true positive rate (TPR) is the share of a class's test samples that are recognised. The variance of the TPRs says how unequally well the "
         "classes are learned: 0 is perfectly even.",
@@ -300,9 +349,13 @@ def summary(tables: Mapping[str, list[Result]]) -> list[str]:
     ]
     if thin:
         which = "; ".join(f"{label}, {n} at least" for label, n in thin.items())
-        said.append(f"- **Fewer than {PLANNED} replicates: {which}.** With so few only large changes pass Holm's correction. \"No change shown\" then means "
-                    "not settled; it does not mean that a method does nothing.")
-    said += [f"- **{TABLES[key].label}** ({replicates(found)}): {_table_in_a_line(found)}" for key, found in tables.items()]
+        said.append(
+            f'- **Fewer than {PLANNED} replicates: {which}.** With so few only large changes pass Holm\'s correction. "No change shown" then means '
+            "not settled; it does not mean that a method does nothing."
+        )
+    said += [
+        f"- **{TABLES[key].label}** ({replicates(found)}): {_table_in_a_line(found)}" for key, found in tables.items()
+    ]
     return [*said, _everywhere(tables), _head(tables), _bias(tables)]
 
 
@@ -314,10 +367,14 @@ def _table_in_a_line(found: Sequence[Result]) -> str:
     g = groups(found)
     lower, higher = g["lower"] + g["perhaps lower"], g["higher"] + g["perhaps higher"]
     both = [r for r in lower if r.accuracy.low > 0]
-    said = [f"{start}. Of {len(tested)} rows {len(lower)} lower it by their own intervals ({len(g['lower'])} after Holm) and {len(higher)} raise it "
-            f"({len(g['higher'])} after Holm); {sum(r.accuracy.high < 0 for r in tested)} lose accuracy."]
+    said = [
+        f"{start}. Of {len(tested)} rows {len(lower)} lower it by their own intervals ({len(g['lower'])} after Holm) and {len(higher)} raise it "
+        f"({len(g['higher'])} after Holm); {sum(r.accuracy.high < 0 for r in tested)} lose accuracy."
+    ]
     if both:
-        said.append(f"{len(both)} of those that lower it gain accuracy as well; the most even of these: {_one(min(both, key=lambda r: r.variance.mean))}.")
+        said.append(
+            f"{len(both)} of those that lower it gain accuracy as well; the most even of these: {_one(min(both, key=lambda r: r.variance.mean))}."
+        )
     elif lower:
         said.append(f"The most even: {_one(min(lower, key=lambda r: r.variance.mean))}.")
     worst = min(tested, key=lambda r: r.accuracy.mean)
@@ -336,14 +393,20 @@ def _everywhere(tables: Mapping[str, list[Result]]) -> str:
         return ""
     always = [name for name, changes in often.items() if all(c.high < 0 for c in changes)]
     never = [name for name, changes in often.items() if not any(c.clear for c in changes)]
-    return (f"- Of the rows in two tables or more, by their own intervals: lower in each, {', '.join(always) or 'none'}; no change shown in any, "
-            f"{', '.join(never) or 'none'}.")
+    return (
+        f"- Of the rows in two tables or more, by their own intervals: lower in each, {', '.join(always) or 'none'}; no change shown in any, "
+        f"{', '.join(never) or 'none'}."
+    )
 
 
 def _resolution(found: Sequence[Result]) -> str:
     """How large a change must be to be seen at all: the median half-width of the intervals."""
     halves = [(r.variance.high - r.variance.low) / 2 for r in found if r.changes and not r.same]
-    return f" Half the width of an interval of the change of the variance: {np.median(halves):.4f} in the median of the rows; what is smaller stays unseen." if halves else ""
+    return (
+        f" Half the width of an interval of the change of the variance: {np.median(halves):.4f} in the median of the rows; what is smaller stays unseen."
+        if halves
+        else ""
+    )
 
 
 def _head(tables: Mapping[str, list[Result]]) -> str:
@@ -352,8 +415,12 @@ def _head(tables: Mapping[str, list[Result]]) -> str:
     for key, found in tables.items():
         by_cell = {named(r.cell): r for r in found if r.changes}
         if (whole := by_cell.get("`ldam`")) and (alone := by_cell.get("`ldam`, max_margin 0")):
-            said.append(f"{TABLES[key].label}: {_points(alone.accuracy)} points without a margin, {_points(whole.accuracy)} with it")
-    return f"- LDAM brings a cosine last layer, which changes the accuracy by itself. {'; '.join(said)}." if said else ""
+            said.append(
+                f"{TABLES[key].label}: {_points(alone.accuracy)} points without a margin, {_points(whole.accuracy)} with it"
+            )
+    return (
+        f"- LDAM brings a cosine last layer, which changes the accuracy by itself. {'; '.join(said)}." if said else ""
+    )
 
 
 def _since(method: str) -> str:
@@ -368,8 +435,14 @@ def _bias(tables: Mapping[str, list[Result]]) -> str:
             if r.cell.method == "equal_tpr_bias" and r.changes:
                 cut = 1 - r.values["tpr_variance"].mean() / r.base["tpr_variance"].mean()
                 strength = float(r.cell.params.get("strength", 1.0))
-                said.append(f"{TABLES[key].label} at strength {strength:g}: {100 * cut:.0f} % less variance for {_points(r.accuracy)} points")
-    return f"- The post-hoc bias, which trains nothing, is the bar for every retraining{_since('equal_tpr_bias')}. {'; '.join(said)}." if said else ""
+                said.append(
+                    f"{TABLES[key].label} at strength {strength:g}: {100 * cut:.0f} % less variance for {_points(r.accuracy)} points"
+                )
+    return (
+        f"- The post-hoc bias, which trains nothing, is the bar for every retraining{_since('equal_tpr_bias')}. {'; '.join(said)}."
+        if said
+        else ""
+    )
 
 
 METHOD = """## How it was measured
@@ -394,15 +467,38 @@ def page(rows: Sequence[Mapping[str, str]], machine: Mapping[str, str]) -> str:
     """The whole of docs/results.md."""
     tables = {s.key: found for s in TABLES.values() if (found := results_of(s, rows))}
     absent = [s for s in TABLES.values() if s.key not in tables]
-    stated = "; ".join(f"`{c.method}` at `{next(iter(c.params.values()))}`" for c in TABLES["mnist1d"].cells if any(isinstance(v, str) for v in c.params.values()))
+    stated = "; ".join(
+        f"`{c.method}` at `{next(iter(c.params.values()))}`"
+        for c in TABLES["mnist1d"].cells
+        if any(isinstance(v, str) for v in c.params.values())
+    )
     on = ", ".join(f"{k} {v}" for k, v in machine.items())
-    out = ["# Every method in one table", "", "<!-- written by `python -m benchmarks.methods_table docs` from results/methods.csv -->", "",
-           "## In short", "", *filter(None, summary(tables)), "", "![Accuracy against TPR variance, a panel for each table](pictures/results.svg)", "",
-           METHOD.format(since="; ".join(f"`{k}`, {v}" for k, v in SINCE.items()) or "none", stated=stated, machine=on[:1].upper() + on[1:])]
+    out = [
+        "# Every method in one table",
+        "",
+        "<!-- written by `python -m benchmarks.methods_table docs` from results/methods.csv -->",
+        "",
+        "## In short",
+        "",
+        *filter(None, summary(tables)),
+        "",
+        "![Accuracy against TPR variance, a panel for each table](pictures/results.svg)",
+        "",
+        METHOD.format(
+            since="; ".join(f"`{k}`, {v}" for k, v in SINCE.items()) or "none",
+            stated=stated,
+            machine=on[:1].upper() + on[1:],
+        ),
+    ]
     for key, found in tables.items():
         out += section(TABLES[key], found)
     for s in absent:
-        out += [f"## {s.label}", "", f"Not measured yet: `python -m benchmarks.methods_table run --tables {s.key}`. {s.note}".rstrip(), ""]
+        out += [
+            f"## {s.label}",
+            "",
+            f"Not measured yet: `python -m benchmarks.methods_table run --tables {s.key}`. {s.note}".rstrip(),
+            "",
+        ]
     return "\n".join(out).rstrip() + "\n"
 
 
@@ -412,8 +508,15 @@ def panels(rows: Sequence[Mapping[str, str]]) -> str:
     for s in TABLES.values():
         found = [r for r in results_of(s, rows) if r.n]
         if found:
-            points = [(r.values["accuracy"].mean(), r.values["tpr_variance"].mean(), family(r.cell) if r.cell != Cell() else "baseline", named(r.cell, code=False))
-                      for r in found]
+            points = [
+                (
+                    r.values["accuracy"].mean(),
+                    r.values["tpr_variance"].mean(),
+                    family(r.cell) if r.cell != Cell() else "baseline",
+                    named(r.cell, code=False),
+                )
+                for r in found
+            ]
             out.append((s.label, points))
     return picture(out)
 

@@ -45,8 +45,23 @@ MACHINE = CSV.with_suffix(".json")  # what the figures were measured on
 FIRST_SEED = 1
 OVER = ("succeeded", "failed", "cancelled")
 COLUMNS = (
-    "table", "dataset", "model", "recipe", "epochs", "imbalance", "method", "params", "sampler", "start", "seed",
-    "accuracy", "balanced_accuracy", "tpr_variance", "tpr_min", "seconds", "error",
+    "table",
+    "dataset",
+    "model",
+    "recipe",
+    "epochs",
+    "imbalance",
+    "method",
+    "params",
+    "sampler",
+    "start",
+    "seed",
+    "accuracy",
+    "balanced_accuracy",
+    "tpr_variance",
+    "tpr_min",
+    "seconds",
+    "error",
 )
 PARAMS = "; "  # between two parameters in the CSV
 CELL = ("table", "method", "params", "sampler", "start")  # what replicates share
@@ -81,8 +96,18 @@ class Setting:
     def config(self, cell: Cell, seed: int) -> RunConfig:
         """The settings of one replicate, checked."""
         epochs = self.base.epochs if METHODS[cell.method].stage == TRAIN else self.second
-        return checked(replace(self.base, method=cell.method, params=cell.params, sampler=cell.sampler, start=cell.start, deferred=cell.deferred,
-                               epochs=epochs, seed=seed))
+        return checked(
+            replace(
+                self.base,
+                method=cell.method,
+                params=cell.params,
+                sampler=cell.sampler,
+                start=cell.start,
+                deferred=cell.deferred,
+                epochs=epochs,
+                seed=seed,
+            )
+        )
 
 
 # Without a default that fits: weights for ten classes of which the last five are the rare ones, and a formula that no other row is.
@@ -92,46 +117,90 @@ STATED: dict[str, dict[str, Any]] = {
 }
 LDAM_DRW = Cell("ldam", {"reweight": 0.9999}, start=0.8, deferred="weight")
 USUAL = (  # beside the defaults: the forms that papers use, and post-hoc steps at half strength
-    Cell("tpr_ratio", {"exponent": 4.0}), Cell("cdb", {"tau": 1.0}), Cell("cdb", {"ema": 0.9}),
+    Cell("tpr_ratio", {"exponent": 4.0}),
+    Cell("cdb", {"tau": 1.0}),
+    Cell("cdb", {"ema": 0.9}),
     Cell("ldam", {"max_margin": 0.0}),  # the cosine head alone
-    LDAM_DRW, Cell("class_balanced", start=0.8), Cell(sampler="balanced", start=0.8),
-    Cell("logit_adjusted_posthoc", {"tau": 0.5}), Cell("equal_tpr_bias", {"strength": 0.5}),
+    LDAM_DRW,
+    Cell("class_balanced", start=0.8),
+    Cell(sampler="balanced", start=0.8),
+    Cell("logit_adjusted_posthoc", {"tau": 0.5}),
+    Cell("equal_tpr_bias", {"strength": 0.5}),
 )
 
 
 def every_row() -> tuple[Cell, ...]:
     """The baseline, every method, every sampler (with crt where it works on features, else without a method), and USUAL."""
     methods = [Cell(m.key, STATED.get(m.key, {})) for m in METHODS]
-    samplers = [Cell("crt" if s.stage == CLASSIFIER else "none", sampler=s.key) for s in SAMPLERS if s.key != "instance"]
+    samplers = [
+        Cell("crt" if s.stage == CLASSIFIER else "none", sampler=s.key) for s in SAMPLERS if s.key != "instance"
+    ]
     return (*methods, *samplers, *USUAL)
 
 
 CHOSEN = (  # the cheap ones first, so that a table that is stopped has them
-    Cell(), Cell("crt"), Cell("lws"), Cell("tau_norm"), Cell("logit_adjusted_posthoc"),
-    Cell("equal_tpr_bias", {"strength": 0.5}), Cell("equal_tpr_bias"),
-    Cell("balanced_softmax"), Cell("class_balanced"), Cell(sampler="balanced"), Cell("inverse_frequency"), Cell("tpr_ratio"), LDAM_DRW,
-    Cell("cdb", {"ema": 0.9}), Cell("cdb"), Cell("focal"),
+    Cell(),
+    Cell("crt"),
+    Cell("lws"),
+    Cell("tau_norm"),
+    Cell("logit_adjusted_posthoc"),
+    Cell("equal_tpr_bias", {"strength": 0.5}),
+    Cell("equal_tpr_bias"),
+    Cell("balanced_softmax"),
+    Cell("class_balanced"),
+    Cell(sampler="balanced"),
+    Cell("inverse_frequency"),
+    Cell("tpr_ratio"),
+    LDAM_DRW,
+    Cell("cdb", {"ema": 0.9}),
+    Cell("cdb"),
+    Cell("focal"),
 )
 
-FEW = (Cell(), Cell("tau_norm"), Cell("logit_adjusted_posthoc"), Cell("equal_tpr_bias", {"strength": 0.5}), Cell("equal_tpr_bias"), Cell("crt"),
-       Cell("balanced_softmax"), Cell("tpr_ratio"), Cell(sampler="balanced"), LDAM_DRW, Cell("cdb", {"ema": 0.9}))
+FEW = (
+    Cell(),
+    Cell("tau_norm"),
+    Cell("logit_adjusted_posthoc"),
+    Cell("equal_tpr_bias", {"strength": 0.5}),
+    Cell("equal_tpr_bias"),
+    Cell("crt"),
+    Cell("balanced_softmax"),
+    Cell("tpr_ratio"),
+    Cell(sampler="balanced"),
+    LDAM_DRW,
+    Cell("cdb", {"ema": 0.9}),
+)
 
 _MNIST1D = FIRST.baseline
 TABLES = {
-    s.key: s for s in (
+    s.key: s
+    for s in (
         Setting("mnist1d", "MNIST-1D, balanced", _MNIST1D, every_row()),
         # a quarter of the samples: twice the epochs are half the steps
         Setting("mnist1d_tail", "MNIST-1D, imbalance 100", replace(_MNIST1D, imbalance=100.0, epochs=40), every_row()),
-        Setting("mnist_tail", "MNIST, imbalance 100", RunConfig("mnist", "lenet5", recipe="adam_cycle", epochs=10, imbalance=100.0),
-                (*CHOSEN, Cell("logit_adjusted"))),
-        Setting("cifar_tail", "CIFAR-10 (JPEG copy) at 16 x 16 pixels, imbalance 100",
-                RunConfig("cifar10-jpeg.zip@16", "cnn", recipe="adam_cycle", epochs=10, imbalance=100.0), CHOSEN,
-                note="Half the side length and the small CNN: ResNet-20 at 32 x 32 pixels takes more than a minute of a core an epoch. "
-                     "`logit_adjusted` is left out: at tau 1 it is `balanced_softmax`."),
-        Setting("cifar_resnet20", "CIFAR-10 (JPEG copy), ResNet-20, imbalance 100",
-                RunConfig("cifar10-jpeg.zip", "resnet20", recipe="sgd_cosine", epochs=10, imbalance=100.0), FEW, second=5,
-                note="Ten epochs are few for ResNet-20: on a core of the processor named above one takes a minute. The methods are those that the other "
-                     "tables leave in question; a GPU allows more of both."),
+        Setting(
+            "mnist_tail",
+            "MNIST, imbalance 100",
+            RunConfig("mnist", "lenet5", recipe="adam_cycle", epochs=10, imbalance=100.0),
+            (*CHOSEN, Cell("logit_adjusted")),
+        ),
+        Setting(
+            "cifar_tail",
+            "CIFAR-10 (JPEG copy) at 16 x 16 pixels, imbalance 100",
+            RunConfig("cifar10-jpeg.zip@16", "cnn", recipe="adam_cycle", epochs=10, imbalance=100.0),
+            CHOSEN,
+            note="Half the side length and the small CNN: ResNet-20 at 32 x 32 pixels takes more than a minute of a core an epoch. "
+            "`logit_adjusted` is left out: at tau 1 it is `balanced_softmax`.",
+        ),
+        Setting(
+            "cifar_resnet20",
+            "CIFAR-10 (JPEG copy), ResNet-20, imbalance 100",
+            RunConfig("cifar10-jpeg.zip", "resnet20", recipe="sgd_cosine", epochs=10, imbalance=100.0),
+            FEW,
+            second=5,
+            note="Ten epochs are few for ResNet-20: on a core of the processor named above one takes a minute. The methods are those that the other "
+            "tables leave in question; a GPU allows more of both.",
+        ),
     )
 }
 
@@ -152,7 +221,10 @@ class Planned:
 
 def planned(engine: Engine, settings: Iterable[Setting], seeds: Iterable[int]) -> Iterator[list[Planned]]:
     """The replicates of a setting and a seed, the baseline first; seed by seed, so that whole seeds finish one after another."""
-    known = {(row.group_sha, row.seed): row.id for row in results.list_runs(engine, archived=None).sort_values("id").itertuples()}
+    known = {
+        (row.group_sha, row.seed): row.id
+        for row in results.list_runs(engine, archived=None).sort_values("id").itertuples()
+    }
     settings = list(settings)
     for seed in seeds:
         for setting in settings:
@@ -197,7 +269,7 @@ def work(workers: int) -> None:
 
 
 def params_in_words(config: RunConfig) -> str:
-    """"exponent=2; normalize=mean_one": every parameter of the method, then the sampler's."""
+    """ "exponent=2; normalize=mean_one": every parameter of the method, then the sampler's."""
     both = {**config.params, **config.sampler_params}
     return PARAMS.join(f"{k}={v if isinstance(v, str) else format(v, 'g')}" for k, v in both.items())
 
@@ -210,7 +282,11 @@ def cell_of(setting: Setting, key: Sequence[str]) -> Cell | None:
         _, *mine = cell_key(setting, cell)
         params = _split(mine.pop(1))
         later = params.keys() - theirs.keys()
-        if mine == rest and theirs == {k: v for k, v in params.items() if k not in later} and not later & cell.params.keys():
+        if (
+            mine == rest
+            and theirs == {k: v for k, v in params.items() if k not in later}
+            and not later & cell.params.keys()
+        ):
             return cell
     return None
 
@@ -218,9 +294,19 @@ def cell_of(setting: Setting, key: Sequence[str]) -> Cell | None:
 def earlier_cell(key: Sequence[str]) -> Cell:
     """The cell of a row that is none of today's, as when a default has changed: named by what differs from today's defaults."""
     _, method, params, sampler, start = key
-    usual = {p.key: p.default if isinstance(p.default, str) else format(p.default, "g") for row in (METHODS[method], SAMPLERS[sampler]) for p in row.params}
+    usual = {
+        p.key: p.default if isinstance(p.default, str) else format(p.default, "g")
+        for row in (METHODS[method], SAMPLERS[sampler])
+        for p in row.params
+    }
     share, _, what = start.partition(" ")
-    return Cell(method, {k: v for k, v in _split(params).items() if usual.get(k) != v}, sampler, float(share), what or "everything")
+    return Cell(
+        method,
+        {k: v for k, v in _split(params).items() if usual.get(k) != v},
+        sampler,
+        float(share),
+        what or "everything",
+    )
 
 
 def _split(params: str) -> dict[str, str]:
@@ -228,7 +314,7 @@ def _split(params: str) -> dict[str, str]:
 
 
 def start_in_words(config: RunConfig) -> str:
-    """"0", "0.8", or "0.8 weight" where the logit terms act from the first epoch."""
+    """ "0", "0.8", or "0.8 weight" where the logit terms act from the first epoch."""
     return f"{config.start:g}" + (" weight" if config.start > 0 and config.deferred == "weight" else "")
 
 
@@ -244,10 +330,20 @@ def measured(engine: Engine, settings: Iterable[Setting], seeds: Iterable[int]) 
             done = run["status"] == "succeeded"
             figures = {key: f"{run[key]:.6g}" if done else "" for key in FIGURES}
             yield {
-                "table": p.setting.key, "dataset": config.dataset, "model": config.model, "recipe": config.recipe, "epochs": str(config.epochs),
-                "imbalance": f"{config.imbalance:g}", "method": config.method, "params": params_in_words(config), "sampler": config.sampler,
-                "start": start_in_words(config), "seed": str(config.seed), **figures,
-                "seconds": f"{run['seconds']:.1f}", "error": "" if done else run["error"] or run["status"],
+                "table": p.setting.key,
+                "dataset": config.dataset,
+                "model": config.model,
+                "recipe": config.recipe,
+                "epochs": str(config.epochs),
+                "imbalance": f"{config.imbalance:g}",
+                "method": config.method,
+                "params": params_in_words(config),
+                "sampler": config.sampler,
+                "start": start_in_words(config),
+                "seed": str(config.seed),
+                **figures,
+                "seconds": f"{run['seconds']:.1f}",
+                "error": "" if done else run["error"] or run["status"],
             }
 
 
@@ -264,7 +360,9 @@ def merge(path: Path, rows: Iterable[Mapping[str, str]]) -> int:
     place = {key: n for n, key in enumerate(TABLES)}
     cells = {cell_key(s, c): n for s in TABLES.values() for n, c in enumerate(s.cells)}
     both = {(*present_key(r), r["seed"]): r for r in (*read(path), *rows)}
-    ordered = sorted(both.items(), key=lambda item: (place[item[0][0]], cells.get(item[0][:-1], len(cells)), int(item[0][-1])))
+    ordered = sorted(
+        both.items(), key=lambda item: (place[item[0][0]], cells.get(item[0][:-1], len(cells)), int(item[0][-1]))
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -298,16 +396,30 @@ def this_machine() -> dict[str, str]:
     from core.machine import cores
 
     versions = {name: metadata.version(name) for name in ("torch", "torchvision", "numpy", "scikit-learn", "mnist1d")}
-    asked = subprocess.run(["git", "rev-parse", "--short", "HEAD"], check=False, cwd=ROOT, capture_output=True, text=True) if shutil.which("git") else None
+    asked = (
+        subprocess.run(["git", "rev-parse", "--short", "HEAD"], check=False, cwd=ROOT, capture_output=True, text=True)
+        if shutil.which("git")
+        else None
+    )
     code = {"code": f"commit {asked.stdout.strip()}"} if asked and asked.returncode == 0 else {}
-    return {**code, "processor": _processor(), "threads of a worker": str(cores()), "Python": platform.python_version(), **versions}
+    return {
+        **code,
+        "processor": _processor(),
+        "threads of a worker": str(cores()),
+        "Python": platform.python_version(),
+        **versions,
+    }
 
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or 'unknown'} ({platform.machine()}), no GPU" if not worker.gpus() else f"{worker.gpus()} GPU"
+    return (
+        f"{names[0] if names else platform.processor() or 'unknown'} ({platform.machine()}), no GPU"
+        if not worker.gpus()
+        else f"{worker.gpus()} GPU"
+    )
 
 
 def read_machine(path: Path = MACHINE) -> dict[str, str]:

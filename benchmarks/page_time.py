@@ -67,12 +67,21 @@ def seeded(folder: Path, runs: int) -> Pages:
         crowd(engine, runs)
         small(engine)
     by_name = {row.name: int(row.id) for row in results.list_runs(engine, archived=None, limit=50).itertuples()}
-    found = {key: next(i for name, i in by_name.items() if name.startswith(start) and name.endswith("seed 0")) for key, start in (
-        ("before", "MNIST-1D: none"), ("after", "MNIST-1D: TPR ratio, exponent 2"),
-        ("before100", "CIFAR-100: none"), ("after100", "CIFAR-100: TPR ratio"))}
+    found = {
+        key: next(i for name, i in by_name.items() if name.startswith(start) and name.endswith("seed 0"))
+        for key, start in (
+            ("before", "MNIST-1D: none"),
+            ("after", "MNIST-1D: TPR ratio, exponent 2"),
+            ("before100", "CIFAR-100: none"),
+            ("after100", "CIFAR-100: TPR ratio"),
+        )
+    }
     return {
-        "Home": ("", ""), "New run": ("new", ""), "Runs": ("runs", ""),
-        "Run, 10 classes": ("run", f"id={found['after']}"), "Run, 100 classes": ("run", f"id={found['after100']}"),
+        "Home": ("", ""),
+        "New run": ("new", ""),
+        "Runs": ("runs", ""),
+        "Run, 10 classes": ("run", f"id={found['after']}"),
+        "Run, 100 classes": ("run", f"id={found['after100']}"),
         "Compare, 10 classes": ("compare", f"a={found['before']}&b={found['after']}"),
         "Compare, 100 classes": ("compare", f"a={found['before100']}&b={found['after100']}"),
     }
@@ -84,8 +93,20 @@ def server(folder: Path) -> Iterator[tuple[int, psutil.Process]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--logger.level", "error"]
-    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "EVENLY_DATA": str(folder)}, stdout=subprocess.DEVNULL)
+    command = [
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        "app.py",
+        "--server.port",
+        str(port),
+        "--logger.level",
+        "error",
+    ]
+    process = subprocess.Popen(
+        command, cwd=ROOT, env={**os.environ, "EVENLY_DATA": str(folder)}, stdout=subprocess.DEVNULL
+    )
     try:
         wait_for(port, process)
         yield port, psutil.Process(process.pid)
@@ -165,8 +186,10 @@ def line(name: str, kind: str, spent: Sequence[tuple[float, float]]) -> str:
     """Median, 95th percentile, range, n, and the mean of the CPU time."""
     wall = [clock for clock, _ in spent]
     spread = f"({min(wall):.0f} to {max(wall):.0f}, n={len(wall)})"
-    return (f"{name:<22}{kind:<8}{statistics.median(wall):8.0f} {np.percentile(wall, 95):8.0f}   {spread:<24}"
-            f"CPU {statistics.mean(cpu for _, cpu in spent):5.0f}")
+    return (
+        f"{name:<22}{kind:<8}{statistics.median(wall):8.0f} {np.percentile(wall, 95):8.0f}   {spread:<24}"
+        f"CPU {statistics.mean(cpu for _, cpu in spent):5.0f}"
+    )
 
 
 def main() -> None:
@@ -180,8 +203,10 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         pages = seeded(folder, args.runs)
         spent = measure(folder, pages, args.servers, args.views)
-    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; Streamlit {version('streamlit')}, Python "
-          f"{platform.python_version()}, SQLite {sqlite_module().sqlite_version}; {args.runs} short runs and one of everything")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; Streamlit {version('streamlit')}, Python "
+        f"{platform.python_version()}, SQLite {sqlite_module().sqlite_version}; {args.runs} short runs and one of everything"
+    )
     print(f"{'milliseconds':<30}{'median':>8} {'p95':>8}   target {TARGET:.0f}")
     for (name, kind), times in sorted(spent.items(), key=lambda item: KINDS.index(item[0][1])):
         print(line(name, kind, times))

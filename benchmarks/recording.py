@@ -46,8 +46,12 @@ from storage.migrate import upgrade
 TARGET = 3.0  # percent of an epoch, for recording the metrics
 CLOCKED = (  # name of the clock, where the call is found, its name there
     ("epoch", runner.Trainer, "_epoch"),
-    ("record", runner.Run, "_record"), ("- figures from counts", training, "record_of"), ("- database", results, "record_epoch"),
-    ("checkpoint", runner.Run, "save"), ("- bytes", checkpoint, "dumps"), ("- file", checkpoints, "write"),
+    ("record", runner.Run, "_record"),
+    ("- figures from counts", training, "record_of"),
+    ("- database", results, "record_epoch"),
+    ("checkpoint", runner.Run, "save"),
+    ("- bytes", checkpoint, "dumps"),
+    ("- file", checkpoints, "write"),
     ("- database rows", results, "record_checkpoint"),
 )
 Spent = tuple[float, float]  # milliseconds of one call: by the wall clock, of the thread's CPU time
@@ -114,7 +118,10 @@ def report(ran: list[Clock]) -> None:
     for label in ("record", "checkpoint"):
         both = [pair for clock in ran for pair in list(zip(clock[label], clock["epoch"], strict=True))[1:]]
         shares = [(100 * cost[0] / of[0], 100 * cost[1] / of[1]) for cost, of in both]
-        print(line(f"{label}, share of its epoch", *_columns(shares, "% ")), f"  target {TARGET:.0f} %" if label == "record" else "")
+        print(
+            line(f"{label}, share of its epoch", *_columns(shares, "% ")),
+            f"  target {TARGET:.0f} %" if label == "record" else "",
+        )
 
 
 def _columns(spent: Sequence[Spent], unit: str) -> tuple[list[float], str, list[float]]:
@@ -136,8 +143,10 @@ def main() -> None:
         statements = counted(engine)
         ran = [train(engine, replace(settings, seed=seed), root) for seed in range(args.runs)]
     about = versions()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; torch {about['torch']}, Python {about['python']}, "
-          f"SQLite {sqlite_module().sqlite_version}; {settings.model} on {settings.dataset}, {args.runs} runs of {args.epochs} epochs")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; torch {about['torch']}, Python {about['python']}, "
+        f"SQLite {sqlite_module().sqlite_version}; {settings.model} on {settings.dataset}, {args.runs} runs of {args.epochs} epochs"
+    )
     report(ran)
     print(f"{len(statements) / (args.runs * args.epochs):.1f} statements an epoch, everything of a run included")
 

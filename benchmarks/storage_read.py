@@ -40,11 +40,25 @@ def epoch_record(number: int, classes: int, draw: np.random.Generator) -> result
         tp = draw.binomial(10, 0.7, classes)
         matrix = np.zeros((classes, classes), dtype=np.int64)
         matrix[np.arange(classes), np.arange(classes)] = tp
-        np.add.at(matrix, (np.repeat(np.arange(classes), support - tp), draw.integers(0, classes, int((support - tp).sum()))), 1)
+        np.add.at(
+            matrix,
+            (np.repeat(np.arange(classes), support - tp), draw.integers(0, classes, int((support - tp).sum()))),
+            1,
+        )
         tp, tpr = np.diag(matrix), np.diag(matrix) / support
         splits[name] = results.SplitRecord(
-            0.9, int(support.sum()), support, tp, matrix.sum(axis=0), int(support.sum()) - 1, float(tp.sum() / support.sum()),
-            float(tpr.mean()), float(tpr.mean()), float(tpr.var()), float(tpr.min()), float(tpr.max()),
+            0.9,
+            int(support.sum()),
+            support,
+            tp,
+            matrix.sum(axis=0),
+            int(support.sum()) - 1,
+            float(tp.sum() / support.sum()),
+            float(tpr.mean()),
+            float(tpr.mean()),
+            float(tpr.var()),
+            float(tpr.min()),
+            float(tpr.max()),
         )
         if name != "train":
             matrices[name] = matrix
@@ -52,7 +66,11 @@ def epoch_record(number: int, classes: int, draw: np.random.Generator) -> result
 
 
 def new_run(name: str, epochs: int) -> queue.NewRun:
-    config = {"dataset": "bench", "recipe_params": {"lr": 0.1, "batch_size": 128, "weight_decay": 5e-4}, "params": {"exponent": 2.0}}
+    config = {
+        "dataset": "bench",
+        "recipe_params": {"lr": 0.1, "batch_size": 128, "weight_decay": 5e-4},
+        "params": {"exponent": 2.0},
+    }
     return queue.NewRun(config, name, "bench", "resnet20", "tpr_ratio", 0, epochs, "0" * 64, "0" * 64)
 
 
@@ -76,13 +94,29 @@ def trained(engine: Engine, classes: int, epochs: int, draw: np.random.Generator
 def crowd(engine: Engine, count: int, draw: np.random.Generator) -> None:
     """Finished runs for the list, facts of 10 classes each."""
     figures = draw.random((count, 4))
-    facts = {"classes": [f"class {c}" for c in range(10)], "counts": {s: [400] * 10 for s in SPLITS}, "versions": {"torch": "2.13.0"}}
+    facts = {
+        "classes": [f"class {c}" for c in range(10)],
+        "counts": {s: [400] * 10 for s in SPLITS},
+        "versions": {"torch": "2.13.0"},
+    }
     keys = ("final_accuracy", "final_tpr_variance", "final_tpr_min", "best_accuracy")
     rows = [
         {
-            "status": "succeeded", "created_at": 1.7e9 + i, "started_at": 1.7e9 + i, "finished_at": 1.7e9 + i + 60, "name": f"run number {i}",
-            "dataset": "mnist1d", "model": "cnn1d", "method": "tpr_ratio", "seed": i, "epochs": 20, "last_epoch": 20, "seconds": 60.0,
-            "config_sha": "0" * 64, "group_sha": f"{i // 3:064d}", **dict(zip(keys, figures[i].tolist(), strict=True)),
+            "status": "succeeded",
+            "created_at": 1.7e9 + i,
+            "started_at": 1.7e9 + i,
+            "finished_at": 1.7e9 + i + 60,
+            "name": f"run number {i}",
+            "dataset": "mnist1d",
+            "model": "cnn1d",
+            "method": "tpr_ratio",
+            "seed": i,
+            "epochs": 20,
+            "last_epoch": 20,
+            "seconds": 60.0,
+            "config_sha": "0" * 64,
+            "group_sha": f"{i // 3:064d}",
+            **dict(zip(keys, figures[i].tolist(), strict=True)),
         }
         for i in range(count)
     ]
@@ -136,7 +170,9 @@ def histories(engine: Engine, pair: list[int]) -> None:
         results.class_history(engine, run_id, "test")
 
 
-def cold_and_warm(what: str, url: str, path: Path, work: Callable[[Engine], object], times: int, targets: tuple[float, float]) -> None:
+def cold_and_warm(
+    what: str, url: str, path: Path, work: Callable[[Engine], object], times: int, targets: tuple[float, float]
+) -> None:
     line(f"{what}, cold", timed(lambda: work(open_database(url)), times, lambda: forget(path)), targets[0])
     engine = open_database(url)
     work(engine)
@@ -154,17 +190,30 @@ def main() -> None:
         url = f"sqlite:///{path}"
         engine = open_database(url, role="worker")
         upgrade(engine)
-        print(f"Python {platform.python_version()}, SQLite {sqlite_module().sqlite_version}, {os.cpu_count()} cores; milliseconds")
+        print(
+            f"Python {platform.python_version()}, SQLite {sqlite_module().sqlite_version}, {os.cpu_count()} cores; milliseconds"
+        )
         first, large = trained(engine, args.classes, args.epochs, draw)
         second, _ = trained(engine, args.classes, args.epochs, draw)
         _, small = trained(engine, 10, 100, draw)
         crowd(engine, args.runs, draw)
-        print(f"database of {path.stat().st_size / 1e6:.0f} MB: {args.runs} runs, two of {args.classes} classes x {args.epochs} epochs")
+        print(
+            f"database of {path.stat().st_size / 1e6:.0f} MB: {args.runs} runs, two of {args.classes} classes x {args.epochs} epochs"
+        )
         pair = [first, second]
         cold_and_warm("compare page, two runs", url, path, lambda e: compare_page(e, pair), args.times, (300, 50))
-        cold_and_warm("every epoch and class of a split, two runs", url, path, lambda e: histories(e, pair), args.times, (300, None))
+        cold_and_warm(
+            "every epoch and class of a split, two runs",
+            url,
+            path,
+            lambda e: histories(e, pair),
+            args.times,
+            (300, None),
+        )
         cold_and_warm(f"list of {args.runs} runs", url, path, results.list_runs, args.times, (300, 300))
-        cold_and_warm("list of the newest 100", url, path, lambda e: results.list_runs(e, limit=100), args.times, (None, None))
+        cold_and_warm(
+            "list of the newest 100", url, path, lambda e: results.list_runs(e, limit=100), args.times, (None, None)
+        )
         cold_and_warm("schema check at a start", url, path, check_schema, args.times, (None, 5))
         line(f"record of an epoch, {args.classes} classes x 3 splits", large)
         line("record of an epoch, 10 classes x 3 splits", small)

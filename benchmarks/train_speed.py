@@ -47,17 +47,35 @@ def channels_first(x: np.ndarray) -> np.ndarray:
 
 def train_engine(task: Task, arrays: Arrays, epochs: int, device: Device, seed: int) -> dict:
     """The same training by core.engine; returns seconds per epoch and the test accuracy."""
-    config = checked(RunConfig(
-        "arrays", task.model, recipe="sgd_cosine", epochs=epochs, seed=seed,
-        recipe_params={"lr": task.lr, "batch_size": task.batch_size, "momentum": task.momentum, "weight_decay": task.weight_decay},
-    ))
+    config = checked(
+        RunConfig(
+            "arrays",
+            task.model,
+            recipe="sgd_cosine",
+            epochs=epochs,
+            seed=seed,
+            recipe_params={
+                "lr": task.lr,
+                "batch_size": task.batch_size,
+                "momentum": task.momentum,
+                "weight_decay": task.weight_decay,
+            },
+        )
+    )
     mean, std = np.array(task.mean, np.float32), np.array(task.std, np.float32)
     x, y = channels_first(arrays.train_x), arrays.train_y
     few = slice(0, 100)  # the engine evaluates after every epoch, the plain script does not: leave it next to nothing
     splits = {"train": Split(x, y, mean, std, device, "crop_flip" if task.augment else "none")}
     splits |= {name: Split(x[few], y[few], mean, std, device) for name in ("validation", "test")}
     torch.manual_seed(seed)
-    trainer = Trainer(config, splits, MODELS[task.model].build(task.shape, arrays.classes), lambda *_: ClassTerms(), arrays.classes, device)
+    trainer = Trainer(
+        config,
+        splits,
+        MODELS[task.model].build(task.shape, arrays.classes),
+        lambda *_: ClassTerms(),
+        arrays.classes,
+        device,
+    )
     seconds = [result.seconds for result in trainer.run()]
     confusion = trainer.evaluate(Split(channels_first(arrays.test_x), arrays.test_y, mean, std, device)).confusion
     return {"seconds_per_epoch": seconds, "test_accuracy": float(np.trace(confusion) / confusion.sum())}
@@ -85,7 +103,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--limit", type=int, help="use the first so many training images")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with MNIST/raw or cifar10-jpeg.zip")
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data"), help="folder with MNIST/raw or cifar10-jpeg.zip"
+    )
     parser.add_argument("--arrays", type=Path, help="an .npz file instead")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--workers", type=int, default=0, help="DataLoader workers of the plain script")
@@ -96,22 +116,34 @@ def main() -> None:
     task, device = TASKS[given.task], choose("auto")
     arrays = find_arrays(task, given.data, given.arrays).first(given.limit)
     if given.side:
-        found = (train_engine(task, arrays, given.epochs, device, given.seed) if given.side == "engine" else
-                 train_plain(task, arrays, given.epochs, device.device.type, given.seed, given.workers))
+        found = (
+            train_engine(task, arrays, given.epochs, device, given.seed)
+            if given.side == "engine"
+            else train_plain(task, arrays, given.epochs, device.device.type, given.seed, given.workers)
+        )
         print(json.dumps(found))
         return
     n = len(arrays.train_x)
-    print(f"{task.label}, {arrays.label}: {n:,} images, batch {task.batch_size}, {given.epochs} epochs, {given.pairs} pairs")
-    print(f"{device.name}, {given.threads} threads, bf16 {'on' if device.bf16 else 'off'}; {platform.machine()}; {versions()}")
+    print(
+        f"{task.label}, {arrays.label}: {n:,} images, batch {task.batch_size}, {given.epochs} epochs, {given.pairs} pairs"
+    )
+    print(
+        f"{device.name}, {given.threads} threads, bf16 {'on' if device.bf16 else 'off'}; {platform.machine()}; {versions()}"
+    )
     plain, ours = [], []
     for seed in range(given.pairs):
         for name, side in (("plain", plain), ("engine", ours)):
             side.append(in_process(name, seed))
-        print(f"  pair {seed + 1}: plain {min(plain[-1]['seconds_per_epoch']):.2f} s, engine {min(ours[-1]['seconds_per_epoch']):.2f} s", flush=True)
+        print(
+            f"  pair {seed + 1}: plain {min(plain[-1]['seconds_per_epoch']):.2f} s, engine {min(ours[-1]['seconds_per_epoch']):.2f} s",
+            flush=True,
+        )
     per = [[statistics.median(r["seconds_per_epoch"]) for r in side] for side in (plain, ours)]
     for name, seconds, side in zip(("plain script", "engine"), per, (plain, ours), strict=True):
         rate = spread([n / s for s in seconds], ",.0f")
-        print(f"{name:<13} {spread(seconds, '.2f')} s an epoch, {rate} images/s, test accuracy {mean_sd([r['test_accuracy'] for r in side])}")
+        print(
+            f"{name:<13} {spread(seconds, '.2f')} s an epoch, {rate} images/s, test accuracy {mean_sd([r['test_accuracy'] for r in side])}"
+        )
     print(f"ratio         {spread([a / b for a, b in zip(*per, strict=True)], '.2f')}")
 
 

@@ -58,7 +58,9 @@ class Arrays:
         """The first `limit` training images; the test set stays whole."""
         if limit is None or limit >= len(self.train_x):
             return self
-        return replace(self, train_x=self.train_x[:limit], train_y=self.train_y[:limit], label=f"{self.label}, first {limit:,}")
+        return replace(
+            self, train_x=self.train_x[:limit], train_y=self.train_y[:limit], label=f"{self.label}, first {limit:,}"
+        )
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,16 @@ class Task:
 TASKS = Table(
     "task",
     Task("lenet_mnist", "LeNet-5 on MNIST", "lenet5", (1, 28, 28), (0.1307,), (0.3081,), False, lr=0.02),
-    Task("resnet32_cifar", "ResNet-32 on CIFAR-10", "resnet32", (3, 32, 32), (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010), True, lr=0.1),
+    Task(
+        "resnet32_cifar",
+        "ResNet-32 on CIFAR-10",
+        "resnet32",
+        (3, 32, 32),
+        (0.4914, 0.4822, 0.4465),
+        (0.2023, 0.1994, 0.2010),
+        True,
+        lr=0.1,
+    ),
 )
 
 
@@ -113,7 +124,9 @@ def loaders(task: Task, arrays: Arrays, workers: int, seed: int) -> tuple[DataLo
     )
 
 
-def one_epoch(network: nn.Module, loader: DataLoader, optimiser: torch.optim.Optimizer, schedule: object, device: torch.device) -> list[tuple[float, float]]:
+def one_epoch(
+    network: nn.Module, loader: DataLoader, optimiser: torch.optim.Optimizer, schedule: object, device: torch.device
+) -> list[tuple[float, float]]:
     """One pass over the training data; the loss and the accuracy of every step come back to the host."""
     network.train()
     log = []
@@ -147,13 +160,19 @@ def train(task: Task | str, arrays: Arrays, epochs: int, device: str = "cpu", se
     torch.manual_seed(seed)
     network = MODELS[task.model].build(task.shape, arrays.classes).to(place)
     train_loader, test_loader = loaders(task, arrays, workers, seed)
-    optimiser = torch.optim.SGD(network.parameters(), task.lr, task.momentum, weight_decay=task.weight_decay, nesterov=True)
+    optimiser = torch.optim.SGD(
+        network.parameters(), task.lr, task.momentum, weight_decay=task.weight_decay, nesterov=True
+    )
     steps = epochs * len(train_loader)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: (1 + math.cos(math.pi * min(step / steps, 1))) / 2)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: (1 + math.cos(math.pi * min(step / steps, 1))) / 2
+    )
     seconds, losses = [], []
     for _ in range(epochs):
         started = time.perf_counter()
-        losses.append(float(np.mean([loss for loss, _ in one_epoch(network, train_loader, optimiser, schedule, place)])))
+        losses.append(
+            float(np.mean([loss for loss, _ in one_epoch(network, train_loader, optimiser, schedule, place)]))
+        )
         seconds.append(time.perf_counter() - started)
     started = time.perf_counter()
     result = accuracy(network, test_loader, place)
@@ -185,7 +204,13 @@ def _from_file(file: Path) -> Arrays:
         missing = [name for name in names if name not in given]
         if missing:
             raise DataError(f"{file} holds no {missing[0]}; expected {', '.join(names)}")
-        return Arrays(given["train_x"], given["train_y"].astype(np.int64), given["test_x"], given["test_y"].astype(np.int64), file.name)
+        return Arrays(
+            given["train_x"],
+            given["train_y"].astype(np.int64),
+            given["test_x"],
+            given["test_y"].astype(np.int64),
+            file.name,
+        )
 
 
 def _mnist(folder: Path) -> Arrays:
@@ -195,7 +220,9 @@ def _mnist(folder: Path) -> Arrays:
         return np.frombuffer(data, np.uint8, offset=header)
 
     def part(stem: str) -> tuple[np.ndarray, np.ndarray]:
-        return read(f"{stem}-images-idx3-ubyte", 16).reshape(-1, 28, 28), read(f"{stem}-labels-idx1-ubyte", 8).astype(np.int64)
+        return read(f"{stem}-images-idx3-ubyte", 16).reshape(-1, 28, 28), read(f"{stem}-labels-idx1-ubyte", 8).astype(
+            np.int64
+        )
 
     return Arrays(*part("train"), *part("t10k"), "MNIST")
 
@@ -247,7 +274,17 @@ def main() -> None:
     except EvenlyError as error:
         parser.exit(1, f"{error}\n")
     result = train(task, arrays, given.epochs, given.device, given.seed, given.workers)
-    print(json.dumps({"task": task.label, "data": arrays.label, "torch": torch.__version__, "threads": torch.get_num_threads(), **result}))
+    print(
+        json.dumps(
+            {
+                "task": task.label,
+                "data": arrays.label,
+                "torch": torch.__version__,
+                "threads": torch.get_num_threads(),
+                **result,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

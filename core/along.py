@@ -17,7 +17,10 @@ from core.methods import METHODS
 from core.samplers import SAMPLERS
 from core.schedule import first_epoch, in_epoch, kept
 
-NEUTRAL = {"weight": 1.0, "scale": 1.0}  # what a term that is not set amounts to; the others: 0, and sampling: the shares of the data
+NEUTRAL = {
+    "weight": 1.0,
+    "scale": 1.0,
+}  # what a term that is not set amounts to; the others: 0, and sampling: the shares of the data
 LAST_TPR = "last_tpr"
 
 
@@ -83,12 +86,17 @@ def along(config: RunConfig, evidence: Evidence, past: Past | None = None, *, mo
     """
     evidence = replace(evidence, epochs=config.epochs)
     epochs = shown(config, past, most)
-    frames = tuple(in_epoch(config, evidence, e, *seen) for e, seen in zip(epochs.tolist(), _before(config, past, epochs), strict=True))
+    frames = tuple(
+        in_epoch(config, evidence, e, *seen)
+        for e, seen in zip(epochs.tolist(), _before(config, past, epochs), strict=True)
+    )
     return Way(epochs, frames, evidence.counts)
 
 
 def _before(
-    config: RunConfig, past: Past | None, epochs: NDArray[np.int64],
+    config: RunConfig,
+    past: Past | None,
+    epochs: NDArray[np.int64],
 ) -> Iterator[tuple[Vector | None, Vector | None, NDArray[np.float64] | None]]:
     """What a run has seen of itself before each of these epochs, ascending; nothing before its first. Beyond the end of `past`, all that there is."""
     seen, so_far = 0, None

@@ -62,7 +62,9 @@ class ZipSource:
             self._take(info)
         total = sum(e.size for e in self.entries)
         if limits.unpacked_bytes is not None and total > limits.unpacked_bytes:
-            raise DataError(f"{at_head(path.name)} unpacks to {gigabytes(total)}, at most {gigabytes(limits.unpacked_bytes)} are allowed")
+            raise DataError(
+                f"{at_head(path.name)} unpacks to {gigabytes(total)}, at most {gigabytes(limits.unpacked_bytes)} are allowed"
+            )
         self._lock = threading.Lock()
         self._file = open(path, "rb")
 
@@ -117,7 +119,9 @@ class ZipSource:
         except zlib.error as error:
             raise Unreadable(f"damaged: {error}") from error
         if len(data) > info.file_size and first is None:
-            raise DataError(f"entry {shown(info.filename)} unpacks to more than the {info.file_size:,} bytes it declares: refused as a bomb")
+            raise DataError(
+                f"entry {shown(info.filename)} unpacks to more than the {info.file_size:,} bytes it declares: refused as a bomb"
+            )
         return data
 
 
@@ -136,7 +140,9 @@ def _check_archive(path: Path, limits: Limits) -> None:
     try:
         size = path.stat().st_size
         if limits.archive_bytes is not None and size > limits.archive_bytes:
-            raise DataError(f"{at_head(path.name)} is {gigabytes(size)}, at most {gigabytes(limits.archive_bytes)} are allowed")
+            raise DataError(
+                f"{at_head(path.name)} is {gigabytes(size)}, at most {gigabytes(limits.archive_bytes)} are allowed"
+            )
         with open(path, "rb") as file:
             file.seek(max(0, size - END_SEARCH_BYTES))
             tail = file.read()
@@ -144,20 +150,34 @@ def _check_archive(path: Path, limits: Limits) -> None:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from error
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < END_RECORD.size:
-        raise DataError(f"{at_head(path.name)} is not a zip archive, whatever its name says; expected a .zip of an image folder")
+        raise DataError(
+            f"{at_head(path.name)} is not a zip archive, whatever its name says; expected a .zip of an image folder"
+        )
     _, _, entries, directory_bytes, _ = END_RECORD.unpack_from(tail, at)
     if entries != 0xFFFF and entries > limits.entries:  # 0xFFFF: the number stands in a zip64 record instead
         raise DataError(f"{at_head(path.name)} declares {entries:,} entries, at most {limits.entries:,} are allowed")
     if directory_bytes != 0xFFFFFFFF and directory_bytes > limits.entries * DIRECTORY_BYTES_PER_ENTRY:
-        raise DataError(f"{at_head(path.name)} lists its entries in {gigabytes(directory_bytes)}, too much for the {limits.entries:,} entries allowed")
+        raise DataError(
+            f"{at_head(path.name)} lists its entries in {gigabytes(directory_bytes)}, too much for the {limits.entries:,} entries allowed"
+        )
 
 
 def _infos(path: Path) -> list[zipfile.ZipInfo]:
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.infolist()
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, struct.error, OSError, ValueError, NotImplementedError, EOFError) as error:
-        raise DataError(f"{at_head(path.name)} is not a readable zip archive ({' '.join(str(error).split())}); zip the folder again") from error
+    except (
+        zipfile.BadZipFile,
+        zipfile.LargeZipFile,
+        struct.error,
+        OSError,
+        ValueError,
+        NotImplementedError,
+        EOFError,
+    ) as error:
+        raise DataError(
+            f"{at_head(path.name)} is not a readable zip archive ({' '.join(str(error).split())}); zip the folder again"
+        ) from error
 
 
 def check_entry(info: zipfile.ZipInfo) -> None:
@@ -169,7 +189,12 @@ def check_entry(info: zipfile.ZipInfo) -> None:
         reason = "has a control character in its name"
     elif len(name) > MAX_NAME or any(len(part) > MAX_PART for part in parts):
         reason = f"has a name of {len(name):,} characters; at most {MAX_PART} for a folder or file and {MAX_NAME:,} in all are allowed"
-    elif "\\" in name or name.startswith("/") or (len(name) > 1 and name[1] == ":") or any(p in ("", ".", "..") for p in parts):
+    elif (
+        "\\" in name
+        or name.startswith("/")
+        or (len(name) > 1 and name[1] == ":")
+        or any(p in ("", ".", "..") for p in parts)
+    ):
         reason = "has a path that could lead out of the archive; expected names like train/cat/1.jpg"
     elif kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         reason = "is a link or a special file; put the file itself into the archive"

@@ -186,7 +186,11 @@ class Contents:
 
 
 def ensure(
-    data_root: Path, key: str, fingerprint: str, build: Callable[[Writer], Contents], progress: Progress,
+    data_root: Path,
+    key: str,
+    fingerprint: str,
+    build: Callable[[Writer], Contents],
+    progress: Progress,
 ) -> Meta:
     """The entry with this fingerprint; built by `build` first where it is missing or stale, by one process at a time."""
     meta = read_meta(data_root, key)
@@ -253,8 +257,18 @@ def _meta(fingerprint: str, file: Path, writer: Writer, contents: Contents) -> M
     parts = [contents.y[a:b] for a, b in pairwise(edges)]
     counts = tuple(tuple(int(n) for n in np.bincount(part, minlength=len(contents.classes))) for part in parts)
     return Meta(
-        FORMAT, fingerprint, file.name, file.stat().st_size, writer.shape, writer.dtype.str, writer.channels,
-        contents.classes, contents.sizes, counts, contents.skipped, contents.extra or {},
+        FORMAT,
+        fingerprint,
+        file.name,
+        file.stat().st_size,
+        writer.shape,
+        writer.dtype.str,
+        writer.channels,
+        contents.classes,
+        contents.sizes,
+        counts,
+        contents.skipped,
+        contents.extra or {},
     )
 
 

@@ -45,7 +45,14 @@ class Split:
     """One split: `batch(index)` gives normalised float inputs and labels on the device."""
 
     def __init__(
-        self, x: np.ndarray, y: np.ndarray, mean: np.ndarray, std: np.ndarray, device: Device, augment: str = "none", budget: float = math.inf,
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        mean: np.ndarray,
+        std: np.ndarray,
+        device: Device,
+        augment: str = "none",
+        budget: float = math.inf,
     ) -> None:
         """`budget`: bytes of the device it may take; a larger split streams."""
         self.device, self.augment = device, augment

@@ -25,7 +25,18 @@ if TYPE_CHECKING:
     from core.compare import Side
 
 DRAWN_BY = ("seed", "validation", "imbalance", "profile")  # the settings that decide who is in which split
-WEIGHTING = ("method", "params", "sampler", "sampler_params", "start", "deferred", "reduction", "tpr", "tpr_support", "tpr_source")  # what Evenly compares
+WEIGHTING = (
+    "method",
+    "params",
+    "sampler",
+    "sampler_params",
+    "start",
+    "deferred",
+    "reduction",
+    "tpr",
+    "tpr_support",
+    "tpr_source",
+)  # what Evenly compares
 TRAINED_BY = ("epochs", "recipe", "recipe_params")  # of a second stage its own, on top of its baseline's
 APART = ("dataset", "seed", "device", "schema")  # said or refused elsewhere, or without a say in what is learnt
 # status -> what became of the run, and what to do
@@ -42,8 +53,15 @@ def cautions(before: Side, after: Side, same: bool = False, averaged: bool = Fal
     """Sentences, none where the comparison is fair. `same`: no setting but the seed differs; `averaged`: it is one of means over seeds."""
     sides = (before, after)
     found = [_unfinished(side) for side in sides]
-    few = [text for side in sides for text in (few_samples(side.label, side.settings, side.facts), met_before(side.label, side.settings, side.facts),
-                                               swinging(side.label, side.settings, side.weight))]
+    few = [
+        text
+        for side in sides
+        for text in (
+            few_samples(side.label, side.settings, side.facts),
+            met_before(side.label, side.settings, side.facts),
+            swinging(side.label, side.settings, side.weight),
+        )
+    ]
     return (*(text for text in found if text), *mixed(before, after, same, averaged), *(text for text in few if text))
 
 
@@ -61,8 +79,14 @@ def beside_the_weighting(before: Mapping[str, Any], after: Mapping[str, Any]) ->
     nothing beside a run of another stage. A recipe's parameters count where the recipe is the same; what a config leaves out is at its default.
     """
     left_out = {*WEIGHTING, *APART, *DRAWN_BY, *(TRAINED_BY if _stage(before) != _stage(after) else ())}
-    keys = [key for key in {**before, **after} if key not in {*left_out, "recipe_params"} and before.get(key) != after.get(key)]
-    found = [_named(next((p.label for p in SETTINGS if p.key == key), key), before.get(key), after.get(key)) for key in keys]
+    keys = [
+        key
+        for key in {**before, **after}
+        if key not in {*left_out, "recipe_params"} and before.get(key) != after.get(key)
+    ]
+    found = [
+        _named(next((p.label for p in SETTINGS if p.key == key), key), before.get(key), after.get(key)) for key in keys
+    ]
     recipe = before.get("recipe")
     if "recipe_params" in left_out or recipe != after.get("recipe") or recipe not in RECIPES:
         return found
@@ -76,8 +100,10 @@ def apart_from_baseline(number: int, settings: Mapping[str, Any], baseline: Mapp
     found = beside_the_weighting(baseline, settings)
     if not found:
         return ""
-    return (f"Run {number} differs from this one in {in_words(found)}: a comparison of the two will not show what the weights did alone. "
-            "Set these alike, or choose a baseline that has them.")
+    return (
+        f"Run {number} differs from this one in {in_words(found)}: a comparison of the two will not show what the weights did alone. "
+        "Set these alike, or choose a baseline that has them."
+    )
 
 
 def few_samples(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
@@ -86,12 +112,17 @@ def few_samples(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any
     settings  the run's config; its method and its sampler say whether they look at an earlier run's TPRs or at its own
     facts     what the worker told: the evidence it started from, and the counts of its splits
     """
-    found = {made: enough.few_samples(support, facts.get("classes") or range(len(support))) for made, support in _supports(settings, facts).items()}
+    found = {
+        made: enough.few_samples(support, facts.get("classes") or range(len(support)))
+        for made, support in _supports(settings, facts).items()
+    }
     made = [key for key, text in found.items() if text]
     if not made:
         return ""
-    return (f"The {' and '.join(made)} of {label} rest on TPRs of few validation samples. {found[made[0]]} Part of these {' and '.join(made)} is chance. "
-            "Hold out a larger validation share, or compare several seeds.")
+    return (
+        f"The {' and '.join(made)} of {label} rest on TPRs of few validation samples. {found[made[0]]} Part of these {' and '.join(made)} is chance. "
+        "Hold out a larger validation share, or compare several seeds."
+    )
 
 
 def met_before(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
@@ -107,7 +138,12 @@ def met_before(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any]
     said = ""
     if learner in METHODS and METHODS[learner].meets_validation and settings.get("tpr") is None:
         said = met(label, settings, METHODS[learner].label)
-    if not said and row.meets_validation and settings.get("sampler") in SAMPLERS and "last_tpr" in SAMPLERS[settings["sampler"]].needs:
+    if (
+        not said
+        and row.meets_validation
+        and settings.get("sampler") in SAMPLERS
+        and "last_tpr" in SAMPLERS[settings["sampler"]].needs
+    ):
         said = _met("draws", label, row.label)
     return said
 
@@ -121,8 +157,10 @@ def met(label: str, settings: Mapping[str, Any], learner: str) -> str:
 
 def _met(made: str, label: str, learner: str) -> str:
     rests = "rests" if made == "fit" else "rest"
-    return (f"The {made} of {label} {rests} on validation samples that the network had learned from ({learner} takes its meta samples there): their TPRs are too high. "
-            "Take a baseline of another method, or judge by the test split alone.")
+    return (
+        f"The {made} of {label} {rests} on validation samples that the network had learned from ({learner} takes its meta samples there): their TPRs are too high. "
+        "Take a baseline of another method, or judge by the test split alone."
+    )
 
 
 def swinging(label: str, settings: Mapping[str, Any], weight: ArrayLike | None) -> str:
@@ -131,9 +169,11 @@ def swinging(label: str, settings: Mapping[str, Any], weight: ArrayLike | None) 
     if found is None or not found.swings:
         return ""
     helps = [f"{words[:1].lower()}{words[1:]}" for _, _, words in remedies(settings)]
-    return (f"The weights of {label} swing between classes: from one epoch to the next they change by a factor of {found.factor:.1f} on average, in "
-            f"{len(found.classes)} of {found.among} classes, and turn back at {100 * found.reversal:.0f} % of the epochs. That usually costs accuracy."
-            + (f" What helps: {'; '.join(helps)}." if helps else ""))
+    return (
+        f"The weights of {label} swing between classes: from one epoch to the next they change by a factor of {found.factor:.1f} on average, in "
+        f"{len(found.classes)} of {found.among} classes, and turn back at {100 * found.reversal:.0f} % of the epochs. That usually costs accuracy."
+        + (f" What helps: {'; '.join(helps)}." if helps else "")
+    )
 
 
 def _supports(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, list[float]]:
@@ -154,7 +194,9 @@ def _supports(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str
 def _unfinished(side: Side) -> str:
     if side.finished:
         return ""
-    ending = ENDINGS.get(side.status, "is {status} after epoch {epoch} of {epochs}: let it finish, or choose another run")
+    ending = ENDINGS.get(
+        side.status, "is {status} after epoch {epoch} of {epochs}: let it finish, or choose another run"
+    )
     text = f"{side.label} {ending.format(status=side.status, epoch=side.epoch, epochs=side.epochs)}."
     return text[0].upper() + text[1:]
 
@@ -163,8 +205,10 @@ def _other_seeds(before: Side, after: Side) -> tuple[str, ...]:
     """Runs of two methods with different seeds differ by more than the method."""
     if before.seed == after.seed:
         return ()
-    return (f"{before.label[:1].upper()}{before.label[1:]} has seed {before.seed} and {after.label} has seed {after.seed}: part of the difference may come from "
-            "the seed. To judge a method, compare two runs with the same seed.",)
+    return (
+        f"{before.label[:1].upper()}{before.label[1:]} has seed {before.seed} and {after.label} has seed {after.seed}: part of the difference may come from "
+        "the seed. To judge a method, compare two runs with the same seed.",
+    )
 
 
 def _other_samples(before: Side, after: Side, averaged: bool) -> tuple[str, ...]:
@@ -175,13 +219,17 @@ def _other_samples(before: Side, after: Side, averaged: bool) -> tuple[str, ...]
         return ()
     settings = [p.label.lower() for p in SETTINGS if _draws(p, before, after)]
     if tested or not settings:
-        return (f"The data changed between the two runs: they were {'tested' if tested else 'trained'} on different samples, so part of the "
-                "difference may come from the data. Train the older one again on the data as it is now, then compare.",)
+        return (
+            f"The data changed between the two runs: they were {'tested' if tested else 'trained'} on different samples, so part of the "
+            "difference may come from the data. Train the older one again on the data as it is now, then compare.",
+        )
     if averaged and settings == ["seed"]:  # of the two runs alone, and it is the means that are judged
         return ()
     names = in_words(settings)
-    return (f"The two runs were trained on different samples, because the {names} {'differ' if len(settings) > 1 else 'differs'}: "
-            f"part of the difference may come from the samples. To judge a method, compare two runs with the same {names}.",)
+    return (
+        f"The two runs were trained on different samples, because the {names} {'differ' if len(settings) > 1 else 'differs'}: "
+        f"part of the difference may come from the samples. To judge a method, compare two runs with the same {names}.",
+    )
 
 
 def _other_settings(before: Side, after: Side) -> tuple[str, ...]:
@@ -193,8 +241,14 @@ def _other_settings(before: Side, after: Side) -> tuple[str, ...]:
         return ()
     alike = all(before.settings.get(key) == after.settings.get(key) for key in WEIGHTING)
     text = f"{before.label} and {after.label} {'differ' if alike else 'also differ'} in {in_words(found)}"
-    why = "and have the same weighting, so no change is the work of weights" if alike else "so what changed is not the work of the weights alone"
-    return (f"{text[:1].upper()}{text[1:]}, {why}. To judge a weighting, compare two runs that differ in nothing else.",)
+    why = (
+        "and have the same weighting, so no change is the work of weights"
+        if alike
+        else "so what changed is not the work of the weights alone"
+    )
+    return (
+        f"{text[:1].upper()}{text[1:]}, {why}. To judge a weighting, compare two runs that differ in nothing else.",
+    )
 
 
 def _stage(settings: Mapping[str, Any]) -> str:
@@ -209,7 +263,7 @@ def _named(label: str, before: Any, after: Any) -> str:
 
 
 def in_words(names: list[str]) -> str:
-    """"a, b and c"."""
+    """ "a, b and c"."""
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 

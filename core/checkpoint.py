@@ -28,7 +28,9 @@ def loads(data: bytes, *config_shas: str) -> dict[str, Any]:
         raise TrainingError(f"the checkpoint cannot be read: {str(error).splitlines()[0]}") from error
     schema = state.get("schema") if isinstance(state, dict) else None
     if schema != SCHEMA:
-        raise TrainingError(f"the checkpoint has schema {schema!r}, this Evenly reads {SCHEMA}; duplicate the run instead")
+        raise TrainingError(
+            f"the checkpoint has schema {schema!r}, this Evenly reads {SCHEMA}; duplicate the run instead"
+        )
     if state["about"].get("config_sha") not in config_shas:
         raise TrainingError("the checkpoint belongs to a run with other settings; duplicate the run instead")
     return state

@@ -172,19 +172,49 @@ def compare(before: Side, after: Side, rng: np.random.Generator | None = None, d
     _check(before, after)
     shown = (before.own, after.own)
     chosen = choose(before.runs(), after.runs(), shown)
-    low, high, used = sampling_intervals(before.tp.astype(float), before.support.astype(float), after.tp.astype(float), after.support.astype(float),
-                                         np.random.default_rng(REDRAWS) if rng is None else rng, draws)
-    noise = Noise(_kind(before, after, chosen), len(chosen.before), len(chosen.after), chosen.pairs, used, (before.seed, after.seed))
+    low, high, used = sampling_intervals(
+        before.tp.astype(float),
+        before.support.astype(float),
+        after.tp.astype(float),
+        after.support.astype(float),
+        np.random.default_rng(REDRAWS) if rng is None else rng,
+        draws,
+    )
+    noise = Noise(
+        _kind(before, after, chosen),
+        len(chosen.before),
+        len(chosen.after),
+        chosen.pairs,
+        used,
+        (before.seed, after.seed),
+    )
     means = _means(before, after, chosen, noise)
-    deltas = {name: _delta(name, before, after, chosen, noise, means, float(low[i]), float(high[i])) for i, name in enumerate(FIGURES)}
+    deltas = {
+        name: _delta(name, before, after, chosen, noise, means, float(low[i]), float(high[i]))
+        for i, name in enumerate(FIGURES)
+    }
     rows = _rows(before, after)
     told = means.rows if means is not None and means.rows else rows
-    notes = (*_notes(told, told is not rows), *(replicates.notes(chosen, noise.kind == PAIRED, shown) if means is not None else ()))
+    notes = (
+        *_notes(told, told is not rows),
+        *(replicates.notes(chosen, noise.kind == PAIRED, shown) if means is not None else ()),
+    )
     fair = (before, after, noise.kind == SAME, means is not None)
     return Comparison(
-        before.label, after.label, rows, deltas, noise, verdict(deltas, noise, moves([r.gain for r in told])), notes,
-        {"before": before.summary, "after": after.summary}, cautions(*fair), means,
-        tuple(d.figure for d in fallen(deltas)), changes(before.split, after.split), mixed(*fair))
+        before.label,
+        after.label,
+        rows,
+        deltas,
+        noise,
+        verdict(deltas, noise, moves([r.gain for r in told])),
+        notes,
+        {"before": before.summary, "after": after.summary},
+        cautions(*fair),
+        means,
+        tuple(d.figure for d in fallen(deltas)),
+        changes(before.split, after.split),
+        mixed(*fair),
+    )
 
 
 def with_score(c: Comparison, score: Score) -> Comparison:
@@ -195,7 +225,9 @@ def with_score(c: Comparison, score: Score) -> Comparison:
         positive = next((names.index(m.of_after) for m in c.measures if m.key == WEIGHTED), 1)
     new = weighted_change(names, [row.before for row in c.rows], [row.after for row in c.rows], score.alpha, positive)
     measures = tuple(new if m.key == WEIGHTED else m for m in c.measures)
-    return replace(c, measures=measures, over_seeds=None if c.over_seeds is None else weighed(c.over_seeds, score.alpha, positive))
+    return replace(
+        c, measures=measures, over_seeds=None if c.over_seeds is None else weighed(c.over_seeds, score.alpha, positive)
+    )
 
 
 def _kind(before: Side, after: Side, chosen: Chosen) -> str:
@@ -219,26 +251,39 @@ def _means(before: Side, after: Side, chosen: Chosen, noise: Noise) -> OverSeeds
     if noise.kind not in AVERAGED:
         return None
     paired = noise.kind == PAIRED
-    b, a = ({s: r for s, r in side.items() if not paired or s in chosen.pairs} for side in (chosen.before, chosen.after))
+    b, a = (
+        {s: r for s, r in side.items() if not paired or s in chosen.pairs} for side in (chosen.before, chosen.after)
+    )
     return over_seeds(after.classes, after.support, b, a, paired, grouping(before.counts, after.counts))
 
 
 def _check(before: Side, after: Side) -> None:
     if before.label == after.label:
-        raise EvenlyError(f"before and after are both {before.label}, and a run does not differ from itself; choose another run on one side")
+        raise EvenlyError(
+            f"before and after are both {before.label}, and a run does not differ from itself; choose another run on one side"
+        )
     b, a = list(before.classes), list(after.classes)
     if b != a:
-        first = next((f"class {c} is {x!r} and {y!r}" for c, (x, y) in enumerate(zip(b, a, strict=False)) if x != y), f"{len(b)} and {len(a)} classes")
-        raise EvenlyError(f"{before.label} and {after.label} have different classes ({first}); compare runs on the same dataset")
+        first = next(
+            (f"class {c} is {x!r} and {y!r}" for c, (x, y) in enumerate(zip(b, a, strict=False)) if x != y),
+            f"{len(b)} and {len(a)} classes",
+        )
+        raise EvenlyError(
+            f"{before.label} and {after.label} have different classes ({first}); compare runs on the same dataset"
+        )
     for side in (before, after):
         if len(side.tp) != len(b) or len(side.support) != len(b):
             raise EvenlyError(f"{side.label} has counts for {len(side.tp)} classes, expected {len(b)}")
         if not side.support.sum():
             raise EvenlyError(f"{side.label} has no test counts yet; wait for its first epoch")
     if before.dataset != after.dataset:
-        raise EvenlyError(f"{before.label} was trained on {before.dataset} and {after.label} on {after.dataset}; compare runs on the same dataset")
+        raise EvenlyError(
+            f"{before.label} was trained on {before.dataset} and {after.label} on {after.dataset}; compare runs on the same dataset"
+        )
     if not ((before.support > 0) & (after.support > 0)).any():
-        raise EvenlyError(f"{before.label} and {after.label} have no class with test samples on both sides; nothing can be compared")
+        raise EvenlyError(
+            f"{before.label} and {after.label} have no class with test samples on both sides; nothing can be compared"
+        )
 
 
 def _rows(before: Side, after: Side) -> tuple[ClassRow, ...]:
@@ -246,15 +291,31 @@ def _rows(before: Side, after: Side) -> tuple[ClassRow, ...]:
     (bl, bh), (al, ah) = limits(b.tp, b.support), limits(a.tp, a.support)
     gl, gh = newcombe(b.tp, b.support, a.tp, a.support)
     columns = {
-        "name": list(before.classes), "support": b.support, "support_after": a.support, "before": b.tpr, "before_low": bl, "before_high": bh,
-        "after": a.tpr, "after_low": al, "after_high": ah, "gain": a.tpr - b.tpr, "gain_low": gl, "gain_high": gh, "beyond": (gl > 0) | (gh < 0),
-        "precision_before": b.precision, "precision_after": a.precision, "f1_before": b.f1, "f1_after": a.f1,
+        "name": list(before.classes),
+        "support": b.support,
+        "support_after": a.support,
+        "before": b.tpr,
+        "before_low": bl,
+        "before_high": bh,
+        "after": a.tpr,
+        "after_low": al,
+        "after_high": ah,
+        "gain": a.tpr - b.tpr,
+        "gain_low": gl,
+        "gain_high": gh,
+        "beyond": (gl > 0) | (gh < 0),
+        "precision_before": b.precision,
+        "precision_after": a.precision,
+        "f1_before": b.f1,
+        "f1_after": a.f1,
     }
     listed = zip(*(v if isinstance(v, list) else v.tolist() for v in columns.values()), strict=True)
     return tuple(ClassRow(**dict(zip(columns, row, strict=True))) for row in listed)
 
 
-def _delta(name: str, before: Side, after: Side, chosen: Chosen, noise: Noise, means: OverSeeds | None, low: float, high: float) -> Delta:
+def _delta(
+    name: str, before: Side, after: Side, chosen: Chosen, noise: Noise, means: OverSeeds | None, low: float, high: float
+) -> Delta:
     b, a = before.own.figure(name), after.own.figure(name)
     if noise.kind in NO_VERDICT:
         return Delta(name, b, a, a - b, low, high, False)
@@ -278,7 +339,9 @@ def _notes(rows: Sequence[Any], averaged: bool) -> tuple[str, ...]:
         return ()
     measured = sum(not math.isnan(r.gain) for r in rows)
     which, noise = ("Over the seeds, ", "seed noise") if averaged else ("", "the sampling noise of their test samples")
-    return (f"{which}{beyond} of {measured} classes changed by more than {noise}; that noise alone would do so to about {0.05 * measured:.1f} of them.",)
+    return (
+        f"{which}{beyond} of {measured} classes changed by more than {noise}; that noise alone would do so to about {0.05 * measured:.1f} of them.",
+    )
 
 
 # ---------------------------------------------------------------- settings

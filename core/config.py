@@ -20,17 +20,71 @@ SCHEMA = 1
 
 SETTINGS = (
     Param("epochs", "Epochs", 20, 1, 100_000, 1, integer=True, help="Passes over the training split."),
-    Param("seed", "Seed", 0, 0, 2**31 - 1, 1, integer=True, help="Decides the split, the initial weights and the order of samples."),
-    Param("imbalance", "Imbalance factor", 1.0, 1.0, 10_000.0, 1.0, help="Largest over smallest class of the training split; 1 keeps it as it is."),
-    Param("profile", "Long-tail profile", "exponential", choices=("exponential", "step"), help="How the counts fall from class to class."),
-    Param("validation", "Validation share", 0.1, 0.01, 0.5, 0.01, help="Share of the training data held out; weights are computed from it."),
-    Param("reduction", "Reduction", "weighted_mean", choices=("weighted_mean", "batch_mean"),
-          help="weighted_mean divides by the sum of the weights in the batch (PyTorch's weight=), batch_mean by the batch size."),
-    Param("start", "Start of the terms", 0.0, 0.0, 0.99, 0.05,
-          help="Share of the epochs that run plainly before the method and the sampler act; 0.8 is the usual late start (DRW, DRS)."),
-    Param("deferred", "What starts late", "everything", choices=("everything", "weight"),
-          help="everything: all terms and the sampler. weight: class weights and sampling only; logit terms act from the first epoch, as in LDAM-DRW."),
-    Param("device", "Device", "auto", choices=("auto", "cpu", "cuda", "mps"), help="auto takes CUDA, then Apple MPS, then the CPU."),
+    Param(
+        "seed",
+        "Seed",
+        0,
+        0,
+        2**31 - 1,
+        1,
+        integer=True,
+        help="Decides the split, the initial weights and the order of samples.",
+    ),
+    Param(
+        "imbalance",
+        "Imbalance factor",
+        1.0,
+        1.0,
+        10_000.0,
+        1.0,
+        help="Largest over smallest class of the training split; 1 keeps it as it is.",
+    ),
+    Param(
+        "profile",
+        "Long-tail profile",
+        "exponential",
+        choices=("exponential", "step"),
+        help="How the counts fall from class to class.",
+    ),
+    Param(
+        "validation",
+        "Validation share",
+        0.1,
+        0.01,
+        0.5,
+        0.01,
+        help="Share of the training data held out; weights are computed from it.",
+    ),
+    Param(
+        "reduction",
+        "Reduction",
+        "weighted_mean",
+        choices=("weighted_mean", "batch_mean"),
+        help="weighted_mean divides by the sum of the weights in the batch (PyTorch's weight=), batch_mean by the batch size.",
+    ),
+    Param(
+        "start",
+        "Start of the terms",
+        0.0,
+        0.0,
+        0.99,
+        0.05,
+        help="Share of the epochs that run plainly before the method and the sampler act; 0.8 is the usual late start (DRW, DRS).",
+    ),
+    Param(
+        "deferred",
+        "What starts late",
+        "everything",
+        choices=("everything", "weight"),
+        help="everything: all terms and the sampler. weight: class weights and sampling only; logit terms act from the first epoch, as in LDAM-DRW.",
+    ),
+    Param(
+        "device",
+        "Device",
+        "auto",
+        choices=("auto", "cpu", "cuda", "mps"),
+        help="auto takes CUDA, then Apple MPS, then the CPU.",
+    ),
 )
 
 LATER = {"sampler": "instance", "sampler_params": {}, "start": 0.0, "deferred": "everything"}
@@ -65,7 +119,9 @@ class RunConfig:
         """Canonical JSON: sorted keys, schema number inside. Settings added since the first release are left out at
         their defaults, so that runs made before them keep their sha."""
         later = {k: v for k, v in LATER.items() if getattr(self, k) == v}
-        return json.dumps({"schema": SCHEMA, **{k: v for k, v in asdict(self).items() if k not in later}}, sort_keys=True)
+        return json.dumps(
+            {"schema": SCHEMA, **{k: v for k, v in asdict(self).items() if k not in later}}, sort_keys=True
+        )
 
     def sha(self) -> str:
         """sha256 of the canonical JSON: equal for equal settings."""
@@ -89,7 +145,9 @@ def from_dict(data: Mapping[str, Any]) -> RunConfig:
     """A RunConfig from stored JSON; a newer schema or an unknown field raises EvenlyError."""
     schema = data.get("schema", SCHEMA)
     if schema > SCHEMA:
-        raise EvenlyError(f"this run was written by a newer Evenly (schema {schema}, this one reads {SCHEMA}); update Evenly")
+        raise EvenlyError(
+            f"this run was written by a newer Evenly (schema {schema}, this one reads {SCHEMA}); update Evenly"
+        )
     known = {f.name for f in fields(RunConfig)}
     unknown = set(data) - known - {"schema"}
     if unknown:
@@ -121,7 +179,9 @@ def _fitting_stage(config: RunConfig) -> dict[str, Any]:
     method, sampler = METHODS[config.method], SAMPLERS[config.sampler]
     if sampler.stage == CLASSIFIER and method.stage != CLASSIFIER:
         able = ", ".join(m.key for m in METHODS if m.stage == CLASSIFIER)
-        raise EvenlyError(f"sampler {sampler.key} works on the features of a second stage, {method.key} has none; choose one of {able}, or another sampler")
+        raise EvenlyError(
+            f"sampler {sampler.key} works on the features of a second stage, {method.key} has none; choose one of {able}, or another sampler"
+        )
     if method.stage == POSTHOC:
         return {"sampler": "instance", "sampler_params": {}, "start": 0.0, "deferred": "everything", "epochs": 1}
     return {"sampler_params": check_params(sampler.params, config.sampler_params, sampler.key)}

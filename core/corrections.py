@@ -52,11 +52,18 @@ def double_correction(config: RunConfig, evidence: Evidence, before: RunConfig |
         method, draws = pushes(config, evidence)
         others = [draws]
         if METHODS[config.method].stage == POSTHOC and before is not None:
-            others = [replace(p, by=f"{p.by} of the run it goes on from") for p in pushes(before, replace(evidence, epochs=before.epochs))]
+            others = [
+                replace(p, by=f"{p.by} of the run it goes on from")
+                for p in pushes(before, replace(evidence, epochs=before.epochs))
+            ]
     except EvenlyError:
         return None
     twice = next((other for other in others if same_way(method, other)), None)
-    return None if twice is None else f"{method.by} and {twice.by} both make up for {_what(twice, evidence)}: the correction is applied twice."
+    return (
+        None
+        if twice is None
+        else f"{method.by} and {twice.by} both make up for {_what(twice, evidence)}: the correction is applied twice."
+    )
 
 
 def same_way(a: Push, b: Push) -> bool:
@@ -73,14 +80,20 @@ def same_way(a: Push, b: Push) -> bool:
 def pushes(config: RunConfig, evidence: Evidence) -> tuple[Push, Push]:
     """What a run's method and what its draws do to the classes, in its last epoch or, where that is more, the first in which they act."""
     method, sampler = METHODS[config.method], SAMPLERS[config.sampler]
-    drawer = f"the draws of {method.label}" if config.sampler == PLAIN else f"the sampler {sampler.label[:1].lower()}{sampler.label[1:]}"
+    drawer = (
+        f"the draws of {method.label}"
+        if config.sampler == PLAIN
+        else f"the sampler {sampler.label[:1].lower()}{sampler.label[1:]}"
+    )
     each = []
     for epoch in {first_epoch(config), config.epochs - 1}:
         seen = replace(evidence, epoch=epoch)
         terms = answer(config.method, seen, config.params)
         drawn = answer(config.sampler, seen, config.sampler_params, table=SAMPLERS)
         sampling = terms.sampling if config.sampler == PLAIN else drawn.sampling
-        each.append((Push(method.label, _of_terms(method, config, terms, seen)), Push(drawer, _of_draws(sampling, seen))))
+        each.append(
+            (Push(method.label, _of_terms(method, config, terms, seen)), Push(drawer, _of_draws(sampling, seen)))
+        )
     by_method, by_draws = zip(*each, strict=True)
     return max(by_method, key=Push.factor), max(by_draws, key=Push.factor)
 

@@ -22,8 +22,19 @@ from core.rows import Param, Source, Table
 from core.splits import index_hash, long_tail, stratified_split
 
 __all__ = [
-    "DATASETS", "DEFAULT_VALIDATION", "DataSpec", "DataSplits", "Dataset", "ImageSet", "describe", "find_dataset",
-    "image_sets", "is_ready", "load", "prepare", "train_counts",
+    "DATASETS",
+    "DEFAULT_VALIDATION",
+    "DataSpec",
+    "DataSplits",
+    "Dataset",
+    "ImageSet",
+    "describe",
+    "find_dataset",
+    "image_sets",
+    "is_ready",
+    "load",
+    "prepare",
+    "train_counts",
 ]
 
 VERSION = "1"  # part of every fingerprint below: raise it when a builder changes what it writes
@@ -72,8 +83,17 @@ class Dataset:
     def spec(self, data_root: Path, validation: float = DEFAULT_VALIDATION) -> DataSpec:
         own = None if self.own_validation is None else np.array(self.own_validation)
         return make_spec(
-            self.key, self.label, self.kind, self.shape, self.classes, pool=np.array(self.pool),
-            own_validation=own, test=np.array(self.test), validation=validation, augment=self.augment, fingerprint=self.fingerprint,
+            self.key,
+            self.label,
+            self.kind,
+            self.shape,
+            self.classes,
+            pool=np.array(self.pool),
+            own_validation=own,
+            test=np.array(self.test),
+            validation=validation,
+            augment=self.augment,
+            fingerprint=self.fingerprint,
         )
 
     def prepared(self, data_root: Path, progress: Progress = quiet) -> Meta:
@@ -91,43 +111,119 @@ class Dataset:
         return meta is not None and meta.fingerprint == self.fingerprint
 
 
-
 _DIGITS_POOL, _DIGITS_TEST = embedded.digits_counts()
 
 DATASETS: Table[Dataset] = Table(
     "dataset",
-    Dataset("mnist1d", "MNIST-1D",
-            "Ten digit shapes as noisy signals of 40 points: 4,000 to train, 2,000 to validate, 10,000 to test. "
-            "Some classes are much harder than others, and a run takes seconds.",
-            Source("Greydanus and Kobak", 2024, "Scaling down deep learning with MNIST-1D", "https://arxiv.org/abs/2011.14439"),
-            True, "signal", (1, 40), "float32", embedded.DIGIT_NAMES, embedded.MNIST1D_TRAIN_COUNTS,
-            (embedded.TEST_SAMPLES // 10,) * 10, lambda root, writer, progress: embedded.build_mnist1d(writer, progress),
-            own_validation=(embedded.VALIDATION_SAMPLES // 10,) * 10),
-    Dataset("digits", "Digits (scikit-learn)",
-            "1,797 handwritten digits of 8 x 8 pixels; small and easy, good for a first look.",
-            Source("Alpaydin and Kaynak", 1998, "Optical recognition of handwritten digits", "https://doi.org/10.24432/C50P49"),
-            True, "image", (1, 8, 8), "uint8", embedded.DIGIT_NAMES, tuple(_DIGITS_POOL.tolist()),
-            tuple(_DIGITS_TEST.tolist()), lambda root, writer, progress: embedded.build_digits(writer, progress)),
-    Dataset("mnist", "MNIST", "60,000 handwritten digits to train and 10,000 to test, 28 x 28 pixels. 12 MB to download.",
-            Source("LeCun, Bottou, Bengio and Haffner", 1998, "Gradient-based learning applied to document recognition",
-                   "https://doi.org/10.1109/5.726791"),
-            False, "image", (1, 28, 28), "uint8", vision.MNIST.classes, vision.MNIST.train_counts, vision.MNIST.test_counts,
-            vision.MNIST.build),
-    Dataset("fashion_mnist", "Fashion-MNIST",
-            "60,000 pictures of clothes to train and 10,000 to test, 28 x 28 pixels; shirts are hard. 31 MB to download.",
-            Source("Xiao, Rasul and Vollgraf", 2017, "Fashion-MNIST: a novel image dataset", "https://arxiv.org/abs/1708.07747"),
-            False, "image", (1, 28, 28), "uint8", vision.FASHION_MNIST.classes, vision.FASHION_MNIST.train_counts,
-            vision.FASHION_MNIST.test_counts, vision.FASHION_MNIST.build),
-    Dataset("cifar10", "CIFAR-10", "50,000 colour photographs to train and 10,000 to test, 32 x 32 pixels, 10 classes. 170 MB to download.",
-            Source("Krizhevsky", 2009, "Learning multiple layers of features from tiny images",
-                   "https://www.cs.toronto.edu/~kriz/cifar.html"),
-            False, "image", (3, 32, 32), "uint8", vision.CIFAR10.classes, vision.CIFAR10.train_counts, vision.CIFAR10.test_counts,
-            vision.CIFAR10.build, augment="crop_flip"),
-    Dataset("cifar100", "CIFAR-100", "50,000 colour photographs to train and 10,000 to test, 32 x 32 pixels, 100 classes. 169 MB to download.",
-            Source("Krizhevsky", 2009, "Learning multiple layers of features from tiny images",
-                   "https://www.cs.toronto.edu/~kriz/cifar.html"),
-            False, "image", (3, 32, 32), "uint8", vision.CIFAR100.classes, vision.CIFAR100.train_counts,
-            vision.CIFAR100.test_counts, vision.CIFAR100.build, augment="crop_flip"),
+    Dataset(
+        "mnist1d",
+        "MNIST-1D",
+        "Ten digit shapes as noisy signals of 40 points: 4,000 to train, 2,000 to validate, 10,000 to test. "
+        "Some classes are much harder than others, and a run takes seconds.",
+        Source(
+            "Greydanus and Kobak", 2024, "Scaling down deep learning with MNIST-1D", "https://arxiv.org/abs/2011.14439"
+        ),
+        True,
+        "signal",
+        (1, 40),
+        "float32",
+        embedded.DIGIT_NAMES,
+        embedded.MNIST1D_TRAIN_COUNTS,
+        (embedded.TEST_SAMPLES // 10,) * 10,
+        lambda root, writer, progress: embedded.build_mnist1d(writer, progress),
+        own_validation=(embedded.VALIDATION_SAMPLES // 10,) * 10,
+    ),
+    Dataset(
+        "digits",
+        "Digits (scikit-learn)",
+        "1,797 handwritten digits of 8 x 8 pixels; small and easy, good for a first look.",
+        Source(
+            "Alpaydin and Kaynak", 1998, "Optical recognition of handwritten digits", "https://doi.org/10.24432/C50P49"
+        ),
+        True,
+        "image",
+        (1, 8, 8),
+        "uint8",
+        embedded.DIGIT_NAMES,
+        tuple(_DIGITS_POOL.tolist()),
+        tuple(_DIGITS_TEST.tolist()),
+        lambda root, writer, progress: embedded.build_digits(writer, progress),
+    ),
+    Dataset(
+        "mnist",
+        "MNIST",
+        "60,000 handwritten digits to train and 10,000 to test, 28 x 28 pixels. 12 MB to download.",
+        Source(
+            "LeCun, Bottou, Bengio and Haffner",
+            1998,
+            "Gradient-based learning applied to document recognition",
+            "https://doi.org/10.1109/5.726791",
+        ),
+        False,
+        "image",
+        (1, 28, 28),
+        "uint8",
+        vision.MNIST.classes,
+        vision.MNIST.train_counts,
+        vision.MNIST.test_counts,
+        vision.MNIST.build,
+    ),
+    Dataset(
+        "fashion_mnist",
+        "Fashion-MNIST",
+        "60,000 pictures of clothes to train and 10,000 to test, 28 x 28 pixels; shirts are hard. 31 MB to download.",
+        Source(
+            "Xiao, Rasul and Vollgraf", 2017, "Fashion-MNIST: a novel image dataset", "https://arxiv.org/abs/1708.07747"
+        ),
+        False,
+        "image",
+        (1, 28, 28),
+        "uint8",
+        vision.FASHION_MNIST.classes,
+        vision.FASHION_MNIST.train_counts,
+        vision.FASHION_MNIST.test_counts,
+        vision.FASHION_MNIST.build,
+    ),
+    Dataset(
+        "cifar10",
+        "CIFAR-10",
+        "50,000 colour photographs to train and 10,000 to test, 32 x 32 pixels, 10 classes. 170 MB to download.",
+        Source(
+            "Krizhevsky",
+            2009,
+            "Learning multiple layers of features from tiny images",
+            "https://www.cs.toronto.edu/~kriz/cifar.html",
+        ),
+        False,
+        "image",
+        (3, 32, 32),
+        "uint8",
+        vision.CIFAR10.classes,
+        vision.CIFAR10.train_counts,
+        vision.CIFAR10.test_counts,
+        vision.CIFAR10.build,
+        augment="crop_flip",
+    ),
+    Dataset(
+        "cifar100",
+        "CIFAR-100",
+        "50,000 colour photographs to train and 10,000 to test, 32 x 32 pixels, 100 classes. 169 MB to download.",
+        Source(
+            "Krizhevsky",
+            2009,
+            "Learning multiple layers of features from tiny images",
+            "https://www.cs.toronto.edu/~kriz/cifar.html",
+        ),
+        False,
+        "image",
+        (3, 32, 32),
+        "uint8",
+        vision.CIFAR100.classes,
+        vision.CIFAR100.train_counts,
+        vision.CIFAR100.test_counts,
+        vision.CIFAR100.build,
+        augment="crop_flip",
+    ),
 )
 
 
@@ -162,15 +258,23 @@ def prepare(name: str, data_root: Path | str, progress: Progress = quiet, size: 
     dataset = find_dataset(name, data_root)
     if size is not None:
         if not isinstance(dataset, ImageSet):
-            raise DataError(f"{dataset.label} has a fixed size; an image size can be chosen for image folders and zips only")
+            raise DataError(
+                f"{dataset.label} has a fixed size; an image size can be chosen for image folders and zips only"
+            )
         dataset = dataset.at_size(size)
     dataset.prepared(Path(data_root), progress)
     return dataset.spec(Path(data_root), DEFAULT_VALIDATION)
 
 
 def load(
-    name: str, data_root: Path | str, *, seed: int, validation: float = DEFAULT_VALIDATION, imbalance: float = 1.0,
-    profile: str = "exponential", progress: Progress = quiet,
+    name: str,
+    data_root: Path | str,
+    *,
+    seed: int,
+    validation: float = DEFAULT_VALIDATION,
+    imbalance: float = 1.0,
+    profile: str = "exponential",
+    progress: Progress = quiet,
 ) -> DataSplits:
     """The three splits of a run: prepared if need be, validation held out and the long tail drawn by `seed`.
 
@@ -183,15 +287,31 @@ def load(
     train, val, test = split_rows(entry, spec, seed, validation, imbalance, profile)
     mean, std = entry.mean_std(train)
     return DataSplits(
-        spec, arrays.take(entry.x, train), entry.y[train], arrays.take(entry.x, val), entry.y[val],
-        arrays.take(entry.x, test), entry.y[test], mean, std, train, val, test,
+        spec,
+        arrays.take(entry.x, train),
+        entry.y[train],
+        arrays.take(entry.x, val),
+        entry.y[val],
+        arrays.take(entry.x, test),
+        entry.y[test],
+        mean,
+        std,
+        train,
+        val,
+        test,
         index_hash(entry.meta.fingerprint, train, val, test),
-        np.bincount(entry.y[train], minlength=len(spec.classes)), entry.meta.skipped,
+        np.bincount(entry.y[train], minlength=len(spec.classes)),
+        entry.meta.skipped,
     )
 
 
 def split_rows(
-    entry: arrays.Prepared, spec: DataSpec, seed: int, validation: float, imbalance: float, profile: str,
+    entry: arrays.Prepared,
+    spec: DataSpec,
+    seed: int,
+    validation: float,
+    imbalance: float,
+    profile: str,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row numbers of train, validation and test, each ascending."""
     n_train, n_val, n_test = entry.meta.sizes

@@ -50,19 +50,45 @@ class DataSpec:
 
 
 def make_spec(
-    key: str, label: str, kind: str, shape: tuple[int, ...], classes: tuple[str, ...], *,
-    pool: Counts, own_validation: Counts | None, test: Counts, validation: float,
-    augment: str = "none", skipped: tuple[str, ...] = (), fingerprint: str = "",
+    key: str,
+    label: str,
+    kind: str,
+    shape: tuple[int, ...],
+    classes: tuple[str, ...],
+    *,
+    pool: Counts,
+    own_validation: Counts | None,
+    test: Counts,
+    validation: float,
+    augment: str = "none",
+    skipped: tuple[str, ...] = (),
+    fingerprint: str = "",
 ) -> DataSpec:
     """A DataSpec for one validation share; `own_validation` is the counts of a split that the data brings, or None."""
     held = validation_counts(pool, validation) if own_validation is None else own_validation
     train = pool - held if own_validation is None else pool
-    return DataSpec(key, label, kind, shape, classes, train, held, test, pool, own_validation is not None, augment, skipped, fingerprint)
+    return DataSpec(
+        key,
+        label,
+        kind,
+        shape,
+        classes,
+        train,
+        held,
+        test,
+        pool,
+        own_validation is not None,
+        augment,
+        skipped,
+        fingerprint,
+    )
 
 
 def train_counts(spec: DataSpec, validation: float, imbalance: float, profile: str) -> Counts:
     """[C] training samples that `core.datasets.load` gives for these settings, without loading anything."""
-    left = spec.pool_counts if spec.own_validation else spec.pool_counts - validation_counts(spec.pool_counts, validation)
+    left = (
+        spec.pool_counts if spec.own_validation else spec.pool_counts - validation_counts(spec.pool_counts, validation)
+    )
     return long_tail_counts(left, imbalance, profile)
 
 

@@ -33,7 +33,13 @@ SIZING_SHARE = 0.2  # of the progress, for looking at the sizes
 
 
 def decode_all(
-    source: FileSource, plan: Layout, writer: Writer, data_root: Path, side: int | None, extra: dict, progress: Progress,
+    source: FileSource,
+    plan: Layout,
+    writer: Writer,
+    data_root: Path,
+    side: int | None,
+    extra: dict,
+    progress: Progress,
 ) -> Contents:
     """Decode every image of the plan to side x side (None: the automatic size) and append it; unreadable ones are left out."""
     skips = Skips(len(plan.entries))
@@ -79,7 +85,14 @@ def _size(source: FileSource, entry: Entry) -> tuple[int, int]:
 
 
 def _decode_rows(
-    source: FileSource, plan: Layout, wanted: list[int], side: int, threads: int, writer: Writer, skips: Skips, progress: Progress,
+    source: FileSource,
+    plan: Layout,
+    wanted: list[int],
+    side: int,
+    threads: int,
+    writer: Writer,
+    skips: Skips,
+    progress: Progress,
 ) -> Iterator[int]:
     """Append the images in order and yield the plan positions of those that could be decoded."""
     step = max(1, min(MAX_CHUNK, CHUNK_BYTES // (3 * side * side)))

@@ -44,14 +44,21 @@ def choose(name: str = "auto", index: int | None = None) -> Device:
         raise TrainingError(f"device {name!r} is not on this machine; it has: {have}. Choose one of these or auto")
     if name == "cuda":
         if (index or 0) >= torch.cuda.device_count():
-            raise TrainingError(f"slot {index}: this machine has {torch.cuda.device_count()} GPUs, counted from 0; choose a lower slot")
+            raise TrainingError(
+                f"slot {index}: this machine has {torch.cuda.device_count()} GPUs, counted from 0; choose a lower slot"
+            )
         device = torch.device("cuda", index or 0)
         torch.cuda.set_device(device)  # streams and graphs are made on the current device
         capable = torch.cuda.get_device_capability(device) >= (8, 0)
         return Device(device, torch.cuda.get_device_name(device), bf16=capable, channels_last=capable)
     if name == "mps":
         return Device(torch.device("mps"), "Apple MPS", bf16=False, channels_last=False)
-    return Device(torch.device("cpu"), f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)", bf16=cpu_bf16(), channels_last=True)
+    return Device(
+        torch.device("cpu"),
+        f"CPU ({platform.machine()}, {torch.get_num_threads()} threads)",
+        bf16=cpu_bf16(),
+        channels_last=True,
+    )
 
 
 def cpu_bf16() -> bool:

@@ -28,14 +28,20 @@ def dominant(share: Vector, own: Vector, names: Sequence[str]) -> str:
     c = int(np.argmax(share))
     if len(share) <= 2 or share[c] <= max(MOST, own[c]) or share[c] * (len(share) - 1) <= TIMES * (1 - share[c]):
         return ""
-    return (f"Class {names[c]} holds {100 * share[c]:.1f} % of the weight, more than all the others together: the run would learn little but this class. "
-            "A lower exponent or strength, or a lower largest ratio where the method has one, keeps the others in.")
+    return (
+        f"Class {names[c]} holds {100 * share[c]:.1f} % of the weight, more than all the others together: the run would learn little but this class. "
+        "A lower exponent or strength, or a lower largest ratio where the method has one, keeps the others in."
+    )
 
 
 def of_terms(terms: ClassTerms, counts: Vector | None, names: Sequence[str]) -> str:
     """The same of a method's answer; `counts` [C] training samples, None for equal ones."""
     if terms.weight is None:
         return ""
-    plain = np.ones(len(names)) if counts is None or not np.nansum(counts) else np.nan_to_num(np.asarray(counts, dtype=float))
+    plain = (
+        np.ones(len(names))
+        if counts is None or not np.nansum(counts)
+        else np.nan_to_num(np.asarray(counts, dtype=float))
+    )
     drawn = plain if terms.sampling is None else np.asarray(terms.sampling, dtype=float)
     return dominant(shares(terms.weight, drawn), plain / plain.sum(), names)

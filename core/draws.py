@@ -32,7 +32,9 @@ def order(labels: Tensor, terms: ClassTerms, seed: int, epoch: int, batch_size: 
     return DRAWS[terms.draw](labels.cpu(), probability, terms.knobs, batch_size, g).to(labels.device)
 
 
-def replace(labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch_size: int, g: torch.Generator) -> Tensor:
+def replace(
+    labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch_size: int, g: torch.Generator
+) -> Tensor:
     """n draws with replacement: the class by its probability, then a sample uniformly inside it.
 
     A class with a probability but no samples is never drawn.
@@ -44,7 +46,9 @@ def replace(labels: Tensor, probability: Tensor, knobs: Mapping[str, float], bat
     return torch.searchsorted(cumulative, draws, right=True).clamp_max(n - 1)
 
 
-def turns(labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch_size: int, g: torch.Generator) -> Tensor:
+def turns(
+    labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch_size: int, g: torch.Generator
+) -> Tensor:
     """The classes take turns, `run` consecutive samples each: every window of C x run samples holds each class `run` times.
 
     Each class has a shuffled list and a pointer; a list is shuffled anew when its pointer wraps. The classes with samples
@@ -63,7 +67,9 @@ def turns(labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch
     return _shuffled_batches(rounds.reshape(-1)[:length], batch_size, g)
 
 
-def subset(labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch_size: int, g: torch.Generator) -> Tensor:
+def subset(
+    labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch_size: int, g: torch.Generator
+) -> Tensor:
     """As many samples of every class as the smallest has, without replacement, another subset every epoch."""
     members = _members(labels, probability)
     least = min(len(m) for m in members)

@@ -41,11 +41,20 @@ class Trainer:
     """
 
     def __init__(
-        self, config: RunConfig, splits: dict[str, Split], model: nn.Module, terms_for: TermsFor, classes: int, device: Device, feature_rate: float = 1.0,
+        self,
+        config: RunConfig,
+        splits: dict[str, Split],
+        model: nn.Module,
+        terms_for: TermsFor,
+        classes: int,
+        device: Device,
+        feature_rate: float = 1.0,
     ) -> None:
         n, batch_size = len(splits["train"]), int(config.recipe_params["batch_size"])
         if batch_size > n:
-            raise TrainingError(f"batch size {batch_size} is larger than the training split of {n} samples; choose at most {n}")
+            raise TrainingError(
+                f"batch size {batch_size} is larger than the training split of {n} samples; choose at most {n}"
+            )
         self.config, self.splits, self.terms_for, self.classes, self.device = config, splits, terms_for, classes, device
         memory = torch.channels_last if device.channels_last else torch.preserve_format
         self.model = model.to(device.device, memory_format=memory)
@@ -92,7 +101,9 @@ class Trainer:
         kinds = {"loss": self.progress.loss_sum.dtype}  # MPS has no float64
         move = {k: v.to(kinds.get(k, v.dtype)).to(self.device.device) for k, v in state["sums"].items()}
         seen = Seen(**{k: None if v is None else v.numpy() for k, v in state["seen"].items()})
-        self.progress = Progress(state["epoch"], state["step"], state["seconds"], move["loss"], move["confusion"], move["top5"], seen)
+        self.progress = Progress(
+            state["epoch"], state["step"], state["seconds"], move["loss"], move["confusion"], move["top5"], seen
+        )
 
     def _fresh_sums(self) -> None:
         on, p = self.device.device, self.progress
@@ -144,13 +155,17 @@ class Trainer:
         """What the epoch's terms act through; one of a kind lives as long as the run, since it may learn."""
         key = terms.objective
         if key not in self.objectives or self.objectives[key].knobs != dict(terms.knobs):  # a late start brings its own
-            made = OBJECTIVES[key](self.classes, terms.knobs, self.counts, generator(self.config.seed, "objective", 0)).to(self.device.device)
+            made = OBJECTIVES[key](
+                self.classes, terms.knobs, self.counts, generator(self.config.seed, "objective", 0)
+            ).to(self.device.device)
             if (state := self._waiting.pop(key, None)) is not None:
                 made.load_state_dict(state)
             self.objectives[key] = made
         if self.progress.step == 0:  # an epoch that was interrupted goes on with its sums
             tpr = self.progress.seen.tpr
-            self.objectives[key].new_epoch(None if tpr is None else torch.as_tensor(tpr, dtype=torch.float32, device=self.device.device))
+            self.objectives[key].new_epoch(
+                None if tpr is None else torch.as_tensor(tpr, dtype=torch.float32, device=self.device.device)
+            )
         return self.objectives[key]
 
     def _train_steps(self, terms: ClassTerms, objective: Objective, ask: Patience) -> None:
@@ -174,11 +189,23 @@ class Trainer:
         self._made = make_step(self, terms, objective, draws, previous=getattr(self, "_made", None))
         return self._made
 
-    def forward_backward(self, x: Tensor, labels: Tensor, terms: dict[str, Tensor], objective: Objective, p: Progress) -> None:
+    def forward_backward(
+        self, x: Tensor, labels: Tensor, terms: dict[str, Tensor], objective: Objective, p: Progress
+    ) -> None:
         """One optimiser step on a batch, its sums added on the device. Nothing here waits for the device."""
         random = generator(self.config.seed, f"loss/{p.epoch}", p.step) if "mask" in terms else None
         rate = self._rate(p.step) if objective.meta else 0.0
-        batch = Batch(self.model, x, labels, terms, self.config.reduction, rate, random, self._meta(objective, p), self.device.autocast)
+        batch = Batch(
+            self.model,
+            x,
+            labels,
+            terms,
+            self.config.reduction,
+            rate,
+            random,
+            self._meta(objective, p),
+            self.device.autocast,
+        )
         loss, logits = objective(batch)
         loss.backward()
         self.optimiser.step()
@@ -205,7 +232,9 @@ class Trainer:
         weight = "none" if terms.weight is None else f"{terms.weight.min():.3g} to {terms.weight.max():.3g}"
         rate = self._rate(max(p.step - 1, 0))
         method = METHODS[self.config.method]
-        knob = next((f" or another {q.label.lower()} of {method.label}" for q in method.params if q.key == method.slider), "")
+        knob = next(
+            (f" or another {q.label.lower()} of {method.label}" for q in method.params if q.key == method.slider), ""
+        )
         return TrainingError(
             f"the {what} is not finite at epoch {p.epoch + 1}, step {p.step} (learning rate {rate:.3g}, weights {weight}); "
             f"start again with a lower learning rate{knob}"

@@ -14,8 +14,10 @@ def no_validation(spec: DataSpec, train_samples: int) -> str:
     """Why nothing can start on data without a single validation sample, and what to do; "" where there is one."""
     if spec.val_counts.sum():
         return ""
-    return (f"there are {train_samples:,} samples to train and 0 to validate, but TPRs are measured on validation samples; "
-            "give every class at least 3 images, or put some into a val folder beside train")
+    return (
+        f"there are {train_samples:,} samples to train and 0 to validate, but TPRs are measured on validation samples; "
+        "give every class at least 3 images, or put some into a val folder beside train"
+    )
 
 
 def half_width(samples: int) -> float:
@@ -35,7 +37,11 @@ def few_samples(counts: Sequence[float], names: Sequence[str]) -> str:
         return ""
     worst = min(few, key=lambda c: counts[c])
     n = int(counts[worst])
-    known = f"its TPR is known only to about ±{100 * half_width(n):.0f} points (95 %)" if n else "its TPR cannot be measured, and its weight is the mean of the others"
+    known = (
+        f"its TPR is known only to about ±{100 * half_width(n):.0f} points (95 %)"
+        if n
+        else "its TPR cannot be measured, and its weight is the mean of the others"
+    )
     one = f"Class {names[worst]} has {n} validation sample{'' if n == 1 else 's'}: {known}."
     return one if len(few) == 1 else f"{len(few):,} classes have fewer than {FEW} validation samples. {one}"
 

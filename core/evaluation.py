@@ -12,7 +12,9 @@ from core.device import Device
 from core.epochs import SplitResult
 from core.orders import Patience
 
-EVAL_BATCH = {"cpu": 200}  # samples of an evaluation batch at most, by kind of device: on a CPU small ones stay in its caches
+EVAL_BATCH = {
+    "cpu": 200
+}  # samples of an evaluation batch at most, by kind of device: on a CPU small ones stay in its caches
 EVAL_MOST, EVAL_BYTES = 1000, 1 << 26  # on other devices, and bytes of the batch's float32 inputs
 CALIBRATION_BINS = 15  # equal bins of the confidence, as in Guo et al. (2017)
 

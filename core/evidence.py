@@ -67,7 +67,11 @@ class Evidence:
         if self.classes < 2:
             raise EvenlyError(f"a classifier needs at least 2 classes, got {self.classes}")
         for name, high in (
-            ("counts", np.inf), ("tpr", 1.0), ("support", np.inf), ("last_tpr", 1.0), ("last_support", np.inf),
+            ("counts", np.inf),
+            ("tpr", 1.0),
+            ("support", np.inf),
+            ("last_tpr", 1.0),
+            ("last_support", np.inf),
         ):
             object.__setattr__(self, name, _vector(name, getattr(self, name), self.classes, 0.0, high))
 
@@ -121,4 +125,6 @@ class ClassTerms:
         return {name: v for name in TERMS if (v := getattr(self, name)) is not None}
 
 
-TERMS = tuple(f.name for f in fields(ClassTerms) if f.name not in ("draw", "objective", "knobs", "info", "notes", "clipped"))
+TERMS = tuple(
+    f.name for f in fields(ClassTerms) if f.name not in ("draw", "objective", "knobs", "info", "notes", "clipped")
+)

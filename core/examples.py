@@ -24,7 +24,10 @@ TPR = (0.9561, 0.7365, 0.7808)  # car, dog, cat: the example that the idea came 
 COUNTS = (1000, 300, 100, 30, 10)
 SURENESS = (0.1, 0.5, 0.9)  # probabilities of the true class at which a sample's factor is shown
 GIVEN = {"manual": {"weights": "1, 2, 1.5"}}  # where the defaults do not fit the example
-ALSO = {"seql": [("threshold", "0.05")], "eql": [("threshold", "0.05")]}  # what the help advises for as few classes as here
+ALSO = {
+    "seql": [("threshold", "0.05")],
+    "eql": [("threshold", "0.05")],
+}  # what the help advises for as few classes as here
 WORKED = Path(__file__).with_name("worked.json")
 
 
@@ -58,7 +61,12 @@ def address(method: Method, table: Table[Method]) -> str:
 def worked() -> dict[str, Example]:
     """The examples that core/workings.py computed, by address."""
     stored = json.loads(WORKED.read_text(encoding="utf-8"))
-    return {key: Example(tuple((label, tuple(cells)) for label, cells in e["rows"]), tuple(e["said"]), intro=e["intro"], of=e["of"]) for key, e in stored.items()}
+    return {
+        key: Example(
+            tuple((label, tuple(cells)) for label, cells in e["rows"]), tuple(e["said"]), intro=e["intro"], of=e["of"]
+        )
+        for key, e in stored.items()
+    }
 
 
 def by_map(method: Method, table: Table[Method] = METHODS) -> Example | None:
@@ -78,12 +86,19 @@ def by_map(method: Method, table: Table[Method] = METHODS) -> Example | None:
         found = _changed(terms, answer(method.key, evidence, {**fixed, key: value}, table=table))
         rows += [(f"{term}, {key} {value}", _six(vector)) for term, vector in found.items()]
         alike += [] if found else [f"{key} {value}"]
-    rows += [(f"{term}, last epoch", _six(vector)) for term, vector in in_later_epochs(method.key, evidence, fixed, table).items()]
+    rows += [
+        (f"{term}, last epoch", _six(vector))
+        for term, vector in in_later_epochs(method.key, evidence, fixed, table).items()
+    ]
     words = "".join(f" --{k} {','.join(f'{v:g}' for v in vector)}" for k, vector in vectors.items())
     words += "".join(f" --param '{k}={v}'" for k, v in fixed.items())
     shown = ((heading, tuple(f"{v:g}" for v in values)), *rows) if rows else ()
     same = (f"The same with {', '.join(alike)}.",) if alike and rows else ()
-    return Example(shown, (*said(terms), *same, *at_one(method, vectors, fixed, table)), command=f"python cli.py terms {address(method, table)}{words}")
+    return Example(
+        shown,
+        (*said(terms), *same, *at_one(method, vectors, fixed, table)),
+        command=f"python cli.py terms {address(method, table)}{words}",
+    )
 
 
 def _six(vector: Vector) -> tuple[str, ...]:
@@ -93,7 +108,11 @@ def _six(vector: Vector) -> tuple[str, ...]:
 def _changed(before: ClassTerms, after: ClassTerms) -> dict[str, Vector]:
     """The terms of `after` that are not those of `before`."""
     old = before.set()
-    return {name: v for name, v in after.set().items() if name not in old or not np.allclose(v, old[name], rtol=1e-9, atol=1e-12)}
+    return {
+        name: v
+        for name, v in after.set().items()
+        if name not in old or not np.allclose(v, old[name], rtol=1e-9, atol=1e-12)
+    }
 
 
 def in_later_epochs(key: str, evidence: Evidence, params: Mapping[str, Any], table: Table[Method]) -> dict[str, Vector]:
@@ -102,7 +121,9 @@ def in_later_epochs(key: str, evidence: Evidence, params: Mapping[str, Any], tab
     return _changed(first, last)
 
 
-def at_one(method: Method, vectors: Mapping[str, Vector], params: Mapping[str, Any], table: Table[Method]) -> tuple[str, ...]:
+def at_one(
+    method: Method, vectors: Mapping[str, Vector], params: Mapping[str, Any], table: Table[Method]
+) -> tuple[str, ...]:
     """Sentences for class 0 at a TPR of 1, where a formula alone would give 0 or nothing finite; none where no TPR is looked at."""
     if "tpr" not in vectors or not method.needs:
         return ()
@@ -118,7 +139,12 @@ def others(method: Method) -> list[tuple[str, str]]:
     """Settings worth a line beside the defaults: half and double of what the preview drags, and the other choices."""
     out: list[tuple[str, str]] = []
     for p in method.params:
-        if p.key == method.slider and not isinstance(p.default, str) and p.low <= p.default / 2 and 2 * p.default <= p.high:
+        if (
+            p.key == method.slider
+            and not isinstance(p.default, str)
+            and p.low <= p.default / 2
+            and 2 * p.default <= p.high
+        ):
             out += [(p.key, f"{v:g}") for v in (p.default / 2, 2 * p.default)]
         out += [(p.key, choice) for choice in p.choices if choice != p.default]
     return out + ALSO.get(method.key, [])
@@ -128,7 +154,9 @@ def said(terms: ClassTerms) -> list[str]:
     """What follows from the terms at the defaults, in sentences."""
     out = []
     if terms.weight is not None:
-        out.append(f"At the defaults the largest weight is {terms.weight.max() / terms.weight.min():.4g} times the smallest.")
+        out.append(
+            f"At the defaults the largest weight is {terms.weight.max() / terms.weight.min():.4g} times the smallest."
+        )
     if terms.focus is not None:
         factors = ", ".join(f"{(1 - p) ** terms.focus[0]:.3g} at $p_y$ = {p:g}" for p in SURENESS)
         out.append(f"Factor on a sample's loss: {factors}.")

@@ -85,7 +85,9 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or error
-        raise DataError(f"cannot write {path}: {reason}; free some space or set EVENLY_DATA to another folder") from error
+        raise DataError(
+            f"cannot write {path}: {reason}; free some space or set EVENLY_DATA to another folder"
+        ) from error
 
 
 def make_folder(path: Path) -> None:

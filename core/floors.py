@@ -43,16 +43,24 @@ def floored_tpr(tpr: Vector, support: Vector | None) -> tuple[Vector, tuple[int,
     value = np.where(defined, np.clip(tpr, eps, 1 - eps), np.nan)
     clipped = np.flatnonzero(defined & (value != tpr))
     notes = []
-    for group, why in ((clipped[known[clipped]], "half a validation sample"),
-                       (clipped[~known[clipped]], f"{UNKNOWN_FLOOR:g}, because the number of validation samples is unknown")):
+    for group, why in (
+        (clipped[known[clipped]], "half a validation sample"),
+        (clipped[~known[clipped]], f"{UNKNOWN_FLOOR:g}, because the number of validation samples is unknown"),
+    ):
         if len(group):
             notes.append(f"The TPR of {classes_in_words(group)} is kept away from 0 and 1 by {why}.")
     return value, tuple(map(int, clipped)), tuple(notes)
 
 
 def weight_terms(
-    raw: Vector, *, missing: str, mean_one: bool = True, max_ratio: float | None = None, clipped: tuple[int, ...] = (),
-    notes: tuple[str, ...] = (), info: dict[str, float] | None = None,
+    raw: Vector,
+    *,
+    missing: str,
+    mean_one: bool = True,
+    max_ratio: float | None = None,
+    clipped: tuple[int, ...] = (),
+    notes: tuple[str, ...] = (),
+    info: dict[str, float] | None = None,
 ) -> ClassTerms:
     """ClassTerms with `raw` [C] as weights: capped at `max_ratio` x the smallest, rescaled to mean 1 over the defined classes.
 
@@ -77,6 +85,8 @@ def weight_terms(
         weight[absent] = weight[defined].mean()
     faint = np.flatnonzero(weight < FAINT * (1 - 1e-9) * weight.max())
     if len(faint):
-        said.append(f"The weight of {classes_in_words(faint)} is below 1/10000 of the largest: next to no gradient reaches it.")
+        said.append(
+            f"The weight of {classes_in_words(faint)} is below 1/10000 of the largest: next to no gradient reaches it."
+        )
     touched = {*clipped, *capped.tolist(), *np.flatnonzero(raw < low).tolist()}
     return ClassTerms(weight=weight, info=info, notes=tuple(said), clipped=tuple(sorted(touched)))

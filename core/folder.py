@@ -68,7 +68,7 @@ def shown(name: str, length: int = 80) -> str:
     """A file name fit for a one-line message: quoted, control characters escaped, shortened in the middle."""
     text = name.encode("utf-8", "replace").decode()
     if len(text) > length:
-        text = f"{text[: length // 2 - 2]}...{text[-(length // 2 - 2):]}"
+        text = f"{text[: length // 2 - 2]}...{text[-(length // 2 - 2) :]}"
     return repr(text)
 
 
@@ -89,7 +89,8 @@ def layout(entries: Iterable[Entry], folders: Iterable[str]) -> Layout:
     ignored = _loose(parts, depth)
     rows = [
         (SPLITS[p[0].casefold()] if by_split else 0, p[depth], "/".join(p), e)
-        for p, e in zip(parts, (files[n] for n in sorted(files)), strict=True) if len(p) > depth + 1
+        for p, e in zip(parts, (files[n] for n in sorted(files)), strict=True)
+        if len(p) > depth + 1
     ]
     listed = {(SPLITS[d[0].casefold()] if by_split else 0, d[depth]) for d in dirs if len(d) > depth}
     classes = _classes(rows, listed, {SPLITS[d[0].casefold()] for d in dirs} if by_split else {0})
@@ -118,16 +119,22 @@ def _has_splits(tops: set[str]) -> bool:
     for top in sorted(tops):
         split = SPLITS.get(top.casefold())
         if split is not None and split in found:
-            raise DataError(f"folders {shown(found[split])} and {shown(top)} are both the {SPLIT_NAMES[split]} split; keep one")
+            raise DataError(
+                f"folders {shown(found[split])} and {shown(top)} are both the {SPLIT_NAMES[split]} split; keep one"
+            )
         if split is not None:
             found[split] = top
     if not found:
         return False
     if 0 not in found:
-        raise DataError(f"there is a folder {shown(next(iter(found.values())))} but no train/; add train/ with one folder per class")
+        raise DataError(
+            f"there is a folder {shown(next(iter(found.values())))} but no train/; add train/ with one folder per class"
+        )
     for top in sorted(tops):
         if top.casefold() not in SPLITS:
-            raise DataError(f"folder {shown(top)} lies beside train/; expected only train/, validation/ (or val/) and test/")
+            raise DataError(
+                f"folder {shown(top)} lies beside train/; expected only train/, validation/ (or val/) and test/"
+            )
     return True
 
 
@@ -135,11 +142,15 @@ def _loose(parts: list[list[str]], depth: int) -> tuple[str, ...]:
     loose = ["/".join(p) for p in parts if len(p) <= depth + 1]
     for name in loose:
         if name.casefold().endswith(SUFFIXES):
-            raise DataError(f"image {shown(name)} lies outside the class folders; put each image into the folder of its class")
+            raise DataError(
+                f"image {shown(name)} lies outside the class folders; put each image into the folder of its class"
+            )
     return tuple(loose)
 
 
-def _classes(rows: list[tuple[int, str, str, Entry]], listed: set[tuple[int, str]], splits: set[int]) -> tuple[str, ...]:
+def _classes(
+    rows: list[tuple[int, str, str, Entry]], listed: set[tuple[int, str]], splits: set[int]
+) -> tuple[str, ...]:
     """Sorted class names of the training split; refuses none, one, too many, empty or unknown ones."""
     filled = {(split, name) for split, name, _, _ in rows}
     if not filled:
@@ -147,15 +158,21 @@ def _classes(rows: list[tuple[int, str, str, Entry]], listed: set[tuple[int, str
     classes = tuple(sorted(name for split, name in filled | listed if split == 0))
     if len(classes) < 2:
         names = f" ({shown(classes[0])})" if classes else ""
-        raise DataError(f"{len(classes)} class folder{'s' * (len(classes) != 1)}{names} to train on, expected at least 2: one folder per class")
+        raise DataError(
+            f"{len(classes)} class folder{'s' * (len(classes) != 1)}{names} to train on, expected at least 2: one folder per class"
+        )
     if len(classes) > MAX_CLASSES:
-        raise DataError(f"{len(classes):,} class folders, expected at most {MAX_CLASSES:,}; merge classes or check the folder level")
+        raise DataError(
+            f"{len(classes):,} class folders, expected at most {MAX_CLASSES:,}; merge classes or check the folder level"
+        )
     for name in classes:
         if (0, name) not in filled:
             raise DataError(f"class {shown(name)} has no image in the training split; add images or remove the folder")
     for split, name in sorted(filled):
         if (0, name) not in filled:
-            raise DataError(f"class {shown(name)} is in the {SPLIT_NAMES[split]} split but not in train/; remove it or add it there")
+            raise DataError(
+                f"class {shown(name)} is in the {SPLIT_NAMES[split]} split but not in train/; remove it or add it there"
+            )
     for split in sorted(splits - {s for s, _ in filled}):
         raise DataError(f"the {SPLIT_NAMES[split]} folder holds no image; fill it or remove it")
     return classes
@@ -203,7 +220,9 @@ class FolderSource:
 def _walk(folder: str, prefix: str, depth: int) -> Iterator[Entry | str]:
     """Entries of files and names of folders below `folder`, junk left out; names relative, with /."""
     if depth > MAX_DEPTH:
-        raise DataError(f"folder {shown(prefix)} lies more than {MAX_DEPTH} levels deep; is there a link back to a parent?")
+        raise DataError(
+            f"folder {shown(prefix)} lies more than {MAX_DEPTH} levels deep; is there a link back to a parent?"
+        )
     with os.scandir(folder) as found:
         for item in found:
             if is_junk(item.name):

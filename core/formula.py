@@ -77,9 +77,11 @@ def _power(a: Vector, b: Vector) -> Vector:
 
 def _over_classes(reduce: Callable[[Vector], Any]) -> Callable[[Vector], Vector]:
     """One number for all classes, from those with evidence."""
+
     def call(x: Vector) -> Vector:
         defined = x[~np.isnan(x)]
         return np.full(len(x), reduce(defined) if len(defined) else np.nan)
+
     return call
 
 
@@ -91,7 +93,9 @@ def _extreme(over_classes: Callable[[Vector], Vector], of_two: np.ufunc) -> Call
 def _clip(x: Vector, low: Vector, high: Vector) -> Vector:
     if (low > high).any():
         c = int(np.argmax(low > high))
-        raise EvenlyError(f"formula: clip has the limits {low[c]:g} and {high[c]:g}; write the smaller first, as in clip(n, 10, 100)")
+        raise EvenlyError(
+            f"formula: clip has the limits {low[c]:g} and {high[c]:g}; write the smaller first, as in clip(n, 10, 100)"
+        )
     return np.clip(x, low, high)
 
 
@@ -120,15 +124,29 @@ def _upright_over(name: str) -> Callable[..., str]:
 
 _LARGE = "numbers stay below 1.8e308"
 FUNCTIONS = {
-    "log": Function("log(x), natural", np.log, _upright(r"\log"), remedy="log needs more than 0, as in log(max(x, 0.001))"),
+    "log": Function(
+        "log(x), natural", np.log, _upright(r"\log"), remedy="log needs more than 0, as in log(max(x, 0.001))"
+    ),
     "exp": Function("exp(x)", np.exp, _upright(r"\exp"), remedy="exp needs less than 709, as in exp(min(x, 700))"),
     "sqrt": Function("sqrt(x)", np.sqrt, r"\sqrt{{{}}}".format, remedy="sqrt needs at least 0, as in sqrt(max(x, 0))"),
     "abs": Function("abs(x)", np.abs, r"\left|{}\right|".format),
     "sigmoid": Function("sigmoid(x) = 1 / (1 + exp(-x))", _sigmoid, _upright(r"\operatorname{sigmoid}")),
     "clip": Function("clip(x, low, high)", _clip, _upright(r"\operatorname{clip}"), 3, 3),
-    "min": Function("min(x) over the classes, min(x, y, ...) class by class", _extreme(_over_classes(np.min), np.minimum), _upright_over(r"\min"), most=None),
-    "max": Function("max(x) over the classes, max(x, y, ...) class by class", _extreme(_over_classes(np.max), np.maximum), _upright_over(r"\max"), most=None),
-    "mean": Function("mean(x) over the classes", _over_classes(np.mean), _upright_over(r"\operatorname{mean}"), remedy=_LARGE),
+    "min": Function(
+        "min(x) over the classes, min(x, y, ...) class by class",
+        _extreme(_over_classes(np.min), np.minimum),
+        _upright_over(r"\min"),
+        most=None,
+    ),
+    "max": Function(
+        "max(x) over the classes, max(x, y, ...) class by class",
+        _extreme(_over_classes(np.max), np.maximum),
+        _upright_over(r"\max"),
+        most=None,
+    ),
+    "mean": Function(
+        "mean(x) over the classes", _over_classes(np.mean), _upright_over(r"\operatorname{mean}"), remedy=_LARGE
+    ),
     "sum": Function("sum(x) over the classes", _over_classes(np.sum), _upright_over(r"\sum"), remedy=_LARGE),
 }
 _OVER_CLASSES = {"min", "max", "mean", "sum"}  # with one argument
@@ -137,22 +155,43 @@ OPERATORS: dict[type[ast.operator], Operator] = {
     ast.Add: Operator(np.add, "{} + {}", SUM, SUM, PRODUCT, _LARGE),
     ast.Sub: Operator(np.subtract, "{} - {}", SUM, SUM, PRODUCT, _LARGE),
     ast.Mult: Operator(np.multiply, r"{} \cdot {}", PRODUCT, SIGN, POWER, _LARGE),
-    ast.Div: Operator(np.divide, r"\frac{{{}}}{{{}}}", POWER, 0, 0, "divide by something other than 0, as in a / max(b, 0.001)"),
-    ast.Pow: Operator(_power, "{}^{{{}}}", POWER, ATOM, 0, "a power needs a base above 0, as in max(a, 0.001) ** b, and an exponent of moderate size"),
+    ast.Div: Operator(
+        np.divide, r"\frac{{{}}}{{{}}}", POWER, 0, 0, "divide by something other than 0, as in a / max(b, 0.001)"
+    ),
+    ast.Pow: Operator(
+        _power,
+        "{}^{{{}}}",
+        POWER,
+        ATOM,
+        0,
+        "a power needs a base above 0, as in max(a, 0.001) ** b, and an exponent of moderate size",
+    ),
 }
 
 # ---------------------------------------------------------------- reading
 
 KNOWN = f"names: {', '.join(VARIABLES)}; functions: {', '.join(FUNCTIONS)}"
 _INSTEAD = {
-    "^": "** for a power", "×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "−": "-", "–": "-", "²": "** 2", "³": "** 3", "√": "sqrt(...)",
-    "[": "round brackets", "{": "round brackets",
+    "^": "** for a power",
+    "×": "*",
+    "·": "*",
+    "⋅": "*",
+    "∗": "*",
+    "÷": "/",
+    "−": "-",
+    "–": "-",
+    "²": "** 2",
+    "³": "** 3",
+    "√": "sqrt(...)",
+    "[": "round brackets",
+    "{": "round brackets",
 }
 _ALLOWED = re.compile(r"[A-Za-z0-9_.,+\-*/() \t\r\n]")
 _GLUED = re.compile(r"(?<![\w.])((?>(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))([A-Za-z_]\w*)")  # 2n, 0x10, 1if
 _REFUSED = {
     ast.Tuple: "only one formula is read; write decimals with a point, as in 0.5",
-    ast.FloorDiv: "write / to divide", ast.Attribute: "a point belongs in numbers only, as in 0.5",
+    ast.FloorDiv: "write / to divide",
+    ast.Attribute: "a point belongs in numbers only, as in 0.5",
 }
 
 
@@ -169,7 +208,11 @@ def _tree(text: str) -> ast.expr:
         raise EvenlyError(f"formula has {len(text)} characters, expected 1 to {LONGEST}, as in (mean_tpr / tpr) ** 2")
     for place, character in enumerate(text, 1):
         if not _ALLOWED.match(character):
-            instead = f"write {_INSTEAD[character]}" if character in _INSTEAD else "use numbers, + - * / **, brackets and names only"
+            instead = (
+                f"write {_INSTEAD[character]}"
+                if character in _INSTEAD
+                else "use numbers, + - * / **, brackets and names only"
+            )
             raise EvenlyError(f"formula: {character!r} at character {place} is not understood; {instead}")
     if glued := _GLUED.search(text):
         raise EvenlyError(f"formula: {glued[0]!r} is not understood; to multiply write {glued[1]} * {glued[2]}")
@@ -180,12 +223,16 @@ def _tree(text: str) -> ast.expr:
             tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         place = min(error.offset or 1, len(text))
-        raise EvenlyError(f"formula: cannot be read at character {place}, {text[place - 1:place + 11]!r}; check brackets and operators there") from None
+        raise EvenlyError(
+            f"formula: cannot be read at character {place}, {text[place - 1 : place + 11]!r}; check brackets and operators there"
+        ) from None
     except (ValueError, MemoryError, RecursionError):
         raise EvenlyError(f"formula: {text[:40]!r} is too deeply nested; write it with fewer brackets") from None
     parts = sum(isinstance(node, ast.expr) for node in ast.walk(tree))
     if parts > MOST:
-        raise EvenlyError(f"formula has {parts} numbers, names and operations, expected at most {MOST}; write a shorter one")
+        raise EvenlyError(
+            f"formula has {parts} numbers, names and operations, expected at most {MOST}; write a shorter one"
+        )
     _check(tree)
     return tree
 
@@ -205,7 +252,9 @@ def _check(node: ast.AST) -> None:
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
             _check_call(name, args)
         case ast.Call(func=func, keywords=[]) if not isinstance(func, ast.Attribute):
-            raise EvenlyError(f"formula: {ast.unparse(func)[:40]!r} stands before a bracket but is no function; write * to multiply")
+            raise EvenlyError(
+                f"formula: {ast.unparse(func)[:40]!r} stands before a bracket but is no function; write * to multiply"
+            )
         case _:
             kind = type(node.op if isinstance(node, (ast.BinOp, ast.UnaryOp)) else node)
             why = _REFUSED.get(kind, "use numbers, + - * / **, brackets, names and calls such as log(n) only")
@@ -221,7 +270,9 @@ def _check_name(name: str) -> None:
 
 def _check_call(name: str, args: list[ast.expr]) -> None:
     if name in VARIABLES:
-        raise EvenlyError(f"formula: {name} stands before a bracket but is no function; write {name} * (...) to multiply")
+        raise EvenlyError(
+            f"formula: {name} stands before a bracket but is no function; write {name} * (...) to multiply"
+        )
     if name not in FUNCTIONS:
         raise EvenlyError(f"formula: unknown function {name[:40]!r}; {KNOWN}")
     row = FUNCTIONS[name]
@@ -244,7 +295,9 @@ def needs(text: str) -> frozenset[str]:
 # ---------------------------------------------------------------- working it out
 
 
-def evaluate(text: str, values: Mapping[str, Vector | float], classes: int, still: dict[ast.expr, Vector] | None = None) -> Vector:
+def evaluate(
+    text: str, values: Mapping[str, Vector | float], classes: int, still: dict[ast.expr, Vector] | None = None
+) -> Vector:
     """The formula's value per class [C]: finite and at least 0, not all 0, NaN where a class lacks the evidence it looks at.
 
     `values` holds at least the formula's `variables`, a number or a vector [C] each. Every other outcome, and every step
@@ -256,7 +309,9 @@ def evaluate(text: str, values: Mapping[str, Vector | float], classes: int, stil
         weight = _value(parse(text), scope, classes, {} if still is None else still)
     negative = np.flatnonzero(weight < 0)
     if len(negative):
-        raise EvenlyError(f"formula: the weight of class {negative[0]} is {weight[negative[0]]:g}, expected at least 0; write max(..., 0) around it")
+        raise EvenlyError(
+            f"formula: the weight of class {negative[0]} is {weight[negative[0]]:g}, expected at least 0; write max(..., 0) around it"
+        )
     if (weight == 0).any() and not (weight > 0).any():
         raise EvenlyError("formula: every weight is 0; write one that is above 0 for some class")
     return weight
@@ -282,7 +337,14 @@ def _value(node: ast.expr, scope: Mapping[str, Vector], classes: int, still: dic
     return result
 
 
-def _applied(row: Function | Operator, node: ast.expr, parts: list[ast.expr], scope: Mapping[str, Vector], classes: int, still: dict[ast.expr, Vector]) -> Vector:
+def _applied(
+    row: Function | Operator,
+    node: ast.expr,
+    parts: list[ast.expr],
+    scope: Mapping[str, Vector],
+    classes: int,
+    still: dict[ast.expr, Vector],
+) -> Vector:
     operands = [_value(part, scope, classes, still) for part in parts]
     return _settled(row.call(*operands), node, parts, operands, row.remedy)
 
@@ -293,9 +355,13 @@ def _settled(result: Vector, node: ast.expr, parts: Iterable[ast.expr], operands
     if not bad.any():
         return result
     c = int(np.argmax(bad))
-    known = [f"{ast.unparse(p)} is {x[c]:g}" for p, x in zip(parts, operands, strict=True) if not isinstance(p, ast.Constant)]
+    known = [
+        f"{ast.unparse(p)} is {x[c]:g}" for p, x in zip(parts, operands, strict=True) if not isinstance(p, ast.Constant)
+    ]
     where = "for any class" if all((x == x[0]).all() for x in operands) else f"for class {c}"
-    raise EvenlyError(f"formula: {ast.unparse(node)} has no finite value {where}{', where ' if known else ''}{' and '.join(known)}; {remedy}")
+    raise EvenlyError(
+        f"formula: {ast.unparse(node)} has no finite value {where}{', where ' if known else ''}{' and '.join(known)}; {remedy}"
+    )
 
 
 # ---------------------------------------------------------------- showing it

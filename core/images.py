@@ -24,7 +24,9 @@ HEADER_BYTES = 64 * 1024  # enough to find the size of nearly every image; the w
 KEEP_SIDE = 96  # images that all have one square size up to this are kept as they are
 SIDES = (32, 64, 96, 128, 224)  # the automatic sizes
 THREADS = min(4, os.cpu_count() or 1)
-THREADS_FROM_PIXELS = 200 * 200  # below this an image spends its time in Python, and threads only get in each other's way
+THREADS_FROM_PIXELS = (
+    200 * 200
+)  # below this an image spends its time in Python, and threads only get in each other's way
 ORIENTATION_TAGS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 
 A, B = TypeVar("A"), TypeVar("B")
@@ -100,7 +102,9 @@ def decode(data: bytes, side: int) -> np.ndarray:
         if im.size != (side, side):
             short = min(im.size)
             left, top = (im.width - short) / 2, (im.height - short) / 2
-            im = im.resize((side, side), Image.Resampling.BILINEAR, box=(left, top, left + short, top + short), reducing_gap=3.0)
+            im = im.resize(
+                (side, side), Image.Resampling.BILINEAR, box=(left, top, left + short, top + short), reducing_gap=3.0
+            )
         return np.asarray(im, dtype=np.uint8).transpose(2, 0, 1)
 
 

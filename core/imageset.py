@@ -115,11 +115,23 @@ class ImageSet:
     def spec(self, data_root: Path, validation: float = DEFAULT_VALIDATION) -> DataSpec:
         meta = self.meta(data_root)
         if meta is None:
-            raise DataError(f"{at_head(self.key)} must be prepared first (it is new or has changed): its images are decoded and resized once, then it starts at once")
+            raise DataError(
+                f"{at_head(self.key)} must be prepared first (it is new or has changed): its images are decoded and resized once, then it starts at once"
+            )
         pool, own, test = (np.array(c, dtype=np.int64) for c in meta.counts)
         return make_spec(
-            self.key, self.label, self.kind, meta.shape, meta.classes, pool=pool, own_validation=own if meta.sizes[1] else None,
-            test=test, validation=validation, augment="crop_flip", skipped=meta.skipped, fingerprint=meta.fingerprint,
+            self.key,
+            self.label,
+            self.kind,
+            meta.shape,
+            meta.classes,
+            pool=pool,
+            own_validation=own if meta.sizes[1] else None,
+            test=test,
+            validation=validation,
+            augment="crop_flip",
+            skipped=meta.skipped,
+            fingerprint=meta.fingerprint,
         )
 
     def prepared(self, data_root: Path, progress: Progress = quiet) -> Meta:
@@ -147,10 +159,16 @@ class ImageSet:
             source.close()
             raise
 
-    def _decoded(self, data_root: Path, source: FileSource, plan: Layout, stat: list[int] | None, progress: Progress) -> Meta:
+    def _decoded(
+        self, data_root: Path, source: FileSource, plan: Layout, stat: list[int] | None, progress: Progress
+    ) -> Meta:
         def build(writer: Writer) -> Contents:
             extra, stoppable, relay = {"stat": stat, "ignored": plan.ignored}, Stoppable(source), Relay(progress)
-            made = attended(lambda: decode_all(stoppable, plan, writer, data_root, self.size, extra, relay), relay.look, stoppable.stop)
+            made = attended(
+                lambda: decode_all(stoppable, plan, writer, data_root, self.size, extra, relay),
+                relay.look,
+                stoppable.stop,
+            )
             relay.look()
             return made
 
@@ -158,7 +176,11 @@ class ImageSet:
 
     def _fingerprint(self, plan: Layout) -> str:
         """sha256 over names, sizes and stamps. A zip's stamps are checksums; a folder's are times, so its path counts too."""
-        digest = hashlib.sha256(f"{VERSION}/{self.size}/{os.fspath(self.path) if self.path.is_dir() else ''}".encode("utf-8", "surrogateescape"))
+        digest = hashlib.sha256(
+            f"{VERSION}/{self.size}/{os.fspath(self.path) if self.path.is_dir() else ''}".encode(
+                "utf-8", "surrogateescape"
+            )
+        )
         for entry in plan.entries:
             digest.update(f"{entry.name}\0{entry.size}\0{entry.stamp}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
@@ -178,7 +200,9 @@ def find_image_set(name: str, data_root: Path, *, inside: bool, known: tuple[str
             f"in full or under {data_root}"
         )
     if not path.is_dir() and path.suffix.casefold() != ".zip":
-        raise DataError(f"{path} is neither a folder nor a .zip file; expected train/<class>/image in a folder or a .zip of it")
+        raise DataError(
+            f"{path} is neither a folder nor a .zip file; expected train/<class>/image in a folder or a .zip of it"
+        )
     image_set = ImageSet(_key(path, data_root), path)
     return image_set.at_size(int(found[2])) if found else image_set
 
@@ -195,7 +219,9 @@ def _locate(name: str, data_root: Path, inside: bool) -> Path | None:
     places = [here] if explicit and not inside else [root / name, root / UPLOADS / name, *([] if inside else [here])]
     for path in (Path(os.path.normpath(place)) for place in places):
         if inside and root not in path.parents:
-            raise DataError(f"{shown(name)} lies outside the data folder {root}; put the images there or use the command line")
+            raise DataError(
+                f"{shown(name)} lies outside the data folder {root}; put the images there or use the command line"
+            )
         if os.path.exists(path) and not (path.parent == root and path.name in NOT_IMAGES):
             return path
     return None
@@ -209,8 +235,14 @@ def _key(path: Path, data_root: Path) -> str:
 def image_sets(data_root: Path | str) -> list[ImageSet]:
     """The folders and zips under the data root, and its uploads, that look like image sets, by name. Cheap: no full scan."""
     root = Path(data_root)
-    found = [p for place in (root, root / UPLOADS) if place.is_dir() for p in place.iterdir() if not p.name.startswith(".")]
-    kept = [p for p in found if (p.suffix.casefold() == ".zip" and p.is_file()) or (p.name not in NOT_IMAGES and _looks_like_images(p))]
+    found = [
+        p for place in (root, root / UPLOADS) if place.is_dir() for p in place.iterdir() if not p.name.startswith(".")
+    ]
+    kept = [
+        p
+        for p in found
+        if (p.suffix.casefold() == ".zip" and p.is_file()) or (p.name not in NOT_IMAGES and _looks_like_images(p))
+    ]
     return [ImageSet(_key(Path(os.path.abspath(p)), root), Path(os.path.abspath(p))) for p in sorted(kept)]
 
 

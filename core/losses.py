@@ -33,7 +33,9 @@ def in_full(logits_BC: Tensor, terms: Mapping[str, Tensor] = NO_KNOBS) -> Tensor
     return logits_BC.to(torch.promote_types(logits_BC.dtype, given))
 
 
-def left_out(labels_B: Tensor, mask: Tensor, generator: torch.Generator | None, knobs: Mapping[str, float] = NO_KNOBS) -> Tensor:
+def left_out(
+    labels_B: Tensor, mask: Tensor, generator: torch.Generator | None, knobs: Mapping[str, float] = NO_KNOBS
+) -> Tensor:
     """Which classes are left out for which sample: each class but the sample's own with probability mask_c. bool [B, C]
 
     Every sample and class has a draw of its own; with the knob together one draw serves the whole batch.
@@ -42,14 +44,20 @@ def left_out(labels_B: Tensor, mask: Tensor, generator: torch.Generator | None, 
     raises EvenlyError. Source: equalization loss, Tan et al. (2020), drawn per sample and class.
     """
     if generator is None:
-        raise EvenlyError("the term mask is drawn anew in every step and needs a generator; give one seeded by the run's seed and the step")
+        raise EvenlyError(
+            "the term mask is drawn anew in every step and needs a generator; give one seeded by the run's seed and the step"
+        )
     shape = (1, 1) if knobs.get("together") else (len(labels_B), len(mask))
     draw = torch.rand(shape, generator=generator).to(mask.device).expand(len(labels_B), -1)
     return (draw < mask).scatter(1, labels_B[:, None], False)
 
 
 def sample_losses(
-    logits_BC: Tensor, labels_B: Tensor, terms: Mapping[str, Tensor], knobs: Mapping[str, float] = NO_KNOBS, generator: torch.Generator | None = None,
+    logits_BC: Tensor,
+    labels_B: Tensor,
+    terms: Mapping[str, Tensor],
+    knobs: Mapping[str, float] = NO_KNOBS,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Loss of each sample before its weight: smoothed, focused cross entropy of the adjusted logits. [B]
 
@@ -110,8 +118,14 @@ def reduced(losses_B: Tensor, labels_B: Tensor, weight: Tensor | None, reduction
 
 
 def class_loss(
-    logits_BC: Tensor, labels_B: Tensor, terms: Mapping[str, Tensor], reduction: str,
-    knobs: Mapping[str, float] = NO_KNOBS, generator: torch.Generator | None = None,
+    logits_BC: Tensor,
+    labels_B: Tensor,
+    terms: Mapping[str, Tensor],
+    reduction: str,
+    knobs: Mapping[str, float] = NO_KNOBS,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """The scalar to minimise: `sample_losses`, `reduced`. Errors as there."""
-    return reduced(sample_losses(logits_BC, labels_B, terms, knobs, generator), labels_B, terms.get("weight"), reduction)
+    return reduced(
+        sample_losses(logits_BC, labels_B, terms, knobs, generator), labels_B, terms.get("weight"), reduction
+    )

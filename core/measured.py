@@ -27,8 +27,10 @@ GROUPS = {  # group of core.measures.shots and halves -> label, which classes ar
     "majority": ("Majority TPR", "with at least the mean number of training samples"),
     "minority": ("Minority TPR", "with fewer training samples than the mean"),
 }
-ECE_HELP = ("Expected calibration error: how far the confidence of a prediction is from the share that is right, over 15 bins. 0: as sure as it is right. "
-            "The confidence is the softmax of the logits, also of a run trained with sigmoid outputs.")
+ECE_HELP = (
+    "Expected calibration error: how far the confidence of a prediction is from the share that is right, over 15 bins. 0: as sure as it is right. "
+    "The confidence is the softmax of the logits, also of a run trained with sigmoid outputs."
+)
 SHARE, ERROR, VARIANCE = "share", "error", "variance"  # what a value is, and so how it is written
 UNITS = {"tpr_variance": VARIANCE, ECE: ERROR}  # the rest are shares
 
@@ -120,7 +122,10 @@ def readings(split: Split, score: Score | None = None) -> tuple[Reading, ...]:
     A `score` for other than two classes raises EvenlyError.
     """
     m = split.metrics
-    found = [Reading(row.key, row.label, row.compute(m), row.summary, of=_worst(split) if row.key == WORST else "") for row in MEASURES]
+    found = [
+        Reading(row.key, row.label, row.compute(m), row.summary, of=_worst(split) if row.key == WORST else "")
+        for row in MEASURES
+    ]
     if len(split.classes) == 2 or score is not None:
         found.append(_weighted(split, score or Score()))
     found += _groups(split)
@@ -138,8 +143,14 @@ def _worst(split: Split) -> str:
 def _weighted(split: Split, score: Score) -> Reading:
     positive = positive_class(split.counts) if score.positive is None else score.positive
     value = float(weighted(split.metrics.tpr, score.alpha, positive))
-    return Reading(WEIGHTED, weighted_label(split.classes, score.alpha, positive), value, weighted_help(split.classes, score.alpha, positive),
-                   of=split.classes[positive], alpha=score.alpha)
+    return Reading(
+        WEIGHTED,
+        weighted_label(split.classes, score.alpha, positive),
+        value,
+        weighted_help(split.classes, score.alpha, positive),
+        of=split.classes[positive],
+        alpha=score.alpha,
+    )
 
 
 def positive_class(counts: NDArray[np.int64] | None) -> int:
@@ -154,8 +165,10 @@ def weighted_label(classes: Sequence[str], alpha: float, positive: int) -> str:
 
 def weighted_help(classes: Sequence[str], alpha: float, positive: int) -> str:
     """The weighted score of this alpha and positive class in words."""
-    return (f"{alpha:g} TPR + {1 - alpha:g} TNR: the TPR is that of class {classes[positive]}, the TNR that of class {classes[1 - positive]}. "
-            "At alpha 0.5 it is balanced accuracy.")
+    return (
+        f"{alpha:g} TPR + {1 - alpha:g} TNR: the TPR is that of class {classes[positive]}, the TNR that of class {classes[1 - positive]}. "
+        "At alpha 0.5 it is balanced accuracy."
+    )
 
 
 def _groups(split: Split) -> list[Reading]:
@@ -163,8 +176,13 @@ def _groups(split: Split) -> list[Reading]:
         return []
     measured = int((split.metrics.support > 0).sum())
     found = group_tpr(split.metrics, {**shots(split.counts), **halves(split.counts)})
-    return [Reading(key, GROUPS[key][0], mean, f"Mean TPR of the {n} {'class' if n == 1 else 'classes'} {GROUPS[key][1]}.", n)
-            for key, (n, mean) in found.items() if n < measured]
+    return [
+        Reading(
+            key, GROUPS[key][0], mean, f"Mean TPR of the {n} {'class' if n == 1 else 'classes'} {GROUPS[key][1]}.", n
+        )
+        for key, (n, mean) in found.items()
+        if n < measured
+    ]
 
 
 # ---------------------------------------------------------------- two runs
@@ -186,14 +204,29 @@ def changes(before: Split, after: Split, score: Score | None = None) -> tuple[Ch
 def _change(before: Reading | None, after: Reading | None) -> Change:
     """One measure; a side that lacks it is NaN."""
     known = next(r for r in (after, before) if r is not None)
-    value, of = ([getattr(r, name) if r is not None else missing for r in (before, after)] for name, missing in (("value", math.nan), ("of", "")))
+    value, of = (
+        [getattr(r, name) if r is not None else missing for r in (before, after)]
+        for name, missing in (("value", math.nan), ("of", ""))
+    )
     return Change(known.key, known.label, *value, known.help, known.classes, *of, known.alpha)
 
 
-def weighted_change(classes: Sequence[str], before: Sequence[float], after: Sequence[float], alpha: float, positive: int) -> Change:
+def weighted_change(
+    classes: Sequence[str], before: Sequence[float], after: Sequence[float], alpha: float, positive: int
+) -> Change:
     """The weighted score of two sides from their TPRs [2]; other than two classes raises EvenlyError."""
     b, a = (float(weighted(tpr, alpha, positive)) for tpr in (before, after))
-    return Change(WEIGHTED, weighted_label(classes, alpha, positive), b, a, weighted_help(classes, alpha, positive), None, classes[positive], classes[positive], alpha)
+    return Change(
+        WEIGHTED,
+        weighted_label(classes, alpha, positive),
+        b,
+        a,
+        weighted_help(classes, alpha, positive),
+        None,
+        classes[positive],
+        classes[positive],
+        alpha,
+    )
 
 
 # ---------------------------------------------------------------- in words
@@ -237,7 +270,9 @@ def _error_with_sd(mean: float, sd: float) -> str:
 
 
 WORDS = {
-    SHARE: _Words("%", lambda v: f"{100 * v:.1f}", lambda b, a: digits.signed(100 * (a - b), 1), _points, _share_with_sd),
+    SHARE: _Words(
+        "%", lambda v: f"{100 * v:.1f}", lambda b, a: digits.signed(100 * (a - b), 1), _points, _share_with_sd
+    ),
     ERROR: _Words("%", digits.points, _error_change, _error_points, _error_with_sd),
     VARIANCE: _Words("", digits.variance, digits.variance_change, digits.variances, digits.variance_with_sd),
 }
@@ -247,7 +282,11 @@ NOTHING = "–"
 def named(reading: Reading | Change) -> str:
     """A measure's name with its unit and, for a group, its number of classes: "Few-shot TPR (3 classes), %"."""
     unit, n = WORDS[reading.unit].unit, reading.classes
-    return reading.label + ("" if n is None else f" ({n} {'class' if n == 1 else 'classes'})") + (f", {unit}" if unit else "")
+    return (
+        reading.label
+        + ("" if n is None else f" ({n} {'class' if n == 1 else 'classes'})")
+        + (f", {unit}" if unit else "")
+    )
 
 
 def written(unit: str, value: float, of: str = "") -> str:
@@ -281,7 +320,14 @@ def told_changes(found: Sequence[Change]) -> list[tuple[str, str, str, str]]:
 
 def as_dict(found: Sequence[Reading]) -> dict[str, dict[str, Any]]:
     """Key -> label, value and, where there is one, the number of classes or the class; for JSON."""
-    return {r.key: {"label": r.label, "value": r.value, **_known(classes=r.classes, **{"class": r.of or None}, alpha=r.alpha)} for r in found}
+    return {
+        r.key: {
+            "label": r.label,
+            "value": r.value,
+            **_known(classes=r.classes, **{"class": r.of or None}, alpha=r.alpha),
+        }
+        for r in found
+    }
 
 
 def _known(**values: Any) -> dict[str, Any]:
@@ -290,8 +336,18 @@ def _known(**values: Any) -> dict[str, Any]:
 
 def changes_as_dict(found: Sequence[Change]) -> dict[str, dict[str, Any]]:
     """Key -> label, before, after, change and, where there is one, the number of classes or the class on each side; for JSON."""
-    return {c.key: {"label": c.label, "before": c.before, "after": c.after, "change": c.change,
-                    **_known(classes=c.classes, class_before=c.of_before or None, class_after=c.of_after or None, alpha=c.alpha)} for c in found}
+    return {
+        c.key: {
+            "label": c.label,
+            "before": c.before,
+            "after": c.after,
+            "change": c.change,
+            **_known(
+                classes=c.classes, class_before=c.of_before or None, class_after=c.of_after or None, alpha=c.alpha
+            ),
+        }
+        for c in found
+    }
 
 
 def score_for(classes: Sequence[str], alpha: float | None, positive: str | None) -> Score | None:
@@ -299,7 +355,9 @@ def score_for(classes: Sequence[str], alpha: float | None, positive: str | None)
     if alpha is None and positive is None:
         return None
     if len(classes) != 2:
-        raise EvenlyError(f"the weighted score is for 2 classes, this task has {len(classes)}; leave out --alpha and --positive, and use balanced accuracy")
+        raise EvenlyError(
+            f"the weighted score is for 2 classes, this task has {len(classes)}; leave out --alpha and --positive, and use balanced accuracy"
+        )
     if positive is not None and positive not in classes:
         raise EvenlyError(f"the positive class is {positive!r}, expected {classes[0]!r} or {classes[1]!r}")
     return Score(HALF if alpha is None else alpha, None if positive is None else list(classes).index(positive))

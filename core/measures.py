@@ -72,21 +72,71 @@ def tpr_variance(m: ClassMetrics) -> float:
     return _over(m.tpr, np.var)
 
 
-_SOKOLOVA = Source("Sokolova and Lapalme", 2009, "A systematic analysis of performance measures for classification tasks")
+_SOKOLOVA = Source(
+    "Sokolova and Lapalme", 2009, "A systematic analysis of performance measures for classification tasks"
+)
 _KUBAT = Source("Kubat and Matwin", 1997, "Addressing the curse of imbalanced training sets: one-sided selection")
 _OURS = Source("Evenly", 2026, "the population variance, taken over the classes")
 _BRODERSEN = Source("Brodersen, Ong, Stephan and Buhmann", 2010, "The balanced accuracy and its posterior distribution")
 
 MEASURES = Table(
     "measure",
-    Measure("accuracy", "Accuracy", accuracy, r"\frac{\sum_c \mathrm{TP}_c}{N}", "Share of all samples that are right: frequent classes decide it.", _SOKOLOVA),
-    Measure("balanced_accuracy", "Balanced accuracy", balanced_accuracy, r"\frac{1}{C}\sum_c \mathrm{TPR}_c", "Mean TPR, the same as macro recall: every class counts the same.", _BRODERSEN),
-    Measure("g_mean", "G-mean", g_mean, r"\left(\prod_c \mathrm{TPR}_c\right)^{1/C}", "Geometric mean of the TPRs: 0 as soon as one class is never found.", _KUBAT),
-    Measure("macro_precision", "Macro precision", macro_precision, r"\frac{1}{C}\sum_c \frac{\mathrm{TP}_c}{\mathrm{predicted}_c}",
-            "Mean precision: raising a class's TPR by guessing it more often lowers this.", _SOKOLOVA),
-    Measure("macro_f1", "Macro F1", macro_f1, r"\frac{1}{C}\sum_c \frac{2\,\mathrm{TP}_c}{n_c + \mathrm{predicted}_c}", "Mean F1 of the classes.", _SOKOLOVA),
-    Measure("worst_class", "Worst class", worst_class, r"\min_c \mathrm{TPR}_c", "TPR of the class that is found least.", _SOKOLOVA),
-    Measure("tpr_variance", "TPR variance", tpr_variance, r"\frac{1}{C}\sum_c (\mathrm{TPR}_c - \overline{\mathrm{TPR}})^2", "How unequally the classes are known.", _OURS),
+    Measure(
+        "accuracy",
+        "Accuracy",
+        accuracy,
+        r"\frac{\sum_c \mathrm{TP}_c}{N}",
+        "Share of all samples that are right: frequent classes decide it.",
+        _SOKOLOVA,
+    ),
+    Measure(
+        "balanced_accuracy",
+        "Balanced accuracy",
+        balanced_accuracy,
+        r"\frac{1}{C}\sum_c \mathrm{TPR}_c",
+        "Mean TPR, the same as macro recall: every class counts the same.",
+        _BRODERSEN,
+    ),
+    Measure(
+        "g_mean",
+        "G-mean",
+        g_mean,
+        r"\left(\prod_c \mathrm{TPR}_c\right)^{1/C}",
+        "Geometric mean of the TPRs: 0 as soon as one class is never found.",
+        _KUBAT,
+    ),
+    Measure(
+        "macro_precision",
+        "Macro precision",
+        macro_precision,
+        r"\frac{1}{C}\sum_c \frac{\mathrm{TP}_c}{\mathrm{predicted}_c}",
+        "Mean precision: raising a class's TPR by guessing it more often lowers this.",
+        _SOKOLOVA,
+    ),
+    Measure(
+        "macro_f1",
+        "Macro F1",
+        macro_f1,
+        r"\frac{1}{C}\sum_c \frac{2\,\mathrm{TP}_c}{n_c + \mathrm{predicted}_c}",
+        "Mean F1 of the classes.",
+        _SOKOLOVA,
+    ),
+    Measure(
+        "worst_class",
+        "Worst class",
+        worst_class,
+        r"\min_c \mathrm{TPR}_c",
+        "TPR of the class that is found least.",
+        _SOKOLOVA,
+    ),
+    Measure(
+        "tpr_variance",
+        "TPR variance",
+        tpr_variance,
+        r"\frac{1}{C}\sum_c (\mathrm{TPR}_c - \overline{\mathrm{TPR}})^2",
+        "How unequally the classes are known.",
+        _OURS,
+    ),
 )
 
 

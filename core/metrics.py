@@ -83,11 +83,17 @@ def metrics_from_counts(tp: ArrayLike, support: ArrayLike, predicted: ArrayLike)
     """TPR = tp / support, precision = tp / predicted, F1 = 2 tp / (support + predicted). All [C], whole numbers."""
     tp, support, predicted = _counts("tp", tp), _counts("support", support), _counts("predicted", predicted)
     if not tp.shape == support.shape == predicted.shape:
-        raise EvenlyError(f"tp, support and predicted have {tp.size}, {support.size} and {predicted.size} values, expected equally many")
+        raise EvenlyError(
+            f"tp, support and predicted have {tp.size}, {support.size} and {predicted.size} values, expected equally many"
+        )
     if (tp > np.minimum(support, predicted)).any():
         c = int(np.argmax(tp > np.minimum(support, predicted)))
-        raise EvenlyError(f"class {c} has {tp[c]} true positives, more than its support {support[c]} or its predictions {predicted[c]}")
-    return ClassMetrics(support, tp, predicted, share(tp, support), share(tp, predicted), share(2 * tp, support + predicted))
+        raise EvenlyError(
+            f"class {c} has {tp[c]} true positives, more than its support {support[c]} or its predictions {predicted[c]}"
+        )
+    return ClassMetrics(
+        support, tp, predicted, share(tp, support), share(tp, predicted), share(2 * tp, support + predicted)
+    )
 
 
 def class_metrics(confusion: ArrayLike) -> ClassMetrics:
@@ -96,7 +102,9 @@ def class_metrics(confusion: ArrayLike) -> ClassMetrics:
     return metrics_from_counts(tp, support, predicted)
 
 
-def summary_from_counts(tp: ArrayLike, support: ArrayLike, predicted: ArrayLike | None = None, top5: int | None = None) -> Summary:
+def summary_from_counts(
+    tp: ArrayLike, support: ArrayLike, predicted: ArrayLike | None = None, top5: int | None = None
+) -> Summary:
     """The summary from class rows [C]; `top5` is the number of samples whose class was among the five highest scores."""
     tp, support = _counts("tp", tp), _counts("support", support)
     n = int(support.sum())
@@ -108,8 +116,17 @@ def summary_from_counts(tp: ArrayLike, support: ArrayLike, predicted: ArrayLike 
     if not n:
         return Summary(0, *[np.nan] * 6, macro_f1, None if top5 is None else np.nan)
     mean = float(tpr.mean())
-    return Summary(n, float(tp.sum() / n), mean, mean, float(tpr.var()), float(tpr.min()), float(tpr.max()),
-                   macro_f1, None if top5 is None else top5 / n)
+    return Summary(
+        n,
+        float(tp.sum() / n),
+        mean,
+        mean,
+        float(tpr.var()),
+        float(tpr.min()),
+        float(tpr.max()),
+        macro_f1,
+        None if top5 is None else top5 / n,
+    )
 
 
 def summary(confusion: ArrayLike, top5: int | None = None) -> Summary:

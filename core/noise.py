@@ -15,8 +15,36 @@ FIGURES = ("accuracy", "balanced_accuracy", "tpr_variance", "tpr_spread", "tpr_m
 REDRAWS = 20_240_101  # seed of the redrawn test counts: the same two runs get the same figures on every page and in every command
 CELLS = 200_000  # resampled counts per side at most
 T95 = (  # 97.5 % quantile of Student's t for 1 to 30 degrees of freedom
-    12.7062, 4.3027, 3.1824, 2.7764, 2.5706, 2.4469, 2.3646, 2.3060, 2.2622, 2.2281, 2.2010, 2.1788, 2.1604, 2.1448, 2.1314,
-    2.1199, 2.1098, 2.1009, 2.0930, 2.0860, 2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423,
+    12.7062,
+    4.3027,
+    3.1824,
+    2.7764,
+    2.5706,
+    2.4469,
+    2.3646,
+    2.3060,
+    2.2622,
+    2.2281,
+    2.2010,
+    2.1788,
+    2.1604,
+    2.1448,
+    2.1314,
+    2.1199,
+    2.1098,
+    2.1009,
+    2.0930,
+    2.0860,
+    2.0796,
+    2.0739,
+    2.0687,
+    2.0639,
+    2.0595,
+    2.0555,
+    2.0518,
+    2.0484,
+    2.0452,
+    2.0423,
 )
 
 
@@ -70,7 +98,9 @@ def figures(tp: Floats, support: Floats) -> Floats:
     """[..., 5] in the order of FIGURES from true positives [..., C] and supports [C], all above 0."""
     tpr = tp / support
     variance = tpr.var(axis=-1)
-    return np.stack([tp.sum(axis=-1) / support.sum(), tpr.mean(axis=-1), variance, np.sqrt(variance), tpr.min(axis=-1)], axis=-1)
+    return np.stack(
+        [tp.sum(axis=-1) / support.sum(), tpr.mean(axis=-1), variance, np.sqrt(variance), tpr.min(axis=-1)], axis=-1
+    )
 
 
 def resampled(tp: Floats, support: Floats, draws: int, rng: np.random.Generator) -> Floats:
@@ -86,7 +116,12 @@ def resampled(tp: Floats, support: Floats, draws: int, rng: np.random.Generator)
 
 
 def sampling_intervals(
-    tp_before: Floats, n_before: Floats, tp_after: Floats, n_after: Floats, rng: np.random.Generator, draws: int = 2000,
+    tp_before: Floats,
+    n_before: Floats,
+    tp_after: Floats,
+    n_after: Floats,
+    rng: np.random.Generator,
+    draws: int = 2000,
 ) -> tuple[Floats, Floats, int]:
     """(low [5], high [5], draws used): 95 % intervals of the changes of FIGURES under redrawn test counts.
 

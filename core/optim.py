@@ -24,7 +24,12 @@ def _rate(value: float, device: Device) -> float | torch.Tensor:
 def _groups(model: nn.Module, feature_rate: float) -> list[dict[str, Any]]:
     """The parameters that learn; two groups where the model's `body` has a rate of its own, and a last one without weight decay
     for what layers name in `undecayed`. `share` scales a group's rate."""
-    spared = [getattr(layer, name) for layer in model.modules() for name in getattr(layer, "undecayed", ()) if getattr(layer, name).requires_grad]
+    spared = [
+        getattr(layer, name)
+        for layer in model.modules()
+        for name in getattr(layer, "undecayed", ())
+        if getattr(layer, name).requires_grad
+    ]
     apart = {id(p) for p in spared}
     learning = [p for p in model.parameters() if p.requires_grad and id(p) not in apart]
     last = [{"params": spared, "share": 1.0, "weight_decay": 0.0}] if spared else []
@@ -35,7 +40,9 @@ def _groups(model: nn.Module, feature_rate: float) -> list[dict[str, Any]]:
     return [*({"params": params, "share": share} for params, share in parts), *last]
 
 
-def build_optimiser(config: RunConfig, model: nn.Module, device: Device, feature_rate: float = 1.0) -> torch.optim.Optimizer:
+def build_optimiser(
+    config: RunConfig, model: nn.Module, device: Device, feature_rate: float = 1.0
+) -> torch.optim.Optimizer:
     """AdamW or Nesterov SGD, fused. On CUDA the rate is a tensor, so that a captured graph reads it anew each step."""
     groups = _groups(model, feature_rate)
     recipe, given = RECIPES[config.recipe], config.recipe_params

@@ -92,7 +92,9 @@ def _measured(steps: NDArray[np.float64], known: NDArray[np.bool_]) -> Oscillati
     turned, able = (pairs < 0).sum(axis=0), (pairs != 0).sum(axis=0)
     swing = np.flatnonzero((change >= math.log(FACTOR)) & (turned > TURNS * able))
     named = np.flatnonzero(known)[swing[np.argsort(-change[swing], kind="stable")]]
-    return Oscillation(float(change.mean()), float(turned.sum() / max(able.sum(), 1)), tuple(map(int, named)), int(known.sum()))
+    return Oscillation(
+        float(change.mean()), float(turned.sum() / max(able.sum(), 1)), tuple(map(int, named)), int(known.sum())
+    )
 
 
 # -- what helps --------------------------------------------------------------------------------------------------
@@ -122,7 +124,11 @@ def remedies(config: Mapping[str, Any]) -> list[tuple[Remedy, dict[str, Any], st
 def _param(config: Mapping[str, Any], key: str) -> Param | None:
     """A parameter of the run's method; None where it has none of that name, or does not follow the run's own TPRs."""
     method = METHODS[config["method"]] if config.get("method") in METHODS else None
-    return None if method is None or "last_tpr" not in method.needs else next((p for p in method.params if p.key == key), None)
+    return (
+        None
+        if method is None or "last_tpr" not in method.needs
+        else next((p for p in method.params if p.key == key), None)
+    )
 
 
 def _smoothed(config: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
@@ -156,10 +162,22 @@ def _scheduled(config: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
 
 
 REMEDIES = (
-    Remedy("smooth", "Smooth the TPRs: {value}",
-           "MNIST-1D at a constant rate, tau 2 (n = 3): accuracy 37 % without, 86 % with 0.5, 90 % with 0.9; plain cross entropy 86 %.", _smoothed),
-    Remedy("gentle", "Lower tau: {value}",
-           "MNIST-1D at a constant rate (n = 3): accuracy 37 % with tau 2, 53 % with tau 1, 86 % with tau 0.5; plain cross entropy 86 %.", _gentler),
-    Remedy("schedule", "A falling learning rate: {value}",
-           "MNIST-1D (n = 3): accuracy 53 % to 71 % at tau 1, 37 % to 40 % at tau 2; alone it does not end the swing.", _scheduled),
+    Remedy(
+        "smooth",
+        "Smooth the TPRs: {value}",
+        "MNIST-1D at a constant rate, tau 2 (n = 3): accuracy 37 % without, 86 % with 0.5, 90 % with 0.9; plain cross entropy 86 %.",
+        _smoothed,
+    ),
+    Remedy(
+        "gentle",
+        "Lower tau: {value}",
+        "MNIST-1D at a constant rate (n = 3): accuracy 37 % with tau 2, 53 % with tau 1, 86 % with tau 0.5; plain cross entropy 86 %.",
+        _gentler,
+    ),
+    Remedy(
+        "schedule",
+        "A falling learning rate: {value}",
+        "MNIST-1D (n = 3): accuracy 53 % to 71 % at tau 1, 37 % to 40 % at tau 2; alone it does not end the swing.",
+        _scheduled,
+    ),
 )

@@ -94,7 +94,12 @@ class OverSeeds:
 
 
 def over_seeds(
-    names: Sequence[str], support: Counts, before: Mapping[int, Replicate], after: Mapping[int, Replicate], paired: bool, counts: Counts | None = None,
+    names: Sequence[str],
+    support: Counts,
+    before: Mapping[int, Replicate],
+    after: Mapping[int, Replicate],
+    paired: bool,
+    counts: Counts | None = None,
 ) -> OverSeeds:
     """The comparison of means of Replicates by seed; `paired` uses the seeds that both sides have, else all. Needs two a side.
 
@@ -105,19 +110,43 @@ def over_seeds(
     b, a = [before[s] for s in b_seeds], [after[s] for s in a_seeds]
     interval = _interval(paired)
     columns = {name: tuple(np.array([r.figure(name) for r in side]) for side in (b, a)) for name in (*FIGURES, *MORE)}
-    figures = {name: _change(x, y, interval) for name, (x, y) in columns.items() if name in FIGURES or not np.isnan([*x, *y]).any()}
+    figures = {
+        name: _change(x, y, interval)
+        for name, (x, y) in columns.items()
+        if name in FIGURES or not np.isnan([*x, *y]).any()
+    }
     alike = all(len(r.tpr) == len(names) for r in (*b, *a))  # a folder may have had other classes earlier
-    rows, measures = (_rows(names, support, b, a, interval), _measures(names, counts, b, a, interval)) if alike else ((), {})
-    return OverSeeds(tuple(b_seeds), tuple(a_seeds), paired, figures, rows, tuple(r.run for r in b), tuple(r.run for r in a), measures)
+    rows, measures = (
+        (_rows(names, support, b, a, interval), _measures(names, counts, b, a, interval)) if alike else ((), {})
+    )
+    return OverSeeds(
+        tuple(b_seeds),
+        tuple(a_seeds),
+        paired,
+        figures,
+        rows,
+        tuple(r.run for r in b),
+        tuple(r.run for r in a),
+        measures,
+    )
 
 
 def _interval(paired: bool) -> Interval:
     return _paired if paired else welch_interval
 
 
-def _measures(names: Sequence[str], counts: Counts | None, before: Sequence[Replicate], after: Sequence[Replicate], interval: Interval) -> dict[str, SeedChange]:
+def _measures(
+    names: Sequence[str],
+    counts: Counts | None,
+    before: Sequence[Replicate],
+    after: Sequence[Replicate],
+    interval: Interval,
+) -> dict[str, SeedChange]:
     """Every reading that all runs have, over the seeds."""
-    sides = [[{r.key: r.value for r in readings(Split(run.metrics, names, counts, run.ece))} for run in side] for side in (before, after)]
+    sides = [
+        [{r.key: r.value for r in readings(Split(run.metrics, names, counts, run.ece))} for run in side]
+        for side in (before, after)
+    ]
     found = {}
     for key in sides[0][0]:
         columns = [np.array([run.get(key, np.nan) for run in side]) for side in sides]
@@ -130,7 +159,9 @@ def weighed(over: OverSeeds, alpha: float, positive: int) -> OverSeeds:
     """The same with the weighted score of this alpha and positive class; two classes, else EvenlyError."""
     if not over.rows:
         return over
-    columns = [weighted([getattr(row, name) for row in over.rows], alpha, positive) for name in ("each_before", "each_after")]
+    columns = [
+        weighted([getattr(row, name) for row in over.rows], alpha, positive) for name in ("each_before", "each_after")
+    ]
     if any(np.isnan(column).any() for column in columns):
         return over
     return replace(over, measures={**over.measures, WEIGHTED: _change(*columns, _interval(over.paired))})
@@ -145,19 +176,40 @@ def _change(before: Floats, after: Floats, interval: Interval) -> SeedChange:
     return SeedChange(b, float(before.std(ddof=1)), a, float(after.std(ddof=1)), *interval(before, after))
 
 
-def _rows(names: Sequence[str], support: NDArray[np.int64], before: Sequence[Replicate], after: Sequence[Replicate], interval: Interval) -> tuple[SeedRow, ...]:
+def _rows(
+    names: Sequence[str],
+    support: NDArray[np.int64],
+    before: Sequence[Replicate],
+    after: Sequence[Replicate],
+    interval: Interval,
+) -> tuple[SeedRow, ...]:
     """One row a class."""
     tpr_b, tpr_a = (np.array([r.tpr for r in side]) for side in (before, after))
-    others = {f"{name}_{when}": _defined(np.array([getattr(r.metrics, name) for r in side]))
-              for name in ("precision", "f1") for when, side in (("before", before), ("after", after))}
+    others = {
+        f"{name}_{when}": _defined(np.array([getattr(r.metrics, name) for r in side]))
+        for name in ("precision", "f1")
+        for when, side in (("before", before), ("after", after))
+    }
     found = []
     for c, name in enumerate(names):
         b, a, n = tpr_b[:, c], tpr_a[:, c], int(support[c])
         gain, low, high = interval(b, a)
         beyond = (low > 0 or high < 0) and abs(gain) * n > 1
-        found.append(SeedRow(
-            name=name, support=n, before=float(b.mean()), after=float(a.mean()), gain=gain, gain_low=low, gain_high=high, beyond=bool(beyond),
-            each_before=tuple(map(float, b)), each_after=tuple(map(float, a)), **{key: float(column[c]) for key, column in others.items()}))
+        found.append(
+            SeedRow(
+                name=name,
+                support=n,
+                before=float(b.mean()),
+                after=float(a.mean()),
+                gain=gain,
+                gain_low=low,
+                gain_high=high,
+                beyond=bool(beyond),
+                each_before=tuple(map(float, b)),
+                each_after=tuple(map(float, a)),
+                **{key: float(column[c]) for key, column in others.items()},
+            )
+        )
     return tuple(found)
 
 

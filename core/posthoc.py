@@ -18,7 +18,11 @@ from core.methods.second_stage import FEATURES
 
 USUAL = "equal_tpr_bias"  # the step taken unless another is asked for: it applies to any finished run
 Matrix = NDArray[np.floating]
-ROUNDS, FIRST_STEP, LAST_STEP = 400, 1.0, 0.01  # of the search for equal TPRs: steps fall geometrically, in units of the logits' spread
+ROUNDS, FIRST_STEP, LAST_STEP = (
+    400,
+    1.0,
+    0.01,
+)  # of the search for equal TPRs: steps fall geometrically, in units of the logits' spread
 LOST = 0.01  # accuracy or mean TPR on the validation split: a greater loss is worth a word
 FEW = 25  # validation samples of a class: with fewer the bias is mostly noise of the split
 
@@ -69,7 +73,9 @@ def apply(step: str, outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
 def tau_norm(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
     """z_c = (w_c / |w_c|^tau) f + b_c, the bias dropped unless kept (Kang et al., 2020)."""
     if outputs.weight is None:
-        raise EvenlyError("tau_norm needs a linear last layer, this run has another one; choose a run of another method")
+        raise EvenlyError(
+            "tau_norm needs a linear last layer, this run has another one; choose a run of another method"
+        )
     norm = np.linalg.norm(outputs.weight, axis=1)
     scaled = outputs.weight / np.maximum(norm, 1e-12)[:, None] ** knobs["tau"]
     shift = outputs.bias if knobs["bias"] and outputs.bias is not None else 0.0
@@ -112,7 +118,9 @@ def equal_tpr_bias(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
     logits, labels = outputs.logits["validation"], outputs.labels["validation"]
     shift = knobs["strength"] * fitted_bias(logits, labels)
     stepped = _shifted(outputs, shift)
-    return replace(stepped, notes=(*_cost(logits, stepped.scores["validation"], labels), *_thin(labels, logits.shape[1])))
+    return replace(
+        stepped, notes=(*_cost(logits, stepped.scores["validation"], labels), *_thin(labels, logits.shape[1]))
+    )
 
 
 def fitted_bias(logits: Matrix, labels: NDArray[np.int64]) -> Vector:
@@ -128,7 +136,9 @@ def fitted_bias(logits: Matrix, labels: NDArray[np.int64]) -> Vector:
     Classes without samples keep 0. After Narasimhan and Menon (2021).
     """
     if not len(labels):
-        raise EvenlyError("equal_tpr_bias is fitted on validation samples, of which there are none; choose a run with a validation split")
+        raise EvenlyError(
+            "equal_tpr_bias is fitted on validation samples, of which there are none; choose a run with a validation split"
+        )
     classes = logits.shape[1]
     there = np.bincount(labels, minlength=classes) > 0
     bias, best, key = np.zeros(classes), np.zeros(classes), ()
@@ -156,7 +166,10 @@ def spread(logits: Matrix, labels: NDArray[np.int64]) -> float:
 def _tprs(scores: Matrix, labels: NDArray[np.int64]) -> Vector:
     """TPR of each class [C], NaN for one without samples."""
     classes = scores.shape[1]
-    hits, support = np.bincount(labels[scores.argmax(axis=1) == labels], minlength=classes), np.bincount(labels, minlength=classes)
+    hits, support = (
+        np.bincount(labels[scores.argmax(axis=1) == labels], minlength=classes),
+        np.bincount(labels, minlength=classes),
+    )
     return np.where(support > 0, hits / np.maximum(support, 1), np.nan)
 
 
@@ -166,7 +179,9 @@ def _cost(before: Matrix, after: Matrix, labels: NDArray[np.int64]) -> tuple[str
         "accuracy": [(z.argmax(axis=1) == labels).mean() for z in (before, after)],
         "mean TPR": [np.nanmean(_tprs(z, labels)) for z in (before, after)],
     }
-    lost = [f"{name} from {100 * old:.1f} to {100 * new:.1f} %" for name, (old, new) in pairs.items() if old - new > LOST]
+    lost = [
+        f"{name} from {100 * old:.1f} to {100 * new:.1f} %" for name, (old, new) in pairs.items() if old - new > LOST
+    ]
     return (f"On the validation split, where it was fitted, the bias lowers {' and '.join(lost)}.",) if lost else ()
 
 
@@ -176,8 +191,10 @@ def _thin(labels: NDArray[np.int64], classes: int) -> tuple[str, ...]:
     few = int(((support > 0) & (support < FEW)).sum())
     if not few:
         return ()
-    return (f"{few} of {classes} classes have fewer than {FEW} validation samples, the smallest {support[support > 0].min()}: their summand is mostly chance, "
-            "and the test split is equalised far less; a larger validation share helps.",)
+    return (
+        f"{few} of {classes} classes have fewer than {FEW} validation samples, the smallest {support[support > 0].min()}: their summand is mostly chance, "
+        "and the test split is equalised far less; a larger validation share helps.",
+    )
 
 
 def _shifted(outputs: Outputs, shift: Vector) -> Stepped:
@@ -193,4 +210,9 @@ def _squared(x: Matrix, means: Matrix) -> Matrix:
     return (x**2).sum(axis=1, keepdims=True) + (means**2).sum(axis=1) - 2 * x @ means.T
 
 
-STEPS: dict[str, Step] = {"tau_norm": tau_norm, "ncm": ncm, "logit_adjusted_posthoc": logit_adjusted_posthoc, "equal_tpr_bias": equal_tpr_bias}
+STEPS: dict[str, Step] = {
+    "tau_norm": tau_norm,
+    "ncm": ncm,
+    "logit_adjusted_posthoc": logit_adjusted_posthoc,
+    "equal_tpr_bias": equal_tpr_bias,
+}

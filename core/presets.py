@@ -24,5 +24,11 @@ class Preset:
 _BASE = RunConfig(dataset="mnist1d", model="cnn1d", method="none", recipe="adam_cycle", epochs=20)
 
 FIRST = Preset(
-    "first", "Even out MNIST-1D", "MNIST-1D", 20, 80, _BASE, replace(_BASE, method="tpr_ratio", params={"exponent": 4.0}),
+    "first",
+    "Even out MNIST-1D",
+    "MNIST-1D",
+    20,
+    80,
+    _BASE,
+    replace(_BASE, method="tpr_ratio", params={"exponent": 4.0}),
 )

@@ -55,7 +55,15 @@ def _params(lr: float, batch_size: int, weight_decay: float, momentum: float | N
     rows = (
         Param("lr", "Learning rate", lr, 1e-6, 1e6, 0.001, help="Peak learning rate; the schedule scales it."),
         Param("batch_size", "Batch size", batch_size, 1, 65536, 1, integer=True, help="Samples per step."),
-        Param("weight_decay", "Weight decay", weight_decay, 0.0, 10.0, 1e-4, help="L2 penalty; restores part of what class weights lose."),
+        Param(
+            "weight_decay",
+            "Weight decay",
+            weight_decay,
+            0.0,
+            10.0,
+            1e-4,
+            help="L2 penalty; restores part of what class weights lose.",
+        ),
     )
     if momentum is None:
         return rows
@@ -64,16 +72,54 @@ def _params(lr: float, batch_size: int, weight_decay: float, momentum: float | N
 
 RECIPES = Table(
     "recipe",
-    Recipe("adam_cycle", "AdamW, one cycle", "adamw", one_cycle, 20, _params(0.01, 100, 0.01),
-           "Warm-up, then cosine to zero: quick and steady on small data.",
-           Source("Smith and Topin", 2018, "Super-convergence", "https://arxiv.org/abs/1708.07120")),
-    Recipe("sgd_cosine", "SGD, cosine", "sgd", cosine, 30, _params(0.1, 128, 5e-4, 0.9),
-           "Nesterov SGD with the rate falling to zero along a cosine.",
-           Source("Loshchilov and Hutter", 2017, "SGDR: stochastic gradient descent with warm restarts", "https://arxiv.org/abs/1608.03983")),
-    Recipe("sgd_steps", "SGD, CIFAR-LT steps", "sgd", long_tail_steps, 200, _params(0.1, 128, 2e-4, 0.9),
-           "Warm-up, then x .01 at 80 % and x .0001 at 90 % of the epochs, as in LDAM-DRW.",
-           Source("Cao, Wei, Gaidon, Arechiga and Ma", 2019, "Learning imbalanced datasets with label-distribution-aware margin loss", "https://arxiv.org/abs/1906.07413")),
-    Recipe("sgd_constant", "SGD, constant rate", "sgd", constant, 30, _params(0.01, 128, 5e-4, 0.9),
-           "No schedule. TPRs swing from epoch to epoch; compare only averages over seeds.",
-           Source("Robbins and Monro", 1951, "A stochastic approximation method")),
+    Recipe(
+        "adam_cycle",
+        "AdamW, one cycle",
+        "adamw",
+        one_cycle,
+        20,
+        _params(0.01, 100, 0.01),
+        "Warm-up, then cosine to zero: quick and steady on small data.",
+        Source("Smith and Topin", 2018, "Super-convergence", "https://arxiv.org/abs/1708.07120"),
+    ),
+    Recipe(
+        "sgd_cosine",
+        "SGD, cosine",
+        "sgd",
+        cosine,
+        30,
+        _params(0.1, 128, 5e-4, 0.9),
+        "Nesterov SGD with the rate falling to zero along a cosine.",
+        Source(
+            "Loshchilov and Hutter",
+            2017,
+            "SGDR: stochastic gradient descent with warm restarts",
+            "https://arxiv.org/abs/1608.03983",
+        ),
+    ),
+    Recipe(
+        "sgd_steps",
+        "SGD, CIFAR-LT steps",
+        "sgd",
+        long_tail_steps,
+        200,
+        _params(0.1, 128, 2e-4, 0.9),
+        "Warm-up, then x .01 at 80 % and x .0001 at 90 % of the epochs, as in LDAM-DRW.",
+        Source(
+            "Cao, Wei, Gaidon, Arechiga and Ma",
+            2019,
+            "Learning imbalanced datasets with label-distribution-aware margin loss",
+            "https://arxiv.org/abs/1906.07413",
+        ),
+    ),
+    Recipe(
+        "sgd_constant",
+        "SGD, constant rate",
+        "sgd",
+        constant,
+        30,
+        _params(0.01, 128, 5e-4, 0.9),
+        "No schedule. TPRs swing from epoch to epoch; compare only averages over seeds.",
+        Source("Robbins and Monro", 1951, "A stochastic approximation method"),
+    ),
 )

@@ -52,9 +52,18 @@ class Replicate:
         return float("nan") if value is None else float(value)
 
 
-def replicate(seed: int, tp: ArrayLike, support: ArrayLike, predicted: ArrayLike, top5: int | None = None, **more: int | float | str | None) -> Replicate:
+def replicate(
+    seed: int,
+    tp: ArrayLike,
+    support: ArrayLike,
+    predicted: ArrayLike,
+    top5: int | None = None,
+    **more: int | float | str | None,
+) -> Replicate:
     """A Replicate from test counts [C]; `more` gives its run, index_hash, baseline, baseline_seed and ece."""
-    return Replicate(seed, summary_from_counts(tp, support, predicted, top5), metrics_from_counts(tp, support, predicted), **more)
+    return Replicate(
+        seed, summary_from_counts(tp, support, predicted, top5), metrics_from_counts(tp, support, predicted), **more
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +89,9 @@ def choose(before: Sequence[Replicate], after: Sequence[Replicate], shown: Seque
     for seed in sorted(b.keys() | a.keys()):
         fair = [(x, y) for x in b.get(seed, ()) for y in a.get(seed, ()) if not _apart(x, y, before, after)]
         if fair:
-            chosen_b[seed], chosen_a[seed] = max(fair, key=lambda two: (sum(r in shown for r in two), two[1].run, two[0].run))
+            chosen_b[seed], chosen_a[seed] = max(
+                fair, key=lambda two: (sum(r in shown for r in two), two[1].run, two[0].run)
+            )
             pairs.append(seed)
             continue
         for found, chosen in ((b, chosen_b), (a, chosen_a)):
@@ -89,7 +100,13 @@ def choose(before: Sequence[Replicate], after: Sequence[Replicate], shown: Seque
         if seed in b and seed in a:
             apart.append(_apart(chosen_b[seed], chosen_a[seed], before, after))
     used = [*chosen_b.values(), *chosen_a.values()]
-    return Chosen(chosen_b, chosen_a, tuple(pairs), tuple(sorted((r for r in (*before, *after) if r not in used), key=lambda r: r.run)), _reasons(apart))
+    return Chosen(
+        chosen_b,
+        chosen_a,
+        tuple(pairs),
+        tuple(sorted((r for r in (*before, *after) if r not in used), key=lambda r: r.run)),
+        _reasons(apart),
+    )
 
 
 def _by_seed(runs: Sequence[Replicate]) -> dict[int, list[Replicate]]:
@@ -131,7 +148,10 @@ def _reasons(apart: Sequence[Sequence[_Apart]]) -> tuple[str, ...]:
     by: dict[str, list[int]] = {}
     for reason in (r for reasons in apart for r in reasons):
         by.setdefault(reason.said, []).extend(reason.runs)
-    return tuple(f"{listed(runs, 'run')} {said if len(runs) > 1 else said.replace('take their weights', 'takes its weights')}" for said, runs in by.items())
+    return tuple(
+        f"{listed(runs, 'run')} {said if len(runs) > 1 else said.replace('take their weights', 'takes its weights')}"
+        for said, runs in by.items()
+    )
 
 
 def notes(chosen: Chosen, paired: bool, shown: Sequence[Replicate] = ()) -> tuple[str, ...]:
@@ -146,8 +166,10 @@ def notes(chosen: Chosen, paired: bool, shown: Sequence[Replicate] = ()) -> tupl
         here = [r.run for r in chosen.left_out if r in shown]
         among = f", {listed(here, 'run')} of this page among them" if here else ""
         one = len(out) == 1
-        found.append(f"{len(out)} {'run' if one else 'runs'} with a seed that another run has too {'is' if one else 'are'} left out ({listed(out, 'run')}{among}): "
-                     "of several, the one that makes a pair is used, else the newest.")
+        found.append(
+            f"{len(out)} {'run' if one else 'runs'} with a seed that another run has too {'is' if one else 'are'} left out ({listed(out, 'run')}{among}): "
+            "of several, the one that makes a pair is used, else the newest."
+        )
     return tuple(found)
 
 

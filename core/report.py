@@ -30,8 +30,12 @@ from core.replicates import listed
 
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 SCHEMES = ("light", "dark")  # what a reader's browser may prefer
-Picture = tuple[str, Mapping[str, Mapping[str, Any]], str, str]  # heading, Plotly figure as a dict by SCHEMES, text for those who do not see it, what its marks are
-Listing = tuple[str, Sequence[str], Sequence[Sequence[str]], str]  # heading, column heads, rows, what it is; all plain text
+Picture = tuple[
+    str, Mapping[str, Mapping[str, Any]], str, str
+]  # heading, Plotly figure as a dict by SCHEMES, text for those who do not see it, what its marks are
+Listing = tuple[
+    str, Sequence[str], Sequence[Sequence[str]], str
+]  # heading, column heads, rows, what it is; all plain text
 Setting = Sequence[str]  # a setting in words: its label, then its value on each side
 
 
@@ -105,11 +109,21 @@ def _dump(value: Any) -> str:
 def class_rows(run: RunReport) -> list[dict[str, Any]]:
     """One row per class: counts, TPR with its 95 % Wilson interval, precision, F1, weight."""
     m, (low, high) = run.metrics, limits(run.tp, run.support)
-    return [{
-        "class": name, "support": int(m.support[c]), "true_positives": int(m.tp[c]), "predicted": int(m.predicted[c]),
-        "tpr": float(m.tpr[c]), "tpr_low": float(low[c]), "tpr_high": float(high[c]), "precision": float(m.precision[c]), "f1": float(m.f1[c]),
-        "weight": None if run.weight is None else float(run.weight[c]),
-    } for c, name in enumerate(run.classes)]
+    return [
+        {
+            "class": name,
+            "support": int(m.support[c]),
+            "true_positives": int(m.tp[c]),
+            "predicted": int(m.predicted[c]),
+            "tpr": float(m.tpr[c]),
+            "tpr_low": float(low[c]),
+            "tpr_high": float(high[c]),
+            "precision": float(m.precision[c]),
+            "f1": float(m.f1[c]),
+            "weight": None if run.weight is None else float(run.weight[c]),
+        }
+        for c, name in enumerate(run.classes)
+    ]
 
 
 def run_csv(run: RunReport) -> str:
@@ -125,8 +139,17 @@ def _of_split(row: Mapping[str, Any], run: RunReport) -> dict[str, Any]:
 
 
 def _run(run: RunReport) -> dict[str, Any]:
-    return {"id": run.id, "name": run.name, "split": run.split, "epoch": run.epoch, "summary": asdict(run.summary), "measures": measured.as_dict(run.measures),
-            "config": run.config, "facts": run.facts, "classes": class_rows(run)}
+    return {
+        "id": run.id,
+        "name": run.name,
+        "split": run.split,
+        "epoch": run.epoch,
+        "summary": asdict(run.summary),
+        "measures": measured.as_dict(run.measures),
+        "config": run.config,
+        "facts": run.facts,
+        "classes": class_rows(run),
+    }
 
 
 def run_json(run: RunReport) -> str:
@@ -138,13 +161,26 @@ def pair_rows(before: RunReport, after: RunReport) -> list[dict[str, Any]]:
     """One row per class of two runs on the same classes: TPRs, their intervals and the change, precision and F1."""
     (bl, bh), (al, ah) = limits(before.tp, before.support), limits(after.tp, after.support)
     b, a = before.metrics, after.metrics
-    return [{
-        "class": name, "support_before": int(b.support[c]), "support_after": int(a.support[c]),
-        "tpr_before": float(b.tpr[c]), "before_low": float(bl[c]), "before_high": float(bh[c]),
-        "tpr_after": float(a.tpr[c]), "after_low": float(al[c]), "after_high": float(ah[c]), "change": float(a.tpr[c] - b.tpr[c]),
-        "precision_before": float(b.precision[c]), "precision_after": float(a.precision[c]), "f1_before": float(b.f1[c]), "f1_after": float(a.f1[c]),
-        "weight_after": None if after.weight is None else float(after.weight[c]),
-    } for c, name in enumerate(before.classes)]
+    return [
+        {
+            "class": name,
+            "support_before": int(b.support[c]),
+            "support_after": int(a.support[c]),
+            "tpr_before": float(b.tpr[c]),
+            "before_low": float(bl[c]),
+            "before_high": float(bh[c]),
+            "tpr_after": float(a.tpr[c]),
+            "after_low": float(al[c]),
+            "after_high": float(ah[c]),
+            "change": float(a.tpr[c] - b.tpr[c]),
+            "precision_before": float(b.precision[c]),
+            "precision_after": float(a.precision[c]),
+            "f1_before": float(b.f1[c]),
+            "f1_after": float(a.f1[c]),
+            "weight_after": None if after.weight is None else float(after.weight[c]),
+        }
+        for c, name in enumerate(before.classes)
+    ]
 
 
 def pair_measures(before: RunReport, after: RunReport) -> tuple[Change, ...]:
@@ -155,28 +191,61 @@ def pair_measures(before: RunReport, after: RunReport) -> tuple[Change, ...]:
 def _whole(changes: Sequence[Change], over: OverSeeds | None) -> dict[str, float]:
     """The measures of whole splits as columns: `split_*` of the two runs and `mean_split_*` over the seeds."""
     pair = {f"split_{c.key}_{when}": getattr(c, when) for c in changes for when in ("before", "after")}
-    return pair | {f"mean_split_{key}_{when}": getattr(f, when) for key, f in (over.measures if over else {}).items() for when in ("before", "after", "change")}
+    return pair | {
+        f"mean_split_{key}_{when}": getattr(f, when)
+        for key, f in (over.measures if over else {}).items()
+        for when in ("before", "after", "change")
+    }
 
 
 def seed_rows(over: OverSeeds | None) -> list[dict[str, Any]]:
     """One row per class of the means over seeds and the mean change with its 95 % interval; none without them."""
-    return [] if over is None else [{
-        "mean_before": r.before, "mean_after": r.after, "mean_change": r.gain, "mean_change_low": r.gain_low, "mean_change_high": r.gain_high,
-        "mean_precision_before": r.precision_before, "mean_precision_after": r.precision_after, "mean_f1_before": r.f1_before, "mean_f1_after": r.f1_after,
-    } for r in over.rows]
+    return (
+        []
+        if over is None
+        else [
+            {
+                "mean_before": r.before,
+                "mean_after": r.after,
+                "mean_change": r.gain,
+                "mean_change_low": r.gain_low,
+                "mean_change_high": r.gain_high,
+                "mean_precision_before": r.precision_before,
+                "mean_precision_after": r.precision_after,
+                "mean_f1_before": r.f1_before,
+                "mean_f1_after": r.f1_after,
+            }
+            for r in over.rows
+        ]
+    )
 
 
 def comparison_csv(before: RunReport, after: RunReport, over: OverSeeds | None = None) -> str:
     """One line per class of two runs, and of the means over seeds where there are some; the measures of the whole split are the same on each line."""
     rows, means, whole = pair_rows(before, after), seed_rows(over), _whole(pair_measures(before, after), over)
-    rows = [{**_of_split(row, before), **mean, **whole} for row, mean in zip(rows, means or [{}] * len(rows), strict=True)]
+    rows = [
+        {**_of_split(row, before), **mean, **whole} for row, mean in zip(rows, means or [{}] * len(rows), strict=True)
+    ]
     return to_csv(list(rows[0]), [list(r.values()) for r in rows])
 
 
-def comparison_json(before: RunReport, after: RunReport, verdict: str, cautions: Sequence[str] = (), over: OverSeeds | None = None) -> str:
+def comparison_json(
+    before: RunReport, after: RunReport, verdict: str, cautions: Sequence[str] = (), over: OverSeeds | None = None
+) -> str:
     """Both runs with their settings under their own keys, the verdict, what makes the comparison unfair, the paired measures and class rows, the means over seeds."""
-    return _dump({"format": "evenly-comparison", "version": 1, "verdict": verdict, "cautions": list(cautions), "before": _run(before),
-                  "after": _run(after), "measures": measured.changes_as_dict(pair_measures(before, after)), "classes": pair_rows(before, after), "over_seeds": None if over is None else asdict(over)})
+    return _dump(
+        {
+            "format": "evenly-comparison",
+            "version": 1,
+            "verdict": verdict,
+            "cautions": list(cautions),
+            "before": _run(before),
+            "after": _run(after),
+            "measures": measured.changes_as_dict(pair_measures(before, after)),
+            "classes": pair_rows(before, after),
+            "over_seeds": None if over is None else asdict(over),
+        }
+    )
 
 
 _STYLE = """
@@ -230,20 +299,29 @@ def _pictures(pictures: Sequence[Picture]) -> str:
         data = json.dumps(plain(figure), allow_nan=False).replace("<", "\\u003c")
         parts.append(
             f'<h2>{html.escape(heading)}</h2><div class="picture" id="p{i}" role="img" aria-label="{html.escape(alt, quote=True)}"></div>'
-            f"<script>drawn('p{i}', {data})</script>" + (f"<p>{html.escape(marks)}</p>" if marks else ""))
+            f"<script>drawn('p{i}', {data})</script>" + (f"<p>{html.escape(marks)}</p>" if marks else "")
+        )
     return "".join(parts)
 
 
 def _page(title: str, lead: str, first: Sequence[str], parts: Sequence[str]) -> str:
     """`first` stands above the lead."""
-    return (f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-            f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><h1>{html.escape(title)}</h1>"
-            f'{"".join(first)}<p class="lead">{html.escape(lead)}</p>{"".join(parts)}</body></html>\n')
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><h1>{html.escape(title)}</h1>"
+        f'{"".join(first)}<p class="lead">{html.escape(lead)}</p>{"".join(parts)}</body></html>\n'
+    )
 
 
 FIGURES_TOLD = (  # what a table says of a run or of means, in words
-    ("accuracy, %", "accuracy"), ("balanced accuracy, %", "balanced_accuracy"), ("macro F1, %", "macro_f1"), ("top-5 accuracy, %", "top5"),
-    ("spread, points", "tpr_spread"), ("TPR variance", "tpr_variance"), ("lowest TPR, %", "tpr_min"), ("highest TPR, %", "tpr_max"),
+    ("accuracy, %", "accuracy"),
+    ("balanced accuracy, %", "balanced_accuracy"),
+    ("macro F1, %", "macro_f1"),
+    ("top-5 accuracy, %", "top5"),
+    ("spread, points", "tpr_spread"),
+    ("TPR variance", "tpr_variance"),
+    ("lowest TPR, %", "tpr_min"),
+    ("highest TPR, %", "tpr_max"),
 )
 
 
@@ -267,12 +345,17 @@ def in_words(name: str, value: float) -> str:
 
 def more_told(run: RunReport) -> list[tuple[str, str]]:
     """(label, value in words) of the measures that `told` does not tell."""
-    return [(_small(label), value) for label, value in measured.told([r for r in run.measures if r.key not in TOLD_ALREADY])]
+    return [
+        (_small(label), value) for label, value in measured.told([r for r in run.measures if r.key not in TOLD_ALREADY])
+    ]
 
 
 def more_changes(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
     """(label, before, after, difference) of the measures that FIGURES_TOLD does not name."""
-    return [(_small(label), *cells) for label, *cells in measured.told_changes([c for c in changes if c.key not in TOLD_ALREADY])]
+    return [
+        (_small(label), *cells)
+        for label, *cells in measured.told_changes([c for c in changes if c.key not in TOLD_ALREADY])
+    ]
 
 
 def _small(label: str) -> str:
@@ -285,13 +368,19 @@ def _summary(runs: Sequence[RunReport]) -> str:
     columns = [dict(told(run.summary)) for run in runs]
     labels = [label for label, _ in FIGURES_TOLD if any(label in column for column in columns)]
     measures = more_told(runs[0]) if len(runs) == 1 else [row[:3] for row in more_changes(pair_measures(*runs))]
-    rows = [["samples", *(f"{run.summary.n:,}" for run in runs)], *([label, *(column.get(label, "–") for column in columns)] for label in labels),
-            *([html.escape(cell) for cell in row] for row in measures), ["epoch", *(str(run.epoch) for run in runs)]]
+    rows = [
+        ["samples", *(f"{run.summary.n:,}" for run in runs)],
+        *([label, *(column.get(label, "–") for column in columns)] for label in labels),
+        *([html.escape(cell) for cell in row] for row in measures),
+        ["epoch", *(str(run.epoch) for run in runs)],
+    ]
     return _table(("figure", *(f"{run.id} {run.name}" for run in runs)), rows)
 
 
 def _settings(heading: str, head: Sequence[str], rows: Sequence[Setting]) -> str:
-    return f"<h2>{html.escape(heading)}</h2>" + (_table(head, [[_cell(cell) for cell in row] for row in rows]) if rows else "<p>None.</p>")
+    return f"<h2>{html.escape(heading)}</h2>" + (
+        _table(head, [[_cell(cell) for cell in row] for row in rows]) if rows else "<p>None.</p>"
+    )
 
 
 def figure_rows(over: OverSeeds) -> list[list[str]]:
@@ -304,7 +393,10 @@ def figure_rows(over: OverSeeds) -> list[list[str]]:
             change, low, high = digits.variances((f.change, f.low, f.high))
         else:
             places = max(min(digits.places(100 * v, 1), 4) for v in (f.before, f.after))
-            sides = [f"{100 * mean:.{places}f} ± {100 * sd:.{places}f}" for mean, sd in ((f.before, f.before_sd), (f.after, f.after_sd))]
+            sides = [
+                f"{100 * mean:.{places}f} ± {100 * sd:.{places}f}"
+                for mean, sd in ((f.before, f.before_sd), (f.after, f.after_sd))
+            ]
             change, low, high = digits.alike([100 * v for v in (f.change, f.low, f.high)], places)
         out.append([label, *sides, change, f"{low} to {high}"])
     return out
@@ -316,13 +408,24 @@ def measure_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
     for c in (c for c in changes if c.key in over.measures):
         f, words = over.measures[c.key], measured.WORDS[c.unit]
         change, low, high = words.alike((f.change, f.low, f.high))
-        out.append([measured.named(c), words.with_sd(f.before, f.before_sd), words.with_sd(f.after, f.after_sd), change, f"{low} to {high}"])
+        out.append(
+            [
+                measured.named(c),
+                words.with_sd(f.before, f.before_sd),
+                words.with_sd(f.after, f.after_sd),
+                change,
+                f"{low} to {high}",
+            ]
+        )
     return out
 
 
 def more_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
     """Of `measure_rows` those that `figure_rows` does not give; over seeds the worst class has no name, so it is the lowest TPR."""
-    return [[_small(label), *cells] for label, *cells in measure_rows(over, [c for c in changes if c.key not in {*TOLD_ALREADY, measured.WORST}])]
+    return [
+        [_small(label), *cells]
+        for label, *cells in measure_rows(over, [c for c in changes if c.key not in {*TOLD_ALREADY, measured.WORST}])
+    ]
 
 
 def _over_seeds(over: OverSeeds | None, changes: Sequence[Change]) -> str:
@@ -331,19 +434,44 @@ def _over_seeds(over: OverSeeds | None, changes: Sequence[Change]) -> str:
         return ""
     b, a = len(over.before), len(over.after)
     which = f"{b} seeds, each trained both ways" if over.paired else f"{b} seeds before and {a} after"
-    return (f"<h2>Over seeds</h2><p>Mean ± standard deviation over {which}; below, the two runs of this page.</p>"
-            + _table(("figure", "before", "after", "change", "95 % interval"), [[label, *(c.replace("-", "−") for c in cells)] for label, *cells in (*figure_rows(over), *more_rows(over, changes))]))
+    return (
+        f"<h2>Over seeds</h2><p>Mean ± standard deviation over {which}; below, the two runs of this page.</p>"
+        + _table(
+            ("figure", "before", "after", "change", "95 % interval"),
+            [
+                [label, *(c.replace("-", "−") for c in cells)]
+                for label, *cells in (*figure_rows(over), *more_rows(over, changes))
+            ],
+        )
+    )
 
 
 def run_html(run: RunReport, settings: Sequence[Setting] = (), pictures: Sequence[Picture] = ()) -> str:
     """One run as a page of its own; `settings` in words, (label, value)."""
-    rows = [[_cell(r["class"]), f"{r['support']:,}", _percent(r["tpr"]), f"{_percent(r['tpr_low'])} to {_percent(r['tpr_high'])}",
-             _percent(r["precision"]), _percent(r["f1"]), _cell(r["weight"])]
-            for r in class_rows(run)]
-    return _page(f"Run {run.id}: {run.name}", f"Figures of the {run.split} split after epoch {run.epoch}.", [], [
-        _summary([run]), _pictures(pictures),
-        "<h2>Classes</h2>", _table(("class", "samples", "TPR", "95 % interval", "precision", "F1", "weight"), rows),
-        _settings("Settings", ("setting", "value"), settings)])
+    rows = [
+        [
+            _cell(r["class"]),
+            f"{r['support']:,}",
+            _percent(r["tpr"]),
+            f"{_percent(r['tpr_low'])} to {_percent(r['tpr_high'])}",
+            _percent(r["precision"]),
+            _percent(r["f1"]),
+            _cell(r["weight"]),
+        ]
+        for r in class_rows(run)
+    ]
+    return _page(
+        f"Run {run.id}: {run.name}",
+        f"Figures of the {run.split} split after epoch {run.epoch}.",
+        [],
+        [
+            _summary([run]),
+            _pictures(pictures),
+            "<h2>Classes</h2>",
+            _table(("class", "samples", "TPR", "95 % interval", "precision", "F1", "weight"), rows),
+            _settings("Settings", ("setting", "value"), settings),
+        ],
+    )
 
 
 def _gain(change: float, praise: bool) -> str:
@@ -359,19 +487,37 @@ def _trained(before: RunReport, after: RunReport, over: OverSeeds | None, common
     """What both runs share, which samples the figures are of, and when the page was made."""
     n = [run.summary.n for run in (before, after)]
     epochs = f"epoch {before.epoch}" if before.epoch == after.epoch else f"epochs {before.epoch} and {after.epoch}"
-    rows = [("Figures of", f"{before.split} split, {' and '.join(f'{v:,}' for v in dict.fromkeys(n))} samples, after {epochs}"), *common]
+    rows = [
+        (
+            "Figures of",
+            f"{before.split} split, {' and '.join(f'{v:,}' for v in dict.fromkeys(n))} samples, after {epochs}",
+        ),
+        *common,
+    ]
     if over is not None:
         rows += [("Seeds", f"{listed(over.before, 'seed')} before, {listed(over.after, 'seed')} after")]
     return _settings("What was trained", ("both runs", "value"), [*rows, *([("Page made", made)] if made else [])])
 
 
 def _listing(heading: str, head: Sequence[str], rows: Sequence[Sequence[str]], what: str) -> str:
-    return f"<h2>{html.escape(heading)}</h2><p>{html.escape(what)}</p>" + _table(head, [[html.escape(cell) for cell in row] for row in rows])
+    return f"<h2>{html.escape(heading)}</h2><p>{html.escape(what)}</p>" + _table(
+        head, [[html.escape(cell) for cell in row] for row in rows]
+    )
 
 
 def comparison_html(
-    before: RunReport, after: RunReport, verdict: str, cautions: Sequence[str] = (), settings: Sequence[Setting] = (), pictures: Sequence[Picture] = (),
-    over: OverSeeds | None = None, *, common: Sequence[Setting] = (), made: str = "", praise: bool = True, tables: Sequence[Listing] = (),
+    before: RunReport,
+    after: RunReport,
+    verdict: str,
+    cautions: Sequence[str] = (),
+    settings: Sequence[Setting] = (),
+    pictures: Sequence[Picture] = (),
+    over: OverSeeds | None = None,
+    *,
+    common: Sequence[Setting] = (),
+    made: str = "",
+    praise: bool = True,
+    tables: Sequence[Listing] = (),
 ) -> str:
     """Two runs side by side as a page of its own.
 
@@ -382,12 +528,42 @@ def comparison_html(
     """
     rows = []
     for r in pair_rows(before, after):
-        rows.append([_cell(r["class"]), _percent(r["tpr_before"]), _percent(r["tpr_after"]), _gain(r["change"], praise),
-                     *(_percent(r[key]) for key in ("precision_before", "precision_after", "f1_before", "f1_after")), _cell(r["weight_after"])])
-    return _page(f"{before.name} and {after.name}", verdict, ["".join(f'<p class="caution">{html.escape(text)}</p>' for text in cautions)], [
-        _trained(before, after, over, common, made), _over_seeds(over, pair_measures(before, after)),
-        "<h2>The whole split, run by run</h2>", _summary([before, after]), _pictures(pictures),
-        *(_listing(*listing) for listing in tables),
-        f"<h2>Classes{', the two runs' if over else ''}</h2>", _table(
-            ("class", "TPR before", "TPR after", "change, points", "precision before", "precision after", "F1 before", "F1 after", "weight after"), rows),
-        _settings("Settings that differ", ("setting", "before", "after"), settings)])
+        rows.append(
+            [
+                _cell(r["class"]),
+                _percent(r["tpr_before"]),
+                _percent(r["tpr_after"]),
+                _gain(r["change"], praise),
+                *(_percent(r[key]) for key in ("precision_before", "precision_after", "f1_before", "f1_after")),
+                _cell(r["weight_after"]),
+            ]
+        )
+    return _page(
+        f"{before.name} and {after.name}",
+        verdict,
+        ["".join(f'<p class="caution">{html.escape(text)}</p>' for text in cautions)],
+        [
+            _trained(before, after, over, common, made),
+            _over_seeds(over, pair_measures(before, after)),
+            "<h2>The whole split, run by run</h2>",
+            _summary([before, after]),
+            _pictures(pictures),
+            *(_listing(*listing) for listing in tables),
+            f"<h2>Classes{', the two runs' if over else ''}</h2>",
+            _table(
+                (
+                    "class",
+                    "TPR before",
+                    "TPR after",
+                    "change, points",
+                    "precision before",
+                    "precision after",
+                    "F1 before",
+                    "F1 after",
+                    "weight after",
+                ),
+                rows,
+            ),
+            _settings("Settings that differ", ("setting", "before", "after"), settings),
+        ],
+    )

@@ -56,7 +56,9 @@ class Param:
         if self.text:
             return f"a text of 1 to {LONGEST_TEXT} characters"
         kind = "a whole number" if self.integer else "a number"
-        low, high = (f"{v:,.0f}" if 1e6 <= abs(v) < math.inf and v == int(v) else f"{v:g}" for v in (self.low, self.high))
+        low, high = (
+            f"{v:,.0f}" if 1e6 <= abs(v) < math.inf and v == int(v) else f"{v:g}" for v in (self.low, self.high)
+        )
         text = f"{kind} from {low} to {high}"
         return f"{text}, or " + ", ".join(self.words) if self.words else text
 

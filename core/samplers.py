@@ -86,7 +86,9 @@ def share(evidence: Evidence, *, rho: float) -> ClassTerms:
     never = np.flatnonzero((shares == 0) & (n > 0))
     notes = (f"Never drawn, so not learned: {_named(never)}. Choose a rho between 0 and 1.",) if len(never) else ()
     if n.max() < NEARLY * n[n > 0].min():
-        notes += (f"The counts differ by less than {100 * (NEARLY - 1):.0f} %: with rho {rho:g} the minority is {_named(np.flatnonzero(minority))} all the same.",)
+        notes += (
+            f"The counts differ by less than {100 * (NEARLY - 1):.0f} %: with rho {rho:g} the minority is {_named(np.flatnonzero(minority))} all the same.",
+        )
     return ClassTerms(sampling=shares, notes=notes, info={"minority classes": float(minority.sum())})
 
 
@@ -94,7 +96,11 @@ def undersample(evidence: Evidence) -> ClassTerms:
     """As many of each class as the smallest has, another choice every epoch. Needs counts [C]."""
     n = _present(evidence)
     kept = n[n > 0].min() * np.sum(n > 0) / n.sum()
-    return ClassTerms(sampling=balanced(evidence).sampling, draw="subset", notes=(f"An epoch holds {kept:.0%} of the training samples.",))
+    return ClassTerms(
+        sampling=balanced(evidence).sampling,
+        draw="subset",
+        notes=(f"An epoch holds {kept:.0%} of the training samples.",),
+    )
 
 
 def smote(evidence: Evidence, *, k: int) -> ClassTerms:
@@ -103,7 +109,7 @@ def smote(evidence: Evidence, *, k: int) -> ClassTerms:
 
 
 def _named(classes: NDArray[np.int64]) -> str:
-    """"class 3", "classes 0, 1 and 2"; above eight the rest is counted."""
+    """ "class 3", "classes 0, 1 and 2"; above eight the rest is counted."""
     names = [str(c) for c in classes[:8]] + ([f"{len(classes) - 8} more"] if len(classes) > 8 else [])
     return f"class{'es' * (len(names) > 1)} {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"
 
@@ -116,56 +122,235 @@ def _present(evidence: Evidence) -> Vector:
     return n
 
 
-_KANG = Source("Kang, Xie, Rohrbach, Yan, Gordo, Feng and Kalantidis", 2020, "Decoupling representation and classifier for long-tailed recognition", "https://arxiv.org/abs/1910.09217")
-_CDBS = Source("Sinha, Ohashi and Nakamura", 2022, "Class-difficulty based methods for long-tailed visual recognition", "https://arxiv.org/abs/2207.14499")
+_KANG = Source(
+    "Kang, Xie, Rohrbach, Yan, Gordo, Feng and Kalantidis",
+    2020,
+    "Decoupling representation and classifier for long-tailed recognition",
+    "https://arxiv.org/abs/1910.09217",
+)
+_CDBS = Source(
+    "Sinha, Ohashi and Nakamura",
+    2022,
+    "Class-difficulty based methods for long-tailed visual recognition",
+    "https://arxiv.org/abs/2207.14499",
+)
 _NOTES = Source("Course notes 50.039", 2021, "week 6: loss balancing (unpublished, the year is a guess)")
 
-_Q = Param("q", "Power q", 0.5, 0.0, 1.0, 0.05, help="1 draws as the data are, 1/2 by the square root, 0 every class equally often.")
-_TAU = Param("tau", "Tau", 1.0, 0.0, 8.0, 0.05, help="0 draws every class equally often; larger draws hard classes more.")
-_FLOOR = Param("floor", "Floor", 0.1, 0.0, 1.0, 0.05, help="Share of the draws that is spread equally, so that no class is forgotten.")
-_RUN = Param("run", "Samples a turn", 4, 1, 100, 1, integer=True, help="Consecutive samples of a class; 4 in the authors' code.")
-_LENGTH = Param("length", "Epoch length", "same", choices=("same", "whole"),
-                help="same: as many samples as without the sampler. whole: until each sample of the largest class was seen once.")
-_RHO = Param("rho", "Share of the minority", 0.5, 0.0, 1.0, 0.05, help="Probability that a draw is of a minority class: one with fewer samples than the mean.")
-_K = Param("k", "Neighbours", 5, 1, 50, 1, integer=True, help="Nearest neighbours of the same class among which one is chosen; fewer where a class is smaller.")
+_Q = Param(
+    "q",
+    "Power q",
+    0.5,
+    0.0,
+    1.0,
+    0.05,
+    help="1 draws as the data are, 1/2 by the square root, 0 every class equally often.",
+)
+_TAU = Param(
+    "tau", "Tau", 1.0, 0.0, 8.0, 0.05, help="0 draws every class equally often; larger draws hard classes more."
+)
+_FLOOR = Param(
+    "floor",
+    "Floor",
+    0.1,
+    0.0,
+    1.0,
+    0.05,
+    help="Share of the draws that is spread equally, so that no class is forgotten.",
+)
+_RUN = Param(
+    "run", "Samples a turn", 4, 1, 100, 1, integer=True, help="Consecutive samples of a class; 4 in the authors' code."
+)
+_LENGTH = Param(
+    "length",
+    "Epoch length",
+    "same",
+    choices=("same", "whole"),
+    help="same: as many samples as without the sampler. whole: until each sample of the largest class was seen once.",
+)
+_RHO = Param(
+    "rho",
+    "Share of the minority",
+    0.5,
+    0.0,
+    1.0,
+    0.05,
+    help="Probability that a draw is of a minority class: one with fewer samples than the mean.",
+)
+_K = Param(
+    "k",
+    "Neighbours",
+    5,
+    1,
+    50,
+    1,
+    integer=True,
+    help="Nearest neighbours of the same class among which one is chosen; fewer where a class is smaller.",
+)
 
 COUNTS = frozenset({"counts"})
 _REPEATS = "Rare samples are seen many times an epoch and may be learned by heart."
 
 SAMPLERS = Table(
     "sampler",
-    Method("instance", "Instance", "Sampling", instance, (), r"P(c) = \frac{n_c}{N}", frozenset(), None,
-           "Every sample once an epoch: ordinary training.", "", _KANG),
-    Method("balanced", "Class-balanced", "Sampling", balanced, (), r"P(c) = \frac{1}{C}", COUNTS, None,
-           "Every class equally often, with replacement.", _REPEATS, _KANG),
-    Method("square_root", "Square root", "Sampling", square_root, (), r"P(c) \propto \sqrt{n_c}", COUNTS, None,
-           "Half-way between instance and class-balanced sampling.", "", _KANG),
-    Method("power", "Power", "Sampling", power, (_Q,), r"P(c) \propto n_c^{<q>}", COUNTS, "q",
-           "Any step between instance (q = 1) and class-balanced (q = 0) sampling.", "", _KANG),
-    Method("progressive", "Progressive", "Sampling", progressive, (), r"P_t(c) = (1 - t)\frac{n_c}{N} + \frac{t}{C}", COUNTS, None,
-           "Begins with instance sampling and ends with class-balanced sampling.", "t grows from 0 in the first epoch to 1 in the last.", _KANG),
-    Method("difficulty", "Difficulty (CDB-S)", "Sampling", difficulty, (_TAU, _FLOOR),
-           r"P_t(c) = (1 - <floor>)\,\frac{(1 - \mathrm{TPR}_{c,t-1})^{<tau>}}{\sum_k (1 - \mathrm{TPR}_{k,t-1})^{<tau>}} + \frac{<floor>}{C}",
-           COUNTS | {"last_tpr"}, "tau",
-           "Draws hard classes more often, by the run's own validation TPRs of the last epoch.",
-           "In the first epoch every class is drawn equally often. Our reading: the paper's formula was not at hand and no code is public. The floor is ours.", _CDBS),
-    Method("class_aware", "Class-aware", "Sampling", class_aware, (_RUN,), r"c_1 c_1 c_1 c_1\, c_2 c_2 c_2 c_2\, \ldots", COUNTS, None,
-           "The classes take turns in a shuffled cycle, some samples each.", _REPEATS,
-           Source("Shen, Lin and Huang", 2016, "Relay backpropagation for effective learning of deep convolutional neural networks", "https://arxiv.org/abs/1512.05830")),
-    Method("half_and_half", "Half and half, deterministic", "Sampling", half_and_half, (_LENGTH,), r"\text{batch} = \tfrac{B}{C}\ \text{of each class}", COUNTS, None,
-           "Every batch holds the same number of each class: one shuffled list and one pointer per class, taking turns.",
-           "With two classes and an even batch size each batch is exactly half minority, half majority. " + _REPEATS, _NOTES),
-    Method("share", "Half and half, probabilistic", "Sampling", share, (_RHO,), r"P(\text{minority}) = <rho>", COUNTS, "rho",
-           "Each draw is of a minority class with probability rho, so the number in a batch varies.",
-           "With two classes the minority is the smaller; with more, every class below the mean count. One sample fewer is enough. Where all counts are equal there is no "
-           "minority: rho plays no part, and the classes are drawn equally often.", _NOTES),
-    Method("undersample", "Under-sampling", "Sampling", undersample, (), r"n'_c = n_{\min}", COUNTS, None,
-           "As many samples of every class as the smallest has, another choice every epoch.",
-           "An epoch is short: give it more epochs to train as long. Where weights fail on large networks this has been found to work.",
-           Source("Sagawa, Raghunathan, Koh and Liang", 2020, "An investigation of why overparameterization exacerbates spurious correlations", "https://arxiv.org/abs/2005.04345")),
-    Method("smote", "SMOTE in feature space", "Sampling", smote, (_K,), r"x' = x_i + u\,(x_{nn} - x_i),\quad u \sim U(0, 1)", COUNTS | {"network"}, None,
-           "Makes new features between a sample and one of its neighbours until every class is as large as the largest.",
-           "For a second stage on frozen features only: between raw images it would make ghosts.",
-           Source("Chawla, Bowyer, Hall and Kegelmeyer", 2002, "SMOTE: synthetic minority over-sampling technique", "https://arxiv.org/abs/1106.1813"), stage=CLASSIFIER,
-           decided="Made while training: new features between neighbours, until every class is as large as the largest."),
+    Method(
+        "instance",
+        "Instance",
+        "Sampling",
+        instance,
+        (),
+        r"P(c) = \frac{n_c}{N}",
+        frozenset(),
+        None,
+        "Every sample once an epoch: ordinary training.",
+        "",
+        _KANG,
+    ),
+    Method(
+        "balanced",
+        "Class-balanced",
+        "Sampling",
+        balanced,
+        (),
+        r"P(c) = \frac{1}{C}",
+        COUNTS,
+        None,
+        "Every class equally often, with replacement.",
+        _REPEATS,
+        _KANG,
+    ),
+    Method(
+        "square_root",
+        "Square root",
+        "Sampling",
+        square_root,
+        (),
+        r"P(c) \propto \sqrt{n_c}",
+        COUNTS,
+        None,
+        "Half-way between instance and class-balanced sampling.",
+        "",
+        _KANG,
+    ),
+    Method(
+        "power",
+        "Power",
+        "Sampling",
+        power,
+        (_Q,),
+        r"P(c) \propto n_c^{<q>}",
+        COUNTS,
+        "q",
+        "Any step between instance (q = 1) and class-balanced (q = 0) sampling.",
+        "",
+        _KANG,
+    ),
+    Method(
+        "progressive",
+        "Progressive",
+        "Sampling",
+        progressive,
+        (),
+        r"P_t(c) = (1 - t)\frac{n_c}{N} + \frac{t}{C}",
+        COUNTS,
+        None,
+        "Begins with instance sampling and ends with class-balanced sampling.",
+        "t grows from 0 in the first epoch to 1 in the last.",
+        _KANG,
+    ),
+    Method(
+        "difficulty",
+        "Difficulty (CDB-S)",
+        "Sampling",
+        difficulty,
+        (_TAU, _FLOOR),
+        r"P_t(c) = (1 - <floor>)\,\frac{(1 - \mathrm{TPR}_{c,t-1})^{<tau>}}{\sum_k (1 - \mathrm{TPR}_{k,t-1})^{<tau>}} + \frac{<floor>}{C}",
+        COUNTS | {"last_tpr"},
+        "tau",
+        "Draws hard classes more often, by the run's own validation TPRs of the last epoch.",
+        "In the first epoch every class is drawn equally often. Our reading: the paper's formula was not at hand and no code is public. The floor is ours.",
+        _CDBS,
+    ),
+    Method(
+        "class_aware",
+        "Class-aware",
+        "Sampling",
+        class_aware,
+        (_RUN,),
+        r"c_1 c_1 c_1 c_1\, c_2 c_2 c_2 c_2\, \ldots",
+        COUNTS,
+        None,
+        "The classes take turns in a shuffled cycle, some samples each.",
+        _REPEATS,
+        Source(
+            "Shen, Lin and Huang",
+            2016,
+            "Relay backpropagation for effective learning of deep convolutional neural networks",
+            "https://arxiv.org/abs/1512.05830",
+        ),
+    ),
+    Method(
+        "half_and_half",
+        "Half and half, deterministic",
+        "Sampling",
+        half_and_half,
+        (_LENGTH,),
+        r"\text{batch} = \tfrac{B}{C}\ \text{of each class}",
+        COUNTS,
+        None,
+        "Every batch holds the same number of each class: one shuffled list and one pointer per class, taking turns.",
+        "With two classes and an even batch size each batch is exactly half minority, half majority. " + _REPEATS,
+        _NOTES,
+    ),
+    Method(
+        "share",
+        "Half and half, probabilistic",
+        "Sampling",
+        share,
+        (_RHO,),
+        r"P(\text{minority}) = <rho>",
+        COUNTS,
+        "rho",
+        "Each draw is of a minority class with probability rho, so the number in a batch varies.",
+        "With two classes the minority is the smaller; with more, every class below the mean count. One sample fewer is enough. Where all counts are equal there is no "
+        "minority: rho plays no part, and the classes are drawn equally often.",
+        _NOTES,
+    ),
+    Method(
+        "undersample",
+        "Under-sampling",
+        "Sampling",
+        undersample,
+        (),
+        r"n'_c = n_{\min}",
+        COUNTS,
+        None,
+        "As many samples of every class as the smallest has, another choice every epoch.",
+        "An epoch is short: give it more epochs to train as long. Where weights fail on large networks this has been found to work.",
+        Source(
+            "Sagawa, Raghunathan, Koh and Liang",
+            2020,
+            "An investigation of why overparameterization exacerbates spurious correlations",
+            "https://arxiv.org/abs/2005.04345",
+        ),
+    ),
+    Method(
+        "smote",
+        "SMOTE in feature space",
+        "Sampling",
+        smote,
+        (_K,),
+        r"x' = x_i + u\,(x_{nn} - x_i),\quad u \sim U(0, 1)",
+        COUNTS | {"network"},
+        None,
+        "Makes new features between a sample and one of its neighbours until every class is as large as the largest.",
+        "For a second stage on frozen features only: between raw images it would make ghosts.",
+        Source(
+            "Chawla, Bowyer, Hall and Kegelmeyer",
+            2002,
+            "SMOTE: synthetic minority over-sampling technique",
+            "https://arxiv.org/abs/1106.1813",
+        ),
+        stage=CLASSIFIER,
+        decided="Made while training: new features between neighbours, until every class is as large as the largest.",
+    ),
 )

@@ -32,13 +32,21 @@ def in_force(config: RunConfig, evidence: Evidence) -> ClassTerms:
     """
     start = first_epoch(config)
     if start and SAMPLERS[config.sampler].stage == CLASSIFIER:
-        raise EvenlyError(f"sampler {config.sampler} makes its samples once, before the first epoch: it cannot start late; set start to 0, or choose another sampler")
+        raise EvenlyError(
+            f"sampler {config.sampler} makes its samples once, before the first epoch: it cannot start late; set start to 0, or choose another sampler"
+        )
     evidence = replace(evidence, start=max(evidence.start, start))
     terms = answer(config.method, evidence, config.params)
     sampler = answer(config.sampler, evidence, config.sampler_params, table=SAMPLERS)
     if config.sampler != PLAIN:
-        terms = replace(terms, sampling=sampler.sampling, draw=sampler.draw, knobs={**terms.knobs, **sampler.knobs},
-                        notes=(*terms.notes, *sampler.notes), info={**(terms.info or {}), **(sampler.info or {})} or None)
+        terms = replace(
+            terms,
+            sampling=sampler.sampling,
+            draw=sampler.draw,
+            knobs={**terms.knobs, **sampler.knobs},
+            notes=(*terms.notes, *sampler.notes),
+            info={**(terms.info or {}), **(sampler.info or {})} or None,
+        )
     waits = _waiting(config, terms) if start and config.deferred == "weight" else ""
     if evidence.epoch >= start:
         return terms
@@ -46,7 +54,9 @@ def in_force(config: RunConfig, evidence: Evidence) -> ClassTerms:
         said = (f"{waits} from epoch {start + 1} on.",)
         plain = {"objective": "terms", "knobs": _kept_knobs(terms)} if METHODS[config.method].weighs else {}
         return replace(terms, weight=None, sampling=None, draw="replace", clipped=(), notes=said, **plain)
-    return ClassTerms(knobs=_kept_knobs(terms), notes=(f"Plain until epoch {start}: the terms act from epoch {start + 1} on.",))
+    return ClassTerms(
+        knobs=_kept_knobs(terms), notes=(f"Plain until epoch {start}: the terms act from epoch {start + 1} on.",)
+    )
 
 
 def _kept_knobs(terms: ClassTerms) -> dict[str, float]:
@@ -60,12 +70,19 @@ def _waiting(config: RunConfig, terms: ClassTerms) -> str:
         return "Weight and sampling act"
     if weight or sampling:
         return "The weight acts" if weight else "The sampling acts"
-    raise EvenlyError(f"deferred weight: {config.method} sets no weight and the sampler {config.sampler} no sampling, so nothing would start late; "
-                      "set deferred to everything, or start to 0")
+    raise EvenlyError(
+        f"deferred weight: {config.method} sets no weight and the sampler {config.sampler} no sampling, so nothing would start late; "
+        "set deferred to everything, or start to 0"
+    )
 
 
 def in_epoch(
-    config: RunConfig, evidence: Evidence, epoch: int, last_tpr: Vector | None, last_support: Vector | None, past: NDArray[np.float64] | None,
+    config: RunConfig,
+    evidence: Evidence,
+    epoch: int,
+    last_tpr: Vector | None,
+    last_support: Vector | None,
+    past: NDArray[np.float64] | None,
 ) -> ClassTerms:
     """What a run trains with in `epoch` (from 0), after it has seen `last_tpr` and `last_support` [C] of the epoch before and `past` [epoch, C] so far.
 

@@ -9,7 +9,10 @@ CHUNK_BYTES = 1 << 27  # of the distances, float64, from some samples of a class
 
 
 def oversampled(
-    features: NDArray[np.float32], labels: NDArray[np.int64], k: int, rng: np.random.Generator,
+    features: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    k: int,
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The features [n, d] and labels [n], followed by synthetic ones until every class is as large as the largest.
 

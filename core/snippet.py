@@ -42,7 +42,9 @@ def cli_command(config: RunConfig, baseline: int | None = None, variables: Mappi
     if config.sampler != RunConfig("", "").sampler:
         words += ["--sampler", config.sampler]
     words += _pairs("--sampler-param", SAMPLERS[config.sampler].params, config.sampler_params)
-    words += _settings(config, 1 if METHODS[config.method].stage == POSTHOC else METHODS[config.method].epochs or recipe.epochs)
+    words += _settings(
+        config, 1 if METHODS[config.method].stage == POSTHOC else METHODS[config.method].epochs or recipe.epochs
+    )
     given = "".join(f"{name}={shlex.quote(value)} " for name, value in (variables or {}).items())
     return _tpr_file(config) * (baseline is None) + given + shlex.join(words)
 
@@ -73,7 +75,9 @@ def _tpr_file(config: RunConfig) -> str:
     if config.tpr is None:
         return ""
     lines = ["nan" if v is None else repr(float(v)) for v in config.tpr]
-    if config.tpr_support is not None:  # the order says the class; how far a TPR is kept off 0 and 1 hangs on its support
+    if (
+        config.tpr_support is not None
+    ):  # the order says the class; how far a TPR is kept off 0 and 1 hangs on its support
         lines = ["tpr,support", *(f"{tpr},{_number(n)}" for tpr, n in zip(lines, config.tpr_support, strict=True))]
     return f"printf '%s\\n' {' '.join(lines)} > {TPR_FILE}\n"
 
@@ -105,19 +109,31 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
     said = []
     stage = METHODS[method].stage
     if terms.objective in STEPS:
-        said.append(f"{terms.objective} trains nothing: it acts on the outputs of a finished run, see core/posthoc.py. Below is the ordinary loss.")
+        said.append(
+            f"{terms.objective} trains nothing: it acts on the outputs of a finished run, see core/posthoc.py. Below is the ordinary loss."
+        )
         if terms.shift is not None:
-            said.append("The shift is added to that run's logits when predicting: (logits + shift).argmax(dim=1). It is no part of the loss.")
+            said.append(
+                "The shift is added to that run's logits when predicting: (logits + shift).argmax(dim=1). It is no part of the loss."
+            )
     elif terms.objective not in _LOSSES:
-        said.append(f"Only the class terms are here. What {terms.objective} does in every step is in core/objectives/{terms.objective}.py.")
+        said.append(
+            f"Only the class terms are here. What {terms.objective} does in every step is in core/objectives/{terms.objective}.py."
+        )
     if stage not in (TRAIN, POSTHOC):
-        said.append(f"Only the loss and the sampler are here. {method} goes on from a finished run, see stages.py and models/heads.py.")
+        said.append(
+            f"Only the loss and the sampler are here. {method} goes on from a finished run, see stages.py and models/heads.py."
+        )
     if "prior" in terms.knobs:
-        said.append(f"Start the biases of the last layer at -log((1 - p) / p), p = {float(terms.knobs['prior'])!r}, and give them no weight decay.")
+        said.append(
+            f"Start the biases of the last layer at -log((1 - p) / p), p = {float(terms.knobs['prior'])!r}, and give them no weight decay."
+        )
     if "smote" in terms.knobs:
         said.append("The features that are made between neighbours are not here, see core/smote.py.")
     if "s" in terms.knobs:
-        said.append("The logits are cosines: the last layer has normalised features and class vectors and no bias, see models/heads.py.")
+        said.append(
+            "The logits are cosines: the last layer has normalised features and class vectors and no bias, see models/heads.py."
+        )
     return said
 
 
@@ -125,7 +141,7 @@ def _tensor(name: str, vector: Vector, classes: Sequence[str]) -> list[str]:
     """`name = torch.tensor([...])`, every digit kept; class names as comments where they are few."""
     values = [repr(float(v)) for v in vector]
     if len(values) > COMMENTED:
-        body = ["    " + ", ".join(values[i:i + 5]) + "," for i in range(0, len(values), 5)]
+        body = ["    " + ", ".join(values[i : i + 5]) + "," for i in range(0, len(values), 5)]
     else:
         body = [f"    {v},  # {_comment(c)}" for v, c in zip(values, classes, strict=True)]
     return [f"{name} = torch.tensor([", *body, "])"]
@@ -170,7 +186,11 @@ def _softmax_loss(keys: Keys, knobs: Knobs) -> list[str]:
         lines.append(f"    z = z * {float(knobs['s'])!r}")
     if "mask" in keys:  # a draw for every sample and class; the sample's own class always stays
         lines += [_drawn(knobs), "    z = z.masked_fill(out, -torch.inf)"]
-    lines += ["    log_p = torch.log_softmax(z, dim=1)", "    true = log_p.gather(1, labels[:, None]).squeeze(1)", "    losses = -true"]
+    lines += [
+        "    log_p = torch.log_softmax(z, dim=1)",
+        "    true = log_p.gather(1, labels[:, None]).squeeze(1)",
+        "    losses = -true",
+    ]
     if "smoothing" in keys:
         mean = "log_p.masked_fill(out, 0.0).sum(dim=1) / (~out).sum(dim=1)" if "mask" in keys else "log_p.mean(dim=1)"
         lines += ["    share = smoothing.to(z)[labels]", f"    losses = (1 - share) * losses - share * {mean}"]
@@ -180,11 +200,16 @@ def _softmax_loss(keys: Keys, knobs: Knobs) -> list[str]:
 
 
 def _sigmoid_loss(keys: Keys, knobs: Knobs) -> list[str]:
-    lines = ["    own = torch.nn.functional.one_hot(labels, logits.shape[1]).bool()",
-             "    z = torch.where(own, logits, -logits)",
-             "    losses = -torch.nn.functional.logsigmoid(z)"]
+    lines = [
+        "    own = torch.nn.functional.one_hot(labels, logits.shape[1]).bool()",
+        "    z = torch.where(own, logits, -logits)",
+        "    losses = -torch.nn.functional.logsigmoid(z)",
+    ]
     if "focus" in keys:
-        lines += ["    factor = torch.exp(focus.to(z)[labels][:, None] * torch.nn.functional.logsigmoid(-z))", _times_factor(knobs)]
+        lines += [
+            "    factor = torch.exp(focus.to(z)[labels][:, None] * torch.nn.functional.logsigmoid(-z))",
+            _times_factor(knobs),
+        ]
     if "alpha" in knobs:
         alpha = float(knobs["alpha"])
         lines.append(f"    losses = torch.where(own, {alpha!r} * losses, {1 - alpha!r} * losses)")
@@ -195,17 +220,21 @@ def _sigmoid_loss(keys: Keys, knobs: Knobs) -> list[str]:
 
 def _tailed_loss(keys: Keys, knobs: Knobs) -> list[str]:
     alpha, beta = float(knobs["alpha"]), float(knobs["beta"])
-    return ["    own = labels[:, None]",
-            "    margin = logits.gather(1, own).squeeze(1) - logits.scatter(1, own, -torch.inf).logsumexp(dim=1)",
-            f"    head = torch.nn.functional.softplus(-margin.clamp_max({beta!r})) / {math.log1p(math.exp(-beta))!r}",
-            f"    tail = (margin.clamp_min({beta!r}) - {beta - 1!r}) ** {-alpha!r}",
-            f"    losses = torch.where(margin < {beta!r}, head, tail)"]
-
-
+    return [
+        "    own = labels[:, None]",
+        "    margin = logits.gather(1, own).squeeze(1) - logits.scatter(1, own, -torch.inf).logsumexp(dim=1)",
+        f"    head = torch.nn.functional.softplus(-margin.clamp_max({beta!r})) / {math.log1p(math.exp(-beta))!r}",
+        f"    tail = (margin.clamp_min({beta!r}) - {beta - 1!r}) ** {-alpha!r}",
+        f"    losses = torch.where(margin < {beta!r}, head, tail)",
+    ]
 
 
 def _drawn(knobs: Knobs) -> str:
-    draw = "torch.rand(1, 1, device=z.device).expand_as(z)" if knobs.get("together") else "torch.rand(z.shape, device=z.device)"
+    draw = (
+        "torch.rand(1, 1, device=z.device).expand_as(z)"
+        if knobs.get("together")
+        else "torch.rand(z.shape, device=z.device)"
+    )
     return f"    out = ({draw} < mask.to(z)).scatter(1, labels[:, None], False)"
 
 
@@ -213,46 +242,56 @@ def _times_factor(knobs: Knobs) -> str:
     return f"    losses = losses * factor{'.detach()' * bool(knobs.get('detached'))}"
 
 
-_LOSSES = {"terms": _softmax_loss, "sigmoid": _sigmoid_loss, "poly_tail": _tailed_loss}  # the objectives that are a loss and no more
+_LOSSES = {
+    "terms": _softmax_loss,
+    "sigmoid": _sigmoid_loss,
+    "poly_tail": _tailed_loss,
+}  # the objectives that are a loss and no more
 
 
 # -- the sampler: core/draws.py, for torch's DataLoader
 
 
 def _replacing(knobs: Knobs) -> list[str]:
-    return ["def sampler(labels):  # the labels of the whole training set; pass the result to DataLoader(sampler=...)",
-            "    counts = torch.bincount(labels, minlength=len(sampling))",
-            "    return torch.utils.data.WeightedRandomSampler(sampling[labels] / counts[labels], len(labels))"]
+    return [
+        "def sampler(labels):  # the labels of the whole training set; pass the result to DataLoader(sampler=...)",
+        "    counts = torch.bincount(labels, minlength=len(sampling))",
+        "    return torch.utils.data.WeightedRandomSampler(sampling[labels] / counts[labels], len(labels))",
+    ]
 
 
 def _taking_turns(knobs: Knobs) -> list[str]:
     run = int(knobs.get("run", 1))
     length = "len(self.members) * max(map(len, self.members))" if knobs.get("whole") else "len(labels)"
     cycle = ["        rounds = torch.stack([r[torch.randperm(len(r))] for r in rounds])"] if knobs.get("cycle") else []
-    return [*_SAMPLER_CLASS,
-            f"        self.length = {length}",
-            "",
-            "    def __len__(self):",
-            "        return self.length",
-            "",
-            f"    def __iter__(self):  # the classes take turns, {run} at a time; the samples of a class come round again, shuffled anew",
-            f"        each = -(-self.length // (len(self.members) * {run})) * {run}",
-            "        lists = [torch.cat([m[torch.randperm(len(m))] for _ in range(-(-each // len(m)))])[:each] for m in self.members]",
-            f"        rounds = torch.stack(lists).reshape(len(lists), -1, {run}).transpose(0, 1)",
-            *cycle,
-            "        return iter(rounds.reshape(-1)[:self.length].tolist())"]
+    return [
+        *_SAMPLER_CLASS,
+        f"        self.length = {length}",
+        "",
+        "    def __len__(self):",
+        "        return self.length",
+        "",
+        f"    def __iter__(self):  # the classes take turns, {run} at a time; the samples of a class come round again, shuffled anew",
+        f"        each = -(-self.length // (len(self.members) * {run})) * {run}",
+        "        lists = [torch.cat([m[torch.randperm(len(m))] for _ in range(-(-each // len(m)))])[:each] for m in self.members]",
+        f"        rounds = torch.stack(lists).reshape(len(lists), -1, {run}).transpose(0, 1)",
+        *cycle,
+        "        return iter(rounds.reshape(-1)[:self.length].tolist())",
+    ]
 
 
 def _subset(knobs: Knobs) -> list[str]:
-    return [*_SAMPLER_CLASS,
-            "        self.least = min(map(len, self.members))",
-            "",
-            "    def __len__(self):",
-            "        return self.least * len(self.members)",
-            "",
-            "    def __iter__(self):  # as many of each class as the smallest has, chosen anew every epoch",
-            "        index = torch.cat([m[torch.randperm(len(m))[:self.least]] for m in self.members])",
-            "        return iter(index[torch.randperm(len(index))].tolist())"]
+    return [
+        *_SAMPLER_CLASS,
+        "        self.least = min(map(len, self.members))",
+        "",
+        "    def __len__(self):",
+        "        return self.least * len(self.members)",
+        "",
+        "    def __iter__(self):  # as many of each class as the smallest has, chosen anew every epoch",
+        "        index = torch.cat([m[torch.randperm(len(m))[:self.least]] for m in self.members])",
+        "        return iter(index[torch.randperm(len(index))].tolist())",
+    ]
 
 
 _SAMPLER_CLASS = [

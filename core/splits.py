@@ -17,7 +17,10 @@ Index = NDArray[np.int64]  # [N] positions
 Counts = NDArray[np.int64]  # [C]
 
 PROFILES = ("exponential", "step")
-_VALIDATION_STREAM, _TAIL_STREAM = 1, 2  # keep the draws of one seed apart, so the long tail never moves the validation split
+_VALIDATION_STREAM, _TAIL_STREAM = (
+    1,
+    2,
+)  # keep the draws of one seed apart, so the long tail never moves the validation split
 
 
 def validation_counts(counts: ArrayLike, share: float) -> Counts:
@@ -44,13 +47,19 @@ def long_tail_counts(counts: ArrayLike, factor: float, profile: str = "exponenti
     """
     n = np.asarray(counts, dtype=np.int64)
     if not (math.isfinite(factor) and factor >= 1):
-        raise DataError(f"imbalance factor is {factor!r}, expected a number of at least 1 (largest over smallest class)")
+        raise DataError(
+            f"imbalance factor is {factor!r}, expected a number of at least 1 (largest over smallest class)"
+        )
     if profile not in PROFILES:
         raise DataError(f"unknown long-tail profile {profile!r}; known: {', '.join(PROFILES)}")
     if factor == 1 or n.size < 2:
         return n.copy()
     c = np.arange(n.size)
-    fall = float(factor) ** -(c / (n.size - 1)) if profile == "exponential" else np.where(c < (n.size + 1) // 2, 1.0, 1.0 / factor)
+    fall = (
+        float(factor) ** -(c / (n.size - 1))
+        if profile == "exponential"
+        else np.where(c < (n.size + 1) // 2, 1.0, 1.0 / factor)
+    )
     wanted = np.floor(n.max() * fall + 1e-9).astype(np.int64)  # 1e-9: 500 * 0.01 must not become 4 by rounding
     return np.minimum(n, np.maximum(wanted, 1))
 

@@ -22,7 +22,9 @@ Step = Callable[[Tensor, "Progress"], None]
 WARM_UP = 3  # plain steps before capture, so that lazy allocations are done
 
 
-def make_step(trainer: Trainer, terms: dict[str, Tensor], objective: Objective, draws: Tensor | None, previous: Step | None) -> Step:
+def make_step(
+    trainer: Trainer, terms: dict[str, Tensor], objective: Objective, draws: Tensor | None, previous: Step | None
+) -> Step:
     """The step for an epoch. A graph captured in an earlier epoch is reused when the same terms act through the same objective."""
     graph = trainer.device.graphs and trainer.splits["train"].resident and objective.graph and "mask" not in terms
     if not graph:
@@ -88,4 +90,6 @@ class GraphStep(PlainStep):
         self.graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self.graph):
             x, labels = self.trainer.splits["train"].batch(self.index, self.draws)
-            self.trainer.forward_backward(x, labels, self.terms, self.objective, p)  # p's sums keep their addresses for the whole run
+            self.trainer.forward_backward(
+                x, labels, self.terms, self.objective, p
+            )  # p's sums keep their addresses for the whole run

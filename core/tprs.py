@@ -152,7 +152,10 @@ def _table(lines: list[Line], columns: Columns, classes: Sequence[str] | int | N
     """A table: values put in the order of the class names where both are known."""
     for n, cells in lines:
         _of_validation(cells, columns, n)
-    found = [(n, _cell(cells, columns.name, n), _tpr(_cell(cells, columns.tpr, n) or "nan", n), _support(cells, columns, n)) for n, cells in lines]
+    found = [
+        (n, _cell(cells, columns.name, n), _tpr(_cell(cells, columns.tpr, n) or "nan", n), _support(cells, columns, n))
+        for n, cells in lines
+    ]
     names = None if classes is None or isinstance(classes, int) else list(classes)
     if columns.name is not None:
         found = _by_name(found, names)
@@ -176,11 +179,15 @@ def _by_name(found: list[Found], names: list[str] | None) -> list[Found]:
         if names is not None and name not in known:
             raise EvenlyError(f"line {row[0]}: unknown class {_shown(row[1])!r}; known: {_some(names)}")
         if name in rows:
-            raise EvenlyError(f"line {row[0]}: class {_shown(name)!r} is there twice, first in line {rows[name][0]}; keep one")
+            raise EvenlyError(
+                f"line {row[0]}: class {_shown(name)!r} is there twice, first in line {rows[name][0]}; keep one"
+            )
         rows[name] = row
     absent = [name for name in names or () if name not in rows]
     if absent:
-        raise EvenlyError(f"no TPR for {'class' if len(absent) == 1 else 'classes'} {_some(absent)}; write nan where it is undefined")
+        raise EvenlyError(
+            f"no TPR for {'class' if len(absent) == 1 else 'classes'} {_some(absent)}; write nan where it is undefined"
+        )
     return [rows[name] for name in (names or rows)]
 
 
@@ -223,8 +230,10 @@ def _of_validation(cells: list[str], columns: Columns, n: int) -> None:
     """A row of another split than the validation split raises EvenlyError."""
     split = _cell(cells, columns.split, n)
     if split.lower() not in VALIDATION:
-        raise EvenlyError(f"line {n}: TPRs of the {_shown(split)} split, expected validation, since the test split must stay unseen; "
-                          "`python cli.py export RUN --split validation` writes those of a run")
+        raise EvenlyError(
+            f"line {n}: TPRs of the {_shown(split)} split, expected validation, since the test split must stay unseen; "
+            "`python cli.py export RUN --split validation` writes those of a run"
+        )
 
 
 def _number_of(classes: Sequence[str] | int | None) -> int | None:

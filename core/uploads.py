@@ -29,7 +29,9 @@ STALE_SECONDS = 3_600  # no upload takes an hour
 TELL_SECONDS = 1.0  # between two lines of progress at most; a caller that raises there ends the upload
 
 
-def store_upload(data_root: Path | str, filename: str, fileobj: BinaryIO, progress: Progress = quiet, limits: Limits = UPLOAD) -> str:
+def store_upload(
+    data_root: Path | str, filename: str, fileobj: BinaryIO, progress: Progress = quiet, limits: Limits = UPLOAD
+) -> str:
     """Keep an uploaded zip and return its dataset name, "uploads/<hash>-<name>.zip"; the same content gives the same name.
 
     Every entry is read, inflated and its image header looked at before the file gets its name. A refused upload leaves
@@ -69,7 +71,9 @@ def _copy(source: BinaryIO, target: BinaryIO, path: Path, filename: str, limits:
     while piece := source.read(PIECE_BYTES):
         done += len(piece)
         if limits.archive_bytes is not None and done > limits.archive_bytes:
-            raise DataError(f"{label(filename)} is larger than {gigabytes(limits.archive_bytes)}; put it into the data folder instead of uploading it")
+            raise DataError(
+                f"{label(filename)} is larger than {gigabytes(limits.archive_bytes)}; put it into the data folder instead of uploading it"
+            )
         digest.update(piece)
         with writing(path):
             target.write(piece)
@@ -106,7 +110,17 @@ def check_upload(path: Path, filename: str, progress: Progress, limits: Limits) 
 def _enough(plan: Layout, read: np.ndarray, filename: str) -> None:
     """Raise DataError where the images that can be `read` [N] leave nothing to validate."""
     pool, own, test = (np.bincount(plan.y[read & (plan.split == s)], minlength=len(plan.classes)) for s in range(3))
-    spec = make_spec("", filename, "image", (), plan.classes, pool=pool, own_validation=own if own.any() else None, test=test, validation=DEFAULT_VALIDATION)
+    spec = make_spec(
+        "",
+        filename,
+        "image",
+        (),
+        plan.classes,
+        pool=pool,
+        own_validation=own if own.any() else None,
+        test=test,
+        validation=DEFAULT_VALIDATION,
+    )
     if reason := no_validation(spec, int(spec.train_counts.sum())):
         raise DataError(f"{label(filename)} is too small: {reason}")
 
@@ -126,7 +140,9 @@ def remove_upload(data_root: Path | str, key: str) -> None:
     root = Path(data_root)
     found = next((s for s in image_sets(root) if s.key == key), None)
     if found is None or not is_upload(key) or found.path.is_dir():
-        raise DataError(f"{key!r} is no uploaded dataset, so it cannot be removed here; choose one that was added as a zip")
+        raise DataError(
+            f"{key!r} is no uploaded dataset, so it cannot be removed here; choose one that was added as a zip"
+        )
     with writing(found.path):
         found.path.unlink(missing_ok=True)
     arrays.remove(root, ImageSet(key, found.path).cache_key)

@@ -99,7 +99,11 @@ def verdict(deltas: Mapping[str, Delta], noise: Noise, moved: Moves) -> str:
 
 def _levelled(fell: Delta, moved: Moves) -> str:
     """How the classes became more equal at a loss."""
-    which = f"all {moved.measured} classes" if moved.losing == moved.measured else f"{moved.losing} of {moved.measured} classes"
+    which = (
+        f"all {moved.measured} classes"
+        if moved.losing == moved.measured
+        else f"{moved.losing} of {moved.measured} classes"
+    )
     return f"more equal because {which} got worse: {NAMES[fell.figure]} {100 * fell.told.before:.1f} % -> {100 * fell.told.after:.1f} %"
 
 
@@ -107,22 +111,39 @@ def _by_means(shown: list[Delta], noise: Noise) -> list[str]:
     if noise.kind == PAIRED:
         over, fewest = f"{len(noise.pairs)} seeds, each trained both ways", len(noise.pairs)
     else:
-        over, fewest = f"{noise.seeds_before} seeds before and {noise.seeds_after} after", min(noise.seeds_before, noise.seeds_after)
-    means = ", ".join(f"the {NAMES[d.figure]} {'' if i else 'changed '}by {_mean_change(d)}" for i, d in enumerate(shown))
+        over, fewest = (
+            f"{noise.seeds_before} seeds before and {noise.seeds_after} after",
+            min(noise.seeds_before, noise.seeds_after),
+        )
+    means = ", ".join(
+        f"the {NAMES[d.figure]} {'' if i else 'changed '}by {_mean_change(d)}" for i, d in enumerate(shown)
+    )
     few = [] if fewest >= ENOUGH_SEEDS else [f"two seeds tell only very large effects: {ADD_SEEDS}"]
-    return [f"on average over {over}, {means}", _judged(shown, "seed noise alone"), *few, f"these two runs{_apart(noise)}: {_pair(shown)}"]
+    return [
+        f"on average over {over}, {means}",
+        _judged(shown, "seed noise alone"),
+        *few,
+        f"these two runs{_apart(noise)}: {_pair(shown)}",
+    ]
 
 
 def _by_one_side(shown: list[Delta], noise: Noise) -> list[str]:
     b, a = noise.seeds_before, noise.seeds_after
     most, here, there = (b, "before", "after") if b > a else (a, "after", "before")
-    return [_pair(shown), f"judged by the scatter over {most} seeds {here}, and taking those {there} to scatter alike, {_judged(shown, 'seed noise alone')}"]
+    return [
+        _pair(shown),
+        f"judged by the scatter over {most} seeds {here}, and taking those {there} to scatter alike, {_judged(shown, 'seed noise alone')}",
+    ]
 
 
 def _by_sampling(shown: list[Delta], noise: Noise) -> list[str]:
     b, a = noise.seeds_before, noise.seeds_after
     seeds = f"one seed each{_apart(noise)}" if max(a, b) == 1 else f"{_seeds(b)} before and {_seeds(a)} after"
-    return [_pair(shown), _judged(shown, "sampling noise of the test split alone"), f"with {seeds}, seed noise is unknown: {ADD_SEEDS}"]
+    return [
+        _pair(shown),
+        _judged(shown, "sampling noise of the test split alone"),
+        f"with {seeds}, seed noise is unknown: {ADD_SEEDS}",
+    ]
 
 
 def _unfinished(shown: list[Delta], noise: Noise) -> list[str]:
@@ -130,11 +151,19 @@ def _unfinished(shown: list[Delta], noise: Noise) -> list[str]:
 
 
 def _same(shown: list[Delta], noise: Noise) -> list[str]:
-    return [_pair(shown), "no verdict on a method: no setting but the seed or the device differs, so this difference is chance"]
+    return [
+        _pair(shown),
+        "no verdict on a method: no setting but the seed or the device differs, so this difference is chance",
+    ]
 
 
 PARTS: dict[str, Callable[[list[Delta], Noise], list[str]]] = {
-    PAIRED: _by_means, BOTH_SIDES: _by_means, ONE_SIDE: _by_one_side, SAMPLING: _by_sampling, UNFINISHED: _unfinished, SAME: _same,
+    PAIRED: _by_means,
+    BOTH_SIDES: _by_means,
+    ONE_SIDE: _by_one_side,
+    SAMPLING: _by_sampling,
+    UNFINISHED: _unfinished,
+    SAME: _same,
 }
 
 

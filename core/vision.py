@@ -23,7 +23,16 @@ from core.tvision import torchvision
 
 CHUNK_ROWS = 8_192
 # what torchvision raises on files that are cut short or are something else; it asserts where it should check
-READ_ERRORS = (RuntimeError, OSError, ValueError, EOFError, LookupError, TypeError, AssertionError, pickle.UnpicklingError)
+READ_ERRORS = (
+    RuntimeError,
+    OSError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AssertionError,
+    pickle.UnpicklingError,
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,9 @@ class VisionSet:
 
     def _broken(self, data_root: Path, reason: str) -> DataError:
         line = " ".join(str(reason).split())
-        return DataError(f"{self.class_name} in {data_root / self.folder} cannot be read ({line}); delete that folder to download it again")
+        return DataError(
+            f"{self.class_name} in {data_root / self.folder} cannot be read ({line}); delete that folder to download it again"
+        )
 
 
 @dataclass(frozen=True)
@@ -92,7 +103,9 @@ class Archive:
         if not path.is_file():
             fetch(self.urls, path, self.md5, progress)
         elif file_md5(path, partial(progress, 0.5, f"checking {path.name}")) != self.md5:
-            raise DataError(f"{path} has not the md5 {self.md5}: it is damaged or another file; delete it or replace it")
+            raise DataError(
+                f"{path} has not the md5 {self.md5}: it is damaged or another file; delete it or replace it"
+            )
         unpack(path, partial(progress, 1.0, f"unpacking {path.name}"))
 
 
@@ -106,7 +119,12 @@ def _archives(dataset: Any) -> list[Archive]:
     if hasattr(dataset, "resources"):
         raw = f"{dataset.__name__}/raw"
         return [
-            Archive(f"{raw}/{name}", [mirror + name for mirror in dataset.mirrors], md5, [f"{raw}/{name.removesuffix('.gz')}"])
+            Archive(
+                f"{raw}/{name}",
+                [mirror + name for mirror in dataset.mirrors],
+                md5,
+                [f"{raw}/{name.removesuffix('.gz')}"],
+            )
             for name, md5 in dataset.resources
         ]
     names = [name for name, _ in (*dataset.train_list, *dataset.test_list)] + [dataset.meta["filename"]]
@@ -122,21 +140,31 @@ def _as_arrays(part: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 MNIST = VisionSet(
-    "MNIST", "MNIST/raw",
+    "MNIST",
+    "MNIST/raw",
     (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
     (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
     tuple("0123456789"),
 )
 FASHION_MNIST = VisionSet(
-    "FashionMNIST", "FashionMNIST/raw", (6000,) * 10, (1000,) * 10,
+    "FashionMNIST",
+    "FashionMNIST/raw",
+    (6000,) * 10,
+    (1000,) * 10,
     ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
 )
 CIFAR10 = VisionSet(
-    "CIFAR10", "cifar-10-batches-py", (5000,) * 10, (1000,) * 10,
+    "CIFAR10",
+    "cifar-10-batches-py",
+    (5000,) * 10,
+    (1000,) * 10,
     ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
 )
 CIFAR100 = VisionSet(
-    "CIFAR100", "cifar-100-python", (500,) * 100, (100,) * 100,
+    "CIFAR100",
+    "cifar-100-python",
+    (500,) * 100,
+    (100,) * 100,
     tuple(
         "apple aquarium_fish baby bear beaver bed bee beetle bicycle bottle bowl boy bridge bus butterfly camel can castle "
         "caterpillar cattle chair chimpanzee clock cloud cockroach couch crab crocodile cup dinosaur dolphin elephant "

@@ -50,8 +50,12 @@ def linear(weight: Sequence[Sequence[float]]) -> nn.Linear:
 
 def objective(key: str, classes: int, counts: Sequence[float] | None = None, **params: Any) -> Objective:
     """The objective of a method at these parameters, in float64, its own network seeded."""
-    terms = answer(key, what_if(classes, tpr=np.array(TPR[:classes]), counts=None if counts is None else np.array(counts)), params)
-    made = OBJECTIVES[terms.objective](classes, terms.knobs, None if counts is None else torch.tensor(counts), torch.Generator().manual_seed(SEED))
+    terms = answer(
+        key, what_if(classes, tpr=np.array(TPR[:classes]), counts=None if counts is None else np.array(counts)), params
+    )
+    made = OBJECTIVES[terms.objective](
+        classes, terms.knobs, None if counts is None else torch.tensor(counts), torch.Generator().manual_seed(SEED)
+    )
     return made.double()
 
 
@@ -59,7 +63,9 @@ def batch(model: nn.Module, x: Sequence[Sequence[float]], labels: Sequence[int],
     """One step's input. The meta samples are one of each class, along its own axis."""
     classes = max(labels) + 1
     meta = torch.eye(len(x[0]), dtype=torch.float64)[:classes], torch.arange(classes)
-    return Batch(model, torch.tensor(x, dtype=torch.float64), torch.tensor(labels), {}, "batch_mean", rate, None, lambda: meta)
+    return Batch(
+        model, torch.tensor(x, dtype=torch.float64), torch.tensor(labels), {}, "batch_mean", rate, None, lambda: meta
+    )
 
 
 def cells(values: Iterable[float], digits: int = DIGITS) -> tuple[str, ...]:
@@ -80,18 +86,29 @@ def points(rows: Iterable[Sequence[float]]) -> tuple[str, ...]:
 def group_dro() -> Example:
     """The vector of the reference: q = 1/3, losses .2, .5 and 2, eta .01."""
     losses = torch.tensor([0.2, 0.5, 2.0], dtype=torch.float64)
-    z = torch.diag(-torch.log((losses.exp() - 1) / 2))  # cross entropy log(1 + 2 exp -z) of a class against two logits of 0
+    z = torch.diag(
+        -torch.log((losses.exp() - 1) / 2)
+    )  # cross entropy log(1 + 2 exp -z) of a class against two logits of 0
     given = Batch(Logits(z), torch.zeros(3, 1), torch.arange(3), {}, "batch_mean")
     counts, rows, first = [1000.0, 100.0, 10.0], [], 0.0
-    for label, steps, params in (("q after 1 step", 1, {}), ("q after 100 steps", 100, {}), ("q after 1 step, eta 1", 1, {"eta": 1.0}),
-                                 ("q after 1 step, eta 1, adjustment 1", 1, {"eta": 1.0, "adjustment": 1.0})):
+    for label, steps, params in (
+        ("q after 1 step", 1, {}),
+        ("q after 100 steps", 100, {}),
+        ("q after 1 step, eta 1", 1, {"eta": 1.0}),
+        ("q after 1 step, eta 1, adjustment 1", 1, {"eta": 1.0, "adjustment": 1.0}),
+    ):
         made = objective("group_dro", 3, counts, **params)
         loss = [made(given)[0].item() for _ in range(steps)][-1]
         first = first or loss
         rows.append((label, cells(made.q, 6)))
-    return Example((("mean loss in the batch", cells(losses)), *rows),
-                   (f"The loss of the first step is $\\sum_c q_c \\ell_c$ = {first:.6g}, with the new q.", "The adjustment adds $1/\\sqrt{n_c}$ to each loss: 0.0316, 0.1 and 0.316."),
-                   intro="One sample of each of three classes, of which 1000, 100 and 10 are in the training data. Every q begins at 1/3, and the losses stay the same over the steps.")
+    return Example(
+        (("mean loss in the batch", cells(losses)), *rows),
+        (
+            f"The loss of the first step is $\\sum_c q_c \\ell_c$ = {first:.6g}, with the new q.",
+            "The adjustment adds $1/\\sqrt{n_c}$ to each loss: 0.0316, 0.1 and 0.316.",
+        ),
+        intro="One sample of each of three classes, of which 1000, 100 and 10 are in the training data. Every q begins at 1/3, and the losses stay the same over the steps.",
+    )
 
 
 def ghm() -> Example:
@@ -104,10 +121,20 @@ def ghm() -> Example:
     for bins in (10, 30):
         model = Logits(z)
         loss, _ = objective("ghm", 3, bins=bins)(Batch(model, torch.zeros(2, 1), labels, {}, "batch_mean"))
-        factor[bins] = torch.autograd.grad(loss, model.z)[0].abs().flatten() / g.flatten()  # of an output's binary loss, whose slope is g
-    return Example((("gradient norm g", cells(g.flatten())), *((f"factor on its loss, {bins} bins", cells(f)) for bins, f in factor.items())),
-                   ("Of 10 bins three hold any output: four outputs share the first, whose factor is 1 / (3 · 4); the two others are alone in theirs, with 1 / (3 · 1).",),
-                   intro="The six outputs of a batch of two samples and three classes, by how far the sigmoid is from the truth.", of="output")
+        factor[bins] = (
+            torch.autograd.grad(loss, model.z)[0].abs().flatten() / g.flatten()
+        )  # of an output's binary loss, whose slope is g
+    return Example(
+        (
+            ("gradient norm g", cells(g.flatten())),
+            *((f"factor on its loss, {bins} bins", cells(f)) for bins, f in factor.items()),
+        ),
+        (
+            "Of 10 bins three hold any output: four outputs share the first, whose factor is 1 / (3 · 4); the two others are alone in theirs, with 1 / (3 · 1).",
+        ),
+        intro="The six outputs of a batch of two samples and three classes, by how far the sigmoid is from the truth.",
+        of="output",
+    )
 
 
 BATCH = ([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 0, 1, 1])  # the last is labelled wrongly
@@ -122,9 +149,17 @@ def l2rw() -> Example:
     p = torch.softmax(logits.detach(), 1)
     own = nn.functional.one_hot(given.labels, 2)
     weight = (slopes / (p - own))[:, 0]  # the loss of a sample has slope p - y
-    return Example((("class and inputs", tuple(f"{y} {x}" for x, y in zip(points(BATCH[0]), BATCH[1], strict=True))), ("weight", cells(weight))),
-                   ("The last sample looks like class 0 and is labelled 1: a step on it alone would raise the loss on the meta samples, so it counts nothing.",),
-                   intro="One batch of four samples. The network is linear, its weights are 0; the meta samples are (1, 0) of class 0 and (0, 1) of class 1.", of="sample")
+    return Example(
+        (
+            ("class and inputs", tuple(f"{y} {x}" for x, y in zip(points(BATCH[0]), BATCH[1], strict=True))),
+            ("weight", cells(weight)),
+        ),
+        (
+            "The last sample looks like class 0 and is labelled 1: a step on it alone would raise the loss on the meta samples, so it counts nothing.",
+        ),
+        intro="One batch of four samples. The network is linear, its weights are 0; the meta samples are (1, 0) of class 0 and (0, 1) of class 1.",
+        of="sample",
+    )
 
 
 def meta_weight_net() -> Example:
@@ -132,37 +167,60 @@ def meta_weight_net() -> Example:
     model = linear([[1.0, 0.0], [0.0, 1.0]])
     given = batch(model, *BATCH)
     losses, rows = losses_of(model, given), []
-    for label, params, steps in (("weight, as drawn", {}, 0), ("weight after 500 steps, lr 0.001", {}, 500),
-                                 ("weight, as drawn, variant imbalance_code", {"variant": "imbalance_code"}, 0)):
+    for label, params, steps in (
+        ("weight, as drawn", {}, 0),
+        ("weight after 500 steps, lr 0.001", {}, 500),
+        ("weight, as drawn, variant imbalance_code", {"variant": "imbalance_code"}, 0),
+    ):
         made = objective("meta_weight_net", 2, **params)
         for _ in range(steps):
             made(given)
         with torch.no_grad():
             rows.append((label, cells(made.weights(given, losses))))
-    return Example((("class and inputs", tuple(f"{y} {x}" for x, y in zip(points(BATCH[0]), BATCH[1], strict=True))), ("loss", cells(losses)), *rows),
-                   ("The last sample is labelled wrongly and has the largest loss: the network learns to weigh it less than the others.",),
-                   intro=f"One batch of four samples, a linear network whose logits are its inputs and which is held still, and a weight network drawn with seed {SEED}. "
-                         "The meta samples are (1, 0) of class 0 and (0, 1) of class 1.", of="sample")
+    return Example(
+        (
+            ("class and inputs", tuple(f"{y} {x}" for x, y in zip(points(BATCH[0]), BATCH[1], strict=True))),
+            ("loss", cells(losses)),
+            *rows,
+        ),
+        (
+            "The last sample is labelled wrongly and has the largest loss: the network learns to weigh it less than the others.",
+        ),
+        intro=f"One batch of four samples, a linear network whose logits are its inputs and which is held still, and a weight network drawn with seed {SEED}. "
+        "The meta samples are (1, 0) of class 0 and (0, 1) of class 1.",
+        of="sample",
+    )
 
 
 def difficulty_net() -> Example:
     """Weights of three classes, by the network as drawn and after it has learned."""
-    model = linear(np.diag([3.0, 1.0, -1.0]).tolist())  # class 2 is far from learned: what helps it lowers the meta loss most
+    model = linear(
+        np.diag([3.0, 1.0, -1.0]).tolist()
+    )  # class 2 is far from learned: what helps it lowers the meta loss most
     given = batch(model, np.eye(3).tolist(), [0, 1, 2], rate=0.1)
     tpr, rows = torch.tensor(TPR, dtype=torch.float64), []
-    for label, params, steps in (("weight, as drawn", {}, 0), ("weight after 1000 steps, lr 0.001, driver 3", {"lr": 1e-3, "driver": 3.0}, 1000),
-                                 ("the same, variant cifar_code", {"lr": 1e-3, "driver": 3.0, "variant": "cifar_code"}, 1000)):
+    for label, params, steps in (
+        ("weight, as drawn", {}, 0),
+        ("weight after 1000 steps, lr 0.001, driver 3", {"lr": 1e-3, "driver": 3.0}, 1000),
+        ("the same, variant cifar_code", {"lr": 1e-3, "driver": 3.0, "variant": "cifar_code"}, 1000),
+    ):
         made = objective("difficulty_net", 3, **params)
         made.new_epoch(tpr)
         for _ in range(steps):
             made(given)
         with torch.no_grad():
-            rows.append((label, cells(3 * made.weights(given, losses_of(model, given)))))  # a weight of a sample is w_y / B, and B is 3
+            rows.append(
+                (label, cells(3 * made.weights(given, losses_of(model, given))))
+            )  # a weight of a sample is w_y / B, and B is 3
     drive = 1 - tpr / tpr.sum()
-    return Example((("TPR", cells(TPR)), ("relative difficulty", cells(drive)), *rows),
-                   ("With cifar_code the network learns from the driver loss alone, which pulls it to the relative difficulty: the weights become that difficulty over its mean.",
-                    f"That is {', '.join(cells(drive / drive.mean()))}. In the other variant the meta loss pulls as well, towards class 2."),
-                   intro=f"A batch with one sample of each of three classes, a linear network that is held still and gets class 2 wrong, and a difficulty network drawn with seed {SEED}.")
+    return Example(
+        (("TPR", cells(TPR)), ("relative difficulty", cells(drive)), *rows),
+        (
+            "With cifar_code the network learns from the driver loss alone, which pulls it to the relative difficulty: the weights become that difficulty over its mean.",
+            f"That is {', '.join(cells(drive / drive.mean()))}. In the other variant the meta loss pulls as well, towards class 2.",
+        ),
+        intro=f"A batch with one sample of each of three classes, a linear network that is held still and gets class 2 wrong, and a difficulty network drawn with seed {SEED}.",
+    )
 
 
 def poly_tail() -> Example:
@@ -171,28 +229,55 @@ def poly_tail() -> Example:
 
     def losses(**params: float) -> list[float]:
         made = objective("poly_tail", 2, [1.0, 1.0], **params)
-        return [made(Batch(Logits(torch.tensor([[m, 0.0]], dtype=torch.float64)), torch.zeros(1, 1), torch.tensor([0]), {}, "batch_mean"))[0].item() for m in margins]
+        return [
+            made(
+                Batch(
+                    Logits(torch.tensor([[m, 0.0]], dtype=torch.float64)),
+                    torch.zeros(1, 1),
+                    torch.tensor([0]),
+                    {},
+                    "batch_mean",
+                )
+            )[0].item()
+            for m in margins
+        ]
 
-    plain = [nn.functional.cross_entropy(torch.tensor([[m, 0.0]], dtype=torch.float64), torch.tensor([0])).item() for m in margins]
+    plain = [
+        nn.functional.cross_entropy(torch.tensor([[m, 0.0]], dtype=torch.float64), torch.tensor([0])).item()
+        for m in margins
+    ]
     rows = [(f"loss, alpha {alpha:g}", cells(losses(alpha=alpha))) for alpha in (1.0, 0.5, 2.0)]
-    return Example((("margin", cells(margins)), *rows, ("loss, beta 2", cells(losses(beta=2.0))), ("cross entropy", cells(plain))),
-                   ("Alpha changes the loss only from the margin beta on: the smaller it is, the more a sample counts that is fitted already.",
-                    "Below beta the loss is cross entropy over log(1 + exp -beta)."),
-                   intro="The loss of a sample of weight 1 by its margin $m$.", of="sample")
+    return Example(
+        (("margin", cells(margins)), *rows, ("loss, beta 2", cells(losses(beta=2.0))), ("cross entropy", cells(plain))),
+        (
+            "Alpha changes the loss only from the margin beta on: the smaller it is, the more a sample counts that is fitted already.",
+            "Below beta the loss is cross entropy over log(1 + exp -beta).",
+        ),
+        intro="The loss of a sample of weight 1 by its margin $m$.",
+        of="sample",
+    )
 
 
 # -- post-hoc steps and made features ----------------------------------------------------------------------------
 
 
-def outputs(labels: Sequence[int], logits: NDArray | None = None, features: NDArray | None = None, weight: NDArray | None = None) -> posthoc.Outputs:
+def outputs(
+    labels: Sequence[int], logits: NDArray | None = None, features: NDArray | None = None, weight: NDArray | None = None
+) -> posthoc.Outputs:
     """A finished run that says the same of every split."""
     y = np.array(labels)
     classes = int(y.max()) + 1
     z = np.zeros((len(y), classes)) if logits is None else logits
     f = z if features is None else features
     every = ("train", "validation", "test")
-    return posthoc.Outputs(dict.fromkeys(every, y), dict.fromkeys(every, z), dict.fromkeys(every, f), weight, None if weight is None else np.full(classes, 0.1),
-                           np.bincount(y).astype(float))
+    return posthoc.Outputs(
+        dict.fromkeys(every, y),
+        dict.fromkeys(every, z),
+        dict.fromkeys(every, f),
+        weight,
+        None if weight is None else np.full(classes, 0.1),
+        np.bincount(y).astype(float),
+    )
 
 
 def stepped(key: str, given: posthoc.Outputs, **params: Any) -> posthoc.Stepped:
@@ -205,11 +290,18 @@ def tau_norm() -> Example:
     """One sample, three class vectors of different length."""
     weight = np.array([[3.0, 4.0], [0.6, 0.8], [2.0, 0.0]])
     given = outputs([0, 1, 2], features=np.array([[1.0, 0.1]] * 3), weight=weight)
-    rows = [(f"logit, {', '.join(f'{k} {v}' for k, v in params.items()) or 'tau 0.7'}", cells(stepped("tau_norm", given, **params).scores["test"][0]))
-            for params in ({}, {"tau": 0}, {"tau": 1}, {"tau": 0, "bias": "keep"})]
-    return Example((("class vector", points(weight)), ("its length", cells(np.linalg.norm(weight, axis=1))), *rows),
-                   ("At tau 0 the longest class vector wins; at tau 1 only the direction counts, and class 2 is nearest to it.",),
-                   intro="One sample with the features (1, 0.1), a last layer with three class vectors and biases of 0.1.")
+    rows = [
+        (
+            f"logit, {', '.join(f'{k} {v}' for k, v in params.items()) or 'tau 0.7'}",
+            cells(stepped("tau_norm", given, **params).scores["test"][0]),
+        )
+        for params in ({}, {"tau": 0}, {"tau": 1}, {"tau": 0, "bias": "keep"})
+    ]
+    return Example(
+        (("class vector", points(weight)), ("its length", cells(np.linalg.norm(weight, axis=1))), *rows),
+        ("At tau 0 the longest class vector wins; at tau 1 only the direction counts, and class 2 is nearest to it.",),
+        intro="One sample with the features (1, 0.1), a last layer with three class vectors and biases of 0.1.",
+    )
 
 
 def ncm() -> Example:
@@ -219,12 +311,18 @@ def ncm() -> Example:
     asked = {**given.features, "test": np.array([[1.0, 0.7]])}
     rows = []
     for params in ({}, {"features": "l2n"}, {"features": "unc"}, {"distance": "cosine"}):
-        found = stepped("ncm", posthoc.Outputs(given.labels, given.logits, asked, None, None, given.counts), **params).scores["test"][0]
-        rows.append((f"score, {', '.join(f'{k} {v}' for k, v in params.items()) or 'features cl2n, distance l2'}", cells(found)))
-    means = [train[2 * c:2 * c + 2].mean(axis=0) for c in range(3)]
-    return Example((("mean training feature", points(means)), *rows),
-                   ("The score is minus the squared distance, or the cosine; the class with the largest is the prediction.",),
-                   intro="One sample with the features (1, 0.7), and six training samples of three classes.")
+        found = stepped(
+            "ncm", posthoc.Outputs(given.labels, given.logits, asked, None, None, given.counts), **params
+        ).scores["test"][0]
+        rows.append(
+            (f"score, {', '.join(f'{k} {v}' for k, v in params.items()) or 'features cl2n, distance l2'}", cells(found))
+        )
+    means = [train[2 * c : 2 * c + 2].mean(axis=0) for c in range(3)]
+    return Example(
+        (("mean training feature", points(means)), *rows),
+        ("The score is minus the squared distance, or the cosine; the class with the largest is the prediction.",),
+        intro="One sample with the features (1, 0.7), and six training samples of three classes.",
+    )
 
 
 def equal_tpr_bias() -> Example:
@@ -236,11 +334,17 @@ def equal_tpr_bias() -> Example:
     for strength in (1.0, 0.5, 0.0):
         found = stepped("equal_tpr_bias", given, strength=strength)
         right = found.scores["validation"].argmax(axis=1) == labels
-        rows += [(f"{'b' if strength == 1 else f'{strength:g} b'}", cells(found.summand)), (f"TPR, strength {strength:g}", cells(right.reshape(2, 4).mean(axis=1)))]
+        rows += [
+            (f"{'b' if strength == 1 else f'{strength:g} b'}", cells(found.summand)),
+            (f"TPR, strength {strength:g}", cells(right.reshape(2, 4).mean(axis=1))),
+        ]
     *rows, _, before = rows
-    return Example((("TPR before", before[1]), *rows), ("With four samples of a class its TPR moves by steps of 0.25.",),
-                   intro=f"Eight validation samples; the logit of class 0 lies above that of class 1 by {', '.join(f'{m:g}' for m in margin[:4])} for the samples of class 0 "
-                         f"and by {', '.join(f'{m:g}' for m in margin[4:])} for those of class 1.")
+    return Example(
+        (("TPR before", before[1]), *rows),
+        ("With four samples of a class its TPR moves by steps of 0.25.",),
+        intro=f"Eight validation samples; the logit of class 0 lies above that of class 1 by {', '.join(f'{m:g}' for m in margin[:4])} for the samples of class 0 "
+        f"and by {', '.join(f'{m:g}' for m in margin[4:])} for those of class 1.",
+    )
 
 
 def smote() -> Example:
@@ -249,18 +353,33 @@ def smote() -> Example:
     labels = np.array([0] * 6 + [1] * 3)
     knobs = answer("smote", what_if(2, counts=np.array([6.0, 3.0])), {}, table=SAMPLERS).knobs
     found, _ = oversampled(features, labels, int(knobs["smote"]), np.random.default_rng([SEED, 5]))
-    return Example((("features of class 1", points(found[6:])), ("kind", ("there",) * 3 + ("made",) * 3)),
-                   ("Each made one lies on the line between one that was there and a neighbour of its class; k falls to 2, as the class has only three.",),
-                   intro=f"Class 0 has six samples, class 1 three, so three are made; drawn with seed {SEED}.", of="sample")
+    return Example(
+        (("features of class 1", points(found[6:])), ("kind", ("there",) * 3 + ("made",) * 3)),
+        (
+            "Each made one lies on the line between one that was there and a neighbour of its class; k falls to 2, as the class has only three.",
+        ),
+        intro=f"Class 0 has six samples, class 1 three, so three are made; drawn with seed {SEED}.",
+        of="sample",
+    )
 
 
 WORKINGS: Mapping[str, Callable[[], Example]] = {
-    "group_dro": group_dro, "ghm": ghm, "l2rw": l2rw, "meta_weight_net": meta_weight_net, "difficulty_net": difficulty_net, "poly_tail": poly_tail,
-    "tau_norm": tau_norm, "ncm": ncm, "equal_tpr_bias": equal_tpr_bias, "sampler:smote": smote,
+    "group_dro": group_dro,
+    "ghm": ghm,
+    "l2rw": l2rw,
+    "meta_weight_net": meta_weight_net,
+    "difficulty_net": difficulty_net,
+    "poly_tail": poly_tail,
+    "tau_norm": tau_norm,
+    "ncm": ncm,
+    "equal_tpr_bias": equal_tpr_bias,
+    "sampler:smote": smote,
 }
 
 
 def computed() -> dict[str, dict[str, Any]]:
     """All of them as core/worked.json holds them, by address, in the order of the tables."""
     keys = [*METHODS.keys, *(f"sampler:{s.key}" for s in SAMPLERS)]
-    return {key: {k: v for k, v in asdict(WORKINGS[key]()).items() if k != "command"} for key in keys if key in WORKINGS}
+    return {
+        key: {k: v for k, v in asdict(WORKINGS[key]()).items() if k != "command"} for key in keys if key in WORKINGS
+    }

@@ -34,7 +34,16 @@ NEEDS = {
     "meta": "samples of the validation split to learn from",
     "validation": "what that run says of its validation split",
 }
-GREEK = {"tau": r"\tau", "beta": r"\beta", "gamma": r"\gamma", "alpha": r"\alpha", "rho": r"\rho", "eta": r"\eta", "threshold": r"\lambda", "driver": r"\lambda"}
+GREEK = {
+    "tau": r"\tau",
+    "beta": r"\beta",
+    "gamma": r"\gamma",
+    "alpha": r"\alpha",
+    "rho": r"\rho",
+    "eta": r"\eta",
+    "threshold": r"\lambda",
+    "driver": r"\lambda",
+}
 STAGES = {
     CLASSIFIER: "A second stage: it trains the last layer of a finished run on its frozen features, as a run of its own.",
     FINETUNE: "A second stage: it trains a finished run's network further, as a run of its own.",
@@ -86,7 +95,16 @@ def reference(source: Source) -> str:
 
 def params(rows: Sequence[Param]) -> str:
     """The parameters of a row as a table."""
-    cells = [[f"`{p.key}`", p.label, f"{p.default:g}" if isinstance(p.default, (int, float)) else p.default, p.expected, p.help] for p in rows]
+    cells = [
+        [
+            f"`{p.key}`",
+            p.label,
+            f"{p.default:g}" if isinstance(p.default, (int, float)) else p.default,
+            p.expected,
+            p.help,
+        ]
+        for p in rows
+    ]
     return table(("parameter", "label", "default", "allowed", "what it does"), cells)
 
 
@@ -127,14 +145,20 @@ def method_section(method: Method, table_: Table[Method] = METHODS) -> str:
         parts.append(f"Trains for {method.epochs} epochs unless told otherwise, whatever the recipe.")
     if method.caveat:
         parts.append(f"Note: {method.caveat}")
-    return "\n\n".join(part for part in (*parts, f"Source: {reference(method.source)}.", *map(example_section, examples(method, table_))) if part)
+    return "\n\n".join(
+        part
+        for part in (*parts, f"Source: {reference(method.source)}.", *map(example_section, examples(method, table_)))
+        if part
+    )
 
 
 def measures_section() -> str:
     """The measures, and what is beside them."""
     rows = [[f"`{m.key}`", m.label, f"${m.formula}$", m.summary, reference(m.source)] for m in MEASURES]
-    beside = ("Beside these: the weighted score $\\alpha\\,\\mathrm{TPR} + (1-\\alpha)\\,\\mathrm{TNR}$ of two-class tasks; mean TPR of classes with many "
-              "(more than 100), medium and few (fewer than 20) training samples, and of majority and minority classes; and the expected calibration error over 15 bins.")
+    beside = (
+        "Beside these: the weighted score $\\alpha\\,\\mathrm{TPR} + (1-\\alpha)\\,\\mathrm{TNR}$ of two-class tasks; mean TPR of classes with many "
+        "(more than 100), medium and few (fewer than 20) training samples, and of majority and minority classes; and the expected calibration error over 15 bins."
+    )
     return "\n\n".join(["## Measures", table(("key", "measure", "formula", "what it says", "source"), rows), beside])
 
 
@@ -143,10 +167,24 @@ def measures_section() -> str:
 
 def methods_page() -> str:
     """docs/methods.md."""
-    overview = table(("key", "method", "group", "needs", "source"), [
-        [f"`{m.key}`", m.label, m.group, ", ".join(sorted(m.needs)) or "nothing", str(m.source)] for m in METHODS])
+    overview = table(
+        ("key", "method", "group", "needs", "source"),
+        [[f"`{m.key}`", m.label, m.group, ", ".join(sorted(m.needs)) or "nothing", str(m.source)] for m in METHODS],
+    )
     samplers = "## Samplers\n\nA run draws by one of these beside its method; `instance` is ordinary training."
-    return "\n\n".join([INTRO.strip(), overview, *map(method_section, METHODS), samplers, *(method_section(s, SAMPLERS) for s in SAMPLERS), measures_section()]) + "\n"
+    return (
+        "\n\n".join(
+            [
+                INTRO.strip(),
+                overview,
+                *map(method_section, METHODS),
+                samplers,
+                *(method_section(s, SAMPLERS) for s in SAMPLERS),
+                measures_section(),
+            ]
+        )
+        + "\n"
+    )
 
 
 def dataset_rows() -> list[list[str]]:
@@ -154,29 +192,87 @@ def dataset_rows() -> list[list[str]]:
     rows = []
     for d in DATASETS:
         held = f"{sum(d.own_validation):,}, its own" if d.own_validation else "a share of the training data"
-        rows.append([f"`{d.key}`", d.label, d.summary, "x".join(map(str, d.shape)), str(len(d.classes)), f"{sum(d.pool):,}", held,
-                     f"{sum(d.test):,}", "none" if d.embedded else "download, or files in the data folder", d.augment.replace("_", " and "), reference(d.source)])
+        rows.append(
+            [
+                f"`{d.key}`",
+                d.label,
+                d.summary,
+                "x".join(map(str, d.shape)),
+                str(len(d.classes)),
+                f"{sum(d.pool):,}",
+                held,
+                f"{sum(d.test):,}",
+                "none" if d.embedded else "download, or files in the data folder",
+                d.augment.replace("_", " and "),
+                reference(d.source),
+            ]
+        )
     return rows
 
 
 def fitting_datasets(key: str) -> str:
     """The datasets of the table that a model fits."""
-    return ", ".join(f"`{d.key}`" for d in DATASETS if MODELS[key].fits(d.shape, len(d.classes)) is None) or "image folders of a fitting size"
+    return (
+        ", ".join(f"`{d.key}`" for d in DATASETS if MODELS[key].fits(d.shape, len(d.classes)) is None)
+        or "image folders of a fitting size"
+    )
 
 
 def tables_page() -> str:
     """docs/tables.md."""
-    datasets = table(("key", "dataset", "about", "one sample", "classes", "train", "validation", "test", "fetching", "augmentation", "source"), dataset_rows())
-    models = table(("key", "model", "about", "size", "fits", "source"), [
-        [f"`{m.key}`", m.label, m.summary, str(m.size), fitting_datasets(m.key), reference(m.source)] for m in MODELS])
-    recipes = table(("key", "recipe", "about", "optimiser", "epochs", "defaults", "source"), [
-        [f"`{r.key}`", r.label, r.summary, {"adamw": "AdamW", "sgd": "SGD, Nesterov"}[r.optimiser], str(r.epochs),
-         ", ".join(f"{p.key} {p.default:g}" for p in r.params), reference(r.source)] for r in RECIPES])
-    folder = ("Beside these, any image folder (`train/`, optional `val/` and `test/`, one folder per class) or a zip of one is a dataset: "
-              "name its path. `path@64` is the same folder at 64 x 64 pixels.")
-    parts = [TABLES_INTRO.strip(), "## Datasets", datasets, folder, "## Models", models, "## Recipes", recipes,
-             "Parameters of a recipe; the defaults are in the table above.", params(max(RECIPES, key=lambda r: len(r.params)).params),
-             "## Settings of every run", params(SETTINGS)]
+    datasets = table(
+        (
+            "key",
+            "dataset",
+            "about",
+            "one sample",
+            "classes",
+            "train",
+            "validation",
+            "test",
+            "fetching",
+            "augmentation",
+            "source",
+        ),
+        dataset_rows(),
+    )
+    models = table(
+        ("key", "model", "about", "size", "fits", "source"),
+        [[f"`{m.key}`", m.label, m.summary, str(m.size), fitting_datasets(m.key), reference(m.source)] for m in MODELS],
+    )
+    recipes = table(
+        ("key", "recipe", "about", "optimiser", "epochs", "defaults", "source"),
+        [
+            [
+                f"`{r.key}`",
+                r.label,
+                r.summary,
+                {"adamw": "AdamW", "sgd": "SGD, Nesterov"}[r.optimiser],
+                str(r.epochs),
+                ", ".join(f"{p.key} {p.default:g}" for p in r.params),
+                reference(r.source),
+            ]
+            for r in RECIPES
+        ],
+    )
+    folder = (
+        "Beside these, any image folder (`train/`, optional `val/` and `test/`, one folder per class) or a zip of one is a dataset: "
+        "name its path. `path@64` is the same folder at 64 x 64 pixels."
+    )
+    parts = [
+        TABLES_INTRO.strip(),
+        "## Datasets",
+        datasets,
+        folder,
+        "## Models",
+        models,
+        "## Recipes",
+        recipes,
+        "Parameters of a recipe; the defaults are in the table above.",
+        params(max(RECIPES, key=lambda r: len(r.params)).params),
+        "## Settings of every run",
+        params(SETTINGS),
+    ]
     return "\n\n".join(parts) + "\n"
 
 

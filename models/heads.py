@@ -90,9 +90,14 @@ def split(model: nn.Module, shape: tuple[int, ...]) -> Network:
     """
     layers = list(model.named_children())
     if not isinstance(model, nn.Sequential) or not layers or not isinstance(layers[-1][1], nn.Linear):
-        raise EvenlyError(f"the network is a {type(model).__name__}, expected a Sequential whose last layer is Linear; change its maker")
+        raise EvenlyError(
+            f"the network is a {type(model).__name__}, expected a Sequential whose last layer is Linear; change its maker"
+        )
     *layers, (_, head) = layers
-    pooled = [type(layer) for _, layer in layers[-2:]] in ([nn.AdaptiveAvgPool1d, nn.Flatten], [nn.AdaptiveAvgPool2d, nn.Flatten])
+    pooled = [type(layer) for _, layer in layers[-2:]] in (
+        [nn.AdaptiveAvgPool1d, nn.Flatten],
+        [nn.AdaptiveAvgPool2d, nn.Flatten],
+    )
     body = Pooled(_sequential(layers[:-2]), _sequential(layers[-2:])) if pooled else _sequential(layers)
     return Network(body, head, shape, head.in_features, head.out_features)
 

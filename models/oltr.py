@@ -101,7 +101,9 @@ class Memory(nn.Module):
                 nearest = torch.cdist(v, memory).argmin(dim=1)
             distance = torch.linalg.vector_norm(v - memory[nearest], dim=1, keepdim=True)
             u = v + torch.tanh(self.select(v)) * (torch.softmax(self.recall(v), dim=1) @ memory)
-            squashed = REACH * u / (distance + REACH * torch.linalg.vector_norm(u, dim=1, keepdim=True)).clamp_min(1e-12)
+            squashed = (
+                REACH * u / (distance + REACH * torch.linalg.vector_norm(u, dim=1, keepdim=True)).clamp_min(1e-12)
+            )
             return self.scale * F.linear(squashed, F.normalize(self.weight))
 
     def memory_loss(self, labels: Tensor, repel: float) -> Tensor:
@@ -115,10 +117,14 @@ class Memory(nn.Module):
             raise RuntimeError("memory_loss needs a forward pass in training mode before it")
         with torch.autocast(labels.device.type, enabled=False):
             v, own = self._last, self.centroids[labels]
-            samples = torch.zeros(len(self.centroids), dtype=v.dtype, device=v.device).index_add_(0, labels, torch.ones_like(v[:, 0]))
+            samples = torch.zeros(len(self.centroids), dtype=v.dtype, device=v.device).index_add_(
+                0, labels, torch.ones_like(v[:, 0])
+            )
             slower = 1 / (1 + samples)[labels][:, None]
             own = slower * own + ((1 - slower) * own).detach()  # its value is `own`, its gradient is smaller
             attract = (v - own).square().sum() / (2 * len(v))
-            squared = v.square().sum(dim=1, keepdim=True) + self.centroids.square().sum(dim=1) - 2 * v @ self.centroids.T
+            squared = (
+                v.square().sum(dim=1, keepdim=True) + self.centroids.square().sum(dim=1) - 2 * v @ self.centroids.T
+            )
             foreign = squared.scatter(1, labels[:, None], 0.0).sum() / squared.numel()
             return attract + repel * F.relu(MARGIN - foreign)

@@ -30,7 +30,11 @@ def up_to(most: int) -> Fits:
 
     def check(shape: tuple[int, ...]) -> str | None:
         values = math.prod(shape)
-        return None if values <= most else f"it takes at most {most:,} values a sample, the data has {values:,} ({_named(shape)})"
+        return (
+            None
+            if values <= most
+            else f"it takes at most {most:,} values a sample, the data has {values:,} ({_named(shape)})"
+        )
 
     return _checked(check)
 
@@ -56,7 +60,9 @@ def images(channels: tuple[int, ...], *, low: int = 1, high: int = 512, sides: t
         if shape[0] not in channels:
             return f"it takes images with {' or '.join(map(str, channels))} channels, the data has {shape[0]}"
         height, width = shape[1:]
-        fine = height == width and height in sides if sides else low <= min(height, width) and max(height, width) <= high
+        fine = (
+            height == width and height in sides if sides else low <= min(height, width) and max(height, width) <= high
+        )
         return None if fine else f"it takes images of {wanted}, the data is {height}x{width}"
 
     return _checked(check)

@@ -31,14 +31,24 @@ class CheckpointRow:
     at: datetime
 
 
-def record_checkpoint(engine: Engine, claim: Claim, epoch: int, kind: str, path: Path | str, sha256: str, bytes: int) -> list[Path]:
+def record_checkpoint(
+    engine: Engine, claim: Claim, epoch: int, kind: str, path: Path | str, sha256: str, bytes: int
+) -> list[Path]:
     """Name a checkpoint file (kind "last" or "best"); returns the files that no row names any more, for `checkpoints.prune`.
 
     The last two and the best are kept. A file of the data folder is named relative to it. Raises Lost when the claim is over.
     """
     if kind not in KEPT:
         raise StorageError(f"unknown kind of checkpoint {kind!r}; known: {', '.join(KEPT)}")
-    row = {"run_id": claim.run_id, "kind": kind, "epoch": epoch, "path": _stored(path), "sha256": sha256, "bytes": bytes, "at": time.time()}
+    row = {
+        "run_id": claim.run_id,
+        "kind": kind,
+        "epoch": epoch,
+        "path": _stored(path),
+        "sha256": sha256,
+        "bytes": bytes,
+        "at": time.time(),
+    }
 
     def work(connection: Connection) -> list[Path]:
         hold(connection, claim)
@@ -69,7 +79,13 @@ def paths_of(connection: Connection, run_ids: list[int]) -> list[Path]:
 
 def list_checkpoints(engine: Engine, run_id: int) -> list[CheckpointRow]:
     """A run's checkpoints, the newest first. Reads no file: `checkpoints.read` checks the bytes."""
-    newest = select(checkpoint).where(checkpoint.c.run_id == run_id).order_by(checkpoint.c.epoch.desc(), checkpoint.c.kind.desc())
+    newest = (
+        select(checkpoint)
+        .where(checkpoint.c.run_id == run_id)
+        .order_by(checkpoint.c.epoch.desc(), checkpoint.c.kind.desc())
+    )
     with reading(engine) as connection:
         rows = connection.execute(newest).all()
-    return [CheckpointRow(r.run_id, r.kind, r.epoch, data_root() / r.path, r.sha256, r.bytes, moment(r.at)) for r in rows]
+    return [
+        CheckpointRow(r.run_id, r.kind, r.epoch, data_root() / r.path, r.sha256, r.bytes, moment(r.at)) for r in rows
+    ]

@@ -66,7 +66,9 @@ def read(path: Path, sha256: str) -> bytes:
     except OSError as error:
         raise StorageError(f"checkpoint {path} cannot be read ({error.strerror or error})") from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise StorageError(f"checkpoint {path} is damaged: its {len(data)} bytes do not have the checksum they were written with")
+        raise StorageError(
+            f"checkpoint {path} is damaged: its {len(data)} bytes do not have the checksum they were written with"
+        )
     return data
 
 

@@ -19,8 +19,22 @@ from storage.tables import confusion as confusion_table
 from storage.tables import epoch as epoch_table
 
 EPOCH_COLUMNS = (
-    "run_id", "epoch", "split", "loss", "n", "accuracy", "balanced_accuracy", "tpr_mean", "tpr_variance", "tpr_min", "tpr_max", "ece", "top5",
-    "seconds", "lr", "info",
+    "run_id",
+    "epoch",
+    "split",
+    "loss",
+    "n",
+    "accuracy",
+    "balanced_accuracy",
+    "tpr_mean",
+    "tpr_variance",
+    "tpr_min",
+    "tpr_max",
+    "ece",
+    "top5",
+    "seconds",
+    "lr",
+    "info",
 )
 WHOLE = ("run_id", "epoch", "n")
 
@@ -49,7 +63,11 @@ def epochs(engine: Engine, run_ids: Iterable[int], split: str | None = None) -> 
     Epochs beyond a run's last one, which a resumed run has yet to do again, are left out.
     """
     t = epoch_table.c
-    query = select(*(t[key] for key in EPOCH_COLUMNS)).join(run, run.c.id == t.run_id).where(t.run_id.in_([int(i) for i in run_ids]), t.epoch <= run.c.last_epoch)
+    query = (
+        select(*(t[key] for key in EPOCH_COLUMNS))
+        .join(run, run.c.id == t.run_id)
+        .where(t.run_id.in_([int(i) for i in run_ids]), t.epoch <= run.c.last_epoch)
+    )
     if split is not None:
         query = query.where(epoch_table.c.split == split_number(split))
     with reading(engine) as connection:
@@ -80,7 +98,9 @@ def class_counts(engine: Engine, run_id: int, split: str, epoch: int | None = No
         columns = (class_epoch.c.support, class_epoch.c.tp, class_epoch.c.predicted, class_epoch.c.weight)
         rows = connection.execute(select(*columns).where(key).order_by(class_epoch.c.class_id)).all()
     if not rows:
-        raise StorageError(f"run {run_id} has nothing recorded for the {split} split at epoch {at}; its last epoch is {last}")
+        raise StorageError(
+            f"run {run_id} has nothing recorded for the {split} split at epoch {at}; its last epoch is {last}"
+        )
     support, tp, predicted, weight = zip(*rows, strict=True)
     weights = None if weight[0] is None else np.array(weight, dtype=np.float64)
     return ClassCounts(at, *(np.array(v, dtype=np.int64) for v in (support, tp, predicted)), weights)
@@ -94,5 +114,7 @@ def confusion(engine: Engine, run_id: int, split: str, which: str = "last") -> t
     t = confusion_table.c
     query = select(t.epoch, t.classes, t.cells).join(run, run.c.id == t.run_id)
     with reading(engine) as connection:
-        row = connection.execute(query.where(t.run_id == run_id, t.split == split_number(split), t.epoch == at)).one_or_none()
+        row = connection.execute(
+            query.where(t.run_id == run_id, t.split == split_number(split), t.epoch == at)
+        ).one_or_none()
     return None if row is None else (row.epoch, unpack(row.cells, row.classes))

@@ -24,7 +24,11 @@ def doubts(engine: Engine, config: RunConfig, counts: Vector | None, baseline: i
     """Why the settings of a run behind this baseline are questionable; one sentence each. `counts` [C]: its training samples, None where unknown."""
     tpr, support = known_tprs(engine, config, baseline)
     before = None if baseline is None else from_dict(get_run(engine, baseline).config)
-    found = [] if counts is None else [double_correction(config, Evidence(len(counts), np.asarray(counts, np.float64), tpr, support), before)]
+    found = (
+        []
+        if counts is None
+        else [double_correction(config, Evidence(len(counts), np.asarray(counts, np.float64), tpr, support), before)]
+    )
     if before is not None:
         found.append(apart_from_baseline(baseline, asdict(config), asdict(before)))
         if config.tpr is None and METHODS[before.method].meets_validation:

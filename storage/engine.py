@@ -33,7 +33,10 @@ SAFE_SQLITE = (3, 51, 3)  # older ones can damage a WAL database when two connec
 BUSY_SECONDS = 5.0  # how long one try waits for a lock
 TRIES = 5
 BUSY_CODES = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
-SYNCHRONOUS = {"worker": "FULL", "page": "NORMAL"}  # a worker's epoch survives a power cut, a page need not wait for the disk
+SYNCHRONOUS = {
+    "worker": "FULL",
+    "page": "NORMAL",
+}  # a worker's epoch survives a power cut, a page need not wait for the disk
 
 
 class StorageError(EvenlyError):
@@ -93,7 +96,9 @@ def sqlite_warning() -> str | None:
     return None if module.sqlite_version_info >= SAFE_SQLITE else _old_sqlite(module)
 
 
-def open_database(url: str | None = None, *, role: str = "page", timeout: float = BUSY_SECONDS, tries: int = TRIES) -> Engine:
+def open_database(
+    url: str | None = None, *, role: str = "page", timeout: float = BUSY_SECONDS, tries: int = TRIES
+) -> Engine:
     """An engine on the database. Creates nothing and connects to nothing; `storage.migrate` creates and checks.
 
     role     "worker" (every commit reaches the disk) or "page"
@@ -109,7 +114,13 @@ def open_database(url: str | None = None, *, role: str = "page", timeout: float 
         return module.connect(uri, uri=True, timeout=timeout, isolation_level=None, check_same_thread=False)
 
     engine = create_engine(
-        at, module=module, creator=connect, poolclass=QueuePool, pool_size=5, max_overflow=20, json_serializer=strict_json,
+        at,
+        module=module,
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=5,
+        max_overflow=20,
+        json_serializer=strict_json,
         execution_options={"evenly_timeout": timeout, "evenly_tries": tries},
     )
     event.listen(engine, "connect", lambda connection, _: _prepare(connection, role, Path(at.database)))
@@ -208,7 +219,9 @@ def explained(error: DBAPIError, engine: Engine) -> Exception:
     """A StorageError in plain words; an error that is a bug of ours comes back as it is."""
     code, path = _code(error), path_of(engine)
     if _extended_code(error) in DAMAGE:
-        return StorageError(f"the database {path} cannot be read (disk error) and may be damaged; look at the disk, then restore a copy")
+        return StorageError(
+            f"the database {path} cannot be read (disk error) and may be damaged; look at the disk, then restore a copy"
+        )
     if code in REASONS:
         kind = Unavailable if code in PASSING else StorageError
         return kind(f"the database {path} {REASONS[code]}")
@@ -232,7 +245,9 @@ def no_database(path: Path) -> StorageError:
 
 
 def not_migrated(path: Path) -> StorageError:
-    return StorageError(f"the database {path} is of an older Evenly; `make run` or `python -m storage.migrate` brings it up to date")
+    return StorageError(
+        f"the database {path} is of an older Evenly; `make run` or `python -m storage.migrate` brings it up to date"
+    )
 
 
 def strict_json(value: Any) -> str:

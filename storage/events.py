@@ -35,7 +35,12 @@ def log_event(connection: Connection, run_id: int, kind: str, text: str) -> None
 
 def events(engine: Engine, run_id: int, limit: int = 200) -> list[Event]:
     """The last `limit` lines of a run's log, oldest first."""
-    newest = select(event.c.at, event.c.kind, event.c.text).where(event.c.run_id == run_id).order_by(event.c.id.desc()).limit(limit)
+    newest = (
+        select(event.c.at, event.c.kind, event.c.text)
+        .where(event.c.run_id == run_id)
+        .order_by(event.c.id.desc())
+        .limit(limit)
+    )
     with reading(engine) as connection:
         rows = connection.execute(newest).all()
     return [Event(moment(r.at), r.kind, r.text) for r in reversed(rows)]

@@ -42,7 +42,9 @@ class _Seen:
     token: int
     last: int
     seconds: float  # changes with every record, so equal stamps mean nothing was recorded in between
-    settled: bool  # the claim has recorded since it began, or is the first: what is here will not be done again under it
+    settled: (
+        bool  # the claim has recorded since it began, or is the first: what is here will not be done again under it
+    )
     history: ClassHistory
 
 
@@ -56,7 +58,9 @@ def class_history(engine: Engine, run_id: int, split: str) -> ClassHistory:
     with _lock:
         seen = _seen.setdefault(engine, OrderedDict()).get(key)
     with reading(engine) as connection:
-        now = connection.execute(select(run.c.token, run.c.last_epoch, run.c.seconds).where(run.c.id == run_id)).one_or_none()
+        now = connection.execute(
+            select(run.c.token, run.c.last_epoch, run.c.seconds).where(run.c.id == run_id)
+        ).one_or_none()
         if now is None:
             raise UnknownRunError(run_id)
         if seen is not None and (seen.token, seen.last, seen.seconds) == tuple(now):
@@ -79,7 +83,9 @@ def _read(connection: Connection, run_id: int, split: int, after: int, last: int
     t = class_epoch.c
     mine = and_(t.run_id == run_id, t.split == split, t.epoch > after, t.epoch <= last)
     e = epoch.c
-    numbers = connection.scalars(select(e.epoch).where(e.run_id == run_id, e.split == split, e.epoch > after, e.epoch <= last).order_by(e.epoch)).all()
+    numbers = connection.scalars(
+        select(e.epoch).where(e.run_id == run_id, e.split == split, e.epoch > after, e.epoch <= last).order_by(e.epoch)
+    ).all()
     weighted = connection.scalars(select(t.weight).where(mine, t.weight.is_not(None)).limit(1)).first() is not None
     # No weight is infinite, so infinity can stand for "none" until it is NaN, which SQLite has no word for.
     columns = [t.support, t.tp, t.predicted] + ([func.coalesce(t.weight, math.inf)] if weighted else [])
@@ -97,11 +103,15 @@ def _read(connection: Connection, run_id: int, split: int, after: int, last: int
 def _joined(old: ClassHistory, new: ClassHistory) -> ClassHistory:
     if len(new.epochs) == 0:
         return old
-    counts = [np.concatenate([getattr(old, name), getattr(new, name)]) for name in ("epochs", "support", "tp", "predicted")]
+    counts = [
+        np.concatenate([getattr(old, name), getattr(new, name)]) for name in ("epochs", "support", "tp", "predicted")
+    ]
     weight = None
     if old.weight is not None or new.weight is not None:
         none = (np.full(h.support.shape, np.nan) for h in (old, new))
-        weight = np.concatenate([gap if h.weight is None else h.weight for h, gap in zip((old, new), none, strict=True)])
+        weight = np.concatenate(
+            [gap if h.weight is None else h.weight for h, gap in zip((old, new), none, strict=True)]
+        )
     return _frozen(ClassHistory(*counts, weight))
 
 

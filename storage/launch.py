@@ -33,13 +33,16 @@ def method_words(config: RunConfig) -> str:
     """The method and its parameters, short: "TPR ratio, exponent 2", "None", "Focal, gamma 2, form sigmoid". A label's bracket is left out."""
     row = METHODS[config.method]
     values = {p.key: config.params.get(p.key, p.default) for p in row.params}
-    shown = [f"{p.label.lower()} {values[p.key] if isinstance(values[p.key], str) else format(float(values[p.key]), 'g')}"
-             for p in row.params if p.key == row.slider or values[p.key] != p.default]
+    shown = [
+        f"{p.label.lower()} {values[p.key] if isinstance(values[p.key], str) else format(float(values[p.key]), 'g')}"
+        for p in row.params
+        if p.key == row.slider or values[p.key] != p.default
+    ]
     return ", ".join([row.label.partition(" (")[0], *shown])
 
 
 def tail_words(imbalance: float, profile: str) -> str:
-    """"tail 100" or "step tail 100"; "" where the training split keeps its counts."""
+    """ "tail 100" or "step tail 100"; "" where the training split keeps its counts."""
     return "" if imbalance <= 1 else f"{'' if profile == RunConfig.profile else f'{profile} '}tail {imbalance:g}"
 
 
@@ -47,7 +50,11 @@ def unusual_words(config: RunConfig) -> str:
     """What else tells runs of one method apart, where it is not the usual: "given TPRs, sampler balanced, from 80 %, 60 epochs"; "" where all is."""
     method, recipe = METHODS[config.method], RECIPES[config.recipe]
     usual = recipe.epochs if method.epochs is None else method.epochs
-    said = "" if method.stage == POSTHOC or config.epochs == usual else f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
+    said = (
+        ""
+        if method.stage == POSTHOC or config.epochs == usual
+        else f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
+    )
     sampler = "" if config.sampler == PLAIN else f"sampler {config.sampler}"
     late = f"from {100 * config.start:g} %" if config.start > 0 else ""
     return ", ".join(filter(None, ["" if config.tpr is None else "given TPRs", sampler, late, said]))
@@ -62,8 +69,14 @@ def data_words(config: RunConfig, dataset_label: str) -> str:
 
 
 def new_run(
-    config: RunConfig, dataset_label: str, *, baseline: int | None = None, baseline_index: int | None = None,
-    baseline_group: str = "", name: str = "", tags: str = "",
+    config: RunConfig,
+    dataset_label: str,
+    *,
+    baseline: int | None = None,
+    baseline_index: int | None = None,
+    baseline_group: str = "",
+    name: str = "",
+    tags: str = "",
 ) -> NewRun:
     """A checked config as a row for `storage.queue.submit`.
 
@@ -72,9 +85,19 @@ def new_run(
     """
     config = checked(config)
     return NewRun(
-        config=json.loads(config.to_json()), name=name or f"{data_words(config, dataset_label)}: {', '.join(filter(None, [method_words(config), unusual_words(config)]))}, seed {config.seed}",
-        dataset=config.dataset, model=config.model, method=config.method, seed=config.seed, epochs=config.epochs,
-        config_sha=config.sha(), group_sha=config.group_sha(baseline_group), baseline=baseline, baseline_index=baseline_index, tags=tags,
+        config=json.loads(config.to_json()),
+        name=name
+        or f"{data_words(config, dataset_label)}: {', '.join(filter(None, [method_words(config), unusual_words(config)]))}, seed {config.seed}",
+        dataset=config.dataset,
+        model=config.model,
+        method=config.method,
+        seed=config.seed,
+        epochs=config.epochs,
+        config_sha=config.sha(),
+        group_sha=config.group_sha(baseline_group),
+        baseline=baseline,
+        baseline_index=baseline_index,
+        tags=tags,
     )
 
 
@@ -109,12 +132,17 @@ def drawn_by(engine: Engine, dataset: str) -> dict[int, dict[str, Any]]:
     imbalance, profile, validation = (detail.c.config[key] for key in DRAWN_BY)
     columns = (imbalance.as_float(), profile.as_string(), validation.as_float())
     beside = (run.c.model, detail.c.facts["fingerprint"].as_string())
-    query = select(run.c.id, *beside, *columns).join(detail, detail.c.run_id == run.c.id).where(run.c.dataset == dataset)
+    query = (
+        select(run.c.id, *beside, *columns).join(detail, detail.c.run_id == run.c.id).where(run.c.dataset == dataset)
+    )
     with reading(engine) as connection:
         rows = connection.execute(query).all()
     usual = {key: getattr(RunConfig, key) for key in DRAWN_BY}
-    return {number: {"model": model, "fingerprint": fingerprint} | {k: usual[k] if v is None else v for k, v in zip(DRAWN_BY, values, strict=True)}
-            for number, model, fingerprint, *values in rows}
+    return {
+        number: {"model": model, "fingerprint": fingerprint}
+        | {k: usual[k] if v is None else v for k, v in zip(DRAWN_BY, values, strict=True)}
+        for number, model, fingerprint, *values in rows
+    }
 
 
 def differences(config: RunConfig, spec: DataSpec, theirs: Mapping[str, Any]) -> str:

@@ -29,7 +29,20 @@ from storage.place import check_place
 REVISIONS = ("0001", "0002", "0003")  # oldest first; each is a file in migrations/versions
 MIGRATIONS = Path(__file__).with_name("migrations")
 LOCK_SECONDS = 60.0
-NETWORK = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "gpfs", "beegfs", "afs", "glusterfs", "fuse.glusterfs", "fuse.sshfs")
+NETWORK = (
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "smbfs",
+    "lustre",
+    "gpfs",
+    "beegfs",
+    "afs",
+    "glusterfs",
+    "fuse.glusterfs",
+    "fuse.sshfs",
+)
 
 
 def check_schema(engine: Engine) -> None:
@@ -52,7 +65,9 @@ def revision(engine: Engine) -> str | None:
         if "alembic_version" in names:
             return connection.scalar(text("SELECT version_num FROM alembic_version"))
     if names - {"sqlite_sequence"}:
-        raise StorageError(f"{path_of(engine)} holds tables of another program ({min(names)}); set EVENLY_DATABASE_URL to another file")
+        raise StorageError(
+            f"{path_of(engine)} holds tables of another program ({min(names)}); set EVENLY_DATABASE_URL to another file"
+        )
     return None
 
 
@@ -66,7 +81,9 @@ def _check_known(found: str | None, path: Path) -> None:
 def _check_writable(path: Path) -> None:
     for place in (path, path.parent):
         if not os.access(place, os.W_OK):
-            raise StorageError(f"{place} is read-only for this user; make it writable, or set EVENLY_DATA to a folder you may write to")
+            raise StorageError(
+                f"{place} is read-only for this user; make it writable, or set EVENLY_DATA to a folder you may write to"
+            )
 
 
 def upgrade(engine: Engine) -> None:
@@ -87,7 +104,9 @@ def upgrade(engine: Engine) -> None:
                 _copy(engine, path)
                 _run_migrations(engine)
     except Timeout:
-        raise StorageError(f"another process has been upgrading {path} for {LOCK_SECONDS:.0f} s; wait for it or end it") from None
+        raise StorageError(
+            f"another process has been upgrading {path} for {LOCK_SECONDS:.0f} s; wait for it or end it"
+        ) from None
     check_place(engine)
 
 
@@ -101,12 +120,16 @@ def _at_head(engine: Engine) -> bool:
 def _make_file(path: Path) -> None:
     kind = _file_system(path)
     if kind in NETWORK:
-        raise StorageError(f"{path} lies on a network file system ({kind}), where SQLite cannot be shared; set EVENLY_DATA to a local disk")
+        raise StorageError(
+            f"{path} lies on a network file system ({kind}), where SQLite cannot be shared; set EVENLY_DATA to a local disk"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     except OSError as error:
-        raise StorageError(f"the database {path} cannot be created ({error.strerror}); set EVENLY_DATA to a folder you may write to") from error
+        raise StorageError(
+            f"the database {path} cannot be created ({error.strerror}); set EVENLY_DATA to a folder you may write to"
+        ) from error
 
 
 def _file_system(path: Path) -> str:
@@ -115,7 +138,9 @@ def _file_system(path: Path) -> str:
     if not mounts.exists():
         return ""
     lines = [line.split() for line in mounts.read_text().splitlines()]
-    over = [(len(f[1]), place, f[2]) for place, f in enumerate(lines) if path.is_relative_to(f[1].replace("\\040", " "))]
+    over = [
+        (len(f[1]), place, f[2]) for place, f in enumerate(lines) if path.is_relative_to(f[1].replace("\\040", " "))
+    ]
     return max(over)[2] if over else ""
 
 
@@ -136,7 +161,9 @@ def _outside(connection: Connection, statement: str, *values: str) -> None:
         raw.execute(statement, values)
     except raw.Error as error:
         path = path_of(connection.engine)
-        raise StorageError(f"the database {path} could not be prepared for its upgrade ({error}); nothing was changed") from error
+        raise StorageError(
+            f"the database {path} could not be prepared for its upgrade ({error}); nothing was changed"
+        ) from error
 
 
 def _run_migrations(engine: Engine) -> None:
@@ -153,7 +180,9 @@ def _run_migrations(engine: Engine) -> None:
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
                 if broken := connection.execute(text("PRAGMA foreign_key_check")).first():
-                    raise StorageError(f"the upgrade of {path_of(engine)} would break references ({broken}); nothing was changed; report this")
+                    raise StorageError(
+                        f"the upgrade of {path_of(engine)} would break references ({broken}); nothing was changed; report this"
+                    )
         finally:
             connection.invalidate()  # foreign_keys is off on this one
 

@@ -13,7 +13,13 @@ NEWEST = 10  # finished runs that are asked; the machine may have been busier, o
 
 def seconds_an_epoch(frame: pd.DataFrame, dataset: str, model: str) -> float | None:
     """Median of the newest finished runs on this dataset with this model, or None without any. `frame` is a list of runs."""
-    same = (frame["dataset"] == dataset) & (frame["model"] == model) & (frame["status"] == "succeeded") & (frame["last_epoch"] > 0) & (frame["seconds"] > 0)
+    same = (
+        (frame["dataset"] == dataset)
+        & (frame["model"] == model)
+        & (frame["status"] == "succeeded")
+        & (frame["last_epoch"] > 0)
+        & (frame["seconds"] > 0)
+    )
     newest = frame.loc[same, ["id", "seconds", "last_epoch"]].sort_values("id").tail(NEWEST)
     return None if newest.empty else float((newest["seconds"] / newest["last_epoch"]).median())
 
@@ -21,4 +27,8 @@ def seconds_an_epoch(frame: pd.DataFrame, dataset: str, model: str) -> float | N
 def seconds_for(frame: pd.DataFrame, configs: Iterable[RunConfig]) -> float | None:
     """How long these runs would train one after the other; None where nothing was measured for one of them."""
     each = [(c.epochs, seconds_an_epoch(frame, c.dataset, c.model)) for c in configs]
-    return None if any(pace is None for _, pace in each) else sum(epochs * pace for epochs, pace in each if pace is not None)
+    return (
+        None
+        if any(pace is None for _, pace in each)
+        else sum(epochs * pace for epochs, pace in each if pace is not None)
+    )

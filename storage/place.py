@@ -34,11 +34,18 @@ def settle(engine: Engine) -> None:
     def work(connection: Connection) -> None:
         before = _recorded(connection, path)
         _refuse_another(connection, path)
-        (data_root() / RUNS).mkdir(parents=True, exist_ok=True)  # by this a folder is known as the one with the checkpoints
+        (data_root() / RUNS).mkdir(
+            parents=True, exist_ok=True
+        )  # by this a folder is known as the one with the checkpoints
         if before is not None and _same(before, data_root()):
             return
         if before is not None:
-            log.warning("the data folder %s of %s is gone; it is %s from now on, and checkpoints that are not there are lost", before, path, data_root())
+            log.warning(
+                "the data folder %s of %s is gone; it is %s from now on, and checkpoints that are not there are lost",
+                before,
+                path,
+                data_root(),
+            )
         connection.execute(delete(place))
         connection.execute(insert(place).values(id=1, data=_seen_from(path.parent, data_root())))
 
@@ -52,7 +59,9 @@ def _recorded(connection: Connection, path: Path) -> Path | None:
 
 def _refuse_another(connection: Connection, path: Path) -> None:
     own, given = _recorded(connection, path), data_root()
-    if own is None or not (own / RUNS).is_dir() or _same(own, given):  # a copy of the database alone may be read from anywhere
+    if (
+        own is None or not (own / RUNS).is_dir() or _same(own, given)
+    ):  # a copy of the database alone may be read from anywhere
         return
     raise StorageError(
         f"the database {path} belongs to the data folder {own}, where its checkpoints are, and not to {given}; "

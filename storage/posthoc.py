@@ -25,19 +25,25 @@ def config_for(before: RunRow, method: str, params: Mapping[str, Any]) -> RunCon
         raise EvenlyError(f"{method} is no post-hoc step; choose one of {', '.join(KEYS)}")
     theirs = from_dict(before.config)
     if METHODS[theirs.method].stage == POSTHOC:
-        raise EvenlyError(f"run {before.id} is itself a post-hoc step; apply {method} to the run it came from, run {before.baseline_id}")
+        raise EvenlyError(
+            f"run {before.id} is itself a post-hoc step; apply {method} to the run it came from, run {before.baseline_id}"
+        )
     if before.status != "succeeded":
         raise EvenlyError(f"run {before.id} is {before.status}; a post-hoc step needs a run that has succeeded")
     heads = before.facts.get("heads") or []
     if METHODS[method].linear and heads and heads[-1][0] != "linear":
-        raise EvenlyError(f"{method} works on the weight vectors of a linear last layer, and run {before.id} has a head of the kind {heads[-1][0]!r}; choose another step")
+        raise EvenlyError(
+            f"{method} works on the weight vectors of a linear last layer, and run {before.id} has a head of the kind {heads[-1][0]!r}; choose another step"
+        )
     return replace(theirs, method=method, params=params, tpr=None, tpr_support=None, tpr_source="", start=0.0)
 
 
 def new_step(before: RunRow, method: str, params: Mapping[str, Any]) -> NewRun:
     """The row of a post-hoc step for `storage.queue.submit`; its baseline is the run it is applied to. Errors as in `config_for`."""
     config = checked(config_for(before, method, params))
-    label = before.name.partition(":")[0] or before.dataset  # the dataset as the run's own name has it; its tail is named anew
+    label = (
+        before.name.partition(":")[0] or before.dataset
+    )  # the dataset as the run's own name has it; its tail is named anew
     label = label.removesuffix(f", {tail_words(config.imbalance, config.profile)}")
     return new_run(config, label, baseline=before.id, baseline_group=before.group_sha)
 
@@ -49,7 +55,9 @@ def key_of(step: NewRun) -> str:
 
 def steps_of(frame: pd.DataFrame, run_id: int) -> pd.DataFrame:
     """The post-hoc steps on a run, the oldest first, among the runs in `frame` (see `storage.runs.list_runs`)."""
-    return frame[(frame["baseline_id"] == run_id).fillna(False).astype(bool) & frame["method"].isin(KEYS)].sort_values("id")
+    return frame[(frame["baseline_id"] == run_id).fillna(False).astype(bool) & frame["method"].isin(KEYS)].sort_values(
+        "id"
+    )
 
 
 def made(frame: pd.DataFrame, step: NewRun) -> tuple[int, str] | None:

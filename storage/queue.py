@@ -29,8 +29,29 @@ WITH_BASELINE = {  # a baseline's end -> the reason of a run that waited for it,
 }
 
 __all__ = [
-    "ATTEMPTS", "IDLE", "SAID", "Claim", "Event", "Lost", "NewRun", "WorkerRow", "ask", "beat", "claim", "events", "fence", "finish", "note",
-    "progressed", "register_worker", "release", "rescue", "stop_worker", "submit", "wanted", "workers",
+    "ATTEMPTS",
+    "IDLE",
+    "SAID",
+    "Claim",
+    "Event",
+    "Lost",
+    "NewRun",
+    "WorkerRow",
+    "ask",
+    "beat",
+    "claim",
+    "events",
+    "fence",
+    "finish",
+    "note",
+    "progressed",
+    "register_worker",
+    "release",
+    "rescue",
+    "stop_worker",
+    "submit",
+    "wanted",
+    "workers",
 ]
 
 
@@ -98,7 +119,9 @@ def _check_new(new: NewRun, place: int) -> None:
     if new.baseline is not None and new.baseline_index is not None:
         raise StorageError(f"run {new.name!r} names two baselines; give baseline or baseline_index")
     if new.baseline_index is not None and not 0 <= new.baseline_index < place:
-        raise StorageError(f"baseline_index of run {new.name!r} is {new.baseline_index}, expected an earlier place in the list")
+        raise StorageError(
+            f"baseline_index of run {new.name!r} is {new.baseline_index}, expected an earlier place in the list"
+        )
     if new.epochs < 1:
         raise StorageError(f"epochs of run {new.name!r} is {new.epochs}, expected at least 1")
     try:
@@ -115,9 +138,20 @@ def _insert(connection: Connection, new: NewRun, baseline: int | None, submit_ke
     if baseline is not None and connection.scalar(select(run.c.id).where(run.c.id == baseline)) is None:
         raise StorageError(f"baseline run {baseline} does not exist; choose one of the runs in the list")
     row = insert(run).values(
-        status="queued", created_at=time.time(), name=new.name, dataset=new.dataset, model=new.model, method=new.method, seed=new.seed,
-        epochs=new.epochs, config_sha=new.config_sha, group_sha=new.group_sha, baseline_id=baseline, tags=new.tags,
-        submit_key=submit_key, submit_index=None if submit_key is None else place,
+        status="queued",
+        created_at=time.time(),
+        name=new.name,
+        dataset=new.dataset,
+        model=new.model,
+        method=new.method,
+        seed=new.seed,
+        epochs=new.epochs,
+        config_sha=new.config_sha,
+        group_sha=new.group_sha,
+        baseline_id=baseline,
+        tags=new.tags,
+        submit_key=submit_key,
+        submit_index=None if submit_key is None else place,
     )
     run_id = connection.execute(row.returning(run.c.id)).scalar_one()
     connection.execute(insert(detail).values(run_id=run_id, config=new.config))
@@ -144,8 +178,15 @@ def claim_statement(worker_id: int, device: str, now: float, only: Sequence[int]
         update(run)
         .where(run.c.id == next_run(only).scalar_subquery(), run.c.status == "queued")
         .values(
-            status="running", wanted="run", worker_id=worker_id, device=device, token=run.c.token + 1, attempt=run.c.attempt + 1,
-            started_at=func.coalesce(run.c.started_at, now), finished_at=None, error=None,
+            status="running",
+            wanted="run",
+            worker_id=worker_id,
+            device=device,
+            token=run.c.token + 1,
+            attempt=run.c.attempt + 1,
+            started_at=func.coalesce(run.c.started_at, now),
+            finished_at=None,
+            error=None,
         )
         .returning(run.c.id, run.c.token, run.c.attempt, run.c.baseline_id)
     )
@@ -254,7 +295,11 @@ AFTER = {"run": "queued", "pause": "paused", "cancel": "cancelled"}  # what beco
 
 def _leave(run_id: int, status: str, error: str | None) -> Update:
     ended = time.time() if status in ENDED else None
-    return update(run).where(run.c.id == run_id).values(status=status, wanted="run", worker_id=None, finished_at=ended, error=error)
+    return (
+        update(run)
+        .where(run.c.id == run_id)
+        .values(status=status, wanted="run", worker_id=None, finished_at=ended, error=error)
+    )
 
 
 def rescue(engine: Engine, alive: Callable[[WorkerRow], bool]) -> list[int]:
@@ -282,7 +327,10 @@ def _rescue_one(connection: Connection, run_id: int, token: int, worker_id: int 
         return False
     status, error = AFTER[now.wanted], None
     if status == "queued" and now.attempt >= ATTEMPTS:
-        status, error = "failed", f"worker died {now.attempt} times without an epoch in between; look at its memory and its log, then resume"
+        status, error = (
+            "failed",
+            f"worker died {now.attempt} times without an epoch in between; look at its memory and its log, then resume",
+        )
     connection.execute(_leave(run_id, status, error))
     log_event(connection, run_id, status, error or f"worker {worker_id} died in attempt {now.attempt}")
     _follow_baselines(connection)
@@ -343,12 +391,16 @@ def _take_along(connection: Connection, run_id: int) -> None:
     """Who goes on with this run: the baselines it waits for, one behind the other, and all that ended only because one of these did."""
     baseline, resumed = run.alias("baseline"), [run_id]
     up = select(baseline.c.id, baseline.c.status, baseline.c.wanted).join(run, run.c.baseline_id == baseline.c.id)
-    while (row := connection.execute(up.where(run.c.id == resumed[-1])).one_or_none()) is not None and row.status != "succeeded":
+    while (
+        row := connection.execute(up.where(run.c.id == resumed[-1])).one_or_none()
+    ) is not None and row.status != "succeeded":
         _asked(connection, row.id, row, "run")
         resumed.append(row.id)
     for baseline_id in resumed:
         ended = run.c.error.in_([reason.format(baseline_id) for reason in WITH_BASELINE.values()])
-        for follower in connection.scalars(select(run.c.id).where(run.c.baseline_id == baseline_id, run.c.status.in_(tuple(WITH_BASELINE)), ended)).all():
+        for follower in connection.scalars(
+            select(run.c.id).where(run.c.baseline_id == baseline_id, run.c.status.in_(tuple(WITH_BASELINE)), ended)
+        ).all():
             _at_once(connection, follower, "queued")
             resumed.append(follower)  # and those that waited for it in turn
 

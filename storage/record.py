@@ -19,7 +19,13 @@ from storage.queue import Claim, hold
 from storage.tables import SPLITS, TEST, VALIDATION, class_epoch, confusion, detail, epoch, run
 
 METRICS = ("accuracy", "balanced_accuracy", "tpr_mean", "tpr_variance", "tpr_min", "tpr_max", "ece")
-SUMMARY = ("accuracy", "balanced_accuracy", "tpr_mean", "tpr_variance", "tpr_min")  # of these a run keeps final_* and best_*
+SUMMARY = (
+    "accuracy",
+    "balanced_accuracy",
+    "tpr_mean",
+    "tpr_variance",
+    "tpr_min",
+)  # of these a run keeps final_* and best_*
 UPSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 Counts = NDArray[np.int64]  # [C]
 
@@ -81,7 +87,9 @@ def record_epoch(engine: Engine, claim: Claim, record: EpochRecord) -> bool:
 
     def work(connection: Connection) -> bool:
         hold(connection, claim)
-        before = connection.execute(select(run.c.seconds, run.c.best_epoch, run.c.best_score).where(run.c.id == claim.run_id)).one()
+        before = connection.execute(
+            select(run.c.seconds, run.c.best_epoch, run.c.best_score).where(run.c.id == claim.run_id)
+        ).one()
         earlier = _seconds_of(connection, claim.run_id, record.epoch)  # an epoch done again after a crash counts once
         rows.upsert(connection)
         spent = before.seconds + record.seconds - (earlier or 0.0)
@@ -114,7 +122,10 @@ class _Rows:
         if not record.splits:
             raise StorageError(f"epoch {record.epoch} has no split; expected some of {', '.join(SPLITS)}")
         common = {"run_id": run_id, "epoch": record.epoch}
-        timing = {"seconds": _finite(record.seconds, "seconds", record), "lr": _finite(record.lr, "learning rate", record)}
+        timing = {
+            "seconds": _finite(record.seconds, "seconds", record),
+            "lr": _finite(record.lr, "learning rate", record),
+        }
         timing["info"] = _plain(dict(record.info), "info") or None
         epochs, classes = [], []
         for name, part in record.splits.items():
@@ -125,7 +136,9 @@ class _Rows:
                 key | {"class_id": c, "support": s, "tp": t, "predicted": p, "weight": w}
                 for c, (s, t, p, w) in enumerate(zip(*columns, strict=True))
             ]
-        matrices = [common | {"split": _split(name), **_cells(name, m, record)} for name, m in (record.confusion or {}).items()]
+        matrices = [
+            common | {"split": _split(name), **_cells(name, m, record)} for name, m in (record.confusion or {}).items()
+        ]
         return cls(epochs, classes, matrices)
 
     def upsert(self, connection: Connection) -> None:
@@ -156,7 +169,9 @@ def _finite(value: float | None, what: str, record: EpochRecord) -> float | None
     if value is None:
         return None
     if not math.isfinite(value):
-        raise StorageError(f"{what} of epoch {record.epoch} is {value}, expected a finite number; nothing of the epoch was recorded")
+        raise StorageError(
+            f"{what} of epoch {record.epoch} is {value}, expected a finite number; nothing of the epoch was recorded"
+        )
     return float(value)
 
 
@@ -172,12 +187,18 @@ def _summary(name: str, part: SplitRecord, record: EpochRecord) -> dict[str, Any
 
 def _columns(name: str, part: SplitRecord, record: EpochRecord) -> tuple[list[Any], ...]:
     """Support, tp, predicted and weight of a split as plain lists of one length."""
-    support, tp, predicted = (_counts(getattr(part, key), f"{name} {key}", record) for key in ("support", "tp", "predicted"))
+    support, tp, predicted = (
+        _counts(getattr(part, key), f"{name} {key}", record) for key in ("support", "tp", "predicted")
+    )
     if not len(support) == len(tp) == len(predicted):
-        raise StorageError(f"{name} of epoch {record.epoch}: support, tp and predicted have {len(support)}, {len(tp)} and {len(predicted)} classes")
+        raise StorageError(
+            f"{name} of epoch {record.epoch}: support, tp and predicted have {len(support)}, {len(tp)} and {len(predicted)} classes"
+        )
     if (tp > support).any() or (tp > predicted).any():
         c = int(np.argmax((tp > support) | (tp > predicted)))
-        raise StorageError(f"{name} of epoch {record.epoch}, class {c}: tp {tp[c]} exceeds support {support[c]} or predicted {predicted[c]}")
+        raise StorageError(
+            f"{name} of epoch {record.epoch}, class {c}: tp {tp[c]} exceeds support {support[c]} or predicted {predicted[c]}"
+        )
     return support.tolist(), tp.tolist(), predicted.tolist(), _weights(record, len(support))
 
 
@@ -201,7 +222,9 @@ def _weights(record: EpochRecord, classes: int) -> list[float | None]:
 def _cells(name: str, matrix: ArrayLike, record: EpochRecord) -> dict[str, Any]:
     given = np.asarray(matrix)
     if given.ndim != 2 or given.shape[0] != given.shape[1]:
-        raise StorageError(f"{name} confusion of epoch {record.epoch} has shape {given.shape}, expected one row and one column per class")
+        raise StorageError(
+            f"{name} confusion of epoch {record.epoch} has shape {given.shape}, expected one row and one column per class"
+        )
     return {"classes": given.shape[0], "cells": pack(given)}
 
 
@@ -255,8 +278,17 @@ def _best(connection: Connection, run_id: int, again: bool, best_score: float | 
 
 def _best_of_all(connection: Connection, run_id: int) -> dict[str, Any]:
     mine = and_(epoch.c.run_id == run_id, epoch.c.split == VALIDATION, epoch.c.balanced_accuracy.is_not(None))
-    top = select(epoch.c.epoch, epoch.c.balanced_accuracy).where(mine).order_by(epoch.c.balanced_accuracy.desc(), epoch.c.epoch).limit(1)
+    top = (
+        select(epoch.c.epoch, epoch.c.balanced_accuracy)
+        .where(mine)
+        .order_by(epoch.c.balanced_accuracy.desc(), epoch.c.epoch)
+        .limit(1)
+    )
     found = connection.execute(top).one_or_none()
     if found is None:
         return {"best_epoch": None, "best_score": None, **_prefixed("best", None)}
-    return {"best_epoch": found.epoch, "best_score": found.balanced_accuracy, **_prefixed("best", _stored(connection, run_id, found.epoch, TEST))}
+    return {
+        "best_epoch": found.epoch,
+        "best_score": found.balanced_accuracy,
+        **_prefixed("best", _stored(connection, run_id, found.epoch, TEST)),
+    }

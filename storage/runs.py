@@ -22,13 +22,35 @@ from storage.tables import STATUSES, detail, run
 
 # what the list shows -> column of the table; the order of the frame
 LISTED = {
-    "id": run.c.id, "name": run.c.name, "status": run.c.status, "wanted": run.c.wanted, "created_at": run.c.created_at,
-    "started_at": run.c.started_at, "finished_at": run.c.finished_at, "dataset": run.c.dataset, "model": run.c.model,
-    "method": run.c.method, "seed": run.c.seed, "epochs": run.c.epochs, "last_epoch": run.c.last_epoch, "seconds": run.c.seconds,
-    "baseline_id": run.c.baseline_id, "group_sha": run.c.group_sha, "tags": run.c.tags, "notes": run.c.notes, "archived": run.c.archived,
-    "error": run.c.error, "attempt": run.c.attempt, "device": run.c.device, "accuracy": run.c.final_accuracy,
-    "tpr_variance": run.c.final_tpr_variance, "tpr_min": run.c.final_tpr_min, "balanced_accuracy": run.c.final_balanced_accuracy,
-    "best_epoch": run.c.best_epoch, "best_accuracy": run.c.best_accuracy, "best_tpr_variance": run.c.best_tpr_variance,
+    "id": run.c.id,
+    "name": run.c.name,
+    "status": run.c.status,
+    "wanted": run.c.wanted,
+    "created_at": run.c.created_at,
+    "started_at": run.c.started_at,
+    "finished_at": run.c.finished_at,
+    "dataset": run.c.dataset,
+    "model": run.c.model,
+    "method": run.c.method,
+    "seed": run.c.seed,
+    "epochs": run.c.epochs,
+    "last_epoch": run.c.last_epoch,
+    "seconds": run.c.seconds,
+    "baseline_id": run.c.baseline_id,
+    "group_sha": run.c.group_sha,
+    "tags": run.c.tags,
+    "notes": run.c.notes,
+    "archived": run.c.archived,
+    "error": run.c.error,
+    "attempt": run.c.attempt,
+    "device": run.c.device,
+    "accuracy": run.c.final_accuracy,
+    "tpr_variance": run.c.final_tpr_variance,
+    "tpr_min": run.c.final_tpr_min,
+    "balanced_accuracy": run.c.final_balanced_accuracy,
+    "best_epoch": run.c.best_epoch,
+    "best_accuracy": run.c.best_accuracy,
+    "best_tpr_variance": run.c.best_tpr_variance,
     "best_tpr_min": run.c.best_tpr_min,
 }
 TIMES = ("created_at", "started_at", "finished_at")
@@ -99,7 +121,16 @@ def list_runs(
     dataset   those on this dataset
     Times are UTC; whole numbers that may be missing (baseline_id, best_epoch) are of pandas' Int64.
     """
-    query = list_query(archived=archived, ids=ids, status=status, text=text, limit=limit, baseline=baseline, dataset=dataset, columns=columns)
+    query = list_query(
+        archived=archived,
+        ids=ids,
+        status=status,
+        text=text,
+        limit=limit,
+        baseline=baseline,
+        dataset=dataset,
+        columns=columns,
+    )
     with reading(engine) as connection:
         rows = connection.execute(query).all()
     listed = list(zip(*rows, strict=True)) or [()] * len(columns)
@@ -107,8 +138,15 @@ def list_runs(
 
 
 def list_query(
-    *, archived: bool | None, ids: Iterable[int] | None, status: str | Sequence[str] | None, text: str | None, limit: int | None,
-    baseline: int | None = None, dataset: str | None = None, columns: Sequence[str] = tuple(LISTED),
+    *,
+    archived: bool | None,
+    ids: Iterable[int] | None,
+    status: str | Sequence[str] | None,
+    text: str | None,
+    limit: int | None,
+    baseline: int | None = None,
+    dataset: str | None = None,
+    columns: Sequence[str] = tuple(LISTED),
 ) -> Select:
     """The one narrow query behind the list."""
     query = select(*(LISTED[key].label(key) for key in columns)).order_by(run.c.id.desc()).limit(limit)
@@ -142,7 +180,11 @@ def _matches(text: str) -> Any:
     """One word of a search."""
     found = [column.icontains(text, autoescape=True) for column in SEARCHED]
     number = text.removeprefix("#")
-    return or_(*found, run.c.id == int(number)) if number.isascii() and number.isdigit() and len(number) < 19 else or_(*found)
+    return (
+        or_(*found, run.c.id == int(number))
+        if number.isascii() and number.isdigit() and len(number) < 19
+        else or_(*found)
+    )
 
 
 def _column(key: str, values: tuple) -> Any:
@@ -150,7 +192,11 @@ def _column(key: str, values: tuple) -> Any:
     if key in TIMES:
         seconds = np.array(values, dtype=np.float64)
         part, whole = np.modf(np.nan_to_num(seconds))  # rounded to the microsecond as `moment` does it
-        micro = np.where(np.isnan(seconds), np.iinfo(np.int64).min, 1_000_000 * whole.astype(np.int64) + np.rint(1e6 * part).astype(np.int64))  # the least is NaT
+        micro = np.where(
+            np.isnan(seconds),
+            np.iinfo(np.int64).min,
+            1_000_000 * whole.astype(np.int64) + np.rint(1e6 * part).astype(np.int64),
+        )  # the least is NaT
         return pd.DatetimeIndex(micro.view("datetime64[us]")).tz_localize("UTC")
     if key in MAYBE_WHOLE:
         return pd.array(values, dtype="Int64")
@@ -161,7 +207,11 @@ def get_run(engine: Engine, run_id: int) -> RunRow:
     """One run with its config and facts; an unknown id raises StorageError."""
     columns = [column.label(key) for key, column in LISTED.items()]
     with reading(engine) as connection:
-        query = select(*columns, run.c.config_sha, detail.c.config, detail.c.facts).join(detail, detail.c.run_id == run.c.id).where(run.c.id == run_id)
+        query = (
+            select(*columns, run.c.config_sha, detail.c.config, detail.c.facts)
+            .join(detail, detail.c.run_id == run.c.id)
+            .where(run.c.id == run_id)
+        )
         row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise UnknownRunError(run_id)
@@ -176,7 +226,11 @@ def replicates(engine: Engine, run_id: int) -> list[int]:
         sha = connection.scalar(group)
         if sha is None:
             raise UnknownRunError(run_id)
-        return list(connection.scalars(select(run.c.id).where(run.c.group_sha == sha, run.c.status == "succeeded").order_by(run.c.id)))
+        return list(
+            connection.scalars(
+                select(run.c.id).where(run.c.group_sha == sha, run.c.status == "succeeded").order_by(run.c.id)
+            )
+        )
 
 
 # -- edits -------------------------------------------------------------------------------------------------------
@@ -228,7 +282,10 @@ def rename(engine: Engine, run_id: int, name: str) -> None:
 def archive(engine: Engine, ids: Iterable[int], flag: bool = True) -> None:
     """Put runs away, or bring them back. Nothing is lost; the list leaves archived runs out."""
     numbers = [int(i) for i in ids]
-    write(engine, lambda connection: connection.execute(update(run).where(run.c.id.in_(numbers)).values(archived=bool(flag))))
+    write(
+        engine,
+        lambda connection: connection.execute(update(run).where(run.c.id.in_(numbers)).values(archived=bool(flag))),
+    )
 
 
 def delete_runs(engine: Engine, ids: Iterable[int]) -> list[Path]:
@@ -242,7 +299,9 @@ def delete_runs(engine: Engine, ids: Iterable[int]) -> list[Path]:
     def work(connection: Connection) -> list[Path]:
         _check_deletable(connection, numbers)
         files = paths_of(connection, numbers)
-        for follower, baseline in connection.execute(select(run.c.id, run.c.baseline_id).where(run.c.baseline_id.in_(numbers))):
+        for follower, baseline in connection.execute(
+            select(run.c.id, run.c.baseline_id).where(run.c.baseline_id.in_(numbers))
+        ):
             if follower not in numbers:
                 log_event(connection, follower, "baseline", f"its baseline, run {baseline}, was deleted")
         connection.execute(delete(run).where(run.c.id.in_(numbers)))
@@ -256,10 +315,18 @@ def _check_deletable(connection: Connection, numbers: list[int]) -> None:
     if running is not None:
         raise StorageError(f"run {running} is running; stop it first, then delete")
     needs = run.c.baseline_id.in_(numbers), run.c.id.not_in(numbers), run.c.status.in_(("queued", "running", "paused"))
-    follower = connection.execute(select(run.c.id, run.c.baseline_id, run.c.method, run.c.status).where(*needs).limit(1)).one_or_none()
+    follower = connection.execute(
+        select(run.c.id, run.c.baseline_id, run.c.method, run.c.status).where(*needs).limit(1)
+    ).one_or_none()
     if follower is None:
         return
-    if follower.method in METHODS and "network" in METHODS[follower.method].needs:  # once stopped, it could not be resumed
-        raise StorageError(f"run {follower.id} is {follower.status} and goes on from the network of run {follower.baseline_id}: let it finish, or delete it too; "
-                           f"it could not be resumed without run {follower.baseline_id}")
-    raise StorageError(f"run {follower.id} still needs run {follower.baseline_id} as its baseline; stop or delete that one first")
+    if (
+        follower.method in METHODS and "network" in METHODS[follower.method].needs
+    ):  # once stopped, it could not be resumed
+        raise StorageError(
+            f"run {follower.id} is {follower.status} and goes on from the network of run {follower.baseline_id}: let it finish, or delete it too; "
+            f"it could not be resumed without run {follower.baseline_id}"
+        )
+    raise StorageError(
+        f"run {follower.id} still needs run {follower.baseline_id} as its baseline; stop or delete that one first"
+    )

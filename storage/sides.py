@@ -43,18 +43,34 @@ def origins(engine: Engine, row: RunRow) -> dict[int, dict[str, Any]]:
     takes = takes_tprs(row.config) and row.config.get("tpr") is None  # TPRs that were given come from no run
     query = (
         select(run.c.id, run.c.seed, detail.c.facts["index_hash"].as_string(), first.c.id, first.c.seed)
-        .join(detail, detail.c.run_id == run.c.id).outerjoin(first, first.c.id == run.c.baseline_id)
-        .where(or_(run.c.id == row.id, and_(run.c.group_sha == row.group_sha, run.c.status == "succeeded"))).order_by(run.c.id)
+        .join(detail, detail.c.run_id == run.c.id)
+        .outerjoin(first, first.c.id == run.c.baseline_id)
+        .where(or_(run.c.id == row.id, and_(run.c.group_sha == row.group_sha, run.c.status == "succeeded")))
+        .order_by(run.c.id)
     )
     with reading(engine) as connection:
         rows = connection.execute(query).all()
-    return {number: {"seed": seed, "index_hash": index_hash or "", "baseline": (baseline or GONE) if takes else None, "baseline_seed": baseline_seed if takes else None}
-            for number, seed, index_hash, baseline, baseline_seed in rows}
+    return {
+        number: {
+            "seed": seed,
+            "index_hash": index_hash or "",
+            "baseline": (baseline or GONE) if takes else None,
+            "baseline_seed": baseline_seed if takes else None,
+        }
+        for number, seed, index_hash, baseline, baseline_seed in rows
+    }
 
 
 def _replicate(engine: Engine, run_id: int, origin: dict[str, Any]) -> Replicate:
     counts = class_counts(engine, run_id, "test")
-    return replicate(tp=counts.tp, support=counts.support, predicted=counts.predicted, run=run_id, **beside_counts(engine, run_id, "test", counts.epoch), **origin)
+    return replicate(
+        tp=counts.tp,
+        support=counts.support,
+        predicted=counts.predicted,
+        run=run_id,
+        **beside_counts(engine, run_id, "test", counts.epoch),
+        **origin,
+    )
 
 
 def moving_weight(engine: Engine, row: RunRow) -> Vector | None:
@@ -62,8 +78,13 @@ def moving_weight(engine: Engine, row: RunRow) -> Vector | None:
 
     Looked at in the first, the middle and the last epoch: what moves has seldom come back to where it began in both of the others.
     """
-    looks = (class_counts(engine, row.id, "validation", at).weight for at in sorted({1, max(row.last_epoch // 2, 1), row.last_epoch}))
-    first, *others = (np.zeros(0) if weight is None else weight for weight in looks)  # before a late start there is none
+    looks = (
+        class_counts(engine, row.id, "validation", at).weight
+        for at in sorted({1, max(row.last_epoch // 2, 1), row.last_epoch})
+    )
+    first, *others = (
+        np.zeros(0) if weight is None else weight for weight in looks
+    )  # before a late start there is none
     if all(np.array_equal(first, other, equal_nan=True) for other in others):
         return None
     return class_history(engine, row.id, "validation").weight
@@ -74,8 +95,17 @@ def side(engine: Engine, row: RunRow) -> Side:
     measured(row)
     found = {number: _replicate(engine, number, origin) for number, origin in origins(engine, row).items()}
     return Side(
-        f"run {row.id}", row.facts["classes"], found[row.id], list(found.values()), row.dataset, status=row.status,
-        epoch=int(row.last_epoch), epochs=int(row.epochs), group=row.group_sha, settings=row.config, facts=row.facts,
+        f"run {row.id}",
+        row.facts["classes"],
+        found[row.id],
+        list(found.values()),
+        row.dataset,
+        status=row.status,
+        epoch=int(row.last_epoch),
+        epochs=int(row.epochs),
+        group=row.group_sha,
+        settings=row.config,
+        facts=row.facts,
         weight=moving_weight(engine, row),
     )
 
@@ -84,5 +114,17 @@ def report(engine: Engine, row: RunRow, split: str = "test") -> RunReport:
     """A run as the exporters want it."""
     measured(row)
     c = class_counts(engine, row.id, split)
-    return RunReport(row.id, row.name, split, c.epoch, row.facts["classes"], c.support, c.tp, c.predicted, c.weight, row.config, row.facts,
-                     **beside_counts(engine, row.id, split, c.epoch))
+    return RunReport(
+        row.id,
+        row.name,
+        split,
+        c.epoch,
+        row.facts["classes"],
+        c.support,
+        c.tp,
+        c.predicted,
+        c.weight,
+        row.config,
+        row.facts,
+        **beside_counts(engine, row.id, split, c.epoch),
+    )

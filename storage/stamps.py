@@ -15,8 +15,14 @@ def stamp(engine: Engine, run_id: int | None = None) -> tuple:
     with reading(engine) as connection:
         if run_id is None:
             return tuple(map(tuple, connection.execute(stamp_query())))
-        near = or_(run.c.id == run_id, run.c.baseline_id == run_id, run.c.id == select(run.c.baseline_id).where(run.c.id == run_id).scalar_subquery())
-        return tuple(map(tuple, connection.execute(select(run.c.id, run.c.status, run.c.wanted).where(near).order_by(run.c.id))))
+        near = or_(
+            run.c.id == run_id,
+            run.c.baseline_id == run_id,
+            run.c.id == select(run.c.baseline_id).where(run.c.id == run_id).scalar_subquery(),
+        )
+        return tuple(
+            map(tuple, connection.execute(select(run.c.id, run.c.status, run.c.wanted).where(near).order_by(run.c.id)))
+        )
 
 
 def stamp_query() -> CompoundSelect:
@@ -28,4 +34,7 @@ def stamp_query() -> CompoundSelect:
 def statuses(engine: Engine, ids: Sequence[int]) -> dict[int, str]:
     """Run -> status, of those of `ids` that there are."""
     with reading(engine) as connection:
-        return {row.id: row.status for row in connection.execute(select(run.c.id, run.c.status).where(run.c.id.in_([int(i) for i in ids])))}
+        return {
+            row.id: row.status
+            for row in connection.execute(select(run.c.id, run.c.status).where(run.c.id.in_([int(i) for i in ids])))
+        }

@@ -56,14 +56,17 @@ def _run_key(**options: bool) -> Column:
 
 
 worker = Table(
-    "worker", metadata,
+    "worker",
+    metadata,
     Column("id", Integer, primary_key=True),
     Column("slot", Integer, nullable=False),
     Column("device", String(80), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("host", String(255), nullable=False),
     Column("state", String(40), nullable=False),
-    Column("beat", Integer, nullable=False, server_default="0"),  # grows while the worker lives; watchers time it themselves
+    Column(
+        "beat", Integer, nullable=False, server_default="0"
+    ),  # grows while the worker lives; watchers time it themselves
     Column("started_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),  # shown to people, never decided upon
     Column("stopped_at", Float),
@@ -71,7 +74,8 @@ worker = Table(
 )
 
 run = Table(
-    "run", metadata,
+    "run",
+    metadata,
     Column("id", Integer, primary_key=True),
     Column("status", String(10), nullable=False),
     Column("wanted", String(10), nullable=False, server_default="run"),
@@ -122,14 +126,16 @@ run = Table(
 )
 
 detail = Table(  # apart from `run`, so that a list of runs reads a third of the pages
-    "detail", metadata,
+    "detail",
+    metadata,
     _run_key(primary_key=True),
     Column("config", JSON, nullable=False),
     Column("facts", JSON(none_as_null=True)),
 )
 
 epoch = Table(
-    "epoch", metadata,
+    "epoch",
+    metadata,
     _run_key(primary_key=True),
     Column("epoch", Integer, primary_key=True),
     Column("split", SmallInteger, primary_key=True),
@@ -152,7 +158,8 @@ epoch = Table(
 )
 
 class_epoch = Table(
-    "class_epoch", metadata,
+    "class_epoch",
+    metadata,
     _run_key(primary_key=True),
     Column("split", SmallInteger, primary_key=True),
     Column("epoch", Integer, primary_key=True),
@@ -165,7 +172,8 @@ class_epoch = Table(
 )
 
 confusion = Table(
-    "confusion", metadata,
+    "confusion",
+    metadata,
     _run_key(primary_key=True),
     Column("split", SmallInteger, primary_key=True),
     Column("epoch", Integer, primary_key=True),
@@ -174,14 +182,16 @@ confusion = Table(
 )
 
 place = Table(  # at most one row
-    "place", metadata,
+    "place",
+    metadata,
     Column("id", Integer, primary_key=True),
     Column("data", Text, nullable=False),  # the data folder, seen from the database's own: both can be moved together
     CheckConstraint("id = 1", name="id"),
 )
 
 event = Table(
-    "event", metadata,
+    "event",
+    metadata,
     Column("id", Integer, primary_key=True),
     _run_key(),
     Column("at", Float, nullable=False),
@@ -191,7 +201,8 @@ event = Table(
 )
 
 checkpoint = Table(
-    "checkpoint", metadata,
+    "checkpoint",
+    metadata,
     _run_key(primary_key=True),
     Column("kind", String(10), primary_key=True),
     Column("epoch", Integer, primary_key=True),

@@ -43,13 +43,18 @@ class Place:
         return min(self.step / self.steps, 1.0) if self.steps else 0.0
 
     def words(self) -> str:
-        """"step 479 of 3,516"; once all are done "evaluating"."""
+        """ "step 479 of 3,516"; once all are done "evaluating"."""
         return f"step {self.step:,} of {self.steps:,}" if self.step < self.steps else "evaluating"
 
 
 def state_text(place: Place | None, warning: str | None) -> str:
     """What a worker says, for `beat`: where its run is, and a warning. A place that does not fit beside it is left out."""
-    where = "" if place is None else f"{place.run_id}/{place.epoch}/{place.step}/{place.steps}/" + ("" if place.pace is None else f"{place.pace:.0f}")
+    where = (
+        ""
+        if place is None
+        else f"{place.run_id}/{place.epoch}/{place.step}/{place.steps}/"
+        + ("" if place.pace is None else f"{place.pace:.0f}")
+    )
     text = "; ".join(filter(None, (where, warning)))
     return (text if len(text) <= LONGEST else warning) or IDLE
 
@@ -60,7 +65,7 @@ def _said(text: str) -> tuple[Place | None, str | None]:
     if found is None:
         return None, None if text == IDLE else text
     *whole, pace = found.groups()
-    return Place(*map(int, whole), float(pace) if pace else None), text[found.end():] or None
+    return Place(*map(int, whole), float(pace) if pace else None), text[found.end() :] or None
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,9 @@ def register_worker(engine: Engine, slot: int, device: str, pid: int, host: str)
         now = time.time()
         earlier = and_(worker.c.slot == slot, worker.c.host == host, worker.c.stopped_at.is_(None))
         connection.execute(update(worker).where(earlier).values(stopped_at=now, state="stopped"))
-        row = insert(worker).values(slot=slot, device=device, pid=pid, host=host, state=IDLE, started_at=now, seen_at=now)
+        row = insert(worker).values(
+            slot=slot, device=device, pid=pid, host=host, state=IDLE, started_at=now, seen_at=now
+        )
         made = connection.execute(row.returning(worker.c.id)).scalar_one()
         connection.execute(delete(worker).where(worker.c.id < made - KEPT_ROWS, worker.c.stopped_at.is_not(None)))
         return made
@@ -133,8 +140,20 @@ def _row(r: dict) -> WorkerRow:
     state = "stopped" if stopped else f"training ({said})" if said else "training" if trains else IDLE
     alive = not stopped and abs(time.time() - r["seen_at"]) < SILENT_SECONDS  # abs: the clock may have been put back
     return WorkerRow(
-        r["id"], r["slot"], r["device"], r["pid"], r["host"], state, r["run_id"], r["beat"],
-        moment(r["started_at"]), moment(r["seen_at"]), moment(r["stopped_at"]), alive, at, warning,
+        r["id"],
+        r["slot"],
+        r["device"],
+        r["pid"],
+        r["host"],
+        state,
+        r["run_id"],
+        r["beat"],
+        moment(r["started_at"]),
+        moment(r["seen_at"]),
+        moment(r["stopped_at"]),
+        alive,
+        at,
+        warning,
     )
 
 

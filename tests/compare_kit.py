@@ -33,4 +33,7 @@ def compared(before, after):
 
 def shifted(tp, seeds, spread, n=N):
     """Replicates whose counts wander by `spread` samples from seed to seed, the same way for the same seed."""
-    return [replicate(s, np.clip(tp + np.random.default_rng(s).integers(-spread, spread + 1, len(tp)), 0, n), n) for s in seeds]
+    return [
+        replicate(s, np.clip(tp + np.random.default_rng(s).integers(-spread, spread + 1, len(tp)), 0, n), n)
+        for s in seeds
+    ]

@@ -73,7 +73,11 @@ def chromium() -> str:
     found = shutil.which(given) if given else next(filter(None, map(shutil.which, BROWSERS)), None)
     if found:
         return found
-    reason = f"CHROMIUM names {given!r}, which is not a program" if given else f"no {', '.join(BROWSERS)} on PATH; install chromium or set CHROMIUM"
+    reason = (
+        f"CHROMIUM names {given!r}, which is not a program"
+        if given
+        else f"no {', '.join(BROWSERS)} on PATH; install chromium or set CHROMIUM"
+    )
     if os.environ.get("EVENLY_REQUIRE_BROWSER") == "1":
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

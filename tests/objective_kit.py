@@ -7,9 +7,15 @@ from core.objectives import OBJECTIVES, Batch
 
 C, B = 4, 12
 KNOBS = {
-    "terms": {}, "sigmoid": {}, "ghm": {"bins": 10, "momentum": 0.0}, "poly_tail": {"alpha": 1.0, "beta": 1.0},
-    "group_dro": {"eta": 0.01, "adjustment": 0.0}, "l2rw": {"meta_batch": 8}, "meta_weight_net": {"meta_batch": 8, "hidden": 5, "lr": 1e-2},
-    "difficulty_net": {"driver": 0.3, "lr": 1e-2}, "oltr": {"memory": 0.01, "repel": 0.01},
+    "terms": {},
+    "sigmoid": {},
+    "ghm": {"bins": 10, "momentum": 0.0},
+    "poly_tail": {"alpha": 1.0, "beta": 1.0},
+    "group_dro": {"eta": 0.01, "adjustment": 0.0},
+    "l2rw": {"meta_batch": 8},
+    "meta_weight_net": {"meta_batch": 8, "hidden": 5, "lr": 1e-2},
+    "difficulty_net": {"driver": 0.3, "lr": 1e-2},
+    "oltr": {"memory": 0.01, "repel": 0.01},
 }
 LOOKS_AHEAD = ("l2rw", "meta_weight_net", "difficulty_net")
 REDUCTIONS = ("weighted_mean", "batch_mean")
@@ -71,7 +77,9 @@ def draw(step=0, n=B, classes=C, dtype=torch.float64):
 
 def batch(model, step=0, n=B, classes=C, dtype=torch.float64, reduction="batch_mean", rate=0.1, **more):
     x, labels = draw(step, n, classes, dtype)
-    return Batch(model, x, labels, {}, reduction, rate, seeded(step), lambda: draw(1000 + step, 8, classes, dtype), **more)
+    return Batch(
+        model, x, labels, {}, reduction, rate, seeded(step), lambda: draw(1000 + step, 8, classes, dtype), **more
+    )
 
 
 def of_logits(logits, labels, terms=None, reduction="batch_mean", seed=0):
@@ -87,7 +95,9 @@ def loss_and_slope(objective, given):
 
 def random_logits(n=B, classes=C, scale=2.0, seed=1):
     g = seeded(seed)
-    return scale * torch.randn(n, classes, generator=g, dtype=torch.float64), torch.randint(0, classes, (n,), generator=g)
+    return scale * torch.randn(n, classes, generator=g, dtype=torch.float64), torch.randint(
+        0, classes, (n,), generator=g
+    )
 
 
 def trained(model, objective, optimiser, steps):

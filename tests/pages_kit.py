@@ -30,7 +30,9 @@ def visit(page: str = HOME, **query: object) -> AppTest:
 def words_on(at: AppTest) -> str:
     """All text of the page."""
     kinds = ("title", "subheader", "markdown", "caption", "error", "warning", "info", "code", "button")
-    return "\n".join(str(getattr(e, "value", "") or getattr(e, "label", "")) for kind in kinds for e in getattr(at, kind))
+    return "\n".join(
+        str(getattr(e, "value", "") or getattr(e, "label", "")) for kind in kinds for e in getattr(at, kind)
+    )
 
 
 TPRS = [round(0.5 + i / 30, 17) for i in range(9)] + [None]
@@ -40,7 +42,13 @@ def without_its_baseline(engine, ids):
     """The weighted run as it is left when its baseline has been deleted."""
     with engine.begin() as c:
         facts = c.scalar(select(detail.c.facts).where(detail.c.run_id == ids["weighted"]))
-        evidence = {"tpr": TPRS, "support": [200.0] * 9 + [0.0], "from": f"run {ids['baseline']}, validation split, epoch 20"}
-        c.execute(update(detail).where(detail.c.run_id == ids["weighted"]).values(facts={**facts, "evidence": evidence}))
+        evidence = {
+            "tpr": TPRS,
+            "support": [200.0] * 9 + [0.0],
+            "from": f"run {ids['baseline']}, validation split, epoch 20",
+        }
+        c.execute(
+            update(detail).where(detail.c.run_id == ids["weighted"]).values(facts={**facts, "evidence": evidence})
+        )
         c.execute(update(run).where(run.c.baseline_id == ids["baseline"]).values(baseline_id=None))
     results.delete(engine, [ids["baseline"]])

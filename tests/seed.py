@@ -1,7 +1,7 @@
 """Fill a database with runs that look real: for tests of the pages and for screenshots, never used by the product.
 
-    EVENLY_DATA=/tmp/ui-data python tests/seed.py          a small, varied set
-    EVENLY_DATA=/tmp/ui-data python tests/seed.py 1000     and this many short runs more
+EVENLY_DATA=/tmp/ui-data python tests/seed.py          a small, varied set
+EVENLY_DATA=/tmp/ui-data python tests/seed.py 1000     and this many short runs more
 """
 
 from __future__ import annotations
@@ -40,14 +40,21 @@ def mnist1d(even: float = 0.0, seed: int = 0) -> Made:
     """TPRs as MNIST-1D gives them, drawn towards their mean by `even` and down a little."""
     base = np.array([0.972, 0.955, 0.871, 0.823, 0.742, 0.905, 0.948, 0.671, 0.884, 0.796])
     t = base + np.random.default_rng(seed).normal(0, 0.008, 10)
-    return Made(DIGITS, np.clip(t + even * (t.mean() - t) - 0.01 * even, 0.02, 0.995), {"train": 400, "validation": 200, "test": 1000})
+    return Made(
+        DIGITS,
+        np.clip(t + even * (t.mean() - t) - 0.01 * even, 0.02, 0.995),
+        {"train": 400, "validation": 200, "test": 1000},
+    )
 
 
 def many(classes: int, seed: int = 0, even: float = 0.0) -> Made:
     """A set with many classes."""
     t = np.random.default_rng(seed).beta(7, 3, classes)
-    return Made(DATASETS["cifar100"].classes if classes == 100 else tuple(f"class {i:03d}" for i in range(classes)), np.clip(t + even * (t.mean() - t), 0.01, 0.99),
-                {"train": 450, "validation": 50, "test": 100})
+    return Made(
+        DATASETS["cifar100"].classes if classes == 100 else tuple(f"class {i:03d}" for i in range(classes)),
+        np.clip(t + even * (t.mean() - t), 0.01, 0.99),
+        {"train": 450, "validation": 50, "test": 100},
+    )
 
 
 def confusion_of(tpr: np.ndarray, per_class: int, rng: np.random.Generator) -> np.ndarray:
@@ -58,7 +65,9 @@ def confusion_of(tpr: np.ndarray, per_class: int, rng: np.random.Generator) -> n
         wrong = np.full(classes, 1.0)
         wrong[(c + 3) % classes] = classes
         wrong[c] = 0
-        out[c] = rng.multinomial(per_class, np.append(0, (1 - t) * wrong / wrong.sum())[1:] + t * (np.arange(classes) == c))
+        out[c] = rng.multinomial(
+            per_class, np.append(0, (1 - t) * wrong / wrong.sum())[1:] + t * (np.arange(classes) == c)
+        )
     return out
 
 
@@ -66,19 +75,45 @@ def split_record(confusion: np.ndarray, loss: float) -> Any:
     """One split at one epoch."""
     support, tp, predicted = rows_of(confusion)
     s = summary(confusion)
-    return results.SplitRecord(loss=loss, n=s.n, support=support, tp=tp, predicted=predicted, top5=None, accuracy=s.accuracy,
-                               balanced_accuracy=s.balanced_accuracy, tpr_mean=s.tpr_mean, tpr_variance=s.tpr_variance, tpr_min=s.tpr_min, tpr_max=s.tpr_max)
+    return results.SplitRecord(
+        loss=loss,
+        n=s.n,
+        support=support,
+        tp=tp,
+        predicted=predicted,
+        top5=None,
+        accuracy=s.accuracy,
+        balanced_accuracy=s.balanced_accuracy,
+        tpr_mean=s.tpr_mean,
+        tpr_variance=s.tpr_variance,
+        tpr_min=s.tpr_min,
+        tpr_max=s.tpr_max,
+    )
 
 
-def epoch_record(made: Made, epoch: int, epochs: int, weight: np.ndarray | None, rng: np.random.Generator, matrices: bool = True) -> Any:
+def epoch_record(
+    made: Made, epoch: int, epochs: int, weight: np.ndarray | None, rng: np.random.Generator, matrices: bool = True
+) -> Any:
     """One epoch on the way from chance to the run's TPRs."""
     grown = 1 - np.exp(-4.5 * epoch / epochs)
-    tpr = np.clip(0.1 + (made.tpr - 0.1) * grown + rng.normal(0, 0.015 * (1 - epoch / epochs) + 0.002, len(made.tpr)), 0.01, 0.995)
-    confusions = {split: confusion_of(np.clip(tpr + 0.02 * (split == "train"), 0, 0.999), n, rng) for split, n in made.per_class.items()}
+    tpr = np.clip(
+        0.1 + (made.tpr - 0.1) * grown + rng.normal(0, 0.015 * (1 - epoch / epochs) + 0.002, len(made.tpr)), 0.01, 0.995
+    )
+    confusions = {
+        split: confusion_of(np.clip(tpr + 0.02 * (split == "train"), 0, 0.999), n, rng)
+        for split, n in made.per_class.items()
+    }
     losses = {"train": 0.25, "validation": 0.42, "test": 0.43}
     splits = {s: split_record(m, losses[s] + 1.9 * (1 - grown) + 0.02 * rng.random()) for s, m in confusions.items()}
-    return results.EpochRecord(epoch=epoch, seconds=0.42, lr=0.01 * (1 - epoch / (epochs + 1)), splits=splits, weight=weight,
-                               confusion={k: v for k, v in confusions.items() if k != "train"} if matrices else None, info={})
+    return results.EpochRecord(
+        epoch=epoch,
+        seconds=0.42,
+        lr=0.01 * (1 - epoch / (epochs + 1)),
+        splits=splits,
+        weight=weight,
+        confusion={k: v for k, v in confusions.items() if k != "train"} if matrices else None,
+        info={},
+    )
 
 
 def config_of(**settings: Any) -> RunConfig:
@@ -91,15 +126,33 @@ def submit(engine: Engine, config: RunConfig, name: str, baseline: int | None = 
     import json
 
     group = config.group_sha("" if baseline is None else results.get_run(engine, baseline).group_sha)
-    row = queue.NewRun(config=json.loads(config.to_json()), name=name, dataset=config.dataset, model=config.model, method=config.method, seed=config.seed,
-                       epochs=config.epochs, config_sha=config.sha(), group_sha=group, baseline=baseline, tags=tags)
+    row = queue.NewRun(
+        config=json.loads(config.to_json()),
+        name=name,
+        dataset=config.dataset,
+        model=config.model,
+        method=config.method,
+        seed=config.seed,
+        epochs=config.epochs,
+        config_sha=config.sha(),
+        group_sha=group,
+        baseline=baseline,
+        tags=tags,
+    )
     return queue.submit(engine, [row])[0]
 
 
 def facts(made: Made) -> dict[str, Any]:
     """What a worker tells at the start of a run."""
-    return {"classes": list(made.classes), "counts": {k: [n] * len(made.classes) for k, n in made.per_class.items()}, "index_hash": "0" * 64,
-            "device": "cpu", "versions": {"torch": "2.13.0"}, "parameters": 5210, "notes": []}
+    return {
+        "classes": list(made.classes),
+        "counts": {k: [n] * len(made.classes) for k, n in made.per_class.items()},
+        "index_hash": "0" * 64,
+        "device": "cpu",
+        "versions": {"torch": "2.13.0"},
+        "parameters": 5210,
+        "notes": [],
+    }
 
 
 def weights_for(made: Made, exponent: float) -> np.ndarray:
@@ -108,8 +161,20 @@ def weights_for(made: Made, exponent: float) -> np.ndarray:
     return w / w.mean()
 
 
-def train(engine: Engine, worker: int, made: Made, epochs: int, *, until: int | None = None, weight: np.ndarray | None = None, moving: bool = False,
-          end: str | None = "succeeded", error: str | None = None, seed: int = 0, matrices: bool = True) -> int:
+def train(
+    engine: Engine,
+    worker: int,
+    made: Made,
+    epochs: int,
+    *,
+    until: int | None = None,
+    weight: np.ndarray | None = None,
+    moving: bool = False,
+    end: str | None = "succeeded",
+    error: str | None = None,
+    seed: int = 0,
+    matrices: bool = True,
+) -> int:
     """Claim the oldest queued run and write its epochs; `until` stops early, `end` None leaves it running."""
     claim = queue.claim(engine, worker, "cpu")
     rng = np.random.default_rng(seed)
@@ -138,20 +203,44 @@ def small(engine: Engine) -> dict[str, int]:
     weighted = replace(plain, method="tpr_ratio", params={"exponent": 2.0})
     ids["weighted"] = submit(engine, checked(weighted), "MNIST-1D: TPR ratio, exponent 2, seed 0", ids["baseline"])
     train(engine, worker, mnist1d(0.45), 20, weight=weights_for(mnist1d(), 2.0), seed=2)
-    ids["dynamic"] = submit(engine, checked(replace(plain, method="cdb", params={})), "MNIST-1D: CDB, tau dynamic, seed 0", ids["baseline"])
+    ids["dynamic"] = submit(
+        engine, checked(replace(plain, method="cdb", params={})), "MNIST-1D: CDB, tau dynamic, seed 0", ids["baseline"]
+    )
     train(engine, worker, mnist1d(0.3, 3), 20, weight=weights_for(mnist1d(), 2.5), moving=True, seed=3)
     hundred = checked(replace(plain, dataset="cifar100", model="resnet20", epochs=8))
     ids["hundred"] = submit(engine, hundred, "CIFAR-100: none, seed 0")
     train(engine, worker, many(100), 8, seed=4)
-    ids["hundred_weighted"] = submit(engine, checked(replace(hundred, method="tpr_ratio", params={"exponent": 1.0})), "CIFAR-100: TPR ratio, exponent 1, seed 0", ids["hundred"])
+    ids["hundred_weighted"] = submit(
+        engine,
+        checked(replace(hundred, method="tpr_ratio", params={"exponent": 1.0})),
+        "CIFAR-100: TPR ratio, exponent 1, seed 0",
+        ids["hundred"],
+    )
     train(engine, worker, many(100, 0, 0.35), 8, weight=weights_for(many(100), 1.0), seed=5)
-    ids["failed"] = submit(engine, checked(replace(plain, seed=7, recipe="sgd_constant", recipe_params={"lr": 1000.0})), "MNIST-1D: none, seed 7")
-    train(engine, worker, mnist1d(0, 7), 20, until=3, end="failed", error="the loss is not finite at epoch 4, step 12 (learning rate 1000); lower the learning rate", seed=6)
+    ids["failed"] = submit(
+        engine,
+        checked(replace(plain, seed=7, recipe="sgd_constant", recipe_params={"lr": 1000.0})),
+        "MNIST-1D: none, seed 7",
+    )
+    train(
+        engine,
+        worker,
+        mnist1d(0, 7),
+        20,
+        until=3,
+        end="failed",
+        error="the loss is not finite at epoch 4, step 12 (learning rate 1000); lower the learning rate",
+        seed=6,
+    )
     ids["stopped"] = submit(engine, checked(replace(plain, seed=8)), "MNIST-1D: none, seed 8")
     train(engine, worker, mnist1d(0, 8), 20, until=6, end="cancelled", seed=7)
-    ids["running"] = submit(engine, checked(replace(weighted, seed=1)), "MNIST-1D: TPR ratio, exponent 2, seed 1", ids["baseline"])
+    ids["running"] = submit(
+        engine, checked(replace(weighted, seed=1)), "MNIST-1D: TPR ratio, exponent 2, seed 1", ids["baseline"]
+    )
     train(engine, worker, mnist1d(0.4, 1), 20, until=9, weight=weights_for(mnist1d(), 2.0), end=None, seed=8)
-    ids["queued"] = submit(engine, checked(replace(weighted, seed=2)), "MNIST-1D: TPR ratio, exponent 2, seed 2", ids["baseline"])
+    ids["queued"] = submit(
+        engine, checked(replace(weighted, seed=2)), "MNIST-1D: TPR ratio, exponent 2, seed 2", ids["baseline"]
+    )
     return ids
 
 

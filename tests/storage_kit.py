@@ -39,8 +39,16 @@ def database(folder: Path, **options) -> Engine:
 
 
 def new_run(name: str = "a run", **values) -> queue.NewRun:
-    given = {"config": {"dataset": "mnist1d"}, "dataset": "mnist1d", "model": "cnn1d", "method": "none", "seed": 0, "epochs": 3,
-             "config_sha": "c" * 64, "group_sha": "g" * 64}
+    given = {
+        "config": {"dataset": "mnist1d"},
+        "dataset": "mnist1d",
+        "model": "cnn1d",
+        "method": "none",
+        "seed": 0,
+        "epochs": 3,
+        "config_sha": "c" * 64,
+        "group_sha": "g" * 64,
+    }
     return queue.NewRun(name=name, **given | values)
 
 
@@ -53,7 +61,9 @@ def claimed(engine: Engine, **values) -> queue.Claim:
     return claim
 
 
-def epoch_record(number: int = 1, *, score: float = 0.7, classes: int = 2, accuracy: float = 0.75, **values) -> results.EpochRecord:
+def epoch_record(
+    number: int = 1, *, score: float = 0.7, classes: int = 2, accuracy: float = 0.75, **values
+) -> results.EpochRecord:
     """`score` is the balanced accuracy on validation; tp is 3, 4, 5, ... + the epoch's number (up to 97), so that epochs differ."""
     tp = (np.arange(3, 3 + classes) + number) % 98
     support = np.full(classes, 100)
@@ -61,11 +71,27 @@ def epoch_record(number: int = 1, *, score: float = 0.7, classes: int = 2, accur
     matrix[:, 0] = support - tp
     matrix[np.arange(classes), np.arange(classes)] += tp
     part = results.SplitRecord(
-        loss=0.5, n=100 * classes, support=support, tp=tp, predicted=matrix.sum(axis=0), top5=None, accuracy=accuracy,
-        balanced_accuracy=score, tpr_mean=0.7, tpr_variance=0.01, tpr_min=0.6, tpr_max=0.8,
+        loss=0.5,
+        n=100 * classes,
+        support=support,
+        tp=tp,
+        predicted=matrix.sum(axis=0),
+        top5=None,
+        accuracy=accuracy,
+        balanced_accuracy=score,
+        tpr_mean=0.7,
+        tpr_variance=0.01,
+        tpr_min=0.6,
+        tpr_max=0.8,
     )
-    given = {"seconds": 2.0, "lr": 0.1, "splits": dict.fromkeys(SPLITS, part), "weight": np.arange(1.0, classes + 1),
-             "confusion": {"validation": matrix, "test": matrix}, "info": {"tau": 1.5}}
+    given = {
+        "seconds": 2.0,
+        "lr": 0.1,
+        "splits": dict.fromkeys(SPLITS, part),
+        "weight": np.arange(1.0, classes + 1),
+        "confusion": {"validation": matrix, "test": matrix},
+        "info": {"tau": 1.5},
+    }
     return results.EpochRecord(epoch=number, **given | values)
 
 

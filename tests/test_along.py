@@ -26,7 +26,9 @@ FOLLOWED = {
     "fixed tau, smoothed": replace(BASE, method="cdb", params={"tau": 1.5, "ema": 0.6}),
     "late start": replace(BASE, method="cdb", params={"tau": 2.0}, start=0.5),
     "sampler by difficulty": replace(BASE, sampler="difficulty", sampler_params={"tau": 2.0}),
-    "progressive sampler, weights late": replace(BASE, method="balanced", sampler="progressive", start=0.5, deferred="weight"),
+    "progressive sampler, weights late": replace(
+        BASE, method="balanced", sampler="progressive", start=0.5, deferred="weight"
+    ),
     "a formula over the epoch": replace(BASE, method="custom", params={"formula": "1 + epoch * N / n"}),
 }
 
@@ -41,13 +43,19 @@ def worker(tmp_path_factory):
 def test_along_its_own_epochs_a_run_is_shown_what_it_trained_with(worker, monkeypatch, config):
     """To 1e-9: the recorded weights, and every term that the worker handed to the training."""
     config, used, real = checked(config), [], training.Run.terms
-    monkeypatch.setattr(training.Run, "terms", lambda self, epoch, seen: used.append((epoch, real(self, epoch, seen))) or used[-1][1])
+    monkeypatch.setattr(
+        training.Run, "terms", lambda self, epoch, seen: used.append((epoch, real(self, epoch, seen))) or used[-1][1]
+    )
     (run_id,) = queue.submit(worker.engine, [new_run(config, "MNIST-1D")])
     worker.loop(drain=True)
     row = results.get_run(worker.engine, run_id)
     assert row.status == "succeeded", row.error
     history = results.class_history(worker.engine, run_id, "validation")
-    way = along(config, Evidence(10, counts=np.array(row.facts["counts"]["train"], float)), Past(share(history.tp, history.support), history.support.astype(float)))
+    way = along(
+        config,
+        Evidence(10, counts=np.array(row.facts["counts"]["train"], float)),
+        Past(share(history.tp, history.support), history.support.astype(float)),
+    )
     assert way.epochs.tolist() == list(range(EPOCHS)) == [epoch for epoch, _ in used]
     for (_, trained), preview in zip(used, way.frames, strict=True):
         assert trained.set().keys() == preview.set().keys()
@@ -64,7 +72,9 @@ def test_an_unsmoothed_epoch_is_the_answer_to_the_epoch_before():
     way = along(config, Evidence(3, counts=COUNTS), PAST)
     assert way.frames[0].weight.tolist() == [1, 1, 1]
     for epoch in (1, 2, 3):
-        wanted = answer("cdb", Evidence(3, last_tpr=PAST.tpr[epoch - 1], last_support=PAST.support[0]), {"tau": 2.0}).weight
+        wanted = answer(
+            "cdb", Evidence(3, last_tpr=PAST.tpr[epoch - 1], last_support=PAST.support[0]), {"tau": 2.0}
+        ).weight
         np.testing.assert_array_equal(way.frames[epoch].weight, wanted)
 
 
@@ -108,5 +118,9 @@ def test_which_terms_move_follows_from_the_rows():
                 assert way.moving(), row.key
             elif way.moving():
                 own = dict(config.sampler_params if key == "sampler" else config.params)
-                first, last = (row.terms(replace(known, epoch=epoch, epochs=EPOCHS), **own).set() for epoch in (0, EPOCHS - 1))
-                assert any(not np.allclose(v, last[name]) for name, v in first.items()), f"{row.key} looks at no last epoch, so the epoch itself moves it"
+                first, last = (
+                    row.terms(replace(known, epoch=epoch, epochs=EPOCHS), **own).set() for epoch in (0, EPOCHS - 1)
+                )
+                assert any(not np.allclose(v, last[name]) for name, v in first.items()), (
+                    f"{row.key} looks at no last epoch, so the epoch itself moves it"
+                )

@@ -31,7 +31,11 @@ FORBIDDEN = {
     "app": {"core.engine"} | TORCH | (DOORS - UI),
 }
 MODELS_MAY = {"torch", "core.rows", "core.tvision", "core.errors", "models"}  # beside the standard library
-OF_THE_PAGES = {"pages.parts", "pages.parts.export", "pages.parts.settings"}  # what the other doors may import: said and drawn once, for all
+OF_THE_PAGES = {
+    "pages.parts",
+    "pages.parts.export",
+    "pages.parts.settings",
+}  # what the other doors may import: said and drawn once, for all
 MAY_IMPORT_WORKER = {"cli.py", "cli_wait.py", "cli_posthoc.py"}
 
 
@@ -115,7 +119,9 @@ def test_an_area_imports_nothing_it_must_not(area):
 def test_models_import_torch_and_little_else():
     allowed = MODELS_MAY | sys.stdlib_module_names
     names = [(path, line, name) for path in files_of("models") for line, name in imports(path)]
-    assert [f"{p.name}:{line} imports {name}" for p, line, name in names if name != "core" and not under(name, allowed)] == []
+    assert [
+        f"{p.name}:{line} imports {name}" for p, line, name in names if name != "core" and not under(name, allowed)
+    ] == []
 
 
 def test_pages_never_reach_torch_by_way_of_another_module():
@@ -138,7 +144,12 @@ def test_only_the_doors_import_the_worker():
 
 def test_the_other_doors_take_nothing_of_the_pages_but_the_export():
     doors = [path for path in FILES if path.parent == ROOT and path.stem not in UI]
-    found = [f"{p.name}:{line} imports {name}" for p in doors for line, name in imports(p) if under(name, {"pages"}) and name not in OF_THE_PAGES]
+    found = [
+        f"{p.name}:{line} imports {name}"
+        for p in doors
+        for line, name in imports(p)
+        if under(name, {"pages"}) and name not in OF_THE_PAGES
+    ]
     assert found == []
 
 
@@ -150,14 +161,21 @@ def test_pages_hold_only_packages_directly():
 def test_no_unsafe_reading_of_checkpoints():
     """A file from outside is never unpickled."""
     words = ("weights_only=False", "pickle.load", "allow_pickle=True")
-    assert [f"{path.name}: {word}" for path in FILES for word in words if word in path.read_text(encoding="utf-8")] == []
+    assert [
+        f"{path.name}: {word}" for path in FILES for word in words if word in path.read_text(encoding="utf-8")
+    ] == []
 
 
 def loaded_after(code: str, *arguments: str) -> set[str]:
     """The top-level modules in sys.modules of a fresh Python after `code`."""
     code += "\nimport sys, json; print(json.dumps(sorted({m.partition('.')[0] for m in sys.modules})))"
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+        [sys.executable, "-W", "ignore", "-c", code, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr[-3000:]
@@ -166,7 +184,12 @@ def loaded_after(code: str, *arguments: str) -> set[str]:
 
 def importable(*areas: str) -> list[str]:
     """Modules of these areas; alembic's own scripts are left out, as only alembic can import them."""
-    files = [path for area in areas for path in files_of(area) if "migrations" not in path.parts or path.name == "__init__.py"]
+    files = [
+        path
+        for area in areas
+        for path in files_of(area)
+        if "migrations" not in path.parts or path.name == "__init__.py"
+    ]
     return [module_name(path) for path in files]
 
 
@@ -213,10 +236,16 @@ for view in sys.argv[1:]:
 def test_no_page_loads_torch_or_sklearn(tmp_path, monkeypatch):
     """Opened as a person opens them, not only imported: what a page imports while it draws counts too."""
     monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
-    views = [str(path.relative_to(ROOT)) for path in files_of("pages") if path.parent.name == "views" and path.name != "__init__.py"]
+    views = [
+        str(path.relative_to(ROOT))
+        for path in files_of("pages")
+        if path.parent.name == "views" and path.name != "__init__.py"
+    ]
     assert views
     parts = [name for name in importable("pages") if ".views" not in name]
-    loaded = loaded_after(f"{OPEN_EVERY_PAGE}\nimport importlib\nfor name in {parts!r}: importlib.import_module(name)", *views)
+    loaded = loaded_after(
+        f"{OPEN_EVERY_PAGE}\nimport importlib\nfor name in {parts!r}: importlib.import_module(name)", *views
+    )
     assert "streamlit" in loaded
     assert not (TORCH | {"sklearn"}) & loaded
 
@@ -230,6 +259,10 @@ def test_no_page_names_a_method_or_a_sampler():
     from core.samplers import SAMPLERS
 
     keys = {row.key for table in (METHODS, SAMPLERS) for row in table} - WORDS_TOO
-    named = {(str(path.relative_to(ROOT)), node.value) for path in files_of("pages") for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-             if isinstance(node, ast.Constant) and node.value in keys}
+    named = {
+        (str(path.relative_to(ROOT)), node.value)
+        for path in files_of("pages")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and node.value in keys
+    }
     assert not named

@@ -29,10 +29,19 @@ BY_TPR = {"method": "custom", "params": {"formula": "1/tpr"}}
 # -- who takes TPRs ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("config", "takes"), [
-    (COUNTS_ONLY, False), (BY_TPR, True), ({"method": "custom", "params": {"formula": "mean_tpr / n"}}, True), ({"method": "custom"}, True),
-    ({"method": "tpr_ratio", "params": {}}, True), ({"method": "none"}, False), ({"method": "of another version"}, False), ({}, False),
-])
+@pytest.mark.parametrize(
+    ("config", "takes"),
+    [
+        (COUNTS_ONLY, False),
+        (BY_TPR, True),
+        ({"method": "custom", "params": {"formula": "mean_tpr / n"}}, True),
+        ({"method": "custom"}, True),
+        ({"method": "tpr_ratio", "params": {}}, True),
+        ({"method": "none"}, False),
+        ({"method": "of another version"}, False),
+        ({}, False),
+    ],
+)
 def test_the_parameters_decide_whether_a_method_takes_tprs(config, takes):
     assert takes_tprs(config) is takes
 
@@ -54,7 +63,9 @@ def test_a_formula_over_counts_is_paired_by_seed_and_no_baseline_of_it_was_delet
     assert origin.in_words(weighted) == ""
     by_tpr = seeds(empty, 3, **BY_TPR)
     found = compare(sides.side(empty, plain), sides.side(empty, by_tpr))
-    assert [text for text in found.notes if "take their weights from a baseline that was deleted" in text], "where it does take them, it is said"
+    assert [text for text in found.notes if "take their weights from a baseline that was deleted" in text], (
+        "where it does take them, it is said"
+    )
 
 
 # -- few validation samples --------------------------------------------------------------------------------------
@@ -63,15 +74,18 @@ FEW = {"classes": ["ant", "bee"], "counts": {"validation": [3, 400]}, "evidence"
 MANY = FEW | {"evidence": {"support": [300, 400]}}
 
 
-@pytest.mark.parametrize(("settings", "facts", "head"), [
-    (BY_TPR, FEW, "The weights of run 2 rest on"),
-    (COUNTS_ONLY, FEW, ""),
-    (COUNTS_ONLY | {"sampler": "difficulty"}, FEW, "The draws of run 2 rest on"),
-    ({"method": "none", "sampler": "difficulty"}, FEW, "The draws of run 2 rest on"),
-    (BY_TPR | {"sampler": "difficulty"}, MANY, "The draws of run 2 rest on"),
-    (BY_TPR | {"sampler": "difficulty"}, FEW, "The weights and draws of run 2 rest on"),
-    ({"method": "none", "sampler": "balanced"}, FEW, ""),
-])
+@pytest.mark.parametrize(
+    ("settings", "facts", "head"),
+    [
+        (BY_TPR, FEW, "The weights of run 2 rest on"),
+        (COUNTS_ONLY, FEW, ""),
+        (COUNTS_ONLY | {"sampler": "difficulty"}, FEW, "The draws of run 2 rest on"),
+        ({"method": "none", "sampler": "difficulty"}, FEW, "The draws of run 2 rest on"),
+        (BY_TPR | {"sampler": "difficulty"}, MANY, "The draws of run 2 rest on"),
+        (BY_TPR | {"sampler": "difficulty"}, FEW, "The weights and draws of run 2 rest on"),
+        ({"method": "none", "sampler": "balanced"}, FEW, ""),
+    ],
+)
 def test_weights_and_draws_from_few_validation_samples_are_said(settings, facts, head):
     text = few_samples("run 2", settings, facts)
     assert text.startswith(head)
@@ -111,10 +125,13 @@ def test_tprs_of_another_version_of_the_data_make_no_weights(worker, tmp_path):
     (first,) = submit(worker, config)
     assert drained(worker, first).status == "succeeded"
     again, weighted = changed(config, seed=1), changed(config, method="tpr_ratio", seed=1)
-    same, = queue.submit(worker.engine, [new_run(weighted, "insects", baseline=first)])
+    (same,) = queue.submit(worker.engine, [new_run(weighted, "insects", baseline=first)])
     assert drained(worker, same).status == "succeeded", "another seed is the same data"
     folder(data, 50)
-    late, compared = queue.submit(worker.engine, [new_run(changed(weighted, seed=2), "insects", baseline=first), new_run(again, "insects", baseline=first)])
+    late, compared = queue.submit(
+        worker.engine,
+        [new_run(changed(weighted, seed=2), "insects", baseline=first), new_run(again, "insects", baseline=first)],
+    )
     row = drained(worker, late)
     assert row.status == "failed"
     assert f"run {first} was trained on another version of {data} than is there now" in row.error
@@ -138,7 +155,9 @@ def keep(engine, run_id, fingerprint):
     """The fingerprint that a stored run says its data had; None: it was made before they were kept."""
     with engine.begin() as connection:
         facts = connection.scalar(select(detail.c.facts).where(detail.c.run_id == run_id))
-        facts = {k: v for k, v in facts.items() if k != "fingerprint"} | ({} if fingerprint is None else {"fingerprint": fingerprint})
+        facts = {k: v for k, v in facts.items() if k != "fingerprint"} | (
+            {} if fingerprint is None else {"fingerprint": fingerprint}
+        )
         connection.execute(update(detail).where(detail.c.run_id == run_id).values(facts=facts))
 
 
@@ -161,7 +180,9 @@ def test_a_run_on_older_data_is_among_the_others_and_cannot_feed_weights(empty):
     other = at.selectbox(key="new_baseline_other")
     assert [o for o in other.options if "older data" in o] == other.options
     assert len(other.options) == 1, "a run from before fingerprints were kept is still offered as a baseline"
-    assert f"Run {old} was trained on another version of mnist1d than is there now" in at.error[0].value.replace("\\", "")
+    assert f"Run {old} was trained on another version of mnist1d than is there now" in at.error[0].value.replace(
+        "\\", ""
+    )
     assert at.button(key="new_start").disabled
     at.selectbox(key="new_baseline").set_value(str(now)).run()
     assert not at.error

@@ -19,8 +19,15 @@ expect = sync_api.expect
 
 ROOT = Path(__file__).resolve().parent.parent
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 
@@ -46,7 +53,9 @@ def home(tmp_path_factory, chromium):
     """`make run` without make: app and worker on an empty data folder."""
     data, port = tmp_path_factory.mktemp("data"), free_port()
     env = {**os.environ, "EVENLY_DATA": str(data), "EVENLY_PORT": str(port)}
-    served = subprocess.Popen([sys.executable, "serve.py"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    served = subprocess.Popen(
+        [sys.executable, "serve.py"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     address = f"http://127.0.0.1:{port}"
     answering(address)
     yield address, data
@@ -72,15 +81,27 @@ def page(browser):
     errors = []
     page.on("pageerror", lambda e: errors.append(str(e)))
     page.said = []  # every frame the page sends to the server
-    page.on("websocket", lambda ws: ws.on("framesent", lambda frame: page.said.append(frame if isinstance(frame, bytes) else frame.encode())))
+    page.on(
+        "websocket",
+        lambda ws: ws.on(
+            "framesent", lambda frame: page.said.append(frame if isinstance(frame, bytes) else frame.encode())
+        ),
+    )
     yield page
     context.close()
     assert not errors
 
 
 def cli(data, *arguments):
-    done = subprocess.run([sys.executable, "cli.py", *arguments], cwd=ROOT, env={**os.environ, "EVENLY_DATA": str(data)},
-                          capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "cli.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "EVENLY_DATA": str(data)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout) if "--json" in arguments else done.stdout
 
@@ -151,7 +172,9 @@ def test_compare_swaps_and_exports(compared, page):
     page.wait_for_url(re.compile(r"a=2&b=1"))
     settle(page)
     first_bars = "JSON.stringify(Array.from(g.data.find(t => t.type === 'bar').y).sort((a, b) => a - b))"
-    swapped = figure(page, "compare_signature", BARS, until=f"g => {first_bars} !== '{json.dumps(before, separators=(',', ':'))}'")
+    swapped = figure(
+        page, "compare_signature", BARS, until=f"g => {first_bars} !== '{json.dumps(before, separators=(',', ':'))}'"
+    )
     assert [sorted(bars) for bars in swapped] == [after, before]
     with page.expect_download() as download:
         key(page, "compare_json").get_by_role("button").click()
@@ -332,8 +355,13 @@ def test_the_first_visit_of_a_fresh_server_may_be_a_deep_link(tmp_path, chromium
     env, port = {**os.environ, "EVENLY_DATA": str(tmp_path)}, free_port()
     upgrade = "from storage.engine import open_database; from storage.migrate import upgrade; upgrade(open_database(role='worker'))"
     subprocess.run([sys.executable, "-c", upgrade], cwd=ROOT, env=env, check=True)
-    served = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)], cwd=ROOT, env=env,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    served = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
+        cwd=ROOT,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         answering(f"http://127.0.0.1:{port}")
         said, addresses = [], []
@@ -365,7 +393,14 @@ def test_an_unknown_address_says_so_and_leads_home(compared, page):
 def test_the_console_is_quiet_about_our_settings(compared, page):
     _, address, _ = compared
     said = []
-    page.on("console", lambda m: said.append(m.text) if m.type in ("warning", "error") and "/_stcore/" not in m.location.get("url", "") else None)
+    page.on(
+        "console",
+        lambda m: (
+            said.append(m.text)
+            if m.type in ("warning", "error") and "/_stcore/" not in m.location.get("url", "")
+            else None
+        ),
+    )
     for path in ("/", "/new", "/runs", "/compare?a=1&b=2", "/run?id=2"):
         page.goto(address + path)
         settle(page)
@@ -382,8 +417,9 @@ def test_the_columns_that_matter_fit_a_desktop_window(compared, page):
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(f"{address}/runs")
     settle(page)
-    expect(heads(page)).to_have_text(["Run", "Name", "State", "Dataset", "Method", "Epochs", "Accuracy", "TPR var.", "Lowest TPR", "Tags",
-                                      "Model"])  # those in sight, the last one in part
+    expect(heads(page)).to_have_text(
+        ["Run", "Name", "State", "Dataset", "Method", "Epochs", "Accuracy", "TPR var.", "Lowest TPR", "Tags", "Model"]
+    )  # those in sight, the last one in part
 
 
 def test_a_phone_gets_the_columns_that_fit_it(compared, browser):

@@ -38,7 +38,10 @@ def test_start_queues_once_and_opens_the_run(app, page, gap):  # noqa: F811 - a 
 
 
 @pytest.mark.parametrize("gap", GAPS)
-@pytest.mark.parametrize(("button", "address_of", "title"), [("run_compare", "**/compare?a={baseline}&b={weighted}", "Compare"), ("run_duplicate", "**/new?*", "New run")])
+@pytest.mark.parametrize(
+    ("button", "address_of", "title"),
+    [("run_compare", "**/compare?a={baseline}&b={weighted}", "Compare"), ("run_duplicate", "**/new?*", "New run")],
+)
 def test_a_runs_page_is_left_for_where_the_first_click_leads(app, page, button, address_of, title, gap):  # noqa: F811 - a fixture
     address, _, ids = app
     page.goto(f"{address}/run?id={ids['weighted']}")

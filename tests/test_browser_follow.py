@@ -23,8 +23,13 @@ def app(tmp_path_factory, chromium):
     engine = open_database(f"sqlite:///{data / 'evenly.db'}", role="worker")
     upgrade(engine)
     ids = small(engine)
-    served = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"], cwd=ROOT,
-                              env={**os.environ, "EVENLY_DATA": str(data)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    served = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
+        cwd=ROOT,
+        env={**os.environ, "EVENLY_DATA": str(data)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     address = f"http://127.0.0.1:{port}"
     answering(address)
     yield address, engine, ids

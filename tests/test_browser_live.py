@@ -31,7 +31,9 @@ class Training:
     def train(self, epochs):
         for _ in range(epochs):
             self.epoch += 1
-            results.record_epoch(self.engine, self.claim, seed.epoch_record(self.made, self.epoch, EPOCHS, None, self.rng))
+            results.record_epoch(
+                self.engine, self.claim, seed.epoch_record(self.made, self.epoch, EPOCHS, None, self.rng)
+            )
         queue.beat(self.engine, self.worker)
 
     def row(self):
@@ -50,8 +52,13 @@ def training(empty):
 def page(training, chromium):
     """The run's page in a window that has settled."""
     port = free_port()
-    served = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
-                              cwd=ROOT, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    served = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
+        cwd=ROOT,
+        env=dict(os.environ),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         answering(f"http://127.0.0.1:{port}")
         with sync_api.sync_playwright() as p:
@@ -71,7 +78,9 @@ def page(training, chromium):
 
 def drawn(page, epoch, name="run_loss"):
     """Wait until a chart shows this epoch."""
-    page.wait_for_function(f"() => {{ const g = document.querySelector('.st-key-{name} .js-plotly-plot'); return g && g.data && ({LAST})(g) === {epoch} }}")
+    page.wait_for_function(
+        f"() => {{ const g = document.querySelector('.st-key-{name} .js-plotly-plot'); return g && g.data && ({LAST})(g) === {epoch} }}"
+    )
 
 
 def test_a_click_on_pause_is_answered_while_the_charts_go_on(page, training):
@@ -105,7 +114,9 @@ def test_what_is_open_and_typed_outlives_new_epochs(page, training):
     expect(notes).to_have_value("first line\nsecond line")
     expect(log).to_be_visible()
     page.get_by_role("button", name="Save").click()
-    expect(page.locator("[data-testid=stMain] p").filter(has_text=re.compile("first line")).first).to_contain_text("second line")
+    expect(page.locator("[data-testid=stMain] p").filter(has_text=re.compile("first line")).first).to_contain_text(
+        "second line"
+    )
     assert training.row().notes == "first line\nsecond line"
 
 

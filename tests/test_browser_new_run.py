@@ -20,8 +20,13 @@ def address(seeded, chromium):
     """The app on a data folder with finished runs; no worker."""
     data, _ = seeded
     port = free_port()
-    served = subprocess.Popen([sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
-                              cwd=ROOT, env={**os.environ, "EVENLY_DATA": str(data)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    served = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
+        cwd=ROOT,
+        env={**os.environ, "EVENLY_DATA": str(data)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         answering(f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}"
@@ -45,7 +50,12 @@ def page(window):
     page.set_default_timeout(30_000)
     page.on("pageerror", lambda e: errors.append(str(e)))
     page.said = []
-    page.on("websocket", lambda ws: ws.on("framesent", lambda frame: page.said.append(frame if isinstance(frame, bytes) else frame.encode())))
+    page.on(
+        "websocket",
+        lambda ws: ws.on(
+            "framesent", lambda frame: page.said.append(frame if isinstance(frame, bytes) else frame.encode())
+        ),
+    )
     yield page
     context.close()
     assert not errors
@@ -91,7 +101,9 @@ def test_the_epoch_is_dragged_along_an_earlier_run_without_a_word_to_the_server(
     settle(page)
     expect(key(page, "new_along").locator("input")).to_have_value(re.compile("Run "))
     epoch, said = page.locator("#epoch"), len(page.said)
-    seen = drag(page, epoch, 0.97, 0.1, lambda: (page.locator(".along output").inner_text(), tuple(page.evaluate(BARS))))
+    seen = drag(
+        page, epoch, 0.97, 0.1, lambda: (page.locator(".along output").inner_text(), tuple(page.evaluate(BARS)))
+    )
     assert len({bars for _, bars in seen}) >= 6, "the bars follow the epoch"
     assert [int(n) for n, _ in seen] == sorted((int(n) for n, _ in seen), reverse=True)
     assert not [frame for frame in page.said[said:] if b'"value":' in frame]
@@ -199,7 +211,9 @@ def test_further_methods_are_laid_over_the_chosen_one(address, page):
     choose(page, "new_overlay", "Inverse TPR")
     chart = key(page, "new_overlay_weight").locator(".js-plotly-plot")
     expect(chart).to_be_visible()
-    names = page.evaluate("() => document.querySelector('.st-key-new_overlay_weight .js-plotly-plot').data.map(t => t.name)")
+    names = page.evaluate(
+        "() => document.querySelector('.st-key-new_overlay_weight .js-plotly-plot').data.map(t => t.name)"
+    )
     assert names == ["TPR ratio", "Inverse TPR"]
 
 
@@ -217,7 +231,9 @@ def test_the_methods_page_is_searched_and_leads_to_new_run(address, page):
     expect(key(page, "method").locator("input")).to_have_value("From counts: Class-balanced")
 
 
-@pytest.mark.parametrize("path", ["/new?method=cdb", "/new?dataset=cifar100&model=resnet20&method=cdb", "/methods?row=cdb"])
+@pytest.mark.parametrize(
+    "path", ["/new?method=cdb", "/new?dataset=cifar100&model=resnet20&method=cdb", "/methods?row=cdb"]
+)
 def test_moving_terms_fit_a_phone(address, window, path):
     context = window.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()

@@ -23,8 +23,13 @@ def test_rows_and_deltas_by_hand():
     assert [(r.before, r.after, r.support) for r in c.rows] == [(x, y, n) for x, y, n in zip(b, a, N, strict=True)]
     wilson = stats.binomtest(280, 400).proportion_ci(method="wilson")
     assert (c.rows[1].before_low, c.rows[1].before_high) == pytest.approx((wilson.low, wilson.high), abs=1e-12)
-    expected = {"accuracy": (985 / 1200, 1020 / 1200), "balanced_accuracy": (b.mean(), a.mean()), "tpr_variance": (b.var(), a.var()),
-                "tpr_spread": (b.std(), a.std()), "tpr_min": (b.min(), a.min())}
+    expected = {
+        "accuracy": (985 / 1200, 1020 / 1200),
+        "balanced_accuracy": (b.mean(), a.mean()),
+        "tpr_variance": (b.var(), a.var()),
+        "tpr_spread": (b.std(), a.std()),
+        "tpr_min": (b.min(), a.min()),
+    }
     for name, (x, y) in expected.items():
         assert (c.deltas[name].before, c.deltas[name].after) == pytest.approx((x, y))
         assert c.deltas[name].change == pytest.approx(y - x)
@@ -49,7 +54,9 @@ def test_newcombe_against_the_paper():
 def test_a_class_that_clearly_moved_is_marked_and_one_that_did_not_is_not():
     c = compared(side([480, 280, 225]), side([478, 340, 228]))
     assert [r.beyond for r in c.rows] == [False, True, False]
-    assert c.notes == ("1 of 3 classes changed by more than the sampling noise of their test samples; that noise alone would do so to about 0.2 of them.",)
+    assert c.notes == (
+        "1 of 3 classes changed by more than the sampling noise of their test samples; that noise alone would do so to about 0.2 of them.",
+    )
 
 
 def test_class_without_test_samples():
@@ -66,7 +73,9 @@ def test_a_comparison_has_all_that_is_reported():
     b, a = replicate(0, BEFORE, N), replicate(0, AFTER, N)
     assert c.summary == {"before": b.summary, "after": a.summary}
     assert [(r.precision_before, r.precision_after, r.f1_before, r.f1_after) for r in c.rows] == [
-        tuple(row) for row in np.array([b.metrics.precision, a.metrics.precision, b.metrics.f1, a.metrics.f1]).T.tolist()]
+        tuple(row)
+        for row in np.array([b.metrics.precision, a.metrics.precision, b.metrics.f1, a.metrics.f1]).T.tolist()
+    ]
     assert c.to_dict()["summary"]["after"]["macro_f1"] == pytest.approx(a.metrics.f1.mean())
 
 
@@ -113,7 +122,9 @@ def test_test_splits_of_other_sizes_are_no_difference():
     small, large = np.full(10, 30.0), np.full(10, 3000.0)
     alarms = np.zeros(len(FIGURES))
     for _ in range(200):
-        low, high, _ = sampling_intervals(draw.binomial(30, p).astype(float), small, draw.binomial(3000, p).astype(float), large, draw, 300)
+        low, high, _ = sampling_intervals(
+            draw.binomial(30, p).astype(float), small, draw.binomial(3000, p).astype(float), large, draw, 300
+        )
         alarms += (low > 0) | (high < 0)
     assert alarms[2] / 200 <= 0.1
 
@@ -167,6 +178,17 @@ def test_a_run_is_not_compared_with_itself():
 
 def test_config_differences():
     a = {"method": "none", "epochs": 20, "params": {}, "seed": 0, "tpr": None, "recipe_params": {"lr": 0.1}}
-    b = {"method": "tpr_ratio", "epochs": 20.0, "params": {"exponent": 2}, "seed": 0, "tpr": (0.5, 0.7), "recipe_params": {"lr": 0.1}}
-    assert config_differences(a, b) == [("method", "none", "tpr_ratio"), ("tpr", None, [0.5, 0.7]), ("params.exponent", None, 2)]
+    b = {
+        "method": "tpr_ratio",
+        "epochs": 20.0,
+        "params": {"exponent": 2},
+        "seed": 0,
+        "tpr": (0.5, 0.7),
+        "recipe_params": {"lr": 0.1},
+    }
+    assert config_differences(a, b) == [
+        ("method", "none", "tpr_ratio"),
+        ("tpr", None, [0.5, 0.7]),
+        ("params.exponent", None, 2),
+    ]
     assert config_differences(b, {**b, "tpr": [0.5, 0.7]}) == []

@@ -8,7 +8,10 @@ from scipy import stats
 
 def test_where_the_verdict_speaks_of_means_so_do_the_classes():
     seeds = [0, 1, 2]
-    before, after = shifted(BEFORE, seeds, 6), [replicate(s, AFTER + np.array([s, -3 * s, 2 * s * s]), N) for s in seeds]
+    before, after = (
+        shifted(BEFORE, seeds, 6),
+        [replicate(s, AFTER + np.array([s, -3 * s, 2 * s * s]), N) for s in seeds],
+    )
     c = compared(side(before[0].tpr * N, replicates=before), side(after[0].tpr * N, replicates=after))
     assert c.over_seeds.before == (0, 1, 2)
     for k, row in enumerate(c.over_seeds.rows):
@@ -36,7 +39,10 @@ def test_two_pairs_have_a_mean_and_a_wide_interval():
 
 
 def test_only_the_seeds_of_both_sides_are_paired():
-    c = compared(side(BEFORE, replicates=shifted(BEFORE, [0, 1, 2, 7], 4)), side(AFTER, replicates=shifted(AFTER, [0, 1, 2, 8, 9], 4)))
+    c = compared(
+        side(BEFORE, replicates=shifted(BEFORE, [0, 1, 2, 7], 4)),
+        side(AFTER, replicates=shifted(AFTER, [0, 1, 2, 8, 9], 4)),
+    )
     assert (c.over_seeds.before, c.over_seeds.after) == ((0, 1, 2), (0, 1, 2))
 
 

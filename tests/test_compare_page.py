@@ -35,7 +35,8 @@ def seeded(tmp_path_factory):
     upgrade(engine)
     worker = seed.worker_of(engine)
     ids = {
-        "plain": trained(engine, worker, seed.mnist1d(), "plain"), "again": trained(engine, worker, seed.mnist1d(0, 1), "plain again", seed=1),
+        "plain": trained(engine, worker, seed.mnist1d(), "plain"),
+        "again": trained(engine, worker, seed.mnist1d(0, 1), "plain again", seed=1),
         "tail": trained(engine, worker, seed.mnist1d(0, 2), "long tail", "1", imbalance=10.0),
         "changed": trained(engine, worker, seed.mnist1d(0, 3), "other data", "2", recipe="sgd_cosine"),
     }
@@ -71,11 +72,14 @@ def test_a_run_with_itself(ids):
     assert not at.metric
 
 
-@pytest.mark.parametrize(("which", "words"), [
-    ("running", "is at epoch 9 of 20: let it finish before you judge."),
-    ("failed", "failed after epoch 3 of 20: its error says what to mend; try it again, or choose another run."),
-    ("stopped", "was stopped after epoch 6 of 20: resume it and let it finish, or choose another run."),
-])
+@pytest.mark.parametrize(
+    ("which", "words"),
+    [
+        ("running", "is at epoch 9 of 20: let it finish before you judge."),
+        ("failed", "failed after epoch 3 of 20: its error says what to mend; try it again, or choose another run."),
+        ("stopped", "was stopped after epoch 6 of 20: resume it and let it finish, or choose another run."),
+    ],
+)
 def test_a_run_that_has_not_finished(ids, which, words):
     at = visit(ids["baseline"], ids[which])
     assert f"Run {ids[which]} {words}" in warned(at)
@@ -86,7 +90,10 @@ def test_a_run_that_has_not_finished(ids, which, words):
 
 def test_a_run_without_figures(ids):
     at = visit(ids["baseline"], ids["queued"])
-    assert f"Run {ids['queued']} (queued) has no finished epoch, so it has no figures. Wait for its first epoch, or choose another run." in warned(at)
+    assert (
+        f"Run {ids['queued']} (queued) has no finished epoch, so it has no figures. Wait for its first epoch, or choose another run."
+        in warned(at)
+    )
     assert f"Open run {ids['queued']}" in links(at)
 
 
@@ -95,7 +102,9 @@ def test_a_run_that_is_not_there(ids):
 
 
 def test_other_splits(ids):
-    assert "trained on different samples, because the imbalance factor differs" in warned(visit(ids["plain"], ids["tail"]))
+    assert "trained on different samples, because the imbalance factor differs" in warned(
+        visit(ids["plain"], ids["tail"])
+    )
     assert "The data changed between the two runs" in warned(visit(ids["plain"], ids["changed"]))
 
 

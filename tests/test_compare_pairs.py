@@ -12,7 +12,15 @@ from core.replicates import GONE
 def run_of(number, seed, tp, baseline=None, baseline_seed=None, index_hash=None):
     """A replicate with an origin; its samples are drawn by the seed unless said."""
     tp = np.clip(tp + np.random.default_rng(number).integers(-4, 5, 3), 0, N)
-    return replicate(seed, tp, N, run=number, index_hash=f"h{seed}" if index_hash is None else index_hash, baseline=baseline, baseline_seed=baseline_seed)
+    return replicate(
+        seed,
+        tp,
+        N,
+        run=number,
+        index_hash=f"h{seed}" if index_hash is None else index_hash,
+        baseline=baseline,
+        baseline_seed=baseline_seed,
+    )
 
 
 def of_runs(label, runs, shown=0):
@@ -44,9 +52,15 @@ def test_runs_fed_by_one_baseline_are_not_paired_by_seed():
     c = compare(of_runs("before", BASELINES), of_runs("after", SHARED))
     assert (c.noise.kind, c.noise.pairs, c.over_seeds.paired) == ("both sides' seeds", (3,), False)
     x, y = (np.array([r.figure("accuracy") for r in runs]) for runs in (BASELINES, SHARED))
-    assert (c.deltas["accuracy"].seeds.change, c.deltas["accuracy"].seeds.low, c.deltas["accuracy"].seeds.high) == welch_interval(x, y)
-    assert c.notes[-1] == ("Both sides have seeds 4 and 5, but not as pairs, so the two sides are compared as independent groups (Welch): "
-                           "runs 21 and 22 take their weights from run 1, of seed 3.")
+    assert (
+        c.deltas["accuracy"].seeds.change,
+        c.deltas["accuracy"].seeds.low,
+        c.deltas["accuracy"].seeds.high,
+    ) == welch_interval(x, y)
+    assert c.notes[-1] == (
+        "Both sides have seeds 4 and 5, but not as pairs, so the two sides are compared as independent groups (Welch): "
+        "runs 21 and 22 take their weights from run 1, of seed 3."
+    )
     assert "on average over 3 seeds before and 3 after" in c.verdict
 
 

@@ -36,9 +36,18 @@ def trained(engine, worker, name, made, baseline=None, draw=0, **settings) -> in
     seed.train(engine, worker, made, EPOCHS, seed=draw)
     if baseline is not None:
         counts = results.class_counts(engine, baseline, "validation")
-        evidence = {"tpr": (counts.tp / counts.support).tolist(), "support": counts.support.tolist(), "from": f"run {baseline}"}
+        evidence = {
+            "tpr": (counts.tp / counts.support).tolist(),
+            "support": counts.support.tolist(),
+            "from": f"run {baseline}",
+        }
         facts = results.get_run(engine, run_id).facts
-        write(engine, lambda c: c.execute(update(detail).where(detail.c.run_id == run_id).values(facts={**facts, "evidence": evidence})))
+        write(
+            engine,
+            lambda c: c.execute(
+                update(detail).where(detail.c.run_id == run_id).values(facts={**facts, "evidence": evidence})
+            ),
+        )
     return run_id
 
 
@@ -60,10 +69,22 @@ def seeded(tmp_path_factory):
     upgrade(engine)
     w, high = seed.worker_of(engine), np.linspace(0.985, 0.995, 10)
     hundred = np.random.default_rng(0).beta(7, 3, 120)
-    ids = {f"seed {s}": pair(engine, w, f"seed {s}", seed.mnist1d(0, s), seed.mnist1d(0.45, s + 5), 10 * s, seed=s) for s in range(3)}
+    ids = {
+        f"seed {s}": pair(engine, w, f"seed {s}", seed.mnist1d(0, s), seed.mnist1d(0.45, s + 5), 10 * s, seed=s)
+        for s in range(3)
+    }
     ids["high"] = pair(engine, w, "high", made(high), made(high[::-1]), recipe="sgd_cosine")
-    ids["collapse"] = pair(engine, w, "collapse", made(hundred, 2, 50), made(np.full(120, 0.02), 2, 50), recipe="sgd_constant")
-    ids["many"] = pair(engine, w, "many", made(hundred, 40, 50), made(hundred + 0.3 * (hundred.mean() - hundred), 40, 50), recipe="sgd_steps")
+    ids["collapse"] = pair(
+        engine, w, "collapse", made(hundred, 2, 50), made(np.full(120, 0.02), 2, 50), recipe="sgd_constant"
+    )
+    ids["many"] = pair(
+        engine,
+        w,
+        "many",
+        made(hundred, 40, 50),
+        made(hundred + 0.3 * (hundred.mean() - hundred), 40, 50),
+        recipe="sgd_steps",
+    )
     base = trained(engine, w, "alone", seed.mnist1d(), validation=0.2)
     ids["apart"] = base, trained(engine, w, "apart", seed.mnist1d(0.4), base, 3, validation=0.2, seed=2, **RATIO)
     engine.dispose()
@@ -113,7 +134,9 @@ def test_with_seeds_tiles_bars_and_verdict_are_means(ids):
     bars = [t for t in figure(at, "compare_signature")["data"] if t["type"] == "bar"]
     engine = open_database()
     tprs = np.array([results.class_counts(engine, i, "test").tp / 1000 for i in after])
-    order = np.argsort(np.mean([results.class_counts(engine, i, "test").tp / 1000 for i in before], axis=0), kind="stable")
+    order = np.argsort(
+        np.mean([results.class_counts(engine, i, "test").tp / 1000 for i in before], axis=0), kind="stable"
+    )
     assert bars[1]["y"] == pytest.approx(tprs.mean(0)[order].tolist(), abs=1e-5)
     assert "means over seeds 0, 1 and 2, each trained both ways" in captions(at)
     assert captions(at).count("n = 3") == 4
@@ -126,7 +149,10 @@ def test_the_two_runs_are_one_switch_away(ids):
     engine = open_database()
     after = results.get_run(engine, ids["seed 0"][1])
     assert at.metric[0].value.startswith(f"{100 * after.accuracy:.1f}")
-    assert f"show run {ids['seed 0'][0]} and run {ids['seed 0'][1]} alone; the verdict speaks of the means over seeds" in captions(at)
+    assert (
+        f"show run {ids['seed 0'][0]} and run {ids['seed 0'][1]} alone; the verdict speaks of the means over seeds"
+        in captions(at)
+    )
     assert set(colours(at).values()) == {"gray"}, "what is judged are the means"
     assert "Thin lines: 95 % Wilson intervals." in captions(at)
 
@@ -200,8 +226,13 @@ def fed(tmp_path_factory):
     upgrade(engine)
     w = seed.worker_of(engine)
     base = {s: trained(engine, w, f"none, seed {s}", seed.mnist1d(0, s), draw=s, seed=s) for s in (3, 4, 5)}
-    own = {s: trained(engine, w, f"own, seed {s}", seed.mnist1d(0.45, s), base[s], 10 + s, seed=s, **RATIO) for s in base}
-    shared = {s: trained(engine, w, f"shared, seed {s}", seed.mnist1d(-0.5, s), base[3], 20 + s, seed=s, **RATIO) for s in base}
+    own = {
+        s: trained(engine, w, f"own, seed {s}", seed.mnist1d(0.45, s), base[s], 10 + s, seed=s, **RATIO) for s in base
+    }
+    shared = {
+        s: trained(engine, w, f"shared, seed {s}", seed.mnist1d(-0.5, s), base[3], 20 + s, seed=s, **RATIO)
+        for s in base
+    }
     engine.dispose()
     return root, base, own, shared
 
@@ -218,8 +249,13 @@ def test_pairs_are_runs_whose_baseline_is_the_run_before(feeding):
     data = json.loads(called("compare", base[4], own[4], "--json"))
     assert (data["noise"]["kind"], data["noise"]["pairs"]) == ("paired seeds", [3, 4, 5])
     assert data["over_seeds"]["runs_before"] == list(base.values())
-    assert data["over_seeds"]["runs_after"] == [shared[3], own[4], own[5]], "both of seed 3 were fed by its baseline: the newest"
-    assert f"3 runs with a seed that another run has too are left out (runs {own[3]}, {shared[4]} and {shared[5]})" in data["notes"][-1]
+    assert data["over_seeds"]["runs_after"] == [shared[3], own[4], own[5]], (
+        "both of seed 3 were fed by its baseline: the newest"
+    )
+    assert (
+        f"3 runs with a seed that another run has too are left out (runs {own[3]}, {shared[4]} and {shared[5]})"
+        in data["notes"][-1]
+    )
     at = compared((base[5], shared[5]))
     assert at.radio(key="over").options == ["All 3 seeds", "These two runs"]
     assert f"run {shared[5]} of this page among them" in captions(at)
@@ -231,8 +267,10 @@ def test_runs_fed_by_one_baseline_are_two_groups(feeding):
     results.delete(open_database(), list(own.values()))
     found = called("compare", base[3], shared[3])
     assert "Means over seeds 3, 4, 5 before and 3, 4, 5 after" in " ".join(found.split())
-    note = (f"Both sides have seeds 4 and 5, but not as pairs, so the two sides are compared as independent groups (Welch): runs {shared[4]} and {shared[5]} "
-            f"take their weights from run {base[3]}, of seed 3.")
+    note = (
+        f"Both sides have seeds 4 and 5, but not as pairs, so the two sides are compared as independent groups (Welch): runs {shared[4]} and {shared[5]} "
+        f"take their weights from run {base[3]}, of seed 3."
+    )
     assert note in " ".join(found.split())
     assert note in captions(compared((base[3], shared[3])))
 
@@ -268,28 +306,40 @@ def test_compare_has_precision_and_f1_of_every_class_and_all_of_the_split(ids):
 
 def test_over_seeds_they_are_means(ids):
     engine = open_database()
-    reports = [[sides.report(engine, results.get_run(engine, ids[f"seed {s}"][side])) for s in range(3)] for side in (0, 1)]
+    reports = [
+        [sides.report(engine, results.get_run(engine, ids[f"seed {s}"][side])) for s in range(3)] for side in (0, 1)
+    ]
     at = compared(ids["seed 0"])
     for runs, name in zip(reports, ("F1 before", "F1 after"), strict=True):
-        assert table(at, name)[name].tolist() == pytest.approx((100 * np.mean([r.metrics.f1 for r in runs], axis=0)).tolist())
+        assert table(at, name)[name].tolist() == pytest.approx(
+            (100 * np.mean([r.metrics.f1 for r in runs], axis=0)).tolist()
+        )
     data = json.loads(called("compare", *ids["seed 0"], "--json"))
-    assert data["over_seeds"]["figures"]["macro_f1"]["after"] == pytest.approx(np.mean([r.summary.macro_f1 for r in reports[1]]))
+    assert data["over_seeds"]["figures"]["macro_f1"]["after"] == pytest.approx(
+        np.mean([r.summary.macro_f1 for r in reports[1]])
+    )
     assert data["summary"]["after"]["macro_f1"] == pytest.approx(reports[1][0].summary.macro_f1)
     assert "macro F1" in called("compare", *ids["seed 0"])
 
 
 def test_the_table_of_a_run(ids):
-    at = AppTest.from_string(f"""
+    at = AppTest.from_string(
+        f"""
         from pages.parts import class_table, reads
         class_table.draw(reads.run({ids["high"][1]}))
-    """, default_timeout=30).run()
+    """,
+        default_timeout=30,
+    ).run()
     assert not at.exception
     engine = open_database()
     run = sides.report(engine, results.get_run(engine, ids["high"][1]))
     found = table(at, "TPR", "precision", "F1")
     assert found["TPR"].tolist() == pytest.approx((100 * run.metrics.tpr).tolist())
     assert found["precision"].tolist() == pytest.approx((100 * run.metrics.precision).tolist())
-    assert table(at, "figure", "value").set_index("figure").loc["macro F1, %", "value"] == f"{100 * run.summary.macro_f1:.1f}"
+    assert (
+        table(at, "figure", "value").set_index("figure").loc["macro F1, %", "value"]
+        == f"{100 * run.summary.macro_f1:.1f}"
+    )
 
 
 # ---------------------------------------------------------------- what would hide
@@ -316,8 +366,15 @@ def test_a_nearly_perfect_run_alone_has_zoomed_dots_too(ids):
 
 def test_a_collapse_is_not_praised(ids):
     at = compared(ids["collapse"])
-    assert at.markdown[0].value.replace("\\", "").startswith("**More equal because all 120 classes got worse: accuracy ")
-    assert colours(at) == {"Accuracy": "red", "Spread of TPRs, points": "gray", "TPR variance": "gray", "Lowest TPR": "red"}
+    assert (
+        at.markdown[0].value.replace("\\", "").startswith("**More equal because all 120 classes got worse: accuracy ")
+    )
+    assert colours(at) == {
+        "Accuracy": "red",
+        "Spread of TPRs, points": "gray",
+        "TPR variance": "gray",
+        "Lowest TPR": "red",
+    }
 
 
 def test_an_even_gain_is_praised(ids):
@@ -328,7 +385,10 @@ def test_an_even_gain_is_praised(ids):
 def test_weights_from_few_validation_samples_are_said(ids, page):
     a, b = ids["collapse"]
     at = visit(page, a=a, b=b, id=b)
-    assert f"The weights of run {b} rest on TPRs of few validation samples. 120 classes have fewer than 10 validation samples. Class 0 has 2 validation samples: its TPR is known only to about ±41 points (95 %)" in warned(at)
+    assert (
+        f"The weights of run {b} rest on TPRs of few validation samples. 120 classes have fewer than 10 validation samples. Class 0 has 2 validation samples: its TPR is known only to about ±41 points (95 %)"
+        in warned(at)
+    )
     enough = ids["many"]
     assert "few validation samples" not in warned(visit(page, a=enough[0], b=enough[1], id=enough[1]))
 
@@ -347,7 +407,11 @@ def test_changes_of_many_classes_come_largest_first_with_what_they_mean(ids):
     narrow.session_state["narrow_window"] = True
     narrow.query_params.update({"a": str(ids["many"][0]), "b": str(ids["many"][1])})
     narrow.run()
-    assert list(next(d for d in narrow.dataframe if "means" in d.value).proto.column_order) == ["change", "true class", "predicted as"]
+    assert list(next(d for d in narrow.dataframe if "means" in d.value).proto.column_order) == [
+        "change",
+        "true class",
+        "predicted as",
+    ]
 
 
 def test_pictures_name_their_split(ids):
@@ -368,17 +432,29 @@ def test_a_run_offers_the_files_of_the_command_line(ids, monkeypatch):
     monkeypatch.setattr(downloads, "buttons", lambda prefix, name, files: offered.append((prefix, name, files)))
     downloads.draw(row)
     downloads.draw(replace(row, last_epoch=0))
-    (prefix, name, files), = offered
-    assert (prefix, name, [f[0] for f in files]) == ("run", f"evenly-run-{row.id}", ["CSV", "TPRs", "JSON", "HTML report"])
+    ((prefix, name, files),) = offered
+    assert (prefix, name, [f[0] for f in files]) == (
+        "run",
+        f"evenly-run-{row.id}",
+        ["CSV", "TPRs", "JSON", "HTML report"],
+    )
     run = sides.report(engine, row)
-    assert [f[3]() for f in files] == [report.run_csv(run), report.run_csv(sides.report(engine, row, "validation")), report.run_json(run), export.run_page(run)]
+    assert [f[3]() for f in files] == [
+        report.run_csv(run),
+        report.run_csv(sides.report(engine, row, "validation")),
+        report.run_json(run),
+        export.run_page(run),
+    ]
 
 
 def test_the_buttons_can_be_drawn(ids):
-    at = AppTest.from_string(f"""
+    at = AppTest.from_string(
+        f"""
         from pages.parts import downloads, reads
         downloads.draw(reads.run({ids["high"][1]}))
-    """, default_timeout=30).run()
+    """,
+        default_timeout=30,
+    ).run()
     assert not at.exception
     assert [b.label for b in at.get("download_button")] == ["CSV", "TPRs", "JSON", "HTML report"]
 
@@ -399,7 +475,9 @@ def test_the_command_line_shows_the_means_or_the_two_runs(ids):
     data = json.loads(called("compare", a, b, "--json"))
     assert data["over_seeds"]["before"] == [0, 1, 2]
     assert data["deltas"]["accuracy"]["seeds"]["change"] == pytest.approx(
-        means([ids[f"seed {s}"][1] for s in range(3)], "accuracy") - means([ids[f"seed {s}"][0] for s in range(3)], "accuracy"))
+        means([ids[f"seed {s}"][1] for s in range(3)], "accuracy")
+        - means([ids[f"seed {s}"][0] for s in range(3)], "accuracy")
+    )
 
 
 def test_the_command_line_keeps_the_digits_of_small_variances(ids):

@@ -16,21 +16,28 @@ from core.noise import welch_interval
 
 def test_verdict_within_sampling_noise():
     c = compared(side([412, 300, 240]), side([409, 303, 240]))
-    assert c.verdict == ("variance 0.00095 -> 0.00064, accuracy 0.0 points; both changes may be sampling noise of the test split alone; "
-                         "with one seed each, seed noise is unknown: add seeds before you judge")
+    assert c.verdict == (
+        "variance 0.00095 -> 0.00064, accuracy 0.0 points; both changes may be sampling noise of the test split alone; "
+        "with one seed each, seed noise is unknown: add seeds before you judge"
+    )
     assert not any(d.beyond for d in c.deltas.values())
 
 
 def test_verdict_beyond_sampling_noise_still_asks_for_seeds():
     c = compared(side([495, 240, 225]), side([480, 360, 270]))
-    assert c.verdict.startswith("variance 0.0258 -> 0.00080, accuracy +12.5 points; both changes can hardly be sampling noise of the test split alone")
+    assert c.verdict.startswith(
+        "variance 0.0258 -> 0.00080, accuracy +12.5 points; both changes can hardly be sampling noise of the test split alone"
+    )
     assert c.verdict.endswith("with one seed each, seed noise is unknown: add seeds before you judge")
 
 
 def test_verdict_that_differs_by_figure():
     c = compared(side([495, 260, 225]), side([430, 315, 230]))
     assert (c.deltas["tpr_variance"].beyond, c.deltas["accuracy"].beyond) == (True, False)
-    assert "; the change of the variance can hardly be sampling noise of the test split alone, that of the accuracy may be; " in c.verdict
+    assert (
+        "; the change of the variance can hardly be sampling noise of the test split alone, that of the accuracy may be; "
+        in c.verdict
+    )
 
 
 def test_two_seeds_are_too_few():
@@ -45,13 +52,25 @@ def test_paired_seeds_more_than_noise():
     assert c.noise.kind == "paired seeds"
     assert c.noise.pairs == (0, 1, 2, 3)
     over = c.deltas["tpr_variance"].seeds
-    b, a = ([replicate(0, tp, N).figure("tpr_variance"), *(r.figure("tpr_variance") for r in shifted(tp, seeds[1:], 4))] for tp in (BEFORE, AFTER))
+    b, a = (
+        [replicate(0, tp, N).figure("tpr_variance"), *(r.figure("tpr_variance") for r in shifted(tp, seeds[1:], 4))]
+        for tp in (BEFORE, AFTER)
+    )
     expected = stats.ttest_rel(a, b).confidence_interval(0.95)
-    assert (over.change, over.low, over.high) == pytest.approx((np.mean(a) - np.mean(b), expected.low, expected.high), abs=1e-7)
-    assert (over.before, over.before_sd, over.after, over.after_sd) == pytest.approx((np.mean(b), np.std(b, ddof=1), np.mean(a), np.std(a, ddof=1)))
-    assert c.verdict.startswith(f"on average over 4 seeds, each trained both ways, the variance changed by {over.change:.4f} "
-                                f"(95 % interval {over.low:.4f} to {over.high:.4f}), the accuracy by +")
-    assert "; both changes can hardly be seed noise alone; these two runs: variance 0.0127 -> 0.0032, accuracy +2.9 points" in c.verdict
+    assert (over.change, over.low, over.high) == pytest.approx(
+        (np.mean(a) - np.mean(b), expected.low, expected.high), abs=1e-7
+    )
+    assert (over.before, over.before_sd, over.after, over.after_sd) == pytest.approx(
+        (np.mean(b), np.std(b, ddof=1), np.mean(a), np.std(a, ddof=1))
+    )
+    assert c.verdict.startswith(
+        f"on average over 4 seeds, each trained both ways, the variance changed by {over.change:.4f} "
+        f"(95 % interval {over.low:.4f} to {over.high:.4f}), the accuracy by +"
+    )
+    assert (
+        "; both changes can hardly be seed noise alone; these two runs: variance 0.0127 -> 0.0032, accuracy +2.9 points"
+        in c.verdict
+    )
     assert "add seeds" not in c.verdict
 
 
@@ -99,7 +118,9 @@ def test_unpaired_seeds_of_both_sides_are_two_means():
     x, y = (np.array([r.figure("accuracy") for r in side]) for side in (b, a))
     welch = stats.ttest_ind(y, x, equal_var=False)
     over, change = c.deltas["accuracy"].seeds, y.mean() - x.mean()
-    half = stats.t.ppf(0.975, math.floor(welch.df)) * abs(change / welch.statistic)  # whole degrees of freedom, rounded down: never narrower
+    half = stats.t.ppf(0.975, math.floor(welch.df)) * abs(
+        change / welch.statistic
+    )  # whole degrees of freedom, rounded down: never narrower
     assert (over.change, over.low, over.high) == pytest.approx((change, change - half, change + half), rel=1e-4)
     rows = [welch_interval(np.array([r.tpr[k] for r in b]), np.array([r.tpr[k] for r in a])) for k in range(3)]
     assert [(r.gain, r.gain_low, r.gain_high) for r in c.over_seeds.rows] == rows
@@ -111,7 +132,9 @@ def test_unpaired_seeds_of_both_sides_are_two_means():
 def test_a_collapse_opens_with_the_collapse():
     c = compared(side([480, 200, 150]), side([12, 8, 6]))
     assert c.deltas["tpr_variance"].change < 0
-    assert c.verdict.startswith("more equal because all 3 classes got worse: accuracy 69.2 % -> 2.2 %; accuracy -67.0 points, variance ")
+    assert c.verdict.startswith(
+        "more equal because all 3 classes got worse: accuracy 69.2 % -> 2.2 %; accuracy -67.0 points, variance "
+    )
     assert c.fell == ("accuracy", "balanced_accuracy")
 
 
@@ -145,9 +168,13 @@ def test_a_mean_tpr_that_falls_where_accuracy_does_not_is_named():
 
 
 def test_a_collapse_over_seeds_is_one_of_the_means():
-    before, after = ([replicate(s, tp + s, N) for s in (0, 1, 2)] for tp in (np.array([480, 200, 150]), np.array([12, 8, 6])))
+    before, after = (
+        [replicate(s, tp + s, N) for s in (0, 1, 2)] for tp in (np.array([480, 200, 150]), np.array([12, 8, 6]))
+    )
     c = compared(side([480, 200, 150], replicates=before), side([12, 8, 6], replicates=after))
-    assert c.verdict.startswith("more equal because all 3 classes got worse: accuracy 69.4 % -> 2.4 %; on average over 3 seeds, each trained both ways, the accuracy changed by -67.0")
+    assert c.verdict.startswith(
+        "more equal because all 3 classes got worse: accuracy 69.4 % -> 2.4 %; on average over 3 seeds, each trained both ways, the accuracy changed by -67.0"
+    )
 
 
 def test_no_change_is_never_beyond():

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.slow
 
 def start_worker(root):
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "worker.py"), "--slot", "0"], cwd=ROOT, stderr=subprocess.DEVNULL,
+        [sys.executable, str(ROOT / "worker.py"), "--slot", "0"],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
         env={**os.environ, "EVENLY_DATA": str(root), "OMP_NUM_THREADS": "1"},
     )
 
@@ -136,7 +138,10 @@ def test_the_same_signal_again_ends_a_worker_at_once(home, signum):
     root, engine = home
     (run_id,) = queue.submit(engine, [new_run(CONFIG, "Digits")])
     worker = subprocess.Popen(
-        [sys.executable, "-c", HANGING], cwd=ROOT, stderr=subprocess.DEVNULL, env={**os.environ, "EVENLY_DATA": str(root), "OMP_NUM_THREADS": "1"}
+        [sys.executable, "-c", HANGING],
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "EVENLY_DATA": str(root), "OMP_NUM_THREADS": "1"},
     )
     until(lambda: results.get_run(engine, run_id).facts)
     time.sleep(1)  # into the step
@@ -179,7 +184,10 @@ def test_orders_are_obeyed_while_a_large_file_is_checked(home, order):
             queue.ask(engine, run_id, order)
         until(lambda: results.get_run(engine, run_id).status != "running")
         assert time.monotonic() - asked < 5, "the worst case; a second is usual"
-        assert results.get_run(engine, run_id).status == {"pause": "paused", "cancel": "cancelled", "SIGTERM": "queued"}[order]
+        assert (
+            results.get_run(engine, run_id).status
+            == {"pause": "paused", "cancel": "cancelled", "SIGTERM": "queued"}[order]
+        )
     finally:
         if order != "SIGTERM":
             worker.terminate()
@@ -193,7 +201,12 @@ def test_a_second_worker_is_refused(home):
     try:
         until(lambda: any(w.alive for w in queue.workers(engine)))
         second = subprocess.run(
-            [sys.executable, str(ROOT / "worker.py"), "--slot", "0"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+            [sys.executable, str(ROOT / "worker.py"), "--slot", "0"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
             env={**os.environ, "EVENLY_DATA": str(root)},
         )
         assert second.returncode == 3

@@ -75,14 +75,19 @@ def test_every_row_describes_itself_without_data(key: str, tmp_path: Path) -> No
 def test_published_sizes() -> None:
     totals = {row.key: (sum(row.pool), sum(row.test), row.shape, len(row.classes)) for row in DATASETS}
     assert totals == {
-        "mnist1d": (4000, 10000, (1, 40), 10), "digits": (1258, 539, (1, 8, 8), 10), "mnist": (60000, 10000, (1, 28, 28), 10),
-        "fashion_mnist": (60000, 10000, (1, 28, 28), 10), "cifar10": (50000, 10000, (3, 32, 32), 10),
+        "mnist1d": (4000, 10000, (1, 40), 10),
+        "digits": (1258, 539, (1, 8, 8), 10),
+        "mnist": (60000, 10000, (1, 28, 28), 10),
+        "fashion_mnist": (60000, 10000, (1, 28, 28), 10),
+        "cifar10": (50000, 10000, (3, 32, 32), 10),
         "cifar100": (50000, 10000, (3, 32, 32), 100),
     }
 
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"unknown dataset 'mnist2'; known: mnist1d, digits, mnist, .*; or the path of an image folder"):
+    with pytest.raises(
+        DataError, match=r"unknown dataset 'mnist2'; known: mnist1d, digits, mnist, .*; or the path of an image folder"
+    ):
         find_dataset("mnist2", tmp_path)
 
 
@@ -92,7 +97,9 @@ def test_describing_imports_nothing_heavy(tmp_path: Path) -> None:
         f"[describe(k, {str(tmp_path)!r}) for k in DATASETS.keys]; image_sets({str(tmp_path)!r})\n"
         "print(sorted({'torch', 'torchvision', 'sklearn', 'mnist1d', 'matplotlib', 'PIL', 'streamlit', 'sqlalchemy'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -107,7 +114,9 @@ def test_an_image_size_is_refused_for_a_table_row(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["mnist1d", "digits"])
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize(("validation", "imbalance"), [(0.1, 1.0), (0.25, 10.0), (0.01, 100.0)])
-def test_the_preview_counts_are_the_loaded_counts(root: Path, key: str, profile: str, validation: float, imbalance: float) -> None:
+def test_the_preview_counts_are_the_loaded_counts(
+    root: Path, key: str, profile: str, validation: float, imbalance: float
+) -> None:
     spec = describe(key, root, validation)
     data = load(key, root, seed=3, validation=validation, imbalance=imbalance, profile=profile)
     expected = train_counts(spec, validation, imbalance, profile)
@@ -211,8 +220,11 @@ def test_a_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.Monk
     before = load("digits", tmp_path, seed=0)
     meta, file = tmp_path / "cache" / "digits.json", next((tmp_path / "cache").glob("digits.*.bin"))
     {
-        "cut": lambda: os.truncate(file, 1000), "gone": file.unlink, "no json": lambda: meta.write_text("{"),
-        "other format": lambda: meta.write_text(json.dumps({"format": 0})), "list": lambda: meta.write_text("[]"),
+        "cut": lambda: os.truncate(file, 1000),
+        "gone": file.unlink,
+        "no json": lambda: meta.write_text("{"),
+        "other format": lambda: meta.write_text(json.dumps({"format": 0})),
+        "list": lambda: meta.write_text("[]"),
     }[damage]()
     calls = _count_builds(monkeypatch)
     after = load("digits", tmp_path, seed=0)
@@ -227,7 +239,12 @@ def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
     for name in ("digits.abc.bin.tmp", "digits.old.bin", "mnist.abc.bin.tmp"):
         (cache / name).write_bytes(b"x")
     prepare("digits", tmp_path)
-    assert sorted(p.name for p in cache.iterdir()) == ["digits.digits-1.bin", "digits.json", "digits.lock", "mnist.abc.bin.tmp"]
+    assert sorted(p.name for p in cache.iterdir()) == [
+        "digits.digits-1.bin",
+        "digits.json",
+        "digits.lock",
+        "mnist.abc.bin.tmp",
+    ]
 
 
 def _prepare_in_child(root: str, barrier: Any, results: Any) -> None:
@@ -266,7 +283,9 @@ def test_waiting_for_another_process_is_said(tmp_path: Path, monkeypatch: pytest
     assert is_ready("digits", tmp_path)
 
 
-def test_too_little_free_disk_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_free_disk_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     usage = type("Usage", (), {"free": 10_000_000})
     monkeypatch.setattr(arrays.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(DataError, match=r"Digits .* needs 269 MB free under .*cache, there is 10 MB; free some space"):
@@ -275,7 +294,9 @@ def test_too_little_free_disk_is_refused_before_anything_is_written(tmp_path: Pa
 
 
 @pytest.mark.parametrize("moment", ["write", "fsync", "replace"])
-def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+def test_a_disk_that_fills_up_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -295,7 +316,9 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(tmp_path: Path, monkeypatch:
 
 def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(DataError, match=r"cannot write .*file/cache.*; free some space or set EVENLY_DATA to another folder"):
+    with pytest.raises(
+        DataError, match=r"cannot write .*file/cache.*; free some space or set EVENLY_DATA to another folder"
+    ):
         prepare("digits", tmp_path / "file")
 
 
@@ -304,12 +327,16 @@ def test_a_cache_that_cannot_be_read_says_so(tmp_path: Path, monkeypatch: pytest
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(arrays.Path, "read_text", denied)
-    with pytest.raises(DataError, match=r"cannot read .*cache/digits\.json: Permission denied; check who may read the data folder"):
+    with pytest.raises(
+        DataError, match=r"cannot read .*cache/digits\.json: Permission denied; check who may read the data folder"
+    ):
         is_ready("digits", tmp_path)
 
 
 @pytest.mark.parametrize(("labels", "shape"), [(3, (1, 8, 8)), (2, (1, 9, 9))])
-def test_a_builder_that_contradicts_itself_is_an_error_and_leaves_nothing(tmp_path: Path, labels: int, shape: tuple[int, ...]) -> None:
+def test_a_builder_that_contradicts_itself_is_an_error_and_leaves_nothing(
+    tmp_path: Path, labels: int, shape: tuple[int, ...]
+) -> None:
     def build(writer: arrays.Writer) -> arrays.Contents:
         writer.begin((1, 8, 8), "uint8")
         writer.add(np.zeros((2, *shape), np.uint8))
@@ -356,10 +383,16 @@ def no_internet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("key", "file"),
-    [("mnist", "MNIST/raw/train-images-idx3-ubyte.gz"), ("fashion_mnist", "FashionMNIST/raw/train-images-idx3-ubyte.gz"),
-     ("cifar10", "cifar-10-python.tar.gz"), ("cifar100", "cifar-100-python.tar.gz")],
+    [
+        ("mnist", "MNIST/raw/train-images-idx3-ubyte.gz"),
+        ("fashion_mnist", "FashionMNIST/raw/train-images-idx3-ubyte.gz"),
+        ("cifar10", "cifar-10-python.tar.gz"),
+        ("cifar100", "cifar-100-python.tar.gz"),
+    ],
 )
-def test_absent_without_internet_says_which_file_goes_where(tmp_path: Path, no_internet: None, key: str, file: str) -> None:
+def test_absent_without_internet_says_which_file_goes_where(
+    tmp_path: Path, no_internet: None, key: str, file: str
+) -> None:
     with pytest.raises(DataError, match=r"cannot download .*Without internet, put the file at ") as refusal:
         prepare(key, tmp_path)
     assert str(refusal.value).endswith(str(tmp_path / file))
@@ -394,8 +427,10 @@ def _idx(values: np.ndarray) -> bytes:
 def _tiny_mnist(folder: Path) -> tuple[list[tuple[str, str]], dict[str, np.ndarray]]:
     rng = np.random.default_rng(0)
     arrays_ = {
-        "train-images-idx3-ubyte": rng.integers(0, 256, (20, 28, 28), dtype=np.uint8), "train-labels-idx1-ubyte": np.arange(20, dtype=np.uint8) % 10,
-        "t10k-images-idx3-ubyte": rng.integers(0, 256, (10, 28, 28), dtype=np.uint8), "t10k-labels-idx1-ubyte": np.arange(10, dtype=np.uint8),
+        "train-images-idx3-ubyte": rng.integers(0, 256, (20, 28, 28), dtype=np.uint8),
+        "train-labels-idx1-ubyte": np.arange(20, dtype=np.uint8) % 10,
+        "t10k-images-idx3-ubyte": rng.integers(0, 256, (10, 28, 28), dtype=np.uint8),
+        "t10k-labels-idx1-ubyte": np.arange(10, dtype=np.uint8),
     }
     resources = []
     for name, values in arrays_.items():
@@ -449,7 +484,9 @@ def test_archives_put_there_by_hand_are_unpacked_without_the_network(
     assert np.array_equal(_build_tiny(tmp_path).y[:20], tiny["train-labels-idx1-ubyte"])
 
 
-def test_a_damaged_archive_put_there_by_hand_is_named(tmp_path: Path, tiny: dict[str, np.ndarray], no_internet: None) -> None:
+def test_a_damaged_archive_put_there_by_hand_is_named(
+    tmp_path: Path, tiny: dict[str, np.ndarray], no_internet: None
+) -> None:
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
     (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte.gz").write_bytes(b"half a file")
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz has not the md5 .*; delete it or replace it"):
@@ -461,7 +498,10 @@ def test_unpacked_files_that_are_damaged_are_named(tmp_path: Path, tiny: dict[st
     labels = tmp_path / "MNIST" / "raw" / "train-labels-idx1-ubyte"
     labels.write_bytes(labels.read_bytes()[:-1] + b"\x00")  # one label changed
     (tmp_path / "cache" / "tiny.json").unlink()
-    with pytest.raises(DataError, match=r"MNIST in .*MNIST/raw cannot be read \(class counts are .*delete that folder to download it again"):
+    with pytest.raises(
+        DataError,
+        match=r"MNIST in .*MNIST/raw cannot be read \(class counts are .*delete that folder to download it again",
+    ):
         _build_tiny(tmp_path)
     labels.write_bytes(b"\x00")
     with pytest.raises(DataError, match=r"MNIST in .*cannot be read"):

@@ -10,9 +10,20 @@ from core import digits
 from pages.parts import words
 
 
-@pytest.mark.parametrize(("value", "text"), [
-    (0.0128, "0.0128"), (0.001, "0.0010"), (0.000614, "0.00061"), (3.14e-5, "0.000031"), (3.1e-7, "3.1e-7"), (0.0, "0"), (None, "-"), (math.nan, "-"), (0.25, "0.2500"),
-])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0128, "0.0128"),
+        (0.001, "0.0010"),
+        (0.000614, "0.00061"),
+        (3.14e-5, "0.000031"),
+        (3.1e-7, "3.1e-7"),
+        (0.0, "0"),
+        (None, "-"),
+        (math.nan, "-"),
+        (0.25, "0.2500"),
+    ],
+)
 def test_a_variance_has_the_digits_it_needs(value, text):
     assert digits.variance(value) == text
 
@@ -34,7 +45,9 @@ def test_an_interval_without_zero_never_reads_as_one_with_it():
     assert digits.alike((0.0, -0.4, 0.4), 1) == ["0.0", "-0.4", "+0.4"]
 
 
-@pytest.mark.parametrize(("share", "text"), [(0.0877, "8.8"), (0.133, "13.3"), (0.0056, "0.56"), (0.00056, "0.056"), (0.0, "0.0")])
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.0877, "8.8"), (0.133, "13.3"), (0.0056, "0.56"), (0.00056, "0.056"), (0.0, "0.0")]
+)
 def test_a_spread_in_points(share, text):
     assert digits.points(share) == text
 

@@ -25,7 +25,18 @@ DOCS = ROOT / "docs"
 README, ARCHITECTURE, CHANGELOG = ROOT / "README.md", DOCS / "architecture.md", ROOT / "CHANGELOG.md"
 PAGES = [README, CHANGELOG, ARCHITECTURE, DOCS / "methods.md", DOCS / "tables.md"]
 TABLES = {"methods.md": (METHODS,), "tables.md": (DATASETS, MODELS, RECIPES)}
-CODE = ("*.py", "core/*.py", "models/*.py", "storage/**/*.py", "pages/**/*.py", "tests/**/*.py", "benchmarks/*.py", "Makefile", "compose.yaml", ".ci/run")
+CODE = (
+    "*.py",
+    "core/*.py",
+    "models/*.py",
+    "storage/**/*.py",
+    "pages/**/*.py",
+    "tests/**/*.py",
+    "benchmarks/*.py",
+    "Makefile",
+    "compose.yaml",
+    ".ci/run",
+)
 GENERATED = runpy.run_path(str(DOCS / "generate.py"))
 
 
@@ -51,12 +62,17 @@ def test_generated_pages_are_current(name):
 @pytest.mark.parametrize("name", TABLES)
 def test_every_row_of_every_table_is_on_its_page(name):
     text = text_of(DOCS / name)
-    missing = [row.key for table in TABLES[name] for row in table if f"`{row.key}`" not in text or row.label not in text]
+    missing = [
+        row.key for table in TABLES[name] for row in table if f"`{row.key}`" not in text or row.label not in text
+    ]
     assert missing == []
 
 
 def test_every_parameter_is_named_with_its_range():
-    rows = {"methods.md": [p for m in METHODS for p in m.params], "tables.md": [*SETTINGS, *(p for r in RECIPES for p in r.params)]}
+    rows = {
+        "methods.md": [p for m in METHODS for p in m.params],
+        "tables.md": [*SETTINGS, *(p for r in RECIPES for p in r.params)],
+    }
     for name, params in rows.items():
         text = text_of(DOCS / name)
         assert [p.key for p in params if f"| `{p.key}` |" not in text or p.expected not in text] == []
@@ -71,7 +87,9 @@ def test_no_placeholder_is_left_in_a_formula():
 def test_every_example_command_prints_the_numbers_of_its_table():
     sections = text_of(DOCS / "methods.md").split("\n## ")[1:]
     assert len(sections) == len(METHODS) + len(SAMPLERS) + 2  # the headings of samplers and measures
-    examples = [(section, found[1]) for section in sections if (found := re.search(r"`python cli\.py terms ([^`]+)`", section))]
+    examples = [
+        (section, found[1]) for section in sections if (found := re.search(r"`python cli\.py terms ([^`]+)`", section))
+    ]
     assert len(examples) > 30
     for section, words in examples:
         command = shlex.split(words)
@@ -90,7 +108,11 @@ def answered(command: list[str]) -> dict[str, list[float]]:
 
     done = CliRunner().invoke(cli.app, ["terms", *command, "--json"])
     assert done.exit_code == 0, (command, done.output)
-    return {k: v for k, v in json.loads(done.stdout).items() if isinstance(v, list) and len(v) > 1 and not isinstance(v[0], str)}
+    return {
+        k: v
+        for k, v in json.loads(done.stdout).items()
+        if isinstance(v, list) and len(v) > 1 and not isinstance(v[0], str)
+    }
 
 
 # -- what pages name ---------------------------------------------------------------------------------------------
@@ -107,7 +129,9 @@ def test_links_to_files_lead_somewhere(page):
 def test_files_named_in_code_marks_exist(page):
     named = re.findall(r"`([\w./*-]+(?:/|\.(?:py|md|json|toml|js|css|yaml|ini)))`", text_of(page))
     own = re.compile(r"^(train|val|test|pages/x)\b|^\*|^data/")  # a person's folders, not ours
-    assert [name for name in named if not own.match(name) and not list(ROOT.glob(name)) and not list(DOCS.glob(name))] == []
+    assert [
+        name for name in named if not own.match(name) and not list(ROOT.glob(name)) and not list(DOCS.glob(name))
+    ] == []
 
 
 def test_benchmarks_named_exist():
@@ -135,7 +159,9 @@ def test_every_table_of_the_database_is_described():
 
 def tree_names() -> Iterator[str]:
     """The names at the left edge of the README's file tree."""
-    tree = next((block for block in fenced(text_of(README)) if re.search(r"^app\.py\s", block, flags=re.MULTILINE)), None)
+    tree = next(
+        (block for block in fenced(text_of(README)) if re.search(r"^app\.py\s", block, flags=re.MULTILINE)), None
+    )
     assert tree is not None, "README.md has no file tree: a fenced block with a line that begins with app.py"
     for line in tree.splitlines():
         if line and not line[0].isspace():
@@ -148,12 +174,21 @@ def test_the_readme_tree_names_what_is_there():
 
 def test_the_readme_tree_names_every_program_and_folder():
     named = {path for name in tree_names() for path in ROOT.glob(name)}
-    folders = {path.parent for path in ROOT.glob("[a-z]*/*.py")} - {ROOT / "pages"} | {ROOT / "pages" / "views", ROOT / "pages" / "parts"}
+    folders = {path.parent for path in ROOT.glob("[a-z]*/*.py")} - {ROOT / "pages"} | {
+        ROOT / "pages" / "views",
+        ROOT / "pages" / "parts",
+    }
     assert sorted(str(path.relative_to(ROOT)) for path in {*ROOT.glob("*.py"), *folders} - named) == []
 
 
 def test_every_variable_that_is_read_is_documented():
-    read = {name for pattern in CODE for path in ROOT.glob(pattern) if path != Path(__file__) for name in re.findall(r"EVENLY_[A-Z_]+", path.read_text("utf-8"))}
+    read = {
+        name
+        for pattern in CODE
+        for path in ROOT.glob(pattern)
+        if path != Path(__file__)
+        for name in re.findall(r"EVENLY_[A-Z_]+", path.read_text("utf-8"))
+    }
     assert {"EVENLY_DATA", "EVENLY_PORT"} <= read
     written = "\n".join(map(text_of, PAGES))
     assert [name for name in sorted(read) if not re.search(rf"\b{name}\b", written)] == []

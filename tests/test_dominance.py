@@ -11,7 +11,7 @@ from core.snippet import cli_command
 from pages.parts import palette, preview
 from storage.engine import surroundings
 
-TPRS = np.array([0, .8, .7, .6, .5, .9, .8, .7, .6, 1.0])
+TPRS = np.array([0, 0.8, 0.7, 0.6, 0.5, 0.9, 0.8, 0.7, 0.6, 1.0])
 NAMES = [f"k{c}" for c in range(20)]
 
 
@@ -19,22 +19,25 @@ def test_the_weights_of_a_class_that_was_never_hit_are_warned_of():
     seen = what_if(10, tpr=TPRS, counts=np.full(10, 360.0))
     terms = answer("tpr_ratio", seen, {"exponent": 2.0})
     assert of_terms(terms, seen.counts, NAMES[:10]).startswith("Class k0 holds 9")
-    assert of_terms(answer("tpr_ratio", what_if(10, tpr=np.linspace(.6, .9, 10)), {}), None, NAMES[:10]) == ""
+    assert of_terms(answer("tpr_ratio", what_if(10, tpr=np.linspace(0.6, 0.9, 10)), {}), None, NAMES[:10]) == ""
 
 
-@pytest.mark.parametrize(("weight", "counts", "warned"), [
-    ([1, 1, 1], [90, 5, 5], False),  # the data's own share
-    ([0.5, 1, 1], [90, 5, 5], False),  # less than the data's own
-    ([9, 1, 1], [1, 1, 1], False),  # over half, but of three classes that is little
-    ([11, 1, 1], [1, 1, 1], True),
-    ([9, 1], [1, 1], False),  # of two classes one always holds half
-    ([19, *[1] * 19], [1] * 20, False),  # half, no more
-    ([19.1, *[1] * 19], [1] * 20, True),
-])
+@pytest.mark.parametrize(
+    ("weight", "counts", "warned"),
+    [
+        ([1, 1, 1], [90, 5, 5], False),  # the data's own share
+        ([0.5, 1, 1], [90, 5, 5], False),  # less than the data's own
+        ([9, 1, 1], [1, 1, 1], False),  # over half, but of three classes that is little
+        ([11, 1, 1], [1, 1, 1], True),
+        ([9, 1], [1, 1], False),  # of two classes one always holds half
+        ([19, *[1] * 19], [1] * 20, False),  # half, no more
+        ([19.1, *[1] * 19], [1] * 20, True),
+    ],
+)
 def test_more_than_half_that_the_weights_made(weight, counts, warned):
     w, n = np.array(weight, float), np.array(counts, float)
-    assert bool(dominant(shares(w, n), n / n.sum(), NAMES[:len(weight)])) == warned
-    assert bool(of_terms(ClassTerms(weight=w), n, NAMES[:len(weight)])) == warned
+    assert bool(dominant(shares(w, n), n / n.sum(), NAMES[: len(weight)])) == warned
+    assert bool(of_terms(ClassTerms(weight=w), n, NAMES[: len(weight)])) == warned
 
 
 def test_the_preview_warns_stop_by_stop():

@@ -45,14 +45,21 @@ def test_a_runs_page_says_what_else_sets_it_apart_from_its_baseline(empty, basel
         run = submit(empty, config_of(epochs=epochs, method="tpr_ratio"), "MNIST-1D: TPR ratio, seed 0", baseline)
         train(empty, worker, mnist1d(0.2), epochs)
         said = [c.value.replace("\\", "") for c in visit(RUN, id=run).caption if "The two also differ" in c.value]
-        assert said == ([] if epochs == 12 else ["The two also differ in epochs (12 and 20), so a change is not the work of the weighting alone."])
+        assert said == (
+            []
+            if epochs == 12
+            else ["The two also differ in epochs (12 and 20), so a change is not the work of the weighting alone."]
+        )
 
 
 def test_a_step_that_needs_a_linear_last_layer_refuses_another_head(empty, baseline):
     row = results.get_run(empty, baseline)
     assert posthoc.new_step(row, "tau_norm", {}).method == "tau_norm"
     cosine = replace(row, facts=row.facts | {"heads": [["cosine", {}]]})
-    with pytest.raises(EvenlyError, match=f"tau_norm works on .* linear last layer, and run {baseline} has a head of the kind 'cosine'; choose another step"):
+    with pytest.raises(
+        EvenlyError,
+        match=f"tau_norm works on .* linear last layer, and run {baseline} has a head of the kind 'cosine'; choose another step",
+    ):
         posthoc.new_step(cosine, "tau_norm", {})
     assert posthoc.new_step(cosine, "equal_tpr_bias", {}).method == "equal_tpr_bias"
 
@@ -60,5 +67,8 @@ def test_a_step_that_needs_a_linear_last_layer_refuses_another_head(empty, basel
 def test_a_run_that_learned_from_validation_samples_says_so(empty, baseline):
     run = submit(empty, config_of(epochs=12, method="l2rw"), "MNIST-1D: L2RW, seed 0")
     train(empty, worker_of(empty), mnist1d(), 12)
-    said = {number: [c.value for c in visit(RUN, id=number).caption if "learns from validation samples" in c.value] for number in (baseline, run)}
+    said = {
+        number: [c.value for c in visit(RUN, id=number).caption if "learns from validation samples" in c.value]
+        for number in (baseline, run)
+    }
     assert [len(texts) for texts in said.values()] == [0, 1]

@@ -30,9 +30,15 @@ START = "import sys, time, worker\n" + STANDS + "{place} = stand\nsys.exit(worke
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_worker_that_is_starting_ends_at_once(home, place, signum):
     root, engine = home
-    (run_id,) = queue.submit(engine, [new_run(RunConfig("digits", "mlp", epochs=3, recipe_params={"batch_size": 64}), "Digits")])
+    (run_id,) = queue.submit(
+        engine, [new_run(RunConfig("digits", "mlp", epochs=3, recipe_params={"batch_size": 64}), "Digits")]
+    )
     process = subprocess.Popen(
-        [sys.executable, "-c", START.format(place=place)], cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        [sys.executable, "-c", START.format(place=place)],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         env={**os.environ, "EVENLY_DATA": str(root), "OMP_NUM_THREADS": "1"},
     )
     try:
@@ -58,4 +64,7 @@ def test_ctrl_c_is_answered_before_the_worker_has_ended(capsys, monkeypatch):
     monkeypatch.setattr(serve, "end", lambda process, seconds: said_first.append(capsys.readouterr().out))
     starter.order(signal.SIGINT, None)
     starter.stop()
-    assert said_first[0] == "Ending. A run that is on is saved first and goes on at the next start; Ctrl-C again ends at once.\n"
+    assert (
+        said_first[0]
+        == "Ending. A run that is on is saved first and goes on at the next start; Ctrl-C again ends at once.\n"
+    )

@@ -32,12 +32,19 @@ def make_splits(augment="none", kind=np.float32):
     mean, std = np.zeros(2, np.float32), np.ones(2, np.float32)
     parts = zip(("train", "validation", "test"), (210, 80, 120), strict=True)
     return {
-        name: Split(*data(n, i, kind), mean, std, CPU, augment if name == "train" else "none") for i, (name, n) in enumerate(parts)
+        name: Split(*data(n, i, kind), mean, std, CPU, augment if name == "train" else "none")
+        for i, (name, n) in enumerate(parts)
     }
 
 
 def make_config(**changes):
-    settings = {"dataset": "blobs", "model": "net", "recipe_params": {"batch_size": 32, "lr": 0.01}, "epochs": 4, "seed": 5}
+    settings = {
+        "dataset": "blobs",
+        "model": "net",
+        "recipe_params": {"batch_size": 32, "lr": 0.01},
+        "epochs": 4,
+        "seed": 5,
+    }
     return checked(RunConfig(**(settings | changes)))
 
 
@@ -60,7 +67,9 @@ def test_every_epoch_reports_counts_of_every_split():
     assert [r.epoch for r in results] == [0, 1, 2, 3]
     for result in results:
         assert [result.splits[s].confusion.sum() for s in ("train", "validation", "test")] == [210, 80, 120]
-        assert np.array_equal(result.splits["test"].confusion.sum(axis=1), np.bincount(data(120, 2)[1], minlength=CLASSES))
+        assert np.array_equal(
+            result.splits["test"].confusion.sum(axis=1), np.bincount(data(120, 2)[1], minlength=CLASSES)
+        )
         assert result.splits["test"].top5 is None  # four classes
         assert result.seconds > 0
     assert np.trace(results[-1].splits["test"].confusion) > np.trace(results[0].splits["test"].confusion) - 10
@@ -147,12 +156,17 @@ def test_a_heavy_weight_lifts_its_class():
 
 def test_a_loss_that_is_not_finite_names_the_step_and_the_rate():
     trainer = make_trainer(recipe="sgd_constant", recipe_params={"batch_size": 32, "lr": 1e6})
-    with pytest.raises(TrainingError, match=r"the (train )?loss is not finite at epoch \d, step \d+ \(learning rate 1e\+06, weights none\)"):
+    with pytest.raises(
+        TrainingError,
+        match=r"the (train )?loss is not finite at epoch \d, step \d+ \(learning rate 1e\+06, weights none\)",
+    ):
         list(trainer.run())
 
 
 def test_batch_larger_than_the_data():
-    with pytest.raises(TrainingError, match="batch size 500 is larger than the training split of 210 samples; choose at most 210"):
+    with pytest.raises(
+        TrainingError, match="batch size 500 is larger than the training split of 210 samples; choose at most 210"
+    ):
         make_trainer(recipe_params={"batch_size": 500, "lr": 0.01})
 
 
@@ -220,7 +234,11 @@ def test_all_splits_share_one_budget_and_training_data_come_first(monkeypatch):
     monkeypatch.setattr(batches, "SHARE_OF_MEMORY", 1.0)
     monkeypatch.setattr("core.device.free_memory", lambda: 3 * size + 1)
     found = batches.placed(parts, np.zeros(2, np.float32), np.ones(2, np.float32), CPU, "flip")
-    assert {name: s.resident for name, s in found.items()} == {"test": True, "validation": False, "train": True}  # augmented data are padded: twice
+    assert {name: s.resident for name, s in found.items()} == {
+        "test": True,
+        "validation": False,
+        "train": True,
+    }  # augmented data are padded: twice
     assert list(found) == list(parts)
 
 

@@ -19,7 +19,10 @@ def task(classes, each, seed, noise=1.0):
 
 def tprs(z, y):
     there = np.unique(y)
-    return (np.bincount(y[z.argmax(axis=1) == y], minlength=z.shape[1]) / np.maximum(np.bincount(y, minlength=z.shape[1]), 1))[there]
+    return (
+        np.bincount(y[z.argmax(axis=1) == y], minlength=z.shape[1])
+        / np.maximum(np.bincount(y, minlength=z.shape[1]), 1)
+    )[there]
 
 
 def outputs(validation, test):
@@ -94,7 +97,10 @@ def test_a_class_that_stays_at_0_does_not_hold_the_others_back():
 
 def least_variance(z, y):
     """What was done before: the bias of least variance, then of most hits, on the same way."""
-    classes, unit = z.shape[1], np.median(np.abs(z[np.arange(len(y)), y] - np.where(np.eye(z.shape[1])[y] > 0, -np.inf, z).max(axis=1)))
+    classes, unit = (
+        z.shape[1],
+        np.median(np.abs(z[np.arange(len(y)), y] - np.where(np.eye(z.shape[1])[y] > 0, -np.inf, z).max(axis=1))),
+    )
     bias, best, key = np.zeros(classes), None, (np.inf, np.inf)
     for step in unit * np.geomspace(1, 0.01, 400):
         tpr = tprs(z + bias, y)
@@ -111,7 +117,12 @@ def test_on_new_samples_it_beats_the_least_variance_or_matches_it(each):
     figures = []
     for seed in range(8):
         (z, y), (zt, yt) = task(10, each, seed), task(10, 200, seed)
-        figures.append([[t.var(), t.mean(), t.min()] for t in (tprs(zt + b, yt) for b in (fitted_bias(z, y), least_variance(z, y)))])
+        figures.append(
+            [
+                [t.var(), t.mean(), t.min()]
+                for t in (tprs(zt + b, yt) for b in (fitted_bias(z, y), least_variance(z, y)))
+            ]
+        )
     ours, theirs = np.mean(figures, axis=0)
     assert ours[0] <= 1.1 * theirs[0]
     assert ours[1] >= theirs[1] - 0.001
@@ -146,6 +157,9 @@ def test_a_loss_of_accuracy_is_told():
 
 def test_few_samples_are_told():
     z, y = task(4, FEW - 1, 0)
-    assert f"4 of 4 classes have fewer than {FEW} validation samples, the smallest {FEW - 1}" in stepped((z, y), (z, y)).notes[-1]
+    assert (
+        f"4 of 4 classes have fewer than {FEW} validation samples, the smallest {FEW - 1}"
+        in stepped((z, y), (z, y)).notes[-1]
+    )
     z, y = task(4, FEW, 0)
     assert not any("fewer than" in note for note in stepped((z, y), (z, y)).notes)

@@ -18,12 +18,21 @@ from storage import checkpoints, queue, results
 from storage.launch import new_run
 
 BASE = RunConfig("mnist1d", "cnn1d", epochs=2, imbalance=100.0)
-PARAMS = {"manual": {"weights": ",".join(map(str, range(1, 11)))}, "focal": {"form": "sigmoid", "alpha": 0.25}, "cdb": {"ema": 0.5},
-          "ldam": {"reweight": 0.9999}, "difficulty_net": {"variant": "cifar_code"}, "seql": {"variant": "cdb_code"}}
+PARAMS = {
+    "manual": {"weights": ",".join(map(str, range(1, 11)))},
+    "focal": {"form": "sigmoid", "alpha": 0.25},
+    "cdb": {"ema": 0.5},
+    "ldam": {"reweight": 0.9999},
+    "difficulty_net": {"variant": "cifar_code"},
+    "seql": {"variant": "cdb_code"},
+}
 LATE = replace(BASE, method="ldam", params=PARAMS["ldam"], sampler="square_root", start=0.5, deferred="weight")
 CASES = [
     *((m.key, replace(BASE, method=m.key, params=PARAMS.get(m.key, {}))) for m in METHODS if m.key != "none"),
-    *((f"sampler:{s.key}", replace(BASE, sampler=s.key, method="crt" if s.stage != TRAIN else "none")) for s in SAMPLERS),
+    *(
+        (f"sampler:{s.key}", replace(BASE, sampler=s.key, method="crt" if s.stage != TRAIN else "none"))
+        for s in SAMPLERS
+    ),
     ("meta_weight_net imbalance_code", replace(BASE, method="meta_weight_net", params={"variant": "imbalance_code"})),
     ("difficulty_net paper", replace(BASE, method="difficulty_net")),
     ("late start", LATE),
@@ -74,7 +83,10 @@ def trained(worker, monkeypatch, config, baseline, stop_at=None):
 def network(worker, run_id):
     """The tensors of the last checkpoint."""
     row, saved = results.get_run(worker.engine, run_id), results.list_checkpoints(worker.engine, run_id)[0]
-    return checkpoint.loads(checkpoints.read(Path(saved.path), saved.sha256), checked(RunConfig(**{k: v for k, v in row.config.items() if k != "schema"})).sha())["model"]
+    return checkpoint.loads(
+        checkpoints.read(Path(saved.path), saved.sha256),
+        checked(RunConfig(**{k: v for k, v in row.config.items() if k != "schema"})).sha(),
+    )["model"]
 
 
 @pytest.mark.parametrize(("config", "of"), [(c, k) for k, c in CASES], ids=[k for k, _ in CASES])

@@ -30,7 +30,9 @@ def test_loss_and_calibration_of_many_samples_are_exact():
     bins = np.stack([np.bincount(at, weights=w, minlength=15) for w in (np.ones(len(y)), hit, sure)])
     np.testing.assert_allclose(found.calibration, bins, rtol=1e-12)
     assert ece(found.calibration) == pytest.approx(ece(bins), abs=1e-12)
-    assert found.loss == pytest.approx(float(-log_p.double()[torch.arange(len(y)), torch.from_numpy(y)].mean()), rel=1e-6)
+    assert found.loss == pytest.approx(
+        float(-log_p.double()[torch.arange(len(y)), torch.from_numpy(y)].mean()), rel=1e-6
+    )
 
 
 def test_smote_never_holds_more_distances_than_it_may(monkeypatch):

@@ -14,8 +14,13 @@ from storage import queue
 from storage.engine import open_database
 
 ADDRESSES = {
-    "home": (HOME, {}), "ten classes": (RUN, {"id": "weighted"}), "moving weights": (RUN, {"id": "dynamic"}), "many classes": (RUN, {"id": "hundred_weighted"}),
-    "live": (RUN, {"id": "running"}), "compare": (COMPARE, {"a": "baseline", "b": "weighted"}), "compare many": (COMPARE, {"a": "hundred", "b": "hundred_weighted"}),
+    "home": (HOME, {}),
+    "ten classes": (RUN, {"id": "weighted"}),
+    "moving weights": (RUN, {"id": "dynamic"}),
+    "many classes": (RUN, {"id": "hundred_weighted"}),
+    "live": (RUN, {"id": "running"}),
+    "compare": (COMPARE, {"a": "baseline", "b": "weighted"}),
+    "compare many": (COMPARE, {"a": "hundred", "b": "hundred_weighted"}),
 }
 ALIKE = {"home_live"}  # made by the same function as home_signature, for runs that the seeded ones do not have
 
@@ -27,7 +32,9 @@ def drawn(monkeypatch):
     draw = show.draw
 
     def checked(figure, **more):
-        assert len(go.Figure(figure).data) == len(figure["data"]) > 0, more["key"]  # raises, naming the attribute, where one is unknown or has a bad value
+        assert len(go.Figure(figure).data) == len(figure["data"]) > 0, more[
+            "key"
+        ]  # raises, naming the attribute, where one is unknown or has a bad value
         found[more["key"]] = figure
         draw(figure, **more)
 

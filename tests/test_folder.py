@@ -51,10 +51,18 @@ def pets(tmp_path: Path) -> Path:
 def test_a_folder_loads_pixel_for_pixel_with_sorted_classes(tmp_path: Path) -> None:
     made = make_set(tmp_path / "pets", {"train/dog": 4, "train/cat": 6, "test/cat": 3, "test/dog": 2})
     spec = prepare("pets", tmp_path)
-    assert (spec.key, spec.label, spec.kind, spec.shape, spec.classes) == ("pets", "pets", "image", (3, 32, 32), ("cat", "dog"))
+    assert (spec.key, spec.label, spec.kind, spec.shape, spec.classes) == (
+        "pets",
+        "pets",
+        "image",
+        (3, 32, 32),
+        ("cat", "dog"),
+    )
     data = load("pets", tmp_path, seed=0)
     assert data.test_y.tolist() == [0, 0, 0, 1, 1]
-    for x, name in zip(data.test_x, ["test/cat/000.png", "test/cat/001.png", "test/cat/002.png", "test/dog/000.png"], strict=False):
+    for x, name in zip(
+        data.test_x, ["test/cat/000.png", "test/cat/001.png", "test/cat/002.png", "test/dog/000.png"], strict=False
+    ):
         assert np.array_equal(x, made[name].transpose(2, 0, 1))
     pool = np.concatenate([data.train_x, data.val_x])[np.argsort(np.concatenate([data.train_index, data.val_index]))]
     names = [f"train/cat/{i:03d}.png" for i in range(6)] + [f"train/dog/{i:03d}.png" for i in range(4)]
@@ -67,7 +75,11 @@ def test_counts_are_known_after_preparing(pets: Path, imbalance: float) -> None:
     spec = describe("pets", pets, 0.25)
     data = load("pets", pets, seed=1, validation=0.25, imbalance=imbalance)
     assert spec.val_counts.tolist() == [3, 2] == np.bincount(data.val_y).tolist()
-    assert data.counts.tolist() == train_counts(spec, 0.25, imbalance, "exponential").tolist() == ([9, 6] if imbalance == 1 else [9, 2])
+    assert (
+        data.counts.tolist()
+        == train_counts(spec, 0.25, imbalance, "exponential").tolist()
+        == ([9, 6] if imbalance == 1 else [9, 2])
+    )
     assert spec.test_counts.tolist() == [3, 2]
 
 
@@ -91,12 +103,27 @@ def test_without_splits_a_fixed_fifth_is_the_test_split(tmp_path: Path) -> None:
 
 
 def test_a_folder_around_everything_and_subfolders_of_classes_are_looked_through(tmp_path: Path) -> None:
-    make_set(tmp_path / "s", {"inner/train/a/monday": 3, "inner/train/a/tuesday": 3, "inner/train/b": 4, "inner/test/a": 1, "inner/test/b": 1})
+    make_set(
+        tmp_path / "s",
+        {
+            "inner/train/a/monday": 3,
+            "inner/train/a/tuesday": 3,
+            "inner/train/b": 4,
+            "inner/test/a": 1,
+            "inner/test/b": 1,
+        },
+    )
     assert prepare("s", tmp_path).pool_counts.tolist() == [6, 4]
 
 
 def test_what_operating_systems_leave_behind_is_ignored(pets: Path) -> None:
-    for junk in ("train/cat/.DS_Store", "train/cat/Thumbs.db", "__MACOSX/train/cat/._000.png", ".git/config", "train/dog/desktop.ini"):
+    for junk in (
+        "train/cat/.DS_Store",
+        "train/cat/Thumbs.db",
+        "__MACOSX/train/cat/._000.png",
+        ".git/config",
+        "train/dog/desktop.ini",
+    ):
         (pets / "pets" / junk).parent.mkdir(parents=True, exist_ok=True)
         (pets / "pets" / junk).write_text("junk")
     (pets / "pets" / "README.txt").write_text("about the pets")
@@ -188,7 +215,9 @@ def test_describing_before_preparing_says_so(pets: Path) -> None:
 # --- finding ---
 
 
-def test_a_folder_is_found_under_the_data_root_by_full_path_and_from_the_working_directory(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_found_under_the_data_root_by_full_path_and_from_the_working_directory(
+    pets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert find_dataset("pets", pets).key == "pets"
     assert find_dataset(str(pets / "pets"), pets).key == "pets"
     elsewhere = pets / "elsewhere"
@@ -237,7 +266,10 @@ REFUSALS = {
     "nothing": ({}, "no images found; expected train/<class>/image"),
     "no train": ({"test/cat": 2, "val/cat": 2}, r"there is a folder 'test' but no train/"),
     "beside train": ({"train/a": 2, "train/b": 2, "extra/a": 1}, "folder 'extra' lies beside train/"),
-    "twice validation": ({"train/a": 2, "train/b": 2, "val/a": 1, "validation/a": 1}, "'val' and 'validation' are both the validation split"),
+    "twice validation": (
+        {"train/a": 2, "train/b": 2, "val/a": 1, "validation/a": 1},
+        "'val' and 'validation' are both the validation split",
+    ),
     "unknown class": ({"train/a": 2, "train/b": 2, "test/c": 1}, "class 'c' is in the test split but not in train/"),
 }
 
@@ -254,7 +286,9 @@ def test_a_wrong_layout_is_refused_by_name(tmp_path: Path, case: str) -> None:
 
 def test_an_empty_class_and_an_empty_split_are_refused(pets: Path) -> None:
     (pets / "pets" / "train" / "fish").mkdir()
-    with pytest.raises(DataError, match="class 'fish' has no image in the training split; add images or remove the folder"):
+    with pytest.raises(
+        DataError, match="class 'fish' has no image in the training split; add images or remove the folder"
+    ):
         prepare("pets", pets)
     (pets / "pets" / "train" / "fish").rmdir()
     (pets / "pets" / "validation").mkdir()
@@ -308,7 +342,10 @@ def test_up_to_one_percent_is_left_out_and_listed(tmp_path: Path) -> None:
 def test_more_than_one_percent_refuses_the_set_and_names_the_first(pets: Path) -> None:
     for i in range(2):
         (pets / "pets" / "train" / "cat" / f"{i:03d}.png").write_text("no image")
-    with pytest.raises(DataError, match=r"at least 2 of 25 images cannot be read, at most 1% may be: 'train/cat/000\.png': not a PNG.*001\.png"):
+    with pytest.raises(
+        DataError,
+        match=r"at least 2 of 25 images cannot be read, at most 1% may be: 'train/cat/000\.png': not a PNG.*001\.png",
+    ):
         prepare("pets", pets)
     assert [p.suffix for p in (pets / "cache").iterdir()] == [".lock"]
 
@@ -455,8 +492,15 @@ def test_a_large_photograph_is_scaled_like_the_slow_way() -> None:
 
 @pytest.mark.parametrize(
     ("data", "reason"),
-    [(b"", "not a PNG"), (b"hello", "not a PNG"), (b"\x89PNG\r\n\x1a\n", "not a PNG"), (b"MZ\x90\x00" + bytes(100), "not a PNG"),
-     (b"GIF89a" + bytes(20), "not a PNG"), (b"%PDF-1.7", "not a PNG"), (b"II*\x00" + bytes(50), "not a PNG")],
+    [
+        (b"", "not a PNG"),
+        (b"hello", "not a PNG"),
+        (b"\x89PNG\r\n\x1a\n", "not a PNG"),
+        (b"MZ\x90\x00" + bytes(100), "not a PNG"),
+        (b"GIF89a" + bytes(20), "not a PNG"),
+        (b"%PDF-1.7", "not a PNG"),
+        (b"II*\x00" + bytes(50), "not a PNG"),
+    ],
 )
 def test_what_is_no_image_is_unreadable(data: bytes, reason: str) -> None:
     for use in (image_size, lambda d: decode(d, 8)):
@@ -496,7 +540,13 @@ def _png_header(width: int, height: int) -> bytes:
     import zlib
 
     body = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + body + struct.pack(">I", zlib.crc32(body)) + encoded(Image.new("RGB", (1, 1)), "PNG")[33:]
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + struct.pack(">I", 13)
+        + body
+        + struct.pack(">I", zlib.crc32(body))
+        + encoded(Image.new("RGB", (1, 1)), "PNG")[33:]
+    )
 
 
 @pytest.mark.parametrize("size", [(50_000, 50_000), (12_000, 10_000), (5_000, 4_001)])
@@ -531,8 +581,18 @@ def test_the_quick_size_is_the_real_size(fmt: str) -> None:
 
 @pytest.mark.parametrize(
     ("sizes", "side"),
-    [([(32, 32)] * 3, 32), ([(28, 28)] * 3, 28), ([(96, 96)], 96), ([(97, 97)], 96), ([(32, 32), (32, 33)], 32), ([(4, 4)] * 2, 8),
-     ([(20, 30)], 32), ([(500, 400)] * 3, 224), ([(130, 200), (100, 90), (150, 160)], 128), ([(64, 48)], 32)],
+    [
+        ([(32, 32)] * 3, 32),
+        ([(28, 28)] * 3, 28),
+        ([(96, 96)], 96),
+        ([(97, 97)], 96),
+        ([(32, 32), (32, 33)], 32),
+        ([(4, 4)] * 2, 8),
+        ([(20, 30)], 32),
+        ([(500, 400)] * 3, 224),
+        ([(130, 200), (100, 90), (150, 160)], 128),
+        ([(64, 48)], 32),
+    ],
 )
 def test_automatic_size(sizes: list[tuple[int, int]], side: int) -> None:
     assert automatic_side(sizes) == side
@@ -551,7 +611,9 @@ def test_threads_keep_the_order_and_pass_errors_on(threads: int) -> None:
         list(in_order(work, range(60), threads))
 
 
-def test_photographs_are_decoded_on_threads_with_the_same_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photographs_are_decoded_on_threads_with_the_same_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_set(tmp_path / "s", {"a": 6, "b": 6}, size=(260, 240))
     monkeypatch.setattr(decoding, "THREADS", 1)
     prepare("s", tmp_path)

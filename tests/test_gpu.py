@@ -22,11 +22,16 @@ def make_splits(device, n=1000):
     y = rng.integers(0, CLASSES, n)
     x = np.clip(rng.normal(128, 40, (n, 3, 32, 32)) + (y * 8 - 40)[:, None, None, None], 0, 255).astype(np.uint8)
     mean, std = np.full(3, 0.5, np.float32), np.full(3, 0.25, np.float32)
-    return {name: Split(x, y, mean, std, device, "crop_flip" if name == "train" else "none") for name in ("train", "validation", "test")}
+    return {
+        name: Split(x, y, mean, std, device, "crop_flip" if name == "train" else "none")
+        for name in ("train", "validation", "test")
+    }
 
 
 def make_trainer(device, terms_for=lambda *_: ClassTerms(), epochs=3, **recipe):
-    config = checked(RunConfig("x", "resnet20", recipe="sgd_cosine", recipe_params={"batch_size": 96, **recipe}, epochs=epochs))
+    config = checked(
+        RunConfig("x", "resnet20", recipe="sgd_cosine", recipe_params={"batch_size": 96, **recipe}, epochs=epochs)
+    )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = MODELS["resnet20"].build((3, 32, 32), CLASSES)

@@ -11,7 +11,9 @@ from core.errors import EvenlyError
 def test_group_dro_worked_example():
     """q = 1/3, l = (.2, .5, 2), eta .01: vector of the reference sheet."""
     objective = double(make("group_dro", classes=3))
-    margins = torch.log(torch.expm1(torch.tensor([0.2, 0.5, 2.0]).double()) / 2)  # cross entropy of (0, v, v) is log(1 + 2 e^v)
+    margins = torch.log(
+        torch.expm1(torch.tensor([0.2, 0.5, 2.0]).double()) / 2
+    )  # cross entropy of (0, v, v) is log(1 + 2 e^v)
     z = margins[:, None].repeat(1, 3)
     z[range(3), range(3)] = 0.0
     loss, slope = loss_and_slope(objective, of_logits(z, torch.arange(3)))
@@ -47,7 +49,9 @@ def test_group_dro_adjustment_is_part_of_the_loss_and_of_q():
     objective = double(make("group_dro", eta=0.1, adjustment=2.0, counts=counts))
     loss, _ = objective(of_logits(z, labels))
     added = torch.tensor([0.2, 0.4, 1.0, 0.0]).double()
-    losses = added + torch.stack([cross_entropy(z[labels == c], labels[labels == c]) if c < 3 else torch.zeros(()).double() for c in range(C)])
+    losses = added + torch.stack(
+        [cross_entropy(z[labels == c], labels[labels == c]) if c < 3 else torch.zeros(()).double() for c in range(C)]
+    )
     q = torch.softmax(0.1 * losses, 0)
     assert torch.allclose(objective.q, q, atol=1e-6)
     assert torch.allclose(loss, (q * losses).sum(), atol=1e-6)

@@ -57,7 +57,9 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 def train(model: nn.Module, x: torch.Tensor, labels: torch.Tensor, steps: int = 3) -> None:
     """A few steps as the engine takes them: in training mode, on what has a gradient."""
-    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1, momentum=0.9, weight_decay=1e-3)
+    optimiser = torch.optim.SGD(
+        [p for p in model.parameters() if p.requires_grad], lr=0.1, momentum=0.9, weight_decay=1e-3
+    )
     for _ in range(steps):
         optimiser.zero_grad()
         F.cross_entropy(model.train()(x), labels).backward()
@@ -179,7 +181,9 @@ def test_a_cosine_head_learns_and_sends_gradients_through_the_body(key):
     network = built(key, head="cosine")
     x, y = sample(network, 14), labels_of(14, CLASSES)
     F.cross_entropy(30 * network(x), y).backward()
-    assert [name for name, p in network.named_parameters() if not p.grad.abs().sum() > 0 or not p.grad.isfinite().all()] == []
+    assert [
+        name for name, p in network.named_parameters() if not p.grad.abs().sum() > 0 or not p.grad.isfinite().all()
+    ] == []
 
 
 def test_features_of_zero_give_cosines_of_zero():
@@ -357,7 +361,9 @@ def plain_logits(head: Memory, v: torch.Tensor) -> torch.Tensor:
         recalled = sum(p * m for p, m in zip(torch.softmax(head.recall(x), 0), memory, strict=True))
         seen = 10 / distance * (x + torch.tanh(head.select(x)) * recalled)
         norm = seen.pow(2).sum().sqrt()
-        rows.append(torch.stack([16 * norm / (1 + norm) * (seen / norm) @ (w / w.pow(2).sum().sqrt()) for w in head.weight]))
+        rows.append(
+            torch.stack([16 * norm / (1 + norm) * (seen / norm) @ (w / w.pow(2).sum().sqrt()) for w in head.weight])
+        )
     return torch.stack(rows)
 
 
@@ -400,7 +406,9 @@ def test_the_memory_starts_at_the_class_means_and_the_recall_at_the_old_layer():
     torch.testing.assert_close(head.centroids[2], means[there].mean(0))
 
 
-def plain_memory_loss(v: torch.Tensor, labels: torch.Tensor, centroids: torch.Tensor, repel: float) -> tuple[torch.Tensor, torch.Tensor]:
+def plain_memory_loss(
+    v: torch.Tensor, labels: torch.Tensor, centroids: torch.Tensor, repel: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     attract, foreign = torch.zeros((), dtype=v.dtype), torch.zeros((), dtype=v.dtype)
     for x, y in zip(v, labels.tolist(), strict=True):
         attract = attract + (x - centroids[y]).pow(2).sum() / 2 / len(v)
@@ -422,7 +430,10 @@ def test_the_memory_loss_is_the_written_formula_and_so_are_its_gradients(spread)
     torch.testing.assert_close(said, attract + repel)
     to_v, to_memory = torch.autograd.grad(said, [v, head.centroids])
     torch.testing.assert_close(to_v, torch.autograd.grad(attract + repel, v, retain_graph=True)[0])
-    pull = torch.autograd.grad(attract, head.centroids, retain_graph=True)[0] / (1 + torch.tensor([3.0, 1.0, 0.0, 2.0]))[:, None]
+    pull = (
+        torch.autograd.grad(attract, head.centroids, retain_graph=True)[0]
+        / (1 + torch.tensor([3.0, 1.0, 0.0, 2.0]))[:, None]
+    )
     push = torch.autograd.grad(repel, head.centroids)[0]
     torch.testing.assert_close(to_memory, pull + push)
 

@@ -20,7 +20,9 @@ def engine(tmp_path):
 
 
 def recorded(engine, claim, number, more=0):
-    results.record_epoch(engine, claim, replace(epoch_record(number + more), epoch=number, seconds=2.1 if more else 2.0))  # no two times of an epoch are alike
+    results.record_epoch(
+        engine, claim, replace(epoch_record(number + more), epoch=number, seconds=2.1 if more else 2.0)
+    )  # no two times of an epoch are alike
 
 
 @pytest.fixture

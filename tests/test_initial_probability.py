@@ -47,10 +47,20 @@ def test_the_first_loss_is_no_longer_a_sum_of_false_halves(classes):
     assert gentle < slope / 20
 
 
-@pytest.mark.parametrize(("key", "params", "bias"), [
-    ("focal", {"form": "sigmoid"}, -math.log(99)), ("focal", {"form": "sigmoid", "prior": 0.01}, -math.log(99)), ("focal", {"form": "sigmoid", "prior": "off"}, None),
-    ("focal", {}, None), ("eql", {}, -math.log(999)), ("eql", {"prior": "1/C"}, -math.log(99)), ("seql", {}, None), ("ghm", {}, None), ("ghm", {"prior": "1/C"}, -math.log(99)),
-])
+@pytest.mark.parametrize(
+    ("key", "params", "bias"),
+    [
+        ("focal", {"form": "sigmoid"}, -math.log(99)),
+        ("focal", {"form": "sigmoid", "prior": 0.01}, -math.log(99)),
+        ("focal", {"form": "sigmoid", "prior": "off"}, None),
+        ("focal", {}, None),
+        ("eql", {}, -math.log(999)),
+        ("eql", {"prior": "1/C"}, -math.log(99)),
+        ("seql", {}, None),
+        ("ghm", {}, None),
+        ("ghm", {"prior": "1/C"}, -math.log(99)),
+    ],
+)
 def test_which_rows_ask_for_it(key, params, bias):
     """-ln(C - 1) in the class-balanced code, .001 in the equalization loss's, nothing where a softmax makes it meaningless."""
     knobs = knobs_of(key, 100, **params)

@@ -45,7 +45,9 @@ def test_a_limit_on_the_size_of_a_file_passes_and_is_named(tmp_path):
     claim = claimed(engine, epochs=200)
     results.record_epoch(engine, claim, epoch_record(1, classes=300))
     given = [str(engine.url), str(ROOT / "tests"), *map(str, (claim.run_id, claim.token, claim.attempt)), str(tmp_path)]
-    answer = subprocess.run([sys.executable, "-c", LIMITED, *given], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    answer = subprocess.run(
+        [sys.executable, "-c", LIMITED, *given], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
     of_database, of_checkpoint = answer.stdout.splitlines()
     assert of_database.startswith("database Unavailable the database ")
     assert "limits on the size of a file (ulimit -f)" in of_database
@@ -57,12 +59,22 @@ def test_a_limit_on_the_size_of_a_file_passes_and_is_named(tmp_path):
     assert results.class_history(engine, claim.run_id, "test").tp.shape == (last + 1, 300)
 
 
-@pytest.mark.parametrize(("code", "passes"), [
-    (778, True), (1034, True), (266, True), (4874, True),  # write, fsync, read, shared memory
-    (13, True), (5, True),  # full, busy
-    (522, False), (8202, False), (8458, False),  # cut short, bad checksum, damaged file system
-    (11, False), (8, False),  # corrupt, read-only
-])
+@pytest.mark.parametrize(
+    ("code", "passes"),
+    [
+        (778, True),
+        (1034, True),
+        (266, True),
+        (4874, True),  # write, fsync, read, shared memory
+        (13, True),
+        (5, True),  # full, busy
+        (522, False),
+        (8202, False),
+        (8458, False),  # cut short, bad checksum, damaged file system
+        (11, False),
+        (8, False),  # corrupt, read-only
+    ],
+)
 def test_what_can_be_asked_again_is_told_from_what_cannot(tmp_path, code, passes):
     error = OperationalError("", {}, SimpleNamespace(sqlite_errorcode=code))
     said = explained(error, database(tmp_path))
@@ -70,12 +82,15 @@ def test_what_can_be_asked_again_is_told_from_what_cannot(tmp_path, code, passes
     assert isinstance(said, Unavailable) is passes
 
 
-@pytest.mark.parametrize(("number", "text"), [
-    (errno.ENOSPC, "the disk is full: .*; free some space$"),
-    (errno.EDQUOT, "the disk quota is used up: .*; free some space, or have it raised$"),
-    (errno.EFBIG, r"it is larger than a file may be here: .*; raise the limit \(ulimit -f\)$"),
-    (errno.EACCES, "could not be written .*; check the folder's permissions$"),
-])
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (errno.ENOSPC, "the disk is full: .*; free some space$"),
+        (errno.EDQUOT, "the disk quota is used up: .*; free some space, or have it raised$"),
+        (errno.EFBIG, r"it is larger than a file may be here: .*; raise the limit \(ulimit -f\)$"),
+        (errno.EACCES, "could not be written .*; check the folder's permissions$"),
+    ],
+)
 def test_a_checkpoint_that_cannot_be_written_says_why_and_what_to_do(tmp_path, monkeypatch, number, text):
     def refuse(*_):
         raise OSError(number, "no")

@@ -47,7 +47,11 @@ def test_l2rw_weights_are_those_of_finite_differences():
         loss, _ = make("l2rw")(given)
         expected = (weights * cross_entropy(plain(given.x), given.labels, reduction="none")).sum()
         assert loss.item() == pytest.approx(expected.item(), rel=1e-7)
-        for p, q in zip(torch.autograd.grad(loss, list(model.parameters())), torch.autograd.grad(expected, list(plain.parameters())), strict=True):
+        for p, q in zip(
+            torch.autograd.grad(loss, list(model.parameters())),
+            torch.autograd.grad(expected, list(plain.parameters())),
+            strict=True,
+        ):
             assert torch.allclose(p, q, atol=1e-7)
 
 
@@ -129,7 +133,9 @@ def test_meta_weight_net_learns_along_the_true_gradient(knobs, reduction):
     for p, e in zip(objective.network.parameters(), expected, strict=True):
         assert torch.allclose(p.grad, e, atol=1e-9, rtol=1e-5)
     losses = cross_entropy(plain(given.x), given.labels, reduction="none")
-    assert torch.allclose(loss, (weights(losses.detach()) * losses).sum()), "the loss takes the improved network's weights"
+    assert torch.allclose(loss, (weights(losses.detach()) * losses).sum()), (
+        "the loss takes the improved network's weights"
+    )
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
@@ -193,7 +199,10 @@ def test_difficulty_net_of_the_released_code_learns_from_the_driver_alone():
         model, objective = net(), double(make("difficulty_net", copied=1.0))
         objective.new_epoch(tpr)
         given = batch(model)
-        x, labels = torch.randn(8, 6, generator=seeded(seed), dtype=torch.float64), torch.randint(0, C, (8,), generator=seeded(seed))
+        x, labels = (
+            torch.randn(8, 6, generator=seeded(seed), dtype=torch.float64),
+            torch.randint(0, C, (8,), generator=seeded(seed)),
+        )
         given.meta = lambda x=x, labels=labels: (x, labels)
         start = copy.deepcopy(objective.network)
         objective(given)

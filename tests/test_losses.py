@@ -55,21 +55,28 @@ def test_weighted_mean_is_pytorchs():
     g = torch.Generator().manual_seed(3)
     logits, labels = torch.randn(64, 5, generator=g, dtype=torch.float64), torch.randint(0, 5, (64,), generator=g)
     w = torch.rand(5, generator=g, dtype=torch.float64)
-    assert torch.allclose(class_loss(logits, labels, {"weight": w}, "weighted_mean"), cross_entropy(logits, labels, weight=w))
-    assert torch.allclose(class_loss(logits, labels, {"weight": 10 * w}, "weighted_mean"), cross_entropy(logits, labels, weight=w))
+    assert torch.allclose(
+        class_loss(logits, labels, {"weight": w}, "weighted_mean"), cross_entropy(logits, labels, weight=w)
+    )
+    assert torch.allclose(
+        class_loss(logits, labels, {"weight": 10 * w}, "weighted_mean"), cross_entropy(logits, labels, weight=w)
+    )
 
 
 def test_balanced_softmax_vs_and_ldam_vectors():
     n = np.array([1000, 300, 100, 30, 10])
     log_pi = np.log(n / n.sum())
     assert sample_losses(ALL, Y, terms(shift=log_pi)).tolist() == pytest.approx(
-        [0.12859968206, 2.33257248639, 3.93118477505, 5.63515757938, 7.73376986805], abs=1e-10)
+        [0.12859968206, 2.33257248639, 3.93118477505, 5.63515757938, 7.73376986805], abs=1e-10
+    )
     assert sample_losses(ALL, Y, terms(scale=(n / 1000) ** 0.3, shift=log_pi)).tolist() == pytest.approx(
-        [0.0989422388435, 2.60606974123, 4.15093371502, 5.60550013616, 6.95530106798], abs=1e-10)
+        [0.0989422388435, 2.60606974123, 4.15093371502, 5.60550013616, 6.95530106798], abs=1e-10
+    )
     cosine = torch.tensor([0.8, 0.3, 0.1, -0.2, -0.5], dtype=torch.float64).expand(5, 5)
     margin = [0.158113883008, 0.213643503198, 0.281170662595, 0.379917842826, 0.5]
     assert sample_losses(30 * cosine, Y, terms(margin=30 * np.array(margin))).tolist() == pytest.approx(
-        [3.5211947143e-05, 21.4093050972, 29.4351201838, 41.3975355914, 54.0000003067], abs=1e-8)
+        [3.5211947143e-05, 21.4093050972, 29.4351201838, 41.3975355914, 54.0000003067], abs=1e-8
+    )
 
 
 def test_smoothing_is_pytorchs():
@@ -81,8 +88,14 @@ def test_smoothing_is_pytorchs():
 def test_gradient_is_the_written_formulas():
     """Every term at once: autograd of the loss equals autograd of the formula typed out sample by sample."""
     rng = np.random.default_rng(0)
-    t = terms(weight=rng.uniform(0.5, 2, 5), scale=rng.uniform(0.5, 2, 5), shift=rng.normal(size=5),
-              margin=rng.uniform(0, 1, 5), smoothing=rng.uniform(0, 0.4, 5), focus=rng.uniform(0.5, 3, 5))
+    t = terms(
+        weight=rng.uniform(0.5, 2, 5),
+        scale=rng.uniform(0.5, 2, 5),
+        shift=rng.normal(size=5),
+        margin=rng.uniform(0, 1, 5),
+        smoothing=rng.uniform(0, 0.4, 5),
+        focus=rng.uniform(0.5, 3, 5),
+    )
     z1 = torch.tensor(rng.normal(size=(8, 5)), requires_grad=True)
     z2 = z1.detach().clone().requires_grad_()
     labels = torch.tensor(rng.integers(0, 5, 8))
@@ -119,7 +132,9 @@ def seeded(seed=0):
 
 def wide(b=64, c=7, seed=1):
     g = seeded(seed)
-    return torch.randn(b, c, generator=g, dtype=torch.float64, requires_grad=True), torch.randint(0, c, (b,), generator=g)
+    return torch.randn(b, c, generator=g, dtype=torch.float64, requires_grad=True), torch.randint(
+        0, c, (b,), generator=g
+    )
 
 
 def test_s_is_inside_the_softmax():
@@ -127,7 +142,8 @@ def test_s_is_inside_the_softmax():
     cosine = torch.tensor([0.8, 0.3, 0.1, -0.2, -0.5], dtype=torch.float64).expand(5, 5)
     margin = terms(margin=[0.158113883008, 0.213643503198, 0.281170662595, 0.379917842826, 0.5])
     assert sample_losses(cosine, Y, margin, {"s": 30.0}).tolist() == pytest.approx(
-        [3.5211947143e-05, 21.4093050972, 29.4351201838, 41.3975355914, 54.0000003067], abs=1e-8)
+        [3.5211947143e-05, 21.4093050972, 29.4351201838, 41.3975355914, 54.0000003067], abs=1e-8
+    )
     assert torch.equal(sample_losses(cosine, Y, margin, {"s": 1.0}), sample_losses(cosine, Y, margin))
 
 
@@ -188,10 +204,14 @@ def test_mask_and_smoothing_share_the_classes_that_are_left():
     """With every other class left out nothing is left to smooth over; with a mask of 0 it is torch's smoothing."""
     z, labels = wide()
     smooth = torch.full((7,), 0.3, dtype=torch.float64)
-    some = sample_losses(z, labels, {"mask": torch.full((7,), 0.5, dtype=torch.float64), "smoothing": smooth}, generator=seeded())
+    some = sample_losses(
+        z, labels, {"mask": torch.full((7,), 0.5, dtype=torch.float64), "smoothing": smooth}, generator=seeded()
+    )
     assert torch.isfinite(some).all()
     assert torch.isfinite(torch.autograd.grad(some.sum(), z)[0]).all()
-    none = sample_losses(z, labels, {"mask": torch.zeros(7, dtype=torch.float64), "smoothing": smooth}, generator=seeded())
+    none = sample_losses(
+        z, labels, {"mask": torch.zeros(7, dtype=torch.float64), "smoothing": smooth}, generator=seeded()
+    )
     assert torch.allclose(none, cross_entropy(z, labels, reduction="none", label_smoothing=0.3))
 
 

@@ -16,9 +16,18 @@ def cgroup(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize(("quota", "asked", "expected"), [
-    (None, None, 8), ("max 100000", None, 8), ("300000 100000", None, 3), ("50000 100000", None, 1), ("300000 100000", "2", 2), (None, "64", 8), (None, "x", 8),
-])
+@pytest.mark.parametrize(
+    ("quota", "asked", "expected"),
+    [
+        (None, None, 8),
+        ("max 100000", None, 8),
+        ("300000 100000", None, 3),
+        ("50000 100000", None, 1),
+        ("300000 100000", "2", 2),
+        (None, "64", 8),
+        (None, "x", 8),
+    ],
+)
 def test_cores(cgroup, monkeypatch, quota, asked, expected):
     if quota:
         (cgroup / "cpu.max").write_text(quota + "\n")
@@ -42,5 +51,12 @@ def test_memory_of_a_container(cgroup):
 def test_the_worker_sets_its_policy_before_torch_is_loaded():
     code = "import os, sys, worker; print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
     env = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env, cwd=os.path.dirname(os.path.dirname(__file__)), check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=env,
+        cwd=os.path.dirname(os.path.dirname(__file__)),
+        check=False,
+    )
     assert done.stdout.split() == ["PASSIVE", machine.SPINS, "False"], done.stderr

@@ -41,7 +41,19 @@ SKLEARN = {
 }
 
 
-@pytest.mark.parametrize("case", [{}, {"seed": 1}, {"never": (2,)}, {"never": (0, 5)}, {"absent": (3,)}, {"absent": (0, 1), "never": (4,)}, {"n": 12}], ids=str)
+@pytest.mark.parametrize(
+    "case",
+    [
+        {},
+        {"seed": 1},
+        {"never": (2,)},
+        {"never": (0, 5)},
+        {"absent": (3,)},
+        {"absent": (0, 1), "never": (4,)},
+        {"n": 12},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("key", MEASURES.keys)
 def test_measure_is_scikit_learns(key, case):
     truth, said = predictions(**case)
@@ -78,7 +90,9 @@ def test_rows_are_complete():
 TWO = class_metrics([[90, 10], [12, 28]])  # TNR .9, TPR .7
 
 
-@pytest.mark.parametrize(("alpha", "positive", "expected"), [(1, 1, 0.7), (0, 1, 0.9), (0.5, 1, 0.8), (0.25, 1, 0.85), (0.25, 0, 0.75)])
+@pytest.mark.parametrize(
+    ("alpha", "positive", "expected"), [(1, 1, 0.7), (0, 1, 0.9), (0.5, 1, 0.8), (0.25, 1, 0.85), (0.25, 0, 0.75)]
+)
 def test_weighted_score(alpha, positive, expected):
     assert weighted_score(TWO, alpha, positive) == pytest.approx(expected)
 
@@ -119,7 +133,11 @@ def test_majority_and_minority():
 
 def test_group_tpr_is_the_mean_of_its_classes_that_have_samples():
     m = class_metrics([[8, 2, 0, 0], [5, 5, 0, 0], [0, 0, 0, 0], [1, 0, 0, 3]])
-    groups = {"a": np.array([True, True, True, False]), "b": np.array([False, False, False, True]), "none": np.array([False, False, True, False])}
+    groups = {
+        "a": np.array([True, True, True, False]),
+        "b": np.array([False, False, False, True]),
+        "none": np.array([False, False, True, False]),
+    }
     assert group_tpr(m, groups) == {"a": (2, pytest.approx(0.65)), "b": (1, 0.75)}
 
 

@@ -39,25 +39,47 @@ def test_the_rows_that_learn_from_validation_samples():
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
-@pytest.mark.parametrize(("method", "made"), [("tpr_ratio", "weights of run 2 rest"), ("custom", "weights of run 2 rest"), ("equal_tpr_bias", "fit of run 2 rests")])
+@pytest.mark.parametrize(
+    ("method", "made"),
+    [
+        ("tpr_ratio", "weights of run 2 rest"),
+        ("custom", "weights of run 2 rest"),
+        ("equal_tpr_bias", "fit of run 2 rests"),
+    ],
+)
 def test_what_rests_on_samples_that_were_learned_from(method, made, learner):
     text = met_before("run 2", settings(method), facts(learner))
-    assert text.startswith(f"The {made} on validation samples that the network had learned from ({METHODS[learner].label} ")
+    assert text.startswith(
+        f"The {made} on validation samples that the network had learned from ({METHODS[learner].label} "
+    )
     assert text.endswith("Take a baseline of another method, or judge by the test split alone.")
     assert text == met("run 2", settings(method), METHODS[learner].label)
 
 
-@pytest.mark.parametrize(("given", "known"), [
-    (settings(), facts("none")), (settings(), facts("cdb")), (settings(), {}), (settings(), facts("gone")), (settings("inverse_frequency"), facts("l2rw")),
-    (settings("custom", params={"formula": "1 / n"}), facts("l2rw")), (settings("logit_adjusted_posthoc"), facts("l2rw")), (settings("cdb"), facts("l2rw")),
-    (settings(tpr=(0.5,) * 10), facts("l2rw")), (settings("l2rw"), facts("")), ({"method": "gone"}, facts("l2rw")),
-])
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        (settings(), facts("none")),
+        (settings(), facts("cdb")),
+        (settings(), {}),
+        (settings(), facts("gone")),
+        (settings("inverse_frequency"), facts("l2rw")),
+        (settings("custom", params={"formula": "1 / n"}), facts("l2rw")),
+        (settings("logit_adjusted_posthoc"), facts("l2rw")),
+        (settings("cdb"), facts("l2rw")),
+        (settings(tpr=(0.5,) * 10), facts("l2rw")),
+        (settings("l2rw"), facts("")),
+        ({"method": "gone"}, facts("l2rw")),
+    ],
+)
 def test_what_does_not(given, known):
     assert met_before("run 2", given, known) == ""
 
 
 def test_draws_by_the_tprs_of_a_run_that_learns_from_them():
-    assert met_before("run 2", settings("l2rw", sampler="difficulty"), {}).startswith("The draws of run 2 rest on validation samples that the network had learned from")
+    assert met_before("run 2", settings("l2rw", sampler="difficulty"), {}).startswith(
+        "The draws of run 2 rest on validation samples that the network had learned from"
+    )
 
 
 def test_compare_says_it():
@@ -69,7 +91,10 @@ def test_compare_says_it():
 def test_a_run_records_how_its_baseline_was_trained_and_logs_what_that_means(worker):
     (base,) = queue.submit(worker.engine, [new_run(replace(BASE, method="l2rw"), "MNIST-1D")])
     drained(worker, base)
-    weighted, plain = queue.submit(worker.engine, [new_run(replace(BASE, method=m), "MNIST-1D", baseline=base) for m in ("tpr_ratio", "inverse_frequency")])
+    weighted, plain = queue.submit(
+        worker.engine,
+        [new_run(replace(BASE, method=m), "MNIST-1D", baseline=base) for m in ("tpr_ratio", "inverse_frequency")],
+    )
     fitted = queue.submit(worker.engine, [new_step(results.get_run(worker.engine, base), "equal_tpr_bias", {})])[0]
     assert drained(worker, fitted).facts["evidence"]["method"] == "l2rw"
     assert results.get_run(worker.engine, base).facts["evidence"]["method"] == ""
@@ -89,8 +114,16 @@ def finished(engine, method):
     return run
 
 
-@pytest.mark.parametrize(("baseline", "method", "words"), [
-    ("l2rw", "tpr_ratio", WORDS), ("none", "tpr_ratio", ""), ("l2rw", "inverse_frequency", ""), ("l2rw", "equal_tpr_bias", FIT), ("l2rw", "tau_norm", "")])
+@pytest.mark.parametrize(
+    ("baseline", "method", "words"),
+    [
+        ("l2rw", "tpr_ratio", WORDS),
+        ("none", "tpr_ratio", ""),
+        ("l2rw", "inverse_frequency", ""),
+        ("l2rw", "equal_tpr_bias", FIT),
+        ("l2rw", "tau_norm", ""),
+    ],
+)
 def test_new_run_says_it_under_the_choice(empty, baseline, method, words):
     run = finished(empty, baseline)
     at = visit()
@@ -101,11 +134,22 @@ def test_new_run_says_it_under_the_choice(empty, baseline, method, words):
     assert words in captions(at).replace("\\", "")
 
 
-@pytest.mark.parametrize(("baseline", "words"), [("l2rw", f"note: The weights of the run {WORDS} Take a baseline of another method, or judge by the test split alone.\n"), ("none", "")])
+@pytest.mark.parametrize(
+    ("baseline", "words"),
+    [
+        (
+            "l2rw",
+            f"note: The weights of the run {WORDS} Take a baseline of another method, or judge by the test split alone.\n",
+        ),
+        ("none", ""),
+    ],
+)
 def test_the_command_line_says_it_on_stderr(home, capsys, baseline, words):
     root, engine = home
     run = finished(engine, baseline)
     config = checked(replace(BASE, epochs=20, method="tpr_ratio"))
-    planned = cli_submit.planned(engine, config, describe("mnist1d", root), 1, baseline=run, same_baseline=False, tpr=None, name="", waits=False)
+    planned = cli_submit.planned(
+        engine, config, describe("mnist1d", root), 1, baseline=run, same_baseline=False, tpr=None, name="", waits=False
+    )
     assert [r.baseline for r in planned] == [run]
     assert capsys.readouterr().err == words

@@ -17,7 +17,18 @@ from core.samplers import SAMPLERS
 ROWS = [pytest.param(table, row, id=f"{table.noun}-{row.key}") for table in (METHODS, SAMPLERS) for row in table]
 STAGES = {TRAIN, CLASSIFIER, FINETUNE, POSTHOC}
 NEEDS = {"counts", "tpr", "last_tpr", "network", "meta", "validation"}
-GROUPS = {"No weighting", "From TPRs", "From counts", "While training", "Loss shape", "Logits", "Per step", "Second stage", "Post-hoc", "Sampling"}
+GROUPS = {
+    "No weighting",
+    "From TPRs",
+    "From counts",
+    "While training",
+    "Loss shape",
+    "Logits",
+    "Per step",
+    "Second stage",
+    "Post-hoc",
+    "Sampling",
+}
 MAY_BE_ZERO = {"manual"}  # a weight of 0 that a person typed
 
 every_row = pytest.mark.parametrize(("table", "row"), ROWS)
@@ -31,22 +42,31 @@ def params_for(row, classes):
 def seen(classes, tpr=None, counts=None, support=None, **changes):
     """Evidence in which `tpr` is an earlier run's and every epoch's so far."""
     past = None if tpr is None else np.stack([tpr, tpr])
-    return Evidence(classes, counts=counts, tpr=tpr, support=support, last_tpr=tpr, last_support=support, past=past, **changes)
+    return Evidence(
+        classes, counts=counts, tpr=tpr, support=support, last_tpr=tpr, last_support=support, past=past, **changes
+    )
 
 
 def tprs(classes):
     """TPRs at and between their ends, equal ones, and some without a value."""
     return {
-        "spread": np.linspace(0.01, 0.99, classes), "all 0": np.zeros(classes), "all 1": np.ones(classes), "all equal": np.full(classes, 0.6),
-        "0 and 1": np.arange(classes) % 2.0, "one missing": np.r_[np.nan, np.full(classes - 1, 0.4)],
+        "spread": np.linspace(0.01, 0.99, classes),
+        "all 0": np.zeros(classes),
+        "all 1": np.ones(classes),
+        "all equal": np.full(classes, 0.6),
+        "0 and 1": np.arange(classes) % 2.0,
+        "one missing": np.r_[np.nan, np.full(classes - 1, 0.4)],
     }
 
 
 def numbers(classes):
     """Counts: even, steep, a million each, and one class without samples."""
     return {
-        "even": np.full(classes, 50), "steep": np.floor(np.geomspace(10**6, 1, classes)), "large": np.full(classes, 10**6),
-        "one missing": np.r_[0, np.geomspace(10**6, 2, classes - 1).round()], "single samples": np.ones(classes),
+        "even": np.full(classes, 50),
+        "steep": np.floor(np.geomspace(10**6, 1, classes)),
+        "large": np.full(classes, 10**6),
+        "one missing": np.r_[0, np.geomspace(10**6, 2, classes - 1).round()],
+        "single samples": np.ones(classes),
     }
 
 
@@ -103,7 +123,13 @@ def chosen(row, data):
         if p.text:
             continue
         number = st.integers(p.low, p.high) if p.integer else st.floats(p.low, p.high)
-        values[p.key] = data.draw(st.sampled_from(p.choices) if p.choices else st.one_of(number, st.sampled_from(p.words)) if p.words else number)
+        values[p.key] = data.draw(
+            st.sampled_from(p.choices)
+            if p.choices
+            else st.one_of(number, st.sampled_from(p.words))
+            if p.words
+            else number
+        )
     return values
 
 
@@ -115,8 +141,12 @@ def test_any_parameters_any_evidence_and_any_numbering(table, row, data):
     share = st.one_of(st.floats(0, 1), st.sampled_from([0.0, 1.0, math.nan]))
     tpr = np.array(data.draw(st.lists(share, min_size=2, max_size=12).filter(lambda v: not all(map(math.isnan, v)))))
     classes = len(tpr)
-    n = np.array(data.draw(st.lists(st.integers(0, 10**6), min_size=classes, max_size=classes).filter(any)), dtype=float)
-    support = data.draw(st.one_of(st.none(), st.lists(st.integers(1, 5000), min_size=classes, max_size=classes).map(np.array)))
+    n = np.array(
+        data.draw(st.lists(st.integers(0, 10**6), min_size=classes, max_size=classes).filter(any)), dtype=float
+    )
+    support = data.draw(
+        st.one_of(st.none(), st.lists(st.integers(1, 5000), min_size=classes, max_size=classes).map(np.array))
+    )
     params = {**({"weights": ",".join(["3"] * classes)} if row.key == "manual" else {}), **chosen(row, data)}
     terms = answer(row.key, seen(classes, tpr, n, support, epochs=5), params, table=table)
     if params.get("normalize") == "none":
@@ -124,7 +154,12 @@ def test_any_parameters_any_evidence_and_any_numbering(table, row, data):
     else:
         check(row, terms, classes, n)
     order = np.array(data.draw(st.permutations(range(classes))))
-    turned = answer(row.key, seen(classes, tpr[order], n[order], None if support is None else support[order], epochs=5), params, table=table)
+    turned = answer(
+        row.key,
+        seen(classes, tpr[order], n[order], None if support is None else support[order], epochs=5),
+        params,
+        table=table,
+    )
     assert (turned.draw, turned.objective, turned.knobs) == (terms.draw, terms.objective, terms.knobs)
     for name, v in terms.set().items():
         np.testing.assert_allclose(getattr(turned, name), v[order], rtol=1e-9, atol=1e-12)
@@ -199,7 +234,13 @@ def test_bad_parameters_are_refused_by_name(table, row):
     with pytest.raises(EvenlyError, match=f"{row.key}: unknown parameter 'speed'"):
         answer(row.key, e, {"speed": 1}, table=table)
     for param in row.params:
-        bad = ["sideways"] if param.choices else ["", 3] if param.text else [param.low - 0.1, param.high * 1.1 + 1, math.nan, "fast", True]
+        bad = (
+            ["sideways"]
+            if param.choices
+            else ["", 3]
+            if param.text
+            else [param.low - 0.1, param.high * 1.1 + 1, math.nan, "fast", True]
+        )
         for value in [*bad, *([param.low + 0.5] if param.integer else [])]:
             with pytest.raises(EvenlyError, match=rf"{row.key}: {param.key} is .*, expected"):
                 answer(row.key, e, {param.key: value}, table=table)
@@ -221,7 +262,10 @@ def test_what_the_terms_act_through_exists(table, row):
 def test_methods_and_samplers_never_use_a_knob_for_two_things():
     """A run's terms carry the knobs of both."""
     e = seen(3, np.array([0.9, 0.5, 0.2]), np.array([40, 20, 5]))
-    theirs = [{k for row in table for params in variants(row) for k in answer(row.key, e, params, table=table).knobs} for table in (METHODS, SAMPLERS)]
+    theirs = [
+        {k for row in table for params in variants(row) for k in answer(row.key, e, params, table=table).knobs}
+        for table in (METHODS, SAMPLERS)
+    ]
     assert theirs[1] == {"run", "cycle", "whole", "smote"}
     assert not theirs[0] & theirs[1]
 

@@ -37,11 +37,15 @@ def close(found, expected, digits=11):
 # ---------------------------------------------------------------- golden vectors
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=lambda c: f"{c['method']}-{len(next(iter(c['given'].values())))}-{c['params']}")
+@pytest.mark.parametrize(
+    "case", GOLDEN, ids=lambda c: f"{c['method']}-{len(next(iter(c['given'].values())))}-{c['params']}"
+)
 def test_golden(case):
     vectors, key = case["given"], case["method"]
     table = SAMPLERS if key.startswith("sampler:") else METHODS
-    found = answer(key.removeprefix("sampler:"), what_if(len(next(iter(vectors.values()))), **vectors), case["params"], table=table)
+    found = answer(
+        key.removeprefix("sampler:"), what_if(len(next(iter(vectors.values()))), **vectors), case["params"], table=table
+    )
     values = {**found.set(), **{k: np.array([v]) for k, v in (found.info or {}).items()}}
     for name, expected in case["expect"].items():
         np.testing.assert_allclose(values[name], expected, rtol=0, atol=1e-9)
@@ -69,20 +73,75 @@ FROM_TPRS = [
     ("tpr_neglog", {}, [0.225224164464, 1.533713075508, 1.241062760028]),
 ]
 FROM_COUNTS = [
-    ("inverse_frequency", {}, "weight", [0.0338600451467, 0.112866817156, 0.338600451467, 1.12866817156, 3.38600451467]),
+    (
+        "inverse_frequency",
+        {},
+        "weight",
+        [0.0338600451467, 0.112866817156, 0.338600451467, 1.12866817156, 3.38600451467],
+    ),
     ("balanced", {}, "weight", [0.288, 0.96, 2.88, 9.6, 28.8]),
-    ("sqrt_inverse_frequency", {}, "weight", [0.22976333878, 0.419488545125, 0.72657547335, 1.32653925495, 2.2976333878]),
+    (
+        "sqrt_inverse_frequency",
+        {},
+        "weight",
+        [0.22976333878, 0.419488545125, 0.72657547335, 1.32653925495, 2.2976333878],
+    ),
     ("log_frequency", {}, "weight", RAW_LOG / RAW_LOG.mean()),
-    ("class_balanced", {"beta": 0.9}, "weight", [0.896116090969, 0.896116090969, 0.896139893698, 0.935785105487, 1.37584281888]),
-    ("class_balanced", {"beta": 0.99}, "weight", [0.27888987696, 0.293259547332, 0.439892844844, 1.07137240482, 2.91658532605]),
-    ("class_balanced", {"beta": 0.999}, "weight", [0.0526429895735, 0.128373721192, 0.349618252612, 1.12571836412, 3.34364667251]),
-    ("class_balanced", {"beta": 0.9999}, "weight", [0.0355209182295, 0.114373795592, 0.339718426866, 1.12844238401, 3.3819444753]),
+    (
+        "class_balanced",
+        {"beta": 0.9},
+        "weight",
+        [0.896116090969, 0.896116090969, 0.896139893698, 0.935785105487, 1.37584281888],
+    ),
+    (
+        "class_balanced",
+        {"beta": 0.99},
+        "weight",
+        [0.27888987696, 0.293259547332, 0.439892844844, 1.07137240482, 2.91658532605],
+    ),
+    (
+        "class_balanced",
+        {"beta": 0.999},
+        "weight",
+        [0.0526429895735, 0.128373721192, 0.349618252612, 1.12571836412, 3.34364667251],
+    ),
+    (
+        "class_balanced",
+        {"beta": 0.9999},
+        "weight",
+        [0.0355209182295, 0.114373795592, 0.339718426866, 1.12844238401, 3.3819444753],
+    ),
     ("ldam", {}, "margin", [0.158113883008, 0.213643503198, 0.281170662595, 0.379917842826, 0.5]),
-    ("label_aware_smoothing", {"head": 0.4, "tail": 0.1, "shape": "concave"}, "smoothing", [0.4, 0.233219983782, 0.142694451482, 0.109518380049, 0.1]),
-    ("label_aware_smoothing", {"head": 0.4, "tail": 0.1, "shape": "linear"}, "smoothing", [0.4, 0.187878787879, 0.127272727273, 0.106060606061, 0.1]),
-    ("label_aware_smoothing", {"head": 0.4, "tail": 0.1, "shape": "convex"}, "smoothing", [0.4, 0.131201867713, 0.103053567436, 0.100151037285, 0.1]),
-    ("label_aware_smoothing", {"head": 0.4, "tail": 0.1, "shape": "exp", "power": 1}, "smoothing", [0.4, 0.187878787879, 0.127272727273, 0.106060606061, 0.1]),
-    ("label_aware_smoothing", {"head": 0.4, "tail": 0.1, "shape": "exp", "power": 2}, "smoothing", [0.1 + 0.3 * ((n - 10) / 990) ** 2 for n in COUNTS]),
+    (
+        "label_aware_smoothing",
+        {"head": 0.4, "tail": 0.1, "shape": "concave"},
+        "smoothing",
+        [0.4, 0.233219983782, 0.142694451482, 0.109518380049, 0.1],
+    ),
+    (
+        "label_aware_smoothing",
+        {"head": 0.4, "tail": 0.1, "shape": "linear"},
+        "smoothing",
+        [0.4, 0.187878787879, 0.127272727273, 0.106060606061, 0.1],
+    ),
+    (
+        "label_aware_smoothing",
+        {"head": 0.4, "tail": 0.1, "shape": "convex"},
+        "smoothing",
+        [0.4, 0.131201867713, 0.103053567436, 0.100151037285, 0.1],
+    ),
+    (
+        "label_aware_smoothing",
+        {"head": 0.4, "tail": 0.1, "shape": "exp", "power": 1},
+        "smoothing",
+        [0.4, 0.187878787879, 0.127272727273, 0.106060606061, 0.1],
+    ),
+    (
+        "label_aware_smoothing",
+        {"head": 0.4, "tail": 0.1, "shape": "exp", "power": 2},
+        "smoothing",
+        [0.1 + 0.3 * ((n - 10) / 990) ** 2 for n in COUNTS],
+    ),
     ("balanced_softmax", {}, "shift", SHIFT),
     ("logit_adjusted", {"tau": 1}, "shift", SHIFT),
     ("cdt", {"gamma": 0.3}, "scale", SCALE),
@@ -91,8 +150,18 @@ FROM_COUNTS = [
 ]
 CDB = [  # TPRs, parameters, weights, tau
     (FIVE, {}, [0.0303432573982, 0.272886352295, 0.757755640716, 1.48486289992, 2.45415184967], 1.999323244),
-    (FIVE, {"variant": "imagenet_code"}, [0.0303934183948, 0.273084539569, 0.757979627231, 1.48488074427, 2.45366167053], 1.998480587),
-    (FIVE, {"variant": "cifar_code"}, [0.200100101428, 0.600115927441, 1.00005036063, 1.39993878881, 1.79979482169], 0.999720385),
+    (
+        FIVE,
+        {"variant": "imagenet_code"},
+        [0.0303934183948, 0.273084539569, 0.757979627231, 1.48488074427, 2.45366167053],
+        1.998480587,
+    ),
+    (
+        FIVE,
+        {"variant": "cifar_code"},
+        [0.200100101428, 0.600115927441, 1.00005036063, 1.39993878881, 1.79979482169],
+        0.999720385,
+    ),
     (FIVE, {"tau": 0.5}, [0.471081702971, 0.815937444062, 1.0533707108, 1.24636503325, 1.41324510891], 0.5),
     (FIVE, {"tau": 1}, [0.2, 0.6, 1, 1.4, 1.8], 1),
     (FIVE, {"tau": 1.5}, [0.0794953615527, 0.413070015526, 0.888785161639, 1.47227469936, 2.14637476192], 1.5),
@@ -105,7 +174,12 @@ CDB = [  # TPRs, parameters, weights, tau
     ([0.8, 0.8, 0.8], {}, [1, 1, 1], 0.999937507812),
     ([0, 0, 0], {}, [1, 1, 1], 0.53788284274),
     ([0, 0, 0], {"variant": "cifar_code"}, [1, 1, 1], 0.5),
-    ([1, 0.5, 0], {}, [0, 0.6, 2.4], 2),  # the floors keep the 0 off 0; with enough validation samples they are out of sight
+    (
+        [1, 0.5, 0],
+        {},
+        [0, 0.6, 2.4],
+        2,
+    ),  # the floors keep the 0 off 0; with enough validation samples they are out of sight
     ([1, 0.5, 0], {"variant": "cifar_code"}, [0, 1, 2], 1),
 ]
 
@@ -127,8 +201,15 @@ def test_cdb(tpr, params, expected, tau):
     assert found.info["tau"] == pytest.approx(tau, abs=1e-9)
 
 
-@pytest.mark.parametrize(("tpr", "variant", "tau"), [
-    ([0.99, 0.98], "imagenet_code", 1.0), ([0, 0, 0], "paper", 0.53788284274), ([1, 0.5, 0], "paper", 2.0), ([0.9, math.nan, 0.1], "paper", 1.999323244)])
+@pytest.mark.parametrize(
+    ("tpr", "variant", "tau"),
+    [
+        ([0.99, 0.98], "imagenet_code", 1.0),
+        ([0, 0, 0], "paper", 0.53788284274),
+        ([1, 0.5, 0], "paper", 2.0),
+        ([0.9, math.nan, 0.1], "paper", 1.999323244),
+    ],
+)
 def test_dynamic_tau_looks_at_the_raw_tprs(tpr, variant, tau):
     """Also where TPRs are 0 or 1, and over the classes that have one."""
     assert dynamic_tau(np.array(tpr, float), variant) == pytest.approx(tau, abs=1e-9)
@@ -139,7 +220,9 @@ def test_the_copied_example_prints_exponent_two():
     printed = [0.743631046434835, 1.2530321887900169, 1.1150155156144919]
     np.testing.assert_allclose(terms("tpr_ratio", {**RAW, "exponent": 2}, tpr=SEED).weight, printed, rtol=0, atol=1e-15)
     a = np.array(SEED)
-    np.testing.assert_allclose(terms("tpr_ratio", {**RAW, "exponent": 4}, tpr=SEED).weight, (1 - (a - a.mean()) / a) ** 4, rtol=1e-14)
+    np.testing.assert_allclose(
+        terms("tpr_ratio", {**RAW, "exponent": 4}, tpr=SEED).weight, (1 - (a - a.mean()) / a) ** 4, rtol=1e-14
+    )
     assert "exponent 2" in METHODS["tpr_ratio"].caveat
 
 
@@ -154,8 +237,17 @@ def test_class_balanced_is_stable_towards_1():
     assert few[0] / few[1] == pytest.approx(1 + 0.999999, rel=1e-14)  # (1 - b^2) / (1 - b) = 1 + b
 
 
-@pytest.mark.parametrize(("key", "imbalance", "threshold", "spared"), [
-    ("seql", 100, 0.03, 10), ("seql", 50, 0.03, 8), ("seql", 10, 0.03, 0), ("seql", 100, 0.005, 48), ("seql", 50, 0.005, 53), ("eql", 10, 0.005, 71)])
+@pytest.mark.parametrize(
+    ("key", "imbalance", "threshold", "spared"),
+    [
+        ("seql", 100, 0.03, 10),
+        ("seql", 50, 0.03, 8),
+        ("seql", 10, 0.03, 0),
+        ("seql", 100, 0.005, 48),
+        ("seql", 50, 0.005, 53),
+        ("eql", 10, 0.005, 71),
+    ],
+)
 def test_equalization_spares_the_frequent_classes_of_long_tailed_cifar_100(key, imbalance, threshold, spared):
     """Counts int(475 mu^c) as in the sheet's section 9.2. The mask is gamma for rare classes and 0 for the others."""
     n = np.floor(475 * (1 / imbalance) ** (np.arange(100) / 99))
@@ -163,13 +255,31 @@ def test_equalization_spares_the_frequent_classes_of_long_tailed_cifar_100(key, 
     assert mask.tolist() == [0.0] * spared + [0.8] * (100 - spared)
 
 
-@pytest.mark.parametrize(("key", "defaults"), [
-    ("class_balanced", {"beta": 0.9999}), ("focal", {"gamma": 2, "form": "softmax", "alpha": "off"}), ("ghm", {"bins": 10, "momentum": 0}),
-    ("seql", {"gamma": 0.9, "threshold": 0.005}), ("logit_adjusted", {"tau": 1}), ("logit_adjusted_posthoc", {"tau": 1}), ("ldam", {"max_margin": 0.5, "s": 30}),
-    ("cdb", {"tau": "dynamic", "variant": "paper", "ema": 0}), ("group_dro", {"eta": 0.01, "adjustment": 0}), ("meta_weight_net", {"hidden": 100, "lr": "published"}),
-    ("difficulty_net", {"driver": 0.3, "lr": 1e-5}), ("oltr", {"scale": 16, "memory": 0.01, "repel": 0.01}), ("ncm", {"features": "cl2n", "distance": "l2"}),
-    ("vs", {"gamma": 0.3, "tau": 1}), ("label_aware_smoothing", {"head": 0.3, "tail": 0, "shape": "concave"}), ("eql", {"prior": 0.001}),
-    ("tau_norm", {"bias": "drop"}), ("sampler:class_aware", {"run": 4}), ("sampler:smote", {"k": 5}), ("sampler:share", {"rho": 0.5})])
+@pytest.mark.parametrize(
+    ("key", "defaults"),
+    [
+        ("class_balanced", {"beta": 0.9999}),
+        ("focal", {"gamma": 2, "form": "softmax", "alpha": "off"}),
+        ("ghm", {"bins": 10, "momentum": 0}),
+        ("seql", {"gamma": 0.9, "threshold": 0.005}),
+        ("logit_adjusted", {"tau": 1}),
+        ("logit_adjusted_posthoc", {"tau": 1}),
+        ("ldam", {"max_margin": 0.5, "s": 30}),
+        ("cdb", {"tau": "dynamic", "variant": "paper", "ema": 0}),
+        ("group_dro", {"eta": 0.01, "adjustment": 0}),
+        ("meta_weight_net", {"hidden": 100, "lr": "published"}),
+        ("difficulty_net", {"driver": 0.3, "lr": 1e-5}),
+        ("oltr", {"scale": 16, "memory": 0.01, "repel": 0.01}),
+        ("ncm", {"features": "cl2n", "distance": "l2"}),
+        ("vs", {"gamma": 0.3, "tau": 1}),
+        ("label_aware_smoothing", {"head": 0.3, "tail": 0, "shape": "concave"}),
+        ("eql", {"prior": 0.001}),
+        ("tau_norm", {"bias": "drop"}),
+        ("sampler:class_aware", {"run": 4}),
+        ("sampler:smote", {"k": 5}),
+        ("sampler:share", {"rho": 0.5}),
+    ],
+)
 def test_defaults_are_those_of_the_source(key, defaults):
     row = SAMPLERS[key.removeprefix("sampler:")] if key.startswith("sampler:") else METHODS[key]
     assert {p.key: p.default for p in row.params if p.key in defaults} == defaults
@@ -182,7 +292,10 @@ def test_defaults_without_a_source_of_their_own_lie_among_the_published_values()
 
 def test_focal_sets_focus_only_and_its_form():
     assert {k: v.tolist() for k, v in terms("focal", tpr=SEED).set().items()} == {"focus": [2, 2, 2]}
-    assert (terms("focal", tpr=SEED).objective, terms("focal", {"form": "sigmoid"}, tpr=SEED).objective) == ("terms", "sigmoid")
+    assert (terms("focal", tpr=SEED).objective, terms("focal", {"form": "sigmoid"}, tpr=SEED).objective) == (
+        "terms",
+        "sigmoid",
+    )
     assert terms("focal", {"alpha": 0.25, "variant": "detached"}, tpr=SEED).knobs == {"alpha": 0.25, "detached": 1}
     assert terms("focal", tpr=SEED).knobs == {}
     assert terms("none", tpr=SEED).set() == {}
@@ -207,9 +320,20 @@ SAME = [  # key, parameters, key, parameters: the same terms
 ]
 NEUTRAL = {"weight": 1, "scale": 1, "shift": 0, "margin": 0, "mask": 0, "smoothing": 0, "focus": 0}
 PLAIN = [  # parameters at which a method is plain cross entropy
-    ("none", {}), ("tpr_ratio", {"exponent": 0}), ("tpr_deficit", {"tau": 0}), ("tpr_logit_adjusted", {"tau": 0}), ("cdb", {"tau": 0}),
-    ("smooth_inverse_frequency", {"gamma": 0}), ("class_balanced", {"beta": 0}), ("logit_adjusted", {"tau": 0}), ("cdt", {"gamma": 0}),
-    ("vs", {"gamma": 0, "tau": 0}), ("focal", {"gamma": 0}), ("seql", {"gamma": 0}), ("seql", {"threshold": 0}), ("manual", {"weights": "1,1,1,1,1"}),
+    ("none", {}),
+    ("tpr_ratio", {"exponent": 0}),
+    ("tpr_deficit", {"tau": 0}),
+    ("tpr_logit_adjusted", {"tau": 0}),
+    ("cdb", {"tau": 0}),
+    ("smooth_inverse_frequency", {"gamma": 0}),
+    ("class_balanced", {"beta": 0}),
+    ("logit_adjusted", {"tau": 0}),
+    ("cdt", {"gamma": 0}),
+    ("vs", {"gamma": 0, "tau": 0}),
+    ("focal", {"gamma": 0}),
+    ("seql", {"gamma": 0}),
+    ("seql", {"threshold": 0}),
+    ("manual", {"weights": "1,1,1,1,1"}),
     ("label_aware_smoothing", {"head": 0, "tail": 0}),
 ]
 
@@ -234,7 +358,9 @@ def test_plain_cross_entropy_at_the_end_of_the_slider(key, params, reduction):
     g = torch.Generator().manual_seed(0)
     z, y = torch.randn(32, 5, generator=g, dtype=torch.float64), torch.randint(0, 5, (32,), generator=g)
     acting = tensor_terms(found, torch.device("cpu"), torch.float64) or {"weight": torch.ones(5, dtype=torch.float64)}
-    assert class_loss(z, y, acting, reduction, found.knobs, g).item() == pytest.approx(cross_entropy(z, y).item(), rel=1e-12)
+    assert class_loss(z, y, acting, reduction, found.knobs, g).item() == pytest.approx(
+        cross_entropy(z, y).item(), rel=1e-12
+    )
 
 
 def test_balanced_softmax_is_the_log_counts_up_to_a_constant():
@@ -273,7 +399,13 @@ PAST = np.array([[0.2, 0.9, math.nan], [0.6, 0.7, 0.4], [0.4, 0.8, 0.5]])
 
 def test_moving_average_by_hand():
     """A <- .75 A + .25 new; a class's average begins with its first value, and a missing value changes nothing."""
-    assert smoothed(PAST, 0.75) == pytest.approx([0.75 * (0.75 * 0.2 + 0.25 * 0.6) + 0.25 * 0.4, 0.75 * (0.75 * 0.9 + 0.25 * 0.7) + 0.25 * 0.8, 0.75 * 0.4 + 0.25 * 0.5])
+    assert smoothed(PAST, 0.75) == pytest.approx(
+        [
+            0.75 * (0.75 * 0.2 + 0.25 * 0.6) + 0.25 * 0.4,
+            0.75 * (0.75 * 0.9 + 0.25 * 0.7) + 0.25 * 0.8,
+            0.75 * 0.4 + 0.25 * 0.5,
+        ]
+    )
     assert smoothed(np.vstack([PAST, [math.nan] * 3]), 0.75) == pytest.approx(smoothed(PAST, 0.75))
 
 
@@ -308,7 +440,9 @@ def test_floor_is_half_a_validation_sample():
 def test_a_tpr_without_samples_is_no_tpr():
     """A support of 0 outweighs a number given for the TPR."""
     with_number = terms("tpr_ratio", tpr=[0.9, 0.1, 0.5], support=[50, 0, 50])
-    assert with_number.weight.tolist() == terms("tpr_ratio", tpr=[0.9, np.nan, 0.5], support=[50, 0, 50]).weight.tolist()
+    assert (
+        with_number.weight.tolist() == terms("tpr_ratio", tpr=[0.9, np.nan, 0.5], support=[50, 0, 50]).weight.tolist()
+    )
     assert with_number.weight[1] == pytest.approx(1)
 
 
@@ -319,7 +453,17 @@ def test_unknown_support_is_said_only_when_it_bites():
     assert "0.001, because the number of validation samples is unknown" in found.notes[0]
 
 
-@pytest.mark.parametrize(("key", "params"), [("tpr_ratio", {}), ("tpr_inverse", {}), ("tpr_deficit", {}), ("tpr_softmax", {}), ("tpr_neglog", {}), ("cdb", {"tau": 1})])
+@pytest.mark.parametrize(
+    ("key", "params"),
+    [
+        ("tpr_ratio", {}),
+        ("tpr_inverse", {}),
+        ("tpr_deficit", {}),
+        ("tpr_softmax", {}),
+        ("tpr_neglog", {}),
+        ("cdb", {"tau": 1}),
+    ],
+)
 def test_class_without_validation_samples_gets_the_mean(key, params):
     found = terms(key, params, tpr=[0.9, np.nan, 0.5, 0.4], support=[100, 0, 100, 100])
     close(np.delete(found.weight, 1), terms(key, params, tpr=[0.9, 0.5, 0.4]).weight)
@@ -333,8 +477,23 @@ def test_class_without_a_tpr_gets_no_shift():
     assert "so their shift is 0" in found.notes[0]
 
 
-@pytest.mark.parametrize("key", ["inverse_frequency", "sqrt_inverse_frequency", "smooth_inverse_frequency", "log_frequency", "class_balanced", "poly_tail",
-                                 "ldam", "label_aware_smoothing", "cdt", "vs", "logit_adjusted", "balanced_softmax"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "inverse_frequency",
+        "sqrt_inverse_frequency",
+        "smooth_inverse_frequency",
+        "log_frequency",
+        "class_balanced",
+        "poly_tail",
+        "ldam",
+        "label_aware_smoothing",
+        "cdt",
+        "vs",
+        "logit_adjusted",
+        "balanced_softmax",
+    ],
+)
 def test_class_without_training_samples_leaves_the_others_alone(key):
     """Up to the common summand of a shift, which changes nothing; and a note says what was assumed."""
     found, without = terms(key, counts=[100, 0, 10, 2]), terms(key, counts=[100, 10, 2])
@@ -351,10 +510,24 @@ def test_equal_tprs_weigh_one_whatever_the_supports(key, value):
         close(terms(key, tpr=[value] * 3, support=support).weight, 1)
 
 
-@pytest.mark.parametrize(("key", "vectors"), [
-    *((key, {"tpr": [np.nan, np.nan]}) for key in ("tpr_ratio", "tpr_inverse", "tpr_deficit", "tpr_softmax", "tpr_neglog", "tpr_logit_adjusted", "cdb")),
-    *((m.key, {"counts": [0, 0]}) for m in METHODS if m.needs == {"counts"}),
-])
+@pytest.mark.parametrize(
+    ("key", "vectors"),
+    [
+        *(
+            (key, {"tpr": [np.nan, np.nan]})
+            for key in (
+                "tpr_ratio",
+                "tpr_inverse",
+                "tpr_deficit",
+                "tpr_softmax",
+                "tpr_neglog",
+                "tpr_logit_adjusted",
+                "cdb",
+            )
+        ),
+        *((m.key, {"counts": [0, 0]}) for m in METHODS if m.needs == {"counts"}),
+    ],
+)
 def test_nothing_known_of_any_class_is_refused(key, vectors):
     with pytest.raises(EvenlyError, match=r"for every class|no class has training samples"):
         terms(key, **vectors)
@@ -390,9 +563,18 @@ def test_manual_weights_are_used_as_they_are():
     assert found.notes == ("Weight 0 for 1 of 3 classes: they are not learned.",)
 
 
-@pytest.mark.parametrize(("typed", "said"), [
-    ("1, 2", "2 weights given, expected 3"), ("1, two, 3", "weight 'two' is not a number"), ("1, -2, 3", "weight -2 is not usable; give numbers from 0 to 1e"),
-    ("0, 0, 0", "not all of them 0"), ("1, nan, 1", "weight nan"), ("1, inf, 1", "weight inf"), ("1, 1e39, 1", r"weight 1e\+39")])
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("1, 2", "2 weights given, expected 3"),
+        ("1, two, 3", "weight 'two' is not a number"),
+        ("1, -2, 3", "weight -2 is not usable; give numbers from 0 to 1e"),
+        ("0, 0, 0", "not all of them 0"),
+        ("1, nan, 1", "weight nan"),
+        ("1, inf, 1", "weight inf"),
+        ("1, 1e39, 1", r"weight 1e\+39"),
+    ],
+)
 def test_manual_weights_that_are_refused(typed, said):
     with pytest.raises(EvenlyError, match=f"manual: .*{said}"):
         terms("manual", {"weights": typed}, tpr=SEED)
@@ -401,23 +583,29 @@ def test_manual_weights_that_are_refused(typed, said):
 # ---------------------------------------------------------------- bad evidence
 
 
-@pytest.mark.parametrize(("key", "message"), [
-    ("tpr_ratio", "tpr_ratio needs the TPRs of an earlier run: choose a baseline or paste TPRs"),
-    ("inverse_frequency", "inverse_frequency needs the training counts"),
-    ("magic", "unknown method 'magic'; known: none, tpr_ratio"),
-])
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("tpr_ratio", "tpr_ratio needs the TPRs of an earlier run: choose a baseline or paste TPRs"),
+        ("inverse_frequency", "inverse_frequency needs the training counts"),
+        ("magic", "unknown method 'magic'; known: none, tpr_ratio"),
+    ],
+)
 def test_missing_evidence_and_unknown_method(key, message):
     with pytest.raises(EvenlyError, match=message):
         answer(key, Evidence(3))
 
 
-@pytest.mark.parametrize(("vectors", "message"), [
-    ({"tpr": [0.5, 1.2]}, r"tpr of class 1 is 1\.2, expected a finite number in \[0, 1\]"),
-    ({"tpr": [0.5]}, "tpr has 1 value, expected 2"),
-    ({"counts": [1, -1]}, "counts of class 1 is -1"),
-    ({"counts": [1, math.inf]}, "counts of class 1 is inf, expected a finite number"),
-    ({"tpr": ["a", "b"]}, "tpr must be numbers"),
-])
+@pytest.mark.parametrize(
+    ("vectors", "message"),
+    [
+        ({"tpr": [0.5, 1.2]}, r"tpr of class 1 is 1\.2, expected a finite number in \[0, 1\]"),
+        ({"tpr": [0.5]}, "tpr has 1 value, expected 2"),
+        ({"counts": [1, -1]}, "counts of class 1 is -1"),
+        ({"counts": [1, math.inf]}, "counts of class 1 is inf, expected a finite number"),
+        ({"tpr": ["a", "b"]}, "tpr must be numbers"),
+    ],
+)
 def test_bad_evidence(vectors, message):
     with pytest.raises(EvenlyError, match=message):
         what_if(2, **vectors)
@@ -435,8 +623,14 @@ def test_past_tprs_of_another_shape():
 @given(st.lists(st.floats(0.01, 0.99), min_size=2, max_size=20), st.floats(0.05, 4))
 def test_harder_never_weighs_less(values, power):
     order = np.argsort(values)
-    for key, params in (("tpr_ratio", {"exponent": power}), ("tpr_inverse", {}), ("tpr_deficit", {"tau": power}), ("tpr_softmax", {"temperature": power}),
-                        ("tpr_neglog", {}), ("cdb", {"tau": power})):
+    for key, params in (
+        ("tpr_ratio", {"exponent": power}),
+        ("tpr_inverse", {}),
+        ("tpr_deficit", {"tau": power}),
+        ("tpr_softmax", {"temperature": power}),
+        ("tpr_neglog", {}),
+        ("cdb", {"tau": power}),
+    ):
         w = terms(key, params, tpr=values).weight[order]
         assert (np.diff(w) <= 1e-12 * w[:-1]).all(), key
 
@@ -446,9 +640,18 @@ def test_harder_never_weighs_less(values, power):
 def test_rarer_is_never_helped_less(counts, power):
     """A larger weight, margin and mask, a lower shift and scale, and less smoothing, the rarer a class is."""
     order = np.argsort(counts)
-    for key, params in (("inverse_frequency", {}), ("balanced", {}), ("smooth_inverse_frequency", {"gamma": power}), ("log_frequency", {}),
-                        ("class_balanced", {"beta": min(power, 0.999999)}), ("ldam", {"max_margin": power}), ("seql", {"gamma": power}),
-                        ("logit_adjusted", {"tau": power}), ("vs", {"gamma": power}), ("label_aware_smoothing", {"head": 0.4, "tail": 0.1})):
+    for key, params in (
+        ("inverse_frequency", {}),
+        ("balanced", {}),
+        ("smooth_inverse_frequency", {"gamma": power}),
+        ("log_frequency", {}),
+        ("class_balanced", {"beta": min(power, 0.999999)}),
+        ("ldam", {"max_margin": power}),
+        ("seql", {"gamma": power}),
+        ("logit_adjusted", {"tau": power}),
+        ("vs", {"gamma": power}),
+        ("label_aware_smoothing", {"head": 0.4, "tail": 0.1}),
+    ):
         for name, v in terms(key, params, counts=counts).set().items():
             rising = np.diff(v[order]) * (-1 if name in ("weight", "margin", "mask") else 1)
             assert (rising >= -1e-12 * np.abs(v).max()).all(), (key, name)
@@ -459,7 +662,15 @@ def test_rarer_is_never_helped_less(counts, power):
 
 def spread(classes, seed=0, **changes):
     rng = np.random.default_rng(seed)
-    return what_if(classes, **{"tpr": rng.uniform(0.05, 0.99, classes), "support": np.full(classes, 200.0), "counts": rng.integers(1, 1000, classes), **changes})
+    return what_if(
+        classes,
+        **{
+            "tpr": rng.uniform(0.05, 0.99, classes),
+            "support": np.full(classes, 200.0),
+            "counts": rng.integers(1, 1000, classes),
+            **changes,
+        },
+    )
 
 
 def test_formula_shows_the_present_values():
@@ -507,7 +718,9 @@ def test_grid_always_holds_the_present_value():
     assert len(thin) <= 12
 
 
-@pytest.mark.parametrize(("key", "params"), [("inverse_frequency", {}), ("none", {}), ("focal", {}), ("cdb", {"tau": "dynamic"})])
+@pytest.mark.parametrize(
+    ("key", "params"), [("inverse_frequency", {}), ("none", {}), ("focal", {}), ("cdb", {"tau": "dynamic"})]
+)
 def test_grid_of_what_cannot_be_dragged(key, params):
     """No slider, or a slider set to a word: one frame."""
     assert slider_param(METHODS[key], params) is None

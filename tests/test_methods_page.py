@@ -56,10 +56,15 @@ def test_a_row_named_in_the_address_is_shown_whole(empty, address, row, table):
     assert all(sentence in texts(at) for e in shown for sentence in (e.intro, *e.said))
 
 
-@pytest.mark.parametrize(("words", "must", "must_not"), [
-    ("cdb", "Class-wise difficulty (CDB)", "Balanced"), ("CUI effective", "Class-balanced", "TPR ratio"), ("margin", "Label-distribution-aware margin (LDAM)", "TPR ratio"),
-    ("tau norm", "Tau-normalised classifier", "Focal"),
-])
+@pytest.mark.parametrize(
+    ("words", "must", "must_not"),
+    [
+        ("cdb", "Class-wise difficulty (CDB)", "Balanced"),
+        ("CUI effective", "Class-balanced", "TPR ratio"),
+        ("margin", "Label-distribution-aware margin (LDAM)", "TPR ratio"),
+        ("tau norm", "Tau-normalised classifier", "Focal"),
+    ],
+)
 def test_the_search_narrows(empty, words, must, must_not):
     at = visit(PAGE)
     at.text_input(key="methods_words").set_value(words).run()

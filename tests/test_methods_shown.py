@@ -78,7 +78,10 @@ def test_the_stored_examples_are_what_the_code_computes():
         assert [label for label, _ in old["rows"]] == [label for label, _ in example["rows"]], key
         for (label, before), (_, after) in zip(old["rows"], example["rows"], strict=True):
             for a, b in zip(before, after, strict=True):
-                assert (re.sub(r"[-\d.e]", "", a), numbers(a)) == (re.sub(r"[-\d.e]", "", b), pytest.approx(numbers(b), rel=2e-3, abs=1e-6)), (key, label)
+                assert (re.sub(r"[-\d.e]", "", a), numbers(a)) == (
+                    re.sub(r"[-\d.e]", "", b),
+                    pytest.approx(numbers(b), rel=2e-3, abs=1e-6),
+                ), (key, label)
         for a, b in zip(old["said"], example["said"], strict=True):
             assert numbers(a) == pytest.approx(numbers(b), rel=2e-3), key
 
@@ -114,7 +117,9 @@ def test_the_learned_weights_go_where_the_examples_say():
 def test_the_tail_shows_what_alpha_changes():
     m = cells("poly_tail", "margin")
     for alpha in (1, 0.5, 2):
-        assert cells("poly_tail", f"loss, alpha {alpha:g}") == pytest.approx(tailed(torch.tensor(m).double(), alpha, 1.0).tolist(), rel=1e-3)
+        assert cells("poly_tail", f"loss, alpha {alpha:g}") == pytest.approx(
+            tailed(torch.tensor(m).double(), alpha, 1.0).tolist(), rel=1e-3
+        )
     assert len({shown("poly_tail")[f"loss, alpha {a}"] for a in ("1", "0.5", "2")}) == 3
 
 
@@ -137,7 +142,11 @@ def test_what_moves_shows_its_last_epoch_too():
 def test_a_class_at_tpr_1_is_shown_with_its_floor(empty, key):
     """A formula such as (1 - TPR)^tau says 0 there; no weight is 0, and the page says why."""
     (example,) = examples(METHODS[key])
-    value = next(float(found[1]) for text in example.said if (found := re.match(r"With class 0 at TPR 1 its weight is (\S+)\.$", text)))
+    value = next(
+        float(found[1])
+        for text in example.said
+        if (found := re.match(r"With class 0 at TPR 1 its weight is (\S+)\.$", text))
+    )
     assert value == pytest.approx(answer(key, what_if(3, tpr=np.array([1.0, 0.7365, 0.7808]))).weight[0], rel=1e-3)
     assert value > 0
     note = "The TPR of class 0 is kept away from 0 and 1"
@@ -156,15 +165,23 @@ def test_the_shift_is_what_the_step_adds_once(tau):
     terms = terms_of("logit_adjusted_posthoc", {"tau": tau}, counts=COUNTS)
     z = np.random.default_rng(0).normal(size=(6, 4))
     y, every = np.array([0, 1, 3, 0, 1, 3]), ("train", "validation", "test")
-    given = posthoc.Outputs(dict.fromkeys(every, y), dict.fromkeys(every, z), dict.fromkeys(every, z), None, None, COUNTS)
+    given = posthoc.Outputs(
+        dict.fromkeys(every, y), dict.fromkeys(every, z), dict.fromkeys(every, z), None, None, COUNTS
+    )
     stepped = posthoc.apply(terms.objective, given, terms.knobs)
     np.testing.assert_allclose(terms.shift, stepped.summand, rtol=1e-12)
     np.testing.assert_allclose(stepped.scores["test"], z + terms.shift, rtol=1e-12)
-    np.testing.assert_allclose(terms.shift, -terms_of("logit_adjusted", {"tau": abs(tau)}, counts=COUNTS).shift * (1 if tau >= 0 else -1), rtol=1e-12)
+    np.testing.assert_allclose(
+        terms.shift,
+        -terms_of("logit_adjusted", {"tau": abs(tau)}, counts=COUNTS).shift * (1 if tau >= 0 else -1),
+        rtol=1e-12,
+    )
 
 
 def test_the_code_to_take_away_keeps_the_shift_out_of_the_loss():
-    text = pytorch_snippet(terms_of("logit_adjusted_posthoc", counts=[100, 10]), ["a", "b"], "weighted_mean", "logit_adjusted_posthoc")
+    text = pytorch_snippet(
+        terms_of("logit_adjusted_posthoc", counts=[100, 10]), ["a", "b"], "weighted_mean", "logit_adjusted_posthoc"
+    )
     assert "criterion = torch.nn.CrossEntropyLoss()" in text
     assert "(logits + shift).argmax(dim=1)" in text
     scope = {}
@@ -198,12 +215,15 @@ def test_the_formula_of_the_difficulty_sampler_holds_its_floor():
     found = terms_of("difficulty", {"tau": tau, "floor": floor}, SAMPLERS, tpr=tpr, counts=[10, 10, 10]).sampling
     np.testing.assert_allclose(found, (1 - floor) * hard / hard.sum() + floor / 3, rtol=1e-12)
     assert formula_with(SAMPLERS["difficulty"], {"tau": tau, "floor": floor}) == (
-        r"P_t(c) = (1 - 0.2)\,\frac{(1 - \mathrm{TPR}_{c,t-1})^{2}}{\sum_k (1 - \mathrm{TPR}_{k,t-1})^{2}} + \frac{0.2}{C}")
+        r"P_t(c) = (1 - 0.2)\,\frac{(1 - \mathrm{TPR}_{c,t-1})^{2}}{\sum_k (1 - \mathrm{TPR}_{k,t-1})^{2}} + \frac{0.2}{C}"
+    )
 
 
 def made(key, classes, **params):
     terms = terms_of(key, params, tpr=[0.9, 0.4, 0.6][:classes], counts=[100, 10, 20][:classes])
-    return OBJECTIVES[terms.objective](classes, terms.knobs, torch.tensor([100.0, 10, 20][:classes]), torch.Generator().manual_seed(1)).double()
+    return OBJECTIVES[terms.objective](
+        classes, terms.knobs, torch.tensor([100.0, 10, 20][:classes]), torch.Generator().manual_seed(1)
+    ).double()
 
 
 def test_difficulty_net_shows_the_mean_over_the_classes_and_what_each_variant_learns_from():
@@ -212,7 +232,9 @@ def test_difficulty_net_shows_the_mean_over_the_classes_and_what_each_variant_le
     net.new_epoch(a)
     expected = 2 / 3 * ((net.difficulties() - (1 - a / a.sum())) ** 2).sum()
     assert net.side_loss().item() == pytest.approx(expected.item(), rel=1e-9)
-    paper, code = (formula_with(METHODS["difficulty_net"], {"driver": 2.0, "variant": v}) for v in ("paper", "cifar_code"))
+    paper, code = (
+        formula_with(METHODS["difficulty_net"], {"driver": 2.0, "variant": v}) for v in ("paper", "cifar_code")
+    )
     assert r"\frac{2}{C}\sum_c" in paper
     assert r"\mathrm{CE}_\mathrm{meta}" in paper
     assert r"\mathrm{CE}_\mathrm{meta}" not in code
@@ -230,15 +252,21 @@ def test_poly_tail_shows_weight_and_margin():
     text = formula_with(METHODS["poly_tail"], {"reweight": 0.5})
     assert r"w_y\,\ell(m),\quad w_c \propto \left(\frac{n_{\min}}{n_c}\right)^{0.5}" in text
     z, y = torch.randn(4, 3, generator=torch.Generator().manual_seed(0)).double(), torch.tensor([0, 1, 2, 0])
-    others = torch.stack([torch.logsumexp(torch.cat([row[:c], row[c + 1:]]), 0) for row, c in zip(z, y.tolist(), strict=True)])
+    others = torch.stack(
+        [torch.logsumexp(torch.cat([row[:c], row[c + 1 :]]), 0) for row, c in zip(z, y.tolist(), strict=True)]
+    )
     np.testing.assert_allclose(margins(z, y), z[torch.arange(4), y] - others)
     assert r"z_y - \log \sum_{j \ne y} e^{z_j}" in text
-    np.testing.assert_allclose(terms_of("poly_tail", {"reweight": 0.5}, counts=[100, 25]).weight, np.array([0.5, 1]) / 0.75)
+    np.testing.assert_allclose(
+        terms_of("poly_tail", {"reweight": 0.5}, counts=[100, 25]).weight, np.array([0.5, 1]) / 0.75
+    )
 
 
 def test_group_dro_shows_the_adjustment():
     assert r"+ \frac{2}{\sqrt{n_c}}" in formula_with(METHODS["group_dro"], {"adjustment": 2.0})
-    losses, _ = made("group_dro", 2, adjustment=2.0).class_losses(torch.tensor([0.5, 0.7, 0.1]).double(), torch.tensor([0, 0, 1]))
+    losses, _ = made("group_dro", 2, adjustment=2.0).class_losses(
+        torch.tensor([0.5, 0.7, 0.1]).double(), torch.tensor([0, 0, 1])
+    )
     np.testing.assert_allclose(losses, [0.6 + 2 / 10, 0.1 + 2 / math.sqrt(10)], rtol=1e-6)
 
 
@@ -246,14 +274,22 @@ def test_ldam_shows_its_weights():
     text = formula_with(METHODS["ldam"], {"reweight": 0.99})
     assert text.endswith(r"w_c \propto \frac{1 - 0.99}{1 - 0.99^{n_c}}")
     raw = 0.01 / (1 - 0.99 ** np.array([100.0, 10.0]))
-    np.testing.assert_allclose(terms_of("ldam", {"reweight": 0.99}, counts=[100, 10]).weight, raw / raw.mean(), rtol=1e-9)
+    np.testing.assert_allclose(
+        terms_of("ldam", {"reweight": 0.99}, counts=[100, 10]).weight, raw / raw.mean(), rtol=1e-9
+    )
 
 
 def test_the_equal_tpr_bias_shows_how_it_is_fitted():
     row = METHODS["equal_tpr_bias"]
-    assert r"b_c \leftarrow b_c + \eta_t\left(\overline{\mathrm{TPR}}(z + b) - \mathrm{TPR}_c(z + b)\right)" in formula_with(row)
+    assert (
+        r"b_c \leftarrow b_c + \eta_t\left(\overline{\mathrm{TPR}}(z + b) - \mathrm{TPR}_c(z + b)\right)"
+        in formula_with(row)
+    )
     assert f"takes {posthoc.ROUNDS} steps" in row.caveat
-    assert f"from {posthoc.FIRST_STEP:g} to 1/{posthoc.FIRST_STEP / posthoc.LAST_STEP:g} of how far apart the logits are" in row.caveat
+    assert (
+        f"from {posthoc.FIRST_STEP:g} to 1/{posthoc.FIRST_STEP / posthoc.LAST_STEP:g} of how far apart the logits are"
+        in row.caveat
+    )
 
 
 @pytest.mark.parametrize(("row", "table"), ROWS, ids=[m.key for m, _ in ROWS])

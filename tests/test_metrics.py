@@ -37,8 +37,12 @@ def test_against_sklearn(classes, n):
     present = np.isin(every, truth)
     recall = recall_score(truth, guess, labels=every, average=None, zero_division=np.nan)
     np.testing.assert_allclose(m.tpr, recall, atol=1e-15)
-    np.testing.assert_allclose(m.precision, precision_score(truth, guess, labels=every, average=None, zero_division=np.nan), atol=1e-15)
-    np.testing.assert_allclose(m.f1, f1_score(truth, guess, labels=every, average=None, zero_division=np.nan), atol=1e-15)
+    np.testing.assert_allclose(
+        m.precision, precision_score(truth, guess, labels=every, average=None, zero_division=np.nan), atol=1e-15
+    )
+    np.testing.assert_allclose(
+        m.f1, f1_score(truth, guess, labels=every, average=None, zero_division=np.nan), atol=1e-15
+    )
     assert s.n == n
     assert s.accuracy == pytest.approx(float((truth == guess).mean()), abs=1e-15)
     assert s.balanced_accuracy == pytest.approx(balanced_accuracy_score(truth, guess), abs=1e-14)

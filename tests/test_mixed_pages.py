@@ -20,7 +20,12 @@ def pair(empty, request):
     worker, epochs = worker_of(empty), request.param
     first = submit(empty, config_of(epochs=20), "MNIST-1D: none, seed 0")
     train(empty, worker, mnist1d(), 20)
-    submit(empty, replace(config_of(epochs=epochs), method="tpr_ratio", params={"exponent": 2.0, "normalise": "mean_one"}), "MNIST-1D: TPR ratio, seed 0", first)
+    submit(
+        empty,
+        replace(config_of(epochs=epochs), method="tpr_ratio", params={"exponent": 2.0, "normalise": "mean_one"}),
+        "MNIST-1D: TPR ratio, seed 0",
+        first,
+    )
     better = replace(mnist1d(0.6), tpr=mnist1d(0.6).tpr + 0.08)
     train(empty, worker, better, epochs, weight=weights_for(mnist1d(), 2.0))
     return epochs != 20
@@ -67,7 +72,12 @@ def report():
     from storage import sides
 
     rows = [reads.run(i) for i in (1, 2)]
-    return compare_report.page(*rows, compared.comparison(*rows), reads.class_names(rows[0]), tuple(sides.report(reads.database(), r) for r in rows))
+    return compare_report.page(
+        *rows,
+        compared.comparison(*rows),
+        reads.class_names(rows[0]),
+        tuple(sides.report(reads.database(), r) for r in rows),
+    )
 
 
 def test_the_report_says_it_before_the_verdict_and_what_was_trained(pair):
@@ -76,13 +86,19 @@ def test_the_report_says_it_before_the_verdict_and_what_was_trained(pair):
     if pair:
         assert page.index(CAUTION) < page.index("can hardly be")
     assert ('class="gain"' in page) is not pair
-    for cell in ("Dataset</td><td>MNIST-1D", "Model</td><td>", "Recipe</td><td>AdamW, one cycle", "Seed</td><td>0", "test split, 10,000 samples, after epoch"):
+    for cell in (
+        "Dataset</td><td>MNIST-1D",
+        "Model</td><td>",
+        "Recipe</td><td>AdamW, one cycle",
+        "Seed</td><td>0",
+        "test split, 10,000 samples, after epoch",
+    ):
         assert cell in page
     assert re.search(r"Page made</td><td>20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC", page)
     for heading in ("Spread over epochs, test split", "What is predicted differently"):
         assert f"<h2>{heading}</h2>" in page
     assert "Band: mean and one standard deviation, the spread." in page
-    assert "95 %" in page[page.index("Band: mean"):][:300]
+    assert "95 %" in page[page.index("Band: mean") :][:300]
     assert "Blue is better" in page
 
 

@@ -10,7 +10,18 @@ import torch
 from core.errors import EvenlyError
 from models import MODELS, fitting
 
-SHAPES = [(1, 40), (1, 8), (1, 8, 8), (1, 28, 28), (3, 28, 28), (1, 32, 32), (3, 32, 32), (3, 33, 31), (3, 64, 64), (3, 96, 96)]
+SHAPES = [
+    (1, 40),
+    (1, 8),
+    (1, 8, 8),
+    (1, 28, 28),
+    (3, 28, 28),
+    (1, 32, 32),
+    (3, 32, 32),
+    (3, 33, 31),
+    (3, 64, 64),
+    (3, 96, 96),
+]
 PAIRS = [(m.key, shape) for m in MODELS for shape in SHAPES if m.fits(shape, 10) is None]
 
 

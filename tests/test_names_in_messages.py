@@ -12,9 +12,15 @@ from core.uploads import store_upload
 from pages.parts import words
 
 
-@pytest.mark.parametrize(("name", "head"), [
-    ("notzip.zip", "notzip.zip is"), ("my file.zip", "'my file.zip' is"), ("the cats.zip", "'the cats.zip' is"), ("a  b.zip", "'a b.zip' is"),
-])
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("notzip.zip", "notzip.zip is"),
+        ("my file.zip", "'my file.zip' is"),
+        ("the cats.zip", "'the cats.zip' is"),
+        ("a  b.zip", "'a b.zip' is"),
+    ],
+)
 def test_an_upload_keeps_its_name(tmp_path, name, head):
     with pytest.raises(DataError) as refused:
         store_upload(tmp_path, name, io.BytesIO(b"no zip"))

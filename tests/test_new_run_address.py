@@ -20,7 +20,9 @@ def test_the_address_takes_and_keeps_the_key(empty, method):
     assert at.selectbox(key="method").value == method
     assert at.query_params["method"] == method
     again = visit(**{name: at.query_params[name] for name in ("dataset", "model", "method")})
-    assert [again.selectbox(key=k).value for k in ("dataset", "model", "method")] == [at.selectbox(key=k).value for k in ("dataset", "model", "method")]
+    assert [again.selectbox(key=k).value for k in ("dataset", "model", "method")] == [
+        at.selectbox(key=k).value for k in ("dataset", "model", "method")
+    ]
 
 
 def test_the_address_follows_a_choice_and_an_older_link_by_label_still_works(empty):
@@ -33,17 +35,29 @@ def test_the_address_follows_a_choice_and_an_older_link_by_label_still_works(emp
 
 def test_an_address_that_names_nothing_known_is_put_right(empty):
     at = visit(method="nonsense", dataset="nowhere", model="none")
-    assert (at.query_params["method"], at.query_params["dataset"], at.query_params["model"]) == ("tpr_ratio", "mnist1d", "cnn1d")
+    assert (at.query_params["method"], at.query_params["dataset"], at.query_params["model"]) == (
+        "tpr_ratio",
+        "mnist1d",
+        "cnn1d",
+    )
 
 
 @pytest.mark.parametrize("method", [m.key for m in METHODS if m.stage == POSTHOC])
 def test_a_method_without_what_it_needs_says_so_in_the_list_and_cannot_start(empty, method):
     reason = "(needs a finished run on this dataset with this model)"
-    labels = dict(zip([m.label for m in METHODS if m.stage == POSTHOC], [o for o in visit().selectbox(key="method").options if o.endswith(reason)], strict=True))
+    labels = dict(
+        zip(
+            [m.label for m in METHODS if m.stage == POSTHOC],
+            [o for o in visit().selectbox(key="method").options if o.endswith(reason)],
+            strict=True,
+        )
+    )
     assert METHODS[method].label in labels
     at = visit(method=method)
     assert at.query_params["method"] == method
-    assert f"{METHODS[method].group}: {METHODS[method].label}" in at.selectbox(key="method").options, "the chosen one keeps its name whole"
+    assert f"{METHODS[method].group}: {METHODS[method].label}" in at.selectbox(key="method").options, (
+        "the chosen one keeps its name whole"
+    )
     assert at.button(key="new_start").disabled
     assert "Needs a finished run" in captions(at)
 

@@ -48,7 +48,9 @@ def test_a_dynamic_method_is_drawn_along_the_epochs_of_its_baseline(empty, mount
     data = mounted["new_preview_cdb"]
     assert at.selectbox(key="new_along").value == str(base)
     assert data["along"]["epochs"] == list(range(1, 21))
-    way = along(checked(config_of(epochs=20, method="cdb")), Evidence(10, counts=np.full(10, 400.0)), past_of(empty, base))
+    way = along(
+        checked(config_of(epochs=20, method="cdb")), Evidence(10, counts=np.full(10, 400.0)), past_of(empty, base)
+    )
     for epoch, weight in enumerate(way.values("weight")):
         assert shown(data, epoch) == pytest.approx(dict(zip(DIGITS, weight, strict=True)), rel=1e-3)
     assert data["along"]["tpr"][0] == [None] * 10, "before the first epoch there is none"
@@ -92,7 +94,9 @@ def test_every_stop_of_the_slider_is_sent_with_all_epochs_where_they_fit(empty, 
     assert len(data["grid"]) == len(data["values"]) * 20
     config = checked(config_of(epochs=20, method="cdb", params={"tau": 2.0}))
     way = along(config, Evidence(10, counts=np.full(10, 400.0)), past_of(empty, base))
-    assert shown(data, data["values"].index(2.0) * 20 + 12) == pytest.approx(dict(zip(DIGITS, way.values("weight")[12], strict=True)), rel=1e-3)
+    assert shown(data, data["values"].index(2.0) * 20 + 12) == pytest.approx(
+        dict(zip(DIGITS, way.values("weight")[12], strict=True)), rel=1e-3
+    )
     at.session_state["new_preview_cdb"] = {"value": 3.0}
     at.run()
     assert started(at, empty)[0].config["params"]["tau"] == 3.0
@@ -133,9 +137,14 @@ def test_a_sampler_that_moves_is_drawn_epoch_by_epoch(empty, mounted, sampler, a
     assert "along" not in mounted["new_preview_none"], "the weight does not move"
 
 
-@pytest.mark.parametrize(("method", "deferred", "moving"), [
-    ("vs", "everything", {"new_along_shift", "new_along_scale"}), ("vs", "weight", set()), ("balanced", "weight", {"new_preview_balanced"}),
-])
+@pytest.mark.parametrize(
+    ("method", "deferred", "moving"),
+    [
+        ("vs", "everything", {"new_along_shift", "new_along_scale"}),
+        ("vs", "weight", set()),
+        ("balanced", "weight", {"new_preview_balanced"}),
+    ],
+)
 def test_a_late_start_is_seen_in_every_term_that_waits(empty, mounted, method, deferred, moving):
     at = chosen(method)
     at.number_input(key="new_run_imbalance").set_value(20.0).run()
@@ -159,7 +168,10 @@ def test_a_run_that_knows_other_classes_is_not_followed(empty, mounted):
     assert "along" not in mounted["new_preview_cdb"]
 
 
-@pytest.mark.parametrize(("stops", "epochs", "classes", "fits"), [(161, 20, 10, True), (161, 90, 100, False), (161, 30, 10, False), (1, 200, 200, True)])
+@pytest.mark.parametrize(
+    ("stops", "epochs", "classes", "fits"),
+    [(161, 20, 10, True), (161, 90, 100, False), (161, 30, 10, False), (1, 200, 200, True)],
+)
 def test_what_the_browser_is_sent_is_bounded(stops, epochs, classes, fits):
     assert preview_epochs.carries(stops, epochs, classes) == fits
     assert preview_epochs.most_epochs(classes) * classes <= max(preview.CELLS, 2 * classes)

@@ -25,7 +25,11 @@ def test_settings_outlive_a_visit_to_another_page(empty):
     at.switch_page(RUNS).run()
     at.switch_page(NEW).run()
     assert at.selectbox(key="method").value == "tpr_deficit"
-    assert [at.number_input(key=k).value for k in ("new_run_seed", "new_replicates", "new_run_imbalance")] == [5, 2, 3.0]
+    assert [at.number_input(key=k).value for k in ("new_run_seed", "new_replicates", "new_run_imbalance")] == [
+        5,
+        2,
+        3.0,
+    ]
     assert "--param tau=1.5" in at.code[0].value
 
 
@@ -67,7 +71,10 @@ def test_few_validation_samples_are_said_with_what_they_are_worth(empty, tmp_pat
     low, high = wilson(2.5, 5)
     assert spec.val_counts.tolist() == [5, 24]
     assert half_width(5) == pytest.approx((high - low) / 2)
-    assert few_validation(spec) == "Class ant has 5 validation samples: its TPR is known only to about ±33 points (95 %). Raise the validation share or add images."
+    assert (
+        few_validation(spec)
+        == "Class ant has 5 validation samples: its TPR is known only to about ±33 points (95 %). Raise the validation share or add images."
+    )
     assert few_validation(describe("uneven", tmp_path, 0.3)) == ""
     at = visit()
     at.selectbox(key="dataset").set_value("uneven").run()
@@ -75,7 +82,9 @@ def test_few_validation_samples_are_said_with_what_they_are_worth(empty, tmp_pat
     at.number_input(key="new_run_validation").set_value(0.3).run()
     assert "±33 points" not in captions(at)
     assert "72 to validate" not in captions(at)
-    assert f"{int(describe('uneven', tmp_path, 0.3).val_counts.sum())} to validate" in captions(at), "the counts follow the share"
+    assert f"{int(describe('uneven', tmp_path, 0.3).val_counts.sum())} to validate" in captions(at), (
+        "the counts follow the share"
+    )
 
 
 def test_a_validation_share_without_a_say_is_off_with_the_reason(empty):
@@ -91,7 +100,9 @@ def test_images_that_were_left_out_and_an_upload_that_was_added_are_said(empty, 
     images(tmp_path / "spoilt", {"ant": 80, "bee": 80}, spoilt=("ant",))
     prepare("spoilt", tmp_path)
     at = visit()
-    at.session_state["new_prefill"] = {"config": {"dataset": "spoilt"}}  # as a press of "Add to the datasets" leaves them
+    at.session_state["new_prefill"] = {
+        "config": {"dataset": "spoilt"}
+    }  # as a press of "Add to the datasets" leaves them
     at.session_state["new_added"] = "spoilt"
     at.run()
     assert "1 image could not be read and was left out: 'ant/broken.png'" in captions(at).replace("\\", "")

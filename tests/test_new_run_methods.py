@@ -138,17 +138,27 @@ def test_method_and_sampler_that_make_up_for_the_same_are_warned_of(empty):
     assert not any("applied twice" in w.value for w in at.warning), "of equal counts nothing is corrected"
 
 
-@pytest.mark.parametrize(("method", "sampler", "pictures"), [
-    ("tpr_ratio", "instance", []), ("balanced_softmax", "instance", ["shift"]), ("vs", "instance", ["shift", "scale"]), ("ldam", "instance", ["margin"]),
-    ("label_aware_smoothing", "instance", ["smoothing"]), ("seql", "instance", ["mask"]), ("none", "square_root", ["sampling"]),
-])
+@pytest.mark.parametrize(
+    ("method", "sampler", "pictures"),
+    [
+        ("tpr_ratio", "instance", []),
+        ("balanced_softmax", "instance", ["shift"]),
+        ("vs", "instance", ["shift", "scale"]),
+        ("ldam", "instance", ["margin"]),
+        ("label_aware_smoothing", "instance", ["smoothing"]),
+        ("seql", "instance", ["mask"]),
+        ("none", "square_root", ["sampling"]),
+    ],
+)
 def test_the_preview_pictures_what_a_method_changes(empty, method, sampler, pictures):
     baselines(empty, 0, imbalance=1000.0)
     at = visit()
     at.number_input(key="new_run_imbalance").set_value(1000.0).run()
     at.selectbox(key="method").set_value(method).run()
     at.selectbox(key="new_sampler").set_value(sampler).run()
-    assert [e.proto.alt.split(" per class")[0] for e in at.get("plotly_chart")] == [new_terms.TERMS[name].label for name in pictures]
+    assert [e.proto.alt.split(" per class")[0] for e in at.get("plotly_chart")] == [
+        new_terms.TERMS[name].label for name in pictures
+    ]
 
 
 def test_what_no_picture_can_show_is_said_of_every_method():
@@ -160,7 +170,10 @@ def test_what_no_picture_can_show_is_said_of_every_method():
     for method in METHODS:
         assert answer(method.key, known).set() or method.key == "none" or new_terms.sentences(method, plain), method.key
     assert new_terms.sentences(METHODS["l2rw"], plain) == [METHODS["l2rw"].decided]
-    assert new_terms.sentences(METHODS["crt"], SAMPLERS["smote"]) == [new_terms.STAGES["classifier"], SAMPLERS["smote"].decided]
+    assert new_terms.sentences(METHODS["crt"], SAMPLERS["smote"]) == [
+        new_terms.STAGES["classifier"],
+        SAMPLERS["smote"].decided,
+    ]
 
 
 def test_a_sampler_that_moves_is_drawn_at_both_ends():
@@ -185,7 +198,9 @@ def test_further_methods_are_drawn_beside_the_chosen_one(empty):
     at.multiselect(key="new_overlay").set_value(["balanced", "tpr_inverse", "balanced_softmax"]).run()
     assert not at.exception
     assert [e.proto.alt for e in at.get("plotly_chart")] == [
-        "Weight per class of TPR ratio, Balanced, Inverse TPR", "Shift of the logit of Balanced softmax"]
+        "Weight per class of TPR ratio, Balanced, Inverse TPR",
+        "Shift of the logit of Balanced softmax",
+    ]
     at.selectbox(key="method").set_value("balanced").run()
     assert at.multiselect(key="new_overlay").value == ["tpr_inverse", "balanced_softmax"]
     assert len(started(at, empty)) == 1

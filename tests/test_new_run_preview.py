@@ -27,7 +27,10 @@ def test_the_slider_alone_has_every_stop_and_its_formula():
     assert all(len(data[k]) == 2 for k in ("grid", "level", "top", "clipped", "facts", "notes", "alt", "values"))
 
 
-@pytest.mark.parametrize(("method", "typeset"), [("tpr_ratio", False), ("class_balanced", False), ("cdb", True), ("inverse_frequency", True), ("focal", True)])
+@pytest.mark.parametrize(
+    ("method", "typeset"),
+    [("tpr_ratio", False), ("class_balanced", False), ("cdb", True), ("inverse_frequency", True), ("focal", True)],
+)
 def test_there_is_one_formula_and_it_is_the_preview_s_where_that_has_a_slider(empty, method, typeset):
     baselines(empty, 0)
     at = visit()
@@ -48,5 +51,7 @@ def test_count_times_weight_is_called_a_share_of_the_weight(empty):
     data = preview.payload(["a", "b"], np.arange(2), tpr, answers, slider_param(METHODS["tpr_ratio"]), 1.0, LIGHT)
     assert data["facts"][0][1][1].startswith("share of the weight")
     assert "share of the weight" in data["words"]["legend"]
-    assert data["shares"][data["values"].index(1.0)] == pytest.approx([2 / 3, 1 / 3], abs=1e-4)  # 30 / .9 against 10 / .6
+    assert data["shares"][data["values"].index(1.0)] == pytest.approx(
+        [2 / 3, 1 / 3], abs=1e-4
+    )  # 30 / .9 against 10 / .6
     assert "of the loss" not in str(data)

@@ -27,7 +27,10 @@ def test_each_replicate_takes_the_baseline_of_its_own_seed_and_the_missing_one_i
     ids = baselines(empty, 0, 1)
     at = visit()
     at.number_input(key="new_replicates").set_value(3).run()
-    assert f"Baselines: run {ids[0]} for seed 0 and run {ids[1]} for seed 1; for seed 2 a baseline is trained first." in captions(at)
+    assert (
+        f"Baselines: run {ids[0]} for seed 0 and run {ids[1]} for seed 1; for seed 2 a baseline is trained first."
+        in captions(at)
+    )
     assert at.button(key="new_start").label == "Start 4 runs"
     first, *weighted = started(at, empty)
     assert (first.method, first.seed, first.group_sha) == ("none", 2, results.get_run(empty, ids[0]).group_sha)
@@ -74,11 +77,20 @@ def test_the_commands_train_the_missing_baselines_too(empty):
 def test_seed_and_run_of_a_group():
     import pandas as pd
 
-    frame = pd.DataFrame({"id": [1, 2, 3, 4, 5, 6], "seed": [0, 0, 1, 1, 2, 3], "group_sha": list("aaaaab"),
-                          "status": ["succeeded", "queued", "succeeded", "succeeded", "failed", "succeeded"]})
+    frame = pd.DataFrame(
+        {
+            "id": [1, 2, 3, 4, 5, 6],
+            "seed": [0, 0, 1, 1, 2, 3],
+            "group_sha": list("aaaaab"),
+            "status": ["succeeded", "queued", "succeeded", "succeeded", "failed", "succeeded"],
+        }
+    )
     assert by_seed(frame, "a") == {0: 1, 1: 4}
     assert pairing({0: 1, 1: 1}) == "Baseline: run 1 for every seed."
-    assert pairing({0: 1, 1: None, 2: None}) == "Baseline: run 1 for seed 0; for seeds 1 and 2 a baseline is trained first."
+    assert (
+        pairing({0: 1, 1: None, 2: None})
+        == "Baseline: run 1 for seed 0; for seeds 1 and 2 a baseline is trained first."
+    )
 
 
 def test_what_another_page_asks_for_is_taken_though_it_is_no_newest_baseline(empty):
@@ -101,13 +113,19 @@ def test_a_long_tail_shows_in_counts_names_and_the_choice_of_baselines(empty):
     at = visit()
     at.number_input(key="new_run_imbalance").set_value(100.0).run()
     assert "1,003 samples to train (tail 100: 398 to 4 a class)" in captions(at)
-    assert at.selectbox(key="new_baseline").value == new_evidence.TRAIN_FIRST, "a balanced baseline is no baseline of this run"
+    assert at.selectbox(key="new_baseline").value == new_evidence.TRAIN_FIRST, (
+        "a balanced baseline is no baseline of this run"
+    )
     assert [r.name for r in started(at, empty)] == [
-        "MNIST-1D, tail 100: None, seed 0", "MNIST-1D, tail 100: TPR ratio, exponent 2, seed 0"]
+        "MNIST-1D, tail 100: None, seed 0",
+        "MNIST-1D, tail 100: TPR ratio, exponent 2, seed 0",
+    ]
     at = visit()
     at.number_input(key="new_run_imbalance").set_value(100.0).run()
     at.selectbox(key="new_baseline").set_value(new_evidence.OTHERS).run()
-    assert at.selectbox(key="new_baseline_other").options == [f"Run {balanced[0]}: MNIST-1D: none, seed 0 (no long tail)"]
+    assert at.selectbox(key="new_baseline_other").options == [
+        f"Run {balanced[0]}: MNIST-1D: none, seed 0 (no long tail)"
+    ]
     assert "differs from this run" in captions(at)
     assert started(at, empty)[0].baseline_id == balanced[0]
 
@@ -122,12 +140,21 @@ def test_back_without_the_tail_the_baseline_is_back(empty):
     assert at.selectbox(key="new_baseline").value == str(balanced[0])
 
 
-@pytest.mark.parametrize(("theirs", "own", "text"), [
-    ({}, False, ""), ({"imbalance": 100.0}, False, "tail 100"), ({"imbalance": 10.0, "profile": "step"}, True, "step tail 10"),
-    ({"validation": 0.2}, False, "validation share 0.2"), ({"validation": 0.2}, True, ""), ({"profile": "step"}, False, ""),
-])
+@pytest.mark.parametrize(
+    ("theirs", "own", "text"),
+    [
+        ({}, False, ""),
+        ({"imbalance": 100.0}, False, "tail 100"),
+        ({"imbalance": 10.0, "profile": "step"}, True, "step tail 10"),
+        ({"validation": 0.2}, False, "validation share 0.2"),
+        ({"validation": 0.2}, True, ""),
+        ({"profile": "step"}, False, ""),
+    ],
+)
 def test_what_is_other_data(theirs, own, text):
-    assert other_data(config_of(), {"imbalance": 1.0, "profile": "exponential", "validation": 0.1} | theirs, own) == text
+    assert (
+        other_data(config_of(), {"imbalance": 1.0, "profile": "exponential", "validation": 0.1} | theirs, own) == text
+    )
 
 
 def test_a_baseline_of_another_network_is_one_of_the_others(empty):

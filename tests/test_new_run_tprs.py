@@ -34,23 +34,41 @@ def test_a_printed_array_is_read(empty):
     assert started(at, empty)[0].config["tpr"] == pytest.approx(np.linspace(0.5, 0.95, 10).tolist())
 
 
-@pytest.mark.parametrize(("text", "shown"), [
-    ("notzip.zip is not a zip archive", "notzip.zip is not a zip archive"), ("tpr_ratio needs counts", "tpr\\_ratio needs counts"),
-    ("insects: no images found", "insects\\: no images found"), ("no images found", "No images found"), ("line 3: 'x' is", "Line 3\\: 'x' is"),
-])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("notzip.zip is not a zip archive", "notzip.zip is not a zip archive"),
+        ("tpr_ratio needs counts", "tpr\\_ratio needs counts"),
+        ("insects: no images found", "insects\\: no images found"),
+        ("no images found", "No images found"),
+        ("line 3: 'x' is", "Line 3\\: 'x' is"),
+    ],
+)
 def test_a_name_at_the_head_of_a_message_keeps_its_letters(text, shown):
     assert words.message(text) == shown
 
 
-@pytest.mark.parametrize("text", [
-    "0.6 0.7 0.95", "[0.6  0.7  0.95]", "[0.6 0.7\n 0.95]", "array([0.6 , 0.7 , 0.95])", "array([0.6, 0.7, 0.95], dtype=float32)", "60% 70% 95%",
-    "[0.6, 0.7, 0.95]", "0.6   0.7\n0.95\n",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.6 0.7 0.95",
+        "[0.6  0.7  0.95]",
+        "[0.6 0.7\n 0.95]",
+        "array([0.6 , 0.7 , 0.95])",
+        "array([0.6, 0.7, 0.95], dtype=float32)",
+        "60% 70% 95%",
+        "[0.6, 0.7, 0.95]",
+        "0.6   0.7\n0.95\n",
+    ],
+)
 def test_numbers_with_blanks_between_them(text):
     assert parse(text, ("cat", "dog", "car"))[0].tolist() == [0.6, 0.7, 0.95]
 
 
-@pytest.mark.parametrize(("text", "classes"), [("0.9 " * 500 + "x", 3), ("y" * 500 + ",0.5\nb,0.5", ("a", "b")), ("a,0.5\nb,0.5", ("n" * 500, "m" * 500))])
+@pytest.mark.parametrize(
+    ("text", "classes"),
+    [("0.9 " * 500 + "x", 3), ("y" * 500 + ",0.5\nb,0.5", ("a", "b")), ("a,0.5\nb,0.5", ("n" * 500, "m" * 500))],
+)
 def test_an_error_repeats_forty_characters_at_most(text, classes):
     with pytest.raises(EvenlyError) as caught:
         parse(text, classes)

@@ -44,7 +44,9 @@ def tiny(empty, tmp_path):
 
 
 def test_a_set_without_a_validation_sample_is_refused_at_upload(tmp_path):
-    with pytest.raises(DataError, match=r"^few\.zip is too small: there are 2 samples to train and 0 to validate, .* give every class"):
+    with pytest.raises(
+        DataError, match=r"^few\.zip is too small: there are 2 samples to train and 0 to validate, .* give every class"
+    ):
         store_upload(tmp_path, "few.zip", io.BytesIO(zipped(cat=1, dog=1)))
     assert not list((tmp_path / "uploads").iterdir())
 

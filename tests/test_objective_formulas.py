@@ -15,7 +15,11 @@ from core.losses import class_loss
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_terms_is_the_one_loss(reduction):
     z, labels = random_logits()
-    terms = {"weight": torch.tensor([0.5, 1, 2, 3.0]).double(), "mask": torch.full((C,), 0.5).double(), "focus": torch.ones(C).double()}
+    terms = {
+        "weight": torch.tensor([0.5, 1, 2, 3.0]).double(),
+        "mask": torch.full((C,), 0.5).double(),
+        "focus": torch.ones(C).double(),
+    }
     knobs = {"s": 2.0, "alpha": 0.5, "detached": 1.0}
     loss, _ = make("terms", **knobs)(of_logits(z, labels, terms, reduction))
     assert torch.equal(loss, class_loss(z, labels, terms, reduction, knobs, seeded()))
@@ -147,10 +151,14 @@ def tail_by_hand(z, y, alpha, beta):
 def test_poly_tail_is_the_written_formula(alpha, beta, reduction):
     z, labels = random_logits(n=40, scale=4)
     w = torch.tensor([0.5, 1, 2, 3.0]).double()
-    loss, slope = loss_and_slope(make("poly_tail", alpha=alpha, beta=beta), of_logits(z, labels, {"weight": w}, reduction))
+    loss, slope = loss_and_slope(
+        make("poly_tail", alpha=alpha, beta=beta), of_logits(z, labels, {"weight": w}, reduction)
+    )
 
     def value(rows):
-        total = sum(w[y] * tail_by_hand(row, y, alpha, beta) for row, y in zip(rows.tolist(), labels.tolist(), strict=True))
+        total = sum(
+            w[y] * tail_by_hand(row, y, alpha, beta) for row, y in zip(rows.tolist(), labels.tolist(), strict=True)
+        )
         return float(total / (w[labels].sum() if reduction == "weighted_mean" else len(labels)))
 
     assert loss.item() == pytest.approx(value(z), rel=1e-12)
@@ -169,6 +177,9 @@ def test_poly_tail_is_cross_entropy_up_to_a_factor_below_beta():
 
 def test_poly_tail_is_1_where_head_and_tail_meet():
     for beta in (-1.0, 0.0, 1.0, 4.0):
-        below, above = (make("poly_tail", beta=beta)(of_logits(torch.tensor([[m, 0.0]]).double(), torch.tensor([0])))[0] for m in (beta - 1e-9, beta))
+        below, above = (
+            make("poly_tail", beta=beta)(of_logits(torch.tensor([[m, 0.0]]).double(), torch.tensor([0])))[0]
+            for m in (beta - 1e-9, beta)
+        )
         assert below.item() == pytest.approx(1.0, abs=1e-8)
         assert above.item() == 1.0

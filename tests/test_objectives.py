@@ -21,7 +21,9 @@ def test_every_method_names_an_objective_that_takes_its_terms():
     for method in METHODS:
         if method.stage == POSTHOC:
             continue
-        answered = answer(method.key, what_if(C, tpr=[0.9, 0.7, 0.5, 0.3], counts=[100, 50, 20, 5]), PARAMS.get(method.key))
+        answered = answer(
+            method.key, what_if(C, tpr=[0.9, 0.7, 0.5, 0.3], counts=[100, 50, 20, 5]), PARAMS.get(method.key)
+        )
         taken = OBJECTIVES[answered.objective].takes | {"sampling"}
         assert answered.set().keys() <= taken, method.key
         OBJECTIVES[answered.objective](C, answered.knobs, torch.tensor([100, 50, 20, 5]), seeded())
@@ -104,7 +106,10 @@ def test_what_looks_ahead_is_not_captured():
 @pytest.mark.parametrize("key", GRAPHS)
 def test_a_captured_objective_never_asks_for_a_value(key):
     """On the meta device there are none: an .item(), a branch on a tensor or a size that depends on values raises."""
-    model, objective = net(dtype=torch.float32).to("meta"), make(key, **({"momentum": 0.5} if key == "ghm" else {})).to("meta")
+    model, objective = (
+        net(dtype=torch.float32).to("meta"),
+        make(key, **({"momentum": 0.5} if key == "ghm" else {})).to("meta"),
+    )
     given = batch(model, dtype=torch.float32)
     given.x, given.labels = given.x.to("meta"), given.labels.to("meta")
     names = OBJECTIVES[key].takes - {"mask"}

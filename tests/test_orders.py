@@ -137,7 +137,9 @@ def test_a_download_that_stalls_can_be_ended(tmp_path: Path, stalling: tuple[str
 
     def order(share: float, text: str) -> None:
         told.append(text)
-        if waits.is_set() and (path == "/silent" or told.count("downloading x: 0 kB of 1 kB") == 3):  # again and again: nothing comes
+        if waits.is_set() and (
+            path == "/silent" or told.count("downloading x: 0 kB of 1 kB") == 3
+        ):  # again and again: nothing comes
             raise StoppedError
 
     with pytest.raises(StoppedError):
@@ -178,7 +180,9 @@ def photos(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("threads_from", [0, 10**9], ids=["threads", "one thread"])
 @pytest.mark.parametrize("step", ["_size", "_decoded"])
-def test_decoding_ends_within_an_image_on_every_thread(photos: Path, monkeypatch: pytest.MonkeyPatch, step: str, threads_from: int) -> None:
+def test_decoding_ends_within_an_image_on_every_thread(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, step: str, threads_from: int
+) -> None:
     """The work waits for the order, which comes in the middle of the first chunk."""
     began, ordered, real = [], threading.Event(), getattr(decoding, step)
 

@@ -26,7 +26,7 @@ def swing(epochs=20, classes=4, factor=3.0, moving=None):
 def by_loop(w):
     """Change and reversal of weights [E, C] that move from the second epoch on, as written."""
     steps = [[math.log(w[t][c] / w[t - 1][c]) for c in range(len(w[0]))] for t in range(2, len(w))]
-    steps = steps[len(steps) // 2:]
+    steps = steps[len(steps) // 2 :]
     change = sum(abs(d) for row in steps for d in row) / (len(steps) * len(steps[0]))
     pairs = [a * b for first, second in pairwise(steps) for a, b in zip(first, second, strict=True) if a * b != 0]
     return change, sum(p < 0 for p in pairs) / len(pairs)
@@ -70,8 +70,18 @@ def test_a_run_that_has_settled_does_not_swing():
     assert not oscillation(w).swings
 
 
-@pytest.mark.parametrize("w", [np.ones((30, 4)), np.tile([0.5, 1.5], (30, 1)), swing(epochs=4), np.full((30, 3), np.nan), np.ones((1, 3)), np.empty((0, 3))],
-                         ids=["equal", "steady", "few epochs", "no weights", "one epoch", "none"])
+@pytest.mark.parametrize(
+    "w",
+    [
+        np.ones((30, 4)),
+        np.tile([0.5, 1.5], (30, 1)),
+        swing(epochs=4),
+        np.full((30, 3), np.nan),
+        np.ones((1, 3)),
+        np.empty((0, 3)),
+    ],
+    ids=["equal", "steady", "few epochs", "no weights", "one epoch", "none"],
+)
 def test_where_nothing_moves_or_little_is_known_there_is_nothing_to_tell(w):
     assert oscillation(w) is None
 
@@ -108,12 +118,23 @@ def test_only_what_the_row_and_the_recipe_offer_is_suggested():
 
 
 def test_a_suggestion_changes_one_thing_and_keeps_the_rest():
-    found = offered(method="cdb", params={"tau": 2.0, "variant": "cifar_code"}, recipe="sgd_constant", recipe_params={"batch_size": 64})
-    assert found["smooth"] == ({"params": {"tau": 2.0, "variant": "cifar_code", "normalize": "mean_one", "ema": 0.5}}, "Smooth the TPRs: 0.5")
+    found = offered(
+        method="cdb",
+        params={"tau": 2.0, "variant": "cifar_code"},
+        recipe="sgd_constant",
+        recipe_params={"batch_size": 64},
+    )
+    assert found["smooth"] == (
+        {"params": {"tau": 2.0, "variant": "cifar_code", "normalize": "mean_one", "ema": 0.5}},
+        "Smooth the TPRs: 0.5",
+    )
     assert found["gentle"][0] == {"params": {"tau": 0.5, "variant": "cifar_code", "normalize": "mean_one", "ema": 0.0}}
     recipe = RECIPES[found["schedule"][0]["recipe"]]
     assert recipe.factor(1.0) < 0.01
-    assert (recipe.optimiser, found["schedule"][0]["recipe_params"]["batch_size"]) == (RECIPES["sgd_constant"].optimiser, 64)
+    assert (recipe.optimiser, found["schedule"][0]["recipe_params"]["batch_size"]) == (
+        RECIPES["sgd_constant"].optimiser,
+        64,
+    )
 
 
 def test_smoothing_that_is_there_already_is_raised():

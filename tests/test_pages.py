@@ -74,17 +74,22 @@ from streamlit.testing.v1 import AppTest
 at = AppTest.from_file("app.py", default_timeout=60).run()
 for page in {VIEWS!r}:
     at.switch_page(page)
-    at.query_params["id"] = "{ids['weighted']}"
+    at.query_params["id"] = "{ids["weighted"]}"
     at.run()
     assert not at.exception, at.exception
 bad = {{"torch", "torchvision", "sklearn"}} & set(sys.modules)
 assert not bad, bad
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-@pytest.mark.parametrize(("page", "query"), [(RUN, {"id": "baseline"}), (RUN, {"id": "dynamic"}), (COMPARE, {"a": "baseline", "b": "weighted"})])
+@pytest.mark.parametrize(
+    ("page", "query"),
+    [(RUN, {"id": "baseline"}), (RUN, {"id": "dynamic"}), (COMPARE, {"a": "baseline", "b": "weighted"})],
+)
 def test_a_class_name_is_never_markup_in_a_picture(full, page, query):
     engine, ids = full
     from sqlalchemy import select, update
@@ -96,7 +101,9 @@ def test_a_class_name_is_never_markup_in_a_picture(full, page, query):
         for row in c.execute(select(detail.c.run_id, detail.c.facts)).all():
             if row.facts and len(row.facts["classes"]) == 10:
                 classes = ["<b>dog</b>", "a & <i>b</i>", *row.facts["classes"][2:]]
-                c.execute(update(detail).where(detail.c.run_id == row.run_id).values(facts={**row.facts, "classes": classes}))
+                c.execute(
+                    update(detail).where(detail.c.run_id == row.run_id).values(facts={**row.facts, "classes": classes})
+                )
 
     write(engine, rename)
     at = visit(page, **{k: str(ids[v]) for k, v in query.items()})

@@ -78,7 +78,9 @@ def finished_pair(engine, seed, end="succeeded"):
     from core.presets import FIRST
     from pages.parts.launch import pair
 
-    ids = queue.submit(engine, pair(replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed), FIRST.dataset_label))
+    ids = queue.submit(
+        engine, pair(replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed), FIRST.dataset_label)
+    )
     worker = worker_of(engine)
     train(engine, worker, mnist1d(0, seed), 20, seed=seed)
     train(engine, worker, mnist1d(0.4, seed), 20, seed=seed, end=end)
@@ -131,7 +133,9 @@ def test_two_weighted_runs_get_new_seeds_from_the_baseline_of_the_same_seed(empt
     finished_pair(empty, 1, end="cancelled")
     there = int(results.list_runs(empty, text="seed 1")["baseline_id"].max())
     row = results.get_run(empty, int(base))
-    other = submit(empty, config_of(**{k: row.config[k] for k in ("recipe", "epochs")}, method="tpr_deficit"), "deficit", int(base))
+    other = submit(
+        empty, config_of(**{k: row.config[k] for k in ("recipe", "epochs")}, method="tpr_deficit"), "deficit", int(base)
+    )
     train(empty, worker_of(empty), mnist1d(0.3), 20)
     new = after_a_click_on_add(empty, one, str(other))
     assert new["seed"].tolist() == [1, 1, 2, 2, 2]

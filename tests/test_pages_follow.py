@@ -12,12 +12,21 @@ from storage import queue
 
 def seen(at, address, monkeypatch):
     """Whether the open page would be drawn again now."""
-    monkeypatch.setattr(follow.st, "session_state", {"follow_seen": at.session_state["follow_seen"], "follow_held": at.session_state["follow_held"]})
-    monkeypatch.setattr(follow.nav, "id_from_url", lambda name: int(at.query_params[name][0]) if name in at.query_params else None)
+    monkeypatch.setattr(
+        follow.st,
+        "session_state",
+        {"follow_seen": at.session_state["follow_seen"], "follow_held": at.session_state["follow_held"]},
+    )
+    monkeypatch.setattr(
+        follow.nav, "id_from_url", lambda name: int(at.query_params[name][0]) if name in at.query_params else None
+    )
     return follow.moved(address) and not follow.st.session_state["follow_held"]
 
 
-@pytest.mark.parametrize(("page", "address", "query"), [(HOME, "", {}), (RUNS, "runs", {}), (COMPARE, "compare", {"a": "1", "b": "2"}), (RUN, "run", {"id": "8"})])
+@pytest.mark.parametrize(
+    ("page", "address", "query"),
+    [(HOME, "", {}), (RUNS, "runs", {}), (COMPARE, "compare", {"a": "1", "b": "2"}), (RUN, "run", {"id": "8"})],
+)
 def test_a_page_sees_that_a_run_was_paused_elsewhere(full, page, address, query, monkeypatch):
     engine, ids = full
     assert ids["running"] == 8
@@ -32,7 +41,6 @@ def test_a_runs_own_page_is_not_drawn_again_for_others(full, monkeypatch):
     at = visit(RUN, id=str(ids["hundred"]))
     queue.ask(engine, ids["running"], "pause")
     assert not seen(at, "run", monkeypatch)
-
 
 
 def test_new_run_is_left_alone():
@@ -70,4 +78,3 @@ def test_a_busy_database_is_not_a_change(full, monkeypatch):
 
     monkeypatch.setattr(follow.stamps, "stamp", busy)
     assert not seen(at, "runs", monkeypatch)
-

@@ -105,7 +105,9 @@ def test_a_database_that_refuses_a_write_is_told_and_the_page_stays(empty, monke
     from storage.engine import StorageError
 
     def locked(*_):
-        raise StorageError("the database is locked by another program and did not come free; close that program and try again")
+        raise StorageError(
+            "the database is locked by another program and did not come free; close that program and try again"
+        )
 
     at = visit()
     monkeypatch.setattr(launch, "submit", locked)

@@ -11,7 +11,9 @@ from storage import queue, results
 from storage.workers import Place, state_text
 
 
-@pytest.mark.parametrize("state", ["baseline", "weighted", "dynamic", "hundred_weighted", "failed", "stopped", "running", "queued"])
+@pytest.mark.parametrize(
+    "state", ["baseline", "weighted", "dynamic", "hundred_weighted", "failed", "stopped", "running", "queued"]
+)
 def test_a_run_of_every_state_can_be_looked_at(full, state):
     _, ids = full
     at = visit(RUN, id=str(ids[state]))
@@ -58,7 +60,9 @@ def test_a_run_paused_before_its_first_epoch_is_called_paused(full):
 
 def test_a_run_can_be_downloaded_as_figures(full):
     _, ids = full
-    assert {"run_csv", "run_json", "run_html"} <= {b.key for b in visit(RUN, id=str(ids["weighted"])).get("download_button")}
+    assert {"run_csv", "run_json", "run_html"} <= {
+        b.key for b in visit(RUN, id=str(ids["weighted"])).get("download_button")
+    }
 
 
 def test_a_run_keeps_a_trace_of_its_deleted_baseline(full):

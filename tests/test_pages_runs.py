@@ -51,7 +51,9 @@ def test_the_state_says_how_far_a_run_is_and_whether_it_is_archived(full):
     engine, ids = full
     results.archive(engine, [ids["baseline"]], True)
     at = visit(RUNS, archived="true")
-    state = dict(zip(at.dataframe[0].value["id"], at.dataframe[0].value["state"].str.replace("\u00a0", " "), strict=True))
+    state = dict(
+        zip(at.dataframe[0].value["id"], at.dataframe[0].value["state"].str.replace("\u00a0", " "), strict=True)
+    )
     assert re.fullmatch(r"Running 45 %, \d+ s left", state[ids["running"]])
     assert state[ids["failed"]] == "Failed at 15 %"
     assert state[ids["queued"]] == "Queued"
@@ -89,7 +91,9 @@ def ticked(monkeypatch, ids):
         event = real(frame, *args, **options)
         if "selection_mode" not in options:
             return event
-        return SimpleNamespace(selection=SimpleNamespace(rows=[i for i, run_id in enumerate(frame["id"]) if run_id in ids], cells=[]))
+        return SimpleNamespace(
+            selection=SimpleNamespace(rows=[i for i, run_id in enumerate(frame["id"]) if run_id in ids], cells=[])
+        )
 
     monkeypatch.setattr(streamlit, "dataframe", dataframe)
 
@@ -99,9 +103,17 @@ def test_chosen_runs_are_paused_resumed_and_stopped_as_far_as_that_makes_sense(f
     ticked(monkeypatch, {ids["baseline"], ids["running"], ids["queued"], ids["stopped"]})
     at = visit(RUNS)
     at.button(key="runs_pause").click().run()
-    assert (results.get_run(engine, ids["running"]).wanted, results.get_run(engine, ids["queued"]).status) == ("pause", "paused")
+    assert (results.get_run(engine, ids["running"]).wanted, results.get_run(engine, ids["queued"]).status) == (
+        "pause",
+        "paused",
+    )
     at.button(key="runs_run").click().run()
-    assert [results.get_run(engine, ids[k]).status for k in ("queued", "stopped", "baseline", "failed")] == ["queued", "queued", "succeeded", "failed"]
+    assert [results.get_run(engine, ids[k]).status for k in ("queued", "stopped", "baseline", "failed")] == [
+        "queued",
+        "queued",
+        "succeeded",
+        "failed",
+    ]
     at.button(key="runs_cancel").click().run()
     assert [results.get_run(engine, ids[k]).status for k in ("queued", "stopped")] == ["cancelled", "cancelled"]
     assert not at.exception

@@ -29,7 +29,9 @@ def test_a_class_without_samples_comes_last():
     assert signature.ordering(np.array([np.nan, 0.9, 0.2])).tolist() == [2, 1, 0]
 
 
-@pytest.mark.parametrize(("classes", "kind"), [(10, "bars"), (15, "bars"), (16, "dumbbell"), (60, "dumbbell"), (61, "strip")])
+@pytest.mark.parametrize(
+    ("classes", "kind"), [(10, "bars"), (15, "bars"), (16, "dumbbell"), (60, "dumbbell"), (61, "strip")]
+)
 def test_the_form_follows_the_number_of_classes(classes, kind):
     assert signature.default_kind(classes) == kind
 
@@ -63,10 +65,15 @@ def test_nearly_perfect_classes_are_dots_and_the_axis_says_where_it_starts():
         assert 0.97 < axis["range"][0] < 0.981
         assert axis["tickformat"] == ".3~%"
     assert signature.picture("bars", NAMES, high, high, LIGHT)["layout"]["yaxis"]["range"][0] == 0
-    assert signature.picture("strip", NAMES, high, high, LIGHT)["layout"]["yaxis"]["title"]["text"].startswith("TPR; the axis starts at 98")
+    assert signature.picture("strip", NAMES, high, high, LIGHT)["layout"]["yaxis"]["title"]["text"].startswith(
+        "TPR; the axis starts at 98"
+    )
 
 
-@pytest.mark.parametrize(("low", "high", "start", "step"), [(0.62, 0.98, 0.6, 0.05), (0.0, 1.0, 0.0, 0.2), (0.971, 0.999, 0.97, 0.005), (0.9991, 0.9999, 0.999, 0.0002)])
+@pytest.mark.parametrize(
+    ("low", "high", "start", "step"),
+    [(0.62, 0.98, 0.6, 0.05), (0.0, 1.0, 0.0, 0.2), (0.971, 0.999, 0.97, 0.005), (0.9991, 0.9999, 0.999, 0.0002)],
+)
 def test_a_window_has_a_handful_of_round_ticks(low, high, start, step):
     found = signature.window(low, high)
     assert (found["range"][0], found["dtick"]) == pytest.approx((start, step))
@@ -75,14 +82,21 @@ def test_a_window_has_a_handful_of_round_ticks(low, high, start, step):
 
 def test_seeds_are_dots_over_the_bar_of_their_mean():
     each = np.array([[0.9, 0.6, 0.7], [0.8, 0.5, 0.9]])
-    before, after = (signature.Side(name, each.mean(0), each.min(0), each.max(0), each, 0.1) for name in ("before, 2 seeds", "after, 2 seeds"))
+    before, after = (
+        signature.Side(name, each.mean(0), each.min(0), each.max(0), each, 0.1)
+        for name in ("before, 2 seeds", "after, 2 seeds")
+    )
     traces = signature.picture("bars", NAMES, before, after, LIGHT)["data"]
     assert [t["type"] for t in traces] == ["bar", "bar", "scatter", "scatter"]
     assert not any("error_y" in t for t in traces)
     assert traces[2]["y"] == [0.6, 0.5, 0.7, 0.9, 0.9, 0.8]
     assert [traces[i]["x"][0] for i in (2, 3)] == pytest.approx([-0.19, 0.19])
     assert "spread 10.0 points" in traces[0]["name"], "each seed's own spread, then the mean"
-    assert [len(t["x"]) for t in signature.picture("dumbbell", NAMES, before, after, LIGHT)["data"] if t.get("marker", {}).get("size") == 5] == [6, 6]
+    assert [
+        len(t["x"])
+        for t in signature.picture("dumbbell", NAMES, before, after, LIGHT)["data"]
+        if t.get("marker", {}).get("size") == 5
+    ] == [6, 6]
 
 
 def test_accuracies_near_chance_have_ticks_that_differ():
@@ -92,7 +106,12 @@ def test_accuracies_near_chance_have_ticks_that_differ():
 
 
 def test_accuracies_near_one_are_not_drawn_from_zero():
-    assert curves.lines(LIGHT, [("test", [1, 2], [0.97, 0.99], "#000000", "solid")], share=True)["layout"]["yaxis"]["rangemode"] == "normal"
+    assert (
+        curves.lines(LIGHT, [("test", [1, 2], [0.97, 0.99], "#000000", "solid")], share=True)["layout"]["yaxis"][
+            "rangemode"
+        ]
+        == "normal"
+    )
 
 
 def test_blue_is_better_and_orange_worse_in_the_change_of_a_confusion():
@@ -101,7 +120,12 @@ def test_blue_is_better_and_orange_worse_in_the_change_of_a_confusion():
     trace, text = figure["data"]
     assert trace["z"][0] == [-20, -20, 0], "fewer right, more errors"
     assert trace["z"][1] == [10, 10, 0], "fewer errors, more right"
-    assert list(zip(text["x"], text["y"], text["text"], strict=True)) == [(0, 0, "−20"), (1, 0, "+20"), (0, 1, "−10"), (1, 1, "+10")]
+    assert list(zip(text["x"], text["y"], text["text"], strict=True)) == [
+        (0, 0, "−20"),
+        (1, 0, "+20"),
+        (0, 1, "−10"),
+        (1, 1, "+10"),
+    ]
     assert trace["colorscale"][0][1] == LIGHT.loss
     assert trace["colorscale"][-1][1] == LIGHT.after
 
@@ -118,7 +142,10 @@ def test_numbers_in_a_matrix_are_read_on_every_cell(p):
     scales = [(0, p.low), (1, p.high)], [(0, p.loss), (0.5, p.background), (1, p.after)]
     for scale in scales:
         for t in np.linspace(0, 1, 101):
-            ground = "#" + "".join(f"{round(np.interp(t, [at for at, _ in scale], [int(c[i : i + 2], 16) for _, c in scale])):02x}" for i in (1, 3, 5))
+            ground = "#" + "".join(
+                f"{round(np.interp(t, [at for at, _ in scale], [int(c[i : i + 2], 16) for _, c in scale])):02x}"
+                for i in (1, 3, 5)
+            )
             light, dark = sorted([luminance(ground), luminance(ink(scale, t))], reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 4.5
 
@@ -127,8 +154,11 @@ def test_the_largest_changes_come_first_and_say_what_they_mean():
     before, after = np.array([[8, 2, 0], [1, 9, 0], [0, 5, 5]]), np.array([[6, 4, 0], [0, 10, 0], [0, 5, 5]])
     top = matrices.top_changes(NAMES, before, after)
     assert top[["change", "true class", "predicted as", "means"]].values.tolist() == [
-        [pytest.approx(-20), "cat", "cat", "fewer right"], [pytest.approx(20), "cat", "dog", "more errors"],
-        [pytest.approx(-10), "dog", "cat", "fewer errors"], [pytest.approx(10), "dog", "dog", "more right"]]
+        [pytest.approx(-20), "cat", "cat", "fewer right"],
+        [pytest.approx(20), "cat", "dog", "more errors"],
+        [pytest.approx(-10), "dog", "cat", "fewer errors"],
+        [pytest.approx(10), "dog", "dog", "more right"],
+    ]
 
 
 def test_levels_are_the_mean_and_one_standard_deviation():
@@ -155,7 +185,9 @@ def test_a_strip_of_a_thousand_classes_has_few_traces():
 
 
 def test_undefined_values_leave_gaps_and_stay_valid_json():
-    hole = signature.Side("before", np.array([0.9, np.nan, 0.7]), np.array([0.8, np.nan, 0.6]), np.array([1, np.nan, 0.8]))
+    hole = signature.Side(
+        "before", np.array([0.9, np.nan, 0.7]), np.array([0.8, np.nan, 0.6]), np.array([1, np.nan, 0.8])
+    )
     for kind in ("bars", "dumbbell", "strip"):
         figure = signature.picture(kind, NAMES, hole, AFTER, LIGHT)
         traces = [t for t in figure["data"] if "error_y" not in t]
@@ -182,10 +214,25 @@ def test_confusion_shares_and_top_pairs():
 def test_the_preview_sends_one_frame_per_stop_for_every_method(method, classes):
     rng = np.random.default_rng(1)
     tpr, counts = rng.uniform(0, 1, classes), rng.integers(1, 500, classes).astype(float)
-    params = {p.key: p.default for p in method.params} | ({"weights": ",".join(["2"] * classes)} if method.key == "manual" else {})
-    answers = grid(method.key, what_if(classes, tpr=tpr, support=np.full(classes, 50.0), counts=counts), params, limit=preview.stops_for(classes))
+    params = {p.key: p.default for p in method.params} | (
+        {"weights": ",".join(["2"] * classes)} if method.key == "manual" else {}
+    )
+    answers = grid(
+        method.key,
+        what_if(classes, tpr=tpr, support=np.full(classes, 50.0), counts=counts),
+        params,
+        limit=preview.stops_for(classes),
+    )
     param = slider_param(method, params)
-    data = preview.payload([str(i) for i in range(classes)], signature.ordering(tpr), tpr, answers, param, params[param.key] if param else 0.0, LIGHT)
+    data = preview.payload(
+        [str(i) for i in range(classes)],
+        signature.ordering(tpr),
+        tpr,
+        answers,
+        param,
+        params[param.key] if param else 0.0,
+        LIGHT,
+    )
     text = json.dumps(data, allow_nan=False)
     assert len(data["grid"]) == len(data["values"]) == len(data["facts"]) == len(data["alt"])
     assert all(len(row) == len(data["names"]) for row in data["grid"])
@@ -196,7 +243,9 @@ def test_the_preview_shows_hardest_first_and_shares_that_add_up():
     tpr = np.array([0.9, 0.6, 0.75])
     params = {"exponent": 2.0}
     answers = grid("tpr_ratio", what_if(3, tpr=tpr, counts=np.array([10.0, 20.0, 30.0])), params)
-    data = preview.payload(NAMES, signature.ordering(tpr), tpr, answers, slider_param(METHODS["tpr_ratio"], params), 2.0, LIGHT)
+    data = preview.payload(
+        NAMES, signature.ordering(tpr), tpr, answers, slider_param(METHODS["tpr_ratio"], params), 2.0, LIGHT
+    )
     stop = data["values"].index(2.0)
     assert data["names"] == ["dog", "car", "cat"]
     assert data["grid"][stop] == sorted(data["grid"][stop], reverse=True)
@@ -209,7 +258,10 @@ def test_percent(value, text):
     assert words.percent(value) == text
 
 
-@pytest.mark.parametrize(("value", "text"), [(0.663, "0.663"), (1.25, "1.25"), (12.5, "12.5"), (125.4, "125"), (0.00001, "1.00e-05"), (0.0, "0.00")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.663, "0.663"), (1.25, "1.25"), (12.5, "12.5"), (125.4, "125"), (0.00001, "1.00e-05"), (0.0, "0.00")],
+)
 def test_weights_have_three_digits(value, text):
     assert words.weight(value) == text
 
@@ -224,7 +276,16 @@ def test_spread_is_the_root_of_the_variance_in_points():
     assert words.small(0.0077) == "0.0077"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.4, "about 1 s left"), (43, "about 45 s left"), (130, "about 3 min left"), (7300, "about 2 h 10 min left"), (None, "estimating")])
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.4, "about 1 s left"),
+        (43, "about 45 s left"),
+        (130, "about 3 min left"),
+        (7300, "about 2 h 10 min left"),
+        (None, "estimating"),
+    ],
+)
 def test_estimates_are_rounded_as_far_as_they_can_be_trusted(seconds, text):
     assert words.left(seconds) == text
 
@@ -236,7 +297,9 @@ def test_dates_are_relative():
     assert words.ago(None) == "–"
 
 
-@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "**bold** [a](javascript:x)", ":material/home: $x$", "a\n# b"])
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", "**bold** [a](javascript:x)", ":material/home: $x$", "a\n# b"]
+)
 def test_typed_names_never_become_markup(name):
     shown = words.plain(name)
     for sign in "<>*[]$#":
@@ -288,13 +351,16 @@ def test_a_name_is_cut_before_it_is_escaped():
     assert words.drawn("<<<<<<", 4) == "&lt;&lt;&lt;…"
 
 
-@pytest.mark.parametrize(("method", "params", "text"), [
-    ("tpr_ratio", {"exponent": 2.05}, "w ∝ (mean TPR / TPR)^2.05"),
-    ("tpr_ratio", {"exponent": 2.0, "normalize": "none"}, "w = (mean TPR / TPR)^2"),
-    ("tpr_deficit", {"tau": 0.5}, "w ∝ (1 − TPR)^0.5"),
-    ("class_balanced", {"beta": 0.9998741075}, "w ∝ (1 − 0.999874) / (1 − 0.999874^n)"),
-    ("cdb", {"tau": 1.5}, "w ∝ (1 − last TPR)^1.5"),
-])
+@pytest.mark.parametrize(
+    ("method", "params", "text"),
+    [
+        ("tpr_ratio", {"exponent": 2.05}, "w ∝ (mean TPR / TPR)^2.05"),
+        ("tpr_ratio", {"exponent": 2.0, "normalize": "none"}, "w = (mean TPR / TPR)^2"),
+        ("tpr_deficit", {"tau": 0.5}, "w ∝ (1 − TPR)^0.5"),
+        ("class_balanced", {"beta": 0.9998741075}, "w ∝ (1 − 0.999874) / (1 − 0.999874^n)"),
+        ("cdb", {"tau": 1.5}, "w ∝ (1 − last TPR)^1.5"),
+    ],
+)
 def test_the_formula_in_the_preview_carries_the_value_of_its_stop(method, params, text):
     answers = grid(method, what_if(3, tpr=np.array([0.9, 0.6, 0.75]), counts=np.array([10.0, 20.0, 30.0])), params)
     param = slider_param(METHODS[method], params)
@@ -303,7 +369,17 @@ def test_the_formula_in_the_preview_carries_the_value_of_its_stop(method, params
     assert len(data["formula"]) == len(data["values"])
 
 
-ONLY_LATEX = {"vs", "seql", "eql", "label_aware_smoothing", "poly_tail", "ldam", "tau_norm", "equal_tpr_bias", "logit_adjusted_posthoc"}
+ONLY_LATEX = {
+    "vs",
+    "seql",
+    "eql",
+    "label_aware_smoothing",
+    "poly_tail",
+    "ldam",
+    "tau_norm",
+    "equal_tpr_bias",
+    "logit_adjusted_posthoc",
+}
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m.slider], ids=lambda m: m.key)
@@ -318,11 +394,17 @@ def test_what_only_latex_can_show_is_left_out():
     assert formula_text.in_text(r"w_c = \sqrt{2}") == ""
 
 
-@pytest.mark.parametrize(("text", "shown"), [
-    ("of an older Evenly; `make run` or `python -m storage.migrate` mends it", "Of an older Evenly; `make run` or `python -m storage.migrate` mends it"),
-    ("run <b> is `odd", "Run \\<b\\> is odd"),
-    ("`make run` helps", "`make run` helps"),
-])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "of an older Evenly; `make run` or `python -m storage.migrate` mends it",
+            "Of an older Evenly; `make run` or `python -m storage.migrate` mends it",
+        ),
+        ("run <b> is `odd", "Run \\<b\\> is odd"),
+        ("`make run` helps", "`make run` helps"),
+    ],
+)
 def test_a_message_keeps_its_commands_apart(text, shown):
     assert words.message(text) == shown
 

@@ -52,7 +52,10 @@ def test_the_first_folder_is_adopted_and_a_second_one_refused_everywhere(apart, 
     assert recorded(engine) == ["ra"]
     monkeypatch.setenv("EVENLY_DATA", str(second))
     for work in (place.settle, check_schema, upgrade):
-        with pytest.raises(StorageError, match=rf"belongs to the data folder {first}, .* and not to {second}; set EVENLY_DATA={first}, or EVENLY_DATABASE_URL") as refusal:
+        with pytest.raises(
+            StorageError,
+            match=rf"belongs to the data folder {first}, .* and not to {second}; set EVENLY_DATA={first}, or EVENLY_DATABASE_URL",
+        ) as refusal:
             work(engine)
         assert "\n" not in str(refusal.value)
     assert recorded(engine) == ["ra"]
@@ -136,12 +139,20 @@ def test_two_databases_do_not_work_in_one_data_folder_at_once(apart, tmp_path, m
             Worker(0).__enter__()
 
 
-@pytest.mark.parametrize("command", [("worker.py", "--slot", "0"), ("serve.py",), ("cli.py", "runs"), ("-m", "storage.migrate")])
+@pytest.mark.parametrize(
+    "command", [("worker.py", "--slot", "0"), ("serve.py",), ("cli.py", "runs"), ("-m", "storage.migrate")]
+)
 def test_every_door_refuses_with_one_line(apart, command):
     engine, first, second = apart
     place.settle(engine)
     launched = subprocess.run(
-        [sys.executable, *command], cwd=ROOT, env={**os.environ, "EVENLY_DATA": str(second), "EVENLY_PORT": "8999"}, capture_output=True, text=True, timeout=120, check=False,
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, "EVENLY_DATA": str(second), "EVENLY_PORT": "8999"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert launched.returncode in (1, 2)
     told = [line for line in launched.stderr.splitlines() if "set EVENLY_DATA=" in line]
@@ -163,7 +174,15 @@ def test_the_run_of_a_worker_goes_on_while_others_knock_from_another_folder(apar
         while results.get_run(engine, run_id).last_epoch < 2:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        knock = subprocess.run(start, cwd=ROOT, env={**env, "EVENLY_DATA": str(second)}, capture_output=True, text=True, timeout=120, check=False)
+        knock = subprocess.run(
+            start,
+            cwd=ROOT,
+            env={**env, "EVENLY_DATA": str(second)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         assert knock.returncode == worker_slot.ALREADY_ON
         assert not any("died" in e.text for e in queue.events(engine, run_id))
     finally:

@@ -18,11 +18,18 @@ def outputs(drawn=(30, 15, 10, 5), seed=0, **changes):
     """A linear network's outputs on random features; class means differ."""
     rng = np.random.default_rng(seed)
     centre, weight, bias = rng.normal(size=(C, D)), rng.normal(size=(C, D)) * [[3], [2], [1], [0.5]], rng.normal(size=C)
-    labels = {"train": np.repeat(np.arange(C), drawn), **{k: rng.integers(0, C, n) for k, n in SPLITS.items() if k != "train"}}
+    labels = {
+        "train": np.repeat(np.arange(C), drawn),
+        **{k: rng.integers(0, C, n) for k, n in SPLITS.items() if k != "train"},
+    }
     features = {k: (centre[y] + rng.normal(size=(len(y), D))).astype(np.float32) for k, y in labels.items()}
     given = {
-        "labels": labels, "features": features, "logits": {k: (f @ weight.T + bias).astype(np.float32) for k, f in features.items()},
-        "weight": weight, "bias": bias, "counts": np.bincount(labels["train"], minlength=C).astype(float),
+        "labels": labels,
+        "features": features,
+        "logits": {k: (f @ weight.T + bias).astype(np.float32) for k, f in features.items()},
+        "weight": weight,
+        "bias": bias,
+        "counts": np.bincount(labels["train"], minlength=C).astype(float),
     }
     return Outputs(**{**given, **changes})
 
@@ -47,7 +54,9 @@ def test_tau_norm_is_the_written_formula(tau, bias):
         for i, f in enumerate(out.features[split].astype(float)):
             for c in range(C):
                 norm = math.sqrt(sum(w * w for w in out.weight[c]))
-                expected = sum(w / norm**tau * x for w, x in zip(out.weight[c], f, strict=True)) + (out.bias[c] if bias == "keep" else 0)
+                expected = sum(w / norm**tau * x for w, x in zip(out.weight[c], f, strict=True)) + (
+                    out.bias[c] if bias == "keep" else 0
+                )
                 assert z[i, c] == pytest.approx(expected, abs=1e-9)
 
 
@@ -86,7 +95,9 @@ def ncm_by_loop(out, features, distance, split):
             continue
         mean = sum(own) / len(own)
         for i, f in enumerate(map(seen, out.features[split])):
-            scores[i, c] = f @ mean / math.sqrt((f @ f) * (mean @ mean)) if distance == "cosine" else -((f - mean) ** 2).sum()
+            scores[i, c] = (
+                f @ mean / math.sqrt((f @ f) * (mean @ mean)) if distance == "cosine" else -((f - mean) ** 2).sum()
+            )
     return scores
 
 
@@ -207,7 +218,9 @@ def test_the_best_bias_on_the_way_is_kept(each, seed):
         seen.append((tpr.var(), sorted(tpr)))
         bias = bias + unit * 0.01 ** (i / 399) * (tpr.mean() - tpr)
         bias = bias - bias.mean()
-    assert sorted(tprs(z + fitted_bias(z, y), y)) == pytest.approx(max(s for variance, s in seen if variance <= seen[0][0]), abs=1e-12)
+    assert sorted(tprs(z + fitted_bias(z, y), y)) == pytest.approx(
+        max(s for variance, s in seen if variance <= seen[0][0]), abs=1e-12
+    )
 
 
 def test_a_network_that_is_already_even_is_left_alone():

@@ -25,7 +25,9 @@ def steps(worker):
     (base,) = submit(worker, replace(CONFIG, epochs=2, method="eql", params={"threshold": 0.05}))
     row = drained(worker, base)
     assert (row.status, row.error) == ("succeeded", None)
-    ids = {m.key: queue.submit(worker.engine, [posthoc.new_step(row, m.key, {})])[0] for m in METHODS if m.stage == POSTHOC}
+    ids = {
+        m.key: queue.submit(worker.engine, [posthoc.new_step(row, m.key, {})])[0] for m in METHODS if m.stage == POSTHOC
+    }
     worker.loop(drain=True)
     for run_id in ids.values():
         made = results.get_run(worker.engine, run_id)
@@ -49,7 +51,9 @@ def test_distances_have_no_loss_and_no_calibration(worker, steps, key):
 def test_few_validation_samples_are_told_in_the_log(worker, steps):
     support = results.class_counts(worker.engine, steps["equal_tpr_bias"], "validation").support
     assert np.max(support) < 25
-    assert f"warning: 10 of 10 classes have fewer than 25 validation samples, the smallest {np.min(support)}" in log_of(worker, steps["equal_tpr_bias"])
+    assert f"warning: 10 of 10 classes have fewer than 25 validation samples, the smallest {np.min(support)}" in log_of(
+        worker, steps["equal_tpr_bias"]
+    )
     assert "warning" not in log_of(worker, steps["tau_norm"])
 
 
@@ -64,7 +68,11 @@ def test_exports_of_a_run_without_a_loss(worker, steps, monkeypatch):
 
     import cli
 
-    for words in (["show", str(steps["ncm"])], ["show", str(steps["ncm"]), "--json"], ["compare", str(steps["eql"]), str(steps["ncm"])]):
+    for words in (
+        ["show", str(steps["ncm"])],
+        ["show", str(steps["ncm"]), "--json"],
+        ["compare", str(steps["eql"]), str(steps["ncm"])],
+    ):
         told = CliRunner().invoke(cli.app, words)
         assert told.exit_code == 0, told.output
         assert "nan" not in told.output.lower()

@@ -23,10 +23,23 @@ from core.replicates import replicate
 from pages.parts import export, settings
 
 
-def run(run_id: int = 1, name: str = "baseline", tp=(90, 60, 75), classes=("cat", "dog", "car"), config=None) -> report.RunReport:
+def run(
+    run_id: int = 1, name: str = "baseline", tp=(90, 60, 75), classes=("cat", "dog", "car"), config=None
+) -> report.RunReport:
     support = np.array([100, 100, 100])
-    return report.RunReport(run_id, name, "test", 20, list(classes), support, np.array(tp), np.array([110, 90, 100]), np.array([1.0, 1.5, 0.5]),
-                            config or {"method": "none", "params": {}}, {"device": "cpu"})
+    return report.RunReport(
+        run_id,
+        name,
+        "test",
+        20,
+        list(classes),
+        support,
+        np.array(tp),
+        np.array([110, 90, 100]),
+        np.array([1.0, 1.5, 0.5]),
+        config or {"method": "none", "params": {}},
+        {"device": "cpu"},
+    )
 
 
 def read(text: str) -> list[dict[str, str]]:
@@ -38,7 +51,9 @@ def test_csv_has_a_line_per_class_with_its_wilson_interval():
     assert [r["class"] for r in rows] == ["cat", "dog", "car"]
     assert float(rows[1]["tpr"]) == pytest.approx(0.6)
     expected = stats.binomtest(60, 100).proportion_ci(method="wilson")
-    assert (float(rows[1]["tpr_low"]), float(rows[1]["tpr_high"])) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert (float(rows[1]["tpr_low"]), float(rows[1]["tpr_high"])) == pytest.approx(
+        (expected.low, expected.high), abs=1e-12
+    )
 
 
 def predicted_run(classes: int = 8, n: int = 600) -> tuple[report.RunReport, np.ndarray, np.ndarray, np.ndarray]:
@@ -49,7 +64,12 @@ def predicted_run(classes: int = 8, n: int = 600) -> tuple[report.RunReport, np.
     guess, names = scores.argmax(1), [f"c{i}" for i in range(classes)]
     support, tp, predicted = rows_of(metrics.confusion_matrix(truth, guess, labels=range(classes)))
     hits = int((np.argsort(-scores, axis=1)[:, :5] == truth[:, None]).sum())
-    return report.RunReport(1, "run", "test", 3, names, support, tp, predicted, top5=hits if classes > 5 else None), truth, guess, scores
+    return (
+        report.RunReport(1, "run", "test", 3, names, support, tp, predicted, top5=hits if classes > 5 else None),
+        truth,
+        guess,
+        scores,
+    )
 
 
 def test_exported_figures_against_sklearn():
@@ -62,13 +82,25 @@ def test_exported_figures_against_sklearn():
         assert [float(r[name]) for r in rows] == pytest.approx(expected, abs=1e-12)
         assert [r[name] for r in data["classes"]] == pytest.approx(expected, abs=1e-12)
     recall = metrics.recall_score(truth, guess, average=None)
-    assert data["summary"] == pytest.approx({
-        "n": len(truth), "accuracy": metrics.accuracy_score(truth, guess), "balanced_accuracy": metrics.balanced_accuracy_score(truth, guess),
-        "tpr_mean": recall.mean(), "tpr_variance": recall.var(), "tpr_min": recall.min(), "tpr_max": recall.max(),
-        "macro_f1": metrics.f1_score(truth, guess, average="macro"), "top5": metrics.top_k_accuracy_score(truth, scores, k=5)})
+    assert data["summary"] == pytest.approx(
+        {
+            "n": len(truth),
+            "accuracy": metrics.accuracy_score(truth, guess),
+            "balanced_accuracy": metrics.balanced_accuracy_score(truth, guess),
+            "tpr_mean": recall.mean(),
+            "tpr_variance": recall.var(),
+            "tpr_min": recall.min(),
+            "tpr_max": recall.max(),
+            "macro_f1": metrics.f1_score(truth, guess, average="macro"),
+            "top5": metrics.top_k_accuracy_score(truth, scores, k=5),
+        }
+    )
     page = report.run_html(made)
-    for label, value in (("macro F1, %", metrics.f1_score(truth, guess, average="macro")), ("top-5 accuracy, %", metrics.top_k_accuracy_score(truth, scores, k=5)),
-                         ("balanced accuracy, %", recall.mean())):
+    for label, value in (
+        ("macro F1, %", metrics.f1_score(truth, guess, average="macro")),
+        ("top-5 accuracy, %", metrics.top_k_accuracy_score(truth, scores, k=5)),
+        ("balanced accuracy, %", recall.mean()),
+    ):
         assert f"<td>{label}</td><td>{100 * value:.1f}</td>" in page
     assert f"{100 * metrics.precision_score(truth, guess, average=None)[0]:.1f}\N{NO-BREAK SPACE}%" in page
 
@@ -110,8 +142,17 @@ def test_json_round_trips_and_has_no_nan():
     data = json.loads(report.run_json(empty), parse_constant=pytest.fail)
     assert data["classes"][1]["tpr"] is None
     assert data["classes"][1]["precision"] == 0
-    assert data["summary"] == {"n": 10, "accuracy": 0.5, "balanced_accuracy": 0.5, "tpr_mean": 0.5, "tpr_variance": 0.0, "tpr_min": 0.5, "tpr_max": 0.5,
-                               "macro_f1": pytest.approx(1 / 3), "top5": None}
+    assert data["summary"] == {
+        "n": 10,
+        "accuracy": 0.5,
+        "balanced_accuracy": 0.5,
+        "tpr_mean": 0.5,
+        "tpr_variance": 0.0,
+        "tpr_min": 0.5,
+        "tpr_max": 0.5,
+        "macro_f1": pytest.approx(1 / 3),
+        "top5": None,
+    }
 
 
 def test_comparison_json_holds_both_runs_and_the_verdict():
@@ -123,7 +164,9 @@ def test_comparison_json_holds_both_runs_and_the_verdict():
 
 def over_seeds() -> OverSeeds:
     support = np.array([100, 100, 100])
-    before, after = ({s: replicate(s, np.array(tp) + s, support, support) for s in (0, 1)} for tp in ((90, 60, 75), (80, 70, 75)))
+    before, after = (
+        {s: replicate(s, np.array(tp) + s, support, support) for s in (0, 1)} for tp in ((90, 60, 75), (80, 70, 75))
+    )
     after[1] = replicate(1, np.array([82, 70, 77]), support, support)
     return means_of(["cat", "dog", "car"], support, before, after, paired=True)
 
@@ -143,7 +186,9 @@ def test_exports_hold_the_means_over_seeds_where_the_verdict_speaks_of_them():
 
 
 def test_a_small_variance_keeps_its_digits_in_a_report():
-    nearly = replace(run(), support=np.array([10000] * 3), tp=np.array([9950, 9930, 9940]), predicted=np.array([10000] * 3))
+    nearly = replace(
+        run(), support=np.array([10000] * 3), tp=np.array([9950, 9930, 9940]), predicted=np.array([10000] * 3)
+    )
     page = report.run_html(nearly)
     assert "<td>0.00000067</td>" in page or "<td>6.7e-7</td>" in page
     assert "<td>0.0000</td>" not in page
@@ -151,7 +196,12 @@ def test_a_small_variance_keeps_its_digits_in_a_report():
 
 def test_html_escapes_names_and_loads_nothing():
     evil = "<script>alert(1)</script>"
-    page = export.comparison_page(run(name=evil), run(2, "b", (80, 70, 75), config={"method": "tpr_ratio", "params": {"exponent": 2.0}}), f"verdict {evil}", (f"caution {evil}",))
+    page = export.comparison_page(
+        run(name=evil),
+        run(2, "b", (80, 70, 75), config={"method": "tpr_ratio", "params": {"exponent": 2.0}}),
+        f"verdict {evil}",
+        (f"caution {evil}",),
+    )
     own = re.sub(r"<script>.*?</script>", "", page, flags=re.S)
     assert evil not in own
     assert "&lt;script&gt;alert(1)" in page
@@ -185,7 +235,10 @@ WEIGHTED = replace(PLAIN, method="tpr_ratio", params={"exponent": 2.5})
 def test_settings_that_differ_are_told_in_the_words_of_the_tables():
     found = settings.differing(stored(PLAIN), stored(WEIGHTED, evidence={"from": "run 1, validation split, epoch 20"}))
     assert found == [
-        ("Method", "None (plain cross entropy)", "TPR ratio"), ("Exponent", "–", "2.5"), ("Largest ratio", "–", "10,000"), ("Normalise", "–", "mean one"),
+        ("Method", "None (plain cross entropy)", "TPR ratio"),
+        ("Exponent", "–", "2.5"),
+        ("Largest ratio", "–", "10,000"),
+        ("Normalise", "–", "mean one"),
         ("TPRs from", "–", "run 1, validation split, epoch 20"),
     ]
 
@@ -194,18 +247,21 @@ def test_equal_runs_differ_in_nothing():
     assert settings.differing(stored(WEIGHTED), stored(WEIGHTED)) == []
 
 
-@pytest.mark.parametrize(("change", "row"), [
-    ({"dataset": "digits"}, ("Dataset", "MNIST-1D", "Digits (scikit-learn)")),
-    ({"dataset": "uploads/cats.zip"}, ("Dataset", "MNIST-1D", "uploads/cats.zip")),
-    ({"model": "mlp"}, ("Model", "CNN-1D", "MLP")),
-    ({"reduction": "batch_mean"}, ("Reduction", "weighted mean", "batch mean")),
-    ({"imbalance": 100.0}, ("Imbalance factor", "1", "100")),
-    ({"epochs": 1200}, ("Epochs", "20", "1,200")),
-    ({"recipe_params": {"lr": 0.001}}, ("Learning rate", "0.01", "0.001")),
-    ({"recipe_params": {"lr": 0.01000000001}}, ("Learning rate", "0.01", "0.01000000001")),
-    ({"method": "class_balanced", "params": {"beta": 0.9998741075}}, ("Beta", "–", "0.999874")),
-    ({"method": "cdb"}, ("Tau", "–", "dynamic")),
-])
+@pytest.mark.parametrize(
+    ("change", "row"),
+    [
+        ({"dataset": "digits"}, ("Dataset", "MNIST-1D", "Digits (scikit-learn)")),
+        ({"dataset": "uploads/cats.zip"}, ("Dataset", "MNIST-1D", "uploads/cats.zip")),
+        ({"model": "mlp"}, ("Model", "CNN-1D", "MLP")),
+        ({"reduction": "batch_mean"}, ("Reduction", "weighted mean", "batch mean")),
+        ({"imbalance": 100.0}, ("Imbalance factor", "1", "100")),
+        ({"epochs": 1200}, ("Epochs", "20", "1,200")),
+        ({"recipe_params": {"lr": 0.001}}, ("Learning rate", "0.01", "0.001")),
+        ({"recipe_params": {"lr": 0.01000000001}}, ("Learning rate", "0.01", "0.01000000001")),
+        ({"method": "class_balanced", "params": {"beta": 0.9998741075}}, ("Beta", "–", "0.999874")),
+        ({"method": "cdb"}, ("Tau", "–", "dynamic")),
+    ],
+)
 def test_a_setting_in_words(change, row):
     assert row in settings.differing(stored(PLAIN), stored(replace(PLAIN, **change)))
 
@@ -213,7 +269,11 @@ def test_a_setting_in_words(change, row):
 def test_given_tprs_are_summed_up():
     given = replace(WEIGHTED, tpr=(0.5, None, 0.981), tpr_support=(100.0, 0.0, 1000.0), tpr_source="tprs.csv")
     rows = dict(settings.listed(stored(given)))
-    assert (rows["Given TPRs"], rows["Samples behind the given TPRs"], rows["Given TPRs from"]) == ("3, 50.0 % to 98.1 %", "3, 0 to 1,000", "tprs.csv")
+    assert (rows["Given TPRs"], rows["Samples behind the given TPRs"], rows["Given TPRs from"]) == (
+        "3, 50.0 % to 98.1 %",
+        "3, 0 to 1,000",
+        "tprs.csv",
+    )
 
 
 def test_every_setting_of_every_row_has_a_label():
@@ -224,9 +284,14 @@ def test_every_setting_of_every_row_has_a_label():
     for method in METHODS:
         for recipe in RECIPES:
             rows = settings.listed(stored(replace(PLAIN, method=method.key, recipe=recipe.key, epochs=recipe.epochs)))
-            assert all(label[0].isupper() and "." not in label and "_" not in label + value and "{" not in value for label, value in rows), rows
+            assert all(
+                label[0].isupper() and "." not in label and "_" not in label + value and "{" not in value
+                for label, value in rows
+            ), rows
 
 
 def test_what_this_version_does_not_know_stays_as_it_is():
-    old = SimpleNamespace(config={"method": "gone", "params": {"strength": 2.0}, "colour": "red"}, facts={}, baseline_id=None)
+    old = SimpleNamespace(
+        config={"method": "gone", "params": {"strength": 2.0}, "colour": "red"}, facts={}, baseline_id=None
+    )
     assert settings.listed(old) == [("Method", "gone"), ("params.strength", "2"), ("colour", "red")]

@@ -20,8 +20,12 @@ ROWS = table.read()
 
 
 def test_the_page_and_its_picture_are_current():
-    assert report.PAGE.read_text(encoding="utf-8") == report.page(ROWS, table.read_machine()), "run `python -m benchmarks.methods_table docs`"
-    assert report.PICTURE.read_text(encoding="utf-8") == report.panels(ROWS), "run `python -m benchmarks.methods_table docs`"
+    assert report.PAGE.read_text(encoding="utf-8") == report.page(ROWS, table.read_machine()), (
+        "run `python -m benchmarks.methods_table docs`"
+    )
+    assert report.PICTURE.read_text(encoding="utf-8") == report.panels(ROWS), (
+        "run `python -m benchmarks.methods_table docs`"
+    )
 
 
 @pytest.mark.parametrize("key", FULL)
@@ -36,14 +40,19 @@ def test_every_method_and_every_sampler_is_in_its_table_on_the_page(key):
     text = report.PAGE.read_text(encoding="utf-8").split(f"\n## {table.TABLES[key].label}\n")[1].split("\n## ")[0]
     named = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ")]
     assert [m.key for m in METHODS if not any(f"`{m.key}`" in line for line in named)] == []
-    assert [s.key for s in SAMPLERS if s.key != "instance" and not any(f"sampler `{s.key}`" in line for line in named)] == []
+    assert [
+        s.key for s in SAMPLERS if s.key != "instance" and not any(f"sampler `{s.key}`" in line for line in named)
+    ] == []
 
 
 def test_every_row_names_its_cell_and_its_figures():
     keys = {tuple(row[k] for k in table.CELL) for row in ROWS}
     assert [key for key in keys if table.cell_of(table.TABLES[key[0]], key) is None and key[1] not in table.SINCE] == []
     for row in ROWS:
-        assert row["error"] or (0 <= float(row["tpr_min"]) <= float(row["balanced_accuracy"]) <= 1 and 0 <= float(row["tpr_variance"]) <= 0.25)
+        assert row["error"] or (
+            0 <= float(row["tpr_min"]) <= float(row["balanced_accuracy"]) <= 1
+            and 0 <= float(row["tpr_variance"]) <= 0.25
+        )
 
 
 @pytest.mark.parametrize("setting", table.TABLES.values(), ids=table.TABLES)
@@ -58,7 +67,11 @@ def test_every_row_with_a_test_is_in_one_group(setting):
     found = report.results_of(setting, ROWS)
     groups = report.groups(found)
     for r in found:
-        inside = [k for k in ("lower", "higher", "perhaps lower", "perhaps higher", "did nothing", "open", "same") if any(r is other for other in groups[k])]
+        inside = [
+            k
+            for k in ("lower", "higher", "perhaps lower", "perhaps higher", "did nothing", "open", "same")
+            if any(r is other for other in groups[k])
+        ]
         assert len(inside) == bool(r.changes)
 
 
@@ -77,12 +90,33 @@ def test_a_change_is_the_paired_one():
 
 
 def _row(seed: int, variance: float, **other: str) -> dict[str, str]:
-    cell = dict(zip(table.CELL, table.cell_key(table.TABLES["mnist1d"], table.Cell("tpr_ratio" if other.pop("weighted", "") else "none")), strict=True))
-    return cell | {"seed": str(seed), "accuracy": "0.9", "balanced_accuracy": "0.9", "tpr_variance": str(variance), "tpr_min": "0.5", "error": ""} | other
+    cell = dict(
+        zip(
+            table.CELL,
+            table.cell_key(table.TABLES["mnist1d"], table.Cell("tpr_ratio" if other.pop("weighted", "") else "none")),
+            strict=True,
+        )
+    )
+    return (
+        cell
+        | {
+            "seed": str(seed),
+            "accuracy": "0.9",
+            "balanced_accuracy": "0.9",
+            "tpr_variance": str(variance),
+            "tpr_min": "0.5",
+            "error": "",
+        }
+        | other
+    )
 
 
 def test_only_seeds_with_a_baseline_count_and_failures_stay():
-    rows = [*(_row(s, 0.01 + 0.01 * s) for s in (1, 2, 3)), *(_row(s, 0.01, weighted="yes") for s in (1, 2, 3, 4)), _row(5, 0, weighted="yes", error="out of memory")]
+    rows = [
+        *(_row(s, 0.01 + 0.01 * s) for s in (1, 2, 3)),
+        *(_row(s, 0.01, weighted="yes") for s in (1, 2, 3, 4)),
+        _row(5, 0, weighted="yes", error="out of memory"),
+    ]
     base, mine = report.results_of(table.TABLES["mnist1d"], rows)
     assert (base.n, mine.n, mine.errors) == (3, 3, ("out of memory",))
     assert mine.variance.mean == pytest.approx(-0.02)
@@ -109,7 +143,11 @@ def test_rows_of_a_cell_and_seed_are_put_in_place_of_the_old_ones(tmp_path):
     whole = dict.fromkeys(table.COLUMNS, "")
     assert table.merge(path, [whole | _row(2, 0.5), whole | _row(1, 0.4)]) == 2
     assert table.merge(path, [whole | _row(2, 0.1), whole | _row(1, 0.3, weighted="yes")]) == 3
-    assert [(r["method"], r["seed"], r["tpr_variance"]) for r in table.read(path)] == [("none", "1", "0.4"), ("none", "2", "0.1"), ("tpr_ratio", "1", "0.3")]
+    assert [(r["method"], r["seed"], r["tpr_variance"]) for r in table.read(path)] == [
+        ("none", "1", "0.4"),
+        ("none", "2", "0.1"),
+        ("tpr_ratio", "1", "0.3"),
+    ]
 
 
 def test_a_second_call_queues_nothing_and_every_run_has_the_baseline_of_its_seed(tmp_path, monkeypatch):
@@ -139,7 +177,9 @@ def test_a_row_measured_anew_takes_the_place_of_one_from_before_a_parameter(tmp_
 
 def test_the_tables_of_the_readme_are_rows_of_the_page():
     def tables(text):
-        rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")]
+        rows = [
+            [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
+        ]
         return {row[0]: row for row in rows}
 
     readme, page = ((table.ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/results.md"))

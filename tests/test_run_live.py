@@ -60,7 +60,16 @@ def long(empty):
     """A run that is on, at epoch 250 of 400. Returns its id."""
     worker = seed.worker_of(empty)
     run_id = seed.submit(empty, seed.config_of(epochs=400, method="cdb"), "MNIST-1D: CDB, seed 0")
-    seed.train(empty, worker, seed.mnist1d(), 400, until=250, weight=seed.weights_for(seed.mnist1d(), 1.0), moving=True, end=None)
+    seed.train(
+        empty,
+        worker,
+        seed.mnist1d(),
+        400,
+        until=250,
+        weight=seed.weights_for(seed.mnist1d(), 1.0),
+        moving=True,
+        end=None,
+    )
     return run_id
 
 
@@ -106,7 +115,13 @@ def dead_pid():
 
 
 def of(run_id=5, host=None, pid=None, seen=1000.0):
-    return SimpleNamespace(run_id=run_id, host=host or platform.node(), pid=pid or os.getpid(), seen_at=datetime.fromtimestamp(seen, UTC), stopped_at=None)
+    return SimpleNamespace(
+        run_id=run_id,
+        host=host or platform.node(),
+        pid=pid or os.getpid(),
+        seen_at=datetime.fromtimestamp(seen, UTC),
+        stopped_at=None,
+    )
 
 
 ON = SimpleNamespace(id=5, status="running")
@@ -118,7 +133,9 @@ def test_a_worker_that_lives_is_not_remarked_on():
 
 
 def test_a_worker_whose_process_is_gone_is_told_of_at_once():
-    assert silence.words(ON, [of(pid=dead_pid())], 1004.0).startswith("Its worker has ended, 4 s after its last sign of life. A new worker goes on from the last checkpoint")
+    assert silence.words(ON, [of(pid=dead_pid())], 1004.0).startswith(
+        "Its worker has ended, 4 s after its last sign of life. A new worker goes on from the last checkpoint"
+    )
 
 
 def test_of_another_machine_only_the_beat_is_known():
@@ -133,7 +150,9 @@ def test_a_run_without_its_worker_is_told_of():
 
 def test_the_page_promises_no_time_without_a_sign_of_life(full):
     engine, ids = full
-    write(engine, lambda c: c.execute(workers_table.update().values(seen_at=time.time())))  # a sign of life just now, however long the tests before took
+    write(
+        engine, lambda c: c.execute(workers_table.update().values(seen_at=time.time()))
+    )  # a sign of life just now, however long the tests before took
     row = visit(RUN, id=str(ids["running"]))
     assert "left" in "".join(c.value for c in row.main.caption)
     write(engine, lambda c: c.execute(workers_table.update().values(host=platform.node(), pid=dead_pid())))
@@ -174,13 +193,24 @@ def test_tags_and_notes_are_changed_on_the_page(full, state):
 
 
 def frame(*rows):
-    return pd.DataFrame([{"id": i, "dataset": d, "model": m, "status": s, "last_epoch": e, "seconds": t} for i, (d, m, s, e, t) in enumerate(rows, 1)],
-                        columns=["id", "dataset", "model", "status", "last_epoch", "seconds"])
+    return pd.DataFrame(
+        [
+            {"id": i, "dataset": d, "model": m, "status": s, "last_epoch": e, "seconds": t}
+            for i, (d, m, s, e, t) in enumerate(rows, 1)
+        ],
+        columns=["id", "dataset", "model", "status", "last_epoch", "seconds"],
+    )
 
 
 def test_the_pace_is_that_of_finished_runs_of_the_same_kind():
     kind = (FIRST.baseline.dataset, FIRST.baseline.model)
-    found = frame((*kind, "succeeded", 20, 40.0), (*kind, "succeeded", 10, 30.0), (*kind, "succeeded", 5, 50.0), (*kind, "failed", 1, 900.0), ("digits", "mlp", "succeeded", 1, 500.0))
+    found = frame(
+        (*kind, "succeeded", 20, 40.0),
+        (*kind, "succeeded", 10, 30.0),
+        (*kind, "succeeded", 5, 50.0),
+        (*kind, "failed", 1, 900.0),
+        ("digits", "mlp", "succeeded", 1, 500.0),
+    )
     assert pace.seconds_an_epoch(found, *kind) == 3.0
     assert pace.seconds_for(found, (FIRST.baseline, FIRST.weighted)) == 120.0
     assert pace.seconds_for(found, (FIRST.baseline, replace(FIRST.weighted, dataset="cifar10"))) is None

@@ -77,7 +77,9 @@ def moving(engine, worker, factor, still=0, **settings):
     rng = np.random.default_rng(0)
     for epoch in range(1, EPOCHS + 1):
         up = factor ** np.where((np.arange(10) + min(epoch, EPOCHS - still)) % 2, 0.5, -0.5)
-        results.record_epoch(engine, claim, epoch_record(mnist1d(), epoch, EPOCHS, np.ones(10) if epoch == 1 else up, rng))
+        results.record_epoch(
+            engine, claim, epoch_record(mnist1d(), epoch, EPOCHS, np.ones(10) if epoch == 1 else up, rng)
+        )
     queue.finish(engine, claim, "succeeded")
     return run
 
@@ -88,7 +90,11 @@ def test_weights_that_swing_are_told_with_what_helps(trained):
     (warning,) = [w.value for w in at.warning if "swing between classes" in w.value]
     assert "factor of 4.0" in warning
     assert "10 of 10 classes" in warning
-    assert [k for k in keys(at) if k and k.startswith("run_remedy")] == ["run_remedy_button_smooth", "run_remedy_button_gentle", "run_remedy_button_schedule"]
+    assert [k for k in keys(at) if k and k.startswith("run_remedy")] == [
+        "run_remedy_button_smooth",
+        "run_remedy_button_gentle",
+        "run_remedy_button_schedule",
+    ]
     assert "n = 3" in words_on(at)
 
 
@@ -114,7 +120,10 @@ def test_weights_that_move_a_little_have_a_sentence_and_no_warning(trained):
 
 def test_compare_names_weights_that_swing(trained):
     engine, worker, run = trained
-    swings, calm = moving(engine, worker, 4.0, recipe="sgd_constant"), moving(engine, worker, 1.2, recipe="sgd_constant")
+    swings, calm = (
+        moving(engine, worker, 4.0, recipe="sgd_constant"),
+        moving(engine, worker, 1.2, recipe="sgd_constant"),
+    )
     at = visit(COMPARE, a=calm, b=swings)
     (warning,) = [w.value for w in at.warning if "swing between classes" in w.value]
     assert f"weights of run {swings} swing" in warning
@@ -149,13 +158,19 @@ def test_a_finished_run_offers_every_posthoc_row_with_its_own_sliders(trained, b
 
 def test_a_step_that_corrects_what_the_weights_did_already_is_warned_of(trained, begun, monkeypatch):
     engine, worker, run = trained
-    weighted = submit(engine, config_of(epochs=EPOCHS, method="inverse_frequency", imbalance=100.0), "MNIST-1D, tail 100: inverse frequency, seed 0")
+    weighted = submit(
+        engine,
+        config_of(epochs=EPOCHS, method="inverse_frequency", imbalance=100.0),
+        "MNIST-1D, tail 100: inverse frequency, seed 0",
+    )
     tail = np.geomspace(400, 4, 10).astype(int).tolist()
     monkeypatch.setattr(seed, "facts", lambda made: facts(made) | {"counts": facts(made)["counts"] | {"train": tail}})
     train(engine, worker, mnist1d(0.2), EPOCHS)
     for number, twice in ((run, []), (weighted, ["Post-hoc logit adjustment"])):
         at = page_of(number)
-        assert not [w for w in at.warning if "applied twice" in w.value]  # the equal-TPR bias is fitted to the network as it is
+        assert not [
+            w for w in at.warning if "applied twice" in w.value
+        ]  # the equal-TPR bias is fitted to the network as it is
         at.selectbox(key="posthoc_step").select("logit_adjusted_posthoc").run()
         assert [w.value.partition(" and ")[0] for w in at.warning if "applied twice" in w.value] == twice
 
@@ -176,9 +191,19 @@ def test_apply_queues_the_step_and_starts_a_helper(trained, begun):
     at.slider(key="posthoc_equal_tpr_bias_strength").set_value(0.4).run()
     at.button(key="posthoc_apply").click().run()
     made = results.get_run(engine, run + 1)
-    assert (made.method, made.config["params"], made.baseline_id, made.seed) == ("equal_tpr_bias", {"strength": 0.4}, run, 0)
+    assert (made.method, made.config["params"], made.baseline_id, made.seed) == (
+        "equal_tpr_bias",
+        {"strength": 0.4},
+        run,
+        0,
+    )
     key = posthoc.key_of(step(engine, run, strength=0.4))
-    assert list(begun) == [(made.id, ("posthoc", str(run), "--method", "equal_tpr_bias", "--param", "strength=0.4", "--key", key, "--json"))]
+    assert list(begun) == [
+        (
+            made.id,
+            ("posthoc", str(run), "--method", "equal_tpr_bias", "--param", "strength=0.4", "--key", key, "--json"),
+        )
+    ]
     assert "Applying Equal-TPR bias, strength 0.4" in words_on(at)
     assert at.button(key="posthoc_apply").disabled
 
@@ -206,11 +231,17 @@ def test_the_steps_there_are_stand_beside_the_run_as_trained(trained, begun):
     half, full = (applied(engine, worker, run, even, strength=s) for even, s in ((0.4, 0.5), (0.9, 1.0)))
     at = page_of(run)
     table = at.dataframe(key=f"posthoc_table_{run}_2").value
-    assert [s.partition(" (run")[0] for s in table["step"]] == ["As trained", "Equal-TPR bias, strength 0.5", "Equal-TPR bias, strength 1"]
+    assert [s.partition(" (run")[0] for s in table["step"]] == [
+        "As trained",
+        "Equal-TPR bias, strength 0.5",
+        "Equal-TPR bias, strength 1",
+    ]
     rows = [results.get_run(engine, i) for i in (run, half, full)]
     assert table["accuracy"].tolist() == pytest.approx([100 * r.accuracy for r in rows])
     assert table["variance"].tolist() == pytest.approx([r.tpr_variance for r in rows])
-    assert table["less"].tolist()[1:] == pytest.approx([100 * (r.tpr_variance / rows[0].tpr_variance - 1) for r in rows[1:]])
+    assert table["less"].tolist()[1:] == pytest.approx(
+        [100 * (r.tpr_variance / rows[0].tpr_variance - 1) for r in rows[1:]]
+    )
     assert at.button(key="posthoc_apply").disabled  # full strength is there
     assert f"Applied already, as run {full}." in words_on(at)
     at.button(key="posthoc_open").click().run()
@@ -270,7 +301,9 @@ def test_a_tail_is_named_once(empty):
 def test_a_step_on_a_step_and_on_an_unfinished_run_is_refused(trained):
     engine, worker, run = trained
     made = applied(engine, worker, run, strength=1.0)
-    with pytest.raises(EvenlyError, match=f"run {made} is itself a post-hoc step; apply ncm to the run it came from, run {run}"):
+    with pytest.raises(
+        EvenlyError, match=f"run {made} is itself a post-hoc step; apply ncm to the run it came from, run {run}"
+    ):
         step(engine, made, "ncm")
     waiting = submit(engine, config_of(epochs=EPOCHS, seed=1), "x")
     with pytest.raises(EvenlyError, match=f"run {waiting} is queued; a post-hoc step needs a run that has succeeded"):
@@ -285,7 +318,9 @@ def script(tmp_path, monkeypatch):
     """Helpers run this instead of cli.py: it says its arguments on stderr and ends with the first one as its code."""
     monkeypatch.setattr(beside, "ROOT", tmp_path)
     monkeypatch.setattr(beside, "_helpers", {})
-    (tmp_path / "cli.py").write_text("import sys\nprint('note', file=sys.stderr)\nprint('error: ' + ' '.join(sys.argv[2:]), file=sys.stderr)\nsys.exit(int(sys.argv[1]))\n")
+    (tmp_path / "cli.py").write_text(
+        "import sys\nprint('note', file=sys.stderr)\nprint('error: ' + ' '.join(sys.argv[2:]), file=sys.stderr)\nsys.exit(int(sys.argv[1]))\n"
+    )
     return tmp_path
 
 
@@ -329,7 +364,10 @@ def second_stage(engine, worker, run, status):
 def test_a_baseline_stays_while_an_unfinished_second_stage_needs_its_network(trained, status):
     engine, worker, run = trained
     made = second_stage(engine, worker, run, status)
-    with pytest.raises(StorageError, match=f"run {made} is {status} and goes on from the network of run {run}: let it finish, or delete it too"):
+    with pytest.raises(
+        StorageError,
+        match=f"run {made} is {status} and goes on from the network of run {run}: let it finish, or delete it too",
+    ):
         results.delete(engine, [run])
     results.delete(engine, [run, made])
     assert results.list_runs(engine, archived=None).empty
@@ -341,7 +379,9 @@ def question(monkeypatch, run):
 
     def dataframe(frame, *args, **options):
         real(frame, *args, **options)
-        return SimpleNamespace(selection=SimpleNamespace(rows=[i for i, number in enumerate(frame["id"]) if number == run], cells=[]))
+        return SimpleNamespace(
+            selection=SimpleNamespace(rows=[i for i, number in enumerate(frame["id"]) if number == run], cells=[])
+        )
 
     with monkeypatch.context() as patch:
         patch.setattr(streamlit, "dataframe", dataframe)

@@ -32,7 +32,9 @@ def test_a_run_leaves_everything_behind(worker):
 
 
 def test_weights_come_from_the_baselines_validation_split(worker):
-    first, second = queue.submit(worker.engine, pair(CONFIG, changed(method="tpr_ratio", params={"exponent": 3.0}), "Digits"))
+    first, second = queue.submit(
+        worker.engine, pair(CONFIG, changed(method="tpr_ratio", params={"exponent": 3.0}), "Digits")
+    )
     row = drained(worker, second)
     seen = results.class_counts(worker.engine, first, "validation")
     eps = 1 / (2 * seen.support)

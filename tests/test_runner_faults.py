@@ -39,7 +39,10 @@ def test_a_bad_run_fails_with_a_reason_and_harms_no_other(worker, change, words)
     [
         (torch.OutOfMemoryError("CUDA out of memory"), "out of memory on CPU"),
         (MemoryError(), "out of memory on CPU"),
-        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "out of memory on CPU"),
+        (
+            RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+            "out of memory on CPU",
+        ),
         (KeyError("surprise"), "unexpected KeyError: 'surprise'"),
     ],
 )
@@ -73,7 +76,9 @@ def test_a_baseline_on_another_dataset_is_refused(worker):
     """Digits and MNIST-1D share their class names, nothing else."""
     (first,) = submit(worker, CONFIG)
     assert drained(worker, first).status == "succeeded"
-    (second,) = queue.submit(worker.engine, [new_run(changed(dataset="mnist1d", method="tpr_ratio"), "MNIST-1D", baseline=first)])
+    (second,) = queue.submit(
+        worker.engine, [new_run(changed(dataset="mnist1d", method="tpr_ratio"), "MNIST-1D", baseline=first)]
+    )
     assert f"run {first} was trained on digits, this one on mnist1d" in drained(worker, second).error
 
 

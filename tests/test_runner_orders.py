@@ -12,7 +12,9 @@ from storage import queue
 
 
 @pytest.mark.parametrize("step", ["prepare", "load"])
-@pytest.mark.parametrize(("order", "status", "attempt"), [("pause", "paused", 1), ("cancel", "cancelled", 1), ("stop", "queued", 0)])
+@pytest.mark.parametrize(
+    ("order", "status", "attempt"), [("pause", "paused", 1), ("cancel", "cancelled", 1), ("stop", "queued", 0)]
+)
 def test_orders_are_obeyed_while_data_is_prepared_and_read(worker, monkeypatch, step, order, status, attempt):
     """Preparing goes on for ever, piece after piece; reading hangs until the test is over."""
     begun, over = threading.Event(), threading.Event()

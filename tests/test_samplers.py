@@ -33,22 +33,27 @@ def labels_of(counts, seed=0):
 # ---------------------------------------------------------------- the probabilities
 
 
-@pytest.mark.parametrize(("key", "params", "expected"), [
-    ("power", {"q": 0.5}, [0.4679116914, 0.2562857883, 0.147966668864, 0.081044682296, 0.04679116914]),
-    ("square_root", {}, [0.4679116914, 0.2562857883, 0.147966668864, 0.081044682296, 0.04679116914]),
-    ("power", {"q": 0}, [0.2] * 5),
-    ("balanced", {}, [0.2] * 5),
-    ("class_aware", {}, [0.2] * 5),
-    ("half_and_half", {}, [0.2] * 5),
-    ("undersample", {}, [0.2] * 5),
-    ("power", {"q": 1}, PI),
-])
+@pytest.mark.parametrize(
+    ("key", "params", "expected"),
+    [
+        ("power", {"q": 0.5}, [0.4679116914, 0.2562857883, 0.147966668864, 0.081044682296, 0.04679116914]),
+        ("square_root", {}, [0.4679116914, 0.2562857883, 0.147966668864, 0.081044682296, 0.04679116914]),
+        ("power", {"q": 0}, [0.2] * 5),
+        ("balanced", {}, [0.2] * 5),
+        ("class_aware", {}, [0.2] * 5),
+        ("half_and_half", {}, [0.2] * 5),
+        ("undersample", {}, [0.2] * 5),
+        ("power", {"q": 1}, PI),
+    ],
+)
 def test_powers_of_the_counts(key, params, expected):
     np.testing.assert_allclose(chances(key, params), expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize(("epoch", "expected"), [
-    (0, PI), (5, [0.447222222222, 0.204166666667, 0.134722222222, 0.110416666667, 0.103472222222]), (10, [0.2] * 5)])
+@pytest.mark.parametrize(
+    ("epoch", "expected"),
+    [(0, PI), (5, [0.447222222222, 0.204166666667, 0.134722222222, 0.110416666667, 0.103472222222]), (10, [0.2] * 5)],
+)
 def test_progressive_goes_from_instance_to_balanced(epoch, expected):
     """t = epoch / (epochs - 1), as in the authors' linspace(0, 1, E)."""
     found = terms("progressive", epoch=epoch, epochs=11)
@@ -80,7 +85,10 @@ def test_difficulty_of_a_class_without_a_value_is_the_mean():
 
 def test_share_of_the_minority():
     """The mean of the counts is 288: classes of 100, 30 and 10 are the minority. Inside each side as the data are."""
-    np.testing.assert_allclose(chances("share", {"rho": 0.3}), [0.7 * 1000 / 1300, 0.7 * 300 / 1300, 0.3 * 100 / 140, 0.3 * 30 / 140, 0.3 * 10 / 140])
+    np.testing.assert_allclose(
+        chances("share", {"rho": 0.3}),
+        [0.7 * 1000 / 1300, 0.7 * 300 / 1300, 0.3 * 100 / 140, 0.3 * 30 / 140, 0.3 * 10 / 140],
+    )
     np.testing.assert_allclose(chances("share", counts=[90, 10]), [0.5, 0.5])
     assert chances("share", {"rho": 0}, counts=[90, 10]).tolist() == [1, 0]
 
@@ -88,7 +96,9 @@ def test_share_of_the_minority():
 def test_share_without_a_minority_says_so():
     even = terms("share", counts=[7, 7, 7])
     np.testing.assert_allclose(even.sampling, [1 / 3] * 3)
-    assert even.notes == ("No class has fewer samples than the mean, so there is no minority: rho plays no part, and every class is drawn as often as the data hold it.",)
+    assert even.notes == (
+        "No class has fewer samples than the mean, so there is no minority: rho plays no part, and every class is drawn as often as the data hold it.",
+    )
 
 
 def test_undersampling_says_how_short_an_epoch_is():
@@ -109,7 +119,17 @@ def test_no_sample_at_all_is_refused(key):
 # ---------------------------------------------------------------- sampling is weighing
 
 
-@pytest.mark.parametrize(("key", "params"), [("balanced", {}), ("square_root", {}), ("power", {"q": 0.3}), ("progressive", {}), ("difficulty", {}), ("share", {})])
+@pytest.mark.parametrize(
+    ("key", "params"),
+    [
+        ("balanced", {}),
+        ("square_root", {}),
+        ("power", {"q": 0.3}),
+        ("progressive", {}),
+        ("difficulty", {}),
+        ("share", {}),
+    ],
+)
 def test_a_sampler_and_its_weights_have_the_same_expected_gradient(key, params):
     """The samples that are drawn give, on average, the gradient of all samples weighed by P(c) N / n_c: within five standard errors of
     the mean, from which the gradient of unweighed samples is far."""
@@ -117,8 +137,13 @@ def test_a_sampler_and_its_weights_have_the_same_expected_gradient(key, params):
     labels = labels_of(counts)
     found = terms(key, params, counts=counts, last_tpr=[0.9, 0.5, 0.2], epoch=3, epochs=7)
     g = torch.Generator().manual_seed(1)
-    x, w = torch.randn(len(labels), 4, generator=g, dtype=torch.float64) + labels[:, None], torch.randn(4, 3, generator=g, dtype=torch.float64)
-    each = (torch.softmax(x @ w, dim=1) - torch.eye(3, dtype=torch.float64)[labels])[:, None, :] * x[:, :, None]  # gradient of every sample's cross entropy
+    x, w = (
+        torch.randn(len(labels), 4, generator=g, dtype=torch.float64) + labels[:, None],
+        torch.randn(4, 3, generator=g, dtype=torch.float64),
+    )
+    each = (torch.softmax(x @ w, dim=1) - torch.eye(3, dtype=torch.float64)[labels])[:, None, :] * x[
+        :, :, None
+    ]  # gradient of every sample's cross entropy
     weight = torch.from_numpy(found.sampling) * len(labels) / torch.tensor(counts)
     weighed = (weight[labels][:, None, None] * each).mean(dim=0)
     drawn = each[torch.cat([order(labels, found, seed=1, epoch=e, batch_size=100) for e in range(8)])]
@@ -127,14 +152,22 @@ def test_a_sampler_and_its_weights_have_the_same_expected_gradient(key, params):
     assert ((drawn.mean(dim=0) - each.mean(dim=0)).abs() / error).max() > 15
 
 
-@pytest.mark.parametrize(("sampler", "params", "method", "its"), [
-    ("balanced", {}, "inverse_frequency", {}), ("square_root", {}, "sqrt_inverse_frequency", {}), ("power", {"q": 0.75}, "smooth_inverse_frequency", {"gamma": 0.25})])
+@pytest.mark.parametrize(
+    ("sampler", "params", "method", "its"),
+    [
+        ("balanced", {}, "inverse_frequency", {}),
+        ("square_root", {}, "sqrt_inverse_frequency", {}),
+        ("power", {"q": 0.75}, "smooth_inverse_frequency", {"gamma": 0.25}),
+    ],
+)
 def test_the_weights_that_a_sampler_stands_for(sampler, params, method, its):
     ratio = chances(sampler, params) / PI / answer(method, Evidence(5, counts=COUNTS), its).weight
     assert np.ptp(ratio) < 1e-12 * ratio.max()
 
 
-@pytest.mark.parametrize(("key", "params"), [("balanced", {}), ("square_root", {}), ("difficulty", {}), ("share", {"rho": 0.7})])
+@pytest.mark.parametrize(
+    ("key", "params"), [("balanced", {}), ("square_root", {}), ("difficulty", {}), ("share", {"rho": 0.7})]
+)
 def test_draws_with_replacement_have_the_probabilities_asked_for(key, params):
     """Of 40,000 draws, over classes and over the samples inside each: chi-square with a bound that fails once in 10^6."""
     counts = [25_000, 9_000, 5_000, 1_000]
@@ -192,7 +225,9 @@ def test_class_aware_takes_runs_in_a_shuffled_cycle():
     assert len(labels) == sum(COUNTS)
 
 
-@pytest.mark.parametrize(("key", "params"), [("class_aware", {"run": 4}), ("half_and_half", {}), ("half_and_half", {"length": "whole"})])
+@pytest.mark.parametrize(
+    ("key", "params"), [("class_aware", {"run": 4}), ("half_and_half", {}), ("half_and_half", {"length": "whole"})]
+)
 def test_a_class_is_used_up_before_a_sample_comes_again_in_a_new_order(key, params):
     labels, index = drawn(key, params, batch=1)
     for c, size in enumerate(COUNTS):
@@ -215,7 +250,9 @@ def test_subset_holds_as_many_of_each_as_the_smallest_has():
 
 
 @pytest.mark.parametrize("key", [s.key for s in SAMPLERS])
-@pytest.mark.parametrize("counts", [[6, 0, 1], [1, 1], [1] * 999 + [0]], ids=["a class without samples", "single samples", "1,000 classes"])
+@pytest.mark.parametrize(
+    "counts", [[6, 0, 1], [1, 1], [1] * 999 + [0]], ids=["a class without samples", "single samples", "1,000 classes"]
+)
 def test_a_class_without_samples_is_never_drawn(key, counts):
     labels = labels_of(counts)
     index = order(labels, terms(key, counts=counts), 0, 0, 4)
@@ -244,6 +281,7 @@ def test_a_class_with_a_probability_of_0_is_never_drawn(draw):
 @pytest.mark.parametrize("key", [s.key for s in SAMPLERS])
 def test_the_order_depends_on_seed_and_epoch_alone(key):
     """So an interrupted epoch goes on where it was: nothing else is remembered, and torch's own generator is not touched."""
+
     def at(seed, epoch):
         return drawn(key, seed=seed, epoch=epoch)[1].tolist()
 
@@ -270,7 +308,9 @@ def test_unknown_draw():
 # ---------------------------------------------------------------- batches of meta samples
 
 
-@pytest.mark.parametrize(("counts", "size", "each"), [([50, 3, 8], 30, 10), ([50, 3, 8], 32, 10), ([5, 0, 8], 10, 5), ([1] * 40, 7, 1)])
+@pytest.mark.parametrize(
+    ("counts", "size", "each"), [([50, 3, 8], 30, 10), ([50, 3, 8], 32, 10), ([5, 0, 8], 10, 5), ([1] * 40, 7, 1)]
+)
 def test_even_draws_hold_the_same_number_of_every_class(counts, size, each):
     labels = labels_of(counts)
     draws = EvenDraws(labels, size)

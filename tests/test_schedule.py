@@ -38,9 +38,21 @@ def of(key, params=None, table=METHODS, **changes):
     return answer(key, Evidence(5, counts=COUNTS, tpr=[0.9, 0.7, 0.5, 0.3, 0.1], **changes), params, table=table)
 
 
-@pytest.mark.parametrize(("start", "epochs", "first"), [
-    (0.8, 200, 160),  # DRW: epochs 0 to 159 are plain
-    (0.8, 10, 8), (0.8, 240, 192), (0, 20, 0), (0.5, 3, 2), (0.3, 10, 3), (0.99, 20, 19), (0.99, 1, 0), (0.01, 100, 1), (0.001, 100, 1)])
+@pytest.mark.parametrize(
+    ("start", "epochs", "first"),
+    [
+        (0.8, 200, 160),  # DRW: epochs 0 to 159 are plain
+        (0.8, 10, 8),
+        (0.8, 240, 192),
+        (0, 20, 0),
+        (0.5, 3, 2),
+        (0.3, 10, 3),
+        (0.99, 20, 19),
+        (0.99, 1, 0),
+        (0.01, 100, 1),
+        (0.001, 100, 1),
+    ],
+)
 def test_first_epoch(start, epochs, first):
     assert first_epoch(config(start=start, epochs=epochs)) == first
 
@@ -105,7 +117,10 @@ def test_a_second_stage_draws_evenly_unless_told_otherwise():
     assert (made.sampling, made.knobs) == (None, {"fresh": 1, "smote": 5})
 
 
-@pytest.mark.parametrize(("method", "counts", "expected"), [("crt", COUNTS, [0.2] * 5), ("lws", [3, 0, 9], [0.5, 0, 0.5]), ("oltr", [4, 4], [0.5, 0.5])])
+@pytest.mark.parametrize(
+    ("method", "counts", "expected"),
+    [("crt", COUNTS, [0.2] * 5), ("lws", [3, 0, 9], [0.5, 0, 0.5]), ("oltr", [4, 4], [0.5, 0.5])],
+)
 def test_second_stages_sample_every_class_alike(method, counts, expected):
     assert answer(method, Evidence(len(counts), counts=counts)).sampling.tolist() == expected
 
@@ -120,7 +135,9 @@ def test_a_weight_inside_an_objective_waits(method, sampler):
     late = config(method, sampler, start=0.8, deferred="weight", epochs=200)
     before = at(159, late)
     same(before, of("none"))
-    assert before.notes == (("The weight acts" if sampler == "instance" else "Weight and sampling act") + " from epoch 161 on.",)
+    assert before.notes == (
+        ("The weight acts" if sampler == "instance" else "Weight and sampling act") + " from epoch 161 on.",
+    )
     same(at(160, late), at(0, config(method, sampler)))
 
 
@@ -129,14 +146,21 @@ def test_every_method_with_a_weight_in_its_objective_says_so():
     carries = {key for key, made in OBJECTIVES.items() if made.class_weight is not Objective.class_weight}
     for method in METHODS:
         if method.stage == TRAIN:
-            assert method.weighs == (answer(method.key, evidence(), {"weights": "1,1,1,1,1"} if method.key == "manual" else {}).objective in carries), method.key
+            assert method.weighs == (
+                answer(method.key, evidence(), {"weights": "1,1,1,1,1"} if method.key == "manual" else {}).objective
+                in carries
+            ), method.key
 
 
-@pytest.mark.parametrize("method", ["none", "focal", "ghm", "vs", "balanced_softmax", "seql", "label_aware_smoothing", "ldam"])
+@pytest.mark.parametrize(
+    "method", ["none", "focal", "ghm", "vs", "balanced_softmax", "seql", "label_aware_smoothing", "ldam"]
+)
 def test_a_late_weight_that_is_none_is_refused(method):
     late = config(method, start=0.8, deferred="weight", epochs=200)
     for epoch in (0, 159, 160, 199):
-        with pytest.raises(EvenlyError, match=f"deferred weight: {method} sets no weight .* set deferred to everything, or start to 0"):
+        with pytest.raises(
+            EvenlyError, match=f"deferred weight: {method} sets no weight .* set deferred to everything, or start to 0"
+        ):
             at(epoch, late)
     assert at(0, config(method, deferred="weight")).notes == at(0, config(method)).notes
 
@@ -166,9 +190,13 @@ def test_the_moving_average_is_carried_instead_of_the_past():
         carried = kept(settings, new if carried is None else np.concatenate([carried, new]))
         assert carried.shape == (1, 5)
         seen = evidence(), e, whole[e - 1], np.full(5, 40.0)
-        np.testing.assert_array_equal(in_epoch(settings, *seen, carried).weight, in_epoch(settings, *seen, whole[:e]).weight)
+        np.testing.assert_array_equal(
+            in_epoch(settings, *seen, carried).weight, in_epoch(settings, *seen, whole[:e]).weight
+        )
 
 
-@pytest.mark.parametrize("settings", [config("cdb"), config("none"), config(sampler="difficulty"), config("difficulty_net")])
+@pytest.mark.parametrize(
+    "settings", [config("cdb"), config("none"), config(sampler="difficulty"), config("difficulty_net")]
+)
 def test_without_a_moving_average_nothing_of_the_past_is_kept(settings):
     assert kept(settings, past()) is None

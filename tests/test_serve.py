@@ -39,7 +39,13 @@ class Started:
     """A running serve.py, its lines and its processes."""
 
     def __init__(self, data: Path, port: int) -> None:
-        env = {**os.environ, "EVENLY_DATA": str(data), "EVENLY_PORT": str(port), "EVENLY_ADDRESS": "127.0.0.1", "OMP_NUM_THREADS": "1"}
+        env = {
+            **os.environ,
+            "EVENLY_DATA": str(data),
+            "EVENLY_PORT": str(port),
+            "EVENLY_ADDRESS": "127.0.0.1",
+            "OMP_NUM_THREADS": "1",
+        }
         self.process = subprocess.Popen(
             [sys.executable, "serve.py"], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
@@ -184,8 +190,15 @@ def test_a_taken_port_ends_the_starter_before_anything_is_started(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        env = {**os.environ, "EVENLY_DATA": str(tmp_path), "EVENLY_PORT": str(other.getsockname()[1]), "EVENLY_ADDRESS": "127.0.0.1"}
-        done = subprocess.run([sys.executable, "serve.py"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+        env = {
+            **os.environ,
+            "EVENLY_DATA": str(tmp_path),
+            "EVENLY_PORT": str(other.getsockname()[1]),
+            "EVENLY_ADDRESS": "127.0.0.1",
+        }
+        done = subprocess.run(
+            [sys.executable, "serve.py"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+        )
     assert done.returncode == 2
     assert done.stderr.startswith("evenly: port ")
     assert len(done.stderr.splitlines()) == 1

@@ -12,7 +12,9 @@ from pages.parts import settings
 
 def row(method, **params):
     config = {"method": method, "params": {p.key: p.default for p in METHODS[method].params} | params}
-    return SimpleNamespace(config=config, baseline_id=1, facts={"evidence": {"from": "run 1, validation split, epoch 20"}})
+    return SimpleNamespace(
+        config=config, baseline_id=1, facts={"evidence": {"from": "run 1, validation split, epoch 20"}}
+    )
 
 
 @pytest.mark.parametrize("method", METHODS.keys)

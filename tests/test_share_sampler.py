@@ -14,10 +14,17 @@ def shares(counts, rho):
     return answer("share", Evidence(len(counts), counts=counts), {"rho": rho}, table=SAMPLERS)
 
 
-@pytest.mark.parametrize(("counts", "rho", "named"), [
-    ([100, 10], 1.0, "class 0."), ([100, 10], 0.0, "class 1."), ([90, 50, 4], 1.0, "classes 0 and 1."), ([90, 9, 4], 0.0, "classes 1 and 2."),
-    ([500, 0, 4], 0.0, "class 2."), (np.r_[np.full(10, 900), np.full(990, 9)], 0.0, "classes 10, 11, 12, 13, 14, 15, 16, 17 and 982 more."),
-])
+@pytest.mark.parametrize(
+    ("counts", "rho", "named"),
+    [
+        ([100, 10], 1.0, "class 0."),
+        ([100, 10], 0.0, "class 1."),
+        ([90, 50, 4], 1.0, "classes 0 and 1."),
+        ([90, 9, 4], 0.0, "classes 1 and 2."),
+        ([500, 0, 4], 0.0, "class 2."),
+        (np.r_[np.full(10, 900), np.full(990, 9)], 0.0, "classes 10, 11, 12, 13, 14, 15, 16, 17 and 982 more."),
+    ],
+)
 def test_classes_that_are_never_drawn_are_named(counts, rho, named):
     terms = shares(counts, rho)
     (text,) = terms.notes

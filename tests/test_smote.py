@@ -15,7 +15,9 @@ def features(counts, d=3, seed=0):
 
 def distances(points, i):
     """Squared, to every point; infinite to itself."""
-    return np.array([np.inf if j == i else float(((points[i].astype(float) - points[j]) ** 2).sum()) for j in range(len(points))])
+    return np.array(
+        [np.inf if j == i else float(((points[i].astype(float) - points[j]) ** 2).sum()) for j in range(len(points))]
+    )
 
 
 def nearest_by_loop(points, i, k):
@@ -90,4 +92,6 @@ def test_neighbours_are_those_of_a_plain_loop(k, monkeypatch):
     assert (found[3, 0], found[11, 0]) == (11, 3)
     for i in range(30):
         assert len({i, *found[i].tolist()}) == k + 1
-        np.testing.assert_allclose(distances(points, i)[found[i]], distances(points, i)[nearest_by_loop(points, i, k)], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            distances(points, i)[found[i]], distances(points, i)[nearest_by_loop(points, i, k)], rtol=1e-9, atol=1e-12
+        )

@@ -58,7 +58,9 @@ def assert_same_loss(terms, reduction, method="none"):
     model, labels = Fixed(torch.randn(64, C, generator=g) * 3), torch.randint(0, C, (64,), generator=g)
     acting = tensor_terms(terms, CPU, torch.float64)
     objective = OBJECTIVES[terms.objective](C, terms.knobs, torch.tensor(COUNTS), torch.Generator().manual_seed(0))
-    expected, logits = objective(Batch(model, model.z, labels, acting, reduction, generator=torch.Generator().manual_seed(7)))
+    expected, logits = objective(
+        Batch(model, model.z, labels, acting, reduction, generator=torch.Generator().manual_seed(7))
+    )
     with torch.random.fork_rng():
         torch.manual_seed(7)  # what torch.rand draws in the snippet
         found = loaded(pytorch_snippet(terms, NAMES, reduction, method))["criterion"](logits, labels)
@@ -67,8 +69,20 @@ def assert_same_loss(terms, reduction, method="none"):
     assert torch.allclose(a, b, rtol=1e-10, atol=1e-14)
 
 
-SOFTMAX = [(), ("weight",), ("shift",), ("scale",), ("margin",), ("smoothing",), ("focus",), ("mask",), ("weight", "focus"), ("mask", "smoothing"),
-           ("scale", "shift", "margin"), TERMS]
+SOFTMAX = [
+    (),
+    ("weight",),
+    ("shift",),
+    ("scale",),
+    ("margin",),
+    ("smoothing",),
+    ("focus",),
+    ("mask",),
+    ("weight", "focus"),
+    ("mask", "smoothing"),
+    ("scale", "shift", "margin"),
+    TERMS,
+]
 KNOBS = [{}, {"s": 4.0}, {"alpha": 0.25}, {"detached": 1.0}, {"s": 4.0, "alpha": 0.25, "detached": 1.0}]
 
 
@@ -82,8 +96,16 @@ def test_snippet_is_the_one_loss(keys, knobs, reduction):
 
 @pytest.mark.usefixtures("double")
 @BOTH
-@pytest.mark.parametrize("knobs", [{}, {"alpha": 0.25}, {"detached": 1.0}, {"alpha": 0.7, "detached": 1.0}], ids=lambda k: "+".join(k) or "plain")
-@pytest.mark.parametrize("keys", [(), ("weight",), ("focus",), ("mask",), ("weight", "focus", "mask")], ids=lambda k: "+".join(k) or "nothing")
+@pytest.mark.parametrize(
+    "knobs",
+    [{}, {"alpha": 0.25}, {"detached": 1.0}, {"alpha": 0.7, "detached": 1.0}],
+    ids=lambda k: "+".join(k) or "plain",
+)
+@pytest.mark.parametrize(
+    "keys",
+    [(), ("weight",), ("focus",), ("mask",), ("weight", "focus", "mask")],
+    ids=lambda k: "+".join(k) or "nothing",
+)
 def test_snippet_of_the_sigmoid_loss(keys, knobs, reduction):
     assert_same_loss(ClassTerms(**vectors(keys), objective="sigmoid", knobs=knobs), reduction)
 
@@ -93,7 +115,9 @@ def test_snippet_of_the_sigmoid_loss(keys, knobs, reduction):
 @pytest.mark.parametrize("keys", [(), ("weight",)], ids=["nothing", "weight"])
 @pytest.mark.parametrize(("alpha", "beta"), [(1.0, 1.0), (2.5, -0.5), (0.5, 3.0)])
 def test_snippet_of_the_polynomial_tail(alpha, beta, keys, reduction):
-    assert_same_loss(ClassTerms(**vectors(keys), objective="poly_tail", knobs={"alpha": alpha, "beta": beta}), reduction)
+    assert_same_loss(
+        ClassTerms(**vectors(keys), objective="poly_tail", knobs={"alpha": alpha, "beta": beta}), reduction
+    )
 
 
 def of(method):
@@ -126,13 +150,25 @@ def test_snippet_of_every_method(method):
         assert (ROOT / name).is_file()
 
 
-@pytest.mark.parametrize(("key", "said"), [
-    ("ghm", "Only the class terms are here. What ghm does in every step is in core/objectives/ghm.py."),
-    ("l2rw", "Only the class terms are here. What l2rw does in every step is in core/objectives/l2rw.py."),
-    ("lws", "Only the loss and the sampler are here. lws goes on from a finished run, see stages.py and models/heads.py."),
-    ("tau_norm", "tau_norm trains nothing: it acts on the outputs of a finished run, see core/posthoc.py. Below is the ordinary loss."),
-    ("ldam", "The logits are cosines: the last layer has normalised features and class vectors and no bias, see models/heads.py."),
-])
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("ghm", "Only the class terms are here. What ghm does in every step is in core/objectives/ghm.py."),
+        ("l2rw", "Only the class terms are here. What l2rw does in every step is in core/objectives/l2rw.py."),
+        (
+            "lws",
+            "Only the loss and the sampler are here. lws goes on from a finished run, see stages.py and models/heads.py.",
+        ),
+        (
+            "tau_norm",
+            "tau_norm trains nothing: it acts on the outputs of a finished run, see core/posthoc.py. Below is the ordinary loss.",
+        ),
+        (
+            "ldam",
+            "The logits are cosines: the last layer has normalised features and class vectors and no bias, see models/heads.py.",
+        ),
+    ],
+)
 def test_what_is_more_than_a_loss_is_said(key, said):
     assert f"# {said}" in pytorch_snippet(of(METHODS[key]), NAMES, "batch_mean", key).splitlines()
 
@@ -147,9 +183,14 @@ def test_every_objective_is_in_the_code_or_named(objective):
 
 def test_plain_weights_use_torchs_own_loss():
     text = pytorch_snippet(ClassTerms(weight=np.array([0.5, 1.5])), ["cat", "dog"], "weighted_mean")
-    assert text == ("import torch\n\nweight = torch.tensor([\n    0.5,  # cat\n    1.5,  # dog\n])\n\n"
-                    "criterion = torch.nn.CrossEntropyLoss(weight=weight)  # weight.to(device) on a GPU\n")
-    assert pytorch_snippet(ClassTerms(), NAMES, "batch_mean") == "import torch\n\ncriterion = torch.nn.CrossEntropyLoss()\n"
+    assert text == (
+        "import torch\n\nweight = torch.tensor([\n    0.5,  # cat\n    1.5,  # dog\n])\n\n"
+        "criterion = torch.nn.CrossEntropyLoss(weight=weight)  # weight.to(device) on a GPU\n"
+    )
+    assert (
+        pytorch_snippet(ClassTerms(), NAMES, "batch_mean")
+        == "import torch\n\ncriterion = torch.nn.CrossEntropyLoss()\n"
+    )
 
 
 # ---------------------------------------------------------------- samplers
@@ -173,8 +214,15 @@ def test_sampler_draws_classes_as_told():
     np.testing.assert_allclose(drawn / drawn.sum(), terms.sampling)
 
 
-@pytest.mark.parametrize(("key", "params", "window", "each"), [
-    ("half_and_half", {}, 5, 1), ("half_and_half", {"length": "whole"}, 5, 1), ("class_aware", {"run": 4}, 20, 4), ("undersample", {}, 25, 5)])
+@pytest.mark.parametrize(
+    ("key", "params", "window", "each"),
+    [
+        ("half_and_half", {}, 5, 1),
+        ("half_and_half", {"length": "whole"}, 5, 1),
+        ("class_aware", {"run": 4}, 20, 4),
+        ("undersample", {}, 25, 5),
+    ],
+)
 def test_samplers_other_than_by_chance(key, params, window, each):
     """As many samples as in a run, the same number of every class in each window, and another order every epoch."""
     labels = labels_of([10, 200, 50, 5, 100])
@@ -248,17 +296,67 @@ def test_defaults_are_left_out():
 
 
 def test_everything_else_is_there():
-    config = RunConfig("my data/a'b.zip", "cnn1d", "tpr_ratio", {"exponent": 2.5, "normalize": "none", "max_ratio": 10_000.0}, "sgd_cosine",
-                       {"lr": 0.05, "batch_size": 128}, 7, 3, 100.0, "step", 0.2, "batch_mean", "cpu")
+    config = RunConfig(
+        "my data/a'b.zip",
+        "cnn1d",
+        "tpr_ratio",
+        {"exponent": 2.5, "normalize": "none", "max_ratio": 10_000.0},
+        "sgd_cosine",
+        {"lr": 0.05, "batch_size": 128},
+        7,
+        3,
+        100.0,
+        "step",
+        0.2,
+        "batch_mean",
+        "cpu",
+    )
     assert shlex.split(cli_command(checked(config), 12)) == [
-        "python", "cli.py", "run", "--dataset", "my data/a'b.zip", "--model", "cnn1d", "--method", "tpr_ratio",
-        "--param", "exponent=2.5", "--param", "normalize=none", "--baseline", "12", "--recipe", "sgd_cosine", "--recipe-param", "lr=0.05",
-        "--epochs", "7", "--seed", "3", "--imbalance", "100", "--profile", "step", "--validation", "0.2", "--reduction", "batch_mean", "--device", "cpu"]
+        "python",
+        "cli.py",
+        "run",
+        "--dataset",
+        "my data/a'b.zip",
+        "--model",
+        "cnn1d",
+        "--method",
+        "tpr_ratio",
+        "--param",
+        "exponent=2.5",
+        "--param",
+        "normalize=none",
+        "--baseline",
+        "12",
+        "--recipe",
+        "sgd_cosine",
+        "--recipe-param",
+        "lr=0.05",
+        "--epochs",
+        "7",
+        "--seed",
+        "3",
+        "--imbalance",
+        "100",
+        "--profile",
+        "step",
+        "--validation",
+        "0.2",
+        "--reduction",
+        "batch_mean",
+        "--device",
+        "cpu",
+    ]
 
 
 @pytest.mark.parametrize("param", SETTINGS, ids=lambda p: p.key)
 def test_every_setting_has_its_option(param):
-    other = next(c for c in param.choices if c != param.default) if param.choices else (param.low + param.high) / 2 // 1 if param.integer else 0.25
+    other = (
+        next(c for c in param.choices if c != param.default)
+        if param.choices
+        else (param.low + param.high) / 2 // 1
+        if param.integer
+        else 0.25
+    )
     other = 3.0 if param.key == "imbalance" else int(other) if param.integer else other
     words = shlex.split(cli_command(checked(replace(PLAIN, **{param.key: other}))))
     value = words[words.index(f"--{param.key}") + 1]
@@ -266,15 +364,30 @@ def test_every_setting_has_its_option(param):
 
 
 def test_the_sampler_and_its_parameters():
-    config = checked(replace(PLAIN, method="ldam", sampler="class_aware", sampler_params={"run": 2}, start=0.8, deferred="weight"))
+    config = checked(
+        replace(PLAIN, method="ldam", sampler="class_aware", sampler_params={"run": 2}, start=0.8, deferred="weight")
+    )
     assert shlex.split(cli_command(config))[7:] == [
-        "--method", "ldam", "--sampler", "class_aware", "--sampler-param", "run=2", "--start", "0.8", "--deferred", "weight"]
+        "--method",
+        "ldam",
+        "--sampler",
+        "class_aware",
+        "--sampler-param",
+        "run=2",
+        "--start",
+        "0.8",
+        "--deferred",
+        "weight",
+    ]
     assert "sampler" not in cli_command(checked(replace(PLAIN, sampler="instance")))
 
 
 def test_a_post_hoc_step_has_no_epochs():
     for method in (m.key for m in METHODS if m.stage == POSTHOC):
-        assert cli_command(checked(replace(PLAIN, method=method)), 7) == f"python cli.py run --dataset mnist1d --model cnn1d --method {method} --baseline 7"
+        assert (
+            cli_command(checked(replace(PLAIN, method=method)), 7)
+            == f"python cli.py run --dataset mnist1d --model cnn1d --method {method} --baseline 7"
+        )
 
 
 def test_pasted_tprs_are_written_to_a_file_that_reads_back():

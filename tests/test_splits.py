@@ -83,7 +83,9 @@ def test_a_split_is_a_partition_with_the_promised_counts(counts: list[int], shar
     kept, held = stratified_split(y, len(counts), share, seed)
     assert np.array_equal(np.sort(np.concatenate([kept, held])), np.arange(len(y)))
     assert (np.bincount(y[held], minlength=len(counts)) == validation_counts(counts, share)).all()
-    for n, left, out in zip(counts, np.bincount(y[kept], minlength=len(counts)), validation_counts(counts, share), strict=True):
+    for n, left, out in zip(
+        counts, np.bincount(y[kept], minlength=len(counts)), validation_counts(counts, share), strict=True
+    ):
         assert n < 2 or (left >= 1 and out >= 1)
     again = stratified_split(y, len(counts), share, seed)
     assert np.array_equal(kept, again[0])
@@ -119,7 +121,18 @@ def test_global_generators_are_left_alone() -> None:
 
 def test_index_hash_is_plain_sha256_and_sees_every_change() -> None:
     a, b = np.array([1, 2, 3]), np.array([4])
-    by_hand = hashlib.sha256(b"set" + (3).to_bytes(8, "little") + a.astype("<i8").tobytes() + (1).to_bytes(8, "little") + b.astype("<i8").tobytes())
+    by_hand = hashlib.sha256(
+        b"set"
+        + (3).to_bytes(8, "little")
+        + a.astype("<i8").tobytes()
+        + (1).to_bytes(8, "little")
+        + b.astype("<i8").tobytes()
+    )
     assert index_hash("set", a, b) == by_hand.hexdigest()
-    others = [index_hash("set2", a, b), index_hash("set", b, a), index_hash("set", np.array([1, 2]), np.array([3, 4])), index_hash("set", a[::-1], b)]
+    others = [
+        index_hash("set2", a, b),
+        index_hash("set", b, a),
+        index_hash("set", np.array([1, 2]), np.array([3, 4])),
+        index_hash("set", a[::-1], b),
+    ]
     assert len({by_hand.hexdigest(), *others}) == 5

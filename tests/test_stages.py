@@ -94,14 +94,26 @@ class Asks(Objective):
 def test_meta_samples_are_validation_samples_evenly_many_of_each_class(splits, monkeypatch):
     monkeypatch.setitem(OBJECTIVES, "asks", Asks)
     config = checked(RunConfig("blobs", "cnn", epochs=2, recipe_params={"batch_size": 16}))
-    trainer = Trainer(config, splits, stages.fresh(config, SHAPE, C, []), lambda *_: ClassTerms(objective="asks", knobs={"meta_batch": 12}), C, CPU)
+    trainer = Trainer(
+        config,
+        splits,
+        stages.fresh(config, SHAPE, C, []),
+        lambda *_: ClassTerms(objective="asks", knobs={"meta_batch": 12}),
+        C,
+        CPU,
+    )
     assert len(list(trainer.run())) == 2
     drawn = trainer.objectives["asks"].seen
     assert len(drawn) == 2 * 4  # steps
-    own = {tuple(x.flatten().tolist()): int(y) for x, y in zip(*splits["validation"].batch(torch.arange(len(splits["validation"]))), strict=True)}
+    own = {
+        tuple(x.flatten().tolist()): int(y)
+        for x, y in zip(*splits["validation"].batch(torch.arange(len(splits["validation"]))), strict=True)
+    }
     for x, y in drawn:
         assert torch.bincount(y).tolist() == [4, 4, 4]
-        assert [own[tuple(row.flatten().tolist())] for row in x] == y.tolist(), "a sample that is not of the validation split"
+        assert [own[tuple(row.flatten().tolist())] for row in x] == y.tolist(), (
+            "a sample that is not of the validation split"
+        )
     assert len({tuple(x[:, 0, 0, 0].tolist()) for x, _ in drawn}) == len(drawn), "every step draws anew"
 
 
@@ -192,8 +204,13 @@ def test_outputs_are_those_of_each_split_with_the_training_counts(splits, before
 def drawn_outputs(seeds):
     rng = {name: np.random.default_rng(seed) for name, seed in seeds.items()}
     labels = {name: np.repeat(np.arange(C), 60) for name in seeds}
-    logits = {name: (r.normal(size=(180, C)) + 1.5 * np.eye(C)[labels[name]] + [0.0, 1.0, 2.0]).astype(np.float32) for name, r in rng.items()}
-    return posthoc.Outputs(labels=labels, logits=logits, features=logits, weight=None, bias=None, counts=np.full(C, 60.0))
+    logits = {
+        name: (r.normal(size=(180, C)) + 1.5 * np.eye(C)[labels[name]] + [0.0, 1.0, 2.0]).astype(np.float32)
+        for name, r in rng.items()
+    }
+    return posthoc.Outputs(
+        labels=labels, logits=logits, features=logits, weight=None, bias=None, counts=np.full(C, 60.0)
+    )
 
 
 def test_the_equal_tpr_bias_is_fitted_on_the_validation_split_alone():
@@ -213,6 +230,8 @@ def test_the_recorded_training_counts_are_those_of_the_data(worker):
     plain = checked(RunConfig("mnist1d", "cnn1d", epochs=1, imbalance=100.0))
     (base,) = submit(worker, plain)
     counts = drained(worker, base).facts["counts"]
-    (made,) = queue.submit(worker.engine, [new_run(replace(plain, method="crt", sampler="smote"), "MNIST-1D", baseline=base)])
+    (made,) = queue.submit(
+        worker.engine, [new_run(replace(plain, method="crt", sampler="smote"), "MNIST-1D", baseline=base)]
+    )
     assert drained(worker, made).facts["counts"] == counts
     assert max(counts["train"]) > 50 * min(counts["train"])

@@ -21,7 +21,16 @@ from worker_watch import Inside
 
 def row(**values):
     """A running run as a list has it."""
-    given = {"id": 12, "status": "running", "wanted": "run", "last_epoch": 0, "epochs": 2, "seconds": 0.0, "archived": False, "name": "a run"}
+    given = {
+        "id": 12,
+        "status": "running",
+        "wanted": "run",
+        "last_epoch": 0,
+        "epochs": 2,
+        "seconds": 0.0,
+        "archived": False,
+        "name": "a run",
+    }
     return SimpleNamespace(**given | values)
 
 
@@ -65,7 +74,9 @@ def test_a_long_epoch_is_told_of_while_it_lasts(tmp_path, monkeypatch):
 
     monkeypatch.setattr(runner.Trainer, "forward_backward", forward_backward)
     with door.Worker(0) as worker:
-        (run_id,) = queue.submit(worker.engine, [new_run(RunConfig("digits", "mlp", epochs=2, recipe_params={"batch_size": 64}), "Digits")])
+        (run_id,) = queue.submit(
+            worker.engine, [new_run(RunConfig("digits", "mlp", epochs=2, recipe_params={"batch_size": 64}), "Digits")]
+        )
         training = threading.Thread(target=worker.loop, kwargs={"drain": True})
         training.start()
         deadline = time.monotonic() + 60
@@ -84,14 +95,32 @@ def test_a_long_epoch_is_told_of_while_it_lasts(tmp_path, monkeypatch):
 FIRST = {12: Place(12, 1, 879, 3516, pace=800.0)}
 
 
-@pytest.mark.parametrize(("record", "where", "text", "cell"), [
-    (row(), {}, "epoch 0 of 2, estimating", "Running 0 %, estimating"),
-    (row(), FIRST, "epoch 1 of 2, step 879 of 3,516, about 24 min left", "Running 12 %, 24 min left"),
-    (row(), {12: Place(12, 1, 3516, 3516, 800.0)}, "epoch 1 of 2, evaluating, about 14 min left", "Running 50 %, 14 min left"),
-    (row(last_epoch=1, seconds=1000.0), FIRST, "epoch 1 of 2, about 17 min left", "Running 50 %, 17 min left"),  # what was said is over
-    (row(last_epoch=1, seconds=1000.0), {12: Place(12, 2, 1758, 3516)}, "epoch 2 of 2, step 1,758 of 3,516, about 9 min left", "Running 75 %, 9 min left"),
-    (row(status="paused"), FIRST, "epoch 0 of 2", "Paused"),
-])
+@pytest.mark.parametrize(
+    ("record", "where", "text", "cell"),
+    [
+        (row(), {}, "epoch 0 of 2, estimating", "Running 0 %, estimating"),
+        (row(), FIRST, "epoch 1 of 2, step 879 of 3,516, about 24 min left", "Running 12 %, 24 min left"),
+        (
+            row(),
+            {12: Place(12, 1, 3516, 3516, 800.0)},
+            "epoch 1 of 2, evaluating, about 14 min left",
+            "Running 50 %, 14 min left",
+        ),
+        (
+            row(last_epoch=1, seconds=1000.0),
+            FIRST,
+            "epoch 1 of 2, about 17 min left",
+            "Running 50 %, 17 min left",
+        ),  # what was said is over
+        (
+            row(last_epoch=1, seconds=1000.0),
+            {12: Place(12, 2, 1758, 3516)},
+            "epoch 2 of 2, step 1,758 of 3,516, about 9 min left",
+            "Running 75 %, 9 min left",
+        ),
+        (row(status="paused"), FIRST, "epoch 0 of 2", "Paused"),
+    ],
+)
 def test_the_page_says_where_a_run_is(record, where, text, cell):
     assert status.progress_text(record, where) == text
     assert status.in_a_cell(record, where).replace("\u00a0", " ") == cell
@@ -103,4 +132,7 @@ def test_the_command_line_counts_steps_too():
     assert cli_progress.progress_line([running]) == "0 of 2 epochs, starting"
     assert cli_progress.progress_line([running], places=FIRST) == "0 of 2 epochs, step 879 of 3,516, about 23 min left"
     done = row(id=11, status="succeeded", last_epoch=2, seconds=200.0, started_at=started)
-    assert cli_progress.progress_line([done, running], places=FIRST) == "1 of 2 runs over, 2 of 4 epochs, step 879 of 3,516, about 3 min left"
+    assert (
+        cli_progress.progress_line([done, running], places=FIRST)
+        == "1 of 2 runs over, 2 of 4 epochs, step 879 of 3,516, about 3 min left"
+    )

@@ -55,10 +55,16 @@ def test_a_missing_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("step", ["write", "fsync", "replace"])
-@pytest.mark.parametrize(("number", "message"), [
-    (errno.ENOSPC, r"the disk is full: checkpoint .*last.pt \(0.0 MB\) was not written, earlier ones are untouched"),
-    (errno.EACCES, r"last.pt could not be written \(Permission denied\); earlier ones are untouched"),
-])
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (
+            errno.ENOSPC,
+            r"the disk is full: checkpoint .*last.pt \(0.0 MB\) was not written, earlier ones are untouched",
+        ),
+        (errno.EACCES, r"last.pt could not be written \(Permission denied\); earlier ones are untouched"),
+    ],
+)
 def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch, step, number, message):
     path, sha = checkpoints.write(tmp_path, "last.pt", DATA)
 
@@ -98,7 +104,14 @@ def test_sweep_takes_the_litter_of_the_dead_only(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as living:
-        files = [f"a.pt.{gone.pid}.tmp", f"b.pt.{os.getpid()}.tmp", "c.tmp", "deep/d.pt.99999999999999999999.tmp", f"e.pt.{living.pid}.tmp", "f.pt"]
+        files = [
+            f"a.pt.{gone.pid}.tmp",
+            f"b.pt.{os.getpid()}.tmp",
+            "c.tmp",
+            "deep/d.pt.99999999999999999999.tmp",
+            f"e.pt.{living.pid}.tmp",
+            "f.pt",
+        ]
         (tmp_path / "deep").mkdir()
         for name in files:
             (tmp_path / name).write_bytes(b"x")
@@ -133,7 +146,9 @@ def test_prune_removes_what_is_there_and_names_what_it_cannot(tmp_path):
 
 def save(engine, claim, epoch: int, kind: str = "last", name: str | None = None, sha: str = "0" * 64):
     name = name or f"epoch-{epoch}.pt"
-    return [p.name for p in results.record_checkpoint(engine, claim, epoch, kind, f"runs/{claim.run_id}/{name}", sha, 5)]
+    return [
+        p.name for p in results.record_checkpoint(engine, claim, epoch, kind, f"runs/{claim.run_id}/{name}", sha, 5)
+    ]
 
 
 def test_the_last_two_and_the_best_are_kept(engine):
@@ -143,7 +158,11 @@ def test_the_last_two_and_the_best_are_kept(engine):
     assert save(engine, claim, 4) == ["epoch-2.pt"]
     assert save(engine, claim, 5) == []  # 3 is still the best
     assert save(engine, claim, 5, "best") == ["epoch-3.pt"]
-    assert [(c.epoch, c.kind) for c in results.list_checkpoints(engine, claim.run_id)] == [(5, "last"), (5, "best"), (4, "last")]
+    assert [(c.epoch, c.kind) for c in results.list_checkpoints(engine, claim.run_id)] == [
+        (5, "last"),
+        (5, "best"),
+        (4, "last"),
+    ]
 
 
 def test_the_same_epoch_again_takes_the_place_of_the_first(engine):

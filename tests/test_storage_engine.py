@@ -111,14 +111,21 @@ def test_a_failing_write_leaves_nothing(tmp_path):
     engine = database(tmp_path)
 
     def work(connection):
-        connection.execute(text("INSERT INTO worker (slot, device, pid, host, state, started_at, seen_at) VALUES (0,'c',1,'h','i',0,0)"))
+        connection.execute(
+            text(
+                "INSERT INTO worker (slot, device, pid, host, state, started_at, seen_at) VALUES (0,'c',1,'h','i',0,0)"
+            )
+        )
         raise KeyError("a bug")
 
     with pytest.raises(KeyError):
         write(engine, work)
     assert count(engine, "worker") == 0
     with pytest.raises(StorageError, match="refused the record: CHECK constraint failed"):
-        write(engine, lambda c: (queue._insert(c, new_run(), None, None, 0), c.execute(text("UPDATE run SET status = 'odd'"))))
+        write(
+            engine,
+            lambda c: (queue._insert(c, new_run(), None, None, 0), c.execute(text("UPDATE run SET status = 'odd'"))),
+        )
     assert count(engine, "run") == 0
 
 

@@ -162,7 +162,9 @@ class NoLog:
 
 
 def test_no_write_ahead_log_no_service(tmp_path):
-    with pytest.raises(StorageError, match=r"cannot keep a write-ahead log .*set EVENLY_DATA to a folder on a local disk"):
+    with pytest.raises(
+        StorageError, match=r"cannot keep a write-ahead log .*set EVENLY_DATA to a folder on a local disk"
+    ):
         engine_module._prepare(NoLog(), "page", tmp_path / "evenly.db")
 
 

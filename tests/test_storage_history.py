@@ -54,7 +54,9 @@ def test_a_recorder_without_a_split_adds_nothing_to_its_history(engine, claim):
     results.record_epoch(engine, claim, epoch_record(1))
     before = results.class_history(engine, claim.run_id, "test")
     record = epoch_record(2)
-    results.record_epoch(engine, claim, replace(record, splits={"validation": record.splits["validation"]}, confusion=None))
+    results.record_epoch(
+        engine, claim, replace(record, splits={"validation": record.splits["validation"]}, confusion=None)
+    )
     assert results.class_history(engine, claim.run_id, "test") is before
 
 
@@ -81,14 +83,17 @@ def test_runs_without_weights_say_none(engine, claim):
     assert results.class_history(engine, claim.run_id, "test").weight is None
 
 
-@pytest.mark.parametrize("read", [
-    lambda e: results.get_run(e, 99),
-    lambda e: results.class_counts(e, 99, "test"),
-    lambda e: results.class_history(e, 99, "test"),
-    lambda e: results.replicates(e, 99),
-    lambda e: results.rename(e, 99, "x"),
-    lambda e: results.set_tags(e, 99, "x"),
-])
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda e: results.get_run(e, 99),
+        lambda e: results.class_counts(e, 99, "test"),
+        lambda e: results.class_history(e, 99, "test"),
+        lambda e: results.replicates(e, 99),
+        lambda e: results.rename(e, 99, "x"),
+        lambda e: results.set_tags(e, 99, "x"),
+    ],
+)
 def test_an_unknown_run_is_named(engine, read):
     with pytest.raises(StorageError, match="there is no run 99"):
         read(engine)

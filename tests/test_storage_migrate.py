@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 LAST = migrate.REVISIONS[-1]
 NEXT = f"{int(LAST) + 1:04d}"
-SECOND = '''
+SECOND = """
 import sqlalchemy as sa
 from alembic import op
 revision, down_revision = "{new}", "{last}"
@@ -33,7 +33,7 @@ def upgrade():
     with op.batch_alter_table("run", recreate="always") as batch:
         batch.add_column(sa.Column("colour", sa.Text(), nullable=False, server_default="blue"))
     {then}
-'''
+"""
 
 
 @pytest.fixture
@@ -58,7 +58,9 @@ def next_schema(tmp_path, monkeypatch):
 def schema(engine) -> dict[str, list[str]]:
     """Every table and index with the parts of its SQL, whatever their order."""
     with engine.connect() as connection:
-        rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'alembic%'"))
+        rows = connection.execute(
+            text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'alembic%'")
+        )
         return {name: parts(sql) for name, sql in rows}
 
 
@@ -112,7 +114,10 @@ def test_a_newer_database_is_refused_and_untouched(tmp_path):
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0099'"))
     for work in (migrate.check_schema, migrate.upgrade):
-        with pytest.raises(StorageError, match=r"was written by a newer Evenly \(schema 0099, this one knows up to " + LAST + r"\); update Evenly"):
+        with pytest.raises(
+            StorageError,
+            match=r"was written by a newer Evenly \(schema 0099, this one knows up to " + LAST + r"\); update Evenly",
+        ):
             work(engine)
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "0099"
@@ -139,10 +144,13 @@ def test_an_older_database_is_copied_then_upgraded_with_all_its_rows(tmp_path, n
     assert results.get_run(copy, claim.run_id).name == "precious"
 
 
-@pytest.mark.parametrize(("then", "error"), [
-    ("raise RuntimeError('half way')", RuntimeError),
-    ("op.execute('INSERT INTO event (run_id, at, kind, text) VALUES (999, 0, 0, 0)')", StorageError),
-])
+@pytest.mark.parametrize(
+    ("then", "error"),
+    [
+        ("raise RuntimeError('half way')", RuntimeError),
+        ("op.execute('INSERT INTO event (run_id, at, kind, text) VALUES (999, 0, 0, 0)')", StorageError),
+    ],
+)
 def test_an_upgrade_that_fails_changes_nothing(tmp_path, next_schema, then, error):
     engine = database(tmp_path)
     queue.submit(engine, [new_run()])
@@ -170,7 +178,10 @@ def test_processes_that_start_at_once_make_one_database(tmp_path):
     environment = {**os.environ, "EVENLY_DATA": str(tmp_path)}
     environment.pop("EVENLY_DATABASE_URL", None)
     command = [sys.executable, "-m", "storage.migrate"]
-    started = [subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    started = [
+        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
     answers = [process.communicate(timeout=60) for process in started]
     assert [out for out, _ in answers] == [f"database ready: {tmp_path}/evenly.db\n"] * 3
     migrate.check_schema(open_database(f"sqlite:///{tmp_path}/evenly.db"))
@@ -179,7 +190,15 @@ def test_processes_that_start_at_once_make_one_database(tmp_path):
 def test_the_command_says_a_refusal_in_one_line(tmp_path):
     (tmp_path / "evenly.db").write_text("no database " * 100)
     environment = {**os.environ, "EVENLY_DATABASE_URL": f"sqlite:///{tmp_path}/evenly.db"}
-    answer = subprocess.run([sys.executable, "-m", "storage.migrate"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    answer = subprocess.run(
+        [sys.executable, "-m", "storage.migrate"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert (answer.returncode, answer.stdout) == (1, "")
     *before, refusal = answer.stderr.splitlines()
     assert "is not an Evenly database" in refusal
@@ -222,5 +241,7 @@ def test_a_start_imports_neither_alembic_nor_anything_heavy(tmp_path):
         "from storage import checkpoints, results\n"
         "print([m for m in ('alembic', 'filelock', 'streamlit', 'torch') if m in sys.modules])"
     )
-    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
     assert answer.stdout == "[]\n[]\n"

@@ -81,14 +81,17 @@ def test_two_tabs_submit_the_same_form_at_once(tmp_path):
     assert count(engines[0], "run") == 2
 
 
-@pytest.mark.parametrize(("bad", "message"), [
-    ({"baseline": 99}, "baseline run 99 does not exist"),
-    ({"baseline_index": 1}, "baseline_index"),
-    ({"baseline_index": 0, "baseline": 1}, "two baselines"),
-    ({"epochs": 0}, "epochs of run 'second' is 0"),
-    ({"config": {"lr": float("nan")}}, "cannot be stored"),
-    ({"config": {"lr": object()}}, "cannot be stored"),
-])
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ({"baseline": 99}, "baseline run 99 does not exist"),
+        ({"baseline_index": 1}, "baseline_index"),
+        ({"baseline_index": 0, "baseline": 1}, "two baselines"),
+        ({"epochs": 0}, "epochs of run 'second' is 0"),
+        ({"config": {"lr": float("nan")}}, "cannot be stored"),
+        ({"config": {"lr": object()}}, "cannot be stored"),
+    ],
+)
 def test_a_bad_run_queues_none_of_the_list(engine, bad, message):
     with pytest.raises(StorageError, match=message):
         queue.submit(engine, [new_run("first"), new_run("second", **bad)])
@@ -113,7 +116,8 @@ def test_a_run_waits_for_its_baseline(engine):
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
 def test_runs_on_a_baseline_that_will_not_come_end_as_it_did_with_the_reason(engine, end):
     first, second, third, free = queue.submit(
-        engine, [new_run("a"), new_run("b", baseline_index=0), new_run("c", baseline_index=1), new_run("d")])
+        engine, [new_run("a"), new_run("b", baseline_index=0), new_run("c", baseline_index=1), new_run("d")]
+    )
     worker = queue.register_worker(engine, 0, "cpu", 1, "host")
     queue.finish(engine, queue.claim(engine, worker, "cpu"), end, "why")
     assert queue.claim(engine, worker, "cpu").run_id == free
@@ -151,7 +155,12 @@ def test_racing_workers_take_each_of_200_runs_exactly_once(engine, tmp_path, pro
     ids = queue.submit(engine, [new_run(f"run {i}") for i in range(200)])
     go = tmp_path / "go"
     racers = [
-        subprocess.Popen([sys.executable, "-c", CLAIMER, str(engine.url), str(go), str(i)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", CLAIMER, str(engine.url), str(go), str(i)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         for i in range(processes)
     ]
     for racer in racers:
@@ -162,12 +171,16 @@ def test_racing_workers_take_each_of_200_runs_exactly_once(engine, tmp_path, pro
     assert sorted(i for each in taken for i in each) == ids
     assert sum(bool(each) for each in taken) >= 2
     with engine.connect() as connection:
-        assert connection.execute(text("SELECT DISTINCT status, token, attempt FROM run")).all() == [("succeeded", 1, 1)]
+        assert connection.execute(text("SELECT DISTINCT status, token, attempt FROM run")).all() == [
+            ("succeeded", 1, 1)
+        ]
 
 
 def test_the_claim_uses_its_index_and_compiles_for_postgresql(engine):
     used = plan(engine, queue.next_run())
-    assert "USING COVERING INDEX ix_run_status_id (status=?)" in used or "USING INDEX ix_run_status_id (status=?)" in used
+    assert (
+        "USING COVERING INDEX ix_run_status_id (status=?)" in used or "USING INDEX ix_run_status_id (status=?)" in used
+    )
     assert "SCAN" not in used
     assert "TEMP B-TREE" not in used
     assert "FOR UPDATE SKIP LOCKED" in str(queue.claim_statement(1, "cpu", 0.0).compile(dialect=postgresql.dialect()))
@@ -184,12 +197,24 @@ def test_a_look_at_an_empty_queue_takes_no_lock(engine, tmp_path):
 
 
 OUTCOME = {  # by hand from the issue; None: refused
-    ("queued", "run"): "queued", ("queued", "pause"): "paused", ("queued", "cancel"): "cancelled",
-    ("running", "run"): "running", ("running", "pause"): "running", ("running", "cancel"): "running",
-    ("paused", "run"): "queued", ("paused", "pause"): "paused", ("paused", "cancel"): "cancelled",
-    ("cancelled", "run"): "queued", ("cancelled", "pause"): None, ("cancelled", "cancel"): "cancelled",
-    ("failed", "run"): "queued", ("failed", "pause"): None, ("failed", "cancel"): None,
-    ("succeeded", "run"): None, ("succeeded", "pause"): None, ("succeeded", "cancel"): None,
+    ("queued", "run"): "queued",
+    ("queued", "pause"): "paused",
+    ("queued", "cancel"): "cancelled",
+    ("running", "run"): "running",
+    ("running", "pause"): "running",
+    ("running", "cancel"): "running",
+    ("paused", "run"): "queued",
+    ("paused", "pause"): "paused",
+    ("paused", "cancel"): "cancelled",
+    ("cancelled", "run"): "queued",
+    ("cancelled", "pause"): None,
+    ("cancelled", "cancel"): "cancelled",
+    ("failed", "run"): "queued",
+    ("failed", "pause"): None,
+    ("failed", "cancel"): None,
+    ("succeeded", "run"): None,
+    ("succeeded", "pause"): None,
+    ("succeeded", "cancel"): None,
 }
 
 
@@ -199,7 +224,9 @@ def test_every_wish_in_every_status(engine, before, wish):
     run_id, after = put(engine, before), OUTCOME[before, wish]
     lines = len(log(engine, run_id))
     if after is None:
-        with pytest.raises(StorageError, match=rf"^run {run_id} .*(succeeded already|has failed|was stopped), so it cannot be"):
+        with pytest.raises(
+            StorageError, match=rf"^run {run_id} .*(succeeded already|has failed|was stopped), so it cannot be"
+        ):
             queue.ask(engine, run_id, wish)
         assert status(engine, run_id) == before
         return
@@ -227,7 +254,9 @@ def test_a_running_worker_hears_of_it_and_a_wish_can_be_taken_back(engine):
         assert queue.wanted(engine, claim) == wish
 
 
-@pytest.mark.parametrize(("run_id", "wish", "message"), [(7, "run", "there is no run 7"), (1, "stop", "expected one of run, pause, cancel")])
+@pytest.mark.parametrize(
+    ("run_id", "wish", "message"), [(7, "run", "there is no run 7"), (1, "stop", "expected one of run, pause, cancel")]
+)
 def test_asking_nonsense(engine, run_id, wish, message):
     with pytest.raises(StorageError, match=message):
         queue.ask(engine, run_id, wish)
@@ -242,7 +271,14 @@ def test_the_log_tells_the_life_of_a_run(engine):
     queue.ask(engine, claim.run_id, "pause")
     queue.finish(engine, claim, "paused")
     queue.ask(engine, claim.run_id, "run")
-    assert [kind for kind, _ in log(engine, claim.run_id)] == ["queued", "running", "data", "wanted", "paused", "queued"]
+    assert [kind for kind, _ in log(engine, claim.run_id)] == [
+        "queued",
+        "running",
+        "data",
+        "wanted",
+        "paused",
+        "queued",
+    ]
     assert [e.kind for e in queue.events(engine, claim.run_id, limit=2)] == ["paused", "queued"]
     assert queue.events(engine, claim.run_id)[0].at.tzinfo is not None
 
@@ -260,7 +296,13 @@ def test_workers_are_shown_by_what_they_do(engine):
     queue.beat(engine, new, "no step for 12 min", run_id)
     queue.stop_worker(engine, other)
     first, second = queue.workers(engine)
-    assert (first.state, first.run_id, first.beat, first.device, first.pid) == ("training (no step for 12 min)", run_id, 2, "cuda:0", 2)
+    assert (first.state, first.run_id, first.beat, first.device, first.pid) == (
+        "training (no step for 12 min)",
+        run_id,
+        2,
+        "cuda:0",
+        2,
+    )
     assert (second.state, second.run_id, second.alive, second.stopped_at is not None) == ("stopped", None, False, True)
     queue.beat(engine, new, queue.IDLE)
     assert queue.workers(engine)[0].state == "training"

@@ -26,8 +26,15 @@ def claim(engine):
 
 
 def test_the_list_filters_and_sorts(engine):
-    ids = queue.submit(engine, [
-        new_run("Plain", tags="first"), new_run("50% off", method="tpr_ratio"), new_run("under_score", baseline_index=1), new_run("last")])
+    ids = queue.submit(
+        engine,
+        [
+            new_run("Plain", tags="first"),
+            new_run("50% off", method="tpr_ratio"),
+            new_run("under_score", baseline_index=1),
+            new_run("last"),
+        ],
+    )
     queue.ask(engine, ids[3], "cancel")
     results.set_notes(engine, ids[0], "a Strange one")
     results.archive(engine, [ids[2]], True)
@@ -63,7 +70,14 @@ def test_the_list_has_the_columns_and_types_pages_rely_on(engine):
     assert list(frame.columns) == list(empty.columns) == list(runs.LISTED)
     assert frame.dtypes.astype(str).to_dict() == empty.dtypes.astype(str).to_dict()
     row = frame.set_index("id").loc[second]
-    assert (row["name"], row["tags"], row["epochs"], row["last_epoch"], row["seconds"], row["baseline_id"]) == ("b", "x", 3, 0, 0.0, first)
+    assert (row["name"], row["tags"], row["epochs"], row["last_epoch"], row["seconds"], row["baseline_id"]) == (
+        "b",
+        "x",
+        3,
+        0,
+        0.0,
+        first,
+    )
     assert abs((row["created_at"] - pd.Timestamp.now("UTC")).total_seconds()) < 60
     assert pd.isna(row["started_at"])
     assert pd.isna(row["accuracy"])
@@ -74,7 +88,14 @@ def test_the_list_has_the_columns_and_types_pages_rely_on(engine):
 def test_a_run_as_a_row(engine):
     (run_id,) = queue.submit(engine, [new_run("a", config={"seed": 3})])
     row = results.get_run(engine, np.int64(run_id))
-    assert (row.id, row.config, row.facts, row.accuracy, row.last_epoch, row.archived) == (run_id, {"seed": 3}, {}, None, 0, False)
+    assert (row.id, row.config, row.facts, row.accuracy, row.last_epoch, row.archived) == (
+        run_id,
+        {"seed": 3},
+        {},
+        None,
+        0,
+        False,
+    )
     assert row.created_at.tzinfo is UTC
     assert datetime.now(UTC).timestamp() - row.created_at.timestamp() < 60
 
@@ -116,7 +137,9 @@ def test_a_worker_says_where_its_run_is_and_what_is_amiss(engine, claim):
     assert workers.places(engine) == {claim.run_id: place}
     w = told(replace(place, pace=None), "no step for 12 min")
     assert (w.at, w.warning) == (replace(place, pace=None), "no step for 12 min")
-    w = told(workers.Place(99999, 9999, 999999, 999999, 99999.0), "no step for 60 min")  # too long for its column: the warning stays
+    w = told(
+        workers.Place(99999, 9999, 999999, 999999, 99999.0), "no step for 60 min"
+    )  # too long for its column: the warning stays
     assert (w.at, w.warning) == (None, "no step for 60 min")
     assert (told(None, None).state, workers.places(engine)) == ("training", {})
     assert told(replace(place, run_id=claim.run_id + 1), None).at is None  # of the run before this one
@@ -182,13 +205,16 @@ def test_baseline_and_follower_go_together(engine):
 # -- plans -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("filters", "index"), [
-    ({}, "SCAN run"),  # all rows in the order of the key: nothing to search, nothing to sort
-    ({"limit": 100}, "SCAN run"),  # stops at the hundredth
-    ({"status": "running"}, "SEARCH run USING INDEX ix_run_status_id (status=?)"),
-    ({"status": ["running", "queued"]}, "SEARCH run USING INDEX ix_run_status_id (status=?)"),
-    ({"ids": [1, 2]}, "SEARCH run USING INTEGER PRIMARY KEY (rowid=?)"),
-])
+@pytest.mark.parametrize(
+    ("filters", "index"),
+    [
+        ({}, "SCAN run"),  # all rows in the order of the key: nothing to search, nothing to sort
+        ({"limit": 100}, "SCAN run"),  # stops at the hundredth
+        ({"status": "running"}, "SEARCH run USING INDEX ix_run_status_id (status=?)"),
+        ({"status": ["running", "queued"]}, "SEARCH run USING INDEX ix_run_status_id (status=?)"),
+        ({"ids": [1, 2]}, "SEARCH run USING INTEGER PRIMARY KEY (rowid=?)"),
+    ],
+)
 def test_lists_use_an_index_and_never_the_class_table(engine, filters, index):
     given = {"archived": False, "ids": None, "status": None, "text": None, "limit": None} | filters
     used = plan(engine, runs.list_query(**given))

@@ -16,7 +16,10 @@ def engine(tmp_path):
 @pytest.fixture
 def chain(engine):
     """A baseline, a run on it, a run on that one, and another on the baseline."""
-    return queue.submit(engine, [new_run("a"), new_run("b", baseline_index=0), new_run("c", baseline_index=1), new_run("d", baseline_index=0)])
+    return queue.submit(
+        engine,
+        [new_run("a"), new_run("b", baseline_index=0), new_run("c", baseline_index=1), new_run("d", baseline_index=0)],
+    )
 
 
 def states(engine, ids):

@@ -36,7 +36,9 @@ def supervise(home):
     def start(call, before="pass"):
         env = {**os.environ, "EVENLY_DATA": str(home[0]), "OMP_NUM_THREADS": "1"}
         code = f"import logging, sys, supervisor; logging.basicConfig(level=logging.INFO); {before}; sys.exit({call})"
-        started.append(subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True))
+        started.append(
+            subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True)
+        )
         return started[-1]
 
     yield start
@@ -109,7 +111,9 @@ def test_a_newer_database_ends_it_with_a_reason(home, supervise):
 
 def test_a_frozen_worker_is_killed_and_its_run_goes_on(home, supervise):
     _, engine = home
-    (run_id,) = queue.submit(engine, [new_run(RunConfig("digits", "mlp", epochs=250, recipe_params={"batch_size": 32}), "Digits")])
+    (run_id,) = queue.submit(
+        engine, [new_run(RunConfig("digits", "mlp", epochs=250, recipe_params={"batch_size": 32}), "Digits")]
+    )
     one = supervise("supervisor.supervise(1)", before="supervisor.FROZEN_SECONDS = 15.0")
     until(lambda: results.get_run(engine, run_id).last_epoch >= 2)
     time.sleep(6)  # one beat at least
@@ -235,7 +239,9 @@ def quick(monkeypatch):
 
 def test_a_run_that_hangs_is_told_of_then_its_beat_stops_and_comes_back_with_the_next_step(home, quick, monkeypatch):
     root, engine = home
-    (run_id,) = queue.submit(engine, [new_run(RunConfig("digits", "mlp", epochs=2, recipe_params={"batch_size": 64}), "Digits")])
+    (run_id,) = queue.submit(
+        engine, [new_run(RunConfig("digits", "mlp", epochs=2, recipe_params={"batch_size": 64}), "Digits")]
+    )
     hangs, over, real = threading.Event(), threading.Event(), runner.Trainer.forward_backward
 
     def forward_backward(self, *args):
@@ -314,7 +320,9 @@ def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home, sig
     root, engine = home
     (run_id,) = queue.submit(engine, [new_run(LONG, "Digits")])
     env = {**os.environ, "EVENLY_DATA": str(root), "OMP_NUM_THREADS": "1"}
-    both = subprocess.Popen([sys.executable, "worker.py"], cwd=ROOT, env=env, stderr=subprocess.DEVNULL, start_new_session=True)
+    both = subprocess.Popen(
+        [sys.executable, "worker.py"], cwd=ROOT, env=env, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         until(lambda: results.get_run(engine, run_id).last_epoch >= 1)
         os.killpg(both.pid, signum)
@@ -326,7 +334,10 @@ def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home, sig
     row = results.get_run(engine, run_id)
     assert (row.status, row.attempt) == ("queued", 0)
     assert queue.events(engine, run_id)[-1].text == "its worker was told to stop"
-    assert "-step-" in str(results.list_checkpoints(engine, run_id)[0].path) or results.list_checkpoints(engine, run_id)[0].epoch == row.last_epoch
+    assert (
+        "-step-" in str(results.list_checkpoints(engine, run_id)[0].path)
+        or results.list_checkpoints(engine, run_id)[0].epoch == row.last_epoch
+    )
 
 
 ORPHAN = """
@@ -343,5 +354,7 @@ if os.fork() == 0:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
 def test_a_child_whose_parent_went_before_it_could_ask_ends(home):
     """Its output ends only when it does."""
-    done = subprocess.run([sys.executable, "-c", ORPHAN], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", ORPHAN], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -22,7 +22,9 @@ def test_validation_may_be_said_in_any_usual_way(word):
 def test_any_other_split_is_refused_by_name(word, line):
     with pytest.raises(EvenlyError) as caught:
         parse(f"class,split,tpr\nant,{word},0.5\nbee,{word},0.25\n", CLASSES)
-    assert str(caught.value).startswith(f"line {line}: TPRs of the {word if len(word) < 40 else word[:37] + '...'} split, expected validation")
+    assert str(caught.value).startswith(
+        f"line {line}: TPRs of the {word if len(word) < 40 else word[:37] + '...'} split, expected validation"
+    )
     assert "--split validation" in str(caught.value)
 
 

@@ -14,12 +14,30 @@ PETS = ("cat", "dog", "car")
 DIGITS = tuple("0123")
 
 
-@pytest.mark.parametrize("text", [
-    "0.6\n0.7\n0.95", "0.6,0.7,0.95", "0.6, 0.7,\n0.95", "0.6;0.7;0.95", "0.6\t0.7\t0.95", "60%\n70 %\n95%", "\n0.6\r\n\r\n0.7\r\n0.95\r\n",
-    "[0.6, 0.7, 0.95]", "\ufeff0.6\n0.7\n0.95", "# from run 3\n0.6\n.7\n9.5e-1", "tpr\n0.6\n0.7\n0.95", b"0.6\n0.7\n0.95", b"\xef\xbb\xbf0.6,0.7,0.95",
-    "cat,0.6\ndog,0.7\ncar,0.95", "car,95%\ncat,60%\ndog,70%", "class,tpr\ndog,0.7\ncar,0.95\ncat,0.6", "TPR;Class\n0.7;dog\n0.6;cat\n0.95;car",
-    '"cat","0.6"\n"dog","0.7"\n"car","0.95"', "name,recall,colour\ncat,0.6,red\ndog,0.7,\ncar,0.95,blue",
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.6\n0.7\n0.95",
+        "0.6,0.7,0.95",
+        "0.6, 0.7,\n0.95",
+        "0.6;0.7;0.95",
+        "0.6\t0.7\t0.95",
+        "60%\n70 %\n95%",
+        "\n0.6\r\n\r\n0.7\r\n0.95\r\n",
+        "[0.6, 0.7, 0.95]",
+        "\ufeff0.6\n0.7\n0.95",
+        "# from run 3\n0.6\n.7\n9.5e-1",
+        "tpr\n0.6\n0.7\n0.95",
+        b"0.6\n0.7\n0.95",
+        b"\xef\xbb\xbf0.6,0.7,0.95",
+        "cat,0.6\ndog,0.7\ncar,0.95",
+        "car,95%\ncat,60%\ndog,70%",
+        "class,tpr\ndog,0.7\ncar,0.95\ncat,0.6",
+        "TPR;Class\n0.7;dog\n0.6;cat\n0.95;car",
+        '"cat","0.6"\n"dog","0.7"\n"car","0.95"',
+        "name,recall,colour\ncat,0.6,red\ndog,0.7,\ncar,0.95,blue",
+    ],
+)
 def test_ways_to_write_three_tprs(text):
     tpr, support = parse(text, PETS)
     np.testing.assert_allclose(tpr, [0.6, 0.7, 0.95], rtol=1e-15)
@@ -59,35 +77,38 @@ def test_without_names_the_order_stays():
     assert parse("0.2\n0.1")[0].tolist() == [0.2, 0.1]
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("0.6\n0.7\nabc", "line 3: 'abc' is not a number"),
-    ("0.6,0.7,abc", "line 1: 'abc' is not a number"),
-    ("cat,0.6\ndog,abc\ncar,1", "line 2: 'abc' is not a number"),
-    ("0.6\n\n1.2\n0.1", r"line 3: 1\.2 is outside \[0, 1\]"),
-    ("95.6\n70\n60", r"line 1: 95\.6 is outside \[0, 1\]; write percentages with a % sign"),
-    ("120%\n1\n1", "line 1: 120% is outside"),
-    ("0.5\n-0.1\n1", r"line 2: -0\.1 is outside"),
-    ("0.5\ninf\n1", "line 2: inf is outside"),
-    ("0.5\n1_0\n1", "line 2: '1_0' is not a number"),
-    ("0.5\n0.6", "2 TPRs given, expected 3, one per class"),
-    ("0.5", "1 TPR given, expected 3"),
-    ("0.5\n0.6\n0.7\n0.8", "4 TPRs given, expected 3"),
-    ("cat,0.6\ncow,0.7\ncar,1", "line 2: unknown class 'cow'; known: 'cat', 'dog', 'car'"),
-    ("cat,0.6\ncat,0.7\ncar,1", "line 2: class 'cat' is there twice, first in line 1"),
-    ("cat,0.6\ncar,1", "no TPR for class 'dog'; write nan"),
-    ("class,tpr\ncat\ndog,1\ncar,1", "line 2: 1 value, expected at least 2"),
-    ("cat,0.6,-3\ndog,0.7,1\ncar,1,1", "line 1: support -3"),
-    ("class,tpr\n", "no TPR for classes 'cat', 'dog', 'car'"),
-    ("tpr\n", "0 TPRs given, expected 3"),
-    ("name,score\ncat,0.5\ndog,0.5\ncar,0.5", "line 1: 'score' is not a number"),
-    ("", "no TPRs found"),
-    ("  \n,,\n# nothing", "no TPRs found"),
-    (b"", "no TPRs found"),
-    (b"\x89PNG\r\n\x1a\n\x00\xff", "not plain text"),
-    ("0.5\n0.\x006", "not plain text"),
-    ("0.5\n" * 300_000, "1,200,000 bytes, expected at most 1,000,000"),
-    (b"1" * (LARGEST + 1), "expected at most"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("0.6\n0.7\nabc", "line 3: 'abc' is not a number"),
+        ("0.6,0.7,abc", "line 1: 'abc' is not a number"),
+        ("cat,0.6\ndog,abc\ncar,1", "line 2: 'abc' is not a number"),
+        ("0.6\n\n1.2\n0.1", r"line 3: 1\.2 is outside \[0, 1\]"),
+        ("95.6\n70\n60", r"line 1: 95\.6 is outside \[0, 1\]; write percentages with a % sign"),
+        ("120%\n1\n1", "line 1: 120% is outside"),
+        ("0.5\n-0.1\n1", r"line 2: -0\.1 is outside"),
+        ("0.5\ninf\n1", "line 2: inf is outside"),
+        ("0.5\n1_0\n1", "line 2: '1_0' is not a number"),
+        ("0.5\n0.6", "2 TPRs given, expected 3, one per class"),
+        ("0.5", "1 TPR given, expected 3"),
+        ("0.5\n0.6\n0.7\n0.8", "4 TPRs given, expected 3"),
+        ("cat,0.6\ncow,0.7\ncar,1", "line 2: unknown class 'cow'; known: 'cat', 'dog', 'car'"),
+        ("cat,0.6\ncat,0.7\ncar,1", "line 2: class 'cat' is there twice, first in line 1"),
+        ("cat,0.6\ncar,1", "no TPR for class 'dog'; write nan"),
+        ("class,tpr\ncat\ndog,1\ncar,1", "line 2: 1 value, expected at least 2"),
+        ("cat,0.6,-3\ndog,0.7,1\ncar,1,1", "line 1: support -3"),
+        ("class,tpr\n", "no TPR for classes 'cat', 'dog', 'car'"),
+        ("tpr\n", "0 TPRs given, expected 3"),
+        ("name,score\ncat,0.5\ndog,0.5\ncar,0.5", "line 1: 'score' is not a number"),
+        ("", "no TPRs found"),
+        ("  \n,,\n# nothing", "no TPRs found"),
+        (b"", "no TPRs found"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "not plain text"),
+        ("0.5\n0.\x006", "not plain text"),
+        ("0.5\n" * 300_000, "1,200,000 bytes, expected at most 1,000,000"),
+        (b"1" * (LARGEST + 1), "expected at most"),
+    ],
+)
 def test_refusals_name_the_line_and_the_value(text, message):
     with pytest.raises(EvenlyError, match=message) as caught:
         parse(text, PETS)

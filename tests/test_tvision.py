@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[1]
 
 
 def run(code: str) -> str:
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -33,7 +35,9 @@ def test_import_works_in_a_fresh_interpreter_and_models_run() -> None:
 
 
 def test_the_operators_have_a_schema_afterwards() -> None:
-    out = run("from core.tvision import torchvision; torchvision(); import torch; print(torch.ops.torchvision.nms.default._schema)")
+    out = run(
+        "from core.tvision import torchvision; torchvision(); import torch; print(torch.ops.torchvision.nms.default._schema)"
+    )
     assert "Tensor dets, Tensor scores, float iou_threshold" in out
 
 

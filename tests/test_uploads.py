@@ -32,7 +32,9 @@ def png(seed: int = 0, side: int = 8) -> bytes:
     return out.getvalue()
 
 
-def zipped(files: dict[str, bytes | None], method: int = zipfile.ZIP_DEFLATED, extra: list[zipfile.ZipInfo] = ()) -> bytes:
+def zipped(
+    files: dict[str, bytes | None], method: int = zipfile.ZIP_DEFLATED, extra: list[zipfile.ZipInfo] = ()
+) -> bytes:
     """A zip in memory; None stands for a small image of its own."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", method) as z:
@@ -74,7 +76,12 @@ def test_an_upload_becomes_a_dataset(tmp_path: Path, method: int) -> None:
     assert name.endswith("-My-Pets-1.zip")
     assert [s.key for s in image_sets(tmp_path)] == [name]
     spec = prepare(name, tmp_path)
-    assert (spec.label, spec.classes, spec.pool_counts.tolist(), spec.shape) == ("My-Pets-1", ("a", "b"), [3, 3], (3, 8, 8))
+    assert (spec.label, spec.classes, spec.pool_counts.tolist(), spec.shape) == (
+        "My-Pets-1",
+        ("a", "b"),
+        [3, 3],
+        (3, 8, 8),
+    )
     assert find_dataset(name, tmp_path, inside=True).key == name
     data = load(name, tmp_path, seed=0)
     expected = np.asarray(Image.open(io.BytesIO(png(6)))).transpose(2, 0, 1)  # the 7th file: test/a/0.png
@@ -97,8 +104,18 @@ def test_the_same_content_is_kept_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "stem"),
-    [("pets.zip", "pets"), ("../../etc/passwd", "passwd"), ("C:\\x\\y.zip", "y"), ("..", "images"), ("", "images"), ("é ö.zip", "images"),
-     ("a" * 300 + ".zip", "a" * 60), ("CON.zip", "CON"), ("<b>.zip", "b"), ("a\nb\0c.zip", "a-b-c")],
+    [
+        ("pets.zip", "pets"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\x\\y.zip", "y"),
+        ("..", "images"),
+        ("", "images"),
+        ("é ö.zip", "images"),
+        ("a" * 300 + ".zip", "a" * 60),
+        ("CON.zip", "CON"),
+        ("<b>.zip", "b"),
+        ("a\nb\0c.zip", "a-b-c"),
+    ],
 )
 def test_the_stored_name_is_our_own(tmp_path: Path, name: str, stem: str) -> None:
     assert safe_stem(name) == stem
@@ -107,7 +124,9 @@ def test_the_stored_name_is_our_own(tmp_path: Path, name: str, stem: str) -> Non
     assert Path(kept).name[12:] == f"-{stem}.zip"
 
 
-def test_a_zip_anywhere_on_disk_is_a_dataset_and_is_prepared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_zip_anywhere_on_disk_is_a_dataset_and_is_prepared_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "data").mkdir()
     path = tmp_path / "pets.zip"
     path.write_bytes(zipped(PLAIN))
@@ -150,7 +169,13 @@ def test_a_zip_gives_the_same_arrays_as_the_folder_in_it(tmp_path: Path) -> None
 
 
 def test_junk_of_operating_systems_is_ignored(tmp_path: Path) -> None:
-    junk = {"__MACOSX/train/a/._0.png": b"x", ".DS_Store": b"x", "train/a/Thumbs.db": b"x", "train/.hidden/1.png": b"x", "README.md": b"hello"}
+    junk = {
+        "__MACOSX/train/a/._0.png": b"x",
+        ".DS_Store": b"x",
+        "train/a/Thumbs.db": b"x",
+        "train/.hidden/1.png": b"x",
+        "README.md": b"hello",
+    }
     spec = prepare(store(tmp_path, zipped({**PLAIN, **junk})), tmp_path)
     assert spec.pool_counts.tolist() == [3, 3]
     assert spec.skipped == ()
@@ -159,8 +184,15 @@ def test_junk_of_operating_systems_is_ignored(tmp_path: Path) -> None:
 # --- names ---
 
 BAD_NAMES = {
-    "parent": "train/../../evil.png", "parent first": "../evil.png", "absolute": "/etc/evil.png", "drive": "C:/evil.png", "drive relative": "C:evil.png",
-    "backslash": "train\\..\\evil.png", "unc": "\\\\server\\share\\evil.png", "double slash": "train//evil.png", "dot": "./train/a/1.png",
+    "parent": "train/../../evil.png",
+    "parent first": "../evil.png",
+    "absolute": "/etc/evil.png",
+    "drive": "C:/evil.png",
+    "drive relative": "C:evil.png",
+    "backslash": "train\\..\\evil.png",
+    "unc": "\\\\server\\share\\evil.png",
+    "double slash": "train//evil.png",
+    "dot": "./train/a/1.png",
     "unc slashes": "//server/evil.png",
 }
 
@@ -217,7 +249,11 @@ def test_encrypted_entries_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_unusual_compression_is_refused(tmp_path: Path, method: int) -> None:
-    refused(tmp_path, zipped(PLAIN, method), r"entry 'train/a/0\.png' uses compression method \d+; zip the folder with the usual method")
+    refused(
+        tmp_path,
+        zipped(PLAIN, method),
+        r"entry 'train/a/0\.png' uses compression method \d+; zip the folder with the usual method",
+    )
 
 
 @pytest.mark.parametrize("name", ["train/a/more.zip", "train/a/MORE.ZIP", "inner.tar", "x.7z", "train/b/y.tar.gz"])
@@ -226,10 +262,24 @@ def test_nested_archives_are_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_an_archive_named_as_an_image_is_no_image(tmp_path: Path) -> None:
-    refused(tmp_path, zipped({**PLAIN, "train/a/9.png": zipped(PLAIN)}), r"1 of 13 images cannot be read.*'train/a/9\.png': not a PNG")
+    refused(
+        tmp_path,
+        zipped({**PLAIN, "train/a/9.png": zipped(PLAIN)}),
+        r"1 of 13 images cannot be read.*'train/a/9\.png': not a PNG",
+    )
 
 
-@pytest.mark.parametrize("data", [b"", b"MZ\x90\x00" + bytes(1000), b"name,score\na,1\n", png(), b"PK\x03\x04" + bytes(100), b"PK\x05\x06" + b"\xff" * 18])
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"MZ\x90\x00" + bytes(1000),
+        b"name,score\na,1\n",
+        png(),
+        b"PK\x03\x04" + bytes(100),
+        b"PK\x05\x06" + b"\xff" * 18,
+    ],
+)
 def test_a_file_that_is_no_zip_is_refused_whatever_its_name(tmp_path: Path, data: bytes) -> None:
     refused(tmp_path, data, r"pets\.zip (is not a (readable )?zip archive|declares)")
 
@@ -259,17 +309,30 @@ def test_random_damage_is_refused_or_harmless_but_never_another_error(tmp_path: 
 
 @pytest.mark.parametrize(
     ("files", "message"),
-    [({"train/a/1.png": None, "test/a/1.png": None}, r"1 class folder \('a'\)"), ({"a.png": None}, "image 'a.png' lies outside the class folders"), ({}, "no images found"),
-     ({**PLAIN, "train/empty/": b""}, "class 'empty' has no image in the training split"),
-     ({**PLAIN, "train/a/notes.txt": b"text", "train/a/b.exe": b"MZ"}, r"2 of 14 images cannot be read.*'train/a/b\.exe': not a PNG"),
-     ({**PLAIN, "train/0.png": None}, "lies outside the class folders")],
+    [
+        ({"train/a/1.png": None, "test/a/1.png": None}, r"1 class folder \('a'\)"),
+        ({"a.png": None}, "image 'a.png' lies outside the class folders"),
+        ({}, "no images found"),
+        ({**PLAIN, "train/empty/": b""}, "class 'empty' has no image in the training split"),
+        (
+            {**PLAIN, "train/a/notes.txt": b"text", "train/a/b.exe": b"MZ"},
+            r"2 of 14 images cannot be read.*'train/a/b\.exe': not a PNG",
+        ),
+        ({**PLAIN, "train/0.png": None}, "lies outside the class folders"),
+    ],
 )
-def test_layouts_that_cannot_be_trained_on_are_refused(tmp_path: Path, files: dict[str, bytes | None], message: str) -> None:
+def test_layouts_that_cannot_be_trained_on_are_refused(
+    tmp_path: Path, files: dict[str, bytes | None], message: str
+) -> None:
     refused(tmp_path, zipped(files), message)
 
 
 def test_ten_thousand_classes_are_refused(tmp_path: Path) -> None:
-    refused(tmp_path, zipped({f"c{i}/1.png": b"" for i in range(10_000)}, zipfile.ZIP_STORED), "10,000 class folders, expected at most 1,000")
+    refused(
+        tmp_path,
+        zipped({f"c{i}/1.png": b"" for i in range(10_000)}, zipfile.ZIP_STORED),
+        "10,000 class folders, expected at most 1,000",
+    )
 
 
 # --- bombs ---
@@ -280,7 +343,11 @@ SMALL = Limits(archive_bytes=100_000, unpacked_bytes=3_000_000, entries=50)
 def test_a_bomb_by_declared_size_is_refused_without_inflating(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = zipped({**PLAIN, "train/a/bomb.png": bytes(300_000_000)})
     monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda *_: pytest.fail("it was inflated"))
-    refused(tmp_path, bomb, r"entry 'train/a/bomb\.png' unpacks [\d,]+ bytes to 300,000,000, more than 100 times: refused as a bomb")
+    refused(
+        tmp_path,
+        bomb,
+        r"entry 'train/a/bomb\.png' unpacks [\d,]+ bytes to 300,000,000, more than 100 times: refused as a bomb",
+    )
 
 
 def test_many_modest_entries_are_refused_by_their_sum(tmp_path: Path) -> None:
@@ -303,14 +370,18 @@ def test_a_bomb_that_lies_about_its_size_is_stopped_at_what_it_declares(tmp_path
 
     bomb = _declare(zipped({**PLAIN, "train/a/bomb.png": bytes(200_000_000)}), "train/a/bomb.png", 1000)
     tracemalloc.start()
-    refused(tmp_path, bomb, r"entry 'train/a/bomb\.png' unpacks to more than the 1,000 bytes it declares: refused as a bomb")
+    refused(
+        tmp_path, bomb, r"entry 'train/a/bomb\.png' unpacks to more than the 1,000 bytes it declares: refused as a bomb"
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20_000_000
 
 
 def test_a_lying_bomb_is_stopped_when_a_local_zip_is_prepared_too(tmp_path: Path) -> None:
-    (tmp_path / "b.zip").write_bytes(_declare(zipped({**PLAIN, "train/a/0.png": png() + bytes(5_000_000)}), "train/a/0.png", len(png())))
+    (tmp_path / "b.zip").write_bytes(
+        _declare(zipped({**PLAIN, "train/a/0.png": png() + bytes(5_000_000)}), "train/a/0.png", len(png()))
+    )
     with pytest.raises(DataError, match=r"b\.zip: entry 'train/a/0\.png' unpacks to more than"):
         prepare("b.zip", tmp_path)
     assert [p.suffix for p in (tmp_path / "cache").iterdir()] == [".lock"]
@@ -321,7 +392,11 @@ def test_entries_that_declare_more_than_they_hold_are_unreadable(tmp_path: Path)
 
 
 def test_a_stored_entry_must_declare_its_own_size(tmp_path: Path) -> None:
-    refused(tmp_path, _declare(zipped(PLAIN, zipfile.ZIP_STORED), "train/b/1.png", 90_000), r"entry 'train/b/1\.png' is stored as \d+ bytes but declares 90,000")
+    refused(
+        tmp_path,
+        _declare(zipped(PLAIN, zipfile.ZIP_STORED), "train/b/1.png", 90_000),
+        r"entry 'train/b/1\.png' is stored as \d+ bytes but declares 90,000",
+    )
 
 
 def test_a_wrong_checksum_is_unreadable(tmp_path: Path) -> None:
@@ -343,7 +418,9 @@ def test_too_many_entries_are_refused_where_the_end_record_lies(tmp_path: Path) 
     refused(tmp_path, bytes(data), r"pets\.zip has 60 entries, at most 50 are allowed", limits=SMALL)
 
 
-def test_a_directory_too_long_for_its_entries_is_refused_before_it_is_parsed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_too_long_for_its_entries_is_refused_before_it_is_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = bytearray(zipped({f"{c}/{'x' * 250}{i}.png": b"" for c in "ab" for i in range(60)}, zipfile.ZIP_STORED))
     at = data.rfind(b"PK\x05\x06")
     data[at + 8 : at + 12] = b"\xff" * 4
@@ -454,7 +531,9 @@ def test_a_zip_cut_after_it_was_opened_gives_unreadable_entries(tmp_path: Path) 
 def test_a_local_header_that_is_not_where_the_directory_says(tmp_path: Path) -> None:
     data = bytearray(zipped(PLAIN))
     data[0:4] = b"XXXX"
-    refused(tmp_path, bytes(data), r"'train/a/0\.png': damaged: no entry begins where the archive says|not a readable zip")
+    refused(
+        tmp_path, bytes(data), r"'train/a/0\.png': damaged: no entry begins where the archive says|not a readable zip"
+    )
 
 
 def test_a_zip_behind_other_bytes_is_read(tmp_path: Path) -> None:
@@ -465,7 +544,11 @@ def test_a_zip_behind_other_bytes_is_read(tmp_path: Path) -> None:
 
 def test_an_entry_too_large_for_an_image_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "MAX_FILE_BYTES", 2_000)
-    refused(tmp_path, zipped({**PLAIN, "train/a/9.png": png(0, 40)}), r"'train/a/9\.png': larger than the 64 MB allowed for one image")
+    refused(
+        tmp_path,
+        zipped({**PLAIN, "train/a/9.png": png(0, 40)}),
+        r"'train/a/9\.png': larger than the 64 MB allowed for one image",
+    )
 
 
 def test_a_zip_that_vanishes_says_so(tmp_path: Path) -> None:

@@ -41,11 +41,16 @@ def test_one_draw_shields_from_the_whole_batch_or_from_nothing():
 
 @pytest.mark.parametrize("key", ["eql", "seql"])
 def test_the_variant_reaches_the_loss(key):
-    answered = [answer(key, what_if(3, counts=[100, 5, 5]), {"threshold": 0.1, "gamma": 0.5, "variant": v}) for v in ("paper", "cdb_code")]
+    answered = [
+        answer(key, what_if(3, counts=[100, 5, 5]), {"threshold": 0.1, "gamma": 0.5, "variant": v})
+        for v in ("paper", "cdb_code")
+    ]
     assert [bool(a.knobs.get("together")) for a in answered] == [False, True]
     z, labels = torch.randn(40, 3, generator=generator(1)), torch.arange(40) % 3
     terms = {"mask": torch.tensor(answered[1].mask, dtype=torch.float32)}
-    values = {round(class_loss(z, labels, terms, "batch_mean", answered[1].knobs, generator(s)).item(), 6) for s in range(30)}
+    values = {
+        round(class_loss(z, labels, terms, "batch_mean", answered[1].knobs, generator(s)).item(), 6) for s in range(30)
+    }
     assert len(values) == 2, "all shielded, or none"
 
 
@@ -56,11 +61,16 @@ def test_cdb_as_the_paper_states_it_is_not_rescaled():
     """Eq. 1 and 2 of the paper; its raw vector in the reference sheet."""
     seen = what_if(5, tpr=FIVE, support=np.full(5, 1e9))
     raw = answer("cdb", seen, {"normalize": "none"}).weight
-    np.testing.assert_allclose(raw, [0.0100155950229, 0.0900733614716, 0.250117300332, 0.490118291354, 0.810057757754], rtol=1e-8)
+    np.testing.assert_allclose(
+        raw, [0.0100155950229, 0.0900733614716, 0.250117300332, 0.490118291354, 0.810057757754], rtol=1e-8
+    )
     scaled = answer("cdb", seen).weight
     np.testing.assert_allclose(raw / raw.mean(), scaled)
     z, labels = torch.randn(50, 5, generator=generator(0), dtype=torch.float64), torch.arange(50) % 5
-    mean, batch = ([class_loss(z, labels, {"weight": torch.tensor(w)}, r).item() for w in (raw, scaled)] for r in ("weighted_mean", "batch_mean"))
+    mean, batch = (
+        [class_loss(z, labels, {"weight": torch.tensor(w)}, r).item() for w in (raw, scaled)]
+        for r in ("weighted_mean", "batch_mean")
+    )
     assert mean[0] == pytest.approx(mean[1])
     assert batch[0] == pytest.approx(batch[1] * raw.mean())
     assert "none" in {p.key: p for p in METHODS["cdb"].params}["normalize"].choices
@@ -70,14 +80,21 @@ def test_cdb_as_the_paper_states_it_is_not_rescaled():
 
 
 def test_published_rates_of_the_weight_network():
-    rate = {v: answer("meta_weight_net", Evidence(3), {"variant": v}).knobs["lr"] for v in ("noise_code", "imbalance_code")}
+    rate = {
+        v: answer("meta_weight_net", Evidence(3), {"variant": v}).knobs["lr"] for v in ("noise_code", "imbalance_code")
+    }
     assert rate == {"noise_code": 1e-3, "imbalance_code": 1e-5}
     assert answer("meta_weight_net", Evidence(3), {"variant": "imbalance_code", "lr": 0.1}).knobs["lr"] == 0.1
 
 
 def test_variants_of_the_small_networks():
     made = {}
-    for key, variant in (("meta_weight_net", "noise_code"), ("meta_weight_net", "imbalance_code"), ("difficulty_net", "paper"), ("difficulty_net", "cifar_code")):
+    for key, variant in (
+        ("meta_weight_net", "noise_code"),
+        ("meta_weight_net", "imbalance_code"),
+        ("difficulty_net", "paper"),
+        ("difficulty_net", "cifar_code"),
+    ):
         made[variant] = OBJECTIVES[key](3, answer(key, Evidence(3), {"variant": variant}).knobs, None, generator(0))
     assert [type(made[v].optimiser).__name__ for v in ("noise_code", "imbalance_code")] == ["Adam", "SGD"]
     assert [made[v].looks_ahead() for v in ("paper", "cifar_code")] == [True, False]
@@ -90,7 +107,13 @@ def test_replicates_start_with_small_networks_of_their_own(monkeypatch):
 
     def first(seed):
         trainer = object.__new__(Trainer)
-        trainer.config, trainer.classes, trainer.counts, trainer.objectives, trainer._waiting = RunConfig("d", "m", seed=seed), 3, None, {}, {}
+        trainer.config, trainer.classes, trainer.counts, trainer.objectives, trainer._waiting = (
+            RunConfig("d", "m", seed=seed),
+            3,
+            None,
+            {},
+            {},
+        )
         trainer.device = type("On", (), {"device": torch.device("cpu")})
         trainer.progress = type("At", (), {"step": 1})
         terms = ClassTerms(objective="meta_weight_net", knobs={"hidden": 4, "lr": 0.1})
@@ -103,16 +126,25 @@ def test_replicates_start_with_small_networks_of_their_own(monkeypatch):
 # ---------------------------------------------------------------- formulas say what is chosen
 
 
-@pytest.mark.parametrize(("key", "params", "has", "lacks"), [
-    ("focal", {}, ["(1 - p_y)^{2}"], ["q_y", "0.25"]), ("focal", {"alpha": 0.25}, ["-0.25(1 - p_y)"], ["q_y"]),
-    ("focal", {"form": "sigmoid"}, ["(1 - q_y)^{2}", r"\sum_{c \ne y}"], ["p_y", "off"]),
-    ("focal", {"form": "sigmoid", "alpha": 0.25}, ["0.25(1 - q_y)", "(1 - 0.25)q_c"], ["p_y"]),
-    ("tau_norm", {}, [], ["b_c"]), ("tau_norm", {"bias": "keep"}, ["+ b_c"], []),
-    ("label_aware_smoothing", {}, [r"\sin\left(\tfrac{\pi}{2} x_c\right)"], ["f\\left"]), ("label_aware_smoothing", {"shape": "linear"}, [r"\,x_c,"], ["sin"]),
-    ("label_aware_smoothing", {"shape": "convex"}, [r"1 + \sin"], []), ("label_aware_smoothing", {"shape": "exp", "power": 3}, ["x_c^{3}"], ["sin"]),
-    ("meta_weight_net", {}, [r"\tfrac{1}{B}"], [r"\sum_j"]), ("meta_weight_net", {"variant": "imbalance_code"}, [r"\sum_j"], []),
-    ("cdb", {}, [r"\propto"], []), ("cdb", {"normalize": "none"}, ["w_{c,t} ="], [r"\propto"]),
-])
+@pytest.mark.parametrize(
+    ("key", "params", "has", "lacks"),
+    [
+        ("focal", {}, ["(1 - p_y)^{2}"], ["q_y", "0.25"]),
+        ("focal", {"alpha": 0.25}, ["-0.25(1 - p_y)"], ["q_y"]),
+        ("focal", {"form": "sigmoid"}, ["(1 - q_y)^{2}", r"\sum_{c \ne y}"], ["p_y", "off"]),
+        ("focal", {"form": "sigmoid", "alpha": 0.25}, ["0.25(1 - q_y)", "(1 - 0.25)q_c"], ["p_y"]),
+        ("tau_norm", {}, [], ["b_c"]),
+        ("tau_norm", {"bias": "keep"}, ["+ b_c"], []),
+        ("label_aware_smoothing", {}, [r"\sin\left(\tfrac{\pi}{2} x_c\right)"], ["f\\left"]),
+        ("label_aware_smoothing", {"shape": "linear"}, [r"\,x_c,"], ["sin"]),
+        ("label_aware_smoothing", {"shape": "convex"}, [r"1 + \sin"], []),
+        ("label_aware_smoothing", {"shape": "exp", "power": 3}, ["x_c^{3}"], ["sin"]),
+        ("meta_weight_net", {}, [r"\tfrac{1}{B}"], [r"\sum_j"]),
+        ("meta_weight_net", {"variant": "imbalance_code"}, [r"\sum_j"], []),
+        ("cdb", {}, [r"\propto"], []),
+        ("cdb", {"normalize": "none"}, ["w_{c,t} ="], [r"\propto"]),
+    ],
+)
 def test_the_formula_is_of_what_is_chosen(key, params, has, lacks):
     shown = formula_with(METHODS[key], params)
     assert all(piece in shown for piece in has), shown
@@ -123,7 +155,9 @@ def test_the_formula_is_of_what_is_chosen(key, params, has, lacks):
 def test_shapes_of_label_smoothing_meet_at_the_ends():
     counts = [500, 120, 40, 7]
     for shape in ("concave", "linear", "convex", "exp"):
-        found = answer("label_aware_smoothing", what_if(4, counts=counts), {"head": 0.4, "tail": 0.1, "shape": shape, "power": 3.0}).smoothing
+        found = answer(
+            "label_aware_smoothing", what_if(4, counts=counts), {"head": 0.4, "tail": 0.1, "shape": shape, "power": 3.0}
+        ).smoothing
         assert (found[0], found[-1]) == (pytest.approx(0.4), pytest.approx(0.1))
         assert all(a > b for a, b in pairwise(found))
 
@@ -131,7 +165,16 @@ def test_shapes_of_label_smoothing_meet_at_the_ends():
 # ---------------------------------------------------------------- a formula that acts late
 
 
-LATE = checked(RunConfig("mnist1d", "mlp", method="custom", params={"formula": "1 + sqrt(epoch - 160) * (1 - tpr)"}, epochs=200, start=0.8))
+LATE = checked(
+    RunConfig(
+        "mnist1d",
+        "mlp",
+        method="custom",
+        params={"formula": "1 + sqrt(epoch - 160) * (1 - tpr)"},
+        epochs=200,
+        start=0.8,
+    )
+)
 SEEN = Evidence(3, tpr=[0.9, 0.5, 0.2], epochs=200)
 
 
@@ -163,8 +206,16 @@ def test_what_no_source_says_is_called_our_own():
 def test_claims_of_mildness_hold():
     """At imbalance 100 the logarithm reaches 5.6; others are milder with their parameters, so it is not called the mildest."""
     counts = np.geomspace(5000, 50, 10).round()
-    ratio = {key: np.ptp(np.log(answer(key, what_if(10, counts=counts), params).weight)) for key, params in (
-        ("log_frequency", {}), ("class_balanced", {"beta": 0.9}), ("smooth_inverse_frequency", {"gamma": 0.25}), ("inverse_frequency", {}), ("sqrt_inverse_frequency", {}))}
+    ratio = {
+        key: np.ptp(np.log(answer(key, what_if(10, counts=counts), params).weight))
+        for key, params in (
+            ("log_frequency", {}),
+            ("class_balanced", {"beta": 0.9}),
+            ("smooth_inverse_frequency", {"gamma": 0.25}),
+            ("inverse_frequency", {}),
+            ("sqrt_inverse_frequency", {}),
+        )
+    }
     assert math.exp(ratio["log_frequency"]) == pytest.approx(5.6, abs=0.05)
     assert math.exp(ratio["inverse_frequency"]) == pytest.approx(100)
     assert math.exp(ratio["sqrt_inverse_frequency"]) == pytest.approx(10)

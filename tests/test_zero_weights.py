@@ -17,7 +17,11 @@ from core.evidence import ClassTerms
 from core.losses import REDUCTIONS, reduced
 from core.step import GraphStep
 
-TERMS = ("terms", "sigmoid", "poly_tail")  # the objectives that take the terms' weight; oltr stands on the same function
+TERMS = (
+    "terms",
+    "sigmoid",
+    "poly_tail",
+)  # the objectives that take the terms' weight; oltr stands on the same function
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
@@ -59,20 +63,39 @@ def test_a_run_with_such_batches_ends_with_a_finite_loss_and_knows_the_other_cla
 @pytest.mark.gpu
 def test_a_captured_step_takes_such_batches_too():
     device = choose("cuda")
-    splits = {name: type(part)(part.x.cpu().numpy(), part.labels.cpu().numpy(), np.zeros(2, np.float32), np.ones(2, np.float32), device, "none") for name, part in make_splits().items()}
+    splits = {
+        name: type(part)(
+            part.x.cpu().numpy(),
+            part.labels.cpu().numpy(),
+            np.zeros(2, np.float32),
+            np.ones(2, np.float32),
+            device,
+            "none",
+        )
+        for name, part in make_splits().items()
+    }
     config = make_config(recipe_params={"batch_size": 3, "lr": 0.003}, epochs=2)
     trainer = Trainer(config, splits, make_model(), with_weight(0.0, 0.0, 2.0, 2.0), CLASSES, device)
     assert all(math.isfinite(result.splits["train"].loss) for result in trainer.run())
     assert isinstance(trainer._made, GraphStep)
 
 
-@pytest.mark.parametrize(("method", "params", "advice"), [
-    ("none", {}, "start again with a lower learning rate"),
-    ("manual", {"weights": "1,1,1,1"}, "start again with a lower learning rate"),
-    ("tpr_ratio", {"exponent": 2.0}, "start again with a lower learning rate or another exponent of TPR ratio"),
-])
+@pytest.mark.parametrize(
+    ("method", "params", "advice"),
+    [
+        ("none", {}, "start again with a lower learning rate"),
+        ("manual", {"weights": "1,1,1,1"}, "start again with a lower learning rate"),
+        ("tpr_ratio", {"exponent": 2.0}, "start again with a lower learning rate or another exponent of TPR ratio"),
+    ],
+)
 def test_a_loss_that_is_not_finite_names_only_what_the_run_can_change(method, params, advice):
-    trainer = make_trainer(with_weight(1.0, 1.0, 1.0, 1.0), method=method, params=params, recipe="sgd_constant", recipe_params={"batch_size": 32, "lr": 1e6})
+    trainer = make_trainer(
+        with_weight(1.0, 1.0, 1.0, 1.0),
+        method=method,
+        params=params,
+        recipe="sgd_constant",
+        recipe_params={"batch_size": 32, "lr": 1e6},
+    )
     with pytest.raises(TrainingError) as error:
         list(trainer.run())
     assert str(error.value).endswith(f"; {advice}")

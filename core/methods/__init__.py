@@ -9,6 +9,18 @@ from core.methods.table import METHODS
 from core.methods.use import Grid, answer, formula_with, grid, grid_values, slider_param, what_if
 
 __all__ = [
-    "CLASSIFIER", "FINETUNE", "METHODS", "POSTHOC", "TRAIN", "Grid", "Method", "answer", "dynamic_tau", "formula_with", "grid",
-    "grid_values", "slider_param", "what_if",
+    "CLASSIFIER",
+    "FINETUNE",
+    "METHODS",
+    "POSTHOC",
+    "TRAIN",
+    "Grid",
+    "Method",
+    "answer",
+    "dynamic_tau",
+    "formula_with",
+    "grid",
+    "grid_values",
+    "slider_param",
+    "what_if",
 ]

@@ -30,7 +30,10 @@ def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float
     used = formulas.variables(formula)
     values, clipped, notes = _values(evidence, formulas.needs(formula))
     if "epoch" in used:
-        notes = (*notes, f"Weights of epoch {_acting(evidence)} of {evidence.epochs}: they are renewed before every epoch.")
+        notes = (
+            *notes,
+            f"Weights of epoch {_acting(evidence)} of {evidence.epochs}: they are renewed before every epoch.",
+        )
         if evidence.epoch == 0:
             _try_epochs(formula, values, evidence)
     raw = _scaled(formulas.evaluate(formula, values, evidence.classes), normalize)
@@ -39,10 +42,14 @@ def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float
     if len(capped):
         notes = (*notes, f"The weight of {classes_in_words(capped)} is capped at {max_ratio:g} times the smallest.")
     missing = " or ".join(_MISSING[need] for need in sorted(formulas.needs(formula)))
-    return weight_terms(weight, missing=missing, mean_one=normalize == "mean_one", clipped=(*clipped, *touched.tolist()), notes=notes)
+    return weight_terms(
+        weight, missing=missing, mean_one=normalize == "mean_one", clipped=(*clipped, *touched.tolist()), notes=notes
+    )
 
 
-def _values(evidence: Evidence, needs: frozenset[str]) -> tuple[dict[str, Vector | float], tuple[int, ...], tuple[str, ...]]:
+def _values(
+    evidence: Evidence, needs: frozenset[str]
+) -> tuple[dict[str, Vector | float], tuple[int, ...], tuple[str, ...]]:
     """What the names stand for, the TPRs that were clamped, and notes. NaN where a class has no TPR or no samples."""
     values: dict[str, Vector | float] = {"C": evidence.classes, "epoch": _acting(evidence), "epochs": evidence.epochs}
     clipped, notes = (), ()
@@ -84,7 +91,9 @@ def _scaled(raw: Vector, normalize: str) -> Vector:
     if normalize == "mean_one":
         return raw / top if top > 0 else raw
     if top > 0 and not 1 / LARGEST <= top <= LARGEST:
-        raise EvenlyError(f"formula: the largest weight is {top:g}, expected {1 / LARGEST:g} to {LARGEST:g} without rescaling; set normalize to mean_one")
+        raise EvenlyError(
+            f"formula: the largest weight is {top:g}, expected {1 / LARGEST:g} to {LARGEST:g} without rescaling; set normalize to mean_one"
+        )
     return raw
 
 
@@ -98,16 +107,45 @@ def _shown(params: Mapping[str, Any]) -> str:
 
 _NAMES = ", ".join(f"{name} ({row.meaning})" for name, row in formulas.VARIABLES.items())
 _FUNCTIONS = "; ".join(row.usage for row in formulas.FUNCTIONS.values())
-_FORMULA = Param("formula", "Formula", DEFAULT, text=True, help=f"Names: {_NAMES}. Signs: + - * / ** and brackets. Functions: {_FUNCTIONS}.")
-_NORMALIZE = Param("normalize", "Normalise", "mean_one", choices=("none", "mean_one"),
-                   help="mean_one rescales the weights to mean 1. With the weighted_mean reduction both give the same loss.")
-_MAX_RATIO = Param("max_ratio", "Largest ratio", 10_000.0, 1.0, 1e6, 1.0, help="Caps the largest weight at this multiple of the smallest above 0.")
+_FORMULA = Param(
+    "formula",
+    "Formula",
+    DEFAULT,
+    text=True,
+    help=f"Names: {_NAMES}. Signs: + - * / ** and brackets. Functions: {_FUNCTIONS}.",
+)
+_NORMALIZE = Param(
+    "normalize",
+    "Normalise",
+    "mean_one",
+    choices=("none", "mean_one"),
+    help="mean_one rescales the weights to mean 1. With the weighted_mean reduction both give the same loss.",
+)
+_MAX_RATIO = Param(
+    "max_ratio",
+    "Largest ratio",
+    10_000.0,
+    1.0,
+    1e6,
+    1.0,
+    help="Caps the largest weight at this multiple of the smallest above 0.",
+)
 
 ROWS = (
-    Method("custom", "Formula of your own", "From TPRs", custom, (_FORMULA, _NORMALIZE, _MAX_RATIO),
-           r"w_c <normalize> f(n_c, N, C, \mathrm{TPR}_c, \overline{\mathrm{TPR}}, \mathrm{epoch}, \mathrm{epochs})", frozenset({"tpr"}), None,
-           "A formula that you type, over the counts, the TPRs of an earlier run and the epoch.",
-           "A class whose weight is 0 is not learned. TPRs are kept off 0 and 1 by half a validation sample before the formula sees them.",
-           Source("Evenly", 2026, "a formula of your own"), when="You want to try a weight that is not in this list.",
-           asks=_asks, latex=_shown),
+    Method(
+        "custom",
+        "Formula of your own",
+        "From TPRs",
+        custom,
+        (_FORMULA, _NORMALIZE, _MAX_RATIO),
+        r"w_c <normalize> f(n_c, N, C, \mathrm{TPR}_c, \overline{\mathrm{TPR}}, \mathrm{epoch}, \mathrm{epochs})",
+        frozenset({"tpr"}),
+        None,
+        "A formula that you type, over the counts, the TPRs of an earlier run and the epoch.",
+        "A class whose weight is 0 is not learned. TPRs are kept off 0 and 1 by half a validation sample before the formula sees them.",
+        Source("Evenly", 2026, "a formula of your own"),
+        when="You want to try a weight that is not in this list.",
+        asks=_asks,
+        latex=_shown,
+    ),
 )

@@ -57,7 +57,14 @@ def cdb(evidence: Evidence, *, tau: float | str, variant: str, normalize: str, e
     if np.isnan(tpr).all():
         raise EvenlyError(f"cdb: {NO_TPR} for every class; check the validation split")
     power = dynamic_tau(np.where(np.isnan(tpr), np.nan, seen), variant) if tau == "dynamic" else float(tau)
-    return weight_terms((1 - tpr) ** power, missing=NO_TPR, mean_one=normalize == "mean_one", clipped=clipped, notes=notes, info={"tau": power})
+    return weight_terms(
+        (1 - tpr) ** power,
+        missing=NO_TPR,
+        mean_one=normalize == "mean_one",
+        clipped=clipped,
+        notes=notes,
+        info={"tau": power},
+    )
 
 
 def difficulty_net(evidence: Evidence, *, driver: float, lr: float, variant: str) -> ClassTerms:
@@ -66,8 +73,10 @@ def difficulty_net(evidence: Evidence, *, driver: float, lr: float, variant: str
     return ClassTerms(objective="difficulty_net", knobs={"driver": driver, "lr": lr, **copied})
 
 
-_NET_FORMULA = (r"w_c = \frac{C\,D_{\theta,c}(\mathrm{TPR}_{t-1})}{\sum_k D_{\theta,k}(\mathrm{TPR}_{t-1})},\quad \min_\theta\ META\frac{<driver>}{C}\sum_c "
-                r"\left(D_{\theta,c} - \left(1 - \tfrac{\mathrm{TPR}_c}{\sum_k \mathrm{TPR}_k}\right)\right)^2")
+_NET_FORMULA = (
+    r"w_c = \frac{C\,D_{\theta,c}(\mathrm{TPR}_{t-1})}{\sum_k D_{\theta,k}(\mathrm{TPR}_{t-1})},\quad \min_\theta\ META\frac{<driver>}{C}\sum_c "
+    r"\left(D_{\theta,c} - \left(1 - \tfrac{\mathrm{TPR}_c}{\sum_k \mathrm{TPR}_k}\right)\right)^2"
+)
 
 
 def _net_latex(params: Mapping[str, Any]) -> str:
@@ -75,40 +84,111 @@ def _net_latex(params: Mapping[str, Any]) -> str:
     return _NET_FORMULA.replace("META", "" if params["variant"] == "cifar_code" else r"\mathrm{CE}_\mathrm{meta} + ")
 
 
-_CDB_TAU = Param("tau", "Tau", "dynamic", 0.0, 8.0, 0.05, words=("dynamic",),
-                 help="A fixed exponent, or dynamic: 2 / (1 + exp(-b)) with b = max TPR / (min TPR + eps) - 1, renewed after every epoch.")
-_VARIANT = Param("variant", "Variant", "paper", choices=tuple(CDB_VARIANTS),
-                 help="What dynamic tau is made of. paper: eps 0.0001. imagenet_code: eps 0.01. cifar_code: eps 0.01, no - 1 in b and no factor 2, "
-                      "so tau ends at 1 instead of 2. A fixed tau gives the same weights in all three.")
-_NORMALIZE = Param("normalize", "Normalise", "mean_one", choices=("none", "mean_one"),
-                   help="mean_one as in both codes; none: the paper states no rescaling. With the weighted_mean reduction both give the same loss; with batch_mean the paper's "
-                        "weights, all at most 1, also lower the learning rate.")
-_EMA = Param("ema", "Smoothing of the TPRs", 0.0, 0.0, 0.99, 0.01,
-             help="Moving average of the validation TPRs over the epochs: 0 uses the last epoch alone, as published; 0.9 averages about ten.")
-_DRIVER = Param("driver", "Driver weight", 0.3, 0.0, 10.0, 0.05, help="Pull of the network's answer towards the relative difficulty 1 - TPR / sum TPR.")
-_NET_VARIANT = Param("variant", "Variant", "paper", choices=("paper", "cifar_code"),
-                     help="paper: the network learns from the meta loss after a virtual step and from the driver loss. cifar_code: the released CIFAR code copies the weights "
-                          "of the virtual step without their gradient, so the network learns from the driver loss alone.")
-_META_LR = Param("lr", "Rate of the difficulty network", 1e-5, 1e-7, 1.0, 1e-5, help="Adam's rate: 0.00001 in the authors' CIFAR code, 0.001 in their ImageNet configuration.")
+_CDB_TAU = Param(
+    "tau",
+    "Tau",
+    "dynamic",
+    0.0,
+    8.0,
+    0.05,
+    words=("dynamic",),
+    help="A fixed exponent, or dynamic: 2 / (1 + exp(-b)) with b = max TPR / (min TPR + eps) - 1, renewed after every epoch.",
+)
+_VARIANT = Param(
+    "variant",
+    "Variant",
+    "paper",
+    choices=tuple(CDB_VARIANTS),
+    help="What dynamic tau is made of. paper: eps 0.0001. imagenet_code: eps 0.01. cifar_code: eps 0.01, no - 1 in b and no factor 2, "
+    "so tau ends at 1 instead of 2. A fixed tau gives the same weights in all three.",
+)
+_NORMALIZE = Param(
+    "normalize",
+    "Normalise",
+    "mean_one",
+    choices=("none", "mean_one"),
+    help="mean_one as in both codes; none: the paper states no rescaling. With the weighted_mean reduction both give the same loss; with batch_mean the paper's "
+    "weights, all at most 1, also lower the learning rate.",
+)
+_EMA = Param(
+    "ema",
+    "Smoothing of the TPRs",
+    0.0,
+    0.0,
+    0.99,
+    0.01,
+    help="Moving average of the validation TPRs over the epochs: 0 uses the last epoch alone, as published; 0.9 averages about ten.",
+)
+_DRIVER = Param(
+    "driver",
+    "Driver weight",
+    0.3,
+    0.0,
+    10.0,
+    0.05,
+    help="Pull of the network's answer towards the relative difficulty 1 - TPR / sum TPR.",
+)
+_NET_VARIANT = Param(
+    "variant",
+    "Variant",
+    "paper",
+    choices=("paper", "cifar_code"),
+    help="paper: the network learns from the meta loss after a virtual step and from the driver loss. cifar_code: the released CIFAR code copies the weights "
+    "of the virtual step without their gradient, so the network learns from the driver loss alone.",
+)
+_META_LR = Param(
+    "lr",
+    "Rate of the difficulty network",
+    1e-5,
+    1e-7,
+    1.0,
+    1e-5,
+    help="Adam's rate: 0.00001 in the authors' CIFAR code, 0.001 in their ImageNet configuration.",
+)
 
 ROWS = (
-    Method("cdb", "Class-wise difficulty (CDB)", "While training", cdb, (_CDB_TAU, _VARIANT, _NORMALIZE, _EMA),
-           r"w_{c,t} <normalize> (1 - \mathrm{TPR}_{c,t-1})^{<tau>}", frozenset({"last_tpr"}), "tau",
-           "Weights follow the validation TPRs of the run itself, renewed after every epoch; all 1 in the first.",
-           "The released code differs from the paper: both codes use eps 0.01 and rescale to mean 1 (normalize), and the CIFAR code's dynamic tau has half the "
-           "paper's range (variant). The ImageNet code divides by the sum of the weights, the CIFAR code by the batch size: choose the reduction to match. "
-           "With few epochs or a constant learning rate the weights can swing between classes and cost accuracy: a smaller tau, smoothing of the TPRs "
-           "or a learning rate that falls to zero help.",
-           CDB_PAPER, when="Classes differ in difficulty, counts do not tell which, and the run has many epochs.", keeps=_kept),
-    Method("difficulty_net", "Difficulty-Net", "While training", difficulty_net, (_DRIVER, _META_LR, _NET_VARIANT),
-           _net_latex({"variant": "paper"}),
-           frozenset({"last_tpr", "meta"}), None,
-           "A small network turns the validation TPRs of the last epoch into weights; it learns from a virtual step whose result is tried on meta samples.",
-           "The TPRs count as 0 before the first epoch, and for a class without validation samples. The loss is divided by the batch size, as published, whatever the reduction. "
-           "The meta samples are taken from the validation split, which the weights therefore look at twice: its figures then flatter the run; "
-           "judge it by the test split. A step costs about three times a plain one. "
-           "The published figures are from 12,800 epochs: never compare them with runs of 200.",
-           Source("Sinha and Ohashi", 2023, "Difficulty-Net: learning to predict difficulty for long-tailed recognition", "https://arxiv.org/abs/2209.02960"),
-           when="Classes differ in difficulty and a run has very many epochs.", weighs=True, evens=class_even_meta, latex=_net_latex,
-           decided="Decided while training: a small network, trained along, turns the run's last validation TPRs into weights."),
+    Method(
+        "cdb",
+        "Class-wise difficulty (CDB)",
+        "While training",
+        cdb,
+        (_CDB_TAU, _VARIANT, _NORMALIZE, _EMA),
+        r"w_{c,t} <normalize> (1 - \mathrm{TPR}_{c,t-1})^{<tau>}",
+        frozenset({"last_tpr"}),
+        "tau",
+        "Weights follow the validation TPRs of the run itself, renewed after every epoch; all 1 in the first.",
+        "The released code differs from the paper: both codes use eps 0.01 and rescale to mean 1 (normalize), and the CIFAR code's dynamic tau has half the "
+        "paper's range (variant). The ImageNet code divides by the sum of the weights, the CIFAR code by the batch size: choose the reduction to match. "
+        "With few epochs or a constant learning rate the weights can swing between classes and cost accuracy: a smaller tau, smoothing of the TPRs "
+        "or a learning rate that falls to zero help.",
+        CDB_PAPER,
+        when="Classes differ in difficulty, counts do not tell which, and the run has many epochs.",
+        keeps=_kept,
+    ),
+    Method(
+        "difficulty_net",
+        "Difficulty-Net",
+        "While training",
+        difficulty_net,
+        (_DRIVER, _META_LR, _NET_VARIANT),
+        _net_latex({"variant": "paper"}),
+        frozenset({"last_tpr", "meta"}),
+        None,
+        "A small network turns the validation TPRs of the last epoch into weights; it learns from a virtual step whose result is tried on meta samples.",
+        "The TPRs count as 0 before the first epoch, and for a class without validation samples. The loss is divided by the batch size, as published, whatever the reduction. "
+        "The meta samples are taken from the validation split, which the weights therefore look at twice: its figures then flatter the run; "
+        "judge it by the test split. A step costs about three times a plain one. "
+        "The published figures are from 12,800 epochs: never compare them with runs of 200.",
+        Source(
+            "Sinha and Ohashi",
+            2023,
+            "Difficulty-Net: learning to predict difficulty for long-tailed recognition",
+            "https://arxiv.org/abs/2209.02960",
+        ),
+        when="Classes differ in difficulty and a run has very many epochs.",
+        weighs=True,
+        evens=class_even_meta,
+        latex=_net_latex,
+        decided="Decided while training: a small network, trained along, turns the run's last validation TPRs into weights.",
+    ),
 )

@@ -61,13 +61,19 @@ def manual(evidence: Evidence, *, weights: str) -> ClassTerms:
         values = np.array([float(p) for p in parts])
     except ValueError:
         bad = next(p for p in parts if not _is_number(p))
-        raise EvenlyError(f"manual: weight {bad.strip()[:40]!r} is not a number; give one number per class with commas between them") from None
+        raise EvenlyError(
+            f"manual: weight {bad.strip()[:40]!r} is not a number; give one number per class with commas between them"
+        ) from None
     if len(values) != evidence.classes:
-        raise EvenlyError(f"manual: {len(values)} weights given, expected {evidence.classes}, one per class in class order")
+        raise EvenlyError(
+            f"manual: {len(values)} weights given, expected {evidence.classes}, one per class in class order"
+        )
     wrong = ~(values <= LARGEST) | (values < 0)
     if wrong.any() or not values.any():
         value = values[np.argmax(wrong)]
-        raise EvenlyError(f"manual: weight {value:g} is not usable; give numbers from 0 to {LARGEST:g}, not all of them 0")
+        raise EvenlyError(
+            f"manual: weight {value:g} is not usable; give numbers from 0 to {LARGEST:g}, not all of them 0"
+        )
     zero = np.flatnonzero(values == 0)
     notes = (f"Weight 0 for {len(zero)} of {len(values)} classes: they are not learned.",) if len(zero) else ()
     return ClassTerms(weight=values, notes=notes)
@@ -90,48 +96,141 @@ def _least(n: np.ndarray) -> float:
 
 
 _HUANG = Source("Huang, Li, Loy and Tang", 2016, "Learning deep representation for imbalanced classification")
-_GAMMA = Param("gamma", "Gamma", 0.5, 0.0, 1.0, 0.01, help="0 weights nothing, 1/2 is the square root, 1 is inverse frequency.")
-_BETA = Param("beta", "Beta", 0.9999, 0.0, 0.999999, 0.0001, help="0 weights nothing; towards 1 the weights become 1/n.")
-_WEIGHTS = Param("weights", "Weights", "1, 1", text=True, help="One number per class in class order, commas between them; at least 0.")
+_GAMMA = Param(
+    "gamma", "Gamma", 0.5, 0.0, 1.0, 0.01, help="0 weights nothing, 1/2 is the square root, 1 is inverse frequency."
+)
+_BETA = Param(
+    "beta", "Beta", 0.9999, 0.0, 0.999999, 0.0001, help="0 weights nothing; towards 1 the weights become 1/n."
+)
+_WEIGHTS = Param(
+    "weights",
+    "Weights",
+    "1, 1",
+    text=True,
+    help="One number per class in class order, commas between them; at least 0.",
+)
 
 COUNTS = frozenset({"counts"})
 _TAILED = "Long-tailed data: classes with very different numbers of training samples."
 _EARLY = "On strongly long-tailed data it often lowers accuracy when applied from the first epoch on; starting late (DRW) helps."
 
 ROWS = (
-    Method("inverse_frequency", "Inverse frequency", "From counts", inverse_frequency, (),
-           r"w_c \propto \frac{1}{n_c}", COUNTS, None,
-           "Rare classes weigh more: one over the number of training samples.", _EARLY, _HUANG, when=_TAILED),
-    Method("balanced", "Balanced", "From counts", balanced, (),
-           r"w_c = \frac{N}{C\,n_c}", COUNTS, None,
-           "Inverse frequency at mean 1 over the samples instead of the classes: scikit-learn's class_weight=\"balanced\".",
-           "With the weighted_mean reduction it is the same loss as inverse frequency; with batch_mean the two differ in scale, as a learning rate does.",
-           Source("King and Zeng", 2001, "Logistic regression in rare events data"), when=_TAILED),
-    Method("sqrt_inverse_frequency", "Square-root inverse frequency", "From counts", sqrt_inverse_frequency, (),
-           r"w_c \propto \frac{1}{\sqrt{n_c}}", COUNTS, None,
-           "One over the square root of the number of samples: half as steep as inverse frequency on a log scale.",
-           "Milder than inverse frequency and less harmful from the first epoch on.",
-           Source("Mikolov, Sutskever, Chen, Corrado and Dean", 2013, "Distributed representations of words and phrases and their compositionality",
-                  "https://arxiv.org/abs/1310.4546"), when=_TAILED),
-    Method("smooth_inverse_frequency", "Smooth inverse frequency", "From counts", smooth_inverse_frequency, (_GAMMA,),
-           r"w_c \propto \left(\frac{n_{\min}}{n_c}\right)^{<gamma>}", COUNTS, "gamma",
-           "Any step between no weighting (gamma 0), the square root (1/2) and inverse frequency (1).",
-           "Published without rescaling (largest weight 1); here it is rescaled to mean 1, which matters for batch_mean only.",
-           Source("Zhang, Wei, Zhou and Wu", 2021, "Bag of tricks for long-tailed visual recognition with deep convolutional neural networks"), when=_TAILED),
-    Method("log_frequency", "Log frequency", "From counts", log_frequency, (),
-           r"w_c \propto 1 - \log\frac{n_c}{n_{\max}}", COUNTS, None,
-           "Grows with the logarithm of how much rarer a class is: at imbalance 100 the largest weight is 5.6 times the smallest.",
-           "Mild on strong imbalance: inverse frequency reaches 100 there, its square root 10.",
-           Source("Zhang, Kang, Hooi, Yan and Feng", 2023, "Deep long-tailed learning: a survey (its code)", "https://arxiv.org/abs/2110.04596"), when=_TAILED),
-    Method("class_balanced", "Class-balanced", "From counts", class_balanced, (_BETA,),
-           r"w_c \propto \frac{1 - <beta>}{1 - <beta>^{n_c}}", COUNTS, "beta",
-           "One over the effective number of samples: between no weighting (beta 0) and inverse frequency (beta towards 1).",
-           "The effect depends on n: with thousands of samples per class, beta 0.9 does next to nothing.",
-           Source("Cui, Jia, Lin, Song and Belongie", 2019, "Class-balanced loss based on effective number of samples", "https://arxiv.org/abs/1901.05555"),
-           stops=tuple(min(1 - 10 ** (-k / 20), 0.999999) for k in range(121)), when=_TAILED),
-    Method("manual", "Manual weights", "From counts", manual, (_WEIGHTS,),
-           r"w_c = \text{as given}", frozenset(), None,
-           "Weights of your own, one per class, used as they are.",
-           "With the weighted_mean reduction only their ratios matter. A weight of 0 is allowed: the class is then not learned.",
-           Source("Evenly", 2026, "weights typed by hand"), when="You know what an error on a class costs."),
+    Method(
+        "inverse_frequency",
+        "Inverse frequency",
+        "From counts",
+        inverse_frequency,
+        (),
+        r"w_c \propto \frac{1}{n_c}",
+        COUNTS,
+        None,
+        "Rare classes weigh more: one over the number of training samples.",
+        _EARLY,
+        _HUANG,
+        when=_TAILED,
+    ),
+    Method(
+        "balanced",
+        "Balanced",
+        "From counts",
+        balanced,
+        (),
+        r"w_c = \frac{N}{C\,n_c}",
+        COUNTS,
+        None,
+        'Inverse frequency at mean 1 over the samples instead of the classes: scikit-learn\'s class_weight="balanced".',
+        "With the weighted_mean reduction it is the same loss as inverse frequency; with batch_mean the two differ in scale, as a learning rate does.",
+        Source("King and Zeng", 2001, "Logistic regression in rare events data"),
+        when=_TAILED,
+    ),
+    Method(
+        "sqrt_inverse_frequency",
+        "Square-root inverse frequency",
+        "From counts",
+        sqrt_inverse_frequency,
+        (),
+        r"w_c \propto \frac{1}{\sqrt{n_c}}",
+        COUNTS,
+        None,
+        "One over the square root of the number of samples: half as steep as inverse frequency on a log scale.",
+        "Milder than inverse frequency and less harmful from the first epoch on.",
+        Source(
+            "Mikolov, Sutskever, Chen, Corrado and Dean",
+            2013,
+            "Distributed representations of words and phrases and their compositionality",
+            "https://arxiv.org/abs/1310.4546",
+        ),
+        when=_TAILED,
+    ),
+    Method(
+        "smooth_inverse_frequency",
+        "Smooth inverse frequency",
+        "From counts",
+        smooth_inverse_frequency,
+        (_GAMMA,),
+        r"w_c \propto \left(\frac{n_{\min}}{n_c}\right)^{<gamma>}",
+        COUNTS,
+        "gamma",
+        "Any step between no weighting (gamma 0), the square root (1/2) and inverse frequency (1).",
+        "Published without rescaling (largest weight 1); here it is rescaled to mean 1, which matters for batch_mean only.",
+        Source(
+            "Zhang, Wei, Zhou and Wu",
+            2021,
+            "Bag of tricks for long-tailed visual recognition with deep convolutional neural networks",
+        ),
+        when=_TAILED,
+    ),
+    Method(
+        "log_frequency",
+        "Log frequency",
+        "From counts",
+        log_frequency,
+        (),
+        r"w_c \propto 1 - \log\frac{n_c}{n_{\max}}",
+        COUNTS,
+        None,
+        "Grows with the logarithm of how much rarer a class is: at imbalance 100 the largest weight is 5.6 times the smallest.",
+        "Mild on strong imbalance: inverse frequency reaches 100 there, its square root 10.",
+        Source(
+            "Zhang, Kang, Hooi, Yan and Feng",
+            2023,
+            "Deep long-tailed learning: a survey (its code)",
+            "https://arxiv.org/abs/2110.04596",
+        ),
+        when=_TAILED,
+    ),
+    Method(
+        "class_balanced",
+        "Class-balanced",
+        "From counts",
+        class_balanced,
+        (_BETA,),
+        r"w_c \propto \frac{1 - <beta>}{1 - <beta>^{n_c}}",
+        COUNTS,
+        "beta",
+        "One over the effective number of samples: between no weighting (beta 0) and inverse frequency (beta towards 1).",
+        "The effect depends on n: with thousands of samples per class, beta 0.9 does next to nothing.",
+        Source(
+            "Cui, Jia, Lin, Song and Belongie",
+            2019,
+            "Class-balanced loss based on effective number of samples",
+            "https://arxiv.org/abs/1901.05555",
+        ),
+        stops=tuple(min(1 - 10 ** (-k / 20), 0.999999) for k in range(121)),
+        when=_TAILED,
+    ),
+    Method(
+        "manual",
+        "Manual weights",
+        "From counts",
+        manual,
+        (_WEIGHTS,),
+        r"w_c = \text{as given}",
+        frozenset(),
+        None,
+        "Weights of your own, one per class, used as they are.",
+        "With the weighted_mean reduction only their ratios matter. A weight of 0 is allowed: the class is then not learned.",
+        Source("Evenly", 2026, "weights typed by hand"),
+        when="You know what an error on a class costs.",
+    ),
 )

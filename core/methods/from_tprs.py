@@ -14,7 +14,9 @@ def tpr_ratio(evidence: Evidence, *, exponent: float, normalize: str, max_ratio:
     """w_c = (mean A / A_c)^exponent. Equal to the seed's (1 - (A_c - mean A) / A_c)^exponent. Needs tpr [C]."""
     tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
     raw = (mean_of(tpr) / tpr) ** exponent
-    return weight_terms(raw, missing=NO_TPR, mean_one=normalize == "mean_one", max_ratio=max_ratio, clipped=clipped, notes=notes)
+    return weight_terms(
+        raw, missing=NO_TPR, mean_one=normalize == "mean_one", max_ratio=max_ratio, clipped=clipped, notes=notes
+    )
 
 
 def tpr_inverse(evidence: Evidence, *, max_ratio: float) -> ClassTerms:
@@ -63,51 +65,161 @@ def tpr_logit_adjusted(evidence: Evidence, *, tau: float) -> ClassTerms:
     return ClassTerms(shift=shift, notes=notes, clipped=clipped)
 
 
-CDB_PAPER = Source("Sinha, Ohashi and Nakamura", 2020, "Class-wise difficulty-balanced loss for solving class-imbalance", "https://arxiv.org/abs/2010.01824")
-_SEED = Source("Peifer", 2021, "Weighting the loss function based on previous seen true positive rates", "https://stats.stackexchange.com/q/524331")
+CDB_PAPER = Source(
+    "Sinha, Ohashi and Nakamura",
+    2020,
+    "Class-wise difficulty-balanced loss for solving class-imbalance",
+    "https://arxiv.org/abs/2010.01824",
+)
+_SEED = Source(
+    "Peifer",
+    2021,
+    "Weighting the loss function based on previous seen true positive rates",
+    "https://stats.stackexchange.com/q/524331",
+)
 _OURS = Source("Evenly", 2026, "a map of TPRs without a publication of its own")
 
-_EXPONENT = Param("exponent", "Exponent", 2.0, 0.0, 8.0, 0.05, help="0 weights nothing, 1 is proportional to 1/TPR, larger is steeper.")
-_NORMALIZE = Param("normalize", "Normalise", "mean_one", choices=("none", "mean_one"),
-                   help="mean_one rescales the weights to mean 1. With the weighted_mean reduction both give the same loss.")
-_MAX_RATIO = Param("max_ratio", "Largest ratio", 10_000.0, 1.0, 1e6, 1.0, help="Caps the largest weight at this multiple of the smallest.")
-_TAU = Param("tau", "Tau", 1.0, 0.0, 8.0, 0.05, help="0 weights nothing, 1 is proportional to 1 - TPR, larger is steeper.")
-_TEMPERATURE = Param("temperature", "Temperature", 0.2, 0.02, 5.0, 0.02, help="Large is even, small puts nearly all weight on the hardest class.")
-_SHIFT_TAU = Param("tau", "Tau", 1.0, 0.0, 4.0, 0.05, help="0 is plain cross entropy; larger moves the boundary further towards the easy classes.")
+_EXPONENT = Param(
+    "exponent",
+    "Exponent",
+    2.0,
+    0.0,
+    8.0,
+    0.05,
+    help="0 weights nothing, 1 is proportional to 1/TPR, larger is steeper.",
+)
+_NORMALIZE = Param(
+    "normalize",
+    "Normalise",
+    "mean_one",
+    choices=("none", "mean_one"),
+    help="mean_one rescales the weights to mean 1. With the weighted_mean reduction both give the same loss.",
+)
+_MAX_RATIO = Param(
+    "max_ratio",
+    "Largest ratio",
+    10_000.0,
+    1.0,
+    1e6,
+    1.0,
+    help="Caps the largest weight at this multiple of the smallest.",
+)
+_TAU = Param(
+    "tau", "Tau", 1.0, 0.0, 8.0, 0.05, help="0 weights nothing, 1 is proportional to 1 - TPR, larger is steeper."
+)
+_TEMPERATURE = Param(
+    "temperature",
+    "Temperature",
+    0.2,
+    0.02,
+    5.0,
+    0.02,
+    help="Large is even, small puts nearly all weight on the hardest class.",
+)
+_SHIFT_TAU = Param(
+    "tau",
+    "Tau",
+    1.0,
+    0.0,
+    4.0,
+    0.05,
+    help="0 is plain cross entropy; larger moves the boundary further towards the easy classes.",
+)
 
 _BALANCED = "Balanced data on which some classes are learned worse than others."
 TPR = frozenset({"tpr"})
 
 ROWS = (
-    Method("tpr_ratio", "TPR ratio", "From TPRs", tpr_ratio, (_EXPONENT, _NORMALIZE, _MAX_RATIO),
-           r"w_c <normalize> \left(\frac{\overline{\mathrm{TPR}}}{\mathrm{TPR}_c}\right)^{<exponent>}", TPR, "exponent",
-           "Classes that an earlier run found harder than average weigh more: mean TPR over the class's TPR, to a power.",
-           "The example code in the question named as source, pow(1-((score-average)/score), 4) with TPRs .9561, .7365 and .7808, is printed there with the "
-           "numbers of exponent 2, not 4. On a long tail a class with a TPR of 0 takes nearly all the weight and accuracy falls: take a map of the "
-           "counts there, or a small largest ratio.",
-           _SEED, when=_BALANCED),
-    Method("tpr_inverse", "Inverse TPR", "From TPRs", tpr_inverse, (_MAX_RATIO,),
-           r"w_c \propto \frac{1}{\mathrm{TPR}_c}", TPR, None,
-           "One over the class's TPR: the TPR ratio at exponent 1.",
-           "1/TPR, max(TPR)/TPR and mean(TPR)/TPR are the same weights once rescaled. Mild: TPRs of .9 and .7 differ by a factor of 1.29.",
-           _SEED, when=_BALANCED),
-    Method("tpr_deficit", "TPR deficit", "From TPRs", tpr_deficit, (_TAU,),
-           r"w_c \propto (1 - \mathrm{TPR}_c)^{<tau>}", TPR, "tau",
-           "Weighs a class by the share of its samples that an earlier run got wrong, to a power.",
-           "Steeper than the ratio: a class with a TPR near 1 almost drops out of the loss and may be lost again.", CDB_PAPER, when=_BALANCED),
-    Method("tpr_softmax", "TPR softmax", "From TPRs", tpr_softmax, (_TEMPERATURE,),
-           r"w_c \propto \exp\left(\frac{1 - \mathrm{TPR}_c}{<temperature>}\right)", TPR, "temperature",
-           "A softmax over the share of samples that an earlier run got wrong. The safest of these maps: never 0, never infinite.",
-           "At temperature 1 it is nearly flat: the largest ratio it can reach is e.", _OURS, when=_BALANCED),
-    Method("tpr_neglog", "Negative log TPR", "From TPRs", tpr_neglog, (),
-           r"w_c \propto -\log \mathrm{TPR}_c", TPR, None,
-           "Minus the logarithm of the class's TPR: close to the deficit for easy classes, steeper for classes near 0.",
-           "A class with a TPR near 1 almost drops out of the loss.", _OURS, when=_BALANCED),
-    Method("tpr_logit_adjusted", "TPR logit adjustment (experimental)", "From TPRs", tpr_logit_adjusted, (_SHIFT_TAU,),
-           r"b_c = <tau>\,\log\frac{\mathrm{TPR}_c}{\overline{\mathrm{TPR}}}", TPR, "tau",
-           "Logit adjustment with the TPR in the place of the class frequency, for data whose counts are equal.",
-           "Experimental: we know of no publication of it. Like a weight, a shift acts less and less once the training data are fitted perfectly: "
-           "only a factor on the logits, as in CDT and VS, moves the margins then (Kini et al., 2021).",
-           Source("Menon, Jayasumana, Rawat, Jain, Veit and Kumar", 2021, "Long-tail learning via logit adjustment", "https://arxiv.org/abs/2007.07314"),
-           when=_BALANCED),
+    Method(
+        "tpr_ratio",
+        "TPR ratio",
+        "From TPRs",
+        tpr_ratio,
+        (_EXPONENT, _NORMALIZE, _MAX_RATIO),
+        r"w_c <normalize> \left(\frac{\overline{\mathrm{TPR}}}{\mathrm{TPR}_c}\right)^{<exponent>}",
+        TPR,
+        "exponent",
+        "Classes that an earlier run found harder than average weigh more: mean TPR over the class's TPR, to a power.",
+        "The example code in the question named as source, pow(1-((score-average)/score), 4) with TPRs .9561, .7365 and .7808, is printed there with the "
+        "numbers of exponent 2, not 4. On a long tail a class with a TPR of 0 takes nearly all the weight and accuracy falls: take a map of the "
+        "counts there, or a small largest ratio.",
+        _SEED,
+        when=_BALANCED,
+    ),
+    Method(
+        "tpr_inverse",
+        "Inverse TPR",
+        "From TPRs",
+        tpr_inverse,
+        (_MAX_RATIO,),
+        r"w_c \propto \frac{1}{\mathrm{TPR}_c}",
+        TPR,
+        None,
+        "One over the class's TPR: the TPR ratio at exponent 1.",
+        "1/TPR, max(TPR)/TPR and mean(TPR)/TPR are the same weights once rescaled. Mild: TPRs of .9 and .7 differ by a factor of 1.29.",
+        _SEED,
+        when=_BALANCED,
+    ),
+    Method(
+        "tpr_deficit",
+        "TPR deficit",
+        "From TPRs",
+        tpr_deficit,
+        (_TAU,),
+        r"w_c \propto (1 - \mathrm{TPR}_c)^{<tau>}",
+        TPR,
+        "tau",
+        "Weighs a class by the share of its samples that an earlier run got wrong, to a power.",
+        "Steeper than the ratio: a class with a TPR near 1 almost drops out of the loss and may be lost again.",
+        CDB_PAPER,
+        when=_BALANCED,
+    ),
+    Method(
+        "tpr_softmax",
+        "TPR softmax",
+        "From TPRs",
+        tpr_softmax,
+        (_TEMPERATURE,),
+        r"w_c \propto \exp\left(\frac{1 - \mathrm{TPR}_c}{<temperature>}\right)",
+        TPR,
+        "temperature",
+        "A softmax over the share of samples that an earlier run got wrong. The safest of these maps: never 0, never infinite.",
+        "At temperature 1 it is nearly flat: the largest ratio it can reach is e.",
+        _OURS,
+        when=_BALANCED,
+    ),
+    Method(
+        "tpr_neglog",
+        "Negative log TPR",
+        "From TPRs",
+        tpr_neglog,
+        (),
+        r"w_c \propto -\log \mathrm{TPR}_c",
+        TPR,
+        None,
+        "Minus the logarithm of the class's TPR: close to the deficit for easy classes, steeper for classes near 0.",
+        "A class with a TPR near 1 almost drops out of the loss.",
+        _OURS,
+        when=_BALANCED,
+    ),
+    Method(
+        "tpr_logit_adjusted",
+        "TPR logit adjustment (experimental)",
+        "From TPRs",
+        tpr_logit_adjusted,
+        (_SHIFT_TAU,),
+        r"b_c = <tau>\,\log\frac{\mathrm{TPR}_c}{\overline{\mathrm{TPR}}}",
+        TPR,
+        "tau",
+        "Logit adjustment with the TPR in the place of the class frequency, for data whose counts are equal.",
+        "Experimental: we know of no publication of it. Like a weight, a shift acts less and less once the training data are fitted perfectly: "
+        "only a factor on the logits, as in CDT and VS, moves the margins then (Kini et al., 2021).",
+        Source(
+            "Menon, Jayasumana, Rawat, Jain, Veit and Kumar",
+            2021,
+            "Long-tail learning via logit adjustment",
+            "https://arxiv.org/abs/2007.07314",
+        ),
+        when=_BALANCED,
+    ),
 )

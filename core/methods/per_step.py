@@ -26,47 +26,125 @@ MWN_RATES = {"noise_code": 1e-3, "imbalance_code": 1e-5}  # of the weight networ
 def meta_weight_net(evidence: Evidence, *, hidden: int, lr: float | str, variant: str) -> ClassTerms:
     """Sample weights from a small network that looks at the sample's loss and learns from meta samples."""
     other = {"summed": 1.0, "sgd": 1.0} if variant == "imbalance_code" else {}
-    return ClassTerms(objective="meta_weight_net", knobs={"hidden": hidden, "lr": MWN_RATES[variant] if lr == "published" else float(lr), **other})
+    return ClassTerms(
+        objective="meta_weight_net",
+        knobs={"hidden": hidden, "lr": MWN_RATES[variant] if lr == "published" else float(lr), **other},
+    )
 
 
 def _mwn_latex(params: Mapping[str, Any]) -> str:
-    share = r"\frac{V_\theta(\ell_i)}{\sum_j V_\theta(\ell_j)}" if params["variant"] == "imbalance_code" else r"\tfrac{1}{B}\, V_\theta(\ell_i)"
+    share = (
+        r"\frac{V_\theta(\ell_i)}{\sum_j V_\theta(\ell_j)}"
+        if params["variant"] == "imbalance_code"
+        else r"\tfrac{1}{B}\, V_\theta(\ell_i)"
+    )
     return rf"w_i = {share},\quad V_\theta = \sigma \circ \mathrm{{MLP}}_{{1-<hidden>-1}}"
 
 
-_ETA = Param("eta", "Eta", 0.01, 0.0, 10.0, 0.01, help="Step size of the weights; the authors use 0.01. 0 keeps them equal.")
-_ADJUSTMENT = Param("adjustment", "Adjustment", 0.0, 0.0, 100.0, 0.5, help="K of the summand K / sqrt(n_c) on each class's loss; 0 as published by default.")
+_ETA = Param(
+    "eta", "Eta", 0.01, 0.0, 10.0, 0.01, help="Step size of the weights; the authors use 0.01. 0 keeps them equal."
+)
+_ADJUSTMENT = Param(
+    "adjustment",
+    "Adjustment",
+    0.0,
+    0.0,
+    100.0,
+    0.5,
+    help="K of the summand K / sqrt(n_c) on each class's loss; 0 as published by default.",
+)
 _HIDDEN = Param("hidden", "Hidden units", 100, 1, 1000, 1, integer=True, help="Width of the hidden layer.")
-_LR = Param("lr", "Rate of the weight network", "published", 1e-7, 1.0, 1e-4, words=("published",), help="published: 0.001 for noise_code, 0.00001 for imbalance_code.")
-_MWN_VARIANT = Param("variant", "Variant", "noise_code", choices=tuple(MWN_RATES),
-                     help="noise_code, the authors' code for noisy labels: the mean of weight times loss over the batch, a network that learns by Adam. imbalance_code, their code for "
-                          "imbalance: the weights are divided by their sum, and the network learns by Nesterov SGD. Neither looks at the reduction of the run.")
+_LR = Param(
+    "lr",
+    "Rate of the weight network",
+    "published",
+    1e-7,
+    1.0,
+    1e-4,
+    words=("published",),
+    help="published: 0.001 for noise_code, 0.00001 for imbalance_code.",
+)
+_MWN_VARIANT = Param(
+    "variant",
+    "Variant",
+    "noise_code",
+    choices=tuple(MWN_RATES),
+    help="noise_code, the authors' code for noisy labels: the mean of weight times loss over the batch, a network that learns by Adam. imbalance_code, their code for "
+    "imbalance: the weights are divided by their sum, and the network learns by Nesterov SGD. Neither looks at the reduction of the run.",
+)
 
 META = frozenset({"meta"})
 _FROM_VALIDATION = "The meta samples are taken from the validation split: its figures then flatter the run; judge it by the test split. A step costs about three times a plain one."
 
 ROWS = (
-    Method("group_dro", "Group DRO over classes", "Per step", group_dro, (_ETA, _ADJUSTMENT),
-           r"q_c \leftarrow \frac{q_c\, e^{<eta> \ell_c}}{\sum_k q_k\, e^{<eta> \ell_k}},\quad L = \sum_c q_c \ell_c,"
-           r"\quad \ell_c = \frac{1}{B_c}\sum_{y_i = c} \mathrm{CE}_i + \frac{<adjustment>}{\sqrt{n_c}}", frozenset(), None,
-           "Weighs the classes by how large their loss has been: a step towards the worst class, every step.",
-           "A class absent from a batch has loss 0 there, before the adjustment, and falls back. The authors always add a balanced sampler, strong weight decay or early stopping: "
-           "without them an over-parameterised network brings every loss to 0.",
-           Source("Sagawa, Koh, Hashimoto and Liang", 2020, "Distributionally robust neural networks for group shifts", "https://arxiv.org/abs/1911.08731"),
-           when="The worst class is what counts.", weighs=True, evens=lambda p: float(p["adjustment"] > 0 and p["eta"] > 0),
-           decided="Decided in every step: a class whose loss is high gets more weight in the next step."),
-    Method("l2rw", "Learning to reweight (L2RW)", "Per step", l2rw, (),
-           r"w_i \propto \max\left(-\frac{\partial}{\partial \epsilon_i} L_\mathrm{meta}(\theta - \eta \nabla \textstyle\sum_j \epsilon_j \ell_j)\Big|_{\epsilon = 0}, 0\right)", META, None,
-           "Before every step it asks which samples of the batch lower the loss on balanced meta samples, and counts only those.",
-           _FROM_VALIDATION, Source("Ren, Zeng, Yang and Urtasun", 2018, "Learning to reweight examples for robust deep learning", "https://arxiv.org/abs/1803.09050"),
-           when="Small, clean and balanced validation data beside biased or noisy training data.", weighs=True, evens=class_even_meta,
-           decided="Decided in every step: a sample counts as far as learning from it lowers the loss on validation samples."),
-    Method("meta_weight_net", "Meta-Weight-Net", "Per step", meta_weight_net, (_HIDDEN, _LR, _MWN_VARIANT),
-           r"w_i = \tfrac{1}{B}\, V_\theta(\ell_i),\quad V_\theta = \sigma \circ \mathrm{MLP}_{1-<hidden>-1}", META, None,
-           "A small network turns a sample's loss into its weight; it learns from a virtual step whose result is tried on meta samples.",
-           "It sees the loss of a sample, not its class. Its two public codes differ in the divisor and the optimiser (variant); which of them the paper's own figures come from "
-           "we could not check. " + _FROM_VALIDATION,
-           Source("Shu, Xie, Yi, Zhao, Zhou, Xu and Meng", 2019, "Meta-Weight-Net: learning an explicit mapping for sample weighting", "https://arxiv.org/abs/1902.07379"),
-           when="Imbalance or noise of unknown form, and clean validation data.", latex=_mwn_latex, weighs=True, evens=class_even_meta,
-           decided="Decided in every step: a small network turns the loss of a sample into its weight; it learns from validation samples."),
+    Method(
+        "group_dro",
+        "Group DRO over classes",
+        "Per step",
+        group_dro,
+        (_ETA, _ADJUSTMENT),
+        r"q_c \leftarrow \frac{q_c\, e^{<eta> \ell_c}}{\sum_k q_k\, e^{<eta> \ell_k}},\quad L = \sum_c q_c \ell_c,"
+        r"\quad \ell_c = \frac{1}{B_c}\sum_{y_i = c} \mathrm{CE}_i + \frac{<adjustment>}{\sqrt{n_c}}",
+        frozenset(),
+        None,
+        "Weighs the classes by how large their loss has been: a step towards the worst class, every step.",
+        "A class absent from a batch has loss 0 there, before the adjustment, and falls back. The authors always add a balanced sampler, strong weight decay or early stopping: "
+        "without them an over-parameterised network brings every loss to 0.",
+        Source(
+            "Sagawa, Koh, Hashimoto and Liang",
+            2020,
+            "Distributionally robust neural networks for group shifts",
+            "https://arxiv.org/abs/1911.08731",
+        ),
+        when="The worst class is what counts.",
+        weighs=True,
+        evens=lambda p: float(p["adjustment"] > 0 and p["eta"] > 0),
+        decided="Decided in every step: a class whose loss is high gets more weight in the next step.",
+    ),
+    Method(
+        "l2rw",
+        "Learning to reweight (L2RW)",
+        "Per step",
+        l2rw,
+        (),
+        r"w_i \propto \max\left(-\frac{\partial}{\partial \epsilon_i} L_\mathrm{meta}(\theta - \eta \nabla \textstyle\sum_j \epsilon_j \ell_j)\Big|_{\epsilon = 0}, 0\right)",
+        META,
+        None,
+        "Before every step it asks which samples of the batch lower the loss on balanced meta samples, and counts only those.",
+        _FROM_VALIDATION,
+        Source(
+            "Ren, Zeng, Yang and Urtasun",
+            2018,
+            "Learning to reweight examples for robust deep learning",
+            "https://arxiv.org/abs/1803.09050",
+        ),
+        when="Small, clean and balanced validation data beside biased or noisy training data.",
+        weighs=True,
+        evens=class_even_meta,
+        decided="Decided in every step: a sample counts as far as learning from it lowers the loss on validation samples.",
+    ),
+    Method(
+        "meta_weight_net",
+        "Meta-Weight-Net",
+        "Per step",
+        meta_weight_net,
+        (_HIDDEN, _LR, _MWN_VARIANT),
+        r"w_i = \tfrac{1}{B}\, V_\theta(\ell_i),\quad V_\theta = \sigma \circ \mathrm{MLP}_{1-<hidden>-1}",
+        META,
+        None,
+        "A small network turns a sample's loss into its weight; it learns from a virtual step whose result is tried on meta samples.",
+        "It sees the loss of a sample, not its class. Its two public codes differ in the divisor and the optimiser (variant); which of them the paper's own figures come from "
+        "we could not check. " + _FROM_VALIDATION,
+        Source(
+            "Shu, Xie, Yi, Zhao, Zhou, Xu and Meng",
+            2019,
+            "Meta-Weight-Net: learning an explicit mapping for sample weighting",
+            "https://arxiv.org/abs/1902.07379",
+        ),
+        when="Imbalance or noise of unknown form, and clean validation data.",
+        latex=_mwn_latex,
+        weighs=True,
+        evens=class_even_meta,
+        decided="Decided in every step: a small network turns the loss of a sample into its weight; it learns from validation samples.",
+    ),
 )

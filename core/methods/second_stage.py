@@ -26,8 +26,11 @@ def lws(evidence: Evidence) -> ClassTerms:
 
 def oltr(evidence: Evidence, *, scale: float, feature_rate: float, memory: float, repel: float) -> ClassTerms:
     """Memory of class centroids, modulated attention and a cosine classifier; see models/heads.py."""
-    return ClassTerms(sampling=_even(evidence), objective="oltr",
-                      knobs={"scale": scale, "feature_rate": feature_rate, "memory": memory, "repel": repel})
+    return ClassTerms(
+        sampling=_even(evidence),
+        objective="oltr",
+        knobs={"scale": scale, "feature_rate": feature_rate, "memory": memory, "repel": repel},
+    )
 
 
 def tau_norm(evidence: Evidence, *, tau: float, bias: str) -> ClassTerms:
@@ -37,7 +40,9 @@ def tau_norm(evidence: Evidence, *, tau: float, bias: str) -> ClassTerms:
 
 def ncm(evidence: Evidence, *, features: str, distance: str) -> ClassTerms:
     """The class whose mean feature is nearest."""
-    return ClassTerms(objective="ncm", knobs={"features": float(FEATURES.index(features)), "cosine": float(distance == "cosine")})
+    return ClassTerms(
+        objective="ncm", knobs={"features": float(FEATURES.index(features)), "cosine": float(distance == "cosine")}
+    )
 
 
 def logit_adjusted_posthoc(evidence: Evidence, *, tau: float) -> ClassTerms:
@@ -50,7 +55,7 @@ def equal_tpr_bias(evidence: Evidence, *, strength: float) -> ClassTerms:
     return ClassTerms(objective="equal_tpr_bias", knobs={"strength": strength})
 
 
-_EQUAL_BIAS = (r"\hat y = \arg\max_c\ z_c + <strength>\, b_c,\quad b_c \leftarrow b_c + \eta_t\left(\overline{\mathrm{TPR}}(z + b) - \mathrm{TPR}_c(z + b)\right)")
+_EQUAL_BIAS = r"\hat y = \arg\max_c\ z_c + <strength>\, b_c,\quad b_c \leftarrow b_c + \eta_t\left(\overline{\mathrm{TPR}}(z + b) - \mathrm{TPR}_c(z + b)\right)"
 
 
 def _tau_norm_latex(params: Mapping[str, Any]) -> str:
@@ -64,63 +69,229 @@ def _even(evidence: Evidence) -> np.ndarray:
 
 
 FEATURES = ("unc", "l2n", "cl2n")
-_KANG = Source("Kang, Xie, Rohrbach, Yan, Gordo, Feng and Kalantidis", 2020, "Decoupling representation and classifier for long-tailed recognition", "https://arxiv.org/abs/1910.09217")
-_MENON = Source("Menon, Jayasumana, Rawat, Jain, Veit and Kumar", 2021, "Long-tail learning via logit adjustment", "https://arxiv.org/abs/2007.07314")
-_NARASIMHAN = Source("Evenly, after Narasimhan and Menon", 2021, "Training over-parameterized models with non-decomposable objectives", "https://arxiv.org/abs/2107.04641")
+_KANG = Source(
+    "Kang, Xie, Rohrbach, Yan, Gordo, Feng and Kalantidis",
+    2020,
+    "Decoupling representation and classifier for long-tailed recognition",
+    "https://arxiv.org/abs/1910.09217",
+)
+_MENON = Source(
+    "Menon, Jayasumana, Rawat, Jain, Veit and Kumar",
+    2021,
+    "Long-tail learning via logit adjustment",
+    "https://arxiv.org/abs/2007.07314",
+)
+_NARASIMHAN = Source(
+    "Evenly, after Narasimhan and Menon",
+    2021,
+    "Training over-parameterized models with non-decomposable objectives",
+    "https://arxiv.org/abs/2107.04641",
+)
 
-_NORM_TAU = Param("tau", "Tau", 0.7, 0.0, 2.0, 0.05,
-                  help="0 leaves the weight vectors as they are, 1 gives every class the same norm. At 0 with the bias dropped the logits still change, by that bias; with the bias kept "
-                       "nothing changes. Choose it by the validation split.")
-_BIAS = Param("bias", "Bias of the layer", "drop", choices=("drop", "keep"), help="drop leaves it out, at tau 0 too, as the authors' evaluation does; keep adds it unchanged.")
-_FEATURES = Param("features", "Features", "cl2n", choices=FEATURES, help="unc: as they are. l2n: scaled to length 1. cl2n: centred by the mean of all, then scaled to length 1.")
+_NORM_TAU = Param(
+    "tau",
+    "Tau",
+    0.7,
+    0.0,
+    2.0,
+    0.05,
+    help="0 leaves the weight vectors as they are, 1 gives every class the same norm. At 0 with the bias dropped the logits still change, by that bias; with the bias kept "
+    "nothing changes. Choose it by the validation split.",
+)
+_BIAS = Param(
+    "bias",
+    "Bias of the layer",
+    "drop",
+    choices=("drop", "keep"),
+    help="drop leaves it out, at tau 0 too, as the authors' evaluation does; keep adds it unchanged.",
+)
+_FEATURES = Param(
+    "features",
+    "Features",
+    "cl2n",
+    choices=FEATURES,
+    help="unc: as they are. l2n: scaled to length 1. cl2n: centred by the mean of all, then scaled to length 1.",
+)
 _DISTANCE = Param("distance", "Distance", "l2", choices=("l2", "cosine"), help="How far a sample is from a class mean.")
 _LA_TAU = Param("tau", "Tau", 1.0, -1.0, 4.0, 0.05, help="0 changes nothing, 1 is consistent with balanced accuracy.")
-_STRENGTH = Param("strength", "Strength", 1.0, 0.0, 1.0, 0.01, help="Share of the fitted bias: 0 changes nothing, 1 equalises as far as the validation split allows.")
+_STRENGTH = Param(
+    "strength",
+    "Strength",
+    1.0,
+    0.0,
+    1.0,
+    0.01,
+    help="Share of the fitted bias: 0 changes nothing, 1 equalises as far as the validation split allows.",
+)
 _SCALE = Param("scale", "Scale of the cosines", 16.0, 1.0, 100.0, 1.0, help="Factor of the cosine classifier.")
-_FEATURE_RATE = Param("feature_rate", "Rate of the features", 0.1, 0.0, 1.0, 0.05, help="Learning rate of the features as a share of the last layer's: 0.01 against 0.1 in the paper.")
-_MEMORY = Param("memory", "Centroid loss", 0.01, 0.0, 1.0, 0.01, help="Weight of the loss that draws features to their class centroid.")
-_REPEL = Param("repel", "Repel", 0.01, 0.0, 1.0, 0.01, help="Weight, inside the centroid loss, of the part that keeps other centroids away.")
+_FEATURE_RATE = Param(
+    "feature_rate",
+    "Rate of the features",
+    0.1,
+    0.0,
+    1.0,
+    0.05,
+    help="Learning rate of the features as a share of the last layer's: 0.01 against 0.1 in the paper.",
+)
+_MEMORY = Param(
+    "memory",
+    "Centroid loss",
+    0.01,
+    0.0,
+    1.0,
+    0.01,
+    help="Weight of the loss that draws features to their class centroid.",
+)
+_REPEL = Param(
+    "repel",
+    "Repel",
+    0.01,
+    0.0,
+    1.0,
+    0.01,
+    help="Weight, inside the centroid loss, of the part that keeps other centroids away.",
+)
 
 NETWORK = frozenset({"network"})
 STAGE_EPOCHS = 10  # on top of the finished run's; Kang et al. retrain the classifier for 10
 _TAILED = "Long-tailed data, after ordinary training."
 _SECONDS = "It trains nothing and takes seconds. "
-_EVENLY_DRAWN = ("Every draw is of each class with the same probability, with replacement; the authors' code takes four samples of a class in turn, which the sampler "
-                 "class_aware does here. ")
+_EVENLY_DRAWN = (
+    "Every draw is of each class with the same probability, with replacement; the authors' code takes four samples of a class in turn, which the sampler "
+    "class_aware does here. "
+)
 
 ROWS = (
-    Method("crt", "Classifier re-training (cRT)", "Second stage", crt, (), r"\min_{W, b}\ \mathrm{CE}(W f(x) + b),\quad P(c) = \tfrac{1}{C}", NETWORK, None,
-           "Takes a finished run, freezes its features and trains a new last layer on samples drawn equally from every class.",
-           "Features are computed once, without augmentation. " + _EVENLY_DRAWN + "Its epochs come on top of the baseline's.", _KANG, when=_TAILED, stage=CLASSIFIER, epochs=STAGE_EPOCHS),
-    Method("lws", "Learnable weight scaling (LWS)", "Second stage", lws, (), r"z_c = s_c\,(w_c^\top f(x) + b_c)", NETWORK, None,
-           "Takes a finished run, freezes everything and learns one factor per class on its logits.",
-           "The factor scales the bias too, as in the authors' code. " + _EVENLY_DRAWN.strip(), _KANG, when=_TAILED, stage=CLASSIFIER, head="scaled", epochs=STAGE_EPOCHS),
-    Method("oltr", "Memory and modulated attention (OLTR)", "Second stage", oltr, (_SCALE, _FEATURE_RATE, _MEMORY, _REPEL),
-           r"\hat x = \frac{r}{d_{\min}}\left(v + \tanh(W_s v)\odot \mathrm{softmax}(W_h v)\,M\right)", NETWORK, None,
-           "Takes a finished run, adds attention, a memory of class centroids that rare classes borrow from, and a cosine classifier, and trains on.",
-           "Named in the CDB paper's comparison. " + _EVENLY_DRAWN + "Its epochs come on top of the baseline's. The open-set part of the paper is left out: every test sample is of a known class.",
-           Source("Liu, Miao, Zhan, Wang, Gong and Yu", 2019, "Large-scale long-tailed recognition in an open world", "https://arxiv.org/abs/1904.05160"),
-           when=_TAILED, stage=FINETUNE, head="oltr", epochs=STAGE_EPOCHS,
-           decided="Decided while training: attention, a memory of class centroids and a cosine classifier are learned on top of the finished run."),
-    Method("tau_norm", "Tau-normalised classifier", "Post-hoc", tau_norm, (_NORM_TAU, _BIAS), r"z_c = \frac{w_c^\top f(x)}{\lVert w_c \rVert^{<tau>}}", NETWORK, "tau",
-           "Shortens the weight vectors of the last layer, which are longer for frequent classes.",
-           _SECONDS + "Choose tau by the validation split.", _KANG, when=_TAILED, stage=POSTHOC, latex=_tau_norm_latex, linear=True,
-           decided="Applied after training: the weight vectors of the finished run's last layer are shortened."),
-    Method("ncm", "Nearest class mean (NCM)", "Post-hoc", ncm, (_FEATURES, _DISTANCE), r"\hat y = \arg\min_c\ d\left(f(x), \mu_c\right)", NETWORK, None,
-           "Forgets the last layer and takes the class whose mean training feature is nearest.",
-           _SECONDS + "It often costs accuracy on frequent classes. Distances are no logits: such a run has no loss and no calibration error.", _KANG, when=_TAILED, stage=POSTHOC,
-           decided="Applied after training: the class whose mean training feature is nearest is the prediction."),
-    Method("logit_adjusted_posthoc", "Post-hoc logit adjustment", "Post-hoc", logit_adjusted_posthoc, (_LA_TAU,), r"\hat y = \arg\max_c\ z_c - <tau>\,\log \pi_c",
-           NETWORK | {"counts"}, "tau",
-           "Lowers the logits of frequent classes at prediction time.",
-           _SECONDS + "On balanced data it changes nothing.", _MENON, when=_TAILED, stage=POSTHOC,
-           decided="Applied after training: the finished run's logits are lowered by how frequent a class is."),
-    Method("equal_tpr_bias", "Equal-TPR bias", "Post-hoc", equal_tpr_bias, (_STRENGTH,), _EQUAL_BIAS, NETWORK | {"validation"}, "strength",
-           "One summand per class on the logits, fitted on the validation split so that the worst TPR rises and the TPRs become equal; strength says how much of it is applied.",
-           _SECONDS + "b starts at 0 and takes 400 steps on the validation split: each raises b where the TPR of argmax z + b is below the mean, lowers it where it is above, and takes "
-           "off its mean; eta falls geometrically from 1 to 1/100 of how far apart the logits are (the median over the samples of the distance from the true logit to the largest other). "
-           "Of the b on that way the one with the highest smallest TPR is taken, of equals the one with the highest second smallest, and so on; none whose variance is above that of the "
-           "logits as they are. It is the lower bar: a retraining that equalises less, or costs more accuracy, is not worth its time. It is fitted on few samples per class, so the test "
-           "split is equalised less than the validation split; the run's log says what it cost there.", _NARASIMHAN, when="Any finished run: what would equal TPRs cost?", stage=POSTHOC,
-           decided="Applied after training: one summand per class on the finished run's logits, fitted on the validation split."),
+    Method(
+        "crt",
+        "Classifier re-training (cRT)",
+        "Second stage",
+        crt,
+        (),
+        r"\min_{W, b}\ \mathrm{CE}(W f(x) + b),\quad P(c) = \tfrac{1}{C}",
+        NETWORK,
+        None,
+        "Takes a finished run, freezes its features and trains a new last layer on samples drawn equally from every class.",
+        "Features are computed once, without augmentation. "
+        + _EVENLY_DRAWN
+        + "Its epochs come on top of the baseline's.",
+        _KANG,
+        when=_TAILED,
+        stage=CLASSIFIER,
+        epochs=STAGE_EPOCHS,
+    ),
+    Method(
+        "lws",
+        "Learnable weight scaling (LWS)",
+        "Second stage",
+        lws,
+        (),
+        r"z_c = s_c\,(w_c^\top f(x) + b_c)",
+        NETWORK,
+        None,
+        "Takes a finished run, freezes everything and learns one factor per class on its logits.",
+        "The factor scales the bias too, as in the authors' code. " + _EVENLY_DRAWN.strip(),
+        _KANG,
+        when=_TAILED,
+        stage=CLASSIFIER,
+        head="scaled",
+        epochs=STAGE_EPOCHS,
+    ),
+    Method(
+        "oltr",
+        "Memory and modulated attention (OLTR)",
+        "Second stage",
+        oltr,
+        (_SCALE, _FEATURE_RATE, _MEMORY, _REPEL),
+        r"\hat x = \frac{r}{d_{\min}}\left(v + \tanh(W_s v)\odot \mathrm{softmax}(W_h v)\,M\right)",
+        NETWORK,
+        None,
+        "Takes a finished run, adds attention, a memory of class centroids that rare classes borrow from, and a cosine classifier, and trains on.",
+        "Named in the CDB paper's comparison. "
+        + _EVENLY_DRAWN
+        + "Its epochs come on top of the baseline's. The open-set part of the paper is left out: every test sample is of a known class.",
+        Source(
+            "Liu, Miao, Zhan, Wang, Gong and Yu",
+            2019,
+            "Large-scale long-tailed recognition in an open world",
+            "https://arxiv.org/abs/1904.05160",
+        ),
+        when=_TAILED,
+        stage=FINETUNE,
+        head="oltr",
+        epochs=STAGE_EPOCHS,
+        decided="Decided while training: attention, a memory of class centroids and a cosine classifier are learned on top of the finished run.",
+    ),
+    Method(
+        "tau_norm",
+        "Tau-normalised classifier",
+        "Post-hoc",
+        tau_norm,
+        (_NORM_TAU, _BIAS),
+        r"z_c = \frac{w_c^\top f(x)}{\lVert w_c \rVert^{<tau>}}",
+        NETWORK,
+        "tau",
+        "Shortens the weight vectors of the last layer, which are longer for frequent classes.",
+        _SECONDS + "Choose tau by the validation split.",
+        _KANG,
+        when=_TAILED,
+        stage=POSTHOC,
+        latex=_tau_norm_latex,
+        linear=True,
+        decided="Applied after training: the weight vectors of the finished run's last layer are shortened.",
+    ),
+    Method(
+        "ncm",
+        "Nearest class mean (NCM)",
+        "Post-hoc",
+        ncm,
+        (_FEATURES, _DISTANCE),
+        r"\hat y = \arg\min_c\ d\left(f(x), \mu_c\right)",
+        NETWORK,
+        None,
+        "Forgets the last layer and takes the class whose mean training feature is nearest.",
+        _SECONDS
+        + "It often costs accuracy on frequent classes. Distances are no logits: such a run has no loss and no calibration error.",
+        _KANG,
+        when=_TAILED,
+        stage=POSTHOC,
+        decided="Applied after training: the class whose mean training feature is nearest is the prediction.",
+    ),
+    Method(
+        "logit_adjusted_posthoc",
+        "Post-hoc logit adjustment",
+        "Post-hoc",
+        logit_adjusted_posthoc,
+        (_LA_TAU,),
+        r"\hat y = \arg\max_c\ z_c - <tau>\,\log \pi_c",
+        NETWORK | {"counts"},
+        "tau",
+        "Lowers the logits of frequent classes at prediction time.",
+        _SECONDS + "On balanced data it changes nothing.",
+        _MENON,
+        when=_TAILED,
+        stage=POSTHOC,
+        decided="Applied after training: the finished run's logits are lowered by how frequent a class is.",
+    ),
+    Method(
+        "equal_tpr_bias",
+        "Equal-TPR bias",
+        "Post-hoc",
+        equal_tpr_bias,
+        (_STRENGTH,),
+        _EQUAL_BIAS,
+        NETWORK | {"validation"},
+        "strength",
+        "One summand per class on the logits, fitted on the validation split so that the worst TPR rises and the TPRs become equal; strength says how much of it is applied.",
+        _SECONDS
+        + "b starts at 0 and takes 400 steps on the validation split: each raises b where the TPR of argmax z + b is below the mean, lowers it where it is above, and takes "
+        "off its mean; eta falls geometrically from 1 to 1/100 of how far apart the logits are (the median over the samples of the distance from the true logit to the largest other). "
+        "Of the b on that way the one with the highest smallest TPR is taken, of equals the one with the highest second smallest, and so on; none whose variance is above that of the "
+        "logits as they are. It is the lower bar: a retraining that equalises less, or costs more accuracy, is not worth its time. It is fitted on few samples per class, so the test "
+        "split is equalised less than the validation split; the run's log says what it cost there.",
+        _NARASIMHAN,
+        when="Any finished run: what would equal TPRs cost?",
+        stage=POSTHOC,
+        decided="Applied after training: one summand per class on the finished run's logits, fitted on the validation split.",
+    ),
 )

@@ -15,7 +15,9 @@ from core.methods.row import Method, filled
 from core.rows import Param, Source
 
 
-def focal(evidence: Evidence, *, form: str, gamma: float, alpha: float | str, variant: str, prior: float | str) -> ClassTerms:
+def focal(
+    evidence: Evidence, *, form: str, gamma: float, alpha: float | str, variant: str, prior: float | str
+) -> ClassTerms:
     """focus_c = gamma for every class: the loss of a sample is scaled by (1 - p_y)^gamma.
 
     The softmax form is a modulated cross entropy; the sigmoid form sums C modulated binary cross entropies. alpha weighs
@@ -25,8 +27,11 @@ def focal(evidence: Evidence, *, form: str, gamma: float, alpha: float | str, va
     if variant == "detached":
         knobs["detached"] = 1.0
     sigmoid = form == "sigmoid"
-    return ClassTerms(focus=np.full(evidence.classes, gamma), objective="sigmoid" if sigmoid else "terms",
-                      knobs=knobs | (_prior(prior, evidence) if sigmoid else {}))
+    return ClassTerms(
+        focus=np.full(evidence.classes, gamma),
+        objective="sigmoid" if sigmoid else "terms",
+        knobs=knobs | (_prior(prior, evidence) if sigmoid else {}),
+    )
 
 
 def ghm(evidence: Evidence, *, bins: int, momentum: float, prior: float | str) -> ClassTerms:
@@ -53,10 +58,14 @@ def _prior(prior: float | str, evidence: Evidence) -> dict[str, float]:
     return {} if prior == "off" else {"prior": 1 / evidence.classes if prior == "1/C" else float(prior)}
 
 
-def _equalised(evidence: Evidence, gamma: float, threshold: float, objective: str, knobs: Mapping[str, float]) -> ClassTerms:
+def _equalised(
+    evidence: Evidence, gamma: float, threshold: float, objective: str, knobs: Mapping[str, float]
+) -> ClassTerms:
     n, notes = filled(evidence)
     rare = n / n.sum() < threshold
-    said = f"{int(rare.sum())} of {len(n)} classes hold less than {threshold:g} of the training samples and are shielded."
+    said = (
+        f"{int(rare.sum())} of {len(n)} classes hold less than {threshold:g} of the training samples and are shielded."
+    )
     return ClassTerms(mask=np.where(rare, gamma, 0.0), objective=objective, knobs=knobs, notes=(*notes, said))
 
 
@@ -71,7 +80,10 @@ class Shape:
 SHAPES = {
     "concave": Shape(lambda x, _: np.sin(math.pi / 2 * x), r"\sin\left(\tfrac{\pi}{2} {x}\right)"),
     "linear": Shape(lambda x, _: x, "{x}"),
-    "convex": Shape(lambda x, _: 1 + np.sin(1.5 * math.pi + math.pi / 2 * x), r"\left(1 + \sin\left(\tfrac{3\pi}{2} + \tfrac{\pi}{2} {x}\right)\right)"),
+    "convex": Shape(
+        lambda x, _: 1 + np.sin(1.5 * math.pi + math.pi / 2 * x),
+        r"\left(1 + \sin\left(\tfrac{3\pi}{2} + \tfrac{\pi}{2} {x}\right)\right)",
+    ),
     "exp": Shape(lambda x, power: x**power, r"{x}^{<power>}"),
 }
 
@@ -81,7 +93,10 @@ def label_aware_smoothing(evidence: Evidence, *, head: float, tail: float, shape
     n, notes = filled(evidence, as_smallest=True)
     span = n.max() - n.min()
     if span == 0:
-        return ClassTerms(smoothing=np.full(len(n), (head + tail) / 2), notes=(*notes, "All counts are equal: every class gets the mean of head and tail."))
+        return ClassTerms(
+            smoothing=np.full(len(n), (head + tail) / 2),
+            notes=(*notes, "All counts are equal: every class gets the mean of head and tail."),
+        )
     share = SHAPES[shape].share((n - n.min()) / span, power)
     return ClassTerms(smoothing=np.clip(tail + (head - tail) * share, 0.0, 1.0), notes=notes)
 
@@ -91,7 +106,9 @@ def poly_tail(evidence: Evidence, *, alpha: float, beta: float, reweight: float)
 
     w_c ~ (min n / n_c)^reweight at mean 1.
     """
-    return replace(smooth_inverse_frequency(evidence, gamma=reweight), objective="poly_tail", knobs={"alpha": alpha, "beta": beta})
+    return replace(
+        smooth_inverse_frequency(evidence, gamma=reweight), objective="poly_tail", knobs={"alpha": alpha, "beta": beta}
+    )
 
 
 def _focal_latex(params: Mapping[str, Any]) -> str:
@@ -100,17 +117,23 @@ def _focal_latex(params: Mapping[str, Any]) -> str:
     if params["form"] == "softmax":
         return rf"\mathrm{{FL}} = -{'<alpha>' if on else ''}(1 - p_y)^{{<gamma>}} \log p_y"
     own, other = ("<alpha>", "(1 - <alpha>)") if on else ("", "")
-    return (rf"\mathrm{{FL}} = -{own}(1 - q_y)^{{<gamma>}} \log q_y - \sum_{{c \ne y}} {other}q_c^{{<gamma>}} \log(1 - q_c),"
-            r"\quad q_c = \sigma(z_c)")
+    return (
+        rf"\mathrm{{FL}} = -{own}(1 - q_y)^{{<gamma>}} \log q_y - \sum_{{c \ne y}} {other}q_c^{{<gamma>}} \log(1 - q_c),"
+        r"\quad q_c = \sigma(z_c)"
+    )
 
 
 def _ghm_latex(params: Mapping[str, Any]) -> str:
     """With the memory of the bins where there is a momentum."""
-    text = (r"\frac{1}{M}\sum_{i,c} \frac{\mathrm{BCE}_{ic}}{R(g_{ic})},\quad g_{ic} = |\sigma(z_{ic}) - y_{ic}|,"
-            r"\quad R(g) = \text{outputs in the bin of } g \text{, one of } <bins>")
+    text = (
+        r"\frac{1}{M}\sum_{i,c} \frac{\mathrm{BCE}_{ic}}{R(g_{ic})},\quad g_{ic} = |\sigma(z_{ic}) - y_{ic}|,"
+        r"\quad R(g) = \text{outputs in the bin of } g \text{, one of } <bins>"
+    )
     if params["momentum"] == 0:
         return text
-    return text.replace("{R(g_{ic})}", "{S(g_{ic})}") + r",\quad S(g) \leftarrow <momentum>\,S(g) + (1 - <momentum>)\,R(g)"
+    return (
+        text.replace("{R(g_{ic})}", "{S(g_{ic})}") + r",\quad S(g) \leftarrow <momentum>\,S(g) + (1 - <momentum>)\,R(g)"
+    )
 
 
 def _smoothing_latex(params: Mapping[str, Any]) -> str:
@@ -119,79 +142,267 @@ def _smoothing_latex(params: Mapping[str, Any]) -> str:
     return rf"\epsilon_c = <tail> + (<head> - <tail>)\,{share},\quad x_c = \tfrac{{n_c - n_{{\min}}}}{{n_{{\max}} - n_{{\min}}}}"
 
 
-_LIN = Source("Lin, Goyal, Girshick, He and Dollar", 2017, "Focal loss for dense object detection", "https://arxiv.org/abs/1708.02002")
-_TAN = Source("Tan, Wang, Li, Li, Ouyang, Yin and Yan", 2020, "Equalization loss for long-tailed object recognition", "https://arxiv.org/abs/2003.05176")
+_LIN = Source(
+    "Lin, Goyal, Girshick, He and Dollar",
+    2017,
+    "Focal loss for dense object detection",
+    "https://arxiv.org/abs/1708.02002",
+)
+_TAN = Source(
+    "Tan, Wang, Li, Li, Ouyang, Yin and Yan",
+    2020,
+    "Equalization loss for long-tailed object recognition",
+    "https://arxiv.org/abs/2003.05176",
+)
 
-_GAMMA = Param("gamma", "Gamma", 2.0, 0.0, 8.0, 0.05, help="0 is plain cross entropy; larger looks away from samples that are already right.")
-_FORM = Param("form", "Form", "softmax", choices=("softmax", "sigmoid"),
-              help="softmax: one loss over all classes, as in the LDAM and CDB codes. sigmoid: one binary loss per class, summed, as in the paper and the class-balanced code.")
-_ALPHA = Param("alpha", "Alpha", "off", 0.0, 1.0, 0.05, words=("off",),
-               help="Factor of the true class; in the sigmoid form 1 - alpha is the factor of the others (detection uses 0.25).")
-_FOCAL_VARIANT = Param("variant", "Variant", "paper", choices=("paper", "detached"),
-                       help="paper: the factor (1 - p)^gamma is differentiated through. detached: it is a constant of the step, as in the CDB code.")
-_PRIOR_HELP = ("The probability at which the sigmoid of every class starts, through biases of -log((1 - p) / p) that have no weight decay; "
-               "off: torch's biases near 0, with which C - 1 false halves swamp the first epochs. ")
-_FOCAL_PRIOR = Param("prior", "Initial probability", "1/C", 1e-6, 0.5, 0.001, words=("1/C", "off"),
-                     help=_PRIOR_HELP + "Sigmoid form only. 1/C as in the class-balanced and CDB codes; detectors take 0.01.")
-_EQL_PRIOR = Param("prior", "Initial probability", 0.001, 1e-6, 0.5, 0.001, words=("1/C", "off"),
-                   help=_PRIOR_HELP + "0.001 as in the authors' detector, 1/C in the CDB code.")
-_GHM_PRIOR = Param("prior", "Initial probability", "off", 1e-6, 0.5, 0.001, words=("1/C", "off"),
-                   help=_PRIOR_HELP + "Off: we know of no source for it under this loss, which divides by how common a gradient is.")
-_EQL_VARIANT = Param("variant", "Variant", "paper", choices=("paper", "cdb_code"),
-                     help="paper: a draw for every sample and class, as public codes of the softmax form have it. cdb_code: one draw for the whole batch, so rare classes "
-                          "are shielded from all of it or from nothing; that code is of the sigmoid form and has gamma 0.95 and lambda 0.03.")
-_BINS = Param("bins", "Bins", 10, 1, 100, 1, integer=True, help="Equal bins of the gradient norm in [0, 1]: 10 as in the class's default, 30 in the authors' detector.")
-_MOMENTUM = Param("momentum", "Momentum", 0.0, 0.0, 0.99, 0.01, help="Memory of the bin counts from step to step: 0 by default, "
-                        "0.75 in the authors' detector. It starts at 0, so the first steps weigh more.")
-_KEEP = Param("gamma", "Gamma", 0.9, 0.0, 1.0, 0.05, help="How often a rare class is shielded from a sample of another class; 0 is plain cross entropy.")
-_LAMBDA = Param("threshold", "Lambda", 0.005, 0.0, 1.0, 0.001, help="A class below this share of the training samples is rare. With 10 classes 0.05 is a start; 0.005 is for 100.")
+_GAMMA = Param(
+    "gamma",
+    "Gamma",
+    2.0,
+    0.0,
+    8.0,
+    0.05,
+    help="0 is plain cross entropy; larger looks away from samples that are already right.",
+)
+_FORM = Param(
+    "form",
+    "Form",
+    "softmax",
+    choices=("softmax", "sigmoid"),
+    help="softmax: one loss over all classes, as in the LDAM and CDB codes. sigmoid: one binary loss per class, summed, as in the paper and the class-balanced code.",
+)
+_ALPHA = Param(
+    "alpha",
+    "Alpha",
+    "off",
+    0.0,
+    1.0,
+    0.05,
+    words=("off",),
+    help="Factor of the true class; in the sigmoid form 1 - alpha is the factor of the others (detection uses 0.25).",
+)
+_FOCAL_VARIANT = Param(
+    "variant",
+    "Variant",
+    "paper",
+    choices=("paper", "detached"),
+    help="paper: the factor (1 - p)^gamma is differentiated through. detached: it is a constant of the step, as in the CDB code.",
+)
+_PRIOR_HELP = (
+    "The probability at which the sigmoid of every class starts, through biases of -log((1 - p) / p) that have no weight decay; "
+    "off: torch's biases near 0, with which C - 1 false halves swamp the first epochs. "
+)
+_FOCAL_PRIOR = Param(
+    "prior",
+    "Initial probability",
+    "1/C",
+    1e-6,
+    0.5,
+    0.001,
+    words=("1/C", "off"),
+    help=_PRIOR_HELP + "Sigmoid form only. 1/C as in the class-balanced and CDB codes; detectors take 0.01.",
+)
+_EQL_PRIOR = Param(
+    "prior",
+    "Initial probability",
+    0.001,
+    1e-6,
+    0.5,
+    0.001,
+    words=("1/C", "off"),
+    help=_PRIOR_HELP + "0.001 as in the authors' detector, 1/C in the CDB code.",
+)
+_GHM_PRIOR = Param(
+    "prior",
+    "Initial probability",
+    "off",
+    1e-6,
+    0.5,
+    0.001,
+    words=("1/C", "off"),
+    help=_PRIOR_HELP + "Off: we know of no source for it under this loss, which divides by how common a gradient is.",
+)
+_EQL_VARIANT = Param(
+    "variant",
+    "Variant",
+    "paper",
+    choices=("paper", "cdb_code"),
+    help="paper: a draw for every sample and class, as public codes of the softmax form have it. cdb_code: one draw for the whole batch, so rare classes "
+    "are shielded from all of it or from nothing; that code is of the sigmoid form and has gamma 0.95 and lambda 0.03.",
+)
+_BINS = Param(
+    "bins",
+    "Bins",
+    10,
+    1,
+    100,
+    1,
+    integer=True,
+    help="Equal bins of the gradient norm in [0, 1]: 10 as in the class's default, 30 in the authors' detector.",
+)
+_MOMENTUM = Param(
+    "momentum",
+    "Momentum",
+    0.0,
+    0.0,
+    0.99,
+    0.01,
+    help="Memory of the bin counts from step to step: 0 by default, "
+    "0.75 in the authors' detector. It starts at 0, so the first steps weigh more.",
+)
+_KEEP = Param(
+    "gamma",
+    "Gamma",
+    0.9,
+    0.0,
+    1.0,
+    0.05,
+    help="How often a rare class is shielded from a sample of another class; 0 is plain cross entropy.",
+)
+_LAMBDA = Param(
+    "threshold",
+    "Lambda",
+    0.005,
+    0.0,
+    1.0,
+    0.001,
+    help="A class below this share of the training samples is rare. With 10 classes 0.05 is a start; 0.005 is for 100.",
+)
 _HEAD = Param("head", "Head", 0.3, 0.0, 0.99, 0.01, help="Smoothing of the largest class.")
 _TAIL = Param("tail", "Tail", 0.0, 0.0, 0.99, 0.01, help="Smoothing of the smallest class.")
-_SHAPE = Param("shape", "Shape", "concave", choices=tuple(SHAPES), help="How the smoothing falls from head to tail over the counts.")
-_POWER = Param("power", "Power", 2.0, 0.1, 10.0, 0.1, help="Exponent of the shape exp; the other shapes have none. The default is ours.")
+_SHAPE = Param(
+    "shape",
+    "Shape",
+    "concave",
+    choices=tuple(SHAPES),
+    help="How the smoothing falls from head to tail over the counts.",
+)
+_POWER = Param(
+    "power",
+    "Power",
+    2.0,
+    0.1,
+    10.0,
+    0.1,
+    help="Exponent of the shape exp; the other shapes have none. The default is ours.",
+)
 _POLY_ALPHA = Param("alpha", "Alpha", 1.0, 0.1, 8.0, 0.1, help="Power of the tail: the loss falls as 1 / margin^alpha.")
 _POLY_BETA = Param("beta", "Beta", 1.0, -2.0, 8.0, 0.1, help="Margin at which the tail begins.")
-_REWEIGHT = Param("reweight", "Weight exponent", 1.0, 0.0, 3.0, 0.05, help="Exponent of the inverse-frequency weights that the tail is to keep alive; 0 weighs nothing, the paper also tries above 1.")
+_REWEIGHT = Param(
+    "reweight",
+    "Weight exponent",
+    1.0,
+    0.0,
+    3.0,
+    0.05,
+    help="Exponent of the inverse-frequency weights that the tail is to keep alive; 0 weighs nothing, the paper also tries above 1.",
+)
 
 COUNTS = frozenset({"counts"})
 
 ROWS = (
-    Method("focal", "Focal", "Loss shape", focal, (_GAMMA, _FORM, _ALPHA, _FOCAL_VARIANT, _FOCAL_PRIOR),
-           r"\mathrm{FL} = -(1 - p_y)^{<gamma>} \log p_y", frozenset(), None,
-           "Samples already classified with confidence count less. It sets no weight per class.",
-           "Two losses go by this name: the sigmoid form of the paper and the softmax form of most long-tail code. The CDB code does not differentiate "
-           "through the factor (variant detached).", _LIN, when="Many easy samples drown few hard ones, as in detection.", latex=_focal_latex),
-    Method("ghm", "Gradient harmonising (GHM-C)", "Loss shape", ghm, (_BINS, _MOMENTUM, _GHM_PRIOR),
-           _ghm_latex({"momentum": 0.0}), frozenset(), None,
-           "Binary losses per class, each divided by how common its gradient norm is in the batch: very easy and very hard samples count less.",
-           "All B x C outputs of a batch are binned together; M is the number of bins that hold any. With a momentum m the memory S of a bin takes the place of R: it starts at 0 and becomes "
-           "m S + (1 - m) R in every step in which the bin is not empty. Sigmoid form only. It looks at samples, not at classes. "
-           "With hundreds of classes try an initial probability of 1/C, which no source asks for here.",
-           Source("Li, Liu and Wang", 2019, "Gradient harmonized single-stage detector", "https://arxiv.org/abs/1811.05181"), when="Outliers and easy samples dominate the gradient.",
-           latex=_ghm_latex,
-           decided="Decided in every step: an output counts the less, the more outputs of the batch have a gradient of about its length."),
-    Method("seql", "Softmax equalisation (SEQL)", "Loss shape", seql, (_KEEP, _LAMBDA, _EQL_VARIANT),
-           r"p_j = \frac{e^{z_j}}{\sum_k \omega_k e^{z_k}},\quad \omega_k = 1 - \beta_k\,\mathbf{1}[\tfrac{n_k}{N} \lt <threshold>]\,(1 - y_k),\ \beta_k \sim \mathrm{Bernoulli}(<gamma>)",
-           COUNTS, "threshold",
-           "Rare classes are left out of the softmax of other classes' samples most of the time, so frequent classes do not push them down.",
-           "The draw is per sample and class, as in two public codes; the CDB code, of the sigmoid form, draws once per batch (variant cdb_code).", _TAN, when="Many rare classes."),
-    Method("eql", "Sigmoid equalisation (EQL)", "Loss shape", eql, (_KEEP, _LAMBDA, _EQL_VARIANT, _EQL_PRIOR),
-           r"\sum_j \omega_j\,\mathrm{BCE}_j,\quad \omega_j = 1 - \beta_j\,\mathbf{1}[\tfrac{n_j}{N} \lt <threshold>]\,(1 - y_j),\ \beta_j \sim \mathrm{Bernoulli}(<gamma>)",
-           COUNTS, "threshold",
-           "The detection form: one binary loss per class, with that of rare classes left out for samples of other classes.",
-           "Made for detection, where gamma is 1 but for background; here every sample is of a class and the draw is per sample and class.", _TAN,
-           when="Many rare classes, sigmoid outputs."),
-    Method("label_aware_smoothing", "Label-aware smoothing", "Loss shape", label_aware_smoothing, (_HEAD, _TAIL, _SHAPE, _POWER),
-           r"\epsilon_c = <tail> + (<head> - <tail>)\, f\left(\tfrac{n_c - n_{\min}}{n_{\max} - n_{\min}}\right)", COUNTS, "head",
-           "Label smoothing that is strong for large classes and weak for small ones, against over-confidence in the head.",
-           "Published for a second stage after mixup; here it acts from the first epoch. The smoothing is spread over all classes, the true one included.",
-           Source("Zhong, Cui, Liu and Jia", 2021, "Improving calibration for long-tailed recognition", "https://arxiv.org/abs/2104.00466"), when="Long-tailed data, over-confident probabilities.",
-           latex=_smoothing_latex),
-    Method("poly_tail", "Polynomially tailed loss", "Loss shape", poly_tail, (_POLY_ALPHA, _POLY_BETA, _REWEIGHT),
-           r"w_y\,\ell(m),\quad w_c \propto \left(\frac{n_{\min}}{n_c}\right)^{<reweight>},\quad m = z_y - \log \sum_{j \ne y} e^{z_j},"
-           r"\quad \ell(m) = \begin{cases}\log(1 + e^{-m})\,/\,\log(1 + e^{-<beta>}) & m \lt <beta>\\ (m - (<beta> - 1))^{-<alpha>} & m \ge <beta>\end{cases}", COUNTS, "alpha",
-           "Cross entropy up to a margin, then a tail that falls as a power instead of exponentially: weights keep acting once the training data are fitted.",
-           "Our reading for C classes: the margin is the true logit minus the log-sum-exp of the others, so below beta it is cross entropy up to a factor.",
-           Source("Wang, Chatterji, Haque and Hashimoto", 2022, "Is importance weighting incompatible with interpolating classifiers?", "https://arxiv.org/abs/2112.12986"),
-           when="The network fits its training data perfectly and weights have stopped acting."),
+    Method(
+        "focal",
+        "Focal",
+        "Loss shape",
+        focal,
+        (_GAMMA, _FORM, _ALPHA, _FOCAL_VARIANT, _FOCAL_PRIOR),
+        r"\mathrm{FL} = -(1 - p_y)^{<gamma>} \log p_y",
+        frozenset(),
+        None,
+        "Samples already classified with confidence count less. It sets no weight per class.",
+        "Two losses go by this name: the sigmoid form of the paper and the softmax form of most long-tail code. The CDB code does not differentiate "
+        "through the factor (variant detached).",
+        _LIN,
+        when="Many easy samples drown few hard ones, as in detection.",
+        latex=_focal_latex,
+    ),
+    Method(
+        "ghm",
+        "Gradient harmonising (GHM-C)",
+        "Loss shape",
+        ghm,
+        (_BINS, _MOMENTUM, _GHM_PRIOR),
+        _ghm_latex({"momentum": 0.0}),
+        frozenset(),
+        None,
+        "Binary losses per class, each divided by how common its gradient norm is in the batch: very easy and very hard samples count less.",
+        "All B x C outputs of a batch are binned together; M is the number of bins that hold any. With a momentum m the memory S of a bin takes the place of R: it starts at 0 and becomes "
+        "m S + (1 - m) R in every step in which the bin is not empty. Sigmoid form only. It looks at samples, not at classes. "
+        "With hundreds of classes try an initial probability of 1/C, which no source asks for here.",
+        Source(
+            "Li, Liu and Wang", 2019, "Gradient harmonized single-stage detector", "https://arxiv.org/abs/1811.05181"
+        ),
+        when="Outliers and easy samples dominate the gradient.",
+        latex=_ghm_latex,
+        decided="Decided in every step: an output counts the less, the more outputs of the batch have a gradient of about its length.",
+    ),
+    Method(
+        "seql",
+        "Softmax equalisation (SEQL)",
+        "Loss shape",
+        seql,
+        (_KEEP, _LAMBDA, _EQL_VARIANT),
+        r"p_j = \frac{e^{z_j}}{\sum_k \omega_k e^{z_k}},\quad \omega_k = 1 - \beta_k\,\mathbf{1}[\tfrac{n_k}{N} \lt <threshold>]\,(1 - y_k),\ \beta_k \sim \mathrm{Bernoulli}(<gamma>)",
+        COUNTS,
+        "threshold",
+        "Rare classes are left out of the softmax of other classes' samples most of the time, so frequent classes do not push them down.",
+        "The draw is per sample and class, as in two public codes; the CDB code, of the sigmoid form, draws once per batch (variant cdb_code).",
+        _TAN,
+        when="Many rare classes.",
+    ),
+    Method(
+        "eql",
+        "Sigmoid equalisation (EQL)",
+        "Loss shape",
+        eql,
+        (_KEEP, _LAMBDA, _EQL_VARIANT, _EQL_PRIOR),
+        r"\sum_j \omega_j\,\mathrm{BCE}_j,\quad \omega_j = 1 - \beta_j\,\mathbf{1}[\tfrac{n_j}{N} \lt <threshold>]\,(1 - y_j),\ \beta_j \sim \mathrm{Bernoulli}(<gamma>)",
+        COUNTS,
+        "threshold",
+        "The detection form: one binary loss per class, with that of rare classes left out for samples of other classes.",
+        "Made for detection, where gamma is 1 but for background; here every sample is of a class and the draw is per sample and class.",
+        _TAN,
+        when="Many rare classes, sigmoid outputs.",
+    ),
+    Method(
+        "label_aware_smoothing",
+        "Label-aware smoothing",
+        "Loss shape",
+        label_aware_smoothing,
+        (_HEAD, _TAIL, _SHAPE, _POWER),
+        r"\epsilon_c = <tail> + (<head> - <tail>)\, f\left(\tfrac{n_c - n_{\min}}{n_{\max} - n_{\min}}\right)",
+        COUNTS,
+        "head",
+        "Label smoothing that is strong for large classes and weak for small ones, against over-confidence in the head.",
+        "Published for a second stage after mixup; here it acts from the first epoch. The smoothing is spread over all classes, the true one included.",
+        Source(
+            "Zhong, Cui, Liu and Jia",
+            2021,
+            "Improving calibration for long-tailed recognition",
+            "https://arxiv.org/abs/2104.00466",
+        ),
+        when="Long-tailed data, over-confident probabilities.",
+        latex=_smoothing_latex,
+    ),
+    Method(
+        "poly_tail",
+        "Polynomially tailed loss",
+        "Loss shape",
+        poly_tail,
+        (_POLY_ALPHA, _POLY_BETA, _REWEIGHT),
+        r"w_y\,\ell(m),\quad w_c \propto \left(\frac{n_{\min}}{n_c}\right)^{<reweight>},\quad m = z_y - \log \sum_{j \ne y} e^{z_j},"
+        r"\quad \ell(m) = \begin{cases}\log(1 + e^{-m})\,/\,\log(1 + e^{-<beta>}) & m \lt <beta>\\ (m - (<beta> - 1))^{-<alpha>} & m \ge <beta>\end{cases}",
+        COUNTS,
+        "alpha",
+        "Cross entropy up to a margin, then a tail that falls as a power instead of exponentially: weights keep acting once the training data are fitted.",
+        "Our reading for C classes: the margin is the true logit minus the log-sum-exp of the others, so below beta it is cross entropy up to a factor.",
+        Source(
+            "Wang, Chatterji, Haque and Hashimoto",
+            2022,
+            "Is importance weighting incompatible with interpolating classifiers?",
+            "https://arxiv.org/abs/2112.12986",
+        ),
+        when="The network fits its training data perfectly and weights have stopped acting.",
+    ),
 )

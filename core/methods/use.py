@@ -24,7 +24,9 @@ _NEEDS = {
 _LATEX = {"mean_one": r"\propto", "none": "=", "dynamic": r"\tau_t"}
 
 
-def answer(key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, *, table: Table[Method] = METHODS) -> ClassTerms:
+def answer(
+    key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, *, table: Table[Method] = METHODS
+) -> ClassTerms:
     """The terms of method `key` (or of a sampler, with its table) for this evidence; defaults fill in missing parameters.
 
     Raises EvenlyError for an unknown method or parameter, a value out of range, or evidence that the method needs and lacks.
@@ -39,7 +41,11 @@ def answer(key: str, evidence: Evidence, params: Mapping[str, Any] | None = None
 
 
 def what_if(
-    classes: int, *, tpr: Vector | None = None, support: Vector | None = None, counts: Vector | None = None,
+    classes: int,
+    *,
+    tpr: Vector | None = None,
+    support: Vector | None = None,
+    counts: Vector | None = None,
 ) -> Evidence:
     """Evidence in which `tpr` stands both for an earlier run and for the last epoch, so that every method can answer.
 
@@ -113,11 +119,17 @@ def grid(key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, 
     frames = [answer(key, evidence, s) for s in settings]
     ones = np.ones(evidence.classes)
     weight = np.stack([ones if t.weight is None else t.weight for t in frames])
-    mass = weight if evidence.counts is None or not np.nansum(evidence.counts) else weight * np.nan_to_num(evidence.counts)
+    mass = (
+        weight if evidence.counts is None or not np.nansum(evidence.counts) else weight * np.nan_to_num(evidence.counts)
+    )
     with np.errstate(divide="ignore"):
         ratio = weight.max(axis=1) / weight.min(axis=1)
     return Grid(
-        values=np.array(values or [math.nan]), weight=weight, ratio=ratio,
-        share=mass / mass.sum(axis=1, keepdims=True), clipped=[list(t.clipped) for t in frames],
-        formula=[formula_with(method, s) for s in settings], frames=frames,
+        values=np.array(values or [math.nan]),
+        weight=weight,
+        ratio=ratio,
+        share=mass / mass.sum(axis=1, keepdims=True),
+        clipped=[list(t.clipped) for t in frames],
+        formula=[formula_with(method, s) for s in settings],
+        frames=frames,
     )

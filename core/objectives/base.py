@@ -57,7 +57,9 @@ class Objective(nn.Module, ABC):
     meta = False
     takes: frozenset[str] = frozenset()
 
-    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None
+    ) -> None:
         """`knobs` are the method's numbers, `counts` the training samples of each class [C]. Where an objective has parameters
         of its own, their initial values come from `generator`: the same for the same run, others for another seed."""
         super().__init__()

@@ -27,7 +27,9 @@ class DifficultyNet(LearnedWeights):
 
     tpr: Tensor
 
-    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__(classes, knobs, counts, generator)
         self.register_buffer("tpr", torch.zeros(classes))
 

@@ -25,7 +25,9 @@ class GradientHarmonising(Objective):
     memory: Tensor
     edges: Tensor
 
-    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__(classes, knobs, counts, generator)
         bins = int(knobs["bins"])
         self.register_buffer("memory", torch.zeros(bins))

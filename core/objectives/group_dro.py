@@ -29,7 +29,9 @@ class GroupDRO(Objective):
     log_q: Tensor
     adjustment: Tensor
 
-    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__(classes, knobs, counts, generator)
         self.register_buffer("log_q", torch.full((classes,), -math.log(classes)))
         self.register_buffer("adjustment", self._adjustment(knobs["adjustment"], counts), persistent=False)
@@ -39,7 +41,9 @@ class GroupDRO(Objective):
         if k == 0:
             return torch.zeros(self.classes)
         if counts is None:
-            raise EvenlyError(f"group_dro: adjustment {k:g} needs the training counts of the classes; give them, or set adjustment to 0")
+            raise EvenlyError(
+                f"group_dro: adjustment {k:g} needs the training counts of the classes; give them, or set adjustment to 0"
+            )
         n = counts.detach().cpu().to(torch.float32)
         return torch.where(n > 0, k / n.clamp_min(1).sqrt(), 0.0)
 

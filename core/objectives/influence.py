@@ -34,11 +34,15 @@ def influence(batch: Batch, losses_B: Tensor, weights_B: Tensor | None, step: fl
     buffers change: passes beside the batch's own see copies of the running statistics of batch norm.
     """
     if batch.meta is None:
-        raise EvenlyError("this objective learns from meta samples and was given none; take them from the validation split")
+        raise EvenlyError(
+            "this objective learns from meta samples and was given none; take them from the validation split"
+        )
     theta = {name: p for name, p in batch.model.named_parameters() if p.requires_grad}
     moved = {name: p.detach() for name, p in theta.items()}
     if weights_B is not None:
-        grads = torch.autograd.grad((weights_B.detach() * losses_B).sum(), theta.values(), retain_graph=True, materialize_grads=True)
+        grads = torch.autograd.grad(
+            (weights_B.detach() * losses_B).sum(), theta.values(), retain_graph=True, materialize_grads=True
+        )
         moved = {name: p - step * g for (name, p), g in zip(moved.items(), grads, strict=True)}
     return -step * _along(batch, theta, _meta_gradient(batch, moved))
 

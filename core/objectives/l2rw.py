@@ -22,7 +22,9 @@ class LearningToReweight(Objective):
     graph = False
     meta = True
 
-    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__(classes, knobs, counts, generator)
         self.tally = Tally(classes)
 

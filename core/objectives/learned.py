@@ -29,13 +29,21 @@ class LearnedWeights(Objective):
     graph = False
     meta = True
 
-    def __init__(self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, classes: int, knobs: Mapping[str, float], counts: Tensor | None, generator: torch.Generator | None = None
+    ) -> None:
         super().__init__(classes, knobs, counts, generator)
         if generator is None:
-            raise EvenlyError(f"{type(self).__name__} draws a small network and was given no generator; give one seeded by the run's seed")
+            raise EvenlyError(
+                f"{type(self).__name__} draws a small network and was given no generator; give one seeded by the run's seed"
+            )
         self.network = self.make_network(generator)
         learning = self.network.parameters()
-        self.optimiser = torch.optim.SGD(learning, lr=knobs["lr"], **SGD) if knobs.get("sgd") else torch.optim.Adam(learning, lr=knobs["lr"], **ADAM)
+        self.optimiser = (
+            torch.optim.SGD(learning, lr=knobs["lr"], **SGD)
+            if knobs.get("sgd")
+            else torch.optim.Adam(learning, lr=knobs["lr"], **ADAM)
+        )
         self.tally = Tally(classes)
 
     @abstractmethod
@@ -67,7 +75,9 @@ class LearnedWeights(Objective):
         parts = [] if (side := self.side_loss()) is None else [side]
         if self.looks_ahead():
             weights = self.weights(batch, losses_B.detach())
-            parts.append((weights * influence(batch, losses_B, weights, batch.rate)).sum())  # its gradient is that of the meta loss
+            parts.append(
+                (weights * influence(batch, losses_B, weights, batch.rate)).sum()
+            )  # its gradient is that of the meta loss
         self.optimiser.zero_grad()
         sum(parts).backward()
         self.optimiser.step()
@@ -79,7 +89,9 @@ class LearnedWeights(Objective):
         self.tally.clear()
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {"adam": self.optimiser.state_dict()}  # the key is older than the choice of an optimiser: checkpoints hold it
+        return {
+            "adam": self.optimiser.state_dict()
+        }  # the key is older than the choice of an optimiser: checkpoints hold it
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self.optimiser.load_state_dict(state["adam"])

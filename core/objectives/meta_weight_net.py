@@ -19,7 +19,9 @@ class MetaWeightNet(LearnedWeights):
 
     def make_network(self, generator: torch.Generator) -> nn.Module:
         hidden = int(self.knobs["hidden"])
-        return nn.Sequential(drawn_linear(1, hidden, True, generator), nn.ReLU(), drawn_linear(hidden, 1, True, generator), nn.Sigmoid())
+        return nn.Sequential(
+            drawn_linear(1, hidden, True, generator), nn.ReLU(), drawn_linear(hidden, 1, True, generator), nn.Sigmoid()
+        )
 
     def weights(self, batch: Batch, losses_B: Tensor) -> Tensor:
         v = self.network(losses_B[:, None].to(self.network[0].weight.dtype)).squeeze(1)

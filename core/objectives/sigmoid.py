@@ -18,7 +18,11 @@ def signs(logits_BC: Tensor, labels_B: Tensor) -> Tensor:
 
 
 def sigmoid_losses(
-    logits_BC: Tensor, labels_B: Tensor, terms: Mapping[str, Tensor], knobs: Mapping[str, float] = NO_KNOBS, generator: torch.Generator | None = None,
+    logits_BC: Tensor,
+    labels_B: Tensor,
+    terms: Mapping[str, Tensor],
+    knobs: Mapping[str, float] = NO_KNOBS,
+    generator: torch.Generator | None = None,
 ) -> Tensor:
     """Loss of each sample before its weight: sum_c w_c alpha_c (1 - pt_c)^focus_y BCE_c. [B]
 

@@ -26,7 +26,10 @@ def lines(text: str) -> str:
 
 def editor(row: Any) -> None:
     """The fields behind a button. A popover and not a dialog: it stays open, with what is typed, when a live page is drawn anew."""
-    with st.popover("Tags and notes", icon=":material/edit:", key="run_about"), st.form(f"run_about_{row.id}", border=False, width=420):
+    with (
+        st.popover("Tags and notes", icon=":material/edit:", key="run_about"),
+        st.form(f"run_about_{row.id}", border=False, width=420),
+    ):
         fields(row, "run")
         st.form_submit_button("Save", key="run_about_save", type="primary", on_click=save, args=(int(row.id), "run"))
 
@@ -34,7 +37,9 @@ def editor(row: Any) -> None:
 def fields(record: Any, prefix: str) -> None:
     """The three fields; their keys are `<prefix>_<field>_<id>`, where `save` finds what was typed."""
     st.text_input("Name", record.name, key=f"{prefix}_name_{record.id}", max_chars=200)
-    st.text_input("Tags", record.tags or "", key=f"{prefix}_tags_{record.id}", help="Words parted by commas.", max_chars=200)
+    st.text_input(
+        "Tags", record.tags or "", key=f"{prefix}_tags_{record.id}", help="Words parted by commas.", max_chars=200
+    )
     st.text_area("Notes", record.notes or "", key=f"{prefix}_notes_{record.id}", max_chars=4000)
 
 

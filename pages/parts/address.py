@@ -19,8 +19,10 @@ def take(name: str, labels: Mapping[str, str]) -> None:
         return
     key = asked if asked in labels else next((k for k, label in labels.items() if label == asked), None)
     if key is None:
-        st.warning(f"The address asks for the {name} {words.plain(words.short(asked, 60))}, which is not on offer here. Choose one from the list.",
-                   icon=":material/link_off:")
+        st.warning(
+            f"The address asks for the {name} {words.plain(words.short(asked, 60))}, which is not on offer here. Choose one from the list.",
+            icon=":material/link_off:",
+        )
     else:
         st.session_state[name] = key
 

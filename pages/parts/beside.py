@@ -18,8 +18,13 @@ class Helper:
 
     def __init__(self, *arguments: str) -> None:
         self.why = ""
-        self.process = subprocess.Popen([sys.executable, str(ROOT / "cli.py"), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                        start_new_session=True)  # a Ctrl-C for the app must not cut a step in two
+        self.process = subprocess.Popen(
+            [sys.executable, str(ROOT / "cli.py"), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )  # a Ctrl-C for the app must not cut a step in two
         self.waiting = threading.Thread(target=self._wait, daemon=True, name="helper")
         self.waiting.start()
 

@@ -19,7 +19,14 @@ def choose(every: pd.DataFrame, frame: pd.DataFrame) -> tuple[int | None, int | 
     with left:
         before = select("Before", "a", labels)
     with swap:
-        st.button("Swap", key="compare_swap", icon=":material/swap_horiz:", help="Swap before and after", on_click=swap_sides, width="stretch")
+        st.button(
+            "Swap",
+            key="compare_swap",
+            icon=":material/swap_horiz:",
+            help="Swap before and after",
+            on_click=swap_sides,
+            width="stretch",
+        )
     with right:
         after = select("After", "b", labels)
     for asked in dict.fromkeys(st.query_params.get(side, "") for side in ("a", "b")):
@@ -43,7 +50,15 @@ def select(label: str, side: str, labels: dict[int, str]) -> int | None:
     """One run; its widget follows the address, and a choice goes into the address."""
     key, wanted = f"compare_{side}", nav.id_from_url(side)
     st.session_state[key] = wanted if wanted in labels else None
-    return st.selectbox(label, list(labels), format_func=lambda i: labels[i], key=key, placeholder="Choose a run", on_change=chosen, args=(side,))
+    return st.selectbox(
+        label,
+        list(labels),
+        format_func=lambda i: labels[i],
+        key=key,
+        placeholder="Choose a run",
+        on_change=chosen,
+        args=(side,),
+    )
 
 
 def chosen(side: str) -> None:
@@ -63,17 +78,24 @@ def swap_sides() -> None:
 def not_a_run(asked: str) -> None:
     """Name what the address asks for where it cannot be the number of a run; nothing where it asks for nothing."""
     if asked and not (asked.isdecimal() and len(asked) < nav.LONGEST_ID):
-        st.warning(f"The address asks for run {words.plain(repr(asked[:40]))}, which is not the number of a run. It takes one number on each side, as in "
-                   "/compare?a=1&b=2; choose the run here.", icon=":material/search_off:")
+        st.warning(
+            f"The address asks for run {words.plain(repr(asked[:40]))}, which is not the number of a run. It takes one number on each side, as in "
+            "/compare?a=1&b=2; choose the run here.",
+            icon=":material/search_off:",
+        )
 
 
 def without_figures(wanted: int, every: pd.DataFrame) -> None:
     """Why a run in the address cannot be compared, and what to do."""
     found = every[every["id"] == wanted]
     if found.empty:
-        st.warning(f"There is no run {wanted}; it may have been deleted. Choose another run.", icon=":material/search_off:")
+        st.warning(
+            f"There is no run {wanted}; it may have been deleted. Choose another run.", icon=":material/search_off:"
+        )
         return
     row = next(found.itertuples())
-    st.warning(f"Run {wanted} ({status.label(row).lower()}) has no finished epoch, so it has no figures. {NEXT.get(row.status, WAIT)}",
-               icon=":material/hourglass_empty:")
+    st.warning(
+        f"Run {wanted} ({status.label(row).lower()}) has no finished epoch, so it has no figures. {NEXT.get(row.status, WAIT)}",
+        icon=":material/hourglass_empty:",
+    )
     nav.link_run(wanted, f"Open run {wanted}", icon=":material/monitoring:")

@@ -17,8 +17,10 @@ from pages.parts.palette import Palette
 KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
 PERCENT = "%.1f %%"
 PHONE_CHANGES = ("change", "true class", "predicted as")
-CLASSES_OF_RUNS = ("These two runs, test split. The interval of the gain is Newcombe's, which takes the two sides as independent samples. Both are tested on the same "
-                   "images, so it is usually wider than it need be. McNemar's test would use that, but needs the prediction of every sample, which is not kept.")
+CLASSES_OF_RUNS = (
+    "These two runs, test split. The interval of the gain is Newcombe's, which takes the two sides as independent samples. Both are tested on the same "
+    "images, so it is usually wider than it need be. McNemar's test would use that, but needs the prediction of every sample, which is not kept."
+)
 CLASSES_OF_SEEDS = "Means over the seeds, test split. The interval of the gain is a t interval over the seeds; it holds for this test split."
 
 
@@ -39,15 +41,45 @@ def picture(c: Comparison, names: list[str], averaged: bool) -> None:
     st.subheader("TPR per class", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.radio("Picture", list(KINDS), format_func=KINDS.get, key="kind", bind="query-params", horizontal=True)
-        by = st.selectbox("Sorted by", list(signature.ORDERS), format_func=signature.ORDERS.get, key="order", bind="query-params", width=190)
+        by = st.selectbox(
+            "Sorted by",
+            list(signature.ORDERS),
+            format_func=signature.ORDERS.get,
+            key="order",
+            bind="query-params",
+            width=190,
+        )
         marked = None
         if kind == "strip":
-            marked = st.selectbox("Find a class", range(len(names)), index=None, format_func=lambda i: names[i], key="compare_find", placeholder="Class name", width=220)
-    show.draw(signature.picture(kind, names, b, a, show.palette(), by, marked), key="compare_signature", alt=signature.describe(names, b, a))
+            marked = st.selectbox(
+                "Find a class",
+                range(len(names)),
+                index=None,
+                format_func=lambda i: names[i],
+                key="compare_find",
+                placeholder="Class name",
+                width=220,
+            )
+    show.draw(
+        signature.picture(kind, names, b, a, show.palette(), by, marked),
+        key="compare_signature",
+        alt=signature.describe(names, b, a),
+    )
     zoomed = usual != signature.default_kind(len(names))
-    st.caption(" ".join(filter(None, (
-        signature.LINES, signature.marks(kind, b),
-        "Every TPR is above 90 %, so the usual form is dots on an axis that does not start at 0; bars always do." if zoomed else ""))))
+    st.caption(
+        " ".join(
+            filter(
+                None,
+                (
+                    signature.LINES,
+                    signature.marks(kind, b),
+                    "Every TPR is above 90 %, so the usual form is dots on an axis that does not start at 0; bars always do."
+                    if zoomed
+                    else "",
+                ),
+            )
+        )
+    )
 
 
 SPREAD, MOVED = "Spread over epochs, test split", "What is predicted differently"
@@ -72,14 +104,18 @@ def epochs_picture(before: list[Any], after: list[Any], p: Palette) -> tuple[Fig
         series.append((name, mean["epoch"].to_numpy(), mean["spread"].to_numpy(), colour, dash))
         thin += [(f["epoch"].to_numpy(), f["spread"].to_numpy(), colour) for f in frames if len(frames) > 1]
         ends.append(f"{mean['spread'].iloc[-1]:.1f} points {name}")
-    return curves.lines(p, series, share=False, unit="points", digits=2, thin=thin), f"Spread of the test TPRs per epoch; at the end {' and '.join(ends)}"
+    return curves.lines(
+        p, series, share=False, unit="points", digits=2, thin=thin
+    ), f"Spread of the test TPRs per epoch; at the end {' and '.join(ends)}"
 
 
 def spread_by_epoch(row: Any) -> pd.DataFrame:
     """Epoch and spread, in points, of a run's test split."""
     frame = reads.epochs(row)
     frame = frame[frame["split"] == "test"].sort_values("epoch")
-    return pd.DataFrame({"epoch": frame["epoch"].to_numpy(), "spread": 100 * frame["tpr_variance"].astype(float).to_numpy() ** 0.5})
+    return pd.DataFrame(
+        {"epoch": frame["epoch"].to_numpy(), "spread": 100 * frame["tpr_variance"].astype(float).to_numpy() ** 0.5}
+    )
 
 
 def confusion_change(before: list[Any], after: list[Any], names: list[str], order: NDArray) -> None:
@@ -95,10 +131,22 @@ def confusion_change(before: list[Any], after: list[Any], names: list[str], orde
         show.draw(matrices.confusion_change(names, b, a, show.palette(), order), key="compare_confusion", alt=MOVED_ALT)
         return
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
-    st.dataframe(matrices.top_changes(names, b, a), hide_index=True, height="content", key="compare_changes", alt="The largest changes of the confusion matrix",
-                 column_order=PHONE_CHANGES if narrow.narrow() else None, column_config={
-                     "change": number("points", format="%+.1f", width=58), "true class": text(width=104), "predicted as": text(width=104), "means": text(width=88),
-                     "before": number("before", format="%.1f %%", width=64), "after": number("after", format="%.1f %%", width=64)})
+    st.dataframe(
+        matrices.top_changes(names, b, a),
+        hide_index=True,
+        height="content",
+        key="compare_changes",
+        alt="The largest changes of the confusion matrix",
+        column_order=PHONE_CHANGES if narrow.narrow() else None,
+        column_config={
+            "change": number("points", format="%+.1f", width=58),
+            "true class": text(width=104),
+            "predicted as": text(width=104),
+            "means": text(width=88),
+            "before": number("before", format="%.1f %%", width=64),
+            "after": number("after", format="%.1f %%", width=64),
+        },
+    )
 
 
 MOVED_ALT = "Change of the confusion matrix in points of each true class"
@@ -124,22 +172,61 @@ def class_table(c: Comparison, averaged: bool) -> None:
     with st.expander("Every class in numbers", icon=":material/table_rows:", key="compare_numbers"):
         number, text = st.column_config.NumberColumn, st.column_config.TextColumn
         st.caption(CLASSES_OF_SEEDS if over else CLASSES_OF_RUNS)
-        st.dataframe(pd.DataFrame([{
-            "class": r.name, "samples": r.support if over else r.support_after, "before": 100 * r.before, "after": 100 * r.after, "gain": 100 * r.gain,
-            "interval": f"{words.points(r.gain_low)} to {words.points(r.gain_high)}", "beyond": "yes" if r.beyond else "no",
-            "precision before": 100 * r.precision_before, "precision after": 100 * r.precision_after, "F1 before": 100 * r.f1_before, "F1 after": 100 * r.f1_after}
-            for r in (c.over_seeds.rows if over else c.rows)]), hide_index=True,
-            key="compare_table", alt="TPR, precision and F1 of every class before and after", column_config={
-                "before": number("TPR before", format=PERCENT), "after": number("TPR after", format=PERCENT), "gain": number("gain, points", format="%+.1f"),
-                "interval": "95 % interval", "beyond": text(f"beyond {noise}", help=f"Whether the interval leaves out 0: a change of more than {noise}."),
-                **{f"{name} {when}": number(format=PERCENT) for name in ("precision", "F1") for when in ("before", "after")}})
-        st.dataframe(pd.DataFrame(summary_rows(c, over), columns=["figure", "before", "after", *(["change", "95 % interval"] if over else [])]), hide_index=True,
-                     height="content", key="compare_summary", alt="All figures of the test split before and after")
+        st.dataframe(
+            pd.DataFrame(
+                [
+                    {
+                        "class": r.name,
+                        "samples": r.support if over else r.support_after,
+                        "before": 100 * r.before,
+                        "after": 100 * r.after,
+                        "gain": 100 * r.gain,
+                        "interval": f"{words.points(r.gain_low)} to {words.points(r.gain_high)}",
+                        "beyond": "yes" if r.beyond else "no",
+                        "precision before": 100 * r.precision_before,
+                        "precision after": 100 * r.precision_after,
+                        "F1 before": 100 * r.f1_before,
+                        "F1 after": 100 * r.f1_after,
+                    }
+                    for r in (c.over_seeds.rows if over else c.rows)
+                ]
+            ),
+            hide_index=True,
+            key="compare_table",
+            alt="TPR, precision and F1 of every class before and after",
+            column_config={
+                "before": number("TPR before", format=PERCENT),
+                "after": number("TPR after", format=PERCENT),
+                "gain": number("gain, points", format="%+.1f"),
+                "interval": "95 % interval",
+                "beyond": text(
+                    f"beyond {noise}", help=f"Whether the interval leaves out 0: a change of more than {noise}."
+                ),
+                **{
+                    f"{name} {when}": number(format=PERCENT)
+                    for name in ("precision", "F1")
+                    for when in ("before", "after")
+                },
+            },
+        )
+        st.dataframe(
+            pd.DataFrame(
+                summary_rows(c, over),
+                columns=["figure", "before", "after", *(["change", "95 % interval"] if over else [])],
+            ),
+            hide_index=True,
+            height="content",
+            key="compare_summary",
+            alt="All figures of the test split before and after",
+        )
 
 
 def summary_rows(c: Comparison, over: bool) -> list[list[str]]:
     """All that is reported of the whole split, in words: over the seeds with standard deviations and the change's interval, or of the two runs."""
     if over:
-        return [[cell.replace("-", "−") if i > 2 else cell for i, cell in enumerate(row)] for row in report.figure_rows(c.over_seeds)]
+        return [
+            [cell.replace("-", "−") if i > 2 else cell for i, cell in enumerate(row)]
+            for row in report.figure_rows(c.over_seeds)
+        ]
     before, after = (dict(report.told(c.summary[side])) for side in ("before", "after"))
     return [[label, value, after[label]] for label, value in before.items()]

@@ -15,19 +15,52 @@ from pages.parts.palette import LIGHT
 def page(before: Any, after: Any, c: Comparison, names: list[str], reports: tuple[RunReport, RunReport]) -> str:
     """The page's text: of means over seeds where there are some; `reports` as the other exports have them."""
     over = c.over_seeds
-    b, a = ([before], [after]) if over is None else (compared.members(before, over.runs_before), compared.members(after, over.runs_after))
+    b, a = (
+        ([before], [after])
+        if over is None
+        else (compared.members(before, over.runs_before), compared.members(after, over.runs_after))
+    )
     pictures, tables = reported(b, a, names, signature.ordering(states.pictured(c)[0].tpr))
-    return export.comparison_page(*reports, compared.pretty(c.verdict), c.cautions, over, praise=not c.mixed, pictures=pictures, tables=tables)
+    return export.comparison_page(
+        *reports, compared.pretty(c.verdict), c.cautions, over, praise=not c.mixed, pictures=pictures, tables=tables
+    )
 
 
-def reported(before: list[Any], after: list[Any], names: list[str], order: NDArray) -> tuple[list[Picture], list[Listing]]:
+def reported(
+    before: list[Any], after: list[Any], names: list[str], order: NDArray
+) -> tuple[list[Picture], list[Listing]]:
     """The pictures and tables of an exported page that need the epochs and the confusion of the runs."""
     marks = "Dotted: before. Solid: after." + (f" {compare_charts.THIN}" if len(before) > 1 or len(after) > 1 else "")
-    pictures = [(compare_charts.SPREAD, export.in_both(lambda p: compare_charts.epochs_picture(before, after, p)[0]), compare_charts.epochs_picture(before, after, LIGHT)[1], marks)]
+    pictures = [
+        (
+            compare_charts.SPREAD,
+            export.in_both(lambda p: compare_charts.epochs_picture(before, after, p)[0]),
+            compare_charts.epochs_picture(before, after, LIGHT)[1],
+            marks,
+        )
+    ]
     found = compare_charts.matrices_of(before, after)
     if found is None:
         return pictures, []
     if len(names) <= matrices.TEXT_UP_TO:
-        return [*pictures, (compare_charts.MOVED, export.in_both(lambda p: matrices.confusion_change(names, *found, p, order)), compare_charts.MOVED_ALT, compare_charts.change_of(before, names))], []
-    rows = [[r["true class"], r["predicted as"], words.minus(f"{r['change']:+.1f}"), r["means"]] for r in matrices.top_changes(names, *found).to_dict("records")]
-    return pictures, [(compare_charts.MOVED, ("true class", "predicted as", "points", "means"), rows, compare_charts.change_of(before, names))]
+        return [
+            *pictures,
+            (
+                compare_charts.MOVED,
+                export.in_both(lambda p: matrices.confusion_change(names, *found, p, order)),
+                compare_charts.MOVED_ALT,
+                compare_charts.change_of(before, names),
+            ),
+        ], []
+    rows = [
+        [r["true class"], r["predicted as"], words.minus(f"{r['change']:+.1f}"), r["means"]]
+        for r in matrices.top_changes(names, *found).to_dict("records")
+    ]
+    return pictures, [
+        (
+            compare_charts.MOVED,
+            ("true class", "predicted as", "points", "means"),
+            rows,
+            compare_charts.change_of(before, names),
+        )
+    ]

@@ -22,8 +22,17 @@ def _compared(url: str, key: tuple, _before: Any, _after: Any) -> Comparison:
 
 def comparison(before: Any, after: Any) -> Comparison:
     """The comparison of two runs; raises EvenlyError when they cannot be compared."""
-    stamps = [(r.id, r.attempt, r.last_epoch, r.seconds, r.status, *((number, origin["baseline"]) for number, origin in origins(reads.database(), r).items()))
-              for r in (before, after)]
+    stamps = [
+        (
+            r.id,
+            r.attempt,
+            r.last_epoch,
+            r.seconds,
+            r.status,
+            *((number, origin["baseline"]) for number, origin in origins(reads.database(), r).items()),
+        )
+        for r in (before, after)
+    ]
     return _compared(database_url(), tuple(stamps), before, after)
 
 

@@ -22,17 +22,33 @@ def _clean(values: ArrayLike) -> list[float | None]:
     return [None if v is None or not np.isfinite(v) else float(v) for v in np.asarray(values, dtype=float)]
 
 
-def _line(name: str, x: ArrayLike, y: ArrayLike, colour: str, dash: str = "solid", value: str = ".3f", width: float = 2.2) -> dict:
+def _line(
+    name: str, x: ArrayLike, y: ArrayLike, colour: str, dash: str = "solid", value: str = ".3f", width: float = 2.2
+) -> dict:
     """One curve. `name` may be a class's: the template takes it from the trace, so that what looks like a placeholder in it stays text."""
     x = [int(v) for v in np.asarray(x)]
     mode = "lines+markers" if len(x) < 2 else "lines"
-    return {"type": "scatter", "mode": mode, "name": drawn(name), "x": x, "y": _clean(y), "line": {"color": colour, "dash": dash, "width": width},
-            "hovertemplate": f"epoch %{{x}}<br>%{{fullData.name}} %{{y:{value}}}<extra></extra>"}
+    return {
+        "type": "scatter",
+        "mode": mode,
+        "name": drawn(name),
+        "x": x,
+        "y": _clean(y),
+        "line": {"color": colour, "dash": dash, "width": width},
+        "hovertemplate": f"epoch %{{x}}<br>%{{fullData.name}} %{{y:{value}}}<extra></extra>",
+    }
 
 
 def _thin(x: ArrayLike, y: ArrayLike, colour: str) -> dict:
-    return {"type": "scatter", "mode": "lines", "x": [int(v) for v in np.asarray(x)], "y": _clean(y), "line": {"color": faint(colour, 0.45), "width": 1},
-            "showlegend": False, "hoverinfo": "skip"}
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": [int(v) for v in np.asarray(x)],
+        "y": _clean(y),
+        "line": {"color": faint(colour, 0.45), "width": 1},
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
 
 
 def _epochs(p: Palette, last: int, start: float | None = None) -> dict:
@@ -59,8 +75,16 @@ def _last(series: list) -> int:
     return max((int(np.max(x)) for _, x, *_ in series if len(x)), default=1)
 
 
-def lines(p: Palette, series: list[tuple[str, ArrayLike, ArrayLike, str, str]], *, share: bool, total: int | None = None, unit: str = "",
-          digits: int = 3, thin: list[tuple[ArrayLike, ArrayLike, str]] | None = None) -> Figure:
+def lines(
+    p: Palette,
+    series: list[tuple[str, ArrayLike, ArrayLike, str, str]],
+    *,
+    share: bool,
+    total: int | None = None,
+    unit: str = "",
+    digits: int = 3,
+    thin: list[tuple[ArrayLike, ArrayLike, str]] | None = None,
+) -> Figure:
     """One curve per (name, epochs, values, colour, dash); shares are drawn in percent, ticks with the decimals they need.
 
     `thin` are curves (epochs, values, colour) behind the others, without a name. The axis starts at 0 unless all values are shares above 90 %.
@@ -68,8 +92,17 @@ def lines(p: Palette, series: list[tuple[str, ArrayLike, ArrayLike, str, str]], 
     form = ".1%" if share else f".{digits}f"
     data = [_thin(x, y, c) for x, y, c in thin or []] + [_line(n, x, y, c, d, form) for n, x, y, c, d in series]
     least = min((float(np.nanmin(np.asarray(y, float))) for _, _, y, *_ in series if len(y)), default=0.0)
-    y = axis(p, tickformat=SHARE if share else "", title=unit, nticks=6, rangemode="normal" if share and least >= NEARLY_ALL else "tozero")
-    return {"data": data, "layout": layout(p, HIGH, xaxis=_epochs(p, total or _last(series), 0.5), yaxis=y, hovermode="closest")}
+    y = axis(
+        p,
+        tickformat=SHARE if share else "",
+        title=unit,
+        nticks=6,
+        rangemode="normal" if share and least >= NEARLY_ALL else "tozero",
+    )
+    return {
+        "data": data,
+        "layout": layout(p, HIGH, xaxis=_epochs(p, total or _last(series), 0.5), yaxis=y, hovermode="closest"),
+    }
 
 
 def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: NDArray[np.int64]) -> Figure:
@@ -77,15 +110,37 @@ def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: N
     full = [drawn(names[c]) for c in order]
     z = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in tpr[:, order].T]
     few = len(full) <= 40
-    data = [{
-        "type": "heatmap", "x": [int(e) for e in epochs], "y": list(range(len(full))), "z": z, "zmin": _least(tpr), "zmax": 1,
-        "customdata": [[n] * len(epochs) for n in full], "hovertemplate": "%{customdata}, epoch %{x}<br>TPR %{z:.1%}<extra></extra>",
-        "colorscale": [[0, p.low], [1, p.high]],
-        "colorbar": {"tickformat": SHARE, "thickness": 10, "outlinewidth": 0, "tickfont": {"color": p.text}, "len": 1},
-        "xgap": 1 if len(epochs) <= 60 else 0, "ygap": 1 if few else 0,
-    }]
-    y = axis(p, range=[len(full) - 0.5, -0.5], showgrid=False, zeroline=False, showticklabels=few,
-             tickvals=list(range(len(full))), ticktext=[drawn(names[c], 14) for c in order])
+    data = [
+        {
+            "type": "heatmap",
+            "x": [int(e) for e in epochs],
+            "y": list(range(len(full))),
+            "z": z,
+            "zmin": _least(tpr),
+            "zmax": 1,
+            "customdata": [[n] * len(epochs) for n in full],
+            "hovertemplate": "%{customdata}, epoch %{x}<br>TPR %{z:.1%}<extra></extra>",
+            "colorscale": [[0, p.low], [1, p.high]],
+            "colorbar": {
+                "tickformat": SHARE,
+                "thickness": 10,
+                "outlinewidth": 0,
+                "tickfont": {"color": p.text},
+                "len": 1,
+            },
+            "xgap": 1 if len(epochs) <= 60 else 0,
+            "ygap": 1 if few else 0,
+        }
+    ]
+    y = axis(
+        p,
+        range=[len(full) - 0.5, -0.5],
+        showgrid=False,
+        zeroline=False,
+        showticklabels=few,
+        tickvals=list(range(len(full))),
+        ticktext=[drawn(names[c], 14) for c in order],
+    )
     if not few:
         y["title"] = {"text": f"{len(full)} classes, hardest on top", "font": {"color": p.muted, "size": 13}}
     height = max(HIGH, min(22 * len(full) + 70, 620))
@@ -103,9 +158,26 @@ def _trajectory_band(epochs: NDArray, w: Matrix, p: Palette) -> list[dict]:
     edge = {"width": 0, "color": p.after}
     x = [int(e) for e in epochs]
     return [
-        {"type": "scatter", "mode": "lines", "x": x, "y": _clean(high), "line": edge, "showlegend": False, "hoverinfo": "skip"},
-        {"type": "scatter", "mode": "lines", "x": x, "y": _clean(low), "line": edge, "fill": "tonexty", "fillcolor": faint(p.after, 0.18),
-         "name": "smallest to largest", "hoverinfo": "skip"},
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": x,
+            "y": _clean(high),
+            "line": edge,
+            "showlegend": False,
+            "hoverinfo": "skip",
+        },
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": x,
+            "y": _clean(low),
+            "line": edge,
+            "fill": "tonexty",
+            "fillcolor": faint(p.after, 0.18),
+            "name": "smallest to largest",
+            "hoverinfo": "skip",
+        },
         _line("median", epochs, middle, p.before, "dot"),
     ]
 
@@ -118,23 +190,66 @@ def trajectory(names: list[str], epochs: NDArray, w: Matrix, p: Palette) -> Figu
     shown = final if few else final[[0, 1, -2, -1]]
     for i, c in enumerate(shown):
         data.append(_line(short(names[c], 14), epochs, w[:, c], LINES[i % 4], DASHES[i // 4 % 3], ".3f", 2))
-    return {"data": data, "layout": layout(
-        p, HIGH, xaxis=_epochs(p, int(epochs[-1])), yaxis=axis(p, title="weight", rangemode="tozero", nticks=6),
-        legend={"orientation": "v", "x": 1.02, "y": 1, "xanchor": "left", "font": {"color": p.text, "size": 12}})}
+    return {
+        "data": data,
+        "layout": layout(
+            p,
+            HIGH,
+            xaxis=_epochs(p, int(epochs[-1])),
+            yaxis=axis(p, title="weight", rangemode="tozero", nticks=6),
+            legend={"orientation": "v", "x": 1.02, "y": 1, "xanchor": "left", "font": {"color": p.text, "size": 12}},
+        ),
+    }
 
 
 def weight_bars(names: list[str], w: NDArray[np.float64], p: Palette, order: NDArray[np.int64]) -> Figure:
     """Weights that stay the same over a run: one horizontal bar a class, hardest first, with a line at the mean."""
     full, values = [drawn(names[c]) for c in order], w[order]
     few = len(full) <= 40
-    data = [{"type": "bar", "orientation": "h", "x": _clean(values), "y": list(range(len(full))), "customdata": full,
-             "text": [weight(v) for v in values] if few else None, "textposition": "outside", "textfont": {"color": p.text}, "cliponaxis": False,
-             "marker": {"color": p.after}, "hovertemplate": "%{customdata}<br>weight %{x:.4g}<extra></extra>"}]
-    y = axis(p, range=[len(full) - 0.5, -0.5], showgrid=False, tickvals=list(range(len(full))), ticktext=[drawn(names[c], 14) for c in order],
-             showticklabels=few)
-    line = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": float(w.mean()), "x1": float(w.mean()), "line": {"color": p.muted, "width": 1, "dash": "dot"}}
+    data = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "x": _clean(values),
+            "y": list(range(len(full))),
+            "customdata": full,
+            "text": [weight(v) for v in values] if few else None,
+            "textposition": "outside",
+            "textfont": {"color": p.text},
+            "cliponaxis": False,
+            "marker": {"color": p.after},
+            "hovertemplate": "%{customdata}<br>weight %{x:.4g}<extra></extra>",
+        }
+    ]
+    y = axis(
+        p,
+        range=[len(full) - 0.5, -0.5],
+        showgrid=False,
+        tickvals=list(range(len(full))),
+        ticktext=[drawn(names[c], 14) for c in order],
+        showticklabels=few,
+    )
+    line = {
+        "type": "line",
+        "yref": "paper",
+        "y0": 0,
+        "y1": 1,
+        "x0": float(w.mean()),
+        "x1": float(w.mean()),
+        "line": {"color": p.muted, "width": 1, "dash": "dot"},
+    }
     height = max(HIGH, min(22 * len(full) + 70, 620))
-    return {"data": data, "layout": layout(p, height, xaxis=axis(p, rangemode="tozero", nticks=6, range=[0, float(w.max()) * 1.14]), yaxis=y, shapes=[line], bargap=0.3)}
+    return {
+        "data": data,
+        "layout": layout(
+            p,
+            height,
+            xaxis=axis(p, rangemode="tozero", nticks=6, range=[0, float(w.max()) * 1.14]),
+            yaxis=y,
+            shapes=[line],
+            bargap=0.3,
+        ),
+    }
 
 
 def alt_trajectory(names: list[str], w: Matrix) -> str:

@@ -19,8 +19,16 @@ def buttons(prefix: str, name: str, files: Sequence[File]) -> None:
     """One button a file, in a row; keys are `<prefix>_<ending>`."""
     with st.container(horizontal=True, vertical_alignment="center", key=f"{prefix}_exports"):
         for label, ending, kind, text, told in files:
-            st.download_button(label, lambda text=text: text().encode(), f"{name}.{ending}", kind, key=f"{prefix}_{ending}", icon=":material/download:",
-                               on_click="ignore", help=told)
+            st.download_button(
+                label,
+                lambda text=text: text().encode(),
+                f"{name}.{ending}",
+                kind,
+                key=f"{prefix}_{ending}",
+                icon=":material/download:",
+                on_click="ignore",
+                help=told,
+            )
 
 
 def draw(row: Any) -> None:
@@ -34,9 +42,19 @@ def draw(row: Any) -> None:
     def made(write: Callable[[report.RunReport], str], split: str = "test") -> Callable[[], str]:
         return lambda: write(sides.report(reads.database(), row, split))
 
-    buttons("run", f"evenly-run-{row.id}", (
-        ("CSV", "csv", "text/csv", made(report.run_csv), "The test split, one line per class."),
-        ("TPRs", "validation.csv", "text/csv", made(report.run_csv, "validation"), "The validation split, one line per class: what New run and `run --tpr` take."),
-        ("JSON", "json", "application/json", made(report.run_json), None),
-        ("HTML report", "html", "text/html", made(export.run_page), OFFLINE),
-    ))
+    buttons(
+        "run",
+        f"evenly-run-{row.id}",
+        (
+            ("CSV", "csv", "text/csv", made(report.run_csv), "The test split, one line per class."),
+            (
+                "TPRs",
+                "validation.csv",
+                "text/csv",
+                made(report.run_csv, "validation"),
+                "The validation split, one line per class: what New run and `run --tpr` take.",
+            ),
+            ("JSON", "json", "application/json", made(report.run_json), None),
+            ("HTML report", "html", "text/html", made(export.run_page), OFFLINE),
+        ),
+    )

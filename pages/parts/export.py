@@ -16,7 +16,9 @@ from pages.parts.palette import DARK, LIGHT, Palette
 from pages.parts.words import exact
 
 ALONE = "TPR per class, hardest first"
-PLAIN = {m.key for m in METHODS if not m.needs and not m.params}  # a baseline's method: it needs nothing and has nothing to set
+PLAIN = {
+    m.key for m in METHODS if not m.needs and not m.params
+}  # a baseline's method: it needs nothing and has nothing to set
 HEADINGS = {"bars": ALONE, "dumbbell": "Gain and loss of every class", "strip": "All classes, hardest first"}
 DUMBBELLS_UP_TO = 200  # classes; a report has room for more than a screen
 
@@ -31,7 +33,18 @@ def run_page(run: RunReport) -> str:
     names, mine = list(run.classes), replace(side(run, f"run {run.id}"), weighted=run.config.get("method") not in PLAIN)
     kind = signature.usual_kind(mine)
     figures = in_both(lambda p: signature.picture(kind, names, mine, None, p))
-    return run_html(run, settings.listed(run), [(ALONE, figures, signature.describe(names, mine, None), f"{signature.LINES_ALONE} {signature.marks(kind, mine)}")])
+    return run_html(
+        run,
+        settings.listed(run),
+        [
+            (
+                ALONE,
+                figures,
+                signature.describe(names, mine, None),
+                f"{signature.LINES_ALONE} {signature.marks(kind, mine)}",
+            )
+        ],
+    )
 
 
 def in_both(draw: Callable[[Palette], Figure]) -> dict[str, Figure]:
@@ -40,8 +53,15 @@ def in_both(draw: Callable[[Palette], Figure]) -> dict[str, Figure]:
 
 
 def comparison_page(
-    before: RunReport, after: RunReport, verdict: str, cautions: Sequence[str] = (), over: OverSeeds | None = None, *, praise: bool = True,
-    pictures: Sequence[Picture] = (), tables: Sequence[Listing] = (),
+    before: RunReport,
+    after: RunReport,
+    verdict: str,
+    cautions: Sequence[str] = (),
+    over: OverSeeds | None = None,
+    *,
+    praise: bool = True,
+    pictures: Sequence[Picture] = (),
+    tables: Sequence[Listing] = (),
 ) -> str:
     """Two runs as a self-contained HTML page, in the form that suits the classes and, where it differs, as dumbbells; of means over seeds where there are some.
 
@@ -50,7 +70,30 @@ def comparison_page(
     names = list(before.classes)
     b, a = states.of_seeds(over) if over is not None and over.rows else (side(before, "before"), side(after, "after"))
     alt = signature.describe(names, b, a)
-    kinds = [k for k in dict.fromkeys((signature.usual_kind(b, a), "dumbbell")) if k != "dumbbell" or len(names) <= DUMBBELLS_UP_TO]
-    drawn = [(HEADINGS[k], in_both(lambda p, k=k: signature.picture(k, names, b, a, p)), alt, f"{signature.LINES} {signature.marks(k, b)}") for k in kinds]
-    return comparison_html(before, after, verdict, cautions, settings.differing(before, after), [*drawn, *pictures], over,
-                           common=settings.common(before, after), made=exact(datetime.now(UTC)), praise=praise, tables=tables)
+    kinds = [
+        k
+        for k in dict.fromkeys((signature.usual_kind(b, a), "dumbbell"))
+        if k != "dumbbell" or len(names) <= DUMBBELLS_UP_TO
+    ]
+    drawn = [
+        (
+            HEADINGS[k],
+            in_both(lambda p, k=k: signature.picture(k, names, b, a, p)),
+            alt,
+            f"{signature.LINES} {signature.marks(k, b)}",
+        )
+        for k in kinds
+    ]
+    return comparison_html(
+        before,
+        after,
+        verdict,
+        cautions,
+        settings.differing(before, after),
+        [*drawn, *pictures],
+        over,
+        common=settings.common(before, after),
+        made=exact(datetime.now(UTC)),
+        praise=praise,
+        tables=tables,
+    )

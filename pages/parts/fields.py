@@ -33,8 +33,16 @@ def _number(param: Param, key: str, default: float | int, label: str) -> float |
     low = None if math.isinf(param.low) else kind(param.low)
     high = None if math.isinf(param.high) else kind(param.high)
     st.session_state.setdefault(key, kind(default))
-    return st.number_input(label, min_value=low, max_value=high, step=kind(param.step), format=_format(param), key=key,
-                           help=param.help or None, persist_state="session")
+    return st.number_input(
+        label,
+        min_value=low,
+        max_value=high,
+        step=kind(param.step),
+        format=_format(param),
+        key=key,
+        help=param.help or None,
+        persist_state="session",
+    )
 
 
 def field(owner: str, param: Param) -> Any:
@@ -53,7 +61,9 @@ def field(owner: str, param: Param) -> Any:
 def text_field(key: str, param: Param) -> str:
     """A text of several lines; whatever is typed stays, what it means is for the method to say."""
     st.session_state.setdefault(key, param.default)
-    return st.text_area(param.label, key=key, height=TEXT_HEIGHT, help=words.plain(param.help) or None, persist_state="session")
+    return st.text_area(
+        param.label, key=key, height=TEXT_HEIGHT, help=words.plain(param.help) or None, persist_state="session"
+    )
 
 
 def fit_list(owner: str, param: Param, classes: int) -> None:
@@ -69,7 +79,14 @@ def fit_list(owner: str, param: Param, classes: int) -> None:
 
 def switched_off(param: Param, why: str) -> Any:
     """Draw a setting that has no say here, greyed out with the reason under it; returns its default."""
-    st.number_input(param.label, value=param.default, format=_format(param), disabled=True, key=f"{key_of('off', param)}", help=param.help or None)
+    st.number_input(
+        param.label,
+        value=param.default,
+        format=_format(param),
+        disabled=True,
+        key=f"{key_of('off', param)}",
+        help=param.help or None,
+    )
     st.caption(why)
     return param.default
 

@@ -13,8 +13,13 @@ FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 def axis(p: Palette, **more: Any) -> dict[str, Any]:
     """An axis in the palette's colours; `more` overrides."""
     base = {
-        "gridcolor": p.grid, "linecolor": p.grid, "zerolinecolor": p.grid, "color": p.muted,
-        "tickfont": {"color": p.text, "size": 13}, "fixedrange": True, "automargin": True,
+        "gridcolor": p.grid,
+        "linecolor": p.grid,
+        "zerolinecolor": p.grid,
+        "color": p.muted,
+        "tickfont": {"color": p.text, "size": 13},
+        "fixedrange": True,
+        "automargin": True,
         "autotickangles": [0, -45, -90],  # a label turned this way ends at its tick and stays inside the picture
     }
     if isinstance(more.get("title"), str):
@@ -31,8 +36,16 @@ def layout(p: Palette, height: int, **more: Any) -> dict[str, Any]:
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"family": FONT, "size": 13, "color": p.text},
         "hoverlabel": {"bgcolor": p.background, "bordercolor": p.grid, "font": {"color": p.text, "family": FONT}},
-        "legend": {"orientation": "h", "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom", "font": {"color": p.text, "size": 13},
-                   "itemclick": False, "itemdoubleclick": False},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "xanchor": "left",
+            "y": 1.02,
+            "yanchor": "bottom",
+            "font": {"color": p.text, "size": 13},
+            "itemclick": False,
+            "itemdoubleclick": False,
+        },
         "uirevision": "keep",
         "dragmode": False,
         "separators": ".,",

@@ -28,7 +28,9 @@ def message(error: Exception) -> None:
     """The whole page: what is wrong, what to do, and a button to try again."""
     st.title("The database cannot be used")
     st.error(in_words(first_line(error)), icon=":material/database_off:")
-    st.markdown("Stop Evenly, mend what the message names, and start again with `make run`. Runs and results stay as they are.")
+    st.markdown(
+        "Stop Evenly, mend what the message names, and start again with `make run`. Runs and results stay as they are."
+    )
     if st.button("Try again", key="guard_retry", icon=":material/refresh:"):
         reads.forget_database()
         st.rerun()
@@ -48,4 +50,7 @@ def told() -> Iterator[None]:
     except EvenlyError as error:
         st.error(in_words(str(error)), icon=":material/error:")
     except SQLAlchemyError as error:
-        st.error(f"The database did not answer: {plain(first_line(error))}. Try again in a moment.", icon=":material/database_off:")
+        st.error(
+            f"The database did not answer: {plain(first_line(error))}. Try again in a moment.",
+            icon=":material/database_off:",
+        )

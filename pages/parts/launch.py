@@ -20,7 +20,19 @@ from storage.queue import NewRun, submit
 MOST_REPLICATES = 10
 LOST = ("failed", "cancelled")  # their seeds are free again
 
-__all__ = ["MOST_REPLICATES", "behind_baselines", "free_seeds", "more_seeds", "new_run", "pair", "plainly", "recipe_epochs", "replicates", "send", "unweighted"]
+__all__ = [
+    "MOST_REPLICATES",
+    "behind_baselines",
+    "free_seeds",
+    "more_seeds",
+    "new_run",
+    "pair",
+    "plainly",
+    "recipe_epochs",
+    "replicates",
+    "send",
+    "unweighted",
+]
 
 
 def replicates(config: RunConfig, count: int) -> list[RunConfig]:
@@ -52,7 +64,9 @@ def more_seeds(frame: pd.DataFrame, before: Any, after: Any, label: str, seeds: 
     return out
 
 
-def behind_baselines(configs: Sequence[RunConfig], baseline: Any, takes: Mapping[int, int | None], label: str) -> list[NewRun]:
+def behind_baselines(
+    configs: Sequence[RunConfig], baseline: Any, takes: Mapping[int, int | None], label: str
+) -> list[NewRun]:
     """The runs of one submission: each config behind the baseline that `takes` names for its seed.
 
     Where it names none, a replicate of `baseline` with that seed is trained ahead. Errors as in `more_seeds`.
@@ -81,11 +95,17 @@ def _again(out: list[NewRun], frame: pd.DataFrame, row: Any, label: str, seed: i
         there = _trained(frame, baseline, seed)
         if there is None:
             _again(out, frame, baseline, label, seed)
-        link = {"baseline": there, "baseline_index": _planned(out, baseline, seed) if there is None else None, "baseline_group": baseline.group_sha}
+        link = {
+            "baseline": there,
+            "baseline_index": _planned(out, baseline, seed) if there is None else None,
+            "baseline_group": baseline.group_sha,
+        }
     new = new_run(replace(from_dict(row.config), seed=seed), label, **link)
     if new.group_sha != row.group_sha:
-        raise EvenlyError(f"other seeds of run {row.id} would not count as its replicates: its baseline was deleted, or another version of Evenly "
-                          "made it; set it up again under New run")
+        raise EvenlyError(
+            f"other seeds of run {row.id} would not count as its replicates: its baseline was deleted, or another version of Evenly "
+            "made it; set it up again under New run"
+        )
     out.append(new)
 
 
@@ -114,8 +134,12 @@ def unweighted() -> str:
 
 def plainly(config: RunConfig) -> RunConfig:
     """The same run without a method, a sampler or a late start: its baseline."""
-    epochs = config.epochs if METHODS[config.method].epochs is None else recipe_epochs(config.recipe)  # a short second stage goes on from a whole run
-    return replace(config, method=unweighted(), params={}, epochs=epochs, tpr=None, tpr_support=None, tpr_source="", **LATER)
+    epochs = (
+        config.epochs if METHODS[config.method].epochs is None else recipe_epochs(config.recipe)
+    )  # a short second stage goes on from a whole run
+    return replace(
+        config, method=unweighted(), params={}, epochs=epochs, tpr=None, tpr_support=None, tpr_source="", **LATER
+    )
 
 
 def recipe_epochs(recipe: str, method: str | None = None) -> int:

@@ -12,7 +12,12 @@ from pages.parts.words import drawn
 
 Counts = NDArray[np.int64]  # [C, C], rows = true class
 TEXT_UP_TO = 20
-MEANS = {(True, True): "more right", (True, False): "fewer right", (False, True): "more errors", (False, False): "fewer errors"}  # (diagonal, rises)
+MEANS = {
+    (True, True): "more right",
+    (True, False): "fewer right",
+    (False, True): "more errors",
+    (False, False): "fewer errors",
+}  # (diagonal, rises)
 
 
 def shares(confusion: Counts) -> NDArray[np.float64]:
@@ -24,33 +29,95 @@ def shares(confusion: Counts) -> NDArray[np.float64]:
 Scale = list[tuple[float, str]]
 
 
-def _matrix(names: list[str], z: NDArray[np.float64], p: Palette, order: NDArray[np.int64], text: list[list[str]], limits: tuple[float, float], scale: Scale, **trace) -> Figure:
+def _matrix(
+    names: list[str],
+    z: NDArray[np.float64],
+    p: Palette,
+    order: NDArray[np.int64],
+    text: list[list[str]],
+    limits: tuple[float, float],
+    scale: Scale,
+    **trace,
+) -> Figure:
     """Cells coloured between two limits, classes in `order`; `text` [C, C] in that order. A heat map's own text has one grey for all dark grounds."""
     z, (low, high) = z[np.ix_(order, order)], limits
     labels = [drawn(names[c], 12) for c in order]
     ticks = list(range(len(labels)))
     true = [[drawn(names[c])] * len(order) for c in order]
-    data = [{"type": "heatmap", "x": ticks, "y": ticks, "z": [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in z],
-             "customdata": np.dstack([true, np.transpose(true)]).tolist(), "xgap": 1, "ygap": 1, "zmin": low, "zmax": high,
-             "colorscale": scale, "showscale": False, **trace}]
+    data = [
+        {
+            "type": "heatmap",
+            "x": ticks,
+            "y": ticks,
+            "z": [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in z],
+            "customdata": np.dstack([true, np.transpose(true)]).tolist(),
+            "xgap": 1,
+            "ygap": 1,
+            "zmin": low,
+            "zmax": high,
+            "colorscale": scale,
+            "showscale": False,
+            **trace,
+        }
+    ]
     written = [(x, y) for y in ticks for x in ticks if text[y][x]]
-    data.append({"type": "scatter", "mode": "text", "x": [x for x, _ in written], "y": [y for _, y in written], "text": [text[y][x] for x, y in written],
-                 "textfont": {"size": 11, "color": [ink(scale, (z[y, x] - low) / (high - low)) for x, y in written]}, "hoverinfo": "skip", "showlegend": False})
+    data.append(
+        {
+            "type": "scatter",
+            "mode": "text",
+            "x": [x for x, _ in written],
+            "y": [y for _, y in written],
+            "text": [text[y][x] for x, y in written],
+            "textfont": {"size": 11, "color": [ink(scale, (z[y, x] - low) / (high - low)) for x, y in written]},
+            "hoverinfo": "skip",
+            "showlegend": False,
+        }
+    )
     height = max(340, min(26 * len(labels) + 110, 640))
-    return {"data": data, "layout": layout(
-        p, height,
-        xaxis=axis(p, tickvals=ticks, ticktext=labels, range=[-0.5, len(labels) - 0.5], side="bottom", showgrid=False, zeroline=False, title="predicted class"),
-        yaxis=axis(p, tickvals=ticks, ticktext=labels, range=[len(labels) - 0.5, -0.5], showgrid=False, zeroline=False,
-                   title="true class"),
-    )}
+    return {
+        "data": data,
+        "layout": layout(
+            p,
+            height,
+            xaxis=axis(
+                p,
+                tickvals=ticks,
+                ticktext=labels,
+                range=[-0.5, len(labels) - 0.5],
+                side="bottom",
+                showgrid=False,
+                zeroline=False,
+                title="predicted class",
+            ),
+            yaxis=axis(
+                p,
+                tickvals=ticks,
+                ticktext=labels,
+                range=[len(labels) - 0.5, -0.5],
+                showgrid=False,
+                zeroline=False,
+                title="true class",
+            ),
+        ),
+    }
 
 
 def confusion_matrix(names: list[str], confusion: Counts, p: Palette, order: NDArray[np.int64]) -> Figure:
     """Row shares as colour and as whole percents; zero stays blank."""
     z = shares(confusion)
-    text = [["" if np.isnan(v) or not round(100 * v) else f"{100 * v:.0f}" for v in row] for row in z[np.ix_(order, order)]]
-    return _matrix(names, z, p, order, text, (0, 1), [(0, p.low), (1, p.high)],
-                   hovertemplate="%{z:.1%} of %{customdata[0]}<br>predicted as %{customdata[1]}<extra></extra>")
+    text = [
+        ["" if np.isnan(v) or not round(100 * v) else f"{100 * v:.0f}" for v in row] for row in z[np.ix_(order, order)]
+    ]
+    return _matrix(
+        names,
+        z,
+        p,
+        order,
+        text,
+        (0, 1),
+        [(0, p.low), (1, p.high)],
+        hovertemplate="%{z:.1%} of %{customdata[0]}<br>predicted as %{customdata[1]}<extra></extra>",
+    )
 
 
 def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette, order: NDArray[np.int64]) -> Figure:
@@ -61,8 +128,17 @@ def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette
     shown = z[np.ix_(order, order)]
     text = [["" if np.isnan(v) or not round(v) else f"{v:+.0f}".replace("-", "−") for v in row] for row in shown]
     change = [["" if np.isnan(v) else f"{v:+.1f}".replace("-", "−") for v in row] for row in shown]
-    return _matrix(names, better, p, order, text, (-top, top), [(0, p.loss), (0.5, p.background), (1, p.after)], hovertext=change,
-                   hovertemplate="%{customdata[0]} predicted as %{customdata[1]}<br>%{hovertext} points<extra></extra>")
+    return _matrix(
+        names,
+        better,
+        p,
+        order,
+        text,
+        (-top, top),
+        [(0, p.loss), (0.5, p.background), (1, p.after)],
+        hovertext=change,
+        hovertemplate="%{customdata[0]} predicted as %{customdata[1]}<br>%{hovertext} points<extra></extra>",
+    )
 
 
 def top_confusions(names: list[str], confusion: Counts, limit: int = 12) -> pd.DataFrame:
@@ -73,9 +149,14 @@ def top_confusions(names: list[str], confusion: Counts, limit: int = 12) -> pd.D
     rows, cols = np.unravel_index(flat, wrong.shape)
     share = shares(confusion)
     keep = wrong[rows, cols] > 0
-    return pd.DataFrame({
-        "true class": [names[r] for r in rows], "predicted class": [names[c] for c in cols], "count": wrong[rows, cols], "share": 100 * share[rows, cols],
-    })[keep]
+    return pd.DataFrame(
+        {
+            "true class": [names[r] for r in rows],
+            "predicted class": [names[c] for c in cols],
+            "count": wrong[rows, cols],
+            "share": 100 * share[rows, cols],
+        }
+    )[keep]
 
 
 def top_changes(names: list[str], before: Counts, after: Counts, limit: int = 12) -> pd.DataFrame:
@@ -84,8 +165,13 @@ def top_changes(names: list[str], before: Counts, after: Counts, limit: int = 12
     change = 100 * (a - b)
     flat = np.argsort(-np.abs(np.nan_to_num(change)), axis=None, kind="stable")[:limit]
     rows, cols = np.unravel_index(flat, change.shape)
-    return pd.DataFrame({
-        "change": change[rows, cols], "true class": [names[r] for r in rows], "predicted as": [names[c] for c in cols],
-        "means": [MEANS[r == c, bool(change[r, c] > 0)] for r, c in zip(rows, cols, strict=True)],
-        "before": 100 * b[rows, cols], "after": 100 * a[rows, cols],
-    })[np.nan_to_num(change[rows, cols]) != 0]
+    return pd.DataFrame(
+        {
+            "change": change[rows, cols],
+            "true class": [names[r] for r in rows],
+            "predicted as": [names[c] for c in cols],
+            "means": [MEANS[r == c, bool(change[r, c] > 0)] for r, c in zip(rows, cols, strict=True)],
+            "before": 100 * b[rows, cols],
+            "after": 100 * a[rows, cols],
+        }
+    )[np.nan_to_num(change[rows, cols]) != 0]

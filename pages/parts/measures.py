@@ -30,9 +30,15 @@ def draw(row: Any) -> None:
     if before is None:
         st.caption(f"Test split after epoch {after.epoch}.")
     else:
-        st.caption(f"Test split. Before: run {before.id}, its baseline. After: run {row.id}, epoch {after.epoch}. Changes in points. Two runs differ by seed noise too: Compare judges the change.")
+        st.caption(
+            f"Test split. Before: run {before.id}, its baseline. After: run {row.id}, epoch {after.epoch}. Changes in points. Two runs differ by seed noise too: Compare judges the change."
+        )
         if others := beside_the_weighting(before.config, row.config):
-            st.caption(words.plain(f"The two also differ in {in_words(others)}, so a change is not the work of the weighting alone."))
+            st.caption(
+                words.plain(
+                    f"The two also differ in {in_words(others)}, so a change is not the work of the weighting alone."
+                )
+            )
     # a run that is on is drawn again and again, and an input would be drawn anew under the hand of who moves it
     score = None if row.status in reads.LIVE else asked(after.classes, measured.positive_class(after.measured.counts))
     if before is None:
@@ -54,8 +60,13 @@ def compared(c: Comparison, averaged: bool) -> Score | None:
     if averaged and found.over_seeds is not None:
         rows, what = report.measure_rows(found.over_seeds, found.measures), "mean ± standard deviation"
         if narrow.narrow():  # no room for the standard deviations; the interval tells the noise
-            rows, what = [[cell.partition(" ± ")[0] if 0 < i < 3 else cell for i, cell in enumerate(row)] for row in rows], "mean"
-        st.caption(f"Test split, {what} over the seeds. Changes in points, with the 95 % t interval of the mean change.")
+            rows, what = (
+                [[cell.partition(" ± ")[0] if 0 < i < 3 else cell for i, cell in enumerate(row)] for row in rows],
+                "mean",
+            )
+        st.caption(
+            f"Test split, {what} over the seeds. Changes in points, with the 95 % t interval of the mean change."
+        )
         table(SEEDS, rows)
     else:
         st.caption(f"Test split of {c.before} and {c.after}. Changes in points.")
@@ -69,19 +80,44 @@ def asked(classes: Sequence[str], positive: int) -> Score | None:
     if len(classes) != 2:
         return None
     with st.container(horizontal=True, vertical_alignment="bottom", key="measures_score"):
-        alpha = st.slider("Alpha of the weighted score", 0.0, 1.0, measured.HALF, 0.05, key="alpha", bind="query-params", width=320,
-                          help="Weighted score: alpha TPR + (1 − alpha) TNR. 0.5 is balanced accuracy; 1 asks for the positive class alone.")
-        chosen = st.selectbox("Positive class", range(2), index=positive, format_func=lambda c: classes[c], key="positive", bind="query-params", width=220,
-                              help="The class whose TPR is meant; the TNR is the TPR of the other one. At first the class with the fewest training samples.")
+        alpha = st.slider(
+            "Alpha of the weighted score",
+            0.0,
+            1.0,
+            measured.HALF,
+            0.05,
+            key="alpha",
+            bind="query-params",
+            width=320,
+            help="Weighted score: alpha TPR + (1 − alpha) TNR. 0.5 is balanced accuracy; 1 asks for the positive class alone.",
+        )
+        chosen = st.selectbox(
+            "Positive class",
+            range(2),
+            index=positive,
+            format_func=lambda c: classes[c],
+            key="positive",
+            bind="query-params",
+            width=220,
+            help="The class whose TPR is meant; the TNR is the TPR of the other one. At first the class with the fewest training samples.",
+        )
     return Score(alpha, chosen)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """One row a measure, in words; names of classes are among the values, so only differences get the real minus."""
     signed = [c in (CHANGE, INTERVAL) for c in ("", *columns)]
-    shown = [[words.plain(cell.replace("-", "−") if has_sign else cell) for cell, has_sign in zip(row, signed, strict=True)] for row in rows]
+    shown = [
+        [words.plain(cell.replace("-", "−") if has_sign else cell) for cell, has_sign in zip(row, signed, strict=True)]
+        for row in rows
+    ]
     with st.container(width=WIDTH):  # a table of a width of its own would not break its lines on a phone
-        st.table(pd.DataFrame(shown, columns=["measure", *columns]), border="horizontal", hide_index=True, alt="Measures of the test split")
+        st.table(
+            pd.DataFrame(shown, columns=["measure", *columns]),
+            border="horizontal",
+            hide_index=True,
+            alt="Measures of the test split",
+        )
 
 
 def explained(found: Sequence[Reading | Change]) -> None:

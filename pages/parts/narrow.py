@@ -6,13 +6,17 @@ import streamlit as st
 
 WIDTH = 640  # px, where Streamlit puts columns under one another
 _TOLD = "narrow_window"
-_COMPONENT = st.components.v2.component("evenly_narrow", html="<div></div>", js="""
+_COMPONENT = st.components.v2.component(
+    "evenly_narrow",
+    html="<div></div>",
+    js="""
 export default function ({ data, parentElement, setStateValue }) {
   const query = (parentElement.query ??= matchMedia(`(max-width: ${data.width}px)`))
   const tell = () => { if (query.matches !== data.narrow) setStateValue("narrow", query.matches) }
   query.onchange = tell
   tell()
-}""")
+}""",
+)
 
 
 def narrow() -> bool:

@@ -17,22 +17,62 @@ COMPARE = "pages/views/compare.py"
 METHODS = "pages/views/methods.py"
 LONGEST_ID = 12  # characters of an address that are a number no more
 OPEN = "nav_open"  # set by a callback: the run to open next, whatever page the browser is on by then
-ASKED_BY = {"id": "run", "a": "compare", "b": "compare", "row": "methods", "dataset": "new", "model": "new", "method": "new"}  # what the address asks a page for -> that page's path
+ASKED_BY = {
+    "id": "run",
+    "a": "compare",
+    "b": "compare",
+    "row": "methods",
+    "dataset": "new",
+    "model": "new",
+    "method": "new",
+}  # what the address asks a page for -> that page's path
 
 
 def navigation() -> Any:
     """The menu. A run's own page is reached from the others and by its address, /run?id=3."""
     pages = [
-        st.Page(HOME, title="Home", icon=":material/home:", default=True, help="What Evenly does, the latest comparison and the runs so far."),
-        st.Page(NEW, title="New run", icon=":material/add_circle:", url_path="new", help="Choose data, model and weights, see the weights, start."),
-        st.Page(RUNS, title="Runs", icon=":material/table_rows:", url_path="runs", help="Every run: state, accuracy, spread, tags and notes."),
-        st.Page(COMPARE, title="Compare", icon=":material/compare_arrows:", url_path="compare", help="Two runs side by side, class by class."),
-        st.Page(METHODS, title="Methods", icon=":material/function:", url_path="methods", help="Every method: formula, parameters, source, worked example."),
+        st.Page(
+            HOME,
+            title="Home",
+            icon=":material/home:",
+            default=True,
+            help="What Evenly does, the latest comparison and the runs so far.",
+        ),
+        st.Page(
+            NEW,
+            title="New run",
+            icon=":material/add_circle:",
+            url_path="new",
+            help="Choose data, model and weights, see the weights, start.",
+        ),
+        st.Page(
+            RUNS,
+            title="Runs",
+            icon=":material/table_rows:",
+            url_path="runs",
+            help="Every run: state, accuracy, spread, tags and notes.",
+        ),
+        st.Page(
+            COMPARE,
+            title="Compare",
+            icon=":material/compare_arrows:",
+            url_path="compare",
+            help="Two runs side by side, class by class.",
+        ),
+        st.Page(
+            METHODS,
+            title="Methods",
+            icon=":material/function:",
+            url_path="methods",
+            help="Every method: formula, parameters, source, worked example.",
+        ),
         st.Page(RUN, title="Run", icon=":material/monitoring:", url_path="run", visibility="hidden"),
     ]
     asked = _last_part(st.context.url)
     if asked not in {page.url_path for page in pages}:
-        pages.append(st.Page(_no_such_page, title="No such page", icon=":material/help:", url_path=asked, visibility="hidden"))
+        pages.append(
+            st.Page(_no_such_page, title="No such page", icon=":material/help:", url_path=asked, visibility="hidden")
+        )
     page = st.navigation(pages)
     if OPEN in st.session_state:
         open_run(st.session_state.pop(OPEN))

@@ -29,7 +29,9 @@ from pages.parts.palette import Palette
 FOLLOWED, PRESET = "new_along", "new_along_preset"  # what is chosen, what this page chose by itself
 WEIGHT = "weight"
 DRAWN = {WEIGHT: preview_epochs.Drawn("Weight per class over the epochs", "weight", "weight")} | {
-    name: preview_epochs.Drawn(f"{term.label} over the epochs", "value", term.unit, percent=term.form.endswith("%")) for name, term in TERMS.items()}
+    name: preview_epochs.Drawn(f"{term.label} over the epochs", "value", term.unit, percent=term.form.endswith("%"))
+    for name, term in TERMS.items()
+}
 
 
 # -- which run ---------------------------------------------------------------------------------------------------
@@ -37,24 +39,45 @@ DRAWN = {WEIGHT: preview_epochs.Drawn("Weight per class over the epochs", "weigh
 
 def candidates(dataset: str) -> dict[str, str]:
     """Runs of a dataset that have recorded an epoch while they trained, newest first, as labels by run."""
-    frame, trained = reads.runs(dataset=dataset, columns=("id", "name", "method", "last_epoch")), [m.key for m in METHODS if m.stage != POSTHOC]
+    frame, trained = (
+        reads.runs(dataset=dataset, columns=("id", "name", "method", "last_epoch")),
+        [m.key for m in METHODS if m.stage != POSTHOC],
+    )
     mine = frame[(frame["last_epoch"] >= 1) & frame["method"].isin(trained)]
-    return {str(number): f"Run {number}: {name}" for number, name in zip(mine["id"].tolist(), mine["name"].tolist(), strict=True)}
+    return {
+        str(number): f"Run {number}: {name}"
+        for number, name in zip(mine["id"].tolist(), mine["name"].tolist(), strict=True)
+    }
 
 
 def pick(spec: DataSpec, config: RunConfig, source: Source) -> Past | None:
     """Draw the choice of the earlier run, the baseline's unless a person chose another; None, with what to do, where there is none."""
     labels = candidates(spec.key)
     if not labels:
-        st.info("Its terms follow the run's own validation TPRs, and no run on this dataset has recorded any yet, so they cannot be shown epoch by epoch. "
-                "Train a run first, say the baseline; this preview then follows its epochs.", icon=":material/timeline:")
+        st.info(
+            "Its terms follow the run's own validation TPRs, and no run on this dataset has recorded any yet, so they cannot be shown epoch by epoch. "
+            "Train a run first, say the baseline; this preview then follows its epochs.",
+            icon=":material/timeline:",
+        )
         return None
-    values, baseline = st.session_state, None if source.run is None else str(source.takes.get(config.seed) or source.run.id)
+    values, baseline = (
+        st.session_state,
+        None if source.run is None else str(source.takes.get(config.seed) or source.run.id),
+    )
     default = baseline if baseline in labels else next(iter(labels))
     if values.get(FOLLOWED) not in labels or values[FOLLOWED] == values.get(PRESET):
         values[FOLLOWED] = values[PRESET] = default
-    chosen = st.selectbox("Along the epochs of", list(labels), format_func=lambda o: cut(labels[o]), key=FOLLOWED, persist_state="session",
-                          help=with_name("Its recorded validation TPRs stand in for those of the new run, which will have its own.", labels[values[FOLLOWED]]))
+    chosen = st.selectbox(
+        "Along the epochs of",
+        list(labels),
+        format_func=lambda o: cut(labels[o]),
+        key=FOLLOWED,
+        persist_state="session",
+        help=with_name(
+            "Its recorded validation TPRs stand in for those of the new run, which will have its own.",
+            labels[values[FOLLOWED]],
+        ),
+    )
     return recorded(int(chosen), spec)
 
 
@@ -62,7 +85,10 @@ def recorded(run_id: int, spec: DataSpec) -> Past | None:
     """The validation TPRs of a run epoch by epoch; None, and said, where it knows other classes."""
     row = reads.run(run_id)
     if tuple(reads.class_names(row)) != tuple(spec.classes):
-        st.warning(f"Run {run_id} was trained on other classes than this dataset has now. Choose another run to follow.", icon=":material/warning:")
+        st.warning(
+            f"Run {run_id} was trained on other classes than this dataset has now. Choose another run to follow.",
+            icon=":material/warning:",
+        )
         return None
     history = reads.history(row)
     return Past(share(history.tp, history.support), history.support.astype(float))
@@ -91,7 +117,12 @@ def look(method: Method, config: RunConfig, seen: Evidence, terms: ClassTerms, s
         return Moves(lacking=True)
     present = way(config, seen, past)
     names = present.moving()
-    if past is not None and terms.weight is not None and WEIGHT not in names and LAST_TPR in method.needs_with(config.params):
+    if (
+        past is not None
+        and terms.weight is not None
+        and WEIGHT not in names
+        and LAST_TPR in method.needs_with(config.params)
+    ):
         names = (WEIGHT, *names)  # still at this value of the slider only
     return Moves(names, past, present)
 
@@ -103,8 +134,18 @@ def way(config: RunConfig, seen: Evidence, past: Past | None) -> Way:
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
-def _payload(names: tuple[str, ...], order: NDArray[np.int64], stored: str, tpr: NDArray | None, support: NDArray | None, counts: NDArray, lent: tuple | None,
-             term: str, dragged: bool, p: Palette) -> dict[str, Any]:
+def _payload(
+    names: tuple[str, ...],
+    order: NDArray[np.int64],
+    stored: str,
+    tpr: NDArray | None,
+    support: NDArray | None,
+    counts: NDArray,
+    lent: tuple | None,
+    term: str,
+    dragged: bool,
+    p: Palette,
+) -> dict[str, Any]:
     """Everything the browser needs for one moving term. The settings come as text, so that they can be a key."""
     config = from_dict(json.loads(stored))
     method, past = METHODS[config.method], None if lent is None else Past(*lent)
@@ -113,10 +154,23 @@ def _payload(names: tuple[str, ...], order: NDArray[np.int64], stored: str, tpr:
     if dragged and slider_param(method, config.params) is not None:
         ways, slider = _over_stops(config, method, seen, past, ways[0])
     begin = first_epoch(config) if config.start > 0 else 0
-    return preview_epochs.payload(names, order, tpr, ways, term, DRAWN[term], p, slider=slider, begin=begin, past=past if looks_back(config) else None)
+    return preview_epochs.payload(
+        names,
+        order,
+        tpr,
+        ways,
+        term,
+        DRAWN[term],
+        p,
+        slider=slider,
+        begin=begin,
+        past=past if looks_back(config) else None,
+    )
 
 
-def _over_stops(config: RunConfig, method: Method, seen: Evidence, past: Past | None, present: Way) -> tuple[Sequence[Way], tuple]:
+def _over_stops(
+    config: RunConfig, method: Method, seen: Evidence, past: Past | None, present: Way
+) -> tuple[Sequence[Way], tuple]:
     """The ways at every stop of the slider where the browser can hold them, else at the present one; and the slider."""
     param, params = slider_param(method, config.params), dict(config.params)
     values = grid_values(method, params, preview.stops_for(seen.classes))
@@ -126,20 +180,48 @@ def _over_stops(config: RunConfig, method: Method, seen: Evidence, past: Past | 
     return ways, (param, values, formulas, float(params[param.key]))
 
 
-def draw(term: str, key: str, config: RunConfig, seen: Evidence, moves: Moves, order: NDArray[np.int64], spec: DataSpec, *, dragged: bool = False) -> None:
+def draw(
+    term: str,
+    key: str,
+    config: RunConfig,
+    seen: Evidence,
+    moves: Moves,
+    order: NDArray[np.int64],
+    spec: DataSpec,
+    *,
+    dragged: bool = False,
+) -> None:
     """One moving term: picture, slider of the epoch, bars; with `dragged` the method's own slider too."""
     lent = None if moves.past is None else (moves.past.tpr, moves.past.support)
-    preview.mount(_payload(tuple(spec.classes), order, config.to_json(), seen.tpr, seen.support, seen.counts, lent, term, dragged, show.palette()), key)
+    preview.mount(
+        _payload(
+            tuple(spec.classes),
+            order,
+            config.to_json(),
+            seen.tpr,
+            seen.support,
+            seen.counts,
+            lent,
+            term,
+            dragged,
+            show.palette(),
+        ),
+        key,
+    )
 
 
 def told(config: RunConfig, moves: Moves) -> None:
     """What the pictures leave out."""
     if moves.lacking:
-        st.caption("Drawn as the first refreshed epoch would see the TPRs chosen, or before any; the run then uses its own, epoch by epoch.")
+        st.caption(
+            "Drawn as the first refreshed epoch would see the TPRs chosen, or before any; the run then uses its own, epoch by epoch."
+        )
     if not moves.names or moves.way is None:
         return
     epochs, end = moves.way.epochs, reach(config, moves.past)
     if end < config.epochs:
-        st.caption(f"Shown up to epoch {end} of {config.epochs:,}: the run that is followed has recorded {words.count(end - 1, 'epoch')}.")
+        st.caption(
+            f"Shown up to epoch {end} of {config.epochs:,}: the run that is followed has recorded {words.count(end - 1, 'epoch')}."
+        )
     if len(epochs) < end:
         st.caption(f"{len(epochs)} of {end:,} epochs are shown, evenly spread.")

@@ -25,9 +25,14 @@ ADDED, REFUSED = "new_added", "new_zip_refused"  # the dataset just added; an up
 
 def dataset_labels() -> dict[str, str]:
     """Key -> label: the table, then the image folders and zips under the data root, told apart where they share a name."""
-    own = {s.key: f"{re.sub('^[0-9a-f]{12}-', '', Path(s.label).stem)} (your images)" for s in image_sets(reads.data_root())}
+    own = {
+        s.key: f"{re.sub('^[0-9a-f]{12}-', '', Path(s.label).stem)} (your images)"
+        for s in image_sets(reads.data_root())
+    }
     twice = {name for name, n in Counter(own.values()).items() if n > 1}
-    return {d.key: d.label for d in DATASETS} | {key: f"{name}, {key}" if name in twice else name for key, name in own.items()}
+    return {d.key: d.label for d in DATASETS} | {
+        key: f"{name}, {key}" if name in twice else name for key, name in own.items()
+    }
 
 
 def pick_dataset() -> tuple[str, str]:
@@ -37,7 +42,9 @@ def pick_dataset() -> tuple[str, str]:
     if st.session_state.get("dataset", next(iter(labels))) not in labels:
         st.session_state["dataset"] = next(iter(labels))
     chosen = st.session_state.get("dataset", next(iter(labels)))
-    key = st.selectbox("Dataset", list(labels), format_func=labels.get, key="dataset", persist_state="session", help=summary(chosen))
+    key = st.selectbox(
+        "Dataset", list(labels), format_func=labels.get, key="dataset", persist_state="session", help=summary(chosen)
+    )
     address.keep("dataset", key)
     return key, labels[key]
 
@@ -53,7 +60,13 @@ def known(key: str) -> DataSpec | None:
         return describe(key, reads.data_root())
     except DataError as error:
         st.markdown(words.message(f"these images cannot be used yet: {error}."))
-    if st.button("Prepare the images", key="new_prepare", type="primary", icon=":material/photo_library:", help="Decodes and resizes every image once."):
+    if st.button(
+        "Prepare the images",
+        key="new_prepare",
+        type="primary",
+        icon=":material/photo_library:",
+        help="Decodes and resizes every image once.",
+    ):
         with told():
             prepare_images(key)
             st.rerun()
@@ -68,14 +81,22 @@ def prepare_images(key: str) -> None:
 
 def facts(spec: DataSpec, config: RunConfig) -> None:
     """The dataset in one line as these settings draw it, and what a person should know before starting."""
-    size, counts = "\N{NO-BREAK SPACE}x\N{NO-BREAK SPACE}".join(str(n) for n in spec.shape), train_counts(spec, config.validation, config.imbalance, config.profile)
+    size, counts = (
+        "\N{NO-BREAK SPACE}x\N{NO-BREAK SPACE}".join(str(n) for n in spec.shape),
+        train_counts(spec, config.validation, config.imbalance, config.profile),
+    )
     tail = tail_words(config.imbalance, config.profile)
     thinned = f" ({tail}: {counts.max():,} to {counts.min():,} a class)" if tail else ""
-    st.caption(f"{len(spec.classes)} classes, {counts.sum():,} samples to train{thinned}, {spec.val_counts.sum():,} to validate, {spec.test_counts.sum():,} to test, {size}")
+    st.caption(
+        f"{len(spec.classes)} classes, {counts.sum():,} samples to train{thinned}, {spec.val_counts.sum():,} to validate, {spec.test_counts.sum():,} to test, {size}"
+    )
     if st.session_state.get(ADDED, config.dataset) != config.dataset:
         del st.session_state[ADDED]
     if ADDED in st.session_state:
-        st.success(f"Added to the datasets and chosen: {words.plain(dataset_labels()[config.dataset])}.", icon=":material/check_circle:")
+        st.success(
+            f"Added to the datasets and chosen: {words.plain(dataset_labels()[config.dataset])}.",
+            icon=":material/check_circle:",
+        )
     for text in filter(None, (left_out(spec), words.plain(few_validation(spec)), absent(config.dataset))):
         st.caption(f":material/info: {text}")
 
@@ -85,8 +106,14 @@ def left_out(spec: DataSpec) -> str:
     if not spec.skipped:
         return ""
     more = len(spec.skipped) - NAMED
-    return words.plain(f"{words.count(len(spec.skipped), 'image')} could not be read and {'was' if len(spec.skipped) == 1 else 'were'} left out: "
-                       + "; ".join(spec.skipped[:NAMED]) + (f"; and {more:,} more" if more > 0 else "")) + "."
+    return (
+        words.plain(
+            f"{words.count(len(spec.skipped), 'image')} could not be read and {'was' if len(spec.skipped) == 1 else 'were'} left out: "
+            + "; ".join(spec.skipped[:NAMED])
+            + (f"; and {more:,} more" if more > 0 else "")
+        )
+        + "."
+    )
 
 
 def absent(key: str) -> str:
@@ -94,8 +121,10 @@ def absent(key: str) -> str:
     if key not in DATASETS or DATASETS[key].embedded or is_ready(key, reads.data_root()):
         return ""
     size = re.search(r"[\d.,]+ [kMG]B", DATASETS[key].summary)
-    return (f"Not prepared on this machine yet. When the run starts, its files are taken from the data folder, or downloaded{f' ({size[0]})' if size else ''} "
-            "where they are not there.")
+    return (
+        f"Not prepared on this machine yet. When the run starts, its files are taken from the data folder, or downloaded{f' ({size[0]})' if size else ''} "
+        "where they are not there."
+    )
 
 
 def pick_model(spec: DataSpec) -> str | None:
@@ -111,7 +140,9 @@ def pick_model(spec: DataSpec) -> str | None:
     if st.session_state.get("model", fitting[0]) not in fitting:  # of the dataset chosen before
         st.session_state["model"] = fitting[0]
     note = "Models that fit the data." + ("\n\nNot offered here:\n" + "\n".join(others) if others else "")
-    key = st.selectbox("Model", fitting, format_func=lambda k: MODELS[k].label, key="model", persist_state="session", help=note)
+    key = st.selectbox(
+        "Model", fitting, format_func=lambda k: MODELS[k].label, key="model", persist_state="session", help=note
+    )
     address.keep("model", key)
     return key
 
@@ -119,14 +150,18 @@ def pick_model(spec: DataSpec) -> str | None:
 def keep_upload(name: str, file: BinaryIO) -> str:
     """Check an uploaded zip to its last byte and keep it; returns the dataset's key. Raises DataError."""
     bar = st.progress(0.0, text="Checking the images")
-    return store_upload(reads.data_root(), name, file, lambda share, text: bar.progress(min(share, 1.0), text=words.plain(text)))
+    return store_upload(
+        reads.data_root(), name, file, lambda share, text: bar.progress(min(share, 1.0), text=words.plain(text))
+    )
 
 
 def upload(chosen: str) -> None:
     """A zip of images becomes a dataset under the data root; the page then says so and has it chosen. One that was uploaded can be removed again."""
     with st.expander("Your own images", icon=":material/upload:", key="new_upload"):
-        st.caption("A zip with one folder per class, or train/, val/ and test/ with one folder per class in each. Folders and zips that lie "
-                   "under the data folder are offered above.")
+        st.caption(
+            "A zip with one folder per class, or train/, val/ and test/ with one folder per class in each. Folders and zips that lie "
+            "under the data folder are offered above."
+        )
         refused = st.container()
         file = st.file_uploader("Zip file", type=["zip"], key="new_zip", max_upload_size=200)
         said = st.session_state.get(REFUSED)
@@ -156,20 +191,38 @@ def add(file: Any) -> None:
 def remove_button(key: str) -> None:
     """Remove the chosen upload; off, with the runs named, while there are runs on it."""
     needed, name = runs_on(key), words.plain(dataset_labels()[key])
-    st.button(f"Remove {name}", key="new_remove", icon=":material/delete:", disabled=bool(needed), on_click=removed, args=(key,),
-              help="Deletes the zip and the decoded images from the data folder.")
+    st.button(
+        f"Remove {name}",
+        key="new_remove",
+        icon=":material/delete:",
+        disabled=bool(needed),
+        on_click=removed,
+        args=(key,),
+        help="Deletes the zip and the decoded images from the data folder.",
+    )
     if needed:
-        st.caption(f":material/info: Stays while {needed} there, archived ones too: they could not be resumed or built on without it. Delete them on Runs first.")
+        st.caption(
+            f":material/info: Stays while {needed} there, archived ones too: they could not be resumed or built on without it. Delete them on Runs first."
+        )
 
 
 def runs_on(key: str) -> str:
-    """"Run 3: name is" or "runs 3, 4 and 2 more are": those trained on a dataset, at any image size; "" without any."""
+    """ "Run 3: name is" or "runs 3, 4 and 2 more are": those trained on a dataset, at any image size; "" without any."""
     frame = reads.runs(archived=None)
     mine = frame[(frame["dataset"] == key) | frame["dataset"].str.startswith(f"{key}@")].sort_values("id")
-    some = [f"{number} ({words.plain(words.short(name, 40))})" for number, name in zip(mine["id"].tolist()[:NAMED], mine["name"].tolist(), strict=False)]
+    some = [
+        f"{number} ({words.plain(words.short(name, 40))})"
+        for number, name in zip(mine["id"].tolist()[:NAMED], mine["name"].tolist(), strict=False)
+    ]
     more = [f"{len(mine) - NAMED:,} more"] if len(mine) > NAMED else []
     parts = [*some, *more]
-    return "" if not parts else f"run {parts[0]} is" if len(parts) == 1 else f"runs {', '.join(parts[:-1])} and {parts[-1]} are"
+    return (
+        ""
+        if not parts
+        else f"run {parts[0]} is"
+        if len(parts) == 1
+        else f"runs {', '.join(parts[:-1])} and {parts[-1]} are"
+    )
 
 
 def removed(key: str) -> None:

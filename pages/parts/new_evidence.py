@@ -24,23 +24,38 @@ from storage.launch import another_seed, by_seed, differences, pairing
 
 TRAIN_FIRST, GIVEN, NOTHING, OTHERS = "first", "given", "nothing", "others"
 TEXTS = {
-    TRAIN_FIRST: "Train a baseline first, same settings", GIVEN: "TPRs of my own, pasted or a file", NOTHING: "None",
+    TRAIN_FIRST: "Train a baseline first, same settings",
+    GIVEN: "TPRs of my own, pasted or a file",
+    NOTHING: "None",
     OTHERS: "Other runs on this dataset, trained on other data or models",
 }
 HELP_NEEDED = "The run whose validation TPRs become the weights. The test split is never used."
 HELP_NETWORK = "The finished run that this one goes on from: same data, seed and model. Its network is copied, the run itself stays as it is."
 HELP_COMPARE = "This method takes no TPRs from it; the run's page shows both side by side."
-CHOSEN, PRESET, ASKED = "new_baseline", "new_baseline_preset", "new_baseline_asked"  # what is chosen, what this page chose by itself, what another page asks for
+CHOSEN, PRESET, ASKED = (
+    "new_baseline",
+    "new_baseline_preset",
+    "new_baseline_asked",
+)  # what is chosen, what this page chose by itself, what another page asks for
 
 
-COLUMNS = ("id", "name", "status", "model", "method", "seed", "group_sha", "archived")  # what is read here of the runs on a dataset
+COLUMNS = (
+    "id",
+    "name",
+    "status",
+    "model",
+    "method",
+    "seed",
+    "group_sha",
+    "archived",
+)  # what is read here of the runs on a dataset
 UNREAD = "settings not read yet"  # of a run that has come since they were
 LONGEST = 52  # characters of a run's label that fit the list
 
 
 def cut(label: str) -> str:
     """A run's label as the list has room for it: the middle goes, since names differ at both ends."""
-    return label if len(label) <= LONGEST else f"{label[:30].rstrip()}…{label[31 - LONGEST:].lstrip()}"
+    return label if len(label) <= LONGEST else f"{label[:30].rstrip()}…{label[31 - LONGEST :].lstrip()}"
 
 
 def with_name(text: str, label: str | None) -> str:
@@ -112,7 +127,9 @@ def preset(alike: pd.DataFrame, seed: int) -> str | None:
     return str(by_seed(plain, newest["group_sha"]).get(seed, int(newest["id"])))
 
 
-def pick(frame: pd.DataFrame, spec: DataSpec, method: Any, needs: frozenset[str], config: RunConfig, count: int) -> Source:
+def pick(
+    frame: pd.DataFrame, spec: DataSpec, method: Any, needs: frozenset[str], config: RunConfig, count: int
+) -> Source:
     """Draw the choice among the runs in `frame`, all on the dataset, and return it. A method that needs no TPRs may still name the run it is to be compared with."""
     if method.key == launch.unweighted() and config.sampler == PLAIN:  # the unweighted method is itself the baseline
         return Source(NOTHING)
@@ -121,8 +138,14 @@ def pick(frame: pd.DataFrame, spec: DataSpec, method: Any, needs: frozenset[str]
     found, needed = candidates(frame, config, spec), "tpr" in needs
     options = [*found.labels, *((TRAIN_FIRST, GIVEN) if needed else (NOTHING,)), *([OTHERS] if found.others else [])]
     choose(found, options, config.seed, TRAIN_FIRST if needed else NOTHING)
-    chosen = st.selectbox("TPRs from" if needed else "Baseline to compare with", options, format_func=found.text, key=CHOSEN, persist_state="session",
-                          help=with_name(HELP_NEEDED if needed else HELP_COMPARE, found.labels.get(st.session_state[CHOSEN])))
+    chosen = st.selectbox(
+        "TPRs from" if needed else "Baseline to compare with",
+        options,
+        format_func=found.text,
+        key=CHOSEN,
+        persist_state="session",
+        help=with_name(HELP_NEEDED if needed else HELP_COMPARE, found.labels.get(st.session_state[CHOSEN])),
+    )
     if chosen == OTHERS:
         chosen = pick_other(found.others)
     if chosen in (TRAIN_FIRST, NOTHING):
@@ -143,14 +166,26 @@ def pick_network(frame: pd.DataFrame, spec: DataSpec, method: Any, config: RunCo
     found, first = able(every, config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
     options = [*found.labels, *first]
     if not found.labels:
-        text = (f"{method.label} goes on from a finished run, and none here has this dataset, tail, validation share and model and seed {config.seed}. "
-                + ("One is trained first." if first else "Train one, without a post-hoc step, or choose the settings of one that has finished."))
+        text = (
+            f"{method.label} goes on from a finished run, and none here has this dataset, tail, validation share and model and seed {config.seed}. "
+            + (
+                "One is trained first."
+                if first
+                else "Train one, without a post-hoc step, or choose the settings of one that has finished."
+            )
+        )
         st.caption(f":material/info: {words.plain(text)}")
         if not first:
             return Source(NOTHING, absent="Needs a finished run on the same data, with the same seed and model.")
     choose(found, options, config.seed, options[0])
-    chosen = st.selectbox("Goes on from", options, format_func=found.text, key=CHOSEN, persist_state="session",
-                          help=with_name(HELP_NETWORK, found.labels.get(st.session_state[CHOSEN])))
+    chosen = st.selectbox(
+        "Goes on from",
+        options,
+        format_func=found.text,
+        key=CHOSEN,
+        persist_state="session",
+        help=with_name(HELP_NETWORK, found.labels.get(st.session_state[CHOSEN])),
+    )
     if chosen == TRAIN_FIRST:
         return Source(TRAIN_FIRST)
     return from_run(frame[~frame["id"].isin(every.older)], int(chosen), spec, config, count, own_seed=True)
@@ -180,9 +215,19 @@ def pick_other(others: dict[str, str]) -> str:
     """A run on other data or of another model, and what that means."""
     if st.session_state.get("new_baseline_other") not in others:
         st.session_state["new_baseline_other"] = next(iter(others))
-    chosen = st.selectbox("Other run", list(others), format_func=lambda o: cut(others[o]), key="new_baseline_other", persist_state="session",
-                          help=with_name("What stands in brackets differs from this run.", others[st.session_state["new_baseline_other"]]))
-    st.caption(":material/warning: What stands in brackets differs from this run, so its TPRs are not those of a baseline of this run.")
+    chosen = st.selectbox(
+        "Other run",
+        list(others),
+        format_func=lambda o: cut(others[o]),
+        key="new_baseline_other",
+        persist_state="session",
+        help=with_name(
+            "What stands in brackets differs from this run.", others[st.session_state["new_baseline_other"]]
+        ),
+    )
+    st.caption(
+        ":material/warning: What stands in brackets differs from this run, so its TPRs are not those of a baseline of this run."
+    )
     return chosen
 
 
@@ -193,14 +238,19 @@ def refused(run_id: int, spec: DataSpec) -> Source:
     return Source(GIVEN)
 
 
-def from_run(frame: pd.DataFrame, run_id: int, spec: DataSpec, config: RunConfig, count: int, *, own_seed: bool = False) -> Source:
+def from_run(
+    frame: pd.DataFrame, run_id: int, spec: DataSpec, config: RunConfig, count: int, *, own_seed: bool = False
+) -> Source:
     """The validation TPRs of a finished run on the same classes, and of its replicates for the other seeds.
 
     `own_seed`: no seed may take the run of another.
     """
     row = reads.run(run_id)
     if tuple(reads.class_names(row)) != tuple(spec.classes):
-        st.error(f"Run {run_id} was trained on other classes than this dataset has now. Choose another run.", icon=":material/error:")
+        st.error(
+            f"Run {run_id} was trained on other classes than this dataset has now. Choose another run.",
+            icon=":material/error:",
+        )
         return Source(GIVEN)
     takes = per_seed(frame, row, spec, [config.seed + i for i in range(count)], own_seed=own_seed)
     first = reads.run(takes.get(config.seed) or run_id)
@@ -212,15 +262,21 @@ def from_run(frame: pd.DataFrame, run_id: int, spec: DataSpec, config: RunConfig
     return Source("run", row, reads.tpr_of(counts), counts.support.astype(float), f"run {first.id}", takes)
 
 
-def per_seed(frame: pd.DataFrame, row: Any, spec: DataSpec, seeds: list[int], *, own_seed: bool = False) -> dict[int, int | None]:
+def per_seed(
+    frame: pd.DataFrame, row: Any, spec: DataSpec, seeds: list[int], *, own_seed: bool = False
+) -> dict[int, int | None]:
     """Seed -> its baseline: the replicate of the chosen run, or None where one is trained first; the run itself for all where a person says so."""
     members = by_seed(frame, row.group_sha) | {row.seed: row.id}
     takes = {seed: members.get(seed) for seed in seeds}
     if set(takes.values()) == {row.id}:
         return takes
     line = st.container()
-    if not own_seed and st.checkbox(f"Use run {row.id} for every seed", key="new_one_baseline", persist_state="session",
-                   help="Otherwise each seed takes the run with the same settings and its own seed."):
+    if not own_seed and st.checkbox(
+        f"Use run {row.id} for every seed",
+        key="new_one_baseline",
+        persist_state="session",
+        help="Otherwise each seed takes the run with the same settings and its own seed.",
+    ):
         line.caption(f":material/warning: {another_seed(row.id, row.seed, seeds, spec.own_validation)}")
         return dict.fromkeys(seeds, row.id)
     line.caption(pairing(takes))
@@ -229,8 +285,14 @@ def per_seed(frame: pd.DataFrame, row: Any, spec: DataSpec, seeds: list[int], *,
 
 def given(spec: DataSpec) -> Source:
     """TPRs pasted or from a CSV file; a problem is told at once and nothing can start."""
-    text = st.text_area("TPRs", key="new_tpr_text", placeholder="class,tpr\ncat,0.65\ndog,0.73", height=110, persist_state="session",
-                        help="One number per class in class order, as a list, a printed array, or lines of class and TPR, each from 0 to 1.")
+    text = st.text_area(
+        "TPRs",
+        key="new_tpr_text",
+        placeholder="class,tpr\ncat,0.65\ndog,0.73",
+        height=110,
+        persist_state="session",
+        help="One number per class in class order, as a list, a printed array, or lines of class and TPR, each from 0 to 1.",
+    )
     file = st.file_uploader("or a CSV file", type=["csv", "txt"], key="new_tpr_file", max_upload_size=1)
     return read_given(spec, text.strip(), None if file is None else file.name, b"" if file is None else file.getvalue())
 
@@ -238,8 +300,10 @@ def given(spec: DataSpec) -> Source:
 def read_given(spec: DataSpec, text: str, name: str | None, data: bytes) -> Source:
     """What was pasted or what the file `name` holds; both at once are refused, since one of them would be passed over."""
     if text and name is not None:
-        st.error(f"There are pasted TPRs and the file {words.plain(name)}. Clear the text or remove the file, so that it is plain which is meant.",
-                 icon=":material/error:")
+        st.error(
+            f"There are pasted TPRs and the file {words.plain(name)}. Clear the text or remove the file, so that it is plain which is meant.",
+            icon=":material/error:",
+        )
         return Source(GIVEN)
     if not text and name is None:
         st.caption(f"{len(spec.classes)} numbers are needed, one per class.")

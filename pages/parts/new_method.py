@@ -78,20 +78,33 @@ def main_parameter(method: Any, classes: int) -> dict[str, Any]:
 
 def other_parameters(method: Any) -> dict[str, Any]:
     """The rest, drawn among the folded settings."""
-    return {} if method.slider is None else {p.key: fields.field(method.key, p) for p in method.params if p.key != method.slider}
+    return (
+        {}
+        if method.slider is None
+        else {p.key: fields.field(method.key, p) for p in method.params if p.key != method.slider}
+    )
 
 
-def evidence(needs: frozenset[str], spec: DataSpec, counts: NDArray[np.int64], source: Source, epochs: int) -> Evidence | None:
+def evidence(
+    needs: frozenset[str], spec: DataSpec, counts: NDArray[np.int64], source: Source, epochs: int
+) -> Evidence | None:
     """What the preview lets the method look at; None while it has no TPRs that it needs."""
     if source.tpr is None and "tpr" in needs:
         return None
-    return replace(what_if(len(spec.classes), tpr=source.tpr, support=source.support, counts=np.asarray(counts, float)), epochs=epochs)
+    return replace(
+        what_if(len(spec.classes), tpr=source.tpr, support=source.support, counts=np.asarray(counts, float)),
+        epochs=epochs,
+    )
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _grid(key: str, params: tuple, tpr: tuple | None, support: tuple | None, counts: tuple, epochs: int, start: int) -> Grid:
+def _grid(
+    key: str, params: tuple, tpr: tuple | None, support: tuple | None, counts: tuple, epochs: int, start: int
+) -> Grid:
     tpr_C, support_C = (None if v is None else np.array(v, float) for v in (tpr, support))
-    seen = replace(what_if(len(counts), tpr=tpr_C, support=support_C, counts=np.array(counts, float)), epochs=epochs, start=start)
+    seen = replace(
+        what_if(len(counts), tpr=tpr_C, support=support_C, counts=np.array(counts, float)), epochs=epochs, start=start
+    )
     return grid(key, seen, dict(params), limit=preview.stops_for(len(counts)))
 
 
@@ -107,7 +120,9 @@ def draw_preview(method: Any, seen: Evidence, spec: DataSpec, config: RunConfig,
     known = seen.tpr if seen.tpr is not None or moves.past is None else moves.past.tpr[-1]
     order = signature.ordering(np.arange(len(spec.classes), dtype=float) if known is None else known)
     tpr, support = (None if v is None else tuple(v.tolist()) for v in (seen.tpr, seen.support))
-    answers = _grid(method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs, seen.start)
+    answers = _grid(
+        method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs, seen.start
+    )
     told: tuple[str, ...] = ()
     if new_along.WEIGHT in moves.names:
         new_along.draw(new_along.WEIGHT, preview_key(method), config, seen, moves, order, spec, dragged=True)
@@ -115,13 +130,26 @@ def draw_preview(method: Any, seen: Evidence, spec: DataSpec, config: RunConfig,
         told = answer(method.key, seen, params).notes  # the bars bring them
         param = slider_param(method, params)
         value = float(params[param.key]) if param else 0.0
-        preview.mount(preview.payload(list(spec.classes), order, seen.tpr, answers, param, value, show.palette(), seen.counts), preview_key(method))
+        preview.mount(
+            preview.payload(list(spec.classes), order, seen.tpr, answers, param, value, show.palette(), seen.counts),
+            preview_key(method),
+        )
     else:
         draw_slider(method, params)
     for name in (n for n in moves.names if n in new_terms.TERMS):
         new_along.draw(name, f"new_along_{name}", config, seen, moves, order, spec)
     new_along.told(config, moves)
-    new_terms.draw(method, SAMPLERS[config.sampler], first, last, order, spec.classes, hard=known is not None, told=told, elsewhere=moves.names)
+    new_terms.draw(
+        method,
+        SAMPLERS[config.sampler],
+        first,
+        last,
+        order,
+        spec.classes,
+        hard=known is not None,
+        told=told,
+        elsewhere=moves.names,
+    )
     new_overlay.draw(method.key, first, seen, order, spec.classes, moving=bool(moves.names) or moves.lacking)
     return first
 
@@ -133,12 +161,16 @@ def draw_slider(method: Any, params: dict[str, Any]) -> None:
         return
     values = grid_values(method, params, preview.stops_for(1))
     formulas = [formula_with(method, params | {param.key: v}) for v in values]
-    preview.mount(preview.slider_alone(values, formulas, param, float(params[param.key]), show.palette()), preview_key(method))
+    preview.mount(
+        preview.slider_alone(values, formulas, param, float(params[param.key]), show.palette()), preview_key(method)
+    )
 
 
 def formula(method: Any, params: dict[str, Any]) -> None:
     """The formula, unless the preview shows it with the slider's value in it; where it comes from and what to watch."""
-    if needs(method, params)[1] is None and (slider_param(method, params) is None or not in_text(formula_with(method, params))):
+    if needs(method, params)[1] is None and (
+        slider_param(method, params) is None or not in_text(formula_with(method, params))
+    ):
         st.markdown(rf"$\displaystyle {formula_with(method, params)}$", text_alignment="center")
     st.caption(words.plain(" ".join(filter(None, [method.summary, method.caveat]))))
     if method.source:
@@ -157,10 +189,14 @@ def missing(method: Any, params: dict[str, Any], source: Source | None) -> None:
     with st.container(border=True, key="new_waiting"):
         if source is not None and source.kind == TRAIN_FIRST:
             st.markdown("**The weights come from a baseline that is trained first**")
-            st.markdown("Both runs are queued together. The weights per class appear on the second run's page as soon as the baseline has finished.")
+            st.markdown(
+                "Both runs are queued together. The weights per class appear on the second run's page as soon as the baseline has finished."
+            )
             return
         st.markdown("**No weights to show yet**")
-        st.markdown("Choose a finished run under *TPRs from*, or give TPRs of your own; the weights of every class then appear here and move with the slider.")
+        st.markdown(
+            "Choose a finished run under *TPRs from*, or give TPRs of your own; the weights of every class then appear here and move with the slider."
+        )
 
 
 def problem(method: Any, params: dict[str, Any], error: EvenlyError) -> None:

@@ -39,7 +39,14 @@ def comparable(evidence: Evidence) -> dict[str, ClassTerms]:
 
 
 def picture(
-    name: str, rows: Mapping[str, NDArray[np.float64]], order: NDArray[np.int64], classes: Sequence[str], p: Palette, *, methods: Sequence[str], hard: bool
+    name: str,
+    rows: Mapping[str, NDArray[np.float64]],
+    order: NDArray[np.int64],
+    classes: Sequence[str],
+    p: Palette,
+    *,
+    methods: Sequence[str],
+    hard: bool,
 ) -> Figure:
     """One term of several methods: dots for few classes, lines for many. `rows`: the method's label -> [C].
 
@@ -47,39 +54,88 @@ def picture(
     """
     few, at = len(classes) <= NAMED_UP_TO, list(range(len(order)))
     names, form = [words.drawn(classes[c]) for c in order], SHOWN[name].form
-    looks = dict(zip(methods, zip((p.after, p.before, p.gain, p.loss), SYMBOLS, ("solid", "dash", "dot", "dashdot"), strict=True), strict=False))
-    data = [{"type": "scatter", "mode": "markers" if few else "lines", "name": words.drawn(label), "x": at, "y": v[order].tolist(), "customdata": names,
-             "marker": {"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2, "color": colour}},
-             "line": {"color": colour, "width": 2, "dash": dash},
-             "hovertemplate": f"%{{customdata}}: %{{y:{form}}}<extra>{words.drawn(label)}</extra>"}
-            for label, v in rows.items() for colour, symbol, dash in [looks[label]]]
-    ticks = {"tickvals": at, "ticktext": [words.drawn(classes[c], 14) for c in order]} if few else {"showticklabels": False}
+    looks = dict(
+        zip(
+            methods,
+            zip((p.after, p.before, p.gain, p.loss), SYMBOLS, ("solid", "dash", "dot", "dashdot"), strict=True),
+            strict=False,
+        )
+    )
+    data = [
+        {
+            "type": "scatter",
+            "mode": "markers" if few else "lines",
+            "name": words.drawn(label),
+            "x": at,
+            "y": v[order].tolist(),
+            "customdata": names,
+            "marker": {"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2, "color": colour}},
+            "line": {"color": colour, "width": 2, "dash": dash},
+            "hovertemplate": f"%{{customdata}}: %{{y:{form}}}<extra>{words.drawn(label)}</extra>",
+        }
+        for label, v in rows.items()
+        for colour, symbol, dash in [looks[label]]
+    ]
+    ticks = (
+        {"tickvals": at, "ticktext": [words.drawn(classes[c], 14) for c in order]} if few else {"showticklabels": False}
+    )
     title = "" if few else f"{len(classes)} classes, {'hardest first' if hard else 'in their own order'}"
-    return {"data": data, "layout": layout(p, HEIGHT, showlegend=True, xaxis=axis(p, title=title, showgrid=False, **ticks),
-                                           yaxis=axis(p, rangemode="tozero", nticks=6, tickformat="~%" if form.endswith("%") else "~g"))}
+    return {
+        "data": data,
+        "layout": layout(
+            p,
+            HEIGHT,
+            showlegend=True,
+            xaxis=axis(p, title=title, showgrid=False, **ticks),
+            yaxis=axis(p, rangemode="tozero", nticks=6, tickformat="~%" if form.endswith("%") else "~g"),
+        ),
+    }
 
 
-def draw(key: str, terms: ClassTerms, evidence: Evidence, order: NDArray[np.int64], classes: Sequence[str], *, moving: bool = False) -> None:
+def draw(
+    key: str,
+    terms: ClassTerms,
+    evidence: Evidence,
+    order: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    moving: bool = False,
+) -> None:
     """The choice of further methods, and a picture of every term that any of them changes.
 
     `key`, `terms`: the chosen method as it is set, in its first epoch; `moving`: it changes over the epochs.
     """
-    if METHODS[key].stage == POSTHOC or all(getattr(terms, name) is None for name in SHOWN):  # nothing per class to compare; a shift when predicting is not one in the loss
+    if METHODS[key].stage == POSTHOC or all(
+        getattr(terms, name) is None for name in SHOWN
+    ):  # nothing per class to compare; a shift when predicting is not one in the loss
         return
     others = comparable(evidence)
     others.pop(key, None)
     kept = [k for k in st.session_state.get("new_overlay", []) if k in others]
     if kept != st.session_state.get("new_overlay", kept):
         st.session_state["new_overlay"] = kept
-    chosen = st.multiselect("Compare with", list(others), format_func=lambda k: f"{METHODS[k].group}: {METHODS[k].label}", max_selections=MOST, key="new_overlay",
-                            persist_state="session", placeholder=f"up to {MOST} further methods, on the same TPRs and counts",
-                            help="Drawn with their default parameters. Nothing that is chosen here is trained.")
+    chosen = st.multiselect(
+        "Compare with",
+        list(others),
+        format_func=lambda k: f"{METHODS[k].group}: {METHODS[k].label}",
+        max_selections=MOST,
+        key="new_overlay",
+        persist_state="session",
+        placeholder=f"up to {MOST} further methods, on the same TPRs and counts",
+        help="Drawn with their default parameters. Nothing that is chosen here is trained.",
+    )
     if not chosen:
         return
     if moving or any("last_tpr" in METHODS[k].needs for k in chosen):
-        st.caption("Terms that change over the epochs are drawn here for one moment, "
-                   + ("epoch 1, before the run has TPRs of its own" if evidence.last_tpr is None else "as if the baseline's TPRs were the run's own of its last epoch")
-                   + "; the picture above has them epoch by epoch.")
+        st.caption(
+            "Terms that change over the epochs are drawn here for one moment, "
+            + (
+                "epoch 1, before the run has TPRs of its own"
+                if evidence.last_tpr is None
+                else "as if the baseline's TPRs were the run's own of its last epoch"
+            )
+            + "; the picture above has them epoch by epoch."
+        )
     rows = {METHODS[key].label: terms} | {METHODS[k].label: others[k] for k in chosen}
     for name, term in SHOWN.items():
         values = {label: v for label, t in rows.items() if (v := getattr(t, name)) is not None}
@@ -87,4 +143,8 @@ def draw(key: str, terms: ClassTerms, evidence: Evidence, order: NDArray[np.int6
             continue
         st.markdown(f"**{term.label}** :small[{term.unit}]")
         hard = evidence.tpr is not None
-        show.draw(picture(name, values, order, classes, show.palette(), methods=list(rows), hard=hard), key=f"new_overlay_{name}", alt=f"{term.label} of {', '.join(values)}")
+        show.draw(
+            picture(name, values, order, classes, show.palette(), methods=list(rows), hard=hard),
+            key=f"new_overlay_{name}",
+            alt=f"{term.label} of {', '.join(values)}",
+        )

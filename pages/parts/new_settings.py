@@ -60,8 +60,15 @@ def take_prefill() -> None:
 def pick_recipe() -> str:
     """The recipe; choosing one brings its number of epochs."""
     st.session_state.setdefault("new_recipe", RECIPES.keys[0])
-    return st.selectbox("Recipe", RECIPES.keys, format_func=lambda k: RECIPES[k].label, key="new_recipe", persist_state="session", on_change=recipe_epochs,
-                        help=RECIPES[st.session_state["new_recipe"]].summary)
+    return st.selectbox(
+        "Recipe",
+        RECIPES.keys,
+        format_func=lambda k: RECIPES[k].label,
+        key="new_recipe",
+        persist_state="session",
+        on_change=recipe_epochs,
+        help=RECIPES[st.session_state["new_recipe"]].summary,
+    )
 
 
 def recipe_epochs() -> None:
@@ -88,8 +95,14 @@ def in_sight(trains: bool) -> tuple[dict[str, Any], int]:
         seed = fields.field("run", SETTING["seed"])
     with right:
         st.session_state.setdefault("new_replicates", 1)
-        count = st.number_input("Replicates", 1, launch.MOST_REPLICATES, key="new_replicates", persist_state="session",
-                                help="Runs with seeds s, s+1, ..., each with the baseline of its own seed. Differences between methods can only be judged over several.")
+        count = st.number_input(
+            "Replicates",
+            1,
+            launch.MOST_REPLICATES,
+            key="new_replicates",
+            persist_state="session",
+            help="Runs with seeds s, s+1, ..., each with the baseline of its own seed. Differences between methods can only be judged over several.",
+        )
     return values | {"seed": seed}, int(count)
 
 
@@ -119,8 +132,14 @@ def sampling(method: Any) -> dict[str, Any]:
         st.session_state[SAMPLER] = PLAIN
     st.session_state.setdefault(SAMPLER, PLAIN)
     chosen = SAMPLERS[st.session_state[SAMPLER]]
-    st.selectbox("Sampler", keys, format_func=lambda k: OWN_SAMPLING if own and k == PLAIN else SAMPLERS[k].label, key=SAMPLER, persist_state="session",
-                 help=words.plain(" ".join(filter(None, [chosen.summary, chosen.caveat]))))
+    st.selectbox(
+        "Sampler",
+        keys,
+        format_func=lambda k: OWN_SAMPLING if own and k == PLAIN else SAMPLERS[k].label,
+        key=SAMPLER,
+        persist_state="session",
+        help=words.plain(" ".join(filter(None, [chosen.summary, chosen.caveat]))),
+    )
     params = {p.key: fields.field(owner_of(chosen), p) for p in chosen.params}
     return {"sampler": chosen.key, "sampler_params": params, **{key: fields.field("run", SETTING[key]) for key in LATE}}
 

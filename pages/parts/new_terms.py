@@ -54,22 +54,52 @@ def sentences(method: Method, sampler: Method) -> list[str]:
 
 def drawn_bars(method: Method, frames: Sequence[ClassTerms]) -> bool:
     """Whether the live preview has bars for this method: weights, the factor of a sample, or no term at all."""
-    return method.stage != POSTHOC and any(t.weight is not None or t.focus is not None or not (t.set() or method.decided) for t in frames)
+    return method.stage != POSTHOC and any(
+        t.weight is not None or t.focus is not None or not (t.set() or method.decided) for t in frames
+    )
 
 
-def picture(name: str, values: Mapping[str, NDArray[np.float64]], order: NDArray[np.int64], classes: Sequence[str], p: Palette, *, hard: bool) -> Figure:
+def picture(
+    name: str,
+    values: Mapping[str, NDArray[np.float64]],
+    order: NDArray[np.int64],
+    classes: Sequence[str],
+    p: Palette,
+    *,
+    hard: bool,
+) -> Figure:
     """Bars of one term per class in drawing order; `values` holds one row [C], or the first and the last epoch's."""
     term, few = TERMS[name], len(classes) <= NAMED_UP_TO
     at, names = list(range(len(order))), [words.drawn(classes[c]) for c in order]
     colours = [p.after] if len(values) == 1 else [p.before, p.after]
-    data = [{"type": "bar", "name": label, "x": at, "y": v[order].tolist(), "customdata": names, "marker": {"color": colour},
-             "hovertemplate": f"%{{customdata}}: %{{y:{term.form}}}<extra></extra>"}
-            for (label, v), colour in zip(values.items(), colours, strict=True)]
-    ticks = {"tickvals": at, "ticktext": [words.drawn(classes[c], 14) for c in order]} if few else {"showticklabels": False}
+    data = [
+        {
+            "type": "bar",
+            "name": label,
+            "x": at,
+            "y": v[order].tolist(),
+            "customdata": names,
+            "marker": {"color": colour},
+            "hovertemplate": f"%{{customdata}}: %{{y:{term.form}}}<extra></extra>",
+        }
+        for (label, v), colour in zip(values.items(), colours, strict=True)
+    ]
+    ticks = (
+        {"tickvals": at, "ticktext": [words.drawn(classes[c], 14) for c in order]} if few else {"showticklabels": False}
+    )
     title = "" if few else f"{len(classes)} classes, {'hardest first' if hard else 'in their own order'}"
-    return {"data": data, "layout": layout(p, HEIGHT, barmode="group", bargap=0.3, showlegend=len(values) > 1,
-                                           xaxis=axis(p, title=title, showgrid=False, **ticks),
-                                           yaxis=axis(p, rangemode="tozero", nticks=5, tickformat="~%" if term.form.endswith("%") else "~g"))}
+    return {
+        "data": data,
+        "layout": layout(
+            p,
+            HEIGHT,
+            barmode="group",
+            bargap=0.3,
+            showlegend=len(values) > 1,
+            xaxis=axis(p, title=title, showgrid=False, **ticks),
+            yaxis=axis(p, rangemode="tozero", nticks=5, tickformat="~%" if term.form.endswith("%") else "~g"),
+        ),
+    }
 
 
 def alternative(name: str, values: Mapping[str, NDArray[np.float64]], classes: Sequence[str]) -> str:
@@ -93,8 +123,18 @@ def over_time(name: str, first: ClassTerms, last: ClassTerms) -> dict[str, Any]:
     return {"first epoch": a, "last epoch": b}
 
 
-def draw(method: Method, sampler: Method, first: ClassTerms, last: ClassTerms, order: NDArray[np.int64], classes: Sequence[str], *, hard: bool, told: Sequence[str] = (),
-         elsewhere: Sequence[str] = ()) -> None:
+def draw(
+    method: Method,
+    sampler: Method,
+    first: ClassTerms,
+    last: ClassTerms,
+    order: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    hard: bool,
+    told: Sequence[str] = (),
+    elsewhere: Sequence[str] = (),
+) -> None:
     """A picture of every term but the weight, then the sentences and the notes that were not `told` already.
 
     `first` and `last`: the terms of those epochs. A term that is the same for every class is a sentence, not a picture; one drawn
@@ -108,7 +148,11 @@ def draw(method: Method, sampler: Method, first: ClassTerms, last: ClassTerms, o
         if text := everywhere(name, values):
             st.markdown(text)
             continue
-        show.draw(picture(name, values, order, classes, show.palette(), hard=hard), key=f"new_term_{name}", alt=alternative(name, values, classes))
+        show.draw(
+            picture(name, values, order, classes, show.palette(), hard=hard),
+            key=f"new_term_{name}",
+            alt=alternative(name, values, classes),
+        )
     for text in sentences(method, sampler):
         st.markdown(f":material/info: {text}")
     for text in dict.fromkeys(n for n in last.notes if n not in told):

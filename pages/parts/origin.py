@@ -22,7 +22,7 @@ def orphaned(row: Any) -> bool:
 
 
 def in_words(row: Any) -> str:
-    """"weights from run 13", "TPRs of run 13, deleted", "TPRs given: pasted TPRs"; "" for a run without a baseline or TPRs."""
+    """ "weights from run 13", "TPRs of run 13, deleted", "TPRs given: pasted TPRs"; "" for a run without a baseline or TPRs."""
     weighted = takes_tprs(row.config)
     if row.baseline_id is not None:
         return f"weights from run {row.baseline_id}" if weighted else f"baseline run {row.baseline_id}"
@@ -46,7 +46,9 @@ def as_text(row: Any) -> str:
     if not takes_tprs(row.config) or tpr is None:
         return ""
     columns = {"tpr": map(_number, tpr)} | ({} if support is None else {"support": map(_number, support)})
-    if not any(name.startswith("#") for name in names):  # such a line would be read as a remark; the order alone says it too
+    if not any(
+        name.startswith("#") for name in names
+    ):  # such a line would be read as a remark; the order alone says it too
         columns = {"class": names} | columns
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")

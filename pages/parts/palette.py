@@ -25,10 +25,22 @@ class Palette:
     high: str  # 1 on a heat map
 
 
-LIGHT = Palette("light", "#9AA3B2", "#0B65C2", "#009E73", "#D55E00", "#1C2430", "#5A6475", "#E6EAF0", "#FFFFFF",
-                "#F1F5FA", "#0A4A8F")
-DARK = Palette("dark", "#9AA3B2", "#3B82F6", "#009E73", "#D55E00", "#E8ECF2", "#A5AFBD", "#2A323C", "#14181D",
-               "#1B222B", "#B6D3FF")
+LIGHT = Palette(
+    "light",
+    "#9AA3B2",
+    "#0B65C2",
+    "#009E73",
+    "#D55E00",
+    "#1C2430",
+    "#5A6475",
+    "#E6EAF0",
+    "#FFFFFF",
+    "#F1F5FA",
+    "#0A4A8F",
+)
+DARK = Palette(
+    "dark", "#9AA3B2", "#3B82F6", "#009E73", "#D55E00", "#E8ECF2", "#A5AFBD", "#2A323C", "#14181D", "#1B222B", "#B6D3FF"
+)
 
 
 def ink(scale: Sequence[tuple[float, str]], t: float) -> str:

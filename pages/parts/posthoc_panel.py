@@ -34,7 +34,9 @@ def draw(row: Any) -> None:
     if row.status != "succeeded" or row.method not in METHODS or METHODS[row.method].stage == POSTHOC:
         return
     st.subheader("Even out without training", anchor=False)
-    st.caption("A step on this run's outputs: seconds, whatever the workers are doing. What it fits, it fits on the validation split; the figures are of the test split.")
+    st.caption(
+        "A step on this run's outputs: seconds, whatever the workers are doing. What it fits, it fits on the validation split; the figures are of the test split."
+    )
     controls(row)
     frame = posthoc.steps_of(reads.runs(archived=None, baseline=row.id), row.id)
     if frame["status"].isin(reads.BUSY).any():
@@ -52,7 +54,13 @@ def controls(row: Any) -> None:
     """The step, its parameters and the button. A fragment: a moved slider redraws nothing else."""
     left, right = st.columns([2, 3], gap="medium")
     with left:
-        key = st.selectbox("Step", [m.key for m in ROWS], format_func=lambda k: METHODS[k].label, key="posthoc_step", help="The Methods page explains each.")
+        key = st.selectbox(
+            "Step",
+            [m.key for m in ROWS],
+            format_func=lambda k: METHODS[k].label,
+            key="posthoc_step",
+            help="The Methods page explains each.",
+        )
     method = METHODS[key]
     with right:
         params = {p.key: parameter(method.key, p) for p in method.params}
@@ -63,7 +71,13 @@ def controls(row: Any) -> None:
     found = posthoc.made(reads.runs(archived=None, baseline=row.id), step)
     again = found is not None and found[1] in posthoc.OVER
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Try again" if again else "Apply", key="posthoc_apply", type="primary", icon=":material/balance:", disabled=found is not None and not again):
+        if st.button(
+            "Try again" if again else "Apply",
+            key="posthoc_apply",
+            type="primary",
+            icon=":material/balance:",
+            disabled=found is not None and not again,
+        ):
             apply(row, step, found)
             st.rerun()
         if found is not None and found[1] == "succeeded":
@@ -72,10 +86,22 @@ def controls(row: Any) -> None:
 
 def parameter(owner: str, param: Param) -> Any:
     """A slider over the row's range where it has one, else the usual field."""
-    drag = not (param.choices or param.words or param.text or param.integer) and math.isfinite(param.low) and math.isfinite(param.high)
+    drag = (
+        not (param.choices or param.words or param.text or param.integer)
+        and math.isfinite(param.low)
+        and math.isfinite(param.high)
+    )
     if not drag:
         return fields.field(f"posthoc_{owner}", param)
-    return st.slider(param.label, param.low, param.high, float(param.default), param.step, key=f"posthoc_{owner}_{param.key}", help=param.help or None)
+    return st.slider(
+        param.label,
+        param.low,
+        param.high,
+        float(param.default),
+        param.step,
+        key=f"posthoc_{owner}_{param.key}",
+        help=param.help or None,
+    )
 
 
 def apply(row: Any, step: Any, found: tuple[int, str] | None) -> None:
@@ -87,13 +113,28 @@ def apply(row: Any, step: Any, found: tuple[int, str] | None) -> None:
         try:
             beside.begin(run_id, *command(row.id, step))
         except OSError as error:
-            st.toast(f"No helper could be started ({words.plain(error.strerror or str(error))}): run {run_id} waits for a worker.", icon=":material/schedule:")
+            st.toast(
+                f"No helper could be started ({words.plain(error.strerror or str(error))}): run {run_id} waits for a worker.",
+                icon=":material/schedule:",
+            )
 
 
 def command(run_id: int, step: Any) -> list[str]:
     """The step as arguments of cli.py; its key makes it take the run that is queued already."""
-    params = [f"{name}={value!r}" if isinstance(value, float) else f"{name}={value}" for name, value in step.config["params"].items()]
-    return ["posthoc", str(run_id), "--method", step.method, *(word for p in params for word in ("--param", p)), "--key", posthoc.key_of(step), "--json"]
+    params = [
+        f"{name}={value!r}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in step.config["params"].items()
+    ]
+    return [
+        "posthoc",
+        str(run_id),
+        "--method",
+        step.method,
+        *(word for p in params for word in ("--param", p)),
+        "--key",
+        posthoc.key_of(step),
+        "--json",
+    ]
 
 
 # -- what there is -----------------------------------------------------------------------------------------------
@@ -133,14 +174,19 @@ def listing(row: Any, frame: pd.DataFrame) -> None:
     """The newest step's error where it failed, a table of those that are done, and the ways to the newest of them."""
     newest = reads.run(int(frame["id"].iloc[-1]))
     if newest.status in posthoc.OVER:
-        st.error(words.message(f"{name_of(newest)}, run {newest.id}: {newest.error or 'it was stopped'}"), icon=":material/error:")
+        st.error(
+            words.message(f"{name_of(newest)}, run {newest.id}: {newest.error or 'it was stopped'}"),
+            icon=":material/error:",
+        )
     done = [reads.run(int(i)) for i in frame[frame["status"] == "succeeded"]["id"].tail(MOST)]
     if not done:
         return
     table(row, done)
     last = max(r.id for r in done)
     with st.container(horizontal=True, key="posthoc_links"):
-        if st.button(f"Open run {last}", key="posthoc_open", icon=":material/monitoring:", help="The newest of these runs."):
+        if st.button(
+            f"Open run {last}", key="posthoc_open", icon=":material/monitoring:", help="The newest of these runs."
+        ):
             nav.open_run(last)
         if st.button(f"Compare run {row.id} with run {last}", key="posthoc_compare", icon=":material/compare_arrows:"):
             nav.open_compare(row.id, last)
@@ -158,8 +204,18 @@ def table(row: Any, done: list[Any]) -> None:
     shown, phone = figures(row, done), narrow.narrow()
     ids, name_key = [row.id, *(r.id for r in done)], f"posthoc_name_{row.id}_{done[-1].id}_{len(done)}"
     event = st.dataframe(
-        shown, key=f"posthoc_table_{row.id}_{len(done)}", hide_index=True, placeholder="", column_config=columns(phone, name_key), column_order=PHONE if phone else None, height="content",
-        on_select="rerun", selection_mode="single-cell", row_height=TALL_ROW if phone else ROW, alt="Accuracy, TPR variance and lowest TPR of this run and of every post-hoc step on it")
+        shown,
+        key=f"posthoc_table_{row.id}_{len(done)}",
+        hide_index=True,
+        placeholder="",
+        column_config=columns(phone, name_key),
+        column_order=PHONE if phone else None,
+        height="content",
+        on_select="rerun",
+        selection_mode="single-cell",
+        row_height=TALL_ROW if phone else ROW,
+        alt="Accuracy, TPR variance and lowest TPR of this run and of every post-hoc step on it",
+    )
     pressed = [r for r, column in event.selection.cells if column == "step"]
     if click := st.session_state.get(name_key):
         pressed.append(click["row"])
@@ -182,7 +238,14 @@ def of(r: Any, row: Any, name: str) -> Mapping[str, Any]:
     """A line of the table."""
     change = None if r is row else 100 * (r.accuracy - row.accuracy)
     less = None if r is row or not row.tpr_variance else 100 * (r.tpr_variance / row.tpr_variance - 1)
-    return {"step": name, "accuracy": 100 * r.accuracy, "change": change, "variance": r.tpr_variance, "less": less, "lowest": 100 * r.tpr_min}
+    return {
+        "step": name,
+        "accuracy": 100 * r.accuracy,
+        "change": change,
+        "variance": r.tpr_variance,
+        "less": less,
+        "lowest": 100 * r.tpr_min,
+    }
 
 
 def columns(phone: bool, name_key: str) -> dict[str, Any]:
@@ -190,8 +253,12 @@ def columns(phone: bool, name_key: str) -> dict[str, Any]:
     number, text, button = st.column_config.NumberColumn, st.column_config.TextColumn, st.column_config.ButtonColumn
     opens = "A click opens the run."
     return {
-        "step": text("Step", width=150) if phone else button("Step", type="tertiary", alignment="left", width=340, key=name_key, help=opens),
-        "accuracy": number("Acc." if phone else "Accuracy", format="%.1f %%", width=64 if phone else 90), "change": number("Change, points", format="%+.1f"),
+        "step": text("Step", width=150)
+        if phone
+        else button("Step", type="tertiary", alignment="left", width=340, key=name_key, help=opens),
+        "accuracy": number("Acc." if phone else "Accuracy", format="%.1f %%", width=64 if phone else 90),
+        "change": number("Change, points", format="%+.1f"),
         "variance": number("TPR var." if phone else "TPR variance", format="%.4f", width=72 if phone else 110),
-        "less": number("Change, %", format="%+.0f"), "lowest": number("Lowest TPR", format="%.1f %%"),
+        "less": number("Change, %", format="%+.0f"),
+        "lowest": number("Lowest TPR", format="%.1f %%"),
     }

@@ -30,7 +30,11 @@ _HTML = """<div class="box" part="box">
   <ul class="notes"></ul>
 </div>"""
 _COMPONENT = st.components.v2.component(
-    "evenly_preview", html=_HTML, css=(_HERE / "preview.css").read_text("utf-8"), js=(_HERE / "preview.js").read_text("utf-8"))
+    "evenly_preview",
+    html=_HTML,
+    css=(_HERE / "preview.css").read_text("utf-8"),
+    js=(_HERE / "preview.js").read_text("utf-8"),
+)
 CELLS = 40_000  # stops x classes sent to the browser at most; more classes mean fewer stops
 SURENESS = (0.1, 0.3, 0.5, 0.7, 0.9)  # probabilities of the true class at which a sample's factor is shown
 
@@ -46,7 +50,7 @@ def rounded(v: NDArray[np.float64], digits: int = 5) -> list[float]:
 
 
 def clipped_words(terms: ClassTerms, names: Sequence[str]) -> str:
-    """"class clipped: cat", "classes clipped: cat, dog and 3 more"."""
+    """ "class clipped: cat", "classes clipped: cat, dog and 3 more"."""
     some = [words.short(names[c]) for c in terms.clipped[:3]]
     more = len(terms.clipped) - len(some)
     text = "class clipped" if len(terms.clipped) == 1 else "classes clipped"
@@ -63,7 +67,13 @@ def _facts(ratio: float, share: NDArray[np.float64], terms: ClassTerms, names: S
 
 
 def payload(
-    names: Sequence[str], order: NDArray[np.int64], tpr: NDArray[np.float64] | None, grid: Grid, param: Param | None, value: float, p: Palette,
+    names: Sequence[str],
+    order: NDArray[np.int64],
+    tpr: NDArray[np.float64] | None,
+    grid: Grid,
+    param: Param | None,
+    value: float,
+    p: Palette,
     counts: NDArray[np.float64] | None = None,
 ) -> dict[str, Any]:
     """Everything the browser needs, classes in drawing order; one frame per stop of the slider.
@@ -84,13 +94,30 @@ def payload(
     return {
         "names": ordered,
         "tpr": [None if np.isnan(v) else round(float(v), 4) for v in tpr[order]] if hard else None,
-        "grid": [rounded(w) for w in weight], "shares": [rounded(s) for s in share], "level": rounded(level), "top": rounded(top),
-        "clipped": [[place[int(c)] for c in t.clipped] for t in grid.frames], "facts": facts, "notes": [list(t.notes) for t in grid.frames],
+        "grid": [rounded(w) for w in weight],
+        "shares": [rounded(s) for s in share],
+        "level": rounded(level),
+        "top": rounded(top),
+        "clipped": [[place[int(c)] for c in t.clipped] for t in grid.frames],
+        "facts": facts,
+        "notes": [list(t.notes) for t in grid.frames],
         "warn": [dominant(s, own, names) for s in grid.share],
-        "alt": [f"Weights per class, {f[0][0]} largest over smallest, largest for {ordered[int(w.argmax())]}" for f, w in zip(facts, weight, strict=True)],
-        "words": {"name": "class", "tpr": "TPR" if hard else "", "bar": "", "legend": ["weight", "share of the weight", "all equal"], "value": "weight",
-                  "share": "share", "first": "hardest class" if hard else "first class", "last": "easiest class" if hard else "last class"},
-        **_slider(grid, param, value), "colours": colours(p),
+        "alt": [
+            f"Weights per class, {f[0][0]} largest over smallest, largest for {ordered[int(w.argmax())]}"
+            for f, w in zip(facts, weight, strict=True)
+        ],
+        "words": {
+            "name": "class",
+            "tpr": "TPR" if hard else "",
+            "bar": "",
+            "legend": ["weight", "share of the weight", "all equal"],
+            "value": "weight",
+            "share": "share",
+            "first": "hardest class" if hard else "first class",
+            "last": "easiest class" if hard else "last class",
+        },
+        **_slider(grid, param, value),
+        "colours": colours(p),
     }
 
 
@@ -114,16 +141,35 @@ def _slider(grid: Grid, param: Param | None, value: float) -> dict[str, Any]:
 def stops(values: Sequence[float], formulas: Sequence[str], param: Param, value: float) -> dict[str, Any]:
     """The slider: its stops with the formula of each, and the value in force."""
     shown = [f"{v:.6g}" if param.step < 0.01 else f"{v:.2f}" for v in values]
-    return {"slider": True, "label": param.label, "values": [float(v) for v in values], "shown": shown, "value": value, "formula": [in_text(f) for f in formulas]}
+    return {
+        "slider": True,
+        "label": param.label,
+        "values": [float(v) for v in values],
+        "shown": shown,
+        "value": value,
+        "formula": [in_text(f) for f in formulas],
+    }
 
 
-def slider_alone(values: Sequence[float], formulas: Sequence[str], param: Param, value: float, p: Palette) -> dict[str, Any]:
+def slider_alone(
+    values: Sequence[float], formulas: Sequence[str], param: Param, value: float, p: Palette
+) -> dict[str, Any]:
     """The slider and its formula without bars, for as long as there are no TPRs to make weights from."""
     each: list[Any] = [[]] * len(values)
     return {
-        "names": [], "tpr": None, "grid": each, "shares": None, "level": [1.0] * len(values), "top": [1.0] * len(values), "clipped": each, "facts": each,
-        "notes": each, "alt": [""] * len(values), "words": {"name": "", "tpr": "", "bar": "", "legend": [], "value": "", "share": "", "first": "", "last": ""},
-        **stops(values, formulas, param, value), "colours": colours(p),
+        "names": [],
+        "tpr": None,
+        "grid": each,
+        "shares": None,
+        "level": [1.0] * len(values),
+        "top": [1.0] * len(values),
+        "clipped": each,
+        "facts": each,
+        "notes": each,
+        "alt": [""] * len(values),
+        "words": {"name": "", "tpr": "", "bar": "", "legend": [], "value": "", "share": "", "first": "", "last": ""},
+        **stops(values, formulas, param, value),
+        "colours": colours(p),
     }
 
 
@@ -131,13 +177,32 @@ def _sample_factor(gamma: float, p: Palette) -> dict[str, Any]:
     """A method without class weights that looks at how sure the model is: the factor (1 - p)^gamma of a sample."""
     factor = np.array([(1 - s) ** gamma for s in SURENESS])
     return {
-        "names": [f"{s:g}" for s in SURENESS], "tpr": None, "grid": [rounded(factor)], "shares": None, "level": [1.0], "top": [1.0],
-        "clipped": [[]], "facts": [[["none", "weight per class"]]], "notes": [[]],
-        "alt": [f"Factor on a sample's loss, from {words.weight(factor[0])} at p = {SURENESS[0]:g} to {words.weight(factor[-1])} at p = {SURENESS[-1]:g}, "
-               "p the predicted probability of its true class"],
-        "words": {"name": "p", "tpr": "", "legend": ["factor on the loss of a sample; p: predicted probability of its true class"], "bar": "", "value": "factor",
-                  "share": "", "first": "", "last": ""},
-        "slider": False, "values": [0.0], "colours": colours(p),
+        "names": [f"{s:g}" for s in SURENESS],
+        "tpr": None,
+        "grid": [rounded(factor)],
+        "shares": None,
+        "level": [1.0],
+        "top": [1.0],
+        "clipped": [[]],
+        "facts": [[["none", "weight per class"]]],
+        "notes": [[]],
+        "alt": [
+            f"Factor on a sample's loss, from {words.weight(factor[0])} at p = {SURENESS[0]:g} to {words.weight(factor[-1])} at p = {SURENESS[-1]:g}, "
+            "p the predicted probability of its true class"
+        ],
+        "words": {
+            "name": "p",
+            "tpr": "",
+            "legend": ["factor on the loss of a sample; p: predicted probability of its true class"],
+            "bar": "",
+            "value": "factor",
+            "share": "",
+            "first": "",
+            "last": "",
+        },
+        "slider": False,
+        "values": [0.0],
+        "colours": colours(p),
     }
 
 

@@ -53,8 +53,17 @@ def carries(stops: int, epochs: int, classes: int) -> bool:
 
 
 def payload(
-    names: Sequence[str], order: NDArray[np.int64], tpr: NDArray[np.float64] | None, ways: Sequence[Way], term: str, drawn: Drawn, p: Palette,
-    *, slider: tuple[Param, Sequence[float], Sequence[str], float] | None = None, begin: int = 0, past: Past | None = None,
+    names: Sequence[str],
+    order: NDArray[np.int64],
+    tpr: NDArray[np.float64] | None,
+    ways: Sequence[Way],
+    term: str,
+    drawn: Drawn,
+    p: Palette,
+    *,
+    slider: tuple[Param, Sequence[float], Sequence[str], float] | None = None,
+    begin: int = 0,
+    past: Past | None = None,
 ) -> dict[str, Any]:
     """One frame per stop and epoch, epochs running fastest; classes in drawing order.
 
@@ -74,21 +83,41 @@ def payload(
     if term == "weight":
         facts = [[*said.fact(*_ratio(v)), *said.facts(t, names)] for v, t in zip(flat, frames, strict=True)]
     else:
-        facts = [[*said.fact(drawn.form(v.min()), "smallest"), *said.fact(drawn.form(v.max()), "largest")] for v in flat]
+        facts = [
+            [*said.fact(drawn.form(v.min()), "smallest"), *said.fact(drawn.form(v.max()), "largest")] for v in flat
+        ]
     return {
-        "names": [names[c] for c in order], "tpr": _tprs(tpr[order]) if tpr is not None else [None] * classes if past is not None else None,
-        "grid": [rounded(v, 4) for v in flat], "shares": None if shares is None else [rounded(v, 4) for v in shares.reshape(-1, classes)],
-        "level": rounded(level.ravel(), 4), "top": rounded(top, 4), "clipped": [[place[int(c)] for c in t.clipped] for t in frames],
-        "facts": facts, "notes": [[said.at(n) for n in t.notes] for t in frames], "said": said.texts,
+        "names": [names[c] for c in order],
+        "tpr": _tprs(tpr[order]) if tpr is not None else [None] * classes if past is not None else None,
+        "grid": [rounded(v, 4) for v in flat],
+        "shares": None if shares is None else [rounded(v, 4) for v in shares.reshape(-1, classes)],
+        "level": rounded(level.ravel(), 4),
+        "top": rounded(top, 4),
+        "clipped": [[place[int(c)] for c in t.clipped] for t in frames],
+        "facts": facts,
+        "notes": [[said.at(n) for n in t.notes] for t in frames],
+        "said": said.texts,
         "warn": None if shares is None else _warned(shares, ways[0], order, names),
-        "alt": [alternative(drawn, v, [names[c] for c in order], ways[0]) for v in values], "bars": bool(values.min() >= 0),
-        "words": _words(drawn, hard=hard, share=shares is not None), "colours": colours(p), "percent": drawn.percent,
+        "alt": [alternative(drawn, v, [names[c] for c in order], ways[0]) for v in values],
+        "bars": bool(values.min() >= 0),
+        "words": _words(drawn, hard=hard, share=shares is not None),
+        "colours": colours(p),
+        "percent": drawn.percent,
         "along": {
-            "epochs": (ways[0].epochs + 1).tolist(), "at": epochs_ - 1, "label": "epoch", "title": drawn.title,
-            "carried": stops_ > 1 or slider is None or len(slider[1]) == 1, "ranges": [[float(a), float(b)] for a, b in zip(low, high, strict=True)],
-            "lines": list(LINES) if classes <= FEW_LINES else None, "dashes": list(DASHES), "map": [p.low, p.high],
-            "tpr": None if past is None else [_tprs(past.tpr[e - 1, order]) if e else [None] * classes for e in ways[0].epochs.tolist()],
-            "begin": _begin(ways[0], begin), "begin_words": f"Late start: from epoch {begin + 1} on",
+            "epochs": (ways[0].epochs + 1).tolist(),
+            "at": epochs_ - 1,
+            "label": "epoch",
+            "title": drawn.title,
+            "carried": stops_ > 1 or slider is None or len(slider[1]) == 1,
+            "ranges": [[float(a), float(b)] for a, b in zip(low, high, strict=True)],
+            "lines": list(LINES) if classes <= FEW_LINES else None,
+            "dashes": list(DASHES),
+            "map": [p.low, p.high],
+            "tpr": None
+            if past is None
+            else [_tprs(past.tpr[e - 1, order]) if e else [None] * classes for e in ways[0].epochs.tolist()],
+            "begin": _begin(ways[0], begin),
+            "begin_words": f"Late start: from epoch {begin + 1} on",
         },
         **({"slider": False, "values": [0.0]} if slider is None else stops(slider[1], slider[2], slider[0], slider[3])),
     }
@@ -128,7 +157,11 @@ def _ratio(weight: NDArray[np.float64]) -> tuple[str, str]:
 
 def _shares(values: NDArray[np.float64], way: Way, order: NDArray[np.int64]) -> NDArray[np.float64]:
     """Share of each class in the weight, n_c w_c / sum n w, as in core.methods.grid."""
-    n = np.ones(values.shape[2]) if way.counts is None or not np.nansum(way.counts) else np.nan_to_num(way.counts)[order]
+    n = (
+        np.ones(values.shape[2])
+        if way.counts is None or not np.nansum(way.counts)
+        else np.nan_to_num(way.counts)[order]
+    )
     return values * n / (values * n).sum(axis=2, keepdims=True)
 
 
@@ -140,8 +173,16 @@ def _warned(shares: NDArray[np.float64], way: Way, order: NDArray[np.int64], nam
 
 def _words(drawn: Drawn, *, hard: bool, share: bool) -> dict[str, Any]:
     legend = [drawn.legend, *(["share of the weight"] if share else []), *(["all equal"] if share else [])]
-    return {"name": "class", "tpr": "TPR" if hard else "", "bar": "", "legend": legend, "value": drawn.value, "share": "share" if share else "",
-            "first": "hardest class" if hard else "first class", "last": "easiest class" if hard else "last class"}
+    return {
+        "name": "class",
+        "tpr": "TPR" if hard else "",
+        "bar": "",
+        "legend": legend,
+        "value": drawn.value,
+        "share": "share" if share else "",
+        "first": "hardest class" if hard else "first class",
+        "last": "easiest class" if hard else "last class",
+    }
 
 
 def _begin(way: Way, begin: int) -> int | None:
@@ -153,5 +194,7 @@ def _begin(way: Way, begin: int) -> int | None:
 def alternative(drawn: Drawn, values: NDArray[np.float64], names: Sequence[str], way: Way) -> str:
     """The picture in a sentence; `values` [E, C]."""
     last = values[-1]
-    return (f"{drawn.title}, epochs {way.epochs[0] + 1} to {way.epochs[-1] + 1}; at the end largest {drawn.form(last.max())} for {names[int(last.argmax())]}, "
-            f"smallest {drawn.form(last.min())} for {names[int(last.argmin())]}")
+    return (
+        f"{drawn.title}, epochs {way.epochs[0] + 1} to {way.epochs[-1] + 1}; at the end largest {drawn.form(last.max())} for {names[int(last.argmax())]}, "
+        f"smallest {drawn.form(last.min())} for {names[int(last.argmin())]}"
+    )

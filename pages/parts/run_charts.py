@@ -70,7 +70,9 @@ def thinned(row: Any) -> None:
     """Say so where not every epoch is drawn."""
     step = curves.step_of(int(row.last_epoch), MOST_LIVE)
     if row.status in reads.LIVE and step > 1:
-        st.caption(f"While the run is on, one epoch in {step} is drawn, and the last one; all of them once it is over. Every epoch is recorded.")
+        st.caption(
+            f"While the run is on, one epoch in {step} is drawn, and the last one; all of them once it is over. Every epoch is recorded."
+        )
 
 
 def caution(row: Any) -> None:
@@ -79,14 +81,18 @@ def caution(row: Any) -> None:
     if text:
         st.warning(words.message(text), icon=":material/balance:")
     if row.method in METHODS and METHODS[row.method].meets_validation:
-        st.caption(":material/info: This method learns from validation samples, so this run's figures of the validation split are too good. Judge it by the test split.")
+        st.caption(
+            ":material/info: This method learns from validation samples, so this run's figures of the validation split are too good. Judge it by the test split."
+        )
 
 
 def numbers(row: Any) -> None:
     """Accuracy, spread, variance, lowest TPR of the test split; last epoch and best."""
     with st.grid(4, min_column_width=150):
         st.metric("Accuracy", words.percent(row.accuracy), help=_best(row, words.percent(row.best_accuracy)))
-        st.metric("Spread of TPRs", words.spread(row.tpr_variance), help=_best(row, words.spread(row.best_tpr_variance)))
+        st.metric(
+            "Spread of TPRs", words.spread(row.tpr_variance), help=_best(row, words.spread(row.best_tpr_variance))
+        )
         st.metric("TPR variance", words.small(row.tpr_variance), help=_best(row, words.small(row.best_tpr_variance)))
         st.metric("Lowest TPR", words.percent(row.tpr_min), help=_best(row, words.percent(row.best_tpr_min)))
 
@@ -101,10 +107,18 @@ def picture(row: Any, before: Any | None, names: list[str]) -> None:
     p = show.palette()
     if before is None:
         mine = replace(reads.side(row, f"run {row.id}"), weighted=row.method != launch.unweighted())
-        show.draw(signature.picture(signature.usual_kind(mine), names, mine, None, p), key="run_signature", alt=signature.describe(names, mine, None))
+        show.draw(
+            signature.picture(signature.usual_kind(mine), names, mine, None, p),
+            key="run_signature",
+            alt=signature.describe(names, mine, None),
+        )
         return
     b, a = reads.side(before, f"before (run {before.id})"), reads.side(row, f"after (run {row.id})")
-    show.draw(signature.picture(signature.usual_kind(b, a), names, b, a, p), key="run_signature", alt=signature.describe(names, b, a))
+    show.draw(
+        signature.picture(signature.usual_kind(b, a), names, b, a, p),
+        key="run_signature",
+        alt=signature.describe(names, b, a),
+    )
 
 
 def _series(row: Any, column: str, splits: tuple[str, ...]) -> list:
@@ -115,7 +129,9 @@ def _series(row: Any, column: str, splits: tuple[str, ...]) -> list:
         rows = frame[frame["split"] == split].sort_values("epoch")
         rows = rows.iloc[drawn_epochs(row, rows["epoch"].to_numpy())]
         if len(rows) and rows[column].notna().any():
-            out.append((SPLIT_WORDS[split], rows["epoch"].to_numpy(), rows[column].astype(float).to_numpy(), *looks[split]))
+            out.append(
+                (SPLIT_WORDS[split], rows["epoch"].to_numpy(), rows[column].astype(float).to_numpy(), *looks[split])
+            )
     return out
 
 
@@ -126,14 +142,22 @@ def losses(row: Any) -> None:
     if not series:
         st.markdown("None: this step answers with distances, which have no cross entropy and no calibration error.")
         return
-    show.draw(curves.lines(show.palette(), series, share=False, total=int(row.epochs)), key="run_loss", alt="Loss per epoch of the training, validation and test split")
+    show.draw(
+        curves.lines(show.palette(), series, share=False, total=int(row.epochs)),
+        key="run_loss",
+        alt="Loss per epoch of the training, validation and test split",
+    )
 
 
 def accuracies(row: Any) -> None:
     """Accuracy of every split."""
     st.subheader("Accuracy", anchor=False)
     series = _series(row, "accuracy", ("train", "validation", "test"))
-    show.draw(curves.lines(show.palette(), series, share=True, total=int(row.epochs)), key="run_accuracy", alt=f"Accuracy per epoch; test {words.percent(row.accuracy)} at the last")
+    show.draw(
+        curves.lines(show.palette(), series, share=True, total=int(row.epochs)),
+        key="run_accuracy",
+        alt=f"Accuracy per epoch; test {words.percent(row.accuracy)} at the last",
+    )
 
 
 def history(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
@@ -141,7 +165,11 @@ def history(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
     st.subheader("Validation TPR by class and epoch", anchor=False)
     past = reads.history(row)
     tpr, shown = reads.tpr_of(past), drawn_epochs(row, past.epochs)
-    show.draw(curves.heatmap(names, past.epochs[shown], tpr[shown], show.palette(), order), key="run_heatmap", alt=curves.alt_heatmap(names, tpr))
+    show.draw(
+        curves.heatmap(names, past.epochs[shown], tpr[shown], show.palette(), order),
+        key="run_heatmap",
+        alt=curves.alt_heatmap(names, tpr),
+    )
 
 
 def weights(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
@@ -153,8 +181,11 @@ def weights(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
         return
     w = past.weight
     steady, shown = np.allclose(w, w[-1]), drawn_epochs(row, past.epochs)
-    figure = (curves.weight_bars(names, w[-1], show.palette(), order) if steady
-              else swings.marked(curves.trajectory(names, past.epochs[shown], w[shown], show.palette()), len(shown)))
+    figure = (
+        curves.weight_bars(names, w[-1], show.palette(), order)
+        if steady
+        else swings.marked(curves.trajectory(names, past.epochs[shown], w[shown], show.palette()), len(shown))
+    )
     show.draw(figure, key="run_weights", alt=curves.alt_trajectory(names, w))
     swings.calm(w)
 
@@ -166,9 +197,20 @@ def confusion(row: Any) -> None:
         return
     names, order, (epoch, matrix) = reads.class_names(row), order_of(row, baseline_of(row)), found
     st.subheader("Confusion", anchor=False)
-    st.caption(f"Test split after epoch {epoch}. Each row adds up to 100 %: how the samples of a true class were predicted.")
+    st.caption(
+        f"Test split after epoch {epoch}. Each row adds up to 100 %: how the samples of a true class were predicted."
+    )
     if len(names) <= matrices.TEXT_UP_TO:
-        show.draw(matrices.confusion_matrix(names, matrix, show.palette(), order), key="run_confusion", alt="Confusion matrix of the test split in percent of each true class")
+        show.draw(
+            matrices.confusion_matrix(names, matrix, show.palette(), order),
+            key="run_confusion",
+            alt="Confusion matrix of the test split in percent of each true class",
+        )
         return
-    st.dataframe(matrices.top_confusions(names, matrix), hide_index=True, key="run_confusions", alt="The most frequent confusions",
-                 column_config={"share": st.column_config.NumberColumn("share of the class", format="%.1f %%")})
+    st.dataframe(
+        matrices.top_confusions(names, matrix),
+        hide_index=True,
+        key="run_confusions",
+        alt="The most frequent confusions",
+        column_config={"share": st.column_config.NumberColumn("share of the class", format="%.1f %%")},
+    )

@@ -18,14 +18,19 @@ from streamlit.errors import StreamlitAPIException
 
 EVERY = 1.0  # seconds between two looks at the state
 PICTURES, DETAILS = "run_pictures", "run_details"  # keys of the fragments
-PAUSES: Mapping[str, float] = MappingProxyType({PICTURES: 5.0, DETAILS: 25.0})  # seconds at least from one drawing to the next
+PAUSES: Mapping[str, float] = MappingProxyType(
+    {PICTURES: 5.0, DETAILS: 25.0}
+)  # seconds at least from one drawing to the next
 SHARE = 0.1  # of the time that a drawing may take on the server
 LULL = 8
 LONGEST = 30.0  # seconds that a slow drawing may make a pause, on the server and again in the browser: a page is not to look dead
 _KEY = "run_bell"
 # Only a widget's callback may have another fragment drawn, so the state's fragment asks for it through this one. The browser knows best
 # what a drawing costs: it rings again only after LULL times as long as it was blocked since it rang last (where it can tell).
-_COMPONENT = st.components.v2.component("evenly_run_bell", html="<div></div>", js="""
+_COMPONENT = st.components.v2.component(
+    "evenly_run_bell",
+    html="<div></div>",
+    js="""
 export default function ({ data, parentElement, setTriggerValue }) {
   const bell = (parentElement.bell ??= { rang: 0, blocked: 0 })
   if (!bell.watch && globalThis.PerformanceObserver?.supportedEntryTypes?.includes("longtask")) {
@@ -39,7 +44,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     setTriggerValue("due", data.due)
   }
   return () => { bell.watch?.disconnect(); bell.watch = undefined }
-}""")
+}""",
+)
 
 
 @dataclass(frozen=True)
@@ -72,7 +78,12 @@ def ring(row: Any) -> None:
     """Have the next part that is due drawn again, one at a time. Takes no space."""
     now = time.monotonic()
     part = next((p for p in PAUSES if due(p, st.session_state.get(f"{p}_drawn"), row, now)), None)
-    _COMPONENT(key=_KEY, data={"due": part, "at": now, "lull": LULL, "longest": 1000 * LONGEST}, on_due_change=_again, height="content")
+    _COMPONENT(
+        key=_KEY,
+        data={"due": part, "at": now, "lull": LULL, "longest": 1000 * LONGEST},
+        on_due_change=_again,
+        height="content",
+    )
 
 
 def _again() -> None:

@@ -16,7 +16,10 @@ from models import MODELS
 from pages.parts.words import DASH, percent
 
 TABLES: dict[str, tuple[str, Any]] = {
-    "dataset": ("Dataset", DATASETS), "model": ("Model", MODELS), "method": ("Method", METHODS), "recipe": ("Recipe", RECIPES),
+    "dataset": ("Dataset", DATASETS),
+    "model": ("Model", MODELS),
+    "method": ("Method", METHODS),
+    "recipe": ("Recipe", RECIPES),
 }
 NESTED = {"params": ("method", METHODS), "recipe_params": ("recipe", RECIPES)}  # where the parameters of which row lie
 GIVEN = {"tpr": "Given TPRs", "tpr_support": "Samples behind the given TPRs", "tpr_source": "Given TPRs from"}

@@ -19,17 +19,36 @@ Vector = NDArray[np.float64]  # [C]
 BARS_UP_TO = 15  # classes; above, dumbbells
 DUMBBELLS_UP_TO = 60  # classes; above, the sorted strip
 BAR_GAP = 0.24  # of the room of a class, free between its bars and the next
-NEARLY_ALL = 0.9  # where every TPR is above, bars from 0 would all look alike: dots on an axis that says where it starts
-STEPS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)  # between two ticks of an axis that need not start at 0
+NEARLY_ALL = (
+    0.9  # where every TPR is above, bars from 0 would all look alike: dots on an axis that says where it starts
+)
+STEPS = (
+    0.0001,
+    0.0002,
+    0.0005,
+    0.001,
+    0.002,
+    0.005,
+    0.01,
+    0.02,
+    0.05,
+    0.1,
+    0.2,
+)  # between two ticks of an axis that need not start at 0
 SHARE = ".3~%"  # ticks: as many decimals as they need
 ORDERS = {"difficulty": "Baseline difficulty", "gain": "Gain", "class": "Class"}
 IN_ORDER = {"difficulty": "hardest first", "gain": "largest gain first", "class": "in their own order"}
 
 LINES = "Thin lines: 95 % Wilson intervals."
 MARKS = {  # what else a form shows: (form, of seeds)
-    ("bars", False): LINES, ("dumbbell", False): LINES, ("strip", False): "",
+    ("bars", False): LINES,
+    ("dumbbell", False): LINES,
+    ("strip", False): "",
     ("bars", True): "Bars: means over the seeds. Small dots: each seed.",
-    ("dumbbell", True): "Large marks: means over the seeds. Small dots: each seed. Thin lines: from the lowest seed to the highest.",
+    (
+        "dumbbell",
+        True,
+    ): "Large marks: means over the seeds. Small dots: each seed. Thin lines: from the lowest seed to the highest.",
     ("strip", True): "Lines and dots: means over the seeds.",
 }
 
@@ -60,7 +79,13 @@ def window(low: float, high: float) -> dict[str, object]:
     step = next((s for s in STEPS if (high - low) / s <= 8), STEPS[-1])
     start = max(0.0, float(np.floor(low / step - 0.2)) * step)
     title = f"TPR; the axis starts at {100 * start:g} %" if start else "TPR"
-    return {"range": [start, min(high + 0.25 * step, 1 + 0.15 * step)], "tick0": start, "dtick": step, "tickformat": SHARE, "title": title}
+    return {
+        "range": [start, min(high + 0.25 * step, 1 + 0.15 * step)],
+        "tick0": start,
+        "dtick": step,
+        "tickformat": SHARE,
+        "title": title,
+    }
 
 
 def ordering(before: Vector, after: Vector | None = None, by: str = "difficulty") -> NDArray[np.int64]:
@@ -83,11 +108,32 @@ def _levels(p: Palette, sides: list[tuple[Side, str, str, float]], across: str) 
     shapes = []
     for side, colour, _, alpha in sides:
         lo, hi = max(side.mean - side.sd, 0.0), min(side.mean + side.sd, 1.0)
-        shapes.append({"type": "rect", f"{other}ref": "paper", f"{other}0": 0, f"{other}1": 1, f"{across}0": lo, f"{across}1": hi,
-                       "fillcolor": faint(colour, alpha), "line": {"width": 0}, "layer": "below"})
+        shapes.append(
+            {
+                "type": "rect",
+                f"{other}ref": "paper",
+                f"{other}0": 0,
+                f"{other}1": 1,
+                f"{across}0": lo,
+                f"{across}1": hi,
+                "fillcolor": faint(colour, alpha),
+                "line": {"width": 0},
+                "layer": "below",
+            }
+        )
     for side, colour, dash, _ in sides:
-        shapes.append({"type": "line", f"{other}ref": "paper", f"{other}0": 0, f"{other}1": 1, f"{across}0": side.mean, f"{across}1": side.mean,
-                       "line": {"color": colour, "width": 2, "dash": dash}, "layer": "above"})
+        shapes.append(
+            {
+                "type": "line",
+                f"{other}ref": "paper",
+                f"{other}0": 0,
+                f"{other}1": 1,
+                f"{across}0": side.mean,
+                f"{across}1": side.mean,
+                "line": {"color": colour, "width": 2, "dash": dash},
+                "layer": "above",
+            }
+        )
     return shapes
 
 
@@ -100,8 +146,15 @@ def _sides(p: Palette, before: Side, after: Side | None) -> list[tuple[Side, str
 
 def _errors(side: Side, order: NDArray[np.int64], colour: str) -> dict:
     t = side.tpr[order]
-    return {"type": "data", "symmetric": False, "array": (side.high[order] - t).tolist(), "arrayminus": (t - side.low[order]).tolist(),
-            "color": colour, "thickness": 1.2, "width": 3}
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": (side.high[order] - t).tolist(),
+        "arrayminus": (t - side.low[order]).tolist(),
+        "color": colour,
+        "thickness": 1.2,
+        "width": 3,
+    }
 
 
 def _dots(side: Side, order: NDArray[np.int64], offset: float, p: Palette, across: str) -> list[dict]:
@@ -109,16 +162,26 @@ def _dots(side: Side, order: NDArray[np.int64], offset: float, p: Palette, acros
     if side.each is None:
         return []
     other = "x" if across == "y" else "y"
-    return [{"type": "scatter", "mode": "markers", across: [v for c in order for v in _rounded(side.each[:, c])],
-             other: [round(i + offset, 4) for i in range(len(order)) for _ in side.each], "showlegend": False, "hoverinfo": "skip",
-             "marker": {"size": 5, "color": p.background, "line": {"width": 1.2, "color": p.text}}}]
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            across: [v for c in order for v in _rounded(side.each[:, c])],
+            other: [round(i + offset, 4) for i in range(len(order)) for _ in side.each],
+            "showlegend": False,
+            "hoverinfo": "skip",
+            "marker": {"size": 5, "color": p.background, "line": {"width": 1.2, "color": p.text}},
+        }
+    ]
 
 
 def _rounded(values: Vector) -> list[float | None]:
     return [None if np.isnan(v) else round(float(v), 5) for v in values]
 
 
-def bars(names: list[str], before: Side, after: Side | None, p: Palette, order: NDArray[np.int64], height: int = 360) -> Figure:
+def bars(
+    names: list[str], before: Side, after: Side | None, p: Palette, order: NDArray[np.int64], height: int = 360
+) -> Figure:
     """Grouped bars from 0: before grey and hatched, after blue and solid, 95 % limits thin. Many classes: without limits and names."""
     ticks, few = list(range(len(order))), len(order) <= DUMBBELLS_UP_TO
     full = [drawn(names[c]) for c in order]
@@ -126,20 +189,45 @@ def bars(names: list[str], before: Side, after: Side | None, p: Palette, order: 
     for side, colour, _, _ in sides:
         first = side is before
         pattern = {"shape": "/", "size": 6, "solidity": 0.28, "fgcolor": faint(p.background, 0.75), "bgcolor": colour}
-        data.append({
-            "type": "bar", "name": _legend(side), "x": ticks, "y": _rounded(side.tpr[order]), "customdata": full,
-            "marker": {"color": colour, **({"pattern": pattern} if colour == p.before else {}), "cornerradius": 2},
-            **({"error_y": _errors(side, order, p.text if p.name == "light" else faint(p.text, 0.75))} if few and side.each is None else {}),
-            "hovertemplate": f"%{{customdata}}<br>{side.label} %{{y:.1%}}<extra></extra>",
-        })
-        data += _dots(side, order, (-1 if first else 1) * (1 - BAR_GAP) / 4, p, "y") if few else []  # over the middle of its bar
+        data.append(
+            {
+                "type": "bar",
+                "name": _legend(side),
+                "x": ticks,
+                "y": _rounded(side.tpr[order]),
+                "customdata": full,
+                "marker": {"color": colour, **({"pattern": pattern} if colour == p.before else {}), "cornerradius": 2},
+                **(
+                    {"error_y": _errors(side, order, p.text if p.name == "light" else faint(p.text, 0.75))}
+                    if few and side.each is None
+                    else {}
+                ),
+                "hovertemplate": f"%{{customdata}}<br>{side.label} %{{y:.1%}}<extra></extra>",
+            }
+        )
+        data += (
+            _dots(side, order, (-1 if first else 1) * (1 - BAR_GAP) / 4, p, "y") if few else []
+        )  # over the middle of its bar
     data.sort(key=lambda trace: trace["type"])  # bars first, so that dots lie on them
-    named = {"tickvals": ticks, "ticktext": [drawn(names[c], 12) for c in order]} if few else {"showticklabels": False, "title": f"{len(order)} classes"}
-    return {"data": data, "layout": layout(
-        p, height, bargap=BAR_GAP, bargroupgap=0.06, barmode="group", showlegend=True, shapes=_levels(p, sides, "y"),
-        xaxis=axis(p, showgrid=False, zeroline=False, range=[-0.5, len(order) - 0.5], **named),
-        yaxis=axis(p, range=[0, 1.02], tickformat=".0%", dtick=0.2),
-    )}
+    named = (
+        {"tickvals": ticks, "ticktext": [drawn(names[c], 12) for c in order]}
+        if few
+        else {"showticklabels": False, "title": f"{len(order)} classes"}
+    )
+    return {
+        "data": data,
+        "layout": layout(
+            p,
+            height,
+            bargap=BAR_GAP,
+            bargroupgap=0.06,
+            barmode="group",
+            showlegend=True,
+            shapes=_levels(p, sides, "y"),
+            xaxis=axis(p, showgrid=False, zeroline=False, range=[-0.5, len(order) - 0.5], **named),
+            yaxis=axis(p, range=[0, 1.02], tickformat=".0%", dtick=0.2),
+        ),
+    }
 
 
 def _segments(before: Vector, after: Vector, wanted: NDArray[np.bool_]) -> tuple[list, list]:
@@ -164,19 +252,47 @@ def dumbbell(names: list[str], before: Side, after: Side | None, p: Palette, ord
     data += [] if after is None else _lines_between(before.tpr[order], after.tpr[order], p)
     for (side, *_), offset in zip(sides, (-0.27, 0.27), strict=False):
         data += _dots(side, order, offset, p, "x")
-    hollow = {"size": 11, "color": p.background, "line": {"width": 2.5, "color": p.text if p.name == "dark" else p.muted}}
+    hollow = {
+        "size": 11,
+        "color": p.background,
+        "line": {"width": 2.5, "color": p.text if p.name == "dark" else p.muted},
+    }
     markers = {p.before: hollow, p.after: {"size": 11, "color": p.after}}
     for side, colour, *_ in sides:
-        data.append({"type": "scatter", "mode": "markers", "x": _rounded(side.tpr[order]), "y": rows, "name": _legend(side), "customdata": full,
-                     "marker": markers[colour], "hovertemplate": f"%{{customdata}}<br>{side.label} %{{x:.2%}}<extra></extra>"})
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": _rounded(side.tpr[order]),
+                "y": rows,
+                "name": _legend(side),
+                "customdata": full,
+                "marker": markers[colour],
+                "hovertemplate": f"%{{customdata}}<br>{side.label} %{{x:.2%}}<extra></extra>",
+            }
+        )
     if after is not None:
         data.append(_changes_beside(before, after, p, order))
     low, high = min(float(np.nanmin(s.low)) for s, *_ in sides), max(float(np.nanmax(s.high)) for s, *_ in sides)
     height = max(260, 30 * len(order) + 120)
-    return {"data": data, "layout": layout(
-        p, height, margin={"l": 8, "r": 44, "t": 8, "b": 8}, shapes=_levels(p, sides, "x"), xaxis=axis(p, **window(low, high)),
-        yaxis=axis(p, tickvals=rows, ticktext=[drawn(names[c], 18) for c in order], range=[len(order) - 0.5, -0.5], showgrid=False, zeroline=False),
-    )}
+    return {
+        "data": data,
+        "layout": layout(
+            p,
+            height,
+            margin={"l": 8, "r": 44, "t": 8, "b": 8},
+            shapes=_levels(p, sides, "x"),
+            xaxis=axis(p, **window(low, high)),
+            yaxis=axis(
+                p,
+                tickvals=rows,
+                ticktext=[drawn(names[c], 18) for c in order],
+                range=[len(order) - 0.5, -0.5],
+                showgrid=False,
+                zeroline=False,
+            ),
+        ),
+    }
 
 
 def _lines_between(b: Vector, a: Vector, p: Palette) -> list[dict]:
@@ -184,21 +300,49 @@ def _lines_between(b: Vector, a: Vector, p: Palette) -> list[dict]:
     data = []
     for name, colour, wanted in _moves(b, a, p):
         x, y = _segments(b, a, wanted)
-        data.append({"type": "scatter", "mode": "lines", "x": x, "y": y, "line": {"color": colour, "width": 4}, "name": name,
-                     "showlegend": bool(x), "hoverinfo": "skip"})
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": x,
+                "y": y,
+                "line": {"color": colour, "width": 4},
+                "name": name,
+                "showlegend": bool(x),
+                "hoverinfo": "skip",
+            }
+        )
     return data
 
 
 def _changes_beside(before: Side, after: Side, p: Palette, order: NDArray[np.int64]) -> dict:
     """The change of every class in points, right of its marks."""
     edge = np.fmax(before.high[order], after.high[order])
-    return {"type": "scatter", "mode": "text", "x": _rounded(edge), "y": list(range(len(order))), "text": [f"  {points(d)}" for d in (after.tpr - before.tpr)[order]],
-            "textposition": "middle right", "textfont": {"size": 12, "color": p.text}, "showlegend": False, "hoverinfo": "skip", "cliponaxis": False}
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": _rounded(edge),
+        "y": list(range(len(order))),
+        "text": [f"  {points(d)}" for d in (after.tpr - before.tpr)[order]],
+        "textposition": "middle right",
+        "textfont": {"size": 12, "color": p.text},
+        "showlegend": False,
+        "hoverinfo": "skip",
+        "cliponaxis": False,
+    }
 
 
 def _limits(side: Side, order: NDArray[np.int64], colour: str) -> dict:
     x, y = _segments(side.low[order], side.high[order], ~np.isnan(side.tpr[order]))
-    return {"type": "scatter", "mode": "lines", "x": x, "y": y, "line": {"color": colour, "width": 1.3}, "showlegend": False, "hoverinfo": "skip"}
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": x,
+        "y": y,
+        "line": {"color": colour, "width": 1.3},
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
 
 
 def _named(names: list[str], order: NDArray[np.int64]) -> dict[str, object]:
@@ -208,35 +352,112 @@ def _named(names: list[str], order: NDArray[np.int64]) -> dict[str, object]:
     return {"tickvals": list(range(1, len(order) + 1)), "ticktext": [drawn(names[c], 12) for c in order]}
 
 
-def strip(names: list[str], before: Side, after: Side, p: Palette, order: NDArray[np.int64], marked: int | None = None, by: str = "difficulty",
-          height: int = 400) -> Figure:
+def strip(
+    names: list[str],
+    before: Side,
+    after: Side,
+    p: Palette,
+    order: NDArray[np.int64],
+    marked: int | None = None,
+    by: str = "difficulty",
+    height: int = 400,
+) -> Figure:
     """Many classes: one thin upright move per class, the baseline as a line; `marked` is a class index, `by` what `order` is sorted by."""
     b, a = before.tpr[order], after.tpr[order]
     lowest = float(np.nanmin([before.tpr, after.tpr]))
     ranks = list(range(1, len(order) + 1))
-    hover = [f"{drawn(names[c])}<br>{before.label} {percent(x)}, {after.label} {percent(y)} ({points(y - x)})" for c, x, y in zip(order, b, a, strict=True)]
+    hover = [
+        f"{drawn(names[c])}<br>{before.label} {percent(x)}, {after.label} {percent(y)} ({points(y - x)})"
+        for c, x, y in zip(order, b, a, strict=True)
+    ]
     data = []
     for name, colour, wanted in _moves(b, a, p):
         y, x = _segments(b, a, wanted)
-        data.append({"type": "scatter", "mode": "lines", "x": [None if v is None else v + 1 for v in x], "y": y, "name": name,
-                     "line": {"color": colour, "width": 1.4}, "hoverinfo": "skip"})
-    data.append({"type": "scatter", "mode": "lines", "x": ranks, "y": _rounded(b), "name": _legend(before), "hoverinfo": "skip",
-                 "line": {"color": p.before, "width": 2}})
-    data.append({"type": "scatter", "mode": "markers", "x": ranks, "y": _rounded(a), "name": _legend(after), "text": hover,
-                 "marker": {"size": 5, "color": p.after}, "hovertemplate": "%{text}<extra></extra>"})
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": [None if v is None else v + 1 for v in x],
+                "y": y,
+                "name": name,
+                "line": {"color": colour, "width": 1.4},
+                "hoverinfo": "skip",
+            }
+        )
+    data.append(
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": ranks,
+            "y": _rounded(b),
+            "name": _legend(before),
+            "hoverinfo": "skip",
+            "line": {"color": p.before, "width": 2},
+        }
+    )
+    data.append(
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "x": ranks,
+            "y": _rounded(a),
+            "name": _legend(after),
+            "text": hover,
+            "marker": {"size": 5, "color": p.after},
+            "hovertemplate": "%{text}<extra></extra>",
+        }
+    )
     if marked is not None:
         place = int(np.flatnonzero(order == marked)[0])
-        data.append({"type": "scatter", "mode": "markers+text", "x": [place + 1], "y": _rounded(a[[place]]), "text": [drawn(names[marked], 18)],
-                     "textposition": "top center", "showlegend": False, "hoverinfo": "skip",
-                     "marker": {"size": 14, "symbol": "circle-open", "color": p.text, "line": {"width": 2}}})
-    return {"data": data, "layout": layout(
-        p, height, hovermode="closest", shapes=_levels(p, _sides(p, before, after), "y"),
-        xaxis=axis(p, title=f"classes, {IN_ORDER[by]}", range=[0, len(order) + 1], showgrid=False, zeroline=False, **_named(names, order)),
-        yaxis=axis(p, **(window(lowest, 1.0) if lowest >= NEARLY_ALL else {"range": [0, 1.02], "tickformat": ".0%", "dtick": 0.2})),
-    )}
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers+text",
+                "x": [place + 1],
+                "y": _rounded(a[[place]]),
+                "text": [drawn(names[marked], 18)],
+                "textposition": "top center",
+                "showlegend": False,
+                "hoverinfo": "skip",
+                "marker": {"size": 14, "symbol": "circle-open", "color": p.text, "line": {"width": 2}},
+            }
+        )
+    return {
+        "data": data,
+        "layout": layout(
+            p,
+            height,
+            hovermode="closest",
+            shapes=_levels(p, _sides(p, before, after), "y"),
+            xaxis=axis(
+                p,
+                title=f"classes, {IN_ORDER[by]}",
+                range=[0, len(order) + 1],
+                showgrid=False,
+                zeroline=False,
+                **_named(names, order),
+            ),
+            yaxis=axis(
+                p,
+                **(
+                    window(lowest, 1.0)
+                    if lowest >= NEARLY_ALL
+                    else {"range": [0, 1.02], "tickformat": ".0%", "dtick": 0.2}
+                ),
+            ),
+        ),
+    }
 
 
-def picture(kind: str, names: list[str], before: Side, after: Side | None, p: Palette, by: str = "difficulty", marked: int | None = None) -> Figure:
+def picture(
+    kind: str,
+    names: list[str],
+    before: Side,
+    after: Side | None,
+    p: Palette,
+    by: str = "difficulty",
+    marked: int | None = None,
+) -> Figure:
     """The figure of this kind ("bars", "dumbbell" or "strip"); one side alone has no strip."""
     order = ordering(before.tpr, None if after is None else after.tpr, by)
     if after is None:

@@ -51,8 +51,10 @@ def of_pair(c: Comparison) -> tuple[Side, Side]:
 def of_seeds(over: OverSeeds) -> tuple[Side, Side]:
     """The means over seeds, with what each seed gave."""
     spread = over.figures["tpr_spread"]
-    return (_mean("before", np.array([r.each_before for r in over.rows]).T, spread.before),
-            _mean("after", np.array([r.each_after for r in over.rows]).T, spread.after))
+    return (
+        _mean("before", np.array([r.each_before for r in over.rows]).T, spread.before),
+        _mean("after", np.array([r.each_after for r in over.rows]).T, spread.after),
+    )
 
 
 def _mean(name: str, each: NDArray[np.float64], spread: float) -> Side:

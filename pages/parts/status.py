@@ -39,7 +39,9 @@ def label(record: Any) -> str:
 def held_by(*records: Any) -> dict[int, str]:
     """Baselines that queued runs among `records` wait for -> their status; one short query, none where no such run has a baseline."""
     ids = {int(r.baseline_id) for r in records if r.status == "queued" and not pd.isna(r.baseline_id)}
-    return {} if not ids else {i: s for i, s in stamps.statuses(reads.database(), sorted(ids)).items() if s != "succeeded"}
+    return (
+        {} if not ids else {i: s for i, s in stamps.statuses(reads.database(), sorted(ids)).items() if s != "succeeded"}
+    )
 
 
 def waits(record: Any, held: dict[int, str] | None = None) -> str:
@@ -61,7 +63,7 @@ def resume(record: Any, held: dict[int, str] | None = None) -> str:
 
 
 def ended(record: Any) -> str:
-    """"Run 17 was stopped: its baseline, run 16, was stopped."; "" where it has not ended early."""
+    """ "Run 17 was stopped: its baseline, run 16, was stopped."; "" where it has not ended early."""
     if record.status not in ENDED:
         return ""
     error = record.error if isinstance(record.error, str) and record.error else ""
@@ -120,7 +122,11 @@ def progress_text(record: Any, where: Places | None = None) -> str:
     """Epoch, total and the estimate: "epoch 3 of 20, about 5 s left" once three are done, "epoch 1 of 2, step 479 of 3,516, about 15 min left" in the first."""
     done = 0 if reads.progress(record) == 0 else int(record.last_epoch)
     place = inside(record, where or {})
-    text = f"epoch {done} of {int(record.epochs)}" if place is None else f"epoch {place.epoch} of {int(record.epochs)}, {place.words()}"
+    text = (
+        f"epoch {done} of {int(record.epochs)}"
+        if place is None
+        else f"epoch {place.epoch} of {int(record.epochs)}, {place.words()}"
+    )
     if record.status == "running":
         return f"{text}, {words.left(seconds_left(record, where or {}))}"
     return f"{text}, {waits(record)}" if record.status == "queued" else text

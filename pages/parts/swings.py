@@ -34,8 +34,11 @@ def draw(row: Any, names: list[str]) -> None:
     left, right = st.columns(2, gap="medium")
     with left:
         st.subheader("Change of the weights per epoch", anchor=False)
-        show.draw(picture(past.epochs, past.weight, row), key="run_swings",
-                  alt=f"Factor by which a weight changes from epoch to epoch, mean of the classes; over the second half of the run {found.factor:.1f}")
+        show.draw(
+            picture(past.epochs, past.weight, row),
+            key="run_swings",
+            alt=f"Factor by which a weight changes from epoch to epoch, mean of the classes; over the second half of the run {found.factor:.1f}",
+        )
     with right:
         st.warning(warning(found, names), icon=":material/swap_vert:")
         if row.status not in reads.LIVE:  # what is live holds no input
@@ -44,8 +47,10 @@ def draw(row: Any, names: list[str]) -> None:
 
 def sentence(found: Oscillation) -> str:
     """The figures of weights that do not swing."""
-    return (f"From epoch to epoch a weight changes by a factor of {found.factor:.2f} on average and turns back at {100 * found.reversal:.0f}\u00a0% of the epochs "
-            "(second half of the run).")
+    return (
+        f"From epoch to epoch a weight changes by a factor of {found.factor:.2f} on average and turns back at {100 * found.reversal:.0f}\u00a0% of the epochs "
+        "(second half of the run)."
+    )
 
 
 def warning(found: Oscillation, names: list[str]) -> str:
@@ -53,9 +58,11 @@ def warning(found: Oscillation, names: list[str]) -> str:
     most = [words.plain(words.short(names[c], 20)) for c in found.classes[:NAMED]]
     more = len(found.classes) - len(most)
     which = ", ".join(most) + (f" and {more} more" if more > 0 else "")
-    return (f"**The weights swing between classes.** In the second half of the run a weight changes by a factor of {found.factor:.1f} from one epoch to the next on average, "
-            f"and {len(found.classes)} of {found.among} classes swing (most: {which}); changes turn back at {100 * found.reversal:.0f}\u00a0% of the epochs. "
-            "Such a run chases its last epoch's errors and usually loses accuracy.")
+    return (
+        f"**The weights swing between classes.** In the second half of the run a weight changes by a factor of {found.factor:.1f} from one epoch to the next on average, "
+        f"and {len(found.classes)} of {found.among} classes swing (most: {which}); changes turn back at {100 * found.reversal:.0f}\u00a0% of the epochs. "
+        "Such a run chases its last epoch's errors and usually loses accuracy."
+    )
 
 
 def helps(row: Any) -> None:
@@ -66,7 +73,12 @@ def helps(row: Any) -> None:
     st.markdown("What helps, the strongest first:")
     for remedy, changed, label in offers:
         with st.container(gap="xsmall", key=f"run_remedy_{remedy.key}"):
-            if st.button(label, key=f"run_remedy_button_{remedy.key}", icon=":material/content_copy:", help="New run with these settings and this change."):
+            if st.button(
+                label,
+                key=f"run_remedy_button_{remedy.key}",
+                icon=":material/content_copy:",
+                help="New run with these settings and this change.",
+            ):
                 again.duplicate(row, **changed)
             st.caption(words.plain(remedy.effect).replace(" %", "\u00a0%"))
 
@@ -77,9 +89,20 @@ def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: Any) -> Figu
     known = np.isfinite(size)
     factor = np.exp(np.where(known, size, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
     limit = ("2: a weight doubles or halves", epochs[1:], np.full(len(factor), FACTOR), p.muted, "dot")
-    figure = curves.lines(p, [("mean of the classes", epochs[1:], factor, p.after, "solid"), limit], share=False, total=int(row.epochs), unit="factor", digits=1)
+    figure = curves.lines(
+        p,
+        [("mean of the classes", epochs[1:], factor, p.after, "solid"), limit],
+        share=False,
+        total=int(row.epochs),
+        unit="factor",
+        digits=1,
+    )
     top = math.log10(max(float(factor.max()), FACTOR))
-    figure["layout"]["yaxis"] |= {"type": "log", "range": [0, 1.06 * top], "tickvals": [v for v in TICKS if v <= 10 ** (1.06 * top)]}
+    figure["layout"]["yaxis"] |= {
+        "type": "log",
+        "range": [0, 1.06 * top],
+        "tickvals": [v for v in TICKS if v <= 10 ** (1.06 * top)],
+    }
     return figure
 
 

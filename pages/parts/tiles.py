@@ -16,7 +16,12 @@ from core.compare import Comparison
 from core.verdict import Delta
 from pages.parts import words
 
-FOUR = (("Accuracy", "accuracy", True), ("Spread of TPRs, points", "tpr_spread", False), ("TPR variance", "tpr_variance", False), ("Lowest TPR", "tpr_min", True))
+FOUR = (
+    ("Accuracy", "accuracy", True),
+    ("Spread of TPRs, points", "tpr_spread", False),
+    ("TPR variance", "tpr_variance", False),
+    ("Lowest TPR", "tpr_min", True),
+)
 
 
 def draw(c: Comparison, averaged: bool) -> None:
@@ -29,12 +34,22 @@ def draw(c: Comparison, averaged: bool) -> None:
 def tile(label: str, c: Comparison, delta: Delta, up: bool, averaged: bool) -> None:
     """A number after, with its change, the number before, and the interval of the change: in sight for means, on hover for two runs."""
     shown: Any = delta.seeds if averaged else delta
-    change, low, high = changes(delta, shown, *((shown.low, shown.high) if averaged else (shown.change_low, shown.change_high)))
+    change, low, high = changes(
+        delta, shown, *((shown.low, shown.high) if averaged else (shown.change_low, shown.change_high))
+    )
     interval = words.minus(f"{low} to {high}")
-    with st.container(gap=None):  # Streamlit takes a text that begins with the real minus sign for a gain: arrow and colour are ours to say
-        st.metric(label, written(delta.figure, shown.after), words.minus(change), delta_color=colour(c, delta, shown.change, up, averaged),
-                  delta_arrow="off" if not float(change) else "up" if shown.change > 0 else "down", delta_description=f"from {written(delta.figure, shown.before)}",
-                  help=explained(c, delta, interval, averaged))
+    with st.container(
+        gap=None
+    ):  # Streamlit takes a text that begins with the real minus sign for a gain: arrow and colour are ours to say
+        st.metric(
+            label,
+            written(delta.figure, shown.after),
+            words.minus(change),
+            delta_color=colour(c, delta, shown.change, up, averaged),
+            delta_arrow="off" if not float(change) else "up" if shown.change > 0 else "down",
+            delta_description=f"from {written(delta.figure, shown.before)}",
+            help=explained(c, delta, interval, averaged),
+        )
         if averaged and c.over_seeds is not None:
             st.caption(f"95 %: {interval}, n = {c.over_seeds.fewest}")
 
@@ -58,7 +73,11 @@ def changes(delta: Delta, shown: Any, low: float, high: float) -> tuple[str, ...
     values = (shown.change, low, high)
     if delta.figure == "tpr_variance":
         return tuple(digits.variances(values))
-    places = max(min(digits.places(100 * v, 1), 4) for v in (shown.before, shown.after)) if delta.figure == "tpr_spread" else 1
+    places = (
+        max(min(digits.places(100 * v, 1), 4) for v in (shown.before, shown.after))
+        if delta.figure == "tpr_spread"
+        else 1
+    )
     return tuple(digits.alike([100 * v for v in values], places))
 
 
@@ -67,7 +86,12 @@ def explained(c: Comparison, delta: Delta, interval: str, averaged: bool) -> str
     s, over = delta.seeds, c.over_seeds
     if not averaged or s is None or over is None:
         return f"These two runs: 95 % interval of the change {interval}, from the sampling noise of the test split."
-    sides = [f"{len(seeds)} seeds {when}: mean {written(delta.figure, mean)}, standard deviation {written(delta.figure, sd)}."
-             for when, seeds, mean, sd in (("before", over.before, s.before, s.before_sd), ("after", over.after, s.after, s.after_sd))]
+    sides = [
+        f"{len(seeds)} seeds {when}: mean {written(delta.figure, mean)}, standard deviation {written(delta.figure, sd)}."
+        for when, seeds, mean, sd in (
+            ("before", over.before, s.before, s.before_sd),
+            ("after", over.after, s.after, s.after_sd),
+        )
+    ]
     each = "" if delta.figure == "accuracy" else " Each seed's own figure, then the mean."
     return f"{sides[0]} {sides[1]} Mean change with its 95 % t interval: {interval}.{each}"

@@ -106,7 +106,9 @@ def exact(moment: datetime | None) -> str:
 def plain(text: str) -> str:
     """A name as Markdown shows it literally: what a person typed never formats or breaks the page. A web address links to itself."""
     line = re.sub(r"\s+", " ", str(text)).strip()
-    line = re.sub(r"[<>~-](?=[-=>])", lambda m: m[0] + WORD_JOINER, line)  # or Streamlit draws -> as an arrow and -- as a dash
+    line = re.sub(
+        r"[<>~-](?=[-=>])", lambda m: m[0] + WORD_JOINER, line
+    )  # or Streamlit draws -> as an arrow and -- as a dash
     line = re.sub(r"([\\`*_\[\]#|<>~$:@])", r"\\\1", line)
     return re.sub(r"^(\d*)([-+.)=])", r"\1\\\2", line)  # the start of a list or a heading's underline
 
@@ -129,7 +131,9 @@ def message(text: str) -> str:
     blanks come in quotes (core.folder.at_head).
     """
     parts = text.split("`")
-    shown = "".join(f"`{part}`" if i % 2 and i < len(parts) - 1 else _spaced(part) for i, part in enumerate(parts)).strip()
+    shown = "".join(
+        f"`{part}`" if i % 2 and i < len(parts) - 1 else _spaced(part) for i, part in enumerate(parts)
+    ).strip()
     return f"{shown[:1].upper()}{shown[1:]}" if re.match(r"[A-Za-z]+(,? |$)", text.lstrip()) else shown
 
 

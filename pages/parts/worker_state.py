@@ -44,7 +44,9 @@ def notice() -> None:
     """Say on the page that nothing is trained now and how to start a worker; nothing where one is alive. Holds no input."""
     with suppress(EvenlyError, SQLAlchemyError):  # a busy database is told by the sidebar
         if not _alive():
-            st.warning(f"No worker is running, so runs wait in the queue. Start one: {START}.", icon=":material/power_off:")
+            st.warning(
+                f"No worker is running, so runs wait in the queue. Start one: {START}.", icon=":material/power_off:"
+            )
 
 
 def warned(run_id: int) -> None:
@@ -52,8 +54,10 @@ def warned(run_id: int) -> None:
     with suppress(EvenlyError, SQLAlchemyError):
         for worker in _alive():
             if worker.run_id == run_id and worker.warning:
-                st.warning(f"{message(worker.warning)}. Where that is not expected, stop and start Evenly again: the run goes on from its last checkpoint.",
-                           icon=":material/hourglass_disabled:")
+                st.warning(
+                    f"{message(worker.warning)}. Where that is not expected, stop and start Evenly again: the run goes on from its last checkpoint.",
+                    icon=":material/hourglass_disabled:",
+                )
 
 
 @st.fragment(run_every=EVERY)
@@ -68,7 +72,11 @@ def _line(worker: Any, training: Any | None) -> None:
         return
     st.markdown(f":material/model_training: **Training** run {training.id}")
     place = status.inside(training, {} if worker.at is None else {training.id: worker.at})
-    how_far = f"epoch {training.last_epoch or 0} of {training.epochs}" if place is None else f"epoch {place.epoch} of {training.epochs}, {place.words()}"
+    how_far = (
+        f"epoch {training.last_epoch or 0} of {training.epochs}"
+        if place is None
+        else f"epoch {place.epoch} of {training.epochs}, {place.words()}"
+    )
     st.caption(f"{plain(short(training.name, 34))}, {how_far}")
     if worker.warning:
         st.caption(f":material/warning: {message(worker.warning)}")

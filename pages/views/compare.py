@@ -56,7 +56,17 @@ def all_seeds(c: Comparison) -> bool:
         return False
     b, a = len(c.over_seeds.before), len(c.over_seeds.after)
     options = {"seeds": f"All {b} seeds" if b == a else f"All seeds, {b} and {a}", "pair": "These two runs"}
-    return st.radio("Figures and pictures of", list(options), format_func=options.get, key="over", bind="query-params", horizontal=True) == "seeds"
+    return (
+        st.radio(
+            "Figures and pictures of",
+            list(options),
+            format_func=options.get,
+            key="over",
+            bind="query-params",
+            horizontal=True,
+        )
+        == "seeds"
+    )
 
 
 def shown(c: Comparison, averaged: bool) -> list[str]:
@@ -64,7 +74,9 @@ def shown(c: Comparison, averaged: bool) -> list[str]:
     if c.over_seeds is None:
         return []
     if not averaged:
-        return [f"Numbers and pictures show {c.before} and {c.after} alone; the verdict speaks of the means over seeds."]
+        return [
+            f"Numbers and pictures show {c.before} and {c.after} alone; the verdict speaks of the means over seeds."
+        ]
     b, a = (listed(seeds, "seed") for seeds in (c.over_seeds.before, c.over_seeds.after))
     which = f"{b}, each trained both ways" if c.over_seeds.paired else f"{b} before and {a} after"
     return [f"Numbers and pictures are means over {which}; under each number the 95 % interval of its change."]
@@ -80,7 +92,12 @@ def unfair(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
         for r in unfinished:
             nav.link_run(r.id, f"Open run {r.id}", icon=":material/monitoring:")
         if fair is not None:
-            nav.link_compare(fair[0], fair[1], f"Compare run {fair[0]} with run {fair[1]}, both of seed {fair[2]}", icon=":material/compare_arrows:")
+            nav.link_compare(
+                fair[0],
+                fair[1],
+                f"Compare run {fair[0]} with run {fair[1]}, both of seed {fair[2]}",
+                icon=":material/compare_arrows:",
+            )
 
 
 def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
@@ -92,9 +109,14 @@ def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
         pairs = len(c.noise.pairs)
         more = ENOUGH_SEEDS - pairs if pairs < ENOUGH_SEEDS else MORE_SEEDS
         wanted = launch.free_seeds(every, before, after, more)
-        st.button(f"Add {words.count(more, 'seed')} to each", key="compare_seeds", icon=":material/add_circle:", on_click=add_seeds,
-                  args=(before, after, wanted, reads.last_id(every)),
-                  help=f"Trains both again with {listed(wanted, 'seed')}: the more seeds, the narrower the interval that tells an effect from seed noise.")
+        st.button(
+            f"Add {words.count(more, 'seed')} to each",
+            key="compare_seeds",
+            icon=":material/add_circle:",
+            on_click=add_seeds,
+            args=(before, after, wanted, reads.last_id(every)),
+            help=f"Trains both again with {listed(wanted, 'seed')}: the more seeds, the narrower the interval that tells an effect from seed noise.",
+        )
 
 
 def add_seeds(before: Any, after: Any, wanted: list[int], last: int) -> None:
@@ -115,7 +137,10 @@ def coming(ids: tuple[int, ...]) -> None:
     """How far the replicates are; the page is redrawn when one has finished."""
     frame = reads.runs(ids=ids)
     on = frame[frame["status"].isin(reads.LIVE)]
-    st.progress(sum(reads.progress(r) for r in frame.itertuples()) / max(len(frame), 1), text=f"{words.count(len(on), 'run')} of these settings on the way; the figures follow")
+    st.progress(
+        sum(reads.progress(r) for r in frame.itertuples()) / max(len(frame), 1),
+        text=f"{words.count(len(on), 'run')} of these settings on the way; the figures follow",
+    )
     if len(on) < len(ids):
         st.rerun()
 
@@ -127,8 +152,13 @@ def settings(before: Any, after: Any) -> None:
     if not rows:
         st.caption("None: the two runs have the same settings.")
         return
-    st.dataframe(pd.DataFrame(rows, columns=["setting", f"before (run {before.id})", f"after (run {after.id})"]), hide_index=True, height="content",
-                 key="compare_settings", alt="Settings that differ between the two runs")
+    st.dataframe(
+        pd.DataFrame(rows, columns=["setting", f"before (run {before.id})", f"after (run {after.id})"]),
+        hide_index=True,
+        height="content",
+        key="compare_settings",
+        alt="Settings that differ between the two runs",
+    )
 
 
 def exports(before: Any, after: Any, c: Comparison, score: Score | None, names: list[str]) -> None:
@@ -138,7 +168,13 @@ def exports(before: Any, after: Any, c: Comparison, score: Score | None, names: 
     files = (
         ("CSV", "csv", "text/csv", lambda: report.comparison_csv(b, a, over), None),
         ("JSON", "json", "application/json", lambda: report.comparison_json(b, a, text, c.cautions, over), None),
-        ("HTML report", "html", "text/html", lambda: compare_report.page(before, after, c, names, (b, a)), downloads.OFFLINE),
+        (
+            "HTML report",
+            "html",
+            "text/html",
+            lambda: compare_report.page(before, after, c, names, (b, a)),
+            downloads.OFFLINE,
+        ),
     )
     downloads.buttons("compare", name, files)
 
@@ -146,7 +182,9 @@ def exports(before: Any, after: Any, c: Comparison, score: Score | None, names: 
 def nothing(frame: pd.DataFrame) -> None:
     """Too little to compare: what to do next."""
     finished = "No run has results yet." if frame.empty else "Choose a run on each side."
-    st.markdown(f"{finished} A comparison needs two runs on the same classes, best a baseline and a run weighted by its TPRs.")
+    st.markdown(
+        f"{finished} A comparison needs two runs on the same classes, best a baseline and a run weighted by its TPRs."
+    )
     st.page_link(nav.NEW, label="New run", icon=":material/add_circle:")
 
 
@@ -154,7 +192,12 @@ def fitting(before: Any, after: Any, known: set[int]) -> None:
     """Comparisons that would hold, where these two runs cannot be compared: each with its own baseline."""
     for r in {before.id: before, after.id: after}.values():
         if r.baseline_id in known:
-            nav.link_compare(r.baseline_id, r.id, f"Compare run {r.id} with its baseline, run {r.baseline_id}", icon=":material/compare_arrows:")
+            nav.link_compare(
+                r.baseline_id,
+                r.id,
+                f"Compare run {r.id} with its baseline, run {r.baseline_id}",
+                icon=":material/compare_arrows:",
+            )
 
 
 def main() -> None:
@@ -193,7 +236,9 @@ def body(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
         compare_charts.over_epochs(of_before, of_after)
         settings(before, after)
     with right:
-        compare_charts.confusion_change(of_before, of_after, names, signature.ordering(states.pictured(c, averaged)[0].tpr))
+        compare_charts.confusion_change(
+            of_before, of_after, names, signature.ordering(states.pictured(c, averaged)[0].tpr)
+        )
     score = measures.compared(c, averaged)
     compare_charts.class_table(c, averaged)
     exports(before, after, c if score is None else with_score(c, score), score, names)

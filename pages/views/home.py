@@ -62,7 +62,10 @@ def on_their_way(busy: pd.DataFrame) -> str:
 
 def lasts(every: pd.DataFrame) -> str:
     """How long the two runs will take, by earlier runs on this machine; a range where there are none. And behind how many they would wait."""
-    seconds, ahead = pace.seconds_for(every, (FIRST.baseline, FIRST.weighted)), int(every["status"].isin(reads.LIVE).sum())
+    seconds, ahead = (
+        pace.seconds_for(every, (FIRST.baseline, FIRST.weighted)),
+        int(every["status"].isin(reads.LIVE).sum()),
+    )
     behind = f", behind {words.count(ahead, 'run')}" if ahead else ""
     if seconds is None:
         return f"{FIRST.seconds} to {FIRST.most_seconds} s, depending on the machine{behind}"
@@ -74,18 +77,41 @@ def header(busy: pd.DataFrame, seed: int, left: Any | None, every: pd.DataFrame)
     st.title("No class left behind")
     st.markdown(
         "A classifier that is right nine times out of ten can still fail one class again and again. Evenly trains a baseline, turns the "
-        "true-positive rate (TPR) of every class into weights, trains again, and shows what became even and what it cost.", width=820)
+        "true-positive rate (TPR) of every class into weights, trains again, and shows what became even and what it cost.",
+        width=820,
+    )
     with st.container(horizontal=True, vertical_alignment="center"):
         paused = [int(i) for i in busy[busy["status"] == "paused"]["id"]]
         if paused:
-            st.button("Resume", key="home_resume", type="primary", icon=":material/play_arrow:", on_click=resume, args=(paused,))
-        st.button(FIRST.label, key="home_start", type="secondary" if paused else "primary", icon=":material/equalizer:", disabled=not busy.empty, on_click=start, args=(seed,))
+            st.button(
+                "Resume",
+                key="home_resume",
+                type="primary",
+                icon=":material/play_arrow:",
+                on_click=resume,
+                args=(paused,),
+            )
+        st.button(
+            FIRST.label,
+            key="home_start",
+            type="secondary" if paused else "primary",
+            icon=":material/equalizer:",
+            disabled=not busy.empty,
+            on_click=start,
+            args=(seed,),
+        )
         what = "A baseline and a weighted run" if seed == 0 else f"Adds seed {seed} to the comparison"
         st.caption(f"{what}, {lasts(every)}" if busy.empty else on_their_way(busy))
     if left is not None:
         with st.container(horizontal=True, vertical_alignment="center", key="home_left"):
             nav.link_run(left.id, words.message(status.ended(left)), icon=":material/info:", width="content")
-            st.button(status.resume(left), key="home_resume", icon=":material/play_arrow:", on_click=resume, args=([int(left.id)],))
+            st.button(
+                status.resume(left),
+                key="home_resume",
+                icon=":material/play_arrow:",
+                on_click=resume,
+                args=([int(left.id)],),
+            )
 
 
 @st.fragment(run_every=1.0)
@@ -96,12 +122,19 @@ def live(ids: list[int], was: list[str]) -> None:
     if frame["status"].tolist() != was:
         st.rerun()
     for record in frame.itertuples():
-        st.progress(reads.progress(record), text=f"{words.plain(record.name)}: {status.label(record).lower()}, {status.progress_text(record)}")
+        st.progress(
+            reads.progress(record),
+            text=f"{words.plain(record.name)}: {status.label(record).lower()}, {status.progress_text(record)}",
+        )
     rows = [reads.run(i) for i in frame["id"]]
     growing = reads.growing_pair(rows[-1])
     if growing is not None:
         names, before, after = growing
-        show.draw(signature.picture(signature.default_kind(len(names)), names, before, after, show.palette()), key="home_live", alt=signature.describe(names, before, after))
+        show.draw(
+            signature.picture(signature.default_kind(len(names)), names, before, after, show.palette()),
+            key="home_live",
+            alt=signature.describe(names, before, after),
+        )
 
 
 def phenomenon(frame: pd.DataFrame) -> None:
@@ -112,7 +145,8 @@ def phenomenon(frame: pd.DataFrame) -> None:
             st.markdown(":material/bar_chart: **Nothing to compare yet**")
             st.markdown(
                 "Here you will see the TPR of every class, hardest class first: grey before, blue after. The band is the spread, the line the mean. "
-                f"Press **{FIRST.label}** for the first one, or set up your own under New run.")
+                f"Press **{FIRST.label}** for the first one, or set up your own under New run."
+            )
         return
     names = reads.class_names(pair.before)
     c = compared.comparison(pair.before, pair.after)
@@ -124,9 +158,15 @@ def phenomenon(frame: pd.DataFrame) -> None:
         st.warning(words.message(text), icon=":material/balance:")
     st.markdown(words.plain(compared.pretty(c.verdict)))
     kind = signature.usual_kind(before, after)
-    show.draw(signature.picture(kind, names, before, after, show.palette()), key="home_signature", alt=signature.describe(names, before, after))
-    st.caption(f"{words.plain(pair.after.name)}, against run {pair.before.id}. Test split, {words.count(int(reads.counts(pair.after).support.sum()), 'sample')}. "
-               f"{signature.marks(kind, before)}")
+    show.draw(
+        signature.picture(kind, names, before, after, show.palette()),
+        key="home_signature",
+        alt=signature.describe(names, before, after),
+    )
+    st.caption(
+        f"{words.plain(pair.after.name)}, against run {pair.before.id}. Test split, {words.count(int(reads.counts(pair.after).support.sum()), 'sample')}. "
+        f"{signature.marks(kind, before)}"
+    )
 
 
 def recent(frame: pd.DataFrame) -> None:
@@ -147,8 +187,10 @@ def facts(record: Any) -> str:
     """Accuracy, spread and age of a run in one line."""
     if pd.isna(record.accuracy):
         return words.ago(reads.moment(record.created_at))
-    return (f"accuracy {words.percent(record.accuracy)}, spread {words.spread(record.tpr_variance)}, lowest TPR {words.percent(record.tpr_min)}, "
-            f"{words.ago(reads.moment(record.created_at))}")
+    return (
+        f"accuracy {words.percent(record.accuracy)}, spread {words.spread(record.tpr_variance)}, lowest TPR {words.percent(record.tpr_min)}, "
+        f"{words.ago(reads.moment(record.created_at))}"
+    )
 
 
 def arrived(frame: pd.DataFrame) -> None:

@@ -41,7 +41,9 @@ def rows() -> list[tuple[str, Method, Any]]:
 def text_of(method: Method) -> str:
     """All that a search looks through."""
     params = " ".join(f"{p.key} {p.label}" for p in method.params)
-    return " ".join((method.key, method.label, method.group, method.summary, method.when, method.caveat, str(method.source), params)).lower()
+    return " ".join(
+        (method.key, method.label, method.group, method.summary, method.when, method.caveat, str(method.source), params)
+    ).lower()
 
 
 def found(words: str, group: str) -> list[tuple[str, Method, Any]]:
@@ -67,10 +69,19 @@ def choose(shown: list[tuple[str, Method, Any]]) -> tuple[str, Method, Any]:
 
 def parameter_table(params: tuple[Param, ...]) -> None:
     """Default, range and meaning of every parameter."""
-    st.table(pd.DataFrame(
-        [{"parameter": f"`{p.key}`", "default": f"{p.default:g}" if isinstance(p.default, (int, float)) else f"`{p.default}`",
-          "allowed": narrow(plain(p.expected)), "what it does": narrow(plain(p.help))} for p in params]
-    ).set_index("parameter"))
+    st.table(
+        pd.DataFrame(
+            [
+                {
+                    "parameter": f"`{p.key}`",
+                    "default": f"{p.default:g}" if isinstance(p.default, (int, float)) else f"`{p.default}`",
+                    "allowed": narrow(plain(p.expected)),
+                    "what it does": narrow(plain(p.help)),
+                }
+                for p in params
+            ]
+        ).set_index("parameter")
+    )
 
 
 def narrow(text: str) -> str:
@@ -91,7 +102,9 @@ def worked(method: Method, table: Any) -> None:
     st.subheader("Worked example" if len(found) == 1 else "Worked examples")
     for shown in found:
         one_example(shown)
-    st.markdown(f":small[What was floored, capped or assumed is said with the numbers; the rules are under *{COMMON}*, below.]")
+    st.markdown(
+        f":small[What was floored, capped or assumed is said with the numbers; the rules are under *{COMMON}*, below.]"
+    )
 
 
 def one_example(shown: Example) -> None:
@@ -100,7 +113,9 @@ def one_example(shown: Example) -> None:
         st.markdown(shown.intro)
     if shown.rows:
         (head, given), *rest = shown.rows
-        frame = pd.DataFrame(dict(rest), index=[f"{shown.of} {c}: {v}" for c, v in enumerate(given)])  # classes downwards: fits a phone
+        frame = pd.DataFrame(
+            dict(rest), index=[f"{shown.of} {c}: {v}" for c, v in enumerate(given)]
+        )  # classes downwards: fits a phone
         st.caption(f"Rows: the {shown.of} and its {head}.")
         st.table(frame)
     for sentence in shown.said:
@@ -112,7 +127,9 @@ def one_example(shown: Example) -> None:
 def detail(method: Method, table: Any) -> None:
     """One row, whole."""
     st.header(method.label)
-    st.markdown(f":small[`{method.key}` · {method.group} · needs {needs_of(method)}]")  # no caption: faded code is hard to read
+    st.markdown(
+        f":small[`{method.key}` · {method.group} · needs {needs_of(method)}]"
+    )  # no caption: faded code is hard to read
     st.markdown(plain(method.summary))
     st.markdown(lines_of(formula_with(method)), text_alignment="center")
     if method.when:
@@ -128,21 +145,39 @@ def detail(method: Method, table: Any) -> None:
         st.subheader("Parameters")
         parameter_table(method.params)
     worked(method, table)
-    if table is METHODS and st.button("Use in a new run", key="methods_use", icon=":material/add_circle:", type="primary"):
+    if table is METHODS and st.button(
+        "Use in a new run", key="methods_use", icon=":material/add_circle:", type="primary"
+    ):
         st.session_state["new_prefill"] = {"config": {"method": method.key}}
         st.switch_page(nav.NEW)
 
 
 def lines_of(formula: str) -> str:
     """A formula as Markdown that wraps between its parts. st.latex would make a box that scrolls, which the keyboard cannot reach."""
-    return " \u2003".join(rf"$\displaystyle {part}$" for part in formula.replace(r",\quad", r",\quad@").split(r"\quad@"))
+    return " \u2003".join(
+        rf"$\displaystyle {part}$" for part in formula.replace(r",\quad", r",\quad@").split(r"\quad@")
+    )
 
 
 def overview(shown: list[tuple[str, Method, Any]]) -> None:
     """All that the search found, a line each."""
     with st.expander(f"Overview: {len(shown)} of {len(rows())}", icon=":material/list:"):
-        st.dataframe(pd.DataFrame([{"Method": m.label, "Group": m.group, "Needs": needs_of(m), "In short": m.summary, "Source": str(m.source)} for _, m, _ in shown]),
-                     hide_index=True, width="stretch")
+        st.dataframe(
+            pd.DataFrame(
+                [
+                    {
+                        "Method": m.label,
+                        "Group": m.group,
+                        "Needs": needs_of(m),
+                        "In short": m.summary,
+                        "Source": str(m.source),
+                    }
+                    for _, m, _ in shown
+                ]
+            ),
+            hide_index=True,
+            width="stretch",
+        )
 
 
 def common() -> None:
@@ -164,7 +199,9 @@ st.title("Methods")
 st.markdown("Every way to balance classes that Evenly knows: what it computes, what it needs, where it comes from.")
 left, right = st.columns([2, 3])
 with left:
-    words = st.text_input("Search", key="methods_words", placeholder="logits, counts, Cui, margin", icon=":material/search:")
+    words = st.text_input(
+        "Search", key="methods_words", placeholder="logits, counts, Cui, margin", icon=":material/search:"
+    )
 with right:
     groups = list(dict.fromkeys(m.group for _, m, _ in rows()))
     group = st.selectbox("Group", [ALL, *groups], key="methods_group")

@@ -86,18 +86,32 @@ def copies(f: Form, terms: Any) -> None:
     with st.expander("Copy as a command or as PyTorch", icon=":material/code:", key="new_copy"):
         st.code("\n# then:\n".join(commands(f)), language=None, wrap_lines=True)
         if terms is not None:
-            st.code(pytorch_snippet(terms, f.spec.classes, f.config.reduction, method=f.config.method), language="python", height=260)
+            st.code(
+                pytorch_snippet(terms, f.spec.classes, f.config.reduction, method=f.config.method),
+                language="python",
+                height=260,
+            )
 
 
 def commands(f: Form) -> list[str]:
     """The command line; before it, the one for the baselines that are trained first."""
     if f.source.kind == new_evidence.TRAIN_FIRST:
         first = command(launch.plainly(f.config)) + replicated(f.count)
-        return [first, f"{command(f.config)} --baseline RUN{replicated(f.count)}  # RUN: the number that the first command printed"]
+        return [
+            first,
+            f"{command(f.config)} --baseline RUN{replicated(f.count)}  # RUN: the number that the first command printed",
+        ]
     run = f.source.run
-    one = " --same-baseline" if run is not None and set(f.source.takes.values()) == {run.id} and set(f.seeds) != {run.seed} else ""
+    one = (
+        " --same-baseline"
+        if run is not None and set(f.source.takes.values()) == {run.id} and set(f.seeds) != {run.seed}
+        else ""
+    )
     own = command(f.config, baseline=None if run is None else run.id) + replicated(f.count) + one
-    return [*(command(replace(settings.from_dict(run.config), seed=seed), baseline=run.baseline_id) for seed in f.first), own]
+    return [
+        *(command(replace(settings.from_dict(run.config), seed=seed), baseline=run.baseline_id) for seed in f.first),
+        own,
+    ]
 
 
 def command(config: RunConfig, baseline: int | None = None) -> str:
@@ -134,7 +148,16 @@ def form() -> Form | None:
         new_settings.fit_epochs(method, recipe)
     values, count = new_settings.in_sight(trains)
     others, more, recipe_params = new_settings.folded(method, recipe, spec)
-    config = RunConfig(dataset=dataset, model=model, method=method.key, params=params | others, recipe=recipe, recipe_params=recipe_params, **values, **more)
+    config = RunConfig(
+        dataset=dataset,
+        model=model,
+        method=method.key,
+        params=params | others,
+        recipe=recipe,
+        recipe_params=recipe_params,
+        **values,
+        **more,
+    )
     needs, error = new_method.needs(method, dict(config.params))
     warned = st.container()
     new_data.upload(dataset)
@@ -154,7 +177,10 @@ def form() -> Form | None:
 
 def corrected_twice(f: Form) -> str | None:
     """A warning where one imbalance is made up for twice; None too where the method refuses these values, which the right side says."""
-    seen = replace(what_if(len(f.spec.classes), tpr=f.source.tpr, support=f.source.support, counts=counts(f).astype(float)), epochs=f.config.epochs)
+    seen = replace(
+        what_if(len(f.spec.classes), tpr=f.source.tpr, support=f.source.support, counts=counts(f).astype(float)),
+        epochs=f.config.epochs,
+    )
     before = None if f.source.run is None or "network" not in f.needs else settings.from_dict(f.source.run.config)
     try:
         return double_correction(f.config, seen, before)
@@ -167,7 +193,9 @@ def as_trained(config: RunConfig, source: new_evidence.Source) -> RunConfig:
     if source.run is None:
         return replace(config, epochs=1)
     theirs = settings.from_dict(source.run.config)
-    return replace(config, recipe=theirs.recipe, recipe_params=theirs.recipe_params, reduction=theirs.reduction, epochs=1)
+    return replace(
+        config, recipe=theirs.recipe, recipe_params=theirs.recipe_params, reduction=theirs.reduction, epochs=1
+    )
 
 
 def given_tprs(source: new_evidence.Source) -> dict[str, Any]:
@@ -192,7 +220,12 @@ def weights(f: Form) -> tuple[Any, str | None]:
         new_method.problem(f.method, params, error)
         return None, "The method refuses these values; the message above says why."
     what = headline(f.method, terms)
-    heading.subheader(what if f.source.tpr is None or terms.weight is None or "tpr" not in f.needs else f"{what}, from {words.plain(f.source.name)}", anchor=False)
+    heading.subheader(
+        what
+        if f.source.tpr is None or terms.weight is None or "tpr" not in f.needs
+        else f"{what}, from {words.plain(f.source.name)}",
+        anchor=False,
+    )
     if f.config.start > 0 and (plain := first_epoch(f.config)):
         what = "weight and sampling" if f.config.deferred == "weight" else "the method and the sampler"
         st.caption(f"Late start: {what} act from epoch {plain + 1} of {f.config.epochs} on.")
@@ -217,7 +250,10 @@ def hindrance(f: Form) -> str | None:
         return f.source.absent
     if "tpr" in f.needs and f.source.kind == new_evidence.GIVEN and f.source.tpr is None:
         return "Needs one TPR per class first."
-    samples, batch = int(counts(f).sum()), f.config.recipe_params.get(new_settings.BATCH, 1)  # a post-hoc step has no batches of its own
+    samples, batch = (
+        int(counts(f).sum()),
+        f.config.recipe_params.get(new_settings.BATCH, 1),
+    )  # a post-hoc step has no batches of its own
     if reason := no_validation(f.spec, samples):
         return words.message(f"{reason}.")
     if batch > samples and f.method.stage != POSTHOC:
@@ -229,8 +265,15 @@ def start_button(f: Form, refused: str | None) -> None:
     """The primary action, with the reason where it is off."""
     waits, many = refused or hindrance(f), f.count + len(f.first)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button("Start" if many == 1 else f"Start {many} runs", key="new_start", type="primary", icon=":material/play_arrow:", disabled=waits is not None,
-                  on_click=start, args=(f,))
+        st.button(
+            "Start" if many == 1 else f"Start {many} runs",
+            key="new_start",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=waits is not None,
+            on_click=start,
+            args=(f,),
+        )
         if waits or many > 1:
             st.caption(waits or what_starts(f), width="content")
 

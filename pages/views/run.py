@@ -44,7 +44,10 @@ def ask(run_id: int, wanted: str) -> None:
 
 def use_tprs(row: Any) -> None:
     """Open New run with this run as the baseline, the method left to choose."""
-    st.session_state["new_prefill"] = {"config": {k: v for k, v in row.config.items() if k not in ("method", "params")}, "baseline": row.id}
+    st.session_state["new_prefill"] = {
+        "config": {k: v for k, v in row.config.items() if k not in ("method", "params")},
+        "baseline": row.id,
+    }
     st.switch_page(nav.NEW)
 
 
@@ -52,24 +55,49 @@ def control(row: Any) -> None:
     """Stop, pause, resume: only what makes sense now."""
     asked = row.status == "running" and row.wanted != "run"
     if row.status == "running":
-        st.button("Pause", key="run_pause", icon=":material/pause:", on_click=ask, args=(row.id, "pause"), disabled=asked)
+        st.button(
+            "Pause", key="run_pause", icon=":material/pause:", on_click=ask, args=(row.id, "pause"), disabled=asked
+        )
     if (label := status.resume(row)) and not origin.orphaned(row):
-        st.button(label, key="run_resume", type="primary", icon=":material/play_arrow:", on_click=ask, args=(row.id, "run"),
-                  help="Goes on from the last checkpoint.")
+        st.button(
+            label,
+            key="run_resume",
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=ask,
+            args=(row.id, "run"),
+            help="Goes on from the last checkpoint.",
+        )
     if row.status in reads.BUSY:
-        st.button("Stop", key="run_stop", icon=":material/stop:", on_click=ask, args=(row.id, "cancel"), disabled=asked,
-                  help="Keeps the figures so far.")
+        st.button(
+            "Stop",
+            key="run_stop",
+            icon=":material/stop:",
+            on_click=ask,
+            args=(row.id, "cancel"),
+            disabled=asked,
+            help="Keeps the figures so far.",
+        )
 
 
 def onward(row: Any) -> None:
     """What to do next with this run."""
     if row.status == "succeeded":
-        if st.button("Use its TPRs", key="run_use", type="primary" if row.baseline_id is None else "secondary", icon=":material/balance:",
-                     help="Set up a run whose weights come from this run's validation TPRs."):
+        if st.button(
+            "Use its TPRs",
+            key="run_use",
+            type="primary" if row.baseline_id is None else "secondary",
+            icon=":material/balance:",
+            help="Set up a run whose weights come from this run's validation TPRs.",
+        ):
             use_tprs(row)
     if row.baseline_id is not None and reads.has_epochs(row):
-        if st.button("Compare with its baseline", key="run_compare", type="primary" if row.status == "succeeded" else "secondary",
-                     icon=":material/compare_arrows:"):
+        if st.button(
+            "Compare with its baseline",
+            key="run_compare",
+            type="primary" if row.status == "succeeded" else "secondary",
+            icon=":material/compare_arrows:",
+        ):
             nav.open_compare(row.baseline_id, row.id)
     if st.button("Duplicate", key="run_duplicate", icon=":material/content_copy:", help="New run with these settings."):
         again.duplicate(row)
@@ -84,8 +112,16 @@ def checkpoint(row: Any) -> None:
     path = run_charts.checkpoint_path(last)
     if path is None:
         return
-    st.download_button("Checkpoint", data=path.read_bytes, file_name=f"run-{row.id}-epoch-{last.epoch}.pt", mime="application/octet-stream",
-                       key="run_checkpoint", icon=":material/download:", on_click="ignore", help=f"State after epoch {last.epoch}, {last.bytes / 1e6:.1f} MB.")
+    st.download_button(
+        "Checkpoint",
+        data=path.read_bytes,
+        file_name=f"run-{row.id}-epoch-{last.epoch}.pt",
+        mime="application/octet-stream",
+        key="run_checkpoint",
+        icon=":material/download:",
+        on_click="ignore",
+        help=f"State after epoch {last.epoch}, {last.bytes / 1e6:.1f} MB.",
+    )
 
 
 def label_in(table: Any, key: str) -> str:
@@ -97,8 +133,14 @@ def heading(row: Any) -> None:
     """Name, settings in a line, tags and notes."""
     st.title(words.plain(row.name), anchor=False)
     config = row.config
-    facts = [f"run {row.id}", DATASETS[row.dataset].label if row.dataset in DATASETS else known_as(row.dataset), label_in(MODELS, row.model), label_in(RECIPES, config.get("recipe", "")),
-             f"seed {row.seed}", words.count(int(row.epochs), "epoch")]
+    facts = [
+        f"run {row.id}",
+        DATASETS[row.dataset].label if row.dataset in DATASETS else known_as(row.dataset),
+        label_in(MODELS, row.model),
+        label_in(RECIPES, config.get("recipe", "")),
+        f"seed {row.seed}",
+        words.count(int(row.epochs), "epoch"),
+    ]
     if source := origin.in_words(row):
         facts.append(source)
     if (row.facts or {}).get("device"):
@@ -115,9 +157,15 @@ def buttons(row: Any) -> None:
         checkpoint(row)
     downloads.draw(row)
     if row.status in RESUMABLE and origin.orphaned(row):
-        st.caption("It cannot go on: the run whose network it goes on from was deleted. Duplicate sets it up on another one.")
+        st.caption(
+            "It cannot go on: the run whose network it goes on from was deleted. Duplicate sets it up on another one."
+        )
     elif row.status in RESUMABLE:
-        begun = "goes on from the last checkpoint" if reads.has_epochs(row) else "starts it again, or goes on where it was saved inside its first epoch"
+        begun = (
+            "goes on from the last checkpoint"
+            if reads.has_epochs(row)
+            else "starts it again, or goes on where it was saved inside its first epoch"
+        )
         st.caption(f"Its TPRs can feed weights once its last epoch is trained. {RESUMABLE[row.status]} {begun}.")
 
 
@@ -126,7 +174,9 @@ def state(row: Any) -> None:
     where, silent = status.places(row), silence.words(row, reads.workers())
     with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
         status.badge(row)
-        text = status.progress_text(row, where) if silent is None else f"epoch {int(row.last_epoch)} of {int(row.epochs)}"
+        text = (
+            status.progress_text(row, where) if silent is None else f"epoch {int(row.last_epoch)} of {int(row.epochs)}"
+        )
         st.caption(f"{text}, attempt {row.attempt}" if (row.attempt or 0) > 1 else text, width="content")
         control(row)
     if row.status in reads.BUSY:
@@ -138,15 +188,25 @@ def state(row: Any) -> None:
     if row.status == "running":
         worker_state.warned(row.id)
     if row.error:
-        (st.info if row.status == "cancelled" else st.error)(words.message(row.error), icon=":material/error:" if row.status == "failed" else ":material/info:")
+        (st.info if row.status == "cancelled" else st.error)(
+            words.message(row.error), icon=":material/error:" if row.status == "failed" else ":material/info:"
+        )
 
 
 def log(row: Any) -> None:
     """The last events, newest first; folded."""
     with st.expander("Log", icon=":material/notes:"):
         events = queue.events(reads.database(), row.id, 200)
-        lines = [f"{words.exact(reads.moment(e.at))}  {queue.SAID.get(e.kind, e.kind):<10} {e.text}" for e in sorted(events, key=lambda e: e.at, reverse=True)]
-        st.code("\n".join(lines) or "Nothing yet.", language=None, wrap_lines=True, height=260 if len(lines) > 9 else "content")
+        lines = [
+            f"{words.exact(reads.moment(e.at))}  {queue.SAID.get(e.kind, e.kind):<10} {e.text}"
+            for e in sorted(events, key=lambda e: e.at, reverse=True)
+        ]
+        st.code(
+            "\n".join(lines) or "Nothing yet.",
+            language=None,
+            wrap_lines=True,
+            height=260 if len(lines) > 9 else "content",
+        )
 
 
 def pictures(row: Any) -> None:
@@ -170,12 +230,19 @@ def details(row: Any) -> None:
 def waiting(row: Any) -> None:
     """Before the first epoch: what will appear."""
     if row.status == "queued" and row.baseline_id is not None and reads.run(row.baseline_id).status != "succeeded":
-        st.markdown(f"This run {status.waits(row)}. It starts when that one has finished." + (" Resume starts that one." if status.resume(row) else ""))
-        nav.link_run(row.baseline_id, f"Run {row.baseline_id}, its baseline", icon=":material/monitoring:", width="content")
+        st.markdown(
+            f"This run {status.waits(row)}. It starts when that one has finished."
+            + (" Resume starts that one." if status.resume(row) else "")
+        )
+        nav.link_run(
+            row.baseline_id, f"Run {row.baseline_id}, its baseline", icon=":material/monitoring:", width="content"
+        )
     elif row.status in reads.LIVE:
         st.markdown("Curves, the TPR of every class and the confusion matrix appear here after the first epoch.")
     elif row.status == "paused":
-        st.markdown("This run is paused before its first epoch. Resume goes on; its pictures appear after the first epoch.")
+        st.markdown(
+            "This run is paused before its first epoch. Resume goes on; its pictures appear after the first epoch."
+        )
     else:
         st.markdown(f"This run {ENDED.get(row.status, 'ended')} before its first epoch, so there is nothing to draw.")
 

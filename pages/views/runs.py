@@ -18,17 +18,44 @@ from storage import queue, results
 from storage.engine import sqlite_warning
 
 STATES = ("all", *status.STATUS)
-FIT = ("id", "name", "state", "dataset", "method", "epochs", "accuracy", "tpr_variance", "tpr_min", "tags")  # a window of 1440 px
+FIT = (
+    "id",
+    "name",
+    "state",
+    "dataset",
+    "method",
+    "epochs",
+    "accuracy",
+    "tpr_variance",
+    "tpr_min",
+    "tags",
+)  # a window of 1440 px
 ALWAYS = (*FIT, "model", "best_epoch", "notes")  # the rest to the right of it
 PHONE = ("name", "state", "accuracy", "tpr_variance")  # fit 390 px
 MORE = ("spread", "seed", "baseline", "created", "best_accuracy", "best_spread", "best_tpr_min")
 NAME, LEAST_NAME = 262, 144  # px, the widest column; what further columns leave of it
-CAN = {"queued": ("pause", "cancel"), "running": ("pause", "cancel"), "paused": ("run", "cancel"), "failed": ("run",), "cancelled": ("run",)}
+CAN = {
+    "queued": ("pause", "cancel"),
+    "running": ("pause", "cancel"),
+    "paused": ("run", "cancel"),
+    "failed": ("run",),
+    "cancelled": ("run",),
+}
 WISHES = {  # what is asked -> label, icon, what it does
-    "pause": ("Pause", ":material/pause:", "Holds"), "run": ("Resume", ":material/play_arrow:", "Goes on, from the last checkpoint, with"),
+    "pause": ("Pause", ":material/pause:", "Holds"),
+    "run": ("Resume", ":material/play_arrow:", "Goes on, from the last checkpoint, with"),
     "cancel": ("Stop", ":material/stop:", "Ends, with the figures so far kept,"),
 }
-TOLD = ["id", "status", "wanted", "last_epoch", "epochs", "seconds", "archived", "baseline_id"]  # what the words for a state are made of
+TOLD = [
+    "id",
+    "status",
+    "wanted",
+    "last_epoch",
+    "epochs",
+    "seconds",
+    "archived",
+    "baseline_id",
+]  # what the words for a state are made of
 TO_OPEN = "A click on a name opens the run."
 BY_KEYS = "With the keyboard: arrow keys to its row, Shift and Space to tick it, then this button."
 MOST_NAMED = 8  # dependants that the question before deleting names
@@ -37,13 +64,24 @@ ROW, TALL_ROW = 35, 66  # px; Streamlit wraps text in rows above 64
 
 def shape(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
     """The stored columns as people read them: percent, points, words."""
-    out = pd.DataFrame({
-        "id": frame["id"], "name": frame["name"], "state": states, "epochs": frame["epochs"], "baseline": frame["baseline_id"],
-        "dataset": [DATASETS[d].label if d in DATASETS else known_as(d) for d in frame["dataset"]], "model": [MODELS[m].label if m in MODELS else m for m in frame["model"]],
-        "method": [METHODS[m].label.partition(" (")[0] if m in METHODS else m for m in frame["method"]], "seed": frame["seed"],
-        "tpr_variance": frame["tpr_variance"], "best_epoch": frame["best_epoch"], "tags": frame["tags"], "notes": frame["notes"],
-        "created": frame["created_at"].dt.floor("s"),
-    })
+    out = pd.DataFrame(
+        {
+            "id": frame["id"],
+            "name": frame["name"],
+            "state": states,
+            "epochs": frame["epochs"],
+            "baseline": frame["baseline_id"],
+            "dataset": [DATASETS[d].label if d in DATASETS else known_as(d) for d in frame["dataset"]],
+            "model": [MODELS[m].label if m in MODELS else m for m in frame["model"]],
+            "method": [METHODS[m].label.partition(" (")[0] if m in METHODS else m for m in frame["method"]],
+            "seed": frame["seed"],
+            "tpr_variance": frame["tpr_variance"],
+            "best_epoch": frame["best_epoch"],
+            "tags": frame["tags"],
+            "notes": frame["notes"],
+            "created": frame["created_at"].dt.floor("s"),
+        }
+    )
     for share in ("accuracy", "tpr_min", "best_accuracy", "best_tpr_min"):
         out[share] = 100 * frame[share].astype(float)
     out["spread"] = 100 * frame["tpr_variance"].astype(float) ** 0.5
@@ -59,19 +97,44 @@ def columns(phone: bool, name: int = NAME, name_key: str | None = None) -> dict[
     number, text, button = st.column_config.NumberColumn, st.column_config.TextColumn, st.column_config.ButtonColumn
     return {
         "id": number("Run", format="%d", pinned=not phone, width=46),
-        "name": text("Name", width=116) if phone else button("Name", type="tertiary", alignment="left", width=name, key=name_key, help=TO_OPEN),
+        "name": text("Name", width=116)
+        if phone
+        else button("Name", type="tertiary", alignment="left", width=name, key=name_key, help=TO_OPEN),
         "state": text("State", width=82 if phone else 136, help="State, share of the epochs trained, estimate."),
-        "method": text("Method", width=108), "model": text("Model", width=76), "epochs": number("Epochs", format="%d", width=58, help="Passes over the training split, as set."),
-        "baseline": number("Baseline", format="%d", width=70, help="The run whose TPRs make the weights, or that it is compared with."),
-        "accuracy": number("Acc." if phone else "Accuracy", format="%.1f %%", width=60 if phone else 70, help="Accuracy on the test split, last epoch."),
-        "tpr_variance": number("TPR var.", format="%.4f", width=64,
-                               help="Variance of the TPRs over classes, test split, last epoch."),
-        "tpr_min": number("Lowest TPR", format="%.1f %%", width=82, help="TPR of the class with the lowest, test split, last epoch."),
-        "spread": number("Spread", format="%.1f", width=66, help="Standard deviation of the TPRs over classes, in points, test split, last epoch."),
-        "dataset": text("Dataset", width=78), "seed": number("Seed", format="%d", width=54), "tags": text("Tags", width=80), "notes": text("Notes", width=180),
+        "method": text("Method", width=108),
+        "model": text("Model", width=76),
+        "epochs": number("Epochs", format="%d", width=58, help="Passes over the training split, as set."),
+        "baseline": number(
+            "Baseline", format="%d", width=70, help="The run whose TPRs make the weights, or that it is compared with."
+        ),
+        "accuracy": number(
+            "Acc." if phone else "Accuracy",
+            format="%.1f %%",
+            width=60 if phone else 70,
+            help="Accuracy on the test split, last epoch.",
+        ),
+        "tpr_variance": number(
+            "TPR var.", format="%.4f", width=64, help="Variance of the TPRs over classes, test split, last epoch."
+        ),
+        "tpr_min": number(
+            "Lowest TPR", format="%.1f %%", width=82, help="TPR of the class with the lowest, test split, last epoch."
+        ),
+        "spread": number(
+            "Spread",
+            format="%.1f",
+            width=66,
+            help="Standard deviation of the TPRs over classes, in points, test split, last epoch.",
+        ),
+        "dataset": text("Dataset", width=78),
+        "seed": number("Seed", format="%d", width=54),
+        "tags": text("Tags", width=80),
+        "notes": text("Notes", width=180),
         "created": st.column_config.DatetimeColumn("Created", format="distance", width=110),
-        "best_epoch": number("Best epoch", format="%d", width=86, help="Highest balanced accuracy on the validation split."),
-        "best_accuracy": number("Accuracy, best epoch", format="%.1f %%", width=140), "best_spread": number("Spread, best epoch", format="%.1f", width=130),
+        "best_epoch": number(
+            "Best epoch", format="%d", width=86, help="Highest balanced accuracy on the validation split."
+        ),
+        "best_accuracy": number("Accuracy, best epoch", format="%.1f %%", width=140),
+        "best_spread": number("Spread, best epoch", format="%.1f", width=130),
         "best_tpr_min": number("Lowest TPR, best epoch", format="%.1f %%", width=155),
     }
 
@@ -93,11 +156,26 @@ def filters() -> tuple[str, str, bool, list[str]]:
     phone = narrow.narrow()
     more: list[str] = []
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        text = st.text_input("Search", key="q", bind="query-params", placeholder="name, tag, note, dataset, method", icon=":material/search:", width=220 if phone else 320)
+        text = st.text_input(
+            "Search",
+            key="q",
+            bind="query-params",
+            placeholder="name, tag, note, dataset, method",
+            icon=":material/search:",
+            width=220 if phone else 320,
+        )
         if phone:  # where it fills the line
             more = more_columns()
-        state = st.selectbox("State", STATES, key="status", bind="query-params", format_func=state_word, width=170,
-                             on_change=st.session_state.pop, args=(REFUSED, None))
+        state = st.selectbox(
+            "State",
+            STATES,
+            key="status",
+            bind="query-params",
+            format_func=state_word,
+            width=170,
+            on_change=st.session_state.pop,
+            args=(REFUSED, None),
+        )
         archived = st.toggle("Archived", key="archived", bind="query-params", help="Show archived runs too.")
         if not phone:
             more = more_columns()
@@ -108,7 +186,14 @@ def more_columns() -> list[str]:
     """The choice of further columns."""
     with st.popover("Columns", icon=":material/view_column:"):
         heads = {key: config["label"] for key, config in columns(phone=False).items()}
-        return st.multiselect("More columns", MORE, key="columns", bind="query-params", format_func=heads.get, placeholder="Choose columns")
+        return st.multiselect(
+            "More columns",
+            MORE,
+            key="columns",
+            bind="query-params",
+            format_func=heads.get,
+            placeholder="Choose columns",
+        )
 
 
 def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
@@ -118,12 +203,23 @@ def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
     rows = hash(tuple(shown["id"]))
     key, name_key = f"runs_table_{rows}", f"runs_name_{rows}"
     others = columns(phone)
-    config = columns(phone, max(LEAST_NAME, NAME - sum(others[c]["width"] for c in more)), name_key)  # the name gives way to further columns
+    config = columns(
+        phone, max(LEAST_NAME, NAME - sum(others[c]["width"] for c in more)), name_key
+    )  # the name gives way to further columns
     row = TALL_ROW if phone else ROW
     event = st.dataframe(
-        shown, key=key, column_config=config, column_order=order(phone, more), hide_index=True, placeholder="", on_select="rerun",
+        shown,
+        key=key,
+        column_config=config,
+        column_order=order(phone, more),
+        hide_index=True,
+        placeholder="",
+        on_select="rerun",
         selection_mode=["multi-row", "single-cell"] if phone else "multi-row",
-        row_height=row, height=min(38 + row * max(len(shown), 1), 600), alt="Runs with their state, method, model, accuracy and the variance of the true-positive rates")
+        row_height=row,
+        height=min(38 + row * max(len(shown), 1), 600),
+        alt="Runs with their state, method, model, accuracy and the variance of the true-positive rates",
+    )
     pressed = [r for r, column in event.selection.cells if column == "name"]
     if click := st.session_state.get(name_key):
         pressed.append(click["row"])
@@ -174,7 +270,10 @@ def wishes(record: Any, held: dict[int, str]) -> tuple[str, ...]:
     """What can be asked of a run now; `held` as `status.held_by` gives it."""
     if record.status == "running" and record.wanted != "run":
         return ()
-    return (*(["run"] if record.status == "queued" and status.resume(record, held) else []), *CAN.get(record.status, ()))
+    return (
+        *(["run"] if record.status == "queued" and status.resume(record, held) else []),
+        *CAN.get(record.status, ()),
+    )
 
 
 def ask(ids: list[int], wish: str) -> None:
@@ -199,7 +298,10 @@ def archived_now(ids: list[int]) -> None:
     moved, flag = st.session_state["runs_archived"]
     some = ", ".join(str(i) for i in sorted(moved)[:5]) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{'Run' if len(moved) == 1 else 'Runs'} {some} {'archived' if flag else 'back in the list'}", width="content")
+        st.caption(
+            f"{'Run' if len(moved) == 1 else 'Runs'} {some} {'archived' if flag else 'back in the list'}",
+            width="content",
+        )
         st.button("Undo", key="runs_undo", icon=":material/undo:", on_click=undo, args=(moved, flag))
 
 
@@ -224,7 +326,10 @@ def named(why: str, lines: list[str]) -> None:
     """A list under its reason; nothing where it is empty."""
     if lines:
         st.markdown(why)
-        st.markdown("\n".join(f"- {line}" for line in lines[:MOST_NAMED]) + (f"\n- and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else ""))
+        st.markdown(
+            "\n".join(f"- {line}" for line in lines[:MOST_NAMED])
+            + (f"\n- and {len(lines) - MOST_NAMED} more" if len(lines) > MOST_NAMED else "")
+        )
 
 
 def followers(ids: list[int]) -> list[Any]:
@@ -240,13 +345,20 @@ def unfinished_stage(record: Any) -> bool:
 
 def stranded(ids: list[int]) -> list[str]:
     """Of the followers those that could not go on: "run 14 (Stopped) goes on from run 13"."""
-    return [f"run {r.id} ({status.label(r)}) goes on from run {int(r.baseline_id)}" for r in followers(ids) if unfinished_stage(r)]
+    return [
+        f"run {r.id} ({status.label(r)}) goes on from run {int(r.baseline_id)}"
+        for r in followers(ids)
+        if unfinished_stage(r)
+    ]
 
 
 def dependants(ids: list[int]) -> list[str]:
     """The other followers: "run 14 took its TPRs from run 13"."""
-    return [f"run {r.id} {'took its TPRs from' if takes_tprs(reads.run(int(r.id)).config) else 'is compared with'} run {int(r.baseline_id)}"
-            for r in followers(ids) if not unfinished_stage(r)]
+    return [
+        f"run {r.id} {'took its TPRs from' if takes_tprs(reads.run(int(r.id)).config) else 'is compared with'} run {int(r.baseline_id)}"
+        for r in followers(ids)
+        if not unfinished_stage(r)
+    ]
 
 
 @st.dialog("Tags and notes", icon=":material/edit:", on_dismiss="rerun")
@@ -260,9 +372,16 @@ def edit(record: Any) -> None:
 @st.dialog("Tags of several runs", icon=":material/edit:", on_dismiss="rerun")
 def edit_tags(frame: pd.DataFrame) -> None:
     """Tags added to each of the runs, and taken from those that have them; names and notes are edited run by run."""
-    st.markdown(f"{words.count(len(frame), 'run')}: {words.plain(', '.join(str(i) for i in sorted(frame['id'])[:12]))}{' and more' if len(frame) > 12 else ''}")
+    st.markdown(
+        f"{words.count(len(frame), 'run')}: {words.plain(', '.join(str(i) for i in sorted(frame['id'])[:12]))}{' and more' if len(frame) > 12 else ''}"
+    )
     new = st.text_input("Add tags", key="runs_tags_new", help="Words parted by commas.", max_chars=200)
-    gone = st.multiselect("Take tags away", sorted({tag for text in frame["tags"] for tag in results.tags_in(text)}), key="runs_tags_gone", placeholder="Choose tags")
+    gone = st.multiselect(
+        "Take tags away",
+        sorted({tag for text in frame["tags"] for tag in results.tags_in(text)}),
+        key="runs_tags_gone",
+        placeholder="Choose tags",
+    )
     if st.button("Save", key="runs_tags_save", type="primary"):
         with told():
             results.retag(reads.database(), frame["id"].tolist(), new, gone)
@@ -275,24 +394,57 @@ def actions(frame: pd.DataFrame, ids: list[int]) -> None:
     one, two, some = len(ids) == 1, len(ids) == 2, bool(ids)
     held = status.held_by(*chosen.itertuples())
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button("Open", key="runs_open", icon=":material/open_in_new:", disabled=not one, help=f"Choose one run. {BY_KEYS}"):
+        if st.button(
+            "Open", key="runs_open", icon=":material/open_in_new:", disabled=not one, help=f"Choose one run. {BY_KEYS}"
+        ):
             nav.open_run(ids[0])
-        if st.button("Compare", key="runs_compare", icon=":material/compare_arrows:", disabled=not two, help="Choose two runs; the older one is before."):
+        if st.button(
+            "Compare",
+            key="runs_compare",
+            icon=":material/compare_arrows:",
+            disabled=not two,
+            help="Choose two runs; the older one is before.",
+        ):
             nav.open_compare(min(ids), max(ids))
-        if st.button("Edit", key="runs_edit", icon=":material/edit:", disabled=not some, help="Name, tags and notes of one run; the tags of several together. Choose runs first."):
+        if st.button(
+            "Edit",
+            key="runs_edit",
+            icon=":material/edit:",
+            disabled=not some,
+            help="Name, tags and notes of one run; the tags of several together. Choose runs first.",
+        ):
             follow.hold()
             edit(next(chosen.itertuples())) if one else edit_tags(chosen)
         for wish, (label, icon, told_as) in WISHES.items():
             able = [int(r.id) for r in chosen.itertuples() if wish in wishes(r, held)]
             if able:  # as on a run's own page: only what makes sense now
-                st.button(label, key=f"runs_{wish}", icon=icon, on_click=ask, args=(able, wish), help=f"{told_as} {words.count(len(able), 'run')} of those chosen.")
+                st.button(
+                    label,
+                    key=f"runs_{wish}",
+                    icon=icon,
+                    on_click=ask,
+                    args=(able, wish),
+                    help=f"{told_as} {words.count(len(able), 'run')} of those chosen.",
+                )
         put_back = some and bool(chosen["archived"].all())
-        st.button("Unarchive" if put_back else "Archive", key="runs_archive", icon=":material/unarchive:" if put_back else ":material/archive:", disabled=not some, on_click=archive,
-                  args=(ids, not put_back), help="Archived runs leave the list; nothing is lost.")
-        if st.button("Delete", key="runs_delete", icon=":material/delete:", disabled=not some, help="Asks first, with the names."):
+        st.button(
+            "Unarchive" if put_back else "Archive",
+            key="runs_archive",
+            icon=":material/unarchive:" if put_back else ":material/archive:",
+            disabled=not some,
+            on_click=archive,
+            args=(ids, not put_back),
+            help="Archived runs leave the list; nothing is lost.",
+        )
+        if st.button(
+            "Delete", key="runs_delete", icon=":material/delete:", disabled=not some, help="Asks first, with the names."
+        ):
             follow.hold()
             confirm_delete(chosen)
-        st.caption(f"{len(ids)} chosen" if some else f"{TO_OPEN} Tick rows on the left to compare or change them.", width="content")
+        st.caption(
+            f"{len(ids)} chosen" if some else f"{TO_OPEN} Tick rows on the left to compare or change them.",
+            width="content",
+        )
 
 
 def main() -> None:
@@ -317,7 +469,9 @@ def main() -> None:
         nothing_passes(*wanted)
     if ids:  # another order of rows would lose the choice
         follow.hold()
-    st.caption(f"{len(frame):,} of {total:,} runs shown. Accuracy, TPR variance and lowest TPR: test split, last epoch.")
+    st.caption(
+        f"{len(frame):,} of {total:,} runs shown. Accuracy, TPR variance and lowest TPR: test split, last epoch."
+    )
     narrow.watch()
     st.session_state["runs_seen"] = seen(frame, states)
     if not ids and frame["status"].isin(reads.LIVE).any():
@@ -330,12 +484,22 @@ def nothing_passes(text: str, state: str, archived: bool) -> None:
     asked = [f'search "{words.plain(text)}"'] if text.strip() else []
     asked += [] if state == "all" else [f"state {state_word(state)}"]
     hidden = "" if archived else " Archived runs are not shown."
-    st.markdown(f"No run passes {'this filter' if len(asked) == 1 else 'these filters'}: {', '.join(asked)}.{hidden}" if asked else f"No run to show.{hidden}")
+    st.markdown(
+        f"No run passes {'this filter' if len(asked) == 1 else 'these filters'}: {', '.join(asked)}.{hidden}"
+        if asked
+        else f"No run to show.{hidden}"
+    )
     with st.container(horizontal=True):
         if asked:
             st.button("Clear filters", key="runs_clear", icon=":material/filter_alt_off:", on_click=clear)
         if not archived:
-            st.button("Show archived", key="runs_show_archived", icon=":material/unarchive:", on_click=st.session_state.update, args=({"archived": True},))
+            st.button(
+                "Show archived",
+                key="runs_show_archived",
+                icon=":material/unarchive:",
+                on_click=st.session_state.update,
+                args=({"archived": True},),
+            )
 
 
 def clear() -> None:
@@ -352,13 +516,17 @@ def refused_state() -> None:
     known = {name.lower(): state for state in STATES for name in (state, state_word(state))}
     if asked.lower() not in known:
         st.session_state[REFUSED] = asked
-    elif asked != state_word(known[asked.lower()]):  # as scripts and the command line call it; the list of states takes its own words alone
+    elif asked != state_word(
+        known[asked.lower()]
+    ):  # as scripts and the command line call it; the list of states takes its own words alone
         st.query_params["status"] = state_word(known[asked.lower()])
         st.rerun()  # so that the list of states finds its own word, which then stays in the address
     if REFUSED in st.session_state:
         listed = ", ".join(map(state_word, STATES))
-        st.warning(f"The address asks for runs of the state {words.plain(repr(st.session_state[REFUSED][:40]))}, which there is not; all states are shown. Known: {listed}.",
-                   icon=":material/filter_alt_off:")
+        st.warning(
+            f"The address asks for runs of the state {words.plain(repr(st.session_state[REFUSED][:40]))}, which there is not; all states are shown. Known: {listed}.",
+            icon=":material/filter_alt_off:",
+        )
 
 
 def old_sqlite() -> None:

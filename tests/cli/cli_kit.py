@@ -57,8 +57,16 @@ def environment(home):
 
 def process(home, *words, **options):
     """A command as a process of its own."""
-    return subprocess.Popen([sys.executable, "cli.py", *map(str, words)], cwd=ROOT, env=environment(home), text=True,
-                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
+    return subprocess.Popen(
+        [sys.executable, "cli.py", *map(str, words)],
+        cwd=ROOT,
+        env=environment(home),
+        text=True,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        **options,
+    )
 
 
 def finished(started, seconds=120):
@@ -71,4 +79,6 @@ def finished(started, seconds=120):
 
 def row(number, status, done, epochs=20, started=1000.0, name="MNIST-1D: None (plain cross entropy), seed 0", each=2.0):
     begun = pd.NaT if started is None else pd.Timestamp(started, unit="s", tz="UTC")
-    return SimpleNamespace(id=number, status=status, last_epoch=done, epochs=epochs, started_at=begun, name=name, seconds=each * done)
+    return SimpleNamespace(
+        id=number, status=status, last_epoch=done, epochs=epochs, started_at=begun, name=name, seconds=each * done
+    )

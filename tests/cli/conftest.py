@@ -61,6 +61,18 @@ def baseline(home, engine):
 @pytest.fixture(scope="module")
 def weighted(home, baseline):
     """A finished run weighted by the baseline's TPRs; its JSON."""
-    words = (*DIGITS, "--epochs", 3, "--method", "tpr_ratio", "--param", "exponent=2", "--baseline", baseline["id"], "--wait", "--json")
+    words = (
+        *DIGITS,
+        "--epochs",
+        3,
+        "--method",
+        "tpr_ratio",
+        "--param",
+        "exponent=2",
+        "--baseline",
+        baseline["id"],
+        "--wait",
+        "--json",
+    )
     with mock.patch.dict(os.environ, {"EVENLY_DATA": str(home)}):
         return here(*words).data

@@ -21,7 +21,9 @@ WEIGHTED = (*DIGITS, "--epochs", 3, "--method", "tpr_ratio")
 # -- files of TPRs -----------------------------------------------------------------------------------------------
 
 
-def test_an_exported_file_names_its_split_and_the_validation_one_makes_the_same_weights(call, engine, baseline, weighted, tmp_path):
+def test_an_exported_file_names_its_split_and_the_validation_one_makes_the_same_weights(
+    call, engine, baseline, weighted, tmp_path
+):
     written = {split: call("export", baseline["id"], "--split", split).out for split in ("test", "validation", "train")}
     assert call("export", baseline["id"]).out == written["test"]
     for split, text in written.items():
@@ -31,7 +33,9 @@ def test_an_exported_file_names_its_split_and_the_validation_one_makes_the_same_
     file = tmp_path / "validation.csv"
     file.write_text(written["validation"], newline="")
     made = call(*WEIGHTED, "--param", "exponent=2", "--tpr", file, "--wait", "--json").data
-    assert [c["weight"] for c in made["classes"]] == pytest.approx([c["weight"] for c in weighted["classes"]], rel=1e-12)
+    assert [c["weight"] for c in made["classes"]] == pytest.approx(
+        [c["weight"] for c in weighted["classes"]], rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("split", ["test", "train"])
@@ -51,7 +55,9 @@ def test_two_runs_in_one_file_say_of_which_split_they_are(engine, baseline, weig
     from core.report import comparison_csv
     from storage.sides import report
 
-    rows = csv.DictReader(io.StringIO(comparison_csv(*(report(engine, results.get_run(engine, r["id"])) for r in (baseline, weighted)))))
+    rows = csv.DictReader(
+        io.StringIO(comparison_csv(*(report(engine, results.get_run(engine, r["id"])) for r in (baseline, weighted))))
+    )
     assert {r["split"] for r in rows} == {"test"}
 
 
@@ -71,12 +77,15 @@ def test_the_copied_command_keeps_the_samples_behind_the_tprs(tmp_path):
 # -- refused before a run exists ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (("--method", "manual", "--param", "weights=1,1,1"), "10"),
-    (("--method", "custom", "--param", "formula=1/0"), "formula"),
-    (("--method", "custom", "--param", "formula=1/(n - n)"), "formula"),
-    (("--method", "custom", "--param", "formula=log(0 * n)"), "formula"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--method", "manual", "--param", "weights=1,1,1"), "10"),
+        (("--method", "custom", "--param", "formula=1/0"), "formula"),
+        (("--method", "custom", "--param", "formula=1/(n - n)"), "formula"),
+        (("--method", "custom", "--param", "formula=log(0 * n)"), "formula"),
+    ],
+)
 def test_what_a_method_refuses_is_refused_before_a_run_is_queued(refused, words, message):
     assert message in refused(*QUICK, *words)
 
@@ -98,8 +107,26 @@ def test_tprs_that_a_formula_cannot_take_are_refused_too(call, refused, baseline
 
 
 def test_a_baseline_of_another_model_is_said(call, baseline):
-    done = call("run", "--dataset", "digits", "--model", "cnn", "--epochs", 1, "--imbalance", 5, "--method", "tpr_ratio", "--baseline", baseline["id"], "--json")
-    assert f"note: run {baseline['id']} differs from a baseline of this run (no long tail, model mlp), so its TPRs are not those of one\n" in done.err
+    done = call(
+        "run",
+        "--dataset",
+        "digits",
+        "--model",
+        "cnn",
+        "--epochs",
+        1,
+        "--imbalance",
+        5,
+        "--method",
+        "tpr_ratio",
+        "--baseline",
+        baseline["id"],
+        "--json",
+    )
+    assert (
+        f"note: run {baseline['id']} differs from a baseline of this run (no long tail, model mlp), so its TPRs are not those of one\n"
+        in done.err
+    )
     call("stop", done.data["id"])
 
 
@@ -117,7 +144,19 @@ def pictures(folder, green):
 
 def test_a_baseline_from_before_the_folder_was_edited_feeds_no_weights(call, refused, tmp_path):
     folder = tmp_path / "insects"
-    words = ("run", "--dataset", folder, "--model", "cnn", "--epochs", 1, "--recipe-param", "batch_size=8", "--validation", 0.45)
+    words = (
+        "run",
+        "--dataset",
+        folder,
+        "--model",
+        "cnn",
+        "--epochs",
+        1,
+        "--recipe-param",
+        "batch_size=8",
+        "--validation",
+        0.45,
+    )
     pictures(folder, 30)
     first = call(*words, "--seeds", 2, "--wait", "--json").data[0]["id"]
     take = (*words, "--method", "tpr_ratio", "--baseline", first)
@@ -129,7 +168,9 @@ def test_a_baseline_from_before_the_folder_was_edited_feeds_no_weights(call, ref
     assert f"--baseline {first}: run {first} was trained on another version of {folder} than is there now" in error
     assert "train the baseline again, or give the TPRs as a file" in error
     again = call(*words, "--wait", "--json").data["id"]
-    assert "no replicate of it has seed 1" in refused(*words, "--method", "tpr_ratio", "--seeds", 2, "--baseline", again), "the old one of seed 1 is no replicate"
+    assert "no replicate of it has seed 1" in refused(
+        *words, "--method", "tpr_ratio", "--seeds", 2, "--baseline", again
+    ), "the old one of seed 1 is no replicate"
     done = call(*words, "--method", "inverse_frequency", "--baseline", first, "--json")
     assert done.err == f"note: run {first} differs from a baseline of this run (older data)\n"
     call("stop", done.data["id"])

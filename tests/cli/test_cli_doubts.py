@@ -8,20 +8,30 @@ TAILED = (*QUICK, "--imbalance", 20)
 
 
 def test_a_post_hoc_step_on_a_corrected_run(call, home):
-    trained = {method: finished(process(home, *TAILED, "--method", method, "--wait", "--json")).data["id"] for method in ("none", "balanced_softmax")}
+    trained = {
+        method: finished(process(home, *TAILED, "--method", method, "--wait", "--json")).data["id"]
+        for method in ("none", "balanced_softmax")
+    }
     plain, twice = (call("posthoc", run, "--method", "logit_adjusted_posthoc", "--json") for run in trained.values())
     assert plain.err == ""
-    assert twice.err == ("note: Post-hoc logit adjustment and Balanced softmax of the run it goes on from both make up for unequal counts: the correction is applied twice.\n")
+    assert twice.err == (
+        "note: Post-hoc logit adjustment and Balanced softmax of the run it goes on from both make up for unequal counts: the correction is applied twice.\n"
+    )
     assert twice.data["status"] == "succeeded", "it is said, not refused"
 
 
 def test_two_corrections_in_one_run(call):
     done = call(*TAILED, "--method", "class_balanced", "--sampler", "balanced", "--seeds", 2, "--json")
-    assert done.err == "note: Class-balanced and the sampler class-balanced both make up for unequal counts: the correction is applied twice.\n"
+    assert (
+        done.err
+        == "note: Class-balanced and the sampler class-balanced both make up for unequal counts: the correction is applied twice.\n"
+    )
     assert (done.data["status"], len(done.data["ids"])) == ("queued", 2)
     assert call(*TAILED, "--method", "class_balanced", "--json").err == ""
 
 
 def test_a_late_weight_that_is_none(refused):
     said = refused(*TAILED, "--method", "focal", "--start", 0.5, "--deferred", "weight")
-    assert said.startswith("error: deferred weight: focal sets no weight and the sampler instance no sampling, so nothing would start late; set deferred to everything")
+    assert said.startswith(
+        "error: deferred weight: focal sets no weight and the sampler instance no sampling, so nothing would start late; set deferred to everything"
+    )

@@ -18,54 +18,63 @@ from storage import results
 TPRS = ",".join(str(0.5 + 0.05 * c) for c in range(10))
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (("run", "--model", "mlp"), "Missing option '--dataset'"),
-    (("run", "--dataset", "nope", "--model", "mlp"), "unknown dataset 'nope'; known: mnist1d, digits"),
-    (("run", "--dataset", "digits", "--model", "nope"), "unknown model 'nope'; known: mlp"),
-    (("run", "--dataset", "digits", "--model", "cnn1d"), "model cnn1d does not fit Digits"),
-    ((*DIGITS, "--method", "nope"), "unknown method 'nope'; known: none"),
-    ((*DIGITS, "--recipe", "nope"), "unknown recipe 'nope'; known: adam_cycle"),
-    ((*DIGITS, "--recipe", "nope", "--epochs", "2"), "unknown recipe 'nope'; known: adam_cycle"),
-    ((*DIGITS, "--param", "tau=1"), "none: unknown parameter 'tau'; none has no parameters, so leave it out"),
-    ((*DIGITS, "--recipe-param", "lr=0"), "lr is '0', expected a number from 1e-06"),
-    ((*DIGITS, "--recipe-param", "lr"), "--recipe-param 'lr': expected NAME=VALUE"),
-    ((*DIGITS, "--recipe-param", "batch_size=5000"), "batch size 5000 is larger than the training split of"),
-    ((*DIGITS, "--epochs", "0"), "epochs is '0', expected a whole number from 1"),
-    ((*DIGITS, "--epochs", "many"), "epochs is 'many', expected a whole number"),
-    ((*DIGITS, "--seed", "-1"), "seed is '-1', expected a whole number from 0"),
-    ((*DIGITS, "--seeds", "101"), "seeds is '101', expected a whole number from 1 to 100"),
-    ((*DIGITS, "--imbalance", "0.5"), "imbalance is '0.5', expected a number from 1"),
-    ((*DIGITS, "--validation", "0.9"), "validation is '0.9', expected a number from 0.01 to 0.5"),
-    ((*DIGITS, "--profile", "flat"), "profile is 'flat', expected one of exponential, step"),
-    ((*DIGITS, "--reduction", "sum"), "reduction is 'sum', expected one of weighted_mean, batch_mean"),
-    ((*DIGITS, "--device", "tpu"), "device is 'tpu', expected one of auto"),
-    ((*DIGITS, "--name", "x" * 1001), "--name has 1,001 characters"),
-    ((*DIGITS, "--method", "tpr_ratio"), "tpr_ratio needs the TPRs of an earlier run; give --baseline RUN or --tpr FILE.csv"),
-    ((*DIGITS, "--method", "tpr_ratio", "--baseline", "987654"), "there is no run 987654"),
-    ((*DIGITS, "--method", "tpr_ratio", "--baseline", "first"), "'first' is not the number of a run"),
-    (("demo", "--seeds", "0"), "seeds is '0', expected a whole number from 1"),
-    (("demo", "--epochs", "x"), "epochs is 'x', expected a whole number"),
-    (("show", "987654"), "there is no run 987654"),
-    (("show", "9" * 30), "is not the number of a run"),
-    (("compare", "1"), "Missing argument 'RUN_AFTER'"),
-    (("compare", "1", "987654"), "there is no run 987654"),
-    (("export", "1", "--format", "xml"), "'xml' is not one of 'csv', 'json', 'html'"),
-    (("stop", "987654"), "there is no run 987654"),
-    (("pause", "x"), "'x' is not the number of a run"),
-    (("resume", "1"), "run 1 has succeeded already"),
-    (("runs", "--status", "done"), "unknown status 'done'; known: queued"),
-    (("bogus",), "No such command 'bogus'"),
-    (("runs", "extra"), "extra"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run", "--model", "mlp"), "Missing option '--dataset'"),
+        (("run", "--dataset", "nope", "--model", "mlp"), "unknown dataset 'nope'; known: mnist1d, digits"),
+        (("run", "--dataset", "digits", "--model", "nope"), "unknown model 'nope'; known: mlp"),
+        (("run", "--dataset", "digits", "--model", "cnn1d"), "model cnn1d does not fit Digits"),
+        ((*DIGITS, "--method", "nope"), "unknown method 'nope'; known: none"),
+        ((*DIGITS, "--recipe", "nope"), "unknown recipe 'nope'; known: adam_cycle"),
+        ((*DIGITS, "--recipe", "nope", "--epochs", "2"), "unknown recipe 'nope'; known: adam_cycle"),
+        ((*DIGITS, "--param", "tau=1"), "none: unknown parameter 'tau'; none has no parameters, so leave it out"),
+        ((*DIGITS, "--recipe-param", "lr=0"), "lr is '0', expected a number from 1e-06"),
+        ((*DIGITS, "--recipe-param", "lr"), "--recipe-param 'lr': expected NAME=VALUE"),
+        ((*DIGITS, "--recipe-param", "batch_size=5000"), "batch size 5000 is larger than the training split of"),
+        ((*DIGITS, "--epochs", "0"), "epochs is '0', expected a whole number from 1"),
+        ((*DIGITS, "--epochs", "many"), "epochs is 'many', expected a whole number"),
+        ((*DIGITS, "--seed", "-1"), "seed is '-1', expected a whole number from 0"),
+        ((*DIGITS, "--seeds", "101"), "seeds is '101', expected a whole number from 1 to 100"),
+        ((*DIGITS, "--imbalance", "0.5"), "imbalance is '0.5', expected a number from 1"),
+        ((*DIGITS, "--validation", "0.9"), "validation is '0.9', expected a number from 0.01 to 0.5"),
+        ((*DIGITS, "--profile", "flat"), "profile is 'flat', expected one of exponential, step"),
+        ((*DIGITS, "--reduction", "sum"), "reduction is 'sum', expected one of weighted_mean, batch_mean"),
+        ((*DIGITS, "--device", "tpu"), "device is 'tpu', expected one of auto"),
+        ((*DIGITS, "--name", "x" * 1001), "--name has 1,001 characters"),
+        (
+            (*DIGITS, "--method", "tpr_ratio"),
+            "tpr_ratio needs the TPRs of an earlier run; give --baseline RUN or --tpr FILE.csv",
+        ),
+        ((*DIGITS, "--method", "tpr_ratio", "--baseline", "987654"), "there is no run 987654"),
+        ((*DIGITS, "--method", "tpr_ratio", "--baseline", "first"), "'first' is not the number of a run"),
+        (("demo", "--seeds", "0"), "seeds is '0', expected a whole number from 1"),
+        (("demo", "--epochs", "x"), "epochs is 'x', expected a whole number"),
+        (("show", "987654"), "there is no run 987654"),
+        (("show", "9" * 30), "is not the number of a run"),
+        (("compare", "1"), "Missing argument 'RUN_AFTER'"),
+        (("compare", "1", "987654"), "there is no run 987654"),
+        (("export", "1", "--format", "xml"), "'xml' is not one of 'csv', 'json', 'html'"),
+        (("stop", "987654"), "there is no run 987654"),
+        (("pause", "x"), "'x' is not the number of a run"),
+        (("resume", "1"), "run 1 has succeeded already"),
+        (("runs", "--status", "done"), "unknown status 'done'; known: queued"),
+        (("bogus",), "No such command 'bogus'"),
+        (("runs", "extra"), "extra"),
+    ],
+)
 def test_bad_input_is_refused_before_anything_is_queued(refused, baseline, words, message):
     assert message in refused(*words)
 
 
-@pytest.mark.parametrize(("content", "tpr"), [
-    ("\n".join(TPRS.split(",")), None),
-    ("class,tpr\n" + "\n".join(f"{c},{v}" for c, v in reversed(list(enumerate(TPRS.split(","))))), None),
-    ("class,tpr,support\n" + "\n".join(f"{c},{v},20" for c, v in enumerate(TPRS.split(","))), 20),
-])
+@pytest.mark.parametrize(
+    ("content", "tpr"),
+    [
+        ("\n".join(TPRS.split(",")), None),
+        ("class,tpr\n" + "\n".join(f"{c},{v}" for c, v in reversed(list(enumerate(TPRS.split(","))))), None),
+        ("class,tpr,support\n" + "\n".join(f"{c},{v},20" for c, v in enumerate(TPRS.split(","))), 20),
+    ],
+)
 def test_tprs_from_a_file(call, engine, tmp_path, content, tpr):
     file = tmp_path / "tprs.csv"
     file.write_text(content)
@@ -77,14 +86,17 @@ def test_tprs_from_a_file(call, engine, tmp_path, content, tpr):
     assert call("stop", made["id"]).out == f"run {made['id']}: stopped\n"
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    (b"0.5\n" * 9 + b"high\n", "line 10: 'high' is not a number"),
-    (b"0.5\n" * 9, "9 TPRs given, expected 10"),
-    (b"0.5\n" * 9 + b"1.5\n", "line 10: 1.5 is outside [0, 1]"),
-    (b"\x89PNG\r\n\x1a\n\x00\xff", "not plain text"),
-    (b"", "no TPRs found"),
-    (b"0.5\n" * 400_000, "expected at most 1,000,000"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"0.5\n" * 9 + b"high\n", "line 10: 'high' is not a number"),
+        (b"0.5\n" * 9, "9 TPRs given, expected 10"),
+        (b"0.5\n" * 9 + b"1.5\n", "line 10: 1.5 is outside [0, 1]"),
+        (b"\x89PNG\r\n\x1a\n\x00\xff", "not plain text"),
+        (b"", "no TPRs found"),
+        (b"0.5\n" * 400_000, "expected at most 1,000,000"),
+    ],
+)
 def test_a_bad_tpr_file_is_refused(refused, tmp_path, content, message):
     file = tmp_path / "tprs.csv"
     file.write_bytes(content)
@@ -140,7 +152,9 @@ def test_a_folder_and_a_zip_of_pictures(call, pictures, baseline):
 
 
 def test_an_absent_dataset_says_which_file_to_put_where(refused, home, monkeypatch):
-    monkeypatch.setattr(download.urllib.request, "urlopen", lambda *_, **__: (_ for _ in ()).throw(urllib.error.URLError("no internet")))
+    monkeypatch.setattr(
+        download.urllib.request, "urlopen", lambda *_, **__: (_ for _ in ()).throw(urllib.error.URLError("no internet"))
+    )
     started = time.monotonic()
     error = refused("run", "--dataset", "cifar100", "--model", "resnet20")
     assert f"put the file at {home / 'cifar-100-python.tar.gz'}" in error

@@ -34,14 +34,29 @@ def test_run_waits_and_trains_here(baseline, engine):
 
 def test_a_weighted_run_takes_the_validation_tprs(weighted, baseline, engine):
     counts = results.class_counts(engine, baseline["id"], "validation")
-    want = answer("tpr_ratio", what_if(10, tpr=counts.tp / counts.support, support=counts.support), {"exponent": 2.0}).weight
+    want = answer(
+        "tpr_ratio", what_if(10, tpr=counts.tp / counts.support, support=counts.support), {"exponent": 2.0}
+    ).weight
     assert [c["weight"] for c in weighted["classes"]] == pytest.approx(want.tolist())
 
 
 def test_run_queues_and_a_worker_drains(call, home, engine, baseline):
     first = call(*QUICK, "--seed", 5, "--seeds", 2, "--json").data
     assert first == {"id": first["ids"][0], "ids": first["ids"], "status": "queued"}
-    done = call(*QUICK, "--method", "tpr_deficit", "--baseline", first["id"], "--seeds", 2, "--seed", 5, "--name", "pair", "--json")
+    done = call(
+        *QUICK,
+        "--method",
+        "tpr_deficit",
+        "--baseline",
+        first["id"],
+        "--seeds",
+        2,
+        "--seed",
+        5,
+        "--name",
+        "pair",
+        "--json",
+    )
     second = done.data
     assert done.err == f"note: Baselines: run {first['ids'][0]} for seed 5 and run {first['ids'][1]} for seed 6.\n"
     assert call(*QUICK).out == f"queued: run {second['ids'][-1] + 1}\n"
@@ -57,7 +72,10 @@ def test_run_queues_and_a_worker_drains(call, home, engine, baseline):
 def test_a_seed_without_a_baseline_is_named_with_the_command_that_trains_it(refused, baseline):
     """Never the weights of another seed's run by the way."""
     words = (*DIGITS, "--epochs", 3, "--method", "tpr_ratio", "--baseline", baseline["id"], "--seed", 20)
-    assert "no replicate of it has seed 20; train that first with `python cli.py run --dataset digits --model mlp --method none --epochs 3 --seed 20`" in refused(*words)
+    assert (
+        "no replicate of it has seed 20; train that first with `python cli.py run --dataset digits --model mlp --method none --epochs 3 --seed 20`"
+        in refused(*words)
+    )
     assert "has seeds 20, 21 and 22" in refused(*words, "--seeds", 3)
     assert "--seed 20 --seeds 3`" in refused(*words, "--seeds", 3)
 
@@ -84,7 +102,10 @@ def test_the_option_for_one_baseline(call, refused, engine, baseline):
 
 def test_a_baseline_on_other_data_is_said(call, baseline):
     done = call(*QUICK, "--imbalance", 10, "--method", "tpr_ratio", "--baseline", baseline["id"], "--json")
-    assert f"note: run {baseline['id']} differs from a baseline of this run (no long tail), so its TPRs are not those of one" in done.err
+    assert (
+        f"note: run {baseline['id']} differs from a baseline of this run (no long tail), so its TPRs are not those of one"
+        in done.err
+    )
     call("stop", done.data["id"])
 
 
@@ -106,7 +127,10 @@ def test_data_without_a_validation_sample_is_refused_and_few_are_said(refused, c
     words = ("run", "--model", "mlp", "--epochs", 1, "--recipe-param", "batch_size=2", "--dataset")
     assert "single: there are 2 samples to train and 0 to validate" in refused(*words, tmp_path / "single")
     done = call(*words, tmp_path / "few", "--json")
-    assert "note: 2 classes have fewer than 10 validation samples. Class ant has 1 validation sample: its TPR is known only to about ±45 points" in done.err
+    assert (
+        "note: 2 classes have fewer than 10 validation samples. Class ant has 1 validation sample: its TPR is known only to about ±45 points"
+        in done.err
+    )
     call("stop", done.data["id"])
 
 
@@ -159,7 +183,10 @@ def test_ctrl_c_gives_the_run_back(home, engine, baseline):
     done = finished(waiting, 20)
     row = results.get_run(engine, int(results.list_runs(engine, text="interrupted")["id"][0]))
     assert (done.code, done.out) == (1, "")
-    assert done.err.splitlines()[-1] == f"error: interrupted; run {row.id}: queued, `python cli.py worker --drain` trains it"
+    assert (
+        done.err.splitlines()[-1]
+        == f"error: interrupted; run {row.id}: queued, `python cli.py worker --drain` trains it"
+    )
     assert (row.status, row.attempt) == ("queued", 0)
     assert results.list_checkpoints(engine, row.id)
     queue.ask(engine, row.id, "cancel")

@@ -29,16 +29,24 @@ def labels_of(matrix):
 
 def precision_or_none(truth, guess, classes):
     """scikit-learn's precision a class; None where nothing is called so."""
-    return [None if np.isnan(v) else v for v in precision_score(truth, guess, labels=range(classes), average=None, zero_division=np.nan)]
+    return [
+        None if np.isnan(v) else v
+        for v in precision_score(truth, guess, labels=range(classes), average=None, zero_division=np.nan)
+    ]
 
 
 def test_show_and_export_report_what_sklearn_does(call, baseline, engine):
     truth, guess = labels_of(results.confusion(engine, baseline["id"], "test")[1])
     hits = int(results.epochs(engine, [baseline["id"]], "test")["top5"].iloc[-1])
-    shown, exported = call("show", baseline["id"], "--json").data, json.loads(call("export", baseline["id"], "--format", "json").out)
+    shown, exported = (
+        call("show", baseline["id"], "--json").data,
+        json.loads(call("export", baseline["id"], "--format", "json").out),
+    )
     for found in (shown, exported):
         assert [r["precision"] for r in found["classes"]] == pytest.approx(precision_or_none(truth, guess, 10))
-        assert [r["f1"] for r in found["classes"]] == pytest.approx(f1_score(truth, guess, average=None, zero_division=0).tolist())
+        assert [r["f1"] for r in found["classes"]] == pytest.approx(
+            f1_score(truth, guess, average=None, zero_division=0).tolist()
+        )
         assert found["summary"]["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(truth, guess))
         assert found["summary"]["macro_f1"] == pytest.approx(f1_score(truth, guess, average="macro", zero_division=0))
         assert found["summary"]["top5"] == pytest.approx(hits / len(truth))
@@ -58,8 +66,12 @@ def test_compare_gives_the_numbers_of_the_database(call, baseline, weighted, eng
             assert found["summary"][side][name] == pytest.approx(getattr(row, name), abs=1e-12)
         matrix = results.confusion(engine, run["id"], "test")[1]
         truth, guess = labels_of(matrix)
-        assert found["summary"][side]["macro_f1"] == pytest.approx(f1_score(truth, guess, average="macro", zero_division=0))
-        assert [c[f"precision_{side}"] for c in found["classes"]] == pytest.approx(precision_or_none(truth, guess, len(matrix)))
+        assert found["summary"][side]["macro_f1"] == pytest.approx(
+            f1_score(truth, guess, average="macro", zero_division=0)
+        )
+        assert [c[f"precision_{side}"] for c in found["classes"]] == pytest.approx(
+            precision_or_none(truth, guess, len(matrix))
+        )
         assert found[side]["id"] == run["id"]
     assert {"setting": "method", "before": "none", "after": "tpr_ratio"} in found["settings"]
     text = call("compare", baseline["id"], weighted["id"]).out
@@ -107,8 +119,14 @@ def test_exports(call, baseline, engine, tmp_path):
     assert data["summary"]["accuracy"] == baseline["accuracy"]
     page = call("export", baseline["id"], "--format", "html").out
     assert page.startswith("<!doctype html>")
-    assert page.count("Plotly.newPlot(") == run_page(report(engine, results.get_run(engine, baseline["id"]))).count("Plotly.newPlot(") > 0
-    own = re.sub(r"<script>.*?</script>", "", page, flags=re.S)  # Plotly itself, inside the page, names addresses in its help
+    assert (
+        page.count("Plotly.newPlot(")
+        == run_page(report(engine, results.get_run(engine, baseline["id"]))).count("Plotly.newPlot(")
+        > 0
+    )
+    own = re.sub(
+        r"<script>.*?</script>", "", page, flags=re.S
+    )  # Plotly itself, inside the page, names addresses in its help
     assert not re.search(r"""(src|href)\s*=\s*["']?(https?:)?//""", own)
     assert not re.search(r"<(script|img|link|iframe)[^>]*(src|href)", own)
     file = tmp_path / "run.html"
@@ -136,5 +154,13 @@ def test_a_reader_that_stops_reading_sees_no_traceback(home, baseline):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_disk_behind_stdout(home):
     with open("/dev/full", "w") as full:
-        done = subprocess.run([sys.executable, "cli.py", "methods"], cwd=ROOT, env=environment(home), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "cli.py", "methods"],
+            cwd=ROOT,
+            env=environment(home),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
     assert (done.returncode, done.stderr) == (1, "error: output: No space left on device\n")

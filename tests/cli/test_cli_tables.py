@@ -35,7 +35,10 @@ def test_every_command_has_short_help(call):
         assert max(map(len, done.out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize(("command", "rows"), [("methods", METHODS), ("samplers", SAMPLERS), ("models", MODELS), ("recipes", RECIPES), ("datasets", DATASETS)])
+@pytest.mark.parametrize(
+    ("command", "rows"),
+    [("methods", METHODS), ("samplers", SAMPLERS), ("models", MODELS), ("recipes", RECIPES), ("datasets", DATASETS)],
+)
 def test_tables_list_every_row(call, command, rows):
     text, data = call(command), call(command, "--json").data
     assert [d["key"] for d in data][: len(rows)] == list(rows.keys)
@@ -63,7 +66,9 @@ def params(given):
     return [word for key, value in given.items() for word in ("--param", f"{key}={value}")]
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=lambda c: f"{c['method']}-{len(next(iter(c['given'].values())))}-{c['params']}")
+@pytest.mark.parametrize(
+    "case", GOLDEN, ids=lambda c: f"{c['method']}-{len(next(iter(c['given'].values())))}-{c['params']}"
+)
 def test_terms_give_the_golden_numbers(call, case):
     vectors = [word for key, vector in case["given"].items() for word in (f"--{key}", listed(vector))]
     done = call("terms", case["method"], *vectors, *params(case["params"]), "--json")
@@ -79,7 +84,15 @@ def test_terms_print_only_what_the_method_sets(call, method):
     tpr, counts = [0.9, 0.6, 0.75], [100, 20, 50]
     params = {"weights": "1,2,3"} if method == "manual" else {}
     terms = answer(method, what_if(3, tpr=tpr, counts=counts), params)
-    words = ["terms", method, "--tpr", listed(tpr), "--counts", listed(counts), *(w for k, v in params.items() for w in ("--param", f"{k}={v}"))]
+    words = [
+        "terms",
+        method,
+        "--tpr",
+        listed(tpr),
+        "--counts",
+        listed(counts),
+        *(w for k, v in params.items() for w in ("--param", f"{k}={v}")),
+    ]
     done = call(*words, "--json")
     if not terms.set() and terms.objective != "terms":
         assert (done.code, done.out) == (1, "")
@@ -98,24 +111,30 @@ def test_terms_say_what_was_clipped_beside_the_json(call):
     assert "note: " in done.err
 
 
-@pytest.mark.parametrize(("words", "message"), [
-    (("bogus", "--tpr", "0.5,0.6"), "unknown method 'bogus'; known: none, tpr_ratio"),
-    (("tpr_ratio",), "tpr_ratio needs --tpr"),
-    (("tpr_ratio", "--counts", "10,20"), "tpr_ratio needs --tpr"),
-    (("class_balanced", "--tpr", "0.5,0.6"), "class_balanced needs --counts"),
-    (("focal",), "give --tpr, --counts or both"),
-    (("tpr_ratio", "--tpr", "0.5,0.6,0.7", "--counts", "10,20"), "counts has 2 values, expected 3"),
-    (("tpr_ratio", "--tpr", "0.5", "--counts", "10,20"), "tpr has 1 value, expected 2"),
-    (("tpr_ratio", "--tpr", "0.5"), "at least 2 classes"),
-    (("tpr_ratio", "--tpr", "0.5,1.5"), "tpr of class 1 is 1.5"),
-    (("tpr_ratio", "--tpr", "0.5,x"), "--tpr: 'x' is not a number"),
-    (("tpr_ratio", "--tpr", "0.5,"), "--tpr: '' is not a number"),
-    (("class_balanced", "--counts", "10,-1"), "counts of class 1 is -1"),
-    (("tpr_ratio", "--tpr", "0.5,0.6", "--param", "tau=1"), "unknown parameter 'tau'; known: exponent"),
-    (("tpr_ratio", "--tpr", "0.5,0.6", "--param", "exponent=9"), "exponent is '9', expected a number from 0 to 8"),
-    (("tpr_ratio", "--tpr", "0.5,0.6", "--param", "exponent=nan"), "exponent is 'nan'"),
-    (("tpr_ratio", "--tpr", "0.5,0.6", "--param", "exponent"), "--param 'exponent': expected NAME=VALUE"),
-    (("tpr_ratio", "--tpr", "0.5,0.6", "--param", "exponent=1", "--param", "exponent=2"), "exponent is given twice"),
-])
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("bogus", "--tpr", "0.5,0.6"), "unknown method 'bogus'; known: none, tpr_ratio"),
+        (("tpr_ratio",), "tpr_ratio needs --tpr"),
+        (("tpr_ratio", "--counts", "10,20"), "tpr_ratio needs --tpr"),
+        (("class_balanced", "--tpr", "0.5,0.6"), "class_balanced needs --counts"),
+        (("focal",), "give --tpr, --counts or both"),
+        (("tpr_ratio", "--tpr", "0.5,0.6,0.7", "--counts", "10,20"), "counts has 2 values, expected 3"),
+        (("tpr_ratio", "--tpr", "0.5", "--counts", "10,20"), "tpr has 1 value, expected 2"),
+        (("tpr_ratio", "--tpr", "0.5"), "at least 2 classes"),
+        (("tpr_ratio", "--tpr", "0.5,1.5"), "tpr of class 1 is 1.5"),
+        (("tpr_ratio", "--tpr", "0.5,x"), "--tpr: 'x' is not a number"),
+        (("tpr_ratio", "--tpr", "0.5,"), "--tpr: '' is not a number"),
+        (("class_balanced", "--counts", "10,-1"), "counts of class 1 is -1"),
+        (("tpr_ratio", "--tpr", "0.5,0.6", "--param", "tau=1"), "unknown parameter 'tau'; known: exponent"),
+        (("tpr_ratio", "--tpr", "0.5,0.6", "--param", "exponent=9"), "exponent is '9', expected a number from 0 to 8"),
+        (("tpr_ratio", "--tpr", "0.5,0.6", "--param", "exponent=nan"), "exponent is 'nan'"),
+        (("tpr_ratio", "--tpr", "0.5,0.6", "--param", "exponent"), "--param 'exponent': expected NAME=VALUE"),
+        (
+            ("tpr_ratio", "--tpr", "0.5,0.6", "--param", "exponent=1", "--param", "exponent=2"),
+            "exponent is given twice",
+        ),
+    ],
+)
 def test_terms_refuse(refused, words, message):
     assert message in refused("terms", *words)

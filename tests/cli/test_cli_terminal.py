@@ -21,18 +21,27 @@ from core.errors import EvenlyError
 from storage import results
 
 
-@pytest.mark.parametrize(("rows", "line"), [
-    ([row(1, "queued", 0, started=None)], "0 of 20 epochs, waiting to start"),
-    ([row(1, "running", 0)], "0 of 20 epochs, starting"),
-    ([row(1, "running", 5)], "5 of 20 epochs, about 30 s left"),  # 2 s an epoch
-    ([row(1, "succeeded", 20), row(2, "running", 5, started=1008), row(3, "queued", 0, started=None)], "1 of 3 runs over, 25 of 60 epochs, about 70 s left"),
-    ([row(1, "failed", 5), row(2, "running", 5)], "1 of 2 runs over, 10 of 40 epochs, about 30 s left"),
-    ([row(1, "succeeded", 20)], "20 of 20 epochs"),
-    ([row(1, "running", 5), row(2, "running", 5)], "0 of 2 runs over, 10 of 40 epochs, about 30 s left"),  # side by side
-    ([row(1, "running", 1)], "1 of 20 epochs, estimating"),  # the first one is slow
-    ([row(1, "running", 2, 2000, each=10.0)], "2 of 2000 epochs, about 5.5 h left"),
-    ([row(1, "running", 2, 41, each=10.0)], "2 of 41 epochs, about 6 min left"),
-])
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ([row(1, "queued", 0, started=None)], "0 of 20 epochs, waiting to start"),
+        ([row(1, "running", 0)], "0 of 20 epochs, starting"),
+        ([row(1, "running", 5)], "5 of 20 epochs, about 30 s left"),  # 2 s an epoch
+        (
+            [row(1, "succeeded", 20), row(2, "running", 5, started=1008), row(3, "queued", 0, started=None)],
+            "1 of 3 runs over, 25 of 60 epochs, about 70 s left",
+        ),
+        ([row(1, "failed", 5), row(2, "running", 5)], "1 of 2 runs over, 10 of 40 epochs, about 30 s left"),
+        ([row(1, "succeeded", 20)], "20 of 20 epochs"),
+        (
+            [row(1, "running", 5), row(2, "running", 5)],
+            "0 of 2 runs over, 10 of 40 epochs, about 30 s left",
+        ),  # side by side
+        ([row(1, "running", 1)], "1 of 20 epochs, estimating"),  # the first one is slow
+        ([row(1, "running", 2, 2000, each=10.0)], "2 of 2000 epochs, about 5.5 h left"),
+        ([row(1, "running", 2, 41, each=10.0)], "2 of 41 epochs, about 6 min left"),
+    ],
+)
 def test_the_line_of_progress(rows, line):
     assert cli_progress.progress_line(rows) == line
 
@@ -46,7 +55,11 @@ def test_runs_in_front_are_named():
 def test_bars_fit_the_terminal(width):
     from rich.console import Console
 
-    rows = [row(12, "succeeded", 20), row(13, "running", 7, name="MNIST-1D: TPR ratio, exponent 2, \x1b[31m[/red] seed 0"), row(14, "queued", 0, started=None)]
+    rows = [
+        row(12, "succeeded", 20),
+        row(13, "running", 7, name="MNIST-1D: TPR ratio, exponent 2, \x1b[31m[/red] seed 0"),
+        row(14, "queued", 0, started=None),
+    ]
     out = io.StringIO()
     Console(file=out, width=width).print(cli_progress.bars(rows, width))
     lines = out.getvalue().splitlines()
@@ -62,7 +75,11 @@ def test_bars_fit_the_terminal(width):
 
 
 def test_more_runs_than_lines():
-    rows = [row(i, "succeeded", 20) for i in range(1, 6)] + [row(6, "running", 3)] + [row(i, "queued", 0) for i in range(7, 11)]
+    rows = (
+        [row(i, "succeeded", 20) for i in range(1, 6)]
+        + [row(6, "running", 3)]
+        + [row(i, "queued", 0) for i in range(7, 11)]
+    )
 
     def shown(room):
         return [r.id for r in cli_progress.fitting(rows, room)]
@@ -91,14 +108,34 @@ def test_preparing_data_is_told(capsys, monkeypatch):
 
 
 def test_nothing_in_json_that_json_does_not_know():
-    odd = {"nan": float("nan"), "inf": np.inf, "na": pd.NA, "nat": pd.NaT, "array": np.array([1.0, np.nan]), "int": np.int64(3), "path": Path("a"), 1: None}
-    assert terminal.plain(odd) == {"nan": None, "inf": None, "na": None, "nat": None, "array": [1.0, None], "int": 3, "path": "a", "1": None}
+    odd = {
+        "nan": float("nan"),
+        "inf": np.inf,
+        "na": pd.NA,
+        "nat": pd.NaT,
+        "array": np.array([1.0, np.nan]),
+        "int": np.int64(3),
+        "path": Path("a"),
+        1: None,
+    }
+    assert terminal.plain(odd) == {
+        "nan": None,
+        "inf": None,
+        "na": None,
+        "nat": None,
+        "array": [1.0, None],
+        "int": 3,
+        "path": "a",
+        "1": None,
+    }
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
     file = tmp_path / "a.csv"
     file.write_text("old")
-    monkeypatch.setattr(terminal.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        terminal.os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     with pytest.raises(EvenlyError, match="cannot be written: No space left on device"):
         terminal.save(file, "new")
     assert file.read_text() == "old"
@@ -113,8 +150,14 @@ def test_the_demo_in_a_terminal_of_80_columns(home, engine):
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
     env = {k: v for k, v in environment(home).items() if k != "COLUMNS"}
-    demo = subprocess.Popen([sys.executable, "cli.py", "demo", "--seeds", "1", "--epochs", "3"], cwd=ROOT, env={**env, "TERM": "xterm"},
-                            stdin=slave, stdout=slave, stderr=slave)
+    demo = subprocess.Popen(
+        [sys.executable, "cli.py", "demo", "--seeds", "1", "--epochs", "3"],
+        cwd=ROOT,
+        env={**env, "TERM": "xterm"},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
     os.close(slave)
     seen = b""
     try:
@@ -130,5 +173,8 @@ def test_the_demo_in_a_terminal_of_80_columns(home, engine):
     assert re.search(rf"^run {first} None, 3 epochs, seed 0 +━+.* \d/3 \w+", text, re.M)
     assert "2 of 2 runs over, 6 of 6 epochs" in text
     after = text.rsplit("Test split", 1)[1]
-    assert [re.search(rf"^ +{word} ", after, re.M) is not None for word in ("class", "accuracy, %", "TPR variance", "min TPR, %", "9")] == [True] * 5
+    assert [
+        re.search(rf"^ +{word} ", after, re.M) is not None
+        for word in ("class", "accuracy, %", "TPR variance", "min TPR, %", "9")
+    ] == [True] * 5
     assert f"In the app: compare run {first} with run {second}" in after

@@ -19,10 +19,18 @@ def test_long_names_do_not_touch_their_numbers(call):
     assert len({re.match(r"(.*?\S)  +", line).end() for line in text.splitlines()}) == 1
 
 
-@pytest.mark.parametrize(("words", "said"), [
-    (("sampler:progressive", "--counts", "100,10"), "note: these are the terms of epoch 1, and they change from epoch to epoch; the last epoch of a run of two has sampling 0.5, 0.5"),
-    (("sampler:balanced", "--counts", "100,10"), ""), (("cdb", "--tpr", "0.9,0.5"), ""), (("inverse_frequency", "--counts", "10,20"), ""),
-])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("sampler:progressive", "--counts", "100,10"),
+            "note: these are the terms of epoch 1, and they change from epoch to epoch; the last epoch of a run of two has sampling 0.5, 0.5",
+        ),
+        (("sampler:balanced", "--counts", "100,10"), ""),
+        (("cdb", "--tpr", "0.9,0.5"), ""),
+        (("inverse_frequency", "--counts", "10,20"), ""),
+    ],
+)
 def test_terms_that_move_say_that_they_are_of_the_first_epoch(call, words, said):
     assert call("terms", *words).err.strip() == said
 

@@ -15,7 +15,22 @@ def test_an_unknown_format_is_told_without_the_words_of_a_library(refused):
 def test_a_run_that_is_queued_says_what_was_made_up_for_a_class_without_a_tpr(call, tmp_path):
     file = tmp_path / "tprs.csv"
     file.write_text("\n".join(["nan", "0", *["0.8"] * 8]))
-    done = call("run", "--dataset", "digits", "--model", "mlp", "--epochs", 1, "--method", "tpr_ratio", "--param", "exponent=2", "--tpr", file, "--json")
+    done = call(
+        "run",
+        "--dataset",
+        "digits",
+        "--model",
+        "mlp",
+        "--epochs",
+        1,
+        "--method",
+        "tpr_ratio",
+        "--param",
+        "exponent=2",
+        "--tpr",
+        file,
+        "--json",
+    )
     assert "note: Class 0: no TPR" in done.err
     assert "note: Class 1 holds 9" in done.err
     call("stop", done.data["id"])

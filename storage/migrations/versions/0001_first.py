@@ -66,7 +66,9 @@ def upgrade() -> None:
         sa.Column("tags", sa.Text(), server_default="", nullable=False),
         sa.Column("notes", sa.Text(), server_default="", nullable=False),
         sa.Column("error", sa.Text()),
-        sa.CheckConstraint("status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'paused')", name=op.f("ck_run_status")),
+        sa.CheckConstraint(
+            "status IN ('queued', 'running', 'succeeded', 'failed', 'cancelled', 'paused')", name=op.f("ck_run_status")
+        ),
         sa.CheckConstraint("wanted IN ('run', 'pause', 'cancel')", name=op.f("ck_run_wanted")),
         sa.ForeignKeyConstraint(["baseline_id"], ["run.id"], name="fk_run_baseline_id", ondelete="SET NULL"),
         sa.ForeignKeyConstraint(["worker_id"], ["worker.id"], name="fk_run_worker_id", ondelete="SET NULL"),
