@@ -21,17 +21,27 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(f"error: {sys.executable} has no {missing.name}; use .venv/bin/python, which `make run` sets up")
 
-import cli_posthoc
-import cli_progress
-import cli_runs
-import cli_submit
-import cli_tables
-import cli_wait
-from cli_runs import RunId, database, in_words, run_dict, run_list, run_number
-from cli_tables import Json, Params
+from commands import submit, tables
+from commands.posthoc import posthoc
+from commands.progress import preparing
+from commands.runs import (
+    RunId,
+    close_databases,
+    compare,
+    database,
+    export,
+    in_words,
+    run_dict,
+    run_list,
+    run_number,
+    runs,
+    show,
+)
+from commands.tables import Json, Params
+from commands.terminal import emit
+from commands.wait import wait_for
 from core.config import SETTINGS, RunConfig
 from core.errors import EvenlyError
-from terminal import emit
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -49,12 +59,12 @@ app = typer.Typer(
 
 
 for command in (
-    cli_tables.methods,
-    cli_tables.samplers,
-    cli_tables.models,
-    cli_tables.recipes,
-    cli_tables.datasets,
-    cli_tables.terms,
+    tables.methods,
+    tables.samplers,
+    tables.models,
+    tables.recipes,
+    tables.datasets,
+    tables.terms,
 ):
     app.command()(command)
 
@@ -112,15 +122,15 @@ def run(
     """Queue a run; with --wait, see it to its end."""
     from storage.queue import submit as queue_runs
 
-    count = cli_submit.SEEDS.check(seeds, "run")
+    count = submit.SEEDS.check(seeds, "run")
     config = RunConfig(  # numbers are still text: core.config.checked reads them and names what is wrong
         dataset=dataset,
         model=model,
         method=method,
-        params=cli_submit.pairs(param, "--param"),
+        params=submit.pairs(param, "--param"),
         recipe=recipe,
-        recipe_params=cli_submit.pairs(recipe_param, "--recipe-param"),
-        epochs=cli_submit.default_epochs(recipe, method) if epochs is None else epochs,
+        recipe_params=submit.pairs(recipe_param, "--recipe-param"),
+        epochs=submit.default_epochs(recipe, method) if epochs is None else epochs,
         seed=seed,
         imbalance=imbalance,
         profile=profile,
@@ -128,25 +138,25 @@ def run(
         reduction=reduction,
         device=device,
         sampler=sampler,
-        sampler_params=cli_submit.pairs(sampler_param, "--sampler-param"),
+        sampler_params=submit.pairs(sampler_param, "--sampler-param"),
         start=start,
         deferred=deferred,
     )
     engine = database()
-    with cli_submit.notes_held():
-        with cli_progress.preparing(quiet=as_json) as progress:
-            config, spec = cli_submit.fitted(config, progress)
-        runs = cli_submit.planned(
+    with submit.notes_held():
+        with preparing(quiet=as_json) as progress:
+            config, spec = submit.fitted(config, progress)
+        new = submit.planned(
             engine, config, spec, count, baseline=baseline, same_baseline=same_baseline, tpr=tpr, name=name, waits=wait
         )
-        ids = queue_runs(engine, runs)
+        ids = queue_runs(engine, new)
     _show_queued(engine, ids, wait, as_json)
 
 
 def _show_queued(engine: Engine, ids: list[int], wait: bool, as_json: bool) -> None:
     """The numbers of the runs, or what they came to, once they have ended."""
     if wait:
-        _show_ended(engine, cli_wait.wait_for(engine, ids, quiet=as_json), as_json)
+        _show_ended(engine, wait_for(engine, ids, quiet=as_json), as_json)
     elif as_json:
         emit({"id": ids[0], "ids": ids, "status": "queued"})
     else:
@@ -161,7 +171,7 @@ def _show_ended(engine: Engine, rows: list[RunRow], as_json: bool) -> None:
         run_list(rows)
 
 
-for command in (cli_posthoc.posthoc, cli_runs.runs, cli_runs.show, cli_runs.compare, cli_runs.export):
+for command in (posthoc, runs, show, compare, export):
     app.command()(command)
 
 
@@ -232,12 +242,10 @@ def demo(
 
     Trains a baseline and a weighted run for each seed, then says what weighting did to every class.
     """
-    import demo as script
+    from commands import demo as script
 
-    count = cli_submit.SEEDS.check(seeds, "demo")
-    script.run(
-        database(), count, None if epochs is None else cli_submit.EPOCHS.check(epochs, "demo"), cli_wait.wait_for
-    )
+    count = submit.SEEDS.check(seeds, "demo")
+    script.run(database(), count, None if epochs is None else submit.EPOCHS.check(epochs, "demo"), wait_for)
 
 
 # -- the door itself ---------------------------------------------------------------------------------------------
@@ -297,7 +305,7 @@ def main() -> int:
             raise
         message = f"unexpected {type(error).__name__}: {error} (a bug of Evenly; EVENLY_TRACEBACK=1 shows where)"
     finally:
-        cli_runs.close_databases()
+        close_databases()
     print("error: " + " ".join(message.split()), file=sys.stderr)
     return 1
 

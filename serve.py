@@ -26,8 +26,8 @@ from core.errors import EvenlyError
 from storage.engine import data_root, open_database
 from storage.migrate import upgrade
 from storage.place import settle
-from supervisor import die_with_parent
-from worker_slot import REFUSED
+from work.slot import REFUSED
+from work.supervisor import die_with_parent
 
 ROOT = Path(__file__).resolve().parent
 GRACE_SECONDS = 10.0  # for the worker to finish a batch and save, then SIGKILL; the app holds nothing to save

@@ -4,7 +4,7 @@
     python worker.py --slot 0   the worker of one slot, in this process
 
 A worker holds its slot's lock file for life, so the kernel tells at once when it is gone; while it moves, it touches a
-beat file (worker_slot.py), which its parent watches (supervisor.py). What one run goes through stands in runner.py.
+beat file (work/slot.py), which its parent watches (work/supervisor.py). What one run goes through stands in work/runner.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from typing import Self, TypeVar
 
 from filelock import FileLock, Timeout
 
-import worker_watch
 from core import machine
 from core.errors import EvenlyError
 from storage import queue, results
@@ -31,9 +30,10 @@ from storage.engine import Unavailable, data_root, database_path, open_database
 from storage.migrate import upgrade
 from storage.place import settle
 from storage.workers import state_text
-from supervisor import gpus, on_signals, supervise
-from worker_slot import ALREADY_ON, REFUSED, beat_path, lock_path, locks_of, taken
-from worker_watch import Inside, Stillness
+from work import watch
+from work.slot import ALREADY_ON, REFUSED, beat_path, lock_path, locks_of, taken
+from work.supervisor import gpus, on_signals, supervise
+from work.watch import Inside, Stillness
 
 machine.tune()  # before anything imports torch
 
@@ -118,7 +118,7 @@ class Worker:
 
     def _in_thread(self, work: Callable[[], None], seconds: float | None = None) -> None:
         def repeatedly() -> None:
-            while not self._quiet.wait(seconds or worker_watch.BEAT_SECONDS):
+            while not self._quiet.wait(seconds or watch.BEAT_SECONDS):
                 work()
 
         threading.Thread(target=repeatedly, daemon=True, name=work.__name__).start()
@@ -126,7 +126,7 @@ class Worker:
     def _beat(self) -> None:
         """Touch the beat file; not any more when the run in hand hangs."""
         self.still.beat(self.looks, self.claim is not None)
-        if self.still.seconds >= worker_watch.HUNG_SECONDS:
+        if self.still.seconds >= watch.HUNG_SECONDS:
             return
         try:
             beat_path(self.locks, self.slot).touch()
@@ -144,7 +144,7 @@ class Worker:
                     self.engine,
                     claim,
                     "warning",
-                    f"{news}; unless that is expected, restart the worker (make run does it after {worker_watch.HUNG_SECONDS / 60:.0f} min)",
+                    f"{news}; unless that is expected, restart the worker (make run does it after {watch.HUNG_SECONDS / 60:.0f} min)",
                 )
         except EvenlyError as error:  # a locked or full database: the next beat tries again
             log.warning("no beat: %s", error)
@@ -173,13 +173,13 @@ class Worker:
 
     def warm_up(self) -> None:
         """Make what the first run will need: its imports and, with nothing to do, the first comparison's dataset."""
-        import_module("runner")  # brings torch, models and scikit-learn: a few seconds
+        import_module("work.runner")  # brings torch, models and scikit-learn: a few seconds
         if any(results.list_runs(self.engine, status="queued", limit=1)["id"]):
             return
         from core.datasets import prepare
         from core.orders import Interrupted
         from core.presets import FIRST
-        from sources import obeying
+        from work.sources import obeying
 
         try:
             prepare(FIRST.baseline.dataset, self.root, obeying(lambda: self.orders))
@@ -208,7 +208,7 @@ class Worker:
 
     def work(self, claim: queue.Claim) -> None:
         """One claimed run to its end, its pause or its failure."""
-        from runner import execute
+        from work.runner import execute
 
         log.info("run %s: attempt %s", claim.run_id, claim.attempt)
         self.claim, self.inside = claim, Inside(claim.run_id)

@@ -27,7 +27,6 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-import supervisor
 import worker
 from core.config import RunConfig, checked, from_dict
 from core.methods import METHODS
@@ -38,6 +37,7 @@ from storage import queue, results
 from storage.engine import open_database
 from storage.launch import new_run
 from storage.migrate import upgrade
+from work import supervisor
 
 ROOT = Path(__file__).resolve().parents[1]
 CSV = ROOT / "results" / "methods.csv"

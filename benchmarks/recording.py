@@ -32,8 +32,6 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-import runner
-import training
 from core import checkpoint
 from core.config import RunConfig
 from core.device import choose, versions
@@ -42,6 +40,7 @@ from storage import checkpoints, queue, results
 from storage.engine import open_database, sqlite_module
 from storage.launch import new_run
 from storage.migrate import upgrade
+from work import runner, training
 
 TARGET = 3.0  # percent of an epoch, for recording the metrics
 CLOCKED = (  # name of the clock, where the call is found, its name there

@@ -137,7 +137,7 @@ def full(seeded, tmp_path, monkeypatch):
 @pytest.fixture
 def worker(tmp_path, monkeypatch):
     """A worker in this process, on a data folder of the test's own, however little disk is free."""
-    import runner
+    from work import runner
     from worker import Worker
 
     monkeypatch.setenv("EVENLY_DATA", str(tmp_path))

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-import runner
 import worker as door
 from core.config import RunConfig
 from storage import queue, results
 from storage.launch import new_run
+from work import runner
 
 CONFIG = RunConfig("digits", "mlp", epochs=3, recipe_params={"batch_size": 64})
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from runner_kit import working
 
-import training
 from core.along import Past, along, looks_back, reach, shown
 from core.config import RunConfig, checked
 from core.evidence import Evidence
@@ -16,6 +15,7 @@ from core.samplers import SAMPLERS
 from core.schedule import first_epoch
 from storage import queue, results
 from storage.launch import new_run
+from work import training
 
 EPOCHS = 4
 BASE = RunConfig("mnist1d", "cnn1d", epochs=EPOCHS, imbalance=50.0)

@@ -1,6 +1,6 @@
 """The import rules, held twice: by reading every import statement, lazy ones too, and by importing and looking.
 
-core computes, models holds networks, storage records, pages draw; worker.py, runner.py, cli.py and their helpers compose.
+core computes, models holds networks, storage records, pages draw; worker.py with work and cli.py with commands compose.
 """
 
 from __future__ import annotations
@@ -17,18 +17,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = ("core", "models", "storage", "pages")
+PACKAGES = ("core", "models", "storage", "pages", "work", "commands")
 FILES = sorted([*ROOT.glob("*.py"), *(path for name in PACKAGES for path in (ROOT / name).rglob("*.py"))])
-DOORS = {path.stem for path in ROOT.glob("*.py")}  # app, worker, cli and what stands beside them
+DOORS = {path.stem for path in ROOT.glob("*.py")}  # app, worker, cli, serve
+ROOMS = {"work", "commands"}  # behind worker.py and cli.py
 UI = {"app"}
 TORCH = {"torch", "torchvision"}
 # What may not be imported, not even inside a function. A name stands for all that lies under it.
 FORBIDDEN = {
-    "core": {"streamlit", "sqlalchemy", "alembic", "storage", "models", "pages"} | DOORS,
-    "models": {"streamlit", "sqlalchemy", "alembic", "storage", "pages"} | DOORS,
-    "storage": {"streamlit", "models", "pages"} | TORCH | DOORS,
-    "pages": {"core.engine"} | TORCH | DOORS,
-    "app": {"core.engine"} | TORCH | (DOORS - UI),
+    "core": {"streamlit", "sqlalchemy", "alembic", "storage", "models", "pages"} | DOORS | ROOMS,
+    "models": {"streamlit", "sqlalchemy", "alembic", "storage", "pages"} | DOORS | ROOMS,
+    "storage": {"streamlit", "models", "pages"} | TORCH | DOORS | ROOMS,
+    "pages": {"core.engine"} | TORCH | DOORS | ROOMS,
+    "app": {"core.engine"} | TORCH | (DOORS - UI) | ROOMS,
+    "work": {"streamlit", "pages", "commands"} | DOORS,
+    "commands": {"streamlit"} | (DOORS - {"worker"}),
 }
 MODELS_MAY = {"torch", "core.rows", "core.tvision", "core.errors", "models"}  # beside the standard library
 OF_THE_PAGES = {
@@ -36,7 +39,7 @@ OF_THE_PAGES = {
     "pages.parts.export",
     "pages.parts.settings",
 }  # what the other doors may import: said and drawn once, for all
-MAY_IMPORT_WORKER = {"cli.py", "cli_wait.py", "cli_posthoc.py"}
+MAY_IMPORT_WORKER = {"cli.py", "commands/wait.py", "commands/posthoc.py"}
 
 
 def module_name(path: Path) -> str:
@@ -138,12 +141,16 @@ def test_no_screen_imports_another():
 
 
 def test_only_the_doors_import_the_worker():
-    others = [path for path in FILES if path.name not in MAY_IMPORT_WORKER]
+    others = [path for path in FILES if str(path.relative_to(ROOT)) not in MAY_IMPORT_WORKER]
     assert [line for path in others for line in broken(path, {"worker"})] == []
 
 
 def test_the_other_doors_take_nothing_of_the_pages_but_the_export():
-    doors = [path for path in FILES if path.parent == ROOT and path.stem not in UI]
+    doors = (
+        [path for path in FILES if path.parent == ROOT and path.stem not in UI]
+        + files_of("work")
+        + files_of("commands")
+    )
     found = [
         f"{p.name}:{line} imports {name}"
         for p in doors
@@ -198,7 +205,7 @@ IMPORT_ALL = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_
 
 def test_everything_but_the_pages_works_without_streamlit():
     doors = sorted(DOORS - UI)
-    loaded = loaded_after(IMPORT_ALL, *importable("core", "models", "storage"), *doors)
+    loaded = loaded_after(IMPORT_ALL, *importable("core", "models", "storage", *sorted(ROOMS)), *doors)
     assert {"torch", "sqlalchemy"} <= loaded
     assert "streamlit" not in loaded
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-import cli_submit
+from commands import submit
 from core.config import RunConfig, checked
 from core.corrections import double_correction
 from core.datasets import describe
@@ -169,7 +169,7 @@ def test_a_step_that_corrects_once(method, params, before):
 
 def test_the_command_line_says_it_on_stderr(home, capsys):
     settings = config("inverse_frequency", "balanced", imbalance=100.0)
-    runs = cli_submit.planned(
+    runs = submit.planned(
         home[1],
         settings,
         describe("mnist1d", home[0]),

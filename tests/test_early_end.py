@@ -15,7 +15,7 @@ import serve
 from core.config import RunConfig
 from storage import queue, results
 from storage.launch import new_run
-from worker_slot import lock_path
+from work.slot import lock_path
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-import runner
 import worker as door
 from core import checkpoint
 from core.config import RunConfig, checked
@@ -16,6 +15,7 @@ from core.methods import METHODS, POSTHOC, TRAIN
 from core.samplers import SAMPLERS
 from storage import checkpoints, queue, results
 from storage.launch import new_run
+from work import runner
 
 BASE = RunConfig("mnist1d", "cnn1d", epochs=2, imbalance=100.0)
 PARAMS = {

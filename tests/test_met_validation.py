@@ -8,7 +8,7 @@ from new_run_kit import captions, visit
 from runner_kit import drained, log_of
 from seed import config_of, mnist1d, submit, train, worker_of
 
-import cli_submit
+from commands.submit import planned as planned_runs
 from core.cautions import met, met_before
 from core.compare import compare
 from core.config import RunConfig, checked
@@ -148,7 +148,7 @@ def test_the_command_line_says_it_on_stderr(home, capsys, baseline, words):
     root, engine = home
     run = finished(engine, baseline)
     config = checked(replace(BASE, epochs=20, method="tpr_ratio"))
-    planned = cli_submit.planned(
+    planned = planned_runs(
         engine, config, describe("mnist1d", root), 1, baseline=run, same_baseline=False, tpr=None, name="", waits=False
     )
     assert [r.baseline for r in planned] == [run]

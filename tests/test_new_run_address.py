@@ -6,7 +6,7 @@ import pytest
 from new_run_kit import baselines, captions, started, visit
 from seed import config_of, mnist1d, submit, train, worker_of
 
-from cli_submit import default_epochs
+from commands.submit import default_epochs
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.recipes import RECIPES
 from pages.parts import new_evidence

@@ -13,12 +13,12 @@ import pytest
 from runner_kit import CONFIG, changed
 from storage_kit import count, database, new_run
 
-import worker_slot
 from storage import launch as launching
 from storage import place, queue, results
 from storage.engine import StorageError, open_database
 from storage.migrate import check_schema, upgrade
 from storage.tables import place as table
+from work import slot
 from worker import Timeout, Worker
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,12 +121,12 @@ def test_a_second_folder_cannot_take_the_run_of_a_living_worker(apart, monkeypat
             Worker(1).__enter__()
         assert queue.wanted(engine, claim) == "run"
         assert results.get_run(engine, run_id).attempt == 1
-        assert not worker_slot.taken(living.locks, 1)  # refused and let go
+        assert not slot.taken(living.locks, 1)  # refused and let go
         assert count(engine, "worker") == 1
 
 
 def test_life_is_decided_beside_the_database_and_two_databases_of_a_folder_differ(tmp_path):
-    own, other = worker_slot.locks_of(tmp_path / "evenly.db"), worker_slot.locks_of(tmp_path / "more.db")
+    own, other = slot.locks_of(tmp_path / "evenly.db"), slot.locks_of(tmp_path / "more.db")
     assert own == tmp_path / "locks"
     assert other == tmp_path / "more.db.locks"
 
@@ -183,7 +183,7 @@ def test_the_run_of_a_worker_goes_on_while_others_knock_from_another_folder(apar
             timeout=120,
             check=False,
         )
-        assert knock.returncode == worker_slot.ALREADY_ON
+        assert knock.returncode == slot.ALREADY_ON
         assert not any("died" in e.text for e in queue.events(engine, run_id))
     finally:
         living.terminate()

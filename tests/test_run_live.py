@@ -18,7 +18,7 @@ import pytest
 import seed
 from pages_kit import HOME, RUN, visit, words_on
 
-import demo
+from commands import demo
 from core.presets import FIRST
 from pages.parts import about, curves, run_charts, silence
 from pages.parts.run_live import DETAILS, LONGEST, PAUSES, PICTURES, SHARE, Drawn, due

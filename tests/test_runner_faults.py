@@ -4,11 +4,10 @@ import pytest
 import torch
 from runner_kit import CONFIG, changed, drained, log_of, submit
 
-import runner
-import training
 from storage import checkpoints, queue, results
 from storage.engine import StorageError, Unavailable
 from storage.launch import new_run
+from work import runner, training
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import threading
 import pytest
 from runner_kit import CONFIG, drained, log_of, submit
 
-import sources
 from core import datasets
 from core.errors import EvenlyError
 from storage import queue
+from work import sources
 
 
 @pytest.mark.parametrize("step", ["prepare", "load"])

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from runner_kit import CONFIG, changed, drained, log_of, submit
 
-import training
 from core import checkpoint, datasets
 from storage import queue, results
 from storage.engine import sqlite_module
 from storage.launch import pair
+from work import training
 
 
 def image_folder(root, per_class):

@@ -8,7 +8,6 @@ import torch
 from runner_kit import drained, submit
 from torch import nn
 
-import stages
 from core import posthoc
 from core.batches import Split
 from core.config import RunConfig, checked
@@ -22,6 +21,7 @@ from models import MODELS
 from models.heads import Scaled
 from storage import queue
 from storage.launch import new_run
+from work import stages
 
 CPU, C, SHAPE = choose("cpu"), 3, (1, 8, 8)
 COUNTS = {"train": (40, 12, 5), "validation": (7, 9, 8), "test": (10, 11, 12)}

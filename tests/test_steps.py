@@ -8,15 +8,15 @@ from types import SimpleNamespace
 
 import pytest
 
-import cli_progress
-import runner
 import worker as door
+from commands import progress
 from core.config import RunConfig
 from pages.parts import status
 from storage import queue, results
 from storage.launch import new_run
 from storage.workers import Place, places
-from worker_watch import Inside
+from work import runner
+from work.watch import Inside
 
 
 def row(**values):
@@ -129,10 +129,10 @@ def test_the_page_says_where_a_run_is(record, where, text, cell):
 def test_the_command_line_counts_steps_too():
     started = SimpleNamespace(timestamp=lambda: 1000.0)
     running = row(started_at=started)
-    assert cli_progress.progress_line([running]) == "0 of 2 epochs, starting"
-    assert cli_progress.progress_line([running], places=FIRST) == "0 of 2 epochs, step 879 of 3,516, about 23 min left"
+    assert progress.progress_line([running]) == "0 of 2 epochs, starting"
+    assert progress.progress_line([running], places=FIRST) == "0 of 2 epochs, step 879 of 3,516, about 23 min left"
     done = row(id=11, status="succeeded", last_epoch=2, seconds=200.0, started_at=started)
     assert (
-        cli_progress.progress_line([done, running], places=FIRST)
+        progress.progress_line([done, running], places=FIRST)
         == "1 of 2 runs over, 2 of 4 epochs, step 879 of 3,516, about 3 min left"
     )

@@ -14,16 +14,15 @@ import psutil
 import pytest
 from filelock import FileLock, Timeout
 
-import runner
 import worker as door
-import worker_watch
 from core.config import RunConfig
 from storage import queue, results
 from storage.engine import Unavailable
 from storage.launch import new_run
-from supervisor import Awake, Child
-from worker_slot import beat_path, lock_path
-from worker_watch import Stillness
+from work import runner, watch
+from work.slot import beat_path, lock_path
+from work.supervisor import Awake, Child
+from work.watch import Stillness
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -35,7 +34,7 @@ def supervise(home):
 
     def start(call, before="pass"):
         env = {**os.environ, "EVENLY_DATA": str(home[0]), "OMP_NUM_THREADS": "1"}
-        code = f"import logging, sys, supervisor; logging.basicConfig(level=logging.INFO); {before}; sys.exit({call})"
+        code = f"import logging, sys; from work import supervisor; logging.basicConfig(level=logging.INFO); {before}; sys.exit({call})"
         started.append(
             subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True)
         )
@@ -208,12 +207,12 @@ def test_whoever_slept_as_long_as_the_worker_kills_nobody(watched):
 
 def test_stillness_is_told_after_5_minutes_and_at_every_doubling():
     still, news = Stillness(), []
-    for beat in range(int(worker_watch.HUNG_SECONDS / worker_watch.BEAT_SECONDS) + 1):
+    for beat in range(int(watch.HUNG_SECONDS / watch.BEAT_SECONDS) + 1):
         still.beat(looks=7, busy=True)
         if said := still.news():
             news.append((beat * 5 // 60, said))
     assert news == [(m, f"no step for {m} min") for m in (5, 10, 20, 40)]
-    assert still.seconds == worker_watch.HUNG_SECONDS
+    assert still.seconds == watch.HUNG_SECONDS
     assert still.words() == "no step for 60 min"
     still.beat(looks=8, busy=True)
     assert (still.seconds, still.words(), still.news()) == (0, None, None)
@@ -231,9 +230,9 @@ def test_a_worker_without_a_run_is_never_too_still():
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(worker_watch, "BEAT_SECONDS", 0.02)
-    monkeypatch.setattr(worker_watch, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(worker_watch, "HUNG_SECONDS", 0.4)
+    monkeypatch.setattr(watch, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(watch, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(watch, "HUNG_SECONDS", 0.4)
     monkeypatch.setattr(runner, "MIN_FREE_BYTES", 0)
 
 
@@ -257,7 +256,7 @@ def test_a_run_that_hangs_is_told_of_then_its_beat_stops_and_comes_back_with_the
         assert hangs.wait(60)
         until(lambda: any(e.kind == "warning" and "no step for" in e.text for e in queue.events(engine, run_id)))
         until(lambda: "no step for" in queue.workers(engine)[0].state)
-        until(lambda: worker.still.seconds >= worker_watch.HUNG_SECONDS)
+        until(lambda: worker.still.seconds >= watch.HUNG_SECONDS)
         last = beat_path(root / "locks", 0).stat().st_mtime_ns
         beats = worker.still.seconds
         until(lambda: worker.still.seconds > beats + 0.2)
@@ -341,7 +340,8 @@ def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home, sig
 
 
 ORPHAN = """
-import os, sys, time, supervisor
+import os, sys, time
+from work import supervisor
 parent = os.getpid()
 if os.fork() == 0:
     while os.getppid() == parent:

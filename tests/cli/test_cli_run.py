@@ -11,7 +11,7 @@ import time
 import pytest
 from cli_kit import DIGITS, QUICK, ROOT, environment, finished, process
 
-import cli_submit
+from commands import submit
 from core.config import RunConfig
 from core.datasets import describe
 from core.methods import answer, what_if
@@ -82,9 +82,9 @@ def test_a_seed_without_a_baseline_is_named_with_the_command_that_trains_it(refu
 
 def test_one_baseline_for_every_seed_only_where_asked_for(engine, baseline, capsys):
     """What --same-baseline does, and what it says: on digits another seed has another validation split."""
-    config = cli_submit.checked(RunConfig("digits", "mlp", "tpr_ratio", seed=0))
-    group = cli_submit.baseline_group(engine, config, baseline["id"], describe("digits", ""), waits=False)
-    runs = cli_submit.replicas(config, 2, "Digits", baseline=baseline["id"], group=group, same_baseline=True)
+    config = submit.checked(RunConfig("digits", "mlp", "tpr_ratio", seed=0))
+    group = submit.baseline_group(engine, config, baseline["id"], describe("digits", ""), waits=False)
+    runs = submit.replicas(config, 2, "Digits", baseline=baseline["id"], group=group, same_baseline=True)
     assert [r.baseline for r in runs] == [baseline["id"]] * 2
     said = capsys.readouterr().err
     assert f"Run {baseline['id']} has seed 0, so the weights of seed 1 come from another network" in said

@@ -15,8 +15,7 @@ import pandas as pd
 import pytest
 from cli_kit import ROOT, environment, row
 
-import cli_progress
-import terminal
+from commands import progress, terminal
 from core.errors import EvenlyError
 from storage import results
 
@@ -43,12 +42,12 @@ from storage import results
     ],
 )
 def test_the_line_of_progress(rows, line):
-    assert cli_progress.progress_line(rows) == line
+    assert progress.progress_line(rows) == line
 
 
 def test_runs_in_front_are_named():
     waiting = [row(7, "queued", 0, started=None)]
-    assert cli_progress.progress_line(waiting, [row(3, "running", 9)]) == "0 of 20 epochs, waiting for run 3 at 9 of 20"
+    assert progress.progress_line(waiting, [row(3, "running", 9)]) == "0 of 20 epochs, waiting for run 3 at 9 of 20"
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
@@ -61,7 +60,7 @@ def test_bars_fit_the_terminal(width):
         row(14, "queued", 0, started=None),
     ]
     out = io.StringIO()
-    Console(file=out, width=width).print(cli_progress.bars(rows, width))
+    Console(file=out, width=width).print(progress.bars(rows, width))
     lines = out.getvalue().splitlines()
     assert len(lines) == 3
     assert max(map(len, lines)) <= width
@@ -82,16 +81,16 @@ def test_more_runs_than_lines():
     )
 
     def shown(room):
-        return [r.id for r in cli_progress.fitting(rows, room)]
+        return [r.id for r in progress.fitting(rows, room)]
 
     assert shown(20) == list(range(1, 11))
     assert shown(7) == [4, 5, 6, 7, 8, 9, 10]
     assert shown(3) == [6, 7, 8]
-    assert [r.id for r in cli_progress.fitting(rows[:5], 2)] == [4, 5]
+    assert [r.id for r in progress.fitting(rows[:5], 2)] == [4, 5]
 
 
 def test_a_log_gets_a_line_now_and_then(engine, baseline, capsys):
-    with cli_progress.RunLines(engine, [baseline["id"]], seconds=0.02):
+    with progress.RunLines(engine, [baseline["id"]], seconds=0.02):
         time.sleep(1)
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) > 1
@@ -99,11 +98,11 @@ def test_a_log_gets_a_line_now_and_then(engine, baseline, capsys):
 
 
 def test_preparing_data_is_told(capsys, monkeypatch):
-    monkeypatch.setattr(cli_progress, "LINE_SECONDS", 0.0)
-    with cli_progress.preparing(quiet=False) as progress:
-        progress(0.5, "downloading\x07 a file")
-    with cli_progress.preparing(quiet=True) as progress:
-        progress(0.5, "unheard")
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    with progress.preparing(quiet=False) as told:
+        told(0.5, "downloading\x07 a file")
+    with progress.preparing(quiet=True) as told:
+        told(0.5, "unheard")
     assert capsys.readouterr() == ("", "downloading\N{REPLACEMENT CHARACTER} a file (50%)\n")
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-import cli_submit
+from commands import submit
+from commands.terminal import clean, emit, paragraph
 from core.dominance import of_terms
 from core.errors import EvenlyError
 from core.evidence import Evidence
-from terminal import clean, emit, paragraph
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else")]
 Params = Annotated[
@@ -159,7 +159,7 @@ def terms(
     from core.samplers import SAMPLERS
 
     table, key = (SAMPLERS, method.removeprefix("sampler:")) if method.startswith("sampler:") else (METHODS, method)
-    row, asked = table[key], cli_submit.pairs(param, "--param")
+    row, asked = table[key], submit.pairs(param, "--param")
     vectors = _vectors(
         method, row.needs_with(check_params(row.params, asked, key)), {"tpr": tpr, "counts": counts, "support": support}
     )
@@ -204,7 +204,7 @@ def _vectors(method: str, needs: frozenset[str], given: Mapping[str, str | None]
     for need in sorted(needs & given.keys()):
         if given[need] is None:
             raise EvenlyError(f"{method} needs --{need}, one number per class with commas between them")
-    vectors = {name: cli_submit.numbers(text, f"--{name}") for name, text in given.items() if text is not None}
+    vectors = {name: submit.numbers(text, f"--{name}") for name, text in given.items() if text is not None}
     if not vectors:
         raise EvenlyError(f"{method}: give --tpr, --counts or both, so that the number of classes is known")
     return vectors

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 from sqlalchemy import Engine
 
-from cli_progress import duration
+from commands.progress import duration
+from commands.terminal import paragraph, points, table
 from core import digits
 from core.compare import Side, compare
 from core.presets import FIRST
@@ -17,7 +18,6 @@ from storage import pace, queue, results
 from storage.launch import pair
 from storage.runs import RunRow
 from storage.sides import side
-from terminal import paragraph, points, table
 
 
 def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., list[RunRow]]) -> None:

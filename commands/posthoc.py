@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import cli_submit
-from cli_runs import RunId, database, run_dict, run_list
-from cli_tables import Json, Params
+from commands.runs import RunId, database, run_dict, run_list
+from commands.submit import note, notes_held, pairs
+from commands.tables import Json, Params
+from commands.terminal import emit
 from core.errors import EvenlyError
 from core.posthoc import USUAL
-from terminal import emit
 
 if TYPE_CHECKING:
     from storage.runs import RunRow
@@ -39,16 +39,16 @@ def posthoc(
     from storage.queue import submit
     from storage.results import get_run
 
-    params: dict[str, Any] = dict(cli_submit.pairs(param, "--param"))
+    params: dict[str, Any] = dict(pairs(param, "--param"))
     if strength is not None:
         params["strength"] = strength
     engine = database()
     before = get_run(engine, run_id)
     step = new_step(before, method, params)
     config = from_dict(step.config)
-    with cli_submit.notes_held():
+    with notes_held():
         for text in doubts(engine, config, training_counts(before.facts), run_id):
-            cli_submit.note(text)
+            note(text)
         (made,) = submit(engine, [step], key)
     row = at_once(engine, made)
     emit(run_dict(engine, row)) if as_json else run_list([before, row])

@@ -7,8 +7,8 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Self
 
-import cli_progress
-from cli_runs import ENDS, in_words
+from commands import progress
+from commands.runs import ENDS, in_words
 from core.errors import EvenlyError
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     stop = Stop()
 
     def over() -> bool:
-        return stop.asked or not list_runs(engine, ids=ids)["status"].isin(cli_progress.ON).any()
+        return stop.asked or not list_runs(engine, ids=ids)["status"].isin(progress.ON).any()
 
-    with stop, nullcontext() if quiet else cli_progress.watching(engine, ids):
+    with stop, nullcontext() if quiet else progress.watching(engine, ids):
         while not over():
             try:
                 with Worker() as stop.worker:

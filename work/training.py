@@ -1,7 +1,4 @@
-"""A run in training: every epoch recorded, every checkpoint kept, and where it goes on after a stop.
-
-Beside runner.py, because it composes core, models and storage.
-"""
+"""A run in training: every epoch recorded, every checkpoint kept, and where it goes on after a stop."""
 
 from __future__ import annotations
 
@@ -33,13 +30,13 @@ from core.orders import Interrupted
 from core.plain import plain
 from core.schedule import first_epoch, in_epoch, in_force
 from models import MODELS
-from sources import Orders
-from stages import begin, finished, posthoc_results
 from storage import checkpoints, queue, results
 from storage.engine import StorageError, Unavailable
 from storage.place import RUNS
 from storage.queue import Claim, Lost
 from storage.record import METRICS
+from work.sources import Orders
+from work.stages import begin, finished, posthoc_results
 
 log = logging.getLogger("evenly.worker")
 PATIENCE_SECONDS = 60.0  # how long a locked or full database is waited for before the run is paused

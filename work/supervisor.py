@@ -20,12 +20,12 @@ from pathlib import Path
 
 from core.errors import EvenlyError
 from storage.engine import database_path
-from worker_slot import ALREADY_ON, REFUSED, beat_path, locks_of, taken
+from work.slot import ALREADY_ON, REFUSED, beat_path, locks_of, taken
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # before any fork: a child of one must not load anything
 
 log = logging.getLogger("evenly.worker")
-WORKER = Path(__file__).resolve().with_name("worker.py")
+WORKER = Path(__file__).resolve().parents[1] / "worker.py"
 TAKEN_SECONDS = 5.0  # between looks at a slot that another worker holds
 FROZEN_SECONDS = 30.0  # a worker whose beat stands still this long by our own clock is killed and restarted
 

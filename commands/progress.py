@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from cli_runs import in_words
-from terminal import clean
+from commands.runs import in_words
+from commands.terminal import clean
 
 if TYPE_CHECKING:
     from rich.console import Group

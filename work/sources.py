@@ -1,7 +1,4 @@
-"""What a run starts from: its splits, prepared and read while orders are obeyed, and the evidence its method may look at.
-
-Beside runner.py, because it composes core and storage.
-"""
+"""What a run starts from: its splits, prepared and read while orders are obeyed, and the evidence its method may look at."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One claimed run from its settings to its end: data -> train -> (metrics, then checkpoint) per epoch -> finish.
 
-Beside worker.py because it composes core, models and storage, and because `cli.py run --wait` walks the same way. What the
-run starts from stands in sources.py and stages.py, its training in training.py; here is how it ends, whatever happens.
+What the run starts from stands in work/sources.py and work/stages.py, its training in work/training.py; here is how it ends, whatever
+happens.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from core.device import Device, choose
 from core.engine import Trainer
 from core.errors import EvenlyError
 from core.orders import Interrupted
-from sources import Orders, find_evidence, load_splits, stored_evidence
 from storage import queue, results
 from storage.engine import StorageError, Unavailable
 from storage.queue import Claim, Lost
-from training import Halted, Run, tell
+from work.sources import Orders, find_evidence, load_splits, stored_evidence
+from work.training import Halted, Run, tell
 
 log = logging.getLogger("evenly.worker")
 MIN_FREE_BYTES = 1 << 30  # a run is not started with less free disk than this

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-import terminal
-from cli_tables import Json
+from commands import terminal
+from commands.tables import Json
+from commands.terminal import clean, emit, figure, listing, paragraph, percent, points, share, table
 from core import digits
 from core.config import SETTINGS
 from core.errors import EvenlyError
-from terminal import clean, emit, figure, listing, paragraph, percent, points, share, table
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -1,7 +1,4 @@
-"""The network of a run: fresh, or taken over from a finished run for a second stage or a post-hoc step.
-
-Beside runner.py, because it composes core, models and storage.
-"""
+"""The network of a run: fresh, or taken over from a finished run for a second stage or a post-hoc step."""
 
 from __future__ import annotations
 
