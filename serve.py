@@ -61,7 +61,10 @@ def check_port(address: str, port: int) -> None:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             other = port + 1 if port < 65535 else port - 1
-            reason = f"port {port} of {address} is taken, perhaps by another Evenly: stop that one, or choose another port: EVENLY_PORT={other} make run"
+            reason = (
+                f"port {port} of {address} is taken, perhaps by another Evenly: "
+                f"stop that one, or choose another port: EVENLY_PORT={other} make run"
+            )
         elif error.errno == errno.EACCES:
             reason = (
                 f"port {port} of {address} is reserved for root: choose one from 1024 on: EVENLY_PORT=8501 make run"

@@ -262,7 +262,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def end_now(code: int) -> None:
-    """Leave without taking the interpreter apart: all is saved and the locks are free, and with torch it takes seconds on a busy machine."""
+    """Leave without taking the interpreter apart.
+
+    All is saved and the locks are free, and with torch it takes seconds on a busy machine.
+    """
     logging.shutdown()
     sys.stdout.flush()
     os._exit(code)

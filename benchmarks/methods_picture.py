@@ -92,8 +92,10 @@ def _panel(title: str, points: Sequence[Point]) -> str:
         )
     out.append(
         f'<rect class="axis" x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"/>'
-        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - BOTTOM + 32}" text-anchor="middle">test accuracy, %: further right is better</text>'
-        f'<text transform="translate(14 {(TOP + HEIGHT - BOTTOM) / 2:g}) rotate(-90)" text-anchor="middle">TPR variance: lower is more even</text>'
+        f'<text x="{(LEFT + WIDTH - RIGHT) / 2:g}" y="{HEIGHT - BOTTOM + 32}" text-anchor="middle">'
+        "test accuracy, %: further right is better</text>"
+        f'<text transform="translate(14 {(TOP + HEIGHT - BOTTOM) / 2:g}) rotate(-90)" text-anchor="middle">'
+        "TPR variance: lower is more even</text>"
     )
     places = [(x(a), y(v)) for a, v, _, _ in points]
     # the baseline last, so that nothing lies on it
@@ -157,7 +159,8 @@ def _labels(points: Sequence[Point], places: Sequence[tuple[float, float]]) -> l
                 taken.append(box)
                 if abs(dy - 4) > 9:
                     out.append(
-                        f'<line class="lead" x1="{px:.1f}" y1="{py:.1f}" x2="{min(max(px, box[0]), box[2]):.1f}" y2="{box[3] if dy < 0 else box[1]:.1f}"/>'
+                        f'<line class="lead" x1="{px:.1f}" y1="{py:.1f}" x2="{min(max(px, box[0]), box[2]):.1f}" '
+                        f'y2="{box[3] if dy < 0 else box[1]:.1f}"/>'
                     )
                 out.append(f'<text class="small" x="{box[0]:.1f}" y="{py + dy:.1f}">{escape(name)}</text>')
                 break

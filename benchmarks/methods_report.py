@@ -245,7 +245,10 @@ def twins(found: Sequence[Result]) -> list[list[Result]]:
 
 # -- the page ----------------------------------------------------------------------------------------------------
 
-HEAD = "| method | n | accuracy, % | balanced accuracy, % | TPR variance | min TPR, % | change of the variance (95 %) | Holm p | change of the accuracy, points (95 %) | what it shows |"
+HEAD = (
+    "| method | n | accuracy, % | balanced accuracy, % | TPR variance | min TPR, % "
+    "| change of the variance (95 %) | Holm p | change of the accuracy, points (95 %) | what it shows |"
+)
 
 
 def line(result: Result) -> str:
@@ -286,12 +289,15 @@ def words(found: Sequence[Result]) -> list[str]:
     said = [
         f"- **Lowered the TPR variance beyond seed noise, after Holm's correction** (p < {LEVEL}): {_listed(g['lower'])}.",
         f"- **Lowered it by the row's own interval only**: {_listed(g['perhaps lower'])}.",
-        f"- Of both, with a gain of accuracy (own interval): {_names([r for r in lower if r.accuracy.low > 0])}. With a loss, so evenness is bought: "
+        f"- Of both, with a gain of accuracy (own interval): {_names([r for r in lower if r.accuracy.low > 0])}. "
+        "With a loss, so evenness is bought: "
         f"{_names([r for r in lower if r.accuracy.high < 0])}.",
-        f"- **Raised the variance**, after the correction: {_listed(g['higher'])}. By the row's own interval only: {_listed(g['perhaps higher'])}.",
-        f"- **Did nothing** (the whole interval is within {NEGLIGIBLE:.0%} of the baseline's variance): {_names(g['did nothing'])}.".replace(
-            "10%", "10 %"
-        ),
+        f"- **Raised the variance**, after the correction: {_listed(g['higher'])}. "
+        f"By the row's own interval only: {_listed(g['perhaps higher'])}.",
+        (
+            f"- **Did nothing** (the whole interval is within {NEGLIGIBLE:.0%} of the baseline's variance): "
+            f"{_names(g['did nothing'])}."
+        ).replace("10%", "10 %"),
         f"- **Not settled** (the interval holds 0 and more than that): {_listed(g['open'])}.",
         f"- **Harm**: the variance rose or the accuracy fell while the variance was not lowered (own intervals): "
         f"{_listed([r for r in found if r.changes and not r.same and (r in higher or (r in g['loses'] and r not in lower))])}.",
@@ -342,15 +348,18 @@ def summary(tables: Mapping[str, list[Result]]) -> list[str]:
         if any(0 < r.n < PLANNED for r in found)
     }
     said = [
-        "- A true positive rate (TPR) is the share of a class's test samples that are recognised. The variance of the TPRs says how unequally well the "
+        "- A true positive rate (TPR) is the share of a class's test samples that are recognised. "
+        "The variance of the TPRs says how unequally well the "
         "classes are learned: 0 is perfectly even.",
-        "- Every run is compared with the plain run of its own seed. An interval is the range, at 95 %, in which the mean change lies; where it leaves 0 out, "
+        "- Every run is compared with the plain run of its own seed. "
+        "An interval is the range, at 95 %, in which the mean change lies; where it leaves 0 out, "
         "the change is more than seed noise. With some 55 rows a few intervals do so by luck, so Holm's correction asks for more.",
     ]
     if thin:
         which = "; ".join(f"{label}, {n} at least" for label, n in thin.items())
         said.append(
-            f'- **Fewer than {PLANNED} replicates: {which}.** With so few only large changes pass Holm\'s correction. "No change shown" then means '
+            f"- **Fewer than {PLANNED} replicates: {which}.** With so few only large changes pass Holm's correction. "
+            '"No change shown" then means '
             "not settled; it does not mean that a method does nothing."
         )
     said += [
@@ -368,12 +377,14 @@ def _table_in_a_line(found: Sequence[Result]) -> str:
     lower, higher = g["lower"] + g["perhaps lower"], g["higher"] + g["perhaps higher"]
     both = [r for r in lower if r.accuracy.low > 0]
     said = [
-        f"{start}. Of {len(tested)} rows {len(lower)} lower it by their own intervals ({len(g['lower'])} after Holm) and {len(higher)} raise it "
+        f"{start}. Of {len(tested)} rows {len(lower)} lower it by their own intervals ({len(g['lower'])} "
+        f"after Holm) and {len(higher)} raise it "
         f"({len(g['higher'])} after Holm); {sum(r.accuracy.high < 0 for r in tested)} lose accuracy."
     ]
     if both:
         said.append(
-            f"{len(both)} of those that lower it gain accuracy as well; the most even of these: {_one(min(both, key=lambda r: r.variance.mean))}."
+            f"{len(both)} of those that lower it gain accuracy as well; "
+            f"the most even of these: {_one(min(both, key=lambda r: r.variance.mean))}."
         )
     elif lower:
         said.append(f"The most even: {_one(min(lower, key=lambda r: r.variance.mean))}.")
@@ -382,7 +393,10 @@ def _table_in_a_line(found: Sequence[Result]) -> str:
 
 
 def _everywhere(tables: Mapping[str, list[Result]]) -> str:
-    """The rows whose interval lies below 0 in every table that they are in, and those whose interval never leaves 0 out; of at least two tables."""
+    """The rows whose interval lies below 0 in every table that they are in, and those whose interval never leaves 0 out.
+
+    Rows of at least two tables.
+    """
     seen: dict[str, list[Change]] = {}
     for found in tables.values():
         for r in found:
@@ -394,7 +408,8 @@ def _everywhere(tables: Mapping[str, list[Result]]) -> str:
     always = [name for name, changes in often.items() if all(c.high < 0 for c in changes)]
     never = [name for name, changes in often.items() if not any(c.clear for c in changes)]
     return (
-        f"- Of the rows in two tables or more, by their own intervals: lower in each, {', '.join(always) or 'none'}; no change shown in any, "
+        "- Of the rows in two tables or more, by their own intervals: lower in each, "
+        f"{', '.join(always) or 'none'}; no change shown in any, "
         f"{', '.join(never) or 'none'}."
     )
 
@@ -403,7 +418,8 @@ def _resolution(found: Sequence[Result]) -> str:
     """How large a change must be to be seen at all: the median half-width of the intervals."""
     halves = [(r.variance.high - r.variance.low) / 2 for r in found if r.changes and not r.same]
     return (
-        f" Half the width of an interval of the change of the variance: {np.median(halves):.4f} in the median of the rows; what is smaller stays unseen."
+        " Half the width of an interval of the change of the variance: "
+        f"{np.median(halves):.4f} in the median of the rows; what is smaller stays unseen."
         if halves
         else ""
     )
@@ -452,11 +468,13 @@ METHOD = """## How it was measured
 - Every method is at its default parameters unless the row names others. Two have no default that fits ten classes: {stated}.
 - Weights from TPRs take the validation TPRs of the baseline of the same seed; second stages and post-hoc steps go on from that baseline's
   network. Within a table the recipe is one for all, not tuned for any method.
-- Figures are of the test split after the last epoch: mean ± standard deviation over seeds. Changes are paired differences to the baseline of the
+- Figures are of the test split after the last epoch: mean ± standard deviation over seeds. \
+Changes are paired differences to the baseline of the
   same seeds with a 95 % t interval; p is of the paired t test, corrected after Holm over the rows of the table.
 - A long tail thins the training split alone. Validation and test splits stay balanced, so methods that learn from validation samples
   (cdb, difficulty_net, l2rw, meta_weight_net, the TPR methods, equal_tpr_bias) see samples of rare classes that the others do not.
-- Runs are short. Papers train for hundreds of epochs; these tables say what a method does in a short run and not what it can do at its best.
+- Runs are short. Papers train for hundreds of epochs; \
+these tables say what a method does in a short run and not what it can do at its best.
 - Test images are the same in all replicates; seeds differ in initial weights, order, tail and, where it is drawn, validation split.
 - {machine}.
 - The code has moved on since for these rows: {since}.

@@ -1,11 +1,13 @@
-"""Every method and every sampler on five tables, each replicate against the baseline of its own seed: results/methods.csv and docs/results.md.
+"""Every method and every sampler on five tables, each replicate against the baseline of its own seed: \
+results/methods.csv and docs/results.md.
 
     python -m benchmarks.methods_table run --tables mnist1d mnist1d_tail --seeds 10 --workers 2
     python -m benchmarks.methods_table docs
 
-`run` queues what its data folder (EVENLY_DATA) does not hold yet, works it off with the worker's own loop and writes its rows into the
-CSV; a second call goes on where the first one stopped. MNIST and the JPEG copy of CIFAR-10 are read from the data folder:
-`MNIST/raw` and `cifar10-jpeg.zip`. `collect` writes the CSV alone, `docs` the page and its picture from the CSV (benchmarks/methods_report.py).
+`run` queues what its data folder (EVENLY_DATA) does not hold yet, works it off with the worker's own loop and writes
+its rows into the CSV; a second call goes on where the first one stopped. MNIST and the JPEG copy of CIFAR-10 are read
+from the data folder: `MNIST/raw` and `cifar10-jpeg.zip`. `collect` writes the CSV alone, `docs` the page and its
+picture from the CSV (benchmarks/methods_report.py).
 """
 
 from __future__ import annotations
@@ -84,7 +86,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Setting:
-    """A table: the data, the network and the recipe of all its cells. `second` are the epochs of a second stage, `note` a remark for the page."""
+    """A table: the data, the network and the recipe of all its cells.
+
+    `second` are the epochs of a second stage, `note` a remark for the page.
+    """
 
     key: str
     label: str
@@ -198,7 +203,8 @@ TABLES = {
             RunConfig("cifar10-jpeg.zip", "resnet20", recipe="sgd_cosine", epochs=10, imbalance=100.0),
             FEW,
             second=5,
-            note="Ten epochs are few for ResNet-20: on a core of the processor named above one takes a minute. The methods are those that the other "
+            note="Ten epochs are few for ResNet-20: on a core of the processor named above one takes a minute. "
+            "The methods are those that the other "
             "tables leave in question; a GPU allows more of both.",
         ),
     )
@@ -275,7 +281,10 @@ def params_in_words(config: RunConfig) -> str:
 
 
 def cell_of(setting: Setting, key: Sequence[str]) -> Cell | None:
-    """The cell that a row with these values of CELL is a replicate of. A parameter that came after the row was written stands at its default."""
+    """The cell that a row with these values of CELL is a replicate of.
+
+    A parameter that came after the row was written stands at its default.
+    """
     _, *rest = key
     theirs = _split(rest.pop(1))
     for cell in setting.cells:

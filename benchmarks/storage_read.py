@@ -3,7 +3,8 @@
     python benchmarks/storage_read.py [--classes 1000] [--epochs 90] [--runs 10000] [--times 15]
 
 Builds a database in a temporary folder through the same calls the worker uses, then times the reads. "cold" opens the
-database anew and asks the system to drop the file from memory first (Linux); "warm" repeats on the open engine, which remembers class histories.
+database anew and asks the system to drop the file from memory first (Linux); "warm" repeats on the open engine, which
+remembers class histories.
 Every line: median, smallest and largest of n, in milliseconds, and the target where there is one.
 """
 

@@ -66,7 +66,10 @@ def lasts(engine: Engine, seeds: int, change: Mapping[str, int]) -> str:
 
 
 def alone(sides: list[Side]) -> list[Side]:
-    """The sides with one another as replicates: what earlier demonstrations trained stays out of the verdict, as it is out of the tables."""
+    """The sides with one another as replicates.
+
+    What earlier demonstrations trained stays out of the verdict, as it is out of the tables.
+    """
     found = [s.own for s in sides]
     return [replace(s, replicates=found) for s in sides]
 

@@ -154,7 +154,10 @@ def with_tprs(config: RunConfig, path: Path, classes: tuple[str, ...]) -> RunCon
 
 @dataclass(frozen=True)
 class Group:
-    """A baseline with its replicates: their group_sha, the run of each seed, the baseline's own seed, and the command that trains one more."""
+    """A baseline with its replicates.
+
+    Their group_sha, the run of each seed, the baseline's own seed, and the command that trains one more.
+    """
 
     sha: str
     members: dict[int, int]
@@ -199,7 +202,10 @@ def planned(
 
 
 def _tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[str]:
-    """Ask for the terms of the first epoch in which they act; what is worth saying of them. Nothing is asked while TPRs that the method needs are still to come."""
+    """Ask for the terms of the first epoch in which they act; what is worth saying of them.
+
+    Nothing is asked while TPRs that the method needs are still to come.
+    """
     if tpr is None and "tpr" in METHODS[config.method].needs_with(config.params):
         return []
     counts = train_counts(spec, config.validation, config.imbalance, config.profile)
@@ -215,8 +221,9 @@ def _tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vecto
 def baseline_group(
     engine: Engine, config: RunConfig, baseline: int | None, spec: DataSpec, *, waits: bool
 ) -> Group | None:
-    """The baseline's replicates on the data as it is now, None without a baseline. What cannot be one is refused, what is a poor one is said.
+    """The baseline's replicates on the data as it is now, None without a baseline.
 
+    What cannot be one is refused, what is a poor one is said.
     `waits`: somebody sits there until the run is over, so a paused baseline is refused too.
     """
     from storage.launch import by_seed, drawn_by
@@ -255,7 +262,8 @@ def _must_fit(row: RunRow, config: RunConfig, spec: DataSpec, waits: bool) -> No
         raise EvenlyError(f"--baseline {row.id}: run {row.id} is paused, so --wait would not end; resume it first")
     if row.dataset != config.dataset:
         raise EvenlyError(
-            f"--baseline {row.id}: run {row.id} was trained on {row.dataset}, not on {config.dataset}; choose a baseline on the same dataset"
+            f"--baseline {row.id}: run {row.id} was trained on {row.dataset}, not on {config.dataset}; "
+            "choose a baseline on the same dataset"
         )
     known = _classes(row)
     if known != tuple(spec.classes):
@@ -266,7 +274,10 @@ def _must_fit(row: RunRow, config: RunConfig, spec: DataSpec, waits: bool) -> No
 
 
 def _must_match(row: RunRow, config: RunConfig, spec: DataSpec, theirs: Mapping[str, Any]) -> None:
-    """Refuse a baseline whose TPRs or network must not be used here; say what else about its data or model differs. `theirs` as in `differences`."""
+    """Refuse a baseline whose TPRs or network must not be used here; say what else about its data or model differs.
+
+    `theirs` as in `differences`.
+    """
     from storage.launch import differences
 
     needs, said = METHODS[config.method].needs_with(config.params), differences(config, spec, theirs)
@@ -346,7 +357,8 @@ def _takes(config: RunConfig, wanted: list[int], baseline: int, group: Group, sa
         more = f" --seeds {len(absent)}" if len(absent) > 1 and absent[-1] - absent[0] == len(absent) - 1 else ""
         raise EvenlyError(
             f"--baseline {baseline}: run {baseline} has seed {group.seed}, and no replicate of it has {seeds_in_words(absent)}; "
-            f"train that first with `{group.command} --seed {absent[0]}{more}`, or give --same-baseline to use run {baseline} for every seed"
+            f"train that first with `{group.command} --seed {absent[0]}{more}`, "
+            f"or give --same-baseline to use run {baseline} for every seed"
         )
     takes = {seed: group.members[seed] for seed in wanted}
     if set(takes.values()) != {baseline}:

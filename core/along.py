@@ -26,7 +26,10 @@ LAST_TPR = "last_tpr"
 
 @dataclass(frozen=True)
 class Past:
-    """Validation TPRs of an earlier run after each of its epochs [P, C], NaN where a class has no samples, and the samples behind them [P, C]."""
+    """Validation TPRs of an earlier run after each of its epochs [P, C], and the samples behind them [P, C].
+
+    The TPRs are NaN where a class has no samples.
+    """
 
     tpr: NDArray[np.float64]
     support: NDArray[np.float64]
@@ -72,7 +75,10 @@ def reach(config: RunConfig, past: Past | None) -> int:
 
 
 def shown(config: RunConfig, past: Past | None, most: int) -> NDArray[np.int64]:
-    """The epochs [E] to show, from 0: all, or `most` and a few spread evenly; the first, the last and the two around a late start always."""
+    """The epochs [E] to show, from 0: all, or `most` and a few spread evenly.
+
+    The first, the last and the two around a late start always.
+    """
     end, start = reach(config, past), first_epoch(config)
     spread = np.linspace(0, end - 1, min(end, max(most, 2))).round().astype(np.int64)
     around = [e for e in (start - 1, start) if 0 <= e < end]
@@ -98,7 +104,10 @@ def _before(
     past: Past | None,
     epochs: NDArray[np.int64],
 ) -> Iterator[tuple[Vector | None, Vector | None, NDArray[np.float64] | None]]:
-    """What a run has seen of itself before each of these epochs, ascending; nothing before its first. Beyond the end of `past`, all that there is."""
+    """What a run has seen of itself before each of these epochs, ascending; nothing before its first.
+
+    Beyond the end of `past`, all that there is.
+    """
     seen, so_far = 0, None
     for epoch in epochs:
         while past is not None and seen < min(epoch, len(past.tpr)):

@@ -237,7 +237,10 @@ def _build(data_root: Path, key: str, fingerprint: str, build: Callable[[Writer]
 
 
 def remove(data_root: Path, key: str) -> None:
-    """Delete an entry, once nobody is building it; an array that a run has open stays readable to it. Nothing happens where there is none."""
+    """Delete an entry, once nobody is building it; an array that a run has open stays readable to it.
+
+    Nothing happens where there is none.
+    """
     with lock(data_root, key, lambda share, text: None):
         for path in (folder(data_root) / f"{key}.json", *folder(data_root).glob(f"{key}.*.bin")):
             path.unlink(missing_ok=True)

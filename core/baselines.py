@@ -27,6 +27,7 @@ def same_data(theirs: str | None, ours: str | None) -> bool:
 def older_data(run_id: int, dataset: str, theirs: str, ours: str) -> str:
     """Why the TPRs of a run on another version of the data may not make weights, and what to do."""
     return (
-        f"run {run_id} was trained on another version of {dataset} than is there now (data {theirs[:SHOWN]}, now {ours[:SHOWN]}), so the samples "
+        f"run {run_id} was trained on another version of {dataset} than is there now (data {theirs[:SHOWN]}, "
+        f"now {ours[:SHOWN]}), so the samples "
         "behind its TPRs may be test samples of this run; train the baseline again, or give the TPRs as a file"
     )

@@ -1,6 +1,8 @@
-"""Why two runs are not a fair comparison: one has not finished, weights rest on too few samples, they saw different samples, or they differ in
+"""Why two runs are not a fair comparison, and why a run's weights are not to be trusted.
+
+Two runs: one has not finished, weights rest on too few samples, they saw different samples, or they differ in
 something else than the weighting.
-Why a run's weights are not to be trusted: too few samples, samples that were learned from, or weights that swing.
+A run's weights: too few samples, samples that were learned from, or weights that swing.
 
 Each caution ends with what to do next.
 """
@@ -66,7 +68,10 @@ def cautions(before: Side, after: Side, same: bool = False, averaged: bool = Fal
 
 
 def mixed(before: Side, after: Side, same: bool = False, averaged: bool = False) -> tuple[str, ...]:
-    """Of the cautions those that name another cause than the weighting: other samples, other seeds, other settings. Nothing is praised then."""
+    """Of the cautions those that name another cause than the weighting: other samples, other seeds, other settings.
+
+    Nothing is praised then.
+    """
     others = _other_samples(before, after, averaged)
     seeds = () if same or averaged or others else _other_seeds(before, after)
     return (*others, *seeds, *_other_settings(before, after))
@@ -75,8 +80,9 @@ def mixed(before: Side, after: Side, same: bool = False, averaged: bool = False)
 def beside_the_weighting(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     """Settings, in words with both values, that two runs' configs differ in and that are neither the weighting nor what draws the splits.
 
-    "epochs (20 and 60)", "batch size (100 and 50)", "recipe", "model". Epochs and recipe of a second stage or a post-hoc step are its own and say
-    nothing beside a run of another stage. A recipe's parameters count where the recipe is the same; what a config leaves out is at its default.
+    "epochs (20 and 60)", "batch size (100 and 50)", "recipe", "model". Epochs and recipe of a second stage or a
+    post-hoc step are its own and say nothing beside a run of another stage. A recipe's parameters count where the
+    recipe is the same; what a config leaves out is at its default.
     """
     left_out = {*WEIGHTING, *APART, *DRAWN_BY, *(TRAINED_BY if _stage(before) != _stage(after) else ())}
     keys = [
@@ -120,7 +126,8 @@ def few_samples(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any
     if not made:
         return ""
     return (
-        f"The {' and '.join(made)} of {label} rest on TPRs of few validation samples. {found[made[0]]} Part of these {' and '.join(made)} is chance. "
+        f"The {' and '.join(made)} of {label} rest on TPRs of few validation samples. "
+        f"{found[made[0]]} Part of these {' and '.join(made)} is chance. "
         "Hold out a larger validation share, or compare several seeds."
     )
 
@@ -149,7 +156,10 @@ def met_before(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any]
 
 
 def met(label: str, settings: Mapping[str, Any], learner: str) -> str:
-    """The words for a run with these settings whose baseline was trained by the method labelled `learner`, which learns from validation samples."""
+    """The words for a run with these settings whose baseline was trained by a method that learns from validation samples.
+
+    `learner` is that method's label.
+    """
     needs = METHODS[settings["method"]].needs_with(settings.get("params") or {})
     made = "weights" if "tpr" in needs else "fit" if "validation" in needs else ""
     return _met(made, label, learner) if made else ""
@@ -158,7 +168,8 @@ def met(label: str, settings: Mapping[str, Any], learner: str) -> str:
 def _met(made: str, label: str, learner: str) -> str:
     rests = "rests" if made == "fit" else "rest"
     return (
-        f"The {made} of {label} {rests} on validation samples that the network had learned from ({learner} takes its meta samples there): their TPRs are too high. "
+        f"The {made} of {label} {rests} on validation samples that the network had learned from "
+        f"({learner} takes its meta samples there): their TPRs are too high. "
         "Take a baseline of another method, or judge by the test split alone."
     )
 
@@ -170,8 +181,9 @@ def swinging(label: str, settings: Mapping[str, Any], weight: ArrayLike | None) 
         return ""
     helps = [f"{words[:1].lower()}{words[1:]}" for _, _, words in remedies(settings)]
     return (
-        f"The weights of {label} swing between classes: from one epoch to the next they change by a factor of {found.factor:.1f} on average, in "
-        f"{len(found.classes)} of {found.among} classes, and turn back at {100 * found.reversal:.0f} % of the epochs. That usually costs accuracy."
+        f"The weights of {label} swing between classes: from one epoch to the next they change "
+        f"by a factor of {found.factor:.1f} on average, in {len(found.classes)} of {found.among} classes, "
+        f"and turn back at {100 * found.reversal:.0f} % of the epochs. That usually costs accuracy."
         + (f" What helps: {'; '.join(helps)}." if helps else "")
     )
 
@@ -206,8 +218,9 @@ def _other_seeds(before: Side, after: Side) -> tuple[str, ...]:
     if before.seed == after.seed:
         return ()
     return (
-        f"{before.label[:1].upper()}{before.label[1:]} has seed {before.seed} and {after.label} has seed {after.seed}: part of the difference may come from "
-        "the seed. To judge a method, compare two runs with the same seed.",
+        f"{before.label[:1].upper()}{before.label[1:]} has seed {before.seed} and {after.label} has seed "
+        f"{after.seed}: part of the difference may come from the seed. "
+        "To judge a method, compare two runs with the same seed.",
     )
 
 

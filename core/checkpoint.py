@@ -21,7 +21,10 @@ def dumps(state: dict[str, Any], about: dict[str, Any]) -> bytes:
 
 
 def loads(data: bytes, *config_shas: str) -> dict[str, Any]:
-    """The state in `data`, of a run whose settings have one of these shas. Another schema, another run's settings or anything but tensors raises TrainingError."""
+    """The state in `data`, of a run whose settings have one of these shas.
+
+    Another schema, another run's settings or anything but tensors raises TrainingError.
+    """
     try:
         state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError) as error:

@@ -218,7 +218,10 @@ def compare(before: Side, after: Side, rng: np.random.Generator | None = None, d
 
 
 def with_score(c: Comparison, score: Score) -> Comparison:
-    """The comparison with the weighted score of this alpha and positive class, of the two runs and over the seeds; two classes, else EvenlyError."""
+    """The comparison with the weighted score of this alpha and positive class, of the two runs and over the seeds.
+
+    Two classes, else EvenlyError.
+    """
     names = [row.name for row in c.rows]
     positive = score.positive
     if positive is None:  # as it was computed at first
@@ -340,7 +343,8 @@ def _notes(rows: Sequence[Any], averaged: bool) -> tuple[str, ...]:
     measured = sum(not math.isnan(r.gain) for r in rows)
     which, noise = ("Over the seeds, ", "seed noise") if averaged else ("", "the sampling noise of their test samples")
     return (
-        f"{which}{beyond} of {measured} classes changed by more than {noise}; that noise alone would do so to about {0.05 * measured:.1f} of them.",
+        f"{which}{beyond} of {measured} classes changed by more than {noise}; "
+        f"that noise alone would do so to about {0.05 * measured:.1f} of them.",
     )
 
 

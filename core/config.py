@@ -76,7 +76,8 @@ SETTINGS = (
         "What starts late",
         "everything",
         choices=("everything", "weight"),
-        help="everything: all terms and the sampler. weight: class weights and sampling only; logit terms act from the first epoch, as in LDAM-DRW.",
+        help="everything: all terms and the sampler. weight: class weights and sampling only; "
+        "logit terms act from the first epoch, as in LDAM-DRW.",
     ),
     Param(
         "device",
@@ -180,7 +181,8 @@ def _fitting_stage(config: RunConfig) -> dict[str, Any]:
     if sampler.stage == CLASSIFIER and method.stage != CLASSIFIER:
         able = ", ".join(m.key for m in METHODS if m.stage == CLASSIFIER)
         raise EvenlyError(
-            f"sampler {sampler.key} works on the features of a second stage, {method.key} has none; choose one of {able}, or another sampler"
+            f"sampler {sampler.key} works on the features of a second stage, {method.key} has none; "
+            f"choose one of {able}, or another sampler"
         )
     if method.stage == POSTHOC:
         return {"sampler": "instance", "sampler_params": {}, "start": 0.0, "deferred": "everything", "epochs": 1}

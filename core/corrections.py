@@ -99,9 +99,11 @@ def pushes(config: RunConfig, evidence: Evidence) -> tuple[Push, Push]:
 
 
 def _of_terms(method: Method, config: RunConfig, terms: ClassTerms, evidence: Evidence) -> Vector:
-    """log of weight x prior that the terms make up for. A shift b stands for a prior exp b, a scale a for a factor 1 / a, a mask m for 1 / (1 - m).
+    """log of weight x prior that the terms make up for.
 
-    A shift of a post-hoc step is added when predicting, where it raises a class instead of asking more of its logit: it counts the other way.
+    A shift b stands for a prior exp b, a scale a for a factor 1 / a, a mask m for 1 / (1 - m).
+    A shift of a post-hoc step is added when predicting, where it raises a class instead of asking more of its logit:
+    it counts the other way.
 
     Margin, smoothing and focus change what a class must reach, not what it counts.
     """

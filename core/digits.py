@@ -29,7 +29,10 @@ def variance(value: float | None) -> str:
 
 
 def alike(values: Sequence[float], least: int) -> list[str]:
-    """A change and the ends of its interval, signed and with alike decimals: `least`, and up to two more where an interval without 0 would read as one with it."""
+    """A change and the ends of its interval, signed and with alike decimals.
+
+    `least` decimals, and up to two more where an interval without 0 would read as one with it.
+    """
     beyond = all(v > 0 for v in values) or all(v < 0 for v in values)
     smallest = min(abs(v) for v in values)
     more = next((d for d in range(2) if smallest >= 0.5 / 10 ** (least + d)), 2) if beyond else 0

@@ -20,7 +20,9 @@ def shares(weight: Vector, drawn: Vector) -> NDArray[np.float64]:
 
 
 def dominant(share: Vector, own: Vector, names: Sequence[str]) -> str:
-    """A sentence where one of more than two classes holds over half of the weight, ten times the mean of the others, and owes it to the weights; else "".
+    """A sentence where one of more than two classes holds most of the weight and owes it to the weights; else "".
+
+    Most is over half of the weight, and ten times the mean of the others.
 
     share, own  [C] part of each class in the loss with and without the weights, in [0, 1]
     Of two classes one always holds half or more, and what the data gives a class by itself is not the weights' work.
@@ -29,7 +31,8 @@ def dominant(share: Vector, own: Vector, names: Sequence[str]) -> str:
     if len(share) <= 2 or share[c] <= max(MOST, own[c]) or share[c] * (len(share) - 1) <= TIMES * (1 - share[c]):
         return ""
     return (
-        f"Class {names[c]} holds {100 * share[c]:.1f} % of the weight, more than all the others together: the run would learn little but this class. "
+        f"Class {names[c]} holds {100 * share[c]:.1f} % of the weight, more than all the others together: "
+        "the run would learn little but this class. "
         "A lower exponent or strength, or a lower largest ratio where the method has one, keeps the others in."
     )
 

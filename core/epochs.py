@@ -67,7 +67,10 @@ class Progress:
 
 
 def seen_after(before: Seen, confusion: np.ndarray, kept: Callable[[np.ndarray], np.ndarray | None]) -> Seen:
-    """What the run knows of itself after one more epoch, from the validation split's confusion matrix [C, C]. `kept` says what of the past stays."""
+    """What the run knows of itself after one more epoch, from the validation split's confusion matrix [C, C].
+
+    `kept` says what of the past stays.
+    """
     support = confusion.sum(axis=1).astype(np.float64)
     with np.errstate(invalid="ignore"):
         tpr = np.diag(confusion) / support

@@ -116,7 +116,10 @@ def _changed(before: ClassTerms, after: ClassTerms) -> dict[str, Vector]:
 
 
 def in_later_epochs(key: str, evidence: Evidence, params: Mapping[str, Any], table: Table[Method]) -> dict[str, Vector]:
-    """The terms that are others in the second and last epoch of a run than in its first, on the same TPRs and counts. Errors as in `answer`."""
+    """The terms that are others in the second and last epoch of a run than in its first, on the same TPRs and counts.
+
+    Errors as in `answer`.
+    """
     first, last = (answer(key, replace(evidence, epoch=epoch, epochs=2), params, table=table) for epoch in (0, 1))
     return _changed(first, last)
 

@@ -302,7 +302,8 @@ def evaluate(
 
     `values` holds at least the formula's `variables`, a number or a vector [C] each. Every other outcome, and every step
     on the way without a finite value, raises EvenlyError that names the step, the class and what to write instead.
-    `still`: a dictionary of the caller's, empty at first, for calls that differ in `epoch` alone: parts that do not look at it are worked out once.
+    `still`: a dictionary of the caller's, empty at first, for calls that differ in `epoch` alone: parts that do not
+    look at it are worked out once.
     """
     scope = {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (classes,)) for name, value in values.items()}
     with np.errstate(all="ignore"):  # _settled looks at every result

@@ -116,7 +116,8 @@ class ImageSet:
         meta = self.meta(data_root)
         if meta is None:
             raise DataError(
-                f"{at_head(self.key)} must be prepared first (it is new or has changed): its images are decoded and resized once, then it starts at once"
+                f"{at_head(self.key)} must be prepared first (it is new or has changed): "
+                "its images are decoded and resized once, then it starts at once"
             )
         pool, own, test = (np.array(c, dtype=np.int64) for c in meta.counts)
         return make_spec(

@@ -20,8 +20,9 @@ def tune() -> None:
 
     Threads that wait spin for a moment, then sleep. Spinning for long slowed LeNet-5 on MNIST from 1.4 s to
     33 s an epoch where the browser or another run took a core; sleeping at once made it two to four times slower on a quiet
-    machine and twice slower on a busy one, because the wait between two operations is shorter than a wake-up. Freed memory is kept: glibc otherwise gives the large blocks of every step back
-    to the kernel and faults them in again (26,000 page faults in a step of ResNet-32).
+    machine and twice slower on a busy one, because the wait between two operations is shorter than a wake-up.
+    Freed memory is kept: glibc otherwise gives the large blocks of every step back to the kernel and faults them in
+    again (26,000 page faults in a step of ResNet-32).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)

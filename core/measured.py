@@ -28,7 +28,8 @@ GROUPS = {  # group of core.measures.shots and halves -> label, which classes ar
     "minority": ("Minority TPR", "with fewer training samples than the mean"),
 }
 ECE_HELP = (
-    "Expected calibration error: how far the confidence of a prediction is from the share that is right, over 15 bins. 0: as sure as it is right. "
+    "Expected calibration error: how far the confidence of a prediction is from the share that is right, "
+    "over 15 bins. 0: as sure as it is right. "
     "The confidence is the softmax of the logits, also of a run trained with sigmoid outputs."
 )
 SHARE, ERROR, VARIANCE = "share", "error", "variance"  # what a value is, and so how it is written
@@ -117,8 +118,8 @@ def training_counts(facts: Mapping[str, Any]) -> NDArray[np.int64] | None:
 def readings(split: Split, score: Score | None = None) -> tuple[Reading, ...]:
     """Every measure of a split in order. Groups only where the training counts are not balanced, the weighted score only for two classes.
 
-    Of two classes each would be a group by itself, so there are none. Groups without a class, and one that holds them all (its mean is balanced accuracy),
-    are left out; so is an ECE that was not recorded.
+    Of two classes each would be a group by itself, so there are none. Groups without a class, and one that holds
+    them all (its mean is balanced accuracy), are left out; so is an ECE that was not recorded.
     A `score` for other than two classes raises EvenlyError.
     """
     m = split.metrics
@@ -356,7 +357,8 @@ def score_for(classes: Sequence[str], alpha: float | None, positive: str | None)
         return None
     if len(classes) != 2:
         raise EvenlyError(
-            f"the weighted score is for 2 classes, this task has {len(classes)}; leave out --alpha and --positive, and use balanced accuracy"
+            f"the weighted score is for 2 classes, this task has {len(classes)}; leave out --alpha and --positive, "
+            "and use balanced accuracy"
         )
     if positive is not None and positive not in classes:
         raise EvenlyError(f"the positive class is {positive!r}, expected {classes[0]!r} or {classes[1]!r}")

@@ -49,7 +49,10 @@ GENTLE = 0.5  # exponent to suggest
 
 @dataclass(frozen=True)
 class Oscillation:
-    """change [1] mean absolute change of the log weights an epoch; reversal [0, 1]; `classes` those that swing, the most first; of `among` classes."""
+    """change [1] mean absolute change of the log weights an epoch; reversal [0, 1].
+
+    `classes` those that swing, the most first; of `among` classes.
+    """
 
     change: float
     reversal: float

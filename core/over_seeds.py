@@ -73,9 +73,11 @@ class SeedRow(ClassChange):
 
 @dataclass(frozen=True)
 class OverSeeds:
-    """A comparison of means. `before` and `after` are the seeds used, `runs_*` their runs in this order; `figures` by name of FIGURES and MORE.
+    """A comparison of means.
 
-    A figure of MORE is there where every run has it: top-5 accuracy needs more than five classes. So it is with `measures`, by key of `core.measured`.
+    `before` and `after` are the seeds used, `runs_*` their runs in this order; `figures` by name of FIGURES and MORE.
+    A figure of MORE is there where every run has it: top-5 accuracy needs more than five classes. So it is with
+    `measures`, by key of `core.measured`.
     """
 
     before: tuple[int, ...]
@@ -103,7 +105,8 @@ def over_seeds(
 ) -> OverSeeds:
     """The comparison of means of Replicates by seed; `paired` uses the seeds that both sides have, else all. Needs two a side.
 
-    Whether runs of one seed may be paired is said by `core.replicates.choose`. `counts` [C] are the training samples that group the classes.
+    Whether runs of one seed may be paired is said by `core.replicates.choose`.
+    `counts` [C] are the training samples that group the classes.
     """
     common = sorted(before.keys() & after.keys())
     b_seeds, a_seeds = (common, common) if paired else (sorted(before), sorted(after))

@@ -192,7 +192,8 @@ def _thin(labels: NDArray[np.int64], classes: int) -> tuple[str, ...]:
     if not few:
         return ()
     return (
-        f"{few} of {classes} classes have fewer than {FEW} validation samples, the smallest {support[support > 0].min()}: their summand is mostly chance, "
+        f"{few} of {classes} classes have fewer than {FEW} validation samples, "
+        f"the smallest {support[support > 0].min()}: their summand is mostly chance, "
         "and the test split is equalised far less; a larger validation share helps.",
     )
 

@@ -167,7 +167,8 @@ def notes(chosen: Chosen, paired: bool, shown: Sequence[Replicate] = ()) -> tupl
         among = f", {listed(here, 'run')} of this page among them" if here else ""
         one = len(out) == 1
         found.append(
-            f"{len(out)} {'run' if one else 'runs'} with a seed that another run has too {'is' if one else 'are'} left out ({listed(out, 'run')}{among}): "
+            f"{len(out)} {'run' if one else 'runs'} with a seed that another run has too {'is' if one else 'are'} "
+            f"left out ({listed(out, 'run')}{among}): "
             "of several, the one that makes a pair is used, else the newest."
         )
     return tuple(found)

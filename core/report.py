@@ -221,7 +221,10 @@ def seed_rows(over: OverSeeds | None) -> list[dict[str, Any]]:
 
 
 def comparison_csv(before: RunReport, after: RunReport, over: OverSeeds | None = None) -> str:
-    """One line per class of two runs, and of the means over seeds where there are some; the measures of the whole split are the same on each line."""
+    """One line per class of two runs, and of the means over seeds where there are some.
+
+    The measures of the whole split are the same on each line.
+    """
     rows, means, whole = pair_rows(before, after), seed_rows(over), _whole(pair_measures(before, after), over)
     rows = [
         {**_of_split(row, before), **mean, **whole} for row, mean in zip(rows, means or [{}] * len(rows), strict=True)
@@ -232,7 +235,10 @@ def comparison_csv(before: RunReport, after: RunReport, over: OverSeeds | None =
 def comparison_json(
     before: RunReport, after: RunReport, verdict: str, cautions: Sequence[str] = (), over: OverSeeds | None = None
 ) -> str:
-    """Both runs with their settings under their own keys, the verdict, what makes the comparison unfair, the paired measures and class rows, the means over seeds."""
+    """Both runs with their settings under their own keys, the verdict, and what makes the comparison unfair.
+
+    Beside these the paired measures and class rows, and the means over seeds.
+    """
     return _dump(
         {
             "format": "evenly-comparison",
@@ -251,10 +257,13 @@ def comparison_json(
 _STYLE = """
 body{font:16px/1.5 "Source Sans",system-ui,sans-serif;color:#1C2430;background:#fff;max-width:1000px;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.7rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:2rem 0 .4rem}.lead{font-size:1.1rem}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{text-align:right;padding:.25rem .6rem;border-bottom:1px solid #E6EAF0}
-th:first-child,td:first-child{text-align:left}thead th{color:#4A5465;font-weight:600}.wrap{overflow-x:auto}.gain{color:#00664B}.loss{color:#9A3E00}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}\
+th,td{text-align:right;padding:.25rem .6rem;border-bottom:1px solid #E6EAF0}
+th:first-child,td:first-child{text-align:left}thead th{color:#4A5465;font-weight:600}\
+.wrap{overflow-x:auto}.gain{color:#00664B}.loss{color:#9A3E00}
 .caution{border-left:4px solid #D55E00;padding-left:.8rem}
-@media (prefers-color-scheme:dark){body{color:#E8ECF2;background:#14181D}th,td{border-color:#333C48}thead th{color:#AEB8C6}.gain{color:#5AD6B0}.loss{color:#FFA866}}
+@media (prefers-color-scheme:dark){body{color:#E8ECF2;background:#14181D}th,td{border-color:#333C48}\
+thead th{color:#AEB8C6}.gain{color:#5AD6B0}.loss{color:#FFA866}}
 """
 
 
@@ -289,7 +298,10 @@ function drawn(id, figures) {
 
 
 def _pictures(pictures: Sequence[Picture]) -> str:
-    """Plotly figures with the library inside the page, once, in the colours that the reader's browser prefers. `</` in data cannot end the script."""
+    """Plotly figures with the library inside the page, once, in the colours that the reader's browser prefers.
+
+    `</` in data cannot end the script.
+    """
     if not pictures:
         return ""
     from plotly.offline import get_plotlyjs

@@ -1,6 +1,7 @@
 """Samplers: how often each class is drawn while training. Rows like the methods', in a table of their own.
 
-A run has a method and a sampler; a sampler other than instance takes the place of the sampling that a method brings itself (a second stage).
+A run has a method and a sampler; a sampler other than instance takes the place of the sampling that a method brings
+itself (a second stage).
 """
 
 from __future__ import annotations
@@ -80,14 +81,18 @@ def share(evidence: Evidence, *, rho: float) -> ClassTerms:
     n = _present(evidence)
     minority = (n < n[n > 0].mean()) & (n > 0)
     if not minority.any():
-        said = "No class has fewer samples than the mean, so there is no minority: rho plays no part, and every class is drawn as often as the data hold it."
+        said = (
+            "No class has fewer samples than the mean, so there is no minority: "
+            "rho plays no part, and every class is drawn as often as the data hold it."
+        )
         return ClassTerms(sampling=n / n.sum(), notes=(said,))
     shares = np.where(minority, rho * n / n[minority].sum(), (1 - rho) * n / n[~minority].sum())
     never = np.flatnonzero((shares == 0) & (n > 0))
     notes = (f"Never drawn, so not learned: {_named(never)}. Choose a rho between 0 and 1.",) if len(never) else ()
     if n.max() < NEARLY * n[n > 0].min():
         notes += (
-            f"The counts differ by less than {100 * (NEARLY - 1):.0f} %: with rho {rho:g} the minority is {_named(np.flatnonzero(minority))} all the same.",
+            f"The counts differ by less than {100 * (NEARLY - 1):.0f} %: "
+            f"with rho {rho:g} the minority is {_named(np.flatnonzero(minority))} all the same.",
         )
     return ClassTerms(sampling=shares, notes=notes, info={"minority classes": float(minority.sum())})
 
@@ -267,7 +272,8 @@ SAMPLERS = Table(
         COUNTS | {"last_tpr"},
         "tau",
         "Draws hard classes more often, by the run's own validation TPRs of the last epoch.",
-        "In the first epoch every class is drawn equally often. Our reading: the paper's formula was not at hand and no code is public. The floor is ours.",
+        "In the first epoch every class is drawn equally often. "
+        "Our reading: the paper's formula was not at hand and no code is public. The floor is ours.",
         _CDBS,
     ),
     Method(
@@ -311,7 +317,8 @@ SAMPLERS = Table(
         COUNTS,
         "rho",
         "Each draw is of a minority class with probability rho, so the number in a batch varies.",
-        "With two classes the minority is the smaller; with more, every class below the mean count. One sample fewer is enough. Where all counts are equal there is no "
+        "With two classes the minority is the smaller; with more, every class below the mean count. "
+        "One sample fewer is enough. Where all counts are equal there is no "
         "minority: rho plays no part, and the classes are drawn equally often.",
         _NOTES,
     ),

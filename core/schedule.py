@@ -33,7 +33,8 @@ def in_force(config: RunConfig, evidence: Evidence) -> ClassTerms:
     start = first_epoch(config)
     if start and SAMPLERS[config.sampler].stage == CLASSIFIER:
         raise EvenlyError(
-            f"sampler {config.sampler} makes its samples once, before the first epoch: it cannot start late; set start to 0, or choose another sampler"
+            f"sampler {config.sampler} makes its samples once, before the first epoch: it cannot start late; "
+            "set start to 0, or choose another sampler"
         )
     evidence = replace(evidence, start=max(evidence.start, start))
     terms = answer(config.method, evidence, config.params)
@@ -84,8 +85,9 @@ def in_epoch(
     last_support: Vector | None,
     past: NDArray[np.float64] | None,
 ) -> ClassTerms:
-    """What a run trains with in `epoch` (from 0), after it has seen `last_tpr` and `last_support` [C] of the epoch before and `past` [epoch, C] so far.
+    """What a run trains with in `epoch` (from 0), after what it has seen of itself.
 
+    It has seen `last_tpr` and `last_support` [C] of the epoch before and `past` [epoch, C] so far.
     The worker and the preview along an earlier run both ask here. Errors as in `answer`.
     """
     return in_force(config, replace(evidence, epoch=epoch, last_tpr=last_tpr, last_support=last_support, past=past))

@@ -25,8 +25,9 @@ TPR_FILE = "tprs.csv"
 
 
 def cli_command(config: RunConfig, baseline: int | None = None, variables: Mapping[str, str] | None = None) -> str:
-    """The shell command that starts this run: quoted, and only the settings that differ from their defaults; `variables` of the environment before it.
+    """The shell command that starts this run: quoted, and only the settings that differ from their defaults.
 
+    `variables` of the environment stand before it.
     TPRs that were pasted are written to a file first, since a run takes them from a file.
     """
     words = ["python", "cli.py", "run", "--dataset", config.dataset, "--model", config.model, "--method", config.method]

@@ -84,7 +84,10 @@ def _copy(source: BinaryIO, target: BinaryIO, path: Path, filename: str, limits:
 
 
 def check_upload(path: Path, filename: str, progress: Progress, limits: Limits) -> None:
-    """Read every entry in full. Raises DataError where the archive, its layout or more than 1 % of its images are bad, or too few to validate."""
+    """Read every entry in full.
+
+    Raises DataError where the archive, its layout or more than 1 % of its images are bad, or too few to validate.
+    """
     try:
         source = ZipSource(path, limits)
     except DataError as error:
@@ -136,7 +139,10 @@ def known_as(key: str) -> str:
 
 
 def remove_upload(data_root: Path | str, key: str) -> None:
-    """Delete an uploaded zip and what was decoded from it. Whether a run needs it is the caller's to know. Raises DataError for anything else."""
+    """Delete an uploaded zip and what was decoded from it.
+
+    Whether a run needs it is the caller's to know. Raises DataError for anything else.
+    """
     root = Path(data_root)
     found = next((s for s in image_sets(root) if s.key == key), None)
     if found is None or not is_upload(key) or found.path.is_dir():

@@ -51,7 +51,10 @@ class Delta:
 
 @dataclass(frozen=True)
 class Noise:
-    """What the change is judged by, or why it is not (NO_VERDICT); seeds there are, pairs among them, redraws made, the two runs' own seeds."""
+    """What the change is judged by, or why it is not (NO_VERDICT).
+
+    Seeds there are, pairs among them, redraws made, the two runs' own seeds.
+    """
 
     kind: str
     seeds_before: int

@@ -1,5 +1,6 @@
-"""Tiny worked examples of what no map of TPRs or counts shows: objectives, post-hoc steps and made features, each computed by the very code.
+"""Tiny worked examples of what no map of TPRs or counts shows, each computed by the very code.
 
+They are of objectives, post-hoc steps and made features.
 `python docs/generate.py` writes them to core/worked.json, which pages and docs read: they never import torch. tests/test_methods_shown.py
 computes them anew. Networks are linear or seeded; the numbers that a network starts from stand in the example's first line.
 """
@@ -107,7 +108,8 @@ def group_dro() -> Example:
             f"The loss of the first step is $\\sum_c q_c \\ell_c$ = {first:.6g}, with the new q.",
             "The adjustment adds $1/\\sqrt{n_c}$ to each loss: 0.0316, 0.1 and 0.316.",
         ),
-        intro="One sample of each of three classes, of which 1000, 100 and 10 are in the training data. Every q begins at 1/3, and the losses stay the same over the steps.",
+        intro="One sample of each of three classes, of which 1000, 100 and 10 are in the training data. "
+        "Every q begins at 1/3, and the losses stay the same over the steps.",
     )
 
 
@@ -130,7 +132,8 @@ def ghm() -> Example:
             *((f"factor on its loss, {bins} bins", cells(f)) for bins, f in factor.items()),
         ),
         (
-            "Of 10 bins three hold any output: four outputs share the first, whose factor is 1 / (3 · 4); the two others are alone in theirs, with 1 / (3 · 1).",
+            "Of 10 bins three hold any output: four outputs share the first, whose factor is 1 / (3 · 4); "
+            "the two others are alone in theirs, with 1 / (3 · 1).",
         ),
         intro="The six outputs of a batch of two samples and three classes, by how far the sigmoid is from the truth.",
         of="output",
@@ -155,9 +158,11 @@ def l2rw() -> Example:
             ("weight", cells(weight)),
         ),
         (
-            "The last sample looks like class 0 and is labelled 1: a step on it alone would raise the loss on the meta samples, so it counts nothing.",
+            "The last sample looks like class 0 and is labelled 1: a step on it alone would raise the loss "
+            "on the meta samples, so it counts nothing.",
         ),
-        intro="One batch of four samples. The network is linear, its weights are 0; the meta samples are (1, 0) of class 0 and (0, 1) of class 1.",
+        intro="One batch of four samples. The network is linear, its weights are 0; "
+        "the meta samples are (1, 0) of class 0 and (0, 1) of class 1.",
         of="sample",
     )
 
@@ -186,7 +191,8 @@ def meta_weight_net() -> Example:
         (
             "The last sample is labelled wrongly and has the largest loss: the network learns to weigh it less than the others.",
         ),
-        intro=f"One batch of four samples, a linear network whose logits are its inputs and which is held still, and a weight network drawn with seed {SEED}. "
+        intro="One batch of four samples, a linear network whose logits are its inputs and which is held still, "
+        f"and a weight network drawn with seed {SEED}. "
         "The meta samples are (1, 0) of class 0 and (0, 1) of class 1.",
         of="sample",
     )
@@ -216,10 +222,12 @@ def difficulty_net() -> Example:
     return Example(
         (("TPR", cells(TPR)), ("relative difficulty", cells(drive)), *rows),
         (
-            "With cifar_code the network learns from the driver loss alone, which pulls it to the relative difficulty: the weights become that difficulty over its mean.",
+            "With cifar_code the network learns from the driver loss alone, which pulls it to the relative difficulty: "
+            "the weights become that difficulty over its mean.",
             f"That is {', '.join(cells(drive / drive.mean()))}. In the other variant the meta loss pulls as well, towards class 2.",
         ),
-        intro=f"A batch with one sample of each of three classes, a linear network that is held still and gets class 2 wrong, and a difficulty network drawn with seed {SEED}.",
+        intro="A batch with one sample of each of three classes, a linear network that is held still "
+        f"and gets class 2 wrong, and a difficulty network drawn with seed {SEED}.",
     )
 
 
@@ -342,7 +350,8 @@ def equal_tpr_bias() -> Example:
     return Example(
         (("TPR before", before[1]), *rows),
         ("With four samples of a class its TPR moves by steps of 0.25.",),
-        intro=f"Eight validation samples; the logit of class 0 lies above that of class 1 by {', '.join(f'{m:g}' for m in margin[:4])} for the samples of class 0 "
+        intro="Eight validation samples; the logit of class 0 lies above that of class 1 by "
+        f"{', '.join(f'{m:g}' for m in margin[:4])} for the samples of class 0 "
         f"and by {', '.join(f'{m:g}' for m in margin[4:])} for those of class 1.",
     )
 
@@ -356,7 +365,8 @@ def smote() -> Example:
     return Example(
         (("features of class 1", points(found[6:])), ("kind", ("there",) * 3 + ("made",) * 3)),
         (
-            "Each made one lies on the line between one that was there and a neighbour of its class; k falls to 2, as the class has only three.",
+            "Each made one lies on the line between one that was there and a neighbour of its class; "
+            "k falls to 2, as the class has only three.",
         ),
         intro=f"Class 0 has six samples, class 1 three, so three are made; drawn with seed {SEED}.",
         of="sample",

@@ -47,7 +47,8 @@ GREEK = {
 STAGES = {
     CLASSIFIER: "A second stage: it trains the last layer of a finished run on its frozen features, as a run of its own.",
     FINETUNE: "A second stage: it trains a finished run's network further, as a run of its own.",
-    POSTHOC: "Post-hoc: it trains nothing. `python cli.py posthoc RUN --method {key}` applies it to a finished run at once, as a run of its own.",
+    POSTHOC: "Post-hoc: it trains nothing. `python cli.py posthoc RUN --method {key}` applies it "
+    "to a finished run at once, as a run of its own.",
 }
 MADE = "<!-- Made by `python docs/generate.py` from the rows of the tables. Do not edit. -->"
 
@@ -156,8 +157,10 @@ def measures_section() -> str:
     """The measures, and what is beside them."""
     rows = [[f"`{m.key}`", m.label, f"${m.formula}$", m.summary, reference(m.source)] for m in MEASURES]
     beside = (
-        "Beside these: the weighted score $\\alpha\\,\\mathrm{TPR} + (1-\\alpha)\\,\\mathrm{TNR}$ of two-class tasks; mean TPR of classes with many "
-        "(more than 100), medium and few (fewer than 20) training samples, and of majority and minority classes; and the expected calibration error over 15 bins."
+        "Beside these: the weighted score $\\alpha\\,\\mathrm{TPR} + (1-\\alpha)\\,\\mathrm{TNR}$ of two-class tasks; "
+        "mean TPR of classes with many (more than 100), medium and few (fewer than 20) training samples, "
+        "and of majority and minority classes; "
+        "and the expected calibration error over 15 bins."
     )
     return "\n\n".join(["## Measures", table(("key", "measure", "formula", "what it says", "source"), rows), beside])
 

@@ -21,7 +21,10 @@ from storage.runs import get_run
 
 
 def doubts(engine: Engine, config: RunConfig, counts: Vector | None, baseline: int | None) -> list[str]:
-    """Why the settings of a run behind this baseline are questionable; one sentence each. `counts` [C]: its training samples, None where unknown."""
+    """Why the settings of a run behind this baseline are questionable; one sentence each.
+
+    `counts` [C]: its training samples, None where unknown.
+    """
     tpr, support = known_tprs(engine, config, baseline)
     before = None if baseline is None else from_dict(get_run(engine, baseline).config)
     found = (

@@ -204,7 +204,8 @@ REASONS = {
     5: "is locked by another program and did not come free; close that program and try again",
     6: "is locked by another program and did not come free; close that program and try again",
     8: "is read-only; make the file and its folder writable, or set EVENLY_DATA to a folder you may write to",
-    10: "cannot be read or written just now (disk error); look at the disk, at its quota and at limits on the size of a file (ulimit -f), and try again",
+    10: "cannot be read or written just now (disk error); look at the disk, at its quota "
+    "and at limits on the size of a file (ulimit -f), and try again",
     11: "is damaged; move it away and restore a copy (*.backup.db beside it, if there is one)",
     13: "could not grow: the disk is full and nothing was written; free some space and try again",
     26: "is not an Evenly database; move it away or set EVENLY_DATABASE_URL to another file",

@@ -30,7 +30,10 @@ NAMED = 8  # seeds named in a sentence before "and n more"
 
 
 def method_words(config: RunConfig) -> str:
-    """The method and its parameters, short: "TPR ratio, exponent 2", "None", "Focal, gamma 2, form sigmoid". A label's bracket is left out."""
+    """The method and its parameters, short: "TPR ratio, exponent 2", "None", "Focal, gamma 2, form sigmoid".
+
+    A label's bracket is left out.
+    """
     row = METHODS[config.method]
     values = {p.key: config.params.get(p.key, p.default) for p in row.params}
     shown = [
@@ -47,7 +50,10 @@ def tail_words(imbalance: float, profile: str) -> str:
 
 
 def unusual_words(config: RunConfig) -> str:
-    """What else tells runs of one method apart, where it is not the usual: "given TPRs, sampler balanced, from 80 %, 60 epochs"; "" where all is."""
+    """What else tells runs of one method apart, where it is not the usual; "" where all is.
+
+    For example "given TPRs, sampler balanced, from 80 %, 60 epochs".
+    """
     method, recipe = METHODS[config.method], RECIPES[config.recipe]
     usual = recipe.epochs if method.epochs is None else method.epochs
     said = (
@@ -87,7 +93,8 @@ def new_run(
     return NewRun(
         config=json.loads(config.to_json()),
         name=name
-        or f"{data_words(config, dataset_label)}: {', '.join(filter(None, [method_words(config), unusual_words(config)]))}, seed {config.seed}",
+        or f"{data_words(config, dataset_label)}: "
+        f"{', '.join(filter(None, [method_words(config), unusual_words(config)]))}, seed {config.seed}",
         dataset=config.dataset,
         model=config.model,
         method=config.method,
@@ -125,8 +132,9 @@ def by_seed(frame: pd.DataFrame, group_sha: str) -> dict[int, int]:
 
 
 def drawn_by(engine: Engine, dataset: str) -> dict[int, dict[str, Any]]:
-    """Run -> its settings of DRAWN_BY, its model and its data's fingerprint, for every run on a dataset; read from what is stored without loading it.
+    """Run -> its settings of DRAWN_BY, its model and its data's fingerprint, for every run on a dataset.
 
+    They are read from what is stored without loading it.
     The fingerprint is None where a run has not started, or started before fingerprints were kept.
     """
     imbalance, profile, validation = (detail.c.config[key] for key in DRAWN_BY)
@@ -146,8 +154,9 @@ def drawn_by(engine: Engine, dataset: str) -> dict[int, dict[str, Any]]:
 
 
 def differences(config: RunConfig, spec: DataSpec, theirs: Mapping[str, Any]) -> str:
-    """What keeps a run from being a baseline of `config` on the data of `spec`, in words: "older data, no long tail, model cnn"; "" where nothing does.
+    """What keeps a run from being a baseline of `config` on the data of `spec`, in words; "" where nothing does.
 
+    For example "older data, no long tail, model cnn".
     `theirs`: a run of `drawn_by`. The seed is left aside.
     """
     older = "" if same_data(theirs["fingerprint"], spec.fingerprint) else "older data"

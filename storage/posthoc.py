@@ -33,7 +33,8 @@ def config_for(before: RunRow, method: str, params: Mapping[str, Any]) -> RunCon
     heads = before.facts.get("heads") or []
     if METHODS[method].linear and heads and heads[-1][0] != "linear":
         raise EvenlyError(
-            f"{method} works on the weight vectors of a linear last layer, and run {before.id} has a head of the kind {heads[-1][0]!r}; choose another step"
+            f"{method} works on the weight vectors of a linear last layer, "
+            f"and run {before.id} has a head of the kind {heads[-1][0]!r}; choose another step"
         )
     return replace(theirs, method=method, params=params, tpr=None, tpr_support=None, tpr_source="", start=0.0)
 
@@ -61,7 +62,10 @@ def steps_of(frame: pd.DataFrame, run_id: int) -> pd.DataFrame:
 
 
 def made(frame: pd.DataFrame, step: NewRun) -> tuple[int, str] | None:
-    """(id, status) of the newest run in `frame` that is this very step, one that has not ended badly before one that has; None where there is none."""
+    """(id, status) of the newest run in `frame` that is this very step; None where there is none.
+
+    One that has not ended badly goes before one that has.
+    """
     mine = steps_of(frame, int(step.baseline or 0))
     mine = mine[(mine["group_sha"] == step.group_sha) & (mine["seed"] == step.seed)]
     good = mine[~mine["status"].isin(OVER)]

@@ -23,7 +23,9 @@ ATTEMPTS = 3  # deaths of its worker, without an epoch recorded in between, afte
 ENDED = ("succeeded", "failed", "cancelled")
 LEFT = (*ENDED, "paused")  # what a worker may leave a run as
 SAID = {"cancelled": "stopped"}  # the word for people, where it is not that of the table
-WITH_BASELINE = {  # a baseline's end -> the reason of a run that waited for it, and ends alike; told apart by it from one that a person stopped
+# a baseline's end -> the reason of a run that waited for it, and ends alike;
+# told apart by it from one that a person stopped
+WITH_BASELINE = {
     "cancelled": "its baseline, run {}, was stopped",
     "failed": "its baseline, run {}, failed; mend what its log says, then try again, which starts both",
 }
@@ -163,7 +165,10 @@ def _insert(connection: Connection, new: NewRun, baseline: int | None, submit_ke
 
 
 def next_run(only: Sequence[int] | None = None) -> ColumnElement[int]:
-    """The oldest queued run whose baseline, if it has one, has succeeded; of `only` where given. Other databases skip rows being claimed."""
+    """The oldest queued run whose baseline, if it has one, has succeeded; of `only` where given.
+
+    Other databases skip rows being claimed.
+    """
     baseline = run.alias("baseline")
     ready = exists().where(baseline.c.id == run.c.baseline_id, baseline.c.status == "succeeded")
     free = select(run.c.id).where(run.c.status == "queued", or_(run.c.baseline_id.is_(None), ready))

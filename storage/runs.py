@@ -324,7 +324,8 @@ def _check_deletable(connection: Connection, numbers: list[int]) -> None:
         follower.method in METHODS and "network" in METHODS[follower.method].needs
     ):  # once stopped, it could not be resumed
         raise StorageError(
-            f"run {follower.id} is {follower.status} and goes on from the network of run {follower.baseline_id}: let it finish, or delete it too; "
+            f"run {follower.id} is {follower.status} and goes on from the network of run {follower.baseline_id}: "
+            "let it finish, or delete it too; "
             f"it could not be resumed without run {follower.baseline_id}"
         )
     raise StorageError(

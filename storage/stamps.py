@@ -11,7 +11,10 @@ from storage.tables import run
 
 
 def stamp(engine: Engine, run_id: int | None = None) -> tuple:
-    """Equal as long as no run was added, deleted, asked of or changed in its status; of one run, with its baseline and followers, where given."""
+    """Equal as long as no run was added, deleted, asked of or changed in its status.
+
+    Of one run, with its baseline and followers, where given.
+    """
     with reading(engine) as connection:
         if run_id is None:
             return tuple(map(tuple, connection.execute(stamp_query())))
@@ -26,7 +29,10 @@ def stamp(engine: Engine, run_id: int | None = None) -> tuple:
 
 
 def stamp_query() -> CompoundSelect:
-    """How many runs have each status, and the sum of their ids, which tells apart two that changed places; then what is asked of those that run."""
+    """How many runs have each status, and the sum of their ids, which tells apart two that changed places.
+
+    Then what is asked of those that run.
+    """
     each = select(run.c.status, func.count(), func.sum(run.c.id)).group_by(run.c.status)
     return union_all(each, select(run.c.wanted, literal(1), run.c.id).where(run.c.status == "running"))
 

@@ -258,7 +258,10 @@ def test_the_one_formula_follows_the_thumb(new_run):
 
 
 def test_a_slider_without_weights_keeps_its_value_over_other_pages(compared, page):
-    """Digits has no baseline yet: a slider, no bars; method and value are still there after a look at the runs, dataset and method after a reload."""
+    """Digits has no baseline yet: a slider, no bars.
+
+    Method and value are still there after a look at the runs, dataset and method after a reload.
+    """
     _, address, _ = compared
     page.goto(f"{address}/new?dataset=Digits+%28scikit-learn%29&method=From+TPRs%3A+TPR+deficit")
     slider = slider_of(page)

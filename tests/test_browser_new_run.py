@@ -9,8 +9,11 @@ import pytest
 from test_browser import QUIET, ROOT, answering, expect, free_port, key, settle, sync_api
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
-LINES = """() => { const out = []; const walk = root => { for (const e of root.querySelectorAll('*')) {
-    if (e.tagName === 'polyline') out.push(e.getAttribute('points')); if (e.shadowRoot) walk(e.shadowRoot) } }; walk(document); return out }"""
+LINES = (
+    "() => { const out = []; const walk = root => { for (const e of root.querySelectorAll('*')) {\n"
+    "    if (e.tagName === 'polyline') out.push(e.getAttribute('points')); "
+    "if (e.shadowRoot) walk(e.shadowRoot) } }; walk(document); return out }"
+)
 BARS = """() => { const out = []; const walk = root => { for (const e of root.querySelectorAll('*')) {
     if (e.classList.contains('bar')) out.push(e.style.width); if (e.shadowRoot) walk(e.shadowRoot) } }; walk(document); return out }"""
 

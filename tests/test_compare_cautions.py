@@ -73,7 +73,8 @@ def test_runs_of_two_methods_with_different_seeds_say_so():
     """A run of seed 2 against a baseline of seed 0."""
     c = compare(trained("run 1"), trained("run 6", AFTER, seed=2, method="tpr_ratio"), rng())
     assert c.cautions == (
-        "Run 1 has seed 0 and run 6 has seed 2: part of the difference may come from the seed. To judge a method, compare two runs with the same seed.",
+        "Run 1 has seed 0 and run 6 has seed 2: part of the difference may come from the seed. "
+        "To judge a method, compare two runs with the same seed.",
     )
     assert "with one seed each (seed 0 before, 2 after), seed noise is unknown" in c.verdict
 
@@ -93,7 +94,8 @@ def test_means_over_seeds_are_fair_whatever_two_runs_stand_for_them():
         (
             "tpr_ratio",
             {"evidence": {"support": [2.0, 2.0, 2.0]}},
-            "3 classes have fewer than 10 validation samples. Class 0 has 2 validation samples: its TPR is known only to about ±41 points (95 %).",
+            "3 classes have fewer than 10 validation samples. "
+            "Class 0 has 2 validation samples: its TPR is known only to about ±41 points (95 %).",
         ),
         (
             "tpr_ratio",

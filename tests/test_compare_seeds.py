@@ -1,4 +1,7 @@
-"""Compare where there is more than a first look to see: several seeds, nearly perfect classifiers, a collapse, few samples, many classes."""
+"""Compare where there is more than a first look to see.
+
+Several seeds, nearly perfect classifiers, a collapse, few samples, many classes.
+"""
 
 from __future__ import annotations
 
@@ -220,7 +223,10 @@ def test_different_seeds_lead_to_two_runs_of_one_seed(ids):
 
 @pytest.fixture(scope="module")
 def fed(tmp_path_factory):
-    """Baselines of seeds 3, 4 and 5, weighted runs fed by their own, and weighted runs of the same settings fed by the baseline of seed 3."""
+    """Baselines of seeds 3, 4 and 5, and weighted runs fed by their own.
+
+    Further weighted runs of the same settings are fed by the baseline of seed 3.
+    """
     root = tmp_path_factory.mktemp("fed")
     engine = open_database(f"sqlite:///{root}/evenly.db", role="worker")
     upgrade(engine)
@@ -268,7 +274,8 @@ def test_runs_fed_by_one_baseline_are_two_groups(feeding):
     found = called("compare", base[3], shared[3])
     assert "Means over seeds 3, 4, 5 before and 3, 4, 5 after" in " ".join(found.split())
     note = (
-        f"Both sides have seeds 4 and 5, but not as pairs, so the two sides are compared as independent groups (Welch): runs {shared[4]} and {shared[5]} "
+        "Both sides have seeds 4 and 5, but not as pairs, "
+        f"so the two sides are compared as independent groups (Welch): runs {shared[4]} and {shared[5]} "
         f"take their weights from run {base[3]}, of seed 3."
     )
     assert note in " ".join(found.split())
@@ -386,8 +393,8 @@ def test_weights_from_few_validation_samples_are_said(ids, page):
     a, b = ids["collapse"]
     at = visit(page, a=a, b=b, id=b)
     assert (
-        f"The weights of run {b} rest on TPRs of few validation samples. 120 classes have fewer than 10 validation samples. Class 0 has 2 validation samples: its TPR is known only to about ±41 points (95 %)"
-        in warned(at)
+        f"The weights of run {b} rest on TPRs of few validation samples. 120 classes have fewer than 10 validation "
+        "samples. Class 0 has 2 validation samples: its TPR is known only to about ±41 points (95 %)" in warned(at)
     )
     enough = ids["many"]
     assert "few validation samples" not in warned(visit(page, a=enough[0], b=enough[1], id=enough[1]))

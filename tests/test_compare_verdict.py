@@ -173,7 +173,8 @@ def test_a_collapse_over_seeds_is_one_of_the_means():
     )
     c = compared(side([480, 200, 150], replicates=before), side([12, 8, 6], replicates=after))
     assert c.verdict.startswith(
-        "more equal because all 3 classes got worse: accuracy 69.4 % -> 2.4 %; on average over 3 seeds, each trained both ways, the accuracy changed by -67.0"
+        "more equal because all 3 classes got worse: accuracy 69.4 % -> 2.4 %; "
+        "on average over 3 seeds, each trained both ways, the accuracy changed by -67.0"
     )
 
 

@@ -102,7 +102,10 @@ def test_difficulty_is_corrected_twice_on_equal_counts_too(method):
 
 
 def test_known_tprs_decide():
-    """Under a long tail the rare classes are the hard ones, and both make up for one thing. Where the large class is the hard one they do not."""
+    """Under a long tail the rare classes are the hard ones, and both make up for one thing.
+
+    Where the large class is the hard one they do not.
+    """
     assert said("tpr_ratio", tpr=[0.9, 0.8, 0.6, 0.3, 0.1]) is not None
     assert said("tpr_ratio", tpr=[0.1, 0.3, 0.6, 0.8, 0.9]) is None
 
@@ -160,7 +163,10 @@ def test_post_hoc_logit_adjustment_of_a_corrected_run(before, other):
     ],
 )
 def test_a_step_that_corrects_once(method, params, before):
-    """A fitted bias and norms of the trained layer take the correction that is there into account; a second stage learns on even draws of its own."""
+    """A fitted bias and norms of the trained layer take the correction that is there into account.
+
+    A second stage learns on even draws of its own.
+    """
     assert said(method, "instance", params=params, before=before) is None
 
 

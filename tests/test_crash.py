@@ -129,7 +129,10 @@ def test_term_saves_and_gives_the_run_back(home):
     assert any(e.kind == "resume" for e in queue.events(engine, run_id))
 
 
-HANGING = "import sys, time, worker; from work import runner; runner.Trainer.forward_backward = lambda *_: time.sleep(600); sys.exit(worker.serve(0))"
+HANGING = (
+    "import sys, time, worker; from work import runner; "
+    "runner.Trainer.forward_backward = lambda *_: time.sleep(600); sys.exit(worker.serve(0))"
+)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

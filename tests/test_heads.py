@@ -344,7 +344,8 @@ def test_attention_is_the_written_formula_before_the_mean():
 
 
 @pytest.mark.parametrize(("key", "shape", "positions"), [
-    ("cnn1d", (1, 40), 10), ("cnn1d", (1, 3000), 63), ("cnn", (1, 128, 128), 64), ("resnet20", (3, 33, 31), 40), ("resnet20", (3, 32, 32), 64),
+    ("cnn1d", (1, 40), 10), ("cnn1d", (1, 3000), 63), ("cnn", (1, 128, 128), 64),
+    ("resnet20", (3, 33, 31), 40), ("resnet20", (3, 32, 32), 64),
 ])  # fmt: skip
 def test_attention_stays_small_on_large_maps(key, shape, positions):
     network = attach(MODELS[key].build(shape, 3), "oltr", {})

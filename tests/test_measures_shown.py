@@ -1,4 +1,7 @@
-"""The measures for unequal classes wherever a user looks: run page, Compare, command line, exports. Values by scikit-learn from the confusion matrix."""
+"""The measures for unequal classes wherever a user looks: run page, Compare, command line, exports.
+
+Values by scikit-learn from the confusion matrix.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,10 @@ from storage.posthoc import new_step
 
 BASE = RunConfig("mnist1d", "cnn1d", epochs=1)
 LEARNERS = ("l2rw", "meta_weight_net", "difficulty_net")
-WORDS = "rest on validation samples that the network had learned from (Learning to reweight (L2RW) takes its meta samples there): their TPRs are too high."
+WORDS = (
+    "rest on validation samples that the network had learned from (Learning to reweight (L2RW) takes its meta "
+    "samples there): their TPRs are too high."
+)
 FIT = WORDS.replace("rest on", "rests on")
 
 

@@ -329,5 +329,8 @@ def test_nearly_equal_counts_name_the_minority():
 
 def test_every_post_hoc_row_is_shown_without_torch():
     assert {m.key for m in METHODS if m.stage == POSTHOC} <= set(WORKINGS) | {"logit_adjusted_posthoc"}
-    code = "import sys; from core.examples import examples; from core.methods import METHODS; [examples(m) for m in METHODS]; assert 'torch' not in sys.modules"
+    code = (
+        "import sys; from core.examples import examples; from core.methods import METHODS; "
+        "[examples(m) for m in METHODS]; assert 'torch' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=WORKED.parents[1])

@@ -1,4 +1,7 @@
-"""Home, Compare, New run, the command line and the report: what a comparison's runs differ in beside the weighting comes before the verdict."""
+"""What a comparison's runs differ in beside the weighting comes before the verdict.
+
+On Home, Compare, New run, the command line and the report.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Runs and Compare: what the address asks for wrongly is named, a filter that leaves nothing over has a way out, and runs are told apart."""
+"""Runs and Compare: what the address asks for wrongly is named.
+
+A filter that leaves nothing over has a way out, and runs are told apart.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A run's page while the run is on: what is drawn again and when, a worker without a sign of life, tags and notes; estimates by earlier runs."""
+"""A run's page while the run is on: what is drawn again and when, a worker without a sign of life, tags and notes.
+
+Estimates by earlier runs.
+"""
 
 from __future__ import annotations
 

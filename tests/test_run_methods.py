@@ -319,7 +319,8 @@ def script(tmp_path, monkeypatch):
     monkeypatch.setattr(beside, "ROOT", tmp_path)
     monkeypatch.setattr(beside, "_helpers", {})
     (tmp_path / "cli.py").write_text(
-        "import sys\nprint('note', file=sys.stderr)\nprint('error: ' + ' '.join(sys.argv[2:]), file=sys.stderr)\nsys.exit(int(sys.argv[1]))\n"
+        "import sys\nprint('note', file=sys.stderr)\nprint('error: ' + ' '.join(sys.argv[2:]), file=sys.stderr)\n"
+        "sys.exit(int(sys.argv[1]))\n"
     )
     return tmp_path
 

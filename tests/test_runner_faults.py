@@ -1,4 +1,7 @@
-"""When something goes wrong around a run: settings, networks, memory, disk, database, another worker. What becomes of it, and of the others."""
+"""When something goes wrong around a run: settings, networks, memory, disk, database, another worker.
+
+What becomes of it, and of the others.
+"""
 
 import pytest
 import torch

@@ -97,7 +97,8 @@ def test_share_without_a_minority_says_so():
     even = terms("share", counts=[7, 7, 7])
     np.testing.assert_allclose(even.sampling, [1 / 3] * 3)
     assert even.notes == (
-        "No class has fewer samples than the mean, so there is no minority: rho plays no part, and every class is drawn as often as the data hold it.",
+        "No class has fewer samples than the mean, so there is no minority: rho plays no part, "
+        "and every class is drawn as often as the data hold it.",
     )
 
 

@@ -235,7 +235,8 @@ def test_a_start_imports_neither_alembic_nor_anything_heavy(tmp_path):
     """The schema check and the queue are asked at every start; storage never needs streamlit or torch."""
     database(tmp_path).dispose()
     code = (
-        "import sys; from storage import queue; from storage.engine import open_database; from storage.migrate import check_schema, upgrade\n"
+        "import sys; from storage import queue; from storage.engine import open_database; "
+        "from storage.migrate import check_schema, upgrade\n"
         f"e = open_database('sqlite:///{tmp_path}/evenly.db'); check_schema(e); upgrade(e); queue.workers(e)\n"
         "print([m for m in ('alembic', 'filelock', 'pandas', 'streamlit', 'torch') if m in sys.modules])\n"
         "from storage import checkpoints, results\n"

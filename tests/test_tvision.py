@@ -28,7 +28,8 @@ def test_import_works_in_a_fresh_interpreter_and_models_run() -> None:
         "tv = torchvision()\n"
         "import torch\n"
         "assert tv is torchvision()\n"
-        "print(sum(p.numel() for p in tv.models.resnet18().parameters()), tuple(tv.models.resnet18().eval()(torch.zeros(1, 3, 32, 32)).shape))\n"
+        "print(sum(p.numel() for p in tv.models.resnet18().parameters()), "
+        "tuple(tv.models.resnet18().eval()(torch.zeros(1, 3, 32, 32)).shape))\n"
         "print(tv.datasets.CIFAR10.tgz_md5)"
     )
     assert run(code).split("\n")[:2] == ["11689512 (1, 1000)", "c58f30108f718f92721af3b95e74349a"]

@@ -84,7 +84,8 @@ def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpe
     baseline = results.get_run(engine, claim.baseline_id)
     if baseline.dataset != config.dataset:
         raise EvenlyError(
-            f"run {claim.baseline_id} was trained on {baseline.dataset}, this one on {config.dataset}; choose a baseline on the same dataset"
+            f"run {claim.baseline_id} was trained on {baseline.dataset}, this one on {config.dataset}; "
+            "choose a baseline on the same dataset"
         )
     if tuple(baseline.facts.get("classes", ())) != tuple(classes):
         raise EvenlyError(

@@ -119,7 +119,8 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
         )
     if row.facts.get("index_hash") != index_hash:
         raise EvenlyError(
-            f"run {run_id} was trained on another split (seed {theirs.seed}, imbalance {theirs.imbalance:g}, validation {theirs.validation:g}): its training "
+            f"run {run_id} was trained on another split (seed {theirs.seed}, imbalance {theirs.imbalance:g}, "
+            f"validation {theirs.validation:g}): its training "
             "samples could be among this run's validation samples; use the same dataset, seed, imbalance, profile and validation share"
         )
     saved = next(iter(results.list_checkpoints(engine, run_id)), None)

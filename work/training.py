@@ -140,7 +140,10 @@ class Run:
         return np.bincount(self.trainer.splits[split].labels.cpu(), minlength=self.evidence.classes).tolist()
 
     def baseline_method(self) -> str:
-        """Key of the method that trained the baseline, "" without one; as an earlier attempt found it, should the baseline be gone since."""
+        """Key of the method that trained the baseline, "" without one.
+
+        As an earlier attempt found it, should the baseline be gone since.
+        """
         known = results.get_run(self.engine, self.claim.run_id).facts.get("evidence", {}).get("method")
         if known is not None or self.claim.baseline_id is None:
             return known or ""

@@ -77,7 +77,10 @@ def _try_epochs(formula: str, values: Mapping[str, Vector | float], evidence: Ev
 
 
 def _limited(raw: Vector, max_ratio: float) -> Vector:
-    """Weights between 1e-12 of the largest and `max_ratio` x the smallest. A weight of 0 is meant to be 0: it does not count as the smallest."""
+    """Weights between 1e-12 of the largest and `max_ratio` x the smallest.
+
+    A weight of 0 is meant to be 0: it does not count as the smallest.
+    """
     above = raw[raw > 0]
     if not len(above):
         return raw

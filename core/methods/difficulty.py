@@ -74,7 +74,8 @@ def difficulty_net(evidence: Evidence, *, driver: float, lr: float, variant: str
 
 
 _NET_FORMULA = (
-    r"w_c = \frac{C\,D_{\theta,c}(\mathrm{TPR}_{t-1})}{\sum_k D_{\theta,k}(\mathrm{TPR}_{t-1})},\quad \min_\theta\ META\frac{<driver>}{C}\sum_c "
+    r"w_c = \frac{C\,D_{\theta,c}(\mathrm{TPR}_{t-1})}{\sum_k D_{\theta,k}(\mathrm{TPR}_{t-1})},\quad "
+    r"\min_\theta\ META\frac{<driver>}{C}\sum_c "
     r"\left(D_{\theta,c} - \left(1 - \tfrac{\mathrm{TPR}_c}{\sum_k \mathrm{TPR}_k}\right)\right)^2"
 )
 
@@ -107,7 +108,8 @@ _NORMALIZE = Param(
     "Normalise",
     "mean_one",
     choices=("none", "mean_one"),
-    help="mean_one as in both codes; none: the paper states no rescaling. With the weighted_mean reduction both give the same loss; with batch_mean the paper's "
+    help="mean_one as in both codes; none: the paper states no rescaling. "
+    "With the weighted_mean reduction both give the same loss; with batch_mean the paper's "
     "weights, all at most 1, also lower the learning rate.",
 )
 _EMA = Param(
@@ -133,7 +135,8 @@ _NET_VARIANT = Param(
     "Variant",
     "paper",
     choices=("paper", "cifar_code"),
-    help="paper: the network learns from the meta loss after a virtual step and from the driver loss. cifar_code: the released CIFAR code copies the weights "
+    help="paper: the network learns from the meta loss after a virtual step and from the driver loss. "
+    "cifar_code: the released CIFAR code copies the weights "
     "of the virtual step without their gradient, so the network learns from the driver loss alone.",
 )
 _META_LR = Param(
@@ -157,9 +160,12 @@ ROWS = (
         frozenset({"last_tpr"}),
         "tau",
         "Weights follow the validation TPRs of the run itself, renewed after every epoch; all 1 in the first.",
-        "The released code differs from the paper: both codes use eps 0.01 and rescale to mean 1 (normalize), and the CIFAR code's dynamic tau has half the "
-        "paper's range (variant). The ImageNet code divides by the sum of the weights, the CIFAR code by the batch size: choose the reduction to match. "
-        "With few epochs or a constant learning rate the weights can swing between classes and cost accuracy: a smaller tau, smoothing of the TPRs "
+        "The released code differs from the paper: both codes use eps 0.01 and rescale to mean 1 (normalize), "
+        "and the CIFAR code's dynamic tau has half the paper's range (variant). "
+        "The ImageNet code divides by the sum of the weights, the CIFAR code by the batch size: "
+        "choose the reduction to match. "
+        "With few epochs or a constant learning rate the weights can swing between classes and cost accuracy: "
+        "a smaller tau, smoothing of the TPRs "
         "or a learning rate that falls to zero help.",
         CDB_PAPER,
         when="Classes differ in difficulty, counts do not tell which, and the run has many epochs.",
@@ -174,9 +180,12 @@ ROWS = (
         _net_latex({"variant": "paper"}),
         frozenset({"last_tpr", "meta"}),
         None,
-        "A small network turns the validation TPRs of the last epoch into weights; it learns from a virtual step whose result is tried on meta samples.",
-        "The TPRs count as 0 before the first epoch, and for a class without validation samples. The loss is divided by the batch size, as published, whatever the reduction. "
-        "The meta samples are taken from the validation split, which the weights therefore look at twice: its figures then flatter the run; "
+        "A small network turns the validation TPRs of the last epoch into weights; "
+        "it learns from a virtual step whose result is tried on meta samples.",
+        "The TPRs count as 0 before the first epoch, and for a class without validation samples. "
+        "The loss is divided by the batch size, as published, whatever the reduction. "
+        "The meta samples are taken from the validation split, which the weights therefore look at twice: "
+        "its figures then flatter the run; "
         "judge it by the test split. A step costs about three times a plain one. "
         "The published figures are from 12,800 epochs: never compare them with runs of 200.",
         Source(

@@ -139,7 +139,8 @@ ROWS = (
         COUNTS,
         None,
         'Inverse frequency at mean 1 over the samples instead of the classes: scikit-learn\'s class_weight="balanced".',
-        "With the weighted_mean reduction it is the same loss as inverse frequency; with batch_mean the two differ in scale, as a learning rate does.",
+        "With the weighted_mean reduction it is the same loss as inverse frequency; "
+        "with batch_mean the two differ in scale, as a learning rate does.",
         Source("King and Zeng", 2001, "Logistic regression in rare events data"),
         when=_TAILED,
     ),

@@ -140,8 +140,9 @@ ROWS = (
         TPR,
         "exponent",
         "Classes that an earlier run found harder than average weigh more: mean TPR over the class's TPR, to a power.",
-        "The example code in the question named as source, pow(1-((score-average)/score), 4) with TPRs .9561, .7365 and .7808, is printed there with the "
-        "numbers of exponent 2, not 4. On a long tail a class with a TPR of 0 takes nearly all the weight and accuracy falls: take a map of the "
+        "The example code in the question named as source, pow(1-((score-average)/score), 4) with TPRs .9561, "
+        ".7365 and .7808, is printed there with the numbers of exponent 2, not 4. "
+        "On a long tail a class with a TPR of 0 takes nearly all the weight and accuracy falls: take a map of the "
         "counts there, or a small largest ratio.",
         _SEED,
         when=_BALANCED,
@@ -212,7 +213,8 @@ ROWS = (
         TPR,
         "tau",
         "Logit adjustment with the TPR in the place of the class frequency, for data whose counts are equal.",
-        "Experimental: we know of no publication of it. Like a weight, a shift acts less and less once the training data are fitted perfectly: "
+        "Experimental: we know of no publication of it. "
+        "Like a weight, a shift acts less and less once the training data are fitted perfectly: "
         "only a factor on the logits, as in CDT and VS, moves the margins then (Kini et al., 2021).",
         Source(
             "Menon, Jayasumana, Rawat, Jain, Veit and Kumar",

@@ -69,12 +69,16 @@ _MWN_VARIANT = Param(
     "Variant",
     "noise_code",
     choices=tuple(MWN_RATES),
-    help="noise_code, the authors' code for noisy labels: the mean of weight times loss over the batch, a network that learns by Adam. imbalance_code, their code for "
+    help="noise_code, the authors' code for noisy labels: the mean of weight times loss over the batch, "
+    "a network that learns by Adam. imbalance_code, their code for "
     "imbalance: the weights are divided by their sum, and the network learns by Nesterov SGD. Neither looks at the reduction of the run.",
 )
 
 META = frozenset({"meta"})
-_FROM_VALIDATION = "The meta samples are taken from the validation split: its figures then flatter the run; judge it by the test split. A step costs about three times a plain one."
+_FROM_VALIDATION = (
+    "The meta samples are taken from the validation split: its figures then flatter the run; "
+    "judge it by the test split. A step costs about three times a plain one."
+)
 
 ROWS = (
     Method(
@@ -88,7 +92,8 @@ ROWS = (
         frozenset(),
         None,
         "Weighs the classes by how large their loss has been: a step towards the worst class, every step.",
-        "A class absent from a batch has loss 0 there, before the adjustment, and falls back. The authors always add a balanced sampler, strong weight decay or early stopping: "
+        "A class absent from a batch has loss 0 there, before the adjustment, and falls back. "
+        "The authors always add a balanced sampler, strong weight decay or early stopping: "
         "without them an over-parameterised network brings every loss to 0.",
         Source(
             "Sagawa, Koh, Hashimoto and Liang",
@@ -107,7 +112,8 @@ ROWS = (
         "Per step",
         l2rw,
         (),
-        r"w_i \propto \max\left(-\frac{\partial}{\partial \epsilon_i} L_\mathrm{meta}(\theta - \eta \nabla \textstyle\sum_j \epsilon_j \ell_j)\Big|_{\epsilon = 0}, 0\right)",
+        r"w_i \propto \max\left(-\frac{\partial}{\partial \epsilon_i} L_\mathrm{meta}"
+        r"(\theta - \eta \nabla \textstyle\sum_j \epsilon_j \ell_j)\Big|_{\epsilon = 0}, 0\right)",
         META,
         None,
         "Before every step it asks which samples of the batch lower the loss on balanced meta samples, and counts only those.",
@@ -133,7 +139,9 @@ ROWS = (
         META,
         None,
         "A small network turns a sample's loss into its weight; it learns from a virtual step whose result is tried on meta samples.",
-        "It sees the loss of a sample, not its class. Its two public codes differ in the divisor and the optimiser (variant); which of them the paper's own figures come from "
+        "It sees the loss of a sample, not its class. "
+        "Its two public codes differ in the divisor and the optimiser (variant); "
+        "which of them the paper's own figures come from "
         "we could not check. " + _FROM_VALIDATION,
         Source(
             "Shu, Xie, Yi, Zhao, Zhou, Xu and Meng",

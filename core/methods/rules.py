@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from core.floors import FAINT, UNKNOWN_FLOOR
 
-ONE_LOSS = r"\mathrm{reduce}_i\left[ w_y\,(1-p_y)^{f_y}\,\ell_i \right],\quad \ell_i = \mathrm{CE}_{s_y}\left( a_c z_c + b_c - m_y\,\mathbf{1}[c=y] \right)"
+ONE_LOSS = (
+    r"\mathrm{reduce}_i\left[ w_y\,(1-p_y)^{f_y}\,\ell_i \right],\quad "
+    r"\ell_i = \mathrm{CE}_{s_y}\left( a_c z_c + b_c - m_y\,\mathbf{1}[c=y] \right)"
+)
 
-NOTATION = r"""$\mathrm{TPR}_c$ is the true-positive rate of class $c$ on the validation split, $\overline{\mathrm{TPR}}$ its mean over the
-classes, $n_c$ the number of training samples, $\pi_c = n_c / N$ its share of all $N$, $p$ the softmax of the logits $z$, $y$ the true class."""
+NOTATION = r"""$\mathrm{TPR}_c$ is the true-positive rate of class $c$ on the validation split, $\overline{\mathrm{TPR}}$ its mean
+over the classes, $n_c$ the number of training samples, $\pi_c = n_c / N$ its share of all $N$, $p$ the softmax of the logits $z$, $y$ the
+true class."""
 
-TERMS = """with weight $w$, focus $f$, smoothing $s$, logit scale $a$, logit shift $b$ and margin $m$ per class; what a method does not set is left out.
-A method may also set the probability with which a class is sampled, and the one with which a class's logit is left out for samples of other
-classes (mask). What does not fit this form (binary losses, weights renewed with every step, second stages, post-hoc steps) says so in its
-row and has one file in `core/objectives/`, `models/heads.py` or `core/posthoc.py`."""
+TERMS = """with weight $w$, focus $f$, smoothing $s$, logit scale $a$, logit shift $b$ and margin $m$ per class; what a method
+does not set is left out. A method may also set the probability with which a class is sampled, and the one with which a class's logit
+is left out for samples of other classes (mask). What does not fit this form (binary losses, weights renewed with every step, second
+stages, post-hoc steps) says so in its row and has one file in `core/objectives/`, `models/heads.py` or `core/posthoc.py`."""
 
 RULES = {
-    "Late start": """Any method and any sampler but SMOTE can start late (`start`, a share of the epochs): 0.8 with class-balanced weights is DRW, with a
-sampler DRS. `deferred weight` holds back weights and sampling only, so that LDAM's margins act from the first epoch: LDAM-DRW. Weights that
-are renewed with every step wait too; a method without a weight is refused there, unless its sampler can wait.""",
+    "Late start": """Any method and any sampler but SMOTE can start late (`start`, a share of the epochs): 0.8 with class-balanced
+weights is DRW, with a sampler DRS. `deferred weight` holds back weights and sampling only, so that LDAM's margins act from the first
+epoch: LDAM-DRW. Weights that are renewed with every step wait too; a method without a weight is refused there, unless its sampler can
+wait.""",
     "Reduction": """`weighted_mean` divides by the sum of the weights in the batch, as PyTorch's `CrossEntropyLoss(weight=w)` does: a common
 factor on the weights changes nothing. `batch_mean` divides by the batch size: a common factor acts as a learning rate. Papers differ in
 this, so it is a setting of the run. Group DRO, L2RW, Meta-Weight-Net and Difficulty-Net weigh the samples of a batch in a way of their
 own, which their rows give: the setting plays no part there.""",
     "Scale": r"""$\propto$ means that the weights are rescaled to mean 1 over the classes that have evidence.""",
-    "Floors": rf"""A TPR is kept in $[\epsilon_c, 1-\epsilon_c]$ with $\epsilon_c = 1/(2m_c)$, half of one of the class's $m_c$ validation samples;
-where the number of samples is not known, $\epsilon = {UNKNOWN_FLOOR:g}$. Where all TPRs are equal, all weights are 1. A class without evidence gets the
-mean weight of the others. A weight below {FAINT:g} of the largest is named. What was clipped or assumed is said on the page and kept with
-the answer; no weight is ever NaN, and none is 0 unless a person asked for it (manual weights, a formula).""",
+    "Floors": rf"""A TPR is kept in $[\epsilon_c, 1-\epsilon_c]$ with $\epsilon_c = 1/(2m_c)$, half of one of the class's $m_c$ validation
+samples; where the number of samples is not known, $\epsilon = {UNKNOWN_FLOOR:g}$. Where all TPRs are equal, all weights are 1. A class
+without evidence gets the mean weight of the others. A weight below {FAINT:g} of the largest is named. What was clipped or assumed is said
+on the page and kept with the answer; no weight is ever NaN, and none is 0 unless a person asked for it (manual weights, a formula).""",
 }

@@ -55,7 +55,10 @@ def equal_tpr_bias(evidence: Evidence, *, strength: float) -> ClassTerms:
     return ClassTerms(objective="equal_tpr_bias", knobs={"strength": strength})
 
 
-_EQUAL_BIAS = r"\hat y = \arg\max_c\ z_c + <strength>\, b_c,\quad b_c \leftarrow b_c + \eta_t\left(\overline{\mathrm{TPR}}(z + b) - \mathrm{TPR}_c(z + b)\right)"
+_EQUAL_BIAS = (
+    r"\hat y = \arg\max_c\ z_c + <strength>\, b_c,\quad "
+    r"b_c \leftarrow b_c + \eta_t\left(\overline{\mathrm{TPR}}(z + b) - \mathrm{TPR}_c(z + b)\right)"
+)
 
 
 def _tau_norm_latex(params: Mapping[str, Any]) -> str:
@@ -95,7 +98,8 @@ _NORM_TAU = Param(
     0.0,
     2.0,
     0.05,
-    help="0 leaves the weight vectors as they are, 1 gives every class the same norm. At 0 with the bias dropped the logits still change, by that bias; with the bias kept "
+    help="0 leaves the weight vectors as they are, 1 gives every class the same norm. "
+    "At 0 with the bias dropped the logits still change, by that bias; with the bias kept "
     "nothing changes. Choose it by the validation split.",
 )
 _BIAS = Param(
@@ -157,8 +161,8 @@ STAGE_EPOCHS = 10  # on top of the finished run's; Kang et al. retrain the class
 _TAILED = "Long-tailed data, after ordinary training."
 _SECONDS = "It trains nothing and takes seconds. "
 _EVENLY_DRAWN = (
-    "Every draw is of each class with the same probability, with replacement; the authors' code takes four samples of a class in turn, which the sampler "
-    "class_aware does here. "
+    "Every draw is of each class with the same probability, with replacement; "
+    "the authors' code takes four samples of a class in turn, which the sampler class_aware does here. "
 )
 
 ROWS = (
@@ -206,7 +210,8 @@ ROWS = (
         r"\hat x = \frac{r}{d_{\min}}\left(v + \tanh(W_s v)\odot \mathrm{softmax}(W_h v)\,M\right)",
         NETWORK,
         None,
-        "Takes a finished run, adds attention, a memory of class centroids that rare classes borrow from, and a cosine classifier, and trains on.",
+        "Takes a finished run, adds attention, a memory of class centroids that rare classes borrow from, "
+        "and a cosine classifier, and trains on.",
         "Named in the CDB paper's comparison. "
         + _EVENLY_DRAWN
         + "Its epochs come on top of the baseline's. The open-set part of the paper is left out: every test sample is of a known class.",
@@ -220,7 +225,8 @@ ROWS = (
         stage=FINETUNE,
         head="oltr",
         epochs=STAGE_EPOCHS,
-        decided="Decided while training: attention, a memory of class centroids and a cosine classifier are learned on top of the finished run.",
+        decided="Decided while training: attention, a memory of class centroids and a cosine classifier "
+        "are learned on top of the finished run.",
     ),
     Method(
         "tau_norm",
@@ -282,12 +288,17 @@ ROWS = (
         _EQUAL_BIAS,
         NETWORK | {"validation"},
         "strength",
-        "One summand per class on the logits, fitted on the validation split so that the worst TPR rises and the TPRs become equal; strength says how much of it is applied.",
+        "One summand per class on the logits, fitted on the validation split "
+        "so that the worst TPR rises and the TPRs become equal; strength says how much of it is applied.",
         _SECONDS
-        + "b starts at 0 and takes 400 steps on the validation split: each raises b where the TPR of argmax z + b is below the mean, lowers it where it is above, and takes "
-        "off its mean; eta falls geometrically from 1 to 1/100 of how far apart the logits are (the median over the samples of the distance from the true logit to the largest other). "
-        "Of the b on that way the one with the highest smallest TPR is taken, of equals the one with the highest second smallest, and so on; none whose variance is above that of the "
-        "logits as they are. It is the lower bar: a retraining that equalises less, or costs more accuracy, is not worth its time. It is fitted on few samples per class, so the test "
+        + "b starts at 0 and takes 400 steps on the validation split: each raises b where the TPR of argmax z + b "
+        "is below the mean, lowers it where it is above, and takes off its mean; "
+        "eta falls geometrically from 1 to 1/100 of how far apart the logits are "
+        "(the median over the samples of the distance from the true logit to the largest other). "
+        "Of the b on that way the one with the highest smallest TPR is taken, of equals the one with the highest "
+        "second smallest, and so on; none whose variance is above that of the logits as they are. "
+        "It is the lower bar: a retraining that equalises less, or costs more accuracy, is not worth its time. "
+        "It is fitted on few samples per class, so the test "
         "split is equalised less than the validation split; the run's log says what it cost there.",
         _NARASIMHAN,
         when="Any finished run: what would equal TPRs cost?",

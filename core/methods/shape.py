@@ -169,7 +169,8 @@ _FORM = Param(
     "Form",
     "softmax",
     choices=("softmax", "sigmoid"),
-    help="softmax: one loss over all classes, as in the LDAM and CDB codes. sigmoid: one binary loss per class, summed, as in the paper and the class-balanced code.",
+    help="softmax: one loss over all classes, as in the LDAM and CDB codes. "
+    "sigmoid: one binary loss per class, summed, as in the paper and the class-balanced code.",
 )
 _ALPHA = Param(
     "alpha",
@@ -227,7 +228,8 @@ _EQL_VARIANT = Param(
     "Variant",
     "paper",
     choices=("paper", "cdb_code"),
-    help="paper: a draw for every sample and class, as public codes of the softmax form have it. cdb_code: one draw for the whole batch, so rare classes "
+    help="paper: a draw for every sample and class, as public codes of the softmax form have it. "
+    "cdb_code: one draw for the whole batch, so rare classes "
     "are shielded from all of it or from nothing; that code is of the sigmoid form and has gamma 0.95 and lambda 0.03.",
 )
 _BINS = Param(
@@ -311,7 +313,8 @@ ROWS = (
         frozenset(),
         None,
         "Samples already classified with confidence count less. It sets no weight per class.",
-        "Two losses go by this name: the sigmoid form of the paper and the softmax form of most long-tail code. The CDB code does not differentiate "
+        "Two losses go by this name: the sigmoid form of the paper and the softmax form of most long-tail code. "
+        "The CDB code does not differentiate "
         "through the factor (variant detached).",
         _LIN,
         when="Many easy samples drown few hard ones, as in detection.",
@@ -326,8 +329,10 @@ ROWS = (
         _ghm_latex({"momentum": 0.0}),
         frozenset(),
         None,
-        "Binary losses per class, each divided by how common its gradient norm is in the batch: very easy and very hard samples count less.",
-        "All B x C outputs of a batch are binned together; M is the number of bins that hold any. With a momentum m the memory S of a bin takes the place of R: it starts at 0 and becomes "
+        "Binary losses per class, each divided by how common its gradient norm is in the batch: "
+        "very easy and very hard samples count less.",
+        "All B x C outputs of a batch are binned together; M is the number of bins that hold any. "
+        "With a momentum m the memory S of a bin takes the place of R: it starts at 0 and becomes "
         "m S + (1 - m) R in every step in which the bin is not empty. Sigmoid form only. It looks at samples, not at classes. "
         "With hundreds of classes try an initial probability of 1/C, which no source asks for here.",
         Source(
@@ -343,11 +348,13 @@ ROWS = (
         "Loss shape",
         seql,
         (_KEEP, _LAMBDA, _EQL_VARIANT),
-        r"p_j = \frac{e^{z_j}}{\sum_k \omega_k e^{z_k}},\quad \omega_k = 1 - \beta_k\,\mathbf{1}[\tfrac{n_k}{N} \lt <threshold>]\,(1 - y_k),\ \beta_k \sim \mathrm{Bernoulli}(<gamma>)",
+        r"p_j = \frac{e^{z_j}}{\sum_k \omega_k e^{z_k}},\quad "
+        r"\omega_k = 1 - \beta_k\,\mathbf{1}[\tfrac{n_k}{N} \lt <threshold>]\,(1 - y_k),\ \beta_k \sim \mathrm{Bernoulli}(<gamma>)",
         COUNTS,
         "threshold",
         "Rare classes are left out of the softmax of other classes' samples most of the time, so frequent classes do not push them down.",
-        "The draw is per sample and class, as in two public codes; the CDB code, of the sigmoid form, draws once per batch (variant cdb_code).",
+        "The draw is per sample and class, as in two public codes; the CDB code, of the sigmoid form, "
+        "draws once per batch (variant cdb_code).",
         _TAN,
         when="Many rare classes.",
     ),
@@ -357,7 +364,8 @@ ROWS = (
         "Loss shape",
         eql,
         (_KEEP, _LAMBDA, _EQL_VARIANT, _EQL_PRIOR),
-        r"\sum_j \omega_j\,\mathrm{BCE}_j,\quad \omega_j = 1 - \beta_j\,\mathbf{1}[\tfrac{n_j}{N} \lt <threshold>]\,(1 - y_j),\ \beta_j \sim \mathrm{Bernoulli}(<gamma>)",
+        r"\sum_j \omega_j\,\mathrm{BCE}_j,\quad "
+        r"\omega_j = 1 - \beta_j\,\mathbf{1}[\tfrac{n_j}{N} \lt <threshold>]\,(1 - y_j),\ \beta_j \sim \mathrm{Bernoulli}(<gamma>)",
         COUNTS,
         "threshold",
         "The detection form: one binary loss per class, with that of rare classes left out for samples of other classes.",
@@ -375,7 +383,8 @@ ROWS = (
         COUNTS,
         "head",
         "Label smoothing that is strong for large classes and weak for small ones, against over-confidence in the head.",
-        "Published for a second stage after mixup; here it acts from the first epoch. The smoothing is spread over all classes, the true one included.",
+        "Published for a second stage after mixup; here it acts from the first epoch. "
+        "The smoothing is spread over all classes, the true one included.",
         Source(
             "Zhong, Cui, Liu and Jia",
             2021,
@@ -392,11 +401,14 @@ ROWS = (
         poly_tail,
         (_POLY_ALPHA, _POLY_BETA, _REWEIGHT),
         r"w_y\,\ell(m),\quad w_c \propto \left(\frac{n_{\min}}{n_c}\right)^{<reweight>},\quad m = z_y - \log \sum_{j \ne y} e^{z_j},"
-        r"\quad \ell(m) = \begin{cases}\log(1 + e^{-m})\,/\,\log(1 + e^{-<beta>}) & m \lt <beta>\\ (m - (<beta> - 1))^{-<alpha>} & m \ge <beta>\end{cases}",
+        r"\quad \ell(m) = \begin{cases}\log(1 + e^{-m})\,/\,\log(1 + e^{-<beta>}) & m \lt <beta>\\ "
+        r"(m - (<beta> - 1))^{-<alpha>} & m \ge <beta>\end{cases}",
         COUNTS,
         "alpha",
-        "Cross entropy up to a margin, then a tail that falls as a power instead of exponentially: weights keep acting once the training data are fitted.",
-        "Our reading for C classes: the margin is the true logit minus the log-sum-exp of the others, so below beta it is cross entropy up to a factor.",
+        "Cross entropy up to a margin, then a tail that falls as a power instead of exponentially: "
+        "weights keep acting once the training data are fitted.",
+        "Our reading for C classes: the margin is the true logit minus the log-sum-exp of the others, "
+        "so below beta it is cross entropy up to a factor.",
         Source(
             "Wang, Chatterji, Haque and Hashimoto",
             2022,

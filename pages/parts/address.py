@@ -10,9 +10,9 @@ from pages.parts import words
 
 
 def take(name: str, labels: Mapping[str, str]) -> None:
-    """Before the widget with this key is drawn: choose what the address asks for, by key, or by label as older links have it; say so where there is no such.
+    """Before the widget with this key is drawn: choose what the address asks for, by key, or by label as older links have it.
 
-    What this page wrote there itself asks for nothing.
+    Say so where there is no such. What this page wrote there itself asks for nothing.
     """
     asked = st.query_params.get(name)
     if not asked or asked == st.session_state.get(_written(name)):

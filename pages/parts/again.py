@@ -11,7 +11,10 @@ from pages.parts import nav, new_evidence, origin
 
 
 def duplicate(row: Any, **changed: Any) -> NoReturn:
-    """Open New run with this run's settings filled in. TPRs that no run holds any more (pasted, or of a deleted baseline) come along as given ones."""
+    """Open New run with this run's settings filled in.
+
+    TPRs that no run holds any more (pasted, or of a deleted baseline) come along as given ones.
+    """
     config, baseline, text = row.config | changed, row.baseline_id, origin.as_text(row)
     if baseline is None and text:
         config = {k: v for k, v in config.items() if not k.startswith("tpr")}

@@ -40,7 +40,10 @@ _lock = threading.Lock()
 
 
 def begin(run_id: int, *arguments: str) -> None:
-    """Start `cli.py` with these arguments for a run, unless a helper of this run is still on. Raises OSError where no process can be started."""
+    """Start `cli.py` with these arguments for a run, unless a helper of this run is still on.
+
+    Raises OSError where no process can be started.
+    """
     with _lock:
         if run_id not in _helpers or not _helpers[run_id].waiting.is_alive():
             _helpers[run_id] = Helper(*arguments)

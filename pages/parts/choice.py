@@ -79,7 +79,8 @@ def not_a_run(asked: str) -> None:
     """Name what the address asks for where it cannot be the number of a run; nothing where it asks for nothing."""
     if asked and not (asked.isdecimal() and len(asked) < nav.LONGEST_ID):
         st.warning(
-            f"The address asks for run {words.plain(repr(asked[:40]))}, which is not the number of a run. It takes one number on each side, as in "
+            f"The address asks for run {words.plain(repr(asked[:40]))}, which is not the number of a run. "
+            "It takes one number on each side, as in "
             "/compare?a=1&b=2; choose the run here.",
             icon=":material/search_off:",
         )

@@ -12,7 +12,8 @@ from pages.parts import reads, words
 
 PERCENT = "%.1f %%"
 CAPTION = (
-    "Test split after epoch {epoch}. TPR: share of a class's samples that are found (recall). Precision: share of what is called this class that is right. "
+    "Test split after epoch {epoch}. TPR: share of a class's samples that are found (recall). "
+    "Precision: share of what is called this class that is right. "
     "F1: their harmonic mean. A click on a column's name sorts."
 )
 

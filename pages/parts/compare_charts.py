@@ -18,10 +18,15 @@ KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
 PERCENT = "%.1f %%"
 PHONE_CHANGES = ("change", "true class", "predicted as")
 CLASSES_OF_RUNS = (
-    "These two runs, test split. The interval of the gain is Newcombe's, which takes the two sides as independent samples. Both are tested on the same "
-    "images, so it is usually wider than it need be. McNemar's test would use that, but needs the prediction of every sample, which is not kept."
+    "These two runs, test split. The interval of the gain is Newcombe's, "
+    "which takes the two sides as independent samples. Both are tested on the same "
+    "images, so it is usually wider than it need be. "
+    "McNemar's test would use that, but needs the prediction of every sample, which is not kept."
 )
-CLASSES_OF_SEEDS = "Means over the seeds, test split. The interval of the gain is a t interval over the seeds; it holds for this test split."
+CLASSES_OF_SEEDS = (
+    "Means over the seeds, test split. The interval of the gain is a t interval over the seeds; "
+    "it holds for this test split."
+)
 
 
 def usual_form(kind: str) -> None:
@@ -160,9 +165,15 @@ def matrices_of(before: list[Any], after: list[Any]) -> tuple[Any, Any] | None:
 
 def change_of(before: list[Any], names: list[str]) -> str:
     """What the change of the confusion is of, and how to read it."""
-    what = f"Test split, last epoch{', mean over the seeds' if len(before) > 1 else ''}. Change in points: of 100 samples of the true class."
+    what = (
+        f"Test split, last epoch{', mean over the seeds' if len(before) > 1 else ''}. "
+        "Change in points: of 100 samples of the true class."
+    )
     few = len(names) <= matrices.TEXT_UP_TO
-    return f"{what} {'Blue is better: more right on the diagonal, fewer errors beside it. Orange is worse.' if few else 'The largest changes first.'}"
+    return (
+        f"{what} "
+        f"{'Blue is better: more right on the diagonal, fewer errors beside it. Orange is worse.' if few else 'The largest changes first.'}"
+    )
 
 
 def class_table(c: Comparison, averaged: bool) -> None:
@@ -222,7 +233,10 @@ def class_table(c: Comparison, averaged: bool) -> None:
 
 
 def summary_rows(c: Comparison, over: bool) -> list[list[str]]:
-    """All that is reported of the whole split, in words: over the seeds with standard deviations and the change's interval, or of the two runs."""
+    """All that is reported of the whole split, in words.
+
+    Over the seeds with standard deviations and the change's interval, or of the two runs.
+    """
     if over:
         return [
             [cell.replace("-", "−") if i > 2 else cell for i, cell in enumerate(row)]

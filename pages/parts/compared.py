@@ -42,7 +42,10 @@ def members(row: Any, ids: Iterable[int]) -> list[Any]:
 
 
 def same_seed(every: pd.DataFrame, before: Any, after: Any) -> tuple[int, int, int] | None:
-    """(before, after, seed) of two finished runs with these settings and one seed, where the two at hand have different ones; the newest, or None."""
+    """(before, after, seed) of two finished runs with these settings and one seed, where the two at hand have different ones.
+
+    The newest, or None.
+    """
     if before.seed == after.seed or before.group_sha == after.group_sha:
         return None
     done = every[every["status"] == "succeeded"]

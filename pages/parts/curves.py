@@ -64,7 +64,10 @@ def step_of(count: int, most: int) -> int:
 
 
 def some(epochs: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """Places of the epochs to draw where there are many: the first, every so many'th, the last. A longer run keeps what was drawn until the step grows."""
+    """Places of the epochs to draw where there are many: the first, every so many'th, the last.
+
+    A longer run keeps what was drawn until the step grows.
+    """
     step = step_of(len(epochs), most)
     keep = np.asarray(epochs) % step == 0
     keep[:1] = keep[-1:] = True
@@ -87,7 +90,8 @@ def lines(
 ) -> Figure:
     """One curve per (name, epochs, values, colour, dash); shares are drawn in percent, ticks with the decimals they need.
 
-    `thin` are curves (epochs, values, colour) behind the others, without a name. The axis starts at 0 unless all values are shares above 90 %.
+    `thin` are curves (epochs, values, colour) behind the others, without a name. The axis starts at 0 unless all
+    values are shares above 90 %.
     """
     form = ".1%" if share else f".{digits}f"
     data = [_thin(x, y, c) for x, y, c in thin or []] + [_line(n, x, y, c, d, form) for n, x, y, c, d in series]
@@ -255,7 +259,10 @@ def weight_bars(names: list[str], w: NDArray[np.float64], p: Palette, order: NDA
 def alt_trajectory(names: list[str], w: Matrix) -> str:
     """The weights' way in one sentence."""
     last = w[-1]
-    return f"Class weights over epochs; at the end largest {weight(last.max())} for {names[int(last.argmax())]}, smallest {weight(last.min())} for {names[int(last.argmin())]}"
+    return (
+        f"Class weights over epochs; at the end largest {weight(last.max())} for {names[int(last.argmax())]}, "
+        f"smallest {weight(last.min())} for {names[int(last.argmin())]}"
+    )
 
 
 def alt_heatmap(names: list[str], tpr: Matrix) -> str:

@@ -1,4 +1,7 @@
-"""Reports with pictures: core.report, the signature and the settings in words. The pages and the command line use it; needs no Streamlit."""
+"""Reports with pictures: core.report, the signature and the settings in words.
+
+The pages and the command line use it; needs no Streamlit.
+"""
 
 from __future__ import annotations
 
@@ -63,9 +66,10 @@ def comparison_page(
     pictures: Sequence[Picture] = (),
     tables: Sequence[Listing] = (),
 ) -> str:
-    """Two runs as a self-contained HTML page, in the form that suits the classes and, where it differs, as dumbbells; of means over seeds where there are some.
+    """Two runs as a self-contained HTML page, in the form that suits the classes and, where it differs, as dumbbells.
 
-    `pictures` and `tables` of what only the database knows, as the epochs, follow; `praise` as in `core.report.comparison_html`.
+    Of means over seeds where there are some. `pictures` and `tables` of what only the database knows, as the
+    epochs, follow; `praise` as in `core.report.comparison_html`.
     """
     names = list(before.classes)
     b, a = states.of_seeds(over) if over is not None and over.rows else (side(before, "before"), side(after, "after"))

@@ -39,7 +39,10 @@ def _matrix(
     scale: Scale,
     **trace,
 ) -> Figure:
-    """Cells coloured between two limits, classes in `order`; `text` [C, C] in that order. A heat map's own text has one grey for all dark grounds."""
+    """Cells coloured between two limits, classes in `order`; `text` [C, C] in that order.
+
+    A heat map's own text has one grey for all dark grounds.
+    """
     z, (low, high) = z[np.ix_(order, order)], limits
     labels = [drawn(names[c], 12) for c in order]
     ticks = list(range(len(labels)))
@@ -121,7 +124,10 @@ def confusion_matrix(names: list[str], confusion: Counts, p: Palette, order: NDA
 
 
 def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette, order: NDArray[np.int64]) -> Figure:
-    """After minus before in points of the true class, signed in the cell. Blue is better, more right on the diagonal or fewer errors off it; orange worse."""
+    """After minus before in points of the true class, signed in the cell.
+
+    Blue is better, more right on the diagonal or fewer errors off it; orange worse.
+    """
     z = 100 * (shares(after) - shares(before))
     better = np.where(np.eye(len(z), dtype=bool), z, -z)
     top = max(float(np.nanmax(np.abs(z))), 1.0)

@@ -1,4 +1,7 @@
-"""The measures for unequal classes: on a run's page beside its baseline's, on Compare before and after; for two classes the weighted score."""
+"""The measures for unequal classes: on a run's page beside its baseline's, on Compare before and after.
+
+For two classes the weighted score.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,8 @@ def draw(row: Any) -> None:
         st.caption(f"Test split after epoch {after.epoch}.")
     else:
         st.caption(
-            f"Test split. Before: run {before.id}, its baseline. After: run {row.id}, epoch {after.epoch}. Changes in points. Two runs differ by seed noise too: Compare judges the change."
+            f"Test split. Before: run {before.id}, its baseline. After: run {row.id}, epoch {after.epoch}. "
+            "Changes in points. Two runs differ by seed noise too: Compare judges the change."
         )
         if others := beside_the_weighting(before.config, row.config):
             st.caption(
@@ -51,7 +55,10 @@ def draw(row: Any) -> None:
 
 
 def compared(c: Comparison, averaged: bool) -> Score | None:
-    """The measures of a comparison: of its means over seeds or of its two runs. Returns the weighted score that was asked for; None but for two classes."""
+    """The measures of a comparison: of its means over seeds or of its two runs.
+
+    Returns the weighted score that was asked for; None but for two classes.
+    """
     st.subheader(TITLE, anchor=False)
     names = [row.name for row in c.rows]
     first = next((names.index(m.of_after) for m in c.measures if m.key == measured.WEIGHTED), 0)

@@ -55,7 +55,8 @@ def pick(spec: DataSpec, config: RunConfig, source: Source) -> Past | None:
     labels = candidates(spec.key)
     if not labels:
         st.info(
-            "Its terms follow the run's own validation TPRs, and no run on this dataset has recorded any yet, so they cannot be shown epoch by epoch. "
+            "Its terms follow the run's own validation TPRs, and no run on this dataset has recorded any yet, "
+            "so they cannot be shown epoch by epoch. "
             "Train a run first, say the baseline; this preview then follows its epochs.",
             icon=":material/timeline:",
         )

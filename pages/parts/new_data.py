@@ -88,7 +88,8 @@ def facts(spec: DataSpec, config: RunConfig) -> None:
     tail = tail_words(config.imbalance, config.profile)
     thinned = f" ({tail}: {counts.max():,} to {counts.min():,} a class)" if tail else ""
     st.caption(
-        f"{len(spec.classes)} classes, {counts.sum():,} samples to train{thinned}, {spec.val_counts.sum():,} to validate, {spec.test_counts.sum():,} to test, {size}"
+        f"{len(spec.classes)} classes, {counts.sum():,} samples to train{thinned}, "
+        f"{spec.val_counts.sum():,} to validate, {spec.test_counts.sum():,} to test, {size}"
     )
     if st.session_state.get(ADDED, config.dataset) != config.dataset:
         del st.session_state[ADDED]
@@ -122,7 +123,8 @@ def absent(key: str) -> str:
         return ""
     size = re.search(r"[\d.,]+ [kMG]B", DATASETS[key].summary)
     return (
-        f"Not prepared on this machine yet. When the run starts, its files are taken from the data folder, or downloaded{f' ({size[0]})' if size else ''} "
+        "Not prepared on this machine yet. When the run starts, its files are taken from the data folder, "
+        f"or downloaded{f' ({size[0]})' if size else ''} "
         "where they are not there."
     )
 
@@ -156,7 +158,10 @@ def keep_upload(name: str, file: BinaryIO) -> str:
 
 
 def upload(chosen: str) -> None:
-    """A zip of images becomes a dataset under the data root; the page then says so and has it chosen. One that was uploaded can be removed again."""
+    """A zip of images becomes a dataset under the data root; the page then says so and has it chosen.
+
+    One that was uploaded can be removed again.
+    """
     with st.expander("Your own images", icon=":material/upload:", key="new_upload"):
         st.caption(
             "A zip with one folder per class, or train/, val/ and test/ with one folder per class in each. Folders and zips that lie "
@@ -174,7 +179,10 @@ def upload(chosen: str) -> None:
 
 
 def add(file: Any) -> None:
-    """Take an uploaded zip in, or keep the reason why not for the place above it; either way the page is drawn anew, without the bar and what was said before."""
+    """Take an uploaded zip in, or keep the reason why not for the place above it.
+
+    Either way the page is drawn anew, without the bar and what was said before.
+    """
     values = st.session_state
     for name in (ADDED, REFUSED):
         values.pop(name, None)
@@ -202,7 +210,8 @@ def remove_button(key: str) -> None:
     )
     if needed:
         st.caption(
-            f":material/info: Stays while {needed} there, archived ones too: they could not be resumed or built on without it. Delete them on Runs first."
+            f":material/info: Stays while {needed} there, archived ones too: "
+            "they could not be resumed or built on without it. Delete them on Runs first."
         )
 
 

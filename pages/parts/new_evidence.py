@@ -30,7 +30,10 @@ TEXTS = {
     OTHERS: "Other runs on this dataset, trained on other data or models",
 }
 HELP_NEEDED = "The run whose validation TPRs become the weights. The test split is never used."
-HELP_NETWORK = "The finished run that this one goes on from: same data, seed and model. Its network is copied, the run itself stays as it is."
+HELP_NETWORK = (
+    "The finished run that this one goes on from: same data, seed and model. "
+    "Its network is copied, the run itself stays as it is."
+)
 HELP_COMPARE = "This method takes no TPRs from it; the run's page shows both side by side."
 CHOSEN, PRESET, ASKED = (
     "new_baseline",
@@ -82,7 +85,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Candidates:
-    """Succeeded runs on a dataset, newest first, as labels by run: those on the same data and model, and others with their difference named.
+    """Succeeded runs on a dataset, newest first, as labels by run.
+
+    Those on the same data and model, and others with their difference named.
 
     older  the runs on an older version of the data
     """
@@ -130,7 +135,10 @@ def preset(alike: pd.DataFrame, seed: int) -> str | None:
 def pick(
     frame: pd.DataFrame, spec: DataSpec, method: Any, needs: frozenset[str], config: RunConfig, count: int
 ) -> Source:
-    """Draw the choice among the runs in `frame`, all on the dataset, and return it. A method that needs no TPRs may still name the run it is to be compared with."""
+    """Draw the choice among the runs in `frame`, all on the dataset, and return it.
+
+    A method that needs no TPRs may still name the run it is to be compared with.
+    """
     if method.key == launch.unweighted() and config.sampler == PLAIN:  # the unweighted method is itself the baseline
         return Source(NOTHING)
     if "network" in needs:
@@ -167,7 +175,8 @@ def pick_network(frame: pd.DataFrame, spec: DataSpec, method: Any, config: RunCo
     options = [*found.labels, *first]
     if not found.labels:
         text = (
-            f"{method.label} goes on from a finished run, and none here has this dataset, tail, validation share and model and seed {config.seed}. "
+            f"{method.label} goes on from a finished run, and none here has this dataset, tail, "
+            f"validation share and model and seed {config.seed}. "
             + (
                 "One is trained first."
                 if first
@@ -265,7 +274,10 @@ def from_run(
 def per_seed(
     frame: pd.DataFrame, row: Any, spec: DataSpec, seeds: list[int], *, own_seed: bool = False
 ) -> dict[int, int | None]:
-    """Seed -> its baseline: the replicate of the chosen run, or None where one is trained first; the run itself for all where a person says so."""
+    """Seed -> its baseline: the replicate of the chosen run, or None where one is trained first.
+
+    The run itself for all where a person says so.
+    """
     members = by_seed(frame, row.group_sha) | {row.seed: row.id}
     takes = {seed: members.get(seed) for seed in seeds}
     if set(takes.values()) == {row.id}:
@@ -301,7 +313,8 @@ def read_given(spec: DataSpec, text: str, name: str | None, data: bytes) -> Sour
     """What was pasted or what the file `name` holds; both at once are refused, since one of them would be passed over."""
     if text and name is not None:
         st.error(
-            f"There are pasted TPRs and the file {words.plain(name)}. Clear the text or remove the file, so that it is plain which is meant.",
+            f"There are pasted TPRs and the file {words.plain(name)}. "
+            "Clear the text or remove the file, so that it is plain which is meant.",
             icon=":material/error:",
         )
         return Source(GIVEN)

@@ -195,7 +195,8 @@ def missing(method: Any, params: dict[str, Any], source: Source | None) -> None:
             return
         st.markdown("**No weights to show yet**")
         st.markdown(
-            "Choose a finished run under *TPRs from*, or give TPRs of your own; the weights of every class then appear here and move with the slider."
+            "Choose a finished run under *TPRs from*, or give TPRs of your own; "
+            "the weights of every class then appear here and move with the slider."
         )
 
 

@@ -24,7 +24,10 @@ SYMBOLS = ("circle", "square-open", "diamond", "triangle-up-open")  # never colo
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def comparable(evidence: Evidence) -> dict[str, ClassTerms]:
-    """The methods that change something per class here, with their default parameters: key -> terms. What refuses this evidence is left out."""
+    """The methods that change something per class here, with their default parameters: key -> terms.
+
+    What refuses this evidence is left out.
+    """
     found = {}
     for method in METHODS:
         if method.stage == POSTHOC:

@@ -101,7 +101,8 @@ def in_sight(trains: bool) -> tuple[dict[str, Any], int]:
             launch.MOST_REPLICATES,
             key="new_replicates",
             persist_state="session",
-            help="Runs with seeds s, s+1, ..., each with the baseline of its own seed. Differences between methods can only be judged over several.",
+            help="Runs with seeds s, s+1, ..., each with the baseline of its own seed. "
+            "Differences between methods can only be judged over several.",
         )
     return values | {"seed": seed}, int(count)
 
@@ -125,7 +126,10 @@ def owner_of(sampler: Any) -> str:
 
 
 def sampling(method: Any) -> dict[str, Any]:
-    """The sampler with its parameters, and the late start of the terms; a warning where sampler and method correct the same thing is drawn later."""
+    """The sampler with its parameters, and the late start of the terms.
+
+    A warning where sampler and method correct the same thing is drawn later.
+    """
     own = method.stage != TRAIN
     keys = [s.key for s in SAMPLERS if s.stage in (TRAIN, method.stage)]
     if st.session_state.get(SAMPLER, PLAIN) not in keys:

@@ -1,4 +1,6 @@
-"""New run, the preview: what a method and a sampler change besides the weight, a small picture of each term, and what is only decided later.
+"""New run, the preview: what a method and a sampler change besides the weight.
+
+A small picture of each term, and what is only decided later.
 
 Pure functions make the figures; `draw` puts them on the page.
 """

@@ -40,7 +40,10 @@ def deleted_baseline(row: Any) -> int | None:
 
 
 def as_text(row: Any) -> str:
-    """The TPRs that the run was started with as lines of class, TPR and support, as New run reads them; "" where its method takes none or none are stored."""
+    """The TPRs that the run was started with as lines of class, TPR and support, as New run reads them.
+
+    "" where its method takes none or none are stored.
+    """
     evidence, names = _evidence(row), (row.facts or {}).get("classes", [])
     tpr, support = evidence.get("tpr"), evidence.get("support")
     if not takes_tprs(row.config) or tpr is None:

@@ -35,7 +35,8 @@ def draw(row: Any) -> None:
         return
     st.subheader("Even out without training", anchor=False)
     st.caption(
-        "A step on this run's outputs: seconds, whatever the workers are doing. What it fits, it fits on the validation split; the figures are of the test split."
+        "A step on this run's outputs: seconds, whatever the workers are doing. "
+        "What it fits, it fits on the validation split; the figures are of the test split."
     )
     controls(row)
     frame = posthoc.steps_of(reads.runs(archived=None, baseline=row.id), row.id)
@@ -249,7 +250,10 @@ def of(r: Any, row: Any, name: str) -> Mapping[str, Any]:
 
 
 def columns(phone: bool, name_key: str) -> dict[str, Any]:
-    """How each column is headed and written; a press on a step is kept under `name_key`. A button's label does not wrap: on a phone steps are text."""
+    """How each column is headed and written; a press on a step is kept under `name_key`.
+
+    A button's label does not wrap: on a phone steps are text.
+    """
     number, text, button = st.column_config.NumberColumn, st.column_config.TextColumn, st.column_config.ButtonColumn
     opens = "A click opens the run."
     return {

@@ -23,7 +23,8 @@ from pages.parts.palette import Palette
 
 _HERE = Path(__file__).parent
 _HTML = """<div class="box" part="box">
-  <div class="control" hidden><label for="level">value</label><input id="level" type="range" min="0" step="1" /><output for="level"></output></div>
+  <div class="control" hidden><label for="level">value</label>\
+<input id="level" type="range" min="0" step="1" /><output for="level"></output></div>
   <div class="bars" role="img" aria-label="weights per class"></div>
   <div class="facts"></div>
   <div class="formula" hidden></div>
@@ -187,7 +188,8 @@ def _sample_factor(gamma: float, p: Palette) -> dict[str, Any]:
         "facts": [[["none", "weight per class"]]],
         "notes": [[]],
         "alt": [
-            f"Factor on a sample's loss, from {words.weight(factor[0])} at p = {SURENESS[0]:g} to {words.weight(factor[-1])} at p = {SURENESS[-1]:g}, "
+            f"Factor on a sample's loss, from {words.weight(factor[0])} at p = {SURENESS[0]:g} to "
+            f"{words.weight(factor[-1])} at p = {SURENESS[-1]:g}, "
             "p the predicted probability of its true class"
         ],
         "words": {

@@ -68,7 +68,8 @@ def payload(
     """One frame per stop and epoch, epochs running fastest; classes in drawing order.
 
     `ways`: one per stop of the slider, or one alone. `slider`: parameter, stops, their formulas, the present value.
-    `begin`: 0-based epoch in which a late start ends, 0 for none. `past`: the TPRs that the terms follow; each epoch then shows those before it.
+    `begin`: 0-based epoch in which a late start ends, 0 for none. `past`: the TPRs that the terms follow; each epoch
+    then shows those before it.
     """
     values = np.stack([w.values(term)[:, order] for w in ways])  # [S, E, C]
     stops_, epochs_, classes = values.shape
@@ -195,6 +196,7 @@ def alternative(drawn: Drawn, values: NDArray[np.float64], names: Sequence[str],
     """The picture in a sentence; `values` [E, C]."""
     last = values[-1]
     return (
-        f"{drawn.title}, epochs {way.epochs[0] + 1} to {way.epochs[-1] + 1}; at the end largest {drawn.form(last.max())} for {names[int(last.argmax())]}, "
+        f"{drawn.title}, epochs {way.epochs[0] + 1} to {way.epochs[-1] + 1}; "
+        f"at the end largest {drawn.form(last.max())} for {names[int(last.argmax())]}, "
         f"smallest {drawn.form(last.min())} for {names[int(last.argmin())]}"
     )

@@ -61,7 +61,10 @@ def _drawn_by(url: str, dataset: str, stamp: tuple) -> dict[int, dict[str, Any]]
 
 
 def drawn_by(dataset: str) -> dict[int, dict[str, Any]]:
-    """How every run on a dataset draws its data, and its model: see `storage.launch.drawn_by`. What that reads is settled once a run has started."""
+    """How every run on a dataset draws its data, and its model: see `storage.launch.drawn_by`.
+
+    What that reads is settled once a run has started.
+    """
     return _drawn_by(database_url(), dataset, stamps.stamp(database()))
 
 

@@ -62,7 +62,10 @@ def pictures(row: Any) -> None:
 
 
 def drawn_epochs(row: Any, epochs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which of the recorded epochs are drawn, as places in `epochs`: all of a run that is over; of one that is on, which is drawn again and again, fewer."""
+    """Which of the recorded epochs are drawn, as places in `epochs`: all of a run that is over.
+
+    Of one that is on, which is drawn again and again, fewer.
+    """
     return curves.some(epochs, MOST_LIVE) if row.status in reads.LIVE else np.arange(len(epochs))
 
 
@@ -82,7 +85,8 @@ def caution(row: Any) -> None:
         st.warning(words.message(text), icon=":material/balance:")
     if row.method in METHODS and METHODS[row.method].meets_validation:
         st.caption(
-            ":material/info: This method learns from validation samples, so this run's figures of the validation split are too good. Judge it by the test split."
+            ":material/info: This method learns from validation samples, "
+            "so this run's figures of the validation split are too good. Judge it by the test split."
         )
 
 

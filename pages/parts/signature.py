@@ -158,7 +158,10 @@ def _errors(side: Side, order: NDArray[np.int64], colour: str) -> dict:
 
 
 def _dots(side: Side, order: NDArray[np.int64], offset: float, p: Palette, across: str) -> list[dict]:
-    """What each seed gave, as small dots beside the class's position; `across` is the axis the TPR lies on. Nothing where the side is one run."""
+    """What each seed gave, as small dots beside the class's position; `across` is the axis the TPR lies on.
+
+    Nothing where the side is one run.
+    """
     if side.each is None:
         return []
     other = "x" if across == "y" else "y"
@@ -245,7 +248,10 @@ def _moves(before: Vector, after: Vector, p: Palette) -> list[tuple[str, str, ND
 
 
 def dumbbell(names: list[str], before: Side, after: Side | None, p: Palette, order: NDArray[np.int64]) -> Figure:
-    """Hollow grey before, solid blue after, the move between them green with + or orange with −. One state alone: its dots with their limits."""
+    """Hollow grey before, solid blue after, the move between them green with + or orange with −.
+
+    One state alone: its dots with their limits.
+    """
     sides, full = _sides(p, before, after), [drawn(names[c]) for c in order]
     rows = list(range(len(order)))
     data = [_limits(side, order, faint(colour, 0.8)) for side, colour, _, _ in sides]
@@ -470,8 +476,14 @@ def picture(
 def describe(names: list[str], before: Side, after: Side | None) -> str:
     """The picture in one sentence, for screen readers."""
     hardest = names[int(np.nanargmin(before.tpr))]
-    text = f"TPR per class, {before.label}: mean {percent(before.mean)}, spread {digits.points(before.sd)} points, hardest class {hardest} at {percent(np.nanmin(before.tpr))}"
+    text = (
+        f"TPR per class, {before.label}: mean {percent(before.mean)}, spread {digits.points(before.sd)} points, "
+        f"hardest class {hardest} at {percent(np.nanmin(before.tpr))}"
+    )
     if after is None:
         return text
     worst = int(np.nanargmin(after.tpr))
-    return f"{text}; {after.label}: mean {percent(after.mean)}, spread {digits.points(after.sd)} points, lowest {names[worst]} at {percent(after.tpr[worst])}"
+    return (
+        f"{text}; {after.label}: mean {percent(after.mean)}, spread {digits.points(after.sd)} points, "
+        f"lowest {names[worst]} at {percent(after.tpr[worst])}"
+    )

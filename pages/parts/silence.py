@@ -37,5 +37,8 @@ def words(row: Any, workers: list[WorkerRow], now: float | None = None) -> str |
     if worker.stopped_at is not None or ended(worker):
         return f"Its worker has ended, {silent:.0f} s after its last sign of life. {MORE}"
     if silent > LATE:
-        return f"No sign of life from its worker for {silent:.0f} s. If it stays so, `make run` replaces it by itself, and the run goes on from its last checkpoint."
+        return (
+            f"No sign of life from its worker for {silent:.0f} s. "
+            "If it stays so, `make run` replaces it by itself, and the run goes on from its last checkpoint."
+        )
     return None

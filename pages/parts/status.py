@@ -45,7 +45,10 @@ def held_by(*records: Any) -> dict[int, str]:
 
 
 def waits(record: Any, held: dict[int, str] | None = None) -> str:
-    """What a queued run waits for: "waits for its baseline, run 16, which is paused", "waiting for the worker"; "" where it is not queued."""
+    """What a queued run waits for: "waits for its baseline, run 16, which is paused", "waiting for the worker".
+
+    "" where it is not queued.
+    """
     if record.status != "queued":
         return ""
     held = held_by(record) if held is None else held
@@ -56,7 +59,10 @@ def waits(record: Any, held: dict[int, str] | None = None) -> str:
 
 
 def resume(record: Any, held: dict[int, str] | None = None) -> str:
-    """What to call going on with a run, "Resume" or "Try again"; "" where there is nothing to go on with. A queued run behind a paused baseline resumes both."""
+    """What to call going on with a run, "Resume" or "Try again"; "" where there is nothing to go on with.
+
+    A queued run behind a paused baseline resumes both.
+    """
     if record.status == "queued":
         return "Resume" if waits(record, held).endswith("paused") else ""
     return RESUMABLE.get(record.status, "")
@@ -119,7 +125,11 @@ def badge(record: Any, width: Any = "content") -> None:
 
 
 def progress_text(record: Any, where: Places | None = None) -> str:
-    """Epoch, total and the estimate: "epoch 3 of 20, about 5 s left" once three are done, "epoch 1 of 2, step 479 of 3,516, about 15 min left" in the first."""
+    """Epoch, total and the estimate.
+
+    "epoch 3 of 20, about 5 s left" once three are done, "epoch 1 of 2, step 479 of 3,516, about 15 min left" in the
+    first.
+    """
     done = 0 if reads.progress(record) == 0 else int(record.last_epoch)
     place = inside(record, where or {})
     text = (

@@ -37,7 +37,8 @@ def draw(row: Any, names: list[str]) -> None:
         show.draw(
             picture(past.epochs, past.weight, row),
             key="run_swings",
-            alt=f"Factor by which a weight changes from epoch to epoch, mean of the classes; over the second half of the run {found.factor:.1f}",
+            alt="Factor by which a weight changes from epoch to epoch, mean of the classes; "
+            f"over the second half of the run {found.factor:.1f}",
         )
     with right:
         st.warning(warning(found, names), icon=":material/swap_vert:")
@@ -48,7 +49,8 @@ def draw(row: Any, names: list[str]) -> None:
 def sentence(found: Oscillation) -> str:
     """The figures of weights that do not swing."""
     return (
-        f"From epoch to epoch a weight changes by a factor of {found.factor:.2f} on average and turns back at {100 * found.reversal:.0f}\u00a0% of the epochs "
+        f"From epoch to epoch a weight changes by a factor of {found.factor:.2f} on average and turns back at "
+        f"{100 * found.reversal:.0f}\u00a0% of the epochs "
         "(second half of the run)."
     )
 
@@ -59,8 +61,10 @@ def warning(found: Oscillation, names: list[str]) -> str:
     more = len(found.classes) - len(most)
     which = ", ".join(most) + (f" and {more} more" if more > 0 else "")
     return (
-        f"**The weights swing between classes.** In the second half of the run a weight changes by a factor of {found.factor:.1f} from one epoch to the next on average, "
-        f"and {len(found.classes)} of {found.among} classes swing (most: {which}); changes turn back at {100 * found.reversal:.0f}\u00a0% of the epochs. "
+        "**The weights swing between classes.** In the second half of the run a weight changes by a factor of "
+        f"{found.factor:.1f} from one epoch to the next on average, "
+        f"and {len(found.classes)} of {found.among} classes swing (most: {which}); "
+        f"changes turn back at {100 * found.reversal:.0f}\u00a0% of the epochs. "
         "Such a run chases its last epoch's errors and usually loses accuracy."
     )
 
@@ -84,7 +88,10 @@ def helps(row: Any) -> None:
 
 
 def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: Any) -> Figure:
-    """The factor by which weights [E, C] change at each epoch, the mean of the classes (of their logarithms), and the line above which they swing."""
+    """The factor by which weights [E, C] change at each epoch, and the line above which they swing.
+
+    The factor is the mean of the classes (of their logarithms).
+    """
     p, size = show.palette(), np.abs(changes(w))
     known = np.isfinite(size)
     factor = np.exp(np.where(known, size, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))

@@ -55,7 +55,10 @@ def tile(label: str, c: Comparison, delta: Delta, up: bool, averaged: bool) -> N
 
 
 def colour(c: Comparison, delta: Delta, change: float, up: bool, averaged: bool) -> str:
-    """ "off", or the colour of a change beyond noise; no praise where the classifier as a whole fell, or where not the weights alone may have done it."""
+    """ "off", or the colour of a change beyond noise.
+
+    No praise where the classifier as a whole fell, or where not the weights alone may have done it.
+    """
     judged = delta.beyond and (averaged or c.over_seeds is None)
     praise = (change > 0) == up
     return "off" if not judged or (praise and (c.fell or c.mixed)) else "green" if praise else "red"

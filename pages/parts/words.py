@@ -127,8 +127,8 @@ def drawn(text: str, length: int | None = None) -> str:
 def message(text: str) -> str:
     """An error's text as Markdown: first letter up, `commands` as code, everything else literal.
 
-    A first word that may be a name stays as it is: one with more than letters in it (notzip.zip, tpr_ratio) or with a colon after it. Names with
-    blanks come in quotes (core.folder.at_head).
+    A first word that may be a name stays as it is: one with more than letters in it (notzip.zip, tpr_ratio) or with a
+    colon after it. Names with blanks come in quotes (core.folder.at_head).
     """
     parts = text.split("`")
     shown = "".join(

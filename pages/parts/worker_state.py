@@ -55,7 +55,8 @@ def warned(run_id: int) -> None:
         for worker in _alive():
             if worker.run_id == run_id and worker.warning:
                 st.warning(
-                    f"{message(worker.warning)}. Where that is not expected, stop and start Evenly again: the run goes on from its last checkpoint.",
+                    f"{message(worker.warning)}. Where that is not expected, stop and start Evenly again: "
+                    "the run goes on from its last checkpoint.",
                     icon=":material/hourglass_disabled:",
                 )
 

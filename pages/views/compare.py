@@ -39,7 +39,10 @@ MORE_SEEDS = 2  # offered at a time where there are enough already
 
 
 def headline(c: Comparison) -> bool:
-    """The verdict, in bold where nothing but the weighting differs, then four numbers with what changed. Returns whether means over seeds are shown."""
+    """The verdict, in bold where nothing but the weighting differs, then four numbers with what changed.
+
+    Returns whether means over seeds are shown.
+    """
     change, _, judged = compared.pretty(c.verdict).partition("; ")
     change = words.plain(change) if c.mixed else f"**{words.plain(change)}**"
     st.markdown(change + (f"; {words.plain(judged)}" if judged else ""), width=980)
@@ -115,7 +118,8 @@ def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
             icon=":material/add_circle:",
             on_click=add_seeds,
             args=(before, after, wanted, reads.last_id(every)),
-            help=f"Trains both again with {listed(wanted, 'seed')}: the more seeds, the narrower the interval that tells an effect from seed noise.",
+            help=f"Trains both again with {listed(wanted, 'seed')}: the more seeds, "
+            "the narrower the interval that tells an effect from seed noise.",
         )
 
 

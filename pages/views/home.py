@@ -61,7 +61,10 @@ def on_their_way(busy: pd.DataFrame) -> str:
 
 
 def lasts(every: pd.DataFrame) -> str:
-    """How long the two runs will take, by earlier runs on this machine; a range where there are none. And behind how many they would wait."""
+    """How long the two runs will take, by earlier runs on this machine; a range where there are none.
+
+    And behind how many they would wait.
+    """
     seconds, ahead = (
         pace.seconds_for(every, (FIRST.baseline, FIRST.weighted)),
         int(every["status"].isin(reads.LIVE).sum()),
@@ -73,7 +76,10 @@ def lasts(every: pd.DataFrame) -> str:
 
 
 def header(busy: pd.DataFrame, seed: int, left: Any | None, every: pd.DataFrame) -> None:
-    """Title, two sentences and the one primary action: to start, or to go on with what is paused. `left`: a run that was stopped or failed."""
+    """Title, two sentences and the one primary action: to start, or to go on with what is paused.
+
+    `left`: a run that was stopped or failed.
+    """
     st.title("No class left behind")
     st.markdown(
         "A classifier that is right nine times out of ten can still fail one class again and again. Evenly trains a baseline, turns the "
@@ -144,7 +150,8 @@ def phenomenon(frame: pd.DataFrame) -> None:
         with st.container(border=True, key="home_empty"):
             st.markdown(":material/bar_chart: **Nothing to compare yet**")
             st.markdown(
-                "Here you will see the TPR of every class, hardest class first: grey before, blue after. The band is the spread, the line the mean. "
+                "Here you will see the TPR of every class, hardest class first: grey before, blue after. "
+                "The band is the spread, the line the mean. "
                 f"Press **{FIRST.label}** for the first one, or set up your own under New run."
             )
         return
@@ -164,7 +171,8 @@ def phenomenon(frame: pd.DataFrame) -> None:
         alt=signature.describe(names, before, after),
     )
     st.caption(
-        f"{words.plain(pair.after.name)}, against run {pair.before.id}. Test split, {words.count(int(reads.counts(pair.after).support.sum()), 'sample')}. "
+        f"{words.plain(pair.after.name)}, against run {pair.before.id}. "
+        f"Test split, {words.count(int(reads.counts(pair.after).support.sum()), 'sample')}. "
         f"{signature.marks(kind, before)}"
     )
 
@@ -188,7 +196,8 @@ def facts(record: Any) -> str:
     if pd.isna(record.accuracy):
         return words.ago(reads.moment(record.created_at))
     return (
-        f"accuracy {words.percent(record.accuracy)}, spread {words.spread(record.tpr_variance)}, lowest TPR {words.percent(record.tpr_min)}, "
+        f"accuracy {words.percent(record.accuracy)}, spread {words.spread(record.tpr_variance)}, "
+        f"lowest TPR {words.percent(record.tpr_min)}, "
         f"{words.ago(reads.moment(record.created_at))}"
     )
 

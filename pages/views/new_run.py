@@ -283,7 +283,10 @@ def what_starts(f: Form) -> str:
     if not f.first:
         return words.message(seeds_in_words(f.seeds))
     if f.count == 1:
-        return f"The {'run it goes on from' if 'network' in f.needs else 'baseline'} first, then {'this one' if 'network' in f.needs else 'the weighted run'}"
+        return (
+            f"The {'run it goes on from' if 'network' in f.needs else 'baseline'} first, "
+            f"then {'this one' if 'network' in f.needs else 'the weighted run'}"
+        )
     if len(f.first) == f.count:
         return words.message(f"{seeds_in_words(f.seeds)}: a baseline and a weighted run each")
     return f"Baselines for {seeds_in_words(f.first)}, then {seeds_in_words(f.seeds)}"

@@ -292,7 +292,8 @@ def main() -> None:
     """The page."""
     run_id = nav.id_from_url("id")
     if run_id is None and "id" not in st.query_params and SHOWN in st.session_state:
-        # An address from between two pages, which a second click or the browser's way back asks for: the run that was on this page is meant.
+        # An address from between two pages, which a second click or the browser's way back asks for:
+        # the run that was on this page is meant.
         run_id = st.session_state[SHOWN]
         st.query_params["id"] = str(run_id)
     if run_id is None:

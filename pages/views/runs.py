@@ -373,7 +373,8 @@ def edit(record: Any) -> None:
 def edit_tags(frame: pd.DataFrame) -> None:
     """Tags added to each of the runs, and taken from those that have them; names and notes are edited run by run."""
     st.markdown(
-        f"{words.count(len(frame), 'run')}: {words.plain(', '.join(str(i) for i in sorted(frame['id'])[:12]))}{' and more' if len(frame) > 12 else ''}"
+        f"{words.count(len(frame), 'run')}: {words.plain(', '.join(str(i) for i in sorted(frame['id'])[:12]))}"
+        f"{' and more' if len(frame) > 12 else ''}"
     )
     new = st.text_input("Add tags", key="runs_tags_new", help="Words parted by commas.", max_chars=200)
     gone = st.multiselect(
@@ -511,7 +512,10 @@ REFUSED = "runs_refused"  # what the address asked for and is no state
 
 
 def refused_state() -> None:
-    """Take a state in the address by its word or its key, and name one that there is not, before the list of states drops it; until one is chosen."""
+    """Take a state in the address by its word or its key, and name one that there is not, before the list of states drops it.
+
+    It is named until one is chosen.
+    """
     asked = st.query_params.get("status", "All")
     known = {name.lower(): state for state in STATES for name in (state, state_word(state))}
     if asked.lower() not in known:
@@ -524,7 +528,8 @@ def refused_state() -> None:
     if REFUSED in st.session_state:
         listed = ", ".join(map(state_word, STATES))
         st.warning(
-            f"The address asks for runs of the state {words.plain(repr(st.session_state[REFUSED][:40]))}, which there is not; all states are shown. Known: {listed}.",
+            f"The address asks for runs of the state {words.plain(repr(st.session_state[REFUSED][:40]))}, "
+            f"which there is not; all states are shown. Known: {listed}.",
             icon=":material/filter_alt_off:",
         )
 

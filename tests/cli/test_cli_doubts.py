@@ -15,7 +15,8 @@ def test_a_post_hoc_step_on_a_corrected_run(call, home):
     plain, twice = (call("posthoc", run, "--method", "logit_adjusted_posthoc", "--json") for run in trained.values())
     assert plain.err == ""
     assert twice.err == (
-        "note: Post-hoc logit adjustment and Balanced softmax of the run it goes on from both make up for unequal counts: the correction is applied twice.\n"
+        "note: Post-hoc logit adjustment and Balanced softmax of the run it goes on from both make up for unequal "
+        "counts: the correction is applied twice.\n"
     )
     assert twice.data["status"] == "succeeded", "it is said, not refused"
 
@@ -33,5 +34,6 @@ def test_two_corrections_in_one_run(call):
 def test_a_late_weight_that_is_none(refused):
     said = refused(*TAILED, "--method", "focal", "--start", 0.5, "--deferred", "weight")
     assert said.startswith(
-        "error: deferred weight: focal sets no weight and the sampler instance no sampling, so nothing would start late; set deferred to everything"
+        "error: deferred weight: focal sets no weight and the sampler instance no sampling, "
+        "so nothing would start late; set deferred to everything"
     )

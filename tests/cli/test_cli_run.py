@@ -73,7 +73,8 @@ def test_a_seed_without_a_baseline_is_named_with_the_command_that_trains_it(refu
     """Never the weights of another seed's run by the way."""
     words = (*DIGITS, "--epochs", 3, "--method", "tpr_ratio", "--baseline", baseline["id"], "--seed", 20)
     assert (
-        "no replicate of it has seed 20; train that first with `python cli.py run --dataset digits --model mlp --method none --epochs 3 --seed 20`"
+        "no replicate of it has seed 20; "
+        "train that first with `python cli.py run --dataset digits --model mlp --method none --epochs 3 --seed 20`"
         in refused(*words)
     )
     assert "has seeds 20, 21 and 22" in refused(*words, "--seeds", 3)
@@ -128,8 +129,8 @@ def test_data_without_a_validation_sample_is_refused_and_few_are_said(refused, c
     assert "single: there are 2 samples to train and 0 to validate" in refused(*words, tmp_path / "single")
     done = call(*words, tmp_path / "few", "--json")
     assert (
-        "note: 2 classes have fewer than 10 validation samples. Class ant has 1 validation sample: its TPR is known only to about ±45 points"
-        in done.err
+        "note: 2 classes have fewer than 10 validation samples. "
+        "Class ant has 1 validation sample: its TPR is known only to about ±45 points" in done.err
     )
     call("stop", done.data["id"])
 
