@@ -74,7 +74,7 @@ def test_a_slot_that_is_taken_leaves_the_others_alone(home, supervise):
         assert both.poll() is None
     until(lambda: slots_on(engine) == {0, 1})
     both.terminate()
-    assert both.wait(15) == 0
+    assert both.wait(60) == 0
     assert slots_on(engine) == set()
 
 
@@ -325,7 +325,7 @@ def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home, sig
     try:
         until(lambda: results.get_run(engine, run_id).last_epoch >= 1)
         os.killpg(both.pid, signum)
-        assert both.wait(15) == 0
+        assert both.wait(60) == 0
     finally:
         if both.poll() is None:
             os.killpg(both.pid, signal.SIGKILL)
