@@ -54,14 +54,21 @@ def test_a_runs_page_is_left_for_where_the_first_click_leads(app, page, button, 
     expect(page.get_by_role("heading", level=1)).to_have_text(title)
 
 
-@pytest.mark.parametrize("button", ["run_compare", "run_use"])
-def test_the_way_back_leads_to_the_run(app, page, button):  # noqa: F811 - a fixture
+@pytest.mark.parametrize(
+    ("where", "button", "level", "title"),
+    [
+        ("/run?id={weighted}", "run_compare", 1, "TPR ratio"),
+        ("/run?id={weighted}", "run_use", 1, "TPR ratio"),
+        ("/methods?row=ldam", "methods_use", 2, "LDAM"),
+    ],
+)
+def test_the_way_back_leads_to_what_was_shown(app, page, where, button, level, title):  # noqa: F811 - a fixture
     address, _, ids = app
-    here = f"{address}/run?id={ids['weighted']}"
+    here = address + where.format(**ids)
     page.goto(here)
     settle(page)
     key(page, button).get_by_role("button").first.click()
-    page.wait_for_url(lambda url: "/run?" not in url)
+    page.wait_for_url(lambda url: url.split("?")[0] != here.split("?")[0])
     page.wait_for_timeout(2 * max(GAPS))
     settle(page)
     for _ in range(2):  # Streamlit leaves a step between two pages in the history
@@ -71,7 +78,7 @@ def test_the_way_back_leads_to_the_run(app, page, button):  # noqa: F811 - a fix
         if page.url == here:
             break
     assert page.url == here
-    expect(page.get_by_role("heading", level=1)).to_contain_text("TPR ratio")
+    expect(page.get_by_role("heading", level=level).first).to_contain_text(title)
 
 
 def test_a_state_asked_for_by_its_key_stays_in_the_address_of_runs(app, page):  # noqa: F811 - a fixture

@@ -30,6 +30,7 @@ STAGES = {
     "posthoc": "Post-hoc: it trains nothing and takes seconds, as a run of its own.",
 }
 ALL = "All"
+SHOWN = "methods_shown"  # for the browser's Back, which brings the page back without its address
 COMMON = "What holds for every method"
 
 
@@ -57,13 +58,13 @@ def needs_of(method: Method) -> str:
 
 
 def choose(shown: list[tuple[str, Method, Any]]) -> tuple[str, Method, Any]:
-    """The row to show: chosen here, or named in the address."""
+    """The row to show: chosen here, named in the address, or shown last."""
     labels = {address: f"{m.label}  ·  {m.group}" for address, m, _ in shown}
     if st.session_state.get("methods_chosen") not in labels:
-        asked = st.query_params.get("row")
+        asked = st.query_params.get("row", st.session_state.get(SHOWN))
         st.session_state["methods_chosen"] = asked if asked in labels else next(iter(labels))
     address = st.selectbox("Method", list(labels), format_func=labels.get, key="methods_chosen")
-    st.query_params["row"] = address  # "method" is New run's
+    st.query_params["row"] = st.session_state[SHOWN] = address  # "method" is New run's
     return next(r for r in shown if r[0] == address)
 
 
