@@ -68,20 +68,27 @@ def applied(engine, worker, run, even=0.8, **params):
 # -- swinging weights --------------------------------------------------------------------------------------------
 
 
-def moving(engine, worker, factor, still=0, **settings):
-    """A finished run whose weights go up and down by `factor`, in the last epochs no more where they are `still`."""
+def moving(engine, worker, factor, still=0, done=EPOCHS, **settings):
+    """A run whose weights go up and down by `factor`, in the last epochs no more where they are `still`; stopped after `done`."""
     config = config_of(epochs=EPOCHS, method="cdb", params={"tau": 2.0}, **settings)
     run = submit(engine, config, "MNIST-1D: CDB, seed 0")
     claim = queue.claim(engine, worker, "cpu")
     results.start_run(engine, claim, facts(mnist1d()))
     rng = np.random.default_rng(0)
-    for epoch in range(1, EPOCHS + 1):
+    for epoch in range(1, done + 1):
         up = factor ** np.where((np.arange(10) + min(epoch, EPOCHS - still)) % 2, 0.5, -0.5)
         results.record_epoch(
             engine, claim, epoch_record(mnist1d(), epoch, EPOCHS, np.ones(10) if epoch == 1 else up, rng)
         )
-    queue.finish(engine, claim, "succeeded")
+    queue.finish(engine, claim, "succeeded" if done == EPOCHS else "cancelled")
     return run
+
+
+def test_a_run_that_is_not_through_is_judged_by_its_epochs_so_far(trained):
+    engine, worker, _ = trained
+    for done, half in ((EPOCHS, "the second half of the run"), (EPOCHS - 1, "the second half of the epochs so far")):
+        (warning,) = page_of(moving(engine, worker, 4.0, done=done)).warning
+        assert f"In {half} a weight changes" in warning.value
 
 
 def test_weights_that_swing_are_told_with_what_helps(trained):

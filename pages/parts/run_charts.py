@@ -191,7 +191,7 @@ def weights(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
         else swings.marked(curves.trajectory(names, past.epochs[shown], w[shown], show.palette()), len(shown))
     )
     show.draw(figure, key="run_weights", alt=curves.alt_trajectory(names, w))
-    swings.calm(w)
+    swings.calm(row, w)
 
 
 def confusion(row: Any) -> None:

@@ -18,11 +18,16 @@ NAMED = 4  # classes named in the warning
 MOST_MARKED = 60  # epochs up to which every one has its own point
 
 
-def calm(w: NDArray[np.float64]) -> None:
+def calm(row: Any, w: NDArray[np.float64]) -> None:
     """Under the picture of the weights [E, C]: how far they move an epoch, where they move and do not swing."""
     found = oscillation(w)
     if found is not None and not found.swings:
-        st.caption(sentence(found))
+        st.caption(sentence(found, half(row)))
+
+
+def half(row: Any) -> str:
+    """The epochs that are judged: of a run that is not through, those it has."""
+    return f"the second half of the {'run' if row.last_epoch == row.epochs else 'epochs so far'}"
 
 
 def draw(row: Any, names: list[str]) -> None:
@@ -38,30 +43,29 @@ def draw(row: Any, names: list[str]) -> None:
             picture(past.epochs, past.weight, row),
             key="run_swings",
             alt="Factor by which a weight changes from epoch to epoch, mean of the classes; "
-            f"over the second half of the run {found.factor:.1f}",
+            f"over {half(row)} {found.factor:.1f}",
         )
     with right:
-        st.warning(warning(found, names), icon=":material/swap_vert:")
+        st.warning(warning(found, half(row), names), icon=":material/swap_vert:")
         if row.status not in reads.LIVE:  # what is live holds no input
             helps(row)
 
 
-def sentence(found: Oscillation) -> str:
+def sentence(found: Oscillation, half: str) -> str:
     """The figures of weights that do not swing."""
     return (
         f"From epoch to epoch a weight changes by a factor of {found.factor:.2f} on average and turns back at "
-        f"{100 * found.reversal:.0f}\u00a0% of the epochs "
-        "(second half of the run)."
+        f"{100 * found.reversal:.0f}\u00a0% of the epochs ({half})."
     )
 
 
-def warning(found: Oscillation, names: list[str]) -> str:
+def warning(found: Oscillation, half: str, names: list[str]) -> str:
     """Weights that swing, and in which classes."""
     most = [words.plain(words.short(names[c], 20)) for c in found.classes[:NAMED]]
     more = len(found.classes) - len(most)
     which = ", ".join(most) + (f" and {more} more" if more > 0 else "")
     return (
-        "**The weights swing between classes.** In the second half of the run a weight changes by a factor of "
+        f"**The weights swing between classes.** In {half} a weight changes by a factor of "
         f"{found.factor:.1f} from one epoch to the next on average, "
         f"and {len(found.classes)} of {found.among} classes swing (most: {which}); "
         f"changes turn back at {100 * found.reversal:.0f}\u00a0% of the epochs. "
