@@ -6,7 +6,8 @@
 Each pair trains both ways on the same images with the same network, batch size, optimiser, schedule and seed, each in
 a process of its own: the engine with the worker's settings (core.machine.tune), the script with what Python and torch
 do by themselves. Times are of training alone, the test comes after. Printed: seconds per epoch, images per second and their ratio as median
-(min to max) over the pairs, and both test accuracies with their spread, which must agree within seed noise.
+(min to max) over the pairs, and both test accuracies with their spread, which must agree within seed noise. On a CPU without
+bf16 also what float32 arithmetic alone would allow.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +29,7 @@ if "engine" in sys.argv:  # as the worker does, before torch is imported
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.train_speed_plain import TASKS, Arrays, Task, find_arrays
 from benchmarks.train_speed_plain import train as train_plain
@@ -79,6 +82,34 @@ def train_engine(task: Task, arrays: Arrays, epochs: int, device: Device, seed: 
     seconds = [result.seconds for result in trainer.run()]
     confusion = trainer.evaluate(Split(channels_first(arrays.test_x), arrays.test_y, mean, std, device)).confusion
     return {"seconds_per_epoch": seconds, "test_accuracy": float(np.trace(confusion) / confusion.sum())}
+
+
+def arithmetic(task: Task, classes: int) -> float:
+    """Floating point operations of convolutions and matrix products that a sample costs, forward and backward, by torch's own counter."""
+    network, x = MODELS[task.model].build(task.shape, classes), torch.zeros(2, *task.shape)
+    with FlopCounterMode(display=False) as counted:
+        network(x).sum().backward()
+    return counted.get_total_flops() / len(x)
+
+
+def matrix_speed(side: int = 2048, times: int = 20) -> float:
+    """float32 operations a second of a large matrix product, the best of some: what no convolution in float32 is much above."""
+    a, seconds = torch.rand(side, side), []
+    for _ in range(times):
+        begin = time.perf_counter()
+        _ = a @ a
+        seconds.append(time.perf_counter() - begin)
+    return 2 * side**3 / min(seconds)
+
+
+def floor(task: Task, classes: int, n: int, plain: Sequence[float]) -> str:
+    """What float32 arithmetic alone allows on a CPU: the seconds of an epoch at the speed of a large matrix product, and the ratio then."""
+    each, speed = arithmetic(task, classes), matrix_speed()
+    least = n * each / speed
+    return (
+        f"float32 floor {each / 1e9:.3f} GFLOP a sample at {speed / 1e9:.0f} GFLOP/s (a large matrix product) are {least:.2f} s an epoch: "
+        f"a ratio of {statistics.median(plain) / least:.1f} if all else took no time"
+    )
 
 
 def in_process(side: str, seed: int) -> dict:
@@ -145,6 +176,8 @@ def main() -> None:
             f"{name:<13} {spread(seconds, '.2f')} s an epoch, {rate} images/s, test accuracy {mean_sd([r['test_accuracy'] for r in side])}"
         )
     print(f"ratio         {spread([a / b for a, b in zip(*per, strict=True)], '.2f')}")
+    if device.device.type == "cpu" and not device.bf16:
+        print(floor(task, arrays.classes, n, per[0]))
 
 
 if __name__ == "__main__":
