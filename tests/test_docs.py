@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.config import SETTINGS
 from core.datasets import DATASETS
-from core.methods import METHODS
+from core.evidence import Evidence
+from core.methods import METHODS, answer, from_tprs
 from core.recipes import RECIPES
+from core.rows import Table
 from core.samplers import SAMPLERS
 from models import MODELS
 from storage.tables import metadata
@@ -27,6 +30,8 @@ PAGES = [README, CHANGELOG, ARCHITECTURE, DOCS / "methods.md", DOCS / "tables.md
 TABLES = {"methods.md": (METHODS,), "tables.md": (DATASETS, MODELS, RECIPES)}
 CODE = (
     "*.py",
+    "work/*.py",
+    "commands/*.py",
     "core/*.py",
     "models/*.py",
     "storage/**/*.py",
@@ -49,6 +54,19 @@ def text_of(path: Path) -> str:
 def fenced(text: str) -> list[str]:
     """The fenced blocks of a page."""
     return re.findall(r"^```\w*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_method_of_the_readme_works_as_printed():
+    """Both blocks pasted where the text says: the function and the row."""
+    section = text_of(README).split("## Add a method in ten lines")[1].split("\n## ")[0]
+    function, row = fenced(section)
+    assert len((function + row).rstrip().splitlines()) <= 10
+    there = dict(vars(from_tprs))
+    exec(f"{function}\nROWS = (\n{row}\n)", there)
+    (method,) = there["ROWS"]
+    table = Table("method", *METHODS, method)
+    terms = answer("tpr_gap", Evidence(3, tpr=np.array([0.9, 0.6, 0.75])), {"strength": 1.0}, table=table)
+    np.testing.assert_allclose(terms.weight, np.array([1.0, 1.3, 1.15]) / 1.15, rtol=1e-12)
 
 
 # -- generated pages ---------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import pytest
 import torch
 from runner_kit import CONFIG, changed, drained, log_of, submit
 
-from storage import checkpoints, queue, results
+from storage import checkpoints, posthoc, queue, results
 from storage.engine import StorageError, Unavailable
 from storage.launch import new_run
 from work import runner, training
@@ -139,6 +139,40 @@ def test_a_full_disk_under_a_checkpoint_is_a_warning(worker, monkeypatch):
     assert "warning: the disk is full" in log_of(worker, run_id)
     for saved in results.list_checkpoints(worker.engine, run_id):
         checkpoints.read(saved.path, saved.sha256)
+
+
+def failing(monkeypatch, fails):
+    """The disk is full for the checkpoints of which `fails` (name, how many of them were written to) says so."""
+    real, seen = checkpoints.write, {}
+
+    def write(folder, name, data):
+        epoch = name[: len("epoch-00001")]
+        seen[epoch] = seen.get(epoch, 0) + 1
+        if fails(epoch, seen[epoch]):
+            raise StorageError("the disk is full: checkpoint was not written")
+        return real(folder, name, data)
+
+    monkeypatch.setattr(checkpoints, "write", write)
+
+
+def test_the_last_checkpoint_is_tried_again(worker, monkeypatch):
+    (run_id,) = submit(worker, CONFIG)
+    failing(monkeypatch, lambda epoch, times: epoch == f"epoch-{CONFIG.epochs:05d}" and times < 3)
+    assert drained(worker, run_id).status == "succeeded"
+    assert results.list_checkpoints(worker.engine, run_id)[0].epoch == CONFIG.epochs
+    assert log_of(worker, run_id).count("the disk is full") == 1
+
+
+def test_no_step_goes_on_from_a_network_that_is_older_than_the_figures(worker, monkeypatch):
+    monkeypatch.setattr(training, "PATIENCE_SECONDS", 0.0)
+    failing(monkeypatch, lambda epoch, _: epoch != "epoch-00001")
+    (run_id,) = submit(worker, CONFIG)
+    before = drained(worker, run_id)
+    assert before.status == "succeeded"
+    (step,) = queue.submit(worker.engine, [posthoc.new_step(before, "equal_tpr_bias", {"strength": 0.0})])
+    row = drained(worker, step)
+    assert row.status == "failed"
+    assert f"the newest checkpoint of run {run_id} is of epoch 1, its figures are of epoch {CONFIG.epochs}" in row.error
 
 
 def test_a_database_that_cannot_be_written_pauses_the_run(worker, monkeypatch):

@@ -126,6 +126,11 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
     saved = next(iter(results.list_checkpoints(engine, run_id)), None)
     if saved is None:
         raise EvenlyError(f"run {run_id} has no checkpoint any more; train it again")
+    if saved.epoch != row.last_epoch:
+        raise EvenlyError(
+            f"the newest checkpoint of run {run_id} is of epoch {saved.epoch}, its figures are of epoch {row.last_epoch}: "
+            "the last one could not be written (see its log); train it again"
+        )
     heads = [(key, knobs) for key, knobs in row.facts.get("heads", [])]
     network = fresh(theirs, shape, len(row.facts["classes"]), heads)
     # Trained by an earlier version its settings are as stored; queued there and trained here, parameters added since are filled in.

@@ -182,13 +182,21 @@ class Run:
         if self.method.stage == POSTHOC:
             self._record(self.posthoc(), control)
             return "succeeded"
+        kept, best = True, False
         try:
             for result in self.trainer.run(control):
-                self.save(best=self._record(result, control))
+                best = self._record(result, control)
+                kept = self.save(best)
         except Interrupted as interrupted:
             if interrupted.reason != "lost":
                 self.save(best=False)
             raise
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (
+            not (kept or control()) and time.monotonic() < deadline
+        ):  # what goes on from this run needs its last network
+            time.sleep(1)
+            kept = self.save(best, again=True)
         return "succeeded"
 
     def posthoc(self) -> EpochResult:
@@ -231,8 +239,11 @@ class Run:
             queue.progressed(self.engine, self.claim)
             self.deaths = 0
 
-    def save(self, best: bool) -> None:
-        """Write the checkpoint of this moment and remove those no longer kept. A full disk is a warning: the run goes on."""
+    def save(self, best: bool, *, again: bool = False) -> bool:
+        """Write the checkpoint of this moment and remove those no longer kept; whether it was written.
+
+        A full disk is a warning, said once: the run goes on.
+        """
         p = self.trainer.progress
         about = {
             "config_sha": self.config.sha(),
@@ -252,7 +263,10 @@ class Run:
         except Lost:
             raise
         except StorageError as error:
-            tell(self.engine, self.claim, "warning", str(error))
+            if not again:
+                tell(self.engine, self.claim, "warning", str(error))
+            return False
+        return True
 
 
 def split_record(split: SplitResult) -> results.SplitRecord:
