@@ -176,12 +176,12 @@ class ImageSet:
         return arrays.ensure(data_root, self.cache_key, self._fingerprint(plan), build, progress)
 
     def _fingerprint(self, plan: Layout) -> str:
-        """sha256 over names, sizes and stamps. A zip's stamps are checksums; a folder's are times, so its path counts too."""
-        digest = hashlib.sha256(
-            f"{VERSION}/{self.size}/{os.fspath(self.path) if self.path.is_dir() else ''}".encode(
-                "utf-8", "surrogateescape"
-            )
-        )
+        """sha256 over names, sizes and stamps. A zip's stamps are checksums; a folder's are times, so its key counts too.
+
+        The key and not the path: a copy of the data folder, with the times of its files, holds the same data.
+        """
+        own = self.key if self.path.is_dir() else ""
+        digest = hashlib.sha256(f"{VERSION}/{self.size}/{own}".encode("utf-8", "surrogateescape"))
         for entry in plan.entries:
             digest.update(f"{entry.name}\0{entry.size}\0{entry.stamp}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()

@@ -21,6 +21,7 @@ CLASS_WORDS = ("class", "name", "label")
 SUPPORT_WORDS = ("support", "n", "samples")
 SPLIT_WORDS = ("split",)
 VALIDATION = ("", "validation", "valid", "val", "dev")  # what a split may be called; "" says nothing
+COMMENT = re.compile(r"^[^\S\r\n]*#[^\r\n]*", re.MULTILINE)
 
 Line = tuple[int, list[str]]  # line number from 1, cells
 
@@ -68,15 +69,17 @@ def _text(given: str | bytes) -> str:
 
 
 def _lines(text: str) -> list[Line]:
-    """Cells of every line that holds something. The separator is ; or a tab if the first line has one, else a comma.
+    """Cells of every line that holds something, with its number in what was given.
 
-    Numbers with nothing but blanks between them, as numpy prints an array, are cells too.
+    The separator is ; or a tab if the first line that is no comment has one, else a comma. Numbers with nothing but
+    blanks between them, as numpy prints an array, are cells too.
     """
-    text = _unwrapped(text)
+    text = _unwrapped(COMMENT.sub("", text))  # first of all: what a comment holds must decide nothing; its line stays
     if _blanks_only(text):
         rows = [(n, line.split()) for n, line in enumerate(text.splitlines(), 1)]
         return [(n, cells) for n, cells in rows if cells]
-    first = next((line for line in text.splitlines() if line.strip()), "")
+    # A spreadsheet puts a comment in quotes; that one is still here.
+    first = next((s for s in text.splitlines() if s.strip() and not s.lstrip(' \t"').startswith("#")), "")
     separator = next((s for s in ";\t" if s in first), ",")
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
     try:
@@ -91,7 +94,7 @@ def _unwrapped(text: str) -> str:
     found = re.fullmatch(r"(\s*)(?:array\()?\[(.*?)\](?:, *dtype=\w+)?\)?\s*", text, flags=re.DOTALL)
     if found:
         return found[1] + found[2]
-    return text.lstrip().removeprefix("[") if text.lstrip().startswith("[") else text
+    return re.sub(r"\A(\s*)\[", r"\1", text)
 
 
 def _blanks_only(text: str) -> bool:

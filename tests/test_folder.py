@@ -182,6 +182,36 @@ def test_a_changed_folder_is_decoded_again(pets: Path, monkeypatch: pytest.Monke
     assert len(list((pets / "cache").glob("own-*.bin"))) == 1, "the old array file is gone"
 
 
+def test_a_copy_of_the_data_folder_holds_the_same_data(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare("pets", pets)
+    prepare("pets@16", pets)
+    copy = pets.with_name(pets.name + "-copy")
+    shutil.copytree(pets, copy)  # with the times of the files, as cp -a does it
+    calls = _count_decodes(monkeypatch)
+    for name in ("pets", "pets@16"):
+        there = load(name, copy, seed=0)
+        assert there.index_hash == load(name, pets, seed=0).index_hash
+        assert there.spec.fingerprint == describe(name, pets).fingerprint
+    assert calls == []
+    picture(copy / "pets" / "train" / "cat" / "000.png", 98)
+    assert load("pets", copy, seed=0).index_hash != load("pets", pets, seed=0).index_hash
+
+
+def test_folders_alike_in_names_sizes_and_times_are_kept_apart(tmp_path: Path) -> None:
+    first, second = tmp_path / "one", tmp_path / "two"
+    for root, shift in ((first, 0), (second, 50)):
+        for i in range(6):
+            picture(root / "ab"[i % 2] / f"{i}.bmp", seed=i + shift, size=(8, 8))
+    for place in (first, second):
+        for file in place.rglob("*.bmp"):
+            os.utime(file, ns=(10**18, 10**18))
+    outside = [prepare(str(place), tmp_path / "data") for place in (first, second)]
+    inside = [prepare(place.name, tmp_path) for place in (first, second)]
+    assert len({spec.fingerprint for spec in (*outside, *inside)}) == 4
+    x, y = (load(place.name, tmp_path, seed=0).train_x for place in (first, second))
+    assert not np.array_equal(x, y)
+
+
 def test_sizes_are_datasets_of_their_own(pets: Path) -> None:
     spec = prepare("pets", pets, size=16)
     assert (spec.key, spec.shape) == ("pets@16", (3, 16, 16))

@@ -16,7 +16,7 @@ STAGED = [m.key for m in METHODS if m.epochs is not None]
 
 @pytest.mark.parametrize("method", METHODS.keys)
 def test_the_address_takes_and_keeps_the_key(empty, method):
-    at = visit(method=method)
+    at = visit(dataset="digits", model="mlp", method=method)
     assert at.selectbox(key="method").value == method
     assert at.query_params["method"] == method
     again = visit(**{name: at.query_params[name] for name in ("dataset", "model", "method")})
@@ -33,6 +33,15 @@ def test_the_address_follows_a_choice_and_an_older_link_by_label_still_works(emp
     assert at.selectbox(key="method").value == "focal"
 
 
+def test_a_page_that_is_only_opened_leaves_the_address_alone(empty):
+    """Every change of it would be a step of the browser's way back."""
+    assert not visit().query_params
+    at = visit(method="focal")
+    assert (set(at.query_params), at.query_params["method"]) == ({"method"}, "focal")
+    at.selectbox(key="dataset").set_value("digits").run()
+    assert (at.query_params["dataset"], at.query_params["method"]) == ("digits", "focal")
+
+
 def test_an_address_that_names_nothing_known_is_put_right(empty):
     at = visit(method="nonsense", dataset="nowhere", model="none")
     assert (at.query_params["method"], at.query_params["dataset"], at.query_params["model"]) == (
@@ -44,7 +53,7 @@ def test_an_address_that_names_nothing_known_is_put_right(empty):
 
 @pytest.mark.parametrize("method", [m.key for m in METHODS if m.stage == POSTHOC])
 def test_a_method_without_what_it_needs_says_so_in_the_list_and_cannot_start(empty, method):
-    reason = "(needs a finished run on this dataset with this model)"
+    reason = "(needs a finished run)"
     labels = dict(
         zip(
             [m.label for m in METHODS if m.stage == POSTHOC],

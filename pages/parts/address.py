@@ -27,17 +27,23 @@ def take(name: str, labels: Mapping[str, str]) -> None:
         st.session_state[name] = key
 
 
-def keep(name: str, key: str) -> None:
-    """After the widget is drawn: the address is to name what is chosen, once the page has been through all its choices (`write`)."""
+def keep(name: str, key: str, default: str) -> None:
+    """After the widget is drawn: the address is to name what is chosen, once the page has been through all its choices (`write`).
+
+    `default` is what an address without this name stands for.
+    """
     st.session_state[_written(name)] = key
-    st.session_state.setdefault(_KEPT, {})[name] = key
+    st.session_state.setdefault(_KEPT, {})[name] = (key, default)
 
 
 def write() -> None:
-    """Put all that was kept into the address at once: every change of it is a step of the browser's way back."""
+    """Put all that was kept into the address at once, unless it stands for it as it is.
+
+    Every change of the address is a step of the browser's way back: a page that is only opened makes none.
+    """
     kept = st.session_state.pop(_KEPT, {})
-    if any(st.query_params.get(name) != key for name, key in kept.items()):
-        st.query_params.update(kept)
+    if any(st.query_params.get(name, default) != key for name, (key, default) in kept.items()):
+        st.query_params.update({name: key for name, (key, _) in kept.items()})
 
 
 _KEPT = "address_kept"

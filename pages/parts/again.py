@@ -22,4 +22,4 @@ def duplicate(row: Any, **changed: Any) -> NoReturn:
     elif baseline is None and config.get("tpr") is None:  # no run is to be taken that this one did not name
         baseline = new_evidence.TRAIN_FIRST if takes_tprs(row.config) else new_evidence.NOTHING
     st.session_state["new_prefill"] = {"config": config, "baseline": baseline}
-    st.switch_page(nav.NEW)
+    nav.open_new(**{name: config[name] for name in ("dataset", "model", "method")})

@@ -124,6 +124,11 @@ def open_compare(before: int, after: int) -> NoReturn:
     st.switch_page(COMPARE, query_params={"a": str(before), "b": str(after)})
 
 
+def open_new(**choices: str) -> NoReturn:
+    """Go to New run, whose address names these choices: dataset, model, method."""
+    st.switch_page(NEW, query_params=choices)
+
+
 def link_run(run_id: int, label: str, **more: Any) -> None:
     """A link to a run's page."""
     st.page_link(RUN, label=label, query_params={"id": str(run_id)}, **more)

@@ -45,7 +45,7 @@ def pick_dataset() -> tuple[str, str]:
     key = st.selectbox(
         "Dataset", list(labels), format_func=labels.get, key="dataset", persist_state="session", help=summary(chosen)
     )
-    address.keep("dataset", key)
+    address.keep("dataset", key, default=next(iter(labels)))
     return key, labels[key]
 
 
@@ -145,7 +145,7 @@ def pick_model(spec: DataSpec) -> str | None:
     key = st.selectbox(
         "Model", fitting, format_func=lambda k: MODELS[k].label, key="model", persist_state="session", help=note
     )
-    address.keep("model", key)
+    address.keep("model", key, default=fitting[0])
     return key
 
 

@@ -21,6 +21,7 @@ from pages.parts import address, fields, new_along, new_overlay, new_terms, prev
 from pages.parts.formula_text import in_text
 from pages.parts.new_evidence import TRAIN_FIRST, Source
 
+LABEL = "Method"
 HELP = "Grouped by what a method looks at. Type a part of a name to find it; the Methods page explains each."
 
 
@@ -38,14 +39,22 @@ def pick(finished: bool) -> Any:
     def label(key: str) -> str:
         return labels[key] if key == here else f"{labels[key]}{unfed(METHODS[key], finished)}"
 
-    chosen = st.selectbox("Method", keys, format_func=label, key="method", persist_state="session", help=HELP)
-    address.keep("method", chosen)
+    chosen = st.selectbox(LABEL, keys, format_func=label, key="method", persist_state="session", help=HELP)
+    grey_out([i for i, key in enumerate(keys) if key != here and unfed(METHODS[key], finished)])
+    address.keep("method", chosen, default=keys[0])
     return METHODS[chosen]
 
 
 def unfed(method: Any, finished: bool) -> str:
-    """What a method lacks whatever the settings are; "" where it can be used."""
-    return " (needs a finished run on this dataset with this model)" if method.stage == POSTHOC and not finished else ""
+    """What a method lacks whatever the settings are; "" where it can be used. Short: a list on a phone shows a line of it."""
+    return " (needs a finished run)" if method.stage == POSTHOC and not finished else ""
+
+
+def grey_out(places: list[int]) -> None:
+    """Draw these options of the list in grey. They stay open to a choice, which says in full what is missing and what to do."""
+    if places:
+        options = ", ".join(f'[role="listbox"][aria-label="{LABEL}"] [data-key="{i}"]' for i in places)
+        st.html(f"<style>{options} {{ color: {show.palette().muted}; font-style: italic }}</style>")
 
 
 def needs(method: Any, params: dict[str, Any]) -> tuple[frozenset[str], EvenlyError | None]:

@@ -13,7 +13,7 @@ from core.methods import METHODS, TRAIN, Method, formula_with
 from core.methods.rules import NOTATION, ONE_LOSS, RULES, TERMS
 from core.rows import Param, Source
 from core.samplers import SAMPLERS
-from pages.parts import nav
+from pages.parts import address, nav
 from pages.parts.words import plain
 
 NEEDS = {
@@ -59,13 +59,15 @@ def needs_of(method: Method) -> str:
 
 def choose(shown: list[tuple[str, Method, Any]]) -> tuple[str, Method, Any]:
     """The row to show: chosen here, named in the address, or shown last."""
-    labels = {address: f"{m.label}  ·  {m.group}" for address, m, _ in shown}
+    labels = {key: f"{m.label}  ·  {m.group}" for key, m, _ in shown}
     if st.session_state.get("methods_chosen") not in labels:
         asked = st.query_params.get("row", st.session_state.get(SHOWN))
         st.session_state["methods_chosen"] = asked if asked in labels else next(iter(labels))
-    address = st.selectbox("Method", list(labels), format_func=labels.get, key="methods_chosen")
-    st.query_params["row"] = st.session_state[SHOWN] = address  # "method" is New run's
-    return next(r for r in shown if r[0] == address)
+    chosen = st.selectbox("Method", list(labels), format_func=labels.get, key="methods_chosen")
+    st.session_state[SHOWN] = chosen
+    address.keep("row", chosen, default=rows()[0][0])  # "method" is New run's
+    address.write()
+    return next(r for r in shown if r[0] == chosen)
 
 
 def parameter_table(params: tuple[Param, ...]) -> None:
@@ -150,7 +152,7 @@ def detail(method: Method, table: Any) -> None:
         "Use in a new run", key="methods_use", icon=":material/add_circle:", type="primary"
     ):
         st.session_state["new_prefill"] = {"config": {"method": method.key}}
-        st.switch_page(nav.NEW)
+        nav.open_new(method=method.key)
 
 
 def lines_of(formula: str) -> str:
@@ -201,16 +203,20 @@ st.markdown("Every way to balance classes that Evenly knows: what it computes, w
 left, right = st.columns([2, 3])
 with left:
     words = st.text_input(
-        "Search", key="methods_words", placeholder="logits, counts, Cui, margin", icon=":material/search:"
+        "Search",
+        key="methods_words",
+        persist_state="session",
+        placeholder="logits, counts, Cui, margin",
+        icon=":material/search:",
     )
 with right:
     groups = list(dict.fromkeys(m.group for _, m, _ in rows()))
-    group = st.selectbox("Group", [ALL, *groups], key="methods_group")
+    group = st.selectbox("Group", [ALL, *groups], key="methods_group", persist_state="session")
 shown = found(words, group)
 if not shown:
     st.info("No method holds all of these words. Take one away, or choose another group.", icon=":material/search_off:")
 else:
-    address, method, table = choose(shown)
+    _, method, table = choose(shown)
     detail(method, table)
     overview(shown)
 common()
