@@ -31,7 +31,7 @@ from storage.migrate import upgrade
 from storage.place import settle
 from storage.workers import state_text
 from work import watch
-from work.slot import ALREADY_ON, REFUSED, beat_path, lock_path, locks_of, taken
+from work.slot import ALREADY_ON, PROBED_SECONDS, REFUSED, beat_path, lock_path, locks_of, taken
 from work.supervisor import gpus, on_signals, supervise
 from work.watch import Inside, Stillness
 
@@ -48,9 +48,12 @@ LOST_CARD = "AcceleratorError"  # torch's name for a CUDA error that ends the co
 class Worker:
     """One slot: a lock, a row in the database, two beats (a file for its parent, the row for people), and the loop."""
 
-    def __init__(self, slot: int = 0, only: Sequence[int] | None = None) -> None:
-        """`only`: the runs it may take; it then stands beside the worker of a device instead of being one."""
-        self.only = only
+    def __init__(self, slot: int = 0, only: Sequence[int] | None = None, patience: float = 0.0) -> None:
+        """`only`: the runs it may take; it then stands beside the worker of a device instead of being one.
+
+        `patience`: seconds to wait for the slot's lock, for whoever does not try again when it is refused.
+        """
+        self.only, self.patience = only, patience
         self.slot, self.root = slot, data_root()
         self.orders: str | None = None  # "stop" after SIGTERM
         self.claim: queue.Claim | None = None  # the run in hand
@@ -68,7 +71,7 @@ class Worker:
         with self._held:
             for path in wanted:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                self._held.enter_context(FileLock(path, timeout=0))
+                self._held.enter_context(FileLock(path, timeout=self.patience))
             try:
                 self._set_up()
             except BaseException:
@@ -223,7 +226,7 @@ class Worker:
 
 def serve(slot: int, *, drain: bool = False) -> int:
     """Be the worker of a slot until SIGTERM or SIGINT (the same one again ends at once), or with `drain` until nothing is left."""
-    worker, had, starting = Worker(slot), set(), True
+    worker, had, starting = Worker(slot, patience=PROBED_SECONDS), set(), True
 
     def stop(signum: int, _: object) -> None:
         if signum in had:  # a Ctrl-C comes twice: as SIGINT from the terminal and as SIGTERM from the parent

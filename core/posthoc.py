@@ -23,6 +23,7 @@ ROUNDS, FIRST_STEP, LAST_STEP = (
     1.0,
     0.01,
 )  # of the search for equal TPRs: steps fall geometrically, in units of the logits' spread
+SUMMAND = "summand"  # what a run keeps of its step beside the figures: the summand of each class [C]
 LOST = 0.01  # accuracy or mean TPR on the validation split: a greater loss is worth a word
 FEW = 25  # validation samples of a class: with fewer the bias is mostly noise of the split
 

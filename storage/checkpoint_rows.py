@@ -9,8 +9,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, select
 
-from storage.engine import StorageError, data_root, reading, write
+from storage.checkpoints import prune, sweep
+from storage.engine import StorageError, data_root, path_of, reading, write
 from storage.events import moment
+from storage.place import runs_folder
 from storage.queue import Claim, hold
 from storage.record import upsert
 from storage.tables import checkpoint
@@ -75,6 +77,31 @@ def paths_of(connection: Connection, run_ids: list[int]) -> list[Path]:
     """The files of these runs."""
     rows = connection.scalars(select(checkpoint.c.path).where(checkpoint.c.run_id.in_(run_ids)).distinct())
     return [data_root() / p for p in rows]
+
+
+def run_folder(engine: Engine, run_id: int) -> Path:
+    """Where the checkpoint files of a run lie."""
+    return runs_folder(path_of(engine), data_root()) / str(run_id)
+
+
+def sweep_run(engine: Engine, claim: Claim) -> list[Path]:
+    """Remove what writers that died left of a claimed run: *.tmp, and checkpoint files that no row names.
+
+    A kill between a file's rename and its row leaves such a file. Returns the removed. Raises Lost when the claim is over.
+    """
+    folder = run_folder(engine, claim.run_id)
+
+    def work(connection: Connection) -> list[Path]:
+        hold(connection, claim)  # until this transaction ends nobody else can claim the run and be about to name a file
+        named = {
+            Path(path).name for path in _paths(connection, claim.run_id)
+        }  # by name: the folder may have been moved
+        return prune(path for path in sorted(folder.glob("*.pt")) if path.name not in named)
+
+    first = (
+        claim.token == 1
+    )  # nothing of this run can lie there yet; what does is an older database's run of this number
+    return [*sweep(folder), *([] if first else write(engine, work))]
 
 
 def list_checkpoints(engine: Engine, run_id: int) -> list[CheckpointRow]:

@@ -71,13 +71,9 @@ def test_the_way_back_leads_to_what_was_shown(app, page, where, button, level, t
     page.wait_for_url(lambda url: url.split("?")[0] != here.split("?")[0])
     page.wait_for_timeout(2 * max(GAPS))
     settle(page)
-    for _ in range(2):  # Streamlit leaves a step between two pages in the history
-        page.go_back()
-        page.wait_for_timeout(3 * max(GAPS))
-        settle(page)
-        if page.url == here:
-            break
-    assert page.url == here
+    page.go_back()
+    page.wait_for_url(here)
+    settle(page)
     expect(page.get_by_role("heading", level=level).first).to_contain_text(title)
 
 

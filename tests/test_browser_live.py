@@ -120,9 +120,20 @@ def test_what_is_open_and_typed_outlives_new_epochs(page, training):
     assert training.row().notes == "first line\nsecond line"
 
 
-def test_the_figures_below_the_charts_follow_more_slowly(page, training):
-    training.train(1)
-    drawn(page, 21)
+def test_the_figures_below_the_charts_follow(page, training):
     confusion = page.get_by_text(re.compile(r"Test split after epoch \d+\. Each row"))
     expect(confusion).to_contain_text("epoch 20.")
+    training.train(1)
+    drawn(page, 21)
     expect(confusion).to_contain_text("epoch 21.", timeout=150_000)
+
+
+def test_a_run_that_ends_is_drawn_whole_at_once(page, training):
+    confusion = page.get_by_text(re.compile(r"Test split after epoch \d+\. Each row"))
+    training.train(2)
+    assert queue.finish(training.engine, training.claim, "succeeded")
+    expect(key(page, "run_state")).to_contain_text("Succeeded")
+    settle(page)
+    expect(confusion).to_contain_text("epoch 22.")
+    drawn(page, 22)
+    expect(page.get_by_text(re.compile("Figures and pictures after epoch"))).to_have_count(0)

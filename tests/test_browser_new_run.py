@@ -246,6 +246,33 @@ def test_moving_terms_fit_a_phone(address, window, path):
     context.close()
 
 
+PREVIEW = """() => {
+    const inside = []
+    const walk = root => { for (const e of root.querySelectorAll('*')) { inside.push(e); if (e.shadowRoot) walk(e.shadowRoot) } }
+    walk(document)
+    const of = name => inside.filter(e => e.classList.contains(name)), room = of('bars')[0].getBoundingClientRect()
+    const lines = of('one').filter(e => !e.hidden).map(e => e.getBoundingClientRect())
+    const cells = [...of('num'), ...of('name')].map(e => e.getBoundingClientRect()).filter(r => r.width)
+    const crossed = r => lines.some(l => l.left > r.left && l.left < r.right && l.bottom > r.top + 3 && l.top < r.bottom - 3)
+    return { lines: lines.length, outside: cells.filter(r => r.right > room.right + 1).length, crossed: cells.filter(crossed).length }
+}"""
+
+
+@pytest.mark.parametrize("width", [390, 1024, 1440])
+def test_bars_numbers_and_the_line_of_equal_weights_keep_apart(address, window, width):
+    context = window.new_context(viewport={"width": width, "height": 1200})
+    page = context.new_page()
+    page.goto(f"{address}/new?method=tpr_ratio")
+    settle(page)
+    page.get_by_role("combobox", name="TPRs from").focus()
+    page.keyboard.type("Run ")
+    page.keyboard.press("Enter")
+    settle(page)
+    expect(page.get_by_text("all equal", exact=True)).to_be_visible()
+    assert page.evaluate(PREVIEW) == {"lines": 10, "outside": 0, "crossed": 0}
+    context.close()
+
+
 def test_the_keyboard_skips_a_collapsed_sidebar_on_a_phone(address, window):
     context = window.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()

@@ -7,7 +7,7 @@ import pytest
 from pages_kit import COMPARE, HOME, NEW, ROOT, RUN, visit
 from plotly.basedatatypes import BaseFigure
 from seed import worker_of
-from test_run_methods import moving
+from test_run_methods import moving, stepped
 
 from pages.parts import show
 from storage import queue
@@ -48,6 +48,7 @@ def test_plotly_takes_every_picture(ids, drawn):
     engine = open_database()
     queue.ask(engine, ids["queued"], "cancel")  # the next claim is to be the new run's
     visit(RUN, id=moving(engine, worker_of(engine), 4.0))
+    visit(RUN, id=stepped(engine, worker_of(engine), ids["baseline"], range(-4, 6)))
     at = visit(NEW)
     at.selectbox(key="method").set_value("ldam").run()
     at.selectbox(key="new_sampler").set_value("progressive").run()

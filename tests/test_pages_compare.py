@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from pages_kit import COMPARE, visit
+from pages_kit import COMPARE, ROOT, visit
 from seed import config_of, mnist1d, submit, train, worker_of
+from streamlit.testing.v1 import AppTest
 
 from storage import queue, results
 
@@ -50,6 +51,18 @@ def test_only_settings_that_differ_are_listed(full):
     settings = table["setting"].str.lower().tolist()
     assert "method" in settings
     assert "epochs" not in settings
+
+
+def test_a_phone_gets_the_settings_that_differ_in_lines_that_break(full):
+    _, ids = full
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    at.session_state["narrow_window"] = True  # what the browser says of its window
+    at.switch_page(COMPARE)
+    at.query_params["a"], at.query_params["b"] = str(ids["baseline"]), str(ids["weighted"])
+    at.run()
+    table = next(t.value for t in at.table if "setting" in t.value)
+    assert "TPRs from" in table["setting"].tolist()
+    assert not any("setting" in d.value for d in at.dataframe)
 
 
 # -- seeds that are added ----------------------------------------------------------------------------------------

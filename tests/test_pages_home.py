@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
+import numpy as np
 import pytest
 from pages_kit import HOME, NEW, RUN, RUNS, visit, words_on
-from seed import mnist1d, train, worker_of
+from seed import epoch_record, facts, mnist1d, train, worker_of
 
+from pages.parts import reads, words
 from storage import queue, results
 
 
@@ -54,6 +58,46 @@ def test_home_shows_the_latest_pair_and_five_runs(full):
     at = visit()
     assert "The latest comparison" in words_on(at)
     assert len([e for e in at.get("page_link") if e.proto.label.startswith(("MNIST", "CIFAR"))]) == 5
+
+
+class Going:
+    """A run that gets an epoch further whenever the pages have read runs by their ids."""
+
+    def __init__(self, engine, done):
+        self.engine, self.read, self.epoch, self.rng = engine, reads.runs, 0, np.random.default_rng(0)
+        self.claim = queue.claim(engine, worker_of(engine), "cpu")
+        results.start_run(engine, self.claim, facts(mnist1d()))
+        for _ in range(done):
+            self.train()
+
+    def train(self):
+        self.epoch += 1
+        results.record_epoch(self.engine, self.claim, epoch_record(mnist1d(), self.epoch, 20, None, self.rng))
+
+    def runs(self, **filters):
+        frame = self.read(**filters)
+        if "ids" in filters:
+            self.train()
+        return frame
+
+
+def test_progress_picture_and_list_are_of_one_epoch_however_fast_the_run_is(empty, monkeypatch):
+    visit().button(key="home_start").click().run()
+    train(empty, worker_of(empty), mnist1d(), 20)
+    going = Going(empty, 3)
+    monkeypatch.setattr(reads, "runs", going.runs)
+    at, shown = visit(), going.epoch - 1
+    assert going.epoch > 4, "it went on while the page was drawn"
+    frame = results.epochs(empty, [going.claim.run_id], "test").set_index("epoch")
+    at_last = words.percent(frame["accuracy"][shown])
+    assert at_last != words.percent(frame["accuracy"][going.epoch])
+    assert f"epoch {shown} of 20" in at.get("progress")[-1].proto.text
+    (chart,) = at.get("plotly_chart")
+    after = json.loads(chart.proto.spec)["data"][-1]
+    assert after["name"].startswith(f"after: mean {at_last}")
+    assert (
+        next(c.value.split(",")[0] for c in at.main.caption if c.value.startswith("accuracy")) == f"accuracy {at_last}"
+    )
 
 
 # -- the worker's state ------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from types import SimpleNamespace
 
@@ -76,6 +77,44 @@ def test_a_phone_gets_the_columns_that_fit_it(full):
     at.session_state["narrow_window"] = True  # what the browser says of its window
     at.run()
     assert list(at.dataframe[0].proto.column_order)[:4] == ["name", "state", "accuracy", "tpr_variance"]
+
+
+HEADS = {"id": 23, "accuracy": 52, "tpr_variance": 47, "tpr_min": 68}  # px of each head, measured in Chromium
+ARROW, PADDING = 11, 16  # px: the arrow of a sorted column and its blank; what a cell keeps free on both sides
+TABLE, TICKS = 1018, 33  # px: the table inside in a window of 1440, its boxes to tick
+
+
+def widths(at):
+    """The width of every column of the table."""
+    columns = json.loads(at.dataframe[0].proto.columns)
+    return {name: column["width"] for name, column in columns.items() if "width" in column}
+
+
+def test_names_are_whole_on_a_desktop_and_heads_fit_with_the_arrow_of_a_sorted_column(full):
+    shown = widths(visit(RUNS))
+    assert shown["name"] >= 269 + 2 * PADDING, "MNIST-1D: Equal-TPR bias, strength 0.9, seed 0"
+    assert {head: shown[head] >= text + ARROW + PADDING for head, text in HEADS.items()} == dict.fromkeys(HEADS, True)
+    in_sight = ("id", "name", "state", "method", "accuracy", "tpr_variance", "tpr_min", "tags")
+    assert TICKS + sum(shown[column] for column in in_sight) <= TABLE
+
+
+def test_a_long_name_takes_the_room_of_the_tags_and_gives_way_to_further_columns(full):
+    engine, _ = full
+    submit(engine, config_of(), "MNIST-1D: Tau-normalised classifier, tau 0.7, of the layer, seed 0")
+    at = visit(RUNS)
+    usual, wide = 332, widths(at)["name"]
+    assert usual < wide <= usual + widths(at)["tags"]
+    at.multiselect(key="columns").set_value(["created"]).run()
+    assert widths(at)["name"] == wide - widths(at)["created"]
+
+
+def test_a_run_that_is_gone_is_told_in_a_sentence(full, monkeypatch):
+    engine, ids = full
+    ticked(monkeypatch, {ids["stopped"]})
+    at = visit(RUNS)
+    results.delete(engine, [ids["stopped"]])
+    at.button(key="runs_run").click().run()
+    assert at.error[0].value == f"There is no run {ids['stopped']}; it may have been deleted."
 
 
 def test_actions_are_off_until_rows_are_chosen(full):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from core.methods import METHODS, formula_with, grid, slider_param, what_if
 from pages.parts import curves, formula_text, matrices, preview, signature, words
@@ -174,6 +175,15 @@ def test_dumbbells_carry_a_sign_beside_the_colour():
     gain, loss = (next(t for t in figure["data"] if t.get("name") == n) for n in ("gain", "loss"))
     assert (gain["line"]["color"], loss["line"]["color"]) == (LIGHT.gain, LIGHT.loss)
     assert [t.strip() for t in figure["data"][-1]["text"]] == ["+10.0", "+0.0", "−5.0"]
+
+
+@pytest.mark.parametrize("p", [LIGHT, DARK], ids=["light", "dark"])
+def test_numbers_of_dumbbells_lie_on_the_mean_lines_and_fade_them_out(p):
+    figure = signature.picture("dumbbell", NAMES, BEFORE, AFTER, p)
+    assert [s["layer"] for s in figure["layout"]["shapes"] if s["type"] == "line"] == ["between", "between"]
+    assert f"0 0 3px {p.background}" in figure["data"][-1]["textfont"]["shadow"]
+    bars = signature.picture("bars", NAMES, BEFORE, AFTER, p)["layout"]["shapes"]
+    assert {s["layer"] for s in bars if s["type"] == "line"} == {"above"}, "or the bars would hide them"
 
 
 def test_a_strip_of_a_thousand_classes_has_few_traces():
@@ -407,6 +417,39 @@ def test_what_only_latex_can_show_is_left_out():
 )
 def test_a_message_keeps_its_commands_apart(text, shown):
     assert words.message(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("there is no run 3; it may have been deleted", "There is no run 3; it may have been deleted."),
+        ("it ended. Start again.", "It ended. Start again."),
+        ("start it with `make run`", "Start it with `make run`."),
+        ("which one?", "Which one?"),
+        ("", ""),
+    ],
+)
+def test_an_error_is_a_sentence(text, shown):
+    assert words.sentence(text) == shown
+
+
+def one_choice():
+    """A page with one list of words, for AppTest."""
+    import streamlit as st
+
+    from core.config import SETTINGS
+    from pages.parts import fields
+
+    st.text(fields.field("run", next(p for p in SETTINGS if p.key == "reduction")))
+
+
+def test_choices_are_shown_in_words_and_stored_as_they_are():
+    at = AppTest.from_function(one_choice).run()
+    box = at.selectbox(key="new_run_reduction")
+    assert box.options == ["weighted mean", "batch mean"]
+    assert box.help.startswith("weighted mean divides by")
+    box.set_value("batch_mean").run()
+    assert at.text[0].value == "batch_mean"
 
 
 @pytest.mark.parametrize("name", ["lr .1 -> .2", "a -- b", "x <-> y", "x >= 2", "x ~= 2"])

@@ -6,13 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from runner_kit import CONFIG, changed
-from storage_kit import count, database, new_run
+from storage_kit import count, database, in_background, new_run
 
+import worker as door
 from storage import launch as launching
 from storage import place, queue, results
 from storage.engine import StorageError, open_database
@@ -125,14 +128,42 @@ def test_a_second_folder_cannot_take_the_run_of_a_living_worker(apart, monkeypat
         assert count(engine, "worker") == 1
 
 
+@pytest.mark.parametrize(("seconds", "code"), [(0.3, 0), (30, slot.ALREADY_ON)])
+def test_a_worker_is_refused_a_slot_that_is_taken_and_not_one_that_is_asked_about(apart, monkeypatch, seconds, code):
+    """Whoever asks whether a slot is taken holds it for a moment."""
+    locks, held, over = slot.locks_of(apart[1].parent / "evenly.db"), threading.Event(), threading.Event()
+    locks.mkdir()
+
+    def asks():
+        with FileLock(slot.lock_path(locks, 0)):
+            held.set()
+            over.wait(seconds)
+
+    monkeypatch.setattr(door, "on_signals", lambda handler: None)
+    monkeypatch.setattr(Worker, "warm_up", lambda self: None)
+    asking = in_background(asks)
+    assert held.wait(10)
+    try:
+        assert door.serve(0, drain=True) == code
+    finally:
+        over.set()
+        asking.result()
+
+
 def test_life_is_decided_beside_the_database_and_two_databases_of_a_folder_differ(tmp_path):
     own, other = slot.locks_of(tmp_path / "evenly.db"), slot.locks_of(tmp_path / "more.db")
     assert own == tmp_path / "locks"
     assert other == tmp_path / "more.db.locks"
 
 
+def test_two_databases_keep_their_checkpoints_apart(tmp_path):
+    """Their runs have the same numbers."""
+    own, other = (place.runs_folder(tmp_path / name, tmp_path) for name in ("evenly.db", "more.db"))
+    assert (own, other) == (tmp_path / "runs", tmp_path / "more.db.runs")
+
+
 def test_two_databases_do_not_work_in_one_data_folder_at_once(apart, tmp_path, monkeypatch):
-    """Their runs have the same numbers, so their checkpoints would have the same names."""
+    """A data folder has one worker a device, whatever database it works for."""
     with Worker(0):
         monkeypatch.setenv("EVENLY_DATABASE_URL", f"sqlite:///{tmp_path}/other.db")
         with pytest.raises(Timeout):

@@ -24,7 +24,7 @@ from pages_kit import HOME, RUN, visit, words_on
 from commands import demo
 from core.presets import FIRST
 from pages.parts import about, curves, run_charts, silence
-from pages.parts.run_live import DETAILS, LONGEST, PAUSES, PICTURES, SHARE, Drawn, due
+from pages.parts.run_live import DETAILS, LONGEST, PAUSES, PICTURES, SHARES, Drawn, due, pause
 from storage import pace, queue, results
 from storage.engine import write
 from storage.tables import worker as workers_table
@@ -34,19 +34,26 @@ from storage.tables import worker as workers_table
 
 @pytest.mark.parametrize("part", [PICTURES, DETAILS])
 def test_a_part_is_drawn_again_for_a_new_epoch_and_after_its_pause(part):
-    drawn, pause = Drawn(3, 7, 100.0, 0.1), PAUSES[part]
-    assert due(part, drawn, SimpleNamespace(id=3, last_epoch=8), 100.0 + pause)
-    assert not due(part, drawn, SimpleNamespace(id=3, last_epoch=8), 99.9 + pause), "too soon"
+    drawn = Drawn(3, 7, 100.0, 0.1)
+    assert due(part, drawn, SimpleNamespace(id=3, last_epoch=8), 100.0 + PAUSES[part])
+    assert not due(part, drawn, SimpleNamespace(id=3, last_epoch=8), 99.9 + PAUSES[part]), "too soon"
     assert not due(part, drawn, SimpleNamespace(id=3, last_epoch=7), 1e6), "nothing new"
     assert not due(part, None, SimpleNamespace(id=3, last_epoch=8), 1e6), "the page draws it first"
     assert not due(part, drawn, SimpleNamespace(id=4, last_epoch=8), 1e6), "another run's"
 
 
-def test_a_slow_drawing_makes_the_pause_longer():
-    drawn, row = Drawn(3, 7, 100.0, 2.0), SimpleNamespace(id=3, last_epoch=8)
-    assert not due(PICTURES, drawn, row, 99.0 + 2.0 / SHARE)
-    assert due(PICTURES, drawn, row, 100.0 + 2.0 / SHARE)
-    assert due(PICTURES, replace(drawn, took=900.0), row, 100.0 + LONGEST), "but not for ever"
+@pytest.mark.parametrize("part", [PICTURES, DETAILS])
+def test_a_slow_drawing_makes_the_pause_longer(part):
+    drawn, row = Drawn(3, 7, 100.0, 1.0), SimpleNamespace(id=3, last_epoch=8)
+    assert not due(part, drawn, row, 99.0 + 1.0 / SHARES[part])
+    assert due(part, drawn, row, 100.0 + 1.0 / SHARES[part])
+    assert due(part, replace(drawn, took=900.0), row, 100.0 + LONGEST), "but not for ever"
+
+
+def test_what_lies_below_keeps_up_with_the_pictures_where_it_is_drawn_quickly():
+    quick, slow = Drawn(3, 7, 100.0, 0.1), Drawn(3, 7, 100.0, 0.8)
+    assert pause(DETAILS, quick) == pause(PICTURES, quick) == 5.0
+    assert pause(DETAILS, slow) > 2 * pause(PICTURES, slow)
 
 
 @pytest.mark.parametrize("count", [1, 2, 119, 120, 121, 400, 401, 10_000])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -15,7 +16,10 @@ from streamlit.testing.v1 import AppTest
 
 from core.errors import EvenlyError
 from core.methods import METHODS, POSTHOC
-from pages.parts import beside, posthoc_panel
+from core.posthoc import SUMMAND
+from core.recipes import RECIPES
+from pages.parts import beside, curves, posthoc_panel
+from pages.parts.palette import LIGHT
 from storage import posthoc, queue, results
 from storage.engine import StorageError
 
@@ -63,6 +67,89 @@ def applied(engine, worker, run, even=0.8, **params):
     (made,) = queue.submit(engine, [new], posthoc.key_of(new))
     train(engine, worker, mnist1d(even), 1)
     return made
+
+
+def stepped(engine, worker, run, summand=None, end="succeeded"):
+    """The newest post-hoc step on a run, with what it added to the logits; `end` None leaves it on. Returns its id."""
+    new = step(engine, run)
+    (made,) = queue.submit(engine, [new], posthoc.key_of(new))
+    claim = queue.claim(engine, worker, "cpu")
+    results.start_run(engine, claim, facts(mnist1d(0.8)))
+    if end is not None:
+        record = epoch_record(mnist1d(0.8), 1, 1, None, np.random.default_rng(0))
+        kept = {} if summand is None else {SUMMAND: list(summand)}
+        results.record_epoch(engine, claim, replace(record, info=kept))
+        queue.finish(engine, claim, end)
+    return made
+
+
+def charts(at):
+    return {c.proto.id.rsplit("-", 1)[-1]: json.loads(c.proto.spec) for c in at.get("plotly_chart")}
+
+
+# -- a post-hoc step's own page ----------------------------------------------------------------------------------
+
+
+def said(at):
+    """All words of the main part but the log, which is folded; those that help a figure too."""
+    helps = [m.help or "" for m in at.metric]
+    return "\n".join(
+        [e.value for kind in ("title", "subheader", "markdown", "caption") for e in getattr(at.main, kind)] + helps
+    )
+
+
+def test_the_page_of_a_step_speaks_of_no_epochs_and_shows_what_was_added(trained):
+    engine, worker, run = trained
+    summand = np.linspace(-2, 1, 10)
+    at = page_of(stepped(engine, worker, run, summand))
+    assert "epoch" not in said(at).lower()
+    assert RECIPES[results.get_run(engine, run).config["recipe"]].label not in said(at)
+    assert "No class weights" not in said(at)
+    assert set(charts(at)) == {"run_signature", "run_summand", "run_confusion"}
+    (bars,) = charts(at)["run_summand"]["data"]
+    assert bars["x"] == pytest.approx(summand)
+    assert bars["customdata"] == list(facts(mnist1d())["classes"])
+    before = said(page_of(run))
+    assert "12 epochs" in before
+    assert "epoch 12 of 12" in before
+    assert RECIPES[results.get_run(engine, run).config["recipe"]].label in before
+
+
+def test_a_step_of_an_earlier_version_shows_no_summand(trained):
+    engine, worker, run = trained
+    at = page_of(stepped(engine, worker, run))
+    assert "Added to the logits" not in said(at)
+    assert set(charts(at)) == {"run_signature", "run_confusion"}
+
+
+@pytest.mark.parametrize(("asked", "end"), [(None, None), ("pause", "paused"), (None, "failed")])
+def test_a_step_that_is_not_through_speaks_of_no_epochs_either(trained, asked, end):
+    engine, worker, run = trained
+    made = stepped(engine, worker, run, end=None)
+    if asked:
+        queue.ask(engine, made, asked)
+    if end:
+        queue.finish(engine, queue.Claim(made, 1, 1, {}, None), end, None if asked else "the disk is full")
+    at = page_of(made)
+    assert "epoch" not in said(at).lower()
+    assert not at.main.get("progress")
+    assert not any("epoch" in c.value for c in at.sidebar.caption)
+    assert ("once the step is through" if end in (None, "paused") else "before it was through") in said(at)
+
+
+def test_bars_of_what_was_added_carry_their_sign_and_hold_zero():
+    names = [f"class {i}" for i in range(4)]
+    figure = curves.summand_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT)
+    (bars,) = figure["data"]
+    assert bars["text"] == ["−0.50", "+0.25", "+0.00", "+1.00"]
+    assert figure["layout"]["yaxis"]["ticktext"] == names
+    for values in (np.zeros(4), np.full(4, 2.0), np.full(4, -2.0)):
+        low, high = curves.summand_bars(names, values, LIGHT)["layout"]["xaxis"]["range"]
+        assert low < min(values.min(), 0.0)
+        assert max(values.max(), 0.0) < high
+    assert curves.alt_summand(names, np.array([-0.5, 0.25, 0.0, 1.0])).endswith(
+        "from −0.50 for class 0 to +1.00 for class 3"
+    )
 
 
 # -- swinging weights --------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ def row(**values):
         "seconds": 0.0,
         "archived": False,
         "name": "a run",
+        "method": "none",
     }
     return SimpleNamespace(**given | values)
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from storage.engine import USUAL
+
 ALREADY_ON = 3  # exit code: another worker holds this slot
 REFUSED = 2  # exit code: the database or the folder is not usable; starting again would not help
-USUAL = "evenly.db"  # what a database is called unless EVENLY_DATABASE_URL says otherwise
+PROBED_SECONDS = 1.0  # how long a worker waits for its slot, which `taken` may be holding for a moment
 
 
 def locks_of(database: Path) -> Path:
@@ -29,7 +31,10 @@ def beat_path(locks: Path, slot: int) -> Path:
 
 
 def taken(locks: Path, slot: int) -> bool:
-    """Whether a living worker holds the slot's lock: a free lock means a dead worker, whatever the clocks say."""
+    """Whether a living worker holds the slot's lock: a free lock means a dead worker, whatever the clocks say.
+
+    Asking takes a free lock for a moment, so a worker that comes to stay waits PROBED_SECONDS for its slot.
+    """
     probe = FileLock(lock_path(locks, slot))
     try:
         probe.acquire(timeout=0)

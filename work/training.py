@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,11 +27,11 @@ from core.methods import METHODS, POSTHOC, TRAIN
 from core.metrics import rows_of, summary_from_counts
 from core.orders import Interrupted
 from core.plain import plain
+from core.posthoc import SUMMAND
 from core.schedule import first_epoch, in_epoch, in_force
 from models import MODELS
-from storage import checkpoints, queue, results
+from storage import checkpoint_rows, checkpoints, queue, results
 from storage.engine import StorageError, Unavailable
-from storage.place import RUNS
 from storage.queue import Claim, Lost
 from storage.record import METRICS
 from work.sources import Orders
@@ -67,11 +66,10 @@ class Run:
         splits: datasets.DataSplits,
         evidence: Evidence,
         device: Device,
-        root: Path,
     ) -> None:
         self.engine, self.claim, self.config, self.data, self.device = engine, claim, config, splits, device
         self.evidence = replace(evidence, counts=splits.counts, epochs=config.epochs)
-        self.folder = root / RUNS / str(claim.run_id)
+        self.folder = checkpoint_rows.run_folder(engine, claim.run_id)
         self.furthest, self.deaths = 0, claim.attempt - 1  # epochs recorded, and workers that died, before this attempt
         row, shape, classes = MODELS[config.model], splits.spec.shape, len(splits.spec.classes)
         if reason := row.fits(shape, classes):
@@ -130,7 +128,7 @@ class Run:
         ):
             if warning:
                 tell(self.engine, self.claim, "warning", warning)
-        checkpoints.sweep(self.folder)
+        checkpoint_rows.sweep_run(self.engine, self.claim)
         self._resume()
 
     def _counts(self, split: str) -> list[int]:
@@ -180,12 +178,12 @@ class Run:
     def train(self, control: Orders) -> str:
         """Train to the last epoch. Metrics are committed before the checkpoint that implies them is written."""
         if self.method.stage == POSTHOC:
-            self._record(self.posthoc(), control)
+            self._record(*self.posthoc(), control)
             return "succeeded"
         kept, best = True, False
         try:
             for result in self.trainer.run(control):
-                best = self._record(result, control)
+                best = self._record(result, {}, control)
                 kept = self.save(best)
         except Interrupted as interrupted:
             if interrupted.reason != "lost":
@@ -199,8 +197,11 @@ class Run:
             kept = self.save(best, again=True)
         return "succeeded"
 
-    def posthoc(self) -> EpochResult:
-        """The one epoch of a post-hoc step: counts of the finished run's outputs after it. The summand per class is kept in the log."""
+    def posthoc(self) -> tuple[EpochResult, dict[str, Any]]:
+        """The one epoch of a post-hoc step: counts of the finished run's outputs after it, and what is kept beside them.
+
+        That is the summand per class, where the step has one; the log says it too.
+        """
         started = time.perf_counter()
         terms = self.terms(0, Seen())
         splits, step = posthoc_results(self.before, terms, self.trainer.splits, self.device)
@@ -215,11 +216,15 @@ class Run:
                 + ", ".join(f"{v:.3f}" for v in bias[:LONGEST_LIST])
                 + ", ..." * (len(bias) > LONGEST_LIST),
             )
-        return EpochResult(0, time.perf_counter() - started, 0.0, splits, terms)
+        kept = {} if bias is None else {SUMMAND: bias.tolist()}
+        return EpochResult(0, time.perf_counter() - started, 0.0, splits, terms), kept
 
-    def _record(self, result: EpochResult, control: Orders) -> bool:
-        """Commit an epoch; a database that is locked or full is waited for, then the run is paused. True if it is the best."""
-        deadline, record = time.monotonic() + PATIENCE_SECONDS, record_of(result)
+    def _record(self, result: EpochResult, kept: dict[str, Any], control: Orders) -> bool:
+        """Commit an epoch and what is `kept` beside its figures; True if it is the best.
+
+        A database that is locked or full is waited for, then the run is paused.
+        """
+        deadline, record = time.monotonic() + PATIENCE_SECONDS, record_of(result, kept)
         while True:
             try:
                 best = results.record_epoch(self.engine, self.claim, record)
@@ -278,8 +283,8 @@ def split_record(split: SplitResult) -> results.SplitRecord:
     return results.SplitRecord(split.loss, about.n, support, tp, predicted, split.top5, ece=calibration, **figures)
 
 
-def record_of(result: EpochResult) -> results.EpochRecord:
-    """An EpochResult as the storage keeps it: counts per class and the narrow summary row."""
+def record_of(result: EpochResult, kept: dict[str, Any]) -> results.EpochRecord:
+    """An EpochResult as the storage keeps it: counts per class, the narrow summary row, and what is `kept` beside them."""
     return results.EpochRecord(
         epoch=result.epoch + 1,
         seconds=result.seconds,
@@ -287,5 +292,5 @@ def record_of(result: EpochResult) -> results.EpochRecord:
         splits={name: split_record(split) for name, split in result.splits.items()},
         weight=result.weight,
         confusion={k: v.confusion for k, v in result.splits.items() if k != "train"},
-        info=result.terms.info or {},
+        info={**(result.terms.info or {}), **kept},
     )

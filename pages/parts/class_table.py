@@ -8,11 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from core import report
-from pages.parts import reads, words
+from pages.parts import reads, status, words
 
 PERCENT = "%.1f %%"
 CAPTION = (
-    "Test split after epoch {epoch}. TPR: share of a class's samples that are found (recall). "
+    "Test split{after}. TPR: share of a class's samples that are found (recall). "
     "Precision: share of what is called this class that is right. "
     "F1: their harmonic mean. A click on a column's name sorts."
 )
@@ -24,7 +24,7 @@ def draw(row: Any) -> None:
         return
     run = reads.report(row)
     with st.expander("Every class in numbers", icon=":material/table_rows:", key="run_numbers"):
-        st.caption(CAPTION.format(epoch=run.epoch))
+        st.caption(CAPTION.format(after=status.after(row, run.epoch)))
         number = st.column_config.NumberColumn
         st.dataframe(
             pd.DataFrame([of_class(r) for r in report.class_rows(run)]),

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from pages.parts.figure import Figure, axis, layout
 from pages.parts.palette import Palette, faint
 from pages.parts.signature import NEARLY_ALL, SHARE
-from pages.parts.words import drawn, percent, short, weight
+from pages.parts.words import drawn, minus, percent, short, weight
 
 Matrix = NDArray[np.float64]
 FEW_LINES = 12  # classes drawn as single lines; above, a band with the extremes
@@ -254,6 +254,54 @@ def weight_bars(names: list[str], w: NDArray[np.float64], p: Palette, order: NDA
             bargap=0.3,
         ),
     }
+
+
+def _added(value: float) -> str:
+    return minus(f"{value:+.2f}")
+
+
+def summand_bars(names: list[str], summand: NDArray[np.float64], p: Palette) -> Figure:
+    """What a step added to each class's logit: one horizontal bar a class from 0 to the left or the right, in the order of the classes."""
+    full = [drawn(name) for name in names]
+    few = len(full) <= 40
+    data = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "x": _clean(summand),
+            "y": list(range(len(full))),
+            "customdata": full,
+            "text": [_added(v) for v in summand] if few else None,
+            "textposition": "outside",
+            "textfont": {"color": p.text},
+            "cliponaxis": False,
+            "marker": {"color": p.after},
+            "hovertemplate": "%{customdata}<br>added %{x:+.4g}<extra></extra>",
+        }
+    ]
+    y = axis(
+        p,
+        range=[len(full) - 0.5, -0.5],
+        showgrid=False,
+        zeroline=False,
+        tickvals=list(range(len(full))),
+        ticktext=[drawn(name, 14) for name in names],
+        showticklabels=few,
+    )
+    low, high = min(float(summand.min()), 0.0), max(float(summand.max()), 0.0)
+    room = 0.18 * (high - low) or 1.0  # for the numbers beside the bars
+    x = axis(p, title="added to the logit", nticks=6, range=[low - room, high + room], zerolinecolor=p.muted)
+    height = max(HIGH, min(22 * len(full) + 70, 620))
+    return {"data": data, "layout": layout(p, height, xaxis=x, yaxis=y, bargap=0.3)}
+
+
+def alt_summand(names: list[str], summand: NDArray[np.float64]) -> str:
+    """What a step added, in one sentence."""
+    most, least = int(summand.argmax()), int(summand.argmin())
+    return (
+        f"Added to the logit of each class: from {_added(summand[least])} for {names[least]} "
+        f"to {_added(summand[most])} for {names[most]}"
+    )
 
 
 def alt_trajectory(names: list[str], w: Matrix) -> str:

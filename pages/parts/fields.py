@@ -50,7 +50,7 @@ def field(owner: str, param: Param) -> Any:
     key = key_of(owner, param)
     if param.choices:
         st.session_state.setdefault(key, param.default)
-        return st.selectbox(param.label, param.choices, key=key, help=param.help or None, persist_state="session")
+        return one_of(param.choices, param, key)
     if param.text:
         return text_field(key, param)
     if not param.words:
@@ -95,7 +95,15 @@ def word_choice(owner: str, param: Param) -> str:
     """Draw the choice between "fixed" and the words; returns what was chosen."""
     key = f"{key_of(owner, param)}_mode"
     st.session_state.setdefault(key, param.default if isinstance(param.default, str) else FIXED)
-    return st.selectbox(param.label, [FIXED, *param.words], key=key, help=param.help or None, persist_state="session")
+    return one_of((FIXED, *param.words), param, key)
+
+
+def one_of(options: tuple[str, ...], param: Param, key: str) -> str:
+    """Draw a list of words; they and what is said of them are shown as Compare shows them, and stay as they are stored."""
+    help_text = words.choice(param.help) or None
+    return st.selectbox(
+        param.label, options, format_func=words.choice, key=key, help=help_text, persist_state="session"
+    )
 
 
 def word_field(owner: str, param: Param) -> Any:

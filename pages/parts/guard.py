@@ -10,8 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import EvenlyError
 from pages.parts import reads
-from pages.parts.words import message as in_words
-from pages.parts.words import plain
+from pages.parts.words import plain, sentence
 
 
 def database_ready() -> bool:
@@ -27,7 +26,7 @@ def database_ready() -> bool:
 def message(error: Exception) -> None:
     """The whole page: what is wrong, what to do, and a button to try again."""
     st.title("The database cannot be used")
-    st.error(in_words(first_line(error)), icon=":material/database_off:")
+    st.error(sentence(first_line(error)), icon=":material/database_off:")
     st.markdown(
         "Stop Evenly, mend what the message names, and start again with `make run`. Runs and results stay as they are."
     )
@@ -48,7 +47,7 @@ def told() -> Iterator[None]:
     try:
         yield
     except EvenlyError as error:
-        st.error(in_words(str(error)), icon=":material/error:")
+        st.error(sentence(str(error)), icon=":material/error:")
     except SQLAlchemyError as error:
         st.error(
             f"The database did not answer: {plain(first_line(error))}. Try again in a moment.",

@@ -15,7 +15,7 @@ from core import measured, report
 from core.cautions import beside_the_weighting, in_words
 from core.compare import Comparison, with_score
 from core.measured import Change, Reading, Score
-from pages.parts import narrow, reads, run_charts, words
+from pages.parts import narrow, reads, run_charts, status, words
 
 TITLE = "Measures"
 CHANGE, INTERVAL = "change", "95 % interval"
@@ -31,10 +31,11 @@ def draw(row: Any) -> None:
     after, before = reads.report(row), run_charts.baseline_of(row)
     st.subheader(TITLE, anchor=False)
     if before is None:
-        st.caption(f"Test split after epoch {after.epoch}.")
+        st.caption(f"Test split{status.after(row, after.epoch)}.")
     else:
+        epoch = f", epoch {after.epoch}" if status.trains(row) else ""
         st.caption(
-            f"Test split. Before: run {before.id}, its baseline. After: run {row.id}, epoch {after.epoch}. "
+            f"Test split. Before: run {before.id}, its baseline. After: run {row.id}{epoch}. "
             "Changes in points. Two runs differ by seed noise too: Compare judges the change."
         )
         if others := beside_the_weighting(before.config, row.config):

@@ -113,8 +113,8 @@ def history(row: Any, split: str = "validation") -> Any:
 
 
 def counts(row: Any, split: str = "test", epoch: int | None = None) -> Any:
-    """Class counts of a split at an epoch (the last one)."""
-    return _counts(database_url(), row.id, split, epoch, _stamp(row))
+    """Class counts of a split at an epoch; unless said the last one that `row` knows of, though there may be a newer one by now."""
+    return _counts(database_url(), int(row.id), split, int(row.last_epoch) if epoch is None else epoch, _stamp(row))
 
 
 def confusion(row: Any, split: str = "test", which: str = "last") -> Any:
@@ -168,13 +168,15 @@ def latest_pair(frame: pd.DataFrame) -> Pair | None:
     return None
 
 
-def growing_pair(row: Any) -> tuple[list[str], Side, Side | None] | None:
-    """The signature of runs on their way: the baseline as far as it is, and this run once it has an epoch of its own."""
-    before = row if row.baseline_id is None else run(row.baseline_id)
+def growing_pair(before: Any, row: Any) -> tuple[list[str], Side, Side | None] | None:
+    """The signature of runs on their way: the baseline as far as it is, and a run on it once it has an epoch of its own.
+
+    Both as the records have them: a newer epoch waits for newer records. None before the baseline's first epoch.
+    """
     if not has_epochs(before):
         return None
     after = side(row, "after") if row.id != before.id and has_epochs(row) else None
-    return class_names(before), side(before, "before"), after
+    return class_names(run(int(before.id))), side(before, "before"), after
 
 
 def seconds_left(record: Any) -> float | None:

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from core.cautions import few_samples
 from core.methods import METHODS
-from pages.parts import curves, launch, matrices, reads, show, signature, swings, words
+from core.posthoc import SUMMAND
+from pages.parts import curves, launch, matrices, reads, show, signature, status, swings, words
 
+WIDTH = 760  # pixels at most of a picture of bars alone: a class's name stays near its bar
 MOST_LIVE = 120  # epochs drawn of a run that is on
 SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 
@@ -39,14 +41,21 @@ def order_of(row: Any, before: Any | None) -> NDArray[np.int64]:
 
 
 def pictures(row: Any) -> None:
-    """The pictures in the order a person asks: how even, how it got there."""
+    """The pictures in the order a person asks: how even, how it got there. A step that trained nothing has no way, only what it added."""
     names, before = reads.class_names(row), baseline_of(row)
-    order = order_of(row, before)
     caution(row)
-    if row.status in reads.LIVE:  # drawn again every few seconds, the state above every second
-        st.caption(f"Figures and pictures after epoch {row.last_epoch}.")
+    if row.status in reads.LIVE and status.trains(row):  # drawn again every few seconds, the state above every second
+        st.caption(f"Figures and pictures{status.after(row, row.last_epoch)}.")
     numbers(row)
     picture(row, before, names)
+    if status.trains(row):
+        training(row, names, order_of(row, before))
+    else:
+        added(row, names)
+
+
+def training(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+    """How a run that trains got there, epoch by epoch."""
     left, right = st.columns(2, gap="medium")
     with left:
         losses(row)
@@ -59,6 +68,27 @@ def pictures(row: Any) -> None:
         weights(row, names, order)
     thinned(row)
     swings.draw(row, names)
+
+
+def added(row: Any, names: list[str]) -> None:
+    """What a post-hoc step added to the logits, where it did that and it was kept; that it has no loss, where it has none."""
+    frame = reads.epochs(row)
+    if frame["loss"].isna().all():
+        st.markdown("No loss: this step answers with distances, which have no cross entropy and no calibration error.")
+    summand = frame["info"].iloc[-1].get(SUMMAND)
+    if summand is None:  # another kind of step, or one of an earlier version
+        return
+    values = np.array(summand, dtype=np.float64)
+    st.subheader("Added to the logits", anchor=False)
+    st.caption(
+        "What the step adds to a class before the highest logit is taken: above 0 the class is predicted more often, below 0 less often."
+    )
+    with st.container(width=WIDTH):
+        show.draw(
+            curves.summand_bars(names, values, show.palette()),
+            key="run_summand",
+            alt=curves.alt_summand(names, values),
+        )
 
 
 def drawn_epochs(row: Any, epochs: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -102,6 +132,8 @@ def numbers(row: Any) -> None:
 
 
 def _best(row: Any, value: str) -> str:
+    if not status.trains(row):
+        return "Test split."
     return f"Test split, last epoch. At the best epoch ({row.best_epoch}, highest balanced accuracy on validation): {value}"
 
 
@@ -143,9 +175,6 @@ def losses(row: Any) -> None:
     """Loss of every split."""
     st.subheader("Loss", anchor=False)
     series = _series(row, "loss", ("train", "validation", "test"))
-    if not series:
-        st.markdown("None: this step answers with distances, which have no cross entropy and no calibration error.")
-        return
     show.draw(
         curves.lines(show.palette(), series, share=False, total=int(row.epochs)),
         key="run_loss",
@@ -202,7 +231,7 @@ def confusion(row: Any) -> None:
     names, order, (epoch, matrix) = reads.class_names(row), order_of(row, baseline_of(row)), found
     st.subheader("Confusion", anchor=False)
     st.caption(
-        f"Test split after epoch {epoch}. Each row adds up to 100 %: how the samples of a true class were predicted."
+        f"Test split{status.after(row, epoch)}. Each row adds up to 100 %: how the samples of a true class were predicted."
     )
     if len(names) <= matrices.TEXT_UP_TO:
         show.draw(

@@ -13,7 +13,7 @@ from core.methods import METHODS
 from core.recipes import RECIPES
 from core.rows import Param
 from models import MODELS
-from pages.parts.words import DASH, percent
+from pages.parts.words import DASH, choice, percent
 
 TABLES: dict[str, tuple[str, Any]] = {
     "dataset": ("Dataset", DATASETS),
@@ -101,7 +101,7 @@ def in_words(key: str, param: Param | None, value: Any) -> str:
         table = TABLES[key][1]
         return table[value].label if value in table else str(value)
     if param is not None and isinstance(value, str):
-        return value.replace("_", " ")
+        return choice(value)
     if isinstance(value, (list, tuple)):
         return _many(key, value)
     return FORMS.get(type(value), "{}").format(value)

@@ -35,6 +35,7 @@ STEPS = (
     0.1,
     0.2,
 )  # between two ticks of an axis that need not start at 0
+HALO = 6  # shadows one upon the other, in the colour of the ground: what lies behind a number fades out around it
 SHARE = ".3~%"  # ticks: as many decimals as they need
 ORDERS = {"difficulty": "Baseline difficulty", "gain": "Gain", "class": "Class"}
 IN_ORDER = {"difficulty": "hardest first", "gain": "largest gain first", "class": "in their own order"}
@@ -102,7 +103,9 @@ def _legend(side: Side) -> str:
     return f"{drawn(side.label)}: mean {percent(side.mean)}, spread {digits.points(side.sd)} points"
 
 
-def _levels(p: Palette, sides: list[tuple[Side, str, str, float]], across: str) -> list[dict]:
+def _levels(
+    p: Palette, sides: list[tuple[Side, str, str, float]], across: str, line_layer: str = "above"
+) -> list[dict]:
     """Band and mean line of each side. `across` is the axis the TPR lies on."""
     other = "x" if across == "y" else "y"
     shapes = []
@@ -131,7 +134,7 @@ def _levels(p: Palette, sides: list[tuple[Side, str, str, float]], across: str) 
                 f"{across}0": side.mean,
                 f"{across}1": side.mean,
                 "line": {"color": colour, "width": 2, "dash": dash},
-                "layer": "above",
+                "layer": line_layer,
             }
         )
     return shapes
@@ -287,7 +290,7 @@ def dumbbell(names: list[str], before: Side, after: Side | None, p: Palette, ord
             p,
             height,
             margin={"l": 8, "r": 44, "t": 8, "b": 8},
-            shapes=_levels(p, sides, "x"),
+            shapes=_levels(p, sides, "x", "between"),  # the numbers beside the marks lie on the lines
             xaxis=axis(p, **window(low, high)),
             yaxis=axis(
                 p,
@@ -322,7 +325,7 @@ def _lines_between(b: Vector, a: Vector, p: Palette) -> list[dict]:
 
 
 def _changes_beside(before: Side, after: Side, p: Palette, order: NDArray[np.int64]) -> dict:
-    """The change of every class in points, right of its marks."""
+    """The change of every class in points, right of its marks, readable where a mean line or a band runs behind it."""
     edge = np.fmax(before.high[order], after.high[order])
     return {
         "type": "scatter",
@@ -331,7 +334,7 @@ def _changes_beside(before: Side, after: Side, p: Palette, order: NDArray[np.int
         "y": list(range(len(order))),
         "text": [f"  {points(d)}" for d in (after.tpr - before.tpr)[order]],
         "textposition": "middle right",
-        "textfont": {"size": 12, "color": p.text},
+        "textfont": {"size": 12, "color": p.text, "shadow": ", ".join([f"0 0 3px {p.background}"] * HALO)},
         "showlegend": False,
         "hoverinfo": "skip",
         "cliponaxis": False,

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from core.methods import METHODS, POSTHOC
 from pages.parts import reads, words
 from storage import stamps, workers
 from storage.workers import Place
@@ -76,6 +77,19 @@ def ended(record: Any) -> str:
     return f"Run {record.id} {ENDED[record.status]}{f': {error}' if error else ''}."
 
 
+# -- a run that trains, and a step that does not ---------------------------------------------------------------
+
+
+def trains(record: Any) -> bool:
+    """Whether there are epochs to speak of; a post-hoc step trains nothing and is through at once."""
+    return record.method not in METHODS or METHODS[record.method].stage != POSTHOC
+
+
+def after(record: Any, epoch: int) -> str:
+    """ " after epoch 3", to follow what a figure is of; "" of a post-hoc step."""
+    return f" after epoch {epoch}" if trains(record) else ""
+
+
 # -- how far -----------------------------------------------------------------------------------------------------
 
 
@@ -124,19 +138,21 @@ def badge(record: Any, width: Any = "content") -> None:
     st.badge(label(record), color=colour, icon=icon, width=width)
 
 
-def progress_text(record: Any, where: Places | None = None) -> str:
-    """Epoch, total and the estimate.
+def reached(record: Any, where: Places) -> str:
+    """ "epoch 3 of 20" once three are done, "epoch 1 of 2, step 479 of 3,516" in the first; "" of a post-hoc step."""
+    if not trains(record):
+        return ""
+    place = inside(record, where)
+    if place is None:
+        return f"epoch {int(record.last_epoch or 0)} of {int(record.epochs)}"
+    return f"epoch {place.epoch} of {int(record.epochs)}, {place.words()}"
 
-    "epoch 3 of 20, about 5 s left" once three are done, "epoch 1 of 2, step 479 of 3,516, about 15 min left" in the
-    first.
-    """
-    done = 0 if reads.progress(record) == 0 else int(record.last_epoch)
-    place = inside(record, where or {})
-    text = (
-        f"epoch {done} of {int(record.epochs)}"
-        if place is None
-        else f"epoch {place.epoch} of {int(record.epochs)}, {place.words()}"
-    )
+
+def progress_text(record: Any, where: Places | None = None) -> str:
+    """Epoch, total and the estimate: "epoch 3 of 20, about 5 s left". Of a post-hoc step only what it waits for, "" otherwise."""
+    if not trains(record):
+        return waits(record)
+    text = reached(record, where or {})
     if record.status == "running":
         return f"{text}, {words.left(seconds_left(record, where or {}))}"
     return f"{text}, {waits(record)}" if record.status == "queued" else text

@@ -137,6 +137,17 @@ def message(text: str) -> str:
     return f"{shown[:1].upper()}{shown[1:]}" if re.match(r"[A-Za-z]+(,? |$)", text.lstrip()) else shown
 
 
+def sentence(text: str) -> str:
+    """An error's text as a sentence: as `message` has it, with a full stop where it ends without one."""
+    shown = message(text)
+    return shown if shown.endswith((".", "?", "!", ":")) or not shown else f"{shown}."
+
+
+def choice(key: str) -> str:
+    """A choice of a list as people read it, and words about it: weighted_mean -> "weighted mean"."""
+    return key.replace("_", " ")
+
+
 def _spaced(part: str) -> str:
     """A piece of a sentence as plain text, with its blanks towards its neighbours."""
     text = plain(part)

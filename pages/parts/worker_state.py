@@ -12,7 +12,7 @@ from core.errors import EvenlyError
 from pages.parts import reads, status
 from pages.parts.words import message, plain, short
 
-EVERY = 2.0  # seconds; one short query
+EVERY = 1.0  # seconds, as often as Home and a run's page look, so that all name the same epoch; one short query
 START = "`make run`, or `python worker.py` in a second terminal"
 
 
@@ -72,12 +72,7 @@ def _line(worker: Any, training: Any | None) -> None:
         st.markdown(f":material/check_circle: **Worker idle** on {plain(worker.device)}")
         return
     st.markdown(f":material/model_training: **Training** run {training.id}")
-    place = status.inside(training, {} if worker.at is None else {training.id: worker.at})
-    how_far = (
-        f"epoch {training.last_epoch or 0} of {training.epochs}"
-        if place is None
-        else f"epoch {place.epoch} of {training.epochs}, {place.words()}"
-    )
-    st.caption(f"{plain(short(training.name, 34))}, {how_far}")
+    how_far = status.reached(training, {} if worker.at is None else {training.id: worker.at})
+    st.caption(", ".join(filter(None, (plain(short(training.name, 34)), how_far))))
     if worker.warning:
         st.caption(f":material/warning: {message(worker.warning)}")

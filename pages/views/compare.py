@@ -36,6 +36,7 @@ from pages.parts.guard import told
 from storage import sides
 
 MORE_SEEDS = 2  # offered at a time where there are enough already
+DIFFERING = "Settings that differ between the two runs"
 
 
 def headline(c: Comparison) -> bool:
@@ -156,13 +157,11 @@ def settings(before: Any, after: Any) -> None:
     if not rows:
         st.caption("None: the two runs have the same settings.")
         return
-    st.dataframe(
-        pd.DataFrame(rows, columns=["setting", f"before (run {before.id})", f"after (run {after.id})"]),
-        hide_index=True,
-        height="content",
-        key="compare_settings",
-        alt="Settings that differ between the two runs",
-    )
+    table = pd.DataFrame(rows, columns=["setting", f"before (run {before.id})", f"after (run {after.id})"])
+    if narrow.narrow():  # its lines break, where the cells of the other are cut
+        st.table(table.map(words.plain), border="horizontal", hide_index=True, alt=DIFFERING)
+        return
+    st.dataframe(table, hide_index=True, height="content", key="compare_settings", alt=DIFFERING)
 
 
 def exports(before: Any, after: Any, c: Comparison, score: Score | None, names: list[str]) -> None:

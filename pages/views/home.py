@@ -123,19 +123,33 @@ def header(busy: pd.DataFrame, seed: int, left: Any | None, every: pd.DataFrame)
 @st.fragment(run_every=1.0)
 @told()
 def live(ids: list[int], was: list[str]) -> None:
-    """Progress and the picture of the runs on their way; a change of state redraws the page."""
-    frame = reads.runs(ids=ids).sort_values("id")
-    if frame["status"].tolist() != was:
+    """The runs on their way and the last runs, each as it was when it was read, once; a change of state redraws the page."""
+    frame = on_screen(ids)
+    records = list(frame[frame["id"].isin(ids)].sort_values("id").itertuples())
+    if [record.status for record in records] != was:
         st.rerun()
-    for record in frame.itertuples():
+    where = status.places(*records)
+    for record in records:
         st.progress(
-            reads.progress(record),
-            text=f"{words.plain(record.name)}: {status.label(record).lower()}, {status.progress_text(record)}",
+            status.share(record, where),
+            text=f"{words.plain(record.name)}: {status.label(record).lower()}, {status.progress_text(record, where)}",
         )
-    rows = [reads.run(i) for i in frame["id"]]
-    growing = reads.growing_pair(rows[-1])
-    if growing is not None:
-        names, before, after = growing
+    growing(records)
+    recent(frame[~frame["archived"]])
+
+
+def on_screen(ids: list[int]) -> pd.DataFrame:
+    """These runs and the last ones, each once."""
+    return pd.concat([reads.runs(ids=ids), reads.runs(limit=RECENT)]).drop_duplicates("id")
+
+
+def growing(records: list[Any]) -> None:
+    """The picture of the newest run and its baseline, with the epochs that the records know of; nothing before the first."""
+    by_id, newest = {r.id: r for r in records}, records[-1]
+    before = newest if pd.isna(newest.baseline_id) else by_id.get(newest.baseline_id, newest)
+    found = reads.growing_pair(before, newest)
+    if found is not None:
+        names, before, after = found
         show.draw(
             signature.picture(signature.default_kind(len(names)), names, before, after, show.palette()),
             key="home_live",
@@ -224,10 +238,10 @@ def main() -> None:
     header(busy, next_seed(every), unfinished(mine), every)
     if busy.empty:
         phenomenon(frame)
+        recent(frame)
     else:
         shown = every[every["id"].isin({*busy["id"], *busy["baseline_id"].dropna()})].sort_values("id")
         live([int(i) for i in shown["id"]], shown["status"].tolist())
-    recent(frame)
 
 
 with told():

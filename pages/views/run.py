@@ -43,12 +43,13 @@ def ask(run_id: int, wanted: str) -> None:
 
 
 def use_tprs(row: Any) -> None:
-    """Open New run with this run as the baseline, the method left to choose."""
+    """Open New run with this run as the baseline, the method left to choose; the one epoch of a post-hoc step is left behind."""
+    own = {"method", "params"} if status.trains(row) else {"method", "params", "epochs"}
     st.session_state["new_prefill"] = {
-        "config": {k: v for k, v in row.config.items() if k not in ("method", "params")},
+        "config": {k: v for k, v in row.config.items() if k not in own},
         "baseline": row.id,
     }
-    st.switch_page(nav.NEW)
+    nav.open_new(dataset=row.dataset, model=row.model)
 
 
 def control(row: Any) -> None:
@@ -66,7 +67,7 @@ def control(row: Any) -> None:
             icon=":material/play_arrow:",
             on_click=ask,
             args=(row.id, "run"),
-            help="Goes on from the last checkpoint.",
+            help="Goes on from the last checkpoint." if status.trains(row) else "Applies the step again.",
         )
     if row.status in reads.BUSY:
         st.button(
@@ -137,10 +138,10 @@ def heading(row: Any) -> None:
         f"run {row.id}",
         DATASETS[row.dataset].label if row.dataset in DATASETS else known_as(row.dataset),
         label_in(MODELS, row.model),
-        label_in(RECIPES, config.get("recipe", "")),
         f"seed {row.seed}",
-        words.count(int(row.epochs), "epoch"),
     ]
+    if status.trains(row):
+        facts += [label_in(RECIPES, config.get("recipe", "")), words.count(int(row.epochs), "epoch")]
     if source := origin.in_words(row):
         facts.append(source)
     if (row.facts or {}).get("device"):
@@ -160,6 +161,8 @@ def buttons(row: Any) -> None:
         st.caption(
             "It cannot go on: the run whose network it goes on from was deleted. Duplicate sets it up on another one."
         )
+    elif row.status in RESUMABLE and not status.trains(row):
+        st.caption(f"{RESUMABLE[row.status]} applies the step from its start; that takes seconds.")
     elif row.status in RESUMABLE:
         begun = (
             "goes on from the last checkpoint"
@@ -174,12 +177,12 @@ def state(row: Any) -> None:
     where, silent = status.places(row), silence.words(row, reads.workers())
     with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
         status.badge(row)
-        text = (
-            status.progress_text(row, where) if silent is None else f"epoch {int(row.last_epoch)} of {int(row.epochs)}"
-        )
-        st.caption(f"{text}, attempt {row.attempt}" if (row.attempt or 0) > 1 else text, width="content")
+        far = status.progress_text(row, where) if silent is None else status.reached(row, {})
+        tried = f"attempt {row.attempt}" if (row.attempt or 0) > 1 else ""
+        if text := ", ".join(filter(None, (far, tried))):
+            st.caption(text, width="content")
         control(row)
-    if row.status in reads.BUSY:
+    if row.status in reads.BUSY and status.trains(row):
         st.progress(status.share(row, where))
     if row.status == "queued":
         worker_state.notice()
@@ -237,14 +240,21 @@ def waiting(row: Any) -> None:
         nav.link_run(
             row.baseline_id, f"Run {row.baseline_id}, its baseline", icon=":material/monitoring:", width="content"
         )
-    elif row.status in reads.LIVE:
-        st.markdown("Curves, the TPR of every class and the confusion matrix appear here after the first epoch.")
-    elif row.status == "paused":
-        st.markdown(
-            "This run is paused before its first epoch. Resume goes on; its pictures appear after the first epoch."
-        )
     else:
-        st.markdown(f"This run {ENDED.get(row.status, 'ended')} before its first epoch, so there is nothing to draw.")
+        st.markdown(nothing_yet(row))
+
+
+def nothing_yet(row: Any) -> str:
+    """Why there is no picture, and when there will be one."""
+    if status.trains(row):
+        what, when, before = "Curves, the TPR", "after the first epoch", "before its first epoch"
+    else:
+        what, when, before = "The TPR", "once the step is through", "before it was through"
+    if row.status in reads.LIVE:
+        return f"{what} of every class and the confusion matrix appear here {when}."
+    if row.status == "paused":
+        return f"This run is paused {before}. Resume goes on; its pictures appear {when}."
+    return f"This run {ENDED.get(row.status, 'ended')} {before}, so there is nothing to draw."
 
 
 def kind(row: Any) -> tuple[str, bool, str]:
@@ -302,7 +312,7 @@ def main() -> None:
     try:
         row = reads.run(run_id)
     except queue.UnknownRunError as error:  # any other trouble with the database is the guard's to tell
-        unknown(words.message(str(error)))
+        unknown(words.sentence(str(error)))
         return
     st.session_state[SHOWN] = run_id
     heading(row)

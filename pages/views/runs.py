@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -18,22 +19,20 @@ from storage import queue, results
 from storage.engine import sqlite_warning
 
 STATES = ("all", *status.STATUS)
-FIT = (
-    "id",
-    "name",
-    "state",
+FIT = ("id", "name", "state", "method", "accuracy", "tpr_variance", "tpr_min", "tags")  # a window of 1440 px
+ALWAYS = (
+    *FIT,
     "dataset",
-    "method",
+    "model",
     "epochs",
-    "accuracy",
-    "tpr_variance",
-    "tpr_min",
-    "tags",
-)  # a window of 1440 px
-ALWAYS = (*FIT, "model", "best_epoch", "notes")  # the rest to the right of it
+    "best_epoch",
+    "notes",
+)  # the rest to the right; a run's own name tells most
 PHONE = ("name", "state", "accuracy", "tpr_variance")  # fit 390 px
 MORE = ("spread", "seed", "baseline", "created", "best_accuracy", "best_spread", "best_tpr_min")
-NAME, LEAST_NAME = 262, 144  # px, the widest column; what further columns leave of it
+NAME, WIDEST_NAME = 332, 412  # px: beside all of FIT; where long names take the room of the tags
+LEAST_NAME = 144  # px, what further columns leave of it
+LETTER, AROUND_NAME = 6.1, 34  # px: a letter of a name on average, what a button keeps free around it
 CAN = {
     "queued": ("pause", "cancel"),
     "running": ("pause", "cancel"),
@@ -59,7 +58,7 @@ TOLD = [
 TO_OPEN = "A click on a name opens the run."
 BY_KEYS = "With the keyboard: arrow keys to its row, Shift and Space to tick it, then this button."
 MOST_NAMED = 8  # dependants that the question before deleting names
-ROW, TALL_ROW = 35, 66  # px; Streamlit wraps text in rows above 64
+ROW, TALL_ROW = 35, 86  # px; Streamlit wraps text in rows above 64, and a name may take four lines
 
 
 def shape(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
@@ -92,51 +91,61 @@ def shape(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
 def columns(phone: bool, name: int = NAME, name_key: str | None = None) -> dict[str, Any]:
     """How each column is headed and written, that of the names `name` px wide; a press on a name is kept under `name_key`.
 
-    A button's label does not wrap: on a phone names are text, and a tap on the cell says the same.
+    A button's label does not wrap: on a phone names are text, and a tap on the cell says the same. Every head has room for the
+    arrow of a sorted column.
     """
     number, text, button = st.column_config.NumberColumn, st.column_config.TextColumn, st.column_config.ButtonColumn
     return {
-        "id": number("Run", format="%d", pinned=not phone, width=46),
+        "id": number("Run", format="%d", pinned=not phone, width=54),
         "name": text("Name", width=116)
         if phone
         else button("Name", type="tertiary", alignment="left", width=name, key=name_key, help=TO_OPEN),
-        "state": text("State", width=82 if phone else 136, help="State, share of the epochs trained, estimate."),
+        "state": text("State", width=82 if phone else 150, help="State, share of the epochs trained, estimate."),
         "method": text("Method", width=108),
-        "model": text("Model", width=76),
-        "epochs": number("Epochs", format="%d", width=58, help="Passes over the training split, as set."),
+        "model": text("Model", width=96),
+        "epochs": number("Epochs", format="%d", width=74, help="Passes over the training split, as set."),
         "baseline": number(
-            "Baseline", format="%d", width=70, help="The run whose TPRs make the weights, or that it is compared with."
+            "Baseline", format="%d", width=82, help="The run whose TPRs make the weights, or that it is compared with."
         ),
         "accuracy": number(
             "Acc." if phone else "Accuracy",
             format="%.1f %%",
-            width=60 if phone else 70,
+            width=60 if phone else 82,
             help="Accuracy on the test split, last epoch.",
         ),
         "tpr_variance": number(
-            "TPR var.", format="%.4f", width=64, help="Variance of the TPRs over classes, test split, last epoch."
+            "TPR var.",
+            format="%.4f",
+            width=64 if phone else 76,
+            help="Variance of the TPRs over classes, test split, last epoch.",
         ),
         "tpr_min": number(
-            "Lowest TPR", format="%.1f %%", width=82, help="TPR of the class with the lowest, test split, last epoch."
+            "Lowest TPR", format="%.1f %%", width=98, help="TPR of the class with the lowest, test split, last epoch."
         ),
         "spread": number(
             "Spread",
             format="%.1f",
-            width=66,
+            width=74,
             help="Standard deviation of the TPRs over classes, in points, test split, last epoch.",
         ),
-        "dataset": text("Dataset", width=78),
-        "seed": number("Seed", format="%d", width=54),
+        "dataset": text("Dataset", width=140),
+        "seed": number("Seed", format="%d", width=60),
         "tags": text("Tags", width=80),
         "notes": text("Notes", width=180),
         "created": st.column_config.DatetimeColumn("Created", format="distance", width=110),
         "best_epoch": number(
-            "Best epoch", format="%d", width=86, help="Highest balanced accuracy on the validation split."
+            "Best epoch", format="%d", width=96, help="Highest balanced accuracy on the validation split."
         ),
-        "best_accuracy": number("Accuracy, best epoch", format="%.1f %%", width=140),
-        "best_spread": number("Spread, best epoch", format="%.1f", width=130),
-        "best_tpr_min": number("Lowest TPR, best epoch", format="%.1f %%", width=155),
+        "best_accuracy": number("Accuracy, best epoch", format="%.1f %%", width=152),
+        "best_spread": number("Spread, best epoch", format="%.1f", width=142),
+        "best_tpr_min": number("Lowest TPR, best epoch", format="%.1f %%", width=168),
     }
+
+
+def name_width(names: Iterable[str], beside: int) -> int:
+    """Room for the longest of the names, as far as there is any; `beside` px of further columns are taken from it."""
+    wanted = round(LETTER * max(map(len, names), default=0)) + AROUND_NAME
+    return max(LEAST_NAME, min(max(wanted, NAME), WIDEST_NAME) - beside)
 
 
 def order(phone: bool, more: list[str]) -> list[str]:
@@ -203,9 +212,8 @@ def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
     rows = hash(tuple(shown["id"]))
     key, name_key = f"runs_table_{rows}", f"runs_name_{rows}"
     others = columns(phone)
-    config = columns(
-        phone, max(LEAST_NAME, NAME - sum(others[c]["width"] for c in more)), name_key
-    )  # the name gives way to further columns
+    beside = sum(others[c]["width"] for c in more)
+    config = columns(phone, name_width(shown["name"], beside), name_key)
     row = TALL_ROW if phone else ROW
     event = st.dataframe(
         shown,
