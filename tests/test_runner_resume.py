@@ -42,7 +42,7 @@ def test_the_evidence_of_a_run_outlives_its_baseline(worker, monkeypatch):
         real = training.Run.save
 
         def save(self, best):
-            real(self, best)
+            return real(self, best)
             if self.claim.run_id == second and self.trainer.progress.epoch == 2:
                 queue.ask(worker.engine, second, "cancel")
 
@@ -82,7 +82,7 @@ def stop_at(monkeypatch, worker, epoch):
     real = training.Run.save
 
     def save(self, best):
-        real(self, best)
+        return real(self, best)
         if self.trainer.progress.epoch == epoch:
             worker.orders = "stop"
 
@@ -115,7 +115,7 @@ def die_after(monkeypatch, *epochs):
         if left and self.trainer.progress.epoch == left[0]:
             left.pop(0)
             raise Death
-        real(self, best)
+        return real(self, best)
 
     monkeypatch.setattr(training.Run, "save", save)
 
