@@ -42,9 +42,10 @@ def test_the_evidence_of_a_run_outlives_its_baseline(worker, monkeypatch):
         real = training.Run.save
 
         def save(self, best):
-            return real(self, best)
+            kept = real(self, best)
             if self.claim.run_id == second and self.trainer.progress.epoch == 2:
                 queue.ask(worker.engine, second, "cancel")
+            return kept
 
         patch.setattr(training.Run, "save", save)
         assert drained(worker, second).status == "cancelled"
@@ -82,9 +83,10 @@ def stop_at(monkeypatch, worker, epoch):
     real = training.Run.save
 
     def save(self, best):
-        return real(self, best)
+        kept = real(self, best)
         if self.trainer.progress.epoch == epoch:
             worker.orders = "stop"
+        return kept
 
     monkeypatch.setattr(training.Run, "save", save)
 
