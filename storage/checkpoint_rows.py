@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,12 +11,12 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, delete, select
 
 from storage.checkpoints import prune, sweep
-from storage.engine import StorageError, data_root, path_of, reading, write
+from storage.engine import StorageError, data_root, reading, write
 from storage.events import moment
-from storage.place import runs_folder
+from storage.place import RUNS
 from storage.queue import Claim, hold
 from storage.record import upsert
-from storage.tables import checkpoint
+from storage.tables import checkpoint, run
 
 KEPT = {"last": 2, "best": 1}  # so many of each kind; the second last is there for when the last turns out damaged
 
@@ -79,29 +80,49 @@ def paths_of(connection: Connection, run_ids: list[int]) -> list[Path]:
     return [data_root() / p for p in rows]
 
 
-def run_folder(engine: Engine, run_id: int) -> Path:
+def run_folder(run_id: int) -> Path:
     """Where the checkpoint files of a run lie."""
-    return runs_folder(path_of(engine), data_root()) / str(run_id)
+    return data_root() / RUNS / str(run_id)
+
+
+def mark_of(created_at: float) -> str:
+    """What stands in the names of a run's files: another database in this data folder has a run of this number, too, but not of
+    this moment."""
+    return hashlib.sha256(f"{created_at:.6f}".encode()).hexdigest()[:8]
+
+
+def file_name(engine: Engine, claim: Claim, epoch: int, step: int) -> str:
+    """The name of the file of this moment: epochs done, steps into the next one, the run's mark and the claim's token.
+
+    The token keeps a worker that was given up for dead from writing over its successor's file.
+    """
+    with reading(engine) as connection:
+        mark = _mark(connection, claim.run_id)
+    return f"epoch-{epoch:05d}{f'-step-{step}' if step else ''}-{mark}-{claim.token}.pt"
 
 
 def sweep_run(engine: Engine, claim: Claim) -> list[Path]:
-    """Remove what writers that died left of a claimed run: *.tmp, and checkpoint files that no row names.
+    """Remove what writers that died left of a claimed run: *.tmp, and files with its mark that no row names.
 
     A kill between a file's rename and its row leaves such a file. Returns the removed. Raises Lost when the claim is over.
     """
-    folder = run_folder(engine, claim.run_id)
 
     def work(connection: Connection) -> list[Path]:
         hold(connection, claim)  # until this transaction ends nobody else can claim the run and be about to name a file
-        named = {
-            Path(path).name for path in _paths(connection, claim.run_id)
-        }  # by name: the folder may have been moved
-        return prune(path for path in sorted(folder.glob("*.pt")) if path.name not in named)
+        return prune(unnamed(connection, claim.run_id))
 
-    first = (
-        claim.token == 1
-    )  # nothing of this run can lie there yet; what does is an older database's run of this number
-    return [*sweep(folder), *([] if first else write(engine, work))]
+    return [*sweep(run_folder(claim.run_id)), *write(engine, work)]
+
+
+def unnamed(connection: Connection, run_id: int) -> list[Path]:
+    """The files with a run's mark that no row names."""
+    named = {Path(path).name for path in _paths(connection, run_id)}  # by name: the folder may have been moved
+    found = run_folder(run_id).glob(f"*-{_mark(connection, run_id)}-*.pt")
+    return sorted(path for path in found if path.name not in named)
+
+
+def _mark(connection: Connection, run_id: int) -> str:
+    return mark_of(connection.scalars(select(run.c.created_at).where(run.c.id == run_id)).one())
 
 
 def list_checkpoints(engine: Engine, run_id: int) -> list[CheckpointRow]:

@@ -72,15 +72,10 @@ def read(path: Path, sha256: str) -> bytes:
     return data
 
 
-def prune(paths: Iterable[Path], folders: Iterable[Path] = ()) -> list[Path]:
-    """Remove files, and folders with all that lies in them; returns the files that were there.
-
-    One that cannot be removed: StorageError, when all others are gone.
-    """
-    inside = [path for folder in folders for path in (*folder.rglob("*"), folder)]
-    kept = {path for path in inside if path.is_dir() and not path.is_symlink()}
+def prune(paths: Iterable[Path]) -> list[Path]:
+    """Remove files; returns those that were there. One that cannot be removed: StorageError."""
     removed, left = [], []
-    for path in dict.fromkeys([*paths, *(path for path in inside if path not in kept)]):
+    for path in paths:
         try:
             path.unlink()
             removed.append(path)
@@ -88,12 +83,6 @@ def prune(paths: Iterable[Path], folders: Iterable[Path] = ()) -> list[Path]:
             continue
         except OSError as error:
             left.append(f"{path} ({error.strerror or error})")
-    for folder in sorted(kept, reverse=True):  # the inner ones first
-        try:
-            folder.rmdir()
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):  # what a full one holds is in `left`
-                left.append(f"{folder} ({error.strerror or error})")
     if left:
         raise StorageError(f"{len(left)} files could not be removed, remove them by hand: {'; '.join(left[:3])}")
     return removed

@@ -47,9 +47,6 @@ class Unavailable(StorageError):  # noqa: N818 - it passes
     """Locked, full or out of reach just now: what was asked can be asked again. Workers wait, they do not fail a run for it."""
 
 
-USUAL = "evenly.db"  # what a database is called unless EVENLY_DATABASE_URL says otherwise
-
-
 def data_root() -> Path:
     """The data folder: EVENLY_DATA, or `data` beside the program."""
     given = os.environ.get("EVENLY_DATA")
@@ -58,7 +55,7 @@ def data_root() -> Path:
 
 def database_url() -> str:
     """EVENLY_DATABASE_URL, or the file evenly.db in the data folder."""
-    return os.environ.get("EVENLY_DATABASE_URL") or str(URL.create("sqlite", database=str(data_root() / USUAL)))
+    return os.environ.get("EVENLY_DATABASE_URL") or str(URL.create("sqlite", database=str(data_root() / "evenly.db")))
 
 
 def database_path() -> Path:

@@ -11,18 +11,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
-from storage.engine import USUAL, StorageError, data_root, path_of, reading, write
+from storage.engine import StorageError, data_root, path_of, reading, write
 from storage.tables import place
 
 log = logging.getLogger("evenly.storage")
-
-
-def runs_folder(database: Path, data: Path) -> Path:
-    """Where the checkpoints of a database lie in a data folder: `runs` for evenly.db, `other.db.runs` for other.db.
-
-    Two databases number their runs alike, so that one folder would not do for both.
-    """
-    return data / ("runs" if database.name == USUAL else f"{database.name}.runs")
+RUNS = "runs"  # the folder of the checkpoints in the data folder
 
 
 def check_place(engine: Engine) -> None:
@@ -41,7 +34,7 @@ def settle(engine: Engine) -> None:
     def work(connection: Connection) -> None:
         before = _recorded(connection, path)
         _refuse_another(connection, path)
-        runs_folder(path, data_root()).mkdir(
+        (data_root() / RUNS).mkdir(
             parents=True, exist_ok=True
         )  # by this a folder is known as the one with the checkpoints
         if before is not None and _same(before, data_root()):
@@ -67,7 +60,7 @@ def _recorded(connection: Connection, path: Path) -> Path | None:
 def _refuse_another(connection: Connection, path: Path) -> None:
     own, given = _recorded(connection, path), data_root()
     if (
-        own is None or not runs_folder(path, own).is_dir() or _same(own, given)
+        own is None or not (own / RUNS).is_dir() or _same(own, given)
     ):  # a copy of the database alone may be read from anywhere
         return
     raise StorageError(

@@ -13,7 +13,7 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, Select, delete, or_, select, update
 
 from core.methods import METHODS
-from storage.checkpoint_rows import paths_of, run_folder
+from storage.checkpoint_rows import paths_of, unnamed
 from storage.checkpoints import prune
 from storage.engine import StorageError, reading, write
 from storage.events import log_event, moment
@@ -289,25 +289,26 @@ def archive(engine: Engine, ids: Iterable[int], flag: bool = True) -> None:
 
 
 def delete_runs(engine: Engine, ids: Iterable[int]) -> list[Path]:
-    """Delete runs with their results and all of their folders; returns the files removed. Those already gone are passed over.
+    """Delete runs with their results and checkpoint files; returns the files removed. Those already gone are passed over.
 
     Refused, as a whole, while one is running or while a run that is not over needs one as its baseline. A finished run
     whose baseline goes keeps its evidence among its facts and no longer names it.
     """
     numbers = [int(i) for i in ids]
 
-    def work(connection: Connection) -> tuple[list[Path], list[Path]]:
+    def work(connection: Connection) -> list[Path]:
         _check_deletable(connection, numbers)
-        files = paths_of(connection, numbers)
+        here = connection.scalars(select(run.c.id).where(run.c.id.in_(numbers))).all()
+        files = [*paths_of(connection, numbers), *(path for number in here for path in unnamed(connection, number))]
         for follower, baseline in connection.execute(
             select(run.c.id, run.c.baseline_id).where(run.c.baseline_id.in_(numbers))
         ):
             if follower not in numbers:
                 log_event(connection, follower, "baseline", f"its baseline, run {baseline}, was deleted")
-        gone = connection.scalars(delete(run).where(run.c.id.in_(numbers)).returning(run.c.id)).all()
-        return files, [run_folder(engine, run_id) for run_id in gone]
+        connection.execute(delete(run).where(run.c.id.in_(numbers)))
+        return files
 
-    return prune(*write(engine, work))
+    return prune(write(engine, work))
 
 
 def _check_deletable(connection: Connection, numbers: list[int]) -> None:

@@ -430,7 +430,7 @@ def test_a_phone_gets_the_columns_that_fit_it(compared, browser):
     context = browser.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
     page.goto(f"{address}/runs")
-    for i, name in enumerate(("Name", "State", "Acc.", "TPR var.")):
+    for i, name in enumerate(("State", "Name", "Acc.", "TPR var.")):
         expect(heads(page).nth(i)).to_have_text(name)
     page.set_viewport_size({"width": 1440, "height": 900})
     expect(heads(page).nth(0)).to_have_text("Run")
@@ -462,10 +462,28 @@ def test_a_phone_opens_a_run_by_a_tap_on_its_name(compared, browser):
     context = browser.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
     page.goto(f"{address}/runs")
-    expect(heads(page).nth(0)).to_have_text("Name")
+    expect(heads(page).nth(1)).to_have_text("Name")
     settle(page)
-    page.mouse.click(*cell(page, 0, 90))
+    page.mouse.click(*cell(page, 0, 180))
     page.wait_for_url(re.compile(rf"/run\?id={newest}$"))
+    context.close()
+
+
+def test_on_a_phone_a_tap_on_a_head_sorts_and_the_keyboard_only_goes_there(compared, browser):
+    """Both make the grid choose a cell of its first column, which must not be the one that opens runs."""
+    _, address, _ = compared
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(f"{address}/runs")
+    expect(heads(page).nth(0)).to_have_text("State")
+    settle(page)
+    table = page.locator("[data-testid=stDataFrame]").bounding_box()
+    page.touchscreen.tap(table["x"] + 290, table["y"] + 18)
+    settle(page)
+    page.locator("[data-testid=data-grid-canvas]").focus()
+    page.keyboard.press("ArrowDown")
+    settle(page)
+    assert page.url == f"{address}/runs"
     context.close()
 
 

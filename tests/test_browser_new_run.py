@@ -235,6 +235,43 @@ def test_the_methods_page_is_searched_and_leads_to_new_run(address, page):
 
 
 @pytest.mark.parametrize(
+    ("where", "name", "first", "then"),
+    [
+        ("/new", "method", "From TPRs: TPR ratio", "Loss shape: Focal"),
+        ("/methods", "methods_chosen", "None (plain cross entropy)", "Focal"),
+    ],
+)
+def test_back_takes_a_choice_back(address, page, where, name, first, then):
+    """From an address that names the choice, and from the one of the page as it was opened."""
+    page.goto(address + where)
+    settle(page)
+    box = key(page, name).locator("input")
+    expect(box).to_have_value(re.compile(re.escape(first)))
+    for choice in (then, "LDAM"):
+        choose(page, name, choice)
+        settle(page)
+    page.go_back()
+    expect(box).to_have_value(re.compile(re.escape(then)))
+    settle(page)
+    page.go_back()
+    expect(box).to_have_value(re.compile(re.escape(first)))
+    settle(page)
+    expect(box).to_have_value(re.compile(re.escape(first)))
+
+
+def test_methods_without_what_they_need_are_grey_in_the_list(address, page):
+    page.goto(f"{address}/new?dataset=digits&model=mlp")
+    settle(page)
+    key(page, "method").locator("input").click()
+    page.keyboard.type("logit")
+    grey = page.get_by_role("option").filter(has_text="needs a finished run").first
+    usable = page.get_by_role("option").filter(has_not_text="needs a finished run").first
+    expect(grey).to_contain_text("Post-hoc logit adjustment")
+    colour = "e => getComputedStyle(e.firstElementChild).color"
+    assert grey.evaluate(colour) != usable.evaluate(colour)
+
+
+@pytest.mark.parametrize(
     "path", ["/new?method=cdb", "/new?dataset=cifar100&model=resnet20&method=cdb", "/methods?row=cdb"]
 )
 def test_moving_terms_fit_a_phone(address, window, path):

@@ -76,7 +76,7 @@ def test_a_phone_gets_the_columns_that_fit_it(full):
     at.switch_page(RUNS)
     at.session_state["narrow_window"] = True  # what the browser says of its window
     at.run()
-    assert list(at.dataframe[0].proto.column_order)[:4] == ["name", "state", "accuracy", "tpr_variance"]
+    assert list(at.dataframe[0].proto.column_order)[:4] == ["state", "name", "accuracy", "tpr_variance"]
 
 
 HEADS = {"id": 23, "accuracy": 52, "tpr_variance": 47, "tpr_min": 68}  # px of each head, measured in Chromium

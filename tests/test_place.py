@@ -156,12 +156,6 @@ def test_life_is_decided_beside_the_database_and_two_databases_of_a_folder_diffe
     assert other == tmp_path / "more.db.locks"
 
 
-def test_two_databases_keep_their_checkpoints_apart(tmp_path):
-    """Their runs have the same numbers."""
-    own, other = (place.runs_folder(tmp_path / name, tmp_path) for name in ("evenly.db", "more.db"))
-    assert (own, other) == (tmp_path / "runs", tmp_path / "more.db.runs")
-
-
 def test_two_databases_do_not_work_in_one_data_folder_at_once(apart, tmp_path, monkeypatch):
     """A data folder has one worker a device, whatever database it works for."""
     with Worker(0):

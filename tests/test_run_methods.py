@@ -139,12 +139,14 @@ def test_a_step_that_is_not_through_speaks_of_no_epochs_either(trained, asked, e
 
 def test_bars_of_what_was_added_carry_their_sign_and_hold_zero():
     names = [f"class {i}" for i in range(4)]
-    figure = curves.summand_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT)
+    figure = curves.summand_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.arange(4))
     (bars,) = figure["data"]
     assert bars["text"] == ["−0.50", "+0.25", "+0.00", "+1.00"]
     assert figure["layout"]["yaxis"]["ticktext"] == names
+    turned = curves.summand_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.array([3, 2, 1, 0]))
+    assert (turned["data"][0]["text"][0], turned["layout"]["yaxis"]["ticktext"][0]) == ("+1.00", "class 3")
     for values in (np.zeros(4), np.full(4, 2.0), np.full(4, -2.0)):
-        low, high = curves.summand_bars(names, values, LIGHT)["layout"]["xaxis"]["range"]
+        low, high = curves.summand_bars(names, values, LIGHT, np.arange(4))["layout"]["xaxis"]["range"]
         assert low < min(values.min(), 0.0)
         assert max(values.max(), 0.0) < high
     assert curves.alt_summand(names, np.array([-0.5, 0.25, 0.0, 1.0])).endswith(

@@ -163,6 +163,19 @@ def test_the_last_checkpoint_is_tried_again(worker, monkeypatch):
     assert log_of(worker, run_id).count("the disk is full") == 1
 
 
+@pytest.mark.parametrize("order", ["pause", "cancel"])
+def test_an_order_while_the_last_checkpoint_is_tried_leaves_a_run_that_can_go_on(worker, monkeypatch, order):
+    (run_id,) = submit(worker, CONFIG)
+    last = f"epoch-{CONFIG.epochs:05d}"
+    with monkeypatch.context() as patch:
+        failing(patch, lambda epoch, _: epoch == last and (queue.ask(worker.engine, run_id, order) or True))
+        row = drained(worker, run_id)
+    assert (row.status, row.last_epoch) == ({"pause": "paused", "cancel": "cancelled"}[order], CONFIG.epochs)
+    queue.ask(worker.engine, run_id, "run")
+    assert drained(worker, run_id).status == "succeeded"
+    assert results.list_checkpoints(worker.engine, run_id)[0].epoch == CONFIG.epochs
+
+
 def test_no_step_goes_on_from_a_network_that_is_older_than_the_figures(worker, monkeypatch):
     monkeypatch.setattr(training, "PATIENCE_SECONDS", 0.0)
     failing(monkeypatch, lambda epoch, _: epoch != "epoch-00001")

@@ -12,7 +12,7 @@ import pytest
 from storage_kit import claimed, database
 
 from storage import checkpoints, queue, results
-from storage.checkpoint_rows import sweep_run
+from storage.checkpoint_rows import file_name, sweep_run
 from storage.engine import StorageError
 from storage.queue import Lost
 
@@ -102,6 +102,68 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path, monkeypa
     assert checkpoints.read(path, sha) == b"new"
 
 
+@pytest.fixture
+def killed(engine, tmp_path):
+    """A run rescued from a worker that died before the row of its third file; (its new claim, its folder)."""
+    before, folder = claimed(engine), tmp_path / "runs" / "1"
+    for epoch in (1, 2, 3):
+        path, sha = checkpoints.write(folder, file_name(engine, before, epoch, 0), DATA)
+        if epoch < 3:
+            results.record_checkpoint(engine, before, epoch, "last", path, sha, len(DATA))
+    (folder / "epoch-4.pt.tmp").write_bytes(b"x")
+    return taken_over(engine), folder
+
+
+def taken_over(engine):
+    """A claim of the run whose worker is given up for dead."""
+    queue.rescue(engine, lambda worker: False)
+    return queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
+
+
+def epochs_in(folder):
+    return sorted(path.name[: len("epoch-00001")] for path in folder.iterdir())
+
+
+def test_who_takes_a_run_up_removes_what_no_row_names(engine, killed):
+    claim, folder = killed
+    assert len(sweep_run(engine, claim)) == 2
+    assert epochs_in(folder) == ["epoch-00001", "epoch-00002"]
+    assert sweep_run(engine, claim) == []
+
+
+def test_only_who_holds_a_run_removes_its_files(engine, killed):
+    """One that was given up for dead wakes up when its successor has written a file and not yet named it."""
+    before, folder = killed
+    assert taken_over(engine).token > before.token
+    with pytest.raises(Lost):
+        sweep_run(engine, before)
+    assert "epoch-00003" in epochs_in(folder)
+
+
+def test_deleting_a_run_takes_the_file_that_no_row_names(engine, killed):
+    claim, folder = killed
+    queue.finish(engine, claim, "failed", "an end")
+    assert len(results.delete(engine, [claim.run_id])) == 3
+    assert [path.name for path in folder.iterdir()] == ["epoch-4.pt.tmp"]
+
+
+def test_a_run_of_another_database_loses_nothing_here(engine, killed, tmp_path):
+    """Two databases in one data folder, also one that took the place of another: their runs have the same numbers."""
+    mine, folder = killed
+    own = {path.name for path in folder.iterdir()}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    other = database(elsewhere)
+    first = claimed(other)
+    assert first.run_id == mine.run_id
+    checkpoints.write(folder, file_name(other, first, 3, 0), DATA)
+    second = taken_over(other)
+    assert len(sweep_run(other, second)) == 2  # its own, and what nobody has begun to name
+    queue.finish(other, second, "failed", "an end")
+    assert results.delete(other, [second.run_id]) == []
+    assert {path.name for path in folder.iterdir()} == own - {"epoch-4.pt.tmp"}
+
+
 def test_sweep_takes_the_litter_of_the_dead_only(tmp_path):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
@@ -143,29 +205,6 @@ def test_prune_removes_what_is_there_and_names_what_it_cannot(tmp_path):
     assert not (tmp_path / "b.pt").exists()
 
 
-def test_prune_removes_a_folder_with_all_that_lies_in_it(tmp_path, monkeypatch):
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "kept").write_bytes(b"x")
-    (tmp_path / "1" / "deep").mkdir(parents=True)
-    files = [tmp_path / "1" / "a.pt", tmp_path / "1" / "deep" / "b.tmp"]
-    for path in files:
-        path.write_bytes(b"x")
-    (tmp_path / "1" / "link").symlink_to(elsewhere)
-    removed = checkpoints.prune(files[:1], [tmp_path / "1", tmp_path / "nowhere"])
-    assert sorted(removed) == sorted([*files, tmp_path / "1" / "link"])
-    assert [p.name for p in tmp_path.iterdir()] == ["elsewhere"]
-    assert (elsewhere / "kept").exists()
-
-    def denied(path):
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(checkpoints.Path, "rmdir", denied)
-    with pytest.raises(StorageError, match=r"1 files could not be removed, .*elsewhere \(Permission denied\)"):
-        checkpoints.prune([], [elsewhere])
-    assert not (elsewhere / "kept").exists()
-
-
 # -- rows --------------------------------------------------------------------------------------------------------
 
 
@@ -188,51 +227,6 @@ def test_the_last_two_and_the_best_are_kept(engine):
         (5, "best"),
         (4, "last"),
     ]
-
-
-@pytest.fixture
-def killed(engine, tmp_path):
-    """A run rescued from a worker that died before the row of its third file; (its new claim, its folder)."""
-    before, folder = claimed(engine), tmp_path / "runs" / "1"
-    for epoch in (1, 2, 3):
-        path, sha = checkpoints.write(folder, f"epoch-{epoch}.pt", DATA)
-        if epoch < 3:
-            results.record_checkpoint(engine, before, epoch, "last", path, sha, len(DATA))
-    (folder / "epoch-4.pt.tmp").write_bytes(b"x")
-    return taken_over(engine), folder
-
-
-def taken_over(engine):
-    """A claim of the run whose worker is given up for dead."""
-    queue.rescue(engine, lambda worker: False)
-    return queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
-
-
-def test_who_takes_a_run_up_removes_what_no_row_names(engine, killed):
-    claim, folder = killed
-    other = folder.with_name("2") / "epoch-1.pt"
-    checkpoints.write(other.parent, other.name, DATA)
-    assert sorted(p.name for p in sweep_run(engine, claim)) == ["epoch-3.pt", "epoch-4.pt.tmp"]
-    assert sorted(p.name for p in folder.iterdir()) == ["epoch-1.pt", "epoch-2.pt"]
-    assert other.exists()
-    assert sweep_run(engine, claim) == []
-
-
-def test_only_who_holds_a_run_removes_its_files(engine, killed):
-    """One that was given up for dead wakes up when its successor has written a file and not yet named it."""
-    before, folder = killed
-    assert taken_over(engine).token > before.token
-    with pytest.raises(Lost):
-        sweep_run(engine, before)
-    assert (folder / "epoch-3.pt").exists()
-
-
-def test_a_first_claim_takes_only_the_unfinished(engine, tmp_path):
-    claim, folder = claimed(engine), tmp_path / "runs" / "1"
-    checkpoints.write(folder, "epoch-1.pt", DATA)  # of another database's first run
-    (folder / "epoch-4.pt.tmp").write_bytes(b"x")
-    assert [p.name for p in sweep_run(engine, claim)] == ["epoch-4.pt.tmp"]
-    assert (folder / "epoch-1.pt").exists()
 
 
 def test_the_same_epoch_again_takes_the_place_of_the_first(engine):

@@ -173,18 +173,6 @@ def test_deleting_takes_everything_of_the_run_and_nothing_else(engine, tmp_path,
     assert queue.submit(engine, [new_run()]) == [new + 1]  # an id is never used again
 
 
-def test_deleting_takes_the_whole_folder_of_the_run_and_no_other(engine, tmp_path, monkeypatch):
-    monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
-    first, second = queue.submit(engine, [new_run(), new_run()])
-    left = [tmp_path / "runs" / str(number) / "epoch-1.pt" for number in (first, second, 77)]
-    for path in left:  # of a worker that died before it could name them
-        path.parent.mkdir(parents=True)
-        path.write_bytes(b"x")
-    assert results.delete(engine, [first, 77]) == left[:1]
-    assert [path.parent.exists() for path in left] == [False, True, True]  # 77 was no run of this database
-    assert results.delete(engine, [second]) == left[1:2]
-
-
 def test_a_running_run_is_not_deleted_nor_its_companions(engine, claim):
     (other,) = queue.submit(engine, [new_run()])
     with pytest.raises(StorageError, match=f"run {claim.run_id} is running; stop it first"):

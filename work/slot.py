@@ -9,10 +9,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from storage.engine import USUAL
-
 ALREADY_ON = 3  # exit code: another worker holds this slot
 REFUSED = 2  # exit code: the database or the folder is not usable; starting again would not help
+USUAL = "evenly.db"  # what a database is called unless EVENLY_DATABASE_URL says otherwise
 PROBED_SECONDS = 1.0  # how long a worker waits for its slot, which `taken` may be holding for a moment
 
 

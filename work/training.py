@@ -69,7 +69,7 @@ class Run:
     ) -> None:
         self.engine, self.claim, self.config, self.data, self.device = engine, claim, config, splits, device
         self.evidence = replace(evidence, counts=splits.counts, epochs=config.epochs)
-        self.folder = checkpoint_rows.run_folder(engine, claim.run_id)
+        self.folder = checkpoint_rows.run_folder(claim.run_id)
         self.furthest, self.deaths = 0, claim.attempt - 1  # epochs recorded, and workers that died, before this attempt
         row, shape, classes = MODELS[config.model], splits.spec.shape, len(splits.spec.classes)
         if reason := row.fits(shape, classes):
@@ -190,9 +190,9 @@ class Run:
                 self.save(best=False)
             raise
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while (
-            not (kept or control()) and time.monotonic() < deadline
-        ):  # what goes on from this run needs its last network
+        while not kept and time.monotonic() < deadline:  # what goes on from this run needs its last network
+            if reason := control():  # of an order to stop: from the checkpoint before, the last epoch is trained again
+                raise Interrupted(reason)
             time.sleep(1)
             kept = self.save(best, again=True)
         return "succeeded"
@@ -257,9 +257,8 @@ class Run:
             "epoch": p.epoch,
         }
         data = checkpoint.dumps(self.trainer.state(), about)
-        # The token in the name keeps a worker that was given up for dead from writing over its successor's file.
-        name = f"epoch-{p.epoch:05d}" + (f"-step-{p.step}" if p.step else "") + f"-{self.claim.token}.pt"
         try:
+            name = checkpoint_rows.file_name(self.engine, self.claim, p.epoch, p.step)
             path, sha = checkpoints.write(self.folder, name, data)
             stale = []
             for kind in ("last", "best") if best else ("last",):

@@ -9,18 +9,37 @@ import streamlit as st
 from pages.parts import words
 
 
-def take(name: str, labels: Mapping[str, str]) -> None:
+def begin(page: str) -> None:
+    """Once in every run of the program, for the page that is shown: what another page left unwritten or had in its address is over."""
+    st.session_state.pop(_KEPT, None)
+    if st.session_state.get(_PAGE) != page:
+        st.session_state[_PAGE], st.session_state[_SHOWN] = page, {}
+
+
+def asked(name: str, default: str) -> str | None:
+    """What the address newly asks for; None where it is as this page left it.
+
+    A name that has gone from the address of the same page (the browser's Back) asks for its default.
+    """
+    value = st.query_params.get(name)
+    if value is None:
+        return default if name in st.session_state.get(_SHOWN, {}) else None
+    return None if value == st.session_state.get(_written(name)) else value or None
+
+
+def take(name: str, labels: Mapping[str, str], default: str) -> None:
     """Before the widget with this key is drawn: choose what the address asks for, by key, or by label as older links have it.
 
     Say so where there is no such. What this page wrote there itself asks for nothing.
     """
-    asked = st.query_params.get(name)
-    if not asked or asked == st.session_state.get(_written(name)):
+    wanted = asked(name, default)
+    if wanted is None:
         return
-    key = asked if asked in labels else next((k for k, label in labels.items() if label == asked), None)
+    key = wanted if wanted in labels else next((k for k, label in labels.items() if label == wanted), None)
     if key is None:
         st.warning(
-            f"The address asks for the {name} {words.plain(words.short(asked, 60))}, which is not on offer here. Choose one from the list.",
+            f"The address asks for the {name} {words.plain(words.short(wanted, 60))}, which is not on offer here. "
+            "Choose one from the list.",
             icon=":material/link_off:",
         )
     else:
@@ -44,9 +63,10 @@ def write() -> None:
     kept = st.session_state.pop(_KEPT, {})
     if any(st.query_params.get(name, default) != key for name, (key, default) in kept.items()):
         st.query_params.update({name: key for name, (key, _) in kept.items()})
+    st.session_state[_SHOWN] = {name: st.query_params[name] for name in kept if name in st.query_params}
 
 
-_KEPT = "address_kept"
+_KEPT, _PAGE, _SHOWN = "address_kept", "address_page", "address_shown"
 
 
 def _written(name: str) -> str:

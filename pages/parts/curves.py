@@ -260,9 +260,9 @@ def _added(value: float) -> str:
     return minus(f"{value:+.2f}")
 
 
-def summand_bars(names: list[str], summand: NDArray[np.float64], p: Palette) -> Figure:
-    """What a step added to each class's logit: one horizontal bar a class from 0 to the left or the right, in the order of the classes."""
-    full = [drawn(name) for name in names]
+def summand_bars(names: list[str], summand: NDArray[np.float64], p: Palette, order: NDArray[np.int64]) -> Figure:
+    """What a step added to each class's logit: one horizontal bar a class from 0 to the left or the right, hardest first."""
+    full, summand = [drawn(names[c]) for c in order], summand[order]
     few = len(full) <= 40
     data = [
         {
@@ -285,7 +285,7 @@ def summand_bars(names: list[str], summand: NDArray[np.float64], p: Palette) -> 
         showgrid=False,
         zeroline=False,
         tickvals=list(range(len(full))),
-        ticktext=[drawn(name, 14) for name in names],
+        ticktext=[drawn(names[c], 14) for c in order],
         showticklabels=few,
     )
     low, high = min(float(summand.min()), 0.0), max(float(summand.max()), 0.0)

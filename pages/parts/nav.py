@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import streamlit as st
 
+from pages.parts import address
 from pages.parts.words import plain
 
 HOME = "pages/views/home.py"
@@ -78,6 +79,7 @@ def navigation() -> Any:
         open_run(st.session_state.pop(OPEN))
     _forget_other_forms(page.url_path)
     _forget_other_questions(page.url_path)
+    address.begin(page.url_path)
     return page
 
 
@@ -102,15 +104,15 @@ def _no_such_page() -> None:
     st.page_link(HOME, label="Home", icon=":material/home:")
 
 
-def _forget_other_forms(address: str) -> None:
+def _forget_other_forms(path: str) -> None:
     """A form gets a new submit key when it is opened anew, and keeps it while it is on the screen."""
-    if address != "new":
+    if path != "new":
         st.session_state.pop("new_submit_key", None)
 
 
-def _forget_other_questions(address: str) -> None:
+def _forget_other_questions(path: str) -> None:
     """Drop from the address what another page was asked for: on its way from page to page Streamlit leaves /runs?id=3 in the history."""
-    for name in [n for n, page in ASKED_BY.items() if page != address and n in st.query_params]:
+    for name in [n for n, page in ASKED_BY.items() if page != path and n in st.query_params]:
         del st.query_params[name]
 
 

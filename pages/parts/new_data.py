@@ -38,7 +38,7 @@ def dataset_labels() -> dict[str, str]:
 def pick_dataset() -> tuple[str, str]:
     """Draw the choice; returns the dataset's key and label."""
     labels = dataset_labels()
-    address.take("dataset", labels)
+    address.take("dataset", labels, default=next(iter(labels)))
     if st.session_state.get("dataset", next(iter(labels))) not in labels:
         st.session_state["dataset"] = next(iter(labels))
     chosen = st.session_state.get("dataset", next(iter(labels)))
@@ -138,7 +138,7 @@ def pick_model(spec: DataSpec) -> str | None:
         return None
     others = [f"- {MODELS[k].label}: {reason}" for k, reason in reasons.items() if reason is not None]
     fitting = fitting[1:] + fitting[:1]  # the table starts with the network that fits anything and knows nothing
-    address.take("model", {k: MODELS[k].label for k in fitting})
+    address.take("model", {k: MODELS[k].label for k in fitting}, default=fitting[0])
     if st.session_state.get("model", fitting[0]) not in fitting:  # of the dataset chosen before
         st.session_state["model"] = fitting[0]
     note = "Models that fit the data." + ("\n\nNot offered here:\n" + "\n".join(others) if others else "")

@@ -31,7 +31,7 @@ def pick(finished: bool) -> Any:
     first = next(m.group for m in METHODS if "tpr" in m.needs)  # what this program is for
     keys = [m.key for m in sorted(METHODS, key=lambda m: (m.group != first, groups.index(m.group)))]
     labels = {m.key: f"{m.group}: {m.label}" for m in METHODS}
-    address.take("method", labels)
+    address.take("method", labels, default=keys[0])
     if st.session_state.get("method", keys[0]) not in keys:
         st.session_state["method"] = keys[0]
     here = st.session_state.get("method", keys[0])  # its reason stands under it, so its name stays whole

@@ -51,7 +51,7 @@ def pictures(row: Any) -> None:
     if status.trains(row):
         training(row, names, order_of(row, before))
     else:
-        added(row, names)
+        added(row, names, order_of(row, before))
 
 
 def training(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
@@ -70,7 +70,7 @@ def training(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
     swings.draw(row, names)
 
 
-def added(row: Any, names: list[str]) -> None:
+def added(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
     """What a post-hoc step added to the logits, where it did that and it was kept; that it has no loss, where it has none."""
     frame = reads.epochs(row)
     if frame["loss"].isna().all():
@@ -81,11 +81,12 @@ def added(row: Any, names: list[str]) -> None:
     values = np.array(summand, dtype=np.float64)
     st.subheader("Added to the logits", anchor=False)
     st.caption(
-        "What the step adds to a class before the highest logit is taken: above 0 the class is predicted more often, below 0 less often."
+        "Hardest first. What the step adds to a class before the highest logit is taken: "
+        "above 0 it is predicted more often, below 0 less often."
     )
     with st.container(width=WIDTH):
         show.draw(
-            curves.summand_bars(names, values, show.palette()),
+            curves.summand_bars(names, values, show.palette(), order),
             key="run_summand",
             alt=curves.alt_summand(names, values),
         )

@@ -60,12 +60,15 @@ def needs_of(method: Method) -> str:
 def choose(shown: list[tuple[str, Method, Any]]) -> tuple[str, Method, Any]:
     """The row to show: chosen here, named in the address, or shown last."""
     labels = {key: f"{m.label}  ·  {m.group}" for key, m, _ in shown}
+    first = rows()[0][0]
+    if (asked := address.asked("row", first)) in labels:
+        st.session_state["methods_chosen"] = asked
     if st.session_state.get("methods_chosen") not in labels:
-        asked = st.query_params.get("row", st.session_state.get(SHOWN))
-        st.session_state["methods_chosen"] = asked if asked in labels else next(iter(labels))
+        last = st.session_state.get(SHOWN)
+        st.session_state["methods_chosen"] = last if last in labels else next(iter(labels))
     chosen = st.selectbox("Method", list(labels), format_func=labels.get, key="methods_chosen")
     st.session_state[SHOWN] = chosen
-    address.keep("row", chosen, default=rows()[0][0])  # "method" is New run's
+    address.keep("row", chosen, default=first)  # "method" is New run's
     address.write()
     return next(r for r in shown if r[0] == chosen)
 

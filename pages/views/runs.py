@@ -28,7 +28,7 @@ ALWAYS = (
     "best_epoch",
     "notes",
 )  # the rest to the right; a run's own name tells most
-PHONE = ("name", "state", "accuracy", "tpr_variance")  # fit 390 px
+PHONE = ("state", "name", "accuracy", "tpr_variance")  # fit 390 px; a tap on a head or Tab selects a cell of the first
 MORE = ("spread", "seed", "baseline", "created", "best_accuracy", "best_spread", "best_tpr_min")
 NAME, WIDEST_NAME = 332, 412  # px: beside all of FIT; where long names take the room of the tags
 LEAST_NAME = 144  # px, what further columns leave of it
