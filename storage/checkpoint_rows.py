@@ -14,7 +14,7 @@ from storage.checkpoints import prune, sweep
 from storage.engine import StorageError, data_root, reading, write
 from storage.events import moment
 from storage.place import RUNS
-from storage.queue import Claim, hold
+from storage.queue import Claim, Lost, hold
 from storage.record import upsert
 from storage.tables import checkpoint, run
 
@@ -94,7 +94,7 @@ def mark_of(created_at: float) -> str:
 def file_name(engine: Engine, claim: Claim, epoch: int, step: int) -> str:
     """The name of the file of this moment: epochs done, steps into the next one, the run's mark and the claim's token.
 
-    The token keeps a worker that was given up for dead from writing over its successor's file.
+    The token keeps a worker that was given up for dead from writing over its successor's file. Raises Lost when the run was deleted.
     """
     with reading(engine) as connection:
         mark = _mark(connection, claim.run_id)
@@ -122,7 +122,10 @@ def unnamed(connection: Connection, run_id: int) -> list[Path]:
 
 
 def _mark(connection: Connection, run_id: int) -> str:
-    return mark_of(connection.scalars(select(run.c.created_at).where(run.c.id == run_id)).one())
+    created_at = connection.scalar(select(run.c.created_at).where(run.c.id == run_id))
+    if created_at is None:
+        raise Lost(f"run {run_id} was deleted")
+    return mark_of(created_at)
 
 
 def list_checkpoints(engine: Engine, run_id: int) -> list[CheckpointRow]:

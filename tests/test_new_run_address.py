@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 from new_run_kit import baselines, captions, started, visit
+from pages_kit import NEW, ROOT
 from seed import config_of, mnist1d, submit, train, worker_of
+from streamlit.testing.v1 import AppTest
 
 from commands.submit import default_epochs
 from core.methods import METHODS, POSTHOC, TRAIN
@@ -139,3 +141,28 @@ def test_the_copied_command_trains_as_many_epochs_as_the_form(empty):
     assert "--epochs" not in first + then, "both are what the command line takes by itself"
     at.number_input(key="new_run_epochs").set_value(20).run()
     assert "--epochs 20" in at.code[0].value.split("\n# then:\n")[1]
+
+
+def opened():
+    """New run, by way of app.py."""
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    return at.switch_page(NEW).run()
+
+
+def test_an_address_that_lost_a_choice_takes_it_back(empty):
+    """The browser's Back to the page as it was opened."""
+    at = opened()
+    first = at.selectbox(key="method").value
+    at.selectbox(key="method").set_value("focal").run()
+    at.query_params.clear()
+    assert at.run().selectbox(key="method").value == first
+
+
+def test_a_choice_over_a_slow_line_comes_with_an_older_address_and_stays(empty):
+    at = opened()
+    at.selectbox(key="method").set_value("focal").run()
+    at.selectbox(key="dataset").set_value("digits")
+    at.query_params.clear()  # sent before the browser heard of the first choice
+    at.run()
+    assert (at.selectbox(key="method").value, at.selectbox(key="dataset").value) == ("focal", "digits")
+    assert (at.query_params["method"], at.query_params["dataset"]) == ("focal", "digits")

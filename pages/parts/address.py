@@ -13,14 +13,19 @@ def begin(page: str) -> None:
     """Once in every run of the program, for the page that is shown: what another page left unwritten or had in its address is over."""
     st.session_state.pop(_KEPT, None)
     if st.session_state.get(_PAGE) != page:
-        st.session_state[_PAGE], st.session_state[_SHOWN] = page, {}
+        st.session_state[_PAGE], st.session_state[_SHOWN], st.session_state[_CHOICES] = page, {}, {}
+    chosen = st.session_state[_CHOICES].items()
+    st.session_state[_BY_HAND] = any(st.session_state.get(widget, key) != key for widget, key in chosen)
 
 
 def asked(name: str, default: str) -> str | None:
     """What the address newly asks for; None where it is as this page left it.
 
-    A name that has gone from the address of the same page (the browser's Back) asks for its default.
+    A name that has gone from the address of the same page (the browser's Back) asks for its default. What a person has just chosen
+    counts more: over a slow line it comes with the address from before the choice that was made just before.
     """
+    if st.session_state.get(_BY_HAND):
+        return None
     value = st.query_params.get(name)
     if value is None:
         return default if name in st.session_state.get(_SHOWN, {}) else None
@@ -46,12 +51,13 @@ def take(name: str, labels: Mapping[str, str], default: str) -> None:
         st.session_state[name] = key
 
 
-def keep(name: str, key: str, default: str) -> None:
+def keep(name: str, key: str, default: str, widget: str | None = None) -> None:
     """After the widget is drawn: the address is to name what is chosen, once the page has been through all its choices (`write`).
 
-    `default` is what an address without this name stands for.
+    `default` is what an address without this name stands for; `widget` the widget's key where it is not the name.
     """
     st.session_state[_written(name)] = key
+    st.session_state.setdefault(_CHOICES, {})[widget or name] = key
     st.session_state.setdefault(_KEPT, {})[name] = (key, default)
 
 
@@ -67,6 +73,7 @@ def write() -> None:
 
 
 _KEPT, _PAGE, _SHOWN = "address_kept", "address_page", "address_shown"
+_CHOICES, _BY_HAND = "address_choices", "address_by_hand"
 
 
 def _written(name: str) -> str:

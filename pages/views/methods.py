@@ -68,7 +68,7 @@ def choose(shown: list[tuple[str, Method, Any]]) -> tuple[str, Method, Any]:
         st.session_state["methods_chosen"] = last if last in labels else next(iter(labels))
     chosen = st.selectbox("Method", list(labels), format_func=labels.get, key="methods_chosen")
     st.session_state[SHOWN] = chosen
-    address.keep("row", chosen, default=first)  # "method" is New run's
+    address.keep("row", chosen, default=first, widget="methods_chosen")  # "method" is New run's
     address.write()
     return next(r for r in shown if r[0] == chosen)
 
