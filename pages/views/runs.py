@@ -28,7 +28,7 @@ ALWAYS = (
     "best_epoch",
     "notes",
 )  # the rest to the right; a run's own name tells most
-PHONE = ("state", "name", "accuracy", "tpr_variance")  # fit 390 px; a tap on a head or Tab selects a cell of the first
+PHONE = ("state", "name", "accuracy", "tpr_variance")  # fit 390 px; a tap on a head selects a cell of the first
 MORE = ("spread", "seed", "baseline", "created", "best_accuracy", "best_spread", "best_tpr_min")
 NAME, WIDEST_NAME = 332, 412  # px: beside all of FIT; where long names take the room of the tags
 LEAST_NAME = 144  # px, what further columns leave of it
@@ -56,6 +56,7 @@ TOLD = [
     "baseline_id",
 ]  # what the words for a state are made of
 TO_OPEN = "A click on a name opens the run."
+TO_CHOOSE = "A tap on a name chooses the run, Open opens it."
 BY_KEYS = "With the keyboard: arrow keys to its row, Shift and Space to tick it, then this button."
 MOST_NAMED = 8  # dependants that the question before deleting names
 ROW, TALL_ROW = 35, 86  # px; Streamlit wraps text in rows above 64, and a name may take four lines
@@ -91,7 +92,7 @@ def shape(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
 def columns(phone: bool, name: int = NAME, name_key: str | None = None) -> dict[str, Any]:
     """How each column is headed and written, that of the names `name` px wide; a press on a name is kept under `name_key`.
 
-    A button's label does not wrap: on a phone names are text, and a tap on the cell says the same. Every head has room for the
+    A button's label does not wrap: on a phone names are text, and a tap on one chooses its run. Every head has room for the
     arrow of a sorted column.
     """
     number, text, button = st.column_config.NumberColumn, st.column_config.TextColumn, st.column_config.ButtonColumn
@@ -206,7 +207,10 @@ def more_columns() -> list[str]:
 
 
 def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
-    """The table; a press on a name opens that run. Returns the ids of the chosen rows."""
+    """The table; a press on a name opens that run, on a phone it chooses it. Returns the ids of the chosen rows.
+
+    A text cell is chosen by the arrow keys, too, so that it must not open anything.
+    """
     shown, phone = shape(frame, states), narrow.narrow()
     # The keys hold the ids in order: when the rows change, the table is a new one and no choice or press can slide to another run.
     rows = hash(tuple(shown["id"]))
@@ -228,12 +232,10 @@ def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
         height=min(38 + row * max(len(shown), 1), 600),
         alt="Runs with their state, method, model, accuracy and the variance of the true-positive rates",
     )
-    pressed = [r for r, column in event.selection.cells if column == "name"]
     if click := st.session_state.get(name_key):
-        pressed.append(click["row"])
-    if pressed:
-        nav.open_run(int(shown.iloc[pressed[0]]["id"]))
-    return [int(shown.iloc[i]["id"]) for i in event.selection.rows if i < len(shown)]
+        nav.open_run(int(shown.iloc[click["row"]]["id"]))
+    tapped = [r for r, column in event.selection.cells if column == "name"]
+    return [int(shown.iloc[i]["id"]) for i in event.selection.rows or tapped if i < len(shown)]
 
 
 def states_of(frame: pd.DataFrame) -> list[str]:
@@ -451,7 +453,9 @@ def actions(frame: pd.DataFrame, ids: list[int]) -> None:
             follow.hold()
             confirm_delete(chosen)
         st.caption(
-            f"{len(ids)} chosen" if some else f"{TO_OPEN} Tick rows on the left to compare or change them.",
+            f"{len(ids)} chosen"
+            if some
+            else f"{TO_CHOOSE if narrow.narrow() else TO_OPEN} Tick rows on the left to compare or change them.",
             width="content",
         )
 
