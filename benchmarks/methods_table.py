@@ -203,9 +203,9 @@ TABLES = {
             RunConfig("cifar10-jpeg.zip", "resnet20", recipe="sgd_cosine", epochs=10, imbalance=100.0),
             FEW,
             second=5,
-            note="Ten epochs are few for ResNet-20: on a core of the processor named above one takes a minute. "
-            "The methods are those that the other "
-            "tables leave in question; a GPU allows more of both.",
+            note="Ten epochs are few for ResNet-20, and one takes 80 to 200 seconds of a core here: the networks are far from settled. "
+            "The methods are those that the other tables leave in question; a GPU allows more of both. "
+            "Measured at commit 2b333be, three workers of one thread beside other work.",
         ),
     )
 }
