@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -320,7 +321,14 @@ def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home, sig
     (run_id,) = queue.submit(engine, [new_run(LONG, "Digits")])
     env = {**os.environ, "EVENLY_DATA": str(root), "OMP_NUM_THREADS": "1"}
     both = subprocess.Popen(
-        [sys.executable, "worker.py"], cwd=ROOT, env=env, stderr=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "worker.py"],
+        cwd=ROOT,
+        env=env,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=partial(
+            signal.signal, signum, signal.SIG_DFL
+        ),  # these tests may run under nohup, which the worker heeds
     )
     try:
         until(lambda: results.get_run(engine, run_id).last_epoch >= 1)
