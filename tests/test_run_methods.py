@@ -18,7 +18,7 @@ from core.errors import EvenlyError
 from core.methods import METHODS, POSTHOC
 from core.posthoc import SUMMAND
 from core.recipes import RECIPES
-from pages.parts import beside, curves, posthoc_panel
+from pages.parts import beside, compare_charts, compare_report, curves, posthoc_panel
 from pages.parts.palette import LIGHT
 from storage import posthoc, queue, results
 from storage.engine import StorageError
@@ -353,6 +353,30 @@ def test_the_newest_step_may_be_compared(trained, begun):
     at.button(key="posthoc_compare").click().run()
     assert at.title[0].value == "Compare"
     assert at.query_params["b"] in (str(made), [str(made)])
+
+
+def test_a_step_has_a_level_line_in_the_spread_over_epochs_on_the_page_and_in_the_report(trained):
+    engine, worker, run = trained
+    made = stepped(engine, worker, run, np.zeros(10))
+    at = visit(COMPARE, a=str(run), b=str(made))
+    before, after = charts(at)["compare_epochs"]["data"]
+    assert len(before["x"]) == EPOCHS
+    spread = 100 * results.get_run(engine, made).tpr_variance ** 0.5
+    assert (after["x"], after["y"]) == ([1, EPOCHS], pytest.approx([spread, spread]))
+    assert compare_charts.LEVEL in words_on(at)
+    rows = [results.get_run(engine, i) for i in (run, made)]
+    names = list(facts(mnist1d())["classes"])
+    pictures, _ = compare_report.reported([rows[0]], [rows[1]], names, np.arange(10))
+    assert pictures[0][3].endswith(compare_charts.LEVEL)
+
+
+def test_two_steps_have_no_spread_over_epochs(trained):
+    engine, worker, run = trained
+    made = [applied(engine, worker, run, strength=s) for s in (0.5, 1.0)]
+    assert "compare_epochs" not in charts(visit(COMPARE, a=str(made[0]), b=str(made[1])))
+    rows = [results.get_run(engine, i) for i in made]
+    pictures, _ = compare_report.reported(rows[:1], rows[1:], list(facts(mnist1d())["classes"]), np.arange(10))
+    assert compare_charts.SPREAD not in [picture[0] for picture in pictures]
 
 
 def test_a_step_that_failed_says_why_and_may_be_tried_again(trained, begun):

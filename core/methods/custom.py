@@ -12,7 +12,7 @@ from core import formula as formulas
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
 from core.floors import LARGEST, LEAST, classes_in_words, floored_tpr, weight_terms
-from core.methods.row import NO_SAMPLES, NO_TPR, Method, given, mean_of, samples
+from core.methods.row import NO_SAMPLES, NO_TPR, NORMALIZE, Method, given, mean_of, samples
 from core.rows import Param, Source
 
 DEFAULT = "(mean_tpr / tpr) ** 2"
@@ -117,13 +117,6 @@ _FORMULA = Param(
     text=True,
     help=f"Names: {_NAMES}. Signs: + - * / ** and brackets. Functions: {_FUNCTIONS}.",
 )
-_NORMALIZE = Param(
-    "normalize",
-    "Normalise",
-    "mean_one",
-    choices=("none", "mean_one"),
-    help="mean_one rescales the weights to mean 1. With the weighted_mean reduction both give the same loss.",
-)
 _MAX_RATIO = Param(
     "max_ratio",
     "Largest ratio",
@@ -140,7 +133,7 @@ ROWS = (
         "Formula of your own",
         "From TPRs",
         custom,
-        (_FORMULA, _NORMALIZE, _MAX_RATIO),
+        (_FORMULA, NORMALIZE, _MAX_RATIO),
         r"w_c <normalize> f(n_c, N, C, \mathrm{TPR}_c, \overline{\mathrm{TPR}}, \mathrm{epoch}, \mathrm{epochs})",
         frozenset({"tpr"}),
         None,

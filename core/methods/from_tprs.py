@@ -6,7 +6,7 @@ import numpy as np
 
 from core.evidence import ClassTerms, Evidence
 from core.floors import floored_tpr, weight_terms
-from core.methods.row import NO_TPR, Method, given, mean_of
+from core.methods.row import NO_TPR, NORMALIZE, Method, given, mean_of
 from core.rows import Param, Source
 
 
@@ -88,13 +88,6 @@ _EXPONENT = Param(
     0.05,
     help="0 weights nothing, 1 is proportional to 1/TPR, larger is steeper.",
 )
-_NORMALIZE = Param(
-    "normalize",
-    "Normalise",
-    "mean_one",
-    choices=("none", "mean_one"),
-    help="mean_one rescales the weights to mean 1. With the weighted_mean reduction both give the same loss.",
-)
 _MAX_RATIO = Param(
     "max_ratio",
     "Largest ratio",
@@ -135,7 +128,7 @@ ROWS = (
         "TPR ratio",
         "From TPRs",
         tpr_ratio,
-        (_EXPONENT, _NORMALIZE, _MAX_RATIO),
+        (_EXPONENT, NORMALIZE, _MAX_RATIO),
         r"w_c <normalize> \left(\frac{\overline{\mathrm{TPR}}}{\mathrm{TPR}_c}\right)^{<exponent>}",
         TPR,
         "exponent",

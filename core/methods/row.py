@@ -23,6 +23,14 @@ CLASSIFIER = "classifier"  # the last layer of a finished run, its features froz
 FINETUNE = "finetune"  # a finished run's whole network, with a new head: a second stage
 POSTHOC = "posthoc"  # the outputs of a finished run: nothing is trained
 
+NORMALIZE = Param(
+    "normalize",
+    "Normalise",
+    "mean_one",
+    choices=("none", "mean_one"),
+    help="mean_one rescales the weights to mean 1. With the weighted_mean reduction both give the same loss.",
+)
+
 
 @dataclass(frozen=True)
 class Method:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from core import report
 from core.compare import Comparison
-from pages.parts import curves, matrices, narrow, reads, show, signature, states, words
+from pages.parts import curves, matrices, narrow, reads, show, signature, states, status, words
 from pages.parts.figure import Figure
 from pages.parts.palette import Palette
 
@@ -89,22 +89,32 @@ def picture(c: Comparison, names: list[str], averaged: bool) -> None:
 
 SPREAD, MOVED = "Spread over epochs, test split", "What is predicted differently"
 THIN = "Thick: mean over the seeds. Thin: each seed."
+LEVEL = "A post-hoc step has no epochs: its line is level, at what it reached."
 
 
 def over_epochs(before: list[Any], after: list[Any]) -> None:
     """The spread of the test TPRs, epoch by epoch: of two runs, or their seeds' mean with each seed thin."""
+    if not any(map(status.trains, (*before, *after))):  # two steps: no epochs at all
+        return
     st.subheader(SPREAD, anchor=False)
     figure, alt = epochs_picture(before, after, show.palette())
     show.draw(figure, key="compare_epochs", alt=alt)
-    if len(before) > 1 or len(after) > 1:
-        st.caption(THIN)
+    if notes := epochs_notes(before, after):
+        st.caption(notes)
+
+
+def epochs_notes(before: list[Any], after: list[Any]) -> str:
+    """How the picture is to be read, where that is not plain."""
+    several, level = len(before) > 1 or len(after) > 1, not all(map(status.trains, (*before, *after)))
+    return " ".join([THIN] * several + [LEVEL] * level)
 
 
 def epochs_picture(before: list[Any], after: list[Any], p: Palette) -> tuple[Figure, str]:
     """The spread over epochs as a figure, and in a sentence."""
     series, thin, ends = [], [], []
+    last = max(row.last_epoch for row in (*before, *after))
     for rows, name, colour, dash in ((before, "before", p.before, "dot"), (after, "after", p.after, "solid")):
-        frames = [spread_by_epoch(row) for row in rows]
+        frames = [spread_by_epoch(row, last) for row in rows]
         mean = pd.concat(frames).groupby("epoch", as_index=False)["spread"].mean()
         series.append((name, mean["epoch"].to_numpy(), mean["spread"].to_numpy(), colour, dash))
         thin += [(f["epoch"].to_numpy(), f["spread"].to_numpy(), colour) for f in frames if len(frames) > 1]
@@ -114,13 +124,14 @@ def epochs_picture(before: list[Any], after: list[Any], p: Palette) -> tuple[Fig
     ), f"Spread of the test TPRs per epoch; at the end {' and '.join(ends)}"
 
 
-def spread_by_epoch(row: Any) -> pd.DataFrame:
-    """Epoch and spread, in points, of a run's test split."""
+def spread_by_epoch(row: Any, last: int) -> pd.DataFrame:
+    """Epoch and spread, in points, of a run's test split; of a post-hoc step the same from epoch 1 to `last`."""
     frame = reads.epochs(row)
     frame = frame[frame["split"] == "test"].sort_values("epoch")
-    return pd.DataFrame(
-        {"epoch": frame["epoch"].to_numpy(), "spread": 100 * frame["tpr_variance"].astype(float).to_numpy() ** 0.5}
-    )
+    spread = 100 * frame["tpr_variance"].astype(float).to_numpy() ** 0.5
+    if not status.trains(row):
+        return pd.DataFrame({"epoch": [1, last], "spread": [spread[-1]] * 2})
+    return pd.DataFrame({"epoch": frame["epoch"].to_numpy(), "spread": spread})
 
 
 def confusion_change(before: list[Any], after: list[Any], names: list[str], order: NDArray) -> None:

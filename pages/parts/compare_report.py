@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from core.compare import Comparison
 from core.report import Listing, Picture, RunReport
-from pages.parts import compare_charts, compared, export, matrices, signature, states, words
+from pages.parts import compare_charts, compared, export, matrices, signature, states, status, words
 from pages.parts.palette import LIGHT
 
 
@@ -30,15 +30,16 @@ def reported(
     before: list[Any], after: list[Any], names: list[str], order: NDArray
 ) -> tuple[list[Picture], list[Listing]]:
     """The pictures and tables of an exported page that need the epochs and the confusion of the runs."""
-    marks = "Dotted: before. Solid: after." + (f" {compare_charts.THIN}" if len(before) > 1 or len(after) > 1 else "")
-    pictures = [
-        (
-            compare_charts.SPREAD,
-            export.in_both(lambda p: compare_charts.epochs_picture(before, after, p)[0]),
-            compare_charts.epochs_picture(before, after, LIGHT)[1],
-            marks,
+    pictures = []
+    if any(map(status.trains, (*before, *after))):
+        pictures.append(
+            (
+                compare_charts.SPREAD,
+                export.in_both(lambda p: compare_charts.epochs_picture(before, after, p)[0]),
+                compare_charts.epochs_picture(before, after, LIGHT)[1],
+                f"Dotted: before. Solid: after. {compare_charts.epochs_notes(before, after)}".rstrip(),
+            )
         )
-    ]
     found = compare_charts.matrices_of(before, after)
     if found is None:
         return pictures, []

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -12,6 +15,7 @@ from pages.parts.words import drawn, minus, percent, short, weight
 
 Matrix = NDArray[np.float64]
 FEW_LINES = 12  # classes drawn as single lines; above, a band with the extremes
+FEW_ROWS = 40  # classes in rows that bear their names and numbers
 HIGH = 300  # pixels
 # Colour-blind-safe line colours (Okabe and Ito), with a second cue: the dash changes after every four.
 LINES = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7")
@@ -109,11 +113,30 @@ def lines(
     }
 
 
+def _class_axis(names: list[str], p: Palette, order: NDArray[np.int64]) -> dict:
+    """A row a class from the top down, in the given order."""
+    rows = len(order)
+    return axis(
+        p,
+        range=[rows - 0.5, -0.5],
+        showgrid=False,
+        zeroline=False,
+        showticklabels=rows <= FEW_ROWS,
+        tickvals=list(range(rows)),
+        ticktext=[drawn(names[c], 14) for c in order],
+    )
+
+
+def _tall(rows: int) -> int:
+    """Pixels for so many rows."""
+    return max(HIGH, min(22 * rows + 70, 620))
+
+
 def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: NDArray[np.int64]) -> Figure:
     """TPR [E, C] as colour, hardest class on top, epochs to the right."""
     full = [drawn(names[c]) for c in order]
     z = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in tpr[:, order].T]
-    few = len(full) <= 40
+    few = len(full) <= FEW_ROWS
     data = [
         {
             "type": "heatmap",
@@ -136,19 +159,10 @@ def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: N
             "ygap": 1 if few else 0,
         }
     ]
-    y = axis(
-        p,
-        range=[len(full) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-        showticklabels=few,
-        tickvals=list(range(len(full))),
-        ticktext=[drawn(names[c], 14) for c in order],
-    )
+    y = _class_axis(names, p, order)
     if not few:
         y["title"] = {"text": f"{len(full)} classes, hardest on top", "font": {"color": p.muted, "size": 13}}
-    height = max(HIGH, min(22 * len(full) + 70, 620))
-    return {"data": data, "layout": layout(p, height, xaxis=_epochs(p, int(epochs[-1])), yaxis=y)}
+    return {"data": data, "layout": layout(p, _tall(len(full)), xaxis=_epochs(p, int(epochs[-1])), yaxis=y)}
 
 
 def _least(tpr: Matrix) -> float:
@@ -206,54 +220,42 @@ def trajectory(names: list[str], epochs: NDArray, w: Matrix, p: Palette) -> Figu
     }
 
 
+def _class_bars(
+    names: list[str],
+    values: NDArray[np.float64],
+    p: Palette,
+    order: NDArray[np.int64],
+    written: Callable[[float], str],
+    hover: str,
+    **more: Any,
+) -> Figure:
+    """One horizontal bar a class, in the given order; its number, `written`, beside it where there are few. `more` goes to the layout."""
+    full, values = [drawn(names[c]) for c in order], values[order]
+    few = len(full) <= FEW_ROWS
+    bars = {
+        "type": "bar",
+        "orientation": "h",
+        "x": _clean(values),
+        "y": list(range(len(full))),
+        "customdata": full,
+        "text": [written(v) for v in values] if few else None,
+        "textposition": "outside",
+        "textfont": {"color": p.text},
+        "cliponaxis": False,
+        "marker": {"color": p.after},
+        "hovertemplate": f"%{{customdata}}<br>{hover}<extra></extra>",
+    }
+    y = _class_axis(names, p, order)
+    return {"data": [bars], "layout": layout(p, _tall(len(full)), yaxis=y, bargap=0.3, **more)}
+
+
 def weight_bars(names: list[str], w: NDArray[np.float64], p: Palette, order: NDArray[np.int64]) -> Figure:
-    """Weights that stay the same over a run: one horizontal bar a class, hardest first, with a line at the mean."""
-    full, values = [drawn(names[c]) for c in order], w[order]
-    few = len(full) <= 40
-    data = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "x": _clean(values),
-            "y": list(range(len(full))),
-            "customdata": full,
-            "text": [weight(v) for v in values] if few else None,
-            "textposition": "outside",
-            "textfont": {"color": p.text},
-            "cliponaxis": False,
-            "marker": {"color": p.after},
-            "hovertemplate": "%{customdata}<br>weight %{x:.4g}<extra></extra>",
-        }
-    ]
-    y = axis(
-        p,
-        range=[len(full) - 0.5, -0.5],
-        showgrid=False,
-        tickvals=list(range(len(full))),
-        ticktext=[drawn(names[c], 14) for c in order],
-        showticklabels=few,
-    )
-    line = {
-        "type": "line",
-        "yref": "paper",
-        "y0": 0,
-        "y1": 1,
-        "x0": float(w.mean()),
-        "x1": float(w.mean()),
-        "line": {"color": p.muted, "width": 1, "dash": "dot"},
-    }
-    height = max(HIGH, min(22 * len(full) + 70, 620))
-    return {
-        "data": data,
-        "layout": layout(
-            p,
-            height,
-            xaxis=axis(p, rangemode="tozero", nticks=6, range=[0, float(w.max()) * 1.14]),
-            yaxis=y,
-            shapes=[line],
-            bargap=0.3,
-        ),
-    }
+    """Weights that stay the same over a run, hardest class first, with a line at the mean."""
+    mean = float(w.mean())
+    line = {"color": p.muted, "width": 1, "dash": "dot"}
+    at_mean = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": mean, "x1": mean, "line": line}
+    x = axis(p, rangemode="tozero", nticks=6, range=[0, float(w.max()) * 1.14])
+    return _class_bars(names, w, p, order, weight, "weight %{x:.4g}", xaxis=x, shapes=[at_mean])
 
 
 def _added(value: float) -> str:
@@ -261,38 +263,11 @@ def _added(value: float) -> str:
 
 
 def summand_bars(names: list[str], summand: NDArray[np.float64], p: Palette, order: NDArray[np.int64]) -> Figure:
-    """What a step added to each class's logit: one horizontal bar a class from 0 to the left or the right, hardest first."""
-    full, summand = [drawn(names[c]) for c in order], summand[order]
-    few = len(full) <= 40
-    data = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "x": _clean(summand),
-            "y": list(range(len(full))),
-            "customdata": full,
-            "text": [_added(v) for v in summand] if few else None,
-            "textposition": "outside",
-            "textfont": {"color": p.text},
-            "cliponaxis": False,
-            "marker": {"color": p.after},
-            "hovertemplate": "%{customdata}<br>added %{x:+.4g}<extra></extra>",
-        }
-    ]
-    y = axis(
-        p,
-        range=[len(full) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-        tickvals=list(range(len(full))),
-        ticktext=[drawn(names[c], 14) for c in order],
-        showticklabels=few,
-    )
+    """What a step added to each class's logit: bars from 0 to the left or the right, hardest class first."""
     low, high = min(float(summand.min()), 0.0), max(float(summand.max()), 0.0)
     room = 0.18 * (high - low) or 1.0  # for the numbers beside the bars
     x = axis(p, title="added to the logit", nticks=6, range=[low - room, high + room], zerolinecolor=p.muted)
-    height = max(HIGH, min(22 * len(full) + 70, 620))
-    return {"data": data, "layout": layout(p, height, xaxis=x, yaxis=y, bargap=0.3)}
+    return _class_bars(names, summand, p, order, _added, "added %{x:+.4g}", xaxis=x)
 
 
 def alt_summand(names: list[str], summand: NDArray[np.float64]) -> str:
