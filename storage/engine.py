@@ -49,13 +49,23 @@ class Unavailable(StorageError):  # noqa: N818 - it passes
 
 def data_root() -> Path:
     """The data folder: EVENLY_DATA, or `data` beside the program."""
-    given = os.environ.get("EVENLY_DATA")
+    return _resolved(os.environ.get("EVENLY_DATA") or "", os.getcwd())
+
+
+@cache
+def _resolved(given: str, _here: str) -> Path:
+    """Kept, because a page asks dozens of times and every ask would walk the path anew; `_here` is what a relative one starts from."""
     return Path(given).expanduser().resolve() if given else Path(__file__).resolve().parents[1] / "data"
 
 
 def database_url() -> str:
     """EVENLY_DATABASE_URL, or the file evenly.db in the data folder."""
-    return os.environ.get("EVENLY_DATABASE_URL") or str(URL.create("sqlite", database=str(data_root() / "evenly.db")))
+    return os.environ.get("EVENLY_DATABASE_URL") or _usual_url(data_root())
+
+
+@cache
+def _usual_url(root: Path) -> str:
+    return str(URL.create("sqlite", database=str(root / "evenly.db")))
 
 
 def database_path() -> Path:

@@ -7,15 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
+from sqlalchemy import Engine
 
 from core.config import RunConfig, checked, from_dict
 from core.errors import EvenlyError
 from core.methods import METHODS, POSTHOC
 from storage.launch import new_run, tail_words
 from storage.queue import NewRun
-from storage.runs import RunRow
+from storage.runs import RunRow, list_runs
 
 OVER = ("failed", "cancelled")  # the step may be tried again
+COLUMNS = ("id", "status", "wanted", "created_at", "method", "seed", "group_sha")  # of a step that a list of them needs
 KEYS = tuple(m.key for m in METHODS if m.stage == POSTHOC)
 
 
@@ -54,20 +56,18 @@ def key_of(step: NewRun) -> str:
     return f"posthoc-{step.baseline}-{step.config_sha}"
 
 
-def steps_of(frame: pd.DataFrame, run_id: int) -> pd.DataFrame:
-    """The post-hoc steps on a run, the oldest first, among the runs in `frame` (see `storage.runs.list_runs`)."""
-    return frame[(frame["baseline_id"] == run_id).fillna(False).astype(bool) & frame["method"].isin(KEYS)].sort_values(
-        "id"
-    )
+def steps_of(engine: Engine, run_id: int) -> pd.DataFrame:
+    """The post-hoc steps on a run, the oldest first, archived ones too: the columns COLUMNS."""
+    frame = list_runs(engine, archived=None, baseline=run_id, columns=COLUMNS)
+    return frame if frame.empty else frame[frame["method"].isin(KEYS)].iloc[::-1]
 
 
-def made(frame: pd.DataFrame, step: NewRun) -> tuple[int, str] | None:
-    """(id, status) of the newest run in `frame` that is this very step; None where there is none.
+def made(steps: pd.DataFrame, step: NewRun) -> tuple[int, str] | None:
+    """(id, status) of the newest of these `steps` (see `steps_of`) that is this very step; None where there is none.
 
     One that has not ended badly goes before one that has.
     """
-    mine = steps_of(frame, int(step.baseline or 0))
-    mine = mine[(mine["group_sha"] == step.group_sha) & (mine["seed"] == step.seed)]
+    mine = steps[(steps["group_sha"] == step.group_sha) & (steps["seed"] == step.seed)]
     good = mine[~mine["status"].isin(OVER)]
     found = good if len(good) else mine
     return None if found.empty else (int(found["id"].iloc[-1]), str(found["status"].iloc[-1]))

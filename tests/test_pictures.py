@@ -13,7 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.methods import METHODS, formula_with, grid, slider_param, what_if
 from pages.parts import curves, formula_text, matrices, preview, signature, words
-from pages.parts.palette import DARK, LIGHT, ink
+from pages.parts.palette import DARK, LIGHT, inks
 
 NAMES = ["cat", "dog", "car"]
 BEFORE = signature.Side("before", np.array([0.9, 0.6, 0.75]), np.array([0.8, 0.5, 0.7]), np.array([0.95, 0.7, 0.8]))
@@ -147,7 +147,7 @@ def test_numbers_in_a_matrix_are_read_on_every_cell(p):
                 f"{round(np.interp(t, [at for at, _ in scale], [int(c[i : i + 2], 16) for _, c in scale])):02x}"
                 for i in (1, 3, 5)
             )
-            light, dark = sorted([luminance(ground), luminance(ink(scale, t))], reverse=True)
+            light, dark = sorted([luminance(ground), luminance(inks(scale, [t])[0])], reverse=True)
             assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 

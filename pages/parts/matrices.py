@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pages.parts.figure import Figure, axis, layout
-from pages.parts.palette import Palette, ink
+from pages.parts.palette import Palette, inks
 from pages.parts.words import drawn
 
 Counts = NDArray[np.int64]  # [C, C], rows = true class
@@ -71,7 +71,7 @@ def _matrix(
             "x": [x for x, _ in written],
             "y": [y for _, y in written],
             "text": [text[y][x] for x, y in written],
-            "textfont": {"size": 11, "color": [ink(scale, (z[y, x] - low) / (high - low)) for x, y in written]},
+            "textfont": {"size": 11, "color": inks(scale, [(z[y, x] - low) / (high - low) for x, y in written])},
             "hoverinfo": "skip",
             "showlegend": False,
         }

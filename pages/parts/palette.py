@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,14 @@ DARK = Palette(
 )
 
 
-def ink(scale: Sequence[tuple[float, str]], t: float) -> str:
-    """Black or white, whichever is read better on the colour at `t`, 0 to 1, of a colour scale: a contrast of 4.5 or more (WCAG 2)."""
+def inks(scale: Sequence[tuple[float, str]], t: ArrayLike) -> list[str]:
+    """Black or white, whichever is read better on the colours at `t` [N], 0 to 1, of a colour scale: a contrast of 4.5 or more (WCAG 2)."""
     at = [place for place, _ in scale]
-    rgb = [float(np.interp(t, at, [int(colour[i : i + 2], 16) / 255 for _, colour in scale])) for i in (1, 3, 5)]
-    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb]
-    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-    return "#000000" if (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05) else "#FFFFFF"
+    rgb = np.array([np.interp(t, at, [int(colour[i : i + 2], 16) / 255 for _, colour in scale]) for i in (1, 3, 5)])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    luminance = np.array([0.2126, 0.7152, 0.0722]) @ linear
+    black = (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05)
+    return ["#000000" if dark else "#FFFFFF" for dark in black]
 
 
 def faint(colour: str, alpha: float) -> str:

@@ -39,7 +39,7 @@ def draw(row: Any) -> None:
         "What it fits, it fits on the validation split; the figures are of the test split."
     )
     controls(row)
-    frame = posthoc.steps_of(reads.runs(archived=None, baseline=row.id), row.id)
+    frame = posthoc.steps_of(reads.database(), row.id)
     if frame["status"].isin(reads.BUSY).any():
         live(row.id, states(frame))
     if len(frame):
@@ -69,7 +69,7 @@ def controls(row: Any) -> None:
     step = posthoc.new_step(row, method.key, params)
     for text in doubts(reads.database(), from_dict(step.config), training_counts(row.facts), row.id):
         st.warning(words.message(text), icon=":material/warning:")
-    found = posthoc.made(reads.runs(archived=None, baseline=row.id), step)
+    found = posthoc.made(posthoc.steps_of(reads.database(), row.id), step)
     again = found is not None and found[1] in posthoc.OVER
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
@@ -150,7 +150,7 @@ def states(frame: pd.DataFrame) -> tuple[tuple[int, bool], ...]:
 @told()
 def live(run_id: int, was: tuple[tuple[int, bool], ...]) -> None:
     """The steps that are on, until one of them is over; holds no input."""
-    frame = posthoc.steps_of(reads.runs(archived=None, baseline=run_id), run_id)
+    frame = posthoc.steps_of(reads.database(), run_id)
     if states(frame) != was:
         st.rerun()
     for record in frame[frame["status"].isin(reads.BUSY)].itertuples():

@@ -161,14 +161,14 @@ def picture(row: Any, before: Any | None, names: list[str]) -> None:
 def _series(row: Any, column: str, splits: tuple[str, ...]) -> list:
     p, frame = show.palette(), reads.epochs(row)
     looks = {"train": (p.before, "dot"), "validation": (p.gain, "dash"), "test": (p.after, "solid")}
-    out = []
+    split_of, epoch_of = frame["split"].to_numpy(object), frame["epoch"].to_numpy()
+    values, out = frame[column].to_numpy(float), []
     for split in splits:
-        rows = frame[frame["split"] == split].sort_values("epoch")
-        rows = rows.iloc[drawn_epochs(row, rows["epoch"].to_numpy())]
-        if len(rows) and rows[column].notna().any():
-            out.append(
-                (SPLIT_WORDS[split], rows["epoch"].to_numpy(), rows[column].astype(float).to_numpy(), *looks[split])
-            )
+        mine = np.flatnonzero(split_of == split)
+        mine = mine[np.argsort(epoch_of[mine])]
+        mine = mine[drawn_epochs(row, epoch_of[mine])]
+        if np.isfinite(values[mine]).any():
+            out.append((SPLIT_WORDS[split], epoch_of[mine], values[mine], *looks[split]))
     return out
 
 
