@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
@@ -114,24 +115,27 @@ def epochs_picture(before: list[Any], after: list[Any], p: Palette) -> tuple[Fig
     series, thin, ends = [], [], []
     last = max(row.last_epoch for row in (*before, *after))
     for rows, name, colour, dash in ((before, "before", p.before, "dot"), (after, "after", p.after, "solid")):
-        frames = [spread_by_epoch(row, last) for row in rows]
-        mean = pd.concat(frames).groupby("epoch", as_index=False)["spread"].mean()
-        series.append((name, mean["epoch"].to_numpy(), mean["spread"].to_numpy(), colour, dash))
-        thin += [(f["epoch"].to_numpy(), f["spread"].to_numpy(), colour) for f in frames if len(frames) > 1]
-        ends.append(f"{mean['spread'].iloc[-1]:.1f} points {name}")
+        each = [spread_by_epoch(row, last) for row in rows]
+        epochs, mean = mean_by_epoch(each)
+        series.append((name, epochs, mean, colour, dash))
+        thin += [(*curve, colour) for curve in each if len(each) > 1]
+        ends.append(f"{mean[-1]:.1f} points {name}")
     return curves.lines(
         p, series, share=False, unit="points", digits=2, thin=thin
     ), f"Spread of the test TPRs per epoch; at the end {' and '.join(ends)}"
 
 
-def spread_by_epoch(row: Any, last: int) -> pd.DataFrame:
-    """Epoch and spread, in points, of a run's test split; of a post-hoc step the same from epoch 1 to `last`."""
-    frame = reads.epochs(row)
-    frame = frame[frame["split"] == "test"].sort_values("epoch")
-    spread = 100 * frame["tpr_variance"].astype(float).to_numpy() ** 0.5
-    if not status.trains(row):
-        return pd.DataFrame({"epoch": [1, last], "spread": [spread[-1]] * 2})
-    return pd.DataFrame({"epoch": frame["epoch"].to_numpy(), "spread": spread})
+def spread_by_epoch(row: Any, last: int) -> tuple[NDArray, NDArray]:
+    """Epochs and the spread, in points, of a run's test split; of a post-hoc step the same from epoch 1 to `last`."""
+    epochs, variance = reads.series(row, "test", "tpr_variance")
+    spread = 100 * variance**0.5
+    return (epochs, spread) if status.trains(row) else (np.array([1, last]), spread[[-1, -1]])
+
+
+def mean_by_epoch(each: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, NDArray]:
+    """The mean of several curves, (epochs, values) each, at every epoch over those that reach it."""
+    epochs, place = np.unique(np.concatenate([e for e, _ in each]), return_inverse=True)
+    return epochs, np.bincount(place, np.concatenate([v for _, v in each])) / np.bincount(place)
 
 
 def confusion_change(before: list[Any], after: list[Any], names: list[str], order: NDArray) -> None:

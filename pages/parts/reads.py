@@ -107,6 +107,15 @@ def epochs(row: Any) -> pd.DataFrame:
     return _epochs(database_url(), row.id, _stamp(row))
 
 
+def series(row: Any, split: str, column: str) -> tuple[Any, Any]:
+    """One column of a split's per-epoch summary as arrays: the epochs, ascending, and its values, NaN where there is none."""
+    frame = epochs(row)
+    mine = np.flatnonzero(frame["split"].to_numpy(object) == split)
+    epoch, values = frame["epoch"].to_numpy()[mine], frame[column].to_numpy(float)[mine]
+    order = np.argsort(epoch)
+    return epoch[order], values[order]
+
+
 def history(row: Any, split: str = "validation") -> Any:
     """Class x epoch counts of a split."""
     return _history(database_url(), row.id, split, _stamp(row))

@@ -159,16 +159,14 @@ def picture(row: Any, before: Any | None, names: list[str]) -> None:
 
 
 def _series(row: Any, column: str, splits: tuple[str, ...]) -> list:
-    p, frame = show.palette(), reads.epochs(row)
+    p = show.palette()
     looks = {"train": (p.before, "dot"), "validation": (p.gain, "dash"), "test": (p.after, "solid")}
-    split_of, epoch_of = frame["split"].to_numpy(object), frame["epoch"].to_numpy()
-    values, out = frame[column].to_numpy(float), []
+    out = []
     for split in splits:
-        mine = np.flatnonzero(split_of == split)
-        mine = mine[np.argsort(epoch_of[mine])]
-        mine = mine[drawn_epochs(row, epoch_of[mine])]
-        if np.isfinite(values[mine]).any():
-            out.append((SPLIT_WORDS[split], epoch_of[mine], values[mine], *looks[split]))
+        epochs, values = reads.series(row, split, column)
+        shown = drawn_epochs(row, epochs)
+        if np.isfinite(values[shown]).any():
+            out.append((SPLIT_WORDS[split], epochs[shown], values[shown], *looks[split]))
     return out
 
 
