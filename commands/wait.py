@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from commands import progress
 from commands.runs import ENDS, in_words
 from core.errors import EvenlyError
+from storage.stamps import statuses as statuses_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -45,15 +46,18 @@ class Stop:
 def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     """The runs, when every one of them has succeeded. Where no worker is on, this process is the worker until then.
 
-    Raises EvenlyError when one has not, or when interrupted: a run that was trained here is then back in the queue.
+    Raises EvenlyError when one has not, when all that are left wait for a paused run, or when interrupted: a run that was
+    trained here is then back in the queue.
     """
-    from storage.results import get_run, list_runs
+    from storage.results import get_run
     from worker import Timeout, Worker
 
     stop = Stop()
 
     def over() -> bool:
-        return stop.asked or not list_runs(engine, ids=ids)["status"].isin(progress.ON).any()
+        statuses = statuses_of(engine, ids)
+        on = [i for i in ids if statuses.get(i) in progress.ON]
+        return stop.asked or all(statuses[i] == "queued" and held_by(engine, i) for i in on)
 
     with stop, nullcontext() if quiet else progress.watching(engine, ids):
         while not over():
@@ -66,6 +70,10 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     missed = [r for r in rows if r.status != "succeeded"]
     if stop.asked and missed:
         raise EvenlyError("interrupted; " + "; ".join(left_as(missed)))
+    if missed and (paused := held_by(engine, missed[0].id)):
+        raise EvenlyError(
+            f"run {missed[0].id} waits for run {paused}, which is paused; resume run {paused}, then run {missed[0].id} follows"
+        )
     if missed:
         more = f" ({len(missed) - 1} more did not succeed either)" if len(missed) > 1 else ""
         raise EvenlyError(
@@ -74,6 +82,16 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
             + more
         )
     return rows
+
+
+def held_by(engine: Engine, run_id: int) -> int | None:
+    """The paused run that a queued one waits for, be it the baseline of its baseline; None where nothing holds it."""
+    from storage.results import get_run
+
+    row = get_run(engine, run_id)
+    while row.status == "queued" and row.baseline_id is not None:
+        row = get_run(engine, row.baseline_id)
+    return row.id if row.status == "paused" else None
 
 
 def left_as(rows: list[RunRow]) -> list[str]:

@@ -96,12 +96,6 @@ def metrics_from_counts(tp: ArrayLike, support: ArrayLike, predicted: ArrayLike)
     )
 
 
-def class_metrics(confusion: ArrayLike) -> ClassMetrics:
-    """Per-class metrics of a confusion matrix [C, C], rows the true class."""
-    support, tp, predicted = rows_of(confusion)
-    return metrics_from_counts(tp, support, predicted)
-
-
 def summary_from_counts(
     tp: ArrayLike, support: ArrayLike, predicted: ArrayLike | None = None, top5: int | None = None
 ) -> Summary:
@@ -127,12 +121,6 @@ def summary_from_counts(
         macro_f1,
         None if top5 is None else top5 / n,
     )
-
-
-def summary(confusion: ArrayLike, top5: int | None = None) -> Summary:
-    """The summary of a confusion matrix [C, C], rows the true class."""
-    support, tp, predicted = rows_of(confusion)
-    return summary_from_counts(tp, support, predicted, top5)
 
 
 def wilson(tp: ArrayLike, support: ArrayLike, z: float = Z95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

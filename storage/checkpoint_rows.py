@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,17 +37,16 @@ class CheckpointRow:
 
 
 def record_checkpoint(
-    engine: Engine, claim: Claim, epoch: int, kind: str, path: Path | str, sha256: str, bytes: int
+    engine: Engine, claim: Claim, epoch: int, kinds: Sequence[str], path: Path | str, sha256: str, bytes: int
 ) -> list[Path]:
-    """Name a checkpoint file (kind "last" or "best"); returns the files that no row names any more, for `checkpoints.prune`.
+    """Name a checkpoint file, as "last", "best" or both at once; returns the files that no row names any more, for `checkpoints.prune`.
 
     The last two and the best are kept. A file of the data folder is named relative to it. Raises Lost when the claim is over.
     """
-    if kind not in KEPT:
-        raise StorageError(f"unknown kind of checkpoint {kind!r}; known: {', '.join(KEPT)}")
+    if unknown := [kind for kind in kinds if kind not in KEPT]:
+        raise StorageError(f"unknown kind of checkpoint {unknown[0]!r}; known: {', '.join(KEPT)}")
     row = {
         "run_id": claim.run_id,
-        "kind": kind,
         "epoch": epoch,
         "path": _stored(path),
         "sha256": sha256,
@@ -56,10 +57,12 @@ def record_checkpoint(
     def work(connection: Connection) -> list[Path]:
         hold(connection, claim)
         before = _paths(connection, claim.run_id)
-        connection.execute(upsert(connection.dialect.name, checkpoint), row)
-        mine = (checkpoint.c.run_id == claim.run_id, checkpoint.c.kind == kind)
-        newest = select(checkpoint.c.epoch).where(*mine).order_by(checkpoint.c.epoch.desc()).limit(KEPT[kind])
-        connection.execute(delete(checkpoint).where(*mine, checkpoint.c.epoch.not_in(connection.scalars(newest).all())))
+        for kind in kinds:
+            connection.execute(upsert(connection.dialect.name, checkpoint), row | {"kind": kind})
+            mine = (checkpoint.c.run_id == claim.run_id, checkpoint.c.kind == kind)
+            newest = select(checkpoint.c.epoch).where(*mine).order_by(checkpoint.c.epoch.desc()).limit(KEPT[kind])
+            older = checkpoint.c.epoch.not_in(connection.scalars(newest).all())
+            connection.execute(delete(checkpoint).where(*mine, older))
         return [data_root() / p for p in sorted(before - _paths(connection, claim.run_id))]
 
     return write(engine, work)
@@ -87,7 +90,7 @@ def run_folder(run_id: int) -> Path:
 
 def mark_of(created_at: float) -> str:
     """What stands in the names of a run's files: another database in this data folder has a run of this number, too, but not of
-    this moment."""
+    this moment. (A copy of a database has: it wants a data folder of its own, as docs/architecture.md says.)"""
     return hashlib.sha256(f"{created_at:.6f}".encode()).hexdigest()[:8]
 
 
@@ -114,11 +117,18 @@ def sweep_run(engine: Engine, claim: Claim) -> list[Path]:
     return [*sweep(run_folder(claim.run_id)), *write(engine, work)]
 
 
-def unnamed(connection: Connection, run_id: int) -> list[Path]:
-    """The files with a run's mark that no row names."""
+def unnamed(connection: Connection, run_id: int, *, parts: bool = False) -> list[Path]:
+    """The files with a run's mark that no row names; `parts`: those too that their writer did not come to the end of."""
     named = {Path(path).name for path in _paths(connection, run_id)}  # by name: the folder may have been moved
-    found = run_folder(run_id).glob(f"*-{_mark(connection, run_id)}-*.pt")
+    found = run_folder(run_id).glob(f"*-{_mark(connection, run_id)}-*.pt{'*' if parts else ''}")
     return sorted(path for path in found if path.name not in named)
+
+
+def remove_folders(run_ids: Iterable[int]) -> None:
+    """Remove the folders of these runs where nothing is left in them; another database's files stay, and with them the folder."""
+    for run_id in run_ids:
+        with suppress(OSError):  # not empty, or gone
+            run_folder(run_id).rmdir()
 
 
 def _mark(connection: Connection, run_id: int) -> str:

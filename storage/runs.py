@@ -13,7 +13,7 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, Select, delete, or_, select, update
 
 from core.methods import METHODS
-from storage.checkpoint_rows import paths_of, unnamed
+from storage.checkpoint_rows import paths_of, remove_folders, unnamed
 from storage.checkpoints import prune
 from storage.engine import StorageError, reading, write
 from storage.events import log_event, moment
@@ -296,19 +296,23 @@ def delete_runs(engine: Engine, ids: Iterable[int]) -> list[Path]:
     """
     numbers = [int(i) for i in ids]
 
-    def work(connection: Connection) -> list[Path]:
+    def work(connection: Connection) -> tuple[list[Path], Sequence[int]]:
         _check_deletable(connection, numbers)
         here = connection.scalars(select(run.c.id).where(run.c.id.in_(numbers))).all()
-        files = [*paths_of(connection, numbers), *(path for number in here for path in unnamed(connection, number))]
+        left = [path for number in here for path in unnamed(connection, number, parts=True)]
+        files = [*paths_of(connection, numbers), *left]
         for follower, baseline in connection.execute(
             select(run.c.id, run.c.baseline_id).where(run.c.baseline_id.in_(numbers))
         ):
             if follower not in numbers:
                 log_event(connection, follower, "baseline", f"its baseline, run {baseline}, was deleted")
         connection.execute(delete(run).where(run.c.id.in_(numbers)))
-        return files
+        return files, here
 
-    return prune(write(engine, work))
+    files, here = write(engine, work)
+    removed = prune(files)
+    remove_folders(here)
+    return removed
 
 
 def _check_deletable(connection: Connection, numbers: list[int]) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+from metrics_kit import summary
 from sqlalchemy import Engine
 
 from core.config import RunConfig, checked
 from core.datasets import DATASETS
-from core.metrics import rows_of, summary
+from core.metrics import rows_of
 from storage import queue, results
 from storage.engine import open_database
 from storage.migrate import upgrade

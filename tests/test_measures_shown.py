@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import seed
+from metrics_kit import class_metrics
 from pages_kit import COMPARE, RUN, visit
 from sklearn import metrics as sk
 from typer.testing import CliRunner
@@ -24,7 +25,6 @@ from core import measured, report
 from core.config import checked
 from core.errors import EvenlyError
 from core.measured import Score, Split, readings
-from core.metrics import class_metrics
 from pages.parts import export
 from storage import results, sides
 from storage.engine import open_database

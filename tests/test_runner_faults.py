@@ -155,6 +155,23 @@ def failing(monkeypatch, fails):
     monkeypatch.setattr(checkpoints, "write", write)
 
 
+def test_a_checkpoint_is_named_as_last_and_as_best_or_not_at_all(worker, monkeypatch):
+    (run_id,) = submit(worker, CONFIG)
+    real, calls = results.record_checkpoint, []
+
+    def record(engine, claim, epoch, kinds, *about):
+        calls.append((epoch, *kinds))
+        if len(calls) == 2:
+            raise Unavailable("the database is locked")
+        return real(engine, claim, epoch, kinds, *about)
+
+    monkeypatch.setattr(results, "record_checkpoint", record)
+    assert drained(worker, run_id).status == "succeeded"
+    assert calls[0] == (1, "last", "best")  # the first epoch is the best so far
+    named = results.list_checkpoints(worker.engine, run_id)
+    assert calls[1][0] not in {c.epoch for c in named}
+
+
 def test_the_last_checkpoint_is_tried_again(worker, monkeypatch):
     (run_id,) = submit(worker, CONFIG)
     failing(monkeypatch, lambda epoch, times: epoch == f"epoch-{CONFIG.epochs:05d}" and times < 3)
@@ -207,6 +224,33 @@ def test_a_database_that_cannot_be_written_pauses_the_run(worker, monkeypatch):
     row = drained(worker, run_id)
     assert (row.status, row.last_epoch, row.error) == ("succeeded", 3, None)
     assert calls == [1, 2, 2, 3]
+
+
+@pytest.mark.parametrize(("order", "status"), [("stop", "queued"), ("pause", "paused"), ("cancel", "cancelled")])
+def test_an_order_while_an_epoch_cannot_be_recorded_is_obeyed(worker, monkeypatch, order, status):
+    (run_id,) = submit(worker, CONFIG)
+    real, calls = results.record_epoch, []
+
+    def record(engine, claim, epoch):
+        calls.append(epoch.epoch)
+        if epoch.epoch < 2:
+            return real(engine, claim, epoch)
+        if order == "stop":
+            worker.orders = "stop"
+        else:
+            queue.ask(engine, run_id, order)
+        raise Unavailable("the database is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "record_epoch", record)
+        worker.loop(drain=True)
+    row = results.get_run(worker.engine, run_id)
+    assert (row.status, row.last_epoch, row.error) == (status, 1, None)
+    assert calls == [1, 2]
+    assert {c.epoch for c in results.list_checkpoints(worker.engine, run_id)} == {1}  # none ahead of what is recorded
+    worker.orders = None
+    queue.ask(worker.engine, run_id, "run")
+    assert drained(worker, run_id).status == "succeeded"
 
 
 def test_too_little_disk_pauses_before_anything_starts(worker, monkeypatch):

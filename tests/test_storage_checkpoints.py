@@ -109,7 +109,7 @@ def killed(engine, tmp_path):
     for epoch in (1, 2, 3):
         path, sha = checkpoints.write(folder, file_name(engine, before, epoch, 0), DATA)
         if epoch < 3:
-            results.record_checkpoint(engine, before, epoch, "last", path, sha, len(DATA))
+            results.record_checkpoint(engine, before, epoch, ["last"], path, sha, len(DATA))
     (folder / "epoch-4.pt.tmp").write_bytes(b"x")
     return taken_over(engine), folder
 
@@ -211,7 +211,7 @@ def test_prune_removes_what_is_there_and_names_what_it_cannot(tmp_path):
 def save(engine, claim, epoch: int, kind: str = "last", name: str | None = None, sha: str = "0" * 64):
     name = name or f"epoch-{epoch}.pt"
     return [
-        p.name for p in results.record_checkpoint(engine, claim, epoch, kind, f"runs/{claim.run_id}/{name}", sha, 5)
+        p.name for p in results.record_checkpoint(engine, claim, epoch, [kind], f"runs/{claim.run_id}/{name}", sha, 5)
     ]
 
 
@@ -241,7 +241,7 @@ def test_the_same_epoch_again_takes_the_place_of_the_first(engine):
 def test_the_data_folder_can_be_moved(engine, tmp_path, monkeypatch):
     claim = claimed(engine)
     path, sha = checkpoints.write(tmp_path / "runs" / "1", "e.pt", DATA)
-    results.record_checkpoint(engine, claim, 1, "last", path, sha, len(DATA))
+    results.record_checkpoint(engine, claim, 1, ["last"], path, sha, len(DATA))
     engine.dispose()
     moved = tmp_path.with_name(tmp_path.name + "-moved")
     tmp_path.rename(moved)
@@ -253,7 +253,7 @@ def test_the_data_folder_can_be_moved(engine, tmp_path, monkeypatch):
 
 def test_a_file_elsewhere_keeps_its_address(engine, tmp_path_factory):
     claim, elsewhere = claimed(engine), tmp_path_factory.mktemp("other") / "e.pt"
-    results.record_checkpoint(engine, claim, 1, "best", elsewhere, "0" * 64, 1)
+    results.record_checkpoint(engine, claim, 1, ["best"], elsewhere, "0" * 64, 1)
     assert results.list_checkpoints(engine, claim.run_id)[0].path == elsewhere
 
 

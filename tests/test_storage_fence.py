@@ -42,7 +42,7 @@ def test_a_superseded_worker_cannot_write_anything(engine):
     for write in (
         lambda: results.record_epoch(engine, old, epoch_record(2)),
         lambda: results.start_run(engine, old, {"classes": []}),
-        lambda: results.record_checkpoint(engine, old, 2, "last", "x.pt", "0" * 64, 1),
+        lambda: results.record_checkpoint(engine, old, 2, ["last"], "x.pt", "0" * 64, 1),
         lambda: queue.note(engine, old, "warning", "from the one before"),
     ):
         with pytest.raises(Lost):

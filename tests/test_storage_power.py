@@ -24,7 +24,7 @@ def recorded(tmp_path: Path) -> tuple[Path, int]:
     claim = claimed(engine, epochs=20)
     for number in range(1, 13):
         results.record_epoch(engine, claim, epoch_record(number, classes=50))
-        results.record_checkpoint(engine, claim, number, "last", f"runs/1/epoch-{number}.pt", "0" * 64, 1)
+        results.record_checkpoint(engine, claim, number, ["last"], f"runs/1/epoch-{number}.pt", "0" * 64, 1)
     copy = tmp_path / "found"
     copy.mkdir()
     for name in ("evenly.db", "evenly.db-wal"):

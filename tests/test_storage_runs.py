@@ -11,6 +11,7 @@ import pytest
 from storage_kit import claimed, count, database, epoch_record, new_run, plan
 
 from storage import queue, results, runs, workers
+from storage.checkpoint_rows import file_name
 from storage.engine import StorageError
 from storage.tables import metadata
 
@@ -160,7 +161,7 @@ def test_deleting_takes_everything_of_the_run_and_nothing_else(engine, tmp_path,
         results.record_epoch(engine, claim, epoch_record(1))
         path = tmp_path / f"{name}.pt"
         path.write_bytes(b"x")
-        results.record_checkpoint(engine, claim, 1, "last", path, "0" * 64, 1)
+        results.record_checkpoint(engine, claim, 1, ["last"], path, "0" * 64, 1)
         queue.finish(engine, claim, "succeeded")
     tables = [t for t in metadata.tables if t not in ("worker",)]
     before = {t: count(engine, t) for t in tables}
@@ -171,6 +172,22 @@ def test_deleting_takes_everything_of_the_run_and_nothing_else(engine, tmp_path,
     (new,) = queue.submit(engine, [new_run()])
     results.delete(engine, [new])
     assert queue.submit(engine, [new_run()]) == [new + 1]  # an id is never used again
+
+
+def test_deleting_takes_what_a_killed_writer_left_and_the_folder(engine, tmp_path, monkeypatch):
+    monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
+    for _ in range(2):
+        claim = claimed(engine)
+        name = file_name(engine, claim, 4, 0)
+        folder = tmp_path / "runs" / str(claim.run_id)
+        folder.mkdir(parents=True)
+        for left in (name, f"{name}.4711.tmp"):  # killed before its row, and in the middle of it
+            (folder / left).write_bytes(b"x")
+        queue.finish(engine, claim, "cancelled")
+    theirs = tmp_path / "runs" / "2" / "epoch-00001-0badcafe-1.pt"  # of another database in this folder
+    theirs.write_bytes(b"x")
+    assert len(results.delete(engine, [1, 2])) == 4
+    assert list((tmp_path / "runs").rglob("*")) == [theirs.parent, theirs]
 
 
 def test_a_running_run_is_not_deleted_nor_its_companions(engine, claim):

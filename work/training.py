@@ -71,6 +71,7 @@ class Run:
         self.evidence = replace(evidence, counts=splits.counts, epochs=config.epochs)
         self.folder = checkpoint_rows.run_folder(claim.run_id)
         self.furthest, self.deaths = 0, claim.attempt - 1  # epochs recorded, and workers that died, before this attempt
+        self.recorded = 0  # epochs recorded, of those that this trainer has done or taken up
         row, shape, classes = MODELS[config.model], splits.spec.shape, len(splits.spec.classes)
         if reason := row.fits(shape, classes):
             raise EvenlyError(f"{row.key} does not fit {config.dataset}: {reason}")
@@ -166,6 +167,7 @@ class Run:
                 "resume",
                 f"going on after epoch {saved.epoch}, step {self.trainer.progress.step}",
             )
+            self.recorded = saved.epoch
             return
         if listed:
             tell(
@@ -186,8 +188,8 @@ class Run:
                 best = self._record(result, {}, control)
                 kept = self.save(best)
         except Interrupted as interrupted:
-            if interrupted.reason != "lost":
-                self.save(best=False)
+            if interrupted.reason != "lost" and self.trainer.progress.epoch == self.recorded:
+                self.save(best=False)  # one ahead of what is recorded would be passed over
             raise
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not kept and time.monotonic() < deadline:  # what goes on from this run needs its last network
@@ -222,7 +224,7 @@ class Run:
     def _record(self, result: EpochResult, kept: dict[str, Any], control: Orders) -> bool:
         """Commit an epoch and what is `kept` beside its figures; True if it is the best.
 
-        A database that is locked or full is waited for, then the run is paused.
+        A database that is locked or full is waited for, then the run is paused. An order is obeyed meanwhile: Interrupted.
         """
         deadline, record = time.monotonic() + PATIENCE_SECONDS, record_of(result, kept)
         while True:
@@ -231,7 +233,9 @@ class Run:
                 self._progressed(record.epoch)
                 return best
             except Unavailable as error:
-                if time.monotonic() > deadline or control():
+                if reason := control():  # whoever goes on trains the epoch again
+                    raise Interrupted(reason) from error
+                if time.monotonic() > deadline:
                     raise Halted(
                         f"epoch {record.epoch} could not be recorded: {error}; then resume, the epoch is trained again"
                     ) from error
@@ -240,6 +244,7 @@ class Run:
 
     def _progressed(self, epoch: int) -> None:
         """Deaths of earlier workers count no longer once the run has got further than all of them."""
+        self.recorded = epoch
         if epoch > self.furthest and self.deaths:
             queue.progressed(self.engine, self.claim)
             self.deaths = 0
@@ -260,10 +265,9 @@ class Run:
         try:
             name = checkpoint_rows.file_name(self.engine, self.claim, p.epoch, p.step)
             path, sha = checkpoints.write(self.folder, name, data)
-            stale = []
-            for kind in ("last", "best") if best else ("last",):
-                stale += results.record_checkpoint(self.engine, self.claim, p.epoch, kind, path, sha, len(data))
-            checkpoints.prune(set(stale) - {path})
+            kinds = ("last", "best") if best else ("last",)
+            stale = results.record_checkpoint(self.engine, self.claim, p.epoch, kinds, path, sha, len(data))
+            checkpoints.prune(stale)
         except Lost:
             raise
         except StorageError as error:

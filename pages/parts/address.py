@@ -42,13 +42,18 @@ def take(name: str, labels: Mapping[str, str], default: str) -> None:
         return
     key = wanted if wanted in labels else next((k for k, label in labels.items() if label == wanted), None)
     if key is None:
-        st.warning(
-            f"The address asks for the {name} {words.plain(words.short(wanted, 60))}, which is not on offer here. "
-            "Choose one from the list.",
-            icon=":material/link_off:",
-        )
+        absent(name, wanted)
     else:
         st.session_state[name] = key
+
+
+def absent(name: str, wanted: str) -> None:
+    """Say that the address asks for something that there is not."""
+    st.warning(
+        f"The address asks for the {name} {words.plain(words.short(wanted, 60))}, which is not on offer here. "
+        "Choose one from the list.",
+        icon=":material/link_off:",
+    )
 
 
 def keep(name: str, key: str, default: str, widget: str | None = None) -> None:

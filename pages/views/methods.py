@@ -63,6 +63,10 @@ def choose(shown: list[tuple[str, Method, Any]]) -> tuple[str, Method, Any]:
     first = rows()[0][0]
     if (asked := address.asked("row", first)) in labels:
         st.session_state["methods_chosen"] = asked
+    elif asked is not None and asked not in {
+        key for key, _, _ in rows()
+    }:  # one that the search hides is none to warn of
+        address.absent("method", asked)
     if st.session_state.get("methods_chosen") not in labels:
         last = st.session_state.get(SHOWN)
         st.session_state["methods_chosen"] = last if last in labels else next(iter(labels))

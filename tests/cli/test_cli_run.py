@@ -11,9 +11,10 @@ import time
 import pytest
 from cli_kit import DIGITS, QUICK, ROOT, environment, finished, process
 
-from commands import submit
+from commands import submit, wait
 from core.config import RunConfig
 from core.datasets import describe
+from core.errors import EvenlyError
 from core.methods import answer, what_if
 from storage import queue, results
 
@@ -166,6 +167,16 @@ def test_a_worker_that_is_on_does_the_work(call, home, engine, baseline, tmp_pat
         assert call("pause", long).out == f"run {long}: running, asked to pause\n"
         until(lambda: results.get_run(engine, long).status == "paused")
         assert f"run {long} is paused" in call(*QUICK, "--method", "tpr_ratio", "--baseline", long, "--wait").err
+        ratio = call(*QUICK, "--method", "tpr_ratio", "--baseline", long, "--json").data["id"]
+        deficit = call(*QUICK, "--method", "tpr_deficit", "--baseline", ratio, "--json").data["id"]
+        for run_id in (ratio, deficit):  # paused after the wait began
+            with pytest.raises(
+                EvenlyError, match=f"run {run_id} waits for run {long}, which is paused; resume run {long}"
+            ):
+                wait.wait_for(engine, [run_id], quiet=True)
+        assert [results.get_run(engine, i).status for i in (ratio, deficit)] == ["queued", "queued"]
+        call("stop", deficit)
+        call("stop", ratio)
         assert call("resume", long).out == f"run {long}: queued\n"
         until(lambda: results.get_run(engine, long).status == "running")
         assert call("stop", long).out == f"run {long}: running, asked to stop\n"
