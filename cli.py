@@ -40,7 +40,7 @@ from commands.runs import (
 from commands.tables import Json, Params
 from commands.terminal import emit
 from commands.wait import wait_for
-from core.config import SETTINGS, RunConfig
+from core.config import EPOCHS, SETTINGS, RunConfig
 from core.errors import EvenlyError
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def demo(
     from commands import demo as script
 
     count = submit.SEEDS.check(seeds, "demo")
-    script.run(database(), count, None if epochs is None else submit.EPOCHS.check(epochs, "demo"), wait_for)
+    script.run(database(), count, None if epochs is None else EPOCHS.check(epochs, "demo"), wait_for)
 
 
 # -- the door itself ---------------------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ from commands import terminal
 from commands.tables import Json
 from commands.terminal import clean, emit, figure, listing, paragraph, percent, points, share, table
 from core import digits
-from core.config import SETTINGS
+from core.config import EPOCHS, SETTINGS
 from core.errors import EvenlyError
+from core.methods import trains
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -202,9 +203,12 @@ def settings_line(row: RunRow) -> str:
     """The settings of a run on one line: "dataset digits, model mlp, method tpr_ratio (exponent 2), ..."."""
     nested = {"method": "params", "recipe": "recipe_params"}
     words = []
-    for key in ("dataset", "model", "method", "recipe", *(p.key for p in SETTINGS)):
+    trained = trains(row.method)
+    for key in ("dataset", "model", "method", "recipe", *(p.key for p in SETTINGS if trained or p is not EPOCHS)):
         inner = ", ".join(f"{k} {short(v)}" for k, v in row.config.get(nested.get(key, ""), {}).items())
         words.append(f"{key} {short(row.config.get(key))}" + (f" ({inner})" if inner else ""))
+    if not trained:
+        return f"{', '.join(words)}, applied to run {row.baseline_id}"
     origin = row.facts.get("evidence", {}).get("from") or (f"run {row.baseline_id}" if row.baseline_id else "")
     return ", ".join(words) + (f", TPRs of {origin}" if origin else "")
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.baselines import older_data, same_data
-from core.config import SETTINGS, RunConfig, checked, from_dict, given_tprs
+from core.config import RunConfig, checked, from_dict, given_tprs
 from core.dataspec import train_counts
 from core.dominance import of_terms
 from core.errors import EvenlyError
@@ -38,20 +38,20 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 1000
 SEEDS = Param("seeds", "Seeds", 1, 1, 100, 1, integer=True)
-EPOCHS = next(p for p in SETTINGS if p.key == "epochs")
-LISTS = {"--tpr": "0.9,0.7"}  # option -> an example of its list; the others take numbers of samples
+LISTS = {"--tpr": "0.9,0.7"}  # option -> an example of its list of shares; the others take numbers of samples
 QUOTED = 40  # characters of a bad value that a message repeats
 GONE = {"failed": "has failed", "cancelled": "was stopped"}  # a baseline that will not bring TPRs by itself
 
 
 def numbers(text: str, option: str) -> NDArray[np.float64]:
-    """ "0.9,0.7" as an array [C]; anything else raises EvenlyError naming the value."""
+    """ "0.9,0.7" as an array [C], shares as percentages too ("90%,70%"); anything else raises EvenlyError naming the value."""
     return np.array([_number(part.strip(), option) for part in text.split(",")])
 
 
 def _number(part: str, option: str) -> float:
+    percent = option in LISTS and part.endswith("%")
     try:
-        return float(part)
+        return float(part.removesuffix("%")) / 100 if percent else float(part)
     except ValueError:
         raise EvenlyError(
             f"{option}: {part[:QUOTED]!r} is not a number; give numbers with commas between them, as in {LISTS.get(option, '10,20')}"

@@ -30,6 +30,7 @@ from core.measured import (
     training_counts,
     weighted_change,
 )
+from core.methods import trains
 from core.metrics import Counts, Summary
 from core.noise import FIGURES, REDRAWS, limits, newcombe, sampling_intervals, t95
 from core.over_seeds import ClassChange, OverSeeds, over_seeds, weighed
@@ -362,7 +363,12 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
+def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A run's settings on one level; of a post-hoc step without the epochs, of which it has none."""
+    return {key: value for key, value in flat(config).items() if key != "epochs" or trains(config.get("method", ""))}
+
+
 def config_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
     """(setting, in a, in b) for the settings that differ; nested ones as "params.exponent", an absent one as None."""
-    x, y = flat(a), flat(b)
+    x, y = settings_of(a), settings_of(b)
     return [(key, x.get(key), y.get(key)) for key in {**x, **y} if x.get(key) != y.get(key)]

@@ -18,8 +18,9 @@ from core.samplers import SAMPLERS
 
 SCHEMA = 1
 
+EPOCHS = Param("epochs", "Epochs", 20, 1, 100_000, 1, integer=True, help="Passes over the training split.")
 SETTINGS = (
-    Param("epochs", "Epochs", 20, 1, 100_000, 1, integer=True, help="Passes over the training split."),
+    EPOCHS,
     Param(
         "seed",
         "Seed",

@@ -469,8 +469,12 @@ def test_a_phone_opens_a_run_by_a_tap_on_its_name(compared, browser):
     page.goto(f"{address}/runs")
     expect(heads(page).nth(1)).to_have_text("Name")
     settle(page)
+    table = page.locator("[data-testid=stDataFrame]")
+    top = table.bounding_box()["y"]
     page.mouse.click(*cell(page, 0, 180))
     expect(page.get_by_text("1 chosen")).to_be_visible()
+    settle(page)
+    assert table.bounding_box()["y"] == top  # where it moved, a second tap would choose another run
     key(page, "runs_open").get_by_role("button", name="Open").click()
     page.wait_for_url(re.compile(rf"/run\?id={newest}$"))
     context.close()

@@ -14,11 +14,12 @@ from pages_kit import COMPARE, RUN, RUNS, visit, words_on
 from seed import config_of, epoch_record, facts, mnist1d, submit, train, worker_of
 from streamlit.testing.v1 import AppTest
 
+from commands.runs import settings_line
 from core.errors import EvenlyError
 from core.methods import METHODS, POSTHOC
 from core.posthoc import SUMMAND
 from core.recipes import RECIPES
-from pages.parts import beside, compare_charts, compare_report, curves, posthoc_panel
+from pages.parts import beside, compare_charts, compare_report, curves, posthoc_panel, settings
 from pages.parts.palette import LIGHT
 from storage import posthoc, queue, results
 from storage.engine import StorageError
@@ -368,6 +369,21 @@ def test_a_step_has_a_level_line_in_the_spread_over_epochs_on_the_page_and_in_th
     names = list(facts(mnist1d())["classes"])
     pictures, _ = compare_report.reported([rows[0]], [rows[1]], names, np.arange(10))
     assert pictures[0][3].endswith(compare_charts.LEVEL)
+
+
+def test_the_settings_of_a_step_name_no_epochs_but_the_run_it_is_applied_to(trained):
+    engine, worker, run = trained
+    before, after = (results.get_run(engine, i) for i in (run, stepped(engine, worker, run, np.zeros(10))))
+    differing = {label: values for label, *values in settings.differing(before, after)}
+    assert differing["Epochs"] == [str(EPOCHS), "–"]
+    assert differing["Applied to"] == ["–", f"run {run}"]
+    listed = dict(settings.listed(after))
+    assert "Epochs" not in listed
+    assert listed["Applied to"] == f"run {run}"
+    line = settings_line(after)
+    assert "epochs" not in line
+    assert line.endswith(f", applied to run {run}")
+    assert f"epochs {EPOCHS}" in settings_line(before)
 
 
 def test_two_steps_have_no_spread_over_epochs(trained):

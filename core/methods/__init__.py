@@ -6,7 +6,7 @@ To add a method, write a function and a row in the file of its kind; page, CLI, 
 from core.methods.difficulty import dynamic_tau
 from core.methods.row import CLASSIFIER, FINETUNE, POSTHOC, TRAIN, Method
 from core.methods.table import METHODS
-from core.methods.use import Grid, answer, formula_with, grid, grid_values, slider_param, what_if
+from core.methods.use import Grid, answer, formula_with, grid, grid_values, slider_param, trains, what_if
 
 __all__ = [
     "CLASSIFIER",
@@ -22,5 +22,6 @@ __all__ = [
     "grid",
     "grid_values",
     "slider_param",
+    "trains",
     "what_if",
 ]

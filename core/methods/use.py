@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
-from core.methods.row import Method
+from core.methods.row import POSTHOC, Method
 from core.methods.table import METHODS
 from core.rows import Param, Table, check_params
 
@@ -22,6 +22,11 @@ _NEEDS = {
 }  # the others are absent: before the first epoch there is no last_tpr, and networks and meta samples are the engine's business
 
 _LATEX = {"mean_one": r"\propto", "none": "=", "dynamic": r"\tau_t"}
+
+
+def trains(key: str) -> bool:
+    """Whether a run of this method has epochs: a post-hoc step has none. A method that is unknown here is taken for one that has."""
+    return key not in METHODS or METHODS[key].stage != POSTHOC
 
 
 def answer(

@@ -51,5 +51,6 @@ def save(run_id: int, prefix: str) -> bool:
         results.rename(engine, run_id, name)
         results.set_tags(engine, run_id, tags)
         results.set_notes(engine, run_id, notes)
+        st.toast("Saved.", icon=":material/check:")
         return True
     return False

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from core.baselines import takes_tprs
-from core.compare import config_differences, flat
+from core.compare import config_differences, settings_of
 from core.config import SETTINGS
 from core.datasets import DATASETS
-from core.methods import METHODS
+from core.methods import METHODS, trains
 from core.recipes import RECIPES
 from core.rows import Param
 from models import MODELS
@@ -23,7 +23,7 @@ TABLES: dict[str, tuple[str, Any]] = {
 }
 NESTED = {"params": ("method", METHODS), "recipe_params": ("recipe", RECIPES)}  # where the parameters of which row lie
 GIVEN = {"tpr": "Given TPRs", "tpr_support": "Samples behind the given TPRs", "tpr_source": "Given TPRs from"}
-ORIGIN = "TPRs from"
+ORIGIN, APPLIED = "TPRs from", "Applied to"
 FORMS = {float: "{:,.6g}", int: "{:,}"}
 UNSAID = {"schema"}  # of the stored form, not of the run
 FIRST = ("dataset", "model", "method", "params", "recipe", "recipe_params")  # the order of New run; the rest as stored
@@ -37,8 +37,7 @@ def differing(before: Any, after: Any) -> list[tuple[str, str, str]]:
         if key not in UNSAID:
             param = _param(key, b) or _param(key, a)
             rows.append((_label(key, param), *_apart(key, param, x, y)))
-    if origin(before) != origin(after):
-        rows.append((ORIGIN, origin(before) or DASH, origin(after) or DASH))
+    rows += [(label, of(before) or DASH, of(after) or DASH) for label, of in BEHIND if of(before) != of(after)]
     return rows
 
 
@@ -51,11 +50,11 @@ def common(before: Any, after: Any) -> list[tuple[str, str]]:
 def listed(run: Any) -> list[tuple[str, str]]:
     """(label, value) for every setting that a run has."""
     rows = []
-    for key, value in sorted(flat(run.config).items(), key=lambda row: _place(row[0])):
+    for key, value in sorted(settings_of(run.config).items(), key=lambda row: _place(row[0])):
         if key not in UNSAID and not _absent(value):
             param = _param(key, run.config)
             rows.append((_label(key, param), in_words(key, param, value)))
-    return [*rows, (ORIGIN, origin(run))] if origin(run) else rows
+    return [*rows, *((label, of(run)) for label, of in BEHIND if of(run))]
 
 
 def origin(run: Any) -> str:
@@ -64,6 +63,15 @@ def origin(run: Any) -> str:
         return ""
     baseline = getattr(run, "baseline_id", None)
     return str(run.facts.get("evidence", {}).get("from") or (f"run {baseline}" if baseline else ""))
+
+
+def applied_to(run: Any) -> str:
+    """The run whose outputs a post-hoc step changes; "" of a run that trains."""
+    baseline = getattr(run, "baseline_id", None)
+    return "" if baseline is None or trains(run.config.get("method", "")) else f"run {baseline}"
+
+
+BEHIND = ((ORIGIN, origin), (APPLIED, applied_to))  # what a run has from another, beside its settings
 
 
 def _place(key: str) -> int:

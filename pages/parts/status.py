@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.methods import METHODS, POSTHOC
+from core import methods
 from pages.parts import reads, words
 from storage import stamps, workers
 from storage.workers import Place
@@ -82,7 +82,7 @@ def ended(record: Any) -> str:
 
 def trains(record: Any) -> bool:
     """Whether there are epochs to speak of; a post-hoc step trains nothing and is through at once."""
-    return record.method not in METHODS or METHODS[record.method].stage != POSTHOC
+    return methods.trains(record.method)
 
 
 def after(record: Any, epoch: int) -> str:

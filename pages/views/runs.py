@@ -56,9 +56,12 @@ TOLD = [
     "baseline_id",
 ]  # what the words for a state are made of
 TO_OPEN = "A click on a name opens the run."
-TO_CHOOSE = "A tap on a name chooses the run, Open opens it."
+TO_CHOOSE = "A tap on a name chooses the run, the buttons are below."
 BY_KEYS = "With the keyboard: arrow keys to its row, Shift and Space to tick it, then this button."
+TO_TICK = "Tick rows on the left to compare or change them."
+HINT = 220  # px: on a phone the grid's own buttons lie to the right of it
 MOST_NAMED = 8  # dependants that the question before deleting names
+HIGH, PHONE_HIGH = 600, 410  # px at most
 ROW, TALL_ROW = 35, 86  # px; Streamlit wraps text in rows above 64, and a name may take four lines
 
 
@@ -229,7 +232,7 @@ def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
         on_select="rerun",
         selection_mode=["multi-row", "single-cell"] if phone else "multi-row",
         row_height=row,
-        height=min(38 + row * max(len(shown), 1), 600),
+        height=min(38 + row * max(len(shown), 1), PHONE_HIGH if phone else HIGH),
         alt="Runs with their state, method, model, accuracy and the variance of the true-positive rates",
     )
     if click := st.session_state.get(name_key):
@@ -452,12 +455,8 @@ def actions(frame: pd.DataFrame, ids: list[int]) -> None:
         ):
             follow.hold()
             confirm_delete(chosen)
-        st.caption(
-            f"{len(ids)} chosen"
-            if some
-            else f"{TO_CHOOSE if narrow.narrow() else TO_OPEN} Tick rows on the left to compare or change them.",
-            width="content",
-        )
+        if ids or not narrow.narrow():
+            st.caption(f"{len(ids)} chosen" if ids else f"{TO_OPEN} {TO_TICK}", width="content")
 
 
 def main() -> None:
@@ -472,10 +471,12 @@ def main() -> None:
         return
     if (frame["status"] == "queued").any():
         worker_state.live_notice()
-    bar = st.container()
+    above, phone = st.container(), narrow.narrow()
+    if phone:
+        st.caption(TO_CHOOSE, width=HINT)
     states = states_of(frame)
     ids = table(frame, states, more) if len(frame) else []
-    with bar:
+    with st.container() if phone else above:  # a table that moves down by a choice gets the next tap on another row
         actions(frame, ids)
         archived_now(ids)
     if frame.empty:

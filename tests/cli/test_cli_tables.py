@@ -104,6 +104,12 @@ def test_terms_print_only_what_the_method_sets(call, method):
     assert [line.split()[0] for line in text.splitlines()] == list(found)
 
 
+def test_shares_may_be_percentages_and_counts_may_not(call):
+    given = [call("terms", "tpr_ratio", "--tpr", tpr, "--json").data for tpr in ("90%, 62.5%", "0.9,0.625")]
+    assert given[0] == given[1]
+    assert "--counts: '90%' is not a number" in call("terms", "class_balanced", "--counts", "90%,10").err
+
+
 def test_terms_say_what_was_clipped_beside_the_json(call):
     done = call("terms", "tpr_deficit", "--tpr", "1,0.5", "--support", "10,10", "--json")
     assert list(done.data) == ["weight"]
