@@ -62,7 +62,7 @@ TO_TICK = "Tick rows on the left to compare or change them."
 HINT = 220  # px: on a phone the grid's own buttons lie to the right of it
 MOST_NAMED = 8  # dependants that the question before deleting names
 HIGH, PHONE_HIGH = 600, 410  # px at most
-ROW, TALL_ROW = 35, 86  # px; Streamlit wraps text in rows above 64, and a name may take four lines
+ROW, TALL_ROW = 35, 92  # px; Streamlit wraps text in rows above 64, and a name may take four lines
 
 
 def shape(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
