@@ -83,6 +83,52 @@ def chromium() -> str:
     pytest.skip(reason)
 
 
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """A headless Chromium."""
+    from browser_kit import chromium_at
+
+    with chromium_at(chromium) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser):
+    """A window as wide as a desk."""
+    from browser_kit import window_of
+
+    with window_of(browser, viewport={"width": 1440, "height": 900}, accept_downloads=True) as page:
+        yield page
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, chromium):
+    """App and worker on an empty data folder; returns (address, folder)."""
+    from browser_kit import served_on
+
+    data = tmp_path_factory.mktemp("data")
+    with served_on(data) as address:
+        yield address, data
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory, chromium):
+    """The app alone, without a worker, on one of everything; returns (address, engine, ids)."""
+    from browser_kit import app_on
+    from seed import small
+
+    from storage.engine import open_database
+    from storage.migrate import upgrade
+
+    data = tmp_path_factory.mktemp("data")
+    engine = open_database(f"sqlite:///{data / 'evenly.db'}", role="worker")
+    upgrade(engine)
+    ids = small(engine)
+    with app_on(data) as address:
+        yield address, engine, ids
+    engine.dispose()
+
+
 # -- data folders ------------------------------------------------------------------------------------------------
 
 

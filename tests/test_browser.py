@@ -3,135 +3,24 @@
 import json
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api")
-expect = sync_api.expect
+pytest.importorskip("playwright.sync_api")
 
-ROOT = Path(__file__).resolve().parent.parent
-IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from browser_kit import BARS, NEWEST, ROOT, app_on, cli, expect, figure, key, settle
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def answering(address):
-    """Wait until the app answers there."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            return urllib.request.urlopen(address + "/_stcore/health", timeout=1).close()
-        except OSError:
-            assert time.monotonic() < deadline, "the app did not answer"
-            time.sleep(0.2)
-
-
 @pytest.fixture(scope="module")
-def home(tmp_path_factory, chromium):
-    """`make run` without make: app and worker on an empty data folder."""
-    data, port = tmp_path_factory.mktemp("data"), free_port()
-    env = {**os.environ, "EVENLY_DATA": str(data), "EVENLY_PORT": str(port)}
-    served = subprocess.Popen(
-        [sys.executable, "serve.py"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    address = f"http://127.0.0.1:{port}"
-    answering(address)
-    yield address, data
-    served.send_signal(signal.SIGTERM)
-    assert served.wait(20) == 0
-    with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(address + "/_stcore/health", timeout=1)
-
-
-@pytest.fixture(scope="module")
-def browser(chromium):
-    with sync_api.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium, args=QUIET)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser):
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
-    page = context.new_page()
-    page.set_default_timeout(30_000)
-    errors = []
-    page.on("pageerror", lambda e: errors.append(str(e)))
-    page.said = []  # every frame the page sends to the server
-    page.on(
-        "websocket",
-        lambda ws: ws.on(
-            "framesent", lambda frame: page.said.append(frame if isinstance(frame, bytes) else frame.encode())
-        ),
-    )
-    yield page
-    context.close()
-    assert not errors
-
-
-def cli(data, *arguments):
-    done = subprocess.run(
-        [sys.executable, "cli.py", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "EVENLY_DATA": str(data)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout) if "--json" in arguments else done.stdout
-
-
-def settle(page):
-    page.wait_for_selector(IDLE, timeout=60_000)
-    page.wait_for_timeout(300)
-    page.wait_for_selector(IDLE, timeout=60_000)
-    expect(page.locator("[data-testid=stException]")).to_have_count(0)
-
-
-def key(page, name):
-    return page.locator(f".st-key-{name}")
-
-
-def figure(page, name, script, *, until="() => true", within=30):
-    """What `script` says of a chart as plotly holds it, once it is drawn and, `within` so many seconds, `until` holds for it."""
-    plot = f"document.querySelector('.st-key-{name} .js-plotly-plot')"
-    page.wait_for_function(f"() => {{ const g = {plot}; return g && g.data && ({until})(g) }}", timeout=1000 * within)
-    return page.evaluate(f"() => ({script})({plot})")
-
-
-BARS = "g => g.data.filter(t => t.type === 'bar').map(t => Array.from(t.y))"
-NEWEST = "g => Math.max(...g.data.flatMap(t => Array.from(t.x)))"  # epoch: of many not every one is drawn
-
-
-@pytest.fixture(scope="module")
-def compared(home, browser):
+def compared(served, browser):
     """The main job, once: open Home, press the button (twice), arrive at Compare."""
-    address, data = home
+    address, data = served
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     started = time.monotonic()
     page.goto(address)
@@ -360,31 +249,21 @@ def test_no_page_is_wider_than_a_phone(compared, browser, path):
 @pytest.mark.parametrize("path", ["/runs", "/run?id=7"])
 def test_the_first_visit_of_a_fresh_server_may_be_a_deep_link(tmp_path, chromium, page, path):
     """No "Page not found" and no reload on the way."""
-    env, port = {**os.environ, "EVENLY_DATA": str(tmp_path)}, free_port()
     upgrade = "from storage.engine import open_database; from storage.migrate import upgrade; upgrade(open_database(role='worker'))"
-    subprocess.run([sys.executable, "-c", upgrade], cwd=ROOT, env=env, check=True)
-    served = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
-        cwd=ROOT,
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    subprocess.run(
+        [sys.executable, "-c", upgrade], cwd=ROOT, env={**os.environ, "EVENLY_DATA": str(tmp_path)}, check=True
     )
-    try:
-        answering(f"http://127.0.0.1:{port}")
+    with app_on(tmp_path) as address:
         said, addresses = [], []
         page.on("console", lambda m: said.append(m.text))
         page.on("framenavigated", lambda frame: addresses.append(frame.url))
-        page.goto(f"http://127.0.0.1:{port}{path}")
+        page.goto(address + path)
         settle(page)
         expect(page.get_by_role("heading", name="Runs" if path == "/runs" else "No such run")).to_be_visible()
         expect(key(page, "worker_state")).to_be_visible()
         expect(page.get_by_role("dialog")).to_have_count(0)
         assert not [text for text in said if "does not seem to exist" in text]
-        assert addresses == [f"http://127.0.0.1:{port}{path}"]
-    finally:
-        served.terminate()
-        served.wait(20)
+        assert addresses == [address + path]
 
 
 def test_an_unknown_address_says_so_and_leads_home(compared, page):

@@ -1,8 +1,10 @@
 """Clicks that reach the server between two pages, and the way back, in a real Chromium: a second click must change nothing."""
 
 import pytest
-from test_browser import browser, expect, key, page, settle  # noqa: F401 - fixtures are found by their names
-from test_browser_follow import app  # noqa: F401 - as above
+
+pytest.importorskip("playwright.sync_api")
+
+from browser_kit import expect, key, settle
 
 from storage import results
 
@@ -10,7 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 GAPS = (40, 90, 140)  # ms between the two clicks
 
 
-def twice(page, button, gap):  # noqa: F811 - a fixture
+def twice(page, button, gap):
     """Two clicks at one place, whatever stands there by the second."""
     button.scroll_into_view_if_needed()
     box = button.bounding_box()
@@ -21,7 +23,7 @@ def twice(page, button, gap):  # noqa: F811 - a fixture
 
 
 @pytest.mark.parametrize("gap", GAPS)
-def test_start_queues_once_and_opens_the_run(app, page, gap):  # noqa: F811 - a fixture
+def test_start_queues_once_and_opens_the_run(app, page, gap):
     address, engine, _ = app
     before = len(results.list_runs(engine, archived=None))
     page.goto(f"{address}/new")
@@ -42,7 +44,7 @@ def test_start_queues_once_and_opens_the_run(app, page, gap):  # noqa: F811 - a 
     ("button", "address_of", "title"),
     [("run_compare", "**/compare?a={baseline}&b={weighted}", "Compare"), ("run_duplicate", "**/new?*", "New run")],
 )
-def test_a_runs_page_is_left_for_where_the_first_click_leads(app, page, button, address_of, title, gap):  # noqa: F811 - a fixture
+def test_a_runs_page_is_left_for_where_the_first_click_leads(app, page, button, address_of, title, gap):
     address, _, ids = app
     page.goto(f"{address}/run?id={ids['weighted']}")
     settle(page)
@@ -62,7 +64,7 @@ def test_a_runs_page_is_left_for_where_the_first_click_leads(app, page, button, 
         ("/methods?row=ldam", "methods_use", 2, "LDAM"),
     ],
 )
-def test_the_way_back_leads_to_what_was_shown(app, page, where, button, level, title):  # noqa: F811 - a fixture
+def test_the_way_back_leads_to_what_was_shown(app, page, where, button, level, title):
     address, _, ids = app
     here = address + where.format(**ids)
     page.goto(here)
@@ -77,7 +79,7 @@ def test_the_way_back_leads_to_what_was_shown(app, page, where, button, level, t
     expect(page.get_by_role("heading", level=level).first).to_contain_text(title)
 
 
-def test_a_state_asked_for_by_its_key_stays_in_the_address_of_runs(app, page):  # noqa: F811 - a fixture
+def test_a_state_asked_for_by_its_key_stays_in_the_address_of_runs(app, page):
     address, _, _ = app
     page.goto(f"{address}/runs?status=failed")
     settle(page)

@@ -1,44 +1,18 @@
 """Pages in a real Chromium that follow what others do to the runs, and stand still where somebody is at work."""
 
-import os
-import subprocess
-import sys
-
 import pytest
-from seed import small
-from test_browser import ROOT, answering, browser, expect, free_port, key, page, settle  # noqa: F401 - fixtures are found by their names
+
+pytest.importorskip("playwright.sync_api")
+
+from browser_kit import expect, key, settle
 
 from storage import queue
-from storage.engine import open_database
-from storage.migrate import upgrade
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 SOON = 20_000  # ms, many looks
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory, chromium):
-    """The app alone, without a worker, on one of everything; returns (address, engine, ids)."""
-    data, port = tmp_path_factory.mktemp("data"), free_port()
-    engine = open_database(f"sqlite:///{data / 'evenly.db'}", role="worker")
-    upgrade(engine)
-    ids = small(engine)
-    served = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
-        cwd=ROOT,
-        env={**os.environ, "EVENLY_DATA": str(data)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    address = f"http://127.0.0.1:{port}"
-    answering(address)
-    yield address, engine, ids
-    served.terminate()
-    served.wait(20)
-    engine.dispose()
-
-
-def test_a_runs_page_and_home_follow_and_a_dialog_stays_open(app, page):  # noqa: F811 - a fixture
+def test_a_runs_page_and_home_follow_and_a_dialog_stays_open(app, page):
     address, engine, ids = app
     page.goto(f"{address}/run?id={ids['stopped']}")
     settle(page)

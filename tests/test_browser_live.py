@@ -2,13 +2,14 @@
 
 import os
 import re
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import seed
-from test_browser import QUIET, ROOT, answering, expect, free_port, key, settle, sync_api
+
+pytest.importorskip("playwright.sync_api")
+
+from browser_kit import app_on, expect, key, settle, window_of
 
 from storage import queue, results
 
@@ -49,31 +50,16 @@ def training(empty):
 
 
 @pytest.fixture
-def page(training, chromium):
+def page(training, browser):
     """The run's page in a window that has settled."""
-    port = free_port()
-    served = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
-        cwd=ROOT,
-        env=dict(os.environ),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        answering(f"http://127.0.0.1:{port}")
-        with sync_api.sync_playwright() as p:
-            browser = p.chromium.launch(executable_path=chromium, args=QUIET)
-            page, errors = browser.new_page(viewport={"width": 1440, "height": 1200}), []
-            page.set_default_timeout(60_000)
-            page.on("pageerror", lambda e: errors.append(str(e)))
-            page.goto(f"http://127.0.0.1:{port}/run?id={training.id}")
-            drawn(page, 20)
-            yield page
-            browser.close()
-            assert not errors
-    finally:
-        served.terminate()
-        served.wait(20)
+    with (
+        app_on(os.environ["EVENLY_DATA"]) as address,
+        window_of(browser, viewport={"width": 1440, "height": 1200}) as page,
+    ):
+        page.set_default_timeout(60_000)
+        page.goto(f"{address}/run?id={training.id}")
+        drawn(page, 20)
+        yield page
 
 
 def drawn(page, epoch, name="run_loss"):

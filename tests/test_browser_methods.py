@@ -6,17 +6,15 @@ import pytest
 
 pytest.importorskip("playwright.sync_api")
 
-import test_browser as kit
-from test_browser import BARS, cli, expect, figure, key, settle
+from browser_kit import BARS, cli, expect, figure, key, settle
 
-home, browser, page = kit.home, kit.browser, kit.page  # the fixtures
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
 
 @pytest.fixture(scope="module")
-def finished(home):
+def finished(served):
     """A finished run on MNIST-1D; returns (address, data folder, run)."""
-    address, data = home
+    address, data = served
     run = cli(data, "run", "--dataset", "mnist1d", "--model", "cnn1d", "--epochs", "6", "--wait", "--json")
     return address, data, run
 

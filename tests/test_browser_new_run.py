@@ -1,12 +1,12 @@
 """New run and Methods in a real Chromium: a method chosen by keyboard, epochs dragged along an earlier run, an overlay, a search."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
-from test_browser import QUIET, ROOT, answering, expect, free_port, key, settle, sync_api
+
+pytest.importorskip("playwright.sync_api")
+
+from browser_kit import app_on, expect, key, settle, window_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 LINES = (
@@ -21,47 +21,14 @@ BARS = """() => { const out = []; const walk = root => { for (const e of root.qu
 @pytest.fixture(scope="module")
 def address(seeded, chromium):
     """The app on a data folder with finished runs; no worker."""
-    data, _ = seeded
-    port = free_port()
-    served = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
-        cwd=ROOT,
-        env={**os.environ, "EVENLY_DATA": str(data)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        answering(f"http://127.0.0.1:{port}")
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        served.terminate()
-        served.wait(20)
-
-
-@pytest.fixture(scope="module")
-def window(chromium):
-    with sync_api.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium, args=QUIET)
-        yield browser
-        browser.close()
+    with app_on(seeded[0]) as address:
+        yield address
 
 
 @pytest.fixture
-def page(window):
-    context = window.new_context(viewport={"width": 1440, "height": 1200})
-    page, errors = context.new_page(), []
-    page.set_default_timeout(30_000)
-    page.on("pageerror", lambda e: errors.append(str(e)))
-    page.said = []
-    page.on(
-        "websocket",
-        lambda ws: ws.on(
-            "framesent", lambda frame: page.said.append(frame if isinstance(frame, bytes) else frame.encode())
-        ),
-    )
-    yield page
-    context.close()
-    assert not errors
+def page(browser):
+    with window_of(browser, viewport={"width": 1440, "height": 1200}) as page:
+        yield page
 
 
 def choose(page, box, text):
@@ -274,8 +241,8 @@ def test_methods_without_what_they_need_are_grey_in_the_list(address, page):
 @pytest.mark.parametrize(
     "path", ["/new?method=cdb", "/new?dataset=cifar100&model=resnet20&method=cdb", "/methods?row=cdb"]
 )
-def test_moving_terms_fit_a_phone(address, window, path):
-    context = window.new_context(viewport={"width": 390, "height": 844})
+def test_moving_terms_fit_a_phone(address, browser, path):
+    context = browser.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
     page.goto(address + path)
     settle(page)
@@ -296,8 +263,8 @@ PREVIEW = """() => {
 
 
 @pytest.mark.parametrize("width", [390, 1024, 1440])
-def test_bars_numbers_and_the_line_of_equal_weights_keep_apart(address, window, width):
-    context = window.new_context(viewport={"width": width, "height": 1200})
+def test_bars_numbers_and_the_line_of_equal_weights_keep_apart(address, browser, width):
+    context = browser.new_context(viewport={"width": width, "height": 1200})
     page = context.new_page()
     page.goto(f"{address}/new?method=tpr_ratio")
     settle(page)
@@ -310,8 +277,8 @@ def test_bars_numbers_and_the_line_of_equal_weights_keep_apart(address, window, 
     context.close()
 
 
-def test_the_keyboard_skips_a_collapsed_sidebar_on_a_phone(address, window):
-    context = window.new_context(viewport={"width": 390, "height": 844})
+def test_the_keyboard_skips_a_collapsed_sidebar_on_a_phone(address, browser):
+    context = browser.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
     page.goto(f"{address}/methods")
     settle(page)
@@ -323,8 +290,8 @@ def test_the_keyboard_skips_a_collapsed_sidebar_on_a_phone(address, window):
 
 
 @pytest.mark.parametrize("row", ["ldam", "cdb"])
-def test_a_long_formula_wraps_on_a_phone_and_nothing_scrolls_that_the_keyboard_cannot_reach(address, window, row):
-    context = window.new_context(viewport={"width": 390, "height": 844})
+def test_a_long_formula_wraps_on_a_phone_and_nothing_scrolls_that_the_keyboard_cannot_reach(address, browser, row):
+    context = browser.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
     page.goto(f"{address}/methods?row={row}")
     settle(page)

@@ -421,15 +421,15 @@ def test_charts_of_a_file_come_in_both_schemes(ids):
 
 def test_a_file_follows_the_browsers_scheme(ids, tmp_path, chromium):
     """In a real browser: the text of a chart is light on the page's dark ground, and follows a change."""
-    sync_api = pytest.importorskip("playwright.sync_api")
+    pytest.importorskip("playwright.sync_api")
+    from browser_kit import chromium_at
+
     file = tmp_path / "run.html"
     Path(file).write_text(export.run_page(reported(ids["two 0"][1])), encoding="utf-8")
-    with sync_api.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+    with chromium_at(chromium) as browser:
         page = browser.new_page(color_scheme="dark")
         page.goto(file.as_uri())
         ink = "() => getComputedStyle(document.querySelector('#p0 .xtick text')).fill"
         assert page.evaluate(ink) == "rgb(232, 236, 242)"
         page.emulate_media(color_scheme="light")
         page.wait_for_function(f"({ink})() === 'rgb(28, 36, 48)'")
-        browser.close()
