@@ -137,7 +137,7 @@ def catalogue(rows: list[dict[str, Any]]) -> None:
         print(paragraph(row["summary"], 4))
         for p in row.get("params", ()):
             default = f"{p['default']:g}" if isinstance(p["default"], float) else p["default"]
-            print(f"    {p['key'] + ' = ' + str(default):<24}{p['expected']}")
+            print(f"    {p['key'] + ' = ' + str(default) + ' ':<24}{p['expected']}")
 
 
 def terms(

@@ -70,7 +70,7 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     missed = [r for r in rows if r.status != "succeeded"]
     if stop.asked and missed:
         raise EvenlyError("interrupted; " + "; ".join(left_as(missed)))
-    if missed and (paused := held_by(engine, missed[0].id)):
+    if missed and missed[0].status == "queued" and (paused := held_by(engine, missed[0].id)):
         raise EvenlyError(
             f"run {missed[0].id} waits for run {paused}, which is paused; resume run {paused}, then run {missed[0].id} follows"
         )

@@ -49,13 +49,21 @@ class Unavailable(StorageError):  # noqa: N818 - it passes
 
 def data_root() -> Path:
     """The data folder: EVENLY_DATA, or `data` beside the program."""
-    return _resolved(os.environ.get("EVENLY_DATA") or "", os.getcwd())
+    if not (given := os.environ.get("EVENLY_DATA")):
+        return _usual_root()
+    path = Path(given).expanduser()
+    return _resolved(path) if path.is_absolute() else path.resolve()
 
 
 @cache
-def _resolved(given: str, _here: str) -> Path:
-    """Kept, because a page asks dozens of times and every ask would walk the path anew; `_here` is what a relative one starts from."""
-    return Path(given).expanduser().resolve() if given else Path(__file__).resolve().parents[1] / "data"
+def _usual_root() -> Path:
+    return Path(__file__).resolve().parents[1] / "data"
+
+
+@cache
+def _resolved(path: Path) -> Path:
+    """Kept, because a page asks dozens of times and every ask would walk the path anew."""
+    return path.resolve()
 
 
 def database_url() -> str:
@@ -75,8 +83,9 @@ def database_path() -> Path:
 
 def surroundings() -> dict[str, str]:
     """The variables that another shell needs to see the same data folder and database; those that stand at their defaults are left out."""
-    usual, given = Path(__file__).resolve().parents[1] / "data", os.environ.get("EVENLY_DATABASE_URL")
-    data = {} if data_root() == usual else {"EVENLY_DATA": str(data_root())}
+    data, given = {}, os.environ.get("EVENLY_DATABASE_URL")
+    if data_root() != _usual_root():
+        data = {"EVENLY_DATA": str(data_root())}
     return data | ({"EVENLY_DATABASE_URL": given} if given else {})
 
 
@@ -188,6 +197,11 @@ def write(engine: Engine, work: Callable[[Connection], T]) -> T:
             if left < 1 or _code(error) not in BUSY_CODES:
                 raise explained(error, engine) from error
             time.sleep(random.SystemRandom().uniform(0.02, 0.4))  # apart, lest two writers meet again
+
+
+def once(engine: Engine) -> Engine:
+    """The same database for one who waits for a lock in a loop of his own: a write is tried once."""
+    return engine.execution_options(evenly_tries=1)
 
 
 @contextmanager

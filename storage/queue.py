@@ -357,6 +357,12 @@ ASKED = {"run": "go on", "pause": "pause", "cancel": "stop"}
 VERBS = {"run": "resumed", "pause": "paused", "cancel": "stopped"}
 IS = {"succeeded": "has succeeded already", "failed": "has failed", "cancelled": "was stopped"}
 
+INSTEAD = {
+    "succeeded": "start another run with its settings to train again",
+    "failed": "resume it if it is to go on",
+    "cancelled": "resume it if it is to go on",
+}
+
 
 def ask(engine: Engine, run_id: int, wish: str) -> str:
     """A person's wish: run (start or go on), pause or cancel. Returns the status, "running" while the worker has yet to obey.
@@ -388,7 +394,7 @@ def _asked(connection: Connection, run_id: int, row: Any, wish: str) -> str:
     if (row.status, wish) in ALREADY:
         return row.status
     if (row.status, wish) not in AT_ONCE:
-        raise StorageError(f"run {run_id} {IS[row.status]}, so it cannot be {VERBS[wish]}; duplicate it to train again")
+        raise StorageError(f"run {run_id} {IS[row.status]}, so it cannot be {VERBS[wish]}; {INSTEAD[row.status]}")
     return _at_once(connection, run_id, AT_ONCE[row.status, wish])
 
 

@@ -56,6 +56,13 @@ def test_a_row_named_in_the_address_is_shown_whole(empty, address, row, table):
     assert all(sentence in texts(at) for e in shown for sentence in (e.intro, *e.said))
 
 
+def test_a_row_that_there_is_not_is_said(empty):
+    at = visit(PAGE, row="a*b")
+    (said,) = [w.value for w in at.warning]
+    assert said.startswith(r"The address asks for the method a\*b, which is not on offer here.")
+    assert at.header[0].value == ROWS[0][1].label
+
+
 @pytest.mark.parametrize(
     ("words", "must", "must_not"),
     [

@@ -9,6 +9,7 @@ from pages_kit import COMPARE, ROOT, visit
 from seed import config_of, mnist1d, submit, train, worker_of
 from streamlit.testing.v1 import AppTest
 
+from core.config import from_dict
 from storage import queue, results
 
 
@@ -118,6 +119,24 @@ def test_added_seeds_are_those_that_no_run_of_the_group_has(empty):
     assert new["seed"].tolist() == [2, 2]
     assert new["baseline_id"].iloc[1] == new["id"].iloc[0]
     assert set(new["group_sha"]) == {results.get_run(empty, int(i)).group_sha for i in first}
+
+
+def test_a_seed_that_one_side_has_is_trained_for_the_other_alone(empty):
+    first = finished_pair(empty, 0)
+    baseline = results.get_run(empty, int(first[0]))
+    worker = worker_of(empty)
+    for seed in (2, 1):
+        submit(empty, replace(from_dict(baseline.config), seed=seed), f"MNIST-1D: none, seed {seed}")
+        train(empty, worker, mnist1d(0, seed), 20, seed=seed)
+    trained = results.list_runs(empty)
+    of_seed = dict(zip(trained["seed"], trained["id"], strict=False)) | {0: int(first[0])}
+    button = visit(COMPARE, a=first[0], b=first[1]).button(key="compare_seeds")
+    assert button.label == "Add 2 seeds"
+    assert f"Trains run {first[1]} again with seeds 1 and 2:" in button.help
+    new = after_a_click_on_add(empty, *first)
+    assert new["seed"].tolist() == [1, 2]
+    assert new["baseline_id"].tolist() == [of_seed[1], of_seed[2]]
+    assert set(new["group_sha"]) == {results.get_run(empty, int(first[1])).group_sha}
 
 
 def test_seeds_can_be_added_again_after_they_were_stopped(empty):

@@ -386,6 +386,14 @@ def test_the_settings_of_a_step_name_no_epochs_but_the_run_it_is_applied_to(trai
     assert f"epochs {EPOCHS}" in settings_line(before)
 
 
+def test_a_mean_over_seeds_is_over_those_that_have_a_value():
+    epochs, mean = compare_charts.mean_by_epoch(
+        [(np.array([1, 2, 3, 4]), np.array([1, np.nan, 3, np.nan])), (np.array([1, 2]), np.array([2, 4]))]
+    )
+    assert epochs.tolist() == [1, 2, 3, 4]
+    np.testing.assert_array_equal(mean, [1.5, 4, 3, np.nan])
+
+
 def test_two_steps_have_no_spread_over_epochs(trained):
     engine, worker, run = trained
     made = [applied(engine, worker, run, strength=s) for s in (0.5, 1.0)]

@@ -14,7 +14,18 @@ from sqlalchemy import text
 from storage_kit import count, database, new_run
 
 from storage import queue, results
-from storage.engine import StorageError, database_url, open_database, reading, sqlite_module, sqlite_warning, write
+from storage.engine import (
+    StorageError,
+    Unavailable,
+    data_root,
+    database_url,
+    once,
+    open_database,
+    reading,
+    sqlite_module,
+    sqlite_warning,
+    write,
+)
 from storage.migrate import upgrade
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -206,3 +217,31 @@ def test_eight_writers_and_a_reader_meet_no_error(tmp_path):
         results.list_runs(engine)
     assert errors == []
     assert count(engine, "run") == 160
+
+
+def test_who_waits_in_a_loop_of_his_own_has_one_try(empty, monkeypatch):
+    patient, pauses = open_database(str(empty.url), timeout=0.05, tries=3), []
+    release, held = threading.Event(), threading.Event()
+    thread = holder(empty, release, held)
+    monkeypatch.setattr("storage.engine.time.sleep", pauses.append)
+    for asked, expected in ((patient, 2), (once(patient), 0)):
+        pauses.clear()
+        with pytest.raises(Unavailable, match="is locked by another program"):
+            write(asked, lambda connection: None)
+        assert len(pauses) == expected
+    release.set()
+    thread.join()
+    assert write(once(patient), lambda connection: 1) == 1
+
+
+def test_the_data_folder_outlives_the_folder_one_stands_in(tmp_path, monkeypatch):
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        monkeypatch.setenv("EVENLY_DATA", "data")  # from where one stands
+        assert data_root() == tmp_path / name / "data"
+    monkeypatch.setenv("EVENLY_DATA", str(tmp_path / "data"))
+    (tmp_path / "there").rmdir()
+    assert data_root() == tmp_path / "data"
+    monkeypatch.delenv("EVENLY_DATA")
+    assert data_root() == ROOT / "data"

@@ -25,7 +25,7 @@ from core.engine import Trainer
 from core.errors import EvenlyError
 from core.orders import Interrupted
 from storage import queue, results
-from storage.engine import StorageError, Unavailable
+from storage.engine import StorageError, Unavailable, once
 from storage.queue import Claim, Lost
 from work.sources import Orders, find_evidence, load_splits, stored_evidence
 from work.training import Halted, Run, tell
@@ -91,6 +91,7 @@ def _close(engine: Engine, claim: Claim, status: str, reason: str | None, orders
     gc.collect()  # here, outside of every except block, no traceback holds the tensors any more
     with suppress(RuntimeError):  # of a lost card; the worker then starts anew
         torch.cuda.empty_cache()
+    engine = once(engine)
     while True:
         try:
             held = queue.release(engine, claim) if status == "queued" else queue.finish(engine, claim, status, reason)

@@ -31,7 +31,7 @@ from core.posthoc import SUMMAND
 from core.schedule import first_epoch, in_epoch, in_force
 from models import MODELS
 from storage import checkpoint_rows, checkpoints, queue, results
-from storage.engine import StorageError, Unavailable
+from storage.engine import StorageError, Unavailable, once
 from storage.queue import Claim, Lost
 from storage.record import METRICS
 from work.sources import Orders
@@ -229,7 +229,7 @@ class Run:
         deadline, record = time.monotonic() + PATIENCE_SECONDS, record_of(result, kept)
         while True:
             try:
-                best = results.record_epoch(self.engine, self.claim, record)
+                best = results.record_epoch(once(self.engine), self.claim, record)
                 self._progressed(record.epoch)
                 return best
             except Unavailable as error:

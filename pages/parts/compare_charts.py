@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core import report
 from core.compare import Comparison
+from core.metrics import share
 from pages.parts import curves, matrices, narrow, reads, show, signature, states, status, words
 from pages.parts.figure import Figure
 from pages.parts.palette import Palette
@@ -133,9 +134,12 @@ def spread_by_epoch(row: Any, last: int) -> tuple[NDArray, NDArray]:
 
 
 def mean_by_epoch(each: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, NDArray]:
-    """The mean of several curves, (epochs, values) each, at every epoch over those that reach it."""
+    """The mean of several curves, (epochs, values) each, at every epoch over those that have a value there; NaN where none has."""
     epochs, place = np.unique(np.concatenate([e for e, _ in each]), return_inverse=True)
-    return epochs, np.bincount(place, np.concatenate([v for _, v in each])) / np.bincount(place)
+    values = np.concatenate([v for _, v in each])
+    known = ~np.isnan(values)
+    place = place[known]
+    return epochs, share(np.bincount(place, values[known], len(epochs)), np.bincount(place, minlength=len(epochs)))
 
 
 def confusion_change(before: list[Any], after: list[Any], names: list[str], order: NDArray) -> None:
@@ -181,7 +185,7 @@ def matrices_of(before: list[Any], after: list[Any]) -> tuple[Any, Any] | None:
 def change_of(before: list[Any], names: list[str]) -> str:
     """What the change of the confusion is of, and how to read it."""
     what = (
-        f"Test split, last epoch{', mean over the seeds' if len(before) > 1 else ''}. "
+        f"Test split{', last epoch' if status.trains(before[0]) else ''}{', mean over the seeds' if len(before) > 1 else ''}. "
         "Change in points: of 100 samples of the true class."
     )
     few = len(names) <= matrices.TEXT_UP_TO

@@ -23,9 +23,10 @@ LOST = ("failed", "cancelled")  # their seeds are free again
 __all__ = [
     "MOST_REPLICATES",
     "behind_baselines",
-    "free_seeds",
+    "lacking",
     "more_seeds",
     "new_run",
+    "next_seeds",
     "pair",
     "plainly",
     "recipe_epochs",
@@ -40,19 +41,32 @@ def replicates(config: RunConfig, count: int) -> list[RunConfig]:
     return [replace(config, seed=config.seed + i) for i in range(count)]
 
 
-def free_seeds(frame: pd.DataFrame, before: Any, after: Any, count: int) -> list[int]:
-    """The next `count` seeds, upwards from those of the two runs, that neither group has; what failed or was stopped may be repeated.
+def next_seeds(frame: pd.DataFrame, before: Any, after: Any, count: int) -> list[int]:
+    """The next `count` seeds to compare the two runs with: first those that one side has and the other has not, lowest first,
+    then those that neither has, upwards from the two runs' own. What failed or was stopped may be repeated.
 
     `frame` holds the runs of both groups, archived ones too.
     """
-    taken = frame[frame["group_sha"].isin([before.group_sha, after.group_sha]) & ~frame["status"].isin(LOST)]
-    have = {before.seed, after.seed, *taken["seed"]}
-    seeds = (s for s in itertools.count(max(before.seed, after.seed) + 1) if s not in have)
-    return list(itertools.islice(seeds, count))
+    mine, theirs = (_seeds_of(frame, row) for row in (before, after))
+    have = mine | theirs
+    new = (s for s in itertools.count(max(before.seed, after.seed) + 1) if s not in have)
+    return list(itertools.islice(itertools.chain(sorted(mine ^ theirs), new), count))
+
+
+def lacking(frame: pd.DataFrame, row: Any, seeds: Sequence[int]) -> list[int]:
+    """Those of the seeds that a run has no replicate with."""
+    have = _seeds_of(frame, row)
+    return [seed for seed in seeds if seed not in have]
+
+
+def _seeds_of(frame: pd.DataFrame, row: Any) -> set[int]:
+    same = frame[(frame["group_sha"] == row.group_sha) & ~frame["status"].isin(LOST)]
+    return {int(row.seed), *(int(seed) for seed in same["seed"])}
 
 
 def more_seeds(frame: pd.DataFrame, before: Any, after: Any, label: str, seeds: Sequence[int]) -> list[NewRun]:
-    """Both runs again with these seeds, for one submission; weights come from the baseline's replicate of the same seed.
+    """Each of the two again with those of these seeds that it lacks, for one submission; weights come from the baseline's replicate
+    of the same seed.
 
     A baseline that `frame` (archived runs too) does not hold with that seed is trained as well, ahead of what follows it.
     Raises EvenlyError for a run whose replicates would not be known as such, because its baseline was deleted.
@@ -60,7 +74,8 @@ def more_seeds(frame: pd.DataFrame, before: Any, after: Any, label: str, seeds: 
     out: list[NewRun] = []
     for seed in seeds:
         for row in (before, after):
-            _again(out, frame, row, label, seed)
+            if lacking(frame, row, [seed]):
+                _again(out, frame, row, label, seed)
     return out
 
 

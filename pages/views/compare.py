@@ -112,16 +112,24 @@ def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
     elif c.noise.kind != SAME and before.status == after.status == "succeeded":
         pairs = len(c.noise.pairs)
         more = ENOUGH_SEEDS - pairs if pairs < ENOUGH_SEEDS else MORE_SEEDS
-        wanted = launch.free_seeds(every, before, after, more)
+        wanted = launch.next_seeds(every, before, after, more)
+        b, a = (launch.lacking(every, row, wanted) for row in (before, after))
         st.button(
-            f"Add {words.count(more, 'seed')} to each",
+            f"Add {words.count(more, 'seed')}" + (" to each" if b == a else ""),
             key="compare_seeds",
             icon=":material/add_circle:",
             on_click=add_seeds,
             args=(before, after, wanted, reads.last_id(every)),
-            help=f"Trains both again with {listed(wanted, 'seed')}: the more seeds, "
-            "the narrower the interval that tells an effect from seed noise.",
+            help=f"Trains {again(before, b, after, a)}: the more seeds, the narrower the interval that tells an effect from seed noise.",
         )
+
+
+def again(before: Any, of_before: list[int], after: Any, of_after: list[int]) -> str:
+    """Which of the two is trained with which seeds; one that has a replicate of a seed is not trained with it again."""
+    if of_before == of_after:
+        return f"both again with {listed(of_before, 'seed')}"
+    each = ((before, of_before), (after, of_after))
+    return " and ".join(f"run {row.id} again with {listed(seeds, 'seed')}" for row, seeds in each if seeds)
 
 
 def add_seeds(before: Any, after: Any, wanted: list[int], last: int) -> None:
@@ -129,7 +137,7 @@ def add_seeds(before: Any, after: Any, wanted: list[int], last: int) -> None:
     another view has started meanwhile are not started again, and the page that follows shows them on their way."""
     with told():
         every = reads.runs(archived=None)
-        if launch.free_seeds(every, before, after, len(wanted)) != wanted:
+        if launch.next_seeds(every, before, after, len(wanted)) != wanted:
             return
         label = DATASETS[before.dataset].label if before.dataset in DATASETS else before.dataset
         key = f"seeds-{before.id}-{after.id}-{'.'.join(map(str, wanted))}-{last}"

@@ -63,9 +63,7 @@ def choose(shown: list[tuple[str, Method, Any]]) -> tuple[str, Method, Any]:
     first = rows()[0][0]
     if (asked := address.asked("row", first)) in labels:
         st.session_state["methods_chosen"] = asked
-    elif asked is not None and asked not in {
-        key for key, _, _ in rows()
-    }:  # one that the search hides is none to warn of
+    elif asked is not None and all(asked != key for key, _, _ in rows()):  # not one that only the search hides
         address.absent("method", asked)
     if st.session_state.get("methods_chosen") not in labels:
         last = st.session_state.get(SHOWN)

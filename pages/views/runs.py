@@ -472,7 +472,7 @@ def main() -> None:
     if (frame["status"] == "queued").any():
         worker_state.live_notice()
     above, phone = st.container(), narrow.narrow()
-    if phone:
+    if phone and len(frame):
         st.caption(TO_CHOOSE, width=HINT)
     states = states_of(frame)
     ids = table(frame, states, more) if len(frame) else []

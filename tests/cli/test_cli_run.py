@@ -167,6 +167,8 @@ def test_a_worker_that_is_on_does_the_work(call, home, engine, baseline, tmp_pat
         assert call("pause", long).out == f"run {long}: running, asked to pause\n"
         until(lambda: results.get_run(engine, long).status == "paused")
         assert f"run {long} is paused" in call(*QUICK, "--method", "tpr_ratio", "--baseline", long, "--wait").err
+        with pytest.raises(EvenlyError, match=f"^run {long} is paused$"):
+            wait.wait_for(engine, [long], quiet=True)
         ratio = call(*QUICK, "--method", "tpr_ratio", "--baseline", long, "--json").data["id"]
         deficit = call(*QUICK, "--method", "tpr_deficit", "--baseline", ratio, "--json").data["id"]
         for run_id in (ratio, deficit):  # paused after the wait began
