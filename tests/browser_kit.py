@@ -75,10 +75,13 @@ def served_on(data):
         [sys.executable, "serve.py"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     address = f"http://127.0.0.1:{port}"
-    answering(address)
-    yield address
-    served.send_signal(signal.SIGTERM)
-    assert served.wait(20) == 0
+    try:
+        answering(address)
+        yield address
+    finally:
+        served.send_signal(signal.SIGTERM)
+        ended = served.wait(20)
+    assert ended == 0
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(address + "/_stcore/health", timeout=1)
 

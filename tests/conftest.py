@@ -32,7 +32,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked gpu are skipped, with the reason, where there is no CUDA device."""
+    """Tests marked gpu are skipped, with the reason, where there is no CUDA device; files that drive a browser are kept apart."""
+    items[:] = apart(items)
     wanting = [item for item in items if item.get_closest_marker("gpu")]
     if not wanting:
         return
@@ -41,6 +42,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in wanting:
             item.add_marker(pytest.mark.skip(reason="no CUDA device on this machine"))
+
+
+def apart(items: list[pytest.Item]) -> list[pytest.Item]:
+    """The same tests, the files that drive a browser spread among the others: several at once, each with a server and a worker of
+    its own, make each other late."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    driving = [tests for tests in files.values() if any(t.get_closest_marker("browser") for t in tests)]
+    others = [tests for tests in files.values() if tests not in driving]
+    step = len(others) // (len(driving) + 1) + 1
+    ordered = []
+    for i, tests in enumerate(others):
+        if i % step == 0 and driving:
+            ordered += driving.pop(0)
+        ordered += tests
+    return ordered + [test for tests in driving for test in tests]
 
 
 @pytest.fixture(autouse=True)

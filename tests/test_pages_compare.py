@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import from_dict
 from storage import queue, results
+from storage.launch import new_run
 
 
 def test_the_address_restores_the_comparison(full):
@@ -137,6 +138,29 @@ def test_a_seed_that_one_side_has_is_trained_for_the_other_alone(empty):
     assert new["seed"].tolist() == [1, 2]
     assert new["baseline_id"].tolist() == [of_seed[1], of_seed[2]]
     assert set(new["group_sha"]) == {results.get_run(empty, int(first[1])).group_sha}
+
+
+def test_a_seed_that_failed_on_one_side_is_not_tried_for_ever(empty):
+    first = finished_pair(empty, 0)
+    finished_pair(empty, 1, end="failed")
+    assert after_a_click_on_add(empty, *first)["seed"].tolist() == [2, 2, 3, 3]
+
+
+def test_no_seed_waits_for_a_paused_baseline(empty):
+    first = finished_pair(empty, 0)
+    baseline = results.get_run(empty, int(first[0]))
+    queue.ask(empty, submit(empty, replace(from_dict(baseline.config), seed=1), "MNIST-1D: none, seed 1"), "pause")
+    assert after_a_click_on_add(empty, *first)["seed"].tolist() == [2, 2, 3, 3]
+
+
+def test_a_side_whose_weights_came_from_elsewhere_is_not_trained_for_a_pair_that_cannot_be(empty):
+    first = finished_pair(empty, 0)
+    baseline, weighted = (results.get_run(empty, int(i)) for i in first)
+    config = replace(from_dict(weighted.config), seed=1)
+    again = new_run(config, "MNIST-1D", baseline=baseline.id, baseline_group=baseline.group_sha)
+    queue.submit(empty, [again])  # of another seed, but on the same baseline
+    train(empty, worker_of(empty), mnist1d(0.4, 1), 20, seed=1)
+    assert after_a_click_on_add(empty, *first)["seed"].tolist() == [2, 2, 3, 3]
 
 
 def test_seeds_can_be_added_again_after_they_were_stopped(empty):

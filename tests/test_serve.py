@@ -186,6 +186,14 @@ def test_a_starter_whose_parent_is_gone_starts_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_child_has_the_data_folder_of_the_starter_wherever_that_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EVENLY_DATA", "mine")
+    child = serve.start("-c", "import os; os.mkdir(os.environ['EVENLY_DATA'])")
+    assert child.wait(30) == 0
+    assert (tmp_path / "mine").is_dir()
+
+
 def test_a_taken_port_ends_the_starter_before_anything_is_started(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

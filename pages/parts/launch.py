@@ -14,7 +14,7 @@ from core.errors import EvenlyError
 from core.methods import METHODS
 from core.recipes import RECIPES
 from pages.parts import reads
-from storage.launch import new_run, pair
+from storage.launch import READY, new_run, pair
 from storage.queue import NewRun, submit
 
 MOST_REPLICATES = 10
@@ -42,15 +42,25 @@ def replicates(config: RunConfig, count: int) -> list[RunConfig]:
 
 
 def next_seeds(frame: pd.DataFrame, before: Any, after: Any, count: int) -> list[int]:
-    """The next `count` seeds to compare the two runs with: first those that one side has and the other has not, lowest first,
-    then those that neither has, upwards from the two runs' own. What failed or was stopped may be repeated.
+    """The next `count` seeds to compare the two runs with: first those that one side has finished and the other never began,
+    lowest first, then those that neither has, upwards from the two runs' own; of these, what failed or was stopped may be repeated.
 
     `frame` holds the runs of both groups, archived ones too.
     """
-    mine, theirs = (_seeds_of(frame, row) for row in (before, after))
-    have = mine | theirs
+    half = _half(frame, before, after) | _half(frame, after, before)
+    have = _seeds_of(frame, before) | _seeds_of(frame, after)
     new = (s for s in itertools.count(max(before.seed, after.seed) + 1) if s not in have)
-    return list(itertools.islice(itertools.chain(sorted(mine ^ theirs), new), count))
+    return list(itertools.islice(itertools.chain(sorted(half), new), count))
+
+
+def _half(frame: pd.DataFrame, row: Any, other: Any) -> set[int]:
+    """Seeds with which the row has succeeded and the other was never tried: one that failed would fail again, and a paused one waits
+    for a person. None where the row's weights come from the other's group: the two could not be paired any more."""
+    if row.baseline_id is not None and reads.run(row.baseline_id).group_sha == other.group_sha:
+        return set()
+    mine = frame[(frame["group_sha"] == row.group_sha) & (frame["status"] == "succeeded")]
+    tried = frame[frame["group_sha"] == other.group_sha]
+    return set(map(int, mine["seed"])) - set(map(int, tried["seed"]))
 
 
 def lacking(frame: pd.DataFrame, row: Any, seeds: Sequence[int]) -> list[int]:
@@ -130,8 +140,8 @@ def _planned(out: Sequence[NewRun], row: Any, seed: int) -> int | None:
 
 
 def _trained(frame: pd.DataFrame, row: Any, seed: int) -> int | None:
-    """An earlier replicate of this seed that has succeeded, else one that is still to come."""
-    same = frame[(frame["group_sha"] == row.group_sha) & (frame["seed"] == seed) & ~frame["status"].isin(LOST)]
+    """An earlier replicate of this seed that has succeeded, else one that is on its way; a paused one brings nothing by itself."""
+    same = frame[(frame["group_sha"] == row.group_sha) & (frame["seed"] == seed) & frame["status"].isin(READY)]
     done = same[same["status"] == "succeeded"]
     found = done if len(done) else same
     return None if found.empty else int(found["id"].max())
