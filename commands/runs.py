@@ -208,7 +208,7 @@ def settings_line(row: RunRow) -> str:
         inner = ", ".join(f"{k} {short(v)}" for k, v in row.config.get(nested.get(key, ""), {}).items())
         words.append(f"{key} {short(row.config.get(key))}" + (f" ({inner})" if inner else ""))
     if not trained:
-        return f"{', '.join(words)}, applied to run {row.baseline_id}"
+        return ", ".join(words) + (f", applied to run {row.baseline_id}" if row.baseline_id else "")
     origin = row.facts.get("evidence", {}).get("from") or (f"run {row.baseline_id}" if row.baseline_id else "")
     return ", ".join(words) + (f", TPRs of {origin}" if origin else "")
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Self
 from commands import progress
 from commands.runs import ENDS, in_words
 from core.errors import EvenlyError
-from storage.stamps import statuses as statuses_of
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -50,6 +49,7 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     trained here is then back in the queue.
     """
     from storage.results import get_run
+    from storage.stamps import statuses as statuses_of
     from worker import Timeout, Worker
 
     stop = Stop()

@@ -113,6 +113,12 @@ class Dataset:
 
 _DIGITS_POOL, _DIGITS_TEST = embedded.digits_counts()
 
+_KRIZHEVSKY = Source(
+    "Krizhevsky",
+    2009,
+    "Learning multiple layers of features from tiny images",
+    "https://www.cs.toronto.edu/~kriz/cifar.html",
+)
 DATASETS: Table[Dataset] = Table(
     "dataset",
     Dataset(
@@ -188,12 +194,7 @@ DATASETS: Table[Dataset] = Table(
         "cifar10",
         "CIFAR-10",
         "50,000 colour photographs to train and 10,000 to test, 32 x 32 pixels, 10 classes. 170 MB to download.",
-        Source(
-            "Krizhevsky",
-            2009,
-            "Learning multiple layers of features from tiny images",
-            "https://www.cs.toronto.edu/~kriz/cifar.html",
-        ),
+        _KRIZHEVSKY,
         False,
         "image",
         (3, 32, 32),
@@ -208,12 +209,7 @@ DATASETS: Table[Dataset] = Table(
         "cifar100",
         "CIFAR-100",
         "50,000 colour photographs to train and 10,000 to test, 32 x 32 pixels, 100 classes. 169 MB to download.",
-        Source(
-            "Krizhevsky",
-            2009,
-            "Learning multiple layers of features from tiny images",
-            "https://www.cs.toronto.edu/~kriz/cifar.html",
-        ),
+        _KRIZHEVSKY,
         False,
         "image",
         (3, 32, 32),

@@ -57,6 +57,12 @@ class Model:
         return split(getattr(importlib.import_module(module), name)(shape, classes), shape)
 
 
+_HE = Source(
+    "He, Zhang, Ren and Sun",
+    2016,
+    "Deep residual learning for image recognition",
+    "https://arxiv.org/abs/1512.03385",
+)
 MODELS = Table(
     "model",
     Model(
@@ -104,12 +110,7 @@ MODELS = Table(
         Size((3, 32, 32), 10, 269_722),
         images((1, 3), low=16, high=64),
         "models.resnet:resnet20",
-        Source(
-            "He, Zhang, Ren and Sun",
-            2016,
-            "Deep residual learning for image recognition",
-            "https://arxiv.org/abs/1512.03385",
-        ),
+        _HE,
     ),
     Model(
         "resnet32",
@@ -118,12 +119,7 @@ MODELS = Table(
         Size((3, 32, 32), 100, 470_004),
         images((1, 3), low=16, high=64),
         "models.resnet:resnet32",
-        Source(
-            "He, Zhang, Ren and Sun",
-            2016,
-            "Deep residual learning for image recognition",
-            "https://arxiv.org/abs/1512.03385",
-        ),
+        _HE,
     ),
     Model(
         "resnet18",
@@ -132,12 +128,7 @@ MODELS = Table(
         Size((3, 224, 224), 1000, 11_689_512),
         images((3,), low=64, high=512),
         "models.resnet:resnet18",
-        Source(
-            "He, Zhang, Ren and Sun",
-            2016,
-            "Deep residual learning for image recognition",
-            "https://arxiv.org/abs/1512.03385",
-        ),
+        _HE,
     ),
 )
 

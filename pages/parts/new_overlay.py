@@ -13,7 +13,7 @@ from core.evidence import ClassTerms, Evidence
 from core.methods import METHODS, POSTHOC, answer
 from pages.parts import show, words
 from pages.parts.figure import Figure, axis, layout
-from pages.parts.new_terms import NAMED_UP_TO, TERMS, Term
+from pages.parts.new_terms import NAMED_UP_TO, TERMS, Term, class_axis
 from pages.parts.palette import Palette
 
 MOST = 3
@@ -79,17 +79,13 @@ def picture(
         for label, v in rows.items()
         for colour, symbol, dash in [looks[label]]
     ]
-    ticks = (
-        {"tickvals": at, "ticktext": [words.drawn(classes[c], 14) for c in order]} if few else {"showticklabels": False}
-    )
-    title = "" if few else f"{len(classes)} classes, {'hardest first' if hard else 'in their own order'}"
     return {
         "data": data,
         "layout": layout(
             p,
             HEIGHT,
             showlegend=True,
-            xaxis=axis(p, title=title, showgrid=False, **ticks),
+            xaxis=class_axis(classes, order, p, hard=hard),
             yaxis=axis(p, rangemode="tozero", nticks=6, tickformat="~%" if form.endswith("%") else "~g"),
         ),
     }

@@ -71,7 +71,7 @@ def picture(
     hard: bool,
 ) -> Figure:
     """Bars of one term per class in drawing order; `values` holds one row [C], or the first and the last epoch's."""
-    term, few = TERMS[name], len(classes) <= NAMED_UP_TO
+    term = TERMS[name]
     at, names = list(range(len(order))), [words.drawn(classes[c]) for c in order]
     colours = [p.after] if len(values) == 1 else [p.before, p.after]
     data = [
@@ -86,10 +86,6 @@ def picture(
         }
         for (label, v), colour in zip(values.items(), colours, strict=True)
     ]
-    ticks = (
-        {"tickvals": at, "ticktext": [words.drawn(classes[c], 14) for c in order]} if few else {"showticklabels": False}
-    )
-    title = "" if few else f"{len(classes)} classes, {'hardest first' if hard else 'in their own order'}"
     return {
         "data": data,
         "layout": layout(
@@ -98,10 +94,19 @@ def picture(
             barmode="group",
             bargap=0.3,
             showlegend=len(values) > 1,
-            xaxis=axis(p, title=title, showgrid=False, **ticks),
+            xaxis=class_axis(classes, order, p, hard=hard),
             yaxis=axis(p, rangemode="tozero", nticks=5, tickformat="~%" if term.form.endswith("%") else "~g"),
         ),
     }
+
+
+def class_axis(classes: Sequence[str], order: NDArray[np.int64], p: Palette, *, hard: bool) -> dict[str, Any]:
+    """The classes in drawing order, by name where there are few."""
+    if len(classes) > NAMED_UP_TO:
+        title = f"{len(classes)} classes, {'hardest first' if hard else 'in their own order'}"
+        return axis(p, title=title, showgrid=False, showticklabels=False)
+    names = [words.drawn(classes[c], 14) for c in order]
+    return axis(p, showgrid=False, tickvals=list(range(len(order))), ticktext=names)
 
 
 def alternative(name: str, values: Mapping[str, NDArray[np.float64]], classes: Sequence[str]) -> str:
