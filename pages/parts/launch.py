@@ -27,6 +27,7 @@ __all__ = [
     "more_seeds",
     "new_run",
     "next_seeds",
+    "on_the_way",
     "pair",
     "plainly",
     "recipe_epochs",
@@ -48,7 +49,7 @@ def next_seeds(frame: pd.DataFrame, before: Any, after: Any, count: int) -> list
     `frame` holds the runs of both groups, archived ones too.
     """
     half = _half(frame, before, after) | _half(frame, after, before)
-    have = _seeds_of(frame, before) | _seeds_of(frame, after)
+    have = _held(frame, before) | _held(frame, after)
     new = (s for s in itertools.count(max(before.seed, after.seed) + 1) if s not in have)
     return list(itertools.islice(itertools.chain(sorted(half), new), count))
 
@@ -58,20 +59,30 @@ def _half(frame: pd.DataFrame, row: Any, other: Any) -> set[int]:
     for a person. None where the row's weights come from the other's group: the two could not be paired any more."""
     if row.baseline_id is not None and reads.run(row.baseline_id).group_sha == other.group_sha:
         return set()
-    mine = frame[(frame["group_sha"] == row.group_sha) & (frame["status"] == "succeeded")]
-    tried = frame[frame["group_sha"] == other.group_sha]
-    return set(map(int, mine["seed"])) - set(map(int, tried["seed"]))
+    return {seed for seed, status in _tried(frame, row) if status == "succeeded"} - dict(_tried(frame, other)).keys()
+
+
+def on_the_way(frame: pd.DataFrame, before: Any, after: Any) -> list[int]:
+    """Ids of the replicates of the two that wait or train."""
+    about = zip(frame["id"].tolist(), frame["group_sha"].tolist(), frame["status"].tolist(), strict=True)
+    groups = {before.group_sha, after.group_sha}
+    return [run_id for run_id, group, status in about if group in groups and status in reads.LIVE]
 
 
 def lacking(frame: pd.DataFrame, row: Any, seeds: Sequence[int]) -> list[int]:
     """Those of the seeds that a run has no replicate with."""
-    have = _seeds_of(frame, row)
+    have = _held(frame, row)
     return [seed for seed in seeds if seed not in have]
 
 
-def _seeds_of(frame: pd.DataFrame, row: Any) -> set[int]:
-    same = frame[(frame["group_sha"] == row.group_sha) & ~frame["status"].isin(LOST)]
-    return {int(row.seed), *(int(seed) for seed in same["seed"])}
+def _held(frame: pd.DataFrame, row: Any) -> set[int]:
+    return {int(row.seed), *(seed for seed, status in _tried(frame, row) if status not in LOST)}
+
+
+def _tried(frame: pd.DataFrame, row: Any) -> list[tuple[int, str]]:
+    """(seed, status) of every run with the row's settings. As arrays: comparing columns of text is slow."""
+    same = frame["group_sha"].to_numpy(object) == row.group_sha
+    return list(zip(frame["seed"].to_numpy()[same].tolist(), frame["status"].to_numpy(object)[same], strict=True))
 
 
 def more_seeds(frame: pd.DataFrame, before: Any, after: Any, label: str, seeds: Sequence[int]) -> list[NewRun]:

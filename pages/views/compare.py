@@ -35,6 +35,16 @@ from pages.parts import settings as run_settings
 from pages.parts.guard import told
 from storage import sides
 
+COLUMNS = (
+    "id",
+    "name",
+    "status",
+    "wanted",
+    "seed",
+    "last_epoch",
+    "group_sha",
+    "baseline_id",
+)  # of the list behind the page
 MORE_SEEDS = 2  # offered at a time where there are enough already
 DIFFERING = "Settings that differ between the two runs"
 
@@ -106,9 +116,8 @@ def unfair(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
 
 def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
     """One seed proves little and a few leave a wide interval: always offer more of both, and say which are on their way."""
-    pending = every[every["group_sha"].isin([before.group_sha, after.group_sha]) & every["status"].isin(reads.LIVE)]
-    if len(pending):
-        coming(tuple(int(i) for i in pending["id"]))
+    if pending := launch.on_the_way(every, before, after):
+        coming(tuple(pending))
     elif c.noise.kind != SAME and before.status == after.status == "succeeded":
         pairs = len(c.noise.pairs)
         more = ENOUGH_SEEDS - pairs if pairs < ENOUGH_SEEDS else MORE_SEEDS
@@ -214,7 +223,7 @@ def fitting(before: Any, after: Any, known: set[int]) -> None:
 def main() -> None:
     """The page."""
     st.title("Compare")
-    every = reads.runs(archived=None)
+    every = reads.runs(archived=None, columns=COLUMNS)
     frame = every[every["last_epoch"] >= 1]
     if frame.empty:
         nothing(frame)
