@@ -23,7 +23,7 @@ from functools import partial
 from pathlib import Path
 
 from core.errors import EvenlyError
-from storage.engine import data_root, open_database, surroundings
+from storage.engine import data_root, open_database
 from storage.migrate import upgrade
 from storage.place import settle
 from work.slot import REFUSED
@@ -82,8 +82,9 @@ def url(address: str, port: int) -> str:
 
 def start(*command: str) -> subprocess.Popen[bytes]:
     """A child in a session of its own that ends with this process, in the program's folder with the data folder of this one."""
+    here = os.environ | {"EVENLY_DATA": str(data_root())}
     return subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env=os.environ | surroundings(), start_new_session=True, stdin=subprocess.DEVNULL,
+        [sys.executable, *command], cwd=ROOT, env=here, start_new_session=True, stdin=subprocess.DEVNULL,
         preexec_fn=partial(die_with_parent, os.getpid()),  # one libc call, no locks
     )  # fmt: skip
 

@@ -153,14 +153,33 @@ def test_no_seed_waits_for_a_paused_baseline(empty):
     assert after_a_click_on_add(empty, *first)["seed"].tolist() == [2, 2, 3, 3]
 
 
+def on_baseline(empty, baseline, config, seed):
+    """A finished run of this seed on this baseline, whatever seed that has."""
+    config = replace(config, seed=seed)
+    (made,) = queue.submit(
+        empty, [new_run(config, "MNIST-1D", baseline=baseline.id, baseline_group=baseline.group_sha)]
+    )
+    train(empty, worker_of(empty), mnist1d(0.4, seed), 20, seed=seed)
+    return str(made)
+
+
 def test_a_side_whose_weights_came_from_elsewhere_is_not_trained_for_a_pair_that_cannot_be(empty):
     first = finished_pair(empty, 0)
     baseline, weighted = (results.get_run(empty, int(i)) for i in first)
-    config = replace(from_dict(weighted.config), seed=1)
-    again = new_run(config, "MNIST-1D", baseline=baseline.id, baseline_group=baseline.group_sha)
-    queue.submit(empty, [again])  # of another seed, but on the same baseline
-    train(empty, worker_of(empty), mnist1d(0.4, 1), 20, seed=1)
-    assert after_a_click_on_add(empty, *first)["seed"].tolist() == [2, 2, 3, 3]
+    on_baseline(empty, baseline, from_dict(weighted.config), 1)
+    other = on_baseline(empty, baseline, replace(from_dict(weighted.config), method="tpr_deficit", params={}), 0)
+    for pair in (first, (first[1], other)):
+        button = visit(COMPARE, a=pair[0], b=pair[1]).button(key="compare_seeds")
+        assert (button.label, "both again with seeds 2 and 3" in button.help) == ("Add 2 seeds to each", True)
+
+
+def test_a_baseline_that_feeds_no_weights_keeps_no_seed_from_being_completed(empty):
+    first = finished_pair(empty, 0)
+    baseline = results.get_run(empty, int(first[0]))
+    focal = replace(from_dict(baseline.config), method="focal", params={})
+    after, _ = (on_baseline(empty, baseline, focal, seed) for seed in (0, 1))
+    new = after_a_click_on_add(empty, first[0], after)
+    assert new[["method", "seed"]].values.tolist()[0] == ["none", 1]
 
 
 def test_seeds_can_be_added_again_after_they_were_stopped(empty):

@@ -187,11 +187,12 @@ def test_a_starter_whose_parent_is_gone_starts_nothing(tmp_path):
 
 
 def test_a_child_has_the_data_folder_of_the_starter_wherever_that_stands(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EVENLY_DATA", "mine")
-    child = serve.start("-c", "import os; os.mkdir(os.environ['EVENLY_DATA'])")
-    assert child.wait(30) == 0
-    assert (tmp_path / "mine").is_dir()
+    say = f"import os; open({str(tmp_path / 'said')!r}, 'w').write(os.environ['EVENLY_DATA'])"
+    for where, given in ((tmp_path, "mine"), (ROOT.parent, f"{ROOT.name}/data")):  # the second is the usual one
+        monkeypatch.chdir(where)
+        monkeypatch.setenv("EVENLY_DATA", given)
+        assert serve.start("-c", say).wait(30) == 0
+        assert Path((tmp_path / "said").read_text()) == where / given
 
 
 def test_a_taken_port_ends_the_starter_before_anything_is_started(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from core.baselines import takes_tprs
 from core.config import LATER, RunConfig, from_dict
 from core.errors import EvenlyError
 from core.methods import METHODS
@@ -56,10 +57,15 @@ def next_seeds(frame: pd.DataFrame, before: Any, after: Any, count: int) -> list
 
 def _half(frame: pd.DataFrame, row: Any, other: Any) -> set[int]:
     """Seeds with which the row has succeeded and the other was never tried: one that failed would fail again, and a paused one waits
-    for a person. None where the row's weights come from the other's group: the two could not be paired any more."""
-    if row.baseline_id is not None and reads.run(row.baseline_id).group_sha == other.group_sha:
-        return set()
-    return {seed for seed, status in _tried(frame, row) if status == "succeeded"} - dict(_tried(frame, other)).keys()
+    for a person. Where weights come from a baseline, only those whose baseline had that seed too: others make no pair."""
+    fed = takes_tprs(row.config) and row.config.get("tpr") is None
+    seed_of = dict(zip(frame["id"].tolist(), frame["seed"].tolist(), strict=True))
+    tried = {seed for seed, *_ in _tried(frame, other)}
+    return {
+        seed
+        for seed, status, baseline in _tried(frame, row)
+        if status == "succeeded" and seed not in tried and (not fed or seed_of.get(baseline) == seed)
+    }
 
 
 def on_the_way(frame: pd.DataFrame, before: Any, after: Any) -> list[int]:
@@ -76,13 +82,15 @@ def lacking(frame: pd.DataFrame, row: Any, seeds: Sequence[int]) -> list[int]:
 
 
 def _held(frame: pd.DataFrame, row: Any) -> set[int]:
-    return {int(row.seed), *(seed for seed, status in _tried(frame, row) if status not in LOST)}
+    return {int(row.seed), *(seed for seed, status, _ in _tried(frame, row) if status not in LOST)}
 
 
-def _tried(frame: pd.DataFrame, row: Any) -> list[tuple[int, str]]:
-    """(seed, status) of every run with the row's settings. As arrays: comparing columns of text is slow."""
-    same = frame["group_sha"].to_numpy(object) == row.group_sha
-    return list(zip(frame["seed"].to_numpy()[same].tolist(), frame["status"].to_numpy(object)[same], strict=True))
+def _tried(frame: pd.DataFrame, row: Any) -> list[tuple[int, str, Any]]:
+    """(seed, status, baseline) of every run with the row's settings. As lists: comparing columns of text is slow."""
+    about = (frame[key].tolist() for key in ("seed", "status", "baseline_id", "group_sha"))
+    return [
+        (seed, status, baseline) for seed, status, baseline, group in zip(*about, strict=True) if group == row.group_sha
+    ]
 
 
 def more_seeds(frame: pd.DataFrame, before: Any, after: Any, label: str, seeds: Sequence[int]) -> list[NewRun]:
