@@ -390,6 +390,20 @@ def test_a_run_is_opened_with_the_keyboard(compared, page):
     page.wait_for_url(re.compile(r"/run\?id=\d+$"))
 
 
+def test_a_run_that_comes_in_takes_no_choice_away(compared, page):
+    _, address, data = compared
+    page.goto(f"{address}/runs")
+    settle(page)
+    rows = len(cli(data, "runs", "--json"))
+    for row in (rows - 1, rows - 2):  # the oldest, runs 1 and 2
+        page.mouse.click(*cell(page, row, 16))
+        settle(page)
+    expect(page.get_by_text("2 chosen")).to_be_visible()
+    cli(data, "run", "--dataset", "digits", "--model", "mlp", "--epochs", "1", "--seed", "77", "--wait", "--json")
+    key(page, "runs_compare").get_by_role("button").click()
+    page.wait_for_url(re.compile(r"/compare\?a=1&b=2$"))
+
+
 def test_ticked_runs_are_archived_and_brought_back(compared, page):
     _, address, data = compared
     page.goto(f"{address}/runs")

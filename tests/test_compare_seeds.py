@@ -128,7 +128,7 @@ def means(two_of: list[int], name: str) -> float:
 def test_with_seeds_tiles_bars_and_verdict_are_means(ids):
     at = compared(ids["seed 0"])
     before, after = ([ids[f"seed {s}"][side] for s in range(3)] for side in (0, 1))
-    assert at.radio(key="over").options == ["All 3 seeds", "These two runs"]
+    assert at.radio(key="over").options == ["All seeds", "These two runs"]
     tiles = {m.label: m for m in at.metric}
     assert tiles["Accuracy"].value == words.percent(means(after, "accuracy"))
     change = 100 * (means(after, "accuracy") - means(before, "accuracy"))
@@ -263,7 +263,7 @@ def test_pairs_are_runs_whose_baseline_is_the_run_before(feeding):
         in data["notes"][-1]
     )
     at = compared((base[5], shared[5]))
-    assert at.radio(key="over").options == ["All 3 seeds", "These two runs"]
+    assert at.radio(key="over").options == ["All seeds", "These two runs"]
     assert f"run {shared[5]} of this page among them" in captions(at)
     assert "each trained both ways" in captions(at)
 

@@ -68,8 +68,7 @@ def all_seeds(c: Comparison) -> bool:
     """Whether the page shows the means over seeds or the two runs; a choice only where there are means."""
     if c.over_seeds is None:
         return False
-    b, a = len(c.over_seeds.before), len(c.over_seeds.after)
-    options = {"seeds": f"All {b} seeds" if b == a else f"All seeds, {b} and {a}", "pair": "These two runs"}
+    options = {"seeds": "All seeds", "pair": "These two runs"}  # labels that changed would lose the choice
     return (
         st.radio(
             "Figures and pictures of",

@@ -56,7 +56,7 @@ TOLD = [
     "baseline_id",
 ]  # what the words for a state are made of
 TO_OPEN = "A click on a name opens the run."
-TO_CHOOSE = "A tap on a name chooses the run, the buttons are below."
+TO_CHOOSE = "A tap on a name chooses the run, ticks choose several; the buttons are below."
 BY_KEYS = "With the keyboard: arrow keys to its row, Shift and Space to tick it, then this button."
 TO_TICK = "Tick rows on the left to compare or change them."
 HINT = 220  # px: on a phone the grid's own buttons lie to the right of it
@@ -216,8 +216,7 @@ def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
     """
     shown, phone = shape(frame, states), narrow.narrow()
     # The keys hold the ids in order: when the rows change, the table is a new one and no choice or press can slide to another run.
-    rows = hash(tuple(shown["id"]))
-    key, name_key = f"runs_table_{rows}", f"runs_name_{rows}"
+    key, name_key = table_key(shown["id"]), f"runs_name_{hash(tuple(shown['id']))}"
     others = columns(phone)
     beside = sum(others[c]["width"] for c in more)
     config = columns(phone, name_width(shown["name"], beside), name_key)
@@ -239,6 +238,21 @@ def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
         nav.open_run(int(shown.iloc[click["row"]]["id"]))
     tapped = [r for r, column in event.selection.cells if column == "name"]
     return [int(shown.iloc[i]["id"]) for i in event.selection.rows or tapped if i < len(shown)]
+
+
+def table_key(ids: Iterable[int]) -> str:
+    return f"runs_table_{hash(tuple(ids))}"
+
+
+def while_chosen(frame: pd.DataFrame, wanted: list) -> pd.DataFrame:
+    """The rows as they were while some of them are chosen: one that comes in would make another table and drop the choice, and with it
+    the press of a button. `wanted` are the filters; other ones show what they find."""
+    before, ids = st.session_state.get("runs_rows", (None, ()))
+    chosen = st.session_state.get(table_key(ids), {}).get("selection", {})
+    if before == wanted and any(chosen.values()) and set(ids) <= set(frame["id"]):
+        frame = frame[frame["id"].isin(ids)]
+    st.session_state["runs_rows"] = (wanted, tuple(frame["id"]))
+    return frame
 
 
 def states_of(frame: pd.DataFrame) -> list[str]:
@@ -472,6 +486,8 @@ def main() -> None:
     if (frame["status"] == "queued").any():
         worker_state.live_notice()
     above, phone = st.container(), narrow.narrow()
+    found = len(frame)
+    frame = while_chosen(frame, wanted)
     if phone and len(frame):
         st.caption(TO_CHOOSE, width=HINT)
     states = states_of(frame)
@@ -485,6 +501,7 @@ def main() -> None:
         follow.hold()
     st.caption(
         f"{len(frame):,} of {total:,} runs shown. Accuracy, TPR variance and lowest TPR: test split, last epoch."
+        + (" New runs join them once none is chosen." if found > len(frame) else "")
     )
     narrow.watch()
     st.session_state["runs_seen"] = seen(frame, states)
