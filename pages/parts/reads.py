@@ -18,8 +18,8 @@ from pages.parts.states import Side
 from storage import launch, queue, results, sides, stamps
 from storage.engine import data_root, database_url, open_database
 from storage.migrate import check_schema
+from storage.seeds import LIVE
 
-LIVE = ("queued", "running")
 BUSY = (*LIVE, "paused")
 
 

@@ -33,18 +33,11 @@ from pages.parts import (
 )
 from pages.parts import settings as run_settings
 from pages.parts.guard import told
+from storage import seeds as seeds_of
 from storage import sides
 
-COLUMNS = (
-    "id",
-    "name",
-    "status",
-    "wanted",
-    "seed",
-    "last_epoch",
-    "group_sha",
-    "baseline_id",
-)  # of the list behind the page
+# of the list of runs, what the page and its parts read
+COLUMNS = ("id", "name", "status", "wanted", "seed", "last_epoch", "group_sha", "baseline_id")
 MORE_SEEDS = 2  # offered at a time where there are enough already
 DIFFERING = "Settings that differ between the two runs"
 
@@ -115,13 +108,13 @@ def unfair(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
 
 def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
     """One seed proves little and a few leave a wide interval: always offer more of both, and say which are on their way."""
-    if pending := launch.on_the_way(every, before, after):
+    if pending := seeds_of.on_the_way(every, before, after):
         coming(tuple(pending))
     elif c.noise.kind != SAME and before.status == after.status == "succeeded":
         pairs = len(c.noise.pairs)
         more = ENOUGH_SEEDS - pairs if pairs < ENOUGH_SEEDS else MORE_SEEDS
-        wanted = launch.next_seeds(every, before, after, more)
-        b, a = (launch.lacking(every, row, wanted) for row in (before, after))
+        wanted = seeds_of.next_seeds(every, before, after, more)
+        b, a = (seeds_of.lacking(every, row, wanted) for row in (before, after))
         st.button(
             f"Add {words.count(more, 'seed')}" + (" to each" if b == a else ""),
             key="compare_seeds",
@@ -145,7 +138,7 @@ def add_seeds(before: Any, after: Any, wanted: list[int], last: int) -> None:
     another view has started meanwhile are not started again, and the page that follows shows them on their way."""
     with told():
         every = reads.runs(archived=None)
-        if launch.next_seeds(every, before, after, len(wanted)) != wanted:
+        if seeds_of.next_seeds(every, before, after, len(wanted)) != wanted:
             return
         label = DATASETS[before.dataset].label if before.dataset in DATASETS else before.dataset
         key = f"seeds-{before.id}-{after.id}-{'.'.join(map(str, wanted))}-{last}"

@@ -1,0 +1,65 @@
+"""Which seeds two runs have, which are on their way, and with which they are best compared further.
+
+Every function takes the list of runs (`storage.runs.list_runs`), archived ones too.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from core.baselines import takes_tprs
+
+LIVE = ("queued", "running")
+LOST = ("failed", "cancelled")  # their seeds are free again
+
+
+def next_seeds(frame: pd.DataFrame, before: Any, after: Any, count: int) -> list[int]:
+    """The next `count` seeds to compare the two runs with: first those that one side has finished and the other never began,
+    lowest first, then those that neither has, upwards from the two runs' own; of these, what failed or was stopped may be repeated.
+    """
+    half = _half(frame, before, after) | _half(frame, after, before)
+    have = _held(frame, before) | _held(frame, after)
+    new = (s for s in itertools.count(max(before.seed, after.seed) + 1) if s not in have)
+    return list(itertools.islice(itertools.chain(sorted(half), new), count))
+
+
+def _half(frame: pd.DataFrame, row: Any, other: Any) -> set[int]:
+    """Seeds with which the row has succeeded and the other was never tried: one that failed would fail again, and a paused one waits
+    for a person. Where weights come from a baseline, only those whose baseline had that seed too: others make no pair."""
+    fed = takes_tprs(row.config) and row.config.get("tpr") is None
+    seed_of = dict(zip(frame["id"].tolist(), frame["seed"].tolist(), strict=True))
+    tried = {seed for seed, *_ in _tried(frame, other)}
+    return {
+        seed
+        for seed, status, baseline in _tried(frame, row)
+        if status == "succeeded" and seed not in tried and (not fed or seed_of.get(baseline) == seed)
+    }
+
+
+def on_the_way(frame: pd.DataFrame, before: Any, after: Any) -> list[int]:
+    """Ids of the replicates of the two that wait or train."""
+    about = zip(frame["id"].tolist(), frame["group_sha"].tolist(), frame["status"].tolist(), strict=True)
+    groups = {before.group_sha, after.group_sha}
+    return [run_id for run_id, group, status in about if group in groups and status in LIVE]
+
+
+def lacking(frame: pd.DataFrame, row: Any, seeds: Sequence[int]) -> list[int]:
+    """Those of the seeds that a run has no replicate with."""
+    have = _held(frame, row)
+    return [seed for seed in seeds if seed not in have]
+
+
+def _held(frame: pd.DataFrame, row: Any) -> set[int]:
+    return {int(row.seed), *(seed for seed, status, _ in _tried(frame, row) if status not in LOST)}
+
+
+def _tried(frame: pd.DataFrame, row: Any) -> list[tuple[int, str, Any]]:
+    """(seed, status, baseline) of every run with the row's settings. As lists: comparing columns of text is slow."""
+    about = (frame[key].tolist() for key in ("seed", "status", "baseline_id", "group_sha"))
+    return [
+        (seed, status, baseline) for seed, status, baseline, group in zip(*about, strict=True) if group == row.group_sha
+    ]
