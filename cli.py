@@ -113,6 +113,7 @@ def run(
     start: Annotated[str, typer.Option(metavar="T", help=HELP["start"])] = "0",
     deferred: Annotated[str, typer.Option(metavar="WHAT", help=HELP["deferred"])] = "everything",
     device: Annotated[str, typer.Option(metavar="D", help=HELP["device"])] = "auto",
+    precision: Annotated[str, typer.Option(metavar="P", help=HELP["precision"])] = "auto",
     name: Annotated[str, typer.Option(metavar="TEXT", help="Default: dataset, method and seed")] = "",
     wait: Annotated[
         bool, typer.Option("--wait", help="Return when the run has ended; trains here if no worker is on")
@@ -137,6 +138,7 @@ def run(
         validation=validation,
         reduction=reduction,
         device=device,
+        precision=precision,
         sampler=sampler,
         sampler_params=submit.pairs(sampler_param, "--sampler-param"),
         start=start,

@@ -87,9 +87,18 @@ SETTINGS = (
         choices=("auto", "cpu", "cuda", "mps"),
         help="auto takes CUDA, then Apple MPS, then the CPU.",
     ),
+    Param(
+        "precision",
+        "Precision",
+        "auto",
+        choices=("auto", "float32", "bfloat16"),
+        help="Of the training steps. auto takes bfloat16 for large networks on hardware that computes in it, else float32. "
+        "Metrics, features and everything that is fitted are computed in float32.",
+    ),
 )
 
-LATER = {"sampler": "instance", "sampler_params": {}, "start": 0.0, "deferred": "everything"}
+UNSAMPLED = {"sampler": "instance", "sampler_params": {}, "start": 0.0, "deferred": "everything"}
+LATER = {**UNSAMPLED, "precision": "auto"}  # settings added since the first release, at their defaults
 
 
 @dataclass(frozen=True)
@@ -109,6 +118,7 @@ class RunConfig:
     validation: float = 0.1
     reduction: str = "weighted_mean"
     device: str = "auto"
+    precision: str = "auto"
     sampler: str = "instance"
     sampler_params: Mapping[str, Any] = field(default_factory=dict)
     start: float = 0.0

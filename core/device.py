@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -13,19 +15,47 @@ from core.machine import free_memory
 
 @dataclass(frozen=True)
 class Device:
-    """A device with the choices its hardware decides: bf16 autocast, channels_last, CUDA graphs."""
+    """A device with the choices its hardware decides (bf16, channels_last, CUDA graphs) and the precision of a run's steps.
+
+    bf16       its hardware multiplies in bfloat16; elsewhere bfloat16 is emulated
+    precision  "float32" or "bfloat16": of training steps alone, see `exact`
+    """
 
     device: torch.device
     name: str
     bf16: bool
     channels_last: bool
+    precision: str = "float32"
 
     @property
     def graphs(self) -> bool:
         return self.device.type == "cuda"
 
+    def training(self, precision: str) -> Device:
+        """This device with the precision of a run's training steps: "float32" or "bfloat16"."""
+        return replace(self, precision=precision)
+
     def autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+        """The context of a training step's forward pass."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    @contextmanager
+    def exact(self) -> Iterator[None]:
+        """The context of everything that is reported or fitted: no gradients, and float32 whatever the training's precision.
+
+        TF32, which rounds float32 products to 10 bits on NVIDIA cards, is off for convolutions too, where torch leaves it on.
+        """
+        with (
+            torch.no_grad(),
+            torch.autocast(self.device.type, enabled=False),
+            torch.backends.cudnn.flags(
+                enabled=torch.backends.cudnn.enabled,
+                benchmark=torch.backends.cudnn.benchmark,
+                deterministic=torch.backends.cudnn.deterministic,
+                allow_tf32=False,
+            ),
+        ):
+            yield
 
     def free_bytes(self) -> int:
         """Memory that data may take: free memory of the card, or of the machine."""
@@ -59,6 +89,16 @@ def choose(name: str = "auto", index: int | None = None) -> Device:
         bf16=cpu_bf16(),
         channels_last=True,
     )
+
+
+def precision_of(asked: str, gains: bool, device: Device) -> str:
+    """The precision of a run's training steps, "float32" or "bfloat16".
+
+    asked  the run's setting; "auto" takes bfloat16 where the hardware has it and the network gains from it (`gains`)
+    """
+    if asked != "auto":
+        return asked
+    return "bfloat16" if gains and device.bf16 else "float32"
 
 
 def cpu_bf16() -> bool:

@@ -33,9 +33,8 @@ def split_result(confusion: Tensor, classes: int, loss: float, top5: Tensor) -> 
     return SplitResult(matrix, loss, int(top5) if classes > 5 else None)
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, data: Split, classes: int, device: Device, ask: Patience | None = None) -> SplitResult:
-    """Counts and mean plain cross entropy of a split, in large batches, predictions from the unadjusted logits.
+    """Counts and mean plain cross entropy of a split, in large batches, predictions from the unadjusted logits, all in float32.
 
     `ask` is asked for orders between batches and may raise Interrupted.
     """
@@ -47,13 +46,13 @@ def evaluate(model: nn.Module, data: Split, classes: int, device: Device, ask: P
     bins = torch.zeros(3, CALIBRATION_BINS, dtype=exact, device=on)
     index = torch.arange(len(data), device=on)
     for part in index.split(eval_batch(data, on)):
-        x, labels = data.batch(part)
-        with device.autocast():
+        with device.exact():
+            x, labels = data.batch(part)
             logits = model(x)
-        log_p = torch.log_softmax(logits.float(), dim=1)
-        loss += nn.functional.nll_loss(log_p, labels, reduction="sum").to(exact)
-        _calibrate(bins, log_p, labels)
-        count(logits, labels, classes, confusion, top5)
+            log_p = torch.log_softmax(logits, dim=1)
+            loss += nn.functional.nll_loss(log_p, labels, reduction="sum").to(exact)
+            _calibrate(bins, log_p, labels)
+            count(logits, labels, classes, confusion, top5)
         if ask and ask.due():
             ask()
     result = split_result(confusion, classes, float(loss) / max(len(data), 1), top5)

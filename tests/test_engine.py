@@ -1,5 +1,7 @@
 """The engine: what a run reports, how it stops and goes on, what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch import nn
 from core import batches, checkpoint
 from core.batches import Split
 from core.config import RunConfig, checked
-from core.device import choose
+from core.device import choose, precision_of
 from core.engine import Trainer
 from core.epochs import Seen
 from core.errors import TrainingError
@@ -17,6 +19,7 @@ from core.orders import Interrupted
 
 CPU = choose("cpu")
 CLASSES = 4
+both_precisions = pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 
 
 def data(n, seed, kind=np.float32):
@@ -55,7 +58,9 @@ def make_model():
 
 
 def make_trainer(terms_for=lambda *_: ClassTerms(), augment="none", kind=np.float32, **changes):
-    return Trainer(make_config(**changes), make_splits(augment, kind), make_model(), terms_for, CLASSES, CPU)
+    config = make_config(**changes)
+    device = CPU.training(precision_of(config.precision, False, CPU))
+    return Trainer(config, make_splits(augment, kind), make_model(), terms_for, CLASSES, device)
 
 
 def tensors(state):
@@ -75,8 +80,9 @@ def test_every_epoch_reports_counts_of_every_split():
     assert np.trace(results[-1].splits["test"].confusion) > np.trace(results[0].splits["test"].confusion) - 10
 
 
-def test_evaluation_is_what_the_model_says_one_by_one():
-    trainer = make_trainer()
+@both_precisions
+def test_evaluation_is_what_the_model_says_one_by_one(precision):
+    trainer = make_trainer(precision=precision)
     list(trainer.run())
     x, y = data(120, 2)
     trainer.model.eval()
@@ -108,15 +114,16 @@ def take_all(epochs, done):
 
 @pytest.mark.parametrize("looks", [0, 3, 6, 7, 8, 13, 20])
 @pytest.mark.parametrize("augment", ["none", "crop_flip"])
-def test_resume_is_bit_identical(monkeypatch, looks, augment):
+@both_precisions
+def test_resume_is_bit_identical(monkeypatch, looks, augment, precision):
     """Interrupted at any look (in training or in evaluation), saved, loaded elsewhere: the same bits at the end."""
     monkeypatch.setattr("core.orders.LOOK_SECONDS", -1)
-    whole = make_trainer(augment=augment)
+    whole = make_trainer(augment=augment, precision=precision)
     unbroken = list(whole.run())
-    first = make_trainer(augment=augment)
+    first = make_trainer(augment=augment, precision=precision)
     done = collect(first, stop_after(looks))
     saved = checkpoint.dumps(first.state(), {"config_sha": "x"})
-    second = make_trainer(augment=augment)
+    second = make_trainer(augment=augment, precision=precision)
     second.load(checkpoint.loads(saved, "x"))
     done += list(second.run())
     assert [r.epoch for r in done] == [0, 1, 2, 3]
@@ -250,6 +257,33 @@ def test_an_epoch_holds_the_samples_that_the_draw_gives():
         result = next(make_trainer(lambda *_, d=draw, k=knobs: ClassTerms(sampling=even, draw=d, knobs=k)).run())
         assert result.splits["train"].confusion.sum(axis=1).tolist() == [each] * CLASSES
     assert next(make_trainer(lambda *_: ClassTerms(sampling=even)).run()).splits["train"].confusion.sum() == 210
+
+
+def test_bfloat16_rounds_the_training_steps_alone():
+    """The training loss moves with the precision; what is reported of a given network does not."""
+    exact, rounded = make_trainer(epochs=1), make_trainer(epochs=1, precision="bfloat16")
+    first, second = next(exact.run()), next(rounded.run())
+    assert first.splits["train"].loss != second.splits["train"].loss
+    assert first.splits["train"].loss == pytest.approx(second.splits["train"].loss, rel=0.05)
+    rounded.model.load_state_dict(exact.model.state_dict())
+    a, b = exact.evaluate(exact.splits["test"]), rounded.evaluate(rounded.splits["test"])
+    assert a.loss == b.loss
+    assert np.array_equal(a.confusion, b.confusion)
+    assert np.array_equal(a.calibration, b.calibration)
+
+
+@pytest.mark.parametrize(
+    ("asked", "gains", "hardware", "expected"),
+    [
+        ("auto", True, True, "bfloat16"),
+        ("auto", True, False, "float32"),
+        ("auto", False, True, "float32"),
+        ("float32", True, True, "float32"),
+        ("bfloat16", False, False, "bfloat16"),
+    ],
+)
+def test_auto_takes_bfloat16_where_network_and_hardware_gain(asked, gains, hardware, expected):
+    assert precision_of(asked, gains, replace(CPU, bf16=hardware)) == expected
 
 
 def test_a_device_that_is_not_there():

@@ -1,13 +1,17 @@
 """A run that goes on: after a stop, a death, with damaged checkpoints, changed data or a baseline that is gone."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from runner_kit import CONFIG, changed, drained, log_of, submit
+from sqlalchemy import update
 
 from core import checkpoint, datasets
 from storage import queue, results
 from storage.engine import sqlite_module
 from storage.launch import pair
+from storage.tables import detail
 from work import training
 
 
@@ -75,6 +79,28 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(worker, monkeypatch, d
     assert "trying an older one" in log_of(worker, run_id)
     a, b = (results.class_history(worker.engine, i, "test") for i in (reference, run_id))
     assert np.array_equal(a.tp, b.tp)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "hardware", "expected"),
+    [("bfloat16", False, "bfloat16"), ("float32", True, "float32"), (None, True, "bfloat16"), (None, False, "float32")],
+)
+def test_a_run_resumes_at_the_precision_it_was_trained_at(worker, monkeypatch, recorded, hardware, expected):
+    """Whatever this machine has; one from before the precision was recorded trained as the hardware did then, which is said."""
+    (run_id,) = submit(worker, changed(precision=recorded or "auto"))
+    with monkeypatch.context() as patch:
+        stop_at(patch, worker, 1)
+        drained(worker, run_id)
+    facts = results.get_run(worker.engine, run_id).facts
+    assert facts["precision"] == (recorded or "float32")
+    if recorded is None:
+        del facts["precision"]
+        with worker.engine.begin() as connection:
+            connection.execute(update(detail).where(detail.c.run_id == run_id).values(facts=facts))
+    worker.orders, worker.device = None, replace(worker.device, bf16=hardware)
+    row = drained(worker, run_id)
+    assert (row.status, row.facts["precision"]) == ("succeeded", expected)
+    assert ("before the precision was recorded" in log_of(worker, run_id)) == (recorded is None)
 
 
 def stop_at(monkeypatch, worker, epoch):

@@ -23,7 +23,7 @@ from storage import queue
 from storage.launch import new_run
 from work import stages
 
-CPU, C, SHAPE = choose("cpu"), 3, (1, 8, 8)
+C, SHAPE = 3, (1, 8, 8)
 COUNTS = {"train": (40, 12, 5), "validation": (7, 9, 8), "test": (10, 11, 12)}
 MARK = {"train": 0.0, "validation": 50.0, "test": -50.0}  # added to the pixels: a sample tells where it is from
 
@@ -32,13 +32,19 @@ def labels_of(split):
     return np.repeat(np.arange(C), COUNTS[split])
 
 
+@pytest.fixture(params=["float32", "bfloat16"])
+def device(request):
+    """The device as a run of either precision trains on it; features and outputs are float32 on both."""
+    return choose("cpu").training(request.param)
+
+
 @pytest.fixture
-def splits():
+def splits(device):
     made = {}
     for i, name in enumerate(COUNTS):
         y = labels_of(name)
         x = np.random.default_rng(i).normal(size=(len(y), *SHAPE)) + y[:, None, None, None] + MARK[name]
-        made[name] = Split(x.astype(np.float32), y, np.zeros(1, np.float32), np.ones(1, np.float32), CPU)
+        made[name] = Split(x.astype(np.float32), y, np.zeros(1, np.float32), np.ones(1, np.float32), device)
     return made
 
 
@@ -54,11 +60,11 @@ def before():
     return stages.Finished(None, config, network, [])
 
 
-def begun(method, splits, before, sampler="instance", **params):
+def begun(method, splits, before, device, sampler="instance", **params):
     """(the start of a run of this method, the config)."""
     config = replace(before.config, method=method, sampler=sampler, params=params)
     terms = in_force(config, Evidence(C, counts=COUNTS["train"]))
-    return stages.begin(config, terms, splits, SHAPE, C, CPU, before), config
+    return stages.begin(config, terms, splits, SHAPE, C, device, before), config
 
 
 def values(module):
@@ -91,7 +97,7 @@ class Asks(Objective):
         return nn.functional.cross_entropy(logits, batch.labels), logits
 
 
-def test_meta_samples_are_validation_samples_evenly_many_of_each_class(splits, monkeypatch):
+def test_meta_samples_are_validation_samples_evenly_many_of_each_class(splits, device, monkeypatch):
     monkeypatch.setitem(OBJECTIVES, "asks", Asks)
     config = checked(RunConfig("blobs", "cnn", epochs=2, recipe_params={"batch_size": 16}))
     trainer = Trainer(
@@ -100,7 +106,7 @@ def test_meta_samples_are_validation_samples_evenly_many_of_each_class(splits, m
         stages.fresh(config, SHAPE, C, []),
         lambda *_: ClassTerms(objective="asks", knobs={"meta_batch": 12}),
         C,
-        CPU,
+        device,
     )
     assert len(list(trainer.run())) == 2
     drawn = trainer.objectives["asks"].seen
@@ -120,11 +126,11 @@ def test_meta_samples_are_validation_samples_evenly_many_of_each_class(splits, m
 # ---------------------------------------------------------------- features
 
 
-def test_features_are_those_of_evaluation_mode_and_leave_the_network_as_it_was(splits, before):
+def test_features_are_those_of_evaluation_mode_and_leave_the_network_as_it_was(splits, before, device):
     """Running statistics of batch norm too: the finished run goes on to be the baseline of others."""
     was = values(before.network)
     before.network.train()
-    features, logits = stages.features_of(before.network, splits["train"], CPU)
+    features, logits = stages.features_of(before.network, splits["train"], device)
     assert same(values(before.network), was)
     expected = in_evaluation(before.network, splits["train"])
     np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-5)
@@ -133,25 +139,25 @@ def test_features_are_those_of_evaluation_mode_and_leave_the_network_as_it_was(s
 
 
 @pytest.mark.parametrize("method", ["crt", "lws"])
-def test_a_second_stage_trains_on_the_features_of_each_split(splits, before, method):
+def test_a_second_stage_trains_on_the_features_of_each_split(splits, before, device, method):
     expected = {name: in_evaluation(before.network, split) for name, split in splits.items()}
-    start, _ = begun(method, splits, before)
+    start, _ = begun(method, splits, before, device)
     for name, split in start.splits.items():
         x, y = split.batch(torch.arange(len(split)))
         np.testing.assert_allclose(x.numpy(), expected[name], rtol=1e-5, atol=1e-5)
         assert y.tolist() == labels_of(name).tolist()
 
 
-def test_smote_makes_training_samples_alone(splits, before):
-    start, _ = begun("crt", splits, before, "smote")
+def test_smote_makes_training_samples_alone(splits, before, device):
+    start, _ = begun("crt", splits, before, device, "smote")
     found = {name: torch.bincount(split.labels).tolist() for name, split in start.splits.items()}
     assert found == {"train": [40, 40, 40], "validation": list(COUNTS["validation"]), "test": list(COUNTS["test"])}
 
 
-def test_the_body_of_a_second_stage_does_not_learn(splits, before):
+def test_the_body_of_a_second_stage_does_not_learn(splits, before, device):
     body, was = values(before.network.body), values(before.network.head)
-    start, config = begun("crt", splits, before)
-    list(Trainer(replace(config, epochs=2), start.splits, start.model, lambda *_: ClassTerms(), C, CPU).run())
+    start, config = begun("crt", splits, before, device)
+    list(Trainer(replace(config, epochs=2), start.splits, start.model, lambda *_: ClassTerms(), C, device).run())
     assert same(values(start.network.body), body)
     assert not same(values(start.network.head), was)
 
@@ -159,28 +165,28 @@ def test_the_body_of_a_second_stage_does_not_learn(splits, before):
 # ---------------------------------------------------------------- heads
 
 
-def test_crt_begins_with_a_new_last_layer_of_its_seed(splits, before):
+def test_crt_begins_with_a_new_last_layer_of_its_seed(splits, before, device):
     was = values(before.network.head)
-    start, _ = begun("crt", splits, before)
+    start, _ = begun("crt", splits, before, device)
     fresh = values(start.network.head)
     assert not any(torch.equal(v, was[k]) for k, v in fresh.items())
     assert start.heads == [("linear", {"fresh": 1.0})]
     again = replace(before, network=MODELS["cnn"].build(SHAPE, C))
-    assert same(values(begun("crt", splits, again)[0].network.head), fresh)
+    assert same(values(begun("crt", splits, again, device)[0].network.head), fresh)
     other = replace(before, config=replace(before.config, seed=1), network=MODELS["cnn"].build(SHAPE, C))
-    assert not same(values(begun("crt", splits, other)[0].network.head), fresh)
+    assert not same(values(begun("crt", splits, other, device)[0].network.head), fresh)
 
 
-def test_lws_begins_with_the_finished_last_layer(splits, before):
+def test_lws_begins_with_the_finished_last_layer(splits, before, device):
     was = values(before.network.head)
-    head = begun("lws", splits, before)[0].network.head
+    head = begun("lws", splits, before, device)[0].network.head
     assert isinstance(head, Scaled)
     assert same(values(head.head), was)
     assert head.factors.tolist() == [1.0] * C
 
 
-def test_the_memory_of_oltr_begins_with_the_class_means_of_the_training_features(splits, before):
-    start, _ = begun("oltr", splits, before)
+def test_the_memory_of_oltr_begins_with_the_class_means_of_the_training_features(splits, before, device):
+    start, _ = begun("oltr", splits, before, device)
     features = in_evaluation(start.network, splits["train"])
     means = np.stack([features[labels_of("train") == c].mean(axis=0) for c in range(C)])
     np.testing.assert_allclose(start.network.head.centroids.detach().numpy(), means, rtol=1e-4, atol=1e-4)
@@ -191,8 +197,8 @@ def test_the_memory_of_oltr_begins_with_the_class_means_of_the_training_features
 # ---------------------------------------------------------------- post-hoc steps
 
 
-def test_outputs_are_those_of_each_split_with_the_training_counts(splits, before):
-    out = stages.outputs_of(before, splits, CPU)
+def test_outputs_are_those_of_each_split_with_the_training_counts(splits, before, device):
+    out = stages.outputs_of(before, splits, device)
     assert out.counts.tolist() == list(COUNTS["train"])
     for name, split in splits.items():
         assert out.labels[name].tolist() == labels_of(name).tolist()

@@ -131,7 +131,7 @@ def _attempt(
             f"the data of {config.dataset} has changed since this run started; duplicate the run to train on it as it is now"
         )
     evidence, origin = stored_evidence(before) or find_evidence(engine, claim, config, splits.spec)
-    run = Run(engine, claim, config, splits, evidence, device)
+    run = Run(engine, claim, config, splits, evidence, device, before)
     run.start(origin)
     follow(steps_of(run.trainer))
     return run.train(control)

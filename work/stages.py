@@ -147,19 +147,18 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
 # -- features and outputs ----------------------------------------------------------------------------------------
 
 
-@torch.no_grad()
 def features_of(network: Network, split: Split, device: Device) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Features [n, d] and logits [n, C] of a split, in evaluation mode and without augmentation."""
+    """Features [n, d] and logits [n, C] of a split, in evaluation mode, without augmentation and in float32."""
     network.eval()
     features: list[Tensor] = []
     logits: list[Tensor] = []
     for part in torch.arange(len(split), device=device.device).split(eval_batch(split, device.device)):
-        x, _ = split.batch(part)
-        with device.autocast():
+        with device.exact():
+            x, _ = split.batch(part)
             f = network.features(x)
             z = network.head(f)
-        features.append(f.float().cpu())
-        logits.append(z.float().cpu())
+        features.append(f.cpu())
+        logits.append(z.cpu())
     return torch.cat(features).numpy(), torch.cat(logits).numpy()
 
 

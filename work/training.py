@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from core.batches import placed
 from core.cautions import met_before
 from core.config import RunConfig
 from core.corrections import double_correction
-from core.device import Device, versions
+from core.device import Device, precision_of, versions
 from core.engine import Trainer
 from core.epochs import SPLITS, EpochResult, Seen, SplitResult
 from core.errors import EvenlyError
@@ -55,6 +56,20 @@ def tell(engine: Engine, claim: Claim, kind: str, text: str) -> None:
         log.warning("run %s: %s (not logged: %s)", claim.run_id, text, error)
 
 
+def _precision(config: RunConfig, device: Device, known: Mapping[str, Any]) -> tuple[str, str]:
+    """The precision a run trains at, and what was assumed about it: that of an earlier attempt, else what its settings ask for.
+
+    Until precision was recorded a run trained in bfloat16 wherever the hardware had it.
+    """
+    if known.get("precision") or not known.get("device"):
+        return known.get("precision") or precision_of(config.precision, MODELS[config.model].bf16, device), ""
+    before = "bfloat16" if device.bf16 else "float32"
+    return before, (
+        f"this run began on {known['device']} before the precision was recorded; it resumes in {before}, "
+        f"as {device.name} trained then"
+    )
+
+
 class Run:
     """A run in training: its trainer, its records and its checkpoints."""
 
@@ -66,8 +81,12 @@ class Run:
         splits: datasets.DataSplits,
         evidence: Evidence,
         device: Device,
+        known: Mapping[str, Any],
     ) -> None:
-        self.engine, self.claim, self.config, self.data, self.device = engine, claim, config, splits, device
+        """`known`: the facts that an earlier attempt recorded."""
+        self.engine, self.claim, self.config, self.data = engine, claim, config, splits
+        self.precision, self.assumed = _precision(config, device, known)
+        self.device = device = device.training(self.precision)
         self.evidence = replace(evidence, counts=splits.counts, epochs=config.epochs)
         self.folder = checkpoint_rows.run_folder(claim.run_id)
         self.furthest, self.deaths = 0, claim.attempt - 1  # epochs recorded, and workers that died, before this attempt
@@ -117,6 +136,7 @@ class Run:
                 "method": self.baseline_method(),
             },
             "device": self.device.name,
+            "precision": self.precision,
             "versions": versions(),
             "parameters": self.parameters,
             "heads": [[key, dict(knobs)] for key, knobs in self.heads],
@@ -126,6 +146,7 @@ class Run:
         for warning in (
             double_correction(self.config, e, None if self.before is None else self.before.config),
             met_before("this run", vars(self.config), facts),
+            self.assumed,
         ):
             if warning:
                 tell(self.engine, self.claim, "warning", warning)

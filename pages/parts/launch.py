@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.config import LATER, RunConfig, from_dict
+from core.config import UNSAMPLED, RunConfig, from_dict
 from core.errors import EvenlyError
 from core.methods import METHODS
 from core.recipes import RECIPES
@@ -127,7 +127,7 @@ def plainly(config: RunConfig) -> RunConfig:
         config.epochs if METHODS[config.method].epochs is None else recipe_epochs(config.recipe)
     )  # a short second stage goes on from a whole run
     return replace(
-        config, method=unweighted(), params={}, epochs=epochs, tpr=None, tpr_support=None, tpr_source="", **LATER
+        config, method=unweighted(), params={}, epochs=epochs, tpr=None, tpr_support=None, tpr_source="", **UNSAMPLED
     )
 
 

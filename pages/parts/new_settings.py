@@ -15,7 +15,7 @@ from core.schedule import PLAIN
 from pages.parts import fields, launch, new_evidence, new_method, preview, words
 
 SETTING = {p.key: p for p in SETTINGS}
-FOLDED = ("imbalance", "profile", "validation", "reduction", "device")
+FOLDED = ("imbalance", "profile", "validation", "reduction", "device", "precision")
 LATE = ("start", "deferred")
 EPOCHS = fields.key_of("run", SETTING["epochs"])
 EPOCHS_FITTED = f"{EPOCHS}_fitted"  # what this page set by itself; 0: a person or another page chose

@@ -145,7 +145,8 @@ def heading(row: Any) -> None:
     if source := origin.in_words(row):
         facts.append(source)
     if (row.facts or {}).get("device"):
-        facts.append(f"on {row.facts['device']}")
+        precision = row.facts.get("precision", "float32")
+        facts.append(f"on {row.facts['device']}" + ("" if precision == "float32" else f" in {precision}"))
     st.caption(words.plain(", ".join(str(f) for f in facts)))
     about.shown(row)
 
