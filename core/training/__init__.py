@@ -1,0 +1,1 @@
+"""Training. Start reading at reference.py: the whole experiment as one plain loop."""
