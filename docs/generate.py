@@ -15,7 +15,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.config import SETTINGS
-from core.datasets import DATASETS
+from core.datasets import DATASETS, Dataset
 from core.examples import WORKED, Example, examples
 from core.measures import MEASURES
 from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, Method, formula_with
@@ -83,10 +83,10 @@ Rows of `DATASETS` (core/datasets.py), `MODELS` (models/__init__.py), `RECIPES` 
 # -- pieces ------------------------------------------------------------------------------------------------------
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; a pipe inside a cell is escaped."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |" for line in lines)
+def table(head: str, rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table. `head` is written as there, "key | method"; a pipe inside a cell is escaped."""
+    ruled = [f"| {head} |", "| --- " * (head.count(" | ") + 1) + "|"]
+    return "\n".join([*ruled, *("| " + " | ".join(c.replace("|", r"\|") for c in row) + " |" for row in rows)])
 
 
 def reference(source: Source) -> str:
@@ -96,17 +96,9 @@ def reference(source: Source) -> str:
 
 def params(rows: Sequence[Param]) -> str:
     """The parameters of a row as a table."""
-    cells = [
-        [
-            f"`{p.key}`",
-            p.label,
-            f"{p.default:g}" if isinstance(p.default, (int, float)) else p.default,
-            p.expected,
-            p.help,
-        ]
-        for p in rows
-    ]
-    return table(("parameter", "label", "default", "allowed", "what it does"), cells)
+    usual = {p.key: p.default if isinstance(p.default, str) else f"{p.default:g}" for p in rows}
+    cells = [(f"`{p.key}`", p.label, usual[p.key], p.expected, p.help) for p in rows]
+    return table("parameter | label | default | allowed | what it does", cells)
 
 
 def symbolic(method: Method) -> str:
@@ -126,31 +118,30 @@ def example_section(found: Example) -> str:
     body = [f"Example: `{found.command}`" if found.command else f"Example: {found.intro}"]
     if found.rows:
         columns = map(str, range(len(found.rows[0][1])))
-        body.append(table((found.of, *columns), [[label, *values] for label, values in found.rows]))
+        body.append(table(" | ".join((found.of, *columns)), [(label, *values) for label, values in found.rows]))
     return "\n\n".join(filter(None, [*body, " ".join(found.said)]))
 
 
 def method_section(method: Method, table_: Table[Method] = METHODS) -> str:
     """One method or sampler."""
     needs = "; ".join(NEEDS[need] for need in sorted(method.needs)) or "nothing"
-    parts = [f"## {method.label}", f"`{method.key}`. {method.summary}", f"$${symbolic(method)}$$", f"Needs: {needs}."]
-    if method.params:
-        parts.append(params(method.params))
-    if method.slider:
-        parts.append(f"The live preview drags `{method.slider}`.")
-    if method.when:
-        parts.append(f"When: {method.when}")
-    if method.stage in STAGES:
-        parts.append(STAGES[method.stage].format(key=method.key))
-    if method.epochs is not None:
-        parts.append(f"Trains for {method.epochs} epochs unless told otherwise, whatever the recipe.")
-    if method.caveat:
-        parts.append(f"Note: {method.caveat}")
-    return "\n\n".join(
-        part
-        for part in (*parts, f"Source: {reference(method.source)}.", *map(example_section, examples(method, table_)))
-        if part
+    parts = (
+        f"## {method.label}",
+        f"`{method.key}`. {method.summary}",
+        f"$${symbolic(method)}$$",
+        f"Needs: {needs}.",
+        params(method.params) if method.params else "",
+        f"The live preview drags `{method.slider}`." if method.slider else "",
+        f"When: {method.when}" if method.when else "",
+        STAGES.get(method.stage, "").format(key=method.key),
+        ""
+        if method.epochs is None
+        else f"Trains for {method.epochs} epochs unless told otherwise, whatever the recipe.",
+        f"Note: {method.caveat}" if method.caveat else "",
+        f"Source: {reference(method.source)}.",
+        *map(example_section, examples(method, table_)),
     )
+    return "\n\n".join(filter(None, parts))
 
 
 def measures_section() -> str:
@@ -162,7 +153,7 @@ def measures_section() -> str:
         "and of majority and minority classes; "
         "and the expected calibration error over 15 bins."
     )
-    return "\n\n".join(["## Measures", table(("key", "measure", "formula", "what it says", "source"), rows), beside])
+    return "\n\n".join(["## Measures", table("key | measure | formula | what it says | source", rows), beside])
 
 
 # -- the two pages -----------------------------------------------------------------------------------------------
@@ -171,7 +162,7 @@ def measures_section() -> str:
 def methods_page() -> str:
     """docs/methods.md."""
     overview = table(
-        ("key", "method", "group", "needs", "source"),
+        "key | method | group | needs | source",
         [[f"`{m.key}`", m.label, m.group, ", ".join(sorted(m.needs)) or "nothing", str(m.source)] for m in METHODS],
     )
     samplers = "## Samplers\n\nA run draws by one of these beside its method; `instance` is ordinary training."
@@ -190,27 +181,21 @@ def methods_page() -> str:
     )
 
 
-def dataset_rows() -> list[list[str]]:
-    """One line per dataset; counts are those of the whole training part, before any validation split is drawn from it."""
-    rows = []
-    for d in DATASETS:
-        held = f"{sum(d.own_validation):,}, its own" if d.own_validation else "a share of the training data"
-        rows.append(
-            [
-                f"`{d.key}`",
-                d.label,
-                d.summary,
-                "x".join(map(str, d.shape)),
-                str(len(d.classes)),
-                f"{sum(d.pool):,}",
-                held,
-                f"{sum(d.test):,}",
-                "none" if d.embedded else "download, or files in the data folder",
-                d.augment.replace("_", " and "),
-                reference(d.source),
-            ]
-        )
-    return rows
+def dataset_row(d: Dataset) -> list[str]:
+    """A dataset's line; counts are those of the whole training part, before any validation split is drawn from it."""
+    return [
+        f"`{d.key}`",
+        d.label,
+        d.summary,
+        "x".join(map(str, d.shape)),
+        str(len(d.classes)),
+        f"{sum(d.pool):,}",
+        f"{sum(d.own_validation):,}, its own" if d.own_validation else "a share of the training data",
+        f"{sum(d.test):,}",
+        "none" if d.embedded else "download, or files in the data folder",
+        d.augment.replace("_", " and "),
+        reference(d.source),
+    ]
 
 
 def fitting_datasets(key: str) -> str:
@@ -224,27 +209,15 @@ def fitting_datasets(key: str) -> str:
 def tables_page() -> str:
     """docs/tables.md."""
     datasets = table(
-        (
-            "key",
-            "dataset",
-            "about",
-            "one sample",
-            "classes",
-            "train",
-            "validation",
-            "test",
-            "fetching",
-            "augmentation",
-            "source",
-        ),
-        dataset_rows(),
+        "key | dataset | about | one sample | classes | train | validation | test | fetching | augmentation | source",
+        map(dataset_row, DATASETS),
     )
     models = table(
-        ("key", "model", "about", "size", "fits", "source"),
+        "key | model | about | size | fits | source",
         [[f"`{m.key}`", m.label, m.summary, str(m.size), fitting_datasets(m.key), reference(m.source)] for m in MODELS],
     )
     recipes = table(
-        ("key", "recipe", "about", "optimiser", "epochs", "defaults", "source"),
+        "key | recipe | about | optimiser | epochs | defaults | source",
         [
             [
                 f"`{r.key}`",
