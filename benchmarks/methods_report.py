@@ -2,463 +2,303 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
+from benchmarks import methods_schema as schema
 from benchmarks.methods_picture import picture
-from benchmarks.methods_table import (
-    CELL,
-    CSV,
-    FIGURES,
-    ROOT,
-    SINCE,
-    STATED,
-    TABLES,
-    Cell,
-    Setting,
-    cell_of,
-    earlier_cell,
-    read,
-    read_machine,
-)
+from benchmarks.methods_schema import BASELINE, FIGURES, TABLES
 from core.methods import METHODS
 from core.methods.row import POSTHOC, TRAIN
-from core.noise import mean_interval
+from docs.generate import table
 
-PAGE = ROOT / "docs" / "results.md"
-PICTURE = ROOT / "docs" / "pictures" / "results.svg"
+PAGE = schema.ROOT / "docs" / "results.md"
+PICTURE = schema.ROOT / "docs" / "pictures" / "results.svg"
 LEVEL = 0.05
 NEGLIGIBLE = 0.1  # of the baseline's variance
 PLANNED = 10  # replicates of every row
 LEAST = 3  # replicates behind an interval: two differences may agree by luck
-
-
-# -- a cell in words ---------------------------------------------------------------------------------------------
-
-
-def named(cell: Cell, *, code: bool = True) -> str:
-    """ "`tpr_ratio`, exponent 4" or "sampler `balanced`, from 80 %": keys, the parameters that were set, the late start."""
-    mark = "`" if code else ""
-    parts = [] if cell.method == "none" and cell.sampler != "instance" else [f"{mark}{cell.method}{mark}"]
-    parts += [
-        f"{k} {v if isinstance(v, str) else format(v, 'g')}"
-        for k, v in cell.params.items()
-        if k not in STATED.get(cell.method, {})
-    ]
-    if cell.sampler != "instance":
-        parts.append(f"sampler {mark}{cell.sampler}{mark}")
-    if cell.start:
-        parts.append(f"{'weights ' if cell.deferred == 'weight' else ''}from {cell.start:.0%}".replace("%", " %"))
-    return ", ".join(parts)
-
-
-def family(cell: Cell) -> str:
-    """One of the kinds that the picture tells apart."""
-    stage = METHODS[cell.method].stage
-    if stage == TRAIN:
-        return "trained" if cell.sampler == "instance" or cell.method != "none" else "sampler"
-    return "post-hoc" if stage == POSTHOC else "second stage"
+LOWER, HIGHER = ["lower", "perhaps lower"], ["higher", "perhaps higher"]
 
 
 # -- figures -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Change:
-    """A paired difference to the baseline: mean, 95 % t interval, p of the paired t test, and Holm's p over the table."""
+def change(mine: pd.Series, base: pd.Series) -> tuple[float, float, float, float]:
+    """(mean, low, high, p) of the paired difference of at least two replicates: 95 % t interval, p of the paired t test.
 
-    mean: float
-    low: float
-    high: float
-    p: float
-    holm: float = 1.0
-
-    @property
-    def clear(self) -> bool:
-        """Whether the interval leaves 0 out."""
-        return self.low > 0 or self.high < 0
-
-    @property
-    def sure(self) -> bool:
-        """The same after Holm's correction."""
-        return self.holm < LEVEL
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """A cell's replicates: figures [n] by key, those of the baseline of the same seeds, and what failed."""
-
-    cell: Cell
-    values: Mapping[str, np.ndarray]
-    base: Mapping[str, np.ndarray]
-    errors: tuple[str, ...]
-    changes: dict[str, Change]
-
-    @property
-    def n(self) -> int:
-        return len(self.values["accuracy"])
-
-    @property
-    def same(self) -> bool:
-        """Whether every figure of every replicate is the baseline's own."""
-        return self.n > 0 and all(np.array_equal(self.values[k], self.base[k]) for k in FIGURES)
-
-    @property
-    def variance(self) -> Change:
-        return self.changes["tpr_variance"]
-
-    @property
-    def accuracy(self) -> Change:
-        return self.changes["accuracy"]
-
-
-def change(mine: np.ndarray, base: np.ndarray) -> Change:
-    """The paired difference of at least two replicates. Differences without scatter have p 1 at 0 and p 0 elsewhere."""
+    Differences without scatter have p 1 at 0 and p 0 elsewhere.
+    """
     difference = mine - base
-    mean, low, high = mean_interval(difference)
+    mean = difference.mean()
     if difference.std(ddof=1) == 0:
-        return Change(mean, low, high, 1.0 if mean == 0 else 0.0)
-    return Change(mean, low, high, float(stats.ttest_rel(mine, base).pvalue))
+        return mean, mean, mean, float(mean == 0)
+    test = stats.ttest_rel(mine, base)
+    return mean, *test.confidence_interval(), test.pvalue
 
 
-def holm(p: Sequence[float]) -> list[float]:
+def holm(p: pd.Series) -> pd.Series:
     """Holm's adjusted p: in rising order (m - i) p_i, made monotone, at most 1. Source: Holm (1979)."""
-    out, worst = [1.0] * len(p), 0.0
-    for i, place in enumerate(np.argsort(p, kind="stable")):
-        worst = max(worst, min((len(p) - i) * p[place], 1.0))
-        out[place] = worst
-    return out
+    rising = p.sort_values(kind="stable")
+    return (rising * np.arange(len(p), 0, -1)).cummax().clip(upper=1).reindex(p.index)
 
 
-def results_of(setting: Setting, rows: Iterable[Mapping[str, str]]) -> list[Result]:
-    """The cells of a table with at least one row, the baseline first, with Holm's correction over those that have a test."""
-    by_key: dict[tuple[str, ...], dict[int, Mapping[str, str]]] = {}
-    for row in rows:
-        if row["table"] == setting.key:
-            by_key.setdefault(tuple(row[k] for k in CELL), {})[int(row["seed"])] = row
-    by_cell = [(cell_of(setting, key) or earlier_cell(key), replicates) for key, replicates in by_key.items()]
-    base = next(
-        ({s: r for s, r in replicates.items() if not r["error"]} for cell, replicates in by_cell if cell == Cell()), {}
-    )
-    place = {id(cell): n for n, cell in enumerate(setting.cells)}
-    found = [
-        _result(cell, replicates, base)
-        for cell, replicates in sorted(by_cell, key=lambda item: place.get(id(item[0]), len(place)))
-    ]
-    for figure in ("tpr_variance", "accuracy"):
-        tested = [r for r in found if figure in r.changes and not r.same]
-        for r, p in zip(tested, holm([r.changes[figure].p for r in tested]), strict=True):
-            r.changes[figure] = replace(r.changes[figure], holm=p)
+def shown(low: pd.Series, high: pd.Series, holm_p: pd.Series, small: pd.Series | float) -> np.ndarray:
+    """What each change shows. "perhaps": by its own interval, not after Holm; "open": the interval holds 0 and more than is small."""
+    sure = holm_p < LEVEL
+    cases = {
+        "lower": sure & (high < 0),
+        "higher": sure & (low > 0),
+        "perhaps lower": high < 0,
+        "perhaps higher": low > 0,
+        "did nothing": np.maximum(-low, high) <= small,
+    }
+    return np.select(list(cases.values()), list(cases), "open")
+
+
+def results_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """A line for each cell of one table's rows of the CSV, in their order, with Holm's correction over those that have a test.
+
+    name, method, params, kind  the cell
+    n, errors                   replicates with a baseline of their own seed, what failed
+    each, then FIGURES          the figures of the replicates [n, 4], and their means
+    base, same                  the baselines' mean variance; whether every figure of every replicate is the baseline's own
+    v, v_low, v_high, v_p, v_holm, v_shows  change of the variance, NaN and "" without one; a, a_low, ... of the accuracy
+    """
+    rows = rows.assign(name=[schema.name_of(row) for row in rows.to_dict("records")], seed=rows["seed"].astype(int))
+    done = rows[rows["error"] == ""].set_index("seed")[["name", *FIGURES]].astype(dict.fromkeys(FIGURES, float))
+    base = done.loc[done["name"] == BASELINE, FIGURES]
+    found = []
+    for name, cell in rows.groupby("name", sort=False):
+        mine = done.loc[(done["name"] == name) & done.index.isin(base.index), FIGURES].sort_index()
+        theirs = base.loc[mine.index]
+        tested = len(mine) >= LEAST and name != BASELINE
+        line = {
+            "name": name,
+            "method": cell["method"].iloc[0],
+            "params": schema.params_of(cell.iloc[0]),
+            "n": len(mine),
+            "errors": "; ".join(cell.loc[cell["error"] != "", "error"].unique()),
+            "each": mine.to_numpy(),
+            **mine.mean(),
+            "base": theirs["tpr_variance"].mean(),
+            "same": len(mine) > 0 and mine.equals(theirs),
+        }
+        for key, figure in (("v", "tpr_variance"), ("a", "accuracy")):
+            test = change(mine[figure], theirs[figure]) if tested else [np.nan] * 4
+            line |= zip((key, f"{key}_low", f"{key}_high", f"{key}_p"), test, strict=True)
+        found.append(line)
+    found = pd.DataFrame(found)
+    stage = {TRAIN: "trained", POSTHOC: "post-hoc"}
+    found["kind"] = found["method"].map(lambda method: stage.get(METHODS[method].stage, "second stage"))
+    found.loc[found["name"].str.startswith("sampler"), "kind"] = "sampler"
+    found.loc[found["name"] == BASELINE, "kind"] = "baseline"
+    tested = found["v"].notna() & ~found["same"]
+    for key, small in (("v", NEGLIGIBLE * found["base"]), ("a", 0.0)):
+        found[f"{key}_holm"] = holm(found.loc[tested, f"{key}_p"])
+        bounds = (found[f"{key}_{what}"] for what in ("low", "high", "holm"))
+        found[f"{key}_shows"] = np.where(tested, shown(*bounds, small), "")
     return found
 
 
-def _result(cell: Cell, rows: Mapping[int, Mapping[str, str]], base: Mapping[int, Mapping[str, str]]) -> Result:
-    seeds = [seed for seed in sorted(rows) if not rows[seed]["error"] and seed in base]
-    mine, theirs = ({k: np.array([float(source[s][k]) for s in seeds]) for k in FIGURES} for source in (rows, base))
-    changes = {k: change(mine[k], theirs[k]) for k in FIGURES} if len(seeds) >= LEAST and cell != Cell() else {}
-    return Result(cell, mine, theirs, tuple(dict.fromkeys(r["error"] for r in rows.values() if r["error"])), changes)
+def tables_of(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Key of a table -> its results, for those of which something is measured."""
+    tables = {key: results_of(mine) for key in TABLES if len(mine := rows[rows["table"] == key])}
+    return {key: found for key, found in tables.items() if found["n"].any()}
 
 
-# -- verdicts ----------------------------------------------------------------------------------------------------
+# -- words -------------------------------------------------------------------------------------------------------
 
 
-def verdict(result: Result) -> str:
+def verdict(row: pd.Series) -> str:
     """What the row shows, in words."""
-    if result.cell == Cell():
+    if row["name"] == BASELINE:
         return "the baseline"
-    if not result.n:
-        return f"failed: {'; '.join(result.errors)}"
-    if result.same:
+    if not row["n"]:
+        return f"failed: {row['errors']}"
+    if row["same"]:
         return "the baseline's own figures"
-    if not result.changes:
+    if not row["v_shows"]:
         return f"fewer than {LEAST} replicates: no interval"
-    v, a = result.variance, result.accuracy
-    even = (
-        "no change shown"
-        if not v.clear
-        else ("more even" if v.high < 0 else "less even") + ("" if v.sure else " (not after Holm)")
-    )
-    cost = (
-        ""
-        if not a.clear
-        else (", accuracy falls" if a.high < 0 else ", accuracy rises") + ("" if a.sure else " (not after Holm)")
-    )
-    return even + cost + (f"; failed in part: {'; '.join(result.errors)}" if result.errors else "")
+    even = _told(row["v_shows"], "more even", "less even") or "no change shown"
+    cost = _told(row["a_shows"], ", accuracy falls", ", accuracy rises")
+    return even + cost + (f"; failed in part: {row['errors']}" if row["errors"] else "")
 
 
-def _points(c: Change) -> str:
-    return f"{100 * c.mean:+.1f}"
+def _told(shows: str, lower: str, higher: str) -> str:
+    said = lower if shows in LOWER else higher if shows in HIGHER else ""
+    return said + " (not after Holm)" * shows.startswith("perhaps")
 
 
-def _one(result: Result) -> str:
+def _one(row: pd.Series) -> str:
     """ "`crt` (variance -0.0042, accuracy -0.3 points)"."""
-    return f"{named(result.cell)} (variance {result.variance.mean:+.4f}, accuracy {_points(result.accuracy)} points)"
+    return f"{row['name']} (variance {row['v']:+.4f}, accuracy {100 * row['a']:+.1f} points)"
 
 
-def _listed(found: Sequence[Result]) -> str:
+def listed(found: pd.DataFrame) -> str:
     """Rows in words, the strongest change of the variance first."""
-    return "; ".join(_one(r) for r in sorted(found, key=lambda r: r.variance.mean)) or "none"
+    return "; ".join(found.sort_values("v", kind="stable").apply(_one, axis=1)) or "none"
 
 
-def _names(found: Sequence[Result]) -> str:
-    return "; ".join(named(r.cell) for r in sorted(found, key=lambda r: r.variance.mean)) or "none"
+def names(found: pd.DataFrame) -> str:
+    """Their names alone, in the same order."""
+    return "; ".join(found.sort_values("v", kind="stable")["name"]) or "none"
 
 
-def groups(found: Sequence[Result]) -> dict[str, list[Result]]:
-    """The rows of a table by what they show; every row with a test is in exactly one of the first seven.
+def words(found: pd.DataFrame) -> list[str]:
+    """What a table shows, in plain words."""
+    if found["v"].isna().all():
+        return [f"- With fewer than {LEAST} replicates what chance does cannot be told."]
+    v, a = found["v_shows"], found["a_shows"]
+    lower, higher, loses, gains = v.isin(LOWER), v.isin(HIGHER), a.isin(LOWER), a.isin(HIGHER)
+    said = [
+        f"- **Lowered the TPR variance beyond seed noise, after Holm's correction** (p < {LEVEL}): {listed(found[v == 'lower'])}.",
+        f"- **Lowered it by the row's own interval only**: {listed(found[v == 'perhaps lower'])}.",
+        f"- Of both, with a gain of accuracy (own interval): {names(found[lower & gains])}. "
+        f"With a loss, so evenness is bought: {names(found[lower & loses])}.",
+        f"- **Raised the variance**, after the correction: {listed(found[v == 'higher'])}. "
+        f"By the row's own interval only: {listed(found[v == 'perhaps higher'])}.",
+        f"- **Did nothing** (the whole interval is within {100 * NEGLIGIBLE:.0f} % of the baseline's variance): "
+        f"{names(found[v == 'did nothing'])}.",
+        f"- **Not settled** (the interval holds 0 and more than that): {listed(found[v == 'open'])}.",
+        f"- **Harm**: the variance rose or the accuracy fell while the variance was not lowered (own intervals): "
+        f"{listed(found[higher | (loses & ~lower)])}.",
+        f"- Changes of the accuracy that pass Holm's correction: gain, {names(found[a == 'higher'])}; "
+        f"loss, {names(found[a == 'lower'])}.",
+    ]
+    if same := list(found.loc[found["same"] & found["v"].notna(), "name"]):
+        said.append(f"- The baseline's own figures, since here the method has nothing to act on: {', '.join(same)}.")
+    differ = found[~found["same"] & (found["n"] > 1)]
+    twins = differ.groupby(differ["each"].map(np.ndarray.tobytes), sort=False)["name"].agg(list)
+    said += [f"- Equal replicate by replicate: {', '.join(equal)}." for equal in twins if len(equal) > 1]
+    if failed := "; ".join(f"{row.name} ({row.errors})" for row in found.itertuples() if row.errors):
+        said.append(f"- Failed: {failed}.")
+    return said
 
-    "did nothing": the whole interval of the change is within NEGLIGIBLE of the baseline's variance. "open": it holds 0 and more than that.
-    """
-    tested = [r for r in found if r.changes]
-    differs = [r for r in tested if not r.same]
-    rest = [r for r in differs if not r.variance.sure]
-    flat = [r for r in rest if not r.variance.clear]
-    return {
-        "lower": [r for r in differs if r.variance.sure and r.variance.mean < 0],
-        "higher": [r for r in differs if r.variance.sure and r.variance.mean > 0],
-        "perhaps lower": [r for r in rest if r.variance.high < 0],
-        "perhaps higher": [r for r in rest if r.variance.low > 0],
-        "did nothing": [r for r in flat if _negligible(r)],
-        "open": [r for r in flat if not _negligible(r)],
-        "same": [r for r in tested if r.same],
-        "loses": [r for r in differs if r.accuracy.high < 0],
-        "gains": [r for r in differs if r.accuracy.low > 0],
-    }
 
-
-def _negligible(r: Result) -> bool:
-    return max(abs(r.variance.low), abs(r.variance.high)) <= NEGLIGIBLE * r.base["tpr_variance"].mean()
-
-
-def twins(found: Sequence[Result]) -> list[list[Result]]:
-    """Rows, none of them the baseline's double, whose figures are equal replicate by replicate."""
-    by_figures: dict[tuple, list[Result]] = {}
-    for r in found:
-        if r.n > 1 and not r.same:
-            by_figures.setdefault(tuple(tuple(r.values[k]) for k in FIGURES), []).append(r)
-    return [rows for rows in by_figures.values() if len(rows) > 1]
+def replicates(found: pd.DataFrame) -> str:
+    """ "10 replicates" or "4 to 5 replicates" a row."""
+    low, high = (int(n) for n in found.loc[found["n"] > 0, "n"].agg(["min", "max"]))
+    return f"{low} replicate{'s' * (low > 1)}" if low == high else f"{low} to {high} replicates"
 
 
 # -- the page ----------------------------------------------------------------------------------------------------
 
+
 HEAD = (
-    "| method | n | accuracy, % | balanced accuracy, % | TPR variance | min TPR, % "
-    "| change of the variance (95 %) | Holm p | change of the accuracy, points (95 %) | what it shows |"
+    "method | n | accuracy, % | balanced accuracy, % | TPR variance | min TPR, % "
+    "| change of the variance (95 %) | Holm p | change of the accuracy, points (95 %) | what it shows"
 )
 
 
-def line(result: Result) -> str:
+def cells(row: pd.Series) -> list[str]:
     """A row of a table."""
-    if not result.n:
-        return f"| {named(result.cell)} | 0 | | | | | | | | {verdict(result)} |"
-    shown = [
-        _spread(factor * result.values[key], digits)
-        for key, factor, digits in (
-            ("accuracy", 100, 1),
-            ("balanced_accuracy", 100, 1),
-            ("tpr_variance", 1, 4),
-            ("tpr_min", 100, 1),
-        )
-    ]
-    changes = ["", "", ""]
-    if result.changes:
-        v, a = result.variance, result.accuracy
-        p = "" if result.same else "<.0001" if v.holm < 1e-4 else f"{v.holm:.2g}"
-        changes = [
-            f"{v.mean:+.4f} ({v.low:+.4f} to {v.high:+.4f})",
-            p,
-            f"{100 * a.mean:+.1f} ({100 * a.low:+.1f} to {100 * a.high:+.1f})",
-        ]
-    return f"| {named(result.cell)} | {result.n} | {' | '.join((*shown, *changes))} | {verdict(result)} |"
+    n, p, figures, changes = row["n"], row["v_holm"], [""] * 4, ["", ""]
+    if n:
+        shapes = zip(row["each"].T, (100, 100, 1, 100), (1, 1, 4, 1), strict=True)
+        figures = [_spread(factor * values, digits) for values, factor, digits in shapes]
+    if not np.isnan(row["v"]):
+        variance, accuracy = row[["v", "v_low", "v_high"]], 100 * row[["a", "a_low", "a_high"]]
+        changes = ["{:+.4f} ({:+.4f} to {:+.4f})".format(*variance), "{:+.1f} ({:+.1f} to {:+.1f})".format(*accuracy)]
+    corrected = "" if np.isnan(p) else "<.0001" if p < 1e-4 else f"{p:.2g}"
+    return [row["name"], str(n), *figures, changes[0], corrected, changes[1], verdict(row)]
 
 
 def _spread(values: np.ndarray, digits: int) -> str:
     return f"{values.mean():.{digits}f}" + (f" ± {values.std(ddof=1):.{digits}f}" if len(values) > 1 else "")
 
 
-def words(found: Sequence[Result]) -> list[str]:
-    """What a table shows, in plain words."""
-    if not any(r.changes for r in found):
-        return [f"- With fewer than {LEAST} replicates what chance does cannot be told."]
-    g = groups(found)
-    lower, higher = g["lower"] + g["perhaps lower"], g["higher"] + g["perhaps higher"]
-    said = [
-        f"- **Lowered the TPR variance beyond seed noise, after Holm's correction** (p < {LEVEL}): {_listed(g['lower'])}.",
-        f"- **Lowered it by the row's own interval only**: {_listed(g['perhaps lower'])}.",
-        f"- Of both, with a gain of accuracy (own interval): {_names([r for r in lower if r.accuracy.low > 0])}. "
-        "With a loss, so evenness is bought: "
-        f"{_names([r for r in lower if r.accuracy.high < 0])}.",
-        f"- **Raised the variance**, after the correction: {_listed(g['higher'])}. "
-        f"By the row's own interval only: {_listed(g['perhaps higher'])}.",
-        (
-            f"- **Did nothing** (the whole interval is within {NEGLIGIBLE:.0%} of the baseline's variance): "
-            f"{_names(g['did nothing'])}."
-        ).replace("10%", "10 %"),
-        f"- **Not settled** (the interval holds 0 and more than that): {_listed(g['open'])}.",
-        f"- **Harm**: the variance rose or the accuracy fell while the variance was not lowered (own intervals): "
-        f"{_listed([r for r in found if r.changes and not r.same and (r in higher or (r in g['loses'] and r not in lower))])}.",
-        f"- Changes of the accuracy that pass Holm's correction: gain, {_names([r for r in g['gains'] if r.accuracy.sure])}; "
-        f"loss, {_names([r for r in g['loses'] if r.accuracy.sure])}.",
-    ]
-    if g["same"]:
-        said.append(
-            f"- The baseline's own figures, since here the method has nothing to act on: {', '.join(named(r.cell) for r in g['same'])}."
-        )
-    for rows in twins(found):
-        said.append(f"- Equal replicate by replicate: {', '.join(named(r.cell) for r in rows)}.")
-    if failed := [r for r in found if r.errors]:
-        said.append(f"- Failed: {'; '.join(f'{named(r.cell)} ({r.errors[0]})' for r in failed)}.")
-    return said
-
-
-def replicates(found: Sequence[Result]) -> str:
-    """ "10 replicates" or "4 to 5 replicates" a row."""
-    n = [r.n for r in found if r.n]
-    return f"{min(n)} replicate{'s' * (min(n) > 1)}" if min(n) == max(n) else f"{min(n)} to {max(n)} replicates"
-
-
-def section(setting: Setting, found: Sequence[Result]) -> list[str]:
+def section(setting: schema.Setting, found: pd.DataFrame) -> list[str]:
     """A table with its heading, its recipe and its words."""
-    c = setting.config(Cell(), 1)
+    c = setting.base
+    half = ((found["v_high"] - found["v_low"]) / 2)[found["v_shows"] != ""].median()
     recipe = f"{c.dataset}, {c.model}, {c.recipe}, {c.epochs} epochs, {setting.second} more for a second stage; {replicates(found)}"
-    ordered = sorted(found, key=lambda r: (not r.n, r.values["tpr_variance"].mean() if r.n else 0))
+    seen = f"Half the width of an interval of the change of the variance: {half:.4f} in the median of the rows; "
+    seen = "" if np.isnan(half) else f"{seen}what is smaller stays unseen."
+    said = [f"{recipe}. Sorted by TPR variance.", seen, setting.note]
+    ordered = found.sort_values("tpr_variance", kind="stable")  # what failed has none and comes last
     return [
         f"## {setting.label}",
-        "",
-        f"{recipe}. Sorted by TPR variance.{_resolution(found)}{f' {setting.note}' if setting.note else ''}",
-        "",
-        HEAD,
-        "|" + "---|" * HEAD.count(" | ") + "---|",
-        *map(line, ordered),
-        "",
-        *words(found),
-        "",
+        " ".join(filter(None, said)),
+        table(HEAD, [cells(row) for _, row in ordered.iterrows()]),
+        "\n".join(words(found)),
     ]
 
 
-def summary(tables: Mapping[str, list[Result]]) -> list[str]:
-    """The top of the page: what a reader should take home."""
-    thin = {
-        TABLES[key].label: min(r.n for r in found if r.n)
-        for key, found in tables.items()
-        if any(0 < r.n < PLANNED for r in found)
-    }
+def summary(tables: Mapping[str, pd.DataFrame]) -> list[str]:
+    """The top of the page: what a reader should take home. `tables` by their labels."""
     said = [
         "- A true positive rate (TPR) is the share of a class's test samples that are recognised. "
-        "The variance of the TPRs says how unequally well the "
-        "classes are learned: 0 is perfectly even.",
+        "The variance of the TPRs says how unequally well the classes are learned: 0 is perfectly even.",
         "- Every run is compared with the plain run of its own seed. "
         "An interval is the range, at 95 %, in which the mean change lies; where it leaves 0 out, "
         "the change is more than seed noise. With some 55 rows a few intervals do so by luck, so Holm's correction asks for more.",
     ]
-    if thin:
-        which = "; ".join(f"{label}, {n} at least" for label, n in thin.items())
+    least = {label: found.loc[found["n"] > 0, "n"].min() for label, found in tables.items()}
+    if thin := "; ".join(f"{label}, {n} at least" for label, n in least.items() if n < PLANNED):
         said.append(
-            f"- **Fewer than {PLANNED} replicates: {which}.** With so few only large changes pass Holm's correction. "
-            '"No change shown" then means '
-            "not settled; it does not mean that a method does nothing."
+            f"- **Fewer than {PLANNED} replicates: {thin}.** With so few only large changes pass Holm's correction. "
+            '"No change shown" then means not settled; it does not mean that a method does nothing.'
         )
-    said += [
-        f"- **{TABLES[key].label}** ({replicates(found)}): {_table_in_a_line(found)}" for key, found in tables.items()
-    ]
-    return [*said, _everywhere(tables), _head(tables), _bias(tables)]
+    said += [f"- **{label}** ({replicates(found)}): {_table_in_a_line(found)}" for label, found in tables.items()]
+    rows = pd.concat(tables, names=["table"]).dropna(subset="v").reset_index("table")
+    return [*said, *_everywhere(rows), *_cosine_layer(rows), *_bias(rows)]
 
 
-def _table_in_a_line(found: Sequence[Result]) -> str:
-    base, tested = found[0], [r for r in found if r.changes]
-    start = f"plain training reaches {100 * base.values['accuracy'].mean():.1f} % at a variance of {base.values['tpr_variance'].mean():.4f}"
-    if not tested:
+def _table_in_a_line(found: pd.DataFrame) -> str:
+    base, tested = found[found["name"] == BASELINE].iloc[0], found[found["v"].notna()]
+    start = f"plain training reaches {100 * base['accuracy']:.1f} % at a variance of {base['tpr_variance']:.4f}"
+    if tested.empty:
         return f"{start}; fewer than {LEAST} replicates allow no more."
-    g = groups(found)
-    lower, higher = g["lower"] + g["perhaps lower"], g["higher"] + g["perhaps higher"]
-    both = [r for r in lower if r.accuracy.low > 0]
-    said = [
-        f"{start}. Of {len(tested)} rows {len(lower)} lower it by their own intervals ({len(g['lower'])} "
-        f"after Holm) and {len(higher)} raise it "
-        f"({len(g['higher'])} after Holm); {sum(r.accuracy.high < 0 for r in tested)} lose accuracy."
-    ]
-    if both:
-        said.append(
-            f"{len(both)} of those that lower it gain accuracy as well; "
-            f"the most even of these: {_one(min(both, key=lambda r: r.variance.mean))}."
-        )
-    elif lower:
-        said.append(f"The most even: {_one(min(lower, key=lambda r: r.variance.mean))}.")
-    worst = min(tested, key=lambda r: r.accuracy.mean)
-    return " ".join([*said, f"The dearest: {_one(worst)}."])
+    shows, lower = tested["v_shows"], tested[tested["v_shows"].isin(LOWER)]
+    said = (
+        f"{start}. Of {len(tested)} rows {len(lower)} lower it by their own intervals ({sum(shows == 'lower')} after Holm) "
+        f"and {sum(shows.isin(HIGHER))} raise it ({sum(shows == 'higher')} after Holm); "
+        f"{sum(tested['a_shows'].isin(LOWER))} lose accuracy."
+    )
+    both = lower[lower["a_shows"].isin(HIGHER)]
+    if len(both):
+        said += f" {len(both)} of those that lower it gain accuracy as well; the most even of these: {_one(both.loc[both['v'].idxmin()])}."
+    elif len(lower):
+        said += f" The most even: {_one(lower.loc[lower['v'].idxmin()])}."
+    return f"{said} The dearest: {_one(tested.loc[tested['a'].idxmin()])}."
 
 
-def _everywhere(tables: Mapping[str, list[Result]]) -> str:
+def _everywhere(rows: pd.DataFrame) -> list[str]:
     """The rows whose interval lies below 0 in every table that they are in, and those whose interval never leaves 0 out.
 
     Rows of at least two tables.
     """
-    seen: dict[str, list[Change]] = {}
-    for found in tables.values():
-        for r in found:
-            if r.changes:
-                seen.setdefault(named(r.cell), []).append(r.variance)
-    often = {name: changes for name, changes in seen.items() if len(changes) > 1}
-    if not often:
-        return ""
-    always = [name for name, changes in often.items() if all(c.high < 0 for c in changes)]
-    never = [name for name, changes in often.items() if not any(c.clear for c in changes)]
-    return (
-        "- Of the rows in two tables or more, by their own intervals: lower in each, "
-        f"{', '.join(always) or 'none'}; no change shown in any, "
-        f"{', '.join(never) or 'none'}."
-    )
+    shows = rows.groupby("name", sort=False)["v_shows"].agg(list)
+    often = shows[shows.map(len) > 1]
+    always = ", ".join(name for name, each in often.items() if {*each} <= {*LOWER}) or "none"
+    never = ", ".join(name for name, each in often.items() if not {*each} & {*LOWER, *HIGHER}) or "none"
+    said = f"- Of the rows in two tables or more, by their own intervals: lower in each, {always}; no change shown in any, {never}."
+    return [said] if len(often) else []
 
 
-def _resolution(found: Sequence[Result]) -> str:
-    """How large a change must be to be seen at all: the median half-width of the intervals."""
-    halves = [(r.variance.high - r.variance.low) / 2 for r in found if r.changes and not r.same]
-    return (
-        " Half the width of an interval of the change of the variance: "
-        f"{np.median(halves):.4f} in the median of the rows; what is smaller stays unseen."
-        if halves
-        else ""
-    )
-
-
-def _head(tables: Mapping[str, list[Result]]) -> str:
+def _cosine_layer(rows: pd.DataFrame) -> list[str]:
     """What of LDAM's change comes from its cosine last layer alone."""
-    said = []
-    for key, found in tables.items():
-        by_cell = {named(r.cell): r for r in found if r.changes}
-        if (whole := by_cell.get("`ldam`")) and (alone := by_cell.get("`ldam`, max_margin 0")):
-            said.append(
-                f"{TABLES[key].label}: {_points(alone.accuracy)} points without a margin, {_points(whole.accuracy)} with it"
-            )
-    return (
-        f"- LDAM brings a cosine last layer, which changes the accuracy by itself. {'; '.join(said)}." if said else ""
+    points = rows.pivot(index="table", columns="name", values="a").reindex(rows["table"].unique())
+    both = points.reindex(columns=["`ldam`, max_margin 0", "`ldam`"]).dropna()
+    said = "; ".join(
+        f"{key}: {100 * a:+.1f} points without a margin, {100 * b:+.1f} with it" for key, a, b in both.itertuples()
     )
+    return [f"- LDAM brings a cosine last layer, which changes the accuracy by itself. {said}."] if said else []
 
 
-def _since(method: str) -> str:
-    return f" ({SINCE[method]})" if method in SINCE else ""
-
-
-def _bias(tables: Mapping[str, list[Result]]) -> str:
+def _bias(rows: pd.DataFrame) -> list[str]:
     """How much of the variance the post-hoc bias takes away, and what it costs."""
-    said = []
-    for key, found in tables.items():
-        for r in found:
-            if r.cell.method == "equal_tpr_bias" and r.changes:
-                cut = 1 - r.values["tpr_variance"].mean() / r.base["tpr_variance"].mean()
-                strength = float(r.cell.params.get("strength", 1.0))
-                said.append(
-                    f"{TABLES[key].label} at strength {strength:g}: {100 * cut:.0f} % less variance for {_points(r.accuracy)} points"
-                )
-    return (
-        f"- The post-hoc bias, which trains nothing, is the bar for every retraining{_since('equal_tpr_bias')}. {'; '.join(said)}."
-        if said
-        else ""
+    said = "; ".join(
+        f"{row.table} at strength {row.params['strength']}: "
+        f"{100 * (1 - row.tpr_variance / row.base):.0f} % less variance for {100 * row.a:+.1f} points"
+        for row in rows[rows["method"] == "equal_tpr_bias"].itertuples()
     )
+    return [f"- The post-hoc bias, which trains nothing, is the bar for every retraining. {said}."] if said else []
 
 
 METHOD = """## How it was measured
@@ -481,66 +321,38 @@ these tables say what a method does in a short run and not what it can do at its
 """
 
 
-def page(rows: Sequence[Mapping[str, str]], machine: Mapping[str, str]) -> str:
+def page(tables: Mapping[str, pd.DataFrame], machine: Mapping[str, str]) -> str:
     """The whole of docs/results.md."""
-    tables = {s.key: found for s in TABLES.values() if (found := results_of(s, rows))}
-    absent = [s for s in TABLES.values() if s.key not in tables]
-    stated = "; ".join(
-        f"`{c.method}` at `{next(iter(c.params.values()))}`"
-        for c in TABLES["mnist1d"].cells
-        if any(isinstance(v, str) for v in c.params.values())
-    )
     on = ", ".join(f"{k} {v}" for k, v in machine.items())
-    out = [
+    parts = [
         "# Every method in one table",
-        "",
         "<!-- written by `python -m benchmarks.methods_table docs` from results/methods.csv -->",
-        "",
         "## In short",
-        "",
-        *filter(None, summary(tables)),
-        "",
+        "\n".join(summary({TABLES[key].label: found for key, found in tables.items()})),
         "![Accuracy against TPR variance, a panel for each table](pictures/results.svg)",
-        "",
         METHOD.format(
-            since="; ".join(f"`{k}`, {v}" for k, v in SINCE.items()) or "none",
-            stated=stated,
+            since="; ".join(f"`{k}`, {v}" for k, v in schema.SINCE.items()) or "none",
+            stated="; ".join(
+                f"`{method}` at `{text}`" for method, given in schema.STATED.items() for text in given.values()
+            ),
             machine=on[:1].upper() + on[1:],
-        ),
+        ).strip(),
+        *(part for key, found in tables.items() for part in section(TABLES[key], found)),
     ]
-    for key, found in tables.items():
-        out += section(TABLES[key], found)
-    for s in absent:
-        out += [
-            f"## {s.label}",
-            "",
-            f"Not measured yet: `python -m benchmarks.methods_table run --tables {s.key}`. {s.note}".rstrip(),
-            "",
-        ]
-    return "\n".join(out).rstrip() + "\n"
-
-
-def panels(rows: Sequence[Mapping[str, str]]) -> str:
-    """The picture: accuracy against TPR variance of every row, a panel for each table."""
-    out = []
     for s in TABLES.values():
-        found = [r for r in results_of(s, rows) if r.n]
-        if found:
-            points = [
-                (
-                    r.values["accuracy"].mean(),
-                    r.values["tpr_variance"].mean(),
-                    family(r.cell) if r.cell != Cell() else "baseline",
-                    named(r.cell, code=False),
-                )
-                for r in found
-            ]
-            out.append((s.label, points))
-    return picture(out)
+        if s.key not in tables:
+            command = f"`python -m benchmarks.methods_table run --tables {s.key}`"
+            parts += [f"## {s.label}", f"Not measured yet: {command}. {s.note}".strip()]
+    return "\n\n".join(parts) + "\n"
 
 
-def write(csv: Path = CSV) -> None:
+def panels(tables: Mapping[str, pd.DataFrame]) -> str:
+    """The picture: accuracy against TPR variance of every row, a panel for each table."""
+    return picture({TABLES[key].label: found[found["n"] > 0] for key, found in tables.items()})
+
+
+def write(csv: Path = schema.CSV) -> None:
     """Write the page and the picture."""
-    rows = read(csv)
-    PAGE.write_text(page(rows, read_machine(csv.with_suffix(".json"))), encoding="utf-8")
-    PICTURE.write_text(panels(rows), encoding="utf-8")
+    tables = tables_of(schema.read(csv))
+    PAGE.write_text(page(tables, schema.read_machine(csv)), encoding="utf-8")
+    PICTURE.write_text(panels(tables), encoding="utf-8")

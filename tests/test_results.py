@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
+import pandas as pd
 import pytest
-from scipy import stats
 
 from benchmarks import methods_report as report
+from benchmarks import methods_schema as schema
 from benchmarks import methods_table as table
 from core.methods import METHODS
 from core.noise import mean_interval
@@ -16,177 +16,157 @@ from storage.engine import open_database
 from storage.migrate import upgrade
 
 FULL = ("mnist1d", "mnist1d_tail")
-ROWS = table.read()
+MNIST1D = schema.TABLES["mnist1d"]
+ROWS = schema.read()
+TABLES = report.tables_of(ROWS)
+RENEW = "run `python -m benchmarks.methods_table docs`"
+
+
+def lines_of(text: str) -> dict[str, list[str]]:
+    """The lines of a Markdown table by their first cell."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:2] == "| "]
+    return {row[0]: row for row in rows}
+
+
+def on_the_page(key: str) -> dict[str, list[str]]:
+    """The lines of a table of docs/results.md."""
+    text = report.PAGE.read_text(encoding="utf-8")
+    return lines_of(text.partition(f"\n## {schema.TABLES[key].label}\n")[2].partition("\n## ")[0])
+
+
+# -- the page and the figures ------------------------------------------------------------------------------------
 
 
 def test_the_page_and_its_picture_are_current():
-    assert report.PAGE.read_text(encoding="utf-8") == report.page(ROWS, table.read_machine()), (
-        "run `python -m benchmarks.methods_table docs`"
-    )
-    assert report.PICTURE.read_text(encoding="utf-8") == report.panels(ROWS), (
-        "run `python -m benchmarks.methods_table docs`"
-    )
-
-
-@pytest.mark.parametrize("key", FULL)
-def test_every_method_and_every_sampler_was_measured(key):
-    mine = [row for row in ROWS if row["table"] == key]
-    assert {m.key for m in METHODS} - {row["method"] for row in mine} == set()
-    assert {s.key for s in SAMPLERS} - {row["sampler"] for row in mine} == set()
+    assert report.PAGE.read_text(encoding="utf-8") == report.page(TABLES, schema.read_machine()), RENEW
+    assert report.PICTURE.read_text(encoding="utf-8") == report.panels(TABLES), RENEW
 
 
 @pytest.mark.parametrize("key", FULL)
 def test_every_method_and_every_sampler_is_in_its_table_on_the_page(key):
-    text = report.PAGE.read_text(encoding="utf-8").split(f"\n## {table.TABLES[key].label}\n")[1].split("\n## ")[0]
-    named = [line.split(" | ")[0] for line in text.splitlines() if line.startswith("| ")]
-    assert [m.key for m in METHODS if not any(f"`{m.key}`" in line for line in named)] == []
-    assert [
-        s.key for s in SAMPLERS if s.key != "instance" and not any(f"sampler `{s.key}`" in line for line in named)
-    ] == []
+    named = "\n".join(on_the_page(key))
+    assert [m.key for m in METHODS if f"`{m.key}`" not in named] == []
+    assert [s.key for s in SAMPLERS if s.key != "instance" and f"sampler `{s.key}`" not in named] == []
 
 
-def test_every_row_names_its_cell_and_its_figures():
-    keys = {tuple(row[k] for k in table.CELL) for row in ROWS}
-    assert [key for key in keys if table.cell_of(table.TABLES[key[0]], key) is None and key[1] not in table.SINCE] == []
-    for row in ROWS:
-        assert row["error"] or (
-            0 <= float(row["tpr_min"]) <= float(row["balanced_accuracy"]) <= 1
-            and 0 <= float(row["tpr_variance"]) <= 0.25
+def test_the_tables_of_the_readme_are_rows_of_the_page():
+    readme = (schema.ROOT / "README.md").read_text(encoding="utf-8")
+    for key in FULL:
+        told = lines_of(
+            readme.partition(f"\n{schema.TABLES[key].label}, ")[2].partition("\n\n| ")[2].partition("\n\n")[0]
         )
+        rows = {name: row for name, row in told.items() if name.startswith(("`", "sampler"))}
+        assert len(rows) > 8
+        page = on_the_page(key)
+        assert rows == {name: [page[name][i] for i in (0, 2, 4, 5, 6)] for name in rows}
 
 
-@pytest.mark.parametrize("setting", table.TABLES.values(), ids=table.TABLES)
-def test_a_table_has_no_cell_twice(setting):
-    keys = [table.cell_key(setting, cell) for cell in setting.cells]
-    assert len(set(keys)) == len(keys)
-    assert setting.cells[0] == table.Cell()
+def test_every_row_is_of_a_cell_and_has_its_figures():
+    cells = {key: setting.names() for key, setting in schema.TABLES.items()}
+    rows = ROWS.to_dict("records")
+    assert [r for r in rows if schema.name_of(r) not in cells[r["table"]] and r["method"] not in schema.SINCE] == []
+    figures = ROWS.loc[ROWS["error"] == "", schema.FIGURES].astype(float)
+    assert figures["tpr_variance"].between(0, 0.25).all()
+    assert (figures["tpr_min"].between(0, 1) & figures["balanced_accuracy"].between(figures["tpr_min"], 1)).all()
 
 
-@pytest.mark.parametrize("setting", table.TABLES.values(), ids=table.TABLES)
-def test_every_row_with_a_test_is_in_one_group(setting):
-    found = report.results_of(setting, ROWS)
-    groups = report.groups(found)
-    for r in found:
-        inside = [
-            k
-            for k in ("lower", "higher", "perhaps lower", "perhaps higher", "did nothing", "open", "same")
-            if any(r is other for other in groups[k])
-        ]
-        assert len(inside) == bool(r.changes)
+@pytest.mark.parametrize("setting", schema.TABLES.values(), ids=schema.TABLES)
+def test_a_table_begins_with_the_baseline_and_has_no_cell_twice(setting):
+    names = setting.names()
+    assert names[0] == schema.BASELINE
+    assert len(set(names)) == len(names)
+
+
+# -- statistics --------------------------------------------------------------------------------------------------
 
 
 def test_holm_multiplies_by_the_tests_that_are_left():
-    assert report.holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
-    assert report.holm([0.9, 0.8]) == [1.0, 1.0]
-    assert report.holm([]) == []
+    assert list(report.holm(pd.Series([0.01, 0.04, 0.03, 0.005]))) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert list(report.holm(pd.Series([0.9, 0.8]))) == [1.0, 1.0]
+    assert report.holm(pd.Series([], dtype=float)).empty
 
 
-def test_a_change_is_the_paired_one():
-    base, mine = np.array([0.1, 0.2, 0.4, 0.3]), np.array([0.2, 0.25, 0.55, 0.35])
-    c = report.change(mine, base)
-    assert (c.mean, c.low, c.high) == mean_interval(mine - base)
-    assert c.p == pytest.approx(stats.ttest_rel(mine, base).pvalue)
-    assert report.change(base, base).p == 1.0
+def test_a_change_is_the_paired_one_with_the_interval_of_compare():
+    base, mine = pd.Series([0.1, 0.2, 0.4, 0.3]), pd.Series([0.2, 0.25, 0.55, 0.35])
+    assert report.change(mine, base)[:3] == pytest.approx(mean_interval((mine - base).to_numpy()), rel=1e-4)
+    # t = 0.0875 / (0.04787 / 2) = 3.656; the distribution with 3 degrees of freedom has a closed form
+    assert report.change(mine, base)[3] == pytest.approx(0.03535, abs=1e-5)
+    assert report.change(base, base) == (0, 0, 0, 1)
 
 
-def _row(seed: int, variance: float, **other: str) -> dict[str, str]:
-    cell = dict(
-        zip(
-            table.CELL,
-            table.cell_key(table.TABLES["mnist1d"], table.Cell("tpr_ratio" if other.pop("weighted", "") else "none")),
-            strict=True,
-        )
-    )
-    return (
-        cell
-        | {
-            "seed": str(seed),
-            "accuracy": "0.9",
-            "balanced_accuracy": "0.9",
-            "tpr_variance": str(variance),
-            "tpr_min": "0.5",
-            "error": "",
-        }
-        | other
-    )
+def replicate(seed: int, variance: float, method: str = "none", **other: str) -> dict[str, str]:
+    """A row of the CSV."""
+    figures = {"accuracy": "0.9", "balanced_accuracy": "0.9", "tpr_variance": str(variance), "tpr_min": "0.5"}
+    run = schema.row_of(MNIST1D, MNIST1D.config(schema.Cell(method), seed))
+    return run | figures | {"seconds": "1.0", "error": ""} | other
 
 
 def test_only_seeds_with_a_baseline_count_and_failures_stay():
     rows = [
-        *(_row(s, 0.01 + 0.01 * s) for s in (1, 2, 3)),
-        *(_row(s, 0.01, weighted="yes") for s in (1, 2, 3, 4)),
-        _row(5, 0, weighted="yes", error="out of memory"),
+        *(replicate(s, 0.01 + 0.01 * s) for s in (1, 2, 3)),
+        *(replicate(s, 0.01, "tpr_ratio") for s in (1, 2, 3, 4)),
+        replicate(5, 0, "tpr_ratio", error="out of memory"),
+        replicate(1, 0, "focal", error="no network"),
     ]
-    base, mine = report.results_of(table.TABLES["mnist1d"], rows)
-    assert (base.n, mine.n, mine.errors) == (3, 3, ("out of memory",))
-    assert mine.variance.mean == pytest.approx(-0.02)
-    assert "out of memory" in "\n".join(report.words([base, mine]))
-
-
-def test_a_row_without_a_parameter_that_came_later_stands_for_the_default():
-    setting = table.TABLES["mnist1d"]
-    key = list(table.cell_key(setting, table.Cell("cdb")))
-    assert table.cell_of(setting, key) == table.Cell("cdb")
-    key[2] = "tau=dynamic; variant=paper"  # before `ema` was there
-    assert table.cell_of(setting, key) == table.Cell("cdb")
-    key[2] = "tau=3; variant=paper"
-    assert table.cell_of(setting, key) is None
+    found = report.results_of(pd.DataFrame(rows))
+    assert list(found["n"]) == [3, 3, 0]
+    assert found["v"][1] == pytest.approx(-0.02)
+    page = report.page({"mnist1d": found}, {})
+    assert "- Failed: `tpr_ratio` (out of memory); `focal` (no network)." in page
+    assert lines_of(page)["`focal`"][1:] == ["0", *[""] * 7, "failed: no network"]
 
 
 def test_two_replicates_have_no_interval():
-    rows = [*(_row(s, 0.02) for s in (1, 2)), *(_row(s, 0.01, weighted="yes") for s in (1, 2))]
-    assert [r.changes for r in report.results_of(table.TABLES["mnist1d"], rows)] == [{}, {}]
+    rows = [*(replicate(s, 0.02) for s in (1, 2)), *(replicate(s, 0.01, "tpr_ratio") for s in (1, 2))]
+    page = report.page({"mnist1d": report.results_of(pd.DataFrame(rows))}, {})
+    assert lines_of(page)["`tpr_ratio`"][6:] == ["", "", "", "fewer than 3 replicates: no interval"]
+
+
+# -- the CSV and the queue ---------------------------------------------------------------------------------------
+
+
+def test_a_name_says_what_differs_from_the_defaults():
+    row = replicate(1, 0.5, "cdb")
+    assert schema.name_of(row) == "`cdb`"
+    assert schema.name_of({**row, "params": "tau=dynamic; variant=paper"}) == "`cdb`"  # before `ema` was there
+    assert schema.name_of({**row, "params": "tau=3; variant=paper", "start": "0.8"}) == "`cdb`, tau 3, from 80 %"
+    late = {"sampler": "balanced", "start": "0.8 weight"}
+    assert schema.name_of(replicate(1, 0.5, **late)) == "sampler `balanced`, weights from 80 %"
 
 
 def test_rows_of_a_cell_and_seed_are_put_in_place_of_the_old_ones(tmp_path):
     path = tmp_path / "methods.csv"
-    whole = dict.fromkeys(table.COLUMNS, "")
-    assert table.merge(path, [whole | _row(2, 0.5), whole | _row(1, 0.4)]) == 2
-    assert table.merge(path, [whole | _row(2, 0.1), whole | _row(1, 0.3, weighted="yes")]) == 3
-    assert [(r["method"], r["seed"], r["tpr_variance"]) for r in table.read(path)] == [
+    assert table.merge(path, [replicate(10, 0.5), replicate(2, 0.5), replicate(1, 0.4)]) == 3
+    older = replicate(1, 0.2, "cdb", params="tau=dynamic; variant=paper")  # before `ema` was there
+    assert table.merge(path, [older, replicate(2, 0.1)]) == 4
+    assert table.merge(path, [replicate(1, 0.3, "cdb")]) == 4
+    assert [(r.method, r.seed, r.tpr_variance) for r in schema.read(path).itertuples()] == [
         ("none", "1", "0.4"),
         ("none", "2", "0.1"),
-        ("tpr_ratio", "1", "0.3"),
+        ("none", "10", "0.5"),
+        ("cdb", "1", "0.3"),
     ]
+
+
+def test_a_merge_leaves_the_measured_rows_as_they_are(tmp_path):
+    path = tmp_path / "methods.csv"
+    table.merge(path, ROWS[::-1].to_dict("records"))
+    assert path.read_bytes() == schema.CSV.read_bytes()
 
 
 def test_a_second_call_queues_nothing_and_every_run_has_the_baseline_of_its_seed(tmp_path, monkeypatch):
     monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
-    engine, settings = open_database(), [table.TABLES["mnist_tail"]]
+    engine, settings = open_database(), [schema.TABLES["mnist_tail"]]
     upgrade(engine)
     cells = len(settings[0].cells)
     assert table.submit(engine, settings, [1]) == cells
     assert table.submit(engine, settings, [1, 2]) == cells
     assert table.submit(engine, settings, [1, 2]) == 0
+    assert list(table.measured(engine, settings, [1, 2])) == []  # nothing is over
     frame = results.list_runs(engine).set_index("id")
-    for _, run in frame[frame["baseline_id"].notna()].iterrows():
-        base = frame.loc[run["baseline_id"]]
-        assert (base["seed"], base["method"]) == (run["seed"], "none")
-    assert frame["baseline_id"].isna().sum() == 2
+    weighted = frame[frame["baseline_id"].notna()]
+    base = frame.loc[weighted["baseline_id"]]
+    assert (base["seed"].to_numpy() == weighted["seed"].to_numpy()).all()
+    assert set(base["method"]) == {"none"}
+    assert len(frame) - len(weighted) == 2
     engine.dispose()
-
-
-def test_a_row_measured_anew_takes_the_place_of_one_from_before_a_parameter(tmp_path):
-    row = next(r for r in table.read() if r["method"] == "label_aware_smoothing")
-    older = {**row, "params": row["params"].rpartition(table.PARAMS)[0], "accuracy": "0.1"}
-    path = tmp_path / "rows.csv"
-    assert table.merge(path, [older]) == 1
-    assert table.merge(path, [row]) == 1
-    assert [r["accuracy"] for r in table.read(path)] == [row["accuracy"]]
-
-
-def test_the_tables_of_the_readme_are_rows_of_the_page():
-    def tables(text):
-        rows = [
-            [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("| ")
-        ]
-        return {row[0]: row for row in rows}
-
-    readme, page = ((table.ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/results.md"))
-    for label in ("MNIST-1D, balanced", "MNIST-1D, imbalance 100"):
-        told = tables(readme.partition(f"\n{label}, ")[2].partition("\n\n| ")[2].partition("\n\n")[0])
-        found = tables(page.partition(f"\n## {label}\n")[2].partition("\n## ")[0])
-        assert len(told) > 8
-        for name, row in told.items():
-            if name.startswith(("`", "sampler")):
-                assert row == [found[name][i] for i in (0, 2, 4, 5, 6)]
