@@ -245,6 +245,8 @@ def summary(tables: Mapping[str, pd.DataFrame]) -> list[str]:
             '"No change shown" then means not settled; it does not mean that a method does nothing.'
         )
     said += [f"- **{label}** ({replicates(found)}): {_table_in_a_line(found)}" for label, found in tables.items()]
+    if not tables:
+        return said
     rows = pd.concat(tables, names=["table"]).dropna(subset="v").reset_index("table")
     return [*said, *_everywhere(rows), *_cosine_layer(rows), *_bias(rows)]
 

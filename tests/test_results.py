@@ -116,6 +116,11 @@ def test_only_seeds_with_a_baseline_count_and_failures_stay():
     assert lines_of(page)["`focal`"][1:] == ["0", *[""] * 7, "failed: no network"]
 
 
+def test_a_table_without_rows_is_not_measured_yet(tmp_path):
+    page = report.page(report.tables_of(schema.read(tmp_path / "none.csv")), {})
+    assert page.count("Not measured yet: ") == len(schema.TABLES)
+
+
 def test_two_replicates_have_no_interval():
     rows = [*(replicate(s, 0.02) for s in (1, 2)), *(replicate(s, 0.01, "tpr_ratio") for s in (1, 2))]
     page = report.page({"mnist1d": report.results_of(pd.DataFrame(rows))}, {})
