@@ -32,8 +32,8 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from core.errors import DataError, EvenlyError
-from core.rows import Table
-from core.tvision import torchvision
+from core.registry import Table
+from core.torchvision_compat import torchvision
 from models import MODELS
 
 tv = torchvision()

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from commands.progress import duration
 from commands.terminal import paragraph, points, table
-from core import digits
+from core import formatting
 from core.compare import Side, compare
 from core.presets import FIRST
 from storage import pace, queue, results
@@ -87,7 +87,11 @@ def spread(values: list[float], form: str = "{:.1f}", factor: float = 100.0) -> 
 def variance(values: list[float]) -> str:
     """The same of a variance, with the digits that it needs."""
     mean = float(np.mean(values))
-    return digits.variance(mean) if len(values) < 2 else digits.variance_with_sd(mean, float(np.std(values, ddof=1)))
+    return (
+        formatting.variance(mean)
+        if len(values) < 2
+        else formatting.variance_with_sd(mean, float(np.std(values, ddof=1)))
+    )
 
 
 def class_table(engine: Engine, before: list[Side], after: list[Side], weighted: list[RunRow]) -> None:

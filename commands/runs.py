@@ -14,7 +14,7 @@ import typer
 from commands import terminal
 from commands.tables import Json
 from commands.terminal import clean, emit, figure, listing, paragraph, percent, points, share, table
-from core import digits
+from core import formatting
 from core.config import EPOCHS, SETTINGS
 from core.errors import EvenlyError
 from core.methods import trains
@@ -108,7 +108,7 @@ def run_list(rows: Sequence[Any]) -> None:
                 in_words(r.status),
                 f"{r.last_epoch}/{r.epochs}",
                 share(r.accuracy),
-                digits.variance(r.tpr_variance),
+                formatting.variance(r.tpr_variance),
                 share(r.tpr_min),
                 r.name,
             )
@@ -300,7 +300,7 @@ def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
                 label,
                 in_words(name, x),
                 in_words(name, y),
-                digits.variance_change(x, y) if name == "tpr_variance" else points(y - x),
+                formatting.variance_change(x, y) if name == "tpr_variance" else points(y - x),
             ]
             for label, name, x, y in known
         ],

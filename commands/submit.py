@@ -24,7 +24,7 @@ from core.errors import EvenlyError
 from core.evidence import Evidence, Vector
 from core.methods import METHODS
 from core.recipes import RECIPES
-from core.rows import Param
+from core.registry import Param
 from core.schedule import first_epoch, in_force
 from core.snippet import cli_command
 from core.tprs import LARGEST, parse

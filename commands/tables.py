@@ -155,7 +155,7 @@ def terms(
     Weights, shifts and other terms per class: only those that the method sets. What was clipped is said on stderr.
     """
     from core.methods import METHODS, answer, what_if
-    from core.rows import check_params
+    from core.registry import check_params
     from core.samplers import SAMPLERS
 
     table, key = (SAMPLERS, method.removeprefix("sampler:")) if method.startswith("sampler:") else (METHODS, method)

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from core.plain import plain
+from core.serialization import plain
 
 WIDEST = 100  # columns of running text
 

@@ -20,7 +20,7 @@ from core.config import SETTINGS
 from core.methods import METHODS, TRAIN
 from core.oscillation import oscillation, remedies
 from core.recipes import RECIPES
-from core.rows import Param
+from core.registry import Param
 from core.samplers import SAMPLERS
 
 if TYPE_CHECKING:

@@ -34,8 +34,8 @@ from core.methods import trains
 from core.metrics import Counts, Summary
 from core.noise import FIGURES, REDRAWS, limits, newcombe, sampling_intervals, t95
 from core.over_seeds import ClassChange, OverSeeds, over_seeds, weighed
-from core.plain import plain
 from core.replicates import Chosen, Replicate, choose
+from core.serialization import plain
 from core.verdict import (
     AVERAGED,
     BOTH_SIDES,

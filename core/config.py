@@ -13,7 +13,7 @@ from core.errors import EvenlyError
 from core.methods import METHODS
 from core.methods.row import CLASSIFIER, POSTHOC
 from core.recipes import RECIPES
-from core.rows import Param, check_params
+from core.registry import Param, check_params
 from core.samplers import SAMPLERS
 
 SCHEMA = 1

@@ -15,7 +15,7 @@ from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
 from core.methods import METHODS, POSTHOC, answer
 from core.methods.row import Method
-from core.rows import check_params
+from core.registry import check_params
 from core.samplers import SAMPLERS
 from core.schedule import PLAIN, first_epoch
 

@@ -18,7 +18,7 @@ from core.arrays import Contents, Meta, Writer
 from core.dataspec import DEFAULT_VALIDATION, DataSpec, DataSplits, Progress, make_spec, quiet, train_counts
 from core.errors import DataError
 from core.imageset import ImageSet, find_image_set, image_sets
-from core.rows import Param, Source, Table
+from core.registry import Param, Source, Table
 from core.splits import index_hash, long_tail, stratified_split
 
 __all__ = [

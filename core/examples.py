@@ -17,7 +17,7 @@ import numpy as np
 
 from core.evidence import ClassTerms, Evidence, Vector
 from core.methods import METHODS, Method, answer, what_if
-from core.rows import Table
+from core.registry import Table
 from core.samplers import SAMPLERS
 
 TPR = (0.9561, 0.7365, 0.7808)  # car, dog, cat: the example that the idea came with, to four digits

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import digits
+from core import formatting
 from core.errors import EvenlyError
 from core.measures import FEW, MANY, MEASURES, group_tpr, halves, minority_class, shots, uneven, weighted
 from core.metrics import ClassMetrics
@@ -245,7 +245,7 @@ class _Words:
 
 
 def _points(values: Sequence[float]) -> list[str]:
-    return digits.alike([100 * v for v in values], 1)
+    return formatting.alike([100 * v for v in values], 1)
 
 
 def _share_with_sd(mean: float, sd: float) -> str:
@@ -254,15 +254,15 @@ def _share_with_sd(mean: float, sd: float) -> str:
 
 def _error_places(*values: float) -> int:
     """Decimals of small errors in percent: two significant digits of the smallest, one decimal at least and four at most."""
-    return max(min(digits.places(100 * v, 1), 4) for v in values)
+    return max(min(formatting.places(100 * v, 1), 4) for v in values)
 
 
 def _error_change(before: float, after: float) -> str:
-    return digits.signed(100 * (after - before), _error_places(before, after))
+    return formatting.signed(100 * (after - before), _error_places(before, after))
 
 
 def _error_points(values: Sequence[float]) -> list[str]:
-    return digits.alike([100 * v for v in values], 2)
+    return formatting.alike([100 * v for v in values], 2)
 
 
 def _error_with_sd(mean: float, sd: float) -> str:
@@ -272,10 +272,12 @@ def _error_with_sd(mean: float, sd: float) -> str:
 
 WORDS = {
     SHARE: _Words(
-        "%", lambda v: f"{100 * v:.1f}", lambda b, a: digits.signed(100 * (a - b), 1), _points, _share_with_sd
+        "%", lambda v: f"{100 * v:.1f}", lambda b, a: formatting.signed(100 * (a - b), 1), _points, _share_with_sd
     ),
-    ERROR: _Words("%", digits.points, _error_change, _error_points, _error_with_sd),
-    VARIANCE: _Words("", digits.variance, digits.variance_change, digits.variances, digits.variance_with_sd),
+    ERROR: _Words("%", formatting.points, _error_change, _error_points, _error_with_sd),
+    VARIANCE: _Words(
+        "", formatting.variance, formatting.variance_change, formatting.variances, formatting.variance_with_sd
+    ),
 }
 NOTHING = "–"
 

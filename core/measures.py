@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import EvenlyError
 from core.metrics import ClassMetrics, share
-from core.rows import Source, Table
+from core.registry import Source, Table
 
 MANY, FEW = 100, 20  # training samples: many above 100, few below 20, as in the long-tail papers
 EVEN = 1.5  # largest over smallest class: up to here a training split counts as balanced, as MNIST (1.24) does

@@ -38,7 +38,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.methods import METHODS
 from core.recipes import RECIPES
-from core.rows import Param
+from core.registry import Param
 
 FACTOR = 2.0  # a weight that doubles or halves from one epoch to the next
 TURNS = 0.5  # changes turn back more often than they go on

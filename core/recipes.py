@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.rows import Param, Source, Table
+from core.registry import Param, Source, Table
 
 
 def constant(t: float) -> float:

@@ -20,13 +20,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import digits, measured
+from core import formatting, measured
 from core.measured import Change, Reading, Score, Split, readings, training_counts
 from core.metrics import ClassMetrics, Counts, Summary, metrics_from_counts, summary_from_counts
 from core.noise import limits
 from core.over_seeds import OverSeeds
-from core.plain import plain
 from core.replicates import listed
+from core.serialization import plain
 
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 SCHEMES = ("light", "dark")  # what a reader's browser may prefer
@@ -351,8 +351,8 @@ def in_words(name: str, value: float) -> str:
     if math.isnan(value):
         return "–"
     if name == "tpr_variance":
-        return digits.variance(value)
-    return digits.points(value) if name == "tpr_spread" else f"{100 * value:.1f}"
+        return formatting.variance(value)
+    return formatting.points(value) if name == "tpr_spread" else f"{100 * value:.1f}"
 
 
 def more_told(run: RunReport) -> list[tuple[str, str]]:
@@ -401,15 +401,17 @@ def figure_rows(over: OverSeeds) -> list[list[str]]:
     for label, name in (row for row in FIGURES_TOLD if row[1] in over.figures):
         f = over.figures[name]
         if name == "tpr_variance":
-            sides = [digits.variance_with_sd(mean, sd) for mean, sd in ((f.before, f.before_sd), (f.after, f.after_sd))]
-            change, low, high = digits.variances((f.change, f.low, f.high))
+            sides = [
+                formatting.variance_with_sd(mean, sd) for mean, sd in ((f.before, f.before_sd), (f.after, f.after_sd))
+            ]
+            change, low, high = formatting.variances((f.change, f.low, f.high))
         else:
-            places = max(min(digits.places(100 * v, 1), 4) for v in (f.before, f.after))
+            places = max(min(formatting.places(100 * v, 1), 4) for v in (f.before, f.after))
             sides = [
                 f"{100 * mean:.{places}f} ± {100 * sd:.{places}f}"
                 for mean, sd in ((f.before, f.before_sd), (f.after, f.after_sd))
             ]
-            change, low, high = digits.alike([100 * v for v in (f.change, f.low, f.high)], places)
+            change, low, high = formatting.alike([100 * v for v in (f.change, f.low, f.high)], places)
         out.append([label, *sides, change, f"{low} to {high}"])
     return out
 
@@ -490,7 +492,7 @@ def _gain(change: float, praise: bool) -> str:
     """A change of a TPR in points, coloured by the sign that it is written with: one that rounds to none has no colour."""
     if math.isnan(change):
         return "–"
-    text = digits.signed(100 * change, 1).replace("-", "−")
+    text = formatting.signed(100 * change, 1).replace("-", "−")
     sign = {"+": "gain" if praise else "", "−": "loss"}.get(text[0], "")
     return f'<span class="{sign}">{text}</span>' if sign else text
 

@@ -13,7 +13,7 @@ from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
 from core.floors import floored_tpr
 from core.methods.row import CLASSIFIER, Method, samples
-from core.rows import Param, Source, Table
+from core.registry import Param, Source, Table
 
 NEARLY = 1.1  # counts within this factor of each other: that one of the classes is a minority is worth a word
 

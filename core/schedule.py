@@ -12,7 +12,7 @@ from core.config import RunConfig
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
 from core.methods import CLASSIFIER, METHODS, answer
-from core.rows import check_params
+from core.registry import check_params
 from core.samplers import SAMPLERS
 
 PLAIN = "instance"  # the sampler that changes nothing

@@ -14,7 +14,7 @@ from core.evidence import ClassTerms, Vector
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.posthoc import STEPS
 from core.recipes import RECIPES
-from core.rows import Param
+from core.registry import Param
 from core.samplers import SAMPLERS
 
 COMMENTED = 64  # up to this many classes each value has a line with the class's name

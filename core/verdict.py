@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from core import digits
+from core import formatting
 from core.over_seeds import SeedChange
 
 ENOUGH_SEEDS = 3
@@ -190,8 +190,8 @@ def _pair(shown: list[Delta]) -> str:
 
 def _change(delta: Delta) -> str:
     if delta.figure == "tpr_variance":
-        return f"variance {digits.variance(delta.before)} -> {digits.variance(delta.after)}"
-    return f"{NAMES[delta.figure]} {digits.signed(100 * delta.change, 1)} points"
+        return f"variance {formatting.variance(delta.before)} -> {formatting.variance(delta.after)}"
+    return f"{NAMES[delta.figure]} {formatting.signed(100 * delta.change, 1)} points"
 
 
 def _mean_change(delta: Delta) -> str:
@@ -200,7 +200,7 @@ def _mean_change(delta: Delta) -> str:
         raise ValueError(f"{delta.figure} has no means over seeds")
     values = (s.change, s.low, s.high)
     unit = "" if delta.figure == "tpr_variance" else " points"
-    mean, low, high = digits.alike([100 * v for v in values], 1) if unit else digits.variances(values)
+    mean, low, high = formatting.alike([100 * v for v in values], 1) if unit else formatting.variances(values)
     return f"{mean}{unit} (95 % interval {low} to {high})"
 
 

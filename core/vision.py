@@ -19,7 +19,7 @@ from core.dataspec import Progress
 from core.download import fetch, file_md5, unpack
 from core.errors import DataError
 from core.files import attended
-from core.tvision import torchvision
+from core.torchvision_compat import torchvision
 
 CHUNK_ROWS = 8_192
 # what torchvision raises on files that are cut short or are something else; it asserts where it should check

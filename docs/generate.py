@@ -21,7 +21,7 @@ from core.measures import MEASURES
 from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, Method, formula_with
 from core.methods.rules import NOTATION, ONE_LOSS, RULES, TERMS
 from core.recipes import RECIPES
-from core.rows import Param, Source, Table, check_params
+from core.registry import Param, Source, Table, check_params
 from core.samplers import SAMPLERS
 from models import MODELS
 

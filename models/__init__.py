@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.rows import Source, Table
+from core.registry import Source, Table
 from models.shapes import images, signals, up_to
 
 if TYPE_CHECKING:

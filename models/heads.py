@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.errors import EvenlyError
-from core.rows import Table
+from core.registry import Table
 from models.oltr import Attention, Memory
 
 # ---------------------------------------------------------------- the two parts

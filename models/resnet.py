@@ -10,7 +10,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from core.tvision import torchvision
+from core.torchvision_compat import torchvision
 
 
 class Block(nn.Module):

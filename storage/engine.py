@@ -278,7 +278,7 @@ def not_migrated(path: Path) -> StorageError:
 def strict_json(value: Any) -> str:
     """JSON with sorted keys. numpy values become plain ones; NaN or infinity raises ValueError.
 
-    core.plain.plain shows both as null; a database refuses them, so that no figure is lost on the way into it.
+    core.serialization.plain shows both as null; a database refuses them, so that no figure is lost on the way into it.
     """
     return json.dumps(value, sort_keys=True, allow_nan=False, default=_plain)
 

@@ -33,7 +33,13 @@ FORBIDDEN = {
     "work": {"streamlit", "pages", "commands"} | DOORS,
     "commands": {"streamlit"} | (DOORS - {"worker"}),
 }
-MODELS_MAY = {"torch", "core.rows", "core.tvision", "core.errors", "models"}  # beside the standard library
+MODELS_MAY = {
+    "torch",
+    "core.registry",
+    "core.torchvision_compat",
+    "core.errors",
+    "models",
+}  # beside the standard library
 OF_THE_PAGES = {
     "pages.parts",
     "pages.parts.export",
@@ -43,7 +49,7 @@ MAY_IMPORT_WORKER = {"cli.py", "commands/wait.py", "commands/posthoc.py"}
 
 
 def module_name(path: Path) -> str:
-    """core/rows.py -> core.rows, models/__init__.py -> models."""
+    """core/registry.py -> core.registry, models/__init__.py -> models."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

@@ -446,7 +446,7 @@ TINY = VisionSet("MNIST", "MNIST/raw", (2,) * 10, (1,) * 10, tuple("0123456789")
 @pytest.fixture
 def tiny(server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> dict[str, np.ndarray]:
     """MNIST's class at torchvision pointed at our own server, with 20 + 10 images."""
-    from core.tvision import torchvision
+    from core.torchvision_compat import torchvision
 
     resources, values = _tiny_mnist(server[1])
     monkeypatch.setattr(torchvision().datasets.MNIST, "mirrors", ["http://127.0.0.1:9/", server[0]])

@@ -18,7 +18,7 @@ from core.datasets import DATASETS
 from core.evidence import Evidence
 from core.methods import METHODS, answer, from_tprs
 from core.recipes import RECIPES
-from core.rows import Table
+from core.registry import Table
 from core.samplers import SAMPLERS
 from models import MODELS
 from storage.tables import metadata

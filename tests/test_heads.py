@@ -72,7 +72,7 @@ def train(model: nn.Module, x: torch.Tensor, labels: torch.Tensor, steps: int = 
 def unsplit(key: str) -> nn.Module:
     module, _, name = MODELS[key].maker.partition(":")
     if key == "resnet18":  # torchvision's own, not our row of its layers
-        from core.tvision import torchvision
+        from core.torchvision_compat import torchvision
 
         return torchvision().models.resnet18(weights=None, num_classes=CLASSES)
     return getattr(importlib.import_module(module), name)(SMALL[key], CLASSES)

@@ -19,7 +19,7 @@ from core.examples import WORKED, by_map, examples
 from core.methods import METHODS, POSTHOC, answer, formula_with, what_if
 from core.objectives import OBJECTIVES
 from core.objectives.poly_tail import margins, tailed
-from core.rows import check_params
+from core.registry import check_params
 from core.samplers import SAMPLERS
 from core.snippet import pytorch_snippet
 from core.workings import WORKINGS, computed

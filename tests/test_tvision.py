@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core import tvision
+from core import torchvision_compat
 from core.errors import DataError
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +24,7 @@ def run(code: str) -> str:
 
 def test_import_works_in_a_fresh_interpreter_and_models_run() -> None:
     code = (
-        "from core.tvision import torchvision\n"
+        "from core.torchvision_compat import torchvision\n"
         "tv = torchvision()\n"
         "import torch\n"
         "assert tv is torchvision()\n"
@@ -37,33 +37,36 @@ def test_import_works_in_a_fresh_interpreter_and_models_run() -> None:
 
 def test_the_operators_have_a_schema_afterwards() -> None:
     out = run(
-        "from core.tvision import torchvision; torchvision(); import torch; print(torch.ops.torchvision.nms.default._schema)"
+        "from core.torchvision_compat import torchvision; torchvision(); import torch; print(torch.ops.torchvision.nms.default._schema)"
     )
     assert "Tensor dets, Tensor scores, float iou_threshold" in out
 
 
 def test_the_module_itself_imports_neither_torch_nor_torchvision() -> None:
-    assert run("import sys, core.tvision; print({'torch', 'torchvision'} & set(sys.modules))").strip() == "set()"
+    assert (
+        run("import sys, core.torchvision_compat; print({'torch', 'torchvision'} & set(sys.modules))").strip()
+        == "set()"
+    )
 
 
 def test_nothing_is_declared_where_the_extension_loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tvision, "_extension_loads", lambda: True)
-    before = len(tvision._library)
-    tvision._declare_missing_operators()
-    assert len(tvision._library) == before
+    monkeypatch.setattr(torchvision_compat, "_extension_loads", lambda: True)
+    before = len(torchvision_compat._library)
+    torchvision_compat._declare_missing_operators()
+    assert len(torchvision_compat._library) == before
 
 
 def test_declaring_twice_does_no_harm() -> None:
-    tvision.torchvision()
-    tvision._declare_missing_operators()
+    torchvision_compat.torchvision()
+    torchvision_compat._declare_missing_operators()
 
 
 def test_a_missing_torchvision_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> None:
         raise ImportError(f"No module named {name!r}")
 
-    monkeypatch.setattr(tvision.importlib, "import_module", absent)
-    tvision.torchvision.cache_clear()
+    monkeypatch.setattr(torchvision_compat.importlib, "import_module", absent)
+    torchvision_compat.torchvision.cache_clear()
     with pytest.raises(DataError, match=r"No module named 'torchvision'; install requirements\.txt"):
-        tvision.torchvision()
-    tvision.torchvision.cache_clear()
+        torchvision_compat.torchvision()
+    torchvision_compat.torchvision.cache_clear()

@@ -27,9 +27,9 @@ from core.measures import ece
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.metrics import rows_of, summary_from_counts
 from core.orders import Interrupted
-from core.plain import plain
 from core.posthoc import SUMMAND
 from core.schedule import first_epoch, in_epoch, in_force
+from core.serialization import plain
 from models import MODELS
 from storage import checkpoint_rows, checkpoints, queue, results
 from storage.engine import StorageError, Unavailable, once

@@ -13,7 +13,7 @@ from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
 from core.floors import LARGEST, LEAST, classes_in_words, floored_tpr, weight_terms
 from core.methods.row import NO_SAMPLES, NO_TPR, NORMALIZE, Method, given, mean_of, samples
-from core.rows import Param, Source
+from core.registry import Param, Source
 
 DEFAULT = "(mean_tpr / tpr) ** 2"
 TRIED = 1000  # epochs, evenly spread, that are tried before the first one

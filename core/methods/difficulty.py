@@ -14,7 +14,7 @@ from core.evidence import ClassTerms, Evidence, Vector
 from core.floors import floored_tpr, weight_terms
 from core.methods.from_tprs import CDB_PAPER
 from core.methods.row import NO_TPR, Method, class_even_meta
-from core.rows import Param, Source
+from core.registry import Param, Source
 
 CDB_VARIANTS = {  # epsilon, offset of the bias, factor of the sigmoid
     "paper": (1e-4, 1.0, 2.0),

@@ -10,7 +10,7 @@ from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence
 from core.floors import LARGEST, weight_terms
 from core.methods.row import NO_SAMPLES, Method, samples
-from core.rows import Param, Source
+from core.registry import Param, Source
 
 
 def inverse_frequency(evidence: Evidence) -> ClassTerms:

@@ -7,7 +7,7 @@ import numpy as np
 from core.evidence import ClassTerms, Evidence
 from core.floors import floored_tpr, weight_terms
 from core.methods.row import NO_TPR, NORMALIZE, Method, given, mean_of
-from core.rows import Param, Source
+from core.registry import Param, Source
 
 
 def tpr_ratio(evidence: Evidence, *, exponent: float, normalize: str, max_ratio: float) -> ClassTerms:

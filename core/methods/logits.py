@@ -7,7 +7,7 @@ import numpy as np
 from core.evidence import ClassTerms, Evidence
 from core.methods.from_counts import class_balanced
 from core.methods.row import Method, filled
-from core.rows import Param, Source
+from core.registry import Param, Source
 
 
 def balanced_softmax(evidence: Evidence) -> ClassTerms:

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.evidence import ClassTerms, Evidence
 from core.methods.row import Method, class_even_meta
-from core.rows import Param, Source
+from core.registry import Param, Source
 
 
 def group_dro(evidence: Evidence, *, eta: float, adjustment: float) -> ClassTerms:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
-from core.rows import Param, Source
+from core.registry import Param, Source
 
 NO_TPR = "no TPR, for lack of validation samples"
 NO_SAMPLES = "no training samples"

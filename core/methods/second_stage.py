@@ -11,7 +11,7 @@ import numpy as np
 from core.evidence import ClassTerms, Evidence
 from core.methods.logits import logit_adjusted
 from core.methods.row import CLASSIFIER, FINETUNE, POSTHOC, Method
-from core.rows import Param, Source
+from core.registry import Param, Source
 
 
 def crt(evidence: Evidence) -> ClassTerms:

@@ -12,7 +12,7 @@ import numpy as np
 from core.evidence import ClassTerms, Evidence, Vector
 from core.methods.from_counts import smooth_inverse_frequency
 from core.methods.row import Method, filled
-from core.rows import Param, Source
+from core.registry import Param, Source
 
 
 def focal(

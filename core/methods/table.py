@@ -5,7 +5,7 @@ from __future__ import annotations
 from core.evidence import ClassTerms, Evidence
 from core.methods import custom, difficulty, from_counts, from_tprs, logits, per_step, second_stage, shape
 from core.methods.row import Method
-from core.rows import Source, Table
+from core.registry import Source, Table
 
 
 def none(evidence: Evidence) -> ClassTerms:

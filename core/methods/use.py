@@ -14,7 +14,7 @@ from core.errors import EvenlyError
 from core.evidence import ClassTerms, Evidence, Vector
 from core.methods.row import POSTHOC, Method
 from core.methods.table import METHODS
-from core.rows import Param, Table, check_params
+from core.registry import Param, Table, check_params
 
 _NEEDS = {
     "tpr": ("tpr", "the TPRs of an earlier run: choose a baseline or paste TPRs"),

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.rows import Param
+from core.registry import Param
 from pages.parts import words
 
 FIXED = "fixed"

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from core.dominance import dominant
 from core.evidence import ClassTerms
 from core.methods import Grid
-from core.rows import Param
+from core.registry import Param
 from pages.parts import words
 from pages.parts.formula_text import in_text
 from pages.parts.palette import Palette

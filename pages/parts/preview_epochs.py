@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from core.along import Past, Way
 from core.dominance import dominant
 from core.evidence import ClassTerms
-from core.rows import Param
+from core.registry import Param
 from pages.parts import words
 from pages.parts.curves import LINES
 from pages.parts.palette import Palette

@@ -11,7 +11,7 @@ from core.config import SETTINGS
 from core.datasets import DATASETS
 from core.methods import METHODS, trains
 from core.recipes import RECIPES
-from core.rows import Param
+from core.registry import Param
 from models import MODELS
 from pages.parts.words import DASH, choice, percent
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core import digits
+from core import formatting
 from pages.parts.figure import Figure, axis, layout
 from pages.parts.palette import Palette, faint
 from pages.parts.states import Side
@@ -100,7 +100,7 @@ def ordering(before: Vector, after: Vector | None = None, by: str = "difficulty"
 
 
 def _legend(side: Side) -> str:
-    return f"{drawn(side.label)}: mean {percent(side.mean)}, spread {digits.points(side.sd)} points"
+    return f"{drawn(side.label)}: mean {percent(side.mean)}, spread {formatting.points(side.sd)} points"
 
 
 def _levels(
@@ -480,13 +480,13 @@ def describe(names: list[str], before: Side, after: Side | None) -> str:
     """The picture in one sentence, for screen readers."""
     hardest = names[int(np.nanargmin(before.tpr))]
     text = (
-        f"TPR per class, {before.label}: mean {percent(before.mean)}, spread {digits.points(before.sd)} points, "
+        f"TPR per class, {before.label}: mean {percent(before.mean)}, spread {formatting.points(before.sd)} points, "
         f"hardest class {hardest} at {percent(np.nanmin(before.tpr))}"
     )
     if after is None:
         return text
     worst = int(np.nanargmin(after.tpr))
     return (
-        f"{text}; {after.label}: mean {percent(after.mean)}, spread {digits.points(after.sd)} points, "
+        f"{text}; {after.label}: mean {percent(after.mean)}, spread {formatting.points(after.sd)} points, "
         f"lowest {names[worst]} at {percent(after.tpr[worst])}"
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from core import digits
+from core import formatting
 from core.compare import Comparison
 from core.verdict import Delta
 from pages.parts import words
@@ -68,20 +68,20 @@ def written(figure: str, value: float) -> str:
     """A figure as a tile shows it."""
     if figure == "tpr_variance":
         return words.small(value)
-    return digits.points(value) if figure == "tpr_spread" else words.percent(value)
+    return formatting.points(value) if figure == "tpr_spread" else words.percent(value)
 
 
 def changes(delta: Delta, shown: Any, low: float, high: float) -> tuple[str, ...]:
     """The change and the ends of its interval, signed and with alike decimals."""
     values = (shown.change, low, high)
     if delta.figure == "tpr_variance":
-        return tuple(digits.variances(values))
+        return tuple(formatting.variances(values))
     places = (
-        max(min(digits.places(100 * v, 1), 4) for v in (shown.before, shown.after))
+        max(min(formatting.places(100 * v, 1), 4) for v in (shown.before, shown.after))
         if delta.figure == "tpr_spread"
         else 1
     )
-    return tuple(digits.alike([100 * v for v in values], places))
+    return tuple(formatting.alike([100 * v for v in values], places))
 
 
 def explained(c: Comparison, delta: Delta, interval: str, averaged: bool) -> str:

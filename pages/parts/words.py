@@ -6,7 +6,7 @@ import math
 import re
 from datetime import UTC, datetime
 
-from core import digits
+from core import formatting
 
 DASH = "–"
 WORD_JOINER = "\u2060"  # invisible, of no width
@@ -35,12 +35,12 @@ def minus(text: str) -> str:
 
 def spread(variance: float | None) -> str:
     """Variance of TPRs as their standard deviation in points: .0077 -> "8.8 points"."""
-    return DASH if _missing(variance) else f"{digits.points(math.sqrt(max(variance, 0.0)))} points"
+    return DASH if _missing(variance) else f"{formatting.points(math.sqrt(max(variance, 0.0)))} points"
 
 
 def small(value: float | None) -> str:
     """A variance with the digits it needs, as every table and the command line write it: .0077 -> "0.0077", .000031 -> "0.000031"."""
-    return DASH if _missing(value) else digits.variance(value)
+    return DASH if _missing(value) else formatting.variance(value)
 
 
 def weight(value: float | None) -> str:

@@ -11,7 +11,7 @@ from core.examples import Example, examples
 from core.measures import MEASURES
 from core.methods import METHODS, TRAIN, Method, formula_with
 from core.methods.rules import NOTATION, ONE_LOSS, RULES, TERMS
-from core.rows import Param, Source
+from core.registry import Param, Source
 from core.samplers import SAMPLERS
 from pages.parts import address, nav
 from pages.parts.words import plain
