@@ -13,7 +13,7 @@ from benchmarks import methods_schema as schema
 from benchmarks.methods_picture import picture
 from benchmarks.methods_schema import BASELINE, FIGURES, TABLES
 from core.methods import METHODS
-from core.methods.row import POSTHOC, TRAIN
+from core.methods.method import POSTHOC, TRAIN
 from docs.generate import table
 
 PAGE = schema.ROOT / "docs" / "results.md"

@@ -11,9 +11,9 @@ import pandas as pd
 
 from core.config import RunConfig, checked
 from core.methods import METHODS
-from core.methods.row import CLASSIFIER, TRAIN
+from core.methods.method import CLASSIFIER, TRAIN
+from core.methods.samplers import SAMPLERS
 from core.presets import FIRST
-from core.samplers import SAMPLERS
 
 ROOT = Path(__file__).resolve().parents[1]
 CSV = ROOT / "results" / "methods.csv"  # beside it, as .json, what the figures were measured on

@@ -37,7 +37,7 @@ from core.batches import Split
 from core.config import RunConfig, checked
 from core.device import Device, choose, versions
 from core.engine import Trainer
-from core.evidence import ClassTerms
+from core.methods.types import ClassTerms
 from models import MODELS
 
 SIDES = ("plain", "engine")

@@ -12,7 +12,7 @@ from commands.submit import note, notes_held, pairs
 from commands.tables import Json, Params
 from commands.terminal import emit
 from core.errors import EvenlyError
-from core.posthoc import USUAL
+from core.methods.posthoc import USUAL
 
 if TYPE_CHECKING:
     from storage.runs import RunRow

@@ -21,8 +21,8 @@ from core.config import RunConfig, checked, from_dict, given_tprs
 from core.dataspec import train_counts
 from core.dominance import of_terms
 from core.errors import EvenlyError
-from core.evidence import Evidence, Vector
 from core.methods import METHODS
+from core.methods.types import Evidence, Vector
 from core.recipes import RECIPES
 from core.registry import Param
 from core.schedule import first_epoch, in_force

@@ -14,7 +14,7 @@ from commands import submit
 from commands.terminal import clean, emit, paragraph
 from core.dominance import of_terms
 from core.errors import EvenlyError
-from core.evidence import Evidence
+from core.methods.types import Evidence
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else")]
 Params = Annotated[
@@ -41,7 +41,7 @@ def methods(as_json: Json = False) -> None:
 
 def samplers(as_json: Json = False) -> None:
     """The samplers, their parameters and what they need."""
-    from core.samplers import SAMPLERS
+    from core.methods.samplers import SAMPLERS
 
     method_list(SAMPLERS, as_json)
 
@@ -155,8 +155,8 @@ def terms(
     Weights, shifts and other terms per class: only those that the method sets. What was clipped is said on stderr.
     """
     from core.methods import METHODS, answer, what_if
+    from core.methods.samplers import SAMPLERS
     from core.registry import check_params
-    from core.samplers import SAMPLERS
 
     table, key = (SAMPLERS, method.removeprefix("sampler:")) if method.startswith("sampler:") else (METHODS, method)
     row, asked = table[key], submit.pairs(param, "--param")
@@ -184,7 +184,7 @@ def terms(
 
 def _over_epochs(key: str, seen: Evidence, asked: Mapping[str, str], table: Any) -> str:
     """That the numbers are those of the first epoch alone, where they move by themselves, and what they come to; else ""."""
-    from core.examples import in_later_epochs
+    from core.methods.examples import in_later_epochs
 
     try:
         later = in_later_epochs(key, seen, asked, table)

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config import RunConfig
-from core.evidence import TERMS, ClassTerms, Evidence, Vector
 from core.methods import METHODS
-from core.samplers import SAMPLERS
+from core.methods.samplers import SAMPLERS
+from core.methods.types import TERMS, ClassTerms, Evidence, Vector
 from core.schedule import first_epoch, in_epoch, kept
 
 NEUTRAL = {

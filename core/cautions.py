@@ -18,10 +18,10 @@ from core import enough
 from core.baselines import takes_tprs
 from core.config import SETTINGS
 from core.methods import METHODS, TRAIN
+from core.methods.samplers import SAMPLERS
 from core.oscillation import oscillation, remedies
 from core.recipes import RECIPES
 from core.registry import Param
-from core.samplers import SAMPLERS
 
 if TYPE_CHECKING:
     from core.compare import Side

@@ -11,10 +11,10 @@ from typing import Any
 
 from core.errors import EvenlyError
 from core.methods import METHODS
-from core.methods.row import CLASSIFIER, POSTHOC
+from core.methods.method import CLASSIFIER, POSTHOC
+from core.methods.samplers import SAMPLERS
 from core.recipes import RECIPES
 from core.registry import Param, check_params
-from core.samplers import SAMPLERS
 
 SCHEMA = 1
 

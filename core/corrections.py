@@ -12,11 +12,11 @@ import numpy as np
 
 from core.config import RunConfig
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence, Vector
 from core.methods import METHODS, POSTHOC, answer
-from core.methods.row import Method
+from core.methods.method import Method
+from core.methods.samplers import SAMPLERS
+from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import check_params
-from core.samplers import SAMPLERS
 from core.schedule import PLAIN, first_epoch
 
 SMALL = 1.5  # a correction whose classes differ by no more than this factor is none

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.evidence import ClassTerms, Vector
+from core.methods.types import ClassTerms, Vector
 
 MOST = 0.5  # above, the class outweighs all others together: answering it for every sample gets most of the weighted loss right
 TIMES = 10.0  # and it counts more than so many times the mean of the others: of three classes one holds half already where it counts twice

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from core.batches import generator
 from core.errors import EvenlyError
-from core.evidence import ClassTerms
+from core.methods.types import ClassTerms
 
 Draw = Callable[[Tensor, Tensor, Mapping[str, float], int, torch.Generator], Tensor]
 

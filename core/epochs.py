@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from core.evidence import ClassTerms, Vector
+from core.methods.types import ClassTerms, Vector
 
 SPLITS = ("train", "validation", "test")
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from core.errors import EvenlyError
-from core.evidence import ClassTerms
+from core.methods.types import ClassTerms
 
 REDUCTIONS = ("weighted_mean", "batch_mean")
 NO_KNOBS: Mapping[str, float] = MappingProxyType({})

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from core.config import RunConfig
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence, Vector
 from core.methods import CLASSIFIER, METHODS, answer
+from core.methods.samplers import SAMPLERS
+from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import check_params
-from core.samplers import SAMPLERS
 
 PLAIN = "instance"  # the sampler that changes nothing
 

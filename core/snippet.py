@@ -10,12 +10,12 @@ from typing import Any
 
 from core.config import SETTINGS, RunConfig
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Vector
 from core.methods import METHODS, POSTHOC, TRAIN
-from core.posthoc import STEPS
+from core.methods.posthoc import STEPS
+from core.methods.samplers import SAMPLERS
+from core.methods.types import ClassTerms, Vector
 from core.recipes import RECIPES
 from core.registry import Param
-from core.samplers import SAMPLERS
 
 COMMENTED = 64  # up to this many classes each value has a line with the class's name
 TPR_FILE = "tprs.csv"
@@ -111,7 +111,7 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
     stage = METHODS[method].stage
     if terms.objective in STEPS:
         said.append(
-            f"{terms.objective} trains nothing: it acts on the outputs of a finished run, see core/posthoc.py. Below is the ordinary loss."
+            f"{terms.objective} trains nothing: it acts on the outputs of a finished run, see core/methods/posthoc.py. Below is the ordinary loss."
         )
         if terms.shift is not None:
             said.append(

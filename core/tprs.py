@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import EvenlyError
-from core.evidence import Vector
+from core.methods.types import Vector
 
 LARGEST = 1_000_000  # bytes, or characters of pasted text
 QUOTED = 40

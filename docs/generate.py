@@ -1,4 +1,4 @@
-"""Writes core/worked.json, then docs/methods.md and docs/tables.md from the rows of the tables. tests/test_docs.py and
+"""Writes core/methods/worked_examples.json, then docs/methods.md and docs/tables.md from the rows of the tables. tests/test_docs.py and
 tests/test_methods_shown.py fail while they are out of date.
 
     python docs/generate.py
@@ -16,13 +16,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.config import SETTINGS
 from core.datasets import DATASETS, Dataset
-from core.examples import WORKED, Example, examples
 from core.measures import MEASURES
 from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, Method, formula_with
-from core.methods.rules import NOTATION, ONE_LOSS, RULES, TERMS
+from core.methods.examples import WORKED, Example, examples
+from core.methods.notation import NOTATION, ONE_LOSS, RULES, TERMS
+from core.methods.samplers import SAMPLERS
 from core.recipes import RECIPES
 from core.registry import Param, Source, Table, check_params
-from core.samplers import SAMPLERS
 from models import MODELS
 
 HERE = Path(__file__).resolve().parent
@@ -59,7 +59,7 @@ INTRO = rf"""# Methods
 {MADE}
 
 A method is a pure function from evidence to class terms, and a row of `METHODS` in `core/methods/`; a sampler is a row of
-`SAMPLERS` in `core/samplers.py`. This page shows the rows; the examples are computed by the code.
+`SAMPLERS` in `core/methods/samplers.py`. This page shows the rows; the examples are computed by the code.
 
 **Notation.** {NOTATION}
 
@@ -256,7 +256,7 @@ PAGES = {"methods.md": methods_page, "tables.md": tables_page}
 
 
 def worked_json() -> str:
-    """core/worked.json: the examples that need torch, which pages and docs read."""
+    """core/methods/worked_examples.json: the examples that need torch, which pages and docs read."""
     from core.workings import computed  # torch takes seconds, and only this wants it
 
     return json.dumps(computed(), indent=1, ensure_ascii=False) + "\n"
@@ -264,7 +264,7 @@ def worked_json() -> str:
 
 def main() -> None:
     WORKED.write_text(worked_json(), encoding="utf-8")
-    print("core/worked.json")
+    print("core/methods/worked_examples.json")
     for name, page in PAGES.items():
         (HERE / name).write_text(page(), encoding="utf-8")
         print(f"docs/{name}")

@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from core.cautions import apart_from_baseline, met
 from core.config import RunConfig, from_dict
 from core.corrections import double_correction
-from core.evidence import Evidence, Vector
 from core.methods import METHODS
+from core.methods.types import Evidence, Vector
 from core.metrics import share
 from storage.classes import class_counts
 from storage.runs import get_run

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, and_, or_, select
 
 from core.baselines import takes_tprs
 from core.compare import Side
-from core.evidence import Vector
+from core.methods.types import Vector
 from core.replicates import GONE, Replicate, replicate
 from core.report import RunReport
 from storage.classes import class_counts, split_number

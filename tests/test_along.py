@@ -8,10 +8,10 @@ from runner_kit import working
 
 from core.along import Past, along, looks_back, reach, shown
 from core.config import RunConfig, checked
-from core.evidence import Evidence
 from core.methods import METHODS, TRAIN, answer
+from core.methods.samplers import SAMPLERS
+from core.methods.types import Evidence
 from core.metrics import share
-from core.samplers import SAMPLERS
 from core.schedule import first_epoch
 from storage import queue, results
 from storage.launch import new_run

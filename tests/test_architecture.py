@@ -269,7 +269,7 @@ WORDS_TOO = {"none", "share", "difficulty"}  # keys that are words of the pages 
 def test_no_page_names_a_method_or_a_sampler():
     """Pages read the rows: adding a method touches one file."""
     from core.methods import METHODS
-    from core.samplers import SAMPLERS
+    from core.methods.samplers import SAMPLERS
 
     keys = {row.key for table in (METHODS, SAMPLERS) for row in table} - WORDS_TOO
     named = {

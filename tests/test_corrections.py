@@ -7,8 +7,8 @@ from commands import submit
 from core.config import RunConfig, checked
 from core.corrections import double_correction
 from core.datasets import describe
-from core.evidence import Evidence
 from core.methods import METHODS, POSTHOC, TRAIN
+from core.methods.types import Evidence
 
 COUNTS = np.array([360, 129, 46, 16, 3])  # imbalance 120
 WEIGHTS = "0.01, 0.03, 0.07, 0.2, 1"

@@ -15,11 +15,11 @@ import pytest
 
 from core.config import SETTINGS
 from core.datasets import DATASETS
-from core.evidence import Evidence
-from core.methods import METHODS, answer, from_tprs
+from core.methods import METHODS, answer, tpr_weights
+from core.methods.samplers import SAMPLERS
+from core.methods.types import Evidence
 from core.recipes import RECIPES
 from core.registry import Table
-from core.samplers import SAMPLERS
 from models import MODELS
 from storage.tables import metadata
 
@@ -61,7 +61,7 @@ def test_the_method_of_the_readme_works_as_printed():
     section = text_of(README).split("## Add a method in ten lines")[1].split("\n## ")[0]
     function, row = fenced(section)
     assert len((function + row).rstrip().splitlines()) <= 10
-    there = dict(vars(from_tprs))
+    there = dict(vars(tpr_weights))
     exec(f"{function}\nROWS = (\n{row}\n)", there)
     (method,) = there["ROWS"]
     table = Table("method", *METHODS, method)

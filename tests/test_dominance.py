@@ -5,8 +5,8 @@ import pytest
 
 from core.config import RunConfig
 from core.dominance import dominant, of_terms, shares
-from core.evidence import ClassTerms
 from core.methods import answer, grid, what_if
+from core.methods.types import ClassTerms
 from core.snippet import cli_command
 from pages.parts import palette, preview
 from storage.engine import surroundings

@@ -14,7 +14,7 @@ from core.device import choose, precision_of
 from core.engine import Trainer
 from core.epochs import Seen
 from core.errors import TrainingError
-from core.evidence import ClassTerms
+from core.methods.types import ClassTerms
 from core.orders import Interrupted
 
 CPU = choose("cpu")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.posthoc import FEW, Outputs, apply, fitted_bias
+from core.methods.posthoc import FEW, Outputs, apply, fitted_bias
 
 
 def task(classes, each, seed, noise=1.0):

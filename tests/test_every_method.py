@@ -12,7 +12,7 @@ import worker as door
 from core import checkpoint
 from core.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC, TRAIN
-from core.samplers import SAMPLERS
+from core.methods.samplers import SAMPLERS
 from storage import checkpoints, queue, results
 from storage.launch import new_run
 from work import runner

@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch import nn
 
-from core import formula as formulas
 from core.batches import Split
 from core.device import choose
 from core.errors import EvenlyError
 from core.evaluation import evaluate
-from core.evidence import Evidence
 from core.measures import ece
 from core.methods import answer
+from core.methods import formula as formulas
+from core.methods.types import Evidence
 from core.smote import neighbours
 
 CPU = choose("cpu")

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core import formula
 from core.config import RunConfig, checked
 from core.errors import EvenlyError
-from core.evidence import Evidence
-from core.methods import METHODS, answer, formula_with, grid, what_if
+from core.methods import METHODS, answer, formula, formula_with, grid, what_if
+from core.methods.types import Evidence
 
 TPR = np.array([0.9, 0.7, 0.5, 0.3, 0.1])
 N = np.array([1000.0, 300.0, 100.0, 30.0, 10.0])

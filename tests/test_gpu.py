@@ -9,7 +9,7 @@ from core.batches import Split
 from core.config import RunConfig, checked
 from core.device import choose
 from core.engine import Trainer
-from core.evidence import ClassTerms
+from core.methods.types import ClassTerms
 from core.step import GraphStep, PlainStep
 from models import MODELS
 

@@ -8,8 +8,8 @@ from torch import nn
 
 from core.config import RunConfig, checked
 from core.device import choose
-from core.evidence import Evidence
 from core.methods import answer
+from core.methods.types import Evidence
 from core.objectives import OBJECTIVES, Batch
 from core.optim import build_optimiser
 from models import MODELS

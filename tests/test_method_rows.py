@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import EvenlyError
-from core.evidence import Evidence
 from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, TRAIN, answer, formula_with
-from core.posthoc import STEPS
-from core.samplers import SAMPLERS
+from core.methods.posthoc import STEPS
+from core.methods.samplers import SAMPLERS
+from core.methods.types import Evidence
 
 ROWS = [pytest.param(table, row, id=f"{table.noun}-{row.key}") for table in (METHODS, SAMPLERS) for row in table]
 STAGES = {TRAIN, CLASSIFIER, FINETUNE, POSTHOC}

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence
 from core.methods import METHODS, answer, dynamic_tau, formula_with, grid, grid_values, slider_param, what_if
-from core.methods.difficulty import smoothed
-from core.samplers import SAMPLERS
+from core.methods.class_difficulty import smoothed
+from core.methods.samplers import SAMPLERS
+from core.methods.types import ClassTerms, Evidence
 
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())["cases"]
 SEED = [0.9560878243512974, 0.7365384615384616, 0.7807933194154488]

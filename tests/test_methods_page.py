@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pages_kit import visit
 
-from core.examples import examples
 from core.methods import METHODS, formula_with
-from core.samplers import SAMPLERS
+from core.methods.examples import examples
+from core.methods.samplers import SAMPLERS
 
 PAGE = "pages/views/methods.py"
 ROWS = [(m.key, m, METHODS) for m in METHODS] + [(f"sampler:{s.key}", s, SAMPLERS) for s in SAMPLERS]

@@ -14,13 +14,12 @@ import torch
 from new_run_kit import baselines
 from pages_kit import NEW, visit
 
-from core import posthoc
-from core.examples import WORKED, by_map, examples
-from core.methods import METHODS, POSTHOC, answer, formula_with, what_if
+from core.methods import METHODS, POSTHOC, answer, formula_with, posthoc, what_if
+from core.methods.examples import WORKED, by_map, examples
+from core.methods.samplers import SAMPLERS
 from core.objectives import OBJECTIVES
 from core.objectives.poly_tail import margins, tailed
 from core.registry import check_params
-from core.samplers import SAMPLERS
 from core.snippet import pytorch_snippet
 from core.workings import WORKINGS, computed
 
@@ -330,7 +329,7 @@ def test_nearly_equal_counts_name_the_minority():
 def test_every_post_hoc_row_is_shown_without_torch():
     assert {m.key for m in METHODS if m.stage == POSTHOC} <= set(WORKINGS) | {"logit_adjusted_posthoc"}
     code = (
-        "import sys; from core.examples import examples; from core.methods import METHODS; "
+        "import sys; from core.methods.examples import examples; from core.methods import METHODS; "
         "[examples(m) for m in METHODS]; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=WORKED.parents[1])

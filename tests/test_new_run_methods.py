@@ -163,7 +163,7 @@ def test_the_preview_pictures_what_a_method_changes(empty, method, sampler, pict
 
 def test_what_no_picture_can_show_is_said_of_every_method():
     from core.methods import METHODS, answer, what_if
-    from core.samplers import SAMPLERS
+    from core.methods.samplers import SAMPLERS
 
     known = what_if(2, tpr=np.array([0.9, 0.5]), counts=np.array([30.0, 10.0]))
     plain = SAMPLERS["instance"]
@@ -180,7 +180,7 @@ def test_a_sampler_that_moves_is_drawn_at_both_ends():
     from dataclasses import replace
 
     from core.methods import what_if
-    from core.samplers import SAMPLERS
+    from core.methods.samplers import SAMPLERS
     from pages.parts.palette import LIGHT
 
     known = replace(what_if(2, counts=np.array([30.0, 10.0])), epochs=5)

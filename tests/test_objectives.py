@@ -9,8 +9,8 @@ from objective_kit import KNOBS, LOOKS_AHEAD, C, batch, make, net, seeded, start
 
 from core.errors import EvenlyError
 from core.methods import METHODS, answer
-from core.methods.row import POSTHOC
-from core.methods.use import what_if
+from core.methods.evaluate import what_if
+from core.methods.method import POSTHOC
 from core.objectives import OBJECTIVES
 
 PARAMS = {"manual": {"weights": "1, 2, 3, 4"}}  # what a method cannot do without

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from core.errors import EvenlyError
-from core.evidence import Evidence
 from core.methods import METHODS, POSTHOC, answer
-from core.posthoc import STEPS, Outputs, apply, fitted_bias
+from core.methods.posthoc import STEPS, Outputs, apply, fitted_bias
+from core.methods.types import Evidence
 
 SPLITS = {"train": 60, "validation": 20, "test": 25}
 C, D = 4, 5

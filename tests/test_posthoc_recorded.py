@@ -10,7 +10,7 @@ from pages_kit import RUN, visit, words_on
 from runner_kit import CONFIG, drained, log_of, submit, working
 
 from core.methods import METHODS, POSTHOC
-from core.posthoc import SUMMAND
+from core.methods.posthoc import SUMMAND
 from storage import posthoc, queue, results
 
 

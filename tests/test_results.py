@@ -9,8 +9,8 @@ from benchmarks import methods_report as report
 from benchmarks import methods_schema as schema
 from benchmarks import methods_table as table
 from core.methods import METHODS
+from core.methods.samplers import SAMPLERS
 from core.noise import mean_interval
-from core.samplers import SAMPLERS
 from storage import results
 from storage.engine import open_database
 from storage.migrate import upgrade

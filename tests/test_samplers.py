@@ -9,9 +9,9 @@ from scipy.stats import chisquare
 
 from core.draws import DRAWS, EvenDraws, order
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence
 from core.methods import answer
-from core.samplers import SAMPLERS
+from core.methods.samplers import SAMPLERS
+from core.methods.types import ClassTerms, Evidence
 
 COUNTS = [1000, 300, 100, 30, 10]
 PI = np.array(COUNTS) / 1440

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.evidence import Evidence
 from core.methods import answer
-from core.samplers import SAMPLERS
+from core.methods.samplers import SAMPLERS
+from core.methods.types import Evidence
 
 
 def shares(counts, rho):

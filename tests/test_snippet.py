@@ -13,12 +13,12 @@ from objective_kit import Fixed
 from core.config import SETTINGS, RunConfig, checked
 from core.draws import DRAWS, order
 from core.errors import EvenlyError
-from core.evidence import TERMS, ClassTerms, Evidence
 from core.losses import tensor_terms
 from core.methods import METHODS, POSTHOC, TRAIN, answer, what_if
+from core.methods.samplers import SAMPLERS
+from core.methods.types import TERMS, ClassTerms, Evidence
 from core.objectives import OBJECTIVES, Batch
 from core.recipes import RECIPES
-from core.samplers import SAMPLERS
 from core.snippet import cli_command, pytorch_snippet
 from core.tprs import parse
 
@@ -161,7 +161,7 @@ def test_snippet_of_every_method(method):
         ),
         (
             "tau_norm",
-            "tau_norm trains nothing: it acts on the outputs of a finished run, see core/posthoc.py. Below is the ordinary loss.",
+            "tau_norm trains nothing: it acts on the outputs of a finished run, see core/methods/posthoc.py. Below is the ordinary loss.",
         ),
         (
             "ldam",

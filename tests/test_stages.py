@@ -8,12 +8,12 @@ import torch
 from runner_kit import drained, submit
 from torch import nn
 
-from core import posthoc
 from core.batches import Split
 from core.config import RunConfig, checked
 from core.device import choose
 from core.engine import Trainer
-from core.evidence import ClassTerms, Evidence
+from core.methods import posthoc
+from core.methods.types import ClassTerms, Evidence
 from core.objectives import OBJECTIVES
 from core.objectives.base import Objective
 from core.schedule import in_force

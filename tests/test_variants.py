@@ -11,9 +11,9 @@ import torch
 
 from core.config import RunConfig, checked
 from core.errors import EvenlyError
-from core.evidence import Evidence
 from core.losses import class_loss, left_out
 from core.methods import METHODS, answer, formula_with, what_if
+from core.methods.types import Evidence
 from core.objectives import OBJECTIVES
 from core.schedule import in_force
 
@@ -103,7 +103,7 @@ def test_variants_of_the_small_networks():
 def test_replicates_start_with_small_networks_of_their_own(monkeypatch):
     """Through the trainer: another seed draws another network, the same seed the same one."""
     from core.engine import Trainer
-    from core.evidence import ClassTerms
+    from core.methods.types import ClassTerms
 
     def first(seed):
         trainer = object.__new__(Trainer)

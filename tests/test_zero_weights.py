@@ -13,8 +13,8 @@ from test_engine import CLASSES, make_config, make_model, make_splits, make_trai
 from core.device import choose
 from core.engine import Trainer
 from core.errors import TrainingError
-from core.evidence import ClassTerms
 from core.losses import REDUCTIONS, reduced
+from core.methods.types import ClassTerms
 from core.step import GraphStep
 
 TERMS = (

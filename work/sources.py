@@ -15,8 +15,8 @@ from core.baselines import older_data, same_data, takes_tprs
 from core.config import RunConfig
 from core.dataspec import DataSpec, Progress
 from core.errors import EvenlyError
-from core.evidence import Evidence
 from core.files import attended
+from core.methods.types import Evidence
 from core.orders import Interrupted
 from storage import results
 from storage.queue import Claim

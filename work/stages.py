@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 from torch import Tensor, nn
 
-from core import checkpoint, posthoc
+from core import checkpoint
 from core.batches import Split, generator
 from core.config import RunConfig, checked, from_dict
 from core.device import Device
 from core.epochs import SPLITS, SplitResult
 from core.errors import EvenlyError
 from core.evaluation import CALIBRATION_BINS, eval_batch
-from core.evidence import ClassTerms
-from core.methods import FINETUNE, METHODS, POSTHOC, TRAIN
+from core.methods import FINETUNE, METHODS, POSTHOC, TRAIN, posthoc
+from core.methods.types import ClassTerms
 from core.smote import oversampled
 from models import MODELS
 from models.heads import Network, Staged, attach

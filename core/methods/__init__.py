@@ -3,10 +3,10 @@
 To add a method, write a function and a row in the file of its kind; page, CLI, validation, docs and tests read the row.
 """
 
-from core.methods.difficulty import dynamic_tau
-from core.methods.row import CLASSIFIER, FINETUNE, POSTHOC, TRAIN, Method
-from core.methods.table import METHODS
-from core.methods.use import Grid, answer, formula_with, grid, grid_values, slider_param, trains, what_if
+from core.methods.class_difficulty import dynamic_tau
+from core.methods.evaluate import Grid, answer, formula_with, grid, grid_values, slider_param, trains, what_if
+from core.methods.method import CLASSIFIER, FINETUNE, POSTHOC, TRAIN, Method
+from core.methods.registry import METHODS
 
 __all__ = [
     "CLASSIFIER",

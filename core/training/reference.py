@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from core.datasets import load
 from core.errors import EvenlyError
-from core.evidence import Evidence
 from core.methods import METHODS, answer
+from core.methods.types import Evidence
 
 EPOCHS, BATCH, RATE, DECAY = 20, 100, 0.01, 0.01  # of the recipe adam_cycle
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from core.config import RunConfig
 from core.dataspec import DataSpec
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence
 from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, grid_values, slider_param, what_if
+from core.methods.samplers import SAMPLERS
+from core.methods.types import ClassTerms, Evidence
 from core.registry import check_params
-from core.samplers import SAMPLERS
 from core.schedule import first_epoch, in_force
 from pages.parts import address, fields, new_along, new_overlay, new_terms, preview, show, signature, words
 from pages.parts.formula_text import in_text

@@ -9,8 +9,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence
 from core.methods import METHODS, POSTHOC, answer
+from core.methods.types import ClassTerms, Evidence
 from pages.parts import show, words
 from pages.parts.figure import Figure, axis, layout
 from pages.parts.new_terms import NAMED_UP_TO, TERMS, Term, class_axis

@@ -9,8 +9,8 @@ import streamlit as st
 from core.config import LATER, SETTINGS
 from core.dataspec import DataSpec, train_counts
 from core.methods import METHODS, POSTHOC, TRAIN
+from core.methods.samplers import SAMPLERS
 from core.recipes import RECIPES
-from core.samplers import SAMPLERS
 from core.schedule import PLAIN
 from pages.parts import fields, launch, new_evidence, new_method, preview, words
 

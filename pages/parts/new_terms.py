@@ -15,8 +15,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.evidence import ClassTerms
 from core.methods import CLASSIFIER, FINETUNE, POSTHOC, Method
+from core.methods.types import ClassTerms
 from pages.parts import show, words
 from pages.parts.figure import Figure, axis, layout
 from pages.parts.palette import Palette

@@ -14,8 +14,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.dominance import dominant
-from core.evidence import ClassTerms
 from core.methods import Grid
+from core.methods.types import ClassTerms
 from core.registry import Param
 from pages.parts import words
 from pages.parts.formula_text import in_text

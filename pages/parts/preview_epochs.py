@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from core.along import Past, Way
 from core.dominance import dominant
-from core.evidence import ClassTerms
+from core.methods.types import ClassTerms
 from core.registry import Param
 from pages.parts import words
 from pages.parts.curves import LINES

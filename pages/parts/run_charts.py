@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.cautions import few_samples
 from core.methods import METHODS
-from core.posthoc import SUMMAND
+from core.methods.posthoc import SUMMAND
 from pages.parts import curves, launch, matrices, reads, show, signature, status, swings, words
 
 WIDTH = 760  # pixels at most of a picture of bars alone: a class's name stays near its bar

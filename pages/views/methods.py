@@ -7,12 +7,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.examples import Example, examples
 from core.measures import MEASURES
 from core.methods import METHODS, TRAIN, Method, formula_with
-from core.methods.rules import NOTATION, ONE_LOSS, RULES, TERMS
+from core.methods.examples import Example, examples
+from core.methods.notation import NOTATION, ONE_LOSS, RULES, TERMS
+from core.methods.samplers import SAMPLERS
 from core.registry import Param, Source
-from core.samplers import SAMPLERS
 from pages.parts import address, nav
 from pages.parts.words import plain
 

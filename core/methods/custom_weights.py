@@ -1,4 +1,4 @@
-"""A weight formula typed by the user, read by core.formula."""
+"""A weight formula typed by the user, read by core.methods.formula."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from core import formula as formulas
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence, Vector
-from core.floors import LARGEST, LEAST, classes_in_words, floored_tpr, weight_terms
-from core.methods.row import NO_SAMPLES, NO_TPR, NORMALIZE, Method, given, mean_of, samples
+from core.methods import formula as formulas
+from core.methods.method import NO_SAMPLES, NO_TPR, NORMALIZE, Method, given, mean_of, samples
+from core.methods.normalization import LARGEST, LEAST, classes_in_words, floored_tpr, weight_terms
+from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
 
 DEFAULT = "(mean_tpr / tpr) ** 2"
@@ -25,7 +25,7 @@ def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float
 
     Needs counts [C] or tpr [C] where the formula looks at them; TPRs are kept off 0 and 1 as in every method. A formula with
     `epoch` is tried for all epochs in which it acts before the first one, so that it does not fail in the middle; before a
-    late start it answers as in the epoch it starts with. Errors as in core.formula.
+    late start it answers as in the epoch it starts with. Errors as in core.methods.formula.
     """
     used = formulas.variables(formula)
     values, clipped, notes = _values(evidence, formulas.needs(formula))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.evidence import ClassTerms, Evidence
-from core.floors import floored_tpr, weight_terms
-from core.methods.row import NO_TPR, NORMALIZE, Method, given, mean_of
+from core.methods.method import NO_TPR, NORMALIZE, Method, given, mean_of
+from core.methods.normalization import floored_tpr, weight_terms
+from core.methods.types import ClassTerms, Evidence
 from core.registry import Param, Source
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.evidence import ClassTerms, Evidence
-from core.methods.from_counts import class_balanced
-from core.methods.row import Method, filled
+from core.methods.frequency_weights import class_balanced
+from core.methods.method import Method, filled
+from core.methods.types import ClassTerms, Evidence
 from core.registry import Param, Source
 
 

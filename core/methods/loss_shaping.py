@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from core.evidence import ClassTerms, Evidence, Vector
-from core.methods.from_counts import smooth_inverse_frequency
-from core.methods.row import Method, filled
+from core.methods.frequency_weights import smooth_inverse_frequency
+from core.methods.method import Method, filled
+from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
 
 

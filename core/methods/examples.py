@@ -1,7 +1,7 @@
 """Worked examples of the methods, computed by the code: for the docs and for the Methods page.
 
 What is a map from TPRs or counts is computed here and now. What networks and whole batches decide is computed by core/workings.py, which
-needs torch; its numbers are read from core/worked.json, which `python docs/generate.py` writes.
+needs torch; its numbers are read from core/methods/worked_examples.json, which `python docs/generate.py` writes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from core.evidence import ClassTerms, Evidence, Vector
 from core.methods import METHODS, Method, answer, what_if
+from core.methods.samplers import SAMPLERS
+from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Table
-from core.samplers import SAMPLERS
 
 TPR = (0.9561, 0.7365, 0.7808)  # car, dog, cat: the example that the idea came with, to four digits
 COUNTS = (1000, 300, 100, 30, 10)
@@ -28,7 +28,7 @@ ALSO = {
     "seql": [("threshold", "0.05")],
     "eql": [("threshold", "0.05")],
 }  # what the help advises for as few classes as here
-WORKED = Path(__file__).with_name("worked.json")
+WORKED = Path(__file__).with_name("worked_examples.json")
 
 
 @dataclass(frozen=True)

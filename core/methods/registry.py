@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from core.evidence import ClassTerms, Evidence
-from core.methods import custom, difficulty, from_counts, from_tprs, logits, per_step, second_stage, shape
-from core.methods.row import Method
+from core.methods import (
+    class_difficulty,
+    custom_weights,
+    frequency_weights,
+    logit_adjustment,
+    loss_shaping,
+    sample_reweighting,
+    tpr_weights,
+    two_stage,
+)
+from core.methods.method import Method
+from core.methods.types import ClassTerms, Evidence
 from core.registry import Source, Table
 
 
@@ -29,12 +38,12 @@ METHODS = Table(
         Source("Good", 1952, "Rational decisions"),
         when="Always: everything else is compared with it.",
     ),
-    *from_tprs.ROWS,
-    *from_counts.ROWS,
-    *custom.ROWS,
-    *difficulty.ROWS,
-    *shape.ROWS,
-    *logits.ROWS,
-    *per_step.ROWS,
-    *second_stage.ROWS,
+    *tpr_weights.ROWS,
+    *frequency_weights.ROWS,
+    *custom_weights.ROWS,
+    *class_difficulty.ROWS,
+    *loss_shaping.ROWS,
+    *logit_adjustment.ROWS,
+    *sample_reweighting.ROWS,
+    *two_stage.ROWS,
 )

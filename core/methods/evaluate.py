@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence, Vector
-from core.methods.row import POSTHOC, Method
-from core.methods.table import METHODS
+from core.methods.method import POSTHOC, Method
+from core.methods.registry import METHODS
+from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Table, check_params
 
 _NEEDS = {

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Vector
+from core.methods.types import ClassTerms, Vector
 
 UNKNOWN_FLOOR = 1e-3  # distance kept from 0 and 1 where the number of validation samples is not known
 FAINT = 1e-4  # a weight below this share of the largest is worth a word

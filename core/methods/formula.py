@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import EvenlyError
-from core.evidence import Vector
+from core.methods.types import Vector
 
 LONGEST = 200  # characters
 MOST = 80  # numbers, names, operations and calls
@@ -26,7 +26,7 @@ MOST = 80  # numbers, names, operations and calls
 
 @dataclass(frozen=True)
 class Variable:
-    """A name of the formula. `needs` is what the evidence must hold for it: see core.methods.row.Method."""
+    """A name of the formula. `needs` is what the evidence must hold for it: see core.methods.method.Method."""
 
     meaning: str
     latex: str

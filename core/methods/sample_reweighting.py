@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.evidence import ClassTerms, Evidence
-from core.methods.row import Method, class_even_meta
+from core.methods.method import Method, class_even_meta
+from core.methods.types import ClassTerms, Evidence
 from core.registry import Param, Source
 
 

@@ -7,9 +7,9 @@ import math
 import numpy as np
 
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence
-from core.floors import LARGEST, weight_terms
-from core.methods.row import NO_SAMPLES, Method, samples
+from core.methods.method import NO_SAMPLES, Method, samples
+from core.methods.normalization import LARGEST, weight_terms
+from core.methods.types import ClassTerms, Evidence
 from core.registry import Param, Source
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence, Vector
+from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
 
 NO_TPR = "no TPR, for lack of validation samples"

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvenlyError
-from core.evidence import Vector
-from core.methods.second_stage import FEATURES
+from core.methods.two_stage import FEATURES
+from core.methods.types import Vector
 
 USUAL = "equal_tpr_bias"  # the step taken unless another is asked for: it applies to any finished run
 Matrix = NDArray[np.floating]

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence, Vector
-from core.floors import floored_tpr, weight_terms
-from core.methods.from_tprs import CDB_PAPER
-from core.methods.row import NO_TPR, Method, class_even_meta
+from core.methods.method import NO_TPR, Method, class_even_meta
+from core.methods.normalization import floored_tpr, weight_terms
+from core.methods.tpr_weights import CDB_PAPER
+from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
 
 CDB_VARIANTS = {  # epsilon, offset of the bias, factor of the sigmoid

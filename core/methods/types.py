@@ -91,7 +91,7 @@ class ClassTerms:
     mask       probability that the class's logit is left out for a sample of another class
     sampling   probability that a drawn training sample is of the class (sums to 1)
     draw       how samples are drawn: key of core.draws.DRAWS
-    objective  what the terms act through: key of core.objectives.OBJECTIVES, or of core.posthoc.STEPS after training
+    objective  what the terms act through: key of core.objectives.OBJECTIVES, or of core.methods.posthoc.STEPS after training
     knobs      the numbers of that objective or draw
     info       scalars worth showing, e.g. {"tau": 1.15}
     notes      plain sentences on what was clipped or assumed

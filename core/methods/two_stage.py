@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from core.evidence import ClassTerms, Evidence
-from core.methods.logits import logit_adjusted
-from core.methods.row import CLASSIFIER, FINETUNE, POSTHOC, Method
+from core.methods.logit_adjustment import logit_adjusted
+from core.methods.method import CLASSIFIER, FINETUNE, POSTHOC, Method
+from core.methods.types import ClassTerms, Evidence
 from core.registry import Param, Source
 
 
@@ -46,7 +46,7 @@ def ncm(evidence: Evidence, *, features: str, distance: str) -> ClassTerms:
 
 
 def logit_adjusted_posthoc(evidence: Evidence, *, tau: float) -> ClassTerms:
-    """argmax of z + shift, shift_c = -tau log pi_c: what core.posthoc adds, from the same counts and once. Needs counts [C]."""
+    """argmax of z + shift, shift_c = -tau log pi_c: what core.methods.posthoc adds, from the same counts and once. Needs counts [C]."""
     return replace(logit_adjusted(evidence, tau=-tau), objective="logit_adjusted_posthoc", knobs={"tau": tau})
 
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvenlyError
-from core.evidence import ClassTerms, Evidence, Vector
-from core.floors import floored_tpr
-from core.methods.row import CLASSIFIER, Method, samples
+from core.methods.method import CLASSIFIER, Method, samples
+from core.methods.normalization import floored_tpr
+from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source, Table
 
 NEARLY = 1.1  # counts within this factor of each other: that one of the classes is a minority is worth a word
