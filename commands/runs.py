@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from core.compare import Comparison
-    from core.measured import Score
+    from core.metrics.readings import Score
     from core.report import RunReport
     from storage.runs import RunRow
 
@@ -119,7 +119,7 @@ def run_list(rows: Sequence[Any]) -> None:
 
 def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[str, Any]:
     """A run with its settings, facts, and the figures of its test split after the last epoch: in sum and per class."""
-    from core.measured import as_dict
+    from core.metrics.tables import as_dict
     from core.report import class_rows
     from storage.sides import report
 
@@ -154,7 +154,7 @@ def runs(
 
 def asked_score(row: RunRow, alpha: float | None, positive: str | None) -> Score | None:
     """The weighted score that was asked for; EvenlyError where the run has other than two classes, or has not started."""
-    from core.measured import score_for
+    from core.metrics.readings import score_for
 
     if (alpha is not None or positive is not None) and "classes" not in row.facts:
         raise EvenlyError(

@@ -19,20 +19,11 @@ from numpy.typing import NDArray
 from core import replicates
 from core.cautions import cautions, mixed
 from core.errors import EvenlyError
-from core.measured import (
-    WEIGHTED,
-    Change,
-    Score,
-    Split,
-    changes,
-    changes_as_dict,
-    grouping,
-    training_counts,
-    weighted_change,
-)
 from core.methods import trains
-from core.metrics import Counts, Summary
-from core.noise import FIGURES, REDRAWS, limits, newcombe, sampling_intervals, t95
+from core.metrics.classification import Counts, Summary
+from core.metrics.intervals import FIGURES, REDRAWS, limits, newcombe, sampling_intervals, t95
+from core.metrics.readings import WEIGHTED, Change, Score, Split, changes, grouping, training_counts, weighted_change
+from core.metrics.tables import changes_as_dict
 from core.over_seeds import ClassChange, OverSeeds, over_seeds, weighed
 from core.replicates import Chosen, Replicate, choose
 from core.serialization import plain
@@ -166,7 +157,7 @@ class Comparison:
 
 
 def compare(before: Side, after: Side, rng: np.random.Generator | None = None, draws: int = 2000) -> Comparison:
-    """Compare two runs. `rng` redraws test counts, by default from the seed `core.noise.REDRAWS`; the same state gives the same answer.
+    """Compare two runs. `rng` redraws test counts, by default from the seed `core.metrics.intervals.REDRAWS`; the same state gives the same answer.
 
     Raises EvenlyError when both sides are one run, when they have different classes, or when one has no test counts.
     """

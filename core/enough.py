@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.dataspec import DataSpec
-from core.metrics import wilson
+from core.metrics.classification import wilson
 
 FEW = 10  # validation samples of a class: below, one sample moves its TPR by more than 10 points
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from core.measured import WEIGHTED, Split, readings
-from core.measures import weighted
-from core.metrics import Counts, share
-from core.noise import FIGURES, mean_interval, welch_interval
+from core.metrics.classification import Counts, share
+from core.metrics.intervals import FIGURES, mean_interval, welch_interval
+from core.metrics.readings import WEIGHTED, Split, readings
+from core.metrics.scalar import weighted
 from core.replicates import Replicate
 
 Floats = NDArray[np.float64]
@@ -77,7 +77,7 @@ class OverSeeds:
 
     `before` and `after` are the seeds used, `runs_*` their runs in this order; `figures` by name of FIGURES and MORE.
     A figure of MORE is there where every run has it: top-5 accuracy needs more than five classes. So it is with
-    `measures`, by key of `core.measured`.
+    `measures`, by key of `core.metrics.readings`.
     """
 
     before: tuple[int, ...]

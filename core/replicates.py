@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.metrics import ClassMetrics, Summary, metrics_from_counts, summary_from_counts
+from core.metrics.classification import ClassMetrics, Summary, metrics_from_counts, summary_from_counts
 
 GONE = 0  # stands for a baseline that was deleted; runs count from 1
 NAMED = 8  # numbers in a sentence before "and n more"

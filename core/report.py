@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core import formatting, measured
-from core.measured import Change, Reading, Score, Split, readings, training_counts
-from core.metrics import ClassMetrics, Counts, Summary, metrics_from_counts, summary_from_counts
-from core.noise import limits
+from core import formatting
+from core.metrics import readings as measured
+from core.metrics import tables
+from core.metrics.classification import ClassMetrics, Counts, Summary, metrics_from_counts, summary_from_counts
+from core.metrics.intervals import limits
+from core.metrics.readings import Change, Reading, Score, Split, readings, training_counts
 from core.over_seeds import OverSeeds
 from core.replicates import listed
 from core.serialization import plain
@@ -45,7 +47,7 @@ class RunReport:
 
     top5   samples whose class was among the five highest scores; None where not counted
     ece    expected calibration error of the split; None where not recorded
-    score  alpha and positive class of the weighted score of two classes; None: as `core.measured.Score` has them
+    score  alpha and positive class of the weighted score of two classes; None: as `core.metrics.readings.Score` has them
     """
 
     id: int
@@ -145,7 +147,7 @@ def _run(run: RunReport) -> dict[str, Any]:
         "split": run.split,
         "epoch": run.epoch,
         "summary": asdict(run.summary),
-        "measures": measured.as_dict(run.measures),
+        "measures": tables.as_dict(run.measures),
         "config": run.config,
         "facts": run.facts,
         "classes": class_rows(run),
@@ -247,7 +249,7 @@ def comparison_json(
             "cautions": list(cautions),
             "before": _run(before),
             "after": _run(after),
-            "measures": measured.changes_as_dict(pair_measures(before, after)),
+            "measures": tables.changes_as_dict(pair_measures(before, after)),
             "classes": pair_rows(before, after),
             "over_seeds": None if over is None else asdict(over),
         }
@@ -358,7 +360,7 @@ def in_words(name: str, value: float) -> str:
 def more_told(run: RunReport) -> list[tuple[str, str]]:
     """(label, value in words) of the measures that `told` does not tell."""
     return [
-        (_small(label), value) for label, value in measured.told([r for r in run.measures if r.key not in TOLD_ALREADY])
+        (_small(label), value) for label, value in tables.told([r for r in run.measures if r.key not in TOLD_ALREADY])
     ]
 
 
@@ -366,7 +368,7 @@ def more_changes(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
     """(label, before, after, difference) of the measures that FIGURES_TOLD does not name."""
     return [
         (_small(label), *cells)
-        for label, *cells in measured.told_changes([c for c in changes if c.key not in TOLD_ALREADY])
+        for label, *cells in tables.told_changes([c for c in changes if c.key not in TOLD_ALREADY])
     ]
 
 
@@ -420,11 +422,11 @@ def measure_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
     """The measures over the seeds in words, as `figure_rows` gives FIGURES_TOLD; of those that every run has."""
     out = []
     for c in (c for c in changes if c.key in over.measures):
-        f, words = over.measures[c.key], measured.WORDS[c.unit]
+        f, words = over.measures[c.key], tables.WORDS[c.unit]
         change, low, high = words.alike((f.change, f.low, f.high))
         out.append(
             [
-                measured.named(c),
+                tables.named(c),
                 words.with_sd(f.before, f.before_sd),
                 words.with_sd(f.after, f.after_sd),
                 change,

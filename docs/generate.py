@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.config import SETTINGS
 from core.datasets import DATASETS, Dataset
-from core.measures import MEASURES
 from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, Method, formula_with
 from core.methods.examples import WORKED, Example, examples
 from core.methods.notation import NOTATION, ONE_LOSS, RULES, TERMS
 from core.methods.samplers import SAMPLERS
+from core.metrics.scalar import MEASURES
 from core.recipes import RECIPES
 from core.registry import Param, Source, Table, check_params
 from models import MODELS

@@ -15,7 +15,7 @@ from core.config import RunConfig, from_dict
 from core.corrections import double_correction
 from core.methods import METHODS
 from core.methods.types import Evidence, Vector
-from core.metrics import share
+from core.metrics.classification import share
 from storage.classes import class_counts
 from storage.runs import get_run
 

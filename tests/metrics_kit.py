@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.metrics import ClassMetrics, Summary, metrics_from_counts, rows_of, summary_from_counts
+from core.metrics.classification import ClassMetrics, Summary, metrics_from_counts, rows_of, summary_from_counts
 
 
 def class_metrics(confusion) -> ClassMetrics:

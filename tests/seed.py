@@ -19,7 +19,7 @@ from sqlalchemy import Engine
 
 from core.config import RunConfig, checked
 from core.datasets import DATASETS
-from core.metrics import rows_of
+from core.metrics.classification import rows_of
 from storage import queue, results
 from storage.engine import open_database
 from storage.migrate import upgrade

@@ -11,7 +11,7 @@ from core.config import RunConfig, checked
 from core.methods import METHODS, TRAIN, answer
 from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
-from core.metrics import share
+from core.metrics.classification import share
 from core.schedule import first_epoch
 from storage import queue, results
 from storage.launch import new_run

@@ -10,7 +10,7 @@ from scipy import stats
 
 from core.compare import compare, config_differences
 from core.errors import EvenlyError
-from core.noise import FIGURES, limits, mean_interval, newcombe, sampling_intervals, t95
+from core.metrics.intervals import FIGURES, limits, mean_interval, newcombe, sampling_intervals, t95
 
 # ---------------------------------------------------------------- figures
 

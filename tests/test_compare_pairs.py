@@ -5,7 +5,7 @@ import pytest
 from compare_kit import AFTER, BEFORE, NAMES, N, replicate, rng, side
 
 from core.compare import Side, compare
-from core.noise import REDRAWS, welch_interval
+from core.metrics.intervals import REDRAWS, welch_interval
 from core.replicates import GONE
 
 

@@ -9,7 +9,7 @@ from compare_kit import AFTER, BEFORE, N, compared, replicate, shifted, side
 from scipy import stats
 
 from core.errors import EvenlyError
-from core.noise import welch_interval
+from core.metrics.intervals import welch_interval
 
 # ---------------------------------------------------------------- verdicts
 

@@ -9,10 +9,10 @@ from core.batches import Split
 from core.device import choose
 from core.errors import EvenlyError
 from core.evaluation import evaluate
-from core.measures import ece
 from core.methods import answer
 from core.methods import formula as formulas
 from core.methods.types import Evidence
+from core.metrics.scalar import ece
 from core.smote import neighbours
 
 CPU = choose("cpu")

@@ -9,7 +9,7 @@ from metrics_kit import class_metrics
 from sklearn import metrics as sk
 
 from core.errors import EvenlyError
-from core.measures import MEASURES, ece, group_tpr, halves, minority_class, shots, weighted_score
+from core.metrics.scalar import MEASURES, ece, group_tpr, halves, minority_class, shots, weighted_score
 
 
 def predictions(n=500, classes=6, seed=0, never=(), absent=()):

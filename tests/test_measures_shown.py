@@ -21,10 +21,11 @@ from sklearn import metrics as sk
 from typer.testing import CliRunner
 
 import cli
-from core import measured, report
+from core import report
 from core.config import checked
 from core.errors import EvenlyError
-from core.measured import Score, Split, readings
+from core.metrics import tables
+from core.metrics.readings import Score, Split, changes, positive_class, readings
 from pages.parts import export
 from storage import results, sides
 from storage.engine import open_database
@@ -157,7 +158,7 @@ def test_the_positive_class_is_the_smaller_one_unless_asked_for():
     assert (found.of, found.value) == ("yes", pytest.approx(0.25 * 0.7 + 0.75 * 0.9))
     other = {r.key: r for r in readings(two, Score(0.25, 0))}["weighted_score"]
     assert (other.of, other.value) == ("no", pytest.approx(0.25 * 0.9 + 0.75 * 0.7))
-    assert measured.positive_class(None) == 1
+    assert positive_class(None) == 1
 
 
 def test_a_weighted_score_of_more_classes_is_refused():
@@ -170,11 +171,11 @@ def test_two_runs_are_grouped_by_one_sides_counts():
     m = class_metrics(np.diag([90, 80, 70]) + 5)
     even, tail = Split(m, "abc", np.array([300, 300, 300])), Split(m, "abc", np.array([300, 50, 5]), 0.1)
     for b, a in ((even, tail), (tail, even)):
-        found = {c.key: c for c in measured.changes(b, a)}
+        found = {c.key: c for c in changes(b, a)}
         assert found["few"].classes == 1
         assert found["few"].before == found["few"].after == m.tpr[2]
     assert math.isnan(found["ece"].after)
-    assert measured.told_changes([found["ece"]]) == [("Calibration error (ECE), %", "10.0", "–", "–")]
+    assert tables.told_changes([found["ece"]]) == [("Calibration error (ECE), %", "10.0", "–", "–")]
 
 
 # ---------------------------------------------------------------- run page

@@ -18,7 +18,7 @@ from sklearn.metrics import (
 )
 
 from core.errors import EvenlyError
-from core.metrics import metrics_from_counts, summary_from_counts, wilson
+from core.metrics.classification import metrics_from_counts, summary_from_counts, wilson
 
 CASES = [(2, 40), (3, 200), (10, 2_000), (1000, 20_000)]
 

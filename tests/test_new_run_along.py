@@ -10,7 +10,7 @@ from seed import DIGITS, config_of, many, mnist1d, submit, train, worker_of
 from core.along import Past, along
 from core.config import checked
 from core.methods.types import Evidence
-from core.metrics import share
+from core.metrics.classification import share
 from pages.parts import preview, preview_epochs
 from storage import results
 

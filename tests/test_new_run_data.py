@@ -8,7 +8,7 @@ from pages_kit import NEW, RUNS
 
 from core.datasets import DATASETS, describe, prepare
 from core.enough import few_validation, half_width, no_validation
-from core.metrics import wilson
+from core.metrics.classification import wilson
 
 # -- what is kept ----------------------------------------------------------------------------------------------
 

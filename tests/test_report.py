@@ -16,7 +16,7 @@ from sklearn import metrics
 
 from core import report
 from core.config import RunConfig, checked
-from core.metrics import Z95, rows_of
+from core.metrics.classification import Z95, rows_of
 from core.over_seeds import OverSeeds
 from core.over_seeds import over_seeds as means_of
 from core.replicates import replicate

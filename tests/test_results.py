@@ -10,7 +10,7 @@ from benchmarks import methods_schema as schema
 from benchmarks import methods_table as table
 from core.methods import METHODS
 from core.methods.samplers import SAMPLERS
-from core.noise import mean_interval
+from core.metrics.intervals import mean_interval
 from storage import results
 from storage.engine import open_database
 from storage.migrate import upgrade

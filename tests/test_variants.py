@@ -197,7 +197,7 @@ def test_a_formula_that_fails_where_it_acts_is_refused_before_the_first_epoch():
 
 
 def test_what_no_source_says_is_called_our_own():
-    from core.measures import MEASURES
+    from core.metrics.scalar import MEASURES
 
     assert MEASURES["tpr_variance"].source.authors == "Evenly"
     assert METHODS["manual"].source.authors == "Evenly"

@@ -22,11 +22,11 @@ from core.engine import Trainer
 from core.epochs import SPLITS, EpochResult, Seen, SplitResult
 from core.errors import EvenlyError
 from core.machine import cores
-from core.measures import ece
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.posthoc import SUMMAND
 from core.methods.types import ClassTerms, Evidence
-from core.metrics import rows_of, summary_from_counts
+from core.metrics.classification import rows_of, summary_from_counts
+from core.metrics.scalar import ece
 from core.orders import Interrupted
 from core.schedule import first_epoch, in_epoch, in_force
 from core.serialization import plain

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core import report
 from core.compare import Comparison
-from core.metrics import share
+from core.metrics.classification import share
 from pages.parts import curves, matrices, narrow, reads, show, signature, states, status, words
 from pages.parts.figure import Figure
 from pages.parts.palette import Palette

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from core.methods import METHODS
-from core.noise import limits
+from core.metrics.intervals import limits
 from core.over_seeds import OverSeeds
 from core.report import Listing, Picture, RunReport, comparison_html, run_html
 from pages.parts import settings, signature, states

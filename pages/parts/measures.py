@@ -11,10 +11,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import measured, report
+from core import report
 from core.cautions import beside_the_weighting, in_words
 from core.compare import Comparison, with_score
-from core.measured import Change, Reading, Score
+from core.metrics import readings, tables
+from core.metrics.readings import Change, Reading, Score
 from pages.parts import narrow, reads, run_charts, status, words
 
 TITLE = "Measures"
@@ -45,13 +46,13 @@ def draw(row: Any) -> None:
                 )
             )
     # a run that is on is drawn again and again, and an input would be drawn anew under the hand of who moves it
-    score = None if row.status in reads.LIVE else asked(after.classes, measured.positive_class(after.measured.counts))
+    score = None if row.status in reads.LIVE else asked(after.classes, readings.positive_class(after.measured.counts))
     if before is None:
-        found = measured.readings(after.measured, score)
-        table(("value",), measured.told(found))
+        found = readings.readings(after.measured, score)
+        table(("value",), tables.told(found))
     else:
-        found = measured.changes(reads.report(before).measured, after.measured, score)
-        table(PAIR, measured.told_changes(found))
+        found = readings.changes(reads.report(before).measured, after.measured, score)
+        table(PAIR, tables.told_changes(found))
     explained(found)
 
 
@@ -62,7 +63,7 @@ def compared(c: Comparison, averaged: bool) -> Score | None:
     """
     st.subheader(TITLE, anchor=False)
     names = [row.name for row in c.rows]
-    first = next((names.index(m.of_after) for m in c.measures if m.key == measured.WEIGHTED), 0)
+    first = next((names.index(m.of_after) for m in c.measures if m.key == readings.WEIGHTED), 0)
     score = asked(names, first)
     found = c if score is None else with_score(c, score)
     if averaged and found.over_seeds is not None:
@@ -78,7 +79,7 @@ def compared(c: Comparison, averaged: bool) -> Score | None:
         table(SEEDS, rows)
     else:
         st.caption(f"Test split of {c.before} and {c.after}. Changes in points.")
-        table(PAIR, measured.told_changes(found.measures))
+        table(PAIR, tables.told_changes(found.measures))
     explained(found.measures)
     return score
 
@@ -92,7 +93,7 @@ def asked(classes: Sequence[str], positive: int) -> Score | None:
             "Alpha of the weighted score",
             0.0,
             1.0,
-            measured.HALF,
+            readings.HALF,
             0.05,
             key="alpha",
             bind="query-params",

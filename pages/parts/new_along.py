@@ -19,7 +19,7 @@ from core.config import RunConfig, from_dict
 from core.dataspec import DataSpec
 from core.methods import METHODS, POSTHOC, Method, formula_with, grid_values, slider_param
 from core.methods.types import ClassTerms, Evidence
-from core.metrics import share
+from core.metrics.classification import share
 from core.schedule import first_epoch
 from pages.parts import preview, preview_epochs, reads, show, words
 from pages.parts.new_evidence import Source, cut, with_name

@@ -11,9 +11,9 @@ import pandas as pd
 import streamlit as st
 
 from core.config import from_dict
-from core.measured import training_counts
 from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import USUAL
+from core.metrics.readings import training_counts
 from core.registry import Param
 from pages.parts import beside, fields, launch, narrow, nav, reads, status, words
 from pages.parts.guard import told

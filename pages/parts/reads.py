@@ -11,8 +11,8 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.metrics import share
-from core.noise import limits
+from core.metrics.classification import share
+from core.metrics.intervals import limits
 from core.report import RunReport
 from pages.parts.states import Side
 from storage import launch, queue, results, sides, stamps

@@ -12,7 +12,7 @@ from core import report
 from core.compare import Comparison, with_score
 from core.datasets import DATASETS
 from core.errors import EvenlyError
-from core.measured import Score
+from core.metrics.readings import Score
 from core.replicates import listed
 from core.verdict import ENOUGH_SEEDS, SAME
 from pages.parts import (

@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.measures import MEASURES
 from core.methods import METHODS, TRAIN, Method, formula_with
 from core.methods.examples import Example, examples
 from core.methods.notation import NOTATION, ONE_LOSS, RULES, TERMS
 from core.methods.samplers import SAMPLERS
+from core.metrics.scalar import MEASURES
 from core.registry import Param, Source
 from pages.parts import address, nav
 from pages.parts.words import plain

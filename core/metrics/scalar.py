@@ -1,7 +1,7 @@
 """Measures for unequal classes, as rows: one figure of a split each, from its integer counts.
 
 Beside them what needs more than the counts: groups of classes by their training samples, and calibration. What a run shows of
-all this, in order, is put together by `core.measured`.
+all this, in order, is put together by `core.metrics.readings`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import EvenlyError
-from core.metrics import ClassMetrics, share
+from core.metrics.classification import ClassMetrics, share
 from core.registry import Source, Table
 
 MANY, FEW = 100, 20  # training samples: many above 100, few below 20, as in the long-tail papers

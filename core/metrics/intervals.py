@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.metrics import Z95, share, wilson
+from core.metrics.classification import Z95, share, wilson
 
 Floats = NDArray[np.float64]
 

@@ -1,0 +1,1 @@
+"""Figures from integer counts, their intervals and their names."""
