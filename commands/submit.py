@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.baselines import older_data, same_data
 from core.config import RunConfig, checked, from_dict, given_tprs
-from core.dataspec import train_counts
+from core.datasets.spec import train_counts
 from core.dominance import of_terms
 from core.errors import EvenlyError
 from core.methods import METHODS
@@ -32,7 +32,7 @@ from core.tprs import LARGEST, parse
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from core.dataspec import DataSpec
+    from core.datasets.spec import DataSpec
     from storage.queue import NewRun
     from storage.runs import RunRow
 
@@ -109,7 +109,8 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
     said and set to its default, so that it does not keep replicates apart.
     """
     from core import datasets
-    from core.enough import few_validation, no_validation
+    from core.datasets.spec import no_validation
+    from core.enough import few_validation
     from models import MODELS
     from storage.engine import data_root
 

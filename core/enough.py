@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.dataspec import DataSpec
+from core.datasets.spec import DataSpec
 from core.metrics.classification import wilson
 
 FEW = 10  # validation samples of a class: below, one sample moves its TPR by more than 10 points
-
-
-def no_validation(spec: DataSpec, train_samples: int) -> str:
-    """Why nothing can start on data without a single validation sample, and what to do; "" where there is one."""
-    if spec.val_counts.sum():
-        return ""
-    return (
-        f"there are {train_samples:,} samples to train and 0 to validate, but TPRs are measured on validation samples; "
-        "give every class at least 3 images, or put some into a val folder beside train"
-    )
 
 
 def half_width(samples: int) -> float:

@@ -76,7 +76,7 @@ TABLES_INTRO = f"""# Datasets, models, recipes, settings
 
 {MADE}
 
-Rows of `DATASETS` (core/datasets.py), `MODELS` (models/__init__.py), `RECIPES` (core/recipes.py) and `SETTINGS` (core/config.py).
+Rows of `DATASETS` (core/datasets/registry.py), `MODELS` (models/__init__.py), `RECIPES` (core/recipes.py) and `SETTINGS` (core/config.py).
 """
 
 

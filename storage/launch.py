@@ -13,7 +13,7 @@ from sqlalchemy import Engine, select
 
 from core.baselines import same_data
 from core.config import RunConfig, checked
-from core.dataspec import DataSpec
+from core.datasets.spec import DataSpec
 from core.methods import METHODS, POSTHOC
 from core.recipes import RECIPES
 from core.schedule import PLAIN

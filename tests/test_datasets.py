@@ -22,12 +22,23 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import arrays, download, embedded, files
-from core.datasets import DATASETS, describe, find_dataset, is_ready, load, prepare, train_counts
-from core.dataspec import quiet
+from core.datasets import (
+    DATASETS,
+    array_cache,
+    builtin,
+    describe,
+    download,
+    file_io,
+    find_dataset,
+    is_ready,
+    load,
+    prepare,
+    train_counts,
+)
+from core.datasets.spec import quiet
+from core.datasets.splits import PROFILES
+from core.datasets.torchvision_sets import VisionSet
 from core.errors import DataError, EvenlyError
-from core.splits import PROFILES
-from core.vision import VisionSet
 
 ROOT = Path(__file__).parents[1]
 SHARED = (Path(os.environ.get("EVENLY_DATA", "")), ROOT.parent / "shared" / "data")
@@ -156,7 +167,7 @@ def test_digits_are_scikit_learns(root: Path) -> None:
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
-    assert tuple(np.bincount(y)) == embedded.DIGITS_COUNTS
+    assert tuple(np.bincount(y)) == builtin.DIGITS_COUNTS
     data = load("digits", root, seed=0)
     ours = np.concatenate([data.train_x, data.val_x, data.test_x]).reshape(-1, 64)
     labels = np.concatenate([data.train_y, data.val_y, data.test_y])
@@ -166,13 +177,13 @@ def test_digits_are_scikit_learns(root: Path) -> None:
 
 
 def test_mnist1d_training_data_is_the_packages_standard_draw(root: Path) -> None:
-    data, _ = embedded._mnist1d_modules()
-    with embedded.restored_global_generators():
+    data, _ = builtin._mnist1d_modules()
+    with builtin.restored_global_generators():
         standard = data.make_dataset(data.get_dataset_args())
     ours = load("mnist1d", root, seed=0)
     assert np.array_equal(ours.train_x[:, 0], standard["x"].astype(np.float32)), "bit for bit"
     assert np.array_equal(ours.train_y, standard["y"])
-    assert tuple(np.bincount(standard["y"])) == embedded.MNIST1D_TRAIN_COUNTS
+    assert tuple(np.bincount(standard["y"])) == builtin.MNIST1D_TRAIN_COUNTS
 
 
 def test_mnist1d_splits_are_on_one_scale_and_share_no_signal(root: Path) -> None:
@@ -191,7 +202,7 @@ def test_drawing_mnist1d_leaves_the_global_generators_as_they_were() -> None:
     random.seed(5)
     np.random.seed(5)
     expected = (random.Random(5).random(), np.random.RandomState(5).rand())
-    embedded.draw_mnist1d(20, 9)
+    builtin.draw_mnist1d(20, 9)
     assert (random.random(), np.random.rand()) == expected
 
 
@@ -200,8 +211,8 @@ def test_drawing_mnist1d_leaves_the_global_generators_as_they_were() -> None:
 
 def _count_builds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     calls: list[str] = []
-    real = embedded.build_digits
-    monkeypatch.setattr(embedded, "build_digits", lambda w, p: calls.append("digits") or real(w, p))
+    real = builtin.build_digits
+    monkeypatch.setattr(builtin, "build_digits", lambda w, p: calls.append("digits") or real(w, p))
     return calls
 
 
@@ -249,8 +260,8 @@ def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
 
 def _prepare_in_child(root: str, barrier: Any, results: Any) -> None:
     built = []
-    real = embedded.build_digits
-    embedded.build_digits = lambda w, p: built.append(time.sleep(0.5)) or real(w, p)
+    real = builtin.build_digits
+    builtin.build_digits = lambda w, p: built.append(time.sleep(0.5)) or real(w, p)
     barrier.wait()
     told: list[str] = []
     prepare("digits", root, lambda s, t: told.append(t))
@@ -271,9 +282,9 @@ def test_two_processes_at_once_build_it_once(tmp_path: Path) -> None:
 
 
 def test_waiting_for_another_process_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(arrays, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(array_cache, "PATIENCE_SECONDS", 0.05)
     told: list[str] = []
-    with arrays.lock(tmp_path, "digits", quiet):
+    with array_cache.lock(tmp_path, "digits", quiet):
         waiter = threading.Thread(target=prepare, args=("digits", tmp_path, lambda s, t: told.append(t)))
         waiter.start()
         time.sleep(0.4)
@@ -287,7 +298,7 @@ def test_too_little_free_disk_is_refused_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 10_000_000})
-    monkeypatch.setattr(arrays.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(array_cache.shutil, "disk_usage", lambda path: usage)
     with pytest.raises(DataError, match=r"Digits .* needs 269 MB free under .*cache, there is 10 MB; free some space"):
         prepare("digits", tmp_path)
     assert [p.name for p in (tmp_path / "cache").iterdir()] == ["digits.lock"]
@@ -301,11 +312,11 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(
         raise OSError(28, "No space left on device")
 
     if moment == "write":
-        monkeypatch.setattr(embedded, "build_digits", lambda writer, progress: full_writer(writer))
+        monkeypatch.setattr(builtin, "build_digits", lambda writer, progress: full_writer(writer))
     else:
-        monkeypatch.setattr(files.os, moment, full)
+        monkeypatch.setattr(file_io.os, moment, full)
 
-    def full_writer(writer: arrays.Writer) -> None:
+    def full_writer(writer: array_cache.Writer) -> None:
         writer._file = type("Full", (), {"write": full})()
         writer.add(np.zeros((1, 1, 8, 8), np.uint8))
 
@@ -326,7 +337,7 @@ def test_a_cache_that_cannot_be_read_says_so(tmp_path: Path, monkeypatch: pytest
     def denied(*args: object, **kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(arrays.Path, "read_text", denied)
+    monkeypatch.setattr(array_cache.Path, "read_text", denied)
     with pytest.raises(
         DataError, match=r"cannot read .*cache/digits\.json: Permission denied; check who may read the data folder"
     ):
@@ -337,14 +348,14 @@ def test_a_cache_that_cannot_be_read_says_so(tmp_path: Path, monkeypatch: pytest
 def test_a_builder_that_contradicts_itself_is_an_error_and_leaves_nothing(
     tmp_path: Path, labels: int, shape: tuple[int, ...]
 ) -> None:
-    def build(writer: arrays.Writer) -> arrays.Contents:
+    def build(writer: array_cache.Writer) -> array_cache.Contents:
         writer.begin((1, 8, 8), "uint8")
         writer.add(np.zeros((2, *shape), np.uint8))
-        return arrays.Contents(np.zeros(labels, np.int64), (2, 0, 0), ("a",))
+        return array_cache.Contents(np.zeros(labels, np.int64), (2, 0, 0), ("a",))
 
     with pytest.raises(ValueError, match=r"labels for 2 rows|rows have shape"):
-        arrays.ensure(tmp_path, "x", "1", build, quiet)
-    assert arrays.read_meta(tmp_path, "x") is None
+        array_cache.ensure(tmp_path, "x", "1", build, quiet)
+    assert array_cache.read_meta(tmp_path, "x") is None
 
 
 def test_a_progress_that_stops_the_work_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -360,10 +371,10 @@ def test_a_progress_that_stops_the_work_leaves_nothing_behind(tmp_path: Path) ->
 
 
 def test_a_split_too_large_to_copy_is_read_row_by_row(root: Path) -> None:
-    entry = arrays.open_entry(root, arrays.read_meta(root, "digits"))
+    entry = array_cache.open_entry(root, array_cache.read_meta(root, "digits"))
     index = np.array([5, 1, 7])
-    rows = arrays.take(entry.x, index, limit=10)
-    assert isinstance(rows, arrays.Rows)
+    rows = array_cache.take(entry.x, index, limit=10)
+    assert isinstance(rows, array_cache.Rows)
     assert (len(rows), rows.shape, rows.dtype, rows.ndim, rows.nbytes) == (3, (3, 1, 8, 8), np.uint8, 4, 192)
     assert np.array_equal(rows[np.array([2, 0])], entry.x[[7, 5]])
     assert np.array_equal(np.ascontiguousarray(rows), entry.x[index])
@@ -454,12 +465,12 @@ def tiny(server: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> dict[str,
     return values
 
 
-def _build_tiny(root: Path, told: list[tuple[float, str]] | None = None) -> arrays.Prepared:
-    def build(writer: arrays.Writer) -> arrays.Contents:
+def _build_tiny(root: Path, told: list[tuple[float, str]] | None = None) -> array_cache.Prepared:
+    def build(writer: array_cache.Writer) -> array_cache.Contents:
         writer.begin((1, 28, 28), "uint8")
         return TINY.build(root, writer, lambda s, t: told.append((s, t)) if told is not None else None)
 
-    return arrays.open_entry(root, arrays.ensure(root, "tiny", "1", build, quiet))
+    return array_cache.open_entry(root, array_cache.ensure(root, "tiny", "1", build, quiet))
 
 
 def test_a_download_goes_to_the_second_mirror_and_becomes_arrays(tmp_path: Path, tiny: dict[str, np.ndarray]) -> None:

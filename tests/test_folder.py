@@ -12,12 +12,23 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from core import arrays, decoding, images, imageset
-from core.datasets import describe, find_dataset, image_sets, is_ready, load, prepare, train_counts
-from core.dataspec import quiet
+from core.datasets import (
+    array_cache,
+    describe,
+    find_dataset,
+    image_decoding,
+    image_folder,
+    image_header,
+    image_sets,
+    is_ready,
+    load,
+    prepare,
+    train_counts,
+)
+from core.datasets.folder_layout import Entry, FolderSource, layout, shown
+from core.datasets.image_header import Unreadable, automatic_side, decode, image_size, in_order, quick_size
+from core.datasets.spec import quiet
 from core.errors import DataError
-from core.folder import Entry, FolderSource, layout, shown
-from core.images import Unreadable, automatic_side, decode, image_size, in_order, quick_size
 
 
 def picture(path: Path, seed: int, size: tuple[int, int] = (32, 32), **options: object) -> np.ndarray:
@@ -149,8 +160,8 @@ def test_a_class_name_that_is_no_text_can_still_be_shown(tmp_path: Path) -> None
 
 def _count_decodes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     calls: list[int] = []
-    real = decoding.decode
-    monkeypatch.setattr(decoding, "decode", lambda data, side: calls.append(side) or real(data, side))
+    real = image_decoding.decode
+    monkeypatch.setattr(image_decoding, "decode", lambda data, side: calls.append(side) or real(data, side))
     return calls
 
 
@@ -391,7 +402,7 @@ def test_a_small_set_without_a_single_image_is_refused(tmp_path: Path) -> None:
 def test_a_size_behind_a_large_preview_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_set(tmp_path / "s", {"train/a": 3, "train/b": 3, "test/a": 1, "test/b": 1})
     picture(tmp_path / "s" / "train" / "a" / "9.jpg", 1, comment=b"x" * 60_000, exif=b"Exif\0\0" + bytes(60_000))
-    assert quick_size((tmp_path / "s" / "train" / "a" / "9.jpg").read_bytes()[: images.HEADER_BYTES]) is None
+    assert quick_size((tmp_path / "s" / "train" / "a" / "9.jpg").read_bytes()[: image_header.HEADER_BYTES]) is None
     assert prepare("s", tmp_path).pool_counts.tolist() == [4, 3]
 
 
@@ -413,7 +424,7 @@ def test_a_folder_that_cannot_be_listed_is_not_offered(pets: Path, monkeypatch: 
     def denied(*args: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(imageset.os, "scandir", denied)
+    monkeypatch.setattr(image_folder.os, "scandir", denied)
     make_set(pets / "flat", {"a": 1, "b": 1})
     assert [s.key for s in image_sets(pets)] == ["pets"]
 
@@ -425,8 +436,8 @@ def test_a_set_of_text_files_is_given_up_early(tmp_path: Path, monkeypatch: pyte
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text("no image")
     seen: list[int] = []
-    real = decoding.image_size
-    monkeypatch.setattr(decoding, "image_size", lambda data: seen.append(1) or real(data))
+    real = image_decoding.image_size
+    monkeypatch.setattr(image_decoding, "image_size", lambda data: seen.append(1) or real(data))
     with pytest.raises(DataError, match="cannot be read"):
         prepare("s", tmp_path)
     assert len(seen) < 10
@@ -441,7 +452,7 @@ def test_a_class_that_loses_its_only_image_is_refused(tmp_path: Path) -> None:
 
 def test_a_disk_without_room_is_refused_before_decoding(pets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = type("Usage", (), {"free": 1_000})
-    monkeypatch.setattr(arrays.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(array_cache.shutil, "disk_usage", lambda path: usage)
     calls = _count_decodes(monkeypatch)
     with pytest.raises(DataError, match=r"25 images of 32 x 32 pixels needs 269 MB free .*choose a smaller image size"):
         prepare("pets", pets)
@@ -595,7 +606,7 @@ def test_a_pixel_bomb_in_a_set_refuses_it_by_name(pets: Path) -> None:
 
 def test_a_file_too_large_for_an_image_is_not_read(pets: Path) -> None:
     file = pets / "pets" / "train" / "cat" / "000.png"
-    os.truncate(file, images.MAX_FILE_BYTES + 1)
+    os.truncate(file, image_header.MAX_FILE_BYTES + 1)
     with pytest.raises(DataError, match=r"'train/cat/000\.png': larger than the 64 MB allowed for one image"):
         prepare("pets", pets)
 
@@ -645,11 +656,11 @@ def test_photographs_are_decoded_on_threads_with_the_same_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_set(tmp_path / "s", {"a": 6, "b": 6}, size=(260, 240))
-    monkeypatch.setattr(decoding, "THREADS", 1)
+    monkeypatch.setattr(image_decoding, "THREADS", 1)
     prepare("s", tmp_path)
     one = load("s", tmp_path, seed=0).train_x
     shutil.rmtree(tmp_path / "cache")
-    monkeypatch.setattr(decoding, "THREADS", 3)
-    monkeypatch.setattr(decoding, "MAX_CHUNK", 2)
+    monkeypatch.setattr(image_decoding, "THREADS", 3)
+    monkeypatch.setattr(image_decoding, "MAX_CHUNK", 2)
     assert prepare("s", tmp_path).shape == (3, 224, 224)
     assert np.array_equal(one, load("s", tmp_path, seed=0).train_x)

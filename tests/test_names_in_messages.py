@@ -6,9 +6,9 @@ import zipfile
 import pytest
 
 from core.datasets import find_dataset
+from core.datasets.folder_layout import at_head
+from core.datasets.uploads import store_upload
 from core.errors import DataError
-from core.folder import at_head
-from core.uploads import store_upload
 from pages.parts import words
 
 

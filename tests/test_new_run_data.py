@@ -7,7 +7,8 @@ from new_run_kit import baselines, captions, images, visit
 from pages_kit import NEW, RUNS
 
 from core.datasets import DATASETS, describe, prepare
-from core.enough import few_validation, half_width, no_validation
+from core.datasets.spec import no_validation
+from core.enough import few_validation, half_width
 from core.metrics.classification import wilson
 
 # -- what is kept ----------------------------------------------------------------------------------------------

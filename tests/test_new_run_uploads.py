@@ -11,8 +11,8 @@ from PIL import Image
 from seed import config_of, submit
 
 from core.datasets import describe, prepare
+from core.datasets.uploads import remove_upload, store_upload
 from core.errors import DataError
-from core.uploads import remove_upload, store_upload
 
 
 def zipped(**classes):

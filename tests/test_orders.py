@@ -18,11 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import arrays, decoding, download, files
-from core.datasets import find_dataset, prepare
-from core.dataspec import quiet
-from core.files import PIECE_BYTES, attended, unwatched
-from core.vision import MNIST, VisionSet
+from core.datasets import array_cache, download, file_io, find_dataset, image_decoding, prepare
+from core.datasets.file_io import PIECE_BYTES, attended, unwatched
+from core.datasets.spec import quiet
+from core.datasets.torchvision_sets import MNIST, VisionSet
 
 
 class StoppedError(Exception):
@@ -161,7 +160,7 @@ def test_reading_a_published_set_can_be_ended(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(VisionSet, "_obtain", lambda *_: None)
     monkeypatch.setattr(VisionSet, "_read", read)
     with pytest.raises(StoppedError):
-        arrays.ensure(tmp_path, "x", "1", lambda writer: MNIST.build(tmp_path, writer, order), quiet)
+        array_cache.ensure(tmp_path, "x", "1", lambda writer: MNIST.build(tmp_path, writer, order), quiet)
     over.set()
     assert names(tmp_path / "cache") == ["x.lock"]
 
@@ -184,7 +183,7 @@ def test_decoding_ends_within_an_image_on_every_thread(
     photos: Path, monkeypatch: pytest.MonkeyPatch, step: str, threads_from: int
 ) -> None:
     """The work waits for the order, which comes in the middle of the first chunk."""
-    began, ordered, real = [], threading.Event(), getattr(decoding, step)
+    began, ordered, real = [], threading.Event(), getattr(image_decoding, step)
 
     def waits(*given: object) -> object:
         began.append(1)
@@ -196,13 +195,13 @@ def test_decoding_ends_within_an_image_on_every_thread(
             ordered.set()
             raise StoppedError
 
-    monkeypatch.setattr(decoding, "THREADS_FROM_PIXELS", threads_from)
-    monkeypatch.setattr(decoding, step, waits)
+    monkeypatch.setattr(image_decoding, "THREADS_FROM_PIXELS", threads_from)
+    monkeypatch.setattr(image_decoding, step, waits)
     with pytest.raises(StoppedError):
         prepare("photos", photos, order)
-    assert len(began) <= 2 * decoding.THREADS
+    assert len(began) <= 2 * image_decoding.THREADS
     assert names(photos / "cache") == [f"{find_dataset('photos', photos).cache_key}.lock"]
-    monkeypatch.setattr(decoding, step, real)
+    monkeypatch.setattr(image_decoding, step, real)
     assert prepare("photos", photos).train_counts.sum() > 0
 
 
@@ -218,7 +217,7 @@ def test_looking_through_a_folder_can_be_ended(photos: Path, monkeypatch: pytest
         if walks.is_set():
             raise StoppedError
 
-    monkeypatch.setattr("core.folder.os.scandir", scandir)
+    monkeypatch.setattr("core.datasets.folder_layout.os.scandir", scandir)
     with pytest.raises(StoppedError):
         prepare("photos", photos, order)
     over.set()
@@ -235,7 +234,7 @@ def test_attended_work_gives_its_result_or_its_error() -> None:
 
 
 def test_work_that_writes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(file_io, "LOOK_SECONDS", 0.01)
     told, over = threading.Event(), []
 
     def work() -> None:

@@ -6,6 +6,7 @@ import pytest
 from runner_kit import CONFIG, drained, log_of, submit
 
 from core import datasets
+from core.datasets import registry
 from core.errors import EvenlyError
 from storage import queue
 from work import sources
@@ -29,7 +30,7 @@ def test_orders_are_obeyed_while_data_is_prepared_and_read(worker, monkeypatch, 
         over.wait(60)
 
     monkeypatch.setattr(sources, "ASK_SECONDS", 0.0)
-    monkeypatch.setattr(datasets, step, {"prepare": prepare, "load": load}[step])
+    monkeypatch.setattr(registry, step, {"prepare": prepare, "load": load}[step])
     (run_id,) = submit(worker, CONFIG)
 
     def give():

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.datasets.splits import index_hash, long_tail, long_tail_counts, stratified_split, validation_counts
 from core.errors import DataError
-from core.splits import index_hash, long_tail, long_tail_counts, stratified_split, validation_counts
 
 class_counts = st.lists(st.integers(0, 60), min_size=2, max_size=12)
 

@@ -14,13 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core import archive, uploads
-from core.archive import Limits, ZipSource
-from core.datasets import describe, find_dataset, image_sets, is_ready, load, prepare
+from core.datasets import describe, find_dataset, image_sets, is_ready, load, prepare, uploads, zip_archive
+from core.datasets.folder_layout import layout
+from core.datasets.image_header import Unreadable
+from core.datasets.uploads import safe_stem, store_upload
+from core.datasets.zip_archive import Limits, ZipSource
 from core.errors import DataError
-from core.folder import layout
-from core.images import Unreadable
-from core.uploads import safe_stem, store_upload
 
 ROOT = Path(__file__).parents[1]
 PLAIN = {f"{split}/{name}/{i}.png": None for split in ("train", "test") for name in ("a", "b") for i in range(3)}
@@ -132,7 +131,7 @@ def test_a_zip_anywhere_on_disk_is_a_dataset_and_is_prepared_once(
     path.write_bytes(zipped(PLAIN))
     first = load(str(path), tmp_path / "data", seed=0)
     assert is_ready(str(path), tmp_path / "data")
-    monkeypatch.setattr(archive, "_infos", lambda p: pytest.fail("opened again"))
+    monkeypatch.setattr(zip_archive, "_infos", lambda p: pytest.fail("opened again"))
     assert load(str(path), tmp_path / "data", seed=0).index_hash == first.index_hash
 
 
@@ -407,7 +406,7 @@ def test_a_wrong_checksum_is_unreadable(tmp_path: Path) -> None:
 
 def test_too_many_entries_are_refused_by_the_end_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = zipped({f"{c}/{i}.png": b"" for c in "ab" for i in range(30)}, zipfile.ZIP_STORED)
-    monkeypatch.setattr(archive, "_infos", lambda path: pytest.fail("the directory was parsed"))
+    monkeypatch.setattr(zip_archive, "_infos", lambda path: pytest.fail("the directory was parsed"))
     refused(tmp_path, data, r"pets\.zip declares 60 entries, at most 50 are allowed", limits=SMALL)
 
 
@@ -424,7 +423,7 @@ def test_a_directory_too_long_for_its_entries_is_refused_before_it_is_parsed(
     data = bytearray(zipped({f"{c}/{'x' * 250}{i}.png": b"" for c in "ab" for i in range(60)}, zipfile.ZIP_STORED))
     at = data.rfind(b"PK\x05\x06")
     data[at + 8 : at + 12] = b"\xff" * 4
-    monkeypatch.setattr(archive, "_infos", lambda path: pytest.fail("the directory was parsed"))
+    monkeypatch.setattr(zip_archive, "_infos", lambda path: pytest.fail("the directory was parsed"))
     refused(tmp_path, bytes(data), r"lists its entries in \d+ kB, too much for the 50 entries allowed", limits=SMALL)
 
 
@@ -454,9 +453,9 @@ def test_overlapping_entries_count_in_full(tmp_path: Path) -> None:
 
 
 def test_cifar_10_as_files_is_within_the_limits() -> None:
-    assert archive.UPLOAD.entries > 60_000
-    assert archive.UPLOAD.archive_bytes == 200 * 2**20
-    assert archive.UPLOAD.unpacked_bytes == 500 * 2**20
+    assert zip_archive.UPLOAD.entries > 60_000
+    assert zip_archive.UPLOAD.archive_bytes == 200 * 2**20
+    assert zip_archive.UPLOAD.unpacked_bytes == 500 * 2**20
 
 
 # --- faults while storing ---
@@ -543,7 +542,7 @@ def test_a_zip_behind_other_bytes_is_read(tmp_path: Path) -> None:
 
 
 def test_an_entry_too_large_for_an_image_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "MAX_FILE_BYTES", 2_000)
+    monkeypatch.setattr(zip_archive, "MAX_FILE_BYTES", 2_000)
     refused(
         tmp_path,
         zipped({**PLAIN, "train/a/9.png": png(0, 40)}),
@@ -576,7 +575,7 @@ def test_the_cifar_zip(tmp_path: Path) -> None:
             break
     else:
         pytest.skip("cifar10-jpeg.zip is neither in the data folder nor in ../shared/data")
-    source = ZipSource(place / "cifar10-jpeg.zip", archive.UPLOAD)
+    source = ZipSource(place / "cifar10-jpeg.zip", zip_archive.UPLOAD)
     plan = layout(source.entries, source.folders)
     source.close()
     assert plan.classes == ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from core.along import LAST_TPR, Past, Way, along, looks_back, reach, with_param
 from core.config import RunConfig, from_dict
-from core.dataspec import DataSpec
+from core.datasets.spec import DataSpec
 from core.methods import METHODS, POSTHOC, Method, formula_with, grid_values, slider_param
 from core.methods.types import ClassTerms, Evidence
 from core.metrics.classification import share

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from core.baselines import older_data, same_data
 from core.cautions import met
 from core.config import RunConfig
-from core.dataspec import DataSpec
+from core.datasets.spec import DataSpec
 from core.errors import EvenlyError
 from core.methods import METHODS, POSTHOC
 from core.schedule import PLAIN

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.config import RunConfig
-from core.dataspec import DataSpec
+from core.datasets.spec import DataSpec
 from core.errors import EvenlyError
 from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, grid_values, slider_param, what_if
 from core.methods.samplers import SAMPLERS

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.config import LATER, SETTINGS
-from core.dataspec import DataSpec, train_counts
+from core.datasets.spec import DataSpec, train_counts
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.samplers import SAMPLERS
 from core.recipes import RECIPES

@@ -128,7 +128,7 @@ def message(text: str) -> str:
     """An error's text as Markdown: first letter up, `commands` as code, everything else literal.
 
     A first word that may be a name stays as it is: one with more than letters in it (notzip.zip, tpr_ratio) or with a
-    colon after it. Names with blanks come in quotes (core.folder.at_head).
+    colon after it. Names with blanks come in quotes (core.datasets.folder_layout.at_head).
     """
     parts = text.split("`")
     shown = "".join(

@@ -13,8 +13,7 @@ from core.cautions import apart_from_baseline
 from core.config import RunConfig
 from core.corrections import double_correction
 from core.datasets import describe
-from core.dataspec import DataSpec, train_counts
-from core.enough import no_validation
+from core.datasets.spec import DataSpec, no_validation, train_counts
 from core.errors import EvenlyError
 from core.methods import POSTHOC, what_if
 from core.schedule import first_epoch

@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from core.datasets import DATASETS
+from core.datasets.uploads import known_as
 from core.recipes import RECIPES
-from core.uploads import known_as
 from models import MODELS
 from pages.parts import (
     about,

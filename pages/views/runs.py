@@ -10,8 +10,8 @@ import streamlit as st
 
 from core.baselines import takes_tprs
 from core.datasets import DATASETS
+from core.datasets.uploads import known_as
 from core.methods import METHODS
-from core.uploads import known_as
 from models import MODELS
 from pages.parts import about, follow, narrow, nav, origin, reads, status, words, worker_state
 from pages.parts.guard import told

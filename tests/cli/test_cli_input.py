@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from cli_kit import DIGITS, QUICK
 
-from core import download
+from core.datasets import download
 from storage import results
 
 TPRS = ",".join(str(0.5 + 0.05 * c) for c in range(10))

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from core import arrays
-from core.arrays import Contents, Writer
-from core.dataspec import Progress
-from core.errors import DataError
-from core.folder import Entry, FileSource, Layout, shown
-from core.images import (
+from core.datasets import array_cache
+from core.datasets.array_cache import Contents, Writer
+from core.datasets.folder_layout import Entry, FileSource, Layout, shown
+from core.datasets.image_header import (
     HEADER_BYTES,
     MAX_PIXELS,
     THREADS,
@@ -25,7 +23,8 @@ from core.images import (
     in_order,
     quick_size,
 )
-from core.skips import Skips
+from core.datasets.spec import Progress
+from core.errors import DataError
 
 CHUNK_BYTES = 8 * 2**20  # decoded at a time
 MAX_CHUNK = 256
@@ -47,7 +46,7 @@ def decode_all(
     wanted = [i for i, size in enumerate(sizes) if size is not None]
     known = [size for size in sizes if size is not None]
     side = side or automatic_side(known)
-    arrays.check_space(data_root, len(known) * 3 * side * side, f"{len(known):,} images of {side} x {side} pixels")
+    array_cache.check_space(data_root, len(known) * 3 * side * side, f"{len(known):,} images of {side} x {side} pixels")
     writer.begin((3, side, side), "uint8")
     threads = THREADS if np.median([w * h for w, h in known]) >= THREADS_FROM_PIXELS else 1
     kept = np.array(list(_decode_rows(source, plan, wanted, side, threads, writer, skips, progress)), dtype=np.int64)
@@ -132,3 +131,31 @@ def _contents(plan: Layout, kept: np.ndarray, skips: Skips, extra: dict) -> Cont
     train, validation, test = np.bincount(split, minlength=3).tolist()
     names = tuple(os.fsencode(name).decode("utf-8", "replace") for name in plan.classes)
     return Contents(y, (train, validation, test), names, tuple(skips.files), extra)
+
+
+MAX_SHARE = 0.01
+NAMED = 5  # how many are named in a refusal
+
+
+class Skips:
+    """Collects unreadable files of a set of `total` images. `add` refuses as soon as there are too many to go on."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.files: list[str] = []
+
+    def add(self, name: str, reason: str) -> None:
+        """Note a file and why. Stops early: once NAMED files are known and the share is exceeded, the rest cannot help."""
+        self.files.append(f"{shown(name)}: {reason}")
+        if len(self.files) >= NAMED:
+            self.check()
+
+    def check(self) -> None:
+        """Raise DataError naming the first few where more than 1 % of the images are unreadable."""
+        if len(self.files) <= MAX_SHARE * self.total:
+            return
+        more = "" if len(self.files) <= NAMED else " and more"
+        raise DataError(
+            f"at least {len(self.files):,} of {self.total:,} images cannot be read, at most {MAX_SHARE:.0%} may be: "
+            f"{'; '.join(self.files[:NAMED])}{more}; repair or remove them"
+        )

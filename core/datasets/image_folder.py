@@ -12,15 +12,15 @@ from queue import Empty, SimpleQueue
 
 import numpy as np
 
-from core import arrays
-from core.archive import ZipSource
-from core.arrays import Contents, Meta, Writer
-from core.dataspec import DEFAULT_VALIDATION, DataSpec, Progress, make_spec, quiet
-from core.decoding import decode_all
+from core.datasets import array_cache
+from core.datasets.array_cache import Contents, Meta, Writer
+from core.datasets.file_io import attended
+from core.datasets.folder_layout import Entry, FileSource, FolderSource, Layout, at_head, layout, shown
+from core.datasets.image_decoding import decode_all
+from core.datasets.image_header import SUFFIXES
+from core.datasets.spec import DEFAULT_VALIDATION, DataSpec, Progress, make_spec, quiet
+from core.datasets.zip_archive import ZipSource
 from core.errors import DataError
-from core.files import attended
-from core.folder import Entry, FileSource, FolderSource, Layout, at_head, layout, shown
-from core.images import SUFFIXES
 
 VERSION = "1"  # part of the fingerprint: raise it when decoding changes
 MIN_SIDE, MAX_SIDE = 8, 512
@@ -96,7 +96,7 @@ class ImageSet:
 
     def meta(self, data_root: Path) -> Meta | None:
         """What is known from the cache, or None where it is missing or the zip has changed since. Cheap."""
-        meta = arrays.read_meta(data_root, self.cache_key)
+        meta = array_cache.read_meta(data_root, self.cache_key)
         return None if meta is None or meta.extra.get("stat") != self._stat() else meta
 
     def _stat(self) -> list[int] | None:
@@ -148,7 +148,7 @@ class ImageSet:
             raise DataError(f"{at_head(self.label)}: {error}") from error
         if meta.extra.get("stat") != stat:  # the same content with a new time: a copy, or an archive made again
             meta = replace(meta, extra={**meta.extra, "stat": stat})
-            arrays.write_meta(data_root, self.cache_key, meta)
+            array_cache.write_meta(data_root, self.cache_key, meta)
         return meta
 
     def _looked_through(self) -> tuple[FileSource, Layout]:
@@ -173,7 +173,7 @@ class ImageSet:
             relay.look()
             return made
 
-        return arrays.ensure(data_root, self.cache_key, self._fingerprint(plan), build, progress)
+        return array_cache.ensure(data_root, self.cache_key, self._fingerprint(plan), build, progress)
 
     def _fingerprint(self, plan: Layout) -> str:
         """sha256 over names, sizes and stamps. A zip's stamps are checksums; a folder's are times, so its key counts too.

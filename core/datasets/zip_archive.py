@@ -16,10 +16,10 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.datasets.file_io import gigabytes
+from core.datasets.folder_layout import Entry, at_head, is_junk, shown
+from core.datasets.image_header import MAX_FILE_BYTES, TOO_LARGE, Unreadable
 from core.errors import DataError
-from core.files import gigabytes
-from core.folder import Entry, at_head, is_junk, shown
-from core.images import MAX_FILE_BYTES, TOO_LARGE, Unreadable
 
 MAX_NAME = 1_024  # characters of a whole entry name
 MAX_PART = 255  # of a folder or file name, as file systems have it

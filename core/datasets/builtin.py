@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from core.arrays import Contents, Writer
-from core.dataspec import Counts, Progress
-from core.splits import take_per_class, validation_counts
+from core.datasets.array_cache import Contents, Writer
+from core.datasets.spec import Counts, Progress
+from core.datasets.splits import take_per_class, validation_counts
 
 DIGIT_NAMES = tuple("0123456789")
 

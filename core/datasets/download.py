@@ -1,6 +1,6 @@
 """Fetching and unpacking known archives: short time limits, progress, checksum, and no file under its name unless whole.
 
-Whatever takes long looks up between two pieces (core.files.Look), so that an order to stop is obeyed within a second.
+Whatever takes long looks up between two pieces (core.datasets.file_io.Look), so that an order to stop is obeyed within a second.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from core.dataspec import Progress
+from core.datasets.file_io import PIECE_BYTES, Look, attended, gigabytes, make_folder, pieces, unwatched, whole, writing
+from core.datasets.spec import Progress
 from core.errors import DataError
-from core.files import PIECE_BYTES, Look, attended, gigabytes, make_folder, pieces, unwatched, whole, writing
 
 TIMEOUT_SECONDS = 8.0  # to connect, and between two pieces: without internet the answer must come soon
 
@@ -74,7 +74,7 @@ def file_md5(path: Path, look: Look = unwatched) -> str:
 def unpack(archive: Path, look: Look = unwatched) -> None:
     """Unpack a .gz beside itself, or a .tar.gz into its folder. For archives whose checksum is known: nothing is limited.
 
-    One process at a time may unpack an archive (core.arrays.lock): what a killed one left is removed.
+    One process at a time may unpack an archive (core.datasets.array_cache.lock): what a killed one left is removed.
     """
     try:
         if archive.name.endswith(".tar.gz"):

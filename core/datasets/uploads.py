@@ -12,16 +12,15 @@ from typing import BinaryIO
 
 import numpy as np
 
-from core import arrays
-from core.archive import UPLOAD, Limits, ZipSource
-from core.dataspec import DEFAULT_VALIDATION, Progress, make_spec, quiet
-from core.enough import no_validation
+from core.datasets import array_cache
+from core.datasets.file_io import gigabytes, make_folder, writing
+from core.datasets.folder_layout import Layout, at_head, layout
+from core.datasets.image_decoding import Skips
+from core.datasets.image_folder import UPLOADS, ImageSet, image_sets
+from core.datasets.image_header import Unreadable, image_size
+from core.datasets.spec import DEFAULT_VALIDATION, Progress, make_spec, no_validation, quiet
+from core.datasets.zip_archive import UPLOAD, Limits, ZipSource
 from core.errors import DataError
-from core.files import gigabytes, make_folder, writing
-from core.folder import Layout, at_head, layout
-from core.images import Unreadable, image_size
-from core.imageset import UPLOADS, ImageSet, image_sets
-from core.skips import Skips
 
 FOLDER = UPLOADS
 PIECE_BYTES = 2**20
@@ -151,7 +150,7 @@ def remove_upload(data_root: Path | str, key: str) -> None:
         )
     with writing(found.path):
         found.path.unlink(missing_ok=True)
-    arrays.remove(root, ImageSet(key, found.path).cache_key)
+    array_cache.remove(root, ImageSet(key, found.path).cache_key)
 
 
 def label(filename: str) -> str:

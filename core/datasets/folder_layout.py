@@ -14,9 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
+from core.datasets.image_header import MAX_FILE_BYTES, SUFFIXES, TOO_LARGE, Unreadable
+from core.datasets.splits import take_per_class, validation_counts
 from core.errors import DataError
-from core.images import MAX_FILE_BYTES, SUFFIXES, TOO_LARGE, Unreadable
-from core.splits import take_per_class, validation_counts
 
 SPLITS = {"train": 0, "val": 1, "validation": 1, "valid": 1, "test": 2}
 SPLIT_NAMES = ("train", "validation", "test")

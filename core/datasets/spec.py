@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from core.splits import long_tail_counts, validation_counts
+from core.datasets.splits import long_tail_counts, validation_counts
 
 Counts = NDArray[np.int64]  # [C]
 Progress = Callable[[float, str], None]  # share done in [0, 1], what is going on
@@ -85,7 +85,7 @@ def make_spec(
 
 
 def train_counts(spec: DataSpec, validation: float, imbalance: float, profile: str) -> Counts:
-    """[C] training samples that `core.datasets.load` gives for these settings, without loading anything."""
+    """[C] training samples that `core.datasets.registry.load` gives for these settings, without loading anything."""
     left = (
         spec.pool_counts if spec.own_validation else spec.pool_counts - validation_counts(spec.pool_counts, validation)
     )
@@ -96,7 +96,7 @@ def train_counts(spec: DataSpec, validation: float, imbalance: float, profile: s
 class DataSplits:
     """The three splits of one run.
 
-    train_x, val_x, test_x   [N, *spec.shape] uint8 or float32; numpy, or `core.arrays.Rows` where copying would not fit memory
+    train_x, val_x, test_x   [N, *spec.shape] uint8 or float32; numpy, or `core.datasets.array_cache.Rows` where copying would not fit memory
     train_y, val_y, test_y   [N] int64 class ids
     mean, std                [channels] float32, to apply after / 255 for uint8; 0 and 1 where the data comes normalised
     train_index, ...         [N] rows of the prepared array file
@@ -120,3 +120,13 @@ class DataSplits:
     index_hash: str
     counts: Counts
     skipped: tuple[str, ...] = field(default=())
+
+
+def no_validation(spec: DataSpec, train_samples: int) -> str:
+    """Why nothing can start on data without a single validation sample, and what to do; "" where there is one."""
+    if spec.val_counts.sum():
+        return ""
+    return (
+        f"there are {train_samples:,} samples to train and 0 to validate, but TPRs are measured on validation samples; "
+        "give every class at least 3 images, or put some into a val folder beside train"
+    )

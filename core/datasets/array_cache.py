@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from core.dataspec import Progress
+from core.datasets.file_io import gigabytes, make_folder, whole, writing
+from core.datasets.spec import Progress
 from core.errors import DataError
-from core.files import gigabytes, make_folder, whole, writing
 
 FORMAT = 1
 SPARE_BYTES = 256 * 2**20  # left free beside a new array file: the database and the checkpoints live on the same disk

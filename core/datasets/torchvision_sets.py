@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from core.arrays import Contents, Writer
-from core.dataspec import Progress
-from core.download import fetch, file_md5, unpack
+from core.datasets.array_cache import Contents, Writer
+from core.datasets.download import fetch, file_md5, unpack
+from core.datasets.file_io import attended
+from core.datasets.spec import Progress
 from core.errors import DataError
-from core.files import attended
 from core.torchvision_compat import torchvision
 
 CHUNK_ROWS = 8_192

@@ -13,29 +13,13 @@ from typing import Protocol
 
 import numpy as np
 
-from core import arrays, embedded, vision
-from core.arrays import Contents, Meta, Writer
-from core.dataspec import DEFAULT_VALIDATION, DataSpec, DataSplits, Progress, make_spec, quiet, train_counts
+from core.datasets import array_cache, builtin, torchvision_sets
+from core.datasets.array_cache import Contents, Meta, Writer
+from core.datasets.image_folder import ImageSet, find_image_set
+from core.datasets.spec import DEFAULT_VALIDATION, DataSpec, DataSplits, Progress, make_spec, quiet
+from core.datasets.splits import index_hash, long_tail, stratified_split
 from core.errors import DataError
-from core.imageset import ImageSet, find_image_set, image_sets
 from core.registry import Param, Source, Table
-from core.splits import index_hash, long_tail, stratified_split
-
-__all__ = [
-    "DATASETS",
-    "DEFAULT_VALIDATION",
-    "DataSpec",
-    "DataSplits",
-    "Dataset",
-    "ImageSet",
-    "describe",
-    "find_dataset",
-    "image_sets",
-    "is_ready",
-    "load",
-    "prepare",
-    "train_counts",
-]
 
 VERSION = "1"  # part of every fingerprint below: raise it when a builder changes what it writes
 
@@ -100,18 +84,18 @@ class Dataset:
         def build(writer: Writer) -> Contents:
             rows = sum(self.pool) + sum(self.own_validation or ()) + sum(self.test)
             size = rows * int(np.prod(self.shape)) * np.dtype(self.dtype).itemsize
-            arrays.check_space(data_root, size, self.label)
+            array_cache.check_space(data_root, size, self.label)
             writer.begin(self.shape, self.dtype)
             return self.build(data_root, writer, progress)
 
-        return arrays.ensure(data_root, self.key, self.fingerprint, build, progress)
+        return array_cache.ensure(data_root, self.key, self.fingerprint, build, progress)
 
     def is_ready(self, data_root: Path) -> bool:
-        meta = arrays.read_meta(data_root, self.key)
+        meta = array_cache.read_meta(data_root, self.key)
         return meta is not None and meta.fingerprint == self.fingerprint
 
 
-_DIGITS_POOL, _DIGITS_TEST = embedded.digits_counts()
+_DIGITS_POOL, _DIGITS_TEST = builtin.digits_counts()
 
 _KRIZHEVSKY = Source(
     "Krizhevsky",
@@ -133,11 +117,11 @@ DATASETS: Table[Dataset] = Table(
         "signal",
         (1, 40),
         "float32",
-        embedded.DIGIT_NAMES,
-        embedded.MNIST1D_TRAIN_COUNTS,
-        (embedded.TEST_SAMPLES // 10,) * 10,
-        lambda root, writer, progress: embedded.build_mnist1d(writer, progress),
-        own_validation=(embedded.VALIDATION_SAMPLES // 10,) * 10,
+        builtin.DIGIT_NAMES,
+        builtin.MNIST1D_TRAIN_COUNTS,
+        (builtin.TEST_SAMPLES // 10,) * 10,
+        lambda root, writer, progress: builtin.build_mnist1d(writer, progress),
+        own_validation=(builtin.VALIDATION_SAMPLES // 10,) * 10,
     ),
     Dataset(
         "digits",
@@ -150,10 +134,10 @@ DATASETS: Table[Dataset] = Table(
         "image",
         (1, 8, 8),
         "uint8",
-        embedded.DIGIT_NAMES,
+        builtin.DIGIT_NAMES,
         tuple(_DIGITS_POOL.tolist()),
         tuple(_DIGITS_TEST.tolist()),
-        lambda root, writer, progress: embedded.build_digits(writer, progress),
+        lambda root, writer, progress: builtin.build_digits(writer, progress),
     ),
     Dataset(
         "mnist",
@@ -169,10 +153,10 @@ DATASETS: Table[Dataset] = Table(
         "image",
         (1, 28, 28),
         "uint8",
-        vision.MNIST.classes,
-        vision.MNIST.train_counts,
-        vision.MNIST.test_counts,
-        vision.MNIST.build,
+        torchvision_sets.MNIST.classes,
+        torchvision_sets.MNIST.train_counts,
+        torchvision_sets.MNIST.test_counts,
+        torchvision_sets.MNIST.build,
     ),
     Dataset(
         "fashion_mnist",
@@ -185,10 +169,10 @@ DATASETS: Table[Dataset] = Table(
         "image",
         (1, 28, 28),
         "uint8",
-        vision.FASHION_MNIST.classes,
-        vision.FASHION_MNIST.train_counts,
-        vision.FASHION_MNIST.test_counts,
-        vision.FASHION_MNIST.build,
+        torchvision_sets.FASHION_MNIST.classes,
+        torchvision_sets.FASHION_MNIST.train_counts,
+        torchvision_sets.FASHION_MNIST.test_counts,
+        torchvision_sets.FASHION_MNIST.build,
     ),
     Dataset(
         "cifar10",
@@ -199,10 +183,10 @@ DATASETS: Table[Dataset] = Table(
         "image",
         (3, 32, 32),
         "uint8",
-        vision.CIFAR10.classes,
-        vision.CIFAR10.train_counts,
-        vision.CIFAR10.test_counts,
-        vision.CIFAR10.build,
+        torchvision_sets.CIFAR10.classes,
+        torchvision_sets.CIFAR10.train_counts,
+        torchvision_sets.CIFAR10.test_counts,
+        torchvision_sets.CIFAR10.build,
         augment="crop_flip",
     ),
     Dataset(
@@ -214,10 +198,10 @@ DATASETS: Table[Dataset] = Table(
         "image",
         (3, 32, 32),
         "uint8",
-        vision.CIFAR100.classes,
-        vision.CIFAR100.train_counts,
-        vision.CIFAR100.test_counts,
-        vision.CIFAR100.build,
+        torchvision_sets.CIFAR100.classes,
+        torchvision_sets.CIFAR100.train_counts,
+        torchvision_sets.CIFAR100.test_counts,
+        torchvision_sets.CIFAR100.build,
         augment="crop_flip",
     ),
 )
@@ -278,17 +262,17 @@ def load(
     validation split; the test split never depends on any of them.
     """
     dataset = find_dataset(name, data_root)
-    entry = arrays.open_entry(Path(data_root), dataset.prepared(Path(data_root), progress))
+    entry = array_cache.open_entry(Path(data_root), dataset.prepared(Path(data_root), progress))
     spec = dataset.spec(Path(data_root), validation)
     train, val, test = split_rows(entry, spec, seed, validation, imbalance, profile)
     mean, std = entry.mean_std(train)
     return DataSplits(
         spec,
-        arrays.take(entry.x, train),
+        array_cache.take(entry.x, train),
         entry.y[train],
-        arrays.take(entry.x, val),
+        array_cache.take(entry.x, val),
         entry.y[val],
-        arrays.take(entry.x, test),
+        array_cache.take(entry.x, test),
         entry.y[test],
         mean,
         std,
@@ -302,7 +286,7 @@ def load(
 
 
 def split_rows(
-    entry: arrays.Prepared,
+    entry: array_cache.Prepared,
     spec: DataSpec,
     seed: int,
     validation: float,
