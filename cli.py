@@ -40,8 +40,8 @@ from commands.runs import (
 from commands.tables import Json, Params
 from commands.terminal import emit
 from commands.wait import wait_for
-from core.config import EPOCHS, SETTINGS, RunConfig
 from core.errors import EvenlyError
+from core.experiment.config import EPOCHS, SETTINGS, RunConfig
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -124,7 +124,7 @@ def run(
     from storage.queue import submit as queue_runs
 
     count = submit.SEEDS.check(seeds, "run")
-    config = RunConfig(  # numbers are still text: core.config.checked reads them and names what is wrong
+    config = RunConfig(  # numbers are still text: core.experiment.config.checked reads them and names what is wrong
         dataset=dataset,
         model=model,
         method=method,

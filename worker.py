@@ -180,8 +180,8 @@ class Worker:
         if any(results.list_runs(self.engine, status="queued", limit=1)["id"]):
             return
         from core.datasets import prepare
+        from core.experiment.presets import FIRST
         from core.orders import Interrupted
-        from core.presets import FIRST
         from work.sources import obeying
 
         try:

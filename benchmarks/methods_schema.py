@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from core.config import RunConfig, checked
+from core.experiment.config import RunConfig, checked
+from core.experiment.presets import FIRST
 from core.methods import METHODS
 from core.methods.method import CLASSIFIER, TRAIN
 from core.methods.samplers import SAMPLERS
-from core.presets import FIRST
 
 ROOT = Path(__file__).resolve().parents[1]
 CSV = ROOT / "results" / "methods.csv"  # beside it, as .json, what the figures were measured on

@@ -33,9 +33,9 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from core import checkpoint
-from core.config import RunConfig
 from core.device import choose, versions
-from core.presets import FIRST
+from core.experiment.config import RunConfig
+from core.experiment.presets import FIRST
 from storage import checkpoints, queue, results
 from storage.engine import open_database, sqlite_module
 from storage.launch import new_run

@@ -34,9 +34,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.train_speed_plain import TASKS, Arrays, Task, find_arrays
 from benchmarks.train_speed_plain import train as train_plain
 from core.batches import Split
-from core.config import RunConfig, checked
 from core.device import Device, choose, versions
 from core.engine import Trainer
+from core.experiment.config import RunConfig, checked
 from core.methods.types import ClassTerms
 from models import MODELS
 

@@ -13,7 +13,7 @@ from commands.progress import duration
 from commands.terminal import paragraph, points, table
 from core import formatting
 from core.compare import Side, compare
-from core.presets import FIRST
+from core.experiment.presets import FIRST
 from storage import pace, queue, results
 from storage.launch import pair
 from storage.runs import RunRow

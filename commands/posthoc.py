@@ -32,7 +32,7 @@ def posthoc(
 
     The result is a run of its own whose baseline is RUN. What is fitted is fitted on the validation split.
     """
-    from core.config import from_dict
+    from core.experiment.config import from_dict
     from core.metrics.readings import training_counts
     from storage.doubts import doubts
     from storage.posthoc import new_step

@@ -15,8 +15,8 @@ from commands import terminal
 from commands.tables import Json
 from commands.terminal import clean, emit, figure, listing, paragraph, percent, points, share, table
 from core import formatting
-from core.config import EPOCHS, SETTINGS
 from core.errors import EvenlyError
+from core.experiment.config import EPOCHS, SETTINGS
 from core.methods import trains
 
 if TYPE_CHECKING:
@@ -258,7 +258,8 @@ def compare(
     sides have several seeds, the tables show the means over them.
     """
     from core.compare import compare as compared
-    from core.compare import config_differences, with_score
+    from core.compare import with_score
+    from core.experiment.config_diff import config_differences
     from pages.parts.settings import differing
     from storage.sides import side
 

@@ -16,18 +16,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.baselines import older_data, same_data
-from core.config import RunConfig, checked, from_dict, given_tprs
 from core.datasets.spec import train_counts
 from core.dominance import of_terms
 from core.errors import EvenlyError
+from core.experiment.baseline import older_data, same_data
+from core.experiment.config import RunConfig, checked, from_dict, given_tprs
+from core.experiment.recipes import RECIPES
+from core.experiment.term_schedule import first_epoch, in_force
+from core.experiment.tpr_file import LARGEST, parse
 from core.methods import METHODS
 from core.methods.types import Evidence, Vector
-from core.recipes import RECIPES
 from core.registry import Param
-from core.schedule import first_epoch, in_force
 from core.snippet import cli_command
-from core.tprs import LARGEST, parse
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

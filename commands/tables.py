@@ -82,7 +82,7 @@ def models(as_json: Json = False) -> None:
 
 def recipes(as_json: Json = False) -> None:
     """The optimiser recipes and their parameters."""
-    from core.recipes import RECIPES
+    from core.experiment.recipes import RECIPES
 
     rows = [
         {

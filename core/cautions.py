@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import ArrayLike
 
 from core import enough
-from core.baselines import takes_tprs
-from core.config import SETTINGS
+from core.experiment.baseline import takes_tprs
+from core.experiment.config import SETTINGS
+from core.experiment.recipes import RECIPES
 from core.methods import METHODS, TRAIN
 from core.methods.samplers import SAMPLERS
 from core.oscillation import oscillation, remedies
-from core.recipes import RECIPES
 from core.registry import Param
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from core import replicates
 from core.cautions import cautions, mixed
 from core.errors import EvenlyError
-from core.methods import trains
 from core.metrics.classification import Counts, Summary
 from core.metrics.intervals import FIGURES, REDRAWS, limits, newcombe, sampling_intervals, t95
 from core.metrics.readings import WEIGHTED, Change, Score, Split, changes, grouping, training_counts, weighted_change
@@ -338,28 +337,3 @@ def _notes(rows: Sequence[Any], averaged: bool) -> tuple[str, ...]:
         f"{which}{beyond} of {measured} classes changed by more than {noise}; "
         f"that noise alone would do so to about {0.05 * measured:.1f} of them.",
     )
-
-
-# ---------------------------------------------------------------- settings
-
-
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings on one level, under keys like "params.exponent"."""
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = list(value) if isinstance(value, tuple) else value
-    return found
-
-
-def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A run's settings on one level; of a post-hoc step without the epochs, of which it has none."""
-    return {key: value for key, value in flat(config).items() if key != "epochs" or trains(config.get("method", ""))}
-
-
-def config_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """(setting, in a, in b) for the settings that differ; nested ones as "params.exponent", an absent one as None."""
-    x, y = settings_of(a), settings_of(b)
-    return [(key, x.get(key), y.get(key)) for key in {**x, **y} if x.get(key) != y.get(key)]

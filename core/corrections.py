@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from core.config import RunConfig
 from core.errors import EvenlyError
+from core.experiment.config import RunConfig
+from core.experiment.term_schedule import PLAIN, first_epoch
 from core.methods import METHODS, POSTHOC, answer
 from core.methods.method import Method
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import check_params
-from core.schedule import PLAIN, first_epoch
 
 SMALL = 1.5  # a correction whose classes differ by no more than this factor is none
 ALIKE = 0.5  # correlation of two corrections over the classes from which on they push the same way

@@ -18,19 +18,19 @@ import torch
 from torch import Tensor, nn
 
 from core.batches import Split, generator
-from core.config import RunConfig
 from core.device import Device
 from core.draws import EvenDraws, order
 from core.epochs import SPLITS, EpochResult, Progress, Seen, SplitResult, TermsFor, seen_after
 from core.errors import TrainingError
 from core.evaluation import count, evaluate, split_result
+from core.experiment.config import RunConfig
+from core.experiment.term_schedule import kept
 from core.losses import tensor_terms
 from core.methods import METHODS
 from core.methods.types import ClassTerms
 from core.objectives import OBJECTIVES, Batch, Objective
 from core.optim import build_optimiser, learning_rate, load_state, set_learning_rate
 from core.orders import Interrupted, Patience
-from core.schedule import kept
 from core.step import Step, make_step
 
 

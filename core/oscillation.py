@@ -36,8 +36,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from core.experiment.recipes import RECIPES
 from core.methods import METHODS
-from core.recipes import RECIPES
 from core.registry import Param
 
 FACTOR = 2.0  # a weight that doubles or halves from one epoch to the next

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from core.config import SETTINGS, RunConfig
 from core.errors import EvenlyError
+from core.experiment.config import SETTINGS, RunConfig
+from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.posthoc import STEPS
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Vector
-from core.recipes import RECIPES
 from core.registry import Param
 
 COMMENTED = 64  # up to this many classes each value has a line with the class's name

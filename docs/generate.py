@@ -14,14 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from core.config import SETTINGS
 from core.datasets import DATASETS, Dataset
+from core.experiment.config import SETTINGS
+from core.experiment.recipes import RECIPES
 from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, Method, formula_with
 from core.methods.examples import WORKED, Example, examples
 from core.methods.notation import NOTATION, ONE_LOSS, RULES, TERMS
 from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
-from core.recipes import RECIPES
 from core.registry import Param, Source, Table, check_params
 from models import MODELS
 
@@ -76,7 +76,7 @@ TABLES_INTRO = f"""# Datasets, models, recipes, settings
 
 {MADE}
 
-Rows of `DATASETS` (core/datasets/registry.py), `MODELS` (models/__init__.py), `RECIPES` (core/recipes.py) and `SETTINGS` (core/config.py).
+Rows of `DATASETS` (core/datasets/registry.py), `MODELS` (models/__init__.py), `RECIPES` (core/experiment/recipes.py) and `SETTINGS` (core/experiment/config.py).
 """
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from sqlalchemy import Engine
 
 from core.cautions import apart_from_baseline, met
-from core.config import RunConfig, from_dict
 from core.corrections import double_correction
+from core.experiment.config import RunConfig, from_dict
 from core.methods import METHODS
 from core.methods.types import Evidence, Vector
 from core.metrics.classification import share

@@ -11,12 +11,12 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Engine, select
 
-from core.baselines import same_data
-from core.config import RunConfig, checked
 from core.datasets.spec import DataSpec
+from core.experiment.baseline import same_data
+from core.experiment.config import RunConfig, checked
+from core.experiment.recipes import RECIPES
+from core.experiment.term_schedule import PLAIN
 from core.methods import METHODS, POSTHOC
-from core.recipes import RECIPES
-from core.schedule import PLAIN
 from storage.engine import reading
 from storage.queue import NewRun
 from storage.tables import detail, run

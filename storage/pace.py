@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from core.config import RunConfig
+from core.experiment.config import RunConfig
 
 NEWEST = 10  # finished runs that are asked; the machine may have been busier, or slower, before
 

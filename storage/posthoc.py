@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Engine
 
-from core.config import RunConfig, checked, from_dict
 from core.errors import EvenlyError
+from core.experiment.config import RunConfig, checked, from_dict
 from core.methods import METHODS, POSTHOC
 from storage.launch import new_run, tail_words
 from storage.queue import NewRun

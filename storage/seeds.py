@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from core.baselines import takes_tprs
+from core.experiment.baseline import takes_tprs
 
 LIVE = ("queued", "running")
 LOST = ("failed", "cancelled")  # their seeds are free again

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, and_, or_, select
 
-from core.baselines import takes_tprs
 from core.compare import Side
+from core.experiment.baseline import takes_tprs
 from core.methods.types import Vector
 from core.replicates import GONE, Replicate, replicate
 from core.report import RunReport

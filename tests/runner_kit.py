@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import worker as door
-from core.config import RunConfig
+from core.experiment.config import RunConfig
 from storage import queue, results
 from storage.launch import new_run
 from work import runner

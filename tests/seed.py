@@ -17,8 +17,8 @@ import numpy as np
 from metrics_kit import summary
 from sqlalchemy import Engine
 
-from core.config import RunConfig, checked
 from core.datasets import DATASETS
+from core.experiment.config import RunConfig, checked
 from core.metrics.classification import rows_of
 from storage import queue, results
 from storage.engine import open_database

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from runner_kit import working
 
-from core.along import Past, along, looks_back, reach, shown
-from core.config import RunConfig, checked
+from core.experiment.config import RunConfig, checked
+from core.experiment.replay import Past, along, looks_back, reach, shown
+from core.experiment.term_schedule import first_epoch
 from core.methods import METHODS, TRAIN, answer
 from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
 from core.metrics.classification import share
-from core.schedule import first_epoch
 from storage import queue, results
 from storage.launch import new_run
 from work import training

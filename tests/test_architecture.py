@@ -225,7 +225,14 @@ def test_exported_pages_are_drawn_without_streamlit_or_torch():
 
 
 def test_the_tables_are_read_without_torch():
-    tables = ["core.methods", "core.recipes", "core.datasets", "core.config", "models", "models.shapes"]
+    tables = [
+        "core.methods",
+        "core.experiment.recipes",
+        "core.datasets",
+        "core.experiment.config",
+        "models",
+        "models.shapes",
+    ]
     assert not (TORCH | {"sklearn", "streamlit"}) & loaded_after(IMPORT_ALL, *tables)
 
 

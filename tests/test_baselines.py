@@ -13,10 +13,10 @@ from seed import config_of, mnist1d, train, worker_of
 from seed import submit as queued
 from sqlalchemy import select, update
 
-from core.baselines import same_data, takes_tprs
 from core.cautions import few_samples
 from core.compare import compare
 from core.datasets import describe
+from core.experiment.baseline import same_data, takes_tprs
 from pages.parts import new_evidence, origin
 from storage import queue, results, sides
 from storage.launch import drawn_by, new_run

@@ -9,7 +9,7 @@ import pytest
 import seed
 from streamlit.testing.v1 import AppTest
 
-from core.config import checked
+from core.experiment.config import checked
 from storage.engine import open_database
 from storage.migrate import upgrade
 

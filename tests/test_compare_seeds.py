@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 import cli
-from core.config import checked
+from core.experiment.config import checked
 from pages.parts import words
 from storage import results, sides
 from storage.engine import open_database, write

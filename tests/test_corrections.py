@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from commands import submit
-from core.config import RunConfig, checked
 from core.corrections import double_correction
 from core.datasets import describe
+from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.types import Evidence
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.config import RunConfig
+from core.experiment.config import RunConfig
 from storage import checkpoints, queue, results
 from storage.launch import new_run
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.config import SETTINGS
 from core.datasets import DATASETS
+from core.experiment.config import SETTINGS
+from core.experiment.recipes import RECIPES
 from core.methods import METHODS, answer, tpr_weights
 from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
-from core.recipes import RECIPES
 from core.registry import Table
 from models import MODELS
 from storage.tables import metadata

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from core.config import RunConfig
 from core.dominance import dominant, of_terms, shares
+from core.experiment.config import RunConfig
 from core.methods import answer, grid, what_if
 from core.methods.types import ClassTerms
 from core.snippet import cli_command

@@ -12,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 import serve
-from core.config import RunConfig
+from core.experiment.config import RunConfig
 from storage import queue, results
 from storage.launch import new_run
 from work.slot import lock_path

@@ -9,11 +9,11 @@ from torch import nn
 
 from core import batches, checkpoint
 from core.batches import Split
-from core.config import RunConfig, checked
 from core.device import choose, precision_of
 from core.engine import Trainer
 from core.epochs import Seen
 from core.errors import TrainingError
+from core.experiment.config import RunConfig, checked
 from core.methods.types import ClassTerms
 from core.orders import Interrupted
 

@@ -10,7 +10,7 @@ import torch
 
 import worker as door
 from core import checkpoint
-from core.config import RunConfig, checked
+from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.samplers import SAMPLERS
 from storage import checkpoints, queue, results

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from core.config import RunConfig, checked
 from core.errors import EvenlyError
+from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, answer, formula, formula_with, grid, what_if
 from core.methods.types import Evidence
 

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from core.batches import Split
-from core.config import RunConfig, checked
 from core.device import choose
 from core.engine import Trainer
+from core.experiment.config import RunConfig, checked
 from core.methods.types import ClassTerms
 from core.step import GraphStep, PlainStep
 from models import MODELS

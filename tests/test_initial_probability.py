@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from core.config import RunConfig, checked
 from core.device import choose
+from core.experiment.config import RunConfig, checked
 from core.methods import answer
 from core.methods.types import Evidence
 from core.objectives import OBJECTIVES, Batch
@@ -79,7 +79,7 @@ def test_the_rest_of_the_network_starts_as_without_it():
 
 @pytest.mark.parametrize("recipe", ["adam_cycle", "sgd_step"])
 def test_weight_decay_leaves_the_biases_alone(recipe):
-    from core.recipes import RECIPES
+    from core.experiment.recipes import RECIPES
 
     key = recipe if recipe in RECIPES else next(r.key for r in RECIPES if r.optimiser == "sgd")
     config = checked(RunConfig("mnist1d", "mlp", recipe=key, recipe_params={"weight_decay": 0.1}))

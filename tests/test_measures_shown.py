@@ -22,8 +22,8 @@ from typer.testing import CliRunner
 
 import cli
 from core import report
-from core.config import checked
 from core.errors import EvenlyError
+from core.experiment.config import checked
 from core.metrics import tables
 from core.metrics.readings import Score, Split, changes, positive_class, readings
 from pages.parts import export

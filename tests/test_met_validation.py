@@ -11,8 +11,8 @@ from seed import config_of, mnist1d, submit, train, worker_of
 from commands.submit import planned as planned_runs
 from core.cautions import met, met_before
 from core.compare import compare
-from core.config import RunConfig, checked
 from core.datasets import describe
+from core.experiment.config import RunConfig, checked
 from core.methods import METHODS
 from storage import queue, results
 from storage.launch import new_run

@@ -9,8 +9,8 @@ from seed import config_of, mnist1d, submit, train, worker_of
 from streamlit.testing.v1 import AppTest
 
 from commands.submit import default_epochs
+from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC, TRAIN
-from core.recipes import RECIPES
 from pages.parts import new_evidence
 
 STAGED = [m.key for m in METHODS if m.epochs is not None]

@@ -7,8 +7,8 @@ import pytest
 from new_run_kit import baselines, captions, started, visit
 from seed import DIGITS, config_of, many, mnist1d, submit, train, worker_of
 
-from core.along import Past, along
-from core.config import checked
+from core.experiment.config import checked
+from core.experiment.replay import Past, along
 from core.methods.types import Evidence
 from core.metrics.classification import share
 from pages.parts import preview, preview_epochs

@@ -11,7 +11,7 @@ from new_run_kit import started, visit
 
 from core.datasets import describe
 from core.errors import EvenlyError
-from core.tprs import parse
+from core.experiment.tpr_file import parse
 from pages.parts import new_evidence, words
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from core import cautions
-from core.config import RunConfig, checked, from_dict
+from core.experiment.config import RunConfig, checked, from_dict
+from core.experiment.recipes import RECIPES
 from core.oscillation import REMEDIES, oscillation, remedies
-from core.recipes import RECIPES
 
 
 def swing(epochs=20, classes=4, factor=3.0, moving=None):

@@ -9,7 +9,7 @@ from pages_kit import COMPARE, ROOT, visit
 from seed import config_of, mnist1d, submit, train, worker_of
 from streamlit.testing.v1 import AppTest
 
-from core.config import from_dict
+from core.experiment.config import from_dict
 from storage import queue, results
 from storage.launch import new_run
 
@@ -90,7 +90,7 @@ def test_more_seeds_are_paired_replicates_and_asked_for_once(full):
 
 def finished_pair(engine, seed, end="succeeded"):
     """The first comparison's two runs with this seed, trained; `end` is how the weighted one ends."""
-    from core.presets import FIRST
+    from core.experiment.presets import FIRST
     from pages.parts.launch import pair
 
     ids = queue.submit(

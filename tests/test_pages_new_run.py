@@ -7,7 +7,7 @@ import pytest
 from pages_kit import NEW, RUN, TPRS, visit, without_its_baseline, words_on
 from sqlalchemy import update
 
-from core.tprs import parse
+from core.experiment.tpr_file import parse
 from storage import queue, results
 from storage.engine import open_database
 from storage.migrate import upgrade

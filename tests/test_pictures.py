@@ -437,7 +437,7 @@ def one_choice():
     """A page with one list of words, for AppTest."""
     import streamlit as st
 
-    from core.config import SETTINGS
+    from core.experiment.config import SETTINGS
     from pages.parts import fields
 
     st.text(fields.field("run", next(p for p in SETTINGS if p.key == "reduction")))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from runner_kit import drained, working
 
-from core.config import RunConfig
 from core.errors import EvenlyError
-from core.recipes import RECIPES
+from core.experiment.config import RunConfig
+from core.experiment.recipes import RECIPES
 from core.training import reference
 from storage import queue, results
 from storage.launch import pair

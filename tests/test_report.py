@@ -15,7 +15,7 @@ from scipy import stats
 from sklearn import metrics
 
 from core import report
-from core.config import RunConfig, checked
+from core.experiment.config import RunConfig, checked
 from core.metrics.classification import Z95, rows_of
 from core.over_seeds import OverSeeds
 from core.over_seeds import over_seeds as means_of
@@ -278,8 +278,8 @@ def test_given_tprs_are_summed_up():
 
 def test_every_setting_of_every_row_has_a_label():
     """No raw key and no Python value reaches a person."""
+    from core.experiment.recipes import RECIPES
     from core.methods import METHODS
-    from core.recipes import RECIPES
 
     for method in METHODS:
         for recipe in RECIPES:

@@ -22,7 +22,7 @@ import seed
 from pages_kit import HOME, RUN, visit, words_on
 
 from commands import demo
-from core.presets import FIRST
+from core.experiment.presets import FIRST
 from pages.parts import about, curves, run_charts, silence
 from pages.parts.run_live import DETAILS, LONGEST, PAUSES, PICTURES, SHARES, Drawn, due, pause
 from storage import pace, queue, results

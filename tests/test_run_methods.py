@@ -16,9 +16,9 @@ from streamlit.testing.v1 import AppTest
 
 from commands.runs import settings_line
 from core.errors import EvenlyError
+from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import SUMMAND
-from core.recipes import RECIPES
 from pages.parts import beside, compare_charts, compare_report, curves, posthoc_panel, settings
 from pages.parts.palette import LIGHT
 from storage import posthoc, queue, results

@@ -46,7 +46,7 @@ def test_weights_come_from_the_baselines_validation_split(worker):
 
 
 def test_given_tprs_feed_the_weights_with_their_support(worker):
-    from core.config import given_tprs
+    from core.experiment.config import given_tprs
 
     tpr = [1.0, *[0.5] * 9]
     given = given_tprs(tpr, [50.0] * 10, "table.csv")
@@ -85,7 +85,7 @@ def test_stored_settings_of_a_newer_evenly_are_refused(worker):
 
 
 def test_settings_survive_the_database(worker):
-    from core.config import checked, from_dict
+    from core.experiment.config import checked, from_dict
 
     config = checked(changed(method="cdb", params={"tau": "dynamic", "variant": "cifar_code"}))
     assert checked(from_dict(json.loads(config.to_json()))) == config

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from core.config import RunConfig, checked
 from core.errors import EvenlyError
+from core.experiment.config import RunConfig, checked
+from core.experiment.term_schedule import first_epoch, in_epoch, in_force, kept
 from core.methods import METHODS, TRAIN, answer
 from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
 from core.objectives import OBJECTIVES
 from core.objectives.base import Objective
-from core.schedule import first_epoch, in_epoch, in_force, kept
 
 COUNTS = [1000, 300, 100, 30, 10]
 

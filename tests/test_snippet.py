@@ -10,17 +10,17 @@ import pytest
 import torch
 from objective_kit import Fixed
 
-from core.config import SETTINGS, RunConfig, checked
 from core.draws import DRAWS, order
 from core.errors import EvenlyError
+from core.experiment.config import SETTINGS, RunConfig, checked
+from core.experiment.recipes import RECIPES
+from core.experiment.tpr_file import parse
 from core.losses import tensor_terms
 from core.methods import METHODS, POSTHOC, TRAIN, answer, what_if
 from core.methods.samplers import SAMPLERS
 from core.methods.types import TERMS, ClassTerms, Evidence
 from core.objectives import OBJECTIVES, Batch
-from core.recipes import RECIPES
 from core.snippet import cli_command, pytorch_snippet
-from core.tprs import parse
 
 C = 5
 CPU = torch.device("cpu")

@@ -9,14 +9,14 @@ from runner_kit import drained, submit
 from torch import nn
 
 from core.batches import Split
-from core.config import RunConfig, checked
 from core.device import choose
 from core.engine import Trainer
+from core.experiment.config import RunConfig, checked
+from core.experiment.term_schedule import in_force
 from core.methods import posthoc
 from core.methods.types import ClassTerms, Evidence
 from core.objectives import OBJECTIVES
 from core.objectives.base import Objective
-from core.schedule import in_force
 from models import MODELS
 from models.heads import Scaled
 from storage import queue

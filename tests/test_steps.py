@@ -10,7 +10,7 @@ import pytest
 
 import worker as door
 from commands import progress
-from core.config import RunConfig
+from core.experiment.config import RunConfig
 from pages.parts import status
 from storage import queue, results
 from storage.launch import new_run

@@ -16,7 +16,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 import worker as door
-from core.config import RunConfig
+from core.experiment.config import RunConfig
 from storage import queue, results
 from storage.engine import Unavailable
 from storage.launch import new_run

@@ -6,7 +6,7 @@ import pytest
 from pages_kit import RUN, visit
 
 from core.errors import EvenlyError
-from core.tprs import parse
+from core.experiment.tpr_file import parse
 from pages.parts import downloads
 from storage import results
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import EvenlyError
-from core.tprs import LARGEST, parse
+from core.experiment.tpr_file import LARGEST, parse
 
 PETS = ("cat", "dog", "car")
 DIGITS = tuple("0123")

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from core.config import RunConfig, checked
 from core.errors import EvenlyError
+from core.experiment.config import RunConfig, checked
+from core.experiment.term_schedule import in_force
 from core.losses import class_loss, left_out
 from core.methods import METHODS, answer, formula_with, what_if
 from core.methods.types import Evidence
 from core.objectives import OBJECTIVES
-from core.schedule import in_force
 
 FIVE = [0.9, 0.7, 0.5, 0.3, 0.1]
 

@@ -19,10 +19,10 @@ from pathlib import Path
 import torch
 from sqlalchemy import Engine
 
-from core.config import checked, from_dict
 from core.device import Device, choose
 from core.engine import Trainer
 from core.errors import EvenlyError
+from core.experiment.config import checked, from_dict
 from core.orders import Interrupted
 from storage import queue, results
 from storage.engine import StorageError, Unavailable, once

@@ -11,11 +11,11 @@ import numpy as np
 from sqlalchemy import Engine
 
 from core import datasets
-from core.baselines import older_data, same_data, takes_tprs
-from core.config import RunConfig
 from core.datasets.file_io import attended
 from core.datasets.spec import DataSpec, Progress
 from core.errors import EvenlyError
+from core.experiment.baseline import older_data, same_data, takes_tprs
+from core.experiment.config import RunConfig
 from core.methods.types import Evidence
 from core.orders import Interrupted
 from storage import results

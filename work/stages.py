@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from core import checkpoint
 from core.batches import Split, generator
-from core.config import RunConfig, checked, from_dict
 from core.device import Device
 from core.epochs import SPLITS, SplitResult
 from core.errors import EvenlyError
 from core.evaluation import CALIBRATION_BINS, eval_batch
+from core.experiment.config import RunConfig, checked, from_dict
 from core.methods import FINETUNE, METHODS, POSTHOC, TRAIN, posthoc
 from core.methods.types import ClassTerms
 from core.smote import oversampled

@@ -15,12 +15,13 @@ from sqlalchemy import Engine
 from core import checkpoint, datasets
 from core.batches import placed
 from core.cautions import met_before
-from core.config import RunConfig
 from core.corrections import double_correction
 from core.device import Device, precision_of, versions
 from core.engine import Trainer
 from core.epochs import SPLITS, EpochResult, Seen, SplitResult
 from core.errors import EvenlyError
+from core.experiment.config import RunConfig
+from core.experiment.term_schedule import first_epoch, in_epoch, in_force
 from core.machine import cores
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.posthoc import SUMMAND
@@ -28,7 +29,6 @@ from core.methods.types import ClassTerms, Evidence
 from core.metrics.classification import rows_of, summary_from_counts
 from core.metrics.scalar import ece
 from core.orders import Interrupted
-from core.schedule import first_epoch, in_epoch, in_force
 from core.serialization import plain
 from models import MODELS
 from storage import checkpoint_rows, checkpoints, queue, results

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import streamlit as st
 
-from core.baselines import takes_tprs
+from core.experiment.baseline import takes_tprs
 from pages.parts import nav, new_evidence, origin
 
 

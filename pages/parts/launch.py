@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from core.config import UNSAMPLED, RunConfig, from_dict
 from core.errors import EvenlyError
+from core.experiment.config import UNSAMPLED, RunConfig, from_dict
+from core.experiment.recipes import RECIPES
 from core.methods import METHODS
-from core.recipes import RECIPES
 from pages.parts import reads
 from storage.launch import READY, new_run, pair
 from storage.queue import NewRun, submit

@@ -14,13 +14,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.along import LAST_TPR, Past, Way, along, looks_back, reach, with_param
-from core.config import RunConfig, from_dict
 from core.datasets.spec import DataSpec
+from core.experiment.config import RunConfig, from_dict
+from core.experiment.replay import LAST_TPR, Past, Way, along, looks_back, reach, with_param
+from core.experiment.term_schedule import first_epoch
 from core.methods import METHODS, POSTHOC, Method, formula_with, grid_values, slider_param
 from core.methods.types import ClassTerms, Evidence
 from core.metrics.classification import share
-from core.schedule import first_epoch
 from pages.parts import preview, preview_epochs, reads, show, words
 from pages.parts.new_evidence import Source, cut, with_name
 from pages.parts.new_terms import TERMS

@@ -9,11 +9,11 @@ from typing import Any, BinaryIO
 
 import streamlit as st
 
-from core.config import RunConfig
 from core.datasets import DATASETS, DataSpec, describe, image_sets, is_ready, prepare, train_counts
 from core.datasets.uploads import is_upload, remove_upload, store_upload
 from core.enough import few_validation
 from core.errors import DataError, EvenlyError
+from core.experiment.config import RunConfig
 from models import MODELS
 from pages.parts import address, reads, words
 from pages.parts.guard import told

@@ -11,14 +11,14 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.baselines import older_data, same_data
 from core.cautions import met
-from core.config import RunConfig
 from core.datasets.spec import DataSpec
 from core.errors import EvenlyError
+from core.experiment.baseline import older_data, same_data
+from core.experiment.config import RunConfig
+from core.experiment.term_schedule import PLAIN
+from core.experiment.tpr_file import parse
 from core.methods import METHODS, POSTHOC
-from core.schedule import PLAIN
-from core.tprs import parse
 from pages.parts import launch, reads, words
 from storage.launch import another_seed, by_seed, differences, pairing
 

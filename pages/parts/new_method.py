@@ -9,14 +9,14 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.config import RunConfig
 from core.datasets.spec import DataSpec
 from core.errors import EvenlyError
+from core.experiment.config import RunConfig
+from core.experiment.term_schedule import first_epoch, in_force
 from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, grid_values, slider_param, what_if
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence
 from core.registry import check_params
-from core.schedule import first_epoch, in_force
 from pages.parts import address, fields, new_along, new_overlay, new_terms, preview, show, signature, words
 from pages.parts.formula_text import in_text
 from pages.parts.new_evidence import TRAIN_FIRST, Source

@@ -6,12 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from core.config import LATER, SETTINGS
 from core.datasets.spec import DataSpec, train_counts
+from core.experiment.config import LATER, SETTINGS
+from core.experiment.recipes import RECIPES
+from core.experiment.term_schedule import PLAIN
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.samplers import SAMPLERS
-from core.recipes import RECIPES
-from core.schedule import PLAIN
 from pages.parts import fields, launch, new_evidence, new_method, preview, words
 
 SETTING = {p.key: p for p in SETTINGS}

@@ -7,7 +7,7 @@ import io
 import re
 from typing import Any
 
-from core.baselines import takes_tprs
+from core.experiment.baseline import takes_tprs
 from core.methods import METHODS
 
 

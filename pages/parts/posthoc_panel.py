@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.config import from_dict
+from core.experiment.config import from_dict
 from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import USUAL
 from core.metrics.readings import training_counts

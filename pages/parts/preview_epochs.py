@@ -1,6 +1,6 @@
 """The live preview of terms that move over the epochs: the same component, with a slider of the epoch and a picture of all of them.
 
-Pure: answers of core.along in, plain lists out. Where the grid of stops x epochs x classes is too large for the browser, only the present
+Pure: answers of core.experiment.replay in, plain lists out. Where the grid of stops x epochs x classes is too large for the browser, only the present
 stop is sent, and the picture follows when the thumb is let go.
 """
 
@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.along import Past, Way
 from core.dominance import dominant
+from core.experiment.replay import Past, Way
 from core.methods.types import ClassTerms
 from core.registry import Param
 from pages.parts import words

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from core.baselines import takes_tprs
-from core.compare import config_differences, settings_of
-from core.config import SETTINGS
 from core.datasets import DATASETS
+from core.experiment.baseline import takes_tprs
+from core.experiment.config import SETTINGS
+from core.experiment.config_diff import config_differences, settings_of
+from core.experiment.recipes import RECIPES
 from core.methods import METHODS, trains
-from core.recipes import RECIPES
 from core.registry import Param
 from models import MODELS
 from pages.parts.words import DASH, choice, percent

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.presets import FIRST
+from core.experiment.presets import FIRST
 from pages.parts import compared, launch, nav, reads, show, signature, states, status, words
 from pages.parts.guard import told
 from storage import pace, queue

@@ -8,15 +8,15 @@ from typing import Any
 
 import streamlit as st
 
-from core import config as settings
 from core.cautions import apart_from_baseline
-from core.config import RunConfig
 from core.corrections import double_correction
 from core.datasets import describe
 from core.datasets.spec import DataSpec, no_validation, train_counts
 from core.errors import EvenlyError
+from core.experiment import config as settings
+from core.experiment.config import RunConfig
+from core.experiment.term_schedule import first_epoch
 from core.methods import POSTHOC, what_if
-from core.schedule import first_epoch
 from core.snippet import cli_command, pytorch_snippet
 from pages.parts import address, launch, nav, new_data, new_evidence, new_method, new_settings, reads, words
 from pages.parts.guard import told

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.datasets import DATASETS
 from core.datasets.uploads import known_as
-from core.recipes import RECIPES
+from core.experiment.recipes import RECIPES
 from models import MODELS
 from pages.parts import (
     about,

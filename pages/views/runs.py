@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.baselines import takes_tprs
 from core.datasets import DATASETS
 from core.datasets.uploads import known_as
+from core.experiment.baseline import takes_tprs
 from core.methods import METHODS
 from models import MODELS
 from pages.parts import about, follow, narrow, nav, origin, reads, status, words, worker_state

@@ -11,7 +11,7 @@ import pytest
 from cli_kit import DIGITS, QUICK
 from PIL import Image
 
-from core.config import RunConfig, given_tprs
+from core.experiment.config import RunConfig, given_tprs
 from core.snippet import cli_command
 from storage import results
 
@@ -63,7 +63,7 @@ def test_two_runs_in_one_file_say_of_which_split_they_are(engine, baseline, weig
 
 def test_the_copied_command_keeps_the_samples_behind_the_tprs(tmp_path):
     """A TPR of 1 from 10 samples and one from 1,000 make other weights."""
-    from core.tprs import parse
+    from core.experiment.tpr_file import parse
 
     tpr, support = [1.0, 0.25, 1 / 3, float("nan")], [10.0, 1000.0, 7.0, 0.0]
     for given in (support, None):

@@ -12,9 +12,9 @@ import pytest
 from cli_kit import DIGITS, QUICK, ROOT, environment, finished, process
 
 from commands import submit, wait
-from core.config import RunConfig
 from core.datasets import describe
 from core.errors import EvenlyError
+from core.experiment.config import RunConfig
 from core.methods import answer, what_if
 from storage import queue, results
 

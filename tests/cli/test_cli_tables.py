@@ -10,9 +10,9 @@ import pytest
 from cli_kit import ROOT
 
 from core.datasets import DATASETS
+from core.experiment.recipes import RECIPES
 from core.methods import METHODS, answer, what_if
 from core.methods.samplers import SAMPLERS
-from core.recipes import RECIPES
 from models import MODELS
 
 GOLDEN = [c for c in json.loads((ROOT / "tests" / "golden.json").read_text())["cases"] if c["method"] in METHODS]

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from core.errors import EvenlyError
+from core.experiment.recipes import RECIPES
 from core.methods import METHODS
 from core.methods.method import CLASSIFIER, POSTHOC
 from core.methods.samplers import SAMPLERS
-from core.recipes import RECIPES
 from core.registry import Param, check_params
 
 SCHEMA = 1

@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import RunConfig
 from core.errors import EvenlyError
+from core.experiment.config import RunConfig
 from core.methods import CLASSIFIER, METHODS, answer
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence, Vector

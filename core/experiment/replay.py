@@ -1,6 +1,6 @@
 """The terms of a run epoch by epoch, along the validation TPRs that an earlier run recorded: what the preview of a moving method draws.
 
-Every answer comes from `core.schedule.in_epoch`, which the worker asks too: along its own epochs a run's preview is what it trained with.
+Every answer comes from `core.experiment.term_schedule.in_epoch`, which the worker asks too: along its own epochs a run's preview is what it trained with.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import RunConfig
+from core.experiment.config import RunConfig
+from core.experiment.term_schedule import first_epoch, in_epoch, kept
 from core.methods import METHODS
 from core.methods.samplers import SAMPLERS
 from core.methods.types import TERMS, ClassTerms, Evidence, Vector
-from core.schedule import first_epoch, in_epoch, kept
 
 NEUTRAL = {
     "weight": 1.0,
