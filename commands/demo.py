@@ -12,7 +12,8 @@ from sqlalchemy import Engine
 from commands.progress import duration
 from commands.terminal import paragraph, points, table
 from core import formatting
-from core.compare import Side, compare
+from core.comparison.compare import compare
+from core.comparison.side import Side
 from core.experiment.presets import FIRST
 from storage import pace, queue, results
 from storage.launch import pair

@@ -22,7 +22,7 @@ from core.methods import trains
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from core.compare import Comparison
+    from core.comparison.compare import Comparison
     from core.metrics.readings import Score
     from core.report import RunReport
     from storage.runs import RunRow
@@ -165,7 +165,7 @@ def asked_score(row: RunRow, alpha: float | None, positive: str | None) -> Score
 
 def show(run_id: RunId, alpha: Alpha = None, positive: Positive = None, as_json: Json = False) -> None:
     """One run: settings, figures per class, measures, log."""
-    from core.cautions import swinging
+    from core.diagnostics.run_warnings import swinging
     from storage import queue, results, sides
 
     engine = database()
@@ -257,8 +257,8 @@ def compare(
     TPRs of the test split, the summary with its measures, the settings that differ, and whether the change is more than noise. Where both
     sides have several seeds, the tables show the means over them.
     """
-    from core.compare import compare as compared
-    from core.compare import with_score
+    from core.comparison.compare import compare as compared
+    from core.comparison.compare import with_score
     from core.experiment.config_diff import config_differences
     from pages.parts.settings import differing
     from storage.sides import side

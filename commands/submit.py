@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.spec import train_counts
-from core.dominance import of_terms
+from core.diagnostics.weight_dominance import of_terms
 from core.errors import EvenlyError
 from core.experiment.baseline import older_data, same_data
 from core.experiment.config import RunConfig, checked, from_dict, given_tprs
@@ -110,7 +110,7 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
     """
     from core import datasets
     from core.datasets.spec import no_validation
-    from core.enough import few_validation
+    from core.diagnostics.sample_size import few_validation
     from models import MODELS
     from storage.engine import data_root
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from commands import submit
 from commands.terminal import clean, emit, paragraph
-from core.dominance import of_terms
+from core.diagnostics.weight_dominance import of_terms
 from core.errors import EvenlyError
 from core.methods.types import Evidence
 

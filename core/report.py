@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import formatting
+from core.comparison.pairing import listed
+from core.comparison.seed_statistics import OverSeeds
 from core.metrics import readings as measured
 from core.metrics import tables
 from core.metrics.classification import ClassMetrics, Counts, Summary, metrics_from_counts, summary_from_counts
 from core.metrics.intervals import limits
 from core.metrics.readings import Change, Reading, Score, Split, readings, training_counts
-from core.over_seeds import OverSeeds
-from core.replicates import listed
 from core.serialization import plain
 
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")

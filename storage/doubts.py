@@ -10,8 +10,9 @@ from dataclasses import asdict
 import numpy as np
 from sqlalchemy import Engine
 
-from core.cautions import apart_from_baseline, met
-from core.corrections import double_correction
+from core.comparison.confounders import apart_from_baseline
+from core.diagnostics.double_correction import double_correction
+from core.diagnostics.run_warnings import met
 from core.experiment.config import RunConfig, from_dict
 from core.methods import METHODS
 from core.methods.types import Evidence, Vector

@@ -1,4 +1,4 @@
-"""Stored runs as the sides of a comparison and as reports: the records in the words of core.compare and core.report."""
+"""Stored runs as the sides of a comparison and as reports: the records in the words of core.comparison.compare and core.report."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Engine, and_, or_, select
 
-from core.compare import Side
+from core.comparison.pairing import GONE, Replicate, replicate
+from core.comparison.side import Side
 from core.experiment.baseline import takes_tprs
 from core.methods.types import Vector
-from core.replicates import GONE, Replicate, replicate
 from core.report import RunReport
 from storage.classes import class_counts, split_number
 from storage.engine import StorageError, reading

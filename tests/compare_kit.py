@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.compare import Side, compare
-from core.replicates import replicate as counted
+from core.comparison.compare import compare
+from core.comparison.pairing import replicate as counted
+from core.comparison.side import Side
 
 NAMES = ("car", "dog", "cat")
 N = np.array([500, 400, 300])

@@ -13,9 +13,9 @@ from seed import config_of, mnist1d, train, worker_of
 from seed import submit as queued
 from sqlalchemy import select, update
 
-from core.cautions import few_samples
-from core.compare import compare
+from core.comparison.compare import compare
 from core.datasets import describe
+from core.diagnostics.run_warnings import few_samples
 from core.experiment.baseline import same_data, takes_tprs
 from pages.parts import new_evidence, origin
 from storage import queue, results, sides

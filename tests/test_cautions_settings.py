@@ -8,8 +8,8 @@ from dataclasses import asdict, replace
 import pytest
 from compare_kit import AFTER, BEFORE, rng, shifted, side
 
-from core.cautions import apart_from_baseline, beside_the_weighting
-from core.compare import compare
+from core.comparison.compare import compare
+from core.comparison.confounders import apart_from_baseline, beside_the_weighting
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, TRAIN
 from pages.parts import tiles

@@ -8,7 +8,7 @@ import pytest
 from compare_kit import AFTER, BEFORE, NAMES, N, compared, replicate, rng, side
 from scipy import stats
 
-from core.compare import compare
+from core.comparison.compare import compare
 from core.errors import EvenlyError
 from core.experiment.config_diff import config_differences
 from core.metrics.intervals import FIGURES, limits, mean_interval, newcombe, sampling_intervals, t95

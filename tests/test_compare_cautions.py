@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from compare_kit import AFTER, BEFORE, N, rng, shifted, side
 
-from core.cautions import few_samples
-from core.compare import compare
-from core.enough import FEW
-from core.enough import few_samples as enough
+from core.comparison.compare import compare
+from core.diagnostics.run_warnings import few_samples
+from core.diagnostics.sample_size import FEW
+from core.diagnostics.sample_size import few_samples as enough
 
 SETTINGS = {"seed": 0, "imbalance": 1.0, "profile": "exponential", "validation": 0.1, "method": "none"}
 

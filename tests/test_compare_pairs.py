@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from compare_kit import AFTER, BEFORE, NAMES, N, replicate, rng, side
 
-from core.compare import Side, compare
+from core.comparison.compare import compare
+from core.comparison.pairing import GONE
+from core.comparison.side import Side
 from core.metrics.intervals import REDRAWS, welch_interval
-from core.replicates import GONE
 
 
 def run_of(number, seed, tp, baseline=None, baseline_seed=None, index_hash=None):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from commands import submit
-from core.corrections import double_correction
 from core.datasets import describe
+from core.diagnostics.double_correction import double_correction
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.types import Evidence

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.dominance import dominant, of_terms, shares
+from core.diagnostics.weight_dominance import dominant, of_terms, shares
 from core.experiment.config import RunConfig
 from core.methods import answer, grid, what_if
 from core.methods.types import ClassTerms

@@ -9,9 +9,9 @@ from runner_kit import drained, log_of
 from seed import config_of, mnist1d, submit, train, worker_of
 
 from commands.submit import planned as planned_runs
-from core.cautions import met, met_before
-from core.compare import compare
+from core.comparison.compare import compare
 from core.datasets import describe
+from core.diagnostics.run_warnings import met, met_before
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS
 from storage import queue, results

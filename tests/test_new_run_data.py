@@ -8,7 +8,7 @@ from pages_kit import NEW, RUNS
 
 from core.datasets import DATASETS, describe, prepare
 from core.datasets.spec import no_validation
-from core.enough import few_validation, half_width
+from core.diagnostics.sample_size import few_validation, half_width
 from core.metrics.classification import wilson
 
 # -- what is kept ----------------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from core import cautions
+from core.diagnostics import run_warnings
+from core.diagnostics.weight_oscillation import REMEDIES, oscillation, remedies
 from core.experiment.config import RunConfig, checked, from_dict
 from core.experiment.recipes import RECIPES
-from core.oscillation import REMEDIES, oscillation, remedies
 
 
 def swing(epochs=20, classes=4, factor=3.0, moving=None):
@@ -157,11 +157,11 @@ def test_every_suggestion_is_a_run_that_may_start(method, recipe):
 
 
 def test_the_caution_names_the_figures_and_what_helps():
-    text = cautions.swinging("run 7", config(method="cdb", params={"tau": 2.0}), swing())
+    text = run_warnings.swinging("run 7", config(method="cdb", params={"tau": 2.0}), swing())
     assert "The weights of run 7 swing between classes" in text
     assert "factor of 3.0" in text
     assert "4 of 4 classes" in text
     assert "100 % of the epochs" in text
     assert "smooth the TPRs: 0.5; lower tau: 0.5" in text
-    assert cautions.swinging("run 7", config(method="cdb"), swing(factor=1.2)) == ""
-    assert cautions.swinging("run 7", config(), None) == ""
+    assert run_warnings.swinging("run 7", config(method="cdb"), swing(factor=1.2)) == ""
+    assert run_warnings.swinging("run 7", config(), None) == ""

@@ -15,11 +15,11 @@ from scipy import stats
 from sklearn import metrics
 
 from core import report
+from core.comparison.pairing import replicate
+from core.comparison.seed_statistics import OverSeeds
+from core.comparison.seed_statistics import over_seeds as means_of
 from core.experiment.config import RunConfig, checked
 from core.metrics.classification import Z95, rows_of
-from core.over_seeds import OverSeeds
-from core.over_seeds import over_seeds as means_of
-from core.replicates import replicate
 from pages.parts import export, settings
 
 

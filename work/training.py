@@ -14,9 +14,9 @@ from sqlalchemy import Engine
 
 from core import checkpoint, datasets
 from core.batches import placed
-from core.cautions import met_before
-from core.corrections import double_correction
 from core.device import Device, precision_of, versions
+from core.diagnostics.double_correction import double_correction
+from core.diagnostics.run_warnings import met_before
 from core.engine import Trainer
 from core.epochs import SPLITS, EpochResult, Seen, SplitResult
 from core.errors import EvenlyError

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core import report
-from core.compare import Comparison
+from core.comparison.compare import Comparison
 from core.metrics.classification import share
 from pages.parts import curves, matrices, narrow, reads, show, signature, states, status, words
 from pages.parts.figure import Figure

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from core.compare import Comparison
+from core.comparison.compare import Comparison
 from core.report import Listing, Picture, RunReport
 from pages.parts import compare_charts, compared, export, matrices, signature, states, status, words
 from pages.parts.palette import LIGHT

@@ -1,4 +1,4 @@
-"""Two runs compared, cached by what they hold: the bridge between stored counts and core.compare."""
+"""Two runs compared, cached by what they hold: the bridge between stored counts and core.comparison.compare."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.compare import Comparison, compare
+from core.comparison.compare import Comparison, compare
 from pages.parts import reads, words
 from storage.engine import database_url
 from storage.sides import origins, side

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from core.comparison.seed_statistics import OverSeeds
 from core.methods import METHODS
 from core.metrics.intervals import limits
-from core.over_seeds import OverSeeds
 from core.report import Listing, Picture, RunReport, comparison_html, run_html
 from pages.parts import settings, signature, states
 from pages.parts.figure import Figure

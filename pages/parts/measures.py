@@ -12,8 +12,8 @@ import pandas as pd
 import streamlit as st
 
 from core import report
-from core.cautions import beside_the_weighting, in_words
-from core.compare import Comparison, with_score
+from core.comparison.compare import Comparison, with_score
+from core.comparison.confounders import beside_the_weighting, in_words
 from core.metrics import readings, tables
 from core.metrics.readings import Change, Reading, Score
 from pages.parts import narrow, reads, run_charts, status, words

@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.datasets import DATASETS, DataSpec, describe, image_sets, is_ready, prepare, train_counts
 from core.datasets.uploads import is_upload, remove_upload, store_upload
-from core.enough import few_validation
+from core.diagnostics.sample_size import few_validation
 from core.errors import DataError, EvenlyError
 from core.experiment.config import RunConfig
 from models import MODELS

@@ -11,8 +11,8 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.cautions import met
 from core.datasets.spec import DataSpec
+from core.diagnostics.run_warnings import met
 from core.errors import EvenlyError
 from core.experiment.baseline import older_data, same_data
 from core.experiment.config import RunConfig

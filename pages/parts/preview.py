@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.dominance import dominant
+from core.diagnostics.weight_dominance import dominant
 from core.methods import Grid
 from core.methods.types import ClassTerms
 from core.registry import Param

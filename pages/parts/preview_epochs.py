@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from core.dominance import dominant
+from core.diagnostics.weight_dominance import dominant
 from core.experiment.replay import Past, Way
 from core.methods.types import ClassTerms
 from core.registry import Param

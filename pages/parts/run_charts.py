@@ -10,7 +10,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.cautions import few_samples
+from core.diagnostics.run_warnings import few_samples
 from core.methods import METHODS
 from core.methods.posthoc import SUMMAND
 from pages.parts import curves, launch, matrices, reads, show, signature, status, swings, words

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.compare import Comparison
-from core.over_seeds import OverSeeds
+from core.comparison.compare import Comparison
+from core.comparison.seed_statistics import OverSeeds
 
 Vector = NDArray[np.float64]  # [C]
 

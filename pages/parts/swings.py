@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.oscillation import FACTOR, Oscillation, changes, oscillation, remedies
+from core.diagnostics.weight_oscillation import FACTOR, Oscillation, changes, oscillation, remedies
 from pages.parts import again, curves, reads, show, words
 from pages.parts.figure import Figure
 

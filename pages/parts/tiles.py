@@ -12,8 +12,8 @@ from typing import Any
 import streamlit as st
 
 from core import formatting
-from core.compare import Comparison
-from core.verdict import Delta
+from core.comparison.compare import Comparison
+from core.comparison.verdict import Delta
 from pages.parts import words
 
 FOUR = (

@@ -9,12 +9,12 @@ import pandas as pd
 import streamlit as st
 
 from core import report
-from core.compare import Comparison, with_score
+from core.comparison.compare import Comparison, with_score
+from core.comparison.pairing import listed
+from core.comparison.verdict import ENOUGH_SEEDS, SAME
 from core.datasets import DATASETS
 from core.errors import EvenlyError
 from core.metrics.readings import Score
-from core.replicates import listed
-from core.verdict import ENOUGH_SEEDS, SAME
 from pages.parts import (
     choice,
     compare_charts,

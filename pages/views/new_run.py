@@ -8,10 +8,10 @@ from typing import Any
 
 import streamlit as st
 
-from core.cautions import apart_from_baseline
-from core.corrections import double_correction
+from core.comparison.confounders import apart_from_baseline
 from core.datasets import describe
 from core.datasets.spec import DataSpec, no_validation, train_counts
+from core.diagnostics.double_correction import double_correction
 from core.errors import EvenlyError
 from core.experiment import config as settings
 from core.experiment.config import RunConfig

@@ -1,30 +1,18 @@
-"""Why two runs are not a fair comparison, and why a run's weights are not to be trusted.
-
-Two runs: one has not finished, weights rest on too few samples, they saw different samples, or they differ in
-something else than the weighting.
-A run's weights: too few samples, samples that were learned from, or weights that swing.
-
-Each caution ends with what to do next.
-"""
+"""Why two runs are not a fair comparison: one has not finished, or something beside the weighting differs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import ArrayLike
-
-from core import enough
-from core.experiment.baseline import takes_tprs
 from core.experiment.config import SETTINGS
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, TRAIN
-from core.methods.samplers import SAMPLERS
-from core.oscillation import oscillation, remedies
 from core.registry import Param
 
 if TYPE_CHECKING:
-    from core.compare import Side
+    from core.comparison.side import Side
+from core.diagnostics.run_warnings import few_samples, met_before, swinging
 
 DRAWN_BY = ("seed", "validation", "imbalance", "profile")  # the settings that decide who is in which split
 WEIGHTING = (
@@ -110,97 +98,6 @@ def apart_from_baseline(number: int, settings: Mapping[str, Any], baseline: Mapp
         f"Run {number} differs from this one in {in_words(found)}: a comparison of the two will not show what the weights did alone. "
         "Set these alike, or choose a baseline that has them."
     )
-
-
-def few_samples(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    """Whether the TPRs that make a run's weights or draws rest on few validation samples; "" where they do not, or where nothing is known.
-
-    settings  the run's config; its method and its sampler say whether they look at an earlier run's TPRs or at its own
-    facts     what the worker told: the evidence it started from, and the counts of its splits
-    """
-    found = {
-        made: enough.few_samples(support, facts.get("classes") or range(len(support)))
-        for made, support in _supports(settings, facts).items()
-    }
-    made = [key for key, text in found.items() if text]
-    if not made:
-        return ""
-    return (
-        f"The {' and '.join(made)} of {label} rest on TPRs of few validation samples. "
-        f"{found[made[0]]} Part of these {' and '.join(made)} is chance. "
-        "Hold out a larger validation share, or compare several seeds."
-    )
-
-
-def met_before(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    """Whether what a run takes from a validation split comes from a network that had learned from that split; "" where it does not.
-
-    settings  the run's config; its method and its sampler say what they look at
-    facts     what the worker told: `evidence` holds the key of the baseline's method
-    """
-    method = settings.get("method", "")
-    if method not in METHODS:
-        return ""
-    row, learner = METHODS[method], facts.get("evidence", {}).get("method", "")
-    said = ""
-    if learner in METHODS and METHODS[learner].meets_validation and settings.get("tpr") is None:
-        said = met(label, settings, METHODS[learner].label)
-    if (
-        not said
-        and row.meets_validation
-        and settings.get("sampler") in SAMPLERS
-        and "last_tpr" in SAMPLERS[settings["sampler"]].needs
-    ):
-        said = _met("draws", label, row.label)
-    return said
-
-
-def met(label: str, settings: Mapping[str, Any], learner: str) -> str:
-    """The words for a run with these settings whose baseline was trained by a method that learns from validation samples.
-
-    `learner` is that method's label.
-    """
-    needs = METHODS[settings["method"]].needs_with(settings.get("params") or {})
-    made = "weights" if "tpr" in needs else "fit" if "validation" in needs else ""
-    return _met(made, label, learner) if made else ""
-
-
-def _met(made: str, label: str, learner: str) -> str:
-    rests = "rests" if made == "fit" else "rest"
-    return (
-        f"The {made} of {label} {rests} on validation samples that the network had learned from "
-        f"({learner} takes its meta samples there): their TPRs are too high. "
-        "Take a baseline of another method, or judge by the test split alone."
-    )
-
-
-def swinging(label: str, settings: Mapping[str, Any], weight: ArrayLike | None) -> str:
-    """Whether a run's class weights [E, C] swing from epoch to epoch; "" where they do not, or where there are none."""
-    found = None if weight is None else oscillation(weight)
-    if found is None or not found.swings:
-        return ""
-    helps = [f"{words[:1].lower()}{words[1:]}" for _, _, words in remedies(settings)]
-    return (
-        f"The weights of {label} swing between classes: from one epoch to the next they change "
-        f"by a factor of {found.factor:.1f} on average, in {len(found.classes)} of {found.among} classes, "
-        f"and turn back at {100 * found.reversal:.0f} % of the epochs. That usually costs accuracy."
-        + (f" What helps: {'; '.join(helps)}." if helps else "")
-    )
-
-
-def _supports(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, list[float]]:
-    """What is made from TPRs, weights by the method and draws by the sampler -> the validation samples behind these, one number a class.
-
-    What is made without TPRs is left out; of TPRs whose samples are unknown the list is empty.
-    """
-    method, sampler = settings.get("method", ""), settings.get("sampler", "")
-    given = facts.get("evidence", {}).get("support") or []
-    own = facts.get("counts", {}).get("validation", [])
-    looked = METHODS[method].needs_with(settings.get("params") or {}) if method in METHODS else frozenset()
-    found = {"weights": given} if takes_tprs(settings) else {"weights": own} if "last_tpr" in looked else {}
-    if sampler in SAMPLERS and "last_tpr" in SAMPLERS[sampler].needs:
-        found["draws"] = own
-    return {made: [0.0 if n is None else float(n) for n in support] for made, support in found.items()}
 
 
 def _unfinished(side: Side) -> str:

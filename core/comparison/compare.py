@@ -3,30 +3,24 @@
 A change is judged by the best there is: the means over paired seeds, the means over each side's own seeds, the scatter over
 one side's seeds, and else redrawn test counts, which say nothing about seeds. The verdict names which, and where it speaks of
 means so do the figures (`Comparison.over_seeds`). Runs that have not finished, or that differ in nothing but the seed, get no
-verdict on a method. What makes a comparison unfair is said apart: `core.cautions`.
+verdict on a method. What makes a comparison unfair is said apart: `core.diagnostics.run_warnings`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from core import replicates
-from core.cautions import cautions, mixed
-from core.errors import EvenlyError
-from core.metrics.classification import Counts, Summary
-from core.metrics.intervals import FIGURES, REDRAWS, limits, newcombe, sampling_intervals, t95
-from core.metrics.readings import WEIGHTED, Change, Score, Split, changes, grouping, training_counts, weighted_change
-from core.metrics.tables import changes_as_dict
-from core.over_seeds import ClassChange, OverSeeds, over_seeds, weighed
-from core.replicates import Chosen, Replicate, choose
-from core.serialization import plain
-from core.verdict import (
+from core.comparison import pairing
+from core.comparison.confounders import cautions, mixed
+from core.comparison.pairing import Chosen, choose
+from core.comparison.seed_statistics import ClassChange, OverSeeds, over_seeds, weighed
+from core.comparison.side import Side
+from core.comparison.verdict import (
     AVERAGED,
     BOTH_SIDES,
     ENOUGH_SEEDS,
@@ -42,71 +36,12 @@ from core.verdict import (
     moves,
     verdict,
 )
-
-
-@dataclass(frozen=True)
-class Side:
-    """One run: class names, its own figures of the test split, and its replicates (itself may be among them).
-
-    label     what messages call it, unlike any other run's
-    status    as stored; anything but "succeeded" means that the counts are those of `epoch` and not of the end, `epochs`
-    group     equal for runs with the same settings but the seed; "" where unknown
-    settings  the run's config
-    facts     what its worker told at the start: what the weights rest on is among it
-    weight    [E, C] class weights by epoch where they move; None where they do not, or where there are none
-    """
-
-    label: str
-    classes: Sequence[str]
-    own: Replicate
-    replicates: Sequence[Replicate] = ()
-    dataset: str = ""
-    status: str = "succeeded"
-    epoch: int = 0
-    epochs: int = 0
-    group: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    weight: NDArray[np.float64] | None = None
-
-    @property
-    def finished(self) -> bool:
-        return self.status == "succeeded"
-
-    @property
-    def seed(self) -> int:
-        return self.own.seed
-
-    @property
-    def index_hash(self) -> str:
-        """Of its data and splits; "" where unknown."""
-        return self.own.index_hash
-
-    @property
-    def support(self) -> Counts:
-        return self.own.metrics.support
-
-    @property
-    def tp(self) -> Counts:
-        return self.own.metrics.tp
-
-    @property
-    def summary(self) -> Summary:
-        return self.own.summary
-
-    @property
-    def counts(self) -> Counts | None:
-        """[C] training samples; None where unknown."""
-        return training_counts(self.facts)
-
-    @property
-    def split(self) -> Split:
-        """What its measures are made of."""
-        return Split(self.own.metrics, self.classes, self.counts, self.own.ece)
-
-    def runs(self) -> list[Replicate]:
-        """Every run of these settings once: this one as it is now, and the other replicates."""
-        return [*(r for r in self.replicates if (r.run, r.seed) != (self.own.run, self.own.seed)), self.own]
+from core.errors import EvenlyError
+from core.metrics.classification import Summary
+from core.metrics.intervals import FIGURES, REDRAWS, limits, newcombe, sampling_intervals, t95
+from core.metrics.readings import WEIGHTED, Change, Score, changes, grouping, weighted_change
+from core.metrics.tables import changes_as_dict
+from core.serialization import plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +123,7 @@ def compare(before: Side, after: Side, rng: np.random.Generator | None = None, d
     told = means.rows if means is not None and means.rows else rows
     notes = (
         *_notes(told, told is not rows),
-        *(replicates.notes(chosen, noise.kind == PAIRED, shown) if means is not None else ()),
+        *(pairing.notes(chosen, noise.kind == PAIRED, shown) if means is not None else ()),
     )
     fair = (before, after, noise.kind == SAME, means is not None)
     return Comparison(

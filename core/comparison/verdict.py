@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from core import formatting
-from core.over_seeds import SeedChange
+from core.comparison.seed_statistics import SeedChange
 
 ENOUGH_SEEDS = 3
 PAIRED, BOTH_SIDES, ONE_SIDE, SAMPLING = "paired seeds", "both sides' seeds", "one side's seeds", "test sampling"

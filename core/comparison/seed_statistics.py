@@ -1,6 +1,6 @@
 """Two sides of a comparison over their seeds: means, what each seed gave, and the interval of the change.
 
-Seeds at which both sides have runs that are pairs (`core.replicates`) are paired: the interval is that of the mean difference.
+Seeds at which both sides have runs that are pairs (`core.comparison.pairing`) are paired: the interval is that of the mean difference.
 Without enough of them the two groups are taken as independent (Welch). One seed a side has no mean to speak of.
 """
 
@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from core.comparison.pairing import Replicate
 from core.metrics.classification import Counts, share
 from core.metrics.intervals import FIGURES, mean_interval, welch_interval
 from core.metrics.readings import WEIGHTED, Split, readings
 from core.metrics.scalar import weighted
-from core.replicates import Replicate
 
 Floats = NDArray[np.float64]
 Interval = Callable[[Floats, Floats], tuple[float, float, float]]
@@ -105,7 +105,7 @@ def over_seeds(
 ) -> OverSeeds:
     """The comparison of means of Replicates by seed; `paired` uses the seeds that both sides have, else all. Needs two a side.
 
-    Whether runs of one seed may be paired is said by `core.replicates.choose`.
+    Whether runs of one seed may be paired is said by `core.comparison.pairing.choose`.
     `counts` [C] are the training samples that group the classes.
     """
     common = sorted(before.keys() & after.keys())

@@ -1,0 +1,79 @@
+"""One side of a comparison: a run, its figures and its replicates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.comparison.pairing import Replicate
+from core.metrics.classification import Counts, Summary
+from core.metrics.readings import Split, training_counts
+
+
+@dataclass(frozen=True)
+class Side:
+    """One run: class names, its own figures of the test split, and its replicates (itself may be among them).
+
+    label     what messages call it, unlike any other run's
+    status    as stored; anything but "succeeded" means that the counts are those of `epoch` and not of the end, `epochs`
+    group     equal for runs with the same settings but the seed; "" where unknown
+    settings  the run's config
+    facts     what its worker told at the start: what the weights rest on is among it
+    weight    [E, C] class weights by epoch where they move; None where they do not, or where there are none
+    """
+
+    label: str
+    classes: Sequence[str]
+    own: Replicate
+    replicates: Sequence[Replicate] = ()
+    dataset: str = ""
+    status: str = "succeeded"
+    epoch: int = 0
+    epochs: int = 0
+    group: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    weight: NDArray[np.float64] | None = None
+
+    @property
+    def finished(self) -> bool:
+        return self.status == "succeeded"
+
+    @property
+    def seed(self) -> int:
+        return self.own.seed
+
+    @property
+    def index_hash(self) -> str:
+        """Of its data and splits; "" where unknown."""
+        return self.own.index_hash
+
+    @property
+    def support(self) -> Counts:
+        return self.own.metrics.support
+
+    @property
+    def tp(self) -> Counts:
+        return self.own.metrics.tp
+
+    @property
+    def summary(self) -> Summary:
+        return self.own.summary
+
+    @property
+    def counts(self) -> Counts | None:
+        """[C] training samples; None where unknown."""
+        return training_counts(self.facts)
+
+    @property
+    def split(self) -> Split:
+        """What its measures are made of."""
+        return Split(self.own.metrics, self.classes, self.counts, self.own.ece)
+
+    def runs(self) -> list[Replicate]:
+        """Every run of these settings once: this one as it is now, and the other replicates."""
+        return [*(r for r in self.replicates if (r.run, r.seed) != (self.own.run, self.own.seed)), self.own]
