@@ -23,8 +23,8 @@ from typing import Self, TypeVar
 
 from filelock import FileLock, Timeout
 
-from core import machine
 from core.errors import EvenlyError
+from core.training import host
 from storage import queue, results
 from storage.engine import Unavailable, data_root, database_path, open_database
 from storage.migrate import upgrade
@@ -35,7 +35,7 @@ from work.slot import ALREADY_ON, PROBED_SECONDS, REFUSED, beat_path, lock_path,
 from work.supervisor import gpus, on_signals, supervise
 from work.watch import Inside, Stillness
 
-machine.tune()  # before anything imports torch
+host.tune()  # before anything imports torch
 
 T = TypeVar("T")
 log = logging.getLogger("evenly.worker")
@@ -85,7 +85,9 @@ class Worker:
         self.engine = open_database(role="worker")
         self._patiently(lambda: upgrade(self.engine))
         self._patiently(lambda: settle(self.engine))
-        from core.device import choose  # torch is imported here, after the lock: a second worker is refused in no time
+        from core.training.device import (
+            choose,  # torch is imported here, after the lock: a second worker is refused in no time
+        )
 
         self.device = choose("auto", self.slot if self.only is None else None)
         register = (self.engine, self.slot, self.device.name, os.getpid(), platform.node())
@@ -181,7 +183,7 @@ class Worker:
             return
         from core.datasets import prepare
         from core.experiment.presets import FIRST
-        from core.orders import Interrupted
+        from core.training.interrupts import Interrupted
         from work.sources import obeying
 
         try:

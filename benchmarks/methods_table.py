@@ -32,7 +32,7 @@ from sqlalchemy import Engine
 from benchmarks import methods_report
 from benchmarks.methods_schema import COLUMNS, CSV, FIGURES, ROOT, TABLES, Setting, name_of, read, row_of
 from core.experiment.config import RunConfig
-from core.machine import cores
+from core.training.host import cores
 from storage import queue, results
 from storage.engine import open_database
 from storage.launch import new_run

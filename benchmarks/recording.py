@@ -32,10 +32,10 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from core import checkpoint
-from core.device import choose, versions
 from core.experiment.config import RunConfig
 from core.experiment.presets import FIRST
+from core.training import checkpoint
+from core.training.device import choose, versions
 from storage import checkpoints, queue, results
 from storage.engine import open_database, sqlite_module
 from storage.launch import new_run

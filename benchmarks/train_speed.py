@@ -4,7 +4,7 @@
     python -m benchmarks.train_speed --task resnet32_cifar --limit 10000 --threads 2
 
 Each pair trains both ways on the same images with the same network, batch size, optimiser, schedule and seed, each in
-a process of its own: the engine with the worker's settings (core.machine.tune), the script with what Python and torch
+a process of its own: the engine with the worker's settings (core.training.host.tune), the script with what Python and torch
 do by themselves. Times are of training alone, the test comes after. Printed: seconds per epoch, images per second and their ratio as median
 (min to max) over the pairs, and both test accuracies with their spread, which must agree within seed noise. On a CPU without
 bf16 also what float32 arithmetic alone would allow.
@@ -22,10 +22,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from core import machine
+from core.training import host
 
 if "engine" in sys.argv:  # as the worker does, before torch is imported
-    machine.tune()
+    host.tune()
 
 import numpy as np
 import torch
@@ -33,11 +33,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.train_speed_plain import TASKS, Arrays, Task, find_arrays
 from benchmarks.train_speed_plain import train as train_plain
-from core.batches import Split
-from core.device import Device, choose, versions
-from core.engine import Trainer
 from core.experiment.config import RunConfig, checked
 from core.methods.types import ClassTerms
+from core.training.device import Device, choose, versions
+from core.training.device_data import Split
+from core.training.trainer import Trainer
 from models import MODELS
 
 SIDES = ("plain", "engine")
@@ -49,7 +49,7 @@ def channels_first(x: np.ndarray) -> np.ndarray:
 
 
 def train_engine(task: Task, arrays: Arrays, epochs: int, device: Device, seed: int) -> dict:
-    """The same training by core.engine; returns seconds per epoch and the test accuracy."""
+    """The same training by core.training.trainer; returns seconds per epoch and the test accuracy."""
     config = checked(
         RunConfig(
             "arrays",

@@ -130,7 +130,7 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
             f"Start the biases of the last layer at -log((1 - p) / p), p = {float(terms.knobs['prior'])!r}, and give them no weight decay."
         )
     if "smote" in terms.knobs:
-        said.append("The features that are made between neighbours are not here, see core/smote.py.")
+        said.append("The features that are made between neighbours are not here, see core/training/feature_smote.py.")
     if "s" in terms.knobs:
         said.append(
             "The logits are cosines: the last layer has normalised features and class vectors and no bias, see models/heads.py."
@@ -153,7 +153,7 @@ def _comment(name: str) -> str:
     return " ".join("".join(ch if ch.isprintable() else " " for ch in name).split())
 
 
-# -- the loss: core/losses.py and core/objectives, written out for the terms that are set
+# -- the loss: core/training/losses.py and core/objectives, written out for the terms that are set
 
 Keys = AbstractSet[str]  # names of the terms that are set
 Knobs = Mapping[str, float]
@@ -250,7 +250,7 @@ _LOSSES = {
 }  # the objectives that are a loss and no more
 
 
-# -- the sampler: core/draws.py, for torch's DataLoader
+# -- the sampler: core/training/index_samplers.py, for torch's DataLoader
 
 
 def _replacing(knobs: Knobs) -> list[str]:

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from core.methods import METHODS, answer, posthoc, what_if
 from core.methods.examples import TPR, Example
 from core.methods.samplers import SAMPLERS
-from core.objectives import OBJECTIVES, Batch, Objective
-from core.smote import oversampled
+from core.training.feature_smote import oversampled
+from core.training.objectives import OBJECTIVES, Batch, Objective
 
 SEED = 0
 DIGITS = 4

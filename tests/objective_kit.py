@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from core.objectives import OBJECTIVES, Batch
+from core.training.objectives import OBJECTIVES, Batch
 
 C, B = 4, 12
 KNOBS = {

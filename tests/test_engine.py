@@ -7,15 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from core import batches, checkpoint
-from core.batches import Split
-from core.device import choose, precision_of
-from core.engine import Trainer
-from core.epochs import Seen
 from core.errors import TrainingError
 from core.experiment.config import RunConfig, checked
 from core.methods.types import ClassTerms
-from core.orders import Interrupted
+from core.training import checkpoint, device_data
+from core.training.device import choose, precision_of
+from core.training.device_data import Split
+from core.training.interrupts import Interrupted
+from core.training.state import Seen
+from core.training.trainer import Trainer
 
 CPU = choose("cpu")
 CLASSES = 4
@@ -117,7 +117,7 @@ def take_all(epochs, done):
 @both_precisions
 def test_resume_is_bit_identical(monkeypatch, looks, augment, precision):
     """Interrupted at any look (in training or in evaluation), saved, loaded elsewhere: the same bits at the end."""
-    monkeypatch.setattr("core.orders.LOOK_SECONDS", -1)
+    monkeypatch.setattr("core.training.interrupts.LOOK_SECONDS", -1)
     whole = make_trainer(augment=augment, precision=precision)
     unbroken = list(whole.run())
     first = make_trainer(augment=augment, precision=precision)
@@ -223,9 +223,9 @@ def test_crops_are_windows_of_the_padded_image():
 
 def test_data_that_does_not_fit_streams_the_same_batches(monkeypatch):
     whole = make_splits("crop_flip", np.uint8)["train"]
-    monkeypatch.setattr(batches, "SHARE_OF_MEMORY", 0.0)
+    monkeypatch.setattr(device_data, "SHARE_OF_MEMORY", 0.0)
     mean, std = np.zeros(2, np.float32), np.ones(2, np.float32)
-    streamed = batches.placed({"train": data(210, 0, np.uint8)}, mean, std, CPU, "crop_flip")["train"]
+    streamed = device_data.placed({"train": data(210, 0, np.uint8)}, mean, std, CPU, "crop_flip")["train"]
     assert whole.resident
     assert not streamed.resident
     index = torch.arange(5, 60)
@@ -238,9 +238,9 @@ def test_data_that_does_not_fit_streams_the_same_batches(monkeypatch):
 def test_all_splits_share_one_budget_and_training_data_come_first(monkeypatch):
     parts = {name: data(100, i, np.uint8) for i, name in enumerate(("test", "validation", "train"))}
     size = parts["train"][0].nbytes
-    monkeypatch.setattr(batches, "SHARE_OF_MEMORY", 1.0)
-    monkeypatch.setattr("core.device.free_memory", lambda: 3 * size + 1)
-    found = batches.placed(parts, np.zeros(2, np.float32), np.ones(2, np.float32), CPU, "flip")
+    monkeypatch.setattr(device_data, "SHARE_OF_MEMORY", 1.0)
+    monkeypatch.setattr("core.training.device.free_memory", lambda: 3 * size + 1)
+    found = device_data.placed(parts, np.zeros(2, np.float32), np.ones(2, np.float32), CPU, "flip")
     assert {name: s.resident for name, s in found.items()} == {
         "test": True,
         "validation": False,

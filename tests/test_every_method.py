@@ -9,10 +9,10 @@ import pytest
 import torch
 
 import worker as door
-from core import checkpoint
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.samplers import SAMPLERS
+from core.training import checkpoint
 from storage import checkpoints, queue, results
 from storage.launch import new_run
 from work import runner
@@ -44,7 +44,7 @@ def worker(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EVENLY_DATA", str(tmp_path_factory.mktemp("every")))
         patch.setattr(runner, "MIN_FREE_BYTES", 0)
-        patch.setattr("core.orders.LOOK_SECONDS", -1)
+        patch.setattr("core.training.interrupts.LOOK_SECONDS", -1)
         with door.Worker(0) as worker:
             yield worker
 

@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from core.batches import Split
-from core.device import choose
 from core.errors import EvenlyError
-from core.evaluation import evaluate
 from core.methods import answer
 from core.methods import formula as formulas
 from core.methods.types import Evidence
 from core.metrics.scalar import ece
-from core.smote import neighbours
+from core.training.device import choose
+from core.training.device_data import Split
+from core.training.evaluation import evaluate
+from core.training.feature_smote import neighbours
 
 CPU = choose("cpu")
 
@@ -39,7 +39,7 @@ def test_smote_never_holds_more_distances_than_it_may(monkeypatch):
     """A large class is done in small pieces, with the same neighbours."""
     points, held = np.random.default_rng(1).normal(size=(120, 3)).astype(np.float32), []
     whole, real = neighbours(points, 4), np.argpartition
-    monkeypatch.setattr("core.smote.CHUNK_BYTES", 8 * 120 * 10)
+    monkeypatch.setattr("core.training.feature_smote.CHUNK_BYTES", 8 * 120 * 10)
     monkeypatch.setattr(np, "argpartition", lambda a, *more, **words: held.append(a.nbytes) or real(a, *more, **words))
     np.testing.assert_array_equal(neighbours(points, 4), whole)
     assert max(held) == 8 * 120 * 10

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch import nn
 
-from core.batches import Split
-from core.device import choose
-from core.engine import Trainer
 from core.experiment.config import RunConfig, checked
 from core.methods.types import ClassTerms
-from core.step import GraphStep, PlainStep
+from core.training.device import choose
+from core.training.device_data import Split
+from core.training.train_step import GraphStep, PlainStep
+from core.training.trainer import Trainer
 from models import MODELS
 
 pytestmark = pytest.mark.gpu

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from core.errors import EvenlyError
 from core.methods import METHODS
-from core.optim import _groups
+from core.training.optimizer import _groups
 from models import MODELS
 from models.heads import HEADS, Memory, Network, Pooled, Staged, attach, freeze, split
 from models.oltr import Attention

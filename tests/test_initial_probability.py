@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from core.device import choose
 from core.experiment.config import RunConfig, checked
 from core.methods import answer
 from core.methods.types import Evidence
-from core.objectives import OBJECTIVES, Batch
-from core.optim import build_optimiser
+from core.training.device import choose
+from core.training.objectives import OBJECTIVES, Batch
+from core.training.optimizer import build_optimiser
 from models import MODELS
 from models.heads import Prior, attach
 

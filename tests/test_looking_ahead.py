@@ -140,7 +140,7 @@ def test_meta_weight_net_learns_along_the_true_gradient(knobs, reduction):
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 def test_difficulty_net_learns_along_the_true_gradient(reduction, monkeypatch):
-    monkeypatch.setattr("core.objectives.difficulty_net.WIDTH", 5)
+    monkeypatch.setattr("core.training.objectives.difficulty_net.WIDTH", 5)
     model, objective = net(), double(make("difficulty_net", driver=0.3))
     tpr = torch.tensor([0.9, 0.5, 0.1, 0.0]).double()
     objective.new_epoch(torch.tensor([0.9, 0.5, 0.1, math.nan]).double())

@@ -6,8 +6,8 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from core.errors import EvenlyError
-from core.losses import class_loss, sample_losses, tensor_terms
 from core.methods.types import ClassTerms
+from core.training.losses import class_loss, sample_losses, tensor_terms
 
 CPU = torch.device("cpu")
 Z = torch.tensor([2.0, 1.0, 0.5, 0.0, -1.0], dtype=torch.float64)

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from core import machine
+from core.training import host
 
 
 @pytest.fixture
@@ -33,19 +33,19 @@ def test_cores(cgroup, monkeypatch, quota, asked, expected):
         (cgroup / "cpu.max").write_text(quota + "\n")
     if asked:
         monkeypatch.setenv("OMP_NUM_THREADS", asked)
-    assert machine.cores(cgroup) == expected
+    assert host.cores(cgroup) == expected
 
 
 def test_memory_of_a_container(cgroup):
-    free = machine.free_memory(cgroup)
+    free = host.free_memory(cgroup)
     assert free > 0
     (cgroup / "memory.current").write_text("700\n")
     (cgroup / "memory.max").write_text("max\n")
-    assert machine.free_memory(cgroup) > 1000
+    assert host.free_memory(cgroup) > 1000
     (cgroup / "memory.max").write_text("1000\n")
-    assert machine.free_memory(cgroup) == 300
+    assert host.free_memory(cgroup) == 300
     (cgroup / "memory.max").write_text("500\n")
-    assert machine.free_memory(cgroup) == 0
+    assert host.free_memory(cgroup) == 0
 
 
 def test_the_worker_sets_its_policy_before_torch_is_loaded():
@@ -59,4 +59,4 @@ def test_the_worker_sets_its_policy_before_torch_is_loaded():
         cwd=os.path.dirname(os.path.dirname(__file__)),
         check=False,
     )
-    assert done.stdout.split() == ["PASSIVE", machine.SPINS, "False"], done.stderr
+    assert done.stdout.split() == ["PASSIVE", host.SPINS, "False"], done.stderr

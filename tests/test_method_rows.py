@@ -248,8 +248,8 @@ def test_bad_parameters_are_refused_by_name(table, row):
 
 @every_row
 def test_what_the_terms_act_through_exists(table, row):
-    from core.draws import DRAWS
-    from core.objectives import OBJECTIVES
+    from core.training.index_samplers import DRAWS
+    from core.training.objectives import OBJECTIVES
     from models.heads import HEADS
 
     terms = answer(row.key, seen(3, np.array([0.9, 0.5, 0.2]), np.array([40, 20, 5])), params_for(row, 3), table=table)

@@ -352,7 +352,7 @@ def test_plain_cross_entropy_at_the_end_of_the_slider(key, params, reduction):
     import torch
     from torch.nn.functional import cross_entropy
 
-    from core.losses import class_loss, tensor_terms
+    from core.training.losses import class_loss, tensor_terms
 
     found = terms(key, params, tpr=FIVE, counts=COUNTS)
     g = torch.Generator().manual_seed(0)

@@ -17,10 +17,10 @@ from pages_kit import NEW, visit
 from core.methods import METHODS, POSTHOC, answer, formula_with, posthoc, what_if
 from core.methods.examples import WORKED, by_map, examples
 from core.methods.samplers import SAMPLERS
-from core.objectives import OBJECTIVES
-from core.objectives.poly_tail import margins, tailed
 from core.registry import check_params
 from core.snippet import pytorch_snippet
+from core.training.objectives import OBJECTIVES
+from core.training.objectives.poly_tail import margins, tailed
 from core.workings import WORKINGS, computed
 
 PAGE = "pages/views/methods.py"

@@ -4,7 +4,7 @@ import pytest
 import torch
 from objective_kit import LOOKS_AHEAD, REDUCTIONS, B, C, batch, loss_and_slope, make, net, of_logits, started, trained
 
-from core.objectives import OBJECTIVES
+from core.training.objectives import OBJECTIVES
 
 
 @pytest.mark.parametrize("classes", [2, 1000])

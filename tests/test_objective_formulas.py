@@ -7,7 +7,7 @@ import torch
 from objective_kit import REDUCTIONS, B, C, batch, double, loss_and_slope, make, net, of_logits, random_logits, seeded
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
-from core.losses import class_loss
+from core.training.losses import class_loss
 
 # ---------------------------------------------------------------- terms, oltr
 

@@ -11,7 +11,7 @@ from core.errors import EvenlyError
 from core.methods import METHODS, answer
 from core.methods.evaluate import what_if
 from core.methods.method import POSTHOC
-from core.objectives import OBJECTIVES
+from core.training.objectives import OBJECTIVES
 
 PARAMS = {"manual": {"weights": "1, 2, 3, 4"}}  # what a method cannot do without
 

@@ -7,7 +7,8 @@ import pytest
 from runner_kit import CONFIG, changed, drained, log_of, submit
 from sqlalchemy import update
 
-from core import checkpoint, datasets
+from core import datasets
+from core.training import checkpoint
 from storage import queue, results
 from storage.engine import sqlite_module
 from storage.launch import pair
@@ -42,7 +43,7 @@ def test_a_run_does_not_go_on_with_other_data(worker, monkeypatch, tmp_path):
 def test_the_evidence_of_a_run_outlives_its_baseline(worker, monkeypatch):
     first, second = queue.submit(worker.engine, pair(CONFIG, changed(method="tpr_ratio"), "Digits"))
     with monkeypatch.context() as patch:
-        patch.setattr("core.orders.LOOK_SECONDS", -1)
+        patch.setattr("core.training.interrupts.LOOK_SECONDS", -1)
         real = training.Run.save
 
         def save(self, best):
@@ -105,7 +106,7 @@ def test_a_run_resumes_at_the_precision_it_was_trained_at(worker, monkeypatch, r
 
 def stop_at(monkeypatch, worker, epoch):
     """Order the worker to stop after it has recorded an epoch."""
-    monkeypatch.setattr("core.orders.LOOK_SECONDS", -1)
+    monkeypatch.setattr("core.training.interrupts.LOOK_SECONDS", -1)
     real = training.Run.save
 
     def save(self, best):

@@ -7,11 +7,11 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from core.draws import DRAWS, EvenDraws, order
 from core.errors import EvenlyError
 from core.methods import answer
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence
+from core.training.index_samplers import DRAWS, EvenDraws, order
 
 COUNTS = [1000, 300, 100, 30, 10]
 PI = np.array(COUNTS) / 1440

@@ -9,8 +9,8 @@ from core.experiment.term_schedule import first_epoch, in_epoch, in_force, kept
 from core.methods import METHODS, TRAIN, answer
 from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
-from core.objectives import OBJECTIVES
-from core.objectives.base import Objective
+from core.training.objectives import OBJECTIVES
+from core.training.objectives.base import Objective
 
 COUNTS = [1000, 300, 100, 30, 10]
 

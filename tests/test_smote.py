@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from core.smote import neighbours, oversampled
+from core.training.feature_smote import neighbours, oversampled
 
 
 def features(counts, d=3, seed=0):
@@ -85,7 +85,7 @@ def test_the_seed_decides():
 @pytest.mark.parametrize("k", [1, 4, 29])
 def test_neighbours_are_those_of_a_plain_loop(k, monkeypatch):
     """In pieces, and with two points that are equal: each is the other's nearest, never its own."""
-    monkeypatch.setattr("core.smote.CHUNK_BYTES", 7 * 30 * 8)
+    monkeypatch.setattr("core.training.feature_smote.CHUNK_BYTES", 7 * 30 * 8)
     points = np.random.default_rng(2).normal(size=(30, 4)).astype(np.float32)
     points[11] = points[3]
     found = neighbours(points, k)

@@ -10,17 +10,17 @@ import pytest
 import torch
 from objective_kit import Fixed
 
-from core.draws import DRAWS, order
 from core.errors import EvenlyError
 from core.experiment.config import SETTINGS, RunConfig, checked
 from core.experiment.recipes import RECIPES
 from core.experiment.tpr_file import parse
-from core.losses import tensor_terms
 from core.methods import METHODS, POSTHOC, TRAIN, answer, what_if
 from core.methods.samplers import SAMPLERS
 from core.methods.types import TERMS, ClassTerms, Evidence
-from core.objectives import OBJECTIVES, Batch
 from core.snippet import cli_command, pytorch_snippet
+from core.training.index_samplers import DRAWS, order
+from core.training.losses import tensor_terms
+from core.training.objectives import OBJECTIVES, Batch
 
 C = 5
 CPU = torch.device("cpu")
@@ -153,8 +153,8 @@ def test_snippet_of_every_method(method):
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("ghm", "Only the class terms are here. What ghm does in every step is in core/objectives/ghm.py."),
-        ("l2rw", "Only the class terms are here. What l2rw does in every step is in core/objectives/l2rw.py."),
+        ("ghm", "Only the class terms are here. What ghm does in every step is in core/training/objectives/ghm.py."),
+        ("l2rw", "Only the class terms are here. What l2rw does in every step is in core/training/objectives/l2rw.py."),
         (
             "lws",
             "Only the loss and the sampler are here. lws goes on from a finished run, see work/stages.py and models/heads.py.",
@@ -260,7 +260,7 @@ def test_every_draw_has_its_code_and_leaves_a_probability_of_0_alone(draw):
 
 def test_features_made_between_neighbours_are_named():
     terms = answer("smote", what_if(C, counts=COUNTS), table=SAMPLERS)
-    assert files_named(pytorch_snippet(terms, NAMES, "batch_mean")) == {"core/smote.py"}
+    assert files_named(pytorch_snippet(terms, NAMES, "batch_mean")) == {"core/training/feature_smote.py"}
 
 
 # ---------------------------------------------------------------- the text

@@ -8,15 +8,15 @@ import torch
 from runner_kit import drained, submit
 from torch import nn
 
-from core.batches import Split
-from core.device import choose
-from core.engine import Trainer
 from core.experiment.config import RunConfig, checked
 from core.experiment.term_schedule import in_force
 from core.methods import posthoc
 from core.methods.types import ClassTerms, Evidence
-from core.objectives import OBJECTIVES
-from core.objectives.base import Objective
+from core.training.device import choose
+from core.training.device_data import Split
+from core.training.objectives import OBJECTIVES
+from core.training.objectives.base import Objective
+from core.training.trainer import Trainer
 from models import MODELS
 from models.heads import Scaled
 from storage import queue

@@ -12,10 +12,10 @@ import torch
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked
 from core.experiment.term_schedule import in_force
-from core.losses import class_loss, left_out
 from core.methods import METHODS, answer, formula_with, what_if
 from core.methods.types import Evidence
-from core.objectives import OBJECTIVES
+from core.training.losses import class_loss, left_out
+from core.training.objectives import OBJECTIVES
 
 FIVE = [0.9, 0.7, 0.5, 0.3, 0.1]
 
@@ -102,8 +102,8 @@ def test_variants_of_the_small_networks():
 
 def test_replicates_start_with_small_networks_of_their_own(monkeypatch):
     """Through the trainer: another seed draws another network, the same seed the same one."""
-    from core.engine import Trainer
     from core.methods.types import ClassTerms
+    from core.training.trainer import Trainer
 
     def first(seed):
         trainer = object.__new__(Trainer)

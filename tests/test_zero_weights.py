@@ -10,12 +10,12 @@ import torch
 from objective_kit import C, loss_and_slope, make, of_logits, random_logits
 from test_engine import CLASSES, make_config, make_model, make_splits, make_trainer
 
-from core.device import choose
-from core.engine import Trainer
 from core.errors import TrainingError
-from core.losses import REDUCTIONS, reduced
 from core.methods.types import ClassTerms
-from core.step import GraphStep
+from core.training.device import choose
+from core.training.losses import REDUCTIONS, reduced
+from core.training.train_step import GraphStep
+from core.training.trainer import Trainer
 
 TERMS = (
     "terms",

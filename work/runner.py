@@ -19,11 +19,11 @@ from pathlib import Path
 import torch
 from sqlalchemy import Engine
 
-from core.device import Device, choose
-from core.engine import Trainer
 from core.errors import EvenlyError
 from core.experiment.config import checked, from_dict
-from core.orders import Interrupted
+from core.training.device import Device, choose
+from core.training.interrupts import Interrupted
+from core.training.trainer import Trainer
 from storage import queue, results
 from storage.engine import StorageError, Unavailable, once
 from storage.queue import Claim, Lost

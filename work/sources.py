@@ -17,7 +17,7 @@ from core.errors import EvenlyError
 from core.experiment.baseline import older_data, same_data, takes_tprs
 from core.experiment.config import RunConfig
 from core.methods.types import Evidence
-from core.orders import Interrupted
+from core.training.interrupts import Interrupted
 from storage import results
 from storage.queue import Claim
 

@@ -12,16 +12,16 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 from torch import Tensor, nn
 
-from core import checkpoint
-from core.batches import Split, generator
-from core.device import Device
-from core.epochs import SPLITS, SplitResult
 from core.errors import EvenlyError
-from core.evaluation import CALIBRATION_BINS, eval_batch
 from core.experiment.config import RunConfig, checked, from_dict
 from core.methods import FINETUNE, METHODS, POSTHOC, TRAIN, posthoc
 from core.methods.types import ClassTerms
-from core.smote import oversampled
+from core.training import checkpoint
+from core.training.device import Device
+from core.training.device_data import Split, generator
+from core.training.evaluation import CALIBRATION_BINS, eval_batch
+from core.training.feature_smote import oversampled
+from core.training.state import SPLITS, SplitResult
 from models import MODELS
 from models.heads import Network, Staged, attach
 from storage import checkpoints, results

@@ -12,24 +12,25 @@ import numpy as np
 import torch
 from sqlalchemy import Engine
 
-from core import checkpoint, datasets
-from core.batches import placed
-from core.device import Device, precision_of, versions
+from core import datasets
 from core.diagnostics.double_correction import double_correction
 from core.diagnostics.run_warnings import met_before
-from core.engine import Trainer
-from core.epochs import SPLITS, EpochResult, Seen, SplitResult
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch, in_epoch, in_force
-from core.machine import cores
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.posthoc import SUMMAND
 from core.methods.types import ClassTerms, Evidence
 from core.metrics.classification import rows_of, summary_from_counts
 from core.metrics.scalar import ece
-from core.orders import Interrupted
 from core.serialization import plain
+from core.training import checkpoint
+from core.training.device import Device, precision_of, versions
+from core.training.device_data import placed
+from core.training.host import cores
+from core.training.interrupts import Interrupted
+from core.training.state import SPLITS, EpochResult, Seen, SplitResult
+from core.training.trainer import Trainer
 from models import MODELS
 from storage import checkpoint_rows, checkpoints, queue, results
 from storage.engine import StorageError, Unavailable, once

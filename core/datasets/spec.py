@@ -44,7 +44,7 @@ class DataSpec:
     test_counts: Counts
     pool_counts: Counts
     own_validation: bool = False
-    augment: str = "none"  # "none", "crop" or "crop_flip", see core.batches
+    augment: str = "none"  # "none", "crop" or "crop_flip", see core.training.device_data
     skipped: tuple[str, ...] = ()
     fingerprint: str = ""
 

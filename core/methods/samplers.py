@@ -109,7 +109,7 @@ def undersample(evidence: Evidence) -> ClassTerms:
 
 
 def smote(evidence: Evidence, *, k: int) -> ClassTerms:
-    """Synthetic features between neighbours of a class until every class is as large as the largest: core.smote."""
+    """Synthetic features between neighbours of a class until every class is as large as the largest: core.training.feature_smote."""
     return ClassTerms(knobs={"smote": k})
 
 

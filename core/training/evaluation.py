@@ -7,10 +7,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from core.batches import Split
-from core.device import Device
-from core.epochs import SplitResult
-from core.orders import Patience
+from core.training.device import Device
+from core.training.device_data import Split
+from core.training.interrupts import Patience
+from core.training.state import SplitResult
 
 EVAL_BATCH = {
     "cpu": 200

@@ -20,7 +20,7 @@ class Batch:
     model      the network, in training mode; its forward pass belongs to the objective
     x, labels  inputs [B, ...] and classes [B] int64, on the model's device
     terms      the method's terms as [C] tensors, without sampling
-    reduction  "weighted_mean" or "batch_mean", see core.losses.reduced
+    reduction  "weighted_mean" or "batch_mean", see core.training.losses.reduced
     rate       present learning rate: the length of a virtual step
     generator  on the CPU, fresh in every step and seeded by run and step; None where nothing is drawn
     meta       () -> (x, labels): validation samples, evenly many of each class; None where no objective asks

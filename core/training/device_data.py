@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from core.device import Device
+from core.training.device import Device
 
 PAD = 4  # pixels on each side for the random crop, as in He et al. (2016)
 SHARE_OF_MEMORY = 0.6  # of the free memory of the device, at most, for the data of all splits

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from core.device import Device
 from core.experiment.config import RunConfig
 from core.experiment.recipes import RECIPES
+from core.training.device import Device
 
 
 def _flags(device: Device) -> dict[str, bool]:

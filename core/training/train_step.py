@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from core.engine import Trainer
-    from core.epochs import Progress
-    from core.objectives import Objective
+    from core.training.objectives import Objective
+    from core.training.state import Progress
+    from core.training.trainer import Trainer
 
 Step = Callable[[Tensor, "Progress"], None]
 WARM_UP = 3  # plain steps before capture, so that lazy allocations are done

@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from core.errors import EvenlyError
-from core.losses import in_full
-from core.objectives.base import Batch, Objective
-from core.objectives.tally import Tally
+from core.training.losses import in_full
+from core.training.objectives.base import Batch, Objective
+from core.training.objectives.tally import Tally
 
 
 class GroupDRO(Objective):

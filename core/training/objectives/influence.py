@@ -18,8 +18,8 @@ from torch.func import functional_call
 from torch.nn.functional import cross_entropy
 
 from core.errors import EvenlyError
-from core.losses import in_full
-from core.objectives.base import Batch
+from core.training.losses import in_full
+from core.training.objectives.base import Batch
 
 
 def plain_losses(logits_BC: Tensor, labels_B: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from core.losses import in_full, reduced
-from core.objectives.base import Batch, Objective
+from core.training.losses import in_full, reduced
+from core.training.objectives.base import Batch, Objective
 
 
 def margins(logits_BC: Tensor, labels_B: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 To add one, write a class in a file of its own and name it in OBJECTIVES; a method names it in ClassTerms.objective.
 """
 
-from core.objectives.base import Batch, Objective
-from core.objectives.table import OBJECTIVES
+from core.training.objectives.base import Batch, Objective
+from core.training.objectives.registry import OBJECTIVES
 
 __all__ = ["OBJECTIVES", "Batch", "Objective"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from core.errors import TrainingError
-from core.machine import free_memory
+from core.training.host import free_memory
 
 
 @dataclass(frozen=True)

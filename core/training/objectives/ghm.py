@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from core.losses import in_full
-from core.objectives.base import Batch, Objective
-from core.objectives.sigmoid import signs
+from core.training.losses import in_full
+from core.training.objectives.base import Batch, Objective
+from core.training.objectives.sigmoid import signs
 
 
 class GradientHarmonising(Objective):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
-from core.objectives.base import Batch
-from core.objectives.influence import drawn_linear, normalised
-from core.objectives.learned import LearnedWeights
+from core.training.objectives.base import Batch
+from core.training.objectives.influence import drawn_linear, normalised
+from core.training.objectives.learned import LearnedWeights
 
 WIDTH = 128
 

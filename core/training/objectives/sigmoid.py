@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from core.losses import NO_KNOBS, in_full, left_out, reduced
-from core.objectives.base import Batch, Objective
+from core.training.losses import NO_KNOBS, in_full, left_out, reduced
+from core.training.objectives.base import Batch, Objective
 
 
 def signs(logits_BC: Tensor, labels_B: Tensor) -> Tensor:

@@ -1,15 +1,15 @@
-"""The one loss of core.losses: what every method acts through that only sets terms."""
+"""The one loss of core.training.losses: what every method acts through that only sets terms."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from core.losses import class_loss
-from core.objectives.base import Batch, Objective
+from core.training.losses import class_loss
+from core.training.objectives.base import Batch, Objective
 
 
 class Terms(Objective):
-    """Weights, logit terms, smoothing, focus and mask on cross entropy; knobs s, alpha and detached. See core.losses."""
+    """Weights, logit terms, smoothing, focus and mask on cross entropy; knobs s, alpha and detached. See core.training.losses."""
 
     takes = frozenset({"weight", "scale", "shift", "margin", "smoothing", "focus", "mask"})
 

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from core.batches import generator
 from core.errors import EvenlyError
 from core.methods.types import ClassTerms
+from core.training.device_data import generator
 
 Draw = Callable[[Tensor, Tensor, Mapping[str, float], int, torch.Generator], Tensor]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from core.losses import class_loss
-from core.objectives.base import Batch, Objective
+from core.training.losses import class_loss
+from core.training.objectives.base import Batch, Objective
 
 
 class MemoryLoss(Objective):

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import EvenlyError
-from core.objectives.base import Batch, Objective
-from core.objectives.influence import influence, plain_losses
-from core.objectives.tally import Tally
+from core.training.objectives.base import Batch, Objective
+from core.training.objectives.influence import influence, plain_losses
+from core.training.objectives.tally import Tally
 
 ADAM = {"weight_decay": 1e-4}
 SGD = {"weight_decay": 5e-4, "momentum": 0.9, "nesterov": True}

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from core.objectives.base import Batch, Objective
-from core.objectives.influence import influence, normalised, plain_losses
-from core.objectives.tally import Tally
+from core.training.objectives.base import Batch, Objective
+from core.training.objectives.influence import influence, normalised, plain_losses
+from core.training.objectives.tally import Tally
 
 
 class LearningToReweight(Objective):

@@ -17,21 +17,21 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.batches import Split, generator
-from core.device import Device
-from core.draws import EvenDraws, order
-from core.epochs import SPLITS, EpochResult, Progress, Seen, SplitResult, TermsFor, seen_after
 from core.errors import TrainingError
-from core.evaluation import count, evaluate, split_result
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import kept
-from core.losses import tensor_terms
 from core.methods import METHODS
 from core.methods.types import ClassTerms
-from core.objectives import OBJECTIVES, Batch, Objective
-from core.optim import build_optimiser, learning_rate, load_state, set_learning_rate
-from core.orders import Interrupted, Patience
-from core.step import Step, make_step
+from core.training.device import Device
+from core.training.device_data import Split, generator
+from core.training.evaluation import count, evaluate, split_result
+from core.training.index_samplers import EvenDraws, order
+from core.training.interrupts import Interrupted, Patience
+from core.training.losses import tensor_terms
+from core.training.objectives import OBJECTIVES, Batch, Objective
+from core.training.optimizer import build_optimiser, learning_rate, load_state, set_learning_rate
+from core.training.state import SPLITS, EpochResult, Progress, Seen, SplitResult, TermsFor, seen_after
+from core.training.train_step import Step, make_step
 
 
 class Trainer:
@@ -246,5 +246,5 @@ class Trainer:
         return split_result(p.confusion, self.classes, float(p.loss_sum) / max(seen, 1), p.top5)
 
     def evaluate(self, data: Split, ask: Patience | None = None) -> SplitResult:
-        """Counts of a split by the model as it is: see core.evaluation.evaluate."""
+        """Counts of a split by the model as it is: see core.training.evaluation.evaluate."""
         return evaluate(self.model, data, self.classes, self.device, ask)

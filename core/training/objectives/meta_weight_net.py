@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from core.objectives.base import Batch
-from core.objectives.influence import drawn_linear, normalised
-from core.objectives.learned import LearnedWeights
+from core.training.objectives.base import Batch
+from core.training.objectives.influence import drawn_linear, normalised
+from core.training.objectives.learned import LearnedWeights
 
 
 class MetaWeightNet(LearnedWeights):
