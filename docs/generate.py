@@ -257,7 +257,7 @@ PAGES = {"methods.md": methods_page, "tables.md": tables_page}
 
 def worked_json() -> str:
     """core/methods/worked_examples.json: the examples that need torch, which pages and docs read."""
-    from core.workings import computed  # torch takes seconds, and only this wants it
+    from docs.worked_examples import computed  # torch takes seconds, and only this wants it
 
     return json.dumps(computed(), indent=1, ensure_ascii=False) + "\n"
 

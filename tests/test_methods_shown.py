@@ -21,7 +21,7 @@ from core.registry import check_params
 from core.snippet import pytorch_snippet
 from core.training.objectives import OBJECTIVES
 from core.training.objectives.poly_tail import margins, tailed
-from core.workings import WORKINGS, computed
+from docs.worked_examples import WORKINGS, computed
 
 PAGE = "pages/views/methods.py"
 ROWS = [*((m, METHODS) for m in METHODS), *((s, SAMPLERS) for s in SAMPLERS)]

@@ -1,6 +1,6 @@
 """Worked examples of the methods, computed by the code: for the docs and for the Methods page.
 
-What is a map from TPRs or counts is computed here and now. What networks and whole batches decide is computed by core/workings.py, which
+What is a map from TPRs or counts is computed here and now. What networks and whole batches decide is computed by docs/worked_examples.py, which
 needs torch; its numbers are read from core/methods/worked_examples.json, which `python docs/generate.py` writes.
 """
 
@@ -59,7 +59,7 @@ def address(method: Method, table: Table[Method]) -> str:
 
 @cache
 def worked() -> dict[str, Example]:
-    """The examples that core/workings.py computed, by address."""
+    """The examples that docs/worked_examples.py computed, by address."""
     stored = json.loads(WORKED.read_text(encoding="utf-8"))
     return {
         key: Example(
