@@ -46,7 +46,7 @@ from core.experiment.config import EPOCHS, SETTINGS, RunConfig
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from storage.runs import RunRow
+    from storage.results.runs import RunRow
 
 INTERRUPTED = 130  # what typer returns after Ctrl-C
 HELP = {p.key: p.help.rstrip(".") + (f" ({', '.join(p.choices)})" if p.choices else "") for p in SETTINGS}
@@ -121,7 +121,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Queue a run; with --wait, see it to its end."""
-    from storage.queue import submit as queue_runs
+    from storage.jobs.queue import submit as queue_runs
 
     count = submit.SEEDS.check(seeds, "run")
     config = RunConfig(  # numbers are still text: core.experiment.config.checked reads them and names what is wrong
@@ -182,7 +182,7 @@ for command in (posthoc, runs, show, compare, export):
 
 def ask(run_id: int, wish: str, to: str) -> None:
     """Say a person's wish and what it came to."""
-    from storage import queue
+    from storage.jobs import queue
 
     status = queue.ask(database(), run_id, wish)
     print(
@@ -226,7 +226,7 @@ def worker(
 @app.command()
 def health() -> None:
     """Succeed if a worker moved in the last half minute."""
-    from storage import queue
+    from storage.jobs import queue
 
     on = [w for w in queue.workers(database()) if w.alive]
     if not on:

@@ -23,9 +23,10 @@ from functools import partial
 from pathlib import Path
 
 from core.errors import EvenlyError
-from storage.engine import data_root, open_database
-from storage.migrate import upgrade
-from storage.place import settle
+from storage.db.connection import open_database
+from storage.db.data_folder import settle
+from storage.db.migrate import upgrade
+from storage.db.paths import data_root
 from work.slot import REFUSED
 from work.supervisor import die_with_parent
 

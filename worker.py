@@ -25,11 +25,14 @@ from filelock import FileLock, Timeout
 
 from core.errors import EvenlyError
 from core.training import host
-from storage import queue, results
-from storage.engine import Unavailable, data_root, database_path, open_database
-from storage.migrate import upgrade
-from storage.place import settle
-from storage.workers import state_text
+from storage import results
+from storage.db.connection import open_database
+from storage.db.data_folder import settle
+from storage.db.errors import Unavailable
+from storage.db.migrate import upgrade
+from storage.db.paths import data_root, database_path
+from storage.jobs import queue
+from storage.jobs.workers import state_text
 from work import watch
 from work.slot import ALREADY_ON, PROBED_SECONDS, REFUSED, beat_path, lock_path, locks_of, taken
 from work.supervisor import gpus, on_signals, supervise

@@ -33,10 +33,11 @@ from benchmarks import methods_report
 from benchmarks.methods_schema import COLUMNS, CSV, FIGURES, ROOT, TABLES, Setting, name_of, read, row_of
 from core.experiment.config import RunConfig
 from core.training.host import cores
-from storage import queue, results
-from storage.engine import open_database
+from storage import results
+from storage.db.connection import open_database
+from storage.db.migrate import upgrade
+from storage.jobs import queue
 from storage.launch import new_run
-from storage.migrate import upgrade
 from work import supervisor
 
 

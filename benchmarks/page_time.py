@@ -42,8 +42,8 @@ from websockets.sync.client import ClientConnection as Connection
 from websockets.sync.client import connect
 
 from storage import results
-from storage.engine import open_database, sqlite_module
-from storage.migrate import upgrade
+from storage.db.connection import open_database, sqlite_module
+from storage.db.migrate import upgrade
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))

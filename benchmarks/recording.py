@@ -36,10 +36,12 @@ from core.experiment.config import RunConfig
 from core.experiment.presets import FIRST
 from core.training import checkpoint
 from core.training.device import choose, versions
-from storage import checkpoints, queue, results
-from storage.engine import open_database, sqlite_module
+from storage import results
+from storage.db.connection import open_database, sqlite_module
+from storage.db.migrate import upgrade
+from storage.jobs import queue
 from storage.launch import new_run
-from storage.migrate import upgrade
+from storage.results import checkpoint_files
 from work import runner, training
 
 TARGET = 3.0  # percent of an epoch, for recording the metrics
@@ -50,7 +52,7 @@ CLOCKED = (  # name of the clock, where the call is found, its name there
     ("- database", results, "record_epoch"),
     ("checkpoint", runner.Run, "save"),
     ("- bytes", checkpoint, "dumps"),
-    ("- file", checkpoints, "write"),
+    ("- file", checkpoint_files, "write"),
     ("- database rows", results, "record_checkpoint"),
 )
 Spent = tuple[float, float]  # milliseconds of one call: by the wall clock, of the thread's CPU time

@@ -25,10 +25,11 @@ from sqlalchemy import Connection, Engine, insert, select
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from storage import queue, results
-from storage.engine import open_database, sqlite_module, write
-from storage.migrate import check_schema, upgrade
-from storage.tables import detail, run
+from storage import results
+from storage.db.connection import open_database, sqlite_module, write
+from storage.db.migrate import check_schema, upgrade
+from storage.db.schema import detail, run
+from storage.jobs import queue
 
 SPLITS = ("train", "validation", "test")
 

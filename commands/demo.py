@@ -15,9 +15,10 @@ from core import formatting
 from core.comparison.compare import compare
 from core.comparison.side import Side
 from core.experiment.presets import FIRST
-from storage import pace, queue, results
+from storage import pace, results
+from storage.jobs import queue
 from storage.launch import pair
-from storage.runs import RunRow
+from storage.results.runs import RunRow
 from storage.sides import side
 
 

@@ -15,7 +15,7 @@ from core.errors import EvenlyError
 from core.methods.posthoc import USUAL
 
 if TYPE_CHECKING:
-    from storage.runs import RunRow
+    from storage.results.runs import RunRow
 
 SLOTS = range(255, 199, -1)  # lock files of helpers that stand beside the workers
 
@@ -35,8 +35,8 @@ def posthoc(
     from core.experiment.config import from_dict
     from core.metrics.readings import training_counts
     from storage.doubts import doubts
+    from storage.jobs.queue import submit
     from storage.posthoc import new_step
-    from storage.queue import submit
     from storage.results import get_run
 
     params: dict[str, Any] = dict(pairs(param, "--param"))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from sqlalchemy import Engine
 
-    from storage.workers import Place
+    from storage.jobs.workers import Place
 
 NOWHERE: Mapping[int, Any] = MappingProxyType({})
 LINE_SECONDS = 5.0  # between two lines of progress where bars cannot be drawn
@@ -62,8 +62,8 @@ class Watched:
         self._read()
 
     def _read(self) -> None:
+        from storage.jobs.workers import places
         from storage.results import list_runs
-        from storage.workers import places
 
         self.rows = list(list_runs(self.engine, ids=self.ids).sort_values("id").itertuples())
         waiting = all(r.status == "queued" for r in self.rows)
@@ -72,7 +72,7 @@ class Watched:
 
     def look(self) -> list[Any]:
         """The newest rows; the last ones again while the database is locked."""
-        from storage.engine import StorageError
+        from storage.db.errors import StorageError
 
         with suppress(StorageError):  # a picture that is some seconds old; whoever trains says what is wrong
             self._read()

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from core.comparison.compare import Comparison
     from core.metrics.readings import Score
     from core.report import RunReport
-    from storage.runs import RunRow
+    from storage.results.runs import RunRow
 
 ENDS = {"failed": "failed", "cancelled": "was stopped", "paused": "is paused"}  # a run that did not succeed
 MOST = 2**63 - 1  # what the database takes for a whole number
@@ -77,8 +77,8 @@ _opened: list[Engine] = []
 
 def database() -> Engine:
     """The migrated database; `close_databases` closes it."""
-    from storage.engine import open_database
-    from storage.migrate import upgrade
+    from storage.db.connection import open_database
+    from storage.db.migrate import upgrade
 
     _opened.append(open_database())
     upgrade(_opened[-1])
@@ -93,7 +93,7 @@ def close_databases() -> None:
 
 def in_words(status: str) -> str:
     """A status as people read it; JSON keeps the stored word."""
-    from storage.queue import SAID
+    from storage.jobs.queue import SAID
 
     return SAID.get(status, status)
 
@@ -166,7 +166,8 @@ def asked_score(row: RunRow, alpha: float | None, positive: str | None) -> Score
 def show(run_id: RunId, alpha: Alpha = None, positive: Positive = None, as_json: Json = False) -> None:
     """One run: settings, figures per class, measures, log."""
     from core.diagnostics.run_warnings import swinging
-    from storage import queue, results, sides
+    from storage import results, sides
+    from storage.jobs import queue
 
     engine = database()
     row = results.get_run(engine, run_id)

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from core.datasets.spec import DataSpec
-    from storage.queue import NewRun
-    from storage.runs import RunRow
+    from storage.jobs.queue import NewRun
+    from storage.results.runs import RunRow
 
 LONGEST_NAME = 1000
 SEEDS = Param("seeds", "Seeds", 1, 1, 100, 1, integer=True)
@@ -112,7 +112,7 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
     from core.datasets.spec import no_validation
     from core.diagnostics.sample_size import few_validation
     from models import MODELS
-    from storage.engine import data_root
+    from storage.db.paths import data_root
 
     config, model = checked(config), MODELS[config.model]
     row = datasets.find_dataset(config.dataset, data_root())
@@ -227,8 +227,9 @@ def baseline_group(
     What cannot be one is refused, what is a poor one is said.
     `waits`: somebody sits there until the run is over, so a paused baseline is refused too.
     """
-    from storage.launch import by_seed, drawn_by
+    from storage.launch import by_seed
     from storage.results import get_run, list_runs
+    from storage.results.runs import drawn_by
 
     if baseline is None:
         _without(config)
@@ -303,7 +304,7 @@ def _classes(row: RunRow) -> tuple[str, ...]:
     if "classes" in row.facts:
         return tuple(row.facts["classes"])
     from core.datasets import describe
-    from storage.engine import data_root
+    from storage.db.paths import data_root
 
     return tuple(describe(row.dataset, data_root()).classes)
 
@@ -347,7 +348,7 @@ def replicas(
 def _takes(config: RunConfig, wanted: list[int], baseline: int, group: Group, same_baseline: bool) -> dict[int, int]:
     """Seed -> the run whose TPRs it takes; said on stderr where it is not simply the baseline named."""
     from core.datasets import describe
-    from storage.engine import data_root
+    from storage.db.paths import data_root
     from storage.launch import another_seed, pairing, seeds_in_words
 
     if same_baseline:

@@ -101,7 +101,7 @@ def recipes(as_json: Json = False) -> None:
 def datasets(as_json: Json = False) -> None:
     """The datasets, and whether each is ready here."""
     from core.datasets import DATASETS, image_sets
-    from storage.engine import data_root
+    from storage.db.paths import data_root
 
     root = data_root()
     rows = [

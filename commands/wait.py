@@ -14,7 +14,7 @@ from core.errors import EvenlyError
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from storage.runs import RunRow
+    from storage.results.runs import RunRow
 
 
 class Stop:
@@ -48,8 +48,8 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     Raises EvenlyError when one has not, when all that are left wait for a paused run, or when interrupted: a run that was
     trained here is then back in the queue.
     """
+    from storage.jobs.change_stamp import statuses as statuses_of
     from storage.results import get_run
-    from storage.stamps import statuses as statuses_of
     from worker import Timeout, Worker
 
     stop = Stop()

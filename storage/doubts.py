@@ -17,8 +17,8 @@ from core.experiment.config import RunConfig, from_dict
 from core.methods import METHODS
 from core.methods.types import Evidence, Vector
 from core.metrics.classification import share
-from storage.classes import class_counts
-from storage.runs import get_run
+from storage.results.class_counts import class_counts
+from storage.results.runs import get_run
 
 
 def doubts(engine: Engine, config: RunConfig, counts: Vector | None, baseline: int | None) -> list[str]:

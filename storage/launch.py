@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Engine, select
 
 from core.datasets.spec import DataSpec
 from core.experiment.baseline import same_data
@@ -17,12 +16,9 @@ from core.experiment.config import RunConfig, checked
 from core.experiment.recipes import RECIPES
 from core.experiment.term_schedule import PLAIN
 from core.methods import METHODS, POSTHOC
-from storage.engine import reading
-from storage.queue import NewRun
-from storage.tables import detail, run
+from storage.jobs.queue import NewRun
 
 READY = ("succeeded", "running", "queued")  # a baseline that has TPRs or will have them by itself, the best first
-DRAWN_BY = ("imbalance", "profile", "validation")  # with the seed, the settings that decide who is in which split
 NAMED = 8  # seeds named in a sentence before "and n more"
 
 
@@ -84,7 +80,7 @@ def new_run(
     name: str = "",
     tags: str = "",
 ) -> NewRun:
-    """A checked config as a row for `storage.queue.submit`.
+    """A checked config as a row for `storage.jobs.queue.submit`.
 
     `baseline` is an earlier run, `baseline_index` the place of one in the same submission; `baseline_group` its group_sha,
     so that runs weighted from different baselines' settings are not taken for replicates. Raises EvenlyError for bad settings.
@@ -118,7 +114,7 @@ def pair(baseline: RunConfig, weighted: RunConfig, dataset_label: str, tags: str
 
 
 def by_seed(frame: pd.DataFrame, group_sha: str) -> dict[int, int]:
-    """Seed -> run of a replicate group, among the runs in `frame` (see `storage.runs.list_runs`).
+    """Seed -> run of a replicate group, among the runs in `frame` (see `storage.results.runs.list_runs`).
 
     A run that has succeeded goes before one that is on, that before one that waits; of equals the newest is taken.
     """
@@ -129,28 +125,6 @@ def by_seed(frame: pd.DataFrame, group_sha: str) -> dict[int, int]:
         for seed, number in zip(rows["seed"].tolist(), rows["id"].tolist(), strict=True):
             out.setdefault(int(seed), int(number))
     return out
-
-
-def drawn_by(engine: Engine, dataset: str) -> dict[int, dict[str, Any]]:
-    """Run -> its settings of DRAWN_BY, its model and its data's fingerprint, for every run on a dataset.
-
-    They are read from what is stored without loading it.
-    The fingerprint is None where a run has not started, or started before fingerprints were kept.
-    """
-    imbalance, profile, validation = (detail.c.config[key] for key in DRAWN_BY)
-    columns = (imbalance.as_float(), profile.as_string(), validation.as_float())
-    beside = (run.c.model, detail.c.facts["fingerprint"].as_string())
-    query = (
-        select(run.c.id, *beside, *columns).join(detail, detail.c.run_id == run.c.id).where(run.c.dataset == dataset)
-    )
-    with reading(engine) as connection:
-        rows = connection.execute(query).all()
-    usual = {key: getattr(RunConfig, key) for key in DRAWN_BY}
-    return {
-        number: {"model": model, "fingerprint": fingerprint}
-        | {k: usual[k] if v is None else v for k, v in zip(DRAWN_BY, values, strict=True)}
-        for number, model, fingerprint, *values in rows
-    }
 
 
 def differences(config: RunConfig, spec: DataSpec, theirs: Mapping[str, Any]) -> str:

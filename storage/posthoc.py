@@ -12,9 +12,9 @@ from sqlalchemy import Engine
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked, from_dict
 from core.methods import METHODS, POSTHOC
+from storage.jobs.queue import NewRun
 from storage.launch import new_run, tail_words
-from storage.queue import NewRun
-from storage.runs import RunRow, list_runs
+from storage.results.runs import RunRow, list_runs
 
 OVER = ("failed", "cancelled")  # the step may be tried again
 COLUMNS = ("id", "status", "wanted", "created_at", "method", "seed", "group_sha")  # of a step that a list of them needs
@@ -42,7 +42,7 @@ def config_for(before: RunRow, method: str, params: Mapping[str, Any]) -> RunCon
 
 
 def new_step(before: RunRow, method: str, params: Mapping[str, Any]) -> NewRun:
-    """The row of a post-hoc step for `storage.queue.submit`; its baseline is the run it is applied to. Errors as in `config_for`."""
+    """The row of a post-hoc step for `storage.jobs.queue.submit`; its baseline is the run it is applied to. Errors as in `config_for`."""
     config = checked(config_for(before, method, params))
     label = (
         before.name.partition(":")[0] or before.dataset

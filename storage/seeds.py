@@ -1,6 +1,6 @@
 """Which seeds two runs have, which are on their way, and with which they are best compared further.
 
-Every function takes the list of runs (`storage.runs.list_runs`), archived ones too.
+Every function takes the list of runs (`storage.results.runs.list_runs`), archived ones too.
 """
 
 from __future__ import annotations

@@ -5,60 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sqlalchemy import Engine, and_, or_, select
+from sqlalchemy import Engine
 
-from core.comparison.pairing import GONE, Replicate, replicate
+from core.comparison.pairing import Replicate, replicate
 from core.comparison.side import Side
-from core.experiment.baseline import takes_tprs
 from core.methods.types import Vector
 from core.report import RunReport
-from storage.classes import class_counts, split_number
-from storage.engine import StorageError, reading
-from storage.history import class_history
-from storage.runs import RunRow
-from storage.tables import detail, epoch, run
-
-
-def measured(row: RunRow) -> None:
-    """A run without a finished epoch raises StorageError."""
-    if not row.last_epoch:
-        raise StorageError(f"run {row.id} is {row.status} and has no finished epoch yet; wait for its first one")
-
-
-def beside_counts(engine: Engine, run_id: int, split: str, at: int) -> dict[str, Any]:
-    """What counts do not tell of a split after an epoch.
-
-    top5  samples whose class was among the five highest scores; None with five classes or fewer
-    ece   expected calibration error; None where it was not recorded
-    """
-    key = and_(epoch.c.run_id == run_id, epoch.c.epoch == at, epoch.c.split == split_number(split))
-    with reading(engine) as connection:
-        row = connection.execute(select(epoch.c.top5, epoch.c.ece).where(key)).one_or_none()
-    return {"top5": None, "ece": None} if row is None else dict(row._mapping)
-
-
-def origins(engine: Engine, row: RunRow) -> dict[int, dict[str, Any]]:
-    """Run -> seed, index_hash, baseline and baseline_seed: of this run and of the succeeded ones with its settings, oldest first."""
-    first = run.alias("first")
-    takes = takes_tprs(row.config) and row.config.get("tpr") is None  # TPRs that were given come from no run
-    query = (
-        select(run.c.id, run.c.seed, detail.c.facts["index_hash"].as_string(), first.c.id, first.c.seed)
-        .join(detail, detail.c.run_id == run.c.id)
-        .outerjoin(first, first.c.id == run.c.baseline_id)
-        .where(or_(run.c.id == row.id, and_(run.c.group_sha == row.group_sha, run.c.status == "succeeded")))
-        .order_by(run.c.id)
-    )
-    with reading(engine) as connection:
-        rows = connection.execute(query).all()
-    return {
-        number: {
-            "seed": seed,
-            "index_hash": index_hash or "",
-            "baseline": (baseline or GONE) if takes else None,
-            "baseline_seed": baseline_seed if takes else None,
-        }
-        for number, seed, index_hash, baseline, baseline_seed in rows
-    }
+from storage.results.class_counts import beside_counts, class_counts, measured
+from storage.results.class_history import class_history
+from storage.results.runs import RunRow, origins
 
 
 def _replicate(engine: Engine, run_id: int, origin: dict[str, Any]) -> Replicate:

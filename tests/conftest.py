@@ -135,8 +135,8 @@ def app(tmp_path_factory, chromium):
     from browser_kit import app_on
     from seed import small
 
-    from storage.engine import open_database
-    from storage.migrate import upgrade
+    from storage.db.connection import open_database
+    from storage.db.migrate import upgrade
 
     data = tmp_path_factory.mktemp("data")
     engine = open_database(f"sqlite:///{data / 'evenly.db'}", role="worker")
@@ -153,8 +153,8 @@ def app(tmp_path_factory, chromium):
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A data folder of the test's own with a migrated database; returns (folder, engine)."""
-    from storage.engine import open_database
-    from storage.migrate import upgrade
+    from storage.db.connection import open_database
+    from storage.db.migrate import upgrade
 
     monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
     monkeypatch.delenv("EVENLY_DATABASE_URL", raising=False)
@@ -175,8 +175,8 @@ def seeded(tmp_path_factory):
     """A data folder with one of everything, made once; tests work on copies. Returns (folder, ids)."""
     from seed import small
 
-    from storage.engine import open_database
-    from storage.migrate import upgrade
+    from storage.db.connection import open_database
+    from storage.db.migrate import upgrade
 
     root = tmp_path_factory.mktemp("seeded")
     engine = open_database(f"sqlite:///{root}/evenly.db", role="worker")
@@ -189,7 +189,7 @@ def seeded(tmp_path_factory):
 @pytest.fixture
 def full(seeded, tmp_path, monkeypatch):
     """The seeded folder as this test's own; returns (engine, ids)."""
-    from storage.engine import open_database
+    from storage.db.connection import open_database
 
     root, ids = seeded
     shutil.copytree(root, tmp_path / "data")

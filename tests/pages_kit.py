@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from streamlit.testing.v1 import AppTest
 
 from storage import results
-from storage.tables import detail, run
+from storage.db.schema import detail, run
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME, NEW, RUNS, RUN, COMPARE = (f"pages/views/{name}.py" for name in ("home", "new_run", "runs", "run", "compare"))

@@ -7,7 +7,8 @@ import pytest
 
 import worker as door
 from core.experiment.config import RunConfig
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
 from storage.launch import new_run
 from work import runner
 

@@ -20,9 +20,10 @@ from sqlalchemy import Engine
 from core.datasets import DATASETS
 from core.experiment.config import RunConfig, checked
 from core.metrics.classification import rows_of
-from storage import queue, results
-from storage.engine import open_database
-from storage.migrate import upgrade
+from storage import results
+from storage.db.connection import open_database
+from storage.db.migrate import upgrade
+from storage.jobs import queue
 
 DIGITS = tuple(str(d) for d in range(10))
 ANIMALS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Engine, text
 
-from storage import queue, results
-from storage.engine import open_database
-from storage.migrate import upgrade
+from storage import results
+from storage.db.connection import open_database
+from storage.db.migrate import upgrade
+from storage.jobs import queue
 
 SPLITS = ("train", "validation", "test")
 

@@ -13,7 +13,8 @@ from core.methods import METHODS, TRAIN, answer
 from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
 from core.metrics.classification import share
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
 from storage.launch import new_run
 from work import training
 

@@ -18,9 +18,11 @@ from core.datasets import describe
 from core.diagnostics.run_warnings import few_samples
 from core.experiment.baseline import same_data, takes_tprs
 from pages.parts import new_evidence, origin
-from storage import queue, results, sides
-from storage.launch import drawn_by, new_run
-from storage.tables import detail
+from storage import results, sides
+from storage.db.schema import detail
+from storage.jobs import queue
+from storage.launch import new_run
+from storage.results.runs import drawn_by
 
 COUNTS_ONLY = {"method": "custom", "params": {"formula": "1/n"}}
 BY_TPR = {"method": "custom", "params": {"formula": "1/tpr"}}

@@ -6,7 +6,7 @@ pytest.importorskip("playwright.sync_api")
 
 from browser_kit import expect, key, settle
 
-from storage import queue
+from storage.jobs import queue
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 SOON = 20_000  # ms, many looks

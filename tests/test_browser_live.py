@@ -11,7 +11,8 @@ pytest.importorskip("playwright.sync_api")
 
 from browser_kit import app_on, expect, key, settle, window_of
 
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 EPOCHS = 400

@@ -10,8 +10,8 @@ import seed
 from streamlit.testing.v1 import AppTest
 
 from core.experiment.config import checked
-from storage.engine import open_database
-from storage.migrate import upgrade
+from storage.db.connection import open_database
+from storage.db.migrate import upgrade
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 COMPARE = "pages/views/compare.py"

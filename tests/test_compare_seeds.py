@@ -23,9 +23,9 @@ import cli
 from core.experiment.config import checked
 from pages.parts import words
 from storage import results, sides
-from storage.engine import open_database, write
-from storage.migrate import upgrade
-from storage.tables import detail
+from storage.db.connection import open_database, write
+from storage.db.migrate import upgrade
+from storage.db.schema import detail
 
 APP = Path(__file__).resolve().parents[1] / "app.py"
 

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from core.experiment.config import RunConfig
-from storage import checkpoints, queue, results
+from storage import results
+from storage.jobs import queue
 from storage.launch import new_run
+from storage.results import checkpoint_files
 
 ROOT = Path(__file__).resolve().parent.parent
 EPOCHS = 60
@@ -110,7 +112,7 @@ def check_files(root, engine, run_id):
     saved = results.list_checkpoints(engine, run_id)
     assert saved
     for row in saved:
-        assert len(checkpoints.read(row.path, row.sha256)) == row.bytes
+        assert len(checkpoint_files.read(row.path, row.sha256)) == row.bytes
     folder = root / "runs" / str(run_id)
     assert not list(folder.glob("*.tmp"))
 

@@ -21,7 +21,7 @@ from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
 from core.registry import Table
 from models import MODELS
-from storage.tables import metadata
+from storage.db.schema import metadata
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"

@@ -9,7 +9,7 @@ from core.methods import answer, grid, what_if
 from core.methods.types import ClassTerms
 from core.snippet import cli_command
 from pages.parts import palette, preview
-from storage.engine import surroundings
+from storage.db.paths import surroundings
 
 TPRS = np.array([0, 0.8, 0.7, 0.6, 0.5, 0.9, 0.8, 0.7, 0.6, 1.0])
 NAMES = [f"k{c}" for c in range(20)]

@@ -13,7 +13,8 @@ from filelock import FileLock
 
 import serve
 from core.experiment.config import RunConfig
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
 from storage.launch import new_run
 from work.slot import lock_path
 

@@ -13,8 +13,10 @@ from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.samplers import SAMPLERS
 from core.training import checkpoint
-from storage import checkpoints, queue, results
+from storage import results
+from storage.jobs import queue
 from storage.launch import new_run
+from storage.results import checkpoint_files
 from work import runner
 
 BASE = RunConfig("mnist1d", "cnn1d", epochs=2, imbalance=100.0)
@@ -84,7 +86,7 @@ def network(worker, run_id):
     """The tensors of the last checkpoint."""
     row, saved = results.get_run(worker.engine, run_id), results.list_checkpoints(worker.engine, run_id)[0]
     return checkpoint.loads(
-        checkpoints.read(Path(saved.path), saved.sha256),
+        checkpoint_files.read(Path(saved.path), saved.sha256),
         checked(RunConfig(**{k: v for k, v in row.config.items() if k != "schema"})).sha(),
     )["model"]
 

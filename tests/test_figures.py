@@ -10,8 +10,8 @@ from seed import worker_of
 from test_run_methods import moving, stepped
 
 from pages.parts import show
-from storage import queue
-from storage.engine import open_database
+from storage.db.connection import open_database
+from storage.jobs import queue
 
 ADDRESSES = {
     "home": (HOME, {}),

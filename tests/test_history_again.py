@@ -8,8 +8,9 @@ import pytest
 from storage_kit import claimed, database, epoch_record
 
 from pages.parts import reads
-from storage import queue, results
-from storage.engine import open_database
+from storage import results
+from storage.db.connection import open_database
+from storage.jobs import queue
 
 AGAIN = 40  # added to what a redone epoch counts, so that it can be told from the first
 

@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 from storage_kit import claimed, database, epoch_record
 
-from storage import checkpoints, results
-from storage.engine import StorageError, Unavailable, explained
+from storage import results
+from storage.db.errors import StorageError, Unavailable
+from storage.db.sqlite_errors import explained
+from storage.results import checkpoint_files
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -95,6 +97,6 @@ def test_a_checkpoint_that_cannot_be_written_says_why_and_what_to_do(tmp_path, m
     def refuse(*_):
         raise OSError(number, "no")
 
-    monkeypatch.setattr(checkpoints.os, "fsync", refuse)
+    monkeypatch.setattr(checkpoint_files.os, "fsync", refuse)
     with pytest.raises(StorageError, match=text):
-        checkpoints.write(tmp_path, "epoch-1.pt", b"bits")
+        checkpoint_files.write(tmp_path, "epoch-1.pt", b"bits")

@@ -28,8 +28,8 @@ from core.metrics import tables
 from core.metrics.readings import Score, Split, changes, positive_class, readings
 from pages.parts import export
 from storage import results, sides
-from storage.engine import open_database
-from storage.migrate import upgrade
+from storage.db.connection import open_database
+from storage.db.migrate import upgrade
 
 RATIO = {"method": "tpr_ratio", "params": {"exponent": 2.0}}
 TAIL = (400, 240, 144, 86, 52, 31, 18, 11, 6, 4)

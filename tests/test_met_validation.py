@@ -14,7 +14,8 @@ from core.datasets import describe
 from core.diagnostics.run_warnings import met, met_before
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
 from storage.launch import new_run
 from storage.posthoc import new_step
 

@@ -49,7 +49,7 @@ def test_a_database_that_is_not_there_is_a_message_page(tmp_path, monkeypatch):
 
 
 def test_a_newer_database_is_refused_in_words(empty):
-    from storage.engine import write
+    from storage.db.connection import write
 
     write(empty, lambda c: c.exec_driver_sql("UPDATE alembic_version SET version_num = '9999_from_the_future'"))
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
@@ -94,8 +94,8 @@ def test_a_class_name_is_never_markup_in_a_picture(full, page, query):
     engine, ids = full
     from sqlalchemy import select, update
 
-    from storage.engine import write
-    from storage.tables import detail
+    from storage.db.connection import write
+    from storage.db.schema import detail
 
     def rename(c):
         for row in c.execute(select(detail.c.run_id, detail.c.facts)).all():

@@ -10,7 +10,8 @@ from seed import config_of, mnist1d, submit, train, worker_of
 from streamlit.testing.v1 import AppTest
 
 from core.experiment.config import from_dict
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
 from storage.launch import new_run
 
 

@@ -7,7 +7,7 @@ from pages_kit import COMPARE, HOME, RUN, RUNS, visit
 from test_pages_runs import ticked
 
 from pages.parts import follow
-from storage import queue
+from storage.jobs import queue
 
 
 def seen(at, address, monkeypatch):

@@ -10,7 +10,8 @@ from pages_kit import HOME, NEW, RUN, RUNS, visit, words_on
 from seed import epoch_record, facts, mnist1d, train, worker_of
 
 from pages.parts import reads, words
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
 
 
 def test_home_says_what_will_appear_before_there_is_anything(empty):
@@ -146,7 +147,7 @@ def test_homes_button_works_after_the_first_pair_was_archived(empty):
 
 def test_a_database_that_refuses_a_write_is_told_and_the_page_stays(empty, monkeypatch):
     from pages.parts import launch
-    from storage.engine import StorageError
+    from storage.db.errors import StorageError
 
     def locked(*_):
         raise StorageError(

@@ -8,10 +8,11 @@ from pages_kit import NEW, RUN, TPRS, visit, without_its_baseline, words_on
 from sqlalchemy import update
 
 from core.experiment.tpr_file import parse
-from storage import queue, results
-from storage.engine import open_database
-from storage.migrate import upgrade
-from storage.tables import run
+from storage import results
+from storage.db.connection import open_database
+from storage.db.migrate import upgrade
+from storage.db.schema import run
+from storage.jobs import queue
 
 
 def test_new_run_without_a_finished_run_offers_to_train_the_baseline_too(empty):

@@ -7,8 +7,9 @@ from pages_kit import ROOT, RUN, RUNS, visit, without_its_baseline, words_on
 from streamlit.testing.v1 import AppTest
 
 from pages.parts.palette import LIGHT
-from storage import queue, results
-from storage.workers import Place, state_text
+from storage import results
+from storage.jobs import queue
+from storage.jobs.workers import Place, state_text
 
 
 @pytest.mark.parametrize(
@@ -104,7 +105,7 @@ def test_names_are_shown_as_text(full):
 
 
 def test_a_run_that_cannot_be_read_is_not_called_unknown(full):
-    from storage.engine import write
+    from storage.db.connection import write
 
     engine, ids = full
     visit()  # the schema is looked at once, when the database is opened

@@ -7,7 +7,8 @@ from pages_kit import RUN, RUNS, visit, words_on
 from seed import mnist1d, train, worker_of
 from test_pages_runs import ticked
 
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
 
 
 def states(engine):

@@ -408,8 +408,8 @@ def test_what_only_latex_can_show_is_left_out():
     ("text", "shown"),
     [
         (
-            "of an older Evenly; `make run` or `python -m storage.migrate` mends it",
-            "Of an older Evenly; `make run` or `python -m storage.migrate` mends it",
+            "of an older Evenly; `make run` or `python -m storage.db.migrate` mends it",
+            "Of an older Evenly; `make run` or `python -m storage.db.migrate` mends it",
         ),
         ("run <b> is `odd", "Run \\<b\\> is odd"),
         ("`make run` helps", "`make run` helps"),

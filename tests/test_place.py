@@ -17,10 +17,13 @@ from storage_kit import count, database, in_background, new_run
 
 import worker as door
 from storage import launch as launching
-from storage import place, queue, results
-from storage.engine import StorageError, open_database
-from storage.migrate import check_schema, upgrade
-from storage.tables import place as table
+from storage import results
+from storage.db import data_folder
+from storage.db.connection import open_database
+from storage.db.errors import StorageError
+from storage.db.migrate import check_schema, upgrade
+from storage.db.schema import place as table
+from storage.jobs import queue
 from work import slot
 from worker import Timeout, Worker
 
@@ -50,11 +53,11 @@ def test_the_first_folder_is_adopted_and_a_second_one_refused_everywhere(apart, 
     for look in (check_schema, upgrade):
         look(engine)
     assert recorded(engine) == []  # looking is not using
-    place.settle(engine)
-    place.settle(engine)
+    data_folder.settle(engine)
+    data_folder.settle(engine)
     assert recorded(engine) == ["ra"]
     monkeypatch.setenv("EVENLY_DATA", str(second))
-    for work in (place.settle, check_schema, upgrade):
+    for work in (data_folder.settle, check_schema, upgrade):
         with pytest.raises(
             StorageError,
             match=rf"belongs to the data folder {first}, .* and not to {second}; set EVENLY_DATA={first}, or EVENLY_DATABASE_URL",
@@ -66,10 +69,10 @@ def test_the_first_folder_is_adopted_and_a_second_one_refused_everywhere(apart, 
 
 def test_another_name_of_the_same_folder_is_the_same_folder(apart, tmp_path, monkeypatch):
     engine, first, _ = apart
-    place.settle(engine)
+    data_folder.settle(engine)
     (tmp_path / "link").symlink_to(first)
     monkeypatch.setenv("EVENLY_DATA", str(tmp_path / "link"))
-    place.settle(engine)
+    data_folder.settle(engine)
     assert recorded(engine) == ["ra"]
 
 
@@ -79,13 +82,13 @@ def test_a_folder_that_was_moved_with_its_database_goes_on(tmp_path, monkeypatch
     (old / "data").mkdir(parents=True)
     monkeypatch.setenv("EVENLY_DATA", str(old if inside else old / "data"))
     engine = database(old)
-    place.settle(engine)
+    data_folder.settle(engine)
     engine.dispose()
     shutil.copytree(old, new)  # a copy, with the first still there
     monkeypatch.setenv("EVENLY_DATA", str(new if inside else new / "data"))
     copy = open_database(f"sqlite:///{new}/evenly.db")
     check_schema(copy)
-    place.settle(copy)
+    data_folder.settle(copy)
 
 
 def test_a_copy_of_the_database_alone_is_read_with_the_folder_that_has_its_checkpoints(tmp_path, monkeypatch):
@@ -94,7 +97,7 @@ def test_a_copy_of_the_database_alone_is_read_with_the_folder_that_has_its_check
         folder.mkdir()
     monkeypatch.setenv("EVENLY_DATA", str(data))
     engine = database(data)
-    place.settle(engine)
+    data_folder.settle(engine)
     engine.dispose()
     shutil.copy(data / "evenly.db", backup / "evenly.db")
     check_schema(open_database(f"sqlite:///{backup}/evenly.db"))
@@ -102,11 +105,11 @@ def test_a_copy_of_the_database_alone_is_read_with_the_folder_that_has_its_check
 
 def test_a_folder_that_is_gone_is_replaced_and_said(apart, monkeypatch, caplog):
     engine, first, second = apart
-    place.settle(engine)
+    data_folder.settle(engine)
     shutil.rmtree(first)
     monkeypatch.setenv("EVENLY_DATA", str(second))
     check_schema(engine)
-    place.settle(engine)
+    data_folder.settle(engine)
     assert recorded(engine) == ["rb"]
     assert f"the data folder {first} of" in caplog.text
 
@@ -165,11 +168,11 @@ def test_two_databases_do_not_work_in_one_data_folder_at_once(apart, tmp_path, m
 
 
 @pytest.mark.parametrize(
-    "command", [("worker.py", "--slot", "0"), ("serve.py",), ("cli.py", "runs"), ("-m", "storage.migrate")]
+    "command", [("worker.py", "--slot", "0"), ("serve.py",), ("cli.py", "runs"), ("-m", "storage.db.migrate")]
 )
 def test_every_door_refuses_with_one_line(apart, command):
     engine, first, second = apart
-    place.settle(engine)
+    data_folder.settle(engine)
     launched = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,

@@ -11,7 +11,8 @@ from runner_kit import CONFIG, drained, log_of, submit, working
 
 from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import SUMMAND
-from storage import posthoc, queue, results
+from storage import posthoc, results
+from storage.jobs import queue
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ from core.methods import METHODS
 from core.methods.samplers import SAMPLERS
 from core.metrics.intervals import mean_interval
 from storage import results
-from storage.engine import open_database
-from storage.migrate import upgrade
+from storage.db.connection import open_database
+from storage.db.migrate import upgrade
 
 FULL = ("mnist1d", "mnist1d_tail")
 MNIST1D = schema.TABLES["mnist1d"]

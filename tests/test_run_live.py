@@ -25,9 +25,10 @@ from commands import demo
 from core.experiment.presets import FIRST
 from pages.parts import about, curves, run_charts, silence
 from pages.parts.run_live import DETAILS, LONGEST, PAUSES, PICTURES, SHARES, Drawn, due, pause
-from storage import pace, queue, results
-from storage.engine import write
-from storage.tables import worker as workers_table
+from storage import pace, results
+from storage.db.connection import write
+from storage.db.schema import worker as workers_table
+from storage.jobs import queue
 
 # -- what is drawn again -----------------------------------------------------------------------------------------
 

@@ -21,8 +21,9 @@ from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import SUMMAND
 from pages.parts import beside, compare_charts, compare_report, curves, posthoc_panel, settings
 from pages.parts.palette import LIGHT
-from storage import posthoc, queue, results
-from storage.engine import StorageError
+from storage import posthoc, results
+from storage.db.errors import StorageError
+from storage.jobs import queue
 
 EPOCHS = 12
 

@@ -8,7 +8,8 @@ import torch
 from runner_kit import CONFIG, changed, drained, submit
 
 from core.errors import EvenlyError
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
 from storage.launch import new_run, pair
 
 

@@ -7,9 +7,11 @@ import pytest
 import torch
 from runner_kit import CONFIG, changed, drained, log_of, submit
 
-from storage import checkpoints, posthoc, queue, results
-from storage.engine import StorageError, Unavailable
+from storage import posthoc, results
+from storage.db.errors import StorageError, Unavailable
+from storage.jobs import queue
 from storage.launch import new_run
+from storage.results import checkpoint_files
 from work import runner, training
 
 
@@ -125,7 +127,7 @@ def test_a_validation_loss_that_is_not_finite_fails_the_run(worker, monkeypatch)
 
 def test_a_full_disk_under_a_checkpoint_is_a_warning(worker, monkeypatch):
     (run_id,) = submit(worker, CONFIG)
-    real, calls = checkpoints.write, []
+    real, calls = checkpoint_files.write, []
 
     def write(folder, name, data):
         calls.append(name)
@@ -133,17 +135,17 @@ def test_a_full_disk_under_a_checkpoint_is_a_warning(worker, monkeypatch):
             raise StorageError("the disk is full: checkpoint was not written")
         return real(folder, name, data)
 
-    monkeypatch.setattr(checkpoints, "write", write)
+    monkeypatch.setattr(checkpoint_files, "write", write)
     row = drained(worker, run_id)
     assert row.status == "succeeded"
     assert "warning: the disk is full" in log_of(worker, run_id)
     for saved in results.list_checkpoints(worker.engine, run_id):
-        checkpoints.read(saved.path, saved.sha256)
+        checkpoint_files.read(saved.path, saved.sha256)
 
 
 def failing(monkeypatch, fails):
     """The disk is full for the checkpoints of which `fails` (name, how many of them were written to) says so."""
-    real, seen = checkpoints.write, {}
+    real, seen = checkpoint_files.write, {}
 
     def write(folder, name, data):
         epoch = name[: len("epoch-00001")]
@@ -152,7 +154,7 @@ def failing(monkeypatch, fails):
             raise StorageError("the disk is full: checkpoint was not written")
         return real(folder, name, data)
 
-    monkeypatch.setattr(checkpoints, "write", write)
+    monkeypatch.setattr(checkpoint_files, "write", write)
 
 
 def test_a_checkpoint_is_named_as_last_and_as_best_or_not_at_all(worker, monkeypatch):

@@ -8,7 +8,7 @@ from runner_kit import CONFIG, drained, log_of, submit
 from core import datasets
 from core.datasets import registry
 from core.errors import EvenlyError
-from storage import queue
+from storage.jobs import queue
 from work import sources
 
 

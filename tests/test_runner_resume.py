@@ -9,10 +9,11 @@ from sqlalchemy import update
 
 from core import datasets
 from core.training import checkpoint
-from storage import queue, results
-from storage.engine import sqlite_module
+from storage import results
+from storage.db.connection import sqlite_module
+from storage.db.schema import detail
+from storage.jobs import queue
 from storage.launch import pair
-from storage.tables import detail
 from work import training
 
 

@@ -19,7 +19,7 @@ from core.training.objectives.base import Objective
 from core.training.trainer import Trainer
 from models import MODELS
 from models.heads import Scaled
-from storage import queue
+from storage.jobs import queue
 from storage.launch import new_run
 from work import stages
 

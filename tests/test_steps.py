@@ -12,9 +12,10 @@ import worker as door
 from commands import progress
 from core.experiment.config import RunConfig
 from pages.parts import status
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
+from storage.jobs.workers import Place, places
 from storage.launch import new_run
-from storage.workers import Place, places
 from work import runner
 from work.watch import Inside
 

@@ -11,10 +11,12 @@ import sys
 import pytest
 from storage_kit import claimed, database
 
-from storage import checkpoints, queue, results
-from storage.checkpoint_rows import file_name, sweep_run
-from storage.engine import StorageError
-from storage.queue import Lost
+from storage import results
+from storage.db.errors import StorageError
+from storage.jobs import queue
+from storage.jobs.queue import Lost
+from storage.results import checkpoint_files
+from storage.results.checkpoint_rows import file_name, sweep_run
 
 DATA = bytes(range(256)) * 40
 
@@ -26,34 +28,34 @@ def engine(tmp_path, monkeypatch):
 
 
 def test_what_is_written_is_read(tmp_path):
-    path, sha = checkpoints.write(tmp_path / "runs" / "1", "epoch-1.pt", DATA)
+    path, sha = checkpoint_files.write(tmp_path / "runs" / "1", "epoch-1.pt", DATA)
     assert path == tmp_path / "runs" / "1" / "epoch-1.pt"
     assert sha == hashlib.sha256(DATA).hexdigest()
-    assert checkpoints.read(path, sha) == DATA
+    assert checkpoint_files.read(path, sha) == DATA
     assert [p.name for p in path.parent.iterdir()] == ["epoch-1.pt"]
 
 
 def test_a_cut_file_is_noticed_at_every_length(tmp_path):
-    path, sha = checkpoints.write(tmp_path, "c.pt", DATA)
+    path, sha = checkpoint_files.write(tmp_path, "c.pt", DATA)
     for length in range(0, len(DATA), 263):
         path.write_bytes(DATA[:length])
         with pytest.raises(StorageError, match=f"is damaged: its {length} bytes do not have the checksum"):
-            checkpoints.read(path, sha)
+            checkpoint_files.read(path, sha)
 
 
 def test_a_flipped_bit_is_noticed_wherever_it_is(tmp_path):
-    path, sha = checkpoints.write(tmp_path, "c.pt", DATA)
+    path, sha = checkpoint_files.write(tmp_path, "c.pt", DATA)
     for place in range(0, len(DATA), 31):
         flipped = bytearray(DATA)
         flipped[place] ^= 1 << (place % 8)
         path.write_bytes(flipped)
         with pytest.raises(StorageError, match="is damaged"):
-            checkpoints.read(path, sha)
+            checkpoint_files.read(path, sha)
 
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(StorageError, match=r"gone.pt cannot be read \(No such file"):
-        checkpoints.read(tmp_path / "gone.pt", "0" * 64)
+        checkpoint_files.read(tmp_path / "gone.pt", "0" * 64)
 
 
 @pytest.mark.parametrize("step", ["write", "fsync", "replace"])
@@ -68,7 +70,7 @@ def test_a_missing_file_is_named(tmp_path):
     ],
 )
 def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path, monkeypatch, step, number, message):
-    path, sha = checkpoints.write(tmp_path, "last.pt", DATA)
+    path, sha = checkpoint_files.write(tmp_path, "last.pt", DATA)
 
     def fails(*_args, **_options):
         raise OSError(number, os.strerror(number))
@@ -91,15 +93,15 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_litter(tmp_path, monkeypa
 
     with monkeypatch.context() as patch:
         if step == "write":
-            patch.setattr(checkpoints, "open", Full, raising=False)
+            patch.setattr(checkpoint_files, "open", Full, raising=False)
         else:
             patch.setattr(os, step, fails)
         with pytest.raises(StorageError, match=message):
-            checkpoints.write(tmp_path, "last.pt", b"new" * 1000)
-    assert checkpoints.read(path, sha) == DATA
+            checkpoint_files.write(tmp_path, "last.pt", b"new" * 1000)
+    assert checkpoint_files.read(path, sha) == DATA
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
-    _, sha = checkpoints.write(tmp_path, "last.pt", b"new")
-    assert checkpoints.read(path, sha) == b"new"
+    _, sha = checkpoint_files.write(tmp_path, "last.pt", b"new")
+    assert checkpoint_files.read(path, sha) == b"new"
 
 
 @pytest.fixture
@@ -107,7 +109,7 @@ def killed(engine, tmp_path):
     """A run rescued from a worker that died before the row of its third file; (its new claim, its folder)."""
     before, folder = claimed(engine), tmp_path / "runs" / "1"
     for epoch in (1, 2, 3):
-        path, sha = checkpoints.write(folder, file_name(engine, before, epoch, 0), DATA)
+        path, sha = checkpoint_files.write(folder, file_name(engine, before, epoch, 0), DATA)
         if epoch < 3:
             results.record_checkpoint(engine, before, epoch, ["last"], path, sha, len(DATA))
     (folder / "epoch-4.pt.tmp").write_bytes(b"x")
@@ -156,7 +158,7 @@ def test_a_run_of_another_database_loses_nothing_here(engine, killed, tmp_path):
     other = database(elsewhere)
     first = claimed(other)
     assert first.run_id == mine.run_id
-    checkpoints.write(folder, file_name(other, first, 3, 0), DATA)
+    checkpoint_files.write(folder, file_name(other, first, 3, 0), DATA)
     second = taken_over(other)
     assert len(sweep_run(other, second)) == 2  # its own, and what nobody has begun to name
     queue.finish(other, second, "failed", "an end")
@@ -179,10 +181,10 @@ def test_sweep_takes_the_litter_of_the_dead_only(tmp_path):
         (tmp_path / "deep").mkdir()
         for name in files:
             (tmp_path / name).write_bytes(b"x")
-        assert sorted(p.name for p in checkpoints.sweep(tmp_path)) == sorted(n.split("/")[-1] for n in files[:4])
+        assert sorted(p.name for p in checkpoint_files.sweep(tmp_path)) == sorted(n.split("/")[-1] for n in files[:4])
         assert sorted(p.name for p in tmp_path.iterdir()) == ["deep", files[4], "f.pt"]
         living.stdin.close()
-    assert checkpoints.sweep(tmp_path / "nowhere") == []
+    assert checkpoint_files.sweep(tmp_path / "nowhere") == []
 
 
 def test_a_file_of_another_users_process_is_left(tmp_path, monkeypatch):
@@ -192,16 +194,16 @@ def test_a_file_of_another_users_process_is_left(tmp_path, monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(os, "kill", not_yours)
-    assert checkpoints.sweep(tmp_path) == []
+    assert checkpoint_files.sweep(tmp_path) == []
 
 
 def test_prune_removes_what_is_there_and_names_what_it_cannot(tmp_path):
     (tmp_path / "a.pt").write_bytes(b"x")
     (tmp_path / "folder.pt").mkdir()
-    assert checkpoints.prune([tmp_path / "a.pt", tmp_path / "gone.pt"]) == [tmp_path / "a.pt"]
+    assert checkpoint_files.prune([tmp_path / "a.pt", tmp_path / "gone.pt"]) == [tmp_path / "a.pt"]
     (tmp_path / "b.pt").write_bytes(b"x")
     with pytest.raises(StorageError, match=r"1 files could not be removed, remove them by hand: .*folder.pt"):
-        checkpoints.prune([tmp_path / "folder.pt", tmp_path / "b.pt"])
+        checkpoint_files.prune([tmp_path / "folder.pt", tmp_path / "b.pt"])
     assert not (tmp_path / "b.pt").exists()
 
 
@@ -240,7 +242,7 @@ def test_the_same_epoch_again_takes_the_place_of_the_first(engine):
 
 def test_the_data_folder_can_be_moved(engine, tmp_path, monkeypatch):
     claim = claimed(engine)
-    path, sha = checkpoints.write(tmp_path / "runs" / "1", "e.pt", DATA)
+    path, sha = checkpoint_files.write(tmp_path / "runs" / "1", "e.pt", DATA)
     results.record_checkpoint(engine, claim, 1, ["last"], path, sha, len(DATA))
     engine.dispose()
     moved = tmp_path.with_name(tmp_path.name + "-moved")
@@ -248,7 +250,7 @@ def test_the_data_folder_can_be_moved(engine, tmp_path, monkeypatch):
     monkeypatch.setenv("EVENLY_DATA", str(moved))
     (row,) = results.list_checkpoints(database(moved), claim.run_id)
     assert row.path == moved / "runs" / "1" / "e.pt"
-    assert checkpoints.read(row.path, row.sha256) == DATA
+    assert checkpoint_files.read(row.path, row.sha256) == DATA
 
 
 def test_a_file_elsewhere_keeps_its_address(engine, tmp_path_factory):

@@ -13,20 +13,12 @@ import pytest
 from sqlalchemy import text
 from storage_kit import count, database, new_run
 
-from storage import queue, results
-from storage.engine import (
-    StorageError,
-    Unavailable,
-    data_root,
-    database_url,
-    once,
-    open_database,
-    reading,
-    sqlite_module,
-    sqlite_warning,
-    write,
-)
-from storage.migrate import upgrade
+from storage import results
+from storage.db.connection import once, open_database, reading, sqlite_module, sqlite_warning, write
+from storage.db.errors import StorageError, Unavailable
+from storage.db.migrate import upgrade
+from storage.db.paths import data_root, database_url
+from storage.jobs import queue
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -223,7 +215,7 @@ def test_who_waits_in_a_loop_of_his_own_has_one_try(empty, monkeypatch):
     patient, pauses = open_database(str(empty.url), timeout=0.05, tries=3), []
     release, held = threading.Event(), threading.Event()
     thread = holder(empty, release, held)
-    monkeypatch.setattr("storage.engine.time.sleep", pauses.append)
+    monkeypatch.setattr("storage.db.connection.time.sleep", pauses.append)
     for asked, expected in ((patient, 2), (once(patient), 0)):
         pauses.clear()
         with pytest.raises(Unavailable, match="is locked by another program"):

@@ -18,10 +18,12 @@ import pytest
 from sqlalchemy import event
 from storage_kit import claimed, count, database, epoch_record, new_run
 
-from storage import engine as engine_module
-from storage import queue, results
-from storage.engine import StorageError, open_database
-from storage.migrate import check_schema, upgrade
+from storage import results
+from storage.db import connection as engine_module
+from storage.db.connection import open_database
+from storage.db.errors import StorageError
+from storage.db.migrate import check_schema, upgrade
+from storage.jobs import queue
 
 ROOT = Path(__file__).resolve().parents[1]
 

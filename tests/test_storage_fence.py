@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from storage_kit import claimed, count, database, epoch_record, in_background, new_run, status
 
-from storage import queue, results
-from storage.engine import StorageError
-from storage.queue import Lost
+from storage import results
+from storage.db.errors import StorageError
+from storage.jobs import queue
+from storage.jobs.queue import Lost
 
 ROOT = Path(__file__).resolve().parents[1]
 

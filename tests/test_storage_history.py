@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import text
 from storage_kit import SPLITS, claimed, database, epoch_record, plan
 
-from storage import history as history_module
 from storage import results
-from storage.engine import StorageError, reading
-from storage.tables import class_epoch
+from storage.db.connection import reading
+from storage.db.errors import StorageError
+from storage.db.schema import class_epoch
+from storage.results import class_history as history_module
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_recorder_without_a_split_adds_nothing_to_its_history(engine, claim):
 
 
 def database_again(engine):
-    from storage.engine import open_database
+    from storage.db.connection import open_database
 
     return open_database(str(engine.url))
 

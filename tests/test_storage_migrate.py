@@ -17,9 +17,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from storage_kit import claimed, count, database, epoch_record, new_run
 
-from storage import migrate, queue, results
-from storage.engine import StorageError, open_database
-from storage.tables import metadata
+from storage import results
+from storage.db import migrate
+from storage.db.connection import open_database
+from storage.db.errors import StorageError
+from storage.db.schema import metadata
+from storage.jobs import queue
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -103,7 +106,7 @@ def test_upgrading_again_changes_nothing(engine, tmp_path):
 def test_an_empty_database_is_not_migrated_until_upgraded(engine, tmp_path):
     (tmp_path / "evenly.db").touch()
     for read in (migrate.check_schema, results.list_runs):
-        with pytest.raises(StorageError, match=r"is of an older Evenly; `make run` or `python -m storage.migrate`"):
+        with pytest.raises(StorageError, match=r"is of an older Evenly; `make run` or `python -m storage.db.migrate`"):
             read(engine)
     migrate.upgrade(engine)
     migrate.check_schema(engine)
@@ -177,7 +180,7 @@ def test_no_upgrade_without_a_copy(tmp_path, next_schema, monkeypatch):
 def test_processes_that_start_at_once_make_one_database(tmp_path):
     environment = {**os.environ, "EVENLY_DATA": str(tmp_path)}
     environment.pop("EVENLY_DATABASE_URL", None)
-    command = [sys.executable, "-m", "storage.migrate"]
+    command = [sys.executable, "-m", "storage.db.migrate"]
     started = [
         subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         for _ in range(3)
@@ -191,7 +194,7 @@ def test_the_command_says_a_refusal_in_one_line(tmp_path):
     (tmp_path / "evenly.db").write_text("no database " * 100)
     environment = {**os.environ, "EVENLY_DATABASE_URL": f"sqlite:///{tmp_path}/evenly.db"}
     answer = subprocess.run(
-        [sys.executable, "-m", "storage.migrate"],
+        [sys.executable, "-m", "storage.db.migrate"],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -235,8 +238,8 @@ def test_a_start_imports_neither_alembic_nor_anything_heavy(tmp_path):
     """The schema check and the queue are asked at every start; storage never needs streamlit or torch."""
     database(tmp_path).dispose()
     code = (
-        "import sys; from storage import queue; from storage.engine import open_database; "
-        "from storage.migrate import check_schema, upgrade\n"
+        "import sys; from storage import queue; from storage.db.connection import open_database; "
+        "from storage.db.migrate import check_schema, upgrade\n"
         f"e = open_database('sqlite:///{tmp_path}/evenly.db'); check_schema(e); upgrade(e); queue.workers(e)\n"
         "print([m for m in ('alembic', 'filelock', 'pandas', 'streamlit', 'torch') if m in sys.modules])\n"
         "from storage import checkpoints, results\n"

@@ -10,10 +10,11 @@ import pytest
 from sqlalchemy import event, text
 from storage_kit import claimed, count, database, epoch_record
 
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
 
 FRAME, HEADER = 24 + 4096, 32  # bytes of a page in the log, and of the log's own head
-LIMIT = 64 * 2**20  # storage.engine's journal_size_limit
+LIMIT = 64 * 2**20  # storage.db.connection's journal_size_limit
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from storage_kit import claimed, count, database, in_background, new_run, plan, status
 
-from storage import queue, results
-from storage.engine import StorageError
-from storage.queue import AT_ONCE
-from storage.tables import STATUSES
+from storage import results
+from storage.db.errors import StorageError
+from storage.db.schema import STATUSES
+from storage.jobs import queue
+from storage.jobs.queue import AT_ONCE
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 from storage_kit import SPLITS, broken, claimed, count, database, epoch_record
 
-from storage import cells, queue, results
-from storage.engine import StorageError
-from storage.record import upsert
-from storage.tables import metadata
+from storage import results
+from storage.db.errors import StorageError
+from storage.db.schema import metadata
+from storage.jobs import queue
+from storage.results import confusion_codec
+from storage.results.writer import upsert
 
 
 @pytest.fixture
@@ -191,18 +193,18 @@ def test_matrices_survive_packing(classes, most, random):
     matrix = np.array(
         [[random.choice([0, 0, 1, most]) for _ in range(classes)] for _ in range(classes)], dtype=np.int64
     )
-    assert (cells.unpack(cells.pack(matrix), classes) == matrix).all()
+    assert (confusion_codec.unpack(confusion_codec.pack(matrix), classes) == matrix).all()
 
 
 def test_a_large_matrix_is_small_and_damage_is_noticed():
     matrix = np.zeros((1000, 1000), dtype=np.int64)
     matrix[np.arange(1000), np.arange(1000)] = 10
-    packed = cells.pack(matrix)
+    packed = confusion_codec.pack(matrix)
     assert len(packed) < 10_000
     for damaged in (packed[:-5], b"\0" + packed[1:], b""):
         with pytest.raises(StorageError, match="damaged"):
-            cells.unpack(damaged, 1000)
+            confusion_codec.unpack(damaged, 1000)
     with pytest.raises(StorageError, match="damaged"):
-        cells.unpack(packed, 10)
+        confusion_codec.unpack(packed, 10)
     with pytest.raises(StorageError, match="outside 0"):
-        cells.pack(matrix * 2**32)
+        confusion_codec.pack(matrix * 2**32)

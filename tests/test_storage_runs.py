@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 from storage_kit import claimed, count, database, epoch_record, new_run, plan
 
-from storage import queue, results, runs, workers
-from storage.checkpoint_rows import file_name
-from storage.engine import StorageError
-from storage.tables import metadata
+from storage import results
+from storage.db.errors import StorageError
+from storage.db.schema import metadata
+from storage.jobs import queue, workers
+from storage.results import runs
+from storage.results.checkpoint_rows import file_name
 
 
 @pytest.fixture

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from storage_kit import database, new_run, plan, status
 
-from storage import queue, results, stamps
+from storage import results
+from storage.jobs import change_stamp, queue
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_a_run_submitted_behind_a_stopped_baseline_is_stopped_not_failed(engine)
 
 def test_the_statuses_of_runs_by_number(engine, chain):
     queue.ask(engine, chain[0], "pause")
-    assert stamps.statuses(engine, [chain[0], chain[1], 99]) == {chain[0]: "paused", chain[1]: "queued"}
+    assert change_stamp.statuses(engine, [chain[0], chain[1], 99]) == {chain[0]: "paused", chain[1]: "queued"}
 
 
 # -- the stamp -----------------------------------------------------------------------------------------------------
@@ -132,33 +133,33 @@ def moves(engine, first, second):
 
 def test_the_stamp_changes_with_every_change_of_a_run_and_with_nothing_else(engine):
     first, second = queue.submit(engine, [new_run("a"), new_run("b")])
-    seen = [stamps.stamp(engine)]
+    seen = [change_stamp.stamp(engine)]
     for move in moves(engine, first, second):
         move()
-        seen.append(stamps.stamp(engine))
+        seen.append(change_stamp.stamp(engine))
         assert seen[-1] != seen[-2]
         queue.beat(engine, queue.register_worker(engine, 3, "cpu", 1, "host"))
-        assert stamps.stamp(engine) == seen[-1]
+        assert change_stamp.stamp(engine) == seen[-1]
 
 
 def test_two_runs_that_change_places_are_seen(engine):
     first, second = queue.submit(engine, [new_run("a"), new_run("b")])
     queue.ask(engine, first, "pause")
-    was = stamps.stamp(engine)
+    was = change_stamp.stamp(engine)
     queue.ask(engine, first, "run")
     queue.ask(engine, second, "pause")
-    assert stamps.stamp(engine) != was
+    assert change_stamp.stamp(engine) != was
 
 
 def test_the_stamp_of_one_run_holds_its_baseline_and_its_followers_alone(engine, chain):
     (other,) = queue.submit(engine, [new_run("other")])
-    was = stamps.stamp(engine, chain[1])
+    was = change_stamp.stamp(engine, chain[1])
     queue.ask(engine, other, "cancel")
-    assert stamps.stamp(engine, chain[1]) == was
+    assert change_stamp.stamp(engine, chain[1]) == was
     queue.ask(engine, chain[0], "pause")
-    assert stamps.stamp(engine, chain[1]) != was
+    assert change_stamp.stamp(engine, chain[1]) != was
 
 
 def test_the_stamp_reads_an_index_and_no_row(engine):
-    used = plan(engine, stamps.stamp_query())
+    used = plan(engine, change_stamp.stamp_query())
     assert "USING COVERING INDEX ix_run_status_id" in used

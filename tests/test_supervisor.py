@@ -17,8 +17,9 @@ from filelock import FileLock, Timeout
 
 import worker as door
 from core.experiment.config import RunConfig
-from storage import queue, results
-from storage.engine import Unavailable
+from storage import results
+from storage.db.errors import Unavailable
+from storage.jobs import queue
 from storage.launch import new_run
 from work import runner, watch
 from work.slot import beat_path, lock_path

@@ -24,9 +24,11 @@ from core.experiment.config import checked, from_dict
 from core.training.device import Device, choose
 from core.training.interrupts import Interrupted
 from core.training.trainer import Trainer
-from storage import queue, results
-from storage.engine import StorageError, Unavailable, once
-from storage.queue import Claim, Lost
+from storage import results
+from storage.db.connection import once
+from storage.db.errors import StorageError, Unavailable
+from storage.jobs import queue
+from storage.jobs.queue import Claim, Lost
 from work.sources import Orders, find_evidence, load_splits, stored_evidence
 from work.training import Halted, Run, tell
 

@@ -19,7 +19,7 @@ from core.experiment.config import RunConfig
 from core.methods.types import Evidence
 from core.training.interrupts import Interrupted
 from storage import results
-from storage.queue import Claim
+from storage.jobs.queue import Claim
 
 ASK_SECONDS, TELL_SECONDS = 0.5, 5.0  # while data is prepared: between looks at the orders, between lines in the log
 Orders = Callable[[], str | None]

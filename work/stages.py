@@ -24,8 +24,9 @@ from core.training.feature_smote import oversampled
 from core.training.state import SPLITS, SplitResult
 from models import MODELS
 from models.heads import Network, Staged, attach
-from storage import checkpoints, results
-from storage.runs import RunRow
+from storage import results
+from storage.results import checkpoint_files
+from storage.results.runs import RunRow
 
 Heads = Sequence[tuple[str, Mapping[str, float]]]  # the heads a network was given, one after another
 
@@ -134,7 +135,7 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
     heads = [(key, knobs) for key, knobs in row.facts.get("heads", [])]
     network = fresh(theirs, shape, len(row.facts["classes"]), heads)
     # Trained by an earlier version its settings are as stored; queued there and trained here, parameters added since are filled in.
-    state = checkpoint.loads(checkpoints.read(Path(saved.path), saved.sha256), theirs.sha(), checked(theirs).sha())
+    state = checkpoint.loads(checkpoint_files.read(Path(saved.path), saved.sha256), theirs.sha(), checked(theirs).sha())
     try:
         network.load_state_dict(state["model"])
     except RuntimeError as error:

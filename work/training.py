@@ -32,10 +32,13 @@ from core.training.interrupts import Interrupted
 from core.training.state import SPLITS, EpochResult, Seen, SplitResult
 from core.training.trainer import Trainer
 from models import MODELS
-from storage import checkpoint_rows, checkpoints, queue, results
-from storage.engine import StorageError, Unavailable, once
-from storage.queue import Claim, Lost
-from storage.record import METRICS
+from storage import results
+from storage.db.connection import once
+from storage.db.errors import StorageError, Unavailable
+from storage.jobs import queue
+from storage.jobs.queue import Claim, Lost
+from storage.results import checkpoint_files, checkpoint_rows
+from storage.results.writer import METRICS
 from work.sources import Orders
 from work.stages import begin, finished, posthoc_results
 
@@ -179,7 +182,7 @@ class Run:
             if saved.epoch > recorded:
                 continue
             try:
-                self.trainer.load(checkpoint.loads(checkpoints.read(saved.path, saved.sha256), self.config.sha()))
+                self.trainer.load(checkpoint.loads(checkpoint_files.read(saved.path, saved.sha256), self.config.sha()))
             except EvenlyError as error:
                 tell(self.engine, self.claim, "warning", f"{error}; trying an older one")
                 continue
@@ -286,10 +289,10 @@ class Run:
         data = checkpoint.dumps(self.trainer.state(), about)
         try:
             name = checkpoint_rows.file_name(self.engine, self.claim, p.epoch, p.step)
-            path, sha = checkpoints.write(self.folder, name, data)
+            path, sha = checkpoint_files.write(self.folder, name, data)
             kinds = ("last", "best") if best else ("last",)
             stale = results.record_checkpoint(self.engine, self.claim, p.epoch, kinds, path, sha, len(data))
-            checkpoints.prune(stale)
+            checkpoint_files.prune(stale)
         except Lost:
             raise
         except StorageError as error:

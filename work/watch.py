@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from storage.workers import Place
+from storage.jobs.workers import Place
 
 BEAT_SECONDS = 5.0
 QUIET_SECONDS = (

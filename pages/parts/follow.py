@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import EvenlyError
 from pages.parts import nav, reads
-from storage import stamps
+from storage.jobs import change_stamp
 
 EVERY = 2.0  # seconds; one short query
 FOLLOWING = ("", "runs", "compare", "run")  # addresses of the pages that show runs; nobody loses a word there
@@ -52,5 +52,5 @@ def moved(address: str) -> bool:
 def _stamp(address: str) -> tuple | None:
     """Of all runs; on a run's own page of that one and those it depends on, so that others do not have its pictures drawn again."""
     with suppress(EvenlyError, SQLAlchemyError):
-        return stamps.stamp(reads.database(), nav.id_from_url("id") if address == "run" else None)
+        return change_stamp.stamp(reads.database(), nav.id_from_url("id") if address == "run" else None)
     return None

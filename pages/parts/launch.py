@@ -13,8 +13,8 @@ from core.experiment.config import UNSAMPLED, RunConfig, from_dict
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS
 from pages.parts import reads
+from storage.jobs.queue import NewRun, submit
 from storage.launch import READY, new_run, pair
-from storage.queue import NewRun, submit
 from storage.seeds import lacking
 
 MOST_REPLICATES = 10

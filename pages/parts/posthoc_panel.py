@@ -17,8 +17,9 @@ from core.metrics.readings import training_counts
 from core.registry import Param
 from pages.parts import beside, fields, launch, narrow, nav, reads, status, words
 from pages.parts.guard import told
-from storage import posthoc, queue
+from storage import posthoc
 from storage.doubts import doubts
+from storage.jobs import queue
 from storage.launch import method_words
 
 ROWS = tuple(sorted((m for m in METHODS if m.stage == POSTHOC), key=lambda m: m.key != USUAL))

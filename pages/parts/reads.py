@@ -15,9 +15,12 @@ from core.metrics.classification import share
 from core.metrics.intervals import limits
 from core.report import RunReport
 from pages.parts.states import Side
-from storage import launch, queue, results, sides, stamps
-from storage.engine import data_root, database_url, open_database
-from storage.migrate import check_schema
+from storage import results, sides
+from storage.db.connection import open_database
+from storage.db.migrate import check_schema
+from storage.db.paths import data_root, database_url
+from storage.jobs import change_stamp, queue
+from storage.results import runs as launch
 from storage.seeds import LIVE
 
 BUSY = (*LIVE, "paused")
@@ -61,11 +64,11 @@ def _drawn_by(url: str, dataset: str, stamp: tuple) -> dict[int, dict[str, Any]]
 
 
 def drawn_by(dataset: str) -> dict[int, dict[str, Any]]:
-    """How every run on a dataset draws its data, and its model: see `storage.launch.drawn_by`.
+    """How every run on a dataset draws its data, and its model: see `storage.results.runs.drawn_by`.
 
     What that reads is settled once a run has started.
     """
-    return _drawn_by(database_url(), dataset, stamps.stamp(database()))
+    return _drawn_by(database_url(), dataset, change_stamp.stamp(database()))
 
 
 def workers() -> list[Any]:

@@ -7,7 +7,7 @@ import platform
 import time
 from typing import Any
 
-from storage.workers import WorkerRow
+from storage.jobs.workers import WorkerRow
 
 LATE = 15.0  # seconds; a worker gives a sign every five, a busy machine makes it late
 MORE = "A new worker goes on from the last checkpoint; `make run` starts one by itself."

@@ -9,8 +9,8 @@ import streamlit as st
 
 from core import methods
 from pages.parts import reads, words
-from storage import stamps, workers
-from storage.workers import Place
+from storage.jobs import change_stamp, workers
+from storage.jobs.workers import Place
 
 # status -> (label, badge colour, icon)
 STATUS = {
@@ -41,7 +41,9 @@ def held_by(*records: Any) -> dict[int, str]:
     """Baselines that queued runs among `records` wait for -> their status; one short query, none where no such run has a baseline."""
     ids = {int(r.baseline_id) for r in records if r.status == "queued" and not pd.isna(r.baseline_id)}
     return (
-        {} if not ids else {i: s for i, s in stamps.statuses(reads.database(), sorted(ids)).items() if s != "succeeded"}
+        {}
+        if not ids
+        else {i: s for i, s in change_stamp.statuses(reads.database(), sorted(ids)).items() if s != "succeeded"}
     )
 
 

@@ -11,7 +11,8 @@ import streamlit as st
 from core.experiment.presets import FIRST
 from pages.parts import compared, launch, nav, reads, show, signature, states, status, words
 from pages.parts.guard import told
-from storage import pace, queue
+from storage import pace
+from storage.jobs import queue
 
 RECENT = 5
 

@@ -20,7 +20,7 @@ from core.methods import POSTHOC, what_if
 from core.snippet import cli_command, pytorch_snippet
 from pages.parts import address, launch, nav, new_data, new_evidence, new_method, new_settings, reads, words
 from pages.parts.guard import told
-from storage.engine import surroundings
+from storage.db.paths import surroundings
 from storage.launch import seeds_in_words
 
 STARTED = "new_started"  # the run that this tab has started last

@@ -29,7 +29,8 @@ from pages.parts import (
     worker_state,
 )
 from pages.parts.guard import told
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
 
 RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
 SHOWN = "run_shown"  # the run that this tab had on its page last

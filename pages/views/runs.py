@@ -15,8 +15,9 @@ from core.methods import METHODS
 from models import MODELS
 from pages.parts import about, follow, narrow, nav, origin, reads, status, words, worker_state
 from pages.parts.guard import told
-from storage import queue, results
-from storage.engine import sqlite_warning
+from storage import results
+from storage.db.connection import sqlite_warning
+from storage.jobs import queue
 
 STATES = ("all", *status.STATUS)
 FIT = ("id", "name", "state", "method", "accuracy", "tpr_variance", "tpr_min", "tags")  # a window of 1440 px

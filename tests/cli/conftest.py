@@ -9,8 +9,8 @@ from unittest import mock
 import pytest
 from cli_kit import DIGITS, finished, here, process
 
-from storage import migrate
-from storage.engine import open_database
+from storage.db import migrate
+from storage.db.connection import open_database
 
 
 @pytest.fixture(scope="module")

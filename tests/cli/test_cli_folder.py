@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from cli_kit import QUICK
 
-from storage import migrate, results
-from storage.engine import open_database
+from storage import results
+from storage.db import migrate
+from storage.db.connection import open_database
 
 
 def one_line(done):

@@ -16,7 +16,8 @@ from core.datasets import describe
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.methods import answer, what_if
-from storage import queue, results
+from storage import results
+from storage.jobs import queue
 
 
 def until(condition, seconds=60):

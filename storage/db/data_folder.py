@@ -11,8 +11,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
-from storage.engine import StorageError, data_root, path_of, reading, write
-from storage.tables import place
+from storage.db.connection import reading, write
+from storage.db.errors import StorageError
+from storage.db.paths import data_root, path_of
+from storage.db.schema import place
 
 log = logging.getLogger("evenly.storage")
 RUNS = "runs"  # the folder of the checkpoints in the data folder

@@ -10,15 +10,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Engine, Select, delete, or_, select, update
+from sqlalchemy import Connection, Engine, Select, and_, delete, or_, select, update
 
+from core.comparison.pairing import GONE
+from core.experiment.baseline import takes_tprs
+from core.experiment.config import RunConfig
 from core.methods import METHODS
-from storage.checkpoint_rows import paths_of, remove_folders, unnamed
-from storage.checkpoints import prune
-from storage.engine import StorageError, reading, write
-from storage.events import log_event, moment
-from storage.queue import SAID, UnknownRunError
-from storage.tables import STATUSES, detail, run
+from storage.db.connection import reading, write
+from storage.db.errors import StorageError
+from storage.db.schema import STATUSES, detail, run
+from storage.jobs.events import log_event, moment
+from storage.jobs.queue import SAID, UnknownRunError
+from storage.results.checkpoint_files import prune
+from storage.results.checkpoint_rows import paths_of, remove_folders, unnamed
 
 # what the list shows -> column of the table; the order of the frame
 LISTED = {
@@ -336,3 +340,52 @@ def _check_deletable(connection: Connection, numbers: list[int]) -> None:
     raise StorageError(
         f"run {follower.id} still needs run {follower.baseline_id} as its baseline; stop or delete that one first"
     )
+
+
+DRAWN_BY = ("imbalance", "profile", "validation")  # with the seed, the settings that decide who is in which split
+
+
+def drawn_by(engine: Engine, dataset: str) -> dict[int, dict[str, Any]]:
+    """Run -> its settings of DRAWN_BY, its model and its data's fingerprint, for every run on a dataset.
+
+    They are read from what is stored without loading it.
+    The fingerprint is None where a run has not started, or started before fingerprints were kept.
+    """
+    imbalance, profile, validation = (detail.c.config[key] for key in DRAWN_BY)
+    columns = (imbalance.as_float(), profile.as_string(), validation.as_float())
+    beside = (run.c.model, detail.c.facts["fingerprint"].as_string())
+    query = (
+        select(run.c.id, *beside, *columns).join(detail, detail.c.run_id == run.c.id).where(run.c.dataset == dataset)
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    usual = {key: getattr(RunConfig, key) for key in DRAWN_BY}
+    return {
+        number: {"model": model, "fingerprint": fingerprint}
+        | {k: usual[k] if v is None else v for k, v in zip(DRAWN_BY, values, strict=True)}
+        for number, model, fingerprint, *values in rows
+    }
+
+
+def origins(engine: Engine, row: RunRow) -> dict[int, dict[str, Any]]:
+    """Run -> seed, index_hash, baseline and baseline_seed: of this run and of the succeeded ones with its settings, oldest first."""
+    first = run.alias("first")
+    takes = takes_tprs(row.config) and row.config.get("tpr") is None  # TPRs that were given come from no run
+    query = (
+        select(run.c.id, run.c.seed, detail.c.facts["index_hash"].as_string(), first.c.id, first.c.seed)
+        .join(detail, detail.c.run_id == run.c.id)
+        .outerjoin(first, first.c.id == run.c.baseline_id)
+        .where(or_(run.c.id == row.id, and_(run.c.group_sha == row.group_sha, run.c.status == "succeeded")))
+        .order_by(run.c.id)
+    )
+    with reading(engine) as connection:
+        rows = connection.execute(query).all()
+    return {
+        number: {
+            "seed": seed,
+            "index_hash": index_hash or "",
+            "baseline": (baseline or GONE) if takes else None,
+            "baseline_seed": baseline_seed if takes else None,
+        }
+        for number, seed, index_hash, baseline, baseline_seed in rows
+    }

@@ -11,12 +11,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Engine, and_, select
 
-from storage.cells import unpack
-from storage.engine import StorageError, reading
-from storage.queue import UnknownRunError
-from storage.tables import SPLITS, class_epoch, run
-from storage.tables import confusion as confusion_table
-from storage.tables import epoch as epoch_table
+from storage.db.connection import reading
+from storage.db.errors import StorageError
+from storage.db.schema import SPLITS, class_epoch, epoch, run
+from storage.db.schema import confusion as confusion_table
+from storage.db.schema import epoch as epoch_table
+from storage.jobs.queue import UnknownRunError
+from storage.results.confusion_codec import unpack
+from storage.results.runs import RunRow
 
 EPOCH_COLUMNS = (
     "run_id",
@@ -118,3 +120,21 @@ def confusion(engine: Engine, run_id: int, split: str, which: str = "last") -> t
             query.where(t.run_id == run_id, t.split == split_number(split), t.epoch == at)
         ).one_or_none()
     return None if row is None else (row.epoch, unpack(row.cells, row.classes))
+
+
+def measured(row: RunRow) -> None:
+    """A run without a finished epoch raises StorageError."""
+    if not row.last_epoch:
+        raise StorageError(f"run {row.id} is {row.status} and has no finished epoch yet; wait for its first one")
+
+
+def beside_counts(engine: Engine, run_id: int, split: str, at: int) -> dict[str, Any]:
+    """What counts do not tell of a split after an epoch.
+
+    top5  samples whose class was among the five highest scores; None with five classes or fewer
+    ece   expected calibration error; None where it was not recorded
+    """
+    key = and_(epoch.c.run_id == run_id, epoch.c.epoch == at, epoch.c.split == split_number(split))
+    with reading(engine) as connection:
+        row = connection.execute(select(epoch.c.top5, epoch.c.ece).where(key)).one_or_none()
+    return {"top5": None, "ece": None} if row is None else dict(row._mapping)

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from storage.engine import StorageError
+from storage.db.errors import StorageError
 
 FULL = {  # errno -> (what is used up, what to do)
     errno.ENOSPC: ("the disk is full", "free some space"),

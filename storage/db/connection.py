@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import random
 import sqlite3
 import time
@@ -20,11 +19,13 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import numpy as np
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
-from core.errors import EvenlyError
+from storage.db.errors import StorageError
+from storage.db.paths import _file_url, database_url
+from storage.db.sqlite_errors import _code, explained
 
 log = logging.getLogger("evenly.storage")
 T = TypeVar("T")
@@ -37,56 +38,6 @@ SYNCHRONOUS = {
     "worker": "FULL",
     "page": "NORMAL",
 }  # a worker's epoch survives a power cut, a page need not wait for the disk
-
-
-class StorageError(EvenlyError):
-    """The database or a checkpoint cannot serve; the text says why and what to do."""
-
-
-class Unavailable(StorageError):  # noqa: N818 - it passes
-    """Locked, full or out of reach just now: what was asked can be asked again. Workers wait, they do not fail a run for it."""
-
-
-def data_root() -> Path:
-    """The data folder: EVENLY_DATA, or `data` beside the program."""
-    if not (given := os.environ.get("EVENLY_DATA")):
-        return _usual_root()
-    path = Path(given).expanduser()
-    return _resolved(path) if path.is_absolute() else path.resolve()
-
-
-@cache
-def _usual_root() -> Path:
-    return Path(__file__).resolve().parents[1] / "data"
-
-
-@cache
-def _resolved(path: Path) -> Path:
-    """Kept, because a page asks dozens of times and every ask would walk the path anew."""
-    return path.resolve()
-
-
-def database_url() -> str:
-    """EVENLY_DATABASE_URL, or the file evenly.db in the data folder."""
-    return os.environ.get("EVENLY_DATABASE_URL") or _usual_url(data_root())
-
-
-@cache
-def _usual_url(root: Path) -> str:
-    return str(URL.create("sqlite", database=str(root / "evenly.db")))
-
-
-def database_path() -> Path:
-    """The database file that `database_url` names; StorageError where it names none."""
-    return Path(_file_url(database_url()).database)
-
-
-def surroundings() -> dict[str, str]:
-    """The variables that another shell needs to see the same data folder and database; those that stand at their defaults are left out."""
-    data, given = {}, os.environ.get("EVENLY_DATABASE_URL")
-    if data_root() != _usual_root():
-        data = {"EVENLY_DATA": str(data_root())}
-    return data | ({"EVENLY_DATABASE_URL": given} if given else {})
 
 
 @cache
@@ -118,7 +69,7 @@ def sqlite_warning() -> str | None:
 def open_database(
     url: str | None = None, *, role: str = "page", timeout: float = BUSY_SECONDS, tries: int = TRIES
 ) -> Engine:
-    """An engine on the database. Creates nothing and connects to nothing; `storage.migrate` creates and checks.
+    """An engine on the database. Creates nothing and connects to nothing; `storage.db.migrate` creates and checks.
 
     role     "worker" (every commit reaches the disk) or "page"
     timeout  seconds one try waits for a lock; a write is tried `tries` times
@@ -145,22 +96,6 @@ def open_database(
     event.listen(engine, "connect", lambda connection, _: _prepare(connection, role, Path(at.database)))
     event.listen(engine, "begin", _begin)
     return engine
-
-
-def _file_url(text: str) -> URL:
-    try:
-        url = make_url(text)
-    except ArgumentError:
-        raise StorageError(f"EVENLY_DATABASE_URL is {text!r}, expected sqlite:///path/to/evenly.db") from None
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-        shown = url.render_as_string(hide_password=True)
-        raise StorageError(f"EVENLY_DATABASE_URL is {shown}, expected a file: sqlite:///path/to/evenly.db")
-    return url.set(database=str(Path(url.database).expanduser().resolve()))
-
-
-def path_of(engine: Engine) -> Path:
-    """The database file."""
-    return Path(engine.url.database)
 
 
 def _prepare(connection: Any, role: str, path: Path) -> None:
@@ -212,67 +147,6 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         raise explained(error, engine) from error
-
-
-def _code(error: DBAPIError) -> int:
-    """SQLite's primary result code; 0 where the error did not come from SQLite."""
-    return _extended_code(error) & 0xFF
-
-
-def _extended_code(error: DBAPIError) -> int:
-    """SQLite's result code with its details, above the primary one's eight bits."""
-    return getattr(error.orig, "sqlite_errorcode", None) or 0
-
-
-REASONS = {
-    5: "is locked by another program and did not come free; close that program and try again",
-    6: "is locked by another program and did not come free; close that program and try again",
-    8: "is read-only; make the file and its folder writable, or set EVENLY_DATA to a folder you may write to",
-    10: "cannot be read or written just now (disk error); look at the disk, at its quota "
-    "and at limits on the size of a file (ulimit -f), and try again",
-    11: "is damaged; move it away and restore a copy (*.backup.db beside it, if there is one)",
-    13: "could not grow: the disk is full and nothing was written; free some space and try again",
-    26: "is not an Evenly database; move it away or set EVENLY_DATABASE_URL to another file",
-}
-
-
-PASSING = (5, 6, 10, 13)  # BUSY, LOCKED, IOERR (a quota, a limit, a disk that comes back), FULL
-DAMAGE = (522, 8202, 8458)  # IOERR_SHORT_READ, IOERR_DATA, IOERR_CORRUPTFS: asking again would not help
-
-
-def explained(error: DBAPIError, engine: Engine) -> Exception:
-    """A StorageError in plain words; an error that is a bug of ours comes back as it is."""
-    code, path = _code(error), path_of(engine)
-    if _extended_code(error) in DAMAGE:
-        return StorageError(
-            f"the database {path} cannot be read (disk error) and may be damaged; look at the disk, then restore a copy"
-        )
-    if code in REASONS:
-        kind = Unavailable if code in PASSING else StorageError
-        return kind(f"the database {path} {REASONS[code]}")
-    if code == 14:
-        return StorageError(_cannot_open(path))
-    if code == 1 and "no such" in str(error.orig):
-        return not_migrated(path)
-    if code == 19:
-        return StorageError(f"the database refused the record: {error.orig}")
-    return error
-
-
-def _cannot_open(path: Path) -> str:
-    if not path.exists():
-        return str(no_database(path))
-    return f"the database {path} cannot be opened; make the file and its folder readable and writable for this user"
-
-
-def no_database(path: Path) -> StorageError:
-    return StorageError(f"there is no database at {path} yet; `make run` or `python -m storage.migrate` creates it")
-
-
-def not_migrated(path: Path) -> StorageError:
-    return StorageError(
-        f"the database {path} is of an older Evenly; `make run` or `python -m storage.migrate` brings it up to date"
-    )
 
 
 def strict_json(value: Any) -> str:

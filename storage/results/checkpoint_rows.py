@@ -1,4 +1,4 @@
-"""Which checkpoint files a run has, with their checksums. The files themselves: storage/checkpoints.py."""
+"""Which checkpoint files a run has, with their checksums. The files themselves: storage/results/checkpoint_files.py."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, select
 
-from storage.checkpoints import prune, sweep
-from storage.engine import StorageError, data_root, reading, write
-from storage.events import moment
-from storage.place import RUNS
-from storage.queue import Claim, Lost, hold
-from storage.record import upsert
-from storage.tables import checkpoint, run
+from storage.db.connection import reading, write
+from storage.db.data_folder import RUNS
+from storage.db.errors import StorageError
+from storage.db.paths import data_root
+from storage.db.schema import checkpoint, run
+from storage.jobs.events import moment
+from storage.jobs.queue import Claim, Lost, hold
+from storage.results.checkpoint_files import prune, sweep
+from storage.results.writer import upsert
 
 KEPT = {"last": 2, "best": 1}  # so many of each kind; the second last is there for when the last turns out damaged
 

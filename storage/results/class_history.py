@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Engine, and_, func, select
 
-from storage.classes import split_number
-from storage.engine import reading
-from storage.queue import UnknownRunError
-from storage.tables import class_epoch, epoch, run
+from storage.db.connection import reading
+from storage.db.schema import class_epoch, epoch, run
+from storage.jobs.queue import UnknownRunError
+from storage.results.class_counts import split_number
 
 KEPT = 16  # histories per engine; one of 1,000 classes x 90 epochs takes 3 MB
 

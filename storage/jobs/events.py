@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from storage.engine import reading
-from storage.tables import event
+from storage.db.connection import reading
+from storage.db.schema import event
 
 MOST_CHARACTERS = 20_000  # of one text; a longer one keeps its end, where a traceback says what happened
 

@@ -1,6 +1,6 @@
 """Bringing a database up to this Evenly's schema, and refusing one that it does not know.
 
-    python -m storage.migrate        creates or upgrades the database named by EVENLY_DATABASE_URL / EVENLY_DATA
+    python -m storage.db.migrate        creates or upgrades the database named by EVENLY_DATABASE_URL / EVENLY_DATA
 
 Every start asks `check_schema`, so it must be quick: alembic is imported only when there is something to do.
 """
@@ -15,16 +15,11 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, text
 
 from core.errors import EvenlyError
-from storage.engine import (
-    StorageError,
-    database_url,
-    no_database,
-    not_migrated,
-    open_database,
-    path_of,
-    reading,
-)
-from storage.place import check_place
+from storage.db.connection import open_database, reading
+from storage.db.data_folder import check_place
+from storage.db.errors import StorageError
+from storage.db.paths import database_url, path_of
+from storage.db.sqlite_errors import no_database, not_migrated
 
 REVISIONS = ("0001", "0002", "0003")  # oldest first; each is a file in migrations/versions
 MIGRATIONS = Path(__file__).with_name("migrations")

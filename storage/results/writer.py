@@ -13,10 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 from sqlalchemy import Connection, Engine, Table, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from storage.cells import pack
-from storage.engine import StorageError, strict_json, write
-from storage.queue import Claim, hold
-from storage.tables import SPLITS, TEST, VALIDATION, class_epoch, confusion, detail, epoch, run
+from storage.db.connection import strict_json, write
+from storage.db.errors import StorageError
+from storage.db.schema import SPLITS, TEST, VALIDATION, class_epoch, confusion, detail, epoch, run
+from storage.jobs.queue import Claim, hold
+from storage.results.confusion_codec import pack
 
 METRICS = ("accuracy", "balanced_accuracy", "tpr_mean", "tpr_variance", "tpr_min", "tpr_max", "ece")
 SUMMARY = (

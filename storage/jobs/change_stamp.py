@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import CompoundSelect, Engine, func, literal, or_, select, union_all
 
-from storage.engine import reading
-from storage.tables import run
+from storage.db.connection import reading
+from storage.db.schema import run
 
 
 def stamp(engine: Engine, run_id: int | None = None) -> tuple:

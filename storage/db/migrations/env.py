@@ -1,8 +1,8 @@
-"""What alembic runs for every migration. It is always given an open connection in one writing transaction (storage/migrate.py)."""
+"""What alembic runs for every migration. It is always given an open connection in one writing transaction (storage/db/migrate.py)."""
 
 from alembic import context
 
-from storage.tables import metadata
+from storage.db.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -10,7 +10,7 @@ import zlib
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from storage.engine import StorageError
+from storage.db.errors import StorageError
 
 MOST = 2**32 - 1
 

@@ -178,7 +178,7 @@ confusion = Table(
     Column("split", SmallInteger, primary_key=True),
     Column("epoch", Integer, primary_key=True),
     Column("classes", Integer, nullable=False),
-    Column("cells", LargeBinary, nullable=False),  # storage/cells.py
+    Column("cells", LargeBinary, nullable=False),  # storage/results/confusion_codec.py
 )
 
 place = Table(  # at most one row

@@ -13,9 +13,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
 
-from storage.engine import reading, write
-from storage.events import moment
-from storage.tables import run, worker
+from storage.db.connection import reading, write
+from storage.db.schema import run, worker
+from storage.jobs.events import moment
 
 SILENT_SECONDS = 30.0
 KEPT_ROWS = 200

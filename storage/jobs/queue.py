@@ -14,10 +14,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Update, and_, exists, func, insert, or_, select, update
 
-from storage.engine import StorageError, reading, strict_json, write
-from storage.events import Event, events, log_event
-from storage.tables import detail, run
-from storage.workers import IDLE, WorkerRow, beat, register_worker, stop_worker, worker_rows, workers
+from storage.db.connection import reading, strict_json, write
+from storage.db.errors import StorageError
+from storage.db.schema import detail, run
+from storage.jobs.events import Event, events, log_event
+from storage.jobs.workers import IDLE, WorkerRow, beat, register_worker, stop_worker, worker_rows, workers
 
 ATTEMPTS = 3  # deaths of its worker, without an epoch recorded in between, after which a run is failed
 ENDED = ("succeeded", "failed", "cancelled")

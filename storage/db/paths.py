@@ -1,0 +1,70 @@
+"""Where the data folder and the database are."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from storage.db.errors import StorageError
+
+
+def data_root() -> Path:
+    """The data folder: EVENLY_DATA, or `data` beside the program."""
+    if not (given := os.environ.get("EVENLY_DATA")):
+        return _usual_root()
+    path = Path(given).expanduser()
+    return _resolved(path) if path.is_absolute() else path.resolve()
+
+
+@cache
+def _usual_root() -> Path:
+    return Path(__file__).resolve().parents[1] / "data"
+
+
+@cache
+def _resolved(path: Path) -> Path:
+    """Kept, because a page asks dozens of times and every ask would walk the path anew."""
+    return path.resolve()
+
+
+def database_url() -> str:
+    """EVENLY_DATABASE_URL, or the file evenly.db in the data folder."""
+    return os.environ.get("EVENLY_DATABASE_URL") or _usual_url(data_root())
+
+
+@cache
+def _usual_url(root: Path) -> str:
+    return str(URL.create("sqlite", database=str(root / "evenly.db")))
+
+
+def database_path() -> Path:
+    """The database file that `database_url` names; StorageError where it names none."""
+    return Path(_file_url(database_url()).database)
+
+
+def surroundings() -> dict[str, str]:
+    """The variables that another shell needs to see the same data folder and database; those that stand at their defaults are left out."""
+    data, given = {}, os.environ.get("EVENLY_DATABASE_URL")
+    if data_root() != _usual_root():
+        data = {"EVENLY_DATA": str(data_root())}
+    return data | ({"EVENLY_DATABASE_URL": given} if given else {})
+
+
+def _file_url(text: str) -> URL:
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise StorageError(f"EVENLY_DATABASE_URL is {text!r}, expected sqlite:///path/to/evenly.db") from None
+    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
+        shown = url.render_as_string(hide_password=True)
+        raise StorageError(f"EVENLY_DATABASE_URL is {shown}, expected a file: sqlite:///path/to/evenly.db")
+    return url.set(database=str(Path(url.database).expanduser().resolve()))
+
+
+def path_of(engine: Engine) -> Path:
+    """The database file."""
+    return Path(engine.url.database)
