@@ -33,11 +33,11 @@ from benchmarks import methods_report
 from benchmarks.methods_schema import COLUMNS, CSV, FIGURES, ROOT, TABLES, Setting, name_of, read, row_of
 from core.experiment.config import RunConfig
 from core.training.host import cores
+from services.submission import new_run
 from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import upgrade
 from storage.jobs import queue
-from storage.launch import new_run
 from work import supervisor
 
 

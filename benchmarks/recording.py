@@ -36,11 +36,11 @@ from core.experiment.config import RunConfig
 from core.experiment.presets import FIRST
 from core.training import checkpoint
 from core.training.device import choose, versions
+from services.submission import new_run
 from storage import results
 from storage.db.connection import open_database, sqlite_module
 from storage.db.migrate import upgrade
 from storage.jobs import queue
-from storage.launch import new_run
 from storage.results import checkpoint_files
 from work import runner, training
 

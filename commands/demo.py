@@ -15,11 +15,12 @@ from core import formatting
 from core.comparison.compare import compare
 from core.comparison.side import Side
 from core.experiment.presets import FIRST
-from storage import pace, results
+from services import run_time
+from services.comparison import side
+from services.submission import pair
+from storage import results
 from storage.jobs import queue
-from storage.launch import pair
 from storage.results.runs import RunRow
-from storage.sides import side
 
 
 def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., list[RunRow]]) -> None:
@@ -57,7 +58,7 @@ def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., 
 def lasts(engine: Engine, seeds: int, change: Mapping[str, int]) -> str:
     """How long it will take, by earlier runs on this machine; without any a range, where the epochs are the usual."""
     pair_of = [replace(config, **change) for config in (FIRST.baseline, FIRST.weighted)]
-    measured = pace.seconds_for(results.list_runs(engine, archived=None), pair_of)
+    measured = run_time.seconds_for(results.list_runs(engine, archived=None), pair_of)
     if measured is not None:
         return f"; about {duration(seeds * measured)} by earlier runs here"
     return (

@@ -34,9 +34,9 @@ def posthoc(
     """
     from core.experiment.config import from_dict
     from core.metrics.readings import training_counts
-    from storage.doubts import doubts
+    from services.posthoc import new_step
+    from services.preflight import doubts
     from storage.jobs.queue import submit
-    from storage.posthoc import new_step
     from storage.results import get_run
 
     params: dict[str, Any] = dict(pairs(param, "--param"))

@@ -121,7 +121,7 @@ def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[st
     """A run with its settings, facts, and the figures of its test split after the last epoch: in sum and per class."""
     from core.metrics.tables import as_dict
     from core.report import class_rows
-    from storage.sides import report
+    from services.comparison import report
 
     found = replace(report(engine, row), score=score) if row.last_epoch else None
     return {
@@ -166,7 +166,8 @@ def asked_score(row: RunRow, alpha: float | None, positive: str | None) -> Score
 def show(run_id: RunId, alpha: Alpha = None, positive: Positive = None, as_json: Json = False) -> None:
     """One run: settings, figures per class, measures, log."""
     from core.diagnostics.run_warnings import swinging
-    from storage import results, sides
+    from services import comparison
+    from storage import results
     from storage.jobs import queue
 
     engine = database()
@@ -180,7 +181,7 @@ def show(run_id: RunId, alpha: Alpha = None, positive: Positive = None, as_json:
         print(paragraph(f"error: {row.error}"))
     print(paragraph(settings_line(row)))
     if row.last_epoch:
-        figures(replace(sides.report(engine, row), score=score))
+        figures(replace(comparison.report(engine, row), score=score))
         if text := swinging(f"run {row.id}", row.config, results.class_history(engine, row.id, "validation").weight):
             print(paragraph(text))
     for event in log[-10:]:
@@ -262,7 +263,7 @@ def compare(
     from core.comparison.compare import with_score
     from core.experiment.config_diff import config_differences
     from pages.parts.settings import differing
-    from storage.sides import side
+    from services.comparison import side
 
     engine = database()
     a, b = measured(engine, before), measured(engine, after)
@@ -354,7 +355,7 @@ def export(
     """A run's figures per class as CSV, JSON or HTML."""
     from core.report import run_csv, run_json
     from pages.parts.export import run_page  # the pages' own report, with its pictures; it needs no streamlit
-    from storage.sides import report
+    from services.comparison import report
 
     engine = database()
     text = {"csv": run_csv, "json": run_json, "html": run_page}[fmt](

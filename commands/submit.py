@@ -182,7 +182,7 @@ def planned(
 
     Every one is tried: a method or a sampler that refuses what is known now raises EvenlyError here. `waits` as in `baseline_group`.
     """
-    from storage.doubts import doubts, known_tprs
+    from services.preflight import doubts, known_tprs
 
     if same_baseline and baseline is None:
         raise EvenlyError("--same-baseline says how to use --baseline RUN; give that too, or leave it out")
@@ -227,7 +227,7 @@ def baseline_group(
     What cannot be one is refused, what is a poor one is said.
     `waits`: somebody sits there until the run is over, so a paused baseline is refused too.
     """
-    from storage.launch import by_seed
+    from services.baselines import by_seed
     from storage.results import get_run, list_runs
     from storage.results.runs import drawn_by
 
@@ -280,7 +280,7 @@ def _must_match(row: RunRow, config: RunConfig, spec: DataSpec, theirs: Mapping[
 
     `theirs` as in `differences`.
     """
-    from storage.launch import differences
+    from services.baselines import differences
 
     needs, said = METHODS[config.method].needs_with(config.params), differences(config, spec, theirs)
     if "tpr" in needs and not same_data(theirs["fingerprint"], spec.fingerprint):
@@ -323,7 +323,7 @@ def replicas(
 
     `same_baseline` takes the baseline for every seed instead, and says what that means. A seed without a baseline raises EvenlyError.
     """
-    from storage.launch import new_run
+    from services.submission import new_run
 
     name = " ".join(name.split())
     if len(name) > LONGEST_NAME:
@@ -348,8 +348,8 @@ def replicas(
 def _takes(config: RunConfig, wanted: list[int], baseline: int, group: Group, same_baseline: bool) -> dict[int, int]:
     """Seed -> the run whose TPRs it takes; said on stderr where it is not simply the baseline named."""
     from core.datasets import describe
+    from services.baselines import another_seed, pairing, seeds_in_words
     from storage.db.paths import data_root
-    from storage.launch import another_seed, pairing, seeds_in_words
 
     if same_baseline:
         note(another_seed(baseline, group.seed, wanted, describe(config.dataset, data_root()).own_validation))

@@ -7,8 +7,8 @@ from pages_kit import visit as visited
 from PIL import Image
 from seed import config_of, mnist1d, submit, train, worker_of
 
+from services.run_names import data_words
 from storage import results
-from storage.launch import data_words
 
 
 def visit(page=NEW, **query):

@@ -7,9 +7,9 @@ import pytest
 
 import worker as door
 from core.experiment.config import RunConfig
+from services.submission import new_run
 from storage import results
 from storage.jobs import queue
-from storage.launch import new_run
 from work import runner
 
 CONFIG = RunConfig("digits", "mlp", epochs=3, recipe_params={"batch_size": 64})

@@ -13,9 +13,9 @@ from core.methods import METHODS, TRAIN, answer
 from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
 from core.metrics.classification import share
+from services.submission import new_run
 from storage import results
 from storage.jobs import queue
-from storage.launch import new_run
 from work import training
 
 EPOCHS = 4

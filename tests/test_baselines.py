@@ -18,10 +18,11 @@ from core.datasets import describe
 from core.diagnostics.run_warnings import few_samples
 from core.experiment.baseline import same_data, takes_tprs
 from pages.parts import new_evidence, origin
-from storage import results, sides
+from services import comparison, tpr_sources
+from services.submission import new_run
+from storage import results
 from storage.db.schema import detail
 from storage.jobs import queue
-from storage.launch import new_run
 from storage.results.runs import drawn_by
 
 COUNTS_ONLY = {"method": "custom", "params": {"formula": "1/n"}}
@@ -59,12 +60,12 @@ def seeds(engine, count, **settings):
 
 def test_a_formula_over_counts_is_paired_by_seed_and_no_baseline_of_it_was_deleted(empty):
     plain, weighted = seeds(empty, 3), seeds(empty, 3, **COUNTS_ONLY)
-    found = compare(sides.side(empty, plain), sides.side(empty, weighted))
+    found = compare(comparison.side(empty, plain), comparison.side(empty, weighted))
     assert found.over_seeds.paired
     assert not [text for text in (*found.cautions, *found.notes) if "deleted" in text or "not as pairs" in text]
     assert origin.in_words(weighted) == ""
     by_tpr = seeds(empty, 3, **BY_TPR)
-    found = compare(sides.side(empty, plain), sides.side(empty, by_tpr))
+    found = compare(comparison.side(empty, plain), comparison.side(empty, by_tpr))
     assert [text for text in found.notes if "take their weights from a baseline that was deleted" in text], (
         "where it does take them, it is said"
     )
@@ -220,7 +221,7 @@ def test_a_run_that_finishes_on_other_data_is_sorted_while_the_page_is_open(empt
     baselines(empty, 0)
     at = visit()
     at.selectbox(key="method").set_value("tpr_ratio").run()
-    assert new_evidence.TEXTS[new_evidence.OTHERS] not in at.selectbox(key="new_baseline").options
+    assert new_evidence.TEXTS[tpr_sources.OTHERS] not in at.selectbox(key="new_baseline").options
     (other,) = baselines(empty, 0, imbalance=10.0)
     at.run()
     at.selectbox(key="new_baseline").set_value("others").run()

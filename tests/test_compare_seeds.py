@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 import cli
 from core.experiment.config import checked
 from pages.parts import words
-from storage import results, sides
+from services import comparison
+from storage import results
 from storage.db.connection import open_database, write
 from storage.db.migrate import upgrade
 from storage.db.schema import detail
@@ -302,7 +303,7 @@ def table(at: AppTest, *columns: str):
 
 def test_compare_has_precision_and_f1_of_every_class_and_all_of_the_split(ids):
     at, engine = compared(ids["high"]), open_database()
-    b, a = (sides.report(engine, results.get_run(engine, i)) for i in ids["high"])
+    b, a = (comparison.report(engine, results.get_run(engine, i)) for i in ids["high"])
     found = table(at, "precision before", "F1 after")
     assert found["precision before"].tolist() == pytest.approx((100 * b.metrics.precision).tolist())
     assert found["F1 after"].tolist() == pytest.approx((100 * a.metrics.f1).tolist())
@@ -314,7 +315,8 @@ def test_compare_has_precision_and_f1_of_every_class_and_all_of_the_split(ids):
 def test_over_seeds_they_are_means(ids):
     engine = open_database()
     reports = [
-        [sides.report(engine, results.get_run(engine, ids[f"seed {s}"][side])) for s in range(3)] for side in (0, 1)
+        [comparison.report(engine, results.get_run(engine, ids[f"seed {s}"][side])) for s in range(3)]
+        for side in (0, 1)
     ]
     at = compared(ids["seed 0"])
     for runs, name in zip(reports, ("F1 before", "F1 after"), strict=True):
@@ -339,7 +341,7 @@ def test_the_table_of_a_run(ids):
     ).run()
     assert not at.exception
     engine = open_database()
-    run = sides.report(engine, results.get_run(engine, ids["high"][1]))
+    run = comparison.report(engine, results.get_run(engine, ids["high"][1]))
     found = table(at, "TPR", "precision", "F1")
     assert found["TPR"].tolist() == pytest.approx((100 * run.metrics.tpr).tolist())
     assert found["precision"].tolist() == pytest.approx((100 * run.metrics.precision).tolist())
@@ -445,10 +447,10 @@ def test_a_run_offers_the_files_of_the_command_line(ids, monkeypatch):
         f"evenly-run-{row.id}",
         ["CSV", "TPRs", "JSON", "HTML report"],
     )
-    run = sides.report(engine, row)
+    run = comparison.report(engine, row)
     assert [f[3]() for f in files] == [
         report.run_csv(run),
-        report.run_csv(sides.report(engine, row, "validation")),
+        report.run_csv(comparison.report(engine, row, "validation")),
         report.run_json(run),
         export.run_page(run),
     ]

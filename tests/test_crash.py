@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from core.experiment.config import RunConfig
+from services.submission import new_run
 from storage import results
 from storage.jobs import queue
-from storage.launch import new_run
 from storage.results import checkpoint_files
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,8 +8,9 @@ from pages_kit import RUN, visit
 from seed import config_of, mnist1d, submit, train, worker_of
 
 from core.errors import EvenlyError
-from storage import posthoc, results
-from storage.doubts import doubts, known_tprs
+from services import posthoc
+from services.preflight import doubts, known_tprs
+from storage import results
 
 COUNTS = np.full(10, 400.0)
 

@@ -13,9 +13,9 @@ from filelock import FileLock
 
 import serve
 from core.experiment.config import RunConfig
+from services.submission import new_run
 from storage import results
 from storage.jobs import queue
-from storage.launch import new_run
 from work.slot import lock_path
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,9 +13,9 @@ from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.samplers import SAMPLERS
 from core.training import checkpoint
+from services.submission import new_run
 from storage import results
 from storage.jobs import queue
-from storage.launch import new_run
 from storage.results import checkpoint_files
 from work import runner
 

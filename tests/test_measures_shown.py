@@ -27,7 +27,8 @@ from core.experiment.config import checked
 from core.metrics import tables
 from core.metrics.readings import Score, Split, changes, positive_class, readings
 from pages.parts import export
-from storage import results, sides
+from services import comparison
+from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import upgrade
 
@@ -368,7 +369,7 @@ def test_compare_prints_and_gives_them(ids):
 
 def reported(run_id: int) -> report.RunReport:
     engine = open_database()
-    return sides.report(engine, results.get_run(engine, run_id))
+    return comparison.report(engine, results.get_run(engine, run_id))
 
 
 def test_a_runs_files_have_them(ids):

@@ -14,10 +14,10 @@ from core.datasets import describe
 from core.diagnostics.run_warnings import met, met_before
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS
+from services.posthoc import new_step
+from services.submission import new_run
 from storage import results
 from storage.jobs import queue
-from storage.launch import new_run
-from storage.posthoc import new_step
 
 BASE = RunConfig("mnist1d", "cnn1d", epochs=1)
 LEARNERS = ("l2rw", "meta_weight_net", "difficulty_net")

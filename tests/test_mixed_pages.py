@@ -72,14 +72,14 @@ def test_the_command_line_says_it_before_the_verdict(pair):
 def report():
     """The HTML report of the comparison of runs 1 and 2, as Compare makes it."""
     from pages.parts import compare_report, compared, reads
-    from storage import sides
+    from services import comparison
 
     rows = [reads.run(i) for i in (1, 2)]
     return compare_report.page(
         *rows,
         compared.comparison(*rows),
         reads.class_names(rows[0]),
-        tuple(sides.report(reads.database(), r) for r in rows),
+        tuple(comparison.report(reads.database(), r) for r in rows),
     )
 
 

@@ -11,6 +11,7 @@ from seed import config_of
 
 from core.datasets import prepare
 from pages.parts import new_evidence, new_terms
+from services import tpr_sources
 
 
 def test_a_half_typed_formula_is_told_and_nothing_is_lost(empty):
@@ -35,11 +36,11 @@ def test_a_half_typed_formula_is_told_and_nothing_is_lost(empty):
 def test_a_formula_over_counts_asks_for_no_tprs_even_while_it_is_half_typed(empty):
     at = visit()
     at.selectbox(key="method").set_value("custom").run()
-    assert at.selectbox(key="new_baseline").value == new_evidence.TRAIN_FIRST
+    assert at.selectbox(key="new_baseline").value == tpr_sources.TRAIN_FIRST
     at.text_area(key="new_custom_formula").set_value("N / n").run()
-    assert at.selectbox(key="new_baseline").value == new_evidence.NOTHING
+    assert at.selectbox(key="new_baseline").value == tpr_sources.NOTHING
     at.text_area(key="new_custom_formula").set_value("N / (n").run()
-    assert at.selectbox(key="new_baseline").value == new_evidence.NOTHING
+    assert at.selectbox(key="new_baseline").value == tpr_sources.NOTHING
     at.text_area(key="new_custom_formula").set_value("N / (n + 1)").run()
     (row,) = started(at, empty)
     assert (row.method, row.baseline_id) == ("custom", None)
@@ -94,7 +95,7 @@ def test_the_list_of_methods_says_where_no_run_is_there(empty):
 def test_a_second_stage_may_have_its_run_trained_first(empty):
     at = visit()
     at.selectbox(key="method").set_value("crt").run()
-    assert at.selectbox(key="new_baseline").options == [new_evidence.TEXTS[new_evidence.TRAIN_FIRST]]
+    assert at.selectbox(key="new_baseline").options == [new_evidence.TEXTS[tpr_sources.TRAIN_FIRST]]
     at.selectbox(key="new_sampler").set_value("smote").run()
     first, then = started(at, empty)
     assert (first.method, first.config.get("sampler", "instance")) == ("none", "instance")

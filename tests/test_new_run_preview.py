@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from new_run_kit import baselines, started, visit
 
-from pages.parts import new_evidence, preview
+from pages.parts import preview
+from services import tpr_sources
 
 
 def test_with_a_baseline_trained_first_the_slider_is_there_and_counts(empty):
     at = visit()
-    assert at.selectbox(key="new_baseline").value == new_evidence.TRAIN_FIRST
+    assert at.selectbox(key="new_baseline").value == tpr_sources.TRAIN_FIRST
     at.session_state["new_preview_tpr_ratio"] = {"value": 3.5}
     at.run()
     assert started(at, empty)[1].config["params"]["exponent"] == 3.5

@@ -8,9 +8,9 @@ from pages_kit import ROOT
 from seed import config_of, submit
 from streamlit.testing.v1 import AppTest
 
-from pages.parts import new_evidence
+from services import tpr_sources
+from services.baselines import by_seed, other_data, pairing
 from storage import results
-from storage.launch import by_seed, other_data, pairing
 
 # -- seeds -----------------------------------------------------------------------------------------------------
 
@@ -113,7 +113,7 @@ def test_a_long_tail_shows_in_counts_names_and_the_choice_of_baselines(empty):
     at = visit()
     at.number_input(key="new_run_imbalance").set_value(100.0).run()
     assert "1,003 samples to train (tail 100: 398 to 4 a class)" in captions(at)
-    assert at.selectbox(key="new_baseline").value == new_evidence.TRAIN_FIRST, (
+    assert at.selectbox(key="new_baseline").value == tpr_sources.TRAIN_FIRST, (
         "a balanced baseline is no baseline of this run"
     )
     assert [r.name for r in started(at, empty)] == [
@@ -122,7 +122,7 @@ def test_a_long_tail_shows_in_counts_names_and_the_choice_of_baselines(empty):
     ]
     at = visit()
     at.number_input(key="new_run_imbalance").set_value(100.0).run()
-    at.selectbox(key="new_baseline").set_value(new_evidence.OTHERS).run()
+    at.selectbox(key="new_baseline").set_value(tpr_sources.OTHERS).run()
     assert at.selectbox(key="new_baseline_other").options == [
         f"Run {balanced[0]}: MNIST-1D: none, seed 0 (no long tail)"
     ]
@@ -161,6 +161,6 @@ def test_a_baseline_of_another_network_is_one_of_the_others(empty):
     baselines(empty, 0, model="mlp")
     at = visit()
     assert at.selectbox(key="model").value == "cnn1d"
-    assert at.selectbox(key="new_baseline").value == new_evidence.TRAIN_FIRST
+    assert at.selectbox(key="new_baseline").value == tpr_sources.TRAIN_FIRST
     at.selectbox(key="model").set_value("mlp").run()
     assert at.selectbox(key="new_baseline").value == "1"

@@ -12,8 +12,8 @@ from pages_kit import COMPARE, RUNS, visit, words_on
 from seed import config_of
 from test_pages_runs import ticked
 
+from services.submission import new_run
 from storage import results
-from storage.launch import new_run
 
 
 def warnings(at):

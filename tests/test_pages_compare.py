@@ -10,9 +10,9 @@ from seed import config_of, mnist1d, submit, train, worker_of
 from streamlit.testing.v1 import AppTest
 
 from core.experiment.config import from_dict
+from services.submission import new_run
 from storage import results
 from storage.jobs import queue
-from storage.launch import new_run
 
 
 def test_the_address_restores_the_comparison(full):

@@ -16,7 +16,7 @@ from runner_kit import CONFIG, changed
 from storage_kit import count, database, in_background, new_run
 
 import worker as door
-from storage import launch as launching
+from services import submission as launching
 from storage import results
 from storage.db import data_folder
 from storage.db.connection import open_database

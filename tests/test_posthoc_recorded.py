@@ -11,7 +11,8 @@ from runner_kit import CONFIG, drained, log_of, submit, working
 
 from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import SUMMAND
-from storage import posthoc, results
+from services import posthoc
+from storage import results
 from storage.jobs import queue
 
 

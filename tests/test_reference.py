@@ -12,9 +12,9 @@ from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.experiment.recipes import RECIPES
 from core.training import reference
+from services.submission import pair
 from storage import results
 from storage.jobs import queue
-from storage.launch import pair
 
 EPOCHS = 3  # of 40 steps; the learning rate rises and falls within them
 

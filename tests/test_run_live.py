@@ -25,7 +25,8 @@ from commands import demo
 from core.experiment.presets import FIRST
 from pages.parts import about, curves, run_charts, silence
 from pages.parts.run_live import DETAILS, LONGEST, PAUSES, PICTURES, SHARES, Drawn, due, pause
-from storage import pace, results
+from services import run_time
+from storage import results
 from storage.db.connection import write
 from storage.db.schema import worker as workers_table
 from storage.jobs import queue
@@ -222,10 +223,10 @@ def test_the_pace_is_that_of_finished_runs_of_the_same_kind():
         (*kind, "failed", 1, 900.0),
         ("digits", "mlp", "succeeded", 1, 500.0),
     )
-    assert pace.seconds_an_epoch(found, *kind) == 3.0
-    assert pace.seconds_for(found, (FIRST.baseline, FIRST.weighted)) == 120.0
-    assert pace.seconds_for(found, (FIRST.baseline, replace(FIRST.weighted, dataset="cifar10"))) is None
-    assert pace.seconds_an_epoch(frame(), *kind) is None
+    assert run_time.seconds_an_epoch(found, *kind) == 3.0
+    assert run_time.seconds_for(found, (FIRST.baseline, FIRST.weighted)) == 120.0
+    assert run_time.seconds_for(found, (FIRST.baseline, replace(FIRST.weighted, dataset="cifar10"))) is None
+    assert run_time.seconds_an_epoch(frame(), *kind) is None
 
 
 def test_home_says_how_long_by_what_it_has_measured(empty):

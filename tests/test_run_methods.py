@@ -21,7 +21,8 @@ from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import SUMMAND
 from pages.parts import beside, compare_charts, compare_report, curves, posthoc_panel, settings
 from pages.parts.palette import LIGHT
-from storage import posthoc, results
+from services import posthoc
+from storage import results
 from storage.db.errors import StorageError
 from storage.jobs import queue
 

@@ -3,7 +3,7 @@
 import pytest
 from seed import config_of
 
-from storage.launch import new_run
+from services.submission import new_run
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import torch
 from runner_kit import CONFIG, changed, drained, submit
 
 from core.errors import EvenlyError
+from services.submission import new_run, pair
 from storage import results
 from storage.jobs import queue
-from storage.launch import new_run, pair
 
 
 def test_a_run_leaves_everything_behind(worker):

@@ -7,10 +7,11 @@ import pytest
 import torch
 from runner_kit import CONFIG, changed, drained, log_of, submit
 
-from storage import posthoc, results
+from services import posthoc
+from services.submission import new_run
+from storage import results
 from storage.db.errors import StorageError, Unavailable
 from storage.jobs import queue
-from storage.launch import new_run
 from storage.results import checkpoint_files
 from work import runner, training
 

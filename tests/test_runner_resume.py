@@ -9,11 +9,11 @@ from sqlalchemy import update
 
 from core import datasets
 from core.training import checkpoint
+from services.submission import pair
 from storage import results
 from storage.db.connection import sqlite_module
 from storage.db.schema import detail
 from storage.jobs import queue
-from storage.launch import pair
 from work import training
 
 

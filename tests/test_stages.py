@@ -19,8 +19,8 @@ from core.training.objectives.base import Objective
 from core.training.trainer import Trainer
 from models import MODELS
 from models.heads import Scaled
+from services.submission import new_run
 from storage.jobs import queue
-from storage.launch import new_run
 from work import stages
 
 C, SHAPE = 3, (1, 8, 8)

@@ -12,10 +12,10 @@ import worker as door
 from commands import progress
 from core.experiment.config import RunConfig
 from pages.parts import status
+from services.submission import new_run
 from storage import results
 from storage.jobs import queue
 from storage.jobs.workers import Place, places
-from storage.launch import new_run
 from work import runner
 from work.watch import Inside
 

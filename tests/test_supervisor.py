@@ -17,10 +17,10 @@ from filelock import FileLock, Timeout
 
 import worker as door
 from core.experiment.config import RunConfig
+from services.submission import new_run
 from storage import results
 from storage.db.errors import Unavailable
 from storage.jobs import queue
-from storage.launch import new_run
 from work import runner, watch
 from work.slot import beat_path, lock_path
 from work.supervisor import Awake, Child

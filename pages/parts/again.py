@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 import streamlit as st
 
 from core.experiment.baseline import takes_tprs
-from pages.parts import nav, new_evidence, origin
+from pages.parts import nav, origin
+from services import tpr_sources
 
 
 def duplicate(row: Any, **changed: Any) -> NoReturn:
@@ -18,8 +19,8 @@ def duplicate(row: Any, **changed: Any) -> NoReturn:
     config, baseline, text = row.config | changed, row.baseline_id, origin.as_text(row)
     if baseline is None and text:
         config = {k: v for k, v in config.items() if not k.startswith("tpr")}
-        baseline, st.session_state["new_tpr_text"] = new_evidence.GIVEN, text
+        baseline, st.session_state["new_tpr_text"] = tpr_sources.GIVEN, text
     elif baseline is None and config.get("tpr") is None:  # no run is to be taken that this one did not name
-        baseline = new_evidence.TRAIN_FIRST if takes_tprs(row.config) else new_evidence.NOTHING
+        baseline = tpr_sources.TRAIN_FIRST if takes_tprs(row.config) else tpr_sources.NOTHING
     st.session_state["new_prefill"] = {"config": config, "baseline": baseline}
     nav.open_new(**{name: config[name] for name in ("dataset", "model", "method")})

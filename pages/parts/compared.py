@@ -10,9 +10,9 @@ import streamlit as st
 
 from core.comparison.compare import Comparison, compare
 from pages.parts import reads, words
+from services.comparison import side
 from storage.db.paths import database_url
 from storage.results.runs import origins
-from storage.sides import side
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

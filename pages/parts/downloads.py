@@ -9,7 +9,7 @@ import streamlit as st
 
 from core import report
 from pages.parts import export, reads
-from storage import sides
+from services import comparison
 
 OFFLINE = "One file with its pictures; opens without a network."
 File = tuple[str, str, str, Callable[[], str], str | None]  # label, ending, type, its text, help
@@ -40,7 +40,7 @@ def draw(row: Any) -> None:
         return
 
     def made(write: Callable[[report.RunReport], str], split: str = "test") -> Callable[[], str]:
-        return lambda: write(sides.report(reads.database(), row, split))
+        return lambda: write(comparison.report(reads.database(), row, split))
 
     buttons(
         "run",

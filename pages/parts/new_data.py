@@ -17,7 +17,7 @@ from core.experiment.config import RunConfig
 from models import MODELS
 from pages.parts import address, reads, words
 from pages.parts.guard import told
-from storage.launch import tail_words
+from services.run_names import tail_words
 
 NAMED = 3  # files named that could not be read, and runs that need a dataset
 ADDED, REFUSED = "new_added", "new_zip_refused"  # the dataset just added; an upload's id and why it was not

@@ -19,10 +19,11 @@ from core.experiment.config import RunConfig
 from core.experiment.term_schedule import PLAIN
 from core.experiment.tpr_file import parse
 from core.methods import METHODS, POSTHOC
-from pages.parts import launch, reads, words
-from storage.launch import another_seed, by_seed, differences, pairing
+from pages.parts import reads, words
+from services import submission
+from services.baselines import another_seed, by_seed, differences, pairing
+from services.tpr_sources import GIVEN, NOTHING, OTHERS, TRAIN_FIRST
 
-TRAIN_FIRST, GIVEN, NOTHING, OTHERS = "first", "given", "nothing", "others"
 TEXTS = {
     TRAIN_FIRST: "Train a baseline first, same settings",
     GIVEN: "TPRs of my own, pasted or a file",
@@ -125,7 +126,7 @@ def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candid
 
 def preset(alike: pd.DataFrame, seed: int) -> str | None:
     """The newest baseline's replicate with this seed, or that baseline itself; None where there is no baseline in the strict sense."""
-    plain = alike[alike["method"] == launch.unweighted()]
+    plain = alike[alike["method"] == submission.unweighted()]
     if plain.empty:
         return None
     newest = plain.iloc[0]
@@ -139,7 +140,9 @@ def pick(
 
     A method that needs no TPRs may still name the run it is to be compared with.
     """
-    if method.key == launch.unweighted() and config.sampler == PLAIN:  # the unweighted method is itself the baseline
+    if (
+        method.key == submission.unweighted() and config.sampler == PLAIN
+    ):  # the unweighted method is itself the baseline
         return Source(NOTHING)
     if "network" in needs:
         return pick_network(frame, spec, method, config, count)

@@ -19,7 +19,8 @@ from core.methods.types import ClassTerms, Evidence
 from core.registry import check_params
 from pages.parts import address, fields, new_along, new_overlay, new_terms, preview, show, signature, words
 from pages.parts.formula_text import in_text
-from pages.parts.new_evidence import TRAIN_FIRST, Source
+from pages.parts.new_evidence import Source
+from services.tpr_sources import TRAIN_FIRST
 
 LABEL = "Method"
 HELP = "Grouped by what a method looks at. Type a part of a name to find it; the Methods page explains each."

@@ -12,7 +12,8 @@ from core.experiment.recipes import RECIPES
 from core.experiment.term_schedule import PLAIN
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.samplers import SAMPLERS
-from pages.parts import fields, launch, new_evidence, new_method, preview, words
+from pages.parts import fields, new_evidence, new_method, preview, words
+from services import submission, tpr_sources
 
 SETTING = {p.key: p for p in SETTINGS}
 FOLDED = ("imbalance", "profile", "validation", "reduction", "device", "precision")
@@ -53,7 +54,7 @@ def take_prefill() -> None:
     if given.get("baseline"):
         values[new_evidence.ASKED] = str(given["baseline"])
     elif config.get("tpr"):
-        values[new_evidence.ASKED] = new_evidence.GIVEN
+        values[new_evidence.ASKED] = tpr_sources.GIVEN
         values["new_tpr_text"] = "\n".join("" if v is None else words.number(v) for v in config["tpr"])
 
 
@@ -73,7 +74,7 @@ def pick_recipe() -> str:
 
 def recipe_epochs() -> None:
     """A recipe brings its own number of epochs, unless the method has one."""
-    usual = launch.recipe_epochs(st.session_state["new_recipe"], st.session_state.get("method"))
+    usual = submission.recipe_epochs(st.session_state["new_recipe"], st.session_state.get("method"))
     st.session_state[EPOCHS] = st.session_state[EPOCHS_FITTED] = usual
 
 
@@ -81,7 +82,7 @@ def fit_epochs(method: Any, recipe: str) -> None:
     """Set a number of epochs that nobody has typed: the method's own, or the recipe's."""
     values, default = st.session_state, SETTING["epochs"].default
     if values.get(EPOCHS, default) == values.get(EPOCHS_FITTED, default):
-        values[EPOCHS] = values[EPOCHS_FITTED] = launch.recipe_epochs(recipe, method.key)
+        values[EPOCHS] = values[EPOCHS_FITTED] = submission.recipe_epochs(recipe, method.key)
 
 
 def in_sight(trains: bool) -> tuple[dict[str, Any], int]:
@@ -98,7 +99,7 @@ def in_sight(trains: bool) -> tuple[dict[str, Any], int]:
         count = st.number_input(
             "Replicates",
             1,
-            launch.MOST_REPLICATES,
+            submission.MOST_REPLICATES,
             key="new_replicates",
             persist_state="session",
             help="Runs with seeds s, s+1, ..., each with the baseline of its own seed. "

@@ -15,12 +15,12 @@ from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import USUAL
 from core.metrics.readings import training_counts
 from core.registry import Param
-from pages.parts import beside, fields, launch, narrow, nav, reads, status, words
+from pages.parts import beside, fields, narrow, nav, reads, status, words
 from pages.parts.guard import told
-from storage import posthoc
-from storage.doubts import doubts
+from services import posthoc, submission
+from services.preflight import doubts
+from services.run_names import method_words
 from storage.jobs import queue
-from storage.launch import method_words
 
 ROWS = tuple(sorted((m for m in METHODS if m.stage == POSTHOC), key=lambda m: m.key != USUAL))
 EVERY = 1.0  # seconds between two looks while a step is on
@@ -109,7 +109,7 @@ def parameter(owner: str, param: Param) -> Any:
 def apply(row: Any, step: Any, found: tuple[int, str] | None) -> None:
     """Queue the step once and start a helper that works on it at once; one that ended badly is queued again."""
     with told():
-        (run_id,) = [found[0]] if found else launch.send([step], posthoc.key_of(step))
+        (run_id,) = [found[0]] if found else submission.send([step], posthoc.key_of(step))
         if reads.run(run_id).status in posthoc.OVER:
             queue.ask(reads.database(), run_id, "run")
         try:

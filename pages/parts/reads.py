@@ -15,13 +15,14 @@ from core.metrics.classification import share
 from core.metrics.intervals import limits
 from core.report import RunReport
 from pages.parts.states import Side
-from storage import results, sides
+from services import comparison
+from services.replicates import LIVE
+from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import check_schema
 from storage.db.paths import data_root, database_url
 from storage.jobs import change_stamp, queue
 from storage.results import runs as launch
-from storage.seeds import LIVE
 
 BUSY = (*LIVE, "paused")
 
@@ -98,7 +99,7 @@ def _confusion(url: str, run_id: int, split: str, which: str, stamp: tuple) -> A
 
 @st.cache_data(max_entries=128, show_spinner=False)
 def _report(url: str, run_id: int, split: str, stamp: tuple, _row: Any) -> RunReport:
-    return sides.report(database(), _row, split)
+    return comparison.report(database(), _row, split)
 
 
 def _stamp(row: Any) -> tuple:

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from core.diagnostics.run_warnings import few_samples
 from core.methods import METHODS
 from core.methods.posthoc import SUMMAND
-from pages.parts import curves, launch, matrices, reads, show, signature, status, swings, words
+from pages.parts import curves, matrices, reads, show, signature, status, swings, words
+from services import submission
 
 WIDTH = 760  # pixels at most of a picture of bars alone: a class's name stays near its bar
 MOST_LIVE = 120  # epochs drawn of a run that is on
@@ -143,7 +144,7 @@ def picture(row: Any, before: Any | None, names: list[str]) -> None:
     st.subheader("TPR per class, hardest first", anchor=False)
     p = show.palette()
     if before is None:
-        mine = replace(reads.side(row, f"run {row.id}"), weighted=row.method != launch.unweighted())
+        mine = replace(reads.side(row, f"run {row.id}"), weighted=row.method != submission.unweighted())
         show.draw(
             signature.picture(signature.usual_kind(mine), names, mine, None, p),
             key="run_signature",

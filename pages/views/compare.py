@@ -21,7 +21,6 @@ from pages.parts import (
     compare_report,
     compared,
     downloads,
-    launch,
     measures,
     narrow,
     nav,
@@ -33,8 +32,8 @@ from pages.parts import (
 )
 from pages.parts import settings as run_settings
 from pages.parts.guard import told
-from storage import seeds as seeds_of
-from storage import sides
+from services import comparison, submission
+from services import replicates as seeds_of
 
 # of the list of runs, what the page and its parts read
 COLUMNS = ("id", "name", "status", "wanted", "seed", "last_epoch", "group_sha", "baseline_id")
@@ -142,7 +141,7 @@ def add_seeds(before: Any, after: Any, wanted: list[int], last: int) -> None:
             return
         label = DATASETS[before.dataset].label if before.dataset in DATASETS else before.dataset
         key = f"seeds-{before.id}-{after.id}-{'.'.join(map(str, wanted))}-{last}"
-        launch.send(launch.more_seeds(every, before, after, label, wanted), key)
+        submission.send(submission.more_seeds(every, before, after, label, wanted), key)
 
 
 @st.fragment(run_every=2.0)
@@ -175,7 +174,7 @@ def settings(before: Any, after: Any) -> None:
 
 def exports(before: Any, after: Any, c: Comparison, score: Score | None, names: list[str]) -> None:
     """The comparison as files, with the weighted score that is shown; each is made when it is asked for."""
-    b, a = (replace(sides.report(reads.database(), row), score=score) for row in (before, after))
+    b, a = (replace(comparison.report(reads.database(), row), score=score) for row in (before, after))
     name, text, over = f"evenly-{before.id}-{after.id}", compared.pretty(c.verdict), c.over_seeds
     files = (
         ("CSV", "csv", "text/csv", lambda: report.comparison_csv(b, a, over), None),

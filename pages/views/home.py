@@ -11,7 +11,7 @@ import streamlit as st
 from core.experiment.presets import FIRST
 from pages.parts import compared, launch, nav, reads, show, signature, states, status, words
 from pages.parts.guard import told
-from storage import pace
+from services import run_time, submission
 from storage.jobs import queue
 
 RECENT = 5
@@ -42,7 +42,7 @@ def start(seed: int) -> None:
     """Queue both runs. The key is the last run id that this page has seen: a second click or tab adds nothing."""
     with told():
         pair = launch.pair(replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed), FIRST.dataset_label)
-        st.session_state["home_started"] = launch.send(pair, st.session_state["home_submit_key"])
+        st.session_state["home_started"] = submission.send(pair, st.session_state["home_submit_key"])
 
 
 def resume(ids: list[int]) -> None:
@@ -67,7 +67,7 @@ def lasts(every: pd.DataFrame) -> str:
     And behind how many they would wait.
     """
     seconds, ahead = (
-        pace.seconds_for(every, (FIRST.baseline, FIRST.weighted)),
+        run_time.seconds_for(every, (FIRST.baseline, FIRST.weighted)),
         int(every["status"].isin(reads.LIVE).sum()),
     )
     behind = f", behind {words.count(ahead, 'run')}" if ahead else ""

@@ -20,8 +20,9 @@ from core.methods import POSTHOC, what_if
 from core.snippet import cli_command, pytorch_snippet
 from pages.parts import address, launch, nav, new_data, new_evidence, new_method, new_settings, reads, words
 from pages.parts.guard import told
+from services import submission, tpr_sources
+from services.baselines import seeds_in_words
 from storage.db.paths import surroundings
-from storage.launch import seeds_in_words
 
 STARTED = "new_started"  # the run that this tab has started last
 
@@ -46,7 +47,7 @@ class Form:
     @property
     def first(self) -> list[int]:
         """Seeds whose baseline is trained ahead."""
-        if self.source.kind == new_evidence.TRAIN_FIRST:
+        if self.source.kind == tpr_sources.TRAIN_FIRST:
             return self.seeds
         return [seed for seed, run in self.source.takes.items() if run is None]
 
@@ -62,18 +63,18 @@ def start(f: Form) -> None:
         return
     with told():
         runs = planned(f)
-        ids = launch.send(runs, key)
+        ids = submission.send(runs, key)
         st.session_state[nav.OPEN] = st.session_state[STARTED] = ids[len(runs) - f.count]
 
 
 def planned(f: Form) -> list[Any]:
     """The rows for the queue: baselines that are trained first, then the replicates, each behind its own."""
-    configs = launch.replicates(f.config, f.count)
+    configs = submission.replicates(f.config, f.count)
     if f.source.run is not None:
-        return launch.behind_baselines(configs, f.source.run, f.source.takes, f.label)
-    if f.source.kind != new_evidence.TRAIN_FIRST:
+        return submission.behind_baselines(configs, f.source.run, f.source.takes, f.label)
+    if f.source.kind != tpr_sources.TRAIN_FIRST:
         return [launch.new_run(c, f.label) for c in configs]
-    pairs = [launch.pair(launch.plainly(c), c, f.label) for c in configs]
+    pairs = [launch.pair(submission.plainly(c), c, f.label) for c in configs]
     return [*(p[0] for p in pairs), *(replace(p[1], baseline_index=i) for i, p in enumerate(pairs))]
 
 
@@ -94,8 +95,8 @@ def copies(f: Form, terms: Any) -> None:
 
 def commands(f: Form) -> list[str]:
     """The command line; before it, the one for the baselines that are trained first."""
-    if f.source.kind == new_evidence.TRAIN_FIRST:
-        first = command(launch.plainly(f.config)) + replicated(f.count)
+    if f.source.kind == tpr_sources.TRAIN_FIRST:
+        first = command(submission.plainly(f.config)) + replicated(f.count)
         return [
             first,
             f"{command(f.config)} --baseline RUN{replicated(f.count)}  # RUN: the number that the first command printed",
@@ -199,7 +200,7 @@ def as_trained(config: RunConfig, source: new_evidence.Source) -> RunConfig:
 
 def given_tprs(source: new_evidence.Source) -> dict[str, Any]:
     """The settings that carry TPRs a person gave; none where a run supplies them."""
-    if source.kind != new_evidence.GIVEN or source.tpr is None:
+    if source.kind != tpr_sources.GIVEN or source.tpr is None:
         return {}
     return settings.given_tprs(source.tpr, source.support, source.name)
 
@@ -247,7 +248,7 @@ def hindrance(f: Form) -> str | None:
     """Why these settings cannot start, or None."""
     if f.source.absent:
         return f.source.absent
-    if "tpr" in f.needs and f.source.kind == new_evidence.GIVEN and f.source.tpr is None:
+    if "tpr" in f.needs and f.source.kind == tpr_sources.GIVEN and f.source.tpr is None:
         return "Needs one TPR per class first."
     samples, batch = (
         int(counts(f).sum()),

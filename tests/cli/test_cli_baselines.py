@@ -53,7 +53,7 @@ def test_an_export_of_a_split_that_is_none_is_refused(refused, baseline):
 
 def test_two_runs_in_one_file_say_of_which_split_they_are(engine, baseline, weighted):
     from core.report import comparison_csv
-    from storage.sides import report
+    from services.comparison import report
 
     rows = csv.DictReader(
         io.StringIO(comparison_csv(*(report(engine, results.get_run(engine, r["id"])) for r in (baseline, weighted))))

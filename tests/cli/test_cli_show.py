@@ -17,8 +17,8 @@ from cli_kit import QUICK, ROOT, environment, process
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score
 
 from pages.parts.export import run_page
+from services.comparison import report
 from storage import results
-from storage.sides import report
 
 
 def labels_of(matrix):

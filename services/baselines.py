@@ -1,10 +1,7 @@
-"""From settings to a row of the queue: the one place where pages and command line name a run, mark its replicates,
-and say which baseline a seed takes its weights from.
-"""
+"""Which baseline feeds which seed of a run."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -12,102 +9,11 @@ import pandas as pd
 
 from core.datasets.spec import DataSpec
 from core.experiment.baseline import same_data
-from core.experiment.config import RunConfig, checked
-from core.experiment.recipes import RECIPES
-from core.experiment.term_schedule import PLAIN
-from core.methods import METHODS, POSTHOC
-from storage.jobs.queue import NewRun
+from core.experiment.config import RunConfig
+from services.run_names import tail_words
 
 READY = ("succeeded", "running", "queued")  # a baseline that has TPRs or will have them by itself, the best first
 NAMED = 8  # seeds named in a sentence before "and n more"
-
-
-# -- names -------------------------------------------------------------------------------------------------------
-
-
-def method_words(config: RunConfig) -> str:
-    """The method and its parameters, short: "TPR ratio, exponent 2", "None", "Focal, gamma 2, form sigmoid".
-
-    A label's bracket is left out.
-    """
-    row = METHODS[config.method]
-    values = {p.key: config.params.get(p.key, p.default) for p in row.params}
-    shown = [
-        f"{p.label.lower()} {values[p.key] if isinstance(values[p.key], str) else format(float(values[p.key]), 'g')}"
-        for p in row.params
-        if p.key == row.slider or values[p.key] != p.default
-    ]
-    return ", ".join([row.label.partition(" (")[0], *shown])
-
-
-def tail_words(imbalance: float, profile: str) -> str:
-    """ "tail 100" or "step tail 100"; "" where the training split keeps its counts."""
-    return "" if imbalance <= 1 else f"{'' if profile == RunConfig.profile else f'{profile} '}tail {imbalance:g}"
-
-
-def unusual_words(config: RunConfig) -> str:
-    """What else tells runs of one method apart, where it is not the usual; "" where all is.
-
-    For example "given TPRs, sampler balanced, from 80 %, 60 epochs".
-    """
-    method, recipe = METHODS[config.method], RECIPES[config.recipe]
-    usual = recipe.epochs if method.epochs is None else method.epochs
-    said = (
-        ""
-        if method.stage == POSTHOC or config.epochs == usual
-        else f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
-    )
-    sampler = "" if config.sampler == PLAIN else f"sampler {config.sampler}"
-    late = f"from {100 * config.start:g} %" if config.start > 0 else ""
-    return ", ".join(filter(None, ["" if config.tpr is None else "given TPRs", sampler, late, said]))
-
-
-def data_words(config: RunConfig, dataset_label: str) -> str:
-    """The dataset and how it was thinned: "MNIST-1D, tail 100"."""
-    return ", ".join(filter(None, [dataset_label, tail_words(config.imbalance, config.profile)]))
-
-
-# -- rows --------------------------------------------------------------------------------------------------------
-
-
-def new_run(
-    config: RunConfig,
-    dataset_label: str,
-    *,
-    baseline: int | None = None,
-    baseline_index: int | None = None,
-    baseline_group: str = "",
-    name: str = "",
-    tags: str = "",
-) -> NewRun:
-    """A checked config as a row for `storage.jobs.queue.submit`.
-
-    `baseline` is an earlier run, `baseline_index` the place of one in the same submission; `baseline_group` its group_sha,
-    so that runs weighted from different baselines' settings are not taken for replicates. Raises EvenlyError for bad settings.
-    """
-    config = checked(config)
-    return NewRun(
-        config=json.loads(config.to_json()),
-        name=name
-        or f"{data_words(config, dataset_label)}: "
-        f"{', '.join(filter(None, [method_words(config), unusual_words(config)]))}, seed {config.seed}",
-        dataset=config.dataset,
-        model=config.model,
-        method=config.method,
-        seed=config.seed,
-        epochs=config.epochs,
-        config_sha=config.sha(),
-        group_sha=config.group_sha(baseline_group),
-        baseline=baseline,
-        baseline_index=baseline_index,
-        tags=tags,
-    )
-
-
-def pair(baseline: RunConfig, weighted: RunConfig, dataset_label: str, tags: str = "") -> list[NewRun]:
-    """A baseline and the run that takes its TPRs from it, for one submission."""
-    first = new_run(baseline, dataset_label, tags=tags)
-    return [first, new_run(weighted, dataset_label, baseline_index=0, baseline_group=first.group_sha, tags=tags)]
 
 
 # -- which baseline ----------------------------------------------------------------------------------------------

@@ -12,8 +12,9 @@ from sqlalchemy import Engine
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked, from_dict
 from core.methods import METHODS, POSTHOC
+from services.run_names import tail_words
+from services.submission import new_run
 from storage.jobs.queue import NewRun
-from storage.launch import new_run, tail_words
 from storage.results.runs import RunRow, list_runs
 
 OVER = ("failed", "cancelled")  # the step may be tried again

@@ -1,0 +1,52 @@
+"""The name a run gets when nobody names it."""
+
+from __future__ import annotations
+
+from core.experiment.config import RunConfig
+from core.experiment.recipes import RECIPES
+from core.experiment.term_schedule import PLAIN
+from core.methods import METHODS, POSTHOC
+
+# -- names -------------------------------------------------------------------------------------------------------
+
+
+def method_words(config: RunConfig) -> str:
+    """The method and its parameters, short: "TPR ratio, exponent 2", "None", "Focal, gamma 2, form sigmoid".
+
+    A label's bracket is left out.
+    """
+    row = METHODS[config.method]
+    values = {p.key: config.params.get(p.key, p.default) for p in row.params}
+    shown = [
+        f"{p.label.lower()} {values[p.key] if isinstance(values[p.key], str) else format(float(values[p.key]), 'g')}"
+        for p in row.params
+        if p.key == row.slider or values[p.key] != p.default
+    ]
+    return ", ".join([row.label.partition(" (")[0], *shown])
+
+
+def tail_words(imbalance: float, profile: str) -> str:
+    """ "tail 100" or "step tail 100"; "" where the training split keeps its counts."""
+    return "" if imbalance <= 1 else f"{'' if profile == RunConfig.profile else f'{profile} '}tail {imbalance:g}"
+
+
+def unusual_words(config: RunConfig) -> str:
+    """What else tells runs of one method apart, where it is not the usual; "" where all is.
+
+    For example "given TPRs, sampler balanced, from 80 %, 60 epochs".
+    """
+    method, recipe = METHODS[config.method], RECIPES[config.recipe]
+    usual = recipe.epochs if method.epochs is None else method.epochs
+    said = (
+        ""
+        if method.stage == POSTHOC or config.epochs == usual
+        else f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
+    )
+    sampler = "" if config.sampler == PLAIN else f"sampler {config.sampler}"
+    late = f"from {100 * config.start:g} %" if config.start > 0 else ""
+    return ", ".join(filter(None, ["" if config.tpr is None else "given TPRs", sampler, late, said]))
+
+
+def data_words(config: RunConfig, dataset_label: str) -> str:
+    """The dataset and how it was thinned: "MNIST-1D, tail 100"."""
+    return ", ".join(filter(None, [dataset_label, tail_words(config.imbalance, config.profile)]))
