@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from core.comparison.compare import Comparison
     from core.metrics.readings import Score
-    from core.report import RunReport
+    from reporting.run_report import RunReport
     from storage.results.runs import RunRow
 
 ENDS = {"failed": "failed", "cancelled": "was stopped", "paused": "is paused"}  # a run that did not succeed
@@ -120,7 +120,7 @@ def run_list(rows: Sequence[Any]) -> None:
 def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[str, Any]:
     """A run with its settings, facts, and the figures of its test split after the last epoch: in sum and per class."""
     from core.metrics.tables import as_dict
-    from core.report import class_rows
+    from reporting.run_report import class_rows
     from services.comparison import report
 
     found = replace(report(engine, row), score=score) if row.last_epoch else None
@@ -222,7 +222,8 @@ def short(value: Any) -> str:
 
 def figures(run: RunReport) -> None:
     """The test split: every class, then all of it."""
-    from core.report import class_rows, more_told, told
+    from reporting.run_report import class_rows
+    from reporting.tables import more_told, told
 
     table(
         ("class", "samples", "TPR", "95 % interval", "precision", "F1", "weight"),
@@ -262,7 +263,7 @@ def compare(
     from core.comparison.compare import compare as compared
     from core.comparison.compare import with_score
     from core.experiment.config_diff import config_differences
-    from pages.parts.settings import differing
+    from reporting.settings_text import differing
     from services.comparison import side
 
     engine = database()
@@ -284,7 +285,7 @@ def compare(
 
 def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
     """The two runs, class by class and in sum."""
-    from core.report import FIGURES_TOLD, in_words, more_changes
+    from reporting.tables import FIGURES_TOLD, in_words, more_changes
 
     table(
         ("class", f"run {a.id}", f"run {b.id}", "change, points"),
@@ -313,7 +314,7 @@ def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
 
 def seed_tables(found: Comparison) -> None:
     """The means over seeds with the 95 % intervals of their changes; `--pair` shows the two runs."""
-    from core.report import figure_rows, more_rows
+    from reporting.tables import figure_rows, more_rows
 
     over = found.over_seeds
     b, a = (", ".join(map(str, seeds)) for seeds in (over.before, over.after))
@@ -353,8 +354,8 @@ def export(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of standard output")] = None,
 ) -> None:
     """A run's figures per class as CSV, JSON or HTML."""
-    from core.report import run_csv, run_json
-    from pages.parts.export import run_page  # the pages' own report, with its pictures; it needs no streamlit
+    from reporting.csv_json import run_csv, run_json
+    from reporting.html_pages import run_page  # the pages' own report, with its pictures; it needs no streamlit
     from services.comparison import report
 
     engine = database()

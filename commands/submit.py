@@ -27,7 +27,7 @@ from core.experiment.tpr_file import LARGEST, parse
 from core.methods import METHODS
 from core.methods.types import Evidence, Vector
 from core.registry import Param
-from core.snippet import cli_command
+from reporting.code_snippet import cli_command
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine

@@ -1,4 +1,4 @@
-"""Stored runs as the sides of a comparison and as reports: the records in the words of core.comparison.compare and core.report."""
+"""Stored runs as the sides of a comparison and as reports: the records in the words of core.comparison.compare and reporting.run_report."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Engine
 from core.comparison.pairing import Replicate, replicate
 from core.comparison.side import Side
 from core.methods.types import Vector
-from core.report import RunReport
+from reporting.run_report import RunReport
 from storage.results.class_counts import beside_counts, class_counts, measured
 from storage.results.class_history import class_history
 from storage.results.runs import RunRow, origins

@@ -42,8 +42,8 @@ MODELS_MAY = {
 }  # beside the standard library
 OF_THE_PAGES = {
     "pages.parts",
-    "pages.parts.export",
-    "pages.parts.settings",
+    "reporting.html_pages",
+    "reporting.settings_text",
 }  # what the other doors may import: said and drawn once, for all
 MAY_IMPORT_WORKER = {"cli.py", "commands/wait.py", "commands/posthoc.py"}
 
@@ -221,7 +221,7 @@ def test_storage_works_without_torch():
 
 
 def test_exported_pages_are_drawn_without_streamlit_or_torch():
-    assert not (TORCH | {"streamlit", "sqlalchemy", "sklearn"}) & loaded_after(IMPORT_ALL, "pages.parts.export")
+    assert not (TORCH | {"streamlit", "sqlalchemy", "sklearn"}) & loaded_after(IMPORT_ALL, "reporting.html_pages")
 
 
 def test_the_tables_are_read_without_torch():

@@ -17,7 +17,8 @@ from core.comparison.compare import compare
 from core.datasets import describe
 from core.diagnostics.run_warnings import few_samples
 from core.experiment.baseline import same_data, takes_tprs
-from pages.parts import new_evidence, origin
+from pages.parts import new_evidence
+from reporting import provenance
 from services import comparison, tpr_sources
 from services.submission import new_run
 from storage import results
@@ -63,7 +64,7 @@ def test_a_formula_over_counts_is_paired_by_seed_and_no_baseline_of_it_was_delet
     found = compare(comparison.side(empty, plain), comparison.side(empty, weighted))
     assert found.over_seeds.paired
     assert not [text for text in (*found.cautions, *found.notes) if "deleted" in text or "not as pairs" in text]
-    assert origin.in_words(weighted) == ""
+    assert provenance.in_words(weighted) == ""
     by_tpr = seeds(empty, 3, **BY_TPR)
     found = compare(comparison.side(empty, plain), comparison.side(empty, by_tpr))
     assert [text for text in found.notes if "take their weights from a baseline that was deleted" in text], (

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 import cli
 from core.experiment.config import checked
-from pages.parts import words
+from reporting import text
 from services import comparison
 from storage import results
 from storage.db.connection import open_database, write
@@ -131,7 +131,7 @@ def test_with_seeds_tiles_bars_and_verdict_are_means(ids):
     before, after = ([ids[f"seed {s}"][side] for s in range(3)] for side in (0, 1))
     assert at.radio(key="over").options == ["All seeds", "These two runs"]
     tiles = {m.label: m for m in at.metric}
-    assert tiles["Accuracy"].value == words.percent(means(after, "accuracy"))
+    assert tiles["Accuracy"].value == text.percent(means(after, "accuracy"))
     change = 100 * (means(after, "accuracy") - means(before, "accuracy"))
     assert float(tiles["Accuracy"].delta.replace("−", "-")) == pytest.approx(change, abs=0.051)
     assert f"by {tiles['Accuracy'].delta} points" in at.markdown[0].value.replace("\\", "")
@@ -433,8 +433,8 @@ def test_pictures_name_their_split(ids):
 
 
 def test_a_run_offers_the_files_of_the_command_line(ids, monkeypatch):
-    from core import report
-    from pages.parts import downloads, export
+    from pages.parts import downloads
+    from reporting import csv_json, html_pages
 
     engine, offered = open_database(), []
     row = results.get_run(engine, ids["high"][1])
@@ -449,10 +449,10 @@ def test_a_run_offers_the_files_of_the_command_line(ids, monkeypatch):
     )
     run = comparison.report(engine, row)
     assert [f[3]() for f in files] == [
-        report.run_csv(run),
-        report.run_csv(comparison.report(engine, row, "validation")),
-        report.run_json(run),
-        export.run_page(run),
+        csv_json.run_csv(run),
+        csv_json.run_csv(comparison.report(engine, row, "validation")),
+        csv_json.run_json(run),
+        html_pages.run_page(run),
     ]
 
 

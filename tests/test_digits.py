@@ -7,7 +7,7 @@ import math
 import pytest
 
 from core import formatting
-from pages.parts import words
+from reporting import text
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_variance_has_the_digits_it_needs(value, text):
 
 
 def test_pages_leave_the_leading_zero_out():
-    assert [words.small(v) for v in (0.0128, 3.14e-5, 3.1e-7, 0.0, None)] == ["0.0128", "0.000031", "3.1e-7", "0", "–"]
+    assert [text.small(v) for v in (0.0128, 3.14e-5, 3.1e-7, 0.0, None)] == ["0.0128", "0.000031", "3.1e-7", "0", "–"]
 
 
 def test_changes_of_a_variance_have_alike_decimals():

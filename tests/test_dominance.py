@@ -7,8 +7,9 @@ from core.diagnostics.weight_dominance import dominant, of_terms, shares
 from core.experiment.config import RunConfig
 from core.methods import answer, grid, what_if
 from core.methods.types import ClassTerms
-from core.snippet import cli_command
-from pages.parts import palette, preview
+from pages.parts import preview
+from reporting import palette
+from reporting.code_snippet import cli_command
 from storage.db.paths import surroundings
 
 TPRS = np.array([0, 0.8, 0.7, 0.6, 0.5, 0.9, 0.8, 0.7, 0.6, 1.0])

@@ -21,12 +21,11 @@ from sklearn import metrics as sk
 from typer.testing import CliRunner
 
 import cli
-from core import report
 from core.errors import EvenlyError
 from core.experiment.config import checked
 from core.metrics import tables
 from core.metrics.readings import Score, Split, changes, positive_class, readings
-from pages.parts import export
+from reporting import csv_json, html_pages, run_report
 from services import comparison
 from storage import results
 from storage.db.connection import open_database
@@ -367,7 +366,7 @@ def test_compare_prints_and_gives_them(ids):
 # ---------------------------------------------------------------- exports
 
 
-def reported(run_id: int) -> report.RunReport:
+def reported(run_id: int) -> run_report.RunReport:
     engine = open_database()
     return comparison.report(engine, results.get_run(engine, run_id))
 
@@ -375,25 +374,27 @@ def reported(run_id: int) -> report.RunReport:
 def test_a_runs_files_have_them(ids):
     run_id = ids["tail"][1]
     run, wanted = reported(run_id), {**expected(run_id), **groups(run_id), "ece": 0.05}
-    assert {key: m["value"] for key, m in json.loads(report.run_json(run))["measures"].items()} == pytest.approx(wanted)
-    rows = list(csv.DictReader(io.StringIO(report.run_csv(run))))
+    assert {key: m["value"] for key, m in json.loads(csv_json.run_json(run))["measures"].items()} == pytest.approx(
+        wanted
+    )
+    rows = list(csv.DictReader(io.StringIO(csv_json.run_csv(run))))
     assert len(rows) == 10
     for row in rows:
         assert {key: float(row[f"split_{key}"]) for key in wanted} == pytest.approx(wanted)
-    page = export.run_page(run)
+    page = html_pages.run_page(run)
     assert f"<td>few-shot TPR (4 classes), %</td><td>{points(wanted['few'])}</td>" in page
     assert f"<td>worst class, %</td><td>{points(wanted['worst_class'])} (truck)</td>" in page
 
 
 def test_a_comparisons_files_have_them(ids):
     b, a = (replace(reported(i), score=Score(0.8)) for i in ids["two 0"])
-    data = json.loads(report.comparison_json(b, a, "better"))
+    data = json.loads(csv_json.comparison_json(b, a, "better"))
     assert data["measures"]["weighted_score"]["after"] == pytest.approx(score(a.id, 0.8))
     assert data["before"]["measures"]["g_mean"]["value"] == pytest.approx(expected(b.id)["g_mean"])
-    row = next(csv.DictReader(io.StringIO(report.comparison_csv(b, a))))
+    row = next(csv.DictReader(io.StringIO(csv_json.comparison_csv(b, a))))
     assert float(row["split_ece_before"]) == pytest.approx(0.061)
     assert float(row["split_weighted_score_after"]) == pytest.approx(score(a.id, 0.8))
-    page = export.comparison_page(b, a, "better")
+    page = html_pages.comparison_page(b, a, "better")
     assert (
         f"<td>weighted score (alpha 0.8, positive sick), %</td><td>{points(score(b.id, 0.8))}</td><td>{points(score(a.id, 0.8))}</td>"
         in page
@@ -409,12 +410,12 @@ def figures_of(page: str) -> list[dict]:
 
 def test_a_lone_weighted_run_is_drawn_as_after_its_baseline(ids):
     for run_id, colour in ((ids["two 0"][0], "#9AA3B2"), (ids["two 0"][1], "#0B65C2")):
-        (figure,) = figures_of(export.run_page(reported(run_id)))
+        (figure,) = figures_of(html_pages.run_page(reported(run_id)))
         assert figure["light"]["data"][0]["marker"]["color"] == colour
 
 
 def test_charts_of_a_file_come_in_both_schemes(ids):
-    page = export.comparison_page(*(reported(i) for i in ids["two 0"]), "better")
+    page = html_pages.comparison_page(*(reported(i) for i in ids["two 0"]), "better")
     for figure in figures_of(page):
         assert figure["light"]["layout"]["font"]["color"] == "#1C2430"
         assert figure["dark"]["layout"]["font"]["color"] == "#E8ECF2"
@@ -427,7 +428,7 @@ def test_a_file_follows_the_browsers_scheme(ids, tmp_path, chromium):
     from browser_kit import chromium_at
 
     file = tmp_path / "run.html"
-    Path(file).write_text(export.run_page(reported(ids["two 0"][1])), encoding="utf-8")
+    Path(file).write_text(html_pages.run_page(reported(ids["two 0"][1])), encoding="utf-8")
     with chromium_at(chromium) as browser:
         page = browser.new_page(color_scheme="dark")
         page.goto(file.as_uri())

@@ -18,10 +18,10 @@ from core.methods import METHODS, POSTHOC, answer, formula_with, posthoc, what_i
 from core.methods.examples import WORKED, by_map, examples
 from core.methods.samplers import SAMPLERS
 from core.registry import check_params
-from core.snippet import pytorch_snippet
 from core.training.objectives import OBJECTIVES
 from core.training.objectives.poly_tail import margins, tailed
 from docs.worked_examples import WORKINGS, computed
+from reporting.code_snippet import pytorch_snippet
 
 PAGE = "pages/views/methods.py"
 ROWS = [*((m, METHODS) for m in METHODS), *((s, SAMPLERS) for s in SAMPLERS)]

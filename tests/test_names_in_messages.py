@@ -9,7 +9,7 @@ from core.datasets import find_dataset
 from core.datasets.folder_layout import at_head
 from core.datasets.uploads import store_upload
 from core.errors import DataError
-from pages.parts import words
+from reporting import text
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from pages.parts import words
 def test_an_upload_keeps_its_name(tmp_path, name, head):
     with pytest.raises(DataError) as refused:
         store_upload(tmp_path, name, io.BytesIO(b"no zip"))
-    assert words.message(str(refused.value)).startswith(head)
+    assert text.message(str(refused.value)).startswith(head)
 
 
 @pytest.mark.parametrize(("folder", "head"), [("insects", "insects\\: "), ("my insects", "'my insects'\\: ")])
@@ -32,7 +32,7 @@ def test_an_image_folder_keeps_its_name(tmp_path, folder, head):
     (tmp_path / folder / "train" / "ant").mkdir(parents=True)
     with pytest.raises(DataError) as refused:
         find_dataset(str(tmp_path / folder), tmp_path).prepared(tmp_path)
-    assert words.message(str(refused.value)).startswith(head)
+    assert text.message(str(refused.value)).startswith(head)
 
 
 def test_an_archive_keeps_its_name(tmp_path):
@@ -41,7 +41,7 @@ def test_an_archive_keeps_its_name(tmp_path):
         archive.writestr("readme.txt", "no images")
     with pytest.raises(DataError) as refused:
         find_dataset(str(path), tmp_path).prepared(tmp_path)
-    assert words.message(str(refused.value)).startswith("'my file.zip'\\: ")
+    assert text.message(str(refused.value)).startswith("'my file.zip'\\: ")
 
 
 def test_a_name_of_one_word_is_not_quoted():
@@ -50,4 +50,4 @@ def test_a_name_of_one_word_is_not_quoted():
 
 
 def test_a_sentence_begins_with_a_capital():
-    assert words.message("no images found in 'my file.zip'") == "No images found in 'my file.zip'"
+    assert text.message("no images found in 'my file.zip'") == "No images found in 'my file.zip'"

@@ -182,7 +182,7 @@ def test_a_sampler_that_moves_is_drawn_at_both_ends():
 
     from core.methods import what_if
     from core.methods.samplers import SAMPLERS
-    from pages.parts.palette import LIGHT
+    from reporting.palette import LIGHT
 
     known = replace(what_if(2, counts=np.array([30.0, 10.0])), epochs=5)
     first, last = (SAMPLERS["progressive"].terms(replace(known, epoch=e)) for e in (0, 4))

@@ -20,7 +20,7 @@ def test_with_a_baseline_trained_first_the_slider_is_there_and_counts(empty):
 
 def test_the_slider_alone_has_every_stop_and_its_formula():
     from core.methods import METHODS, slider_param
-    from pages.parts.palette import LIGHT
+    from reporting.palette import LIGHT
 
     param = slider_param(METHODS["tpr_ratio"])
     data = preview.slider_alone([0.0, 2.5], ["w_c = 1", r"w_c \propto 2^{2.5}"], param, 2.5, LIGHT)
@@ -45,7 +45,7 @@ def test_the_source_of_a_method_is_linked(empty):
 
 def test_count_times_weight_is_called_a_share_of_the_weight(empty):
     from core.methods import METHODS, grid, slider_param, what_if
-    from pages.parts.palette import LIGHT
+    from reporting.palette import LIGHT
 
     tpr = np.array([0.9, 0.6])
     answers = grid("tpr_ratio", what_if(2, tpr=tpr, counts=np.array([30.0, 10.0])), {"exponent": 1.0})

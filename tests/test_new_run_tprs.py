@@ -12,7 +12,8 @@ from new_run_kit import started, visit
 from core.datasets import describe
 from core.errors import EvenlyError
 from core.experiment.tpr_file import parse
-from pages.parts import new_evidence, words
+from pages.parts import new_evidence
+from reporting.text import message
 
 
 def test_pasted_tprs_and_a_file_together_are_refused(monkeypatch):
@@ -45,7 +46,7 @@ def test_a_printed_array_is_read(empty):
     ],
 )
 def test_a_name_at_the_head_of_a_message_keeps_its_letters(text, shown):
-    assert words.message(text) == shown
+    assert message(text) == shown
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pages.parts import new_overlay
-from pages.parts.palette import LIGHT
+from reporting.palette import LIGHT
 
 ALL = ["TPR ratio", "TPR deficit", "Logit adjustment"]
 

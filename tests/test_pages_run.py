@@ -6,7 +6,7 @@ import pytest
 from pages_kit import ROOT, RUN, RUNS, visit, without_its_baseline, words_on
 from streamlit.testing.v1 import AppTest
 
-from pages.parts.palette import LIGHT
+from reporting.palette import LIGHT
 from storage import results
 from storage.jobs import queue
 from storage.jobs.workers import Place, state_text

@@ -12,34 +12,49 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.methods import METHODS, formula_with, grid, slider_param, what_if
-from pages.parts import curves, formula_text, matrices, preview, signature, words
-from pages.parts.palette import DARK, LIGHT, inks
+from pages.parts import formula_text, preview
+from reporting import confusion_charts, epoch_charts, tpr_charts
+from reporting.palette import DARK, LIGHT, inks
+from reporting.text import (
+    WORD_JOINER,
+    ago,
+    drawn,
+    left,
+    message,
+    percent,
+    plain,
+    points,
+    sentence,
+    small,
+    spread,
+    weight,
+)
 
 NAMES = ["cat", "dog", "car"]
-BEFORE = signature.Side("before", np.array([0.9, 0.6, 0.75]), np.array([0.8, 0.5, 0.7]), np.array([0.95, 0.7, 0.8]))
-AFTER = signature.Side("after", np.array([0.85, 0.7, 0.75]), np.array([0.75, 0.6, 0.7]), np.array([0.9, 0.8, 0.8]))
+BEFORE = tpr_charts.Side("before", np.array([0.9, 0.6, 0.75]), np.array([0.8, 0.5, 0.7]), np.array([0.95, 0.7, 0.8]))
+AFTER = tpr_charts.Side("after", np.array([0.85, 0.7, 0.75]), np.array([0.75, 0.6, 0.7]), np.array([0.9, 0.8, 0.8]))
 
 
 def test_classes_run_from_the_baselines_hardest_to_its_easiest():
-    assert signature.ordering(BEFORE.tpr).tolist() == [1, 2, 0]
-    assert signature.ordering(BEFORE.tpr, AFTER.tpr, "gain").tolist() == [1, 2, 0]
-    assert signature.ordering(BEFORE.tpr, AFTER.tpr, "class").tolist() == [0, 1, 2]
+    assert tpr_charts.ordering(BEFORE.tpr).tolist() == [1, 2, 0]
+    assert tpr_charts.ordering(BEFORE.tpr, AFTER.tpr, "gain").tolist() == [1, 2, 0]
+    assert tpr_charts.ordering(BEFORE.tpr, AFTER.tpr, "class").tolist() == [0, 1, 2]
 
 
 def test_a_class_without_samples_comes_last():
-    assert signature.ordering(np.array([np.nan, 0.9, 0.2])).tolist() == [2, 1, 0]
+    assert tpr_charts.ordering(np.array([np.nan, 0.9, 0.2])).tolist() == [2, 1, 0]
 
 
 @pytest.mark.parametrize(
     ("classes", "kind"), [(10, "bars"), (15, "bars"), (16, "dumbbell"), (60, "dumbbell"), (61, "strip")]
 )
 def test_the_form_follows_the_number_of_classes(classes, kind):
-    assert signature.default_kind(classes) == kind
+    assert tpr_charts.default_kind(classes) == kind
 
 
 @pytest.mark.parametrize("p", [LIGHT, DARK], ids=["light", "dark"])
 def test_bars_are_told_apart_by_hatch_and_start_at_zero(p):
-    figure = signature.picture("bars", NAMES, BEFORE, AFTER, p)
+    figure = tpr_charts.picture("bars", NAMES, BEFORE, AFTER, p)
     first, second = figure["data"]
     assert first["marker"]["pattern"]["shape"] == "/"
     assert "pattern" not in second["marker"]
@@ -51,22 +66,22 @@ def test_bars_are_told_apart_by_hatch_and_start_at_zero(p):
 
 def near(low, high, each=None):
     t = np.linspace(low, high, 3)
-    return signature.Side("before", t, t - 0.004, t + 0.004, each)
+    return tpr_charts.Side("before", t, t - 0.004, t + 0.004, each)
 
 
 def test_nearly_perfect_classes_are_dots_and_the_axis_says_where_it_starts():
     """Bars are never cut short; dots may be, and say so."""
     high = near(0.985, 0.995)
-    assert signature.usual_kind(high, high) == "dumbbell"
-    assert signature.usual_kind(high, AFTER) == "bars"
+    assert tpr_charts.usual_kind(high, high) == "dumbbell"
+    assert tpr_charts.usual_kind(high, AFTER) == "bars"
     for after in (high, None):
-        figure = signature.picture("dumbbell", NAMES, high, after, LIGHT)
+        figure = tpr_charts.picture("dumbbell", NAMES, high, after, LIGHT)
         axis = figure["layout"]["xaxis"]
         assert axis["title"]["text"] == f"TPR; the axis starts at {100 * axis['range'][0]:g} %"
         assert 0.97 < axis["range"][0] < 0.981
         assert axis["tickformat"] == ".3~%"
-    assert signature.picture("bars", NAMES, high, high, LIGHT)["layout"]["yaxis"]["range"][0] == 0
-    assert signature.picture("strip", NAMES, high, high, LIGHT)["layout"]["yaxis"]["title"]["text"].startswith(
+    assert tpr_charts.picture("bars", NAMES, high, high, LIGHT)["layout"]["yaxis"]["range"][0] == 0
+    assert tpr_charts.picture("strip", NAMES, high, high, LIGHT)["layout"]["yaxis"]["title"]["text"].startswith(
         "TPR; the axis starts at 98"
     )
 
@@ -76,7 +91,7 @@ def test_nearly_perfect_classes_are_dots_and_the_axis_says_where_it_starts():
     [(0.62, 0.98, 0.6, 0.05), (0.0, 1.0, 0.0, 0.2), (0.971, 0.999, 0.97, 0.005), (0.9991, 0.9999, 0.999, 0.0002)],
 )
 def test_a_window_has_a_handful_of_round_ticks(low, high, start, step):
-    found = signature.window(low, high)
+    found = tpr_charts.window(low, high)
     assert (found["range"][0], found["dtick"]) == pytest.approx((start, step))
     assert found["range"][1] >= min(high, 1)
 
@@ -84,10 +99,10 @@ def test_a_window_has_a_handful_of_round_ticks(low, high, start, step):
 def test_seeds_are_dots_over_the_bar_of_their_mean():
     each = np.array([[0.9, 0.6, 0.7], [0.8, 0.5, 0.9]])
     before, after = (
-        signature.Side(name, each.mean(0), each.min(0), each.max(0), each, 0.1)
+        tpr_charts.Side(name, each.mean(0), each.min(0), each.max(0), each, 0.1)
         for name in ("before, 2 seeds", "after, 2 seeds")
     )
-    traces = signature.picture("bars", NAMES, before, after, LIGHT)["data"]
+    traces = tpr_charts.picture("bars", NAMES, before, after, LIGHT)["data"]
     assert [t["type"] for t in traces] == ["bar", "bar", "scatter", "scatter"]
     assert not any("error_y" in t for t in traces)
     assert traces[2]["y"] == [0.6, 0.5, 0.7, 0.9, 0.9, 0.8]
@@ -95,20 +110,20 @@ def test_seeds_are_dots_over_the_bar_of_their_mean():
     assert "spread 10.0 points" in traces[0]["name"], "each seed's own spread, then the mean"
     assert [
         len(t["x"])
-        for t in signature.picture("dumbbell", NAMES, before, after, LIGHT)["data"]
+        for t in tpr_charts.picture("dumbbell", NAMES, before, after, LIGHT)["data"]
         if t.get("marker", {}).get("size") == 5
     ] == [6, 6]
 
 
 def test_accuracies_near_chance_have_ticks_that_differ():
-    figure = curves.lines(LIGHT, [("test", [1, 2], [0.008, 0.021], "#000000", "solid")], share=True)
+    figure = epoch_charts.lines(LIGHT, [("test", [1, 2], [0.008, 0.021], "#000000", "solid")], share=True)
     assert figure["layout"]["yaxis"]["tickformat"] == ".3~%"
     assert figure["layout"]["yaxis"]["rangemode"] == "tozero"
 
 
 def test_accuracies_near_one_are_not_drawn_from_zero():
     assert (
-        curves.lines(LIGHT, [("test", [1, 2], [0.97, 0.99], "#000000", "solid")], share=True)["layout"]["yaxis"][
+        epoch_charts.lines(LIGHT, [("test", [1, 2], [0.97, 0.99], "#000000", "solid")], share=True)["layout"]["yaxis"][
             "rangemode"
         ]
         == "normal"
@@ -117,7 +132,7 @@ def test_accuracies_near_one_are_not_drawn_from_zero():
 
 def test_blue_is_better_and_orange_worse_in_the_change_of_a_confusion():
     before, after = np.array([[8, 2, 0], [1, 9, 0], [0, 5, 5]]), np.array([[6, 4, 0], [0, 10, 0], [0, 5, 5]])
-    figure = matrices.confusion_change(NAMES, before, after, LIGHT, np.arange(3))
+    figure = confusion_charts.confusion_change(NAMES, before, after, LIGHT, np.arange(3))
     trace, text = figure["data"]
     assert trace["z"][0] == [-20, -20, 0], "fewer right, more errors"
     assert trace["z"][1] == [10, 10, 0], "fewer errors, more right"
@@ -153,7 +168,7 @@ def test_numbers_in_a_matrix_are_read_on_every_cell(p):
 
 def test_the_largest_changes_come_first_and_say_what_they_mean():
     before, after = np.array([[8, 2, 0], [1, 9, 0], [0, 5, 5]]), np.array([[6, 4, 0], [0, 10, 0], [0, 5, 5]])
-    top = matrices.top_changes(NAMES, before, after)
+    top = confusion_charts.top_changes(NAMES, before, after)
     assert top[["change", "true class", "predicted as", "means"]].values.tolist() == [
         [pytest.approx(-20), "cat", "cat", "fewer right"],
         [pytest.approx(20), "cat", "dog", "more errors"],
@@ -163,7 +178,7 @@ def test_the_largest_changes_come_first_and_say_what_they_mean():
 
 
 def test_levels_are_the_mean_and_one_standard_deviation():
-    shapes = signature.picture("bars", NAMES, BEFORE, AFTER, LIGHT)["layout"]["shapes"]
+    shapes = tpr_charts.picture("bars", NAMES, BEFORE, AFTER, LIGHT)["layout"]["shapes"]
     bands, means = [s for s in shapes if s["type"] == "rect"], [s for s in shapes if s["type"] == "line"]
     assert [m["line"]["dash"] for m in means] == ["dot", "solid"]
     assert means[0]["y0"] == pytest.approx(0.75)
@@ -171,7 +186,7 @@ def test_levels_are_the_mean_and_one_standard_deviation():
 
 
 def test_dumbbells_carry_a_sign_beside_the_colour():
-    figure = signature.picture("dumbbell", NAMES, BEFORE, AFTER, LIGHT)
+    figure = tpr_charts.picture("dumbbell", NAMES, BEFORE, AFTER, LIGHT)
     gain, loss = (next(t for t in figure["data"] if t.get("name") == n) for n in ("gain", "loss"))
     assert (gain["line"]["color"], loss["line"]["color"]) == (LIGHT.gain, LIGHT.loss)
     assert [t.strip() for t in figure["data"][-1]["text"]] == ["+10.0", "+0.0", "−5.0"]
@@ -179,43 +194,43 @@ def test_dumbbells_carry_a_sign_beside_the_colour():
 
 @pytest.mark.parametrize("p", [LIGHT, DARK], ids=["light", "dark"])
 def test_numbers_of_dumbbells_lie_on_the_mean_lines_and_fade_them_out(p):
-    figure = signature.picture("dumbbell", NAMES, BEFORE, AFTER, p)
+    figure = tpr_charts.picture("dumbbell", NAMES, BEFORE, AFTER, p)
     assert [s["layer"] for s in figure["layout"]["shapes"] if s["type"] == "line"] == ["between", "between"]
     assert f"0 0 3px {p.background}" in figure["data"][-1]["textfont"]["shadow"]
-    bars = signature.picture("bars", NAMES, BEFORE, AFTER, p)["layout"]["shapes"]
+    bars = tpr_charts.picture("bars", NAMES, BEFORE, AFTER, p)["layout"]["shapes"]
     assert {s["layer"] for s in bars if s["type"] == "line"} == {"above"}, "or the bars would hide them"
 
 
 def test_a_strip_of_a_thousand_classes_has_few_traces():
     t = np.random.default_rng(0).uniform(0.2, 1, 1000)
-    side = signature.Side("before", t, t - 0.01, np.minimum(t + 0.01, 1))
-    figure = signature.picture("strip", [str(i) for i in range(1000)], side, side, LIGHT, marked=7)
+    side = tpr_charts.Side("before", t, t - 0.01, np.minimum(t + 0.01, 1))
+    figure = tpr_charts.picture("strip", [str(i) for i in range(1000)], side, side, LIGHT, marked=7)
     assert len(figure["data"]) <= 5
     json.dumps(figure, allow_nan=False)
 
 
 def test_undefined_values_leave_gaps_and_stay_valid_json():
-    hole = signature.Side(
+    hole = tpr_charts.Side(
         "before", np.array([0.9, np.nan, 0.7]), np.array([0.8, np.nan, 0.6]), np.array([1, np.nan, 0.8])
     )
     for kind in ("bars", "dumbbell", "strip"):
-        figure = signature.picture(kind, NAMES, hole, AFTER, LIGHT)
+        figure = tpr_charts.picture(kind, NAMES, hole, AFTER, LIGHT)
         traces = [t for t in figure["data"] if "error_y" not in t]
         json.dumps(traces, allow_nan=False)
-    assert "cat" in signature.describe(NAMES, BEFORE, AFTER) or "dog" in signature.describe(NAMES, BEFORE, AFTER)
+    assert "cat" in tpr_charts.describe(NAMES, BEFORE, AFTER) or "dog" in tpr_charts.describe(NAMES, BEFORE, AFTER)
 
 
 def test_many_classes_are_a_band_not_a_thousand_lines():
     w = np.random.default_rng(0).uniform(0.5, 2, (20, 300))
-    assert len(curves.trajectory([str(i) for i in range(300)], np.arange(1, 21), w, LIGHT)["data"]) <= 8
-    assert len(curves.trajectory(NAMES, np.arange(1, 21), w[:, :3], LIGHT)["data"]) == 3
+    assert len(epoch_charts.trajectory([str(i) for i in range(300)], np.arange(1, 21), w, LIGHT)["data"]) <= 8
+    assert len(epoch_charts.trajectory(NAMES, np.arange(1, 21), w[:, :3], LIGHT)["data"]) == 3
 
 
 def test_confusion_shares_and_top_pairs():
     matrix = np.array([[8, 2, 0], [0, 0, 0], [5, 0, 5]])
-    assert matrices.shares(matrix)[0].tolist() == [0.8, 0.2, 0.0]
-    assert np.isnan(matrices.shares(matrix)[1]).all()
-    top = matrices.top_confusions(NAMES, matrix)
+    assert confusion_charts.shares(matrix)[0].tolist() == [0.8, 0.2, 0.0]
+    assert np.isnan(confusion_charts.shares(matrix)[1]).all()
+    top = confusion_charts.top_confusions(NAMES, matrix)
     assert top[["true class", "predicted class", "count"]].values.tolist() == [["car", "cat", 5], ["cat", "dog", 2]]
 
 
@@ -236,7 +251,7 @@ def test_the_preview_sends_one_frame_per_stop_for_every_method(method, classes):
     param = slider_param(method, params)
     data = preview.payload(
         [str(i) for i in range(classes)],
-        signature.ordering(tpr),
+        tpr_charts.ordering(tpr),
         tpr,
         answers,
         param,
@@ -254,7 +269,7 @@ def test_the_preview_shows_hardest_first_and_shares_that_add_up():
     params = {"exponent": 2.0}
     answers = grid("tpr_ratio", what_if(3, tpr=tpr, counts=np.array([10.0, 20.0, 30.0])), params)
     data = preview.payload(
-        NAMES, signature.ordering(tpr), tpr, answers, slider_param(METHODS["tpr_ratio"], params), 2.0, LIGHT
+        NAMES, tpr_charts.ordering(tpr), tpr, answers, slider_param(METHODS["tpr_ratio"], params), 2.0, LIGHT
     )
     stop = data["values"].index(2.0)
     assert data["names"] == ["dog", "car", "cat"]
@@ -265,7 +280,7 @@ def test_the_preview_shows_hardest_first_and_shares_that_add_up():
 
 @pytest.mark.parametrize(("value", "text"), [(0.8321, "83.2 %"), (1.0, "100.0 %"), (None, "–"), (math.nan, "–")])
 def test_percent(value, text):
-    assert words.percent(value) == text
+    assert percent(value) == text
 
 
 @pytest.mark.parametrize(
@@ -273,17 +288,17 @@ def test_percent(value, text):
     [(0.663, "0.663"), (1.25, "1.25"), (12.5, "12.5"), (125.4, "125"), (0.00001, "1.00e-05"), (0.0, "0.00")],
 )
 def test_weights_have_three_digits(value, text):
-    assert words.weight(value) == text
+    assert weight(value) == text
 
 
 def test_differences_wear_a_real_minus():
-    assert (words.points(0.04), words.points(-0.0123)) == ("+4.0", "−1.2")
+    assert (points(0.04), points(-0.0123)) == ("+4.0", "−1.2")
 
 
 def test_spread_is_the_root_of_the_variance_in_points():
-    assert words.spread(0.0077) == "8.8 points"
-    assert words.spread(0.000031) == "0.56 points"
-    assert words.small(0.0077) == "0.0077"
+    assert spread(0.0077) == "8.8 points"
+    assert spread(0.000031) == "0.56 points"
+    assert small(0.0077) == "0.0077"
 
 
 @pytest.mark.parametrize(
@@ -297,21 +312,21 @@ def test_spread_is_the_root_of_the_variance_in_points():
     ],
 )
 def test_estimates_are_rounded_as_far_as_they_can_be_trusted(seconds, text):
-    assert words.left(seconds) == text
+    assert left(seconds) == text
 
 
 def test_dates_are_relative():
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    assert words.ago(now - timedelta(minutes=5), now) == "5 min ago"
-    assert words.ago(now - timedelta(days=3), now) == "3 days ago"
-    assert words.ago(None) == "–"
+    assert ago(now - timedelta(minutes=5), now) == "5 min ago"
+    assert ago(now - timedelta(days=3), now) == "3 days ago"
+    assert ago(None) == "–"
 
 
 @pytest.mark.parametrize(
     "name", ["<script>alert(1)</script>", "**bold** [a](javascript:x)", ":material/home: $x$", "a\n# b"]
 )
 def test_typed_names_never_become_markup(name):
-    shown = words.plain(name)
+    shown = plain(name)
     for sign in "<>*[]$#":
         assert sign not in shown.replace("\\" + sign, "")
     assert "\n" not in shown
@@ -336,14 +351,14 @@ def figures():
     order, matrix = np.arange(3), np.array([[8, 2, 0], [1, 9, 0], [5, 0, 5]])
     w = np.random.default_rng(0).uniform(0.5, 2, (5, 3))
     for kind in ("bars", "dumbbell", "strip"):
-        yield kind, signature.picture(kind, EVIL, BEFORE, AFTER, LIGHT, marked=0)
-    yield "alone", signature.picture("bars", EVIL, BEFORE, None, LIGHT)
-    yield "heatmap", curves.heatmap(EVIL, np.arange(1, 6), np.full((5, 3), 0.5), LIGHT, order)
-    yield "trajectory", curves.trajectory(EVIL, np.arange(1, 6), w, LIGHT)
-    yield "many", curves.trajectory(EVIL * 5, np.arange(1, 6), np.tile(w, 5), LIGHT)
-    yield "weights", curves.weight_bars(EVIL, w[0], LIGHT, order)
-    yield "confusion", matrices.confusion_matrix(EVIL, matrix, LIGHT, order)
-    yield "change", matrices.confusion_change(EVIL, matrix, matrix, LIGHT, order)
+        yield kind, tpr_charts.picture(kind, EVIL, BEFORE, AFTER, LIGHT, marked=0)
+    yield "alone", tpr_charts.picture("bars", EVIL, BEFORE, None, LIGHT)
+    yield "heatmap", epoch_charts.heatmap(EVIL, np.arange(1, 6), np.full((5, 3), 0.5), LIGHT, order)
+    yield "trajectory", epoch_charts.trajectory(EVIL, np.arange(1, 6), w, LIGHT)
+    yield "many", epoch_charts.trajectory(EVIL * 5, np.arange(1, 6), np.tile(w, 5), LIGHT)
+    yield "weights", epoch_charts.weight_bars(EVIL, w[0], LIGHT, order)
+    yield "confusion", confusion_charts.confusion_matrix(EVIL, matrix, LIGHT, order)
+    yield "change", confusion_charts.confusion_change(EVIL, matrix, matrix, LIGHT, order)
 
 
 @pytest.mark.parametrize(("kind", "figure"), list(figures()), ids=lambda v: v if isinstance(v, str) else "")
@@ -358,7 +373,7 @@ def test_names_are_literal_in_every_figure(kind, figure):
 
 
 def test_a_name_is_cut_before_it_is_escaped():
-    assert words.drawn("<<<<<<", 4) == "&lt;&lt;&lt;…"
+    assert drawn("<<<<<<", 4) == "&lt;&lt;&lt;…"
 
 
 @pytest.mark.parametrize(
@@ -416,7 +431,7 @@ def test_what_only_latex_can_show_is_left_out():
     ],
 )
 def test_a_message_keeps_its_commands_apart(text, shown):
-    assert words.message(text) == shown
+    assert message(text) == shown
 
 
 @pytest.mark.parametrize(
@@ -430,7 +445,7 @@ def test_a_message_keeps_its_commands_apart(text, shown):
     ],
 )
 def test_an_error_is_a_sentence(text, shown):
-    assert words.sentence(text) == shown
+    assert sentence(text) == shown
 
 
 def one_choice():
@@ -455,6 +470,6 @@ def test_choices_are_shown_in_words_and_stored_as_they_are():
 @pytest.mark.parametrize("name", ["lr .1 -> .2", "a -- b", "x <-> y", "x >= 2", "x ~= 2"])
 def test_signs_in_names_are_not_beautified(name):
     """Streamlit turns these pairs of signs into arrows, dashes and relations; something invisible keeps them apart."""
-    shown = words.plain(name).replace("\\", "")
+    shown = plain(name).replace("\\", "")
     assert not re.search(r"->|<-|--|>=|<=|~=", shown)
-    assert shown.replace(words.WORD_JOINER, "") == name
+    assert shown.replace(WORD_JOINER, "") == name

@@ -14,20 +14,19 @@ import pytest
 from scipy import stats
 from sklearn import metrics
 
-from core import report
 from core.comparison.pairing import replicate
 from core.comparison.seed_statistics import OverSeeds
 from core.comparison.seed_statistics import over_seeds as means_of
 from core.experiment.config import RunConfig, checked
 from core.metrics.classification import Z95, rows_of
-from pages.parts import export, settings
+from reporting import csv_json, html, html_pages, run_report, settings_text
 
 
 def run(
     run_id: int = 1, name: str = "baseline", tp=(90, 60, 75), classes=("cat", "dog", "car"), config=None
-) -> report.RunReport:
+) -> run_report.RunReport:
     support = np.array([100, 100, 100])
-    return report.RunReport(
+    return run_report.RunReport(
         run_id,
         name,
         "test",
@@ -47,7 +46,7 @@ def read(text: str) -> list[dict[str, str]]:
 
 
 def test_csv_has_a_line_per_class_with_its_wilson_interval():
-    rows = read(report.run_csv(run()))
+    rows = read(csv_json.run_csv(run()))
     assert [r["class"] for r in rows] == ["cat", "dog", "car"]
     assert float(rows[1]["tpr"]) == pytest.approx(0.6)
     expected = stats.binomtest(60, 100).proportion_ci(method="wilson")
@@ -56,7 +55,7 @@ def test_csv_has_a_line_per_class_with_its_wilson_interval():
     )
 
 
-def predicted_run(classes: int = 8, n: int = 600) -> tuple[report.RunReport, np.ndarray, np.ndarray, np.ndarray]:
+def predicted_run(classes: int = 8, n: int = 600) -> tuple[run_report.RunReport, np.ndarray, np.ndarray, np.ndarray]:
     """A run as a worker counts it, with the truth, the predictions and the scores behind it."""
     draw = np.random.default_rng(classes)
     truth = draw.integers(0, classes, n)
@@ -65,7 +64,7 @@ def predicted_run(classes: int = 8, n: int = 600) -> tuple[report.RunReport, np.
     support, tp, predicted = rows_of(metrics.confusion_matrix(truth, guess, labels=range(classes)))
     hits = int((np.argsort(-scores, axis=1)[:, :5] == truth[:, None]).sum())
     return (
-        report.RunReport(1, "run", "test", 3, names, support, tp, predicted, top5=hits if classes > 5 else None),
+        run_report.RunReport(1, "run", "test", 3, names, support, tp, predicted, top5=hits if classes > 5 else None),
         truth,
         guess,
         scores,
@@ -76,7 +75,7 @@ def test_exported_figures_against_sklearn():
     """CSV, JSON and HTML of a run."""
     made, truth, guess, scores = predicted_run()
     wanted = {"tpr": metrics.recall_score, "precision": metrics.precision_score, "f1": metrics.f1_score}
-    rows, data = read(report.run_csv(made)), json.loads(report.run_json(made))
+    rows, data = read(csv_json.run_csv(made)), json.loads(csv_json.run_json(made))
     for name, score in wanted.items():
         expected = score(truth, guess, average=None).tolist()
         assert [float(r[name]) for r in rows] == pytest.approx(expected, abs=1e-12)
@@ -95,7 +94,7 @@ def test_exported_figures_against_sklearn():
             "top5": metrics.top_k_accuracy_score(truth, scores, k=5),
         }
     )
-    page = report.run_html(made)
+    page = html.run_html(made)
     for label, value in (
         ("macro F1, %", metrics.f1_score(truth, guess, average="macro")),
         ("top-5 accuracy, %", metrics.top_k_accuracy_score(truth, scores, k=5)),
@@ -107,39 +106,41 @@ def test_exported_figures_against_sklearn():
 
 def test_a_comparison_exports_precision_and_f1_of_both_runs():
     b, a = predicted_run()[0], replace(predicted_run(8, 500)[0], id=2, name="other")
-    rows, data = read(report.comparison_csv(b, a)), json.loads(report.comparison_json(b, a, "better"))
+    rows, data = read(csv_json.comparison_csv(b, a)), json.loads(csv_json.comparison_json(b, a, "better"))
     for name, run_, column in (("before", b, "precision"), ("after", a, "f1")):
         assert [float(r[f"{column}_{name}"]) for r in rows] == pytest.approx(getattr(run_.metrics, column).tolist())
         assert [r[f"{column}_{name}"] for r in data["classes"]] == pytest.approx(getattr(run_.metrics, column).tolist())
     assert data["after"]["summary"]["macro_f1"] == a.summary.macro_f1
-    page = report.comparison_html(b, a, "better")
+    page = html.comparison_html(b, a, "better")
     assert f"<td>macro F1, %</td><td>{100 * b.summary.macro_f1:.1f}</td><td>{100 * a.summary.macro_f1:.1f}</td>" in page
 
 
 def test_five_classes_have_no_top5_accuracy():
-    assert "top-5" not in report.run_html(predicted_run(5)[0])
+    assert "top-5" not in html.run_html(predicted_run(5)[0])
 
 
 def test_the_pictures_have_the_limits_of_the_tables():
-    side, row = export.side(run(), "run 1"), report.class_rows(run())[1]
+    side, row = html_pages.side(run(), "run 1"), run_report.class_rows(run())[1]
     assert (side.low[1], side.high[1]) == (row["tpr_low"], row["tpr_high"])
     assert pytest.approx(stats.norm.ppf(0.975), abs=1e-12) == Z95
 
 
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
 def test_a_cell_that_a_spreadsheet_would_run_is_made_harmless(name):
-    rows = read(report.run_csv(run(classes=(name, "b", "c"))))
+    rows = read(csv_json.run_csv(run(classes=(name, "b", "c"))))
     assert rows[0]["class"].startswith("'")
 
 
 def test_negative_numbers_stay_numbers():
-    rows = read(report.comparison_csv(run(), run(2, "weighted", (80, 70, 75))))
+    rows = read(csv_json.comparison_csv(run(), run(2, "weighted", (80, 70, 75))))
     assert float(rows[0]["change"]) == pytest.approx(-0.1)
 
 
 def test_json_round_trips_and_has_no_nan():
-    empty = report.RunReport(3, "hole", "test", 1, ["a", "b"], np.array([10, 0]), np.array([5, 0]), np.array([5, 5]))
-    data = json.loads(report.run_json(empty), parse_constant=pytest.fail)
+    empty = run_report.RunReport(
+        3, "hole", "test", 1, ["a", "b"], np.array([10, 0]), np.array([5, 0]), np.array([5, 5])
+    )
+    data = json.loads(csv_json.run_json(empty), parse_constant=pytest.fail)
     assert data["classes"][1]["tpr"] is None
     assert data["classes"][1]["precision"] == 0
     assert data["summary"] == {
@@ -156,7 +157,7 @@ def test_json_round_trips_and_has_no_nan():
 
 
 def test_comparison_json_holds_both_runs_and_the_verdict():
-    data = json.loads(report.comparison_json(run(), run(2), "the same", ("Run 2 failed.",)))
+    data = json.loads(csv_json.comparison_json(run(), run(2), "the same", ("Run 2 failed.",)))
     assert (data["before"]["id"], data["after"]["id"], data["verdict"]) == (1, 2, "the same")
     assert data["cautions"] == ["Run 2 failed."]
     assert data["before"]["config"] == {"method": "none", "params": {}}
@@ -173,30 +174,30 @@ def over_seeds() -> OverSeeds:
 
 def test_exports_hold_the_means_over_seeds_where_the_verdict_speaks_of_them():
     over, b, a = over_seeds(), run(), run(2, "weighted", (80, 70, 75))
-    rows = read(report.comparison_csv(b, a, over))
+    rows = read(csv_json.comparison_csv(b, a, over))
     assert float(rows[0]["mean_change"]) == pytest.approx(-0.095)
     assert float(rows[0]["change"]) == pytest.approx(-0.1)
-    data = json.loads(report.comparison_json(b, a, "better", (), over))
+    data = json.loads(csv_json.comparison_json(b, a, "better", (), over))
     assert data["over_seeds"]["figures"]["accuracy"]["change"] == pytest.approx(over.figures["accuracy"].change)
-    page = export.comparison_page(b, a, "better", (), over)
+    page = html_pages.comparison_page(b, a, "better", (), over)
     assert "<h2>Over seeds</h2><p>Mean ± standard deviation over 2 seeds, each trained both ways" in page
     assert "before, 2 seeds: mean" in page
-    assert "mean_change" not in read(report.comparison_csv(b, a))[0]
-    assert json.loads(report.comparison_json(b, a, "better"))["over_seeds"] is None
+    assert "mean_change" not in read(csv_json.comparison_csv(b, a))[0]
+    assert json.loads(csv_json.comparison_json(b, a, "better"))["over_seeds"] is None
 
 
 def test_a_small_variance_keeps_its_digits_in_a_report():
     nearly = replace(
         run(), support=np.array([10000] * 3), tp=np.array([9950, 9930, 9940]), predicted=np.array([10000] * 3)
     )
-    page = report.run_html(nearly)
+    page = html.run_html(nearly)
     assert "<td>0.00000067</td>" in page or "<td>6.7e-7</td>" in page
     assert "<td>0.0000</td>" not in page
 
 
 def test_html_escapes_names_and_loads_nothing():
     evil = "<script>alert(1)</script>"
-    page = export.comparison_page(
+    page = html_pages.comparison_page(
         run(name=evil),
         run(2, "b", (80, 70, 75), config={"method": "tpr_ratio", "params": {"exponent": 2.0}}),
         f"verdict {evil}",
@@ -212,11 +213,11 @@ def test_html_escapes_names_and_loads_nothing():
 
 
 def test_html_without_pictures_is_small():
-    assert len(report.run_html(run())) < 10_000
+    assert len(html.run_html(run())) < 10_000
 
 
 def test_class_names_cannot_end_the_script():
-    page = export.run_page(run(classes=("</script><script>alert(1)//", "b", "c")))
+    page = html_pages.run_page(run(classes=("</script><script>alert(1)//", "b", "c")))
     assert "</script><script>alert(1)" not in page
 
 
@@ -233,7 +234,9 @@ WEIGHTED = replace(PLAIN, method="tpr_ratio", params={"exponent": 2.5})
 
 
 def test_settings_that_differ_are_told_in_the_words_of_the_tables():
-    found = settings.differing(stored(PLAIN), stored(WEIGHTED, evidence={"from": "run 1, validation split, epoch 20"}))
+    found = settings_text.differing(
+        stored(PLAIN), stored(WEIGHTED, evidence={"from": "run 1, validation split, epoch 20"})
+    )
     assert found == [
         ("Method", "None (plain cross entropy)", "TPR ratio"),
         ("Exponent", "–", "2.5"),
@@ -244,7 +247,7 @@ def test_settings_that_differ_are_told_in_the_words_of_the_tables():
 
 
 def test_equal_runs_differ_in_nothing():
-    assert settings.differing(stored(WEIGHTED), stored(WEIGHTED)) == []
+    assert settings_text.differing(stored(WEIGHTED), stored(WEIGHTED)) == []
 
 
 @pytest.mark.parametrize(
@@ -263,12 +266,12 @@ def test_equal_runs_differ_in_nothing():
     ],
 )
 def test_a_setting_in_words(change, row):
-    assert row in settings.differing(stored(PLAIN), stored(replace(PLAIN, **change)))
+    assert row in settings_text.differing(stored(PLAIN), stored(replace(PLAIN, **change)))
 
 
 def test_given_tprs_are_summed_up():
     given = replace(WEIGHTED, tpr=(0.5, None, 0.981), tpr_support=(100.0, 0.0, 1000.0), tpr_source="tprs.csv")
-    rows = dict(settings.listed(stored(given)))
+    rows = dict(settings_text.listed(stored(given)))
     assert (rows["Given TPRs"], rows["Samples behind the given TPRs"], rows["Given TPRs from"]) == (
         "3, 50.0 % to 98.1 %",
         "3, 0 to 1,000",
@@ -283,7 +286,9 @@ def test_every_setting_of_every_row_has_a_label():
 
     for method in METHODS:
         for recipe in RECIPES:
-            rows = settings.listed(stored(replace(PLAIN, method=method.key, recipe=recipe.key, epochs=recipe.epochs)))
+            rows = settings_text.listed(
+                stored(replace(PLAIN, method=method.key, recipe=recipe.key, epochs=recipe.epochs))
+            )
             assert all(
                 label[0].isupper() and "." not in label and "_" not in label + value and "{" not in value
                 for label, value in rows
@@ -294,4 +299,4 @@ def test_what_this_version_does_not_know_stays_as_it_is():
     old = SimpleNamespace(
         config={"method": "gone", "params": {"strength": 2.0}, "colour": "red"}, facts={}, baseline_id=None
     )
-    assert settings.listed(old) == [("Method", "gone"), ("params.strength", "2"), ("colour", "red")]
+    assert settings_text.listed(old) == [("Method", "gone"), ("params.strength", "2"), ("colour", "red")]

@@ -23,8 +23,9 @@ from pages_kit import HOME, RUN, visit, words_on
 
 from commands import demo
 from core.experiment.presets import FIRST
-from pages.parts import about, curves, run_charts, silence
+from pages.parts import about, run_charts, silence
 from pages.parts.run_live import DETAILS, LONGEST, PAUSES, PICTURES, SHARES, Drawn, due, pause
+from reporting import epoch_charts
 from services import run_time
 from storage import results
 from storage.db.connection import write
@@ -61,7 +62,7 @@ def test_what_lies_below_keeps_up_with_the_pictures_where_it_is_drawn_quickly():
 @pytest.mark.parametrize("count", [1, 2, 119, 120, 121, 400, 401, 10_000])
 def test_few_epochs_are_all_drawn_and_many_with_both_ends(count):
     epochs = np.arange(1, count + 1)
-    places = curves.some(epochs, 120)
+    places = epoch_charts.some(epochs, 120)
     assert (places[0], places[-1]) == (0, count - 1)
     assert len(places) <= 122
     assert count > 120 or len(places) == count

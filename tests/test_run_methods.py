@@ -19,8 +19,9 @@ from core.errors import EvenlyError
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import SUMMAND
-from pages.parts import beside, compare_charts, compare_report, curves, posthoc_panel, settings
-from pages.parts.palette import LIGHT
+from pages.parts import beside, compare_charts, compare_report, posthoc_panel
+from reporting import epoch_charts, settings_text
+from reporting.palette import LIGHT
 from services import posthoc
 from storage import results
 from storage.db.errors import StorageError
@@ -144,17 +145,17 @@ def test_a_step_that_is_not_through_speaks_of_no_epochs_either(trained, asked, e
 
 def test_bars_of_what_was_added_carry_their_sign_and_hold_zero():
     names = [f"class {i}" for i in range(4)]
-    figure = curves.summand_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.arange(4))
+    figure = epoch_charts.summand_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.arange(4))
     (bars,) = figure["data"]
     assert bars["text"] == ["−0.50", "+0.25", "+0.00", "+1.00"]
     assert figure["layout"]["yaxis"]["ticktext"] == names
-    turned = curves.summand_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.array([3, 2, 1, 0]))
+    turned = epoch_charts.summand_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.array([3, 2, 1, 0]))
     assert (turned["data"][0]["text"][0], turned["layout"]["yaxis"]["ticktext"][0]) == ("+1.00", "class 3")
     for values in (np.zeros(4), np.full(4, 2.0), np.full(4, -2.0)):
-        low, high = curves.summand_bars(names, values, LIGHT, np.arange(4))["layout"]["xaxis"]["range"]
+        low, high = epoch_charts.summand_bars(names, values, LIGHT, np.arange(4))["layout"]["xaxis"]["range"]
         assert low < min(values.min(), 0.0)
         assert max(values.max(), 0.0) < high
-    assert curves.alt_summand(names, np.array([-0.5, 0.25, 0.0, 1.0])).endswith(
+    assert epoch_charts.alt_summand(names, np.array([-0.5, 0.25, 0.0, 1.0])).endswith(
         "from −0.50 for class 0 to +1.00 for class 3"
     )
 
@@ -376,10 +377,10 @@ def test_a_step_has_a_level_line_in_the_spread_over_epochs_on_the_page_and_in_th
 def test_the_settings_of_a_step_name_no_epochs_but_the_run_it_is_applied_to(trained):
     engine, worker, run = trained
     before, after = (results.get_run(engine, i) for i in (run, stepped(engine, worker, run, np.zeros(10))))
-    differing = {label: values for label, *values in settings.differing(before, after)}
+    differing = {label: values for label, *values in settings_text.differing(before, after)}
     assert differing["Epochs"] == [str(EPOCHS), "–"]
     assert differing["Applied to"] == ["–", f"run {run}"]
-    listed = dict(settings.listed(after))
+    listed = dict(settings_text.listed(after))
     assert "Epochs" not in listed
     assert listed["Applied to"] == f"run {run}"
     line = settings_line(after)

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from core.methods import METHODS
-from pages.parts import settings
+from reporting import settings_text
 
 
 def row(method, **params):
@@ -21,9 +21,9 @@ def row(method, **params):
 def test_only_a_method_that_needs_tprs_takes_them_from_its_baseline(method):
     run = row(method)
     takes = "tpr" in METHODS[method].needs_with(run.config["params"])
-    assert settings.origin(run) == ("run 1, validation split, epoch 20" if takes else "")
+    assert settings_text.origin(run) == ("run 1, validation split, epoch 20" if takes else "")
 
 
 def test_cdb_has_a_baseline_only_to_compare_with():
-    assert settings.origin(row("cdb")) == ""
-    assert settings.origin(row("tpr_ratio")) == "run 1, validation split, epoch 20"
+    assert settings_text.origin(row("cdb")) == ""
+    assert settings_text.origin(row("tpr_ratio")) == "run 1, validation split, epoch 20"

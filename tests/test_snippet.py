@@ -17,10 +17,10 @@ from core.experiment.tpr_file import parse
 from core.methods import METHODS, POSTHOC, TRAIN, answer, what_if
 from core.methods.samplers import SAMPLERS
 from core.methods.types import TERMS, ClassTerms, Evidence
-from core.snippet import cli_command, pytorch_snippet
 from core.training.index_samplers import DRAWS, order
 from core.training.losses import tensor_terms
 from core.training.objectives import OBJECTIVES, Batch
+from reporting.code_snippet import cli_command, pytorch_snippet
 
 C = 5
 CPU = torch.device("cpu")

@@ -6,22 +6,23 @@ from typing import Any
 
 import streamlit as st
 
-from pages.parts import reads, words
+from pages.parts import reads
 from pages.parts.guard import told
+from reporting.text import plain
 from storage import results
 
 
 def shown(row: Any) -> None:
     """Tags in a line and notes as they were typed, line by line; nothing where there are none."""
     if row.tags:
-        st.caption(f":material/sell: {words.plain(row.tags)}")
+        st.caption(f":material/sell: {plain(row.tags)}")
     if row.notes:
         st.markdown(lines(row.notes), width=820)
 
 
 def lines(text: str) -> str:
     """Text as Markdown that keeps its line breaks and shows everything else literally."""
-    return "  \n".join(words.plain(line) for line in text.strip().splitlines())
+    return "  \n".join(plain(line) for line in text.strip().splitlines())
 
 
 def editor(row: Any) -> None:

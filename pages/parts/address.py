@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from pages.parts import words
+from reporting import text
 
 
 def begin(page: str) -> None:
@@ -50,7 +50,7 @@ def take(name: str, labels: Mapping[str, str], default: str) -> None:
 def absent(name: str, wanted: str) -> None:
     """Say that the address asks for something that there is not."""
     st.warning(
-        f"The address asks for the {name} {words.plain(words.short(wanted, 60))}, which is not on offer here. "
+        f"The address asks for the {name} {text.plain(text.short(wanted, 60))}, which is not on offer here. "
         "Choose one from the list.",
         icon=":material/link_off:",
     )

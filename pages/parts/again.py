@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 import streamlit as st
 
 from core.experiment.baseline import takes_tprs
-from pages.parts import nav, origin
+from pages.parts import nav
+from reporting import provenance
 from services import tpr_sources
 
 
@@ -16,7 +17,7 @@ def duplicate(row: Any, **changed: Any) -> NoReturn:
 
     TPRs that no run holds any more (pasted, or of a deleted baseline) come along as given ones.
     """
-    config, baseline, text = row.config | changed, row.baseline_id, origin.as_text(row)
+    config, baseline, text = row.config | changed, row.baseline_id, provenance.as_text(row)
     if baseline is None and text:
         config = {k: v for k, v in config.items() if not k.startswith("tpr")}
         baseline, st.session_state["new_tpr_text"] = tpr_sources.GIVEN, text

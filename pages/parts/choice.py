@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from pages.parts import nav, reads, status, words
+from pages.parts import nav, reads, status
+from reporting import text
 
 WAIT = "Wait for its first epoch, or choose another run."
 NEXT = dict.fromkeys(("failed", "cancelled", "paused"), "Resume it on its page, or choose another run.")
@@ -79,7 +80,7 @@ def not_a_run(asked: str) -> None:
     """Name what the address asks for where it cannot be the number of a run; nothing where it asks for nothing."""
     if asked and not (asked.isdecimal() and len(asked) < nav.LONGEST_ID):
         st.warning(
-            f"The address asks for run {words.plain(repr(asked[:40]))}, which is not the number of a run. "
+            f"The address asks for run {text.plain(repr(asked[:40]))}, which is not the number of a run. "
             "It takes one number on each side, as in "
             "/compare?a=1&b=2; choose the run here.",
             icon=":material/search_off:",

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import report
-from pages.parts import reads, status, words
+from pages.parts import reads, status
+from reporting import run_report, tables, text
 
 PERCENT = "%.1f %%"
 CAPTION = (
@@ -27,7 +27,7 @@ def draw(row: Any) -> None:
         st.caption(CAPTION.format(after=status.after(row, run.epoch)))
         number = st.column_config.NumberColumn
         st.dataframe(
-            pd.DataFrame([of_class(r) for r in report.class_rows(run)]),
+            pd.DataFrame([of_class(r) for r in run_report.class_rows(run)]),
             hide_index=True,
             key="run_table",
             alt="TPR, precision and F1 of every class",
@@ -44,7 +44,7 @@ def draw(row: Any) -> None:
             },
         )
         st.dataframe(
-            pd.DataFrame(report.told(run.summary), columns=["figure", "value"]),
+            pd.DataFrame(tables.told(run.summary), columns=["figure", "value"]),
             hide_index=True,
             height="content",
             key="run_summary",
@@ -59,7 +59,7 @@ def of_class(r: dict[str, Any]) -> dict[str, Any]:
         "samples": r["support"],
         "predicted": r["predicted"],
         "TPR": 100 * r["tpr"],
-        "95 % interval": f"{words.percent(r['tpr_low'])} to {words.percent(r['tpr_high'])}",
+        "95 % interval": f"{text.percent(r['tpr_low'])} to {text.percent(r['tpr_high'])}",
         "precision": 100 * r["precision"],
         "F1": 100 * r["f1"],
     }

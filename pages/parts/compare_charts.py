@@ -9,12 +9,13 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from core import report
 from core.comparison.compare import Comparison
 from core.metrics.classification import share
-from pages.parts import curves, matrices, narrow, reads, show, signature, states, status, words
-from pages.parts.figure import Figure
-from pages.parts.palette import Palette
+from pages.parts import narrow, reads, show, status
+from reporting import confusion_charts, epoch_charts, tables, tpr_charts, tpr_series
+from reporting.figure import Figure
+from reporting.palette import Palette
+from reporting.text import points
 
 KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
 PERCENT = "%.1f %%"
@@ -42,16 +43,16 @@ def usual_form(kind: str) -> None:
 
 def picture(c: Comparison, names: list[str], averaged: bool) -> None:
     """The signature, its form and its order."""
-    b, a = states.pictured(c, averaged)
-    usual = signature.usual_kind(b, a)
+    b, a = tpr_series.pictured(c, averaged)
+    usual = tpr_charts.usual_kind(b, a)
     usual_form(usual)
     st.subheader("TPR per class", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.radio("Picture", list(KINDS), format_func=KINDS.get, key="kind", bind="query-params", horizontal=True)
         by = st.selectbox(
             "Sorted by",
-            list(signature.ORDERS),
-            format_func=signature.ORDERS.get,
+            list(tpr_charts.ORDERS),
+            format_func=tpr_charts.ORDERS.get,
             key="order",
             bind="query-params",
             width=190,
@@ -68,18 +69,18 @@ def picture(c: Comparison, names: list[str], averaged: bool) -> None:
                 width=220,
             )
     show.draw(
-        signature.picture(kind, names, b, a, show.palette(), by, marked),
+        tpr_charts.picture(kind, names, b, a, show.palette(), by, marked),
         key="compare_signature",
-        alt=signature.describe(names, b, a),
+        alt=tpr_charts.describe(names, b, a),
     )
-    zoomed = usual != signature.default_kind(len(names))
+    zoomed = usual != tpr_charts.default_kind(len(names))
     st.caption(
         " ".join(
             filter(
                 None,
                 (
-                    signature.LINES,
-                    signature.marks(kind, b),
+                    tpr_charts.LINES,
+                    tpr_charts.marks(kind, b),
                     "Every TPR is above 90 %, so the usual form is dots on an axis that does not start at 0; bars always do."
                     if zoomed
                     else "",
@@ -121,7 +122,7 @@ def epochs_picture(before: list[Any], after: list[Any], p: Palette) -> tuple[Fig
         series.append((name, epochs, mean, colour, dash))
         thin += [(*curve, colour) for curve in each if len(each) > 1]
         ends.append(f"{mean[-1]:.1f} points {name}")
-    return curves.lines(
+    return epoch_charts.lines(
         p, series, share=False, unit="points", digits=2, thin=thin
     ), f"Spread of the test TPRs per epoch; at the end {' and '.join(ends)}"
 
@@ -151,12 +152,16 @@ def confusion_change(before: list[Any], after: list[Any], names: list[str], orde
         return
     b, a = found
     st.caption(change_of(before, names))
-    if len(names) <= matrices.TEXT_UP_TO:
-        show.draw(matrices.confusion_change(names, b, a, show.palette(), order), key="compare_confusion", alt=MOVED_ALT)
+    if len(names) <= confusion_charts.TEXT_UP_TO:
+        show.draw(
+            confusion_charts.confusion_change(names, b, a, show.palette(), order),
+            key="compare_confusion",
+            alt=MOVED_ALT,
+        )
         return
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     st.dataframe(
-        matrices.top_changes(names, b, a),
+        confusion_charts.top_changes(names, b, a),
         hide_index=True,
         height="content",
         key="compare_changes",
@@ -188,7 +193,7 @@ def change_of(before: list[Any], names: list[str]) -> str:
         f"Test split{', last epoch' if status.trains(before[0]) else ''}{', mean over the seeds' if len(before) > 1 else ''}. "
         "Change in points: of 100 samples of the true class."
     )
-    few = len(names) <= matrices.TEXT_UP_TO
+    few = len(names) <= confusion_charts.TEXT_UP_TO
     return (
         f"{what} "
         f"{'Blue is better: more right on the diagonal, fewer errors beside it. Orange is worse.' if few else 'The largest changes first.'}"
@@ -211,7 +216,7 @@ def class_table(c: Comparison, averaged: bool) -> None:
                         "before": 100 * r.before,
                         "after": 100 * r.after,
                         "gain": 100 * r.gain,
-                        "interval": f"{words.points(r.gain_low)} to {words.points(r.gain_high)}",
+                        "interval": f"{points(r.gain_low)} to {points(r.gain_high)}",
                         "beyond": "yes" if r.beyond else "no",
                         "precision before": 100 * r.precision_before,
                         "precision after": 100 * r.precision_after,
@@ -259,7 +264,7 @@ def summary_rows(c: Comparison, over: bool) -> list[list[str]]:
     if over:
         return [
             [cell.replace("-", "−") if i > 2 else cell for i, cell in enumerate(row)]
-            for row in report.figure_rows(c.over_seeds)
+            for row in tables.figure_rows(c.over_seeds)
         ]
-    before, after = (dict(report.told(c.summary[side])) for side in ("before", "after"))
+    before, after = (dict(tables.told(c.summary[side])) for side in ("before", "after"))
     return [[label, value, after[label]] for label, value in before.items()]

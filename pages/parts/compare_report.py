@@ -7,9 +7,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from core.comparison.compare import Comparison
-from core.report import Listing, Picture, RunReport
-from pages.parts import compare_charts, compared, export, matrices, signature, states, status, words
-from pages.parts.palette import LIGHT
+from pages.parts import compare_charts, compared, status
+from reporting import confusion_charts, html_pages, text, tpr_charts, tpr_series
+from reporting.html import Listing, Picture
+from reporting.palette import LIGHT
+from reporting.run_report import RunReport
 
 
 def page(before: Any, after: Any, c: Comparison, names: list[str], reports: tuple[RunReport, RunReport]) -> str:
@@ -20,8 +22,8 @@ def page(before: Any, after: Any, c: Comparison, names: list[str], reports: tupl
         if over is None
         else (compared.members(before, over.runs_before), compared.members(after, over.runs_after))
     )
-    pictures, tables = reported(b, a, names, signature.ordering(states.pictured(c)[0].tpr))
-    return export.comparison_page(
+    pictures, tables = reported(b, a, names, tpr_charts.ordering(tpr_series.pictured(c)[0].tpr))
+    return html_pages.comparison_page(
         *reports, compared.pretty(c.verdict), c.cautions, over, praise=not c.mixed, pictures=pictures, tables=tables
     )
 
@@ -35,7 +37,7 @@ def reported(
         pictures.append(
             (
                 compare_charts.SPREAD,
-                export.in_both(lambda p: compare_charts.epochs_picture(before, after, p)[0]),
+                html_pages.in_both(lambda p: compare_charts.epochs_picture(before, after, p)[0]),
                 compare_charts.epochs_picture(before, after, LIGHT)[1],
                 f"Dotted: before. Solid: after. {compare_charts.epochs_notes(before, after)}".rstrip(),
             )
@@ -43,19 +45,19 @@ def reported(
     found = compare_charts.matrices_of(before, after)
     if found is None:
         return pictures, []
-    if len(names) <= matrices.TEXT_UP_TO:
+    if len(names) <= confusion_charts.TEXT_UP_TO:
         return [
             *pictures,
             (
                 compare_charts.MOVED,
-                export.in_both(lambda p: matrices.confusion_change(names, *found, p, order)),
+                html_pages.in_both(lambda p: confusion_charts.confusion_change(names, *found, p, order)),
                 compare_charts.MOVED_ALT,
                 compare_charts.change_of(before, names),
             ),
         ], []
     rows = [
-        [r["true class"], r["predicted as"], words.minus(f"{r['change']:+.1f}"), r["means"]]
-        for r in matrices.top_changes(names, *found).to_dict("records")
+        [r["true class"], r["predicted as"], text.minus(f"{r['change']:+.1f}"), r["means"]]
+        for r in confusion_charts.top_changes(names, *found).to_dict("records")
     ]
     return pictures, [
         (

@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from core.comparison.compare import Comparison, compare
-from pages.parts import reads, words
+from pages.parts import reads
+from reporting.text import minus
 from services.comparison import side
 from storage.db.paths import database_url
 from storage.results.runs import origins
@@ -59,5 +60,5 @@ def same_seed(every: pd.DataFrame, before: Any, after: Any) -> tuple[int, int, i
 
 def pretty(text: str) -> str:
     """First letter up, -> as an arrow, - before a digit as a minus, a full stop."""
-    text = words.minus(text.replace("->", "→"))
+    text = minus(text.replace("->", "→"))
     return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."

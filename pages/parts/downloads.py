@@ -7,8 +7,8 @@ from typing import Any
 
 import streamlit as st
 
-from core import report
-from pages.parts import export, reads
+from pages.parts import reads
+from reporting import csv_json, html_pages, run_report
 from services import comparison
 
 OFFLINE = "One file with its pictures; opens without a network."
@@ -39,22 +39,22 @@ def draw(row: Any) -> None:
     if not reads.has_epochs(row):
         return
 
-    def made(write: Callable[[report.RunReport], str], split: str = "test") -> Callable[[], str]:
+    def made(write: Callable[[run_report.RunReport], str], split: str = "test") -> Callable[[], str]:
         return lambda: write(comparison.report(reads.database(), row, split))
 
     buttons(
         "run",
         f"evenly-run-{row.id}",
         (
-            ("CSV", "csv", "text/csv", made(report.run_csv), "The test split, one line per class."),
+            ("CSV", "csv", "text/csv", made(csv_json.run_csv), "The test split, one line per class."),
             (
                 "TPRs",
                 "validation.csv",
                 "text/csv",
-                made(report.run_csv, "validation"),
+                made(csv_json.run_csv, "validation"),
                 "The validation split, one line per class: what New run and `run --tpr` take.",
             ),
-            ("JSON", "json", "application/json", made(report.run_json), None),
-            ("HTML report", "html", "text/html", made(export.run_page), OFFLINE),
+            ("JSON", "json", "application/json", made(csv_json.run_json), None),
+            ("HTML report", "html", "text/html", made(html_pages.run_page), OFFLINE),
         ),
     )

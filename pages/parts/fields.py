@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from core.registry import Param
-from pages.parts import words
+from reporting import text
 
 FIXED = "fixed"
 TEXT_HEIGHT = 80
@@ -62,7 +62,7 @@ def text_field(key: str, param: Param) -> str:
     """A text of several lines; whatever is typed stays, what it means is for the method to say."""
     st.session_state.setdefault(key, param.default)
     return st.text_area(
-        param.label, key=key, height=TEXT_HEIGHT, help=words.plain(param.help) or None, persist_state="session"
+        param.label, key=key, height=TEXT_HEIGHT, help=text.plain(param.help) or None, persist_state="session"
     )
 
 
@@ -100,10 +100,8 @@ def word_choice(owner: str, param: Param) -> str:
 
 def one_of(options: tuple[str, ...], param: Param, key: str) -> str:
     """Draw a list of words; they and what is said of them are shown as Compare shows them, and stay as they are stored."""
-    help_text = words.choice(param.help) or None
-    return st.selectbox(
-        param.label, options, format_func=words.choice, key=key, help=help_text, persist_state="session"
-    )
+    help_text = text.choice(param.help) or None
+    return st.selectbox(param.label, options, format_func=text.choice, key=key, help=help_text, persist_state="session")
 
 
 def word_field(owner: str, param: Param) -> Any:

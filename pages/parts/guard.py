@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import EvenlyError
 from pages.parts import reads
-from pages.parts.words import plain, sentence
+from reporting.text import plain, sentence
 
 
 def database_ready() -> bool:

@@ -11,12 +11,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import report
 from core.comparison.compare import Comparison, with_score
 from core.comparison.confounders import beside_the_weighting, in_words
 from core.metrics import readings, tables
 from core.metrics.readings import Change, Reading, Score
-from pages.parts import narrow, reads, run_charts, status, words
+from pages.parts import narrow, reads, run_charts, status
+from reporting import text
+from reporting.tables import measure_rows
 
 TITLE = "Measures"
 CHANGE, INTERVAL = "change", "95 % interval"
@@ -41,7 +42,7 @@ def draw(row: Any) -> None:
         )
         if others := beside_the_weighting(before.config, row.config):
             st.caption(
-                words.plain(
+                text.plain(
                     f"The two also differ in {in_words(others)}, so a change is not the work of the weighting alone."
                 )
             )
@@ -67,7 +68,7 @@ def compared(c: Comparison, averaged: bool) -> Score | None:
     score = asked(names, first)
     found = c if score is None else with_score(c, score)
     if averaged and found.over_seeds is not None:
-        rows, what = report.measure_rows(found.over_seeds, found.measures), "mean ± standard deviation"
+        rows, what = measure_rows(found.over_seeds, found.measures), "mean ± standard deviation"
         if narrow.narrow():  # no room for the standard deviations; the interval tells the noise
             rows, what = (
                 [[cell.partition(" ± ")[0] if 0 < i < 3 else cell for i, cell in enumerate(row)] for row in rows],
@@ -117,7 +118,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """One row a measure, in words; names of classes are among the values, so only differences get the real minus."""
     signed = [c in (CHANGE, INTERVAL) for c in ("", *columns)]
     shown = [
-        [words.plain(cell.replace("-", "−") if has_sign else cell) for cell, has_sign in zip(row, signed, strict=True)]
+        [text.plain(cell.replace("-", "−") if has_sign else cell) for cell, has_sign in zip(row, signed, strict=True)]
         for row in rows
     ]
     with st.container(width=WIDTH):  # a table of a width of its own would not break its lines on a phone
@@ -132,4 +133,4 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def explained(found: Sequence[Reading | Change]) -> None:
     """What each of them says; folded."""
     with st.expander("What the measures say", icon=":material/help:", key="measures_said"):
-        st.markdown("\n".join(f"- **{words.plain(m.label)}**: {words.plain(m.help)}" for m in found))
+        st.markdown("\n".join(f"- **{text.plain(m.label)}**: {text.plain(m.help)}" for m in found))

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 import streamlit as st
 
 from pages.parts import address
-from pages.parts.words import plain
+from reporting.text import plain
 
 HOME = "pages/views/home.py"
 NEW = "pages/views/new_run.py"

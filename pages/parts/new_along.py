@@ -21,10 +21,11 @@ from core.experiment.term_schedule import first_epoch
 from core.methods import METHODS, POSTHOC, Method, formula_with, grid_values, slider_param
 from core.methods.types import ClassTerms, Evidence
 from core.metrics.classification import share
-from pages.parts import preview, preview_epochs, reads, show, words
+from pages.parts import preview, preview_epochs, reads, show
 from pages.parts.new_evidence import Source, cut, with_name
 from pages.parts.new_terms import TERMS
-from pages.parts.palette import Palette
+from reporting import text
+from reporting.palette import Palette
 
 FOLLOWED, PRESET = "new_along", "new_along_preset"  # what is chosen, what this page chose by itself
 WEIGHT = "weight"
@@ -222,7 +223,7 @@ def told(config: RunConfig, moves: Moves) -> None:
     epochs, end = moves.way.epochs, reach(config, moves.past)
     if end < config.epochs:
         st.caption(
-            f"Shown up to epoch {end} of {config.epochs:,}: the run that is followed has recorded {words.count(end - 1, 'epoch')}."
+            f"Shown up to epoch {end} of {config.epochs:,}: the run that is followed has recorded {text.count(end - 1, 'epoch')}."
         )
     if len(epochs) < end:
         st.caption(f"{len(epochs)} of {end:,} epochs are shown, evenly spread.")

@@ -15,8 +15,9 @@ from core.diagnostics.sample_size import few_validation
 from core.errors import DataError, EvenlyError
 from core.experiment.config import RunConfig
 from models import MODELS
-from pages.parts import address, reads, words
+from pages.parts import address, reads
 from pages.parts.guard import told
+from reporting.text import count, message, plain, short
 from services.run_names import tail_words
 
 NAMED = 3  # files named that could not be read, and runs that need a dataset
@@ -51,7 +52,7 @@ def pick_dataset() -> tuple[str, str]:
 
 def summary(key: str) -> str:
     """One sentence on the dataset."""
-    return DATASETS[key].summary if key in DATASETS else f"Images from {words.plain(key)} in the data folder."
+    return DATASETS[key].summary if key in DATASETS else f"Images from {plain(key)} in the data folder."
 
 
 def known(key: str) -> DataSpec | None:
@@ -59,7 +60,7 @@ def known(key: str) -> DataSpec | None:
     try:
         return describe(key, reads.data_root())
     except DataError as error:
-        st.markdown(words.message(f"these images cannot be used yet: {error}."))
+        st.markdown(message(f"these images cannot be used yet: {error}."))
     if st.button(
         "Prepare the images",
         key="new_prepare",
@@ -76,7 +77,7 @@ def known(key: str) -> DataSpec | None:
 def prepare_images(key: str) -> None:
     """Decode and resize every image once, with progress. Raises DataError."""
     bar = st.progress(0.0, text="Reading the images")
-    prepare(key, reads.data_root(), lambda share, text: bar.progress(min(share, 1.0), text=words.plain(text)))
+    prepare(key, reads.data_root(), lambda share, text: bar.progress(min(share, 1.0), text=plain(text)))
 
 
 def facts(spec: DataSpec, config: RunConfig) -> None:
@@ -95,10 +96,10 @@ def facts(spec: DataSpec, config: RunConfig) -> None:
         del st.session_state[ADDED]
     if ADDED in st.session_state:
         st.success(
-            f"Added to the datasets and chosen: {words.plain(dataset_labels()[config.dataset])}.",
+            f"Added to the datasets and chosen: {plain(dataset_labels()[config.dataset])}.",
             icon=":material/check_circle:",
         )
-    for text in filter(None, (left_out(spec), words.plain(few_validation(spec)), absent(config.dataset))):
+    for text in filter(None, (left_out(spec), plain(few_validation(spec)), absent(config.dataset))):
         st.caption(f":material/info: {text}")
 
 
@@ -108,8 +109,8 @@ def left_out(spec: DataSpec) -> str:
         return ""
     more = len(spec.skipped) - NAMED
     return (
-        words.plain(
-            f"{words.count(len(spec.skipped), 'image')} could not be read and {'was' if len(spec.skipped) == 1 else 'were'} left out: "
+        plain(
+            f"{count(len(spec.skipped), 'image')} could not be read and {'was' if len(spec.skipped) == 1 else 'were'} left out: "
             + "; ".join(spec.skipped[:NAMED])
             + (f"; and {more:,} more" if more > 0 else "")
         )
@@ -153,7 +154,7 @@ def keep_upload(name: str, file: BinaryIO) -> str:
     """Check an uploaded zip to its last byte and keep it; returns the dataset's key. Raises DataError."""
     bar = st.progress(0.0, text="Checking the images")
     return store_upload(
-        reads.data_root(), name, file, lambda share, text: bar.progress(min(share, 1.0), text=words.plain(text))
+        reads.data_root(), name, file, lambda share, text: bar.progress(min(share, 1.0), text=plain(text))
     )
 
 
@@ -171,7 +172,7 @@ def upload(chosen: str) -> None:
         file = st.file_uploader("Zip file", type=["zip"], key="new_zip", max_upload_size=200)
         said = st.session_state.get(REFUSED)
         if said is not None and file is not None and said[0] == file.file_id:
-            refused.error(f"Not added. {words.message(said[1])}", icon=":material/error:")
+            refused.error(f"Not added. {message(said[1])}", icon=":material/error:")
         if file is not None and st.button("Add to the datasets", key="new_zip_add"):
             add(file)
         if is_upload(chosen):
@@ -198,7 +199,7 @@ def add(file: Any) -> None:
 
 def remove_button(key: str) -> None:
     """Remove the chosen upload; off, with the runs named, while there are runs on it."""
-    needed, name = runs_on(key), words.plain(dataset_labels()[key])
+    needed, name = runs_on(key), plain(dataset_labels()[key])
     st.button(
         f"Remove {name}",
         key="new_remove",
@@ -220,7 +221,7 @@ def runs_on(key: str) -> str:
     frame = reads.runs(archived=None)
     mine = frame[(frame["dataset"] == key) | frame["dataset"].str.startswith(f"{key}@")].sort_values("id")
     some = [
-        f"{number} ({words.plain(words.short(name, 40))})"
+        f"{number} ({plain(short(name, 40))})"
         for number, name in zip(mine["id"].tolist()[:NAMED], mine["name"].tolist(), strict=False)
     ]
     more = [f"{len(mine) - NAMED:,} more"] if len(mine) > NAMED else []

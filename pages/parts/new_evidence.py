@@ -19,7 +19,8 @@ from core.experiment.config import RunConfig
 from core.experiment.term_schedule import PLAIN
 from core.experiment.tpr_file import parse
 from core.methods import METHODS, POSTHOC
-from pages.parts import reads, words
+from pages.parts import reads
+from reporting import text as words
 from services import submission
 from services.baselines import another_seed, by_seed, differences, pairing
 from services.tpr_sources import GIVEN, NOTHING, OTHERS, TRAIN_FIRST

@@ -17,9 +17,11 @@ from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, gri
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence
 from core.registry import check_params
-from pages.parts import address, fields, new_along, new_overlay, new_terms, preview, show, signature, words
+from pages.parts import address, fields, new_along, new_overlay, new_terms, preview, show
 from pages.parts.formula_text import in_text
 from pages.parts.new_evidence import Source
+from reporting import tpr_charts
+from reporting.text import message, plain
 from services.tpr_sources import TRAIN_FIRST
 
 LABEL = "Method"
@@ -128,7 +130,7 @@ def draw_preview(method: Any, seen: Evidence, spec: DataSpec, config: RunConfig,
     first, last = (in_force(replace(config, start=0.0), replace(seen, epoch=epoch)) for epoch in (0, seen.epochs - 1))
     moves = new_along.look(method, config, seen, first, spec, source)
     known = seen.tpr if seen.tpr is not None or moves.past is None else moves.past.tpr[-1]
-    order = signature.ordering(np.arange(len(spec.classes), dtype=float) if known is None else known)
+    order = tpr_charts.ordering(np.arange(len(spec.classes), dtype=float) if known is None else known)
     tpr, support = (None if v is None else tuple(v.tolist()) for v in (seen.tpr, seen.support))
     answers = _grid(
         method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs, seen.start
@@ -182,14 +184,14 @@ def formula(method: Any, params: dict[str, Any]) -> None:
         slider_param(method, params) is None or not in_text(formula_with(method, params))
     ):
         st.markdown(rf"$\displaystyle {formula_with(method, params)}$", text_alignment="center")
-    st.caption(words.plain(" ".join(filter(None, [method.summary, method.caveat]))))
+    st.caption(plain(" ".join(filter(None, [method.summary, method.caveat]))))
     if method.source:
         st.markdown(f":small[{source_link(method.source)}]")  # no caption: a faded link is hard to read
 
 
 def source_link(source: Any) -> str:
     """Where a method was published, as Markdown, linked where there is an address."""
-    text = words.plain(str(source))
+    text = plain(str(source))
     return f"Source: [{text}]({source.url})." if source.url else f"Source: {text}."
 
 
@@ -214,4 +216,4 @@ def problem(method: Any, params: dict[str, Any], error: EvenlyError) -> None:
     """The method refused these values; the slider stays, so that they can be changed."""
     if needs(method, params)[1] is None:
         draw_slider(method, params)
-    st.error(words.message(str(error)), icon=":material/error:")
+    st.error(message(str(error)), icon=":material/error:")

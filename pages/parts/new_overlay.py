@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from core.errors import EvenlyError
 from core.methods import METHODS, POSTHOC, answer
 from core.methods.types import ClassTerms, Evidence
-from pages.parts import show, words
-from pages.parts.figure import Figure, axis, layout
+from pages.parts import show
 from pages.parts.new_terms import NAMED_UP_TO, TERMS, Term, class_axis
-from pages.parts.palette import Palette
+from reporting import text
+from reporting.figure import Figure, axis, layout
+from reporting.palette import Palette
 
 MOST = 3
 HEIGHT = 280
@@ -56,7 +57,7 @@ def picture(
     `methods`: the labels of all that are compared, the chosen one first; a method looks the same in every picture.
     """
     few, at = len(classes) <= NAMED_UP_TO, list(range(len(order)))
-    names, form = [words.drawn(classes[c]) for c in order], SHOWN[name].form
+    names, form = [text.drawn(classes[c]) for c in order], SHOWN[name].form
     looks = dict(
         zip(
             methods,
@@ -68,13 +69,13 @@ def picture(
         {
             "type": "scatter",
             "mode": "markers" if few else "lines",
-            "name": words.drawn(label),
+            "name": text.drawn(label),
             "x": at,
             "y": v[order].tolist(),
             "customdata": names,
             "marker": {"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2, "color": colour}},
             "line": {"color": colour, "width": 2, "dash": dash},
-            "hovertemplate": f"%{{customdata}}: %{{y:{form}}}<extra>{words.drawn(label)}</extra>",
+            "hovertemplate": f"%{{customdata}}: %{{y:{form}}}<extra>{text.drawn(label)}</extra>",
         }
         for label, v in rows.items()
         for colour, symbol, dash in [looks[label]]

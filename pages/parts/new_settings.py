@@ -12,7 +12,8 @@ from core.experiment.recipes import RECIPES
 from core.experiment.term_schedule import PLAIN
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.samplers import SAMPLERS
-from pages.parts import fields, new_evidence, new_method, preview, words
+from pages.parts import fields, new_evidence, new_method, preview
+from reporting import text
 from services import submission, tpr_sources
 
 SETTING = {p.key: p for p in SETTINGS}
@@ -55,7 +56,7 @@ def take_prefill() -> None:
         values[new_evidence.ASKED] = str(given["baseline"])
     elif config.get("tpr"):
         values[new_evidence.ASKED] = tpr_sources.GIVEN
-        values["new_tpr_text"] = "\n".join("" if v is None else words.number(v) for v in config["tpr"])
+        values["new_tpr_text"] = "\n".join("" if v is None else text.number(v) for v in config["tpr"])
 
 
 def pick_recipe() -> str:
@@ -143,7 +144,7 @@ def sampling(method: Any) -> dict[str, Any]:
         format_func=lambda k: OWN_SAMPLING if own and k == PLAIN else SAMPLERS[k].label,
         key=SAMPLER,
         persist_state="session",
-        help=words.plain(" ".join(filter(None, [chosen.summary, chosen.caveat]))),
+        help=text.plain(" ".join(filter(None, [chosen.summary, chosen.caveat]))),
     )
     params = {p.key: fields.field(owner_of(chosen), p) for p in chosen.params}
     return {"sampler": chosen.key, "sampler_params": params, **{key: fields.field("run", SETTING[key]) for key in LATE}}

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from core.methods import CLASSIFIER, FINETUNE, POSTHOC, Method
 from core.methods.types import ClassTerms
-from pages.parts import show, words
-from pages.parts.figure import Figure, axis, layout
-from pages.parts.palette import Palette
+from pages.parts import show
+from reporting.figure import Figure, axis, layout
+from reporting.palette import Palette
+from reporting.text import drawn, plain
 
 NAMED_UP_TO = 30  # classes; above, the axis says how they are ordered
 HEIGHT = 210
@@ -72,7 +73,7 @@ def picture(
 ) -> Figure:
     """Bars of one term per class in drawing order; `values` holds one row [C], or the first and the last epoch's."""
     term = TERMS[name]
-    at, names = list(range(len(order))), [words.drawn(classes[c]) for c in order]
+    at, names = list(range(len(order))), [drawn(classes[c]) for c in order]
     colours = [p.after] if len(values) == 1 else [p.before, p.after]
     data = [
         {
@@ -105,7 +106,7 @@ def class_axis(classes: Sequence[str], order: NDArray[np.int64], p: Palette, *, 
     if len(classes) > NAMED_UP_TO:
         title = f"{len(classes)} classes, {'hardest first' if hard else 'in their own order'}"
         return axis(p, title=title, showgrid=False, showticklabels=False)
-    names = [words.drawn(classes[c], 14) for c in order]
+    names = [drawn(classes[c], 14) for c in order]
     return axis(p, showgrid=False, tickvals=list(range(len(order))), ticktext=names)
 
 
@@ -163,4 +164,4 @@ def draw(
     for text in sentences(method, sampler):
         st.markdown(f":material/info: {text}")
     for text in dict.fromkeys(n for n in last.notes if n not in told):
-        st.caption(words.plain(text))
+        st.caption(plain(text))

@@ -15,8 +15,9 @@ from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import USUAL
 from core.metrics.readings import training_counts
 from core.registry import Param
-from pages.parts import beside, fields, narrow, nav, reads, status, words
+from pages.parts import beside, fields, narrow, nav, reads, status
 from pages.parts.guard import told
+from reporting.text import duration, message, plain
 from services import posthoc, submission
 from services.preflight import doubts
 from services.run_names import method_words
@@ -66,10 +67,10 @@ def controls(row: Any) -> None:
     method = METHODS[key]
     with right:
         params = {p.key: parameter(method.key, p) for p in method.params}
-    st.caption(words.plain(method.summary))
+    st.caption(plain(method.summary))
     step = posthoc.new_step(row, method.key, params)
     for text in doubts(reads.database(), from_dict(step.config), training_counts(row.facts), row.id):
-        st.warning(words.message(text), icon=":material/warning:")
+        st.warning(message(text), icon=":material/warning:")
     found = posthoc.made(posthoc.steps_of(reads.database(), row.id), step)
     again = found is not None and found[1] in posthoc.OVER
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -116,7 +117,7 @@ def apply(row: Any, step: Any, found: tuple[int, str] | None) -> None:
             beside.begin(run_id, *command(row.id, step))
         except OSError as error:
             st.toast(
-                f"No helper could be started ({words.plain(error.strerror or str(error))}): run {run_id} waits for a worker.",
+                f"No helper could be started ({plain(error.strerror or str(error))}): run {run_id} waits for a worker.",
                 icon=":material/schedule:",
             )
 
@@ -163,13 +164,13 @@ def on(record: Any) -> None:
     seconds = max((datetime.now(UTC) - record.created_at.to_pydatetime()).total_seconds(), 0.0)
     with st.container(horizontal=True, vertical_alignment="center"):
         status.badge(record)
-        named = f"{words.plain(name_of(reads.run(int(record.id))))} as run {record.id}"
+        named = f"{plain(name_of(reads.run(int(record.id))))} as run {record.id}"
         paused = record.status == "paused"  # its page resumes it
-        st.caption(f"{named} is paused" if paused else f"Applying {named}, {words.duration(seconds)}", width="content")
+        st.caption(f"{named} is paused" if paused else f"Applying {named}, {duration(seconds)}", width="content")
         if paused:
             nav.link_run(int(record.id), f"Run {record.id}", icon=":material/monitoring:", width="content")
     if why := beside.failure(int(record.id)):
-        st.warning(words.message(f"{why}. The run waits for a worker."), icon=":material/schedule:")
+        st.warning(message(f"{why}. The run waits for a worker."), icon=":material/schedule:")
 
 
 def listing(row: Any, frame: pd.DataFrame) -> None:
@@ -177,7 +178,7 @@ def listing(row: Any, frame: pd.DataFrame) -> None:
     newest = reads.run(int(frame["id"].iloc[-1]))
     if newest.status in posthoc.OVER:
         st.error(
-            words.message(f"{name_of(newest)}, run {newest.id}: {newest.error or 'it was stopped'}"),
+            message(f"{name_of(newest)}, run {newest.id}: {newest.error or 'it was stopped'}"),
             icon=":material/error:",
         )
     done = [reads.run(int(i)) for i in frame[frame["status"] == "succeeded"]["id"].tail(MOST)]

@@ -17,9 +17,9 @@ from core.diagnostics.weight_dominance import dominant
 from core.methods import Grid
 from core.methods.types import ClassTerms
 from core.registry import Param
-from pages.parts import words
 from pages.parts.formula_text import in_text
-from pages.parts.palette import Palette
+from reporting import text as words
+from reporting.palette import Palette
 
 _HERE = Path(__file__).parent
 _HTML = """<div class="box" part="box">

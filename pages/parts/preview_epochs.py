@@ -17,10 +17,10 @@ from core.diagnostics.weight_dominance import dominant
 from core.experiment.replay import Past, Way
 from core.methods.types import ClassTerms
 from core.registry import Param
-from pages.parts import words
-from pages.parts.curves import LINES
-from pages.parts.palette import Palette
 from pages.parts.preview import CELLS, clipped_words, colours, own_share, rounded, stops
+from reporting import text
+from reporting.epoch_charts import LINES
+from reporting.palette import Palette
 
 FEW_LINES = 15  # classes drawn as lines; above, a heat map
 FRAMES = 3_500  # stops x epochs sent at most
@@ -39,7 +39,7 @@ class Drawn:
 
     def form(self, value: float) -> str:
         """A value as people read it."""
-        return words.percent(float(value)) if self.percent else words.weight(float(value))
+        return text.percent(float(value)) if self.percent else text.weight(float(value))
 
 
 def most_epochs(classes: int) -> int:
@@ -149,11 +149,11 @@ class Said:
     def facts(self, terms: ClassTerms, names: Sequence[str]) -> list[list[Any]]:
         """What is worth showing of an answer: how many classes were clipped, and its scalars."""
         out = self.fact(str(len(terms.clipped)), clipped_words(terms, names)) if terms.clipped else []
-        return out + [f for name, v in (terms.info or {}).items() for f in self.fact(words.weight(v), name)]
+        return out + [f for name, v in (terms.info or {}).items() for f in self.fact(text.weight(v), name)]
 
 
 def _ratio(weight: NDArray[np.float64]) -> tuple[str, str]:
-    return (words.weight(float(weight.max() / weight.min())) if weight.min() > 0 else "∞"), "largest / smallest weight"
+    return (text.weight(float(weight.max() / weight.min())) if weight.min() > 0 else "∞"), "largest / smallest weight"
 
 
 def _shares(values: NDArray[np.float64], way: Way, order: NDArray[np.int64]) -> NDArray[np.float64]:

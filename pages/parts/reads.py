@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from core.metrics.classification import share
 from core.metrics.intervals import limits
-from core.report import RunReport
-from pages.parts.states import Side
+from reporting.run_report import RunReport
+from reporting.tpr_series import Side
 from services import comparison
 from services.replicates import LIVE
 from storage import results

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from core.diagnostics.run_warnings import few_samples
 from core.methods import METHODS
 from core.methods.posthoc import SUMMAND
-from pages.parts import curves, matrices, reads, show, signature, status, swings, words
+from pages.parts import reads, show, status, swings
+from reporting import confusion_charts, epoch_charts, tpr_charts
+from reporting.text import message, percent, small, spread
 from services import submission
 
 WIDTH = 760  # pixels at most of a picture of bars alone: a class's name stays near its bar
@@ -38,7 +40,7 @@ def baseline_of(row: Any) -> Any | None:
 
 def order_of(row: Any, before: Any | None) -> NDArray[np.int64]:
     """The classes from hardest to easiest, by the baseline where there is one."""
-    return signature.ordering(reads.tpr_of(reads.counts(before if before is not None else row)))
+    return tpr_charts.ordering(reads.tpr_of(reads.counts(before if before is not None else row)))
 
 
 def pictures(row: Any) -> None:
@@ -87,9 +89,9 @@ def added(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
     )
     with st.container(width=WIDTH):
         show.draw(
-            curves.summand_bars(names, values, show.palette(), order),
+            epoch_charts.summand_bars(names, values, show.palette(), order),
             key="run_summand",
-            alt=curves.alt_summand(names, values),
+            alt=epoch_charts.alt_summand(names, values),
         )
 
 
@@ -98,12 +100,12 @@ def drawn_epochs(row: Any, epochs: NDArray[np.int64]) -> NDArray[np.int64]:
 
     Of one that is on, which is drawn again and again, fewer.
     """
-    return curves.some(epochs, MOST_LIVE) if row.status in reads.LIVE else np.arange(len(epochs))
+    return epoch_charts.some(epochs, MOST_LIVE) if row.status in reads.LIVE else np.arange(len(epochs))
 
 
 def thinned(row: Any) -> None:
     """Say so where not every epoch is drawn."""
-    step = curves.step_of(int(row.last_epoch), MOST_LIVE)
+    step = epoch_charts.step_of(int(row.last_epoch), MOST_LIVE)
     if row.status in reads.LIVE and step > 1:
         st.caption(
             f"While the run is on, one epoch in {step} is drawn, and the last one; all of them once it is over. Every epoch is recorded."
@@ -114,7 +116,7 @@ def caution(row: Any) -> None:
     """Weights that rest on few validation samples, and a validation split that the run has learned from."""
     text = few_samples(f"run {row.id}", row.config, row.facts or {})
     if text:
-        st.warning(words.message(text), icon=":material/balance:")
+        st.warning(message(text), icon=":material/balance:")
     if row.method in METHODS and METHODS[row.method].meets_validation:
         st.caption(
             ":material/info: This method learns from validation samples, "
@@ -125,12 +127,10 @@ def caution(row: Any) -> None:
 def numbers(row: Any) -> None:
     """Accuracy, spread, variance, lowest TPR of the test split; last epoch and best."""
     with st.grid(4, min_column_width=150):
-        st.metric("Accuracy", words.percent(row.accuracy), help=_best(row, words.percent(row.best_accuracy)))
-        st.metric(
-            "Spread of TPRs", words.spread(row.tpr_variance), help=_best(row, words.spread(row.best_tpr_variance))
-        )
-        st.metric("TPR variance", words.small(row.tpr_variance), help=_best(row, words.small(row.best_tpr_variance)))
-        st.metric("Lowest TPR", words.percent(row.tpr_min), help=_best(row, words.percent(row.best_tpr_min)))
+        st.metric("Accuracy", percent(row.accuracy), help=_best(row, percent(row.best_accuracy)))
+        st.metric("Spread of TPRs", spread(row.tpr_variance), help=_best(row, spread(row.best_tpr_variance)))
+        st.metric("TPR variance", small(row.tpr_variance), help=_best(row, small(row.best_tpr_variance)))
+        st.metric("Lowest TPR", percent(row.tpr_min), help=_best(row, percent(row.best_tpr_min)))
 
 
 def _best(row: Any, value: str) -> str:
@@ -146,16 +146,16 @@ def picture(row: Any, before: Any | None, names: list[str]) -> None:
     if before is None:
         mine = replace(reads.side(row, f"run {row.id}"), weighted=row.method != submission.unweighted())
         show.draw(
-            signature.picture(signature.usual_kind(mine), names, mine, None, p),
+            tpr_charts.picture(tpr_charts.usual_kind(mine), names, mine, None, p),
             key="run_signature",
-            alt=signature.describe(names, mine, None),
+            alt=tpr_charts.describe(names, mine, None),
         )
         return
     b, a = reads.side(before, f"before (run {before.id})"), reads.side(row, f"after (run {row.id})")
     show.draw(
-        signature.picture(signature.usual_kind(b, a), names, b, a, p),
+        tpr_charts.picture(tpr_charts.usual_kind(b, a), names, b, a, p),
         key="run_signature",
-        alt=signature.describe(names, b, a),
+        alt=tpr_charts.describe(names, b, a),
     )
 
 
@@ -176,7 +176,7 @@ def losses(row: Any) -> None:
     st.subheader("Loss", anchor=False)
     series = _series(row, "loss", ("train", "validation", "test"))
     show.draw(
-        curves.lines(show.palette(), series, share=False, total=int(row.epochs)),
+        epoch_charts.lines(show.palette(), series, share=False, total=int(row.epochs)),
         key="run_loss",
         alt="Loss per epoch of the training, validation and test split",
     )
@@ -187,9 +187,9 @@ def accuracies(row: Any) -> None:
     st.subheader("Accuracy", anchor=False)
     series = _series(row, "accuracy", ("train", "validation", "test"))
     show.draw(
-        curves.lines(show.palette(), series, share=True, total=int(row.epochs)),
+        epoch_charts.lines(show.palette(), series, share=True, total=int(row.epochs)),
         key="run_accuracy",
-        alt=f"Accuracy per epoch; test {words.percent(row.accuracy)} at the last",
+        alt=f"Accuracy per epoch; test {percent(row.accuracy)} at the last",
     )
 
 
@@ -199,9 +199,9 @@ def history(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
     past = reads.history(row)
     tpr, shown = reads.tpr_of(past), drawn_epochs(row, past.epochs)
     show.draw(
-        curves.heatmap(names, past.epochs[shown], tpr[shown], show.palette(), order),
+        epoch_charts.heatmap(names, past.epochs[shown], tpr[shown], show.palette(), order),
         key="run_heatmap",
-        alt=curves.alt_heatmap(names, tpr),
+        alt=epoch_charts.alt_heatmap(names, tpr),
     )
 
 
@@ -215,11 +215,11 @@ def weights(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
     w = past.weight
     steady, shown = np.allclose(w, w[-1]), drawn_epochs(row, past.epochs)
     figure = (
-        curves.weight_bars(names, w[-1], show.palette(), order)
+        epoch_charts.weight_bars(names, w[-1], show.palette(), order)
         if steady
-        else swings.marked(curves.trajectory(names, past.epochs[shown], w[shown], show.palette()), len(shown))
+        else swings.marked(epoch_charts.trajectory(names, past.epochs[shown], w[shown], show.palette()), len(shown))
     )
-    show.draw(figure, key="run_weights", alt=curves.alt_trajectory(names, w))
+    show.draw(figure, key="run_weights", alt=epoch_charts.alt_trajectory(names, w))
     swings.calm(row, w)
 
 
@@ -233,15 +233,15 @@ def confusion(row: Any) -> None:
     st.caption(
         f"Test split{status.after(row, epoch)}. Each row adds up to 100 %: how the samples of a true class were predicted."
     )
-    if len(names) <= matrices.TEXT_UP_TO:
+    if len(names) <= confusion_charts.TEXT_UP_TO:
         show.draw(
-            matrices.confusion_matrix(names, matrix, show.palette(), order),
+            confusion_charts.confusion_matrix(names, matrix, show.palette(), order),
             key="run_confusion",
             alt="Confusion matrix of the test split in percent of each true class",
         )
         return
     st.dataframe(
-        matrices.top_confusions(names, matrix),
+        confusion_charts.top_confusions(names, matrix),
         hide_index=True,
         key="run_confusions",
         alt="The most frequent confusions",

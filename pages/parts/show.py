@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 from plotly.basedatatypes import BaseFigure
 
-from pages.parts.figure import Figure
-from pages.parts.palette import DARK, LIGHT, Palette
+from reporting.figure import Figure
+from reporting.palette import DARK, LIGHT, Palette
 
 CONFIG = {
     "displaylogo": False,

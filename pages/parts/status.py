@@ -8,7 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from core import methods
-from pages.parts import reads, words
+from pages.parts import reads
+from reporting import text as words
 from storage.jobs import change_stamp, workers
 from storage.jobs.workers import Place
 

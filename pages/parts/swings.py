@@ -10,8 +10,9 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.diagnostics.weight_oscillation import FACTOR, Oscillation, changes, oscillation, remedies
-from pages.parts import again, curves, reads, show, words
-from pages.parts.figure import Figure
+from pages.parts import again, reads, show
+from reporting import epoch_charts, text
+from reporting.figure import Figure
 
 TICKS = (1, 2, 5, 10, 20, 50, 100, 1000, 10_000, 100_000)
 NAMED = 4  # classes named in the warning
@@ -61,7 +62,7 @@ def sentence(found: Oscillation, half: str) -> str:
 
 def warning(found: Oscillation, half: str, names: list[str]) -> str:
     """Weights that swing, and in which classes."""
-    most = [words.plain(words.short(names[c], 20)) for c in found.classes[:NAMED]]
+    most = [text.plain(text.short(names[c], 20)) for c in found.classes[:NAMED]]
     more = len(found.classes) - len(most)
     which = ", ".join(most) + (f" and {more} more" if more > 0 else "")
     return (
@@ -88,7 +89,7 @@ def helps(row: Any) -> None:
                 help="New run with these settings and this change.",
             ):
                 again.duplicate(row, **changed)
-            st.caption(words.plain(remedy.effect).replace(" %", "\u00a0%"))
+            st.caption(text.plain(remedy.effect).replace(" %", "\u00a0%"))
 
 
 def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: Any) -> Figure:
@@ -100,7 +101,7 @@ def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: Any) -> Figu
     known = np.isfinite(size)
     factor = np.exp(np.where(known, size, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
     limit = ("2: a weight doubles or halves", epochs[1:], np.full(len(factor), FACTOR), p.muted, "dot")
-    figure = curves.lines(
+    figure = epoch_charts.lines(
         p,
         [("mean of the classes", epochs[1:], factor, p.after, "solid"), limit],
         share=False,

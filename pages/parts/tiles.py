@@ -14,7 +14,7 @@ import streamlit as st
 from core import formatting
 from core.comparison.compare import Comparison
 from core.comparison.verdict import Delta
-from pages.parts import words
+from reporting import text
 
 FOUR = (
     ("Accuracy", "accuracy", True),
@@ -37,14 +37,14 @@ def tile(label: str, c: Comparison, delta: Delta, up: bool, averaged: bool) -> N
     change, low, high = changes(
         delta, shown, *((shown.low, shown.high) if averaged else (shown.change_low, shown.change_high))
     )
-    interval = words.minus(f"{low} to {high}")
+    interval = text.minus(f"{low} to {high}")
     with st.container(
         gap=None
     ):  # Streamlit takes a text that begins with the real minus sign for a gain: arrow and colour are ours to say
         st.metric(
             label,
             written(delta.figure, shown.after),
-            words.minus(change),
+            text.minus(change),
             delta_color=colour(c, delta, shown.change, up, averaged),
             delta_arrow="off" if not float(change) else "up" if shown.change > 0 else "down",
             delta_description=f"from {written(delta.figure, shown.before)}",
@@ -67,8 +67,8 @@ def colour(c: Comparison, delta: Delta, change: float, up: bool, averaged: bool)
 def written(figure: str, value: float) -> str:
     """A figure as a tile shows it."""
     if figure == "tpr_variance":
-        return words.small(value)
-    return formatting.points(value) if figure == "tpr_spread" else words.percent(value)
+        return text.small(value)
+    return formatting.points(value) if figure == "tpr_spread" else text.percent(value)
 
 
 def changes(delta: Delta, shown: Any, low: float, high: float) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import EvenlyError
 from pages.parts import reads, status
-from pages.parts.words import message, plain, short
+from reporting.text import message, plain, short
 
 EVERY = 1.0  # seconds, as often as Home and a run's page look, so that all name the same epoch; one short query
 START = "`make run`, or `python worker.py` in a second terminal"

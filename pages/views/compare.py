@@ -8,30 +8,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import report
 from core.comparison.compare import Comparison, with_score
 from core.comparison.pairing import listed
 from core.comparison.verdict import ENOUGH_SEEDS, SAME
 from core.datasets import DATASETS
 from core.errors import EvenlyError
 from core.metrics.readings import Score
-from pages.parts import (
-    choice,
-    compare_charts,
-    compare_report,
-    compared,
-    downloads,
-    measures,
-    narrow,
-    nav,
-    reads,
-    signature,
-    states,
-    tiles,
-    words,
-)
-from pages.parts import settings as run_settings
+from pages.parts import choice, compare_charts, compare_report, compared, downloads, measures, narrow, nav, reads, tiles
 from pages.parts.guard import told
+from reporting import csv_json, tpr_charts, tpr_series
+from reporting import settings_text as run_settings
+from reporting.text import count, message, plain
 from services import comparison, submission
 from services import replicates as seeds_of
 
@@ -47,12 +34,12 @@ def headline(c: Comparison) -> bool:
     Returns whether means over seeds are shown.
     """
     change, _, judged = compared.pretty(c.verdict).partition("; ")
-    change = words.plain(change) if c.mixed else f"**{words.plain(change)}**"
-    st.markdown(change + (f"; {words.plain(judged)}" if judged else ""), width=980)
+    change = plain(change) if c.mixed else f"**{plain(change)}**"
+    st.markdown(change + (f"; {plain(judged)}" if judged else ""), width=980)
     averaged = all_seeds(c)
     tiles.draw(c, averaged)
     n = int(sum(r.support_after for r in c.rows))
-    st.caption(words.plain(" ".join([f"Test split, {words.count(n, 'sample')}.", *shown(c, averaged), *c.notes])))
+    st.caption(plain(" ".join([f"Test split, {count(n, 'sample')}.", *shown(c, averaged), *c.notes])))
     return averaged
 
 
@@ -90,7 +77,7 @@ def shown(c: Comparison, averaged: bool) -> list[str]:
 def unfair(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
     """Each caution with the way to what it asks for."""
     for text in c.cautions:
-        st.warning(words.message(text), icon=":material/balance:")
+        st.warning(message(text), icon=":material/balance:")
     unfinished = [r for r in (before, after) if r.status != "succeeded"]
     fair = None if c.over_seeds is not None else compared.same_seed(every, before, after)
     with st.container(horizontal=True):
@@ -115,7 +102,7 @@ def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
         wanted = seeds_of.next_seeds(every, before, after, more)
         b, a = (seeds_of.lacking(every, row, wanted) for row in (before, after))
         st.button(
-            f"Add {words.count(more, 'seed')}" + (" to each" if b == a else ""),
+            f"Add {count(more, 'seed')}" + (" to each" if b == a else ""),
             key="compare_seeds",
             icon=":material/add_circle:",
             on_click=add_seeds,
@@ -152,7 +139,7 @@ def coming(ids: tuple[int, ...]) -> None:
     on = frame[frame["status"].isin(reads.LIVE)]
     st.progress(
         sum(reads.progress(r) for r in frame.itertuples()) / max(len(frame), 1),
-        text=f"{words.count(len(on), 'run')} of these settings on the way; the figures follow",
+        text=f"{count(len(on), 'run')} of these settings on the way; the figures follow",
     )
     if len(on) < len(ids):
         st.rerun()
@@ -167,7 +154,7 @@ def settings(before: Any, after: Any) -> None:
         return
     table = pd.DataFrame(rows, columns=["setting", f"before (run {before.id})", f"after (run {after.id})"])
     if narrow.narrow():  # its lines break, where the cells of the other are cut
-        st.table(table.map(words.plain), border="horizontal", hide_index=True, alt=DIFFERING)
+        st.table(table.map(plain), border="horizontal", hide_index=True, alt=DIFFERING)
         return
     st.dataframe(table, hide_index=True, height="content", key="compare_settings", alt=DIFFERING)
 
@@ -177,8 +164,8 @@ def exports(before: Any, after: Any, c: Comparison, score: Score | None, names: 
     b, a = (replace(comparison.report(reads.database(), row), score=score) for row in (before, after))
     name, text, over = f"evenly-{before.id}-{after.id}", compared.pretty(c.verdict), c.over_seeds
     files = (
-        ("CSV", "csv", "text/csv", lambda: report.comparison_csv(b, a, over), None),
-        ("JSON", "json", "application/json", lambda: report.comparison_json(b, a, text, c.cautions, over), None),
+        ("CSV", "csv", "text/csv", lambda: csv_json.comparison_csv(b, a, over), None),
+        ("JSON", "json", "application/json", lambda: csv_json.comparison_json(b, a, text, c.cautions, over), None),
         (
             "HTML report",
             "html",
@@ -227,7 +214,7 @@ def main() -> None:
     try:
         c = compared.comparison(before, after)
     except EvenlyError as error:
-        st.warning(f"{words.message(str(error))}.", icon=":material/compare_arrows:")
+        st.warning(f"{message(str(error))}.", icon=":material/compare_arrows:")
         fitting(before, after, set(frame["id"].tolist()))
         return
     body(every, c, before, after)
@@ -248,7 +235,7 @@ def body(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
         settings(before, after)
     with right:
         compare_charts.confusion_change(
-            of_before, of_after, names, signature.ordering(states.pictured(c, averaged)[0].tpr)
+            of_before, of_after, names, tpr_charts.ordering(tpr_series.pictured(c, averaged)[0].tpr)
         )
     score = measures.compared(c, averaged)
     compare_charts.class_table(c, averaged)

@@ -9,8 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from core.experiment.presets import FIRST
-from pages.parts import compared, launch, nav, reads, show, signature, states, status, words
+from pages.parts import compared, launch, nav, reads, show, status
 from pages.parts.guard import told
+from reporting import text as words
+from reporting import tpr_charts, tpr_series
 from services import run_time, submission
 from storage.jobs import queue
 
@@ -152,9 +154,9 @@ def growing(records: list[Any]) -> None:
     if found is not None:
         names, before, after = found
         show.draw(
-            signature.picture(signature.default_kind(len(names)), names, before, after, show.palette()),
+            tpr_charts.picture(tpr_charts.default_kind(len(names)), names, before, after, show.palette()),
             key="home_live",
-            alt=signature.describe(names, before, after),
+            alt=tpr_charts.describe(names, before, after),
         )
 
 
@@ -172,23 +174,23 @@ def phenomenon(frame: pd.DataFrame) -> None:
         return
     names = reads.class_names(pair.before)
     c = compared.comparison(pair.before, pair.after)
-    before, after = states.pictured(c)
+    before, after = tpr_series.pictured(c)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.subheader("The latest comparison", anchor=False)
         nav.link_compare(pair.before.id, pair.after.id, "Open the comparison", icon=":material/compare_arrows:")
     for text in c.cautions:
         st.warning(words.message(text), icon=":material/balance:")
     st.markdown(words.plain(compared.pretty(c.verdict)))
-    kind = signature.usual_kind(before, after)
+    kind = tpr_charts.usual_kind(before, after)
     show.draw(
-        signature.picture(kind, names, before, after, show.palette()),
+        tpr_charts.picture(kind, names, before, after, show.palette()),
         key="home_signature",
-        alt=signature.describe(names, before, after),
+        alt=tpr_charts.describe(names, before, after),
     )
     st.caption(
         f"{words.plain(pair.after.name)}, against run {pair.before.id}. "
         f"Test split, {words.count(int(reads.counts(pair.after).support.sum()), 'sample')}. "
-        f"{signature.marks(kind, before)}"
+        f"{tpr_charts.marks(kind, before)}"
     )
 
 

@@ -14,7 +14,7 @@ from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
 from core.registry import Param, Source
 from pages.parts import address, nav
-from pages.parts.words import plain
+from reporting.text import plain
 
 NEEDS = {
     "counts": "the training samples per class",

@@ -17,9 +17,10 @@ from core.experiment import config as settings
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch
 from core.methods import POSTHOC, what_if
-from core.snippet import cli_command, pytorch_snippet
-from pages.parts import address, launch, nav, new_data, new_evidence, new_method, new_settings, reads, words
+from pages.parts import address, launch, nav, new_data, new_evidence, new_method, new_settings, reads
 from pages.parts.guard import told
+from reporting import text
+from reporting.code_snippet import cli_command, pytorch_snippet
 from services import submission, tpr_sources
 from services.baselines import seeds_in_words
 from storage.db.paths import surroundings
@@ -167,11 +168,11 @@ def form() -> Form | None:
     with evidence:
         source = new_evidence.pick(frame, spec, method, needs, config, count)
         if source.run is not None and (apart := apart_from_baseline(source.run.id, asdict(config), source.run.config)):
-            st.warning(words.message(apart), icon=":material/balance:")
+            st.warning(text.message(apart), icon=":material/balance:")
     config = replace(config, **given_tprs(source)) if trains else as_trained(config, source)
     f = Form(spec, label, method, needs, error, source, config, count)
     if error is None and (twice := corrected_twice(f)):
-        warned.warning(words.message(twice), icon=":material/warning:")
+        warned.warning(text.message(twice), icon=":material/warning:")
     return f
 
 
@@ -223,7 +224,7 @@ def weights(f: Form) -> tuple[Any, str | None]:
     heading.subheader(
         what
         if f.source.tpr is None or terms.weight is None or "tpr" not in f.needs
-        else f"{what}, from {words.plain(f.source.name)}",
+        else f"{what}, from {text.plain(f.source.name)}",
         anchor=False,
     )
     if f.config.start > 0 and (plain := first_epoch(f.config)):
@@ -255,7 +256,7 @@ def hindrance(f: Form) -> str | None:
         f.config.recipe_params.get(new_settings.BATCH, 1),
     )  # a post-hoc step has no batches of its own
     if reason := no_validation(f.spec, samples):
-        return words.message(f"{reason}.")
+        return text.message(f"{reason}.")
     if batch > samples and f.method.stage != POSTHOC:
         return f"Batch size {batch:,} is larger than the {samples:,} training samples. Lower it under More settings."
     return None
@@ -281,14 +282,14 @@ def start_button(f: Form, refused: str | None) -> None:
 def what_starts(f: Form) -> str:
     """What several runs are."""
     if not f.first:
-        return words.message(seeds_in_words(f.seeds))
+        return text.message(seeds_in_words(f.seeds))
     if f.count == 1:
         return (
             f"The {'run it goes on from' if 'network' in f.needs else 'baseline'} first, "
             f"then {'this one' if 'network' in f.needs else 'the weighted run'}"
         )
     if len(f.first) == f.count:
-        return words.message(f"{seeds_in_words(f.seeds)}: a baseline and a weighted run each")
+        return text.message(f"{seeds_in_words(f.seeds)}: a baseline and a weighted run each")
     return f"Baselines for {seeds_in_words(f.first)}, then {seeds_in_words(f.seeds)}"
 
 

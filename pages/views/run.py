@@ -18,17 +18,17 @@ from pages.parts import (
     measures,
     narrow,
     nav,
-    origin,
     posthoc_panel,
     reads,
     run_charts,
     run_live,
     silence,
     status,
-    words,
     worker_state,
 )
 from pages.parts.guard import told
+from reporting import provenance
+from reporting.text import count, exact, message, plain, sentence
 from storage import results
 from storage.jobs import queue
 
@@ -60,7 +60,7 @@ def control(row: Any) -> None:
         st.button(
             "Pause", key="run_pause", icon=":material/pause:", on_click=ask, args=(row.id, "pause"), disabled=asked
         )
-    if (label := status.resume(row)) and not origin.orphaned(row):
+    if (label := status.resume(row)) and not provenance.orphaned(row):
         st.button(
             label,
             key="run_resume",
@@ -133,7 +133,7 @@ def label_in(table: Any, key: str) -> str:
 
 def heading(row: Any) -> None:
     """Name, settings in a line, tags and notes."""
-    st.title(words.plain(row.name), anchor=False)
+    st.title(plain(row.name), anchor=False)
     config = row.config
     facts = [
         f"run {row.id}",
@@ -142,13 +142,13 @@ def heading(row: Any) -> None:
         f"seed {row.seed}",
     ]
     if status.trains(row):
-        facts += [label_in(RECIPES, config.get("recipe", "")), words.count(int(row.epochs), "epoch")]
-    if source := origin.in_words(row):
+        facts += [label_in(RECIPES, config.get("recipe", "")), count(int(row.epochs), "epoch")]
+    if source := provenance.in_words(row):
         facts.append(source)
     if (row.facts or {}).get("device"):
         precision = row.facts.get("precision", "float32")
         facts.append(f"on {row.facts['device']}" + ("" if precision == "float32" else f" in {precision}"))
-    st.caption(words.plain(", ".join(str(f) for f in facts)))
+    st.caption(plain(", ".join(str(f) for f in facts)))
     about.shown(row)
 
 
@@ -159,7 +159,7 @@ def buttons(row: Any) -> None:
         about.editor(row)
         checkpoint(row)
     downloads.draw(row)
-    if row.status in RESUMABLE and origin.orphaned(row):
+    if row.status in RESUMABLE and provenance.orphaned(row):
         st.caption(
             "It cannot go on: the run whose network it goes on from was deleted. Duplicate sets it up on another one."
         )
@@ -194,7 +194,7 @@ def state(row: Any) -> None:
         worker_state.warned(row.id)
     if row.error:
         (st.info if row.status == "cancelled" else st.error)(
-            words.message(row.error), icon=":material/error:" if row.status == "failed" else ":material/info:"
+            message(row.error), icon=":material/error:" if row.status == "failed" else ":material/info:"
         )
 
 
@@ -203,7 +203,7 @@ def log(row: Any) -> None:
     with st.expander("Log", icon=":material/notes:"):
         events = queue.events(reads.database(), row.id, 200)
         lines = [
-            f"{words.exact(reads.moment(e.at))}  {queue.SAID.get(e.kind, e.kind):<10} {e.text}"
+            f"{exact(reads.moment(e.at))}  {queue.SAID.get(e.kind, e.kind):<10} {e.text}"
             for e in sorted(events, key=lambda e: e.at, reverse=True)
         ]
         st.code(
@@ -309,12 +309,12 @@ def main() -> None:
         run_id = st.session_state[SHOWN]
         st.query_params["id"] = str(run_id)
     if run_id is None:
-        unknown(words.plain("The address names no run; it looks like /run?id=3."))
+        unknown(plain("The address names no run; it looks like /run?id=3."))
         return
     try:
         row = reads.run(run_id)
     except queue.UnknownRunError as error:  # any other trouble with the database is the guard's to tell
-        unknown(words.sentence(str(error)))
+        unknown(sentence(str(error)))
         return
     st.session_state[SHOWN] = run_id
     heading(row)

@@ -13,8 +13,10 @@ from core.datasets.uploads import known_as
 from core.experiment.baseline import takes_tprs
 from core.methods import METHODS
 from models import MODELS
-from pages.parts import about, follow, narrow, nav, origin, reads, status, words, worker_state
+from pages.parts import about, follow, narrow, nav, reads, status, worker_state
 from pages.parts.guard import told
+from reporting import provenance
+from reporting.text import count, message, plain
 from storage import results
 from storage.db.connection import sqlite_warning
 from storage.jobs import queue
@@ -336,8 +338,8 @@ def archived_now(ids: list[int]) -> None:
 @st.dialog("Delete runs", icon=":material/delete:", on_dismiss="rerun")
 def confirm_delete(frame: pd.DataFrame) -> None:
     """Names every run that will go; the ids are fixed when the dialog opens."""
-    st.markdown(f"{words.count(len(frame), 'run')} with all results and checkpoints will be gone for good:")
-    st.markdown("\n".join(f"- {r.id}: {words.plain(r.name)}" for r in frame.itertuples()))
+    st.markdown(f"{count(len(frame), 'run')} with all results and checkpoints will be gone for good:")
+    st.markdown("\n".join(f"- {r.id}: {plain(r.name)}" for r in frame.itertuples()))
     ids = frame["id"].tolist()
     named("These cannot be resumed any more, because they go on from a network that goes:", stranded(ids))
     named("These stay, without a baseline to compare with; the TPRs they took stay with them:", dependants(ids))
@@ -368,7 +370,7 @@ def followers(ids: list[int]) -> list[Any]:
 
 def unfinished_stage(record: Any) -> bool:
     """Whether a run is a second stage or a post-hoc step that has not succeeded: without its baseline's network it cannot go on."""
-    return record.status != "succeeded" and origin.goes_on_from(record.method)
+    return record.status != "succeeded" and provenance.goes_on_from(record.method)
 
 
 def stranded(ids: list[int]) -> list[str]:
@@ -401,7 +403,7 @@ def edit(record: Any) -> None:
 def edit_tags(frame: pd.DataFrame) -> None:
     """Tags added to each of the runs, and taken from those that have them; names and notes are edited run by run."""
     st.markdown(
-        f"{words.count(len(frame), 'run')}: {words.plain(', '.join(str(i) for i in sorted(frame['id'])[:12]))}"
+        f"{count(len(frame), 'run')}: {plain(', '.join(str(i) for i in sorted(frame['id'])[:12]))}"
         f"{' and more' if len(frame) > 12 else ''}"
     )
     new = st.text_input("Add tags", key="runs_tags_new", help="Words parted by commas.", max_chars=200)
@@ -453,7 +455,7 @@ def actions(frame: pd.DataFrame, ids: list[int]) -> None:
                     icon=icon,
                     on_click=ask,
                     args=(able, wish),
-                    help=f"{told_as} {words.count(len(able), 'run')} of those chosen.",
+                    help=f"{told_as} {count(len(able), 'run')} of those chosen.",
                 )
         put_back = some and bool(chosen["archived"].all())
         st.button(
@@ -513,7 +515,7 @@ def main() -> None:
 
 def nothing_passes(text: str, state: str, archived: bool) -> None:
     """Which filters leave nothing over, and the way out."""
-    asked = [f'search "{words.plain(text)}"'] if text.strip() else []
+    asked = [f'search "{plain(text)}"'] if text.strip() else []
     asked += [] if state == "all" else [f"state {state_word(state)}"]
     hidden = "" if archived else " Archived runs are not shown."
     st.markdown(
@@ -559,7 +561,7 @@ def refused_state() -> None:
     if REFUSED in st.session_state:
         listed = ", ".join(map(state_word, STATES))
         st.warning(
-            f"The address asks for runs of the state {words.plain(repr(st.session_state[REFUSED][:40]))}, "
+            f"The address asks for runs of the state {plain(repr(st.session_state[REFUSED][:40]))}, "
             f"which there is not; all states are shown. Known: {listed}.",
             icon=":material/filter_alt_off:",
         )
@@ -569,7 +571,7 @@ def old_sqlite() -> None:
     """A word about the SQLite in use, where it is not current."""
     warning = sqlite_warning()
     if warning:
-        st.caption(f":material/warning: {words.message(warning)}.")
+        st.caption(f":material/warning: {message(warning)}.")
 
 
 with told():

@@ -12,7 +12,7 @@ from cli_kit import DIGITS, QUICK
 from PIL import Image
 
 from core.experiment.config import RunConfig, given_tprs
-from core.snippet import cli_command
+from reporting.code_snippet import cli_command
 from storage import results
 
 WEIGHTED = (*DIGITS, "--epochs", 3, "--method", "tpr_ratio")
@@ -52,7 +52,7 @@ def test_an_export_of_a_split_that_is_none_is_refused(refused, baseline):
 
 
 def test_two_runs_in_one_file_say_of_which_split_they_are(engine, baseline, weighted):
-    from core.report import comparison_csv
+    from reporting.csv_json import comparison_csv
     from services.comparison import report
 
     rows = csv.DictReader(

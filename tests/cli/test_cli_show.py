@@ -16,7 +16,7 @@ import pytest
 from cli_kit import QUICK, ROOT, environment, process
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score
 
-from pages.parts.export import run_page
+from reporting.html_pages import run_page
 from services.comparison import report
 from storage import results
 

@@ -1,4 +1,4 @@
-"""Reports with pictures: core.report, the signature and the settings in words.
+"""Reports with pictures: reporting.run_report, the signature and the settings in words.
 
 The pages and the command line use it; needs no Streamlit.
 """
@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from core.comparison.seed_statistics import OverSeeds
 from core.methods import METHODS
 from core.metrics.intervals import limits
-from core.report import Listing, Picture, RunReport, comparison_html, run_html
-from pages.parts import settings, signature, states
-from pages.parts.figure import Figure
-from pages.parts.palette import DARK, LIGHT, Palette
-from pages.parts.words import exact
+from reporting import settings_text, tpr_charts, tpr_series
+from reporting.figure import Figure
+from reporting.html import Listing, Picture, comparison_html, run_html
+from reporting.palette import DARK, LIGHT, Palette
+from reporting.run_report import RunReport
+from reporting.text import exact
 
 ALONE = "TPR per class, hardest first"
 PLAIN = {
@@ -26,25 +27,25 @@ HEADINGS = {"bars": ALONE, "dumbbell": "Gain and loss of every class", "strip": 
 DUMBBELLS_UP_TO = 200  # classes; a report has room for more than a screen
 
 
-def side(run: RunReport, label: str) -> states.Side:
+def side(run: RunReport, label: str) -> tpr_series.Side:
     """A run's TPRs with their limits."""
-    return states.Side(label, run.metrics.tpr, *limits(run.tp, run.support))
+    return tpr_series.Side(label, run.metrics.tpr, *limits(run.tp, run.support))
 
 
 def run_page(run: RunReport) -> str:
     """One run as a self-contained HTML page. A run that is weighted looks as it does after its baseline."""
     names, mine = list(run.classes), replace(side(run, f"run {run.id}"), weighted=run.config.get("method") not in PLAIN)
-    kind = signature.usual_kind(mine)
-    figures = in_both(lambda p: signature.picture(kind, names, mine, None, p))
+    kind = tpr_charts.usual_kind(mine)
+    figures = in_both(lambda p: tpr_charts.picture(kind, names, mine, None, p))
     return run_html(
         run,
-        settings.listed(run),
+        settings_text.listed(run),
         [
             (
                 ALONE,
                 figures,
-                signature.describe(names, mine, None),
-                f"{signature.LINES_ALONE} {signature.marks(kind, mine)}",
+                tpr_charts.describe(names, mine, None),
+                f"{tpr_charts.LINES_ALONE} {tpr_charts.marks(kind, mine)}",
             )
         ],
     )
@@ -69,22 +70,24 @@ def comparison_page(
     """Two runs as a self-contained HTML page, in the form that suits the classes and, where it differs, as dumbbells.
 
     Of means over seeds where there are some. `pictures` and `tables` of what only the database knows, as the
-    epochs, follow; `praise` as in `core.report.comparison_html`.
+    epochs, follow; `praise` as in `reporting.html.comparison_html`.
     """
     names = list(before.classes)
-    b, a = states.of_seeds(over) if over is not None and over.rows else (side(before, "before"), side(after, "after"))
-    alt = signature.describe(names, b, a)
+    b, a = (
+        tpr_series.of_seeds(over) if over is not None and over.rows else (side(before, "before"), side(after, "after"))
+    )
+    alt = tpr_charts.describe(names, b, a)
     kinds = [
         k
-        for k in dict.fromkeys((signature.usual_kind(b, a), "dumbbell"))
+        for k in dict.fromkeys((tpr_charts.usual_kind(b, a), "dumbbell"))
         if k != "dumbbell" or len(names) <= DUMBBELLS_UP_TO
     ]
     drawn = [
         (
             HEADINGS[k],
-            in_both(lambda p, k=k: signature.picture(k, names, b, a, p)),
+            in_both(lambda p, k=k: tpr_charts.picture(k, names, b, a, p)),
             alt,
-            f"{signature.LINES} {signature.marks(k, b)}",
+            f"{tpr_charts.LINES} {tpr_charts.marks(k, b)}",
         )
         for k in kinds
     ]
@@ -93,10 +96,10 @@ def comparison_page(
         after,
         verdict,
         cautions,
-        settings.differing(before, after),
+        settings_text.differing(before, after),
         [*drawn, *pictures],
         over,
-        common=settings.common(before, after),
+        common=settings_text.common(before, after),
         made=exact(datetime.now(UTC)),
         praise=praise,
         tables=tables,

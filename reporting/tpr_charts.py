@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core import formatting
-from pages.parts.figure import Figure, axis, layout
-from pages.parts.palette import Palette, faint
-from pages.parts.states import Side
-from pages.parts.words import drawn, percent, points
+from reporting.figure import Figure, axis, layout
+from reporting.palette import Palette, faint
+from reporting.text import drawn, percent, points
+from reporting.tpr_series import Side
 
 Vector = NDArray[np.float64]  # [C]
 BARS_UP_TO = 15  # classes; above, dumbbells

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pages.parts.figure import Figure, axis, layout
-from pages.parts.palette import Palette, faint
-from pages.parts.signature import NEARLY_ALL, SHARE
-from pages.parts.words import drawn, minus, percent, short, weight
+from reporting.figure import Figure, axis, layout
+from reporting.palette import Palette, faint
+from reporting.text import drawn, minus, percent, short, weight
+from reporting.tpr_charts import NEARLY_ALL, SHARE
 
 Matrix = NDArray[np.float64]
 FEW_LINES = 12  # classes drawn as single lines; above, a band with the extremes

@@ -13,7 +13,7 @@ from core.experiment.recipes import RECIPES
 from core.methods import METHODS, trains
 from core.registry import Param
 from models import MODELS
-from pages.parts.words import DASH, choice, percent
+from reporting.text import DASH, choice, percent
 
 TABLES: dict[str, tuple[str, Any]] = {
     "dataset": ("Dataset", DATASETS),

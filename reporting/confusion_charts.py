@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pages.parts.figure import Figure, axis, layout
-from pages.parts.palette import Palette, inks
-from pages.parts.words import drawn
+from reporting.figure import Figure, axis, layout
+from reporting.palette import Palette, inks
+from reporting.text import drawn
 
 Counts = NDArray[np.int64]  # [C, C], rows = true class
 TEXT_UP_TO = 20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pages.parts.palette import Palette
+from reporting.palette import Palette
 
 Figure = dict[str, Any]
 FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'

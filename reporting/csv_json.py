@@ -1,0 +1,116 @@
+"""Runs and comparisons as CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from core.comparison.seed_statistics import OverSeeds
+from core.metrics import tables
+from core.metrics.readings import Change
+from core.serialization import plain
+from reporting.run_report import RunReport, class_rows, pair_measures, pair_rows, seed_rows
+
+RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def safe(cell: Any) -> Any:
+    """A CSV cell: numbers as they are, NaN and None empty, risky text with a leading apostrophe."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)):
+        return ""
+    if isinstance(cell, str) and cell.startswith(RISKY):
+        return "'" + cell
+    return cell
+
+
+def to_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """RFC 4180 text with every cell made safe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([safe(c) for c in columns])
+    writer.writerows([[safe(c) for c in row] for row in rows])
+    return out.getvalue()
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def run_csv(run: RunReport) -> str:
+    """One line per class of the run's split, which each names; the measures of the whole split, `split_*`, are the same on each."""
+    whole = {f"split_{r.key}": r.value for r in run.measures}
+    rows = [{**_of_split(row, run), **whole} for row in class_rows(run)]
+    return to_csv(list(rows[0]), [list(r.values()) for r in rows])
+
+
+def _of_split(row: Mapping[str, Any], run: RunReport) -> dict[str, Any]:
+    """A row that names its split right after its class, so that test figures in a file are known as such when it is read again."""
+    return {"class": row["class"], "split": run.split, **row}
+
+
+def _run(run: RunReport) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "name": run.name,
+        "split": run.split,
+        "epoch": run.epoch,
+        "summary": asdict(run.summary),
+        "measures": tables.as_dict(run.measures),
+        "config": run.config,
+        "facts": run.facts,
+        "classes": class_rows(run),
+    }
+
+
+def run_json(run: RunReport) -> str:
+    """Settings, facts, summary, measures and class rows of one run."""
+    return _dump({"format": "evenly-run", "version": 1, **_run(run)})
+
+
+def _whole(changes: Sequence[Change], over: OverSeeds | None) -> dict[str, float]:
+    """The measures of whole splits as columns: `split_*` of the two runs and `mean_split_*` over the seeds."""
+    pair = {f"split_{c.key}_{when}": getattr(c, when) for c in changes for when in ("before", "after")}
+    return pair | {
+        f"mean_split_{key}_{when}": getattr(f, when)
+        for key, f in (over.measures if over else {}).items()
+        for when in ("before", "after", "change")
+    }
+
+
+def comparison_csv(before: RunReport, after: RunReport, over: OverSeeds | None = None) -> str:
+    """One line per class of two runs, and of the means over seeds where there are some.
+
+    The measures of the whole split are the same on each line.
+    """
+    rows, means, whole = pair_rows(before, after), seed_rows(over), _whole(pair_measures(before, after), over)
+    rows = [
+        {**_of_split(row, before), **mean, **whole} for row, mean in zip(rows, means or [{}] * len(rows), strict=True)
+    ]
+    return to_csv(list(rows[0]), [list(r.values()) for r in rows])
+
+
+def comparison_json(
+    before: RunReport, after: RunReport, verdict: str, cautions: Sequence[str] = (), over: OverSeeds | None = None
+) -> str:
+    """Both runs with their settings under their own keys, the verdict, and what makes the comparison unfair.
+
+    Beside these the paired measures and class rows, and the means over seeds.
+    """
+    return _dump(
+        {
+            "format": "evenly-comparison",
+            "version": 1,
+            "verdict": verdict,
+            "cautions": list(cautions),
+            "before": _run(before),
+            "after": _run(after),
+            "measures": tables.changes_as_dict(pair_measures(before, after)),
+            "classes": pair_rows(before, after),
+            "over_seeds": None if over is None else asdict(over),
+        }
+    )

@@ -1,0 +1,140 @@
+"""Exports of a run and of a comparison: CSV, JSON and one self-contained HTML file. Pure functions, text out.
+
+The HTML holds its script and style itself and opens without a network. Names a person typed are escaped in HTML and
+made harmless in CSV (a cell that a spreadsheet would read as a formula gets a leading apostrophe; numbers stay).
+Source: OWASP, CSV injection; CWE-1236.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.comparison.seed_statistics import OverSeeds
+from core.metrics import readings as measured
+from core.metrics.classification import ClassMetrics, Counts, Summary, metrics_from_counts, summary_from_counts
+from core.metrics.intervals import limits
+from core.metrics.readings import Change, Reading, Score, Split, readings, training_counts
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What an export says of one run: integer counts [C] of one split at one epoch, and the settings that made it.
+
+    top5   samples whose class was among the five highest scores; None where not counted
+    ece    expected calibration error of the split; None where not recorded
+    score  alpha and positive class of the weighted score of two classes; None: as `core.metrics.readings.Score` has them
+    """
+
+    id: int
+    name: str
+    split: str
+    epoch: int
+    classes: Sequence[str]
+    support: Counts
+    tp: Counts
+    predicted: Counts
+    weight: NDArray[np.float64] | None = None
+    config: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    top5: int | None = None
+    ece: float | None = None
+    score: Score | None = None
+
+    @cached_property
+    def metrics(self) -> ClassMetrics:
+        """TPR, precision and F1 per class [C]; NaN where undefined."""
+        return metrics_from_counts(self.tp, self.support, self.predicted)
+
+    @cached_property
+    def summary(self) -> Summary:
+        """All that is reported of the whole split."""
+        return summary_from_counts(self.tp, self.support, self.predicted, self.top5)
+
+    @cached_property
+    def measured(self) -> Split:
+        """What its measures are made of."""
+        return Split(self.metrics, self.classes, training_counts(self.facts), self.ece)
+
+    @cached_property
+    def measures(self) -> tuple[Reading, ...]:
+        """Its measures for unequal classes, in order."""
+        return readings(self.measured, self.score)
+
+
+def class_rows(run: RunReport) -> list[dict[str, Any]]:
+    """One row per class: counts, TPR with its 95 % Wilson interval, precision, F1, weight."""
+    m, (low, high) = run.metrics, limits(run.tp, run.support)
+    return [
+        {
+            "class": name,
+            "support": int(m.support[c]),
+            "true_positives": int(m.tp[c]),
+            "predicted": int(m.predicted[c]),
+            "tpr": float(m.tpr[c]),
+            "tpr_low": float(low[c]),
+            "tpr_high": float(high[c]),
+            "precision": float(m.precision[c]),
+            "f1": float(m.f1[c]),
+            "weight": None if run.weight is None else float(run.weight[c]),
+        }
+        for c, name in enumerate(run.classes)
+    ]
+
+
+def pair_rows(before: RunReport, after: RunReport) -> list[dict[str, Any]]:
+    """One row per class of two runs on the same classes: TPRs, their intervals and the change, precision and F1."""
+    (bl, bh), (al, ah) = limits(before.tp, before.support), limits(after.tp, after.support)
+    b, a = before.metrics, after.metrics
+    return [
+        {
+            "class": name,
+            "support_before": int(b.support[c]),
+            "support_after": int(a.support[c]),
+            "tpr_before": float(b.tpr[c]),
+            "before_low": float(bl[c]),
+            "before_high": float(bh[c]),
+            "tpr_after": float(a.tpr[c]),
+            "after_low": float(al[c]),
+            "after_high": float(ah[c]),
+            "change": float(a.tpr[c] - b.tpr[c]),
+            "precision_before": float(b.precision[c]),
+            "precision_after": float(a.precision[c]),
+            "f1_before": float(b.f1[c]),
+            "f1_after": float(a.f1[c]),
+            "weight_after": None if after.weight is None else float(after.weight[c]),
+        }
+        for c, name in enumerate(before.classes)
+    ]
+
+
+def pair_measures(before: RunReport, after: RunReport) -> tuple[Change, ...]:
+    """The measures of two runs on the same classes beside each other, in order; the weighted score as `after` asks for it."""
+    return measured.changes(before.measured, after.measured, after.score)
+
+
+def seed_rows(over: OverSeeds | None) -> list[dict[str, Any]]:
+    """One row per class of the means over seeds and the mean change with its 95 % interval; none without them."""
+    return (
+        []
+        if over is None
+        else [
+            {
+                "mean_before": r.before,
+                "mean_after": r.after,
+                "mean_change": r.gain,
+                "mean_change_low": r.gain_low,
+                "mean_change_high": r.gain_high,
+                "mean_precision_before": r.precision_before,
+                "mean_precision_after": r.precision_after,
+                "mean_f1_before": r.f1_before,
+                "mean_f1_after": r.f1_after,
+            }
+            for r in over.rows
+        ]
+    )

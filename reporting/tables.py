@@ -1,0 +1,110 @@
+"""The tables of a run and of a comparison, in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from core import formatting
+from core.comparison.seed_statistics import OverSeeds
+from core.metrics import readings as measured
+from core.metrics import tables
+from core.metrics.classification import Summary
+from core.metrics.readings import Change
+from reporting.run_report import RunReport
+
+FIGURES_TOLD = (  # what a table says of a run or of means, in words
+    ("accuracy, %", "accuracy"),
+    ("balanced accuracy, %", "balanced_accuracy"),
+    ("macro F1, %", "macro_f1"),
+    ("top-5 accuracy, %", "top5"),
+    ("spread, points", "tpr_spread"),
+    ("TPR variance", "tpr_variance"),
+    ("lowest TPR, %", "tpr_min"),
+    ("highest TPR, %", "tpr_max"),
+)
+
+
+TOLD_ALREADY = {name for _, name in FIGURES_TOLD}
+
+
+def told(summary: Summary) -> list[tuple[str, str]]:
+    """(label, value in words) for all that is reported of a split; top-5 accuracy only where it was counted."""
+    values = [(label, name, getattr(summary, name)) for label, name in FIGURES_TOLD]
+    return [(label, in_words(name, value)) for label, name, value in values if value is not None]
+
+
+def in_words(name: str, value: float) -> str:
+    """A figure without its unit, as its label names it."""
+    if math.isnan(value):
+        return "–"
+    if name == "tpr_variance":
+        return formatting.variance(value)
+    return formatting.points(value) if name == "tpr_spread" else f"{100 * value:.1f}"
+
+
+def more_told(run: RunReport) -> list[tuple[str, str]]:
+    """(label, value in words) of the measures that `told` does not tell."""
+    return [
+        (_small(label), value) for label, value in tables.told([r for r in run.measures if r.key not in TOLD_ALREADY])
+    ]
+
+
+def more_changes(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
+    """(label, before, after, difference) of the measures that FIGURES_TOLD does not name."""
+    return [
+        (_small(label), *cells)
+        for label, *cells in tables.told_changes([c for c in changes if c.key not in TOLD_ALREADY])
+    ]
+
+
+def _small(label: str) -> str:
+    """A label inside a list of small ones; a name or an abbreviation stays as it is."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label
+
+
+def figure_rows(over: OverSeeds) -> list[list[str]]:
+    """FIGURES_TOLD over the seeds in words: mean ± standard deviation before and after, change, 95 % interval."""
+    out = []
+    for label, name in (row for row in FIGURES_TOLD if row[1] in over.figures):
+        f = over.figures[name]
+        if name == "tpr_variance":
+            sides = [
+                formatting.variance_with_sd(mean, sd) for mean, sd in ((f.before, f.before_sd), (f.after, f.after_sd))
+            ]
+            change, low, high = formatting.variances((f.change, f.low, f.high))
+        else:
+            places = max(min(formatting.places(100 * v, 1), 4) for v in (f.before, f.after))
+            sides = [
+                f"{100 * mean:.{places}f} ± {100 * sd:.{places}f}"
+                for mean, sd in ((f.before, f.before_sd), (f.after, f.after_sd))
+            ]
+            change, low, high = formatting.alike([100 * v for v in (f.change, f.low, f.high)], places)
+        out.append([label, *sides, change, f"{low} to {high}"])
+    return out
+
+
+def measure_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
+    """The measures over the seeds in words, as `figure_rows` gives FIGURES_TOLD; of those that every run has."""
+    out = []
+    for c in (c for c in changes if c.key in over.measures):
+        f, words = over.measures[c.key], tables.WORDS[c.unit]
+        change, low, high = words.alike((f.change, f.low, f.high))
+        out.append(
+            [
+                tables.named(c),
+                words.with_sd(f.before, f.before_sd),
+                words.with_sd(f.after, f.after_sd),
+                change,
+                f"{low} to {high}",
+            ]
+        )
+    return out
+
+
+def more_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
+    """Of `measure_rows` those that `figure_rows` does not give; over seeds the worst class has no name, so it is the lowest TPR."""
+    return [
+        [_small(label), *cells]
+        for label, *cells in measure_rows(over, [c for c in changes if c.key not in {*TOLD_ALREADY, measured.WORST}])
+    ]
