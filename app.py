@@ -8,29 +8,29 @@ from streamlit.runtime.pages_manager import PagesManager
 SIDEBAR = 260  # px
 # Streamlit only moves a collapsed sidebar out of the window; the keyboard would still stop at every link of it.
 HIDDEN_WHEN_COLLAPSED = "<style>[data-testid=stSidebar][data-collapsed=true] { visibility: hidden; }</style>"
-PICTURES = Path(__file__).parent / "pages" / "parts"
+PICTURES = Path(__file__).parent / "pages" / "components" / "common"
 
 
 def draw() -> None:
     """One visit. Imports what it needs here: when the server reads this file, Streamlit's caches are not there yet."""
-    from pages.parts import follow, nav
-    from pages.parts.guard import database_ready
-    from pages.parts.worker_state import live_notice, worker_state
+    from pages.components.common import auto_refresh, navigation
+    from pages.components.common.error_guard import database_ready
+    from pages.components.common.worker_status import live_notice, worker_state
 
     st.set_page_config(
         page_title="Evenly", page_icon=str(PICTURES / "icon.svg"), layout="wide", initial_sidebar_state=SIDEBAR
     )
     st.html(HIDDEN_WHEN_COLLAPSED)
     st.logo(str(PICTURES / "logo.svg"), size="large")
-    page = nav.navigation()
+    page = navigation.navigation()
     if database_ready():
         with st.sidebar:
             worker_state()
-        if nav.starts_runs(page):
+        if navigation.starts_runs(page):
             live_notice()
-        follow.begin(page)
+        auto_refresh.begin(page)
         page.run()
-        follow.end(page)
+        auto_refresh.end(page)
 
 
 if __name__ == "__main__":  # a visit: Streamlit runs this file anew

@@ -15,7 +15,7 @@ from core.errors import EvenlyError
 from core.experiment.config import UNSAMPLED, RunConfig, checked, from_dict
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS
-from pages.parts import reads
+from pages.components.common import cached_reads
 from services.replicates import lacking
 from services.run_names import data_words, method_words, unusual_words
 from storage.jobs.queue import NewRun, submit
@@ -96,7 +96,7 @@ def behind_baselines(
     firsts: list[NewRun] = []
     absent = [c.seed for c in configs if takes.get(c.seed) is None]
     if absent:
-        frame = reads.runs(archived=None)
+        frame = cached_reads.runs(archived=None)
         for seed in absent:
             _again(firsts, frame, baseline, label, seed)
     runs = []
@@ -113,7 +113,7 @@ def _again(out: list[NewRun], frame: pd.DataFrame, row: Any, label: str, seed: i
         return
     link: dict[str, Any] = {}
     if row.baseline_id is not None:
-        baseline = reads.run(row.baseline_id)
+        baseline = cached_reads.run(row.baseline_id)
         there = _trained(frame, baseline, seed)
         if there is None:
             _again(out, frame, baseline, label, seed)
@@ -146,7 +146,7 @@ def _trained(frame: pd.DataFrame, row: Any, seed: int) -> int | None:
 
 def send(runs: Sequence[NewRun], submit_key: str) -> list[int]:
     """Queue the runs in one transaction; the same key again returns the same ids."""
-    return submit(reads.database(), list(runs), submit_key)
+    return submit(cached_reads.database(), list(runs), submit_key)
 
 
 def unweighted() -> str:

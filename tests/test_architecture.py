@@ -41,7 +41,7 @@ MODELS_MAY = {
     "models",
 }  # beside the standard library
 OF_THE_PAGES = {
-    "pages.parts",
+    "pages.components",
     "reporting.html_pages",
     "reporting.settings_text",
 }  # what the other doors may import: said and drawn once, for all

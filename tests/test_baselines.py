@@ -17,7 +17,7 @@ from core.comparison.compare import compare
 from core.datasets import describe
 from core.diagnostics.run_warnings import few_samples
 from core.experiment.baseline import same_data, takes_tprs
-from pages.parts import new_evidence
+from pages.components.new_run import evidence
 from reporting import provenance
 from services import comparison, tpr_sources
 from services.submission import new_run
@@ -222,7 +222,7 @@ def test_a_run_that_finishes_on_other_data_is_sorted_while_the_page_is_open(empt
     baselines(empty, 0)
     at = visit()
     at.selectbox(key="method").set_value("tpr_ratio").run()
-    assert new_evidence.TEXTS[tpr_sources.OTHERS] not in at.selectbox(key="new_baseline").options
+    assert evidence.TEXTS[tpr_sources.OTHERS] not in at.selectbox(key="new_baseline").options
     (other,) = baselines(empty, 0, imbalance=10.0)
     at.run()
     at.selectbox(key="new_baseline").set_value("others").run()

@@ -12,7 +12,7 @@ from core.comparison.compare import compare
 from core.comparison.confounders import apart_from_baseline, beside_the_weighting
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, TRAIN
-from pages.parts import tiles
+from pages.components.compare import tiles
 
 PLAIN = checked(RunConfig("mnist1d", "cnn1d"))
 WEIGHTED = replace(PLAIN, method="tpr_ratio", params={"exponent": 2.0})

@@ -179,11 +179,11 @@ def test_one_pair_has_no_switch(ids):
 
 
 def test_home_shows_the_means_too(ids, monkeypatch):
-    from pages.parts import reads
+    from pages.components.common import cached_reads
 
     engine = open_database()
-    newest = reads.Pair(*(results.get_run(engine, i) for i in ids["seed 0"]))
-    monkeypatch.setattr(reads, "latest_pair", lambda _: newest)
+    newest = cached_reads.Pair(*(results.get_run(engine, i) for i in ids["seed 0"]))
+    monkeypatch.setattr(cached_reads, "latest_pair", lambda _: newest)
     at = visit(HOME)
     assert "each trained both ways" in "\n".join(m.value for m in at.markdown)
     assert "Bars: means over the seeds." in captions(at)
@@ -284,7 +284,7 @@ def test_runs_fed_by_one_baseline_are_two_groups(feeding):
 
 
 def test_the_page_and_the_command_line_have_the_same_figures(ids):
-    from pages.parts import compared as parts
+    from pages.components.compare import cached_comparison as parts
 
     engine = open_database()
     a, b = ids["high"]
@@ -433,7 +433,7 @@ def test_pictures_name_their_split(ids):
 
 
 def test_a_run_offers_the_files_of_the_command_line(ids, monkeypatch):
-    from pages.parts import downloads
+    from pages.components.common import downloads
     from reporting import csv_json, html_pages
 
     engine, offered = open_database(), []

@@ -7,7 +7,7 @@ from core.diagnostics.weight_dominance import dominant, of_terms, shares
 from core.experiment.config import RunConfig
 from core.methods import answer, grid, what_if
 from core.methods.types import ClassTerms
-from pages.parts import preview
+from pages.components.preview import component
 from reporting import palette
 from reporting.code_snippet import cli_command
 from storage.db.paths import surroundings
@@ -43,7 +43,7 @@ def test_more_than_half_that_the_weights_made(weight, counts, warned):
 
 def test_the_preview_warns_stop_by_stop():
     given = grid("tpr_ratio", what_if(10, tpr=TPRS, counts=np.full(10, 360.0)), {})
-    sent = preview.payload(NAMES[:10], np.arange(10), TPRS, given, None, 1.0, palette.LIGHT)
+    sent = component.payload(NAMES[:10], np.arange(10), TPRS, given, None, 1.0, palette.LIGHT)
     assert [bool(text) for text in sent["warn"]] == [bool(s.max() > 10 / 19) for s in given.share]
     assert len(set(map(bool, sent["warn"]))) == 2
 

@@ -1,4 +1,4 @@
-"""Every kind of picture that a page draws is one that Plotly takes: the pages hand figures over unchecked (pages.parts.show.Ready)."""
+"""Every kind of picture that a page draws is one that Plotly takes: the pages hand figures over unchecked (pages.components.common.plotly_chart.Ready)."""
 
 import re
 
@@ -9,7 +9,7 @@ from plotly.basedatatypes import BaseFigure
 from seed import worker_of
 from test_run_methods import moving, stepped
 
-from pages.parts import show
+from pages.components.common import plotly_chart
 from storage.db.connection import open_database
 from storage.jobs import queue
 
@@ -29,7 +29,7 @@ ALIKE = {"home_live"}  # made by the same function as home_signature, for runs t
 def drawn(monkeypatch):
     """The figures drawn since, by key, each checked by Plotly as it is drawn."""
     found = {}
-    draw = show.draw
+    draw = plotly_chart.draw
 
     def checked(figure, **more):
         assert len(go.Figure(figure).data) == len(figure["data"]) > 0, more[
@@ -38,7 +38,7 @@ def drawn(monkeypatch):
         found[more["key"]] = figure
         draw(figure, **more)
 
-    monkeypatch.setattr(show, "draw", checked)
+    monkeypatch.setattr(plotly_chart, "draw", checked)
     return found
 
 
@@ -63,6 +63,6 @@ def test_plotly_takes_every_picture(ids, drawn):
 
 def test_a_picture_reaches_streamlit_as_it_is():
     figure = {"data": [{"type": "bar", "x": ["cat"], "y": [0.5]}], "layout": {}}
-    ready = show.Ready(figure)
+    ready = plotly_chart.Ready(figure)
     assert isinstance(ready, BaseFigure)
     assert ready.to_dict() is figure

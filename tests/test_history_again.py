@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from storage_kit import claimed, database, epoch_record
 
-from pages.parts import reads
+from pages.components.common import cached_reads
 from storage import results
 from storage.db.connection import open_database
 from storage.jobs import queue
@@ -78,4 +78,4 @@ def test_a_page_draws_an_epoch_anew_that_was_done_again(engine, begun):
         recorded(engine, claim, number, AGAIN)
     after = results.get_run(page, claim.run_id)
     assert (before.attempt, before.last_epoch, before.status) == (after.attempt, after.last_epoch, after.status)
-    assert reads._stamp(before) != reads._stamp(after)
+    assert cached_reads._stamp(before) != cached_reads._stamp(after)

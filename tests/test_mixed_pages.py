@@ -71,15 +71,17 @@ def test_the_command_line_says_it_before_the_verdict(pair):
 
 def report():
     """The HTML report of the comparison of runs 1 and 2, as Compare makes it."""
-    from pages.parts import compare_report, compared, reads
+    from pages.components.common import cached_reads
+    from pages.components.compare import cached_comparison
+    from pages.components.compare import report as compare_report
     from services import comparison
 
-    rows = [reads.run(i) for i in (1, 2)]
+    rows = [cached_reads.run(i) for i in (1, 2)]
     return compare_report.page(
         *rows,
-        compared.comparison(*rows),
-        reads.class_names(rows[0]),
-        tuple(comparison.report(reads.database(), r) for r in rows),
+        cached_comparison.comparison(*rows),
+        cached_reads.class_names(rows[0]),
+        tuple(comparison.report(cached_reads.database(), r) for r in rows),
     )
 
 
@@ -109,7 +111,7 @@ def test_new_run_says_what_sets_it_apart_from_its_baseline(pair):
     at = visit(NEW)
     at.selectbox(key="method").set_value("tpr_ratio").run()
     assert "differs from this one" not in told(at)
-    from pages.parts.new_settings import EPOCHS  # it imports Streamlit's widgets
+    from pages.components.new_run.settings import EPOCHS  # it imports Streamlit's widgets
 
     at.number_input(key=EPOCHS).set_value(35).run()
     assert re.search(r"Run \d+ differs from this one in epochs \(\d+ and 35\)", told(at))

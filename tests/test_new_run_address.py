@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from commands.submit import default_epochs
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC, TRAIN
-from pages.parts import new_evidence
+from pages.components.new_run import evidence
 
 STAGED = [m.key for m in METHODS if m.epochs is not None]
 
@@ -116,7 +116,7 @@ def test_a_long_name_is_cut_in_the_middle_and_whole_in_the_tooltip(empty):
     submit(empty, config_of(epochs=20), name)
     train(empty, worker_of(empty), mnist1d(), 20, matrices=False)
     box = visit().selectbox(key="new_baseline")
-    assert max(map(len, box.options)) <= new_evidence.LONGEST
+    assert max(map(len, box.options)) <= evidence.LONGEST
     assert box.options[0].startswith("Run 1: MNIST-1D")
     assert box.options[0].endswith("seed 0")
     assert name.replace("-", "\\-") in box.help or name in box.help
@@ -126,7 +126,7 @@ def test_short_names_stand_as_they_are(empty):
     baselines(empty, 0)
     box = visit().selectbox(key="new_baseline")
     assert box.options[0] == "Run 1: MNIST-1D: none, seed 0"
-    assert box.help == new_evidence.HELP_NEEDED
+    assert box.help == evidence.HELP_NEEDED
 
 
 @pytest.mark.parametrize("method", METHODS.keys)

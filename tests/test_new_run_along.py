@@ -11,7 +11,7 @@ from core.experiment.config import checked
 from core.experiment.replay import Past, along
 from core.methods.types import Evidence
 from core.metrics.classification import share
-from pages.parts import preview, preview_epochs
+from pages.components.preview import component, epoch_component
 from storage import results
 
 
@@ -19,7 +19,7 @@ from storage import results
 def mounted(monkeypatch):
     """What the last script run gave to the preview component: key -> data."""
     seen = {}
-    monkeypatch.setattr(preview, "mount", lambda data, key: seen.__setitem__(key, data))
+    monkeypatch.setattr(component, "mount", lambda data, key: seen.__setitem__(key, data))
     return seen
 
 
@@ -112,7 +112,7 @@ def test_a_hundred_classes_over_ninety_epochs_are_sent_for_the_present_stop_alon
     assert not data["along"]["carried"]
     assert (len(data["values"]), len(data["grid"])) == (161, 90)
     assert data["along"]["lines"] is None, "a heat map"
-    assert sum(map(len, data["grid"])) <= preview.CELLS
+    assert sum(map(len, data["grid"])) <= component.CELLS
 
 
 def test_smoothing_of_the_tprs_moves_the_picture(empty, mounted):
@@ -173,5 +173,5 @@ def test_a_run_that_knows_other_classes_is_not_followed(empty, mounted):
     [(161, 20, 10, True), (161, 90, 100, False), (161, 30, 10, False), (1, 200, 200, True)],
 )
 def test_what_the_browser_is_sent_is_bounded(stops, epochs, classes, fits):
-    assert preview_epochs.carries(stops, epochs, classes) == fits
-    assert preview_epochs.most_epochs(classes) * classes <= max(preview.CELLS, 2 * classes)
+    assert epoch_component.carries(stops, epochs, classes) == fits
+    assert epoch_component.most_epochs(classes) * classes <= max(component.CELLS, 2 * classes)

@@ -10,7 +10,7 @@ from new_run_kit import baselines, captions, images, started, visit
 from seed import config_of
 
 from core.datasets import prepare
-from pages.parts import new_evidence, new_terms
+from pages.components.new_run import evidence, terms
 from services import tpr_sources
 
 
@@ -95,7 +95,7 @@ def test_the_list_of_methods_says_where_no_run_is_there(empty):
 def test_a_second_stage_may_have_its_run_trained_first(empty):
     at = visit()
     at.selectbox(key="method").set_value("crt").run()
-    assert at.selectbox(key="new_baseline").options == [new_evidence.TEXTS[tpr_sources.TRAIN_FIRST]]
+    assert at.selectbox(key="new_baseline").options == [evidence.TEXTS[tpr_sources.TRAIN_FIRST]]
     at.selectbox(key="new_sampler").set_value("smote").run()
     first, then = started(at, empty)
     assert (first.method, first.config.get("sampler", "instance")) == ("none", "instance")
@@ -158,7 +158,7 @@ def test_the_preview_pictures_what_a_method_changes(empty, method, sampler, pict
     at.selectbox(key="method").set_value(method).run()
     at.selectbox(key="new_sampler").set_value(sampler).run()
     assert [e.proto.alt.split(" per class")[0] for e in at.get("plotly_chart")] == [
-        new_terms.TERMS[name].label for name in pictures
+        terms.TERMS[name].label for name in pictures
     ]
 
 
@@ -169,10 +169,10 @@ def test_what_no_picture_can_show_is_said_of_every_method():
     known = what_if(2, tpr=np.array([0.9, 0.5]), counts=np.array([30.0, 10.0]))
     plain = SAMPLERS["instance"]
     for method in METHODS:
-        assert answer(method.key, known).set() or method.key == "none" or new_terms.sentences(method, plain), method.key
-    assert new_terms.sentences(METHODS["l2rw"], plain) == [METHODS["l2rw"].decided]
-    assert new_terms.sentences(METHODS["crt"], SAMPLERS["smote"]) == [
-        new_terms.STAGES["classifier"],
+        assert answer(method.key, known).set() or method.key == "none" or terms.sentences(method, plain), method.key
+    assert terms.sentences(METHODS["l2rw"], plain) == [METHODS["l2rw"].decided]
+    assert terms.sentences(METHODS["crt"], SAMPLERS["smote"]) == [
+        terms.STAGES["classifier"],
         SAMPLERS["smote"].decided,
     ]
 
@@ -186,9 +186,9 @@ def test_a_sampler_that_moves_is_drawn_at_both_ends():
 
     known = replace(what_if(2, counts=np.array([30.0, 10.0])), epochs=5)
     first, last = (SAMPLERS["progressive"].terms(replace(known, epoch=e)) for e in (0, 4))
-    values = new_terms.over_time("sampling", first, last)
+    values = terms.over_time("sampling", first, last)
     assert {k: v.tolist() for k, v in values.items()} == {"first epoch": [0.75, 0.25], "last epoch": [0.5, 0.5]}
-    figure = new_terms.picture("sampling", values, np.array([1, 0]), ("<b>a", "b"), LIGHT, hard=False)
+    figure = terms.picture("sampling", values, np.array([1, 0]), ("<b>a", "b"), LIGHT, hard=False)
     assert figure["data"][0]["y"] == [0.25, 0.75]
     assert figure["layout"]["xaxis"]["ticktext"] == ["b", "&lt;b&gt;a"]
 

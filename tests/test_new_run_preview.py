@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from new_run_kit import baselines, started, visit
 
-from pages.parts import preview
+from pages.components.preview import component
 from services import tpr_sources
 
 
@@ -23,7 +23,7 @@ def test_the_slider_alone_has_every_stop_and_its_formula():
     from reporting.palette import LIGHT
 
     param = slider_param(METHODS["tpr_ratio"])
-    data = preview.slider_alone([0.0, 2.5], ["w_c = 1", r"w_c \propto 2^{2.5}"], param, 2.5, LIGHT)
+    data = component.slider_alone([0.0, 2.5], ["w_c = 1", r"w_c \propto 2^{2.5}"], param, 2.5, LIGHT)
     assert (data["names"], data["shown"], data["formula"]) == ([], ["0.00", "2.50"], ["w = 1", "w ∝ 2^2.5"])
     assert all(len(data[k]) == 2 for k in ("grid", "level", "top", "clipped", "facts", "notes", "alt", "values"))
 
@@ -49,7 +49,7 @@ def test_count_times_weight_is_called_a_share_of_the_weight(empty):
 
     tpr = np.array([0.9, 0.6])
     answers = grid("tpr_ratio", what_if(2, tpr=tpr, counts=np.array([30.0, 10.0])), {"exponent": 1.0})
-    data = preview.payload(["a", "b"], np.arange(2), tpr, answers, slider_param(METHODS["tpr_ratio"]), 1.0, LIGHT)
+    data = component.payload(["a", "b"], np.arange(2), tpr, answers, slider_param(METHODS["tpr_ratio"]), 1.0, LIGHT)
     assert data["facts"][0][1][1].startswith("share of the weight")
     assert "share of the weight" in data["words"]["legend"]
     assert data["shares"][data["values"].index(1.0)] == pytest.approx(

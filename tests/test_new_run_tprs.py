@@ -12,19 +12,19 @@ from new_run_kit import started, visit
 from core.datasets import describe
 from core.errors import EvenlyError
 from core.experiment.tpr_file import parse
-from pages.parts import new_evidence
+from pages.components.new_run import evidence
 from reporting.text import message
 
 
 def test_pasted_tprs_and_a_file_together_are_refused(monkeypatch):
     said = []
-    monkeypatch.setattr(new_evidence.st, "error", lambda text, **_: said.append(text))
+    monkeypatch.setattr(evidence.st, "error", lambda text, **_: said.append(text))
     spec = describe("digits", Path())
     text, data = "\n".join(["0.5"] * 10), b"0.9\n" * 10
-    assert new_evidence.read_given(spec, text, "mine.csv", data).tpr is None
+    assert evidence.read_given(spec, text, "mine.csv", data).tpr is None
     assert "There are pasted TPRs and the file mine.csv" in said[0]
-    assert new_evidence.read_given(spec, text, None, b"").name == "pasted TPRs"
-    assert new_evidence.read_given(spec, "", "mine.csv", data).tpr.tolist() == [0.9] * 10
+    assert evidence.read_given(spec, text, None, b"").name == "pasted TPRs"
+    assert evidence.read_given(spec, "", "mine.csv", data).tpr.tolist() == [0.9] * 10
 
 
 def test_a_printed_array_is_read(empty):

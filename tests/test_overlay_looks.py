@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from pages.parts import new_overlay
+from pages.components.new_run import overlay
 from reporting.palette import LIGHT
 
 ALL = ["TPR ratio", "TPR deficit", "Logit adjustment"]
 
 
 def looks(name, labels):
-    drawn = new_overlay.picture(
+    drawn = overlay.picture(
         name, {k: np.ones(3) for k in labels}, np.arange(3), ["a", "b", "c"], LIGHT, methods=ALL, hard=False
     )
     return {t["name"]: (t["marker"]["color"], t["marker"]["symbol"]) for t in drawn["data"]}

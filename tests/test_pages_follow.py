@@ -6,21 +6,21 @@ import pytest
 from pages_kit import COMPARE, HOME, RUN, RUNS, visit
 from test_pages_runs import ticked
 
-from pages.parts import follow
+from pages.components.common import auto_refresh
 from storage.jobs import queue
 
 
 def seen(at, address, monkeypatch):
     """Whether the open page would be drawn again now."""
     monkeypatch.setattr(
-        follow.st,
+        auto_refresh.st,
         "session_state",
         {"follow_seen": at.session_state["follow_seen"], "follow_held": at.session_state["follow_held"]},
     )
     monkeypatch.setattr(
-        follow.nav, "id_from_url", lambda name: int(at.query_params[name][0]) if name in at.query_params else None
+        auto_refresh.nav, "id_from_url", lambda name: int(at.query_params[name][0]) if name in at.query_params else None
     )
-    return follow.moved(address) and not follow.st.session_state["follow_held"]
+    return auto_refresh.moved(address) and not auto_refresh.st.session_state["follow_held"]
 
 
 @pytest.mark.parametrize(
@@ -44,8 +44,8 @@ def test_a_runs_own_page_is_not_drawn_again_for_others(full, monkeypatch):
 
 
 def test_new_run_is_left_alone():
-    assert "new" not in follow.FOLLOWING
-    assert {"", "runs", "compare", "run"} <= set(follow.FOLLOWING)
+    assert "new" not in auto_refresh.FOLLOWING
+    assert {"", "runs", "compare", "run"} <= set(auto_refresh.FOLLOWING)
 
 
 @pytest.mark.parametrize("opened", [None, "runs_edit", "runs_delete"])
@@ -76,5 +76,5 @@ def test_a_busy_database_is_not_a_change(full, monkeypatch):
     def busy(*_):
         raise EvenlyError("the database is busy")
 
-    monkeypatch.setattr(follow.stamps, "stamp", busy)
+    monkeypatch.setattr(auto_refresh.stamps, "stamp", busy)
     assert not seen(at, "runs", monkeypatch)

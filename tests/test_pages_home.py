@@ -9,7 +9,7 @@ import pytest
 from pages_kit import HOME, NEW, RUN, RUNS, visit, words_on
 from seed import epoch_record, facts, mnist1d, train, worker_of
 
-from pages.parts import reads
+from pages.components.common import cached_reads
 from reporting import text
 from storage import results
 from storage.jobs import queue
@@ -66,7 +66,7 @@ class Going:
     """A run that gets an epoch further whenever the pages have read runs by their ids."""
 
     def __init__(self, engine, done):
-        self.engine, self.read, self.epoch, self.rng = engine, reads.runs, 0, np.random.default_rng(0)
+        self.engine, self.read, self.epoch, self.rng = engine, cached_reads.runs, 0, np.random.default_rng(0)
         self.claim = queue.claim(engine, worker_of(engine), "cpu")
         results.start_run(engine, self.claim, facts(mnist1d()))
         for _ in range(done):
@@ -87,7 +87,7 @@ def test_progress_picture_and_list_are_of_one_epoch_however_fast_the_run_is(empt
     visit().button(key="home_start").click().run()
     train(empty, worker_of(empty), mnist1d(), 20)
     going = Going(empty, 3)
-    monkeypatch.setattr(reads, "runs", going.runs)
+    monkeypatch.setattr(cached_reads, "runs", going.runs)
     at, shown = visit(), going.epoch - 1
     assert going.epoch > 4, "it went on while the page was drawn"
     frame = results.epochs(empty, [going.claim.run_id], "test").set_index("epoch")
@@ -147,7 +147,7 @@ def test_homes_button_works_after_the_first_pair_was_archived(empty):
 
 
 def test_a_database_that_refuses_a_write_is_told_and_the_page_stays(empty, monkeypatch):
-    from pages.parts import launch
+    from pages.components import launch
     from storage.db.errors import StorageError
 
     def locked(*_):

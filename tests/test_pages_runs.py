@@ -210,10 +210,10 @@ def test_an_old_sqlite_is_told_on_the_runs_page(full, monkeypatch):
 
 
 def test_the_runs_page_reads_the_list_once_a_view(full, monkeypatch):
-    from pages.parts import reads
+    from pages.components.common import cached_reads
 
     at, calls = visit(RUNS), []
-    whole = reads.runs
-    monkeypatch.setattr(reads, "runs", lambda **filters: calls.append(filters) or whole(**filters))
+    whole = cached_reads.runs
+    monkeypatch.setattr(cached_reads, "runs", lambda **filters: calls.append(filters) or whole(**filters))
     at.run()
     assert len(calls) == 1

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.methods import METHODS, formula_with, grid, slider_param, what_if
-from pages.parts import formula_text, preview
+from pages.components.preview import component, latex_text
 from reporting import confusion_charts, epoch_charts, tpr_charts
 from reporting.palette import DARK, LIGHT, inks
 from reporting.text import (
@@ -246,10 +246,10 @@ def test_the_preview_sends_one_frame_per_stop_for_every_method(method, classes):
         method.key,
         what_if(classes, tpr=tpr, support=np.full(classes, 50.0), counts=counts),
         params,
-        limit=preview.stops_for(classes),
+        limit=component.stops_for(classes),
     )
     param = slider_param(method, params)
-    data = preview.payload(
+    data = component.payload(
         [str(i) for i in range(classes)],
         tpr_charts.ordering(tpr),
         tpr,
@@ -268,7 +268,7 @@ def test_the_preview_shows_hardest_first_and_shares_that_add_up():
     tpr = np.array([0.9, 0.6, 0.75])
     params = {"exponent": 2.0}
     answers = grid("tpr_ratio", what_if(3, tpr=tpr, counts=np.array([10.0, 20.0, 30.0])), params)
-    data = preview.payload(
+    data = component.payload(
         NAMES, tpr_charts.ordering(tpr), tpr, answers, slider_param(METHODS["tpr_ratio"], params), 2.0, LIGHT
     )
     stop = data["values"].index(2.0)
@@ -389,7 +389,7 @@ def test_a_name_is_cut_before_it_is_escaped():
 def test_the_formula_in_the_preview_carries_the_value_of_its_stop(method, params, text):
     answers = grid(method, what_if(3, tpr=np.array([0.9, 0.6, 0.75]), counts=np.array([10.0, 20.0, 30.0])), params)
     param = slider_param(METHODS[method], params)
-    data = preview.payload(NAMES, np.arange(3), None, answers, param, params[param.key], LIGHT)
+    data = component.payload(NAMES, np.arange(3), None, answers, param, params[param.key], LIGHT)
     assert data["formula"][data["values"].index(params[param.key])] == text
     assert len(data["formula"]) == len(data["values"])
 
@@ -410,13 +410,13 @@ ONLY_LATEX = {
 @pytest.mark.parametrize("method", [m for m in METHODS if m.slider], ids=lambda m: m.key)
 def test_every_dragged_formula_reads_as_text(method):
     """With its value, or not at all: what only LaTeX can show is left to the typeset formula."""
-    text = formula_text.in_text(formula_with(method, {method.slider: 0.25}))
+    text = latex_text.in_text(formula_with(method, {method.slider: 0.25}))
     assert "0.25" in text or (text == "" and method.key in ONLY_LATEX)
     assert not re.search(r"[\\{}_]", text)
 
 
 def test_what_only_latex_can_show_is_left_out():
-    assert formula_text.in_text(r"w_c = \sqrt{2}") == ""
+    assert latex_text.in_text(r"w_c = \sqrt{2}") == ""
 
 
 @pytest.mark.parametrize(
@@ -453,9 +453,9 @@ def one_choice():
     import streamlit as st
 
     from core.experiment.config import SETTINGS
-    from pages.parts import fields
+    from pages.components.common import param_fields
 
-    st.text(fields.field("run", next(p for p in SETTINGS if p.key == "reduction")))
+    st.text(param_fields.field("run", next(p for p in SETTINGS if p.key == "reduction")))
 
 
 def test_choices_are_shown_in_words_and_stored_as_they_are():

@@ -23,8 +23,9 @@ from pages_kit import HOME, RUN, visit, words_on
 
 from commands import demo
 from core.experiment.presets import FIRST
-from pages.parts import about, run_charts, silence
-from pages.parts.run_live import DETAILS, LONGEST, PAUSES, PICTURES, SHARES, Drawn, due, pause
+from pages.components.common import run_notes
+from pages.components.run import charts, stalled_worker
+from pages.components.run.live import DETAILS, LONGEST, PAUSES, PICTURES, SHARES, Drawn, due, pause
 from reporting import epoch_charts
 from services import run_time
 from storage import results
@@ -98,7 +99,7 @@ def test_a_long_run_that_is_on_is_drawn_thinner_and_says_so(empty, long, name):
     assert told in words_on(at)
     for x in length(at, name):
         assert x[-1] == 250
-        assert len(x) <= run_charts.MOST_LIVE + 2
+        assert len(x) <= charts.MOST_LIVE + 2
     queue.ask(empty, long, "pause")
     claim = queue.Claim(long, 1, 1, {}, None)
     assert queue.finish(empty, claim, "paused")
@@ -141,24 +142,26 @@ ON = SimpleNamespace(id=5, status="running")
 
 
 def test_a_worker_that_lives_is_not_remarked_on():
-    assert silence.words(ON, [of()], 1000.0 + silence.LATE) is None
-    assert silence.words(SimpleNamespace(id=5, status="queued"), [], 1000.0) is None
+    assert stalled_worker.words(ON, [of()], 1000.0 + stalled_worker.LATE) is None
+    assert stalled_worker.words(SimpleNamespace(id=5, status="queued"), [], 1000.0) is None
 
 
 def test_a_worker_whose_process_is_gone_is_told_of_at_once():
-    assert silence.words(ON, [of(pid=dead_pid())], 1004.0).startswith(
+    assert stalled_worker.words(ON, [of(pid=dead_pid())], 1004.0).startswith(
         "Its worker has ended, 4 s after its last sign of life. A new worker goes on from the last checkpoint"
     )
 
 
 def test_of_another_machine_only_the_beat_is_known():
     there = of(host="another-machine", pid=dead_pid())
-    assert silence.words(ON, [there], 1004.0) is None
-    assert silence.words(ON, [there], 1000.0 + silence.LATE + 5).startswith("No sign of life from its worker for 20 s.")
+    assert stalled_worker.words(ON, [there], 1004.0) is None
+    assert stalled_worker.words(ON, [there], 1000.0 + stalled_worker.LATE + 5).startswith(
+        "No sign of life from its worker for 20 s."
+    )
 
 
 def test_a_run_without_its_worker_is_told_of():
-    assert silence.words(ON, [of(run_id=None)], 1000.0).startswith("Its worker is gone.")
+    assert stalled_worker.words(ON, [of(run_id=None)], 1000.0).startswith("Its worker is gone.")
 
 
 def test_the_page_promises_no_time_without_a_sign_of_life(full):
@@ -199,7 +202,7 @@ def test_tags_and_notes_are_changed_on_the_page(full, state):
     row = results.get_run(engine, run_id)
     assert (row.tags, row.notes) == ("a, b", "first\nsecond")
     assert "first  \nsecond" in [m.value for m in at.main.markdown]
-    assert about.lines("- no list\n# no heading").splitlines() == ["\\- no list  ", "\\# no heading"]
+    assert run_notes.lines("- no list\n# no heading").splitlines() == ["\\- no list  ", "\\# no heading"]
 
 
 # -- estimates by earlier runs -----------------------------------------------------------------------------------

@@ -19,7 +19,10 @@ from core.errors import EvenlyError
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import SUMMAND
-from pages.parts import beside, compare_charts, compare_report, posthoc_panel
+from pages.components.common import helper_process
+from pages.components.compare import report
+from pages.components.compare.charts import LEVEL, SPREAD, mean_by_epoch
+from pages.components.run.posthoc import USUAL
 from reporting import epoch_charts, settings_text
 from reporting.palette import LIGHT
 from services import posthoc
@@ -40,7 +43,7 @@ class Begun(list):
 @pytest.fixture
 def begun(monkeypatch):
     found = Begun()
-    monkeypatch.setattr(beside, "begin", found)
+    monkeypatch.setattr(helper_process, "begin", found)
     return found
 
 
@@ -61,7 +64,7 @@ def keys(at: AppTest, kind: str = "button") -> list[str]:
     return [b.key for b in getattr(at, kind)]
 
 
-def step(engine, run, method=posthoc_panel.USUAL, **params):
+def step(engine, run, method=USUAL, **params):
     return posthoc.new_step(results.get_run(engine, run), method, params)
 
 
@@ -367,11 +370,11 @@ def test_a_step_has_a_level_line_in_the_spread_over_epochs_on_the_page_and_in_th
     assert len(before["x"]) == EPOCHS
     spread = 100 * results.get_run(engine, made).tpr_variance ** 0.5
     assert (after["x"], after["y"]) == ([1, EPOCHS], pytest.approx([spread, spread]))
-    assert compare_charts.LEVEL in words_on(at)
+    assert LEVEL in words_on(at)
     rows = [results.get_run(engine, i) for i in (run, made)]
     names = list(facts(mnist1d())["classes"])
-    pictures, _ = compare_report.reported([rows[0]], [rows[1]], names, np.arange(10))
-    assert pictures[0][3].endswith(compare_charts.LEVEL)
+    pictures, _ = report.reported([rows[0]], [rows[1]], names, np.arange(10))
+    assert pictures[0][3].endswith(LEVEL)
 
 
 def test_the_settings_of_a_step_name_no_epochs_but_the_run_it_is_applied_to(trained):
@@ -390,7 +393,7 @@ def test_the_settings_of_a_step_name_no_epochs_but_the_run_it_is_applied_to(trai
 
 
 def test_a_mean_over_seeds_is_over_those_that_have_a_value():
-    epochs, mean = compare_charts.mean_by_epoch(
+    epochs, mean = mean_by_epoch(
         [(np.array([1, 2, 3, 4]), np.array([1, np.nan, 3, np.nan])), (np.array([1, 2]), np.array([2, 4]))]
     )
     assert epochs.tolist() == [1, 2, 3, 4]
@@ -402,8 +405,8 @@ def test_two_steps_have_no_spread_over_epochs(trained):
     made = [applied(engine, worker, run, strength=s) for s in (0.5, 1.0)]
     assert "compare_epochs" not in charts(visit(COMPARE, a=str(made[0]), b=str(made[1])))
     rows = [results.get_run(engine, i) for i in made]
-    pictures, _ = compare_report.reported(rows[:1], rows[1:], list(facts(mnist1d())["classes"]), np.arange(10))
-    assert compare_charts.SPREAD not in [picture[0] for picture in pictures]
+    pictures, _ = report.reported(rows[:1], rows[1:], list(facts(mnist1d())["classes"]), np.arange(10))
+    assert SPREAD not in [picture[0] for picture in pictures]
 
 
 def test_a_step_that_failed_says_why_and_may_be_tried_again(trained, begun):
@@ -434,7 +437,7 @@ def test_without_a_process_the_step_waits_for_a_worker(trained, monkeypatch):
     def no_process(run_id, *arguments):
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(beside, "begin", no_process)
+    monkeypatch.setattr(helper_process, "begin", no_process)
     at = page_of(trained[2])
     at.button(key="posthoc_apply").click().run()
     assert not at.exception
@@ -465,8 +468,8 @@ def test_a_step_on_a_step_and_on_an_unfinished_run_is_refused(trained):
 @pytest.fixture
 def script(tmp_path, monkeypatch):
     """Helpers run this instead of cli.py: it says its arguments on stderr and ends with the first one as its code."""
-    monkeypatch.setattr(beside, "ROOT", tmp_path)
-    monkeypatch.setattr(beside, "_helpers", {})
+    monkeypatch.setattr(helper_process, "ROOT", tmp_path)
+    monkeypatch.setattr(helper_process, "_helpers", {})
     (tmp_path / "cli.py").write_text(
         "import sys\nprint('note', file=sys.stderr)\nprint('error: ' + ' '.join(sys.argv[2:]), file=sys.stderr)\n"
         "sys.exit(int(sys.argv[1]))\n"
@@ -475,28 +478,28 @@ def script(tmp_path, monkeypatch):
 
 
 def ended(run_id):
-    beside._helpers[run_id].waiting.join(60)
+    helper_process._helpers[run_id].waiting.join(60)
 
 
 def test_a_helper_that_ends_badly_leaves_its_last_words(script):
-    assert beside.failure(5) == ""
-    beside.begin(5, "1", "no space left")
+    assert helper_process.failure(5) == ""
+    helper_process.begin(5, "1", "no space left")
     ended(5)
-    assert beside.failure(5) == "no space left"
-    beside.begin(5, "0", "all is well")
+    assert helper_process.failure(5) == "no space left"
+    helper_process.begin(5, "0", "all is well")
     ended(5)
-    assert beside.failure(5) == ""
+    assert helper_process.failure(5) == ""
 
 
 def test_one_helper_a_run(script):
     (script / "cli.py").write_text("import sys\nsys.stdin.read()\nimport time\ntime.sleep(60)\n")
-    beside.begin(5, "x")
-    first = beside._helpers[5].process
-    beside.begin(5, "x")
-    assert beside._helpers[5].process is first
+    helper_process.begin(5, "x")
+    first = helper_process._helpers[5].process
+    helper_process.begin(5, "x")
+    assert helper_process._helpers[5].process is first
     first.kill()
     ended(5)
-    assert beside.failure(5) == "the helper process ended with code -9"
+    assert helper_process.failure(5) == "the helper process ended with code -9"
 
 
 # -- a second stage and its baseline -----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 import worker as door
 from commands import progress
 from core.experiment.config import RunConfig
-from pages.parts import status
+from pages.components.common import run_status
 from services.submission import new_run
 from storage import results
 from storage.jobs import queue
@@ -124,8 +124,8 @@ FIRST = {12: Place(12, 1, 879, 3516, pace=800.0)}
     ],
 )
 def test_the_page_says_where_a_run_is(record, where, text, cell):
-    assert status.progress_text(record, where) == text
-    assert status.in_a_cell(record, where).replace("\u00a0", " ") == cell
+    assert run_status.progress_text(record, where) == text
+    assert run_status.in_a_cell(record, where).replace("\u00a0", " ") == cell
 
 
 def test_the_command_line_counts_steps_too():

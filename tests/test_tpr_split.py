@@ -7,7 +7,7 @@ from pages_kit import RUN, visit
 
 from core.errors import EvenlyError
 from core.experiment.tpr_file import parse
-from pages.parts import downloads
+from pages.components.common import downloads
 from storage import results
 
 CLASSES = ("ant", "bee")

@@ -14,8 +14,10 @@ from core.comparison.verdict import ENOUGH_SEEDS, SAME
 from core.datasets import DATASETS
 from core.errors import EvenlyError
 from core.metrics.readings import Score
-from pages.parts import choice, compare_charts, compare_report, compared, downloads, measures, narrow, nav, reads, tiles
-from pages.parts.guard import told
+from pages.components.common import cached_reads, downloads, navigation, viewport
+from pages.components.common.error_guard import told
+from pages.components.compare import cached_comparison, charts, report, run_picker, tiles
+from pages.components.run import measures
 from reporting import csv_json, tpr_charts, tpr_series
 from reporting import settings_text as run_settings
 from reporting.text import count, message, plain
@@ -33,7 +35,7 @@ def headline(c: Comparison) -> bool:
 
     Returns whether means over seeds are shown.
     """
-    change, _, judged = compared.pretty(c.verdict).partition("; ")
+    change, _, judged = cached_comparison.pretty(c.verdict).partition("; ")
     change = plain(change) if c.mixed else f"**{plain(change)}**"
     st.markdown(change + (f"; {plain(judged)}" if judged else ""), width=980)
     averaged = all_seeds(c)
@@ -79,12 +81,12 @@ def unfair(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
     for text in c.cautions:
         st.warning(message(text), icon=":material/balance:")
     unfinished = [r for r in (before, after) if r.status != "succeeded"]
-    fair = None if c.over_seeds is not None else compared.same_seed(every, before, after)
+    fair = None if c.over_seeds is not None else cached_comparison.same_seed(every, before, after)
     with st.container(horizontal=True):
         for r in unfinished:
-            nav.link_run(r.id, f"Open run {r.id}", icon=":material/monitoring:")
+            navigation.link_run(r.id, f"Open run {r.id}", icon=":material/monitoring:")
         if fair is not None:
-            nav.link_compare(
+            navigation.link_compare(
                 fair[0],
                 fair[1],
                 f"Compare run {fair[0]} with run {fair[1]}, both of seed {fair[2]}",
@@ -106,7 +108,7 @@ def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
             key="compare_seeds",
             icon=":material/add_circle:",
             on_click=add_seeds,
-            args=(before, after, wanted, reads.last_id(every)),
+            args=(before, after, wanted, cached_reads.last_id(every)),
             help=f"Trains {again(before, b, after, a)}: the more seeds, the narrower the interval that tells an effect from seed noise.",
         )
 
@@ -123,7 +125,7 @@ def add_seeds(before: Any, after: Any, wanted: list[int], last: int) -> None:
     """Queue the replicates once. The key holds the pair, the seeds and the newest run that the view had seen; seeds that
     another view has started meanwhile are not started again, and the page that follows shows them on their way."""
     with told():
-        every = reads.runs(archived=None)
+        every = cached_reads.runs(archived=None)
         if seeds_of.next_seeds(every, before, after, len(wanted)) != wanted:
             return
         label = DATASETS[before.dataset].label if before.dataset in DATASETS else before.dataset
@@ -135,10 +137,10 @@ def add_seeds(before: Any, after: Any, wanted: list[int], last: int) -> None:
 @told()
 def coming(ids: tuple[int, ...]) -> None:
     """How far the replicates are; the page is redrawn when one has finished."""
-    frame = reads.runs(ids=ids)
-    on = frame[frame["status"].isin(reads.LIVE)]
+    frame = cached_reads.runs(ids=ids)
+    on = frame[frame["status"].isin(cached_reads.LIVE)]
     st.progress(
-        sum(reads.progress(r) for r in frame.itertuples()) / max(len(frame), 1),
+        sum(cached_reads.progress(r) for r in frame.itertuples()) / max(len(frame), 1),
         text=f"{count(len(on), 'run')} of these settings on the way; the figures follow",
     )
     if len(on) < len(ids):
@@ -153,7 +155,7 @@ def settings(before: Any, after: Any) -> None:
         st.caption("None: the two runs have the same settings.")
         return
     table = pd.DataFrame(rows, columns=["setting", f"before (run {before.id})", f"after (run {after.id})"])
-    if narrow.narrow():  # its lines break, where the cells of the other are cut
+    if viewport.narrow():  # its lines break, where the cells of the other are cut
         st.table(table.map(plain), border="horizontal", hide_index=True, alt=DIFFERING)
         return
     st.dataframe(table, hide_index=True, height="content", key="compare_settings", alt=DIFFERING)
@@ -161,8 +163,8 @@ def settings(before: Any, after: Any) -> None:
 
 def exports(before: Any, after: Any, c: Comparison, score: Score | None, names: list[str]) -> None:
     """The comparison as files, with the weighted score that is shown; each is made when it is asked for."""
-    b, a = (replace(comparison.report(reads.database(), row), score=score) for row in (before, after))
-    name, text, over = f"evenly-{before.id}-{after.id}", compared.pretty(c.verdict), c.over_seeds
+    b, a = (replace(comparison.report(cached_reads.database(), row), score=score) for row in (before, after))
+    name, text, over = f"evenly-{before.id}-{after.id}", cached_comparison.pretty(c.verdict), c.over_seeds
     files = (
         ("CSV", "csv", "text/csv", lambda: csv_json.comparison_csv(b, a, over), None),
         ("JSON", "json", "application/json", lambda: csv_json.comparison_json(b, a, text, c.cautions, over), None),
@@ -170,7 +172,7 @@ def exports(before: Any, after: Any, c: Comparison, score: Score | None, names: 
             "HTML report",
             "html",
             "text/html",
-            lambda: compare_report.page(before, after, c, names, (b, a)),
+            lambda: report.page(before, after, c, names, (b, a)),
             downloads.OFFLINE,
         ),
     )
@@ -183,14 +185,14 @@ def nothing(frame: pd.DataFrame) -> None:
     st.markdown(
         f"{finished} A comparison needs two runs on the same classes, best a baseline and a run weighted by its TPRs."
     )
-    st.page_link(nav.NEW, label="New run", icon=":material/add_circle:")
+    st.page_link(navigation.NEW, label="New run", icon=":material/add_circle:")
 
 
 def fitting(before: Any, after: Any, known: set[int]) -> None:
     """Comparisons that would hold, where these two runs cannot be compared: each with its own baseline."""
     for r in {before.id: before, after.id: after}.values():
         if r.baseline_id in known:
-            nav.link_compare(
+            navigation.link_compare(
                 r.baseline_id,
                 r.id,
                 f"Compare run {r.id} with its baseline, run {r.baseline_id}",
@@ -201,44 +203,44 @@ def fitting(before: Any, after: Any, known: set[int]) -> None:
 def main() -> None:
     """The page."""
     st.title("Compare")
-    every = reads.runs(archived=None, columns=COLUMNS)
+    every = cached_reads.runs(archived=None, columns=COLUMNS)
     frame = every[every["last_epoch"] >= 1]
     if frame.empty:
         nothing(frame)
         return
-    a, b = choice.choose(every, frame)
+    a, b = run_picker.choose(every, frame)
     if a is None or b is None:
         nothing(frame)
         return
-    before, after = reads.run(a), reads.run(b)
+    before, after = cached_reads.run(a), cached_reads.run(b)
     try:
-        c = compared.comparison(before, after)
+        c = cached_comparison.comparison(before, after)
     except EvenlyError as error:
         st.warning(f"{message(str(error))}.", icon=":material/compare_arrows:")
         fitting(before, after, set(frame["id"].tolist()))
         return
     body(every, c, before, after)
-    narrow.watch()
+    viewport.watch()
 
 
 def body(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
     """A comparison that holds: what makes it unfair, the verdict, pictures, tables and files."""
-    names = reads.class_names(before)
+    names = cached_reads.class_names(before)
     unfair(every, c, before, after)
     averaged = headline(c)
     seeds(every, c, before, after)
-    compare_charts.picture(c, names, averaged)
+    charts.picture(c, names, averaged)
     of_before, of_after = behind(c, before, after, averaged)
     left, right = st.columns(2, gap="medium")
     with left:
-        compare_charts.over_epochs(of_before, of_after)
+        charts.over_epochs(of_before, of_after)
         settings(before, after)
     with right:
-        compare_charts.confusion_change(
+        charts.confusion_change(
             of_before, of_after, names, tpr_charts.ordering(tpr_series.pictured(c, averaged)[0].tpr)
         )
     score = measures.compared(c, averaged)
-    compare_charts.class_table(c, averaged)
+    charts.class_table(c, averaged)
     exports(before, after, c if score is None else with_score(c, score), score, names)
 
 
@@ -246,7 +248,9 @@ def behind(c: Comparison, before: Any, after: Any, averaged: bool) -> tuple[list
     """The runs that the curves and the confusion are of: all seeds' on each side, or the two."""
     if not averaged or c.over_seeds is None:
         return [before], [after]
-    return compared.members(before, c.over_seeds.runs_before), compared.members(after, c.over_seeds.runs_after)
+    return cached_comparison.members(before, c.over_seeds.runs_before), cached_comparison.members(
+        after, c.over_seeds.runs_after
+    )
 
 
 with told():

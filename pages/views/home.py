@@ -9,8 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from core.experiment.presets import FIRST
-from pages.parts import compared, launch, nav, reads, show, status
-from pages.parts.guard import told
+from pages.components import launch
+from pages.components.common import cached_reads, navigation, plotly_chart, run_status
+from pages.components.common.error_guard import told
+from pages.components.compare import cached_comparison
 from reporting import text as words
 from reporting import tpr_charts, tpr_series
 from services import run_time, submission
@@ -27,10 +29,10 @@ def first_runs(frame: pd.DataFrame) -> pd.DataFrame:
 
 def unfinished(mine: pd.DataFrame) -> Any | None:
     """The newest run of the first comparison where it was stopped or failed, and none is on; archived ones are put away."""
-    if mine.empty or mine["status"].isin(reads.BUSY).any():
+    if mine.empty or mine["status"].isin(cached_reads.BUSY).any():
         return None
     newest = next(mine.sort_values("id", ascending=False).head(1).itertuples())
-    return newest if status.ended(newest) and not newest.archived else None
+    return newest if run_status.ended(newest) and not newest.archived else None
 
 
 def next_seed(frame: pd.DataFrame) -> int:
@@ -51,7 +53,7 @@ def resume(ids: list[int]) -> None:
     """Go on with runs that are paused, stopped or failed, and with what they wait for."""
     with told():
         for run_id in ids:
-            queue.ask(reads.database(), run_id, "run")
+            queue.ask(cached_reads.database(), run_id, "run")
 
 
 def on_their_way(busy: pd.DataFrame) -> str:
@@ -70,7 +72,7 @@ def lasts(every: pd.DataFrame) -> str:
     """
     seconds, ahead = (
         run_time.seconds_for(every, (FIRST.baseline, FIRST.weighted)),
-        int(every["status"].isin(reads.LIVE).sum()),
+        int(every["status"].isin(cached_reads.LIVE).sum()),
     )
     behind = f", behind {words.count(ahead, 'run')}" if ahead else ""
     if seconds is None:
@@ -113,9 +115,9 @@ def header(busy: pd.DataFrame, seed: int, left: Any | None, every: pd.DataFrame)
         st.caption(f"{what}, {lasts(every)}" if busy.empty else on_their_way(busy))
     if left is not None:
         with st.container(horizontal=True, vertical_alignment="center", key="home_left"):
-            nav.link_run(left.id, words.message(status.ended(left)), icon=":material/info:", width="content")
+            navigation.link_run(left.id, words.message(run_status.ended(left)), icon=":material/info:", width="content")
             st.button(
-                status.resume(left),
+                run_status.resume(left),
                 key="home_resume",
                 icon=":material/play_arrow:",
                 on_click=resume,
@@ -131,11 +133,11 @@ def live(ids: list[int], was: list[str]) -> None:
     records = list(frame[frame["id"].isin(ids)].sort_values("id").itertuples())
     if [record.status for record in records] != was:
         st.rerun()
-    where = status.places(*records)
+    where = run_status.places(*records)
     for record in records:
         st.progress(
-            status.share(record, where),
-            text=f"{words.plain(record.name)}: {status.label(record).lower()}, {status.progress_text(record, where)}",
+            run_status.share(record, where),
+            text=f"{words.plain(record.name)}: {run_status.label(record).lower()}, {run_status.progress_text(record, where)}",
         )
     growing(records)
     recent(frame[~frame["archived"]])
@@ -143,18 +145,18 @@ def live(ids: list[int], was: list[str]) -> None:
 
 def on_screen(ids: list[int]) -> pd.DataFrame:
     """These runs and the last ones, each once."""
-    return pd.concat([reads.runs(ids=ids), reads.runs(limit=RECENT)]).drop_duplicates("id")
+    return pd.concat([cached_reads.runs(ids=ids), cached_reads.runs(limit=RECENT)]).drop_duplicates("id")
 
 
 def growing(records: list[Any]) -> None:
     """The picture of the newest run and its baseline, with the epochs that the records know of; nothing before the first."""
     by_id, newest = {r.id: r for r in records}, records[-1]
     before = newest if pd.isna(newest.baseline_id) else by_id.get(newest.baseline_id, newest)
-    found = reads.growing_pair(before, newest)
+    found = cached_reads.growing_pair(before, newest)
     if found is not None:
         names, before, after = found
-        show.draw(
-            tpr_charts.picture(tpr_charts.default_kind(len(names)), names, before, after, show.palette()),
+        plotly_chart.draw(
+            tpr_charts.picture(tpr_charts.default_kind(len(names)), names, before, after, plotly_chart.palette()),
             key="home_live",
             alt=tpr_charts.describe(names, before, after),
         )
@@ -162,7 +164,7 @@ def growing(records: list[Any]) -> None:
 
 def phenomenon(frame: pd.DataFrame) -> None:
     """The signature picture of the newest finished pair, or what will appear."""
-    pair = reads.latest_pair(frame)
+    pair = cached_reads.latest_pair(frame)
     if pair is None:
         with st.container(border=True, key="home_empty"):
             st.markdown(":material/bar_chart: **Nothing to compare yet**")
@@ -172,24 +174,24 @@ def phenomenon(frame: pd.DataFrame) -> None:
                 f"Press **{FIRST.label}** for the first one, or set up your own under New run."
             )
         return
-    names = reads.class_names(pair.before)
-    c = compared.comparison(pair.before, pair.after)
+    names = cached_reads.class_names(pair.before)
+    c = cached_comparison.comparison(pair.before, pair.after)
     before, after = tpr_series.pictured(c)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.subheader("The latest comparison", anchor=False)
-        nav.link_compare(pair.before.id, pair.after.id, "Open the comparison", icon=":material/compare_arrows:")
+        navigation.link_compare(pair.before.id, pair.after.id, "Open the comparison", icon=":material/compare_arrows:")
     for text in c.cautions:
         st.warning(words.message(text), icon=":material/balance:")
-    st.markdown(words.plain(compared.pretty(c.verdict)))
+    st.markdown(words.plain(cached_comparison.pretty(c.verdict)))
     kind = tpr_charts.usual_kind(before, after)
-    show.draw(
-        tpr_charts.picture(kind, names, before, after, show.palette()),
+    plotly_chart.draw(
+        tpr_charts.picture(kind, names, before, after, plotly_chart.palette()),
         key="home_signature",
         alt=tpr_charts.describe(names, before, after),
     )
     st.caption(
         f"{words.plain(pair.after.name)}, against run {pair.before.id}. "
-        f"Test split, {words.count(int(reads.counts(pair.after).support.sum()), 'sample')}. "
+        f"Test split, {words.count(int(cached_reads.counts(pair.after).support.sum()), 'sample')}. "
         f"{tpr_charts.marks(kind, before)}"
     )
 
@@ -202,20 +204,20 @@ def recent(frame: pd.DataFrame) -> None:
         return
     for record in frame.sort_values("id", ascending=False).head(RECENT).itertuples():
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"home_run_{record.id}"):
-            nav.link_run(record.id, words.plain(record.name), width=430)
-            status.badge(record, width=124)
+            navigation.link_run(record.id, words.plain(record.name), width=430)
+            run_status.badge(record, width=124)
             st.caption(facts(record), width="content")
-    st.page_link(nav.RUNS, label="All runs", icon=":material/table_rows:")
+    st.page_link(navigation.RUNS, label="All runs", icon=":material/table_rows:")
 
 
 def facts(record: Any) -> str:
     """Accuracy, spread and age of a run in one line."""
     if pd.isna(record.accuracy):
-        return words.ago(reads.moment(record.created_at))
+        return words.ago(cached_reads.moment(record.created_at))
     return (
         f"accuracy {words.percent(record.accuracy)}, spread {words.spread(record.tpr_variance)}, "
         f"lowest TPR {words.percent(record.tpr_min)}, "
-        f"{words.ago(reads.moment(record.created_at))}"
+        f"{words.ago(cached_reads.moment(record.created_at))}"
     )
 
 
@@ -227,17 +229,17 @@ def arrived(frame: pd.DataFrame) -> None:
     states = frame[frame["id"].isin(ids)]["status"]
     if (states == "succeeded").sum() == len(ids):
         del st.session_state["home_started"]
-        nav.open_compare(*ids)
+        navigation.open_compare(*ids)
 
 
 def main() -> None:
     """The page."""
-    every = reads.runs(archived=None)  # archived runs keep their seeds, and their ids keep the key apart
+    every = cached_reads.runs(archived=None)  # archived runs keep their seeds, and their ids keep the key apart
     frame = every[~every["archived"]]
     arrived(every)
     mine = first_runs(every)
-    busy = mine[mine["status"].isin(reads.BUSY)]
-    st.session_state["home_submit_key"] = f"home-{FIRST.key}-{reads.last_id(every)}"
+    busy = mine[mine["status"].isin(cached_reads.BUSY)]
+    st.session_state["home_submit_key"] = f"home-{FIRST.key}-{cached_reads.last_id(every)}"
     header(busy, next_seed(every), unfinished(mine), every)
     if busy.empty:
         phenomenon(frame)

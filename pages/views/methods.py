@@ -13,7 +13,7 @@ from core.methods.notation import NOTATION, ONE_LOSS, RULES, TERMS
 from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
 from core.registry import Param, Source
-from pages.parts import address, nav
+from pages.components.common import navigation, query_params
 from reporting.text import plain
 
 NEEDS = {
@@ -61,17 +61,17 @@ def choose(shown: list[tuple[str, Method, Any]]) -> tuple[str, Method, Any]:
     """The row to show: chosen here, named in the address, or shown last."""
     labels = {key: f"{m.label}  ·  {m.group}" for key, m, _ in shown}
     first = rows()[0][0]
-    if (asked := address.asked("row", first)) in labels:
+    if (asked := query_params.asked("row", first)) in labels:
         st.session_state["methods_chosen"] = asked
     elif asked is not None and all(asked != key for key, _, _ in rows()):  # not one that only the search hides
-        address.absent("method", asked)
+        query_params.absent("method", asked)
     if st.session_state.get("methods_chosen") not in labels:
         last = st.session_state.get(SHOWN)
         st.session_state["methods_chosen"] = last if last in labels else next(iter(labels))
     chosen = st.selectbox("Method", list(labels), format_func=labels.get, key="methods_chosen")
     st.session_state[SHOWN] = chosen
-    address.keep("row", chosen, default=first, widget="methods_chosen")  # "method" is New run's
-    address.write()
+    query_params.keep("row", chosen, default=first, widget="methods_chosen")  # "method" is New run's
+    query_params.write()
     return next(r for r in shown if r[0] == chosen)
 
 
@@ -157,7 +157,7 @@ def detail(method: Method, table: Any) -> None:
         "Use in a new run", key="methods_use", icon=":material/add_circle:", type="primary"
     ):
         st.session_state["new_prefill"] = {"config": {"method": method.key}}
-        nav.open_new(method=method.key)
+        navigation.open_new(method=method.key)
 
 
 def lines_of(formula: str) -> str:

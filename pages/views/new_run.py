@@ -17,8 +17,13 @@ from core.experiment import config as settings
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch
 from core.methods import POSTHOC, what_if
-from pages.parts import address, launch, nav, new_data, new_evidence, new_method, new_settings, reads
-from pages.parts.guard import told
+from pages.components import launch
+from pages.components.common import cached_reads, navigation, query_params
+from pages.components.common.error_guard import told
+from pages.components.new_run import data as new_data
+from pages.components.new_run import method as new_method
+from pages.components.new_run.evidence import COLUMNS, Source, any_finished, pick
+from pages.components.new_run.settings import BATCH, fit_epochs, folded, in_sight, pick_recipe, take_prefill
 from reporting import text
 from reporting.code_snippet import cli_command, pytorch_snippet
 from services import submission, tpr_sources
@@ -37,7 +42,7 @@ class Form:
     method: Any
     needs: frozenset[str]
     error: EvenlyError | None  # the method's parameters cannot be read as they are
-    source: new_evidence.Source
+    source: Source
     config: RunConfig
     count: int
 
@@ -60,12 +65,12 @@ def start(f: Form) -> None:
     """Queue everything in one transaction, once per form view, and go to the run's page."""
     key = st.session_state.get("new_submit_key")
     if key is None:  # the form is gone: this is the second click of two, and the first has started its runs
-        st.session_state[nav.OPEN] = st.session_state[STARTED]
+        st.session_state[navigation.OPEN] = st.session_state[STARTED]
         return
     with told():
         runs = planned(f)
         ids = submission.send(runs, key)
-        st.session_state[nav.OPEN] = st.session_state[STARTED] = ids[len(runs) - f.count]
+        st.session_state[navigation.OPEN] = st.session_state[STARTED] = ids[len(runs) - f.count]
 
 
 def planned(f: Form) -> list[Any]:
@@ -141,14 +146,14 @@ def form() -> Form | None:
     if spec is None or model is None:
         new_data.upload(dataset)
         return None
-    frame = reads.runs(archived=None, dataset=dataset, columns=new_evidence.COLUMNS)
-    facts, method, evidence = st.container(), new_method.pick(new_evidence.any_finished(frame, model)), st.container()
+    frame = cached_reads.runs(archived=None, dataset=dataset, columns=COLUMNS)
+    facts, method, evidence = st.container(), new_method.pick(any_finished(frame, model)), st.container()
     params, trains = new_method.main_parameter(method, len(spec.classes)), method.stage != POSTHOC
-    recipe = new_settings.pick_recipe() if trains else RunConfig.recipe
+    recipe = pick_recipe() if trains else RunConfig.recipe
     if trains:
-        new_settings.fit_epochs(method, recipe)
-    values, count = new_settings.in_sight(trains)
-    others, more, recipe_params = new_settings.folded(method, recipe, spec)
+        fit_epochs(method, recipe)
+    values, count = in_sight(trains)
+    others, more, recipe_params = folded(method, recipe, spec)
     config = RunConfig(
         dataset=dataset,
         model=model,
@@ -162,11 +167,11 @@ def form() -> Form | None:
     needs, error = new_method.needs(method, dict(config.params))
     warned = st.container()
     new_data.upload(dataset)
-    spec = describe(dataset, reads.data_root(), config.validation)
+    spec = describe(dataset, cached_reads.data_root(), config.validation)
     with facts:
         new_data.facts(spec, config)
     with evidence:
-        source = new_evidence.pick(frame, spec, method, needs, config, count)
+        source = pick(frame, spec, method, needs, config, count)
         if source.run is not None and (apart := apart_from_baseline(source.run.id, asdict(config), source.run.config)):
             st.warning(text.message(apart), icon=":material/balance:")
     config = replace(config, **given_tprs(source)) if trains else as_trained(config, source)
@@ -189,7 +194,7 @@ def corrected_twice(f: Form) -> str | None:
         return None
 
 
-def as_trained(config: RunConfig, source: new_evidence.Source) -> RunConfig:
+def as_trained(config: RunConfig, source: Source) -> RunConfig:
     """A post-hoc step trains nothing: what there is to say of training is the finished run's."""
     if source.run is None:
         return replace(config, epochs=1)
@@ -199,7 +204,7 @@ def as_trained(config: RunConfig, source: new_evidence.Source) -> RunConfig:
     )
 
 
-def given_tprs(source: new_evidence.Source) -> dict[str, Any]:
+def given_tprs(source: Source) -> dict[str, Any]:
     """The settings that carry TPRs a person gave; none where a run supplies them."""
     if source.kind != tpr_sources.GIVEN or source.tpr is None:
         return {}
@@ -253,7 +258,7 @@ def hindrance(f: Form) -> str | None:
         return "Needs one TPR per class first."
     samples, batch = (
         int(counts(f).sum()),
-        f.config.recipe_params.get(new_settings.BATCH, 1),
+        f.config.recipe_params.get(BATCH, 1),
     )  # a post-hoc step has no batches of its own
     if reason := no_validation(f.spec, samples):
         return text.message(f"{reason}.")
@@ -295,13 +300,13 @@ def what_starts(f: Form) -> str:
 
 def main() -> None:
     """The page."""
-    new_settings.take_prefill()
+    take_prefill()
     st.session_state.setdefault("new_submit_key", f"new-{uuid.uuid4()}")
     st.title("New run")
     left, right = st.columns([5, 6], gap="large")
     with left:
         f = form()
-    address.write()
+    query_params.write()
     if f is None:
         return
     with right:

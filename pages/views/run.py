@@ -10,23 +10,9 @@ from core.datasets import DATASETS
 from core.datasets.uploads import known_as
 from core.experiment.recipes import RECIPES
 from models import MODELS
-from pages.parts import (
-    about,
-    again,
-    class_table,
-    downloads,
-    measures,
-    narrow,
-    nav,
-    posthoc_panel,
-    reads,
-    run_charts,
-    run_live,
-    silence,
-    status,
-    worker_state,
-)
-from pages.parts.guard import told
+from pages.components.common import cached_reads, downloads, navigation, run_notes, run_status, viewport, worker_status
+from pages.components.common.error_guard import told
+from pages.components.run import charts, class_table, duplicate, live, measures, posthoc, stalled_worker
 from reporting import provenance
 from reporting.text import count, exact, message, plain, sentence
 from storage import results
@@ -40,17 +26,17 @@ ENDED = {"cancelled": "was stopped", "failed": "failed"}
 def ask(run_id: int, wanted: str) -> None:
     """Write the person's wish; the worker obeys within a second."""
     with told():
-        queue.ask(reads.database(), run_id, wanted)
+        queue.ask(cached_reads.database(), run_id, wanted)
 
 
 def use_tprs(row: Any) -> None:
     """Open New run with this run as the baseline, the method left to choose; the one epoch of a post-hoc step is left behind."""
-    own = {"method", "params"} if status.trains(row) else {"method", "params", "epochs"}
+    own = {"method", "params"} if run_status.trains(row) else {"method", "params", "epochs"}
     st.session_state["new_prefill"] = {
         "config": {k: v for k, v in row.config.items() if k not in own},
         "baseline": row.id,
     }
-    nav.open_new(dataset=row.dataset, model=row.model)
+    navigation.open_new(dataset=row.dataset, model=row.model)
 
 
 def control(row: Any) -> None:
@@ -60,7 +46,7 @@ def control(row: Any) -> None:
         st.button(
             "Pause", key="run_pause", icon=":material/pause:", on_click=ask, args=(row.id, "pause"), disabled=asked
         )
-    if (label := status.resume(row)) and not provenance.orphaned(row):
+    if (label := run_status.resume(row)) and not provenance.orphaned(row):
         st.button(
             label,
             key="run_resume",
@@ -68,9 +54,9 @@ def control(row: Any) -> None:
             icon=":material/play_arrow:",
             on_click=ask,
             args=(row.id, "run"),
-            help="Goes on from the last checkpoint." if status.trains(row) else "Applies the step again.",
+            help="Goes on from the last checkpoint." if run_status.trains(row) else "Applies the step again.",
         )
-    if row.status in reads.BUSY:
+    if row.status in cached_reads.BUSY:
         st.button(
             "Stop",
             key="run_stop",
@@ -93,25 +79,25 @@ def onward(row: Any) -> None:
             help="Set up a run whose weights come from this run's validation TPRs.",
         ):
             use_tprs(row)
-    if row.baseline_id is not None and reads.has_epochs(row):
+    if row.baseline_id is not None and cached_reads.has_epochs(row):
         if st.button(
             "Compare with its baseline",
             key="run_compare",
             type="primary" if row.status == "succeeded" else "secondary",
             icon=":material/compare_arrows:",
         ):
-            nav.open_compare(row.baseline_id, row.id)
+            navigation.open_compare(row.baseline_id, row.id)
     if st.button("Duplicate", key="run_duplicate", icon=":material/content_copy:", help="New run with these settings."):
-        again.duplicate(row)
+        duplicate.duplicate(row)
 
 
 def checkpoint(row: Any) -> None:
     """The newest checkpoint as a download; read from disk only when asked for."""
-    listed = results.list_checkpoints(reads.database(), row.id)
+    listed = results.list_checkpoints(cached_reads.database(), row.id)
     if not listed:
         return
     last = max(listed, key=lambda c: c.epoch)
-    path = run_charts.checkpoint_path(last)
+    path = charts.checkpoint_path(last)
     if path is None:
         return
     st.download_button(
@@ -141,7 +127,7 @@ def heading(row: Any) -> None:
         label_in(MODELS, row.model),
         f"seed {row.seed}",
     ]
-    if status.trains(row):
+    if run_status.trains(row):
         facts += [label_in(RECIPES, config.get("recipe", "")), count(int(row.epochs), "epoch")]
     if source := provenance.in_words(row):
         facts.append(source)
@@ -149,26 +135,26 @@ def heading(row: Any) -> None:
         precision = row.facts.get("precision", "float32")
         facts.append(f"on {row.facts['device']}" + ("" if precision == "float32" else f" in {precision}"))
     st.caption(plain(", ".join(str(f) for f in facts)))
-    about.shown(row)
+    run_notes.shown(row)
 
 
 def buttons(row: Any) -> None:
     """What can be done with this run beside ordering its worker about."""
     with st.container(horizontal=True, vertical_alignment="center", key="run_buttons"):
         onward(row)
-        about.editor(row)
+        run_notes.editor(row)
         checkpoint(row)
     downloads.draw(row)
     if row.status in RESUMABLE and provenance.orphaned(row):
         st.caption(
             "It cannot go on: the run whose network it goes on from was deleted. Duplicate sets it up on another one."
         )
-    elif row.status in RESUMABLE and not status.trains(row):
+    elif row.status in RESUMABLE and not run_status.trains(row):
         st.caption(f"{RESUMABLE[row.status]} applies the step from its start; that takes seconds.")
     elif row.status in RESUMABLE:
         begun = (
             "goes on from the last checkpoint"
-            if reads.has_epochs(row)
+            if cached_reads.has_epochs(row)
             else "starts it again, or goes on where it was saved inside its first epoch"
         )
         st.caption(f"Its TPRs can feed weights once its last epoch is trained. {RESUMABLE[row.status]} {begun}.")
@@ -176,22 +162,22 @@ def buttons(row: Any) -> None:
 
 def state(row: Any) -> None:
     """Badge, progress and estimate, the orders, what its worker warns of; the reason where it failed."""
-    where, silent = status.places(row), silence.words(row, reads.workers())
+    where, silent = run_status.places(row), stalled_worker.words(row, cached_reads.workers())
     with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
-        status.badge(row)
-        far = status.progress_text(row, where) if silent is None else status.reached(row, {})
+        run_status.badge(row)
+        far = run_status.progress_text(row, where) if silent is None else run_status.reached(row, {})
         tried = f"attempt {row.attempt}" if (row.attempt or 0) > 1 else ""
         if text := ", ".join(filter(None, (far, tried))):
             st.caption(text, width="content")
         control(row)
-    if row.status in reads.BUSY and status.trains(row):
-        st.progress(status.share(row, where))
+    if row.status in cached_reads.BUSY and run_status.trains(row):
+        st.progress(run_status.share(row, where))
     if row.status == "queued":
-        worker_state.notice()
+        worker_status.notice()
     if silent is not None:
         st.warning(silent, icon=":material/sensors_off:")
     if row.status == "running":
-        worker_state.warned(row.id)
+        worker_status.warned(row.id)
     if row.error:
         (st.info if row.status == "cancelled" else st.error)(
             message(row.error), icon=":material/error:" if row.status == "failed" else ":material/info:"
@@ -201,9 +187,9 @@ def state(row: Any) -> None:
 def log(row: Any) -> None:
     """The last events, newest first; folded."""
     with st.expander("Log", icon=":material/notes:"):
-        events = queue.events(reads.database(), row.id, 200)
+        events = queue.events(cached_reads.database(), row.id, 200)
         lines = [
-            f"{exact(reads.moment(e.at))}  {queue.SAID.get(e.kind, e.kind):<10} {e.text}"
+            f"{exact(cached_reads.moment(e.at))}  {queue.SAID.get(e.kind, e.kind):<10} {e.text}"
             for e in sorted(events, key=lambda e: e.at, reverse=True)
         ]
         st.code(
@@ -216,17 +202,17 @@ def log(row: Any) -> None:
 
 def pictures(row: Any) -> None:
     """What is looked at first: how even, and how it got there."""
-    if reads.has_epochs(row):
-        run_charts.pictures(row)
+    if cached_reads.has_epochs(row):
+        charts.pictures(row)
     else:
         waiting(row)
 
 
 def details(row: Any) -> None:
     """What stands below: where it errs, every class and all figures in numbers, the log. Of a run that is on it holds no input."""
-    if reads.has_epochs(row):
-        run_charts.confusion(row)
-        posthoc_panel.draw(row)
+    if cached_reads.has_epochs(row):
+        charts.confusion(row)
+        posthoc.draw(row)
         class_table.draw(row)
         measures.draw(row)
     log(row)
@@ -234,12 +220,16 @@ def details(row: Any) -> None:
 
 def waiting(row: Any) -> None:
     """Before the first epoch: what will appear."""
-    if row.status == "queued" and row.baseline_id is not None and reads.run(row.baseline_id).status != "succeeded":
+    if (
+        row.status == "queued"
+        and row.baseline_id is not None
+        and cached_reads.run(row.baseline_id).status != "succeeded"
+    ):
         st.markdown(
-            f"This run {status.waits(row)}. It starts when that one has finished."
-            + (" Resume starts that one." if status.resume(row) else "")
+            f"This run {run_status.waits(row)}. It starts when that one has finished."
+            + (" Resume starts that one." if run_status.resume(row) else "")
         )
-        nav.link_run(
+        navigation.link_run(
             row.baseline_id, f"Run {row.baseline_id}, its baseline", icon=":material/monitoring:", width="content"
         )
     else:
@@ -248,11 +238,11 @@ def waiting(row: Any) -> None:
 
 def nothing_yet(row: Any) -> str:
     """Why there is no picture, and when there will be one."""
-    if status.trains(row):
+    if run_status.trains(row):
         what, when, before = "Curves, the TPR", "after the first epoch", "before its first epoch"
     else:
         what, when, before = "The TPR", "once the step is through", "before it was through"
-    if row.status in reads.LIVE:
+    if row.status in cached_reads.LIVE:
         return f"{what} of every class and the confusion matrix appear here {when}."
     if row.status == "paused":
         return f"This run is paused {before}. Resume goes on; its pictures appear {when}."
@@ -261,35 +251,35 @@ def nothing_yet(row: Any) -> str:
 
 def kind(row: Any) -> tuple[str, bool, str]:
     """What the page is made for; another one redraws the whole page."""
-    return row.status, reads.has_epochs(row), status.waits(row)
+    return row.status, cached_reads.has_epochs(row), run_status.waits(row)
 
 
-@st.fragment(run_every=run_live.EVERY)
+@st.fragment(run_every=live.EVERY)
 @told()
 def live_state(run_id: int, was: tuple[str, bool, str]) -> None:
     """The state and the orders, every second: a click is answered without a picture being drawn."""
-    row = reads.run(run_id)
+    row = cached_reads.run(run_id)
     state(row)
     if kind(row) != was:  # what it is now is on the screen before the rest is drawn
         st.rerun()
-    run_live.ring(row)
+    live.ring(row)
 
 
-@st.fragment(key=run_live.PICTURES)
+@st.fragment(key=live.PICTURES)
 @told()
 def live_pictures(run_id: int) -> None:
     """The pictures; drawn again when the state's fragment asks for it."""
-    row = reads.run(run_id)
-    with run_live.drawing(run_live.PICTURES, row):
+    row = cached_reads.run(run_id)
+    with live.drawing(live.PICTURES, row):
         pictures(row)
 
 
-@st.fragment(key=run_live.DETAILS)
+@st.fragment(key=live.DETAILS)
 @told()
 def live_details(run_id: int) -> None:
     """What stands below them; drawn again less often."""
-    row = reads.run(run_id)
-    with run_live.drawing(run_live.DETAILS, row):
+    row = cached_reads.run(run_id)
+    with live.drawing(live.DETAILS, row):
         details(row)
 
 
@@ -297,12 +287,12 @@ def unknown(why: str) -> None:
     """No such run."""
     st.title("No such run")
     st.markdown(why)
-    st.page_link(nav.RUNS, label="All runs", icon=":material/table_rows:")
+    st.page_link(navigation.RUNS, label="All runs", icon=":material/table_rows:")
 
 
 def main() -> None:
     """The page."""
-    run_id = nav.id_from_url("id")
+    run_id = navigation.id_from_url("id")
     if run_id is None and "id" not in st.query_params and SHOWN in st.session_state:
         # An address from between two pages, which a second click or the browser's way back asks for:
         # the run that was on this page is meant.
@@ -312,13 +302,13 @@ def main() -> None:
         unknown(plain("The address names no run; it looks like /run?id=3."))
         return
     try:
-        row = reads.run(run_id)
+        row = cached_reads.run(run_id)
     except queue.UnknownRunError as error:  # any other trouble with the database is the guard's to tell
         unknown(sentence(str(error)))
         return
     st.session_state[SHOWN] = run_id
     heading(row)
-    if row.status in reads.LIVE:
+    if row.status in cached_reads.LIVE:
         live_state(run_id, kind(row))
         buttons(row)
         live_pictures(run_id)
@@ -331,7 +321,7 @@ def main() -> None:
             pictures(row)
         with st.container():
             details(row)
-    narrow.watch()
+    viewport.watch()
 
 
 with told():

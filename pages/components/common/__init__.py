@@ -1,0 +1,1 @@
+"""Widgets and reads that several screens share."""

@@ -1,0 +1,55 @@
+"""Errors that a person can mend, drawn as a message page and never as a stack trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+from sqlalchemy.exc import SQLAlchemyError
+
+from core.errors import EvenlyError
+from pages.components.common import cached_reads
+from reporting.text import plain, sentence
+
+
+def database_ready() -> bool:
+    """Whether the database can serve; otherwise the page says why and what to do."""
+    try:
+        cached_reads.database()
+    except (EvenlyError, SQLAlchemyError, OSError) as error:
+        message(error)
+        return False
+    return True
+
+
+def message(error: Exception) -> None:
+    """The whole page: what is wrong, what to do, and a button to try again."""
+    st.title("The database cannot be used")
+    st.error(sentence(first_line(error)), icon=":material/database_off:")
+    st.markdown(
+        "Stop Evenly, mend what the message names, and start again with `make run`. Runs and results stay as they are."
+    )
+    if st.button("Try again", key="guard_retry", icon=":material/refresh:"):
+        cached_reads.forget_database()
+        st.rerun()
+
+
+def first_line(error: Exception) -> str:
+    """The error's first line without the technical tail of the driver."""
+    text = str(getattr(error, "orig", None) or error).strip().splitlines()
+    return text[0] if text else type(error).__name__
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Show an EvenlyError or a busy database as a message where it happens; the rest of the page goes on."""
+    try:
+        yield
+    except EvenlyError as error:
+        st.error(sentence(str(error)), icon=":material/error:")
+    except SQLAlchemyError as error:
+        st.error(
+            f"The database did not answer: {plain(first_line(error))}. Try again in a moment.",
+            icon=":material/database_off:",
+        )

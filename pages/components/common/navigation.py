@@ -1,0 +1,147 @@
+"""The pages, their addresses and the ways between them."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+from urllib.parse import unquote, urlsplit
+
+import streamlit as st
+
+from pages.components.common import query_params
+from reporting.text import plain
+
+HOME = "pages/views/home.py"
+NEW = "pages/views/new_run.py"
+RUNS = "pages/views/runs.py"
+RUN = "pages/views/run.py"
+COMPARE = "pages/views/compare.py"
+METHODS = "pages/views/methods.py"
+LONGEST_ID = 12  # characters of an address that are a number no more
+OPEN = "nav_open"  # set by a callback: the run to open next, whatever page the browser is on by then
+ASKED_BY = {
+    "id": "run",
+    "a": "compare",
+    "b": "compare",
+    "row": "methods",
+    "dataset": "new",
+    "model": "new",
+    "method": "new",
+}  # what the address asks a page for -> that page's path
+
+
+def navigation() -> Any:
+    """The menu. A run's own page is reached from the others and by its address, /run?id=3."""
+    pages = [
+        st.Page(
+            HOME,
+            title="Home",
+            icon=":material/home:",
+            default=True,
+            help="What Evenly does, the latest comparison and the runs so far.",
+        ),
+        st.Page(
+            NEW,
+            title="New run",
+            icon=":material/add_circle:",
+            url_path="new",
+            help="Choose data, model and weights, see the weights, start.",
+        ),
+        st.Page(
+            RUNS,
+            title="Runs",
+            icon=":material/table_rows:",
+            url_path="runs",
+            help="Every run: state, accuracy, spread, tags and notes.",
+        ),
+        st.Page(
+            COMPARE,
+            title="Compare",
+            icon=":material/compare_arrows:",
+            url_path="compare",
+            help="Two runs side by side, class by class.",
+        ),
+        st.Page(
+            METHODS,
+            title="Methods",
+            icon=":material/function:",
+            url_path="methods",
+            help="Every method: formula, parameters, source, worked example.",
+        ),
+        st.Page(RUN, title="Run", icon=":material/monitoring:", url_path="run", visibility="hidden"),
+    ]
+    asked = _last_part(st.context.url)
+    if asked not in {page.url_path for page in pages}:
+        pages.append(
+            st.Page(_no_such_page, title="No such page", icon=":material/help:", url_path=asked, visibility="hidden")
+        )
+    page = st.navigation(pages)
+    if OPEN in st.session_state:
+        open_run(st.session_state.pop(OPEN))
+    _forget_other_forms(page.url_path)
+    _forget_other_questions(page.url_path)
+    query_params.begin(page.url_path)
+    return page
+
+
+def starts_runs(page: Any) -> bool:
+    """Whether runs are started on this page: Home and New run."""
+    return page.url_path in ("", "new")
+
+
+def _last_part(url: str | None) -> str:
+    """http://host/prefix/runs -> "runs"; "" for the address of the app itself."""
+    return unquote(urlsplit(url or "").path).rstrip("/").rpartition("/")[2].strip()
+
+
+def _no_such_page() -> None:
+    """What an unknown address shows. Streamlit would open Home under a message of its own, and change the address.
+
+    Declared as a hidden page under whatever was asked for. Where that is the prefix of a proxy, nobody asks for it.
+    """
+    asked = _last_part(st.context.url)
+    st.title("No such page")
+    st.markdown(f"Evenly has no page at /{plain(asked)}. Its pages are in the menu.")
+    st.page_link(HOME, label="Home", icon=":material/home:")
+
+
+def _forget_other_forms(path: str) -> None:
+    """A form gets a new submit key when it is opened anew, and keeps it while it is on the screen."""
+    if path != "new":
+        st.session_state.pop("new_submit_key", None)
+
+
+def _forget_other_questions(path: str) -> None:
+    """Drop from the address what another page was asked for: on its way from page to page Streamlit leaves /runs?id=3 in the history."""
+    for name in [n for n, page in ASKED_BY.items() if page != path and n in st.query_params]:
+        del st.query_params[name]
+
+
+def open_run(run_id: int) -> NoReturn:
+    """Go to a run's page."""
+    st.switch_page(RUN, query_params={"id": str(run_id)})
+
+
+def open_compare(before: int, after: int) -> NoReturn:
+    """Go to the comparison of two runs."""
+    st.switch_page(COMPARE, query_params={"a": str(before), "b": str(after)})
+
+
+def open_new(**choices: str) -> NoReturn:
+    """Go to New run, whose address names these choices: dataset, model, method."""
+    st.switch_page(NEW, query_params=choices)
+
+
+def link_run(run_id: int, label: str, **more: Any) -> None:
+    """A link to a run's page."""
+    st.page_link(RUN, label=label, query_params={"id": str(run_id)}, **more)
+
+
+def link_compare(before: int, after: int, label: str, **more: Any) -> None:
+    """A link to the comparison of two runs."""
+    st.page_link(COMPARE, label=label, query_params={"a": str(before), "b": str(after)}, **more)
+
+
+def id_from_url(name: str) -> int | None:
+    """A run id in the address, or None when there is none that is a whole number."""
+    text = st.query_params.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < LONGEST_ID else None

@@ -1,0 +1,57 @@
+"""A run's name, tags and notes: as they are shown, and the fields that change them. The list of runs and a run's own page share both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from pages.components.common import cached_reads
+from pages.components.common.error_guard import told
+from reporting.text import plain
+from storage import results
+
+
+def shown(row: Any) -> None:
+    """Tags in a line and notes as they were typed, line by line; nothing where there are none."""
+    if row.tags:
+        st.caption(f":material/sell: {plain(row.tags)}")
+    if row.notes:
+        st.markdown(lines(row.notes), width=820)
+
+
+def lines(text: str) -> str:
+    """Text as Markdown that keeps its line breaks and shows everything else literally."""
+    return "  \n".join(plain(line) for line in text.strip().splitlines())
+
+
+def editor(row: Any) -> None:
+    """The fields behind a button. A popover and not a dialog: it stays open, with what is typed, when a live page is drawn anew."""
+    with (
+        st.popover("Tags and notes", icon=":material/edit:", key="run_about"),
+        st.form(f"run_about_{row.id}", border=False, width=420),
+    ):
+        fields(row, "run")
+        st.form_submit_button("Save", key="run_about_save", type="primary", on_click=save, args=(int(row.id), "run"))
+
+
+def fields(record: Any, prefix: str) -> None:
+    """The three fields; their keys are `<prefix>_<field>_<id>`, where `save` finds what was typed."""
+    st.text_input("Name", record.name, key=f"{prefix}_name_{record.id}", max_chars=200)
+    st.text_input(
+        "Tags", record.tags or "", key=f"{prefix}_tags_{record.id}", help="Words parted by commas.", max_chars=200
+    )
+    st.text_area("Notes", record.notes or "", key=f"{prefix}_notes_{record.id}", max_chars=4000)
+
+
+def save(run_id: int, prefix: str) -> bool:
+    """Write what the fields hold; False, with the reason on the page, where it was refused."""
+    name, tags, notes = (st.session_state[f"{prefix}_{field}_{run_id}"] for field in ("name", "tags", "notes"))
+    with told():
+        engine = cached_reads.database()
+        results.rename(engine, run_id, name)
+        results.set_tags(engine, run_id, tags)
+        results.set_notes(engine, run_id, notes)
+        st.toast("Saved.", icon=":material/check:")
+        return True
+    return False

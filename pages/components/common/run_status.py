@@ -1,0 +1,161 @@
+"""A run's state in words, colour and icon, and how far it is; the same everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import methods
+from pages.components.common import cached_reads
+from reporting import text as words
+from storage.jobs import change_stamp, workers
+from storage.jobs.workers import Place
+
+# status -> (label, badge colour, icon)
+STATUS = {
+    "queued": ("Queued", "gray", ":material/schedule:"),
+    "running": ("Running", "blue", ":material/play_circle:"),
+    "succeeded": ("Succeeded", "green", ":material/check_circle:"),
+    "failed": ("Failed", "red", ":material/error:"),
+    "cancelled": ("Stopped", "gray", ":material/cancel:"),
+    "paused": ("Paused", "orange", ":material/pause_circle:"),
+}
+WANTED = {"cancel": "Stopping", "pause": "Pausing"}
+RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
+ENDED = {"cancelled": "was stopped", "failed": "failed"}
+Places = dict[int, Place]  # of the runs that are on
+
+
+def label(record: Any) -> str:
+    """The state as one word; what is asked of a running run comes first."""
+    if record.status == "running" and record.wanted in WANTED:
+        return WANTED[record.wanted]
+    return STATUS.get(record.status, (record.status, "", ""))[0]
+
+
+# -- what a run waits for ----------------------------------------------------------------------------------------
+
+
+def held_by(*records: Any) -> dict[int, str]:
+    """Baselines that queued runs among `records` wait for -> their status; one short query, none where no such run has a baseline."""
+    ids = {int(r.baseline_id) for r in records if r.status == "queued" and not pd.isna(r.baseline_id)}
+    return (
+        {}
+        if not ids
+        else {i: s for i, s in change_stamp.statuses(cached_reads.database(), sorted(ids)).items() if s != "succeeded"}
+    )
+
+
+def waits(record: Any, held: dict[int, str] | None = None) -> str:
+    """What a queued run waits for: "waits for its baseline, run 16, which is paused", "waiting for the worker".
+
+    "" where it is not queued.
+    """
+    if record.status != "queued":
+        return ""
+    held = held_by(record) if held is None else held
+    if not held or pd.isna(record.baseline_id) or int(record.baseline_id) not in held:
+        return "waiting for the worker"
+    baseline = int(record.baseline_id)
+    return f"waits for its baseline, run {baseline}" + (", which is paused" if held[baseline] == "paused" else "")
+
+
+def resume(record: Any, held: dict[int, str] | None = None) -> str:
+    """What to call going on with a run, "Resume" or "Try again"; "" where there is nothing to go on with.
+
+    A queued run behind a paused baseline resumes both.
+    """
+    if record.status == "queued":
+        return "Resume" if waits(record, held).endswith("paused") else ""
+    return RESUMABLE.get(record.status, "")
+
+
+def ended(record: Any) -> str:
+    """ "Run 17 was stopped: its baseline, run 16, was stopped."; "" where it has not ended early."""
+    if record.status not in ENDED:
+        return ""
+    error = record.error if isinstance(record.error, str) and record.error else ""
+    return f"Run {record.id} {ENDED[record.status]}{f': {error}' if error else ''}."
+
+
+# -- a run that trains, and a step that does not ---------------------------------------------------------------
+
+
+def trains(record: Any) -> bool:
+    """Whether there are epochs to speak of; a post-hoc step trains nothing and is through at once."""
+    return methods.trains(record.method)
+
+
+def after(record: Any, epoch: int) -> str:
+    """ " after epoch 3", to follow what a figure is of; "" of a post-hoc step."""
+    return f" after epoch {epoch}" if trains(record) else ""
+
+
+# -- how far -----------------------------------------------------------------------------------------------------
+
+
+def places(*records: Any) -> Places:
+    """Where the workers are inside their epochs; one short query, none where no run of `records` is on."""
+    return workers.places(cached_reads.database()) if any(r.status == "running" for r in records) else {}
+
+
+def inside(record: Any, where: Places) -> Place | None:
+    """Where a run is inside the epoch that follows its last recorded one, or None: it is not on, or nothing was said of this epoch."""
+    place = where.get(int(record.id)) if record.status == "running" else None
+    return place if place is not None and place.epoch == int(record.last_epoch) + 1 <= int(record.epochs) else None
+
+
+def share(record: Any, where: Places) -> float:
+    """Share of all epochs done, the steps of the current one too; 0 to 1."""
+    place = inside(record, where)
+    return cached_reads.progress(record) + (0.0 if place is None else place.share / int(record.epochs))
+
+
+def seconds_left(record: Any, where: Places) -> float | None:
+    """Estimate from the mean of the epochs so far, in the first epoch from its steps; None before that."""
+    place, left = inside(record, where), cached_reads.seconds_left(record)
+    if place is None:
+        return left
+    an_epoch = place.pace if left is None else float(record.seconds) / int(record.last_epoch)
+    return None if an_epoch is None else an_epoch * (int(record.epochs) - int(record.last_epoch) - place.share)
+
+
+def in_a_cell(record: Any, where: Places, held: dict[int, str] | None = None) -> str:
+    """State, share of the epochs and estimate in a few words: "Running 45 %, 5 s left", "Failed at 15 %", "Queued, run 16 paused"."""
+    done = f"{100 * share(record, where):.0f}\u00a0%"  # kept together where the cell wraps
+    text = label(record)
+    if record.status == "running":
+        text = f"{text} {done}, {words.left(seconds_left(record, where)).removeprefix('about ')}"
+    elif resume(record, held) and record.status == "queued":
+        text = f"{text}, run {int(record.baseline_id)} paused"
+    elif record.status != "succeeded" and cached_reads.has_epochs(record):
+        text = f"{text} at {done}"
+    return f"{text}, archived" if record.archived else text
+
+
+def badge(record: Any, width: Any = "content") -> None:
+    """The state as a badge."""
+    _, colour, icon = STATUS.get(record.status, ("", "gray", ":material/help:"))
+    st.badge(label(record), color=colour, icon=icon, width=width)
+
+
+def reached(record: Any, where: Places) -> str:
+    """ "epoch 3 of 20" once three are done, "epoch 1 of 2, step 479 of 3,516" in the first; "" of a post-hoc step."""
+    if not trains(record):
+        return ""
+    place = inside(record, where)
+    if place is None:
+        return f"epoch {int(record.last_epoch or 0)} of {int(record.epochs)}"
+    return f"epoch {place.epoch} of {int(record.epochs)}, {place.words()}"
+
+
+def progress_text(record: Any, where: Places | None = None) -> str:
+    """Epoch, total and the estimate: "epoch 3 of 20, about 5 s left". Of a post-hoc step only what it waits for, "" otherwise."""
+    if not trains(record):
+        return waits(record)
+    text = reached(record, where or {})
+    if record.status == "running":
+        return f"{text}, {words.left(seconds_left(record, where or {}))}"
+    return f"{text}, {waits(record)}" if record.status == "queued" else text

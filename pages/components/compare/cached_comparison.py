@@ -1,0 +1,64 @@
+"""Two runs compared, cached by what they hold: the bridge between stored counts and core.comparison.compare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.comparison.compare import Comparison, compare
+from pages.components.common import cached_reads
+from reporting.text import minus
+from services.comparison import side
+from storage.db.paths import database_url
+from storage.results.runs import origins
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _compared(url: str, key: tuple, _before: Any, _after: Any) -> Comparison:
+    engine = cached_reads.database()
+    return compare(side(engine, _before), side(engine, _after))
+
+
+def comparison(before: Any, after: Any) -> Comparison:
+    """The comparison of two runs; raises EvenlyError when they cannot be compared."""
+    stamps = [
+        (
+            r.id,
+            r.attempt,
+            r.last_epoch,
+            r.seconds,
+            r.status,
+            *((number, origin["baseline"]) for number, origin in origins(cached_reads.database(), r).items()),
+        )
+        for r in (before, after)
+    ]
+    return _compared(database_url(), tuple(stamps), before, after)
+
+
+def members(row: Any, ids: Iterable[int]) -> list[Any]:
+    """The runs behind a side's means, `row` among them as it is at hand."""
+    return [row if number == row.id else cached_reads.run(number) for number in ids]
+
+
+def same_seed(every: pd.DataFrame, before: Any, after: Any) -> tuple[int, int, int] | None:
+    """(before, after, seed) of two finished runs with these settings and one seed, where the two at hand have different ones.
+
+    The newest, or None.
+    """
+    if before.seed == after.seed or before.group_sha == after.group_sha:
+        return None
+    done = every[every["status"] == "succeeded"]
+    for seed in (after.seed, before.seed):
+        found = [done[(done["group_sha"] == row.group_sha) & (done["seed"] == seed)]["id"] for row in (before, after)]
+        if all(len(ids) for ids in found):
+            return int(found[0].max()), int(found[1].max()), int(seed)
+    return None
+
+
+def pretty(text: str) -> str:
+    """First letter up, -> as an arrow, - before a digit as a minus, a full stop."""
+    text = minus(text.replace("->", "→"))
+    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."

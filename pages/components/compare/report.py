@@ -1,0 +1,76 @@
+"""The HTML report of a comparison: what the page shows, with the pictures that only the database knows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from core.comparison.compare import Comparison
+from pages.components.common import run_status
+from pages.components.compare import cached_comparison, charts
+from reporting import confusion_charts, html_pages, text, tpr_charts, tpr_series
+from reporting.html import Listing, Picture
+from reporting.palette import LIGHT
+from reporting.run_report import RunReport
+
+
+def page(before: Any, after: Any, c: Comparison, names: list[str], reports: tuple[RunReport, RunReport]) -> str:
+    """The page's text: of means over seeds where there are some; `reports` as the other exports have them."""
+    over = c.over_seeds
+    b, a = (
+        ([before], [after])
+        if over is None
+        else (cached_comparison.members(before, over.runs_before), cached_comparison.members(after, over.runs_after))
+    )
+    pictures, tables = reported(b, a, names, tpr_charts.ordering(tpr_series.pictured(c)[0].tpr))
+    return html_pages.comparison_page(
+        *reports,
+        cached_comparison.pretty(c.verdict),
+        c.cautions,
+        over,
+        praise=not c.mixed,
+        pictures=pictures,
+        tables=tables,
+    )
+
+
+def reported(
+    before: list[Any], after: list[Any], names: list[str], order: NDArray
+) -> tuple[list[Picture], list[Listing]]:
+    """The pictures and tables of an exported page that need the epochs and the confusion of the runs."""
+    pictures = []
+    if any(map(run_status.trains, (*before, *after))):
+        pictures.append(
+            (
+                charts.SPREAD,
+                html_pages.in_both(lambda p: charts.epochs_picture(before, after, p)[0]),
+                charts.epochs_picture(before, after, LIGHT)[1],
+                f"Dotted: before. Solid: after. {charts.epochs_notes(before, after)}".rstrip(),
+            )
+        )
+    found = charts.matrices_of(before, after)
+    if found is None:
+        return pictures, []
+    if len(names) <= confusion_charts.TEXT_UP_TO:
+        return [
+            *pictures,
+            (
+                charts.MOVED,
+                html_pages.in_both(lambda p: confusion_charts.confusion_change(names, *found, p, order)),
+                charts.MOVED_ALT,
+                charts.change_of(before, names),
+            ),
+        ], []
+    rows = [
+        [r["true class"], r["predicted as"], text.minus(f"{r['change']:+.1f}"), r["means"]]
+        for r in confusion_charts.top_changes(names, *found).to_dict("records")
+    ]
+    return pictures, [
+        (
+            charts.MOVED,
+            ("true class", "predicted as", "points", "means"),
+            rows,
+            charts.change_of(before, names),
+        )
+    ]

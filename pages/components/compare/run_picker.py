@@ -1,0 +1,103 @@
+"""Which two runs are compared: two lists, kept in the address, and why a run that was asked for cannot be taken."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from pages.components.common import cached_reads, navigation, run_status
+from reporting import text
+
+WAIT = "Wait for its first epoch, or choose another run."
+NEXT = dict.fromkeys(("failed", "cancelled", "paused"), "Resume it on its page, or choose another run.")
+
+
+def choose(every: pd.DataFrame, frame: pd.DataFrame) -> tuple[int | None, int | None]:
+    """Before and after; ids stand in the address, which is the one truth. `frame` holds those of `every` run that have figures."""
+    labels = {i: f"{i}: {name}" for i, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True)}
+    start_with(labels, frame)
+    left, swap, right = st.columns([10, 1, 10], vertical_alignment="bottom")
+    with left:
+        before = select("Before", "a", labels)
+    with swap:
+        st.button(
+            "Swap",
+            key="compare_swap",
+            icon=":material/swap_horiz:",
+            help="Swap before and after",
+            on_click=swap_sides,
+            width="stretch",
+        )
+    with right:
+        after = select("After", "b", labels)
+    for asked in dict.fromkeys(st.query_params.get(side, "") for side in ("a", "b")):
+        not_a_run(asked)
+    for wanted in dict.fromkeys((navigation.id_from_url("a"), navigation.id_from_url("b"))):
+        if wanted is not None and wanted not in labels:
+            without_figures(wanted, every)
+    return before, after
+
+
+def start_with(labels: dict[int, str], frame: pd.DataFrame) -> None:
+    """With nothing in the address: the newest finished pair."""
+    if "a" in st.query_params or "b" in st.query_params:
+        return
+    pair = cached_reads.latest_pair(frame)
+    if pair is not None:
+        st.query_params.update({"a": str(pair.before.id), "b": str(pair.after.id)})
+
+
+def select(label: str, side: str, labels: dict[int, str]) -> int | None:
+    """One run; its widget follows the address, and a choice goes into the address."""
+    key, wanted = f"compare_{side}", navigation.id_from_url(side)
+    st.session_state[key] = wanted if wanted in labels else None
+    return st.selectbox(
+        label,
+        list(labels),
+        format_func=lambda i: labels[i],
+        key=key,
+        placeholder="Choose a run",
+        on_change=chosen,
+        args=(side,),
+    )
+
+
+def chosen(side: str) -> None:
+    """Write the choice into the address."""
+    value = st.session_state[f"compare_{side}"]
+    if value is None:
+        st.query_params.pop(side, None)
+    else:
+        st.query_params[side] = str(value)
+
+
+def swap_sides() -> None:
+    """Before becomes after, in one step of the browser's history."""
+    st.query_params.update({"a": st.query_params.get("b", ""), "b": st.query_params.get("a", "")})
+
+
+def not_a_run(asked: str) -> None:
+    """Name what the address asks for where it cannot be the number of a run; nothing where it asks for nothing."""
+    if asked and not (asked.isdecimal() and len(asked) < navigation.LONGEST_ID):
+        st.warning(
+            f"The address asks for run {text.plain(repr(asked[:40]))}, which is not the number of a run. "
+            "It takes one number on each side, as in "
+            "/compare?a=1&b=2; choose the run here.",
+            icon=":material/search_off:",
+        )
+
+
+def without_figures(wanted: int, every: pd.DataFrame) -> None:
+    """Why a run in the address cannot be compared, and what to do."""
+    found = every[every["id"] == wanted]
+    if found.empty:
+        st.warning(
+            f"There is no run {wanted}; it may have been deleted. Choose another run.", icon=":material/search_off:"
+        )
+        return
+    row = next(found.itertuples())
+    st.warning(
+        f"Run {wanted} ({run_status.label(row).lower()}) has no finished epoch, so it has no figures. {NEXT.get(row.status, WAIT)}",
+        icon=":material/hourglass_empty:",
+    )
+    navigation.link_run(wanted, f"Open run {wanted}", icon=":material/monitoring:")

@@ -1,0 +1,230 @@
+"""New run, the preview: terms that move, shown epoch by epoch along what an earlier run recorded.
+
+Which terms move is seen from the rows' own answers: those that differ between epochs. No method is known here by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.datasets.spec import DataSpec
+from core.experiment.config import RunConfig, from_dict
+from core.experiment.replay import LAST_TPR, Past, Way, along, looks_back, reach, with_param
+from core.experiment.term_schedule import first_epoch
+from core.methods import METHODS, POSTHOC, Method, formula_with, grid_values, slider_param
+from core.methods.types import ClassTerms, Evidence
+from core.metrics.classification import share
+from pages.components.common import cached_reads, plotly_chart
+from pages.components.new_run.evidence import Source, cut, with_name
+from pages.components.new_run.terms import TERMS
+from pages.components.preview import component, epoch_component
+from reporting import text
+from reporting.palette import Palette
+
+FOLLOWED, PRESET = "new_along", "new_along_preset"  # what is chosen, what this page chose by itself
+WEIGHT = "weight"
+DRAWN = {WEIGHT: epoch_component.Drawn("Weight per class over the epochs", "weight", "weight")} | {
+    name: epoch_component.Drawn(f"{term.label} over the epochs", "value", term.unit, percent=term.form.endswith("%"))
+    for name, term in TERMS.items()
+}
+
+
+# -- which run ---------------------------------------------------------------------------------------------------
+
+
+def candidates(dataset: str) -> dict[str, str]:
+    """Runs of a dataset that have recorded an epoch while they trained, newest first, as labels by run."""
+    frame, trained = (
+        cached_reads.runs(dataset=dataset, columns=("id", "name", "method", "last_epoch")),
+        [m.key for m in METHODS if m.stage != POSTHOC],
+    )
+    mine = frame[(frame["last_epoch"] >= 1) & frame["method"].isin(trained)]
+    return {
+        str(number): f"Run {number}: {name}"
+        for number, name in zip(mine["id"].tolist(), mine["name"].tolist(), strict=True)
+    }
+
+
+def pick(spec: DataSpec, config: RunConfig, source: Source) -> Past | None:
+    """Draw the choice of the earlier run, the baseline's unless a person chose another; None, with what to do, where there is none."""
+    labels = candidates(spec.key)
+    if not labels:
+        st.info(
+            "Its terms follow the run's own validation TPRs, and no run on this dataset has recorded any yet, "
+            "so they cannot be shown epoch by epoch. "
+            "Train a run first, say the baseline; this preview then follows its epochs.",
+            icon=":material/timeline:",
+        )
+        return None
+    values, baseline = (
+        st.session_state,
+        None if source.run is None else str(source.takes.get(config.seed) or source.run.id),
+    )
+    default = baseline if baseline in labels else next(iter(labels))
+    if values.get(FOLLOWED) not in labels or values[FOLLOWED] == values.get(PRESET):
+        values[FOLLOWED] = values[PRESET] = default
+    chosen = st.selectbox(
+        "Along the epochs of",
+        list(labels),
+        format_func=lambda o: cut(labels[o]),
+        key=FOLLOWED,
+        persist_state="session",
+        help=with_name(
+            "Its recorded validation TPRs stand in for those of the new run, which will have its own.",
+            labels[values[FOLLOWED]],
+        ),
+    )
+    return recorded(int(chosen), spec)
+
+
+def recorded(run_id: int, spec: DataSpec) -> Past | None:
+    """The validation TPRs of a run epoch by epoch; None, and said, where it knows other classes."""
+    row = cached_reads.run(run_id)
+    if tuple(cached_reads.class_names(row)) != tuple(spec.classes):
+        st.warning(
+            f"Run {run_id} was trained on other classes than this dataset has now. Choose another run to follow.",
+            icon=":material/warning:",
+        )
+        return None
+    history = cached_reads.history(row)
+    return Past(share(history.tp, history.support), history.support.astype(float))
+
+
+# -- what moves --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Moves:
+    """The terms that move, by name, and the run they are followed along. `lacking`: they look at TPRs that no run lends."""
+
+    names: tuple[str, ...] = ()
+    past: Past | None = None
+    way: Way | None = None
+    lacking: bool = False
+
+
+def look(method: Method, config: RunConfig, seen: Evidence, terms: ClassTerms, spec: DataSpec, source: Source) -> Moves:
+    """What moves over the epochs, and along which run; draws the choice of it where one is needed. `terms`: those of one epoch."""
+    if method.stage == POSTHOC:
+        return Moves()
+    asks = looks_back(config) and bool(terms.set())
+    past = pick(spec, config, source) if asks else None
+    if asks and past is None:
+        return Moves(lacking=True)
+    present = way(config, seen, past)
+    names = present.moving()
+    if (
+        past is not None
+        and terms.weight is not None
+        and WEIGHT not in names
+        and LAST_TPR in method.needs_with(config.params)
+    ):
+        names = (WEIGHT, *names)  # still at this value of the slider only
+    return Moves(names, past, present)
+
+
+def way(config: RunConfig, seen: Evidence, past: Past | None) -> Way:
+    """The terms as they are set, epoch by epoch. `seen` holds what stays: counts, and a baseline's TPRs."""
+    still = replace(seen, last_tpr=None, last_support=None, past=None, epoch=0)
+    return along(config, still, past, most=epoch_component.most_epochs(seen.classes))
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _payload(
+    names: tuple[str, ...],
+    order: NDArray[np.int64],
+    stored: str,
+    tpr: NDArray | None,
+    support: NDArray | None,
+    counts: NDArray,
+    lent: tuple | None,
+    term: str,
+    dragged: bool,
+    p: Palette,
+) -> dict[str, Any]:
+    """Everything the browser needs for one moving term. The settings come as text, so that they can be a key."""
+    config = from_dict(json.loads(stored))
+    method, past = METHODS[config.method], None if lent is None else Past(*lent)
+    seen = Evidence(len(names), counts=counts, tpr=tpr, support=support, epochs=config.epochs)
+    ways, slider = (way(config, seen, past),), None
+    if dragged and slider_param(method, config.params) is not None:
+        ways, slider = _over_stops(config, method, seen, past, ways[0])
+    begin = first_epoch(config) if config.start > 0 else 0
+    return epoch_component.payload(
+        names,
+        order,
+        tpr,
+        ways,
+        term,
+        DRAWN[term],
+        p,
+        slider=slider,
+        begin=begin,
+        past=past if looks_back(config) else None,
+    )
+
+
+def _over_stops(
+    config: RunConfig, method: Method, seen: Evidence, past: Past | None, present: Way
+) -> tuple[Sequence[Way], tuple]:
+    """The ways at every stop of the slider where the browser can hold them, else at the present one; and the slider."""
+    param, params = slider_param(method, config.params), dict(config.params)
+    values = grid_values(method, params, component.stops_for(seen.classes))
+    formulas = [formula_with(method, params | {param.key: v}) for v in values]
+    carried = epoch_component.carries(len(values), len(present.epochs), seen.classes)
+    ways = [way(with_param(config, {param.key: v}), seen, past) for v in values] if carried else [present]
+    return ways, (param, values, formulas, float(params[param.key]))
+
+
+def draw(
+    term: str,
+    key: str,
+    config: RunConfig,
+    seen: Evidence,
+    moves: Moves,
+    order: NDArray[np.int64],
+    spec: DataSpec,
+    *,
+    dragged: bool = False,
+) -> None:
+    """One moving term: picture, slider of the epoch, bars; with `dragged` the method's own slider too."""
+    lent = None if moves.past is None else (moves.past.tpr, moves.past.support)
+    component.mount(
+        _payload(
+            tuple(spec.classes),
+            order,
+            config.to_json(),
+            seen.tpr,
+            seen.support,
+            seen.counts,
+            lent,
+            term,
+            dragged,
+            plotly_chart.palette(),
+        ),
+        key,
+    )
+
+
+def told(config: RunConfig, moves: Moves) -> None:
+    """What the pictures leave out."""
+    if moves.lacking:
+        st.caption(
+            "Drawn as the first refreshed epoch would see the TPRs chosen, or before any; the run then uses its own, epoch by epoch."
+        )
+    if not moves.names or moves.way is None:
+        return
+    epochs, end = moves.way.epochs, reach(config, moves.past)
+    if end < config.epochs:
+        st.caption(
+            f"Shown up to epoch {end} of {config.epochs:,}: the run that is followed has recorded {text.count(end - 1, 'epoch')}."
+        )
+    if len(epochs) < end:
+        st.caption(f"{len(epochs)} of {end:,} epochs are shown, evenly spread.")

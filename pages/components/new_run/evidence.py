@@ -1,0 +1,333 @@
+"""New run: where the TPRs come from. A finished run on the same data, a run to be trained first, or numbers given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.datasets.spec import DataSpec
+from core.diagnostics.run_warnings import met
+from core.errors import EvenlyError
+from core.experiment.baseline import older_data, same_data
+from core.experiment.config import RunConfig
+from core.experiment.term_schedule import PLAIN
+from core.experiment.tpr_file import parse
+from core.methods import METHODS, POSTHOC
+from pages.components.common import cached_reads
+from reporting import text as words
+from services import submission
+from services.baselines import another_seed, by_seed, differences, pairing
+from services.tpr_sources import GIVEN, NOTHING, OTHERS, TRAIN_FIRST
+
+TEXTS = {
+    TRAIN_FIRST: "Train a baseline first, same settings",
+    GIVEN: "TPRs of my own, pasted or a file",
+    NOTHING: "None",
+    OTHERS: "Other runs on this dataset, trained on other data or models",
+}
+HELP_NEEDED = "The run whose validation TPRs become the weights. The test split is never used."
+HELP_NETWORK = (
+    "The finished run that this one goes on from: same data, seed and model. "
+    "Its network is copied, the run itself stays as it is."
+)
+HELP_COMPARE = "This method takes no TPRs from it; the run's page shows both side by side."
+CHOSEN, PRESET, ASKED = (
+    "new_baseline",
+    "new_baseline_preset",
+    "new_baseline_asked",
+)  # what is chosen, what this page chose by itself, what another page asks for
+
+
+COLUMNS = (
+    "id",
+    "name",
+    "status",
+    "model",
+    "method",
+    "seed",
+    "group_sha",
+    "archived",
+)  # what is read here of the runs on a dataset
+UNREAD = "settings not read yet"  # of a run that has come since they were
+LONGEST = 52  # characters of a run's label that fit the list
+
+
+def cut(label: str) -> str:
+    """A run's label as the list has room for it: the middle goes, since names differ at both ends."""
+    return label if len(label) <= LONGEST else f"{label[:30].rstrip()}…{label[31 - LONGEST :].lstrip()}"
+
+
+def with_name(text: str, label: str | None) -> str:
+    """A help text, and under it the whole label of what is chosen where the list shows it cut."""
+    return text if label is None or len(label) <= LONGEST else f"{text}\n\nChosen: {words.plain(label)}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The chosen evidence. `tpr` [C] is None until a baseline has finished or numbers were given.
+
+    takes   of a run: which baseline each seed takes, the replicate of `run` with that seed; None: it is trained first
+    absent  why nothing fits a method that must have a run; "" where something does
+    """
+
+    kind: str  # "run", TRAIN_FIRST, GIVEN or NOTHING
+    run: Any | None = None
+    tpr: NDArray[np.float64] | None = None
+    support: NDArray[np.float64] | None = None
+    name: str = ""
+    takes: Mapping[int, int | None] = field(default_factory=dict)
+    absent: str = ""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Succeeded runs on a dataset, newest first, as labels by run.
+
+    Those on the same data and model, and others with their difference named.
+
+    older  the runs on an older version of the data
+    """
+
+    alike: pd.DataFrame
+    labels: dict[str, str]
+    others: dict[str, str]
+    older: frozenset[int] = frozenset()
+
+    def text(self, option: str) -> str:
+        """An option of the list in words."""
+        return cut(self.labels[option]) if option in self.labels else TEXTS[option]
+
+
+def any_finished(frame: pd.DataFrame, model: str) -> bool:
+    """Whether a post-hoc step could have a run to act on among those on the dataset, data and seed aside."""
+    return bool(((frame["status"] == "succeeded") & (frame["model"] == model) & ~frame["archived"]).any())
+
+
+def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candidates:
+    """Sort the runs of `frame` (all on the dataset) into baselines for `config` and others."""
+    frame = frame[(frame["status"] == "succeeded") & ~frame["archived"]].sort_values("id", ascending=False)
+    drawn = cached_reads.drawn_by(config.dataset)
+    labels, others, alike = {}, {}, []
+    for number, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True):
+        difference = differences(config, spec, drawn[number]) if number in drawn else UNREAD
+        alike.append(not difference)
+        if difference:
+            others[str(number)] = f"Run {number}: {name} ({difference})"
+        else:
+            labels[str(number)] = f"Run {number}: {name}"
+    older = frozenset(n for n, theirs in drawn.items() if not same_data(theirs["fingerprint"], spec.fingerprint))
+    return Candidates(frame[np.array(alike, dtype=bool)], labels, others, older)
+
+
+def preset(alike: pd.DataFrame, seed: int) -> str | None:
+    """The newest baseline's replicate with this seed, or that baseline itself; None where there is no baseline in the strict sense."""
+    plain = alike[alike["method"] == submission.unweighted()]
+    if plain.empty:
+        return None
+    newest = plain.iloc[0]
+    return str(by_seed(plain, newest["group_sha"]).get(seed, int(newest["id"])))
+
+
+def pick(
+    frame: pd.DataFrame, spec: DataSpec, method: Any, needs: frozenset[str], config: RunConfig, count: int
+) -> Source:
+    """Draw the choice among the runs in `frame`, all on the dataset, and return it.
+
+    A method that needs no TPRs may still name the run it is to be compared with.
+    """
+    if (
+        method.key == submission.unweighted() and config.sampler == PLAIN
+    ):  # the unweighted method is itself the baseline
+        return Source(NOTHING)
+    if "network" in needs:
+        return pick_network(frame, spec, method, config, count)
+    found, needed = candidates(frame, config, spec), "tpr" in needs
+    options = [*found.labels, *((TRAIN_FIRST, GIVEN) if needed else (NOTHING,)), *([OTHERS] if found.others else [])]
+    choose(found, options, config.seed, TRAIN_FIRST if needed else NOTHING)
+    chosen = st.selectbox(
+        "TPRs from" if needed else "Baseline to compare with",
+        options,
+        format_func=found.text,
+        key=CHOSEN,
+        persist_state="session",
+        help=with_name(HELP_NEEDED if needed else HELP_COMPARE, found.labels.get(st.session_state[CHOSEN])),
+    )
+    if chosen == OTHERS:
+        chosen = pick_other(found.others)
+    if chosen in (TRAIN_FIRST, NOTHING):
+        return Source(chosen)
+    if chosen == GIVEN:
+        return given(spec)
+    if needed and int(chosen) in found.older:
+        return refused(int(chosen), spec)
+    return from_run(frame[~frame["id"].isin(found.older)], int(chosen), spec, config, count)
+
+
+def pick_network(frame: pd.DataFrame, spec: DataSpec, method: Any, config: RunConfig, count: int) -> Source:
+    """The run that a second stage or a post-hoc step goes on from: nothing about data, seed or model may differ.
+
+    A second stage may have it trained first; a post-hoc step, which takes seconds, is applied to what there is.
+    """
+    every = candidates(frame, config, spec)
+    found, first = able(every, config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
+    options = [*found.labels, *first]
+    if not found.labels:
+        text = (
+            f"{method.label} goes on from a finished run, and none here has this dataset, tail, "
+            f"validation share and model and seed {config.seed}. "
+            + (
+                "One is trained first."
+                if first
+                else "Train one, without a post-hoc step, or choose the settings of one that has finished."
+            )
+        )
+        st.caption(f":material/info: {words.plain(text)}")
+        if not first:
+            return Source(NOTHING, absent="Needs a finished run on the same data, with the same seed and model.")
+    choose(found, options, config.seed, options[0])
+    chosen = st.selectbox(
+        "Goes on from",
+        options,
+        format_func=found.text,
+        key=CHOSEN,
+        persist_state="session",
+        help=with_name(HELP_NETWORK, found.labels.get(st.session_state[CHOSEN])),
+    )
+    if chosen == TRAIN_FIRST:
+        return Source(TRAIN_FIRST)
+    return from_run(frame[~frame["id"].isin(every.older)], int(chosen), spec, config, count, own_seed=True)
+
+
+def able(found: Candidates, seed: int) -> Candidates:
+    """Of the runs on the same data and model those with this seed whose network was trained: a post-hoc step has none of its own."""
+    posthoc = {m.key for m in METHODS if m.stage == POSTHOC}
+    alike = found.alike[(found.alike["seed"] == seed) & ~found.alike["method"].isin(posthoc)]
+    return Candidates(alike, {key: found.labels[key] for key in map(str, alike["id"].tolist())}, {})
+
+
+def choose(found: Candidates, options: list[str], seed: int, otherwise: str) -> None:
+    """Before the list is drawn: take what another page asks for, keep what a person chose while it is on offer, else choose."""
+    values = st.session_state
+    asked = values.pop(ASKED, None)
+    if asked in found.others:
+        values["new_baseline_other"], asked = asked, OTHERS
+    if asked in options:
+        values[CHOSEN] = asked
+        values.pop(PRESET, None)
+    elif values.get(CHOSEN) not in options or values[CHOSEN] == values.get(PRESET):
+        values[CHOSEN] = values[PRESET] = preset(found.alike, seed) or otherwise
+
+
+def pick_other(others: dict[str, str]) -> str:
+    """A run on other data or of another model, and what that means."""
+    if st.session_state.get("new_baseline_other") not in others:
+        st.session_state["new_baseline_other"] = next(iter(others))
+    chosen = st.selectbox(
+        "Other run",
+        list(others),
+        format_func=lambda o: cut(others[o]),
+        key="new_baseline_other",
+        persist_state="session",
+        help=with_name(
+            "What stands in brackets differs from this run.", others[st.session_state["new_baseline_other"]]
+        ),
+    )
+    st.caption(
+        ":material/warning: What stands in brackets differs from this run, so its TPRs are not those of a baseline of this run."
+    )
+    return chosen
+
+
+def refused(run_id: int, spec: DataSpec) -> Source:
+    """A run on an older version of the data: the test split was drawn anew since, so its TPRs may be of test samples."""
+    text = older_data(run_id, spec.key, cached_reads.run(run_id).facts["fingerprint"], spec.fingerprint)
+    st.error(f"{words.message(text)}.", icon=":material/error:")
+    return Source(GIVEN)
+
+
+def from_run(
+    frame: pd.DataFrame, run_id: int, spec: DataSpec, config: RunConfig, count: int, *, own_seed: bool = False
+) -> Source:
+    """The validation TPRs of a finished run on the same classes, and of its replicates for the other seeds.
+
+    `own_seed`: no seed may take the run of another.
+    """
+    row = cached_reads.run(run_id)
+    if tuple(cached_reads.class_names(row)) != tuple(spec.classes):
+        st.error(
+            f"Run {run_id} was trained on other classes than this dataset has now. Choose another run.",
+            icon=":material/error:",
+        )
+        return Source(GIVEN)
+    takes = per_seed(frame, row, spec, [config.seed + i for i in range(count)], own_seed=own_seed)
+    first = cached_reads.run(takes.get(config.seed) or run_id)
+    if first.status != "succeeded" or cached_reads.class_names(first) != cached_reads.class_names(row):
+        first = row
+    if METHODS[first.method].meets_validation and (text := met("this run", vars(config), METHODS[first.method].label)):
+        st.caption(f":material/warning: {words.plain(text)}")
+    counts = cached_reads.counts(first, "validation")
+    return Source("run", row, cached_reads.tpr_of(counts), counts.support.astype(float), f"run {first.id}", takes)
+
+
+def per_seed(
+    frame: pd.DataFrame, row: Any, spec: DataSpec, seeds: list[int], *, own_seed: bool = False
+) -> dict[int, int | None]:
+    """Seed -> its baseline: the replicate of the chosen run, or None where one is trained first.
+
+    The run itself for all where a person says so.
+    """
+    members = by_seed(frame, row.group_sha) | {row.seed: row.id}
+    takes = {seed: members.get(seed) for seed in seeds}
+    if set(takes.values()) == {row.id}:
+        return takes
+    line = st.container()
+    if not own_seed and st.checkbox(
+        f"Use run {row.id} for every seed",
+        key="new_one_baseline",
+        persist_state="session",
+        help="Otherwise each seed takes the run with the same settings and its own seed.",
+    ):
+        line.caption(f":material/warning: {another_seed(row.id, row.seed, seeds, spec.own_validation)}")
+        return dict.fromkeys(seeds, row.id)
+    line.caption(pairing(takes))
+    return takes
+
+
+def given(spec: DataSpec) -> Source:
+    """TPRs pasted or from a CSV file; a problem is told at once and nothing can start."""
+    text = st.text_area(
+        "TPRs",
+        key="new_tpr_text",
+        placeholder="class,tpr\ncat,0.65\ndog,0.73",
+        height=110,
+        persist_state="session",
+        help="One number per class in class order, as a list, a printed array, or lines of class and TPR, each from 0 to 1.",
+    )
+    file = st.file_uploader("or a CSV file", type=["csv", "txt"], key="new_tpr_file", max_upload_size=1)
+    return read_given(spec, text.strip(), None if file is None else file.name, b"" if file is None else file.getvalue())
+
+
+def read_given(spec: DataSpec, text: str, name: str | None, data: bytes) -> Source:
+    """What was pasted or what the file `name` holds; both at once are refused, since one of them would be passed over."""
+    if text and name is not None:
+        st.error(
+            f"There are pasted TPRs and the file {words.plain(name)}. "
+            "Clear the text or remove the file, so that it is plain which is meant.",
+            icon=":material/error:",
+        )
+        return Source(GIVEN)
+    if not text and name is None:
+        st.caption(f"{len(spec.classes)} numbers are needed, one per class.")
+        return Source(GIVEN)
+    try:
+        values, support = parse(text or data, spec.classes)
+    except EvenlyError as error:
+        st.error(words.message(str(error)), icon=":material/error:")
+        return Source(GIVEN)
+    return replace(Source(GIVEN), tpr=values, support=support, name=name or "pasted TPRs")

@@ -1,0 +1,224 @@
+"""New run, the method: choice, parameters, and the live preview with the formula under it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.datasets.spec import DataSpec
+from core.errors import EvenlyError
+from core.experiment.config import RunConfig
+from core.experiment.term_schedule import first_epoch, in_force
+from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, grid_values, slider_param, what_if
+from core.methods.samplers import SAMPLERS
+from core.methods.types import ClassTerms, Evidence
+from core.registry import check_params
+from pages.components.common import param_fields, plotly_chart, query_params
+from pages.components.new_run import epochs, overlay, terms
+from pages.components.new_run.evidence import Source
+from pages.components.preview import component
+from pages.components.preview.latex_text import in_text
+from reporting import tpr_charts
+from reporting.text import message, plain
+from services.tpr_sources import TRAIN_FIRST
+
+LABEL = "Method"
+HELP = "Grouped by what a method looks at. Type a part of a name to find it; the Methods page explains each."
+
+
+def pick(finished: bool) -> Any:
+    """The method's row; the list keeps the groups together. `finished`: there is a finished run on this dataset with this model."""
+    groups = list(dict.fromkeys(m.group for m in METHODS))
+    first = next(m.group for m in METHODS if "tpr" in m.needs)  # what this program is for
+    keys = [m.key for m in sorted(METHODS, key=lambda m: (m.group != first, groups.index(m.group)))]
+    labels = {m.key: f"{m.group}: {m.label}" for m in METHODS}
+    query_params.take("method", labels, default=keys[0])
+    if st.session_state.get("method", keys[0]) not in keys:
+        st.session_state["method"] = keys[0]
+    here = st.session_state.get("method", keys[0])  # its reason stands under it, so its name stays whole
+
+    def label(key: str) -> str:
+        return labels[key] if key == here else f"{labels[key]}{unfed(METHODS[key], finished)}"
+
+    chosen = st.selectbox(LABEL, keys, format_func=label, key="method", persist_state="session", help=HELP)
+    grey_out([i for i, key in enumerate(keys) if key != here and unfed(METHODS[key], finished)])
+    query_params.keep("method", chosen, default=keys[0])
+    return METHODS[chosen]
+
+
+def unfed(method: Any, finished: bool) -> str:
+    """What a method lacks whatever the settings are; "" where it can be used. Short: a list on a phone shows a line of it."""
+    return " (needs a finished run)" if method.stage == POSTHOC and not finished else ""
+
+
+def grey_out(places: list[int]) -> None:
+    """Draw these options of the list in grey. They stay open to a choice, which says in full what is missing and what to do."""
+    if places:
+        options = ", ".join(f'[role="listbox"][aria-label="{LABEL}"] [data-key="{i}"]' for i in places)
+        st.html(f"<style>{options} {{ color: {plotly_chart.palette().muted}; font-style: italic }}</style>")
+
+
+def needs(method: Any, params: dict[str, Any]) -> tuple[frozenset[str], EvenlyError | None]:
+    """What the method looks at under these parameters. Of half-typed ones, what it looked at before, and what is wrong with them."""
+    kept = f"new_needs_{method.key}"
+    try:
+        st.session_state[kept] = method.needs_with(check_params(method.params, params, method.key))
+    except EvenlyError as error:
+        return st.session_state.get(kept, method.needs), error
+    return st.session_state[kept], None
+
+
+def preview_key(method: Any) -> str:
+    """The component's key, one per method so that each keeps its own value."""
+    return f"new_preview_{method.key}"
+
+
+def main_parameter(method: Any, classes: int) -> dict[str, Any]:
+    """The parameter the preview drags, or the word it is set to; a method with one that is not dragged draws it here."""
+    if method.slider is None:
+        for p in method.params:
+            param_fields.fit_list(method.key, p, classes)
+        return {p.key: param_fields.field(method.key, p) for p in method.params}
+    param = next(p for p in method.params if p.key == method.slider)
+    word = param_fields.word_choice(method.key, param) if param.words else param_fields.FIXED
+    if word != param_fields.FIXED:
+        return {param.key: word}
+    return {param.key: component.value_of(preview_key(method), param_fields.number_default(param))}
+
+
+def other_parameters(method: Any) -> dict[str, Any]:
+    """The rest, drawn among the folded settings."""
+    return (
+        {}
+        if method.slider is None
+        else {p.key: param_fields.field(method.key, p) for p in method.params if p.key != method.slider}
+    )
+
+
+def evidence(
+    needs: frozenset[str], spec: DataSpec, counts: NDArray[np.int64], source: Source, epochs: int
+) -> Evidence | None:
+    """What the preview lets the method look at; None while it has no TPRs that it needs."""
+    if source.tpr is None and "tpr" in needs:
+        return None
+    return replace(
+        what_if(len(spec.classes), tpr=source.tpr, support=source.support, counts=np.asarray(counts, float)),
+        epochs=epochs,
+    )
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _grid(
+    key: str, params: tuple, tpr: tuple | None, support: tuple | None, counts: tuple, epochs: int, start: int
+) -> Grid:
+    tpr_C, support_C = (None if v is None else np.array(v, float) for v in (tpr, support))
+    seen = replace(
+        what_if(len(counts), tpr=tpr_C, support=support_C, counts=np.array(counts, float)), epochs=epochs, start=start
+    )
+    return grid(key, seen, dict(params), limit=component.stops_for(len(counts)))
+
+
+def draw_preview(method: Any, seen: Evidence, spec: DataSpec, config: RunConfig, source: Source) -> ClassTerms:
+    """The slider and the bars, then the other terms and the sampler's; returns the terms in force in the first epoch, a late start aside.
+
+    A term that moves over the epochs is drawn epoch by epoch, along an earlier run where it looks at TPRs of the last epoch.
+    """
+    params, seen = dict(config.params), replace(seen, start=first_epoch(config))
+    in_force(config, seen)  # refuses a late start that has nothing to wait for, as the worker would
+    first, last = (in_force(replace(config, start=0.0), replace(seen, epoch=epoch)) for epoch in (0, seen.epochs - 1))
+    moves = epochs.look(method, config, seen, first, spec, source)
+    known = seen.tpr if seen.tpr is not None or moves.past is None else moves.past.tpr[-1]
+    order = tpr_charts.ordering(np.arange(len(spec.classes), dtype=float) if known is None else known)
+    tpr, support = (None if v is None else tuple(v.tolist()) for v in (seen.tpr, seen.support))
+    answers = _grid(
+        method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs, seen.start
+    )
+    told: tuple[str, ...] = ()
+    if epochs.WEIGHT in moves.names:
+        epochs.draw(epochs.WEIGHT, preview_key(method), config, seen, moves, order, spec, dragged=True)
+    elif terms.drawn_bars(method, answers.frames):
+        told = answer(method.key, seen, params).notes  # the bars bring them
+        param = slider_param(method, params)
+        value = float(params[param.key]) if param else 0.0
+        component.mount(
+            component.payload(
+                list(spec.classes), order, seen.tpr, answers, param, value, plotly_chart.palette(), seen.counts
+            ),
+            preview_key(method),
+        )
+    else:
+        draw_slider(method, params)
+    for name in (n for n in moves.names if n in terms.TERMS):
+        epochs.draw(name, f"new_along_{name}", config, seen, moves, order, spec)
+    epochs.told(config, moves)
+    terms.draw(
+        method,
+        SAMPLERS[config.sampler],
+        first,
+        last,
+        order,
+        spec.classes,
+        hard=known is not None,
+        told=told,
+        elsewhere=moves.names,
+    )
+    overlay.draw(method.key, first, seen, order, spec.classes, moving=bool(moves.names) or moves.lacking)
+    return first
+
+
+def draw_slider(method: Any, params: dict[str, Any]) -> None:
+    """The slider alone, for as long as there are no weights to draw: its value counts all the same."""
+    param = slider_param(method, params)
+    if param is None:
+        return
+    values = grid_values(method, params, component.stops_for(1))
+    formulas = [formula_with(method, params | {param.key: v}) for v in values]
+    component.mount(
+        component.slider_alone(values, formulas, param, float(params[param.key]), plotly_chart.palette()),
+        preview_key(method),
+    )
+
+
+def formula(method: Any, params: dict[str, Any]) -> None:
+    """The formula, unless the preview shows it with the slider's value in it; where it comes from and what to watch."""
+    if needs(method, params)[1] is None and (
+        slider_param(method, params) is None or not in_text(formula_with(method, params))
+    ):
+        st.markdown(rf"$\displaystyle {formula_with(method, params)}$", text_alignment="center")
+    st.caption(plain(" ".join(filter(None, [method.summary, method.caveat]))))
+    if method.source:
+        st.markdown(f":small[{source_link(method.source)}]")  # no caption: a faded link is hard to read
+
+
+def source_link(source: Any) -> str:
+    """Where a method was published, as Markdown, linked where there is an address."""
+    text = plain(str(source))
+    return f"Source: [{text}]({source.url})." if source.url else f"Source: {text}."
+
+
+def missing(method: Any, params: dict[str, Any], source: Source | None) -> None:
+    """What the preview waits for, under the slider."""
+    draw_slider(method, params)
+    with st.container(border=True, key="new_waiting"):
+        if source is not None and source.kind == TRAIN_FIRST:
+            st.markdown("**The weights come from a baseline that is trained first**")
+            st.markdown(
+                "Both runs are queued together. The weights per class appear on the second run's page as soon as the baseline has finished."
+            )
+            return
+        st.markdown("**No weights to show yet**")
+        st.markdown(
+            "Choose a finished run under *TPRs from*, or give TPRs of your own; "
+            "the weights of every class then appear here and move with the slider."
+        )
+
+
+def problem(method: Any, params: dict[str, Any], error: EvenlyError) -> None:
+    """The method refused these values; the slider stays, so that they can be changed."""
+    if needs(method, params)[1] is None:
+        draw_slider(method, params)
+    st.error(message(str(error)), icon=":material/error:")

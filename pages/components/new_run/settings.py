@@ -1,0 +1,173 @@
+"""New run, the settings: recipe, epochs, seeds, what is folded away, and settings handed over by another page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.datasets.spec import DataSpec, train_counts
+from core.experiment.config import LATER, SETTINGS
+from core.experiment.recipes import RECIPES
+from core.experiment.term_schedule import PLAIN
+from core.methods import METHODS, POSTHOC, TRAIN
+from core.methods.samplers import SAMPLERS
+from pages.components.common import param_fields
+from pages.components.new_run import evidence
+from pages.components.new_run.method import other_parameters, preview_key
+from pages.components.preview import component
+from reporting import text
+from services import submission, tpr_sources
+
+SETTING = {p.key: p for p in SETTINGS}
+FOLDED = ("imbalance", "profile", "validation", "reduction", "device", "precision")
+LATE = ("start", "deferred")
+EPOCHS = param_fields.key_of("run", SETTING["epochs"])
+EPOCHS_FITTED = f"{EPOCHS}_fitted"  # what this page set by itself; 0: a person or another page chose
+SAMPLER = "new_sampler"
+OWN_SAMPLING = "The method's own"
+BATCH = "batch_size"  # every recipe has it
+OWN_SPLIT = "This dataset brings its own validation split, so the share changes nothing."
+
+
+def take_prefill() -> None:
+    """Settings handed over by another page (duplicate, use its TPRs) become the widgets' values."""
+    given = st.session_state.pop("new_prefill", None)
+    if given is None:
+        return
+    config, values = given["config"], st.session_state
+    if "epochs" in config:  # a whole run's settings: what a stored run leaves out stands at its default
+        values[EPOCHS_FITTED] = 0
+        config = LATER | config
+    for key in ("dataset", "model", "method", "recipe"):
+        if key in config:
+            values["new_recipe" if key == "recipe" else key] = config[key]
+    param_fields.prefill("run", SETTINGS, {k: v for k, v in config.items() if k in SETTING})
+    if config.get("recipe") in RECIPES:
+        param_fields.prefill(config["recipe"], RECIPES[config["recipe"]].params, config.get("recipe_params", {}))
+    if config.get("sampler") in SAMPLERS:
+        sampler = SAMPLERS[config["sampler"]]
+        values[SAMPLER] = sampler.key
+        param_fields.prefill(owner_of(sampler), sampler.params, config.get("sampler_params", {}))
+    if config.get("method") in METHODS:
+        method = METHODS[config["method"]]
+        param_fields.prefill(method.key, method.params, config.get("params", {}))
+        dragged = config.get("params", {}).get(method.slider) if method.slider else None
+        if isinstance(dragged, (int, float)):
+            component.preset(preview_key(method), float(dragged))
+    if given.get("baseline"):
+        values[evidence.ASKED] = str(given["baseline"])
+    elif config.get("tpr"):
+        values[evidence.ASKED] = tpr_sources.GIVEN
+        values["new_tpr_text"] = "\n".join("" if v is None else text.number(v) for v in config["tpr"])
+
+
+def pick_recipe() -> str:
+    """The recipe; choosing one brings its number of epochs."""
+    st.session_state.setdefault("new_recipe", RECIPES.keys[0])
+    return st.selectbox(
+        "Recipe",
+        RECIPES.keys,
+        format_func=lambda k: RECIPES[k].label,
+        key="new_recipe",
+        persist_state="session",
+        on_change=recipe_epochs,
+        help=RECIPES[st.session_state["new_recipe"]].summary,
+    )
+
+
+def recipe_epochs() -> None:
+    """A recipe brings its own number of epochs, unless the method has one."""
+    usual = submission.recipe_epochs(st.session_state["new_recipe"], st.session_state.get("method"))
+    st.session_state[EPOCHS] = st.session_state[EPOCHS_FITTED] = usual
+
+
+def fit_epochs(method: Any, recipe: str) -> None:
+    """Set a number of epochs that nobody has typed: the method's own, or the recipe's."""
+    values, default = st.session_state, SETTING["epochs"].default
+    if values.get(EPOCHS, default) == values.get(EPOCHS_FITTED, default):
+        values[EPOCHS] = values[EPOCHS_FITTED] = submission.recipe_epochs(recipe, method.key)
+
+
+def in_sight(trains: bool) -> tuple[dict[str, Any], int]:
+    """Epochs, for a method that trains, seed, and how many replicates."""
+    *left, middle, right = st.columns(3 if trains else 2)
+    values = {}
+    if trains:
+        with left[0]:
+            values["epochs"] = param_fields.field("run", SETTING["epochs"])
+    with middle:
+        seed = param_fields.field("run", SETTING["seed"])
+    with right:
+        st.session_state.setdefault("new_replicates", 1)
+        count = st.number_input(
+            "Replicates",
+            1,
+            submission.MOST_REPLICATES,
+            key="new_replicates",
+            persist_state="session",
+            help="Runs with seeds s, s+1, ..., each with the baseline of its own seed. "
+            "Differences between methods can only be judged over several.",
+        )
+    return values | {"seed": seed}, int(count)
+
+
+def folded(method: Any, recipe: str, spec: DataSpec) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """What seldom changes: the method's other parameters, the data's, the recipe's. Returns (params, settings, recipe params)."""
+    with st.expander("More settings", icon=":material/tune:", key="new_more"):
+        params = other_parameters(method)
+        if method.stage == POSTHOC:
+            return params, {key: setting(key, spec) for key in FOLDED if key not in ("reduction",)}, {}
+        late = sampling(method)
+        values = {key: setting(key, spec) for key in FOLDED}
+        samples = train_counts(spec, values["validation"], values["imbalance"], values["profile"]).sum()
+        fit_batch(recipe, int(samples))
+        return params, values | late, {p.key: param_fields.field(recipe, p) for p in RECIPES[recipe].params}
+
+
+def owner_of(sampler: Any) -> str:
+    """Whose parameters these are, for the keys of their widgets."""
+    return f"sampler_{sampler.key}"
+
+
+def sampling(method: Any) -> dict[str, Any]:
+    """The sampler with its parameters, and the late start of the terms.
+
+    A warning where sampler and method correct the same thing is drawn later.
+    """
+    own = method.stage != TRAIN
+    keys = [s.key for s in SAMPLERS if s.stage in (TRAIN, method.stage)]
+    if st.session_state.get(SAMPLER, PLAIN) not in keys:
+        st.session_state[SAMPLER] = PLAIN
+    st.session_state.setdefault(SAMPLER, PLAIN)
+    chosen = SAMPLERS[st.session_state[SAMPLER]]
+    st.selectbox(
+        "Sampler",
+        keys,
+        format_func=lambda k: OWN_SAMPLING if own and k == PLAIN else SAMPLERS[k].label,
+        key=SAMPLER,
+        persist_state="session",
+        help=text.plain(" ".join(filter(None, [chosen.summary, chosen.caveat]))),
+    )
+    params = {p.key: param_fields.field(owner_of(chosen), p) for p in chosen.params}
+    return {
+        "sampler": chosen.key,
+        "sampler_params": params,
+        **{key: param_fields.field("run", SETTING[key]) for key in LATE},
+    }
+
+
+def setting(key: str, spec: DataSpec) -> Any:
+    """One of SETTINGS; the validation share is off where the dataset has a validation split of its own."""
+    if key == "validation" and spec.own_validation:
+        return param_fields.switched_off(SETTING[key], OWN_SPLIT)
+    return param_fields.field("run", SETTING[key])
+
+
+def fit_batch(recipe: str, samples: int) -> None:
+    """Set a batch size that nobody has typed: the recipe's, or as many as there are samples where those are fewer."""
+    param = next(p for p in RECIPES[recipe].params if p.key == BATCH)
+    key = param_fields.key_of(recipe, param)
+    fitted, ours = min(int(param.default), max(samples, 1)), f"{key}_fitted"
+    if st.session_state.get(key, param.default) == st.session_state.get(ours, param.default):
+        st.session_state[key] = st.session_state[ours] = fitted

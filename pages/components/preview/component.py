@@ -1,0 +1,231 @@
+"""The live preview as a v2 component: its own slider, and bars drawn in the browser from a grid computed here.
+
+`payload` is pure: a core.methods.Grid in, plain lists out. The formulas stay in core.methods; the browser only draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.diagnostics.weight_dominance import dominant
+from core.methods import Grid
+from core.methods.types import ClassTerms
+from core.registry import Param
+from pages.components.preview.latex_text import in_text
+from reporting import text as words
+from reporting.palette import Palette
+
+_HERE = Path(__file__).parent
+_HTML = """<div class="box" part="box">
+  <div class="control" hidden><label for="level">value</label>\
+<input id="level" type="range" min="0" step="1" /><output for="level"></output></div>
+  <div class="bars" role="img" aria-label="weights per class"></div>
+  <div class="facts"></div>
+  <div class="formula" hidden></div>
+  <ul class="notes"></ul>
+</div>"""
+_COMPONENT = st.components.v2.component(
+    "evenly_preview",
+    html=_HTML,
+    css=(_HERE / "component.css").read_text("utf-8"),
+    js=(_HERE / "component.js").read_text("utf-8"),
+)
+CELLS = 40_000  # stops x classes sent to the browser at most; more classes mean fewer stops
+SURENESS = (0.1, 0.3, 0.5, 0.7, 0.9)  # probabilities of the true class at which a sample's factor is shown
+
+
+def stops_for(classes: int) -> int:
+    """How many stops the slider may have at this number of classes."""
+    return max(2, CELLS // max(classes, 1))
+
+
+def rounded(v: NDArray[np.float64], digits: int = 5) -> list[float]:
+    """Numbers as short as the browser needs them."""
+    return [float(f"{x:.{digits}g}") for x in v]
+
+
+def clipped_words(terms: ClassTerms, names: Sequence[str]) -> str:
+    """ "class clipped: cat", "classes clipped: cat, dog and 3 more"."""
+    some = [words.short(names[c]) for c in terms.clipped[:3]]
+    more = len(terms.clipped) - len(some)
+    text = "class clipped" if len(terms.clipped) == 1 else "classes clipped"
+    return text + (": " + ", ".join(some) + (f" and {more} more" if more else "") if some else "")
+
+
+def _facts(ratio: float, share: NDArray[np.float64], terms: ClassTerms, names: Sequence[str]) -> list[list[str]]:
+    rows = [
+        [words.weight(ratio) if np.isfinite(ratio) else "∞", "largest / smallest weight"],
+        [f"{100 * share.min():.1f} to {100 * share.max():.1f} %", "share of the weight (samples times weight)"],
+        [str(len(terms.clipped)), clipped_words(terms, names)],
+    ]
+    return rows + [[words.weight(v), name] for name, v in (terms.info or {}).items()]
+
+
+def payload(
+    names: Sequence[str],
+    order: NDArray[np.int64],
+    tpr: NDArray[np.float64] | None,
+    grid: Grid,
+    param: Param | None,
+    value: float,
+    p: Palette,
+    counts: NDArray[np.float64] | None = None,
+) -> dict[str, Any]:
+    """Everything the browser needs, classes in drawing order; one frame per stop of the slider.
+
+    `param` is the dragged parameter or None, `value` the one in force, `tpr` [C] what the weights come from,
+    `counts` [C] the training samples, None for equal ones.
+    """
+    if grid.frames[0].weight is None and grid.frames[0].focus is not None:
+        return _sample_factor(float(grid.frames[0].focus[0]), p)
+    ordered = [names[c] for c in order]
+    place = {int(c): i for i, c in enumerate(order)}
+    weight, share = grid.weight[:, order], grid.share[:, order]
+    level = weight.mean(axis=1)
+    top = np.maximum(np.maximum(weight.max(axis=1), 2 * level), 1e-12)
+    hard = tpr is not None
+    own = own_share(counts, len(names))
+    facts = [_facts(float(r), s, t, names) for r, s, t in zip(grid.ratio, share, grid.frames, strict=True)]
+    return {
+        "names": ordered,
+        "tpr": [None if np.isnan(v) else round(float(v), 4) for v in tpr[order]] if hard else None,
+        "grid": [rounded(w) for w in weight],
+        "shares": [rounded(s) for s in share],
+        "level": rounded(level),
+        "top": rounded(top),
+        "clipped": [[place[int(c)] for c in t.clipped] for t in grid.frames],
+        "facts": facts,
+        "notes": [list(t.notes) for t in grid.frames],
+        "warn": [dominant(s, own, names) for s in grid.share],
+        "alt": [
+            f"Weights per class, {f[0][0]} largest over smallest, largest for {ordered[int(w.argmax())]}"
+            for f, w in zip(facts, weight, strict=True)
+        ],
+        "words": {
+            "name": "class",
+            "tpr": "TPR" if hard else "",
+            "bar": "",
+            "legend": ["weight", "share of the weight", "all equal"],
+            "value": "weight",
+            "share": "share",
+            "first": "hardest class" if hard else "first class",
+            "last": "easiest class" if hard else "last class",
+        },
+        **_slider(grid, param, value),
+        "colours": colours(p),
+    }
+
+
+def own_share(counts: NDArray[np.float64] | None, classes: int) -> NDArray[np.float64]:
+    """Part of each class [C] in the training samples."""
+    n = np.ones(classes) if counts is None or not np.nansum(counts) else np.nan_to_num(counts)
+    return n / n.sum()
+
+
+def colours(p: Palette) -> dict[str, str]:
+    """The bars' two colours."""
+    return {"after": p.after, "before": p.before}
+
+
+def _slider(grid: Grid, param: Param | None, value: float) -> dict[str, Any]:
+    if param is None:
+        return {"slider": False, "values": [0.0]}
+    return stops(grid.values.tolist(), grid.formula, param, value)
+
+
+def stops(values: Sequence[float], formulas: Sequence[str], param: Param, value: float) -> dict[str, Any]:
+    """The slider: its stops with the formula of each, and the value in force."""
+    shown = [f"{v:.6g}" if param.step < 0.01 else f"{v:.2f}" for v in values]
+    return {
+        "slider": True,
+        "label": param.label,
+        "values": [float(v) for v in values],
+        "shown": shown,
+        "value": value,
+        "formula": [in_text(f) for f in formulas],
+    }
+
+
+def slider_alone(
+    values: Sequence[float], formulas: Sequence[str], param: Param, value: float, p: Palette
+) -> dict[str, Any]:
+    """The slider and its formula without bars, for as long as there are no TPRs to make weights from."""
+    each: list[Any] = [[]] * len(values)
+    return {
+        "names": [],
+        "tpr": None,
+        "grid": each,
+        "shares": None,
+        "level": [1.0] * len(values),
+        "top": [1.0] * len(values),
+        "clipped": each,
+        "facts": each,
+        "notes": each,
+        "alt": [""] * len(values),
+        "words": {"name": "", "tpr": "", "bar": "", "legend": [], "value": "", "share": "", "first": "", "last": ""},
+        **stops(values, formulas, param, value),
+        "colours": colours(p),
+    }
+
+
+def _sample_factor(gamma: float, p: Palette) -> dict[str, Any]:
+    """A method without class weights that looks at how sure the model is: the factor (1 - p)^gamma of a sample."""
+    factor = np.array([(1 - s) ** gamma for s in SURENESS])
+    return {
+        "names": [f"{s:g}" for s in SURENESS],
+        "tpr": None,
+        "grid": [rounded(factor)],
+        "shares": None,
+        "level": [1.0],
+        "top": [1.0],
+        "clipped": [[]],
+        "facts": [[["none", "weight per class"]]],
+        "notes": [[]],
+        "alt": [
+            f"Factor on a sample's loss, from {words.weight(factor[0])} at p = {SURENESS[0]:g} to "
+            f"{words.weight(factor[-1])} at p = {SURENESS[-1]:g}, "
+            "p the predicted probability of its true class"
+        ],
+        "words": {
+            "name": "p",
+            "tpr": "",
+            "legend": ["factor on the loss of a sample; p: predicted probability of its true class"],
+            "bar": "",
+            "value": "factor",
+            "share": "",
+            "first": "",
+            "last": "",
+        },
+        "slider": False,
+        "values": [0.0],
+        "colours": colours(p),
+    }
+
+
+def value_of(key: str, default: float) -> float:
+    """The value last released in this session, or the default. Kept apart: a component's own state ends with the visit of the page."""
+    state = st.session_state.get(key) or {}
+    value, kept = state.get("value"), f"{key}_kept"
+    if value is not None:
+        st.session_state[kept] = float(value)
+    return st.session_state.get(kept, default)
+
+
+def preset(key: str, value: float) -> None:
+    """Set the slider from Python; call before the component is mounted."""
+    st.session_state[key] = {"value": value}
+
+
+def mount(data: dict[str, Any], key: str) -> None:
+    """Put the component on the page. Its state `value` changes once, on release."""
+    _COMPONENT(key=key, data=data, on_value_change=_released, width="stretch", height="content")
+
+
+def _released() -> None:
+    """The rerun that follows reads the value from the session state."""

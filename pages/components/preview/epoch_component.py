@@ -1,0 +1,202 @@
+"""The live preview of terms that move over the epochs: the same component, with a slider of the epoch and a picture of all of them.
+
+Pure: answers of core.experiment.replay in, plain lists out. Where the grid of stops x epochs x classes is too large for the browser, only the present
+stop is sent, and the picture follows when the thumb is let go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.diagnostics.weight_dominance import dominant
+from core.experiment.replay import Past, Way
+from core.methods.types import ClassTerms
+from core.registry import Param
+from pages.components.preview.component import CELLS, clipped_words, colours, own_share, rounded, stops
+from reporting import text
+from reporting.epoch_charts import LINES
+from reporting.palette import Palette
+
+FEW_LINES = 15  # classes drawn as lines; above, a heat map
+FRAMES = 3_500  # stops x epochs sent at most
+EPOCHS = 200  # epochs shown at most
+DASHES = ("none", "2 3", "8 4", "8 3 2 3")  # changes after every colour: never colour alone
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a term's values are called: over the picture, over their column and in the legend; and whether they are shares."""
+
+    title: str
+    value: str
+    legend: str
+    percent: bool = False
+
+    def form(self, value: float) -> str:
+        """A value as people read it."""
+        return text.percent(float(value)) if self.percent else text.weight(float(value))
+
+
+def most_epochs(classes: int) -> int:
+    """How many epochs may be shown at this number of classes."""
+    return max(2, min(EPOCHS, CELLS // max(classes, 1)))
+
+
+def carries(stops: int, epochs: int, classes: int) -> bool:
+    """Whether every stop of the slider can be sent with all its epochs."""
+    return stops * epochs <= FRAMES and stops * epochs * classes <= CELLS
+
+
+def payload(
+    names: Sequence[str],
+    order: NDArray[np.int64],
+    tpr: NDArray[np.float64] | None,
+    ways: Sequence[Way],
+    term: str,
+    drawn: Drawn,
+    p: Palette,
+    *,
+    slider: tuple[Param, Sequence[float], Sequence[str], float] | None = None,
+    begin: int = 0,
+    past: Past | None = None,
+) -> dict[str, Any]:
+    """One frame per stop and epoch, epochs running fastest; classes in drawing order.
+
+    `ways`: one per stop of the slider, or one alone. `slider`: parameter, stops, their formulas, the present value.
+    `begin`: 0-based epoch in which a late start ends, 0 for none. `past`: the TPRs that the terms follow; each epoch
+    then shows those before it.
+    """
+    values = np.stack([w.values(term)[:, order] for w in ways])  # [S, E, C]
+    stops_, epochs_, classes = values.shape
+    frames = [t for w in ways for t in w.frames]
+    said = Said()
+    low, high = np.minimum(values.min(axis=(1, 2)), 0.0), values.max(axis=(1, 2))
+    level = values.mean(axis=2)
+    top = np.maximum(np.repeat(high, epochs_), 2 * level.ravel()).clip(1e-12)
+    place = {int(c): i for i, c in enumerate(order)}
+    shares = _shares(values, ways[0], order) if term == "weight" else None
+    hard, flat = tpr is not None or past is not None, values.reshape(-1, classes)
+    if term == "weight":
+        facts = [[*said.fact(*_ratio(v)), *said.facts(t, names)] for v, t in zip(flat, frames, strict=True)]
+    else:
+        facts = [
+            [*said.fact(drawn.form(v.min()), "smallest"), *said.fact(drawn.form(v.max()), "largest")] for v in flat
+        ]
+    return {
+        "names": [names[c] for c in order],
+        "tpr": _tprs(tpr[order]) if tpr is not None else [None] * classes if past is not None else None,
+        "grid": [rounded(v, 4) for v in flat],
+        "shares": None if shares is None else [rounded(v, 4) for v in shares.reshape(-1, classes)],
+        "level": rounded(level.ravel(), 4),
+        "top": rounded(top, 4),
+        "clipped": [[place[int(c)] for c in t.clipped] for t in frames],
+        "facts": facts,
+        "notes": [[said.at(n) for n in t.notes] for t in frames],
+        "said": said.texts,
+        "warn": None if shares is None else _warned(shares, ways[0], order, names),
+        "alt": [alternative(drawn, v, [names[c] for c in order], ways[0]) for v in values],
+        "bars": bool(values.min() >= 0),
+        "words": _words(drawn, hard=hard, share=shares is not None),
+        "colours": colours(p),
+        "percent": drawn.percent,
+        "along": {
+            "epochs": (ways[0].epochs + 1).tolist(),
+            "at": epochs_ - 1,
+            "label": "epoch",
+            "title": drawn.title,
+            "carried": stops_ > 1 or slider is None or len(slider[1]) == 1,
+            "ranges": [[float(a), float(b)] for a, b in zip(low, high, strict=True)],
+            "lines": list(LINES) if classes <= FEW_LINES else None,
+            "dashes": list(DASHES),
+            "map": [p.low, p.high],
+            "tpr": None
+            if past is None
+            else [_tprs(past.tpr[e - 1, order]) if e else [None] * classes for e in ways[0].epochs.tolist()],
+            "begin": _begin(ways[0], begin),
+            "begin_words": f"Late start: from epoch {begin + 1} on",
+        },
+        **({"slider": False, "values": [0.0]} if slider is None else stops(slider[1], slider[2], slider[0], slider[3])),
+    }
+
+
+def _tprs(tpr: NDArray[np.float64]) -> list[float | None]:
+    return [None if np.isnan(v) else round(float(v), 4) for v in tpr]
+
+
+class Said:
+    """Sentences of many frames, each kept once."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._at: dict[str, int] = {}
+
+    def at(self, text: str) -> int:
+        """Where this text stands."""
+        if text not in self._at:
+            self._at[text] = len(self.texts)
+            self.texts.append(text)
+        return self._at[text]
+
+    def fact(self, value: str, name: str) -> list[list[Any]]:
+        """A number and its name."""
+        return [[value, self.at(name)]]
+
+    def facts(self, terms: ClassTerms, names: Sequence[str]) -> list[list[Any]]:
+        """What is worth showing of an answer: how many classes were clipped, and its scalars."""
+        out = self.fact(str(len(terms.clipped)), clipped_words(terms, names)) if terms.clipped else []
+        return out + [f for name, v in (terms.info or {}).items() for f in self.fact(text.weight(v), name)]
+
+
+def _ratio(weight: NDArray[np.float64]) -> tuple[str, str]:
+    return (text.weight(float(weight.max() / weight.min())) if weight.min() > 0 else "∞"), "largest / smallest weight"
+
+
+def _shares(values: NDArray[np.float64], way: Way, order: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Share of each class in the weight, n_c w_c / sum n w, as in core.methods.grid."""
+    n = (
+        np.ones(values.shape[2])
+        if way.counts is None or not np.nansum(way.counts)
+        else np.nan_to_num(way.counts)[order]
+    )
+    return values * n / (values * n).sum(axis=2, keepdims=True)
+
+
+def _warned(shares: NDArray[np.float64], way: Way, order: NDArray[np.int64], names: Sequence[str]) -> list[str]:
+    """Where one class holds most of the weight, frame by frame; "" elsewhere."""
+    own, ordered = own_share(way.counts, len(names))[order], [names[c] for c in order]
+    return [dominant(s, own, ordered) for s in shares.reshape(-1, len(names))]
+
+
+def _words(drawn: Drawn, *, hard: bool, share: bool) -> dict[str, Any]:
+    legend = [drawn.legend, *(["share of the weight"] if share else []), *(["all equal"] if share else [])]
+    return {
+        "name": "class",
+        "tpr": "TPR" if hard else "",
+        "bar": "",
+        "legend": legend,
+        "value": drawn.value,
+        "share": "share" if share else "",
+        "first": "hardest class" if hard else "first class",
+        "last": "easiest class" if hard else "last class",
+    }
+
+
+def _begin(way: Way, begin: int) -> int | None:
+    """The place of the epoch in which a late start ends; None without one, or where it is not shown."""
+    where = np.flatnonzero(way.epochs == begin)
+    return int(where[0]) if begin and len(where) else None
+
+
+def alternative(drawn: Drawn, values: NDArray[np.float64], names: Sequence[str], way: Way) -> str:
+    """The picture in a sentence; `values` [E, C]."""
+    last = values[-1]
+    return (
+        f"{drawn.title}, epochs {way.epochs[0] + 1} to {way.epochs[-1] + 1}; "
+        f"at the end largest {drawn.form(last.max())} for {names[int(last.argmax())]}, "
+        f"smallest {drawn.form(last.min())} for {names[int(last.argmin())]}"
+    )

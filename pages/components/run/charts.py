@@ -1,0 +1,258 @@
+"""The pictures of one run's page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.diagnostics.run_warnings import few_samples
+from core.methods import METHODS
+from core.methods.posthoc import SUMMAND
+from pages.components.common import cached_reads, plotly_chart, run_status
+from pages.components.run import oscillation
+from reporting import confusion_charts, epoch_charts, tpr_charts
+from reporting.text import message, percent, small, spread
+from services import submission
+
+WIDTH = 760  # pixels at most of a picture of bars alone: a class's name stays near its bar
+MOST_LIVE = 120  # epochs drawn of a run that is on
+SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
+
+
+def checkpoint_path(checkpoint: Any) -> Path | None:
+    """Where the checkpoint lies, or None when its file is gone or outside the data folder."""
+    root = cached_reads.data_root().resolve()
+    path = (root / checkpoint.path).resolve()
+    return path if path.is_file() and path.is_relative_to(root) else None
+
+
+def baseline_of(row: Any) -> Any | None:
+    """The baseline when it has results on the same classes."""
+    if row.baseline_id is None:
+        return None
+    before = cached_reads.run(row.baseline_id)
+    return (
+        before
+        if cached_reads.has_epochs(before) and cached_reads.class_names(before) == cached_reads.class_names(row)
+        else None
+    )
+
+
+def order_of(row: Any, before: Any | None) -> NDArray[np.int64]:
+    """The classes from hardest to easiest, by the baseline where there is one."""
+    return tpr_charts.ordering(cached_reads.tpr_of(cached_reads.counts(before if before is not None else row)))
+
+
+def pictures(row: Any) -> None:
+    """The pictures in the order a person asks: how even, how it got there. A step that trained nothing has no way, only what it added."""
+    names, before = cached_reads.class_names(row), baseline_of(row)
+    caution(row)
+    if row.status in cached_reads.LIVE and run_status.trains(
+        row
+    ):  # drawn again every few seconds, the state above every second
+        st.caption(f"Figures and pictures{run_status.after(row, row.last_epoch)}.")
+    numbers(row)
+    picture(row, before, names)
+    if run_status.trains(row):
+        training(row, names, order_of(row, before))
+    else:
+        added(row, names, order_of(row, before))
+
+
+def training(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+    """How a run that trains got there, epoch by epoch."""
+    left, right = st.columns(2, gap="medium")
+    with left:
+        losses(row)
+    with right:
+        accuracies(row)
+    left, right = st.columns(2, gap="medium")
+    with left:
+        history(row, names, order)
+    with right:
+        weights(row, names, order)
+    thinned(row)
+    oscillation.draw(row, names)
+
+
+def added(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+    """What a post-hoc step added to the logits, where it did that and it was kept; that it has no loss, where it has none."""
+    frame = cached_reads.epochs(row)
+    if frame["loss"].isna().all():
+        st.markdown("No loss: this step answers with distances, which have no cross entropy and no calibration error.")
+    summand = frame["info"].iloc[-1].get(SUMMAND)
+    if summand is None:  # another kind of step, or one of an earlier version
+        return
+    values = np.array(summand, dtype=np.float64)
+    st.subheader("Added to the logits", anchor=False)
+    st.caption(
+        "Hardest first. What the step adds to a class before the highest logit is taken: "
+        "above 0 it is predicted more often, below 0 less often."
+    )
+    with st.container(width=WIDTH):
+        plotly_chart.draw(
+            epoch_charts.summand_bars(names, values, plotly_chart.palette(), order),
+            key="run_summand",
+            alt=epoch_charts.alt_summand(names, values),
+        )
+
+
+def drawn_epochs(row: Any, epochs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Which of the recorded epochs are drawn, as places in `epochs`: all of a run that is over.
+
+    Of one that is on, which is drawn again and again, fewer.
+    """
+    return epoch_charts.some(epochs, MOST_LIVE) if row.status in cached_reads.LIVE else np.arange(len(epochs))
+
+
+def thinned(row: Any) -> None:
+    """Say so where not every epoch is drawn."""
+    step = epoch_charts.step_of(int(row.last_epoch), MOST_LIVE)
+    if row.status in cached_reads.LIVE and step > 1:
+        st.caption(
+            f"While the run is on, one epoch in {step} is drawn, and the last one; all of them once it is over. Every epoch is recorded."
+        )
+
+
+def caution(row: Any) -> None:
+    """Weights that rest on few validation samples, and a validation split that the run has learned from."""
+    text = few_samples(f"run {row.id}", row.config, row.facts or {})
+    if text:
+        st.warning(message(text), icon=":material/balance:")
+    if row.method in METHODS and METHODS[row.method].meets_validation:
+        st.caption(
+            ":material/info: This method learns from validation samples, "
+            "so this run's figures of the validation split are too good. Judge it by the test split."
+        )
+
+
+def numbers(row: Any) -> None:
+    """Accuracy, spread, variance, lowest TPR of the test split; last epoch and best."""
+    with st.grid(4, min_column_width=150):
+        st.metric("Accuracy", percent(row.accuracy), help=_best(row, percent(row.best_accuracy)))
+        st.metric("Spread of TPRs", spread(row.tpr_variance), help=_best(row, spread(row.best_tpr_variance)))
+        st.metric("TPR variance", small(row.tpr_variance), help=_best(row, small(row.best_tpr_variance)))
+        st.metric("Lowest TPR", percent(row.tpr_min), help=_best(row, percent(row.best_tpr_min)))
+
+
+def _best(row: Any, value: str) -> str:
+    if not run_status.trains(row):
+        return "Test split."
+    return f"Test split, last epoch. At the best epoch ({row.best_epoch}, highest balanced accuracy on validation): {value}"
+
+
+def picture(row: Any, before: Any | None, names: list[str]) -> None:
+    """The signature against the baseline, or this run alone."""
+    st.subheader("TPR per class, hardest first", anchor=False)
+    p = plotly_chart.palette()
+    if before is None:
+        mine = replace(cached_reads.side(row, f"run {row.id}"), weighted=row.method != submission.unweighted())
+        plotly_chart.draw(
+            tpr_charts.picture(tpr_charts.usual_kind(mine), names, mine, None, p),
+            key="run_signature",
+            alt=tpr_charts.describe(names, mine, None),
+        )
+        return
+    b, a = cached_reads.side(before, f"before (run {before.id})"), cached_reads.side(row, f"after (run {row.id})")
+    plotly_chart.draw(
+        tpr_charts.picture(tpr_charts.usual_kind(b, a), names, b, a, p),
+        key="run_signature",
+        alt=tpr_charts.describe(names, b, a),
+    )
+
+
+def _series(row: Any, column: str, splits: tuple[str, ...]) -> list:
+    p = plotly_chart.palette()
+    looks = {"train": (p.before, "dot"), "validation": (p.gain, "dash"), "test": (p.after, "solid")}
+    out = []
+    for split in splits:
+        epochs, values = cached_reads.series(row, split, column)
+        shown = drawn_epochs(row, epochs)
+        if np.isfinite(values[shown]).any():
+            out.append((SPLIT_WORDS[split], epochs[shown], values[shown], *looks[split]))
+    return out
+
+
+def losses(row: Any) -> None:
+    """Loss of every split."""
+    st.subheader("Loss", anchor=False)
+    series = _series(row, "loss", ("train", "validation", "test"))
+    plotly_chart.draw(
+        epoch_charts.lines(plotly_chart.palette(), series, share=False, total=int(row.epochs)),
+        key="run_loss",
+        alt="Loss per epoch of the training, validation and test split",
+    )
+
+
+def accuracies(row: Any) -> None:
+    """Accuracy of every split."""
+    st.subheader("Accuracy", anchor=False)
+    series = _series(row, "accuracy", ("train", "validation", "test"))
+    plotly_chart.draw(
+        epoch_charts.lines(plotly_chart.palette(), series, share=True, total=int(row.epochs)),
+        key="run_accuracy",
+        alt=f"Accuracy per epoch; test {percent(row.accuracy)} at the last",
+    )
+
+
+def history(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+    """The class x epoch heat map of validation TPRs."""
+    st.subheader("Validation TPR by class and epoch", anchor=False)
+    past = cached_reads.history(row)
+    tpr, shown = cached_reads.tpr_of(past), drawn_epochs(row, past.epochs)
+    plotly_chart.draw(
+        epoch_charts.heatmap(names, past.epochs[shown], tpr[shown], plotly_chart.palette(), order),
+        key="run_heatmap",
+        alt=epoch_charts.alt_heatmap(names, tpr),
+    )
+
+
+def weights(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+    """How the class weights moved, or the weights themselves when they did not."""
+    st.subheader("Class weights", anchor=False)
+    past = cached_reads.history(row)
+    if past.weight is None or np.isnan(past.weight).all():
+        st.markdown("No class weights: every sample counts the same.")
+        return
+    w = past.weight
+    steady, shown = np.allclose(w, w[-1]), drawn_epochs(row, past.epochs)
+    figure = (
+        epoch_charts.weight_bars(names, w[-1], plotly_chart.palette(), order)
+        if steady
+        else oscillation.marked(
+            epoch_charts.trajectory(names, past.epochs[shown], w[shown], plotly_chart.palette()), len(shown)
+        )
+    )
+    plotly_chart.draw(figure, key="run_weights", alt=epoch_charts.alt_trajectory(names, w))
+    oscillation.calm(row, w)
+
+
+def confusion(row: Any) -> None:
+    """The confusion matrix of the test split, or its largest cells for many classes."""
+    found = cached_reads.confusion(row)
+    if found is None:
+        return
+    names, order, (epoch, matrix) = cached_reads.class_names(row), order_of(row, baseline_of(row)), found
+    st.subheader("Confusion", anchor=False)
+    st.caption(
+        f"Test split{run_status.after(row, epoch)}. Each row adds up to 100 %: how the samples of a true class were predicted."
+    )
+    if len(names) <= confusion_charts.TEXT_UP_TO:
+        plotly_chart.draw(
+            confusion_charts.confusion_matrix(names, matrix, plotly_chart.palette(), order),
+            key="run_confusion",
+            alt="Confusion matrix of the test split in percent of each true class",
+        )
+        return
+    st.dataframe(
+        confusion_charts.top_confusions(names, matrix),
+        hide_index=True,
+        key="run_confusions",
+        alt="The most frequent confusions",
+        column_config={"share": st.column_config.NumberColumn("share of the class", format="%.1f %%")},
+    )

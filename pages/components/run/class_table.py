@@ -1,0 +1,66 @@
+"""Every class of a run in numbers, to sort by any of them, and all that is reported of its test split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from pages.components.common import cached_reads, run_status
+from reporting import run_report, tables, text
+
+PERCENT = "%.1f %%"
+CAPTION = (
+    "Test split{after}. TPR: share of a class's samples that are found (recall). "
+    "Precision: share of what is called this class that is right. "
+    "F1: their harmonic mean. A click on a column's name sorts."
+)
+
+
+def draw(row: Any) -> None:
+    """The table of a run, folded; nothing before its first epoch."""
+    if not cached_reads.has_epochs(row):
+        return
+    run = cached_reads.report(row)
+    with st.expander("Every class in numbers", icon=":material/table_rows:", key="run_numbers"):
+        st.caption(CAPTION.format(after=run_status.after(row, run.epoch)))
+        number = st.column_config.NumberColumn
+        st.dataframe(
+            pd.DataFrame([of_class(r) for r in run_report.class_rows(run)]),
+            hide_index=True,
+            key="run_table",
+            alt="TPR, precision and F1 of every class",
+            column_config={
+                "samples": number(help="Test samples of the class."),
+                "predicted": number(help="Test samples that are called this class."),
+                "TPR": number(format=PERCENT),
+                "precision": number(format=PERCENT),
+                "F1": number(format=PERCENT),
+                "95 % interval": st.column_config.TextColumn(
+                    help="Wilson interval of the TPR: how far the test samples leave it open."
+                ),
+                "weight": number(format="%.4g", help="Class weight of the last epoch."),
+            },
+        )
+        st.dataframe(
+            pd.DataFrame(tables.told(run.summary), columns=["figure", "value"]),
+            hide_index=True,
+            height="content",
+            key="run_summary",
+            alt="All figures of the test split",
+        )
+
+
+def of_class(r: dict[str, Any]) -> dict[str, Any]:
+    """A row of the table; shares in percent, so that they sort as numbers."""
+    found = {
+        "class": r["class"],
+        "samples": r["support"],
+        "predicted": r["predicted"],
+        "TPR": 100 * r["tpr"],
+        "95 % interval": f"{text.percent(r['tpr_low'])} to {text.percent(r['tpr_high'])}",
+        "precision": 100 * r["precision"],
+        "F1": 100 * r["f1"],
+    }
+    return found if r["weight"] is None else {**found, "weight": r["weight"]}

@@ -1,0 +1,141 @@
+"""The measures for unequal classes: on a run's page beside its baseline's, on Compare before and after.
+
+For two classes the weighted score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.comparison.compare import Comparison, with_score
+from core.comparison.confounders import beside_the_weighting, in_words
+from core.metrics import readings, tables
+from core.metrics.readings import Change, Reading, Score
+from pages.components.common import cached_reads, run_status, viewport
+from pages.components.run import charts
+from reporting import text
+from reporting.tables import measure_rows
+
+TITLE = "Measures"
+CHANGE, INTERVAL = "change", "95 % interval"
+PAIR = ("before", "after", CHANGE)
+SEEDS = (*PAIR, INTERVAL)
+WIDTH = 760  # pixels at most: numbers stay near their names
+
+
+def draw(row: Any) -> None:
+    """The measures of a run, beside its baseline's where it has one on the same classes; nothing before its first epoch."""
+    if not cached_reads.has_epochs(row):
+        return
+    after, before = cached_reads.report(row), charts.baseline_of(row)
+    st.subheader(TITLE, anchor=False)
+    if before is None:
+        st.caption(f"Test split{run_status.after(row, after.epoch)}.")
+    else:
+        epoch = f", epoch {after.epoch}" if run_status.trains(row) else ""
+        st.caption(
+            f"Test split. Before: run {before.id}, its baseline. After: run {row.id}{epoch}. "
+            "Changes in points. Two runs differ by seed noise too: Compare judges the change."
+        )
+        if others := beside_the_weighting(before.config, row.config):
+            st.caption(
+                text.plain(
+                    f"The two also differ in {in_words(others)}, so a change is not the work of the weighting alone."
+                )
+            )
+    # a run that is on is drawn again and again, and an input would be drawn anew under the hand of who moves it
+    score = (
+        None
+        if row.status in cached_reads.LIVE
+        else asked(after.classes, readings.positive_class(after.measured.counts))
+    )
+    if before is None:
+        found = readings.readings(after.measured, score)
+        table(("value",), tables.told(found))
+    else:
+        found = readings.changes(cached_reads.report(before).measured, after.measured, score)
+        table(PAIR, tables.told_changes(found))
+    explained(found)
+
+
+def compared(c: Comparison, averaged: bool) -> Score | None:
+    """The measures of a comparison: of its means over seeds or of its two runs.
+
+    Returns the weighted score that was asked for; None but for two classes.
+    """
+    st.subheader(TITLE, anchor=False)
+    names = [row.name for row in c.rows]
+    first = next((names.index(m.of_after) for m in c.measures if m.key == readings.WEIGHTED), 0)
+    score = asked(names, first)
+    found = c if score is None else with_score(c, score)
+    if averaged and found.over_seeds is not None:
+        rows, what = measure_rows(found.over_seeds, found.measures), "mean ± standard deviation"
+        if viewport.narrow():  # no room for the standard deviations; the interval tells the noise
+            rows, what = (
+                [[cell.partition(" ± ")[0] if 0 < i < 3 else cell for i, cell in enumerate(row)] for row in rows],
+                "mean",
+            )
+        st.caption(
+            f"Test split, {what} over the seeds. Changes in points, with the 95 % t interval of the mean change."
+        )
+        table(SEEDS, rows)
+    else:
+        st.caption(f"Test split of {c.before} and {c.after}. Changes in points.")
+        table(PAIR, tables.told_changes(found.measures))
+    explained(found.measures)
+    return score
+
+
+def asked(classes: Sequence[str], positive: int) -> Score | None:
+    """Alpha and the positive class, kept in the address; None where there are not two classes. `positive` is the class at first."""
+    if len(classes) != 2:
+        return None
+    with st.container(horizontal=True, vertical_alignment="bottom", key="measures_score"):
+        alpha = st.slider(
+            "Alpha of the weighted score",
+            0.0,
+            1.0,
+            readings.HALF,
+            0.05,
+            key="alpha",
+            bind="query-params",
+            width=320,
+            help="Weighted score: alpha TPR + (1 − alpha) TNR. 0.5 is balanced accuracy; 1 asks for the positive class alone.",
+        )
+        chosen = st.selectbox(
+            "Positive class",
+            range(2),
+            index=positive,
+            format_func=lambda c: classes[c],
+            key="positive",
+            bind="query-params",
+            width=220,
+            help="The class whose TPR is meant; the TNR is the TPR of the other one. At first the class with the fewest training samples.",
+        )
+    return Score(alpha, chosen)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """One row a measure, in words; names of classes are among the values, so only differences get the real minus."""
+    signed = [c in (CHANGE, INTERVAL) for c in ("", *columns)]
+    shown = [
+        [text.plain(cell.replace("-", "−") if has_sign else cell) for cell, has_sign in zip(row, signed, strict=True)]
+        for row in rows
+    ]
+    with st.container(width=WIDTH):  # a table of a width of its own would not break its lines on a phone
+        st.table(
+            pd.DataFrame(shown, columns=["measure", *columns]),
+            border="horizontal",
+            hide_index=True,
+            alt="Measures of the test split",
+        )
+
+
+def explained(found: Sequence[Reading | Change]) -> None:
+    """What each of them says; folded."""
+    with st.expander("What the measures say", icon=":material/help:", key="measures_said"):
+        st.markdown("\n".join(f"- **{text.plain(m.label)}**: {text.plain(m.help)}" for m in found))

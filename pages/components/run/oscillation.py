@@ -1,0 +1,127 @@
+"""A run's page: whether the class weights swing, in words and as a picture, and what steadies them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from core.diagnostics.weight_oscillation import FACTOR, Oscillation, changes, oscillation, remedies
+from pages.components.common import cached_reads, plotly_chart
+from pages.components.run import duplicate
+from reporting import epoch_charts, text
+from reporting.figure import Figure
+
+TICKS = (1, 2, 5, 10, 20, 50, 100, 1000, 10_000, 100_000)
+NAMED = 4  # classes named in the warning
+MOST_MARKED = 60  # epochs up to which every one has its own point
+
+
+def calm(row: Any, w: NDArray[np.float64]) -> None:
+    """Under the picture of the weights [E, C]: how far they move an epoch, where they move and do not swing."""
+    found = oscillation(w)
+    if found is not None and not found.swings:
+        st.caption(sentence(found, half(row)))
+
+
+def half(row: Any) -> str:
+    """The epochs that are judged: of a run that is not through, those it has."""
+    return f"the second half of the {'run' if row.last_epoch == row.epochs else 'epochs so far'}"
+
+
+def draw(row: Any, names: list[str]) -> None:
+    """Where the weights swing: how far, in which classes, and what helps. Nothing where they do not."""
+    past = cached_reads.history(row)
+    found = None if past.weight is None else oscillation(past.weight)
+    if found is None or not found.swings:
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        st.subheader("Change of the weights per epoch", anchor=False)
+        plotly_chart.draw(
+            picture(past.epochs, past.weight, row),
+            key="run_swings",
+            alt="Factor by which a weight changes from epoch to epoch, mean of the classes; "
+            f"over {half(row)} {found.factor:.1f}",
+        )
+    with right:
+        st.warning(warning(found, half(row), names), icon=":material/swap_vert:")
+        if row.status not in cached_reads.LIVE:  # what is live holds no input
+            helps(row)
+
+
+def sentence(found: Oscillation, half: str) -> str:
+    """The figures of weights that do not swing."""
+    return (
+        f"From epoch to epoch a weight changes by a factor of {found.factor:.2f} on average and turns back at "
+        f"{100 * found.reversal:.0f}\u00a0% of the epochs ({half})."
+    )
+
+
+def warning(found: Oscillation, half: str, names: list[str]) -> str:
+    """Weights that swing, and in which classes."""
+    most = [text.plain(text.short(names[c], 20)) for c in found.classes[:NAMED]]
+    more = len(found.classes) - len(most)
+    which = ", ".join(most) + (f" and {more} more" if more > 0 else "")
+    return (
+        f"**The weights swing between classes.** In {half} a weight changes by a factor of "
+        f"{found.factor:.1f} from one epoch to the next on average, "
+        f"and {len(found.classes)} of {found.among} classes swing (most: {which}); "
+        f"changes turn back at {100 * found.reversal:.0f}\u00a0% of the epochs. "
+        "Such a run chases its last epoch's errors and usually loses accuracy."
+    )
+
+
+def helps(row: Any) -> None:
+    """What steadies this run's weights, each with its measured effect and a button that sets it up."""
+    offers = remedies(row.config)
+    if not offers:
+        return
+    st.markdown("What helps, the strongest first:")
+    for remedy, changed, label in offers:
+        with st.container(gap="xsmall", key=f"run_remedy_{remedy.key}"):
+            if st.button(
+                label,
+                key=f"run_remedy_button_{remedy.key}",
+                icon=":material/content_copy:",
+                help="New run with these settings and this change.",
+            ):
+                duplicate.duplicate(row, **changed)
+            st.caption(text.plain(remedy.effect).replace(" %", "\u00a0%"))
+
+
+def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: Any) -> Figure:
+    """The factor by which weights [E, C] change at each epoch, and the line above which they swing.
+
+    The factor is the mean of the classes (of their logarithms).
+    """
+    p, size = plotly_chart.palette(), np.abs(changes(w))
+    known = np.isfinite(size)
+    factor = np.exp(np.where(known, size, 0.0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
+    limit = ("2: a weight doubles or halves", epochs[1:], np.full(len(factor), FACTOR), p.muted, "dot")
+    figure = epoch_charts.lines(
+        p,
+        [("mean of the classes", epochs[1:], factor, p.after, "solid"), limit],
+        share=False,
+        total=int(row.epochs),
+        unit="factor",
+        digits=1,
+    )
+    top = math.log10(max(float(factor.max()), FACTOR))
+    figure["layout"]["yaxis"] |= {
+        "type": "log",
+        "range": [0, 1.06 * top],
+        "tickvals": [v for v in TICKS if v <= 10 ** (1.06 * top)],
+    }
+    return figure
+
+
+def marked(figure: Figure, epochs: int) -> Figure:
+    """The same with a point at every epoch, so that each change is seen."""
+    if epochs <= MOST_MARKED:
+        for trace in figure["data"]:
+            trace |= {"mode": "lines+markers", "marker": {"size": 4}}
+    return figure

@@ -1,0 +1,270 @@
+"""A run's page: post-hoc steps on it. Choose one and its strength, apply it beside the app, see what it did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.experiment.config import from_dict
+from core.methods import METHODS, POSTHOC
+from core.methods.posthoc import USUAL
+from core.metrics.readings import training_counts
+from core.registry import Param
+from pages.components.common import cached_reads, helper_process, navigation, param_fields, run_status, viewport
+from pages.components.common.error_guard import told
+from reporting.text import duration, message, plain
+from services import posthoc, submission
+from services.preflight import doubts
+from services.run_names import method_words
+from storage.jobs import queue
+
+ROWS = tuple(sorted((m for m in METHODS if m.stage == POSTHOC), key=lambda m: m.key != USUAL))
+EVERY = 1.0  # seconds between two looks while a step is on
+MOST = 12  # steps in the table
+ROW, TALL_ROW = 35, 66  # px; Streamlit wraps text in rows above 64
+PHONE = ("step", "accuracy", "variance")
+NOTHING = "As trained"
+
+
+def draw(row: Any) -> None:
+    """The section; nothing on a run that has not succeeded or is itself a post-hoc step."""
+    if row.status != "succeeded" or row.method not in METHODS or METHODS[row.method].stage == POSTHOC:
+        return
+    st.subheader("Even out without training", anchor=False)
+    st.caption(
+        "A step on this run's outputs: seconds, whatever the workers are doing. "
+        "What it fits, it fits on the validation split; the figures are of the test split."
+    )
+    controls(row)
+    frame = posthoc.steps_of(cached_reads.database(), row.id)
+    if frame["status"].isin(cached_reads.BUSY).any():
+        live(row.id, states(frame))
+    if len(frame):
+        listing(row, frame)
+
+
+# -- choose and apply --------------------------------------------------------------------------------------------
+
+
+@st.fragment
+@told()
+def controls(row: Any) -> None:
+    """The step, its parameters and the button. A fragment: a moved slider redraws nothing else."""
+    left, right = st.columns([2, 3], gap="medium")
+    with left:
+        key = st.selectbox(
+            "Step",
+            [m.key for m in ROWS],
+            format_func=lambda k: METHODS[k].label,
+            key="posthoc_step",
+            help="The Methods page explains each.",
+        )
+    method = METHODS[key]
+    with right:
+        params = {p.key: parameter(method.key, p) for p in method.params}
+    st.caption(plain(method.summary))
+    step = posthoc.new_step(row, method.key, params)
+    for text in doubts(cached_reads.database(), from_dict(step.config), training_counts(row.facts), row.id):
+        st.warning(message(text), icon=":material/warning:")
+    found = posthoc.made(posthoc.steps_of(cached_reads.database(), row.id), step)
+    again = found is not None and found[1] in posthoc.OVER
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if st.button(
+            "Try again" if again else "Apply",
+            key="posthoc_apply",
+            type="primary",
+            icon=":material/balance:",
+            disabled=found is not None and not again,
+        ):
+            apply(row, step, found)
+            st.rerun()
+        if found is not None and found[1] == "succeeded":
+            st.caption(f"Applied already, as run {found[0]}.", width="content")
+
+
+def parameter(owner: str, param: Param) -> Any:
+    """A slider over the row's range where it has one, else the usual field."""
+    drag = (
+        not (param.choices or param.words or param.text or param.integer)
+        and math.isfinite(param.low)
+        and math.isfinite(param.high)
+    )
+    if not drag:
+        return param_fields.field(f"posthoc_{owner}", param)
+    return st.slider(
+        param.label,
+        param.low,
+        param.high,
+        float(param.default),
+        param.step,
+        key=f"posthoc_{owner}_{param.key}",
+        help=param.help or None,
+    )
+
+
+def apply(row: Any, step: Any, found: tuple[int, str] | None) -> None:
+    """Queue the step once and start a helper that works on it at once; one that ended badly is queued again."""
+    with told():
+        (run_id,) = [found[0]] if found else submission.send([step], posthoc.key_of(step))
+        if cached_reads.run(run_id).status in posthoc.OVER:
+            queue.ask(cached_reads.database(), run_id, "run")
+        try:
+            helper_process.begin(run_id, *command(row.id, step))
+        except OSError as error:
+            st.toast(
+                f"No helper could be started ({plain(error.strerror or str(error))}): run {run_id} waits for a worker.",
+                icon=":material/schedule:",
+            )
+
+
+def command(run_id: int, step: Any) -> list[str]:
+    """The step as arguments of cli.py; its key makes it take the run that is queued already."""
+    params = [
+        f"{name}={value!r}" if isinstance(value, float) else f"{name}={value}"
+        for name, value in step.config["params"].items()
+    ]
+    return [
+        "posthoc",
+        str(run_id),
+        "--method",
+        step.method,
+        *(word for p in params for word in ("--param", p)),
+        "--key",
+        posthoc.key_of(step),
+        "--json",
+    ]
+
+
+# -- what there is -----------------------------------------------------------------------------------------------
+
+
+def states(frame: pd.DataFrame) -> tuple[tuple[int, bool], ...]:
+    """Which steps are on; when this changes, the page is drawn anew."""
+    return tuple(zip(frame["id"].tolist(), frame["status"].isin(cached_reads.BUSY).tolist(), strict=True))
+
+
+@st.fragment(run_every=EVERY)
+@told()
+def live(run_id: int, was: tuple[tuple[int, bool], ...]) -> None:
+    """The steps that are on, until one of them is over; holds no input."""
+    frame = posthoc.steps_of(cached_reads.database(), run_id)
+    if states(frame) != was:
+        st.rerun()
+    for record in frame[frame["status"].isin(cached_reads.BUSY)].itertuples():
+        on(record)
+
+
+def on(record: Any) -> None:
+    """A step on its way: state, name and seconds so far, and what its helper said where it ended badly."""
+    seconds = max((datetime.now(UTC) - record.created_at.to_pydatetime()).total_seconds(), 0.0)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        run_status.badge(record)
+        named = f"{plain(name_of(cached_reads.run(int(record.id))))} as run {record.id}"
+        paused = record.status == "paused"  # its page resumes it
+        st.caption(f"{named} is paused" if paused else f"Applying {named}, {duration(seconds)}", width="content")
+        if paused:
+            navigation.link_run(int(record.id), f"Run {record.id}", icon=":material/monitoring:", width="content")
+    if why := helper_process.failure(int(record.id)):
+        st.warning(message(f"{why}. The run waits for a worker."), icon=":material/schedule:")
+
+
+def listing(row: Any, frame: pd.DataFrame) -> None:
+    """The newest step's error where it failed, a table of those that are done, and the ways to the newest of them."""
+    newest = cached_reads.run(int(frame["id"].iloc[-1]))
+    if newest.status in posthoc.OVER:
+        st.error(
+            message(f"{name_of(newest)}, run {newest.id}: {newest.error or 'it was stopped'}"),
+            icon=":material/error:",
+        )
+    done = [cached_reads.run(int(i)) for i in frame[frame["status"] == "succeeded"]["id"].tail(MOST)]
+    if not done:
+        return
+    table(row, done)
+    last = max(r.id for r in done)
+    with st.container(horizontal=True, key="posthoc_links"):
+        if st.button(
+            f"Open run {last}", key="posthoc_open", icon=":material/monitoring:", help="The newest of these runs."
+        ):
+            navigation.open_run(last)
+        if st.button(f"Compare run {row.id} with run {last}", key="posthoc_compare", icon=":material/compare_arrows:"):
+            navigation.open_compare(row.id, last)
+
+
+def name_of(row: Any) -> str:
+    """The step and its parameters in words."""
+    return method_words(from_dict(row.config))
+
+
+def table(row: Any, done: list[Any]) -> None:
+    """The run as trained and every step on it, side by side; a press on a step opens its run."""
+    keys = [m.key for m in ROWS]
+    done = sorted(done, key=lambda r: (keys.index(r.method), strength(r)))
+    shown, phone = figures(row, done), viewport.narrow()
+    ids, name_key = [row.id, *(r.id for r in done)], f"posthoc_name_{row.id}_{done[-1].id}_{len(done)}"
+    event = st.dataframe(
+        shown,
+        key=f"posthoc_table_{row.id}_{len(done)}",
+        hide_index=True,
+        placeholder="",
+        column_config=columns(phone, name_key),
+        column_order=PHONE if phone else None,
+        height="content",
+        on_select="rerun",
+        selection_mode="single-cell",
+        row_height=TALL_ROW if phone else ROW,
+        alt="Accuracy, TPR variance and lowest TPR of this run and of every post-hoc step on it",
+    )
+    pressed = [r for r, column in event.selection.cells if column == "step"]
+    if click := st.session_state.get(name_key):
+        pressed.append(click["row"])
+    if pressed and pressed[0] > 0:
+        navigation.open_run(ids[pressed[0]])
+
+
+def strength(row: Any) -> float:
+    """The value of the slider's parameter, for the order."""
+    value = row.config.get("params", {}).get(METHODS[row.method].slider)
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def figures(row: Any, done: list[Any]) -> pd.DataFrame:
+    """One line a run, the run as trained first: test split; shares in percent, changes against the run as trained."""
+    return pd.DataFrame([of(r, row, NOTHING if r is row else f"{name_of(r)} (run {r.id})") for r in (row, *done)])
+
+
+def of(r: Any, row: Any, name: str) -> Mapping[str, Any]:
+    """A line of the table."""
+    change = None if r is row else 100 * (r.accuracy - row.accuracy)
+    less = None if r is row or not row.tpr_variance else 100 * (r.tpr_variance / row.tpr_variance - 1)
+    return {
+        "step": name,
+        "accuracy": 100 * r.accuracy,
+        "change": change,
+        "variance": r.tpr_variance,
+        "less": less,
+        "lowest": 100 * r.tpr_min,
+    }
+
+
+def columns(phone: bool, name_key: str) -> dict[str, Any]:
+    """How each column is headed and written; a press on a step is kept under `name_key`.
+
+    A button's label does not wrap: on a phone steps are text.
+    """
+    number, text, button = st.column_config.NumberColumn, st.column_config.TextColumn, st.column_config.ButtonColumn
+    opens = "A click opens the run."
+    return {
+        "step": text("Step", width=150)
+        if phone
+        else button("Step", type="tertiary", alignment="left", width=340, key=name_key, help=opens),
+        "accuracy": number("Acc." if phone else "Accuracy", format="%.1f %%", width=64 if phone else 90),
+        "change": number("Change, points", format="%+.1f"),
+        "variance": number("TPR var." if phone else "TPR variance", format="%.4f", width=72 if phone else 110),
+        "less": number("Change, %", format="%+.0f"),
+        "lowest": number("Lowest TPR", format="%.1f %%"),
+    }
