@@ -216,7 +216,7 @@ def worker(
     ] = 0,
 ) -> None:
     """Train queued runs in this process."""
-    import worker as door
+    from work import worker as door
 
     database()  # says what is wrong with the folder or the database before a lock is taken in it
     logging.getLogger("evenly").setLevel(logging.INFO)

@@ -27,7 +27,7 @@ from storage.db.connection import open_database
 from storage.db.data_folder import settle
 from storage.db.migrate import upgrade
 from storage.db.paths import data_root
-from work.slot import REFUSED
+from work.locks import REFUSED
 from work.supervisor import die_with_parent
 
 ROOT = Path(__file__).resolve().parent

@@ -42,13 +42,13 @@ from storage.db.connection import open_database, sqlite_module
 from storage.db.migrate import upgrade
 from storage.jobs import queue
 from storage.results import checkpoint_files
-from work import runner, training
+from work import recorded_run, runner
 
 TARGET = 3.0  # percent of an epoch, for recording the metrics
 CLOCKED = (  # name of the clock, where the call is found, its name there
     ("epoch", runner.Trainer, "_epoch"),
     ("record", runner.Run, "_record"),
-    ("- figures from counts", training, "record_of"),
+    ("- figures from counts", recorded_run, "record_of"),
     ("- database", results, "record_epoch"),
     ("checkpoint", runner.Run, "save"),
     ("- bytes", checkpoint, "dumps"),

@@ -56,8 +56,10 @@ def posthoc(
 
 def at_once(engine: Any, run_id: int) -> RunRow:
     """The run, when it is over. It is worked on here, beside the workers; one of them may also have been faster."""
+    from filelock import Timeout
+
     from storage.results import get_run
-    from worker import Timeout, Worker
+    from work.worker import Worker
 
     def over() -> bool:
         return get_run(engine, run_id).status not in ("queued", "running")

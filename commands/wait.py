@@ -48,9 +48,11 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     Raises EvenlyError when one has not, when all that are left wait for a paused run, or when interrupted: a run that was
     trained here is then back in the queue.
     """
+    from filelock import Timeout
+
     from storage.jobs.change_stamp import statuses as statuses_of
     from storage.results import get_run
-    from worker import Timeout, Worker
+    from work.worker import Worker
 
     stop = Stop()
 

@@ -123,7 +123,7 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
         )
     if stage not in (TRAIN, POSTHOC):
         said.append(
-            f"Only the loss and the sampler are here. {method} goes on from a finished run, see work/stages.py and models/heads.py."
+            f"Only the loss and the sampler are here. {method} goes on from a finished run, see work/network_start.py and models/heads.py."
         )
     if "prior" in terms.knobs:
         said.append(

@@ -202,7 +202,7 @@ def full(seeded, tmp_path, monkeypatch):
 def worker(tmp_path, monkeypatch):
     """A worker in this process, on a data folder of the test's own, however little disk is free."""
     from work import runner
-    from worker import Worker
+    from work.worker import Worker
 
     monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
     monkeypatch.setattr(runner, "MIN_FREE_BYTES", 0)

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-import worker as door
 from core.experiment.config import RunConfig
 from services.submission import new_run
 from storage import results
 from storage.jobs import queue
 from work import runner
+from work import worker as door
 
 CONFIG = RunConfig("digits", "mlp", epochs=3, recipe_params={"batch_size": 64})
 

@@ -16,7 +16,7 @@ from core.metrics.classification import share
 from services.submission import new_run
 from storage import results
 from storage.jobs import queue
-from work import training
+from work import recorded_run
 
 EPOCHS = 4
 BASE = RunConfig("mnist1d", "cnn1d", epochs=EPOCHS, imbalance=50.0)
@@ -43,9 +43,11 @@ def worker(tmp_path_factory):
 @pytest.mark.parametrize("config", FOLLOWED.values(), ids=FOLLOWED)
 def test_along_its_own_epochs_a_run_is_shown_what_it_trained_with(worker, monkeypatch, config):
     """To 1e-9: the recorded weights, and every term that the worker handed to the training."""
-    config, used, real = checked(config), [], training.Run.terms
+    config, used, real = checked(config), [], recorded_run.Run.terms
     monkeypatch.setattr(
-        training.Run, "terms", lambda self, epoch, seen: used.append((epoch, real(self, epoch, seen))) or used[-1][1]
+        recorded_run.Run,
+        "terms",
+        lambda self, epoch, seen: used.append((epoch, real(self, epoch, seen))) or used[-1][1],
     )
     (run_id,) = queue.submit(worker.engine, [new_run(config, "MNIST-1D")])
     worker.loop(drain=True)

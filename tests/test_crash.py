@@ -133,7 +133,7 @@ def test_term_saves_and_gives_the_run_back(home):
 
 HANGING = (
     "import sys, time, worker; from work import runner; "
-    "runner.Trainer.forward_backward = lambda *_: time.sleep(600); sys.exit(worker.serve(0))"
+    "runner.Trainer.forward_backward = lambda *_: time.sleep(600); sys.exit(work.worker.serve(0))"
 )
 
 

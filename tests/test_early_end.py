@@ -16,18 +16,18 @@ from core.experiment.config import RunConfig
 from services.submission import new_run
 from storage import results
 from storage.jobs import queue
-from work.slot import lock_path
+from work.locks import lock_path
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # What takes its time at a start, standing still: an upgrade of the database, the imports, the first dataset.
 STANDS = "def stand(*_, **__):\n    print('here', flush=True)\n    time.sleep(600)\n"
-START = "import sys, time, worker\n" + STANDS + "{place} = stand\nsys.exit(worker.serve(0))"
+START = "import sys, time, worker\n" + STANDS + "{place} = stand\nsys.exit(work.worker.serve(0))"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-@pytest.mark.parametrize("place", ["worker.upgrade", "worker.Worker.rescue", "worker.import_module"])
+@pytest.mark.parametrize("place", ["worker.upgrade", "work.worker.Worker.rescue", "worker.import_module"])
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_worker_that_is_starting_ends_at_once(home, place, signum):
     root, engine = home

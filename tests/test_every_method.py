@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-import worker as door
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.samplers import SAMPLERS
@@ -18,6 +17,7 @@ from storage import results
 from storage.jobs import queue
 from storage.results import checkpoint_files
 from work import runner
+from work import worker as door
 
 BASE = RunConfig("mnist1d", "cnn1d", epochs=2, imbalance=100.0)
 PARAMS = {

@@ -11,11 +11,10 @@ import time
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from runner_kit import CONFIG, changed
 from storage_kit import count, database, in_background, new_run
 
-import worker as door
 from services import submission as launching
 from storage import results
 from storage.db import data_folder
@@ -24,8 +23,9 @@ from storage.db.errors import StorageError
 from storage.db.migrate import check_schema, upgrade
 from storage.db.schema import place as table
 from storage.jobs import queue
-from work import slot
-from worker import Timeout, Worker
+from work import worker as door
+from work.locks import ALREADY_ON, lock_path, locks_of, taken
+from work.worker import Worker
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -127,18 +127,18 @@ def test_a_second_folder_cannot_take_the_run_of_a_living_worker(apart, monkeypat
             Worker(1).__enter__()
         assert queue.wanted(engine, claim) == "run"
         assert results.get_run(engine, run_id).attempt == 1
-        assert not slot.taken(living.locks, 1)  # refused and let go
+        assert not taken(living.locks, 1)  # refused and let go
         assert count(engine, "worker") == 1
 
 
-@pytest.mark.parametrize(("seconds", "code"), [(0.3, 0), (30, slot.ALREADY_ON)])
+@pytest.mark.parametrize(("seconds", "code"), [(0.3, 0), (30, ALREADY_ON)])
 def test_a_worker_is_refused_a_slot_that_is_taken_and_not_one_that_is_asked_about(apart, monkeypatch, seconds, code):
     """Whoever asks whether a slot is taken holds it for a moment."""
-    locks, held, over = slot.locks_of(apart[1].parent / "evenly.db"), threading.Event(), threading.Event()
+    locks, held, over = locks_of(apart[1].parent / "evenly.db"), threading.Event(), threading.Event()
     locks.mkdir()
 
     def asks():
-        with FileLock(slot.lock_path(locks, 0)):
+        with FileLock(lock_path(locks, 0)):
             held.set()
             over.wait(seconds)
 
@@ -154,7 +154,7 @@ def test_a_worker_is_refused_a_slot_that_is_taken_and_not_one_that_is_asked_abou
 
 
 def test_life_is_decided_beside_the_database_and_two_databases_of_a_folder_differ(tmp_path):
-    own, other = slot.locks_of(tmp_path / "evenly.db"), slot.locks_of(tmp_path / "more.db")
+    own, other = locks_of(tmp_path / "evenly.db"), locks_of(tmp_path / "more.db")
     assert own == tmp_path / "locks"
     assert other == tmp_path / "more.db.locks"
 
@@ -211,7 +211,7 @@ def test_the_run_of_a_worker_goes_on_while_others_knock_from_another_folder(apar
             timeout=120,
             check=False,
         )
-        assert knock.returncode == slot.ALREADY_ON
+        assert knock.returncode == ALREADY_ON
         assert not any("died" in e.text for e in queue.events(engine, run_id))
     finally:
         living.terminate()

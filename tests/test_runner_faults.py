@@ -13,7 +13,7 @@ from storage import results
 from storage.db.errors import StorageError, Unavailable
 from storage.jobs import queue
 from storage.results import checkpoint_files
-from work import runner, training
+from work import recorded_run, runner
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_an_order_while_the_last_checkpoint_is_tried_leaves_a_run_that_can_go_on
 
 
 def test_no_step_goes_on_from_a_network_that_is_older_than_the_figures(worker, monkeypatch):
-    monkeypatch.setattr(training, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(recorded_run, "PATIENCE_SECONDS", 0.0)
     failing(monkeypatch, lambda epoch, _: epoch != "epoch-00001")
     (run_id,) = submit(worker, CONFIG)
     before = drained(worker, run_id)
@@ -209,7 +209,7 @@ def test_no_step_goes_on_from_a_network_that_is_older_than_the_figures(worker, m
 
 
 def test_a_database_that_cannot_be_written_pauses_the_run(worker, monkeypatch):
-    monkeypatch.setattr(training, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(recorded_run, "PATIENCE_SECONDS", 0.0)
     (run_id,) = submit(worker, CONFIG)
     real, calls = results.record_epoch, []
 

@@ -9,7 +9,7 @@ from core import datasets
 from core.datasets import registry
 from core.errors import EvenlyError
 from storage.jobs import queue
-from work import sources
+from work import inputs
 
 
 @pytest.mark.parametrize("step", ["prepare", "load"])
@@ -29,7 +29,7 @@ def test_orders_are_obeyed_while_data_is_prepared_and_read(worker, monkeypatch, 
         begun.set()
         over.wait(60)
 
-    monkeypatch.setattr(sources, "ASK_SECONDS", 0.0)
+    monkeypatch.setattr(inputs, "ASK_SECONDS", 0.0)
     monkeypatch.setattr(registry, step, {"prepare": prepare, "load": load}[step])
     (run_id,) = submit(worker, CONFIG)
 
@@ -49,7 +49,7 @@ def test_orders_are_obeyed_while_data_is_prepared_and_read(worker, monkeypatch, 
 
 
 def test_what_is_prepared_is_told_in_the_log(worker, monkeypatch):
-    monkeypatch.setattr(sources, "TELL_SECONDS", -1)
+    monkeypatch.setattr(inputs, "TELL_SECONDS", -1)
     monkeypatch.setattr(datasets, "prepare", lambda name, root, progress: progress(0.25, "decoded 5 of 20 images"))
     datasets.find_dataset("digits", worker.root).prepared(worker.root)
     (run_id,) = submit(worker, CONFIG)

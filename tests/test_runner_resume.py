@@ -14,7 +14,7 @@ from storage import results
 from storage.db.connection import sqlite_module
 from storage.db.schema import detail
 from storage.jobs import queue
-from work import training
+from work import recorded_run
 
 
 def image_folder(root, per_class):
@@ -45,7 +45,7 @@ def test_the_evidence_of_a_run_outlives_its_baseline(worker, monkeypatch):
     first, second = queue.submit(worker.engine, pair(CONFIG, changed(method="tpr_ratio"), "Digits"))
     with monkeypatch.context() as patch:
         patch.setattr("core.training.interrupts.LOOK_SECONDS", -1)
-        real = training.Run.save
+        real = recorded_run.Run.save
 
         def save(self, best):
             kept = real(self, best)
@@ -53,7 +53,7 @@ def test_the_evidence_of_a_run_outlives_its_baseline(worker, monkeypatch):
                 queue.ask(worker.engine, second, "cancel")
             return kept
 
-        patch.setattr(training.Run, "save", save)
+        patch.setattr(recorded_run.Run, "save", save)
         assert drained(worker, second).status == "cancelled"
     used = results.class_counts(worker.engine, second, "train").weight
     results.delete(worker.engine, [first])
@@ -108,7 +108,7 @@ def test_a_run_resumes_at_the_precision_it_was_trained_at(worker, monkeypatch, r
 def stop_at(monkeypatch, worker, epoch):
     """Order the worker to stop after it has recorded an epoch."""
     monkeypatch.setattr("core.training.interrupts.LOOK_SECONDS", -1)
-    real = training.Run.save
+    real = recorded_run.Run.save
 
     def save(self, best):
         kept = real(self, best)
@@ -116,7 +116,7 @@ def stop_at(monkeypatch, worker, epoch):
             worker.orders = "stop"
         return kept
 
-    monkeypatch.setattr(training.Run, "save", save)
+    monkeypatch.setattr(recorded_run.Run, "save", save)
 
 
 def spoil(path, damage):
@@ -139,7 +139,7 @@ class Death(BaseException):
 
 def die_after(monkeypatch, *epochs):
     """Let the worker die whenever one of these epochs has been recorded, before its checkpoint is written."""
-    left, real = list(epochs), training.Run.save
+    left, real = list(epochs), recorded_run.Run.save
 
     def save(self, best):
         if left and self.trainer.progress.epoch == left[0]:
@@ -147,7 +147,7 @@ def die_after(monkeypatch, *epochs):
             raise Death
         return real(self, best)
 
-    monkeypatch.setattr(training.Run, "save", save)
+    monkeypatch.setattr(recorded_run.Run, "save", save)
 
 
 def lives(worker, run_id):

@@ -157,7 +157,7 @@ def test_snippet_of_every_method(method):
         ("l2rw", "Only the class terms are here. What l2rw does in every step is in core/training/objectives/l2rw.py."),
         (
             "lws",
-            "Only the loss and the sampler are here. lws goes on from a finished run, see work/stages.py and models/heads.py.",
+            "Only the loss and the sampler are here. lws goes on from a finished run, see work/network_start.py and models/heads.py.",
         ),
         (
             "tau_norm",

@@ -21,7 +21,7 @@ from models import MODELS
 from models.heads import Scaled
 from services.submission import new_run
 from storage.jobs import queue
-from work import stages
+from work import network_start
 
 C, SHAPE = 3, (1, 8, 8)
 COUNTS = {"train": (40, 12, 5), "validation": (7, 9, 8), "test": (10, 11, 12)}
@@ -52,19 +52,19 @@ def splits(device):
 def before():
     """A finished run of the small CNN, with statistics of batch norm that no fresh network has."""
     config = checked(RunConfig("blobs", "cnn", recipe_params={"batch_size": 16}))
-    network = stages.fresh(config, SHAPE, C, [])
+    network = network_start.fresh(config, SHAPE, C, [])
     with torch.no_grad():
         for name, buffer in network.named_buffers():
             if name.endswith("running_mean"):
                 buffer.uniform_(-1, 1, generator=torch.Generator().manual_seed(3))
-    return stages.Finished(None, config, network, [])
+    return network_start.Finished(None, config, network, [])
 
 
 def begun(method, splits, before, device, sampler="instance", **params):
     """(the start of a run of this method, the config)."""
     config = replace(before.config, method=method, sampler=sampler, params=params)
     terms = in_force(config, Evidence(C, counts=COUNTS["train"]))
-    return stages.begin(config, terms, splits, SHAPE, C, device, before), config
+    return network_start.begin(config, terms, splits, SHAPE, C, device, before), config
 
 
 def values(module):
@@ -103,7 +103,7 @@ def test_meta_samples_are_validation_samples_evenly_many_of_each_class(splits, d
     trainer = Trainer(
         config,
         splits,
-        stages.fresh(config, SHAPE, C, []),
+        network_start.fresh(config, SHAPE, C, []),
         lambda *_: ClassTerms(objective="asks", knobs={"meta_batch": 12}),
         C,
         device,
@@ -130,7 +130,7 @@ def test_features_are_those_of_evaluation_mode_and_leave_the_network_as_it_was(s
     """Running statistics of batch norm too: the finished run goes on to be the baseline of others."""
     was = values(before.network)
     before.network.train()
-    features, logits = stages.features_of(before.network, splits["train"], device)
+    features, logits = network_start.features_of(before.network, splits["train"], device)
     assert same(values(before.network), was)
     expected = in_evaluation(before.network, splits["train"])
     np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-5)
@@ -198,7 +198,7 @@ def test_the_memory_of_oltr_begins_with_the_class_means_of_the_training_features
 
 
 def test_outputs_are_those_of_each_split_with_the_training_counts(splits, before, device):
-    out = stages.outputs_of(before, splits, device)
+    out = network_start.outputs_of(before, splits, device)
     assert out.counts.tolist() == list(COUNTS["train"])
     for name, split in splits.items():
         assert out.labels[name].tolist() == labels_of(name).tolist()

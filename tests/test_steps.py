@@ -8,7 +8,6 @@ from types import SimpleNamespace
 
 import pytest
 
-import worker as door
 from commands import progress
 from core.experiment.config import RunConfig
 from pages.components.common import run_status
@@ -17,7 +16,8 @@ from storage import results
 from storage.jobs import queue
 from storage.jobs.workers import Place, places
 from work import runner
-from work.watch import Inside
+from work import worker as door
+from work.liveness import Inside
 
 
 def row(**values):

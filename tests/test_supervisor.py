@@ -15,16 +15,16 @@ import psutil
 import pytest
 from filelock import FileLock, Timeout
 
-import worker as door
 from core.experiment.config import RunConfig
 from services.submission import new_run
 from storage import results
 from storage.db.errors import Unavailable
 from storage.jobs import queue
-from work import runner, watch
-from work.slot import beat_path, lock_path
+from work import liveness, runner
+from work import worker as door
+from work.liveness import Stillness
+from work.locks import beat_path, lock_path
 from work.supervisor import Awake, Child
-from work.watch import Stillness
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
@@ -209,12 +209,12 @@ def test_whoever_slept_as_long_as_the_worker_kills_nobody(watched):
 
 def test_stillness_is_told_after_5_minutes_and_at_every_doubling():
     still, news = Stillness(), []
-    for beat in range(int(watch.HUNG_SECONDS / watch.BEAT_SECONDS) + 1):
+    for beat in range(int(liveness.HUNG_SECONDS / liveness.BEAT_SECONDS) + 1):
         still.beat(looks=7, busy=True)
         if said := still.news():
             news.append((beat * 5 // 60, said))
     assert news == [(m, f"no step for {m} min") for m in (5, 10, 20, 40)]
-    assert still.seconds == watch.HUNG_SECONDS
+    assert still.seconds == liveness.HUNG_SECONDS
     assert still.words() == "no step for 60 min"
     still.beat(looks=8, busy=True)
     assert (still.seconds, still.words(), still.news()) == (0, None, None)
@@ -232,9 +232,9 @@ def test_a_worker_without_a_run_is_never_too_still():
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(watch, "BEAT_SECONDS", 0.02)
-    monkeypatch.setattr(watch, "QUIET_SECONDS", 0.1)
-    monkeypatch.setattr(watch, "HUNG_SECONDS", 0.4)
+    monkeypatch.setattr(liveness, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(liveness, "QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(liveness, "HUNG_SECONDS", 0.4)
     monkeypatch.setattr(runner, "MIN_FREE_BYTES", 0)
 
 
@@ -258,7 +258,7 @@ def test_a_run_that_hangs_is_told_of_then_its_beat_stops_and_comes_back_with_the
         assert hangs.wait(60)
         until(lambda: any(e.kind == "warning" and "no step for" in e.text for e in queue.events(engine, run_id)))
         until(lambda: "no step for" in queue.workers(engine)[0].state)
-        until(lambda: worker.still.seconds >= watch.HUNG_SECONDS)
+        until(lambda: worker.still.seconds >= liveness.HUNG_SECONDS)
         last = beat_path(root / "locks", 0).stat().st_mtime_ns
         beats = worker.still.seconds
         until(lambda: worker.still.seconds > beats + 0.2)

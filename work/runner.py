@@ -1,6 +1,6 @@
 """One claimed run from its settings to its end: data -> train -> (metrics, then checkpoint) per epoch -> finish.
 
-What the run starts from stands in work/sources.py and work/stages.py, its training in work/training.py; here is how it ends, whatever
+What the run starts from stands in work/inputs.py and work/network_start.py, its training in work/recorded_run.py; here is how it ends, whatever
 happens.
 """
 
@@ -29,8 +29,8 @@ from storage.db.connection import once
 from storage.db.errors import StorageError, Unavailable
 from storage.jobs import queue
 from storage.jobs.queue import Claim, Lost
-from work.sources import Orders, find_evidence, load_splits, stored_evidence
-from work.training import Halted, Run, tell
+from work.inputs import Orders, find_evidence, load_splits, stored_evidence
+from work.recorded_run import Halted, Run, tell
 
 log = logging.getLogger("evenly.worker")
 MIN_FREE_BYTES = 1 << 30  # a run is not started with less free disk than this

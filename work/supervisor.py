@@ -20,7 +20,7 @@ from pathlib import Path
 
 from core.errors import EvenlyError
 from storage.db.paths import database_path
-from work.slot import ALREADY_ON, REFUSED, beat_path, locks_of, taken
+from work.locks import ALREADY_ON, REFUSED, beat_path, locks_of, taken
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # before any fork: a child of one must not load anything
 

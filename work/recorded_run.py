@@ -39,8 +39,8 @@ from storage.jobs import queue
 from storage.jobs.queue import Claim, Lost
 from storage.results import checkpoint_files, checkpoint_rows
 from storage.results.writer import METRICS
-from work.sources import Orders
-from work.stages import begin, finished, posthoc_results
+from work.inputs import Orders
+from work.network_start import begin, finished, posthoc_results
 
 log = logging.getLogger("evenly.worker")
 PATIENCE_SECONDS = 60.0  # how long a locked or full database is waited for before the run is paused

@@ -1,0 +1,250 @@
+"""The worker of a slot: claims a run, trains it, records it; survives whatever a run does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from importlib import import_module
+from typing import Self, TypeVar
+
+from filelock import FileLock, Timeout
+
+from core.errors import EvenlyError
+from core.training import host
+from storage import results
+from storage.db.connection import open_database
+from storage.db.data_folder import settle
+from storage.db.errors import Unavailable
+from storage.db.migrate import upgrade
+from storage.db.paths import data_root, database_path
+from storage.jobs import queue
+from storage.jobs.workers import state_text
+from work import liveness
+from work.liveness import Inside, Stillness
+from work.locks import ALREADY_ON, PROBED_SECONDS, REFUSED, beat_path, lock_path, locks_of, taken
+from work.supervisor import on_signals
+
+host.tune()  # before anything imports torch
+
+T = TypeVar("T")
+log = logging.getLogger("evenly.worker")
+POLL_SECONDS = 0.2  # between looks at an empty queue
+STEP_SECONDS = 1.0  # between two looks at how far a run is inside its epoch
+RESCUE_SECONDS = 30.0
+LOST_CARD = "AcceleratorError"  # torch's name for a CUDA error that ends the context
+
+
+class Worker:
+    """One slot: a lock, a row in the database, two beats (a file for its parent, the row for people), and the loop."""
+
+    def __init__(self, slot: int = 0, only: Sequence[int] | None = None, patience: float = 0.0) -> None:
+        """`only`: the runs it may take; it then stands beside the worker of a device instead of being one.
+
+        `patience`: seconds to wait for the slot's lock, for whoever does not try again when it is refused.
+        """
+        self.only, self.patience = only, patience
+        self.slot, self.root = slot, data_root()
+        self.orders: str | None = None  # "stop" after SIGTERM
+        self.claim: queue.Claim | None = None  # the run in hand
+        self.looks, self.still, self.inside = 0, Stillness(), Inside()
+        self._quiet = threading.Event()
+        self._held = ExitStack()  # of locks
+        self.id: int | None = None  # of its row, once it has one
+
+    def __enter__(self) -> Self:
+        """Take the slot's lock (filelock.Timeout when another has it), migrate, register, rescue, start the beats."""
+        self.locks = locks_of(database_path())
+        # The first says who of the database's workers is alive. The second keeps two databases' workers out of one data
+        # folder at a time; where the database lies in the data folder both are one file.
+        wanted = dict.fromkeys(lock_path(folder, self.slot) for folder in (self.locks, self.root / "locks"))
+        with self._held:
+            for path in wanted:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._held.enter_context(FileLock(path, timeout=self.patience))
+            try:
+                self._set_up()
+            except BaseException:
+                self._leave()
+                raise
+            self._held = self._held.pop_all()
+        return self
+
+    def _set_up(self) -> None:
+        self._in_thread(self._beat)  # first: what follows may take a while on a slow disk or a locked database
+        self.engine = open_database(role="worker")
+        self._patiently(lambda: upgrade(self.engine))
+        self._patiently(lambda: settle(self.engine))
+        from core.training.device import (
+            choose,  # torch is imported here, after the lock: a second worker is refused in no time
+        )
+
+        self.device = choose("auto", self.slot if self.only is None else None)
+        register = (self.engine, self.slot, self.device.name, os.getpid(), platform.node())
+        self.id = self._patiently(lambda: queue.register_worker(*register))
+        self._patiently(self.rescue)
+        self._in_thread(self._report)  # apart from the other: a locked database must not hold that one up
+        self._in_thread(self._tell_steps, STEP_SECONDS)
+
+    def __exit__(self, *_: object) -> None:
+        with self._held:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Beat no more, and say so where it has registered."""
+        self._quiet.set()
+        if self.id is None:
+            return
+        try:
+            queue.stop_worker(self.engine, self.id)
+        except Unavailable as error:
+            log.warning("%s", error)
+
+    def _patiently(self, work: Callable[[], T]) -> T:
+        """`work()`, asked again each second while the database is locked or full and nobody orders a stop."""
+        while True:
+            try:
+                return work()
+            except Unavailable as error:
+                if self.orders:
+                    raise
+                log.warning("waiting: %s", error)
+                time.sleep(1)
+
+    def _in_thread(self, work: Callable[[], None], seconds: float | None = None) -> None:
+        def repeatedly() -> None:
+            while not self._quiet.wait(seconds or liveness.BEAT_SECONDS):
+                work()
+
+        threading.Thread(target=repeatedly, daemon=True, name=work.__name__).start()
+
+    def _beat(self) -> None:
+        """Touch the beat file; not any more when the run in hand hangs."""
+        self.still.beat(self.looks, self.claim is not None)
+        if self.still.seconds >= liveness.HUNG_SECONDS:
+            return
+        try:
+            beat_path(self.locks, self.slot).touch()
+        except OSError as error:
+            log.warning("no beat: %s", error)
+
+    def _report(self) -> None:
+        """Tell the database that the worker lives, and people when its run has not moved for long."""
+        claim, words, news = self.claim, self.still.words(), self.still.news()
+        try:
+            queue.beat(self.engine, self.id, state_text(self.inside.place, words))
+            if claim is not None and news:
+                log.warning("run %s: %s", claim.run_id, news)
+                queue.note(
+                    self.engine,
+                    claim,
+                    "warning",
+                    f"{news}; unless that is expected, restart the worker (make run does it after {liveness.HUNG_SECONDS / 60:.0f} min)",
+                )
+        except EvenlyError as error:  # a locked or full database: the next beat tries again
+            log.warning("no beat: %s", error)
+
+    def _tell_steps(self) -> None:
+        """Tell people how far the run in hand is inside a long epoch, at most once a second."""
+        if not self.inside.look(time.monotonic()):
+            return
+        try:
+            queue.beat(self.engine, self.id, state_text(self.inside.place, self.still.words()))
+        except EvenlyError as error:
+            log.warning("no step told: %s", error)
+
+    def ask(self) -> str | None:
+        """The orders, for the run in hand. That it asks shows that it moves."""
+        self.looks += 1
+        return self.orders
+
+    def rescue(self) -> None:
+        """Put runs of dead workers back into the queue. Whoever had this slot before us is dead: we hold its lock."""
+        for run_id in queue.rescue(
+            self.engine, lambda w: w.id == self.id or (w.slot != self.slot and taken(self.locks, w.slot))
+        ):
+            log.info("run %s: its worker died; rescued", run_id)
+        self._rescued = time.monotonic()
+
+    def warm_up(self) -> None:
+        """Make what the first run will need: its imports and, with nothing to do, the first comparison's dataset."""
+        import_module("work.runner")  # brings torch, models and scikit-learn: a few seconds
+        if any(results.list_runs(self.engine, status="queued", limit=1)["id"]):
+            return
+        from core.datasets import prepare
+        from core.experiment.presets import FIRST
+        from core.training.interrupts import Interrupted
+        from work.inputs import obeying
+
+        try:
+            prepare(FIRST.baseline.dataset, self.root, obeying(lambda: self.orders))
+        except Interrupted:
+            return
+        except EvenlyError as error:  # no space, perhaps: the first run will say so where people see it
+            log.warning("%s", error)
+
+    def loop(self, *, drain: bool = False, until: Callable[[], bool] = lambda: False) -> None:
+        """Work until told to stop; with `drain` until nothing is left that could start; or until `until()`."""
+        while not self.orders and not until():
+            try:
+                if time.monotonic() - self._rescued > RESCUE_SECONDS:
+                    self.rescue()
+                claim = queue.claim(self.engine, self.id, self.device.name, self.only)
+            except EvenlyError as error:  # locked or full database: said once a second, mended by itself or by a person
+                log.warning("%s", error)
+                time.sleep(1)
+                continue
+            if claim is not None:
+                self.work(claim)
+            elif drain:
+                return
+            else:
+                time.sleep(POLL_SECONDS)
+
+    def work(self, claim: queue.Claim) -> None:
+        """One claimed run to its end, its pause or its failure."""
+        from work.runner import execute
+
+        log.info("run %s: attempt %s", claim.run_id, claim.attempt)
+        self.claim, self.inside = claim, Inside(claim.run_id)
+        try:
+            status, error = execute(self.engine, claim, self.device, self.root, self.ask, self.inside.follow)
+        finally:
+            self.claim, self.inside = None, Inside()
+        log.info("run %s: %s%s", claim.run_id, status, f" ({error})" if error else "")
+        if error and LOST_CARD in error:  # nothing more can run on it in this process; the supervisor starts another
+            raise SystemExit(1)
+
+
+def serve(slot: int, *, drain: bool = False) -> int:
+    """Be the worker of a slot until SIGTERM or SIGINT (the same one again ends at once), or with `drain` until nothing is left."""
+    worker, had, starting = Worker(slot, patience=PROBED_SECONDS), set(), True
+
+    def stop(signum: int, _: object) -> None:
+        if signum in had:  # a Ctrl-C comes twice: as SIGINT from the terminal and as SIGTERM from the parent
+            os._exit(1)
+        had.add(signum)
+        worker.orders = "stop"
+        if (
+            starting and len(had) == 1
+        ):  # there is no run to save yet, and an import or a locked database would take its time
+            raise SystemExit(0)
+
+    on_signals(stop)
+    try:
+        with worker:
+            log.info("ready on %s, data in %s", worker.device.name, worker.root)
+            worker.warm_up()
+            starting = False
+            worker.loop(drain=drain)
+    except Timeout as taken_by:
+        log.error("a worker already serves slot %s (%s); only one can", slot, taken_by.lock_file)
+        return ALREADY_ON
+    except EvenlyError as error:
+        log.error("%s", error)
+        return 0 if worker.orders else REFUSED
+    return 0
