@@ -58,7 +58,7 @@ Spent = dict[tuple[str, str], list[tuple[float, float]]]  # (page, kind of view)
 
 def seeded(folder: Path, runs: int) -> Pages:
     """The addresses to visit; the database is made where the folder has none."""
-    from seed import crowd, small
+    from tests.seed import crowd, small
 
     os.environ["EVENLY_DATA"] = str(folder)
     engine = open_database(f"sqlite:///{folder / 'evenly.db'}")

@@ -1,5 +1,5 @@
 """Writes core/methods/worked_examples.json, then docs/methods.md and docs/tables.md from the rows of the tables. tests/test_docs.py and
-tests/test_methods_shown.py fail while they are out of date.
+tests/core/methods/test_methods_shown.py fail while they are out of date.
 
     python docs/generate.py
 """

@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from data_kit import own_copy
+
+from tests.core.datasets.kit import own_copy
 
 ROOT = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -104,7 +105,7 @@ def chromium() -> str:
 @pytest.fixture(scope="module")
 def browser(chromium):
     """A headless Chromium."""
-    from browser_kit import chromium_at
+    from tests.browser.kit import chromium_at
 
     with chromium_at(chromium) as browser:
         yield browser
@@ -113,7 +114,7 @@ def browser(chromium):
 @pytest.fixture
 def page(browser):
     """A window as wide as a desk."""
-    from browser_kit import window_of
+    from tests.browser.kit import window_of
 
     with window_of(browser, viewport={"width": 1440, "height": 900}, accept_downloads=True) as page:
         yield page
@@ -122,7 +123,7 @@ def page(browser):
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, chromium):
     """App and worker on an empty data folder; returns (address, folder)."""
-    from browser_kit import served_on
+    from tests.browser.kit import served_on
 
     data = tmp_path_factory.mktemp("data")
     with served_on(data) as address:
@@ -132,11 +133,10 @@ def served(tmp_path_factory, chromium):
 @pytest.fixture(scope="module")
 def app(tmp_path_factory, chromium):
     """The app alone, without a worker, on one of everything; returns (address, engine, ids)."""
-    from browser_kit import app_on
-    from seed import small
-
     from storage.db.connection import open_database
     from storage.db.migrate import upgrade
+    from tests.browser.kit import app_on
+    from tests.seed import small
 
     data = tmp_path_factory.mktemp("data")
     engine = open_database(f"sqlite:///{data / 'evenly.db'}", role="worker")
@@ -173,10 +173,9 @@ def empty(home):
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory):
     """A data folder with one of everything, made once; tests work on copies. Returns (folder, ids)."""
-    from seed import small
-
     from storage.db.connection import open_database
     from storage.db.migrate import upgrade
+    from tests.seed import small
 
     root = tmp_path_factory.mktemp("seeded")
     engine = open_database(f"sqlite:///{root}/evenly.db", role="worker")

@@ -14,7 +14,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from metrics_kit import summary
 from sqlalchemy import Engine
 
 from core.datasets import DATASETS
@@ -24,6 +23,7 @@ from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import upgrade
 from storage.jobs import queue
+from tests.core.metrics.kit import summary
 
 DIGITS = tuple(str(d) for d in range(10))
 ANIMALS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from runner_kit import drained, working
 
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
@@ -15,6 +14,7 @@ from core.training import reference
 from services.submission import pair
 from storage import results
 from storage.jobs import queue
+from tests.work.kit import drained, working
 
 EPOCHS = 3  # of 40 steps; the learning rate rises and falls within them
 

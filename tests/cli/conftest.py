@@ -7,10 +7,10 @@ import re
 from unittest import mock
 
 import pytest
-from cli_kit import DIGITS, finished, here, process
 
 from storage.db import migrate
 from storage.db.connection import open_database
+from tests.cli.cli_kit import DIGITS, finished, here, process
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import subprocess
 
 import numpy as np
 import pytest
-from cli_kit import DIGITS, QUICK
 from PIL import Image
 
 from core.experiment.config import RunConfig, given_tprs
 from reporting.code_snippet import cli_command
 from storage import results
+from tests.cli.cli_kit import DIGITS, QUICK
 
 WEIGHTED = (*DIGITS, "--epochs", 3, "--method", "tpr_ratio")
 

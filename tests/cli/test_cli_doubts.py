@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cli_kit import QUICK, finished, process
+from tests.cli.cli_kit import QUICK, finished, process
 
 TAILED = (*QUICK, "--imbalance", 20)
 

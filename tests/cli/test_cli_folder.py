@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-from cli_kit import QUICK
 
 from storage import results
 from storage.db import migrate
 from storage.db.connection import open_database
+from tests.cli.cli_kit import QUICK
 
 
 def one_line(done):

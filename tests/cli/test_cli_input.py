@@ -10,10 +10,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from cli_kit import DIGITS, QUICK
 
 from core.datasets import download
 from storage import results
+from tests.cli.cli_kit import DIGITS, QUICK
 
 TPRS = ",".join(str(0.5 + 0.05 * c) for c in range(10))
 

@@ -9,7 +9,6 @@ import sys
 import time
 
 import pytest
-from cli_kit import DIGITS, QUICK, ROOT, environment, finished, process
 
 from commands import submit, wait
 from core.datasets import describe
@@ -18,6 +17,7 @@ from core.experiment.config import RunConfig
 from core.methods import answer, what_if
 from storage import results
 from storage.jobs import queue
+from tests.cli.cli_kit import DIGITS, QUICK, ROOT, environment, finished, process
 
 
 def until(condition, seconds=60):

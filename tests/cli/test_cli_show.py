@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from cli_kit import QUICK, ROOT, environment, process
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score
 
 from reporting.html_pages import run_page
 from services.comparison import report
 from storage import results
+from tests.cli.cli_kit import QUICK, ROOT, environment, process
 
 
 def labels_of(matrix):

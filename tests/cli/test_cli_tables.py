@@ -7,13 +7,13 @@ import re
 
 import numpy as np
 import pytest
-from cli_kit import ROOT
 
 from core.datasets import DATASETS
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, answer, what_if
 from core.methods.samplers import SAMPLERS
 from models import MODELS
+from tests.cli.cli_kit import ROOT
 
 GOLDEN = [c for c in json.loads((ROOT / "tests" / "golden.json").read_text())["cases"] if c["method"] in METHODS]
 

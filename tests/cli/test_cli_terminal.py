@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from cli_kit import ROOT, environment, row
 
 from commands import progress, terminal
 from core.errors import EvenlyError
 from storage import results
+from tests.cli.cli_kit import ROOT, environment, row
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ class Ready(BaseFigure):
     """A figure that goes to the browser as it is.
 
     Streamlit has Plotly check a dict attribute by attribute, which takes ten milliseconds a picture and half the time of a run's
-    page; tests/test_figures.py has every kind of picture checked instead.
+    page; tests/reporting/test_figures.py has every kind of picture checked instead.
     """
 
     def __init__(self, figure: Figure) -> None:  # without BaseFigure's, which is what checks

@@ -1,0 +1,150 @@
+"""What the tests in a real Chromium share: the app as a process, a browser, and ways to look at a page."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api")
+expect = sync_api.expect
+
+ROOT = Path(__file__).resolve().parents[2]
+IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def answering(address):
+    """Wait until the app answers there."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            return urllib.request.urlopen(address + "/_stcore/health", timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline, "the app did not answer"
+            time.sleep(0.2)
+
+
+@contextmanager
+def app_on(data):
+    """The app alone, without a worker, on a data folder; yields its address."""
+    port = free_port()
+    app = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
+        cwd=ROOT,
+        env={**os.environ, "EVENLY_DATA": str(data)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        answering(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        app.terminate()
+        app.wait(20)
+
+
+@contextmanager
+def served_on(data):
+    """`make run` without make: app and worker on a data folder; yields the address. Both end cleanly."""
+    port = free_port()
+    env = {**os.environ, "EVENLY_DATA": str(data), "EVENLY_PORT": str(port)}
+    served = subprocess.Popen(
+        [sys.executable, "serve.py"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        answering(address)
+        yield address
+    finally:
+        served.send_signal(signal.SIGTERM)
+        ended = served.wait(20)
+    assert ended == 0
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(address + "/_stcore/health", timeout=1)
+
+
+@contextmanager
+def chromium_at(path):
+    """A headless Chromium."""
+    with sync_api.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=path, args=QUIET)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def window_of(browser, **options):
+    """A window that throws nothing; `said` of its page holds every frame that it sends to the server."""
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    errors, page.said = [], []
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    page.on(
+        "websocket",
+        lambda ws: ws.on(
+            "framesent", lambda frame: page.said.append(frame if isinstance(frame, bytes) else frame.encode())
+        ),
+    )
+    yield page
+    context.close()
+    assert not errors
+
+
+def cli(data, *arguments):
+    done = subprocess.run(
+        [sys.executable, "cli.py", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "EVENLY_DATA": str(data)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout) if "--json" in arguments else done.stdout
+
+
+def settle(page):
+    page.wait_for_selector(IDLE, timeout=60_000)
+    page.wait_for_timeout(300)
+    page.wait_for_selector(IDLE, timeout=60_000)
+    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+
+
+def key(page, name):
+    return page.locator(f".st-key-{name}")
+
+
+def figure(page, name, script, *, until="() => true", within=30):
+    """What `script` says of a chart as plotly holds it, once it is drawn and, `within` so many seconds, `until` holds for it."""
+    plot = f"document.querySelector('.st-key-{name} .js-plotly-plot')"
+    page.wait_for_function(f"() => {{ const g = {plot}; return g && g.data && ({until})(g) }}", timeout=1000 * within)
+    return page.evaluate(f"() => ({script})({plot})")
+
+
+BARS = "g => g.data.filter(t => t.type === 'bar').map(t => Array.from(t.y))"
+NEWEST = "g => Math.max(...g.data.flatMap(t => Array.from(t.x)))"  # epoch: of many not every one is drawn

@@ -1,0 +1,131 @@
+"""A comparison whose runs differ in something else than the weighting: said before the verdict, and nothing is praised."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+
+import pytest
+
+from core.comparison.compare import compare
+from core.comparison.confounders import apart_from_baseline, beside_the_weighting
+from core.experiment.config import RunConfig, checked
+from core.methods import METHODS, TRAIN
+from pages.components.compare import tiles
+from tests.core.comparison.kit import AFTER, BEFORE, rng, shifted, side
+
+PLAIN = checked(RunConfig("mnist1d", "cnn1d"))
+WEIGHTED = replace(PLAIN, method="tpr_ratio", params={"exponent": 2.0})
+
+
+def run(label, config, tp=BEFORE, index_hash="a", **more):
+    return side(tp, label, config.seed, settings=asdict(config), index_hash=index_hash, group=label, **more)
+
+
+def against_plain(config, **more):
+    return compare(run("run 1", PLAIN), run("run 3", config, AFTER + 20, **more), rng())
+
+
+def test_three_times_the_epochs_are_said_and_not_praised():
+    c = against_plain(replace(WEIGHTED, epochs=60))
+    assert (
+        c.cautions
+        == c.mixed
+        == (
+            "Run 1 and run 3 also differ in epochs (20 and 60), so what changed is not the work of the weights alone. "
+            "To judge a weighting, compare two runs that differ in nothing else.",
+        )
+    )
+    assert json.loads(json.dumps(c.to_dict()))["cautions"] == list(c.cautions)
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"model": "mlp"}, "differ in model, so"),
+        ({"recipe": "sgd_cosine"}, "differ in recipe, so"),
+        ({"recipe_params": {"batch_size": 50}}, "differ in batch size (100 and 50), so"),
+        (
+            {"model": "mlp", "epochs": 5, "recipe_params": {"lr": 0.02}},
+            "differ in model, epochs (20 and 5) and learning rate (0.01 and 0.02), so",
+        ),
+    ],
+)
+def test_every_other_setting_is_named(more, words):
+    (text,) = against_plain(checked(replace(WEIGHTED, **more))).mixed
+    assert words in text
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"params": {"exponent": 4.0}},
+        {"sampler": "balanced"},
+        {"start": 0.8},
+        {"deferred": "weight"},
+        {"reduction": "batch_mean"},
+        {"device": "cpu"},
+        {"tpr": (0.5,) * 10, "tpr_source": "a file"},
+    ],
+)
+def test_what_belongs_to_the_weighting_is_no_caution(more):
+    assert against_plain(replace(WEIGHTED, **more)).cautions == ()
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if m.stage != TRAIN][:4], ids=lambda m: m.key)
+def test_the_epochs_of_a_second_stage_are_its_own(method):
+    assert (
+        beside_the_weighting(asdict(PLAIN), asdict(replace(PLAIN, method=method.key, epochs=3, recipe="sgd_cosine")))
+        == []
+    )
+    two = replace(PLAIN, method=method.key, epochs=3)
+    assert beside_the_weighting(asdict(two), asdict(replace(two, epochs=9))) == ["epochs (3 and 9)"]
+
+
+def test_runs_of_one_weighting_do_not_credit_it():
+    (text,) = against_plain(replace(PLAIN, epochs=60)).mixed
+    assert text.startswith(
+        "Run 1 and run 3 differ in epochs (20 and 60), and have the same weighting, so no change is the work of weights."
+    )
+
+
+@pytest.mark.parametrize(
+    ("config", "index_hash"),
+    [
+        (replace(WEIGHTED, seed=3), "a"),
+        (replace(WEIGHTED, imbalance=10.0), "b"),
+        (replace(WEIGHTED, imbalance=10.0), ""),
+    ],
+)
+def test_another_seed_and_other_samples_are_not_praised_either(config, index_hash):
+    c = against_plain(config, index_hash=index_hash)
+    assert len(c.mixed) == 1
+
+
+def test_paired_seeds_are_praised_unless_another_setting_differs():
+    seeds = [0, 1, 2]
+    before = run("run 1", PLAIN, replicates=shifted(BEFORE, seeds, 2))
+    for config, mixed in ((replace(WEIGHTED, seed=2), 0), (replace(WEIGHTED, seed=2, epochs=60), 1)):
+        c = compare(before, run("run 6", config, AFTER + 20, "b", replicates=shifted(AFTER + 20, seeds, 2)), rng())
+        assert len(c.mixed) == mixed
+
+
+@pytest.mark.parametrize(("config", "gain"), [(WEIGHTED, "green"), (replace(WEIGHTED, epochs=60), "off")])
+def test_the_tiles_are_green_only_where_the_weights_did_it(config, gain):
+    c = compare(run("run 1", PLAIN), run("run 3", config, BEFORE + 18), rng())
+    delta = c.deltas["accuracy"]
+    assert delta.beyond
+    assert tiles.colour(c, delta, delta.change, True, False) == gain
+    worse = compare(run("run 1", PLAIN), run("run 3", config, BEFORE - 60), rng())
+    delta = worse.deltas["accuracy"]
+    assert tiles.colour(worse, delta, delta.change, True, False) == "red"
+
+
+def test_a_run_about_to_start_is_told_what_sets_it_apart_from_its_baseline():
+    text = apart_from_baseline(1, asdict(replace(WEIGHTED, epochs=60, recipe_params={})), asdict(PLAIN))
+    assert text == (
+        "Run 1 differs from this one in epochs (20 and 60): a comparison of the two will not show what the weights did alone. "
+        "Set these alike, or choose a baseline that has them."
+    )
+    assert apart_from_baseline(1, asdict(replace(WEIGHTED, recipe_params={}, seed=4)), asdict(PLAIN)) == ""

@@ -1,0 +1,159 @@
+"""A run that takes TPRs from a validation split which its baseline has learned from: told wherever the run is chosen, made or compared."""
+
+from dataclasses import replace
+
+import pytest
+
+from commands.submit import planned as planned_runs
+from core.comparison.compare import compare
+from core.datasets import describe
+from core.diagnostics.run_warnings import met, met_before
+from core.experiment.config import RunConfig, checked
+from core.methods import METHODS
+from services.posthoc import new_step
+from services.submission import new_run
+from storage import results
+from storage.jobs import queue
+from tests.core.comparison.kit import AFTER, BEFORE, rng, side
+from tests.pages.new_run.kit import captions, visit
+from tests.seed import config_of, mnist1d, submit, train, worker_of
+from tests.work.kit import drained, log_of
+
+BASE = RunConfig("mnist1d", "cnn1d", epochs=1)
+LEARNERS = ("l2rw", "meta_weight_net", "difficulty_net")
+WORDS = (
+    "rest on validation samples that the network had learned from (Learning to reweight (L2RW) takes its meta "
+    "samples there): their TPRs are too high."
+)
+FIT = WORDS.replace("rest on", "rests on")
+
+
+def settings(method="tpr_ratio", **changes):
+    return vars(checked(replace(BASE, method=method, **changes)))
+
+
+def facts(method):
+    return {"evidence": {"method": method}}
+
+
+def test_the_rows_that_learn_from_validation_samples():
+    assert tuple(sorted(m.key for m in METHODS if m.meets_validation)) == tuple(sorted(LEARNERS))
+    for key in LEARNERS:
+        assert "judge it by the test split" in METHODS[key].caveat
+
+
+@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize(
+    ("method", "made"),
+    [
+        ("tpr_ratio", "weights of run 2 rest"),
+        ("custom", "weights of run 2 rest"),
+        ("equal_tpr_bias", "fit of run 2 rests"),
+    ],
+)
+def test_what_rests_on_samples_that_were_learned_from(method, made, learner):
+    text = met_before("run 2", settings(method), facts(learner))
+    assert text.startswith(
+        f"The {made} on validation samples that the network had learned from ({METHODS[learner].label} "
+    )
+    assert text.endswith("Take a baseline of another method, or judge by the test split alone.")
+    assert text == met("run 2", settings(method), METHODS[learner].label)
+
+
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        (settings(), facts("none")),
+        (settings(), facts("cdb")),
+        (settings(), {}),
+        (settings(), facts("gone")),
+        (settings("inverse_frequency"), facts("l2rw")),
+        (settings("custom", params={"formula": "1 / n"}), facts("l2rw")),
+        (settings("logit_adjusted_posthoc"), facts("l2rw")),
+        (settings("cdb"), facts("l2rw")),
+        (settings(tpr=(0.5,) * 10), facts("l2rw")),
+        (settings("l2rw"), facts("")),
+        ({"method": "gone"}, facts("l2rw")),
+    ],
+)
+def test_what_does_not(given, known):
+    assert met_before("run 2", given, known) == ""
+
+
+def test_draws_by_the_tprs_of_a_run_that_learns_from_them():
+    assert met_before("run 2", settings("l2rw", sampler="difficulty"), {}).startswith(
+        "The draws of run 2 rest on validation samples that the network had learned from"
+    )
+
+
+def test_compare_says_it():
+    after = side(AFTER, "run 2", settings=settings(), facts=facts("l2rw"))
+    said = compare(side(BEFORE, "run 1", settings=settings("l2rw")), after, rng()).cautions
+    assert [text for text in said if WORDS in text] == [met("run 2", settings(), "Learning to reweight (L2RW)")]
+
+
+def test_a_run_records_how_its_baseline_was_trained_and_logs_what_that_means(worker):
+    (base,) = queue.submit(worker.engine, [new_run(replace(BASE, method="l2rw"), "MNIST-1D")])
+    drained(worker, base)
+    weighted, plain = queue.submit(
+        worker.engine,
+        [new_run(replace(BASE, method=m), "MNIST-1D", baseline=base) for m in ("tpr_ratio", "inverse_frequency")],
+    )
+    fitted = queue.submit(worker.engine, [new_step(results.get_run(worker.engine, base), "equal_tpr_bias", {})])[0]
+    assert drained(worker, fitted).facts["evidence"]["method"] == "l2rw"
+    assert results.get_run(worker.engine, base).facts["evidence"]["method"] == ""
+    assert f"warning: The weights of this run {WORDS}" in log_of(worker, weighted)
+    assert f"warning: The fit of this run {FIT}" in log_of(worker, fitted)
+    assert "had learned from" not in log_of(worker, plain) + log_of(worker, base)
+
+
+# ---------------------------------------------------------------- before a run is started
+
+
+def finished(engine, method):
+    """A finished run of this method, as made up by the seed of the pages' tests."""
+    worker, config = worker_of(engine), config_of(method=method)
+    run = submit(engine, config, f"MNIST-1D: {method}, seed 0")
+    train(engine, worker, mnist1d(), 20, matrices=False)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("baseline", "method", "words"),
+    [
+        ("l2rw", "tpr_ratio", WORDS),
+        ("none", "tpr_ratio", ""),
+        ("l2rw", "inverse_frequency", ""),
+        ("l2rw", "equal_tpr_bias", FIT),
+        ("l2rw", "tau_norm", ""),
+    ],
+)
+def test_new_run_says_it_under_the_choice(empty, baseline, method, words):
+    run = finished(empty, baseline)
+    at = visit()
+    at.selectbox(key="method").set_value(method).run()
+    at.selectbox(key="new_baseline").set_value(str(run)).run()
+    assert not at.exception
+    assert ("had learned from" in captions(at)) == bool(words)
+    assert words in captions(at).replace("\\", "")
+
+
+@pytest.mark.parametrize(
+    ("baseline", "words"),
+    [
+        (
+            "l2rw",
+            f"note: The weights of the run {WORDS} Take a baseline of another method, or judge by the test split alone.\n",
+        ),
+        ("none", ""),
+    ],
+)
+def test_the_command_line_says_it_on_stderr(home, capsys, baseline, words):
+    root, engine = home
+    run = finished(engine, baseline)
+    config = checked(replace(BASE, epochs=20, method="tpr_ratio"))
+    planned = planned_runs(
+        engine, config, describe("mnist1d", root), 1, baseline=run, same_baseline=False, tpr=None, name="", waits=False
+    )
+    assert [r.baseline for r in planned] == [run]
+    assert capsys.readouterr().err == words

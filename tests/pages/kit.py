@@ -1,0 +1,54 @@
+"""What the tests of the pages share: a page as a browser would open it, and the words on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import select, update
+from streamlit.testing.v1 import AppTest
+
+from storage import results
+from storage.db.schema import detail, run
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME, NEW, RUNS, RUN, COMPARE = (f"pages/views/{name}.py" for name in ("home", "new_run", "runs", "run", "compare"))
+
+
+def visit(page: str = HOME, **query: object) -> AppTest:
+    """The app on a page, as a browser would open it."""
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    at.run()
+    if page != HOME:
+        at.switch_page(page)
+    for key, value in query.items():
+        at.query_params[key] = str(value)
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def words_on(at: AppTest) -> str:
+    """All text of the page."""
+    kinds = ("title", "subheader", "markdown", "caption", "error", "warning", "info", "code", "button")
+    return "\n".join(
+        str(getattr(e, "value", "") or getattr(e, "label", "")) for kind in kinds for e in getattr(at, kind)
+    )
+
+
+TPRS = [round(0.5 + i / 30, 17) for i in range(9)] + [None]
+
+
+def without_its_baseline(engine, ids):
+    """The weighted run as it is left when its baseline has been deleted."""
+    with engine.begin() as c:
+        facts = c.scalar(select(detail.c.facts).where(detail.c.run_id == ids["weighted"]))
+        evidence = {
+            "tpr": TPRS,
+            "support": [200.0] * 9 + [0.0],
+            "from": f"run {ids['baseline']}, validation split, epoch 20",
+        }
+        c.execute(
+            update(detail).where(detail.c.run_id == ids["weighted"]).values(facts={**facts, "evidence": evidence})
+        )
+        c.execute(update(run).where(run.c.baseline_id == ids["baseline"]).values(baseline_id=None))
+    results.delete(engine, [ids["baseline"]])

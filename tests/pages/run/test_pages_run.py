@@ -1,0 +1,119 @@
+"""A run's page: every state, its orders, its trace of a baseline, addresses that lead nowhere."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from reporting.palette import LIGHT
+from storage import results
+from storage.jobs import queue
+from storage.jobs.workers import Place, state_text
+from tests.pages.kit import ROOT, RUN, RUNS, visit, without_its_baseline, words_on
+
+
+@pytest.mark.parametrize(
+    "state", ["baseline", "weighted", "dynamic", "hundred_weighted", "failed", "stopped", "running", "queued"]
+)
+def test_a_run_of_every_state_can_be_looked_at(full, state):
+    _, ids = full
+    at = visit(RUN, id=str(ids[state]))
+    assert not at.exception
+    assert at.title[0].value
+
+
+def test_a_failed_run_says_why(full):
+    _, ids = full
+    at = visit(RUN, id=str(ids["failed"]))
+    assert "not finite at epoch 4" in at.error[0].value
+
+
+def test_stop_pause_and_resume_are_written_as_wishes(full):
+    engine, ids = full
+    visit(RUN, id=str(ids["running"])).button(key="run_pause").click().run()
+    assert results.get_run(engine, ids["running"]).wanted == "pause"
+    at = visit(RUN, id=str(ids["queued"]))
+    at.button(key="run_stop").click().run()
+    assert results.get_run(engine, ids["queued"]).status == "cancelled"
+    at.button(key="run_resume").click().run()
+    assert results.get_run(engine, ids["queued"]).status == "queued"
+
+
+def test_a_run_says_at_which_step_it_is_and_what_its_worker_warns_of(full):
+    engine, ids = full
+    worker = queue.workers(engine)[0]
+    queue.beat(engine, worker.id, state_text(Place(ids["running"], 10, 479, 3516, 900.0), "no step for 12 min"))
+    at = visit(RUN, id=str(ids["running"]))
+    assert "epoch 10 of 20, step 479 of 3,516" in words_on(at)
+    assert at.warning[0].value.startswith("No step for 12 min. ")
+    assert sum("No step for 12 min" in c.value for c in at.sidebar.caption) == 1
+    state = visit(RUNS).dataframe[0].value.set_index("id")["state"][ids["running"]]
+    assert state.replace("\u00a0", " ").startswith("Running 46 %")
+
+
+def test_a_run_paused_before_its_first_epoch_is_called_paused(full):
+    engine, ids = full
+    queue.ask(engine, ids["queued"], "pause")
+    assert "This run is paused before its first epoch" in words_on(visit(RUN, id=str(ids["queued"])))
+    queue.ask(engine, ids["queued"], "cancel")
+    assert "This run was stopped before its first epoch" in words_on(visit(RUN, id=str(ids["queued"])))
+
+
+def test_a_run_can_be_downloaded_as_figures(full):
+    _, ids = full
+    assert {"run_csv", "run_json", "run_html"} <= {
+        b.key for b in visit(RUN, id=str(ids["weighted"])).get("download_button")
+    }
+
+
+def test_a_run_keeps_a_trace_of_its_deleted_baseline(full):
+    engine, ids = full
+    assert f"weights from run {ids['baseline']}" in words_on(visit(RUN, id=str(ids["weighted"])))
+    without_its_baseline(engine, ids)
+    at = visit(RUN, id=str(ids["weighted"]))
+    assert f"TPRs of run {ids['baseline']}, deleted" in words_on(at)
+    assert LIGHT.after in str(at.get("plotly_chart")[0].proto)  # drawn as a weighted run, not as a baseline
+
+
+@pytest.mark.parametrize("address", ["999", "abc", "-1", "1e3", "9" * 40])
+def test_an_address_without_a_run_says_so(full, address):
+    assert visit(RUN, id=address).title[0].value == "No such run"
+
+
+def test_its_tprs_lead_to_a_new_run_with_this_baseline(full):
+    _, ids = full
+    at = visit(RUN, id=str(ids["baseline"]))
+    at.button(key="run_use").click().run()
+    assert not at.exception
+    assert at.title[0].value == "New run"
+    assert at.selectbox(key="new_baseline").value == str(ids["baseline"])
+
+
+def test_duplicate_fills_in_the_settings(full):
+    engine, ids = full
+    at = visit(RUN, id=str(ids["weighted"]))
+    at.button(key="run_duplicate").click().run()
+    assert not at.exception
+    assert at.selectbox(key="method").value == "tpr_ratio"
+    assert at.number_input(key="new_run_epochs").value == results.get_run(engine, ids["weighted"]).epochs
+
+
+def test_names_are_shown_as_text(full):
+    engine, ids = full
+    results.rename(engine, ids["baseline"], "<script>alert(1)</script> **x**")
+    assert "<script>" not in visit(RUN, id=str(ids["baseline"])).title[0].value.replace("\\<", "")
+
+
+def test_a_run_that_cannot_be_read_is_not_called_unknown(full):
+    from storage.db.connection import write
+
+    engine, ids = full
+    visit()  # the schema is looked at once, when the database is opened
+    write(engine, lambda c: c.exec_driver_sql("ALTER TABLE detail RENAME COLUMN facts TO findings"))
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    at.switch_page(RUN)
+    at.query_params["id"] = str(ids["baseline"])
+    at.run()
+    assert not at.exception
+    assert "No such run" not in words_on(at)
+    assert "older Evenly" in at.error[0].value

@@ -1,0 +1,248 @@
+"""A run's page while the run is on: what is drawn again and when, a worker without a sign of life, tags and notes.
+
+Estimates by earlier runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from commands import demo
+from core.experiment.presets import FIRST
+from pages.components.common import run_notes
+from pages.components.run import charts, stalled_worker
+from pages.components.run.live import DETAILS, LONGEST, PAUSES, PICTURES, SHARES, Drawn, due, pause
+from reporting import epoch_charts
+from services import run_time
+from storage import results
+from storage.db.connection import write
+from storage.db.schema import worker as workers_table
+from storage.jobs import queue
+from tests import seed
+from tests.pages.kit import HOME, RUN, visit, words_on
+
+# -- what is drawn again -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", [PICTURES, DETAILS])
+def test_a_part_is_drawn_again_for_a_new_epoch_and_after_its_pause(part):
+    drawn = Drawn(3, 7, 100.0, 0.1)
+    assert due(part, drawn, SimpleNamespace(id=3, last_epoch=8), 100.0 + PAUSES[part])
+    assert not due(part, drawn, SimpleNamespace(id=3, last_epoch=8), 99.9 + PAUSES[part]), "too soon"
+    assert not due(part, drawn, SimpleNamespace(id=3, last_epoch=7), 1e6), "nothing new"
+    assert not due(part, None, SimpleNamespace(id=3, last_epoch=8), 1e6), "the page draws it first"
+    assert not due(part, drawn, SimpleNamespace(id=4, last_epoch=8), 1e6), "another run's"
+
+
+@pytest.mark.parametrize("part", [PICTURES, DETAILS])
+def test_a_slow_drawing_makes_the_pause_longer(part):
+    drawn, row = Drawn(3, 7, 100.0, 1.0), SimpleNamespace(id=3, last_epoch=8)
+    assert not due(part, drawn, row, 99.0 + 1.0 / SHARES[part])
+    assert due(part, drawn, row, 100.0 + 1.0 / SHARES[part])
+    assert due(part, replace(drawn, took=900.0), row, 100.0 + LONGEST), "but not for ever"
+
+
+def test_what_lies_below_keeps_up_with_the_pictures_where_it_is_drawn_quickly():
+    quick, slow = Drawn(3, 7, 100.0, 0.1), Drawn(3, 7, 100.0, 0.8)
+    assert pause(DETAILS, quick) == pause(PICTURES, quick) == 5.0
+    assert pause(DETAILS, slow) > 2 * pause(PICTURES, slow)
+
+
+@pytest.mark.parametrize("count", [1, 2, 119, 120, 121, 400, 401, 10_000])
+def test_few_epochs_are_all_drawn_and_many_with_both_ends(count):
+    epochs = np.arange(1, count + 1)
+    places = epoch_charts.some(epochs, 120)
+    assert (places[0], places[-1]) == (0, count - 1)
+    assert len(places) <= 122
+    assert count > 120 or len(places) == count
+
+
+@pytest.fixture
+def long(empty):
+    """A run that is on, at epoch 250 of 400. Returns its id."""
+    worker = seed.worker_of(empty)
+    run_id = seed.submit(empty, seed.config_of(epochs=400, method="cdb"), "MNIST-1D: CDB, seed 0")
+    seed.train(
+        empty,
+        worker,
+        seed.mnist1d(),
+        400,
+        until=250,
+        weight=seed.weights_for(seed.mnist1d(), 1.0),
+        moving=True,
+        end=None,
+    )
+    return run_id
+
+
+def length(at, name):
+    chart = next(c for c in at.get("plotly_chart") if name in c.proto.id)
+    return [trace["x"] for trace in json.loads(chart.proto.spec)["data"]]
+
+
+@pytest.mark.parametrize("name", ["run_loss", "run_accuracy", "run_heatmap", "run_weights"])
+def test_a_long_run_that_is_on_is_drawn_thinner_and_says_so(empty, long, name):
+    told = "one epoch in 4 is drawn"
+    at = visit(RUN, id=str(long))
+    assert told in words_on(at)
+    for x in length(at, name):
+        assert x[-1] == 250
+        assert len(x) <= charts.MOST_LIVE + 2
+    queue.ask(empty, long, "pause")
+    claim = queue.Claim(long, 1, 1, {}, None)
+    assert queue.finish(empty, claim, "paused")
+    at = visit(RUN, id=str(long))
+    assert told not in words_on(at)
+    assert all(x == list(range(1, 251)) for x in length(at, name))
+
+
+def test_pause_is_acknowledged_beside_the_state(full):
+    engine, ids = full
+    at = visit(RUN, id=str(ids["running"]))
+    assert not at.button(key="run_pause").disabled
+    at.button(key="run_pause").click().run()
+    assert "Pausing" in words_on(at)
+    assert at.button(key="run_pause").disabled
+    assert at.button(key="run_stop").disabled
+    assert results.get_run(engine, ids["running"]).wanted == "pause"
+
+
+# -- no sign of life ---------------------------------------------------------------------------------------------
+
+
+def dead_pid():
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        child.wait()
+    return child.pid
+
+
+def of(run_id=5, host=None, pid=None, seen=1000.0):
+    return SimpleNamespace(
+        run_id=run_id,
+        host=host or platform.node(),
+        pid=pid or os.getpid(),
+        seen_at=datetime.fromtimestamp(seen, UTC),
+        stopped_at=None,
+    )
+
+
+ON = SimpleNamespace(id=5, status="running")
+
+
+def test_a_worker_that_lives_is_not_remarked_on():
+    assert stalled_worker.words(ON, [of()], 1000.0 + stalled_worker.LATE) is None
+    assert stalled_worker.words(SimpleNamespace(id=5, status="queued"), [], 1000.0) is None
+
+
+def test_a_worker_whose_process_is_gone_is_told_of_at_once():
+    assert stalled_worker.words(ON, [of(pid=dead_pid())], 1004.0).startswith(
+        "Its worker has ended, 4 s after its last sign of life. A new worker goes on from the last checkpoint"
+    )
+
+
+def test_of_another_machine_only_the_beat_is_known():
+    there = of(host="another-machine", pid=dead_pid())
+    assert stalled_worker.words(ON, [there], 1004.0) is None
+    assert stalled_worker.words(ON, [there], 1000.0 + stalled_worker.LATE + 5).startswith(
+        "No sign of life from its worker for 20 s."
+    )
+
+
+def test_a_run_without_its_worker_is_told_of():
+    assert stalled_worker.words(ON, [of(run_id=None)], 1000.0).startswith("Its worker is gone.")
+
+
+def test_the_page_promises_no_time_without_a_sign_of_life(full):
+    engine, ids = full
+    write(
+        engine, lambda c: c.execute(workers_table.update().values(seen_at=time.time()))
+    )  # a sign of life just now, however long the tests before took
+    row = visit(RUN, id=str(ids["running"]))
+    assert "left" in "".join(c.value for c in row.main.caption)
+    write(engine, lambda c: c.execute(workers_table.update().values(host=platform.node(), pid=dead_pid())))
+    at = visit(RUN, id=str(ids["running"]))
+    assert "Its worker has ended" in words_on(at)
+    assert not any(" left" in c.value for c in at.main.caption)
+
+
+# -- tags and notes ----------------------------------------------------------------------------------------------
+
+
+def test_tags_and_notes_stand_near_the_top_with_their_lines(full):
+    engine, ids = full
+    results.set_tags(engine, ids["weighted"], "tail, *first*")
+    results.set_notes(engine, ids["weighted"], "one\ntwo <b>bold</b>\n\nthree")
+    at = visit(RUN, id=str(ids["weighted"]))
+    assert r":material/sell: tail, \*first\*" in [c.value for c in at.main.caption][:3]
+    shown = at.main.markdown[0].value
+    assert [line.strip() for line in shown.splitlines()] == ["one", r"two \<b\>bold\</b\>", "", "three"]
+    assert shown.startswith("one  \n"), "a break that Markdown keeps"
+
+
+@pytest.mark.parametrize("state", ["weighted", "running"])
+def test_tags_and_notes_are_changed_on_the_page(full, state):
+    engine, ids = full
+    run_id = ids[state]
+    at = visit(RUN, id=str(run_id))
+    at.text_input(key=f"run_tags_{run_id}").set_value("a, b , a")
+    at.text_area(key=f"run_notes_{run_id}").set_value("first\nsecond")
+    next(b for b in at.button if b.label == "Save").click().run()
+    row = results.get_run(engine, run_id)
+    assert (row.tags, row.notes) == ("a, b", "first\nsecond")
+    assert "first  \nsecond" in [m.value for m in at.main.markdown]
+    assert run_notes.lines("- no list\n# no heading").splitlines() == ["\\- no list  ", "\\# no heading"]
+
+
+# -- estimates by earlier runs -----------------------------------------------------------------------------------
+
+
+def frame(*rows):
+    return pd.DataFrame(
+        [
+            {"id": i, "dataset": d, "model": m, "status": s, "last_epoch": e, "seconds": t}
+            for i, (d, m, s, e, t) in enumerate(rows, 1)
+        ],
+        columns=["id", "dataset", "model", "status", "last_epoch", "seconds"],
+    )
+
+
+def test_the_pace_is_that_of_finished_runs_of_the_same_kind():
+    kind = (FIRST.baseline.dataset, FIRST.baseline.model)
+    found = frame(
+        (*kind, "succeeded", 20, 40.0),
+        (*kind, "succeeded", 10, 30.0),
+        (*kind, "succeeded", 5, 50.0),
+        (*kind, "failed", 1, 900.0),
+        ("digits", "mlp", "succeeded", 1, 500.0),
+    )
+    assert run_time.seconds_an_epoch(found, *kind) == 3.0
+    assert run_time.seconds_for(found, (FIRST.baseline, FIRST.weighted)) == 120.0
+    assert run_time.seconds_for(found, (FIRST.baseline, replace(FIRST.weighted, dataset="cifar10"))) is None
+    assert run_time.seconds_an_epoch(frame(), *kind) is None
+
+
+def test_home_says_how_long_by_what_it_has_measured(empty):
+    assert f"{FIRST.seconds} to {FIRST.most_seconds} s, depending on the machine" in words_on(visit(HOME))
+    seed.submit(empty, seed.config_of(epochs=20), "MNIST-1D: none, seed 9")
+    seed.train(empty, seed.worker_of(empty), seed.mnist1d(), 20)  # 0.42 s an epoch
+    assert "about 20 s by earlier runs here" in words_on(visit(HOME))
+
+
+def test_the_demo_says_how_long_by_what_it_has_measured(empty):
+    assert demo.lasts(empty, 3, {}) == "; 60 s to 4 min, depending on the machine"
+    assert demo.lasts(empty, 3, {"epochs": 5}) == ""
+    seed.submit(empty, seed.config_of(epochs=20), "MNIST-1D: none, seed 9")
+    seed.train(empty, seed.worker_of(empty), seed.mnist1d(), 20)
+    assert demo.lasts(empty, 3, {"epochs": 5}) == "; about 13 s by earlier runs here"
