@@ -46,7 +46,7 @@ from storage.db.connection import open_database, sqlite_module
 from storage.db.migrate import upgrade
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path.insert(0, str(ROOT))
 TARGET = 150.0  # milliseconds of server time, any page
 START_SECONDS = 60.0
 VIEW_SECONDS = 60.0

@@ -76,7 +76,8 @@ TABLES_INTRO = f"""# Datasets, models, recipes, settings
 
 {MADE}
 
-Rows of `DATASETS` (core/datasets/registry.py), `MODELS` (models/__init__.py), `RECIPES` (core/experiment/recipes.py) and `SETTINGS` (core/experiment/config.py).
+Rows of `DATASETS` (core/datasets/registry.py), `MODELS` (models/__init__.py), `RECIPES` (core/experiment/recipes.py) and `SETTINGS`
+(core/experiment/config.py).
 """
 
 

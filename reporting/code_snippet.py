@@ -111,7 +111,8 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
     stage = METHODS[method].stage
     if terms.objective in STEPS:
         said.append(
-            f"{terms.objective} trains nothing: it acts on the outputs of a finished run, see core/methods/posthoc.py. Below is the ordinary loss."
+            f"{terms.objective} trains nothing: it acts on the outputs of a finished run, see core/methods/posthoc.py. "
+            "Below is the ordinary loss."
         )
         if terms.shift is not None:
             said.append(

@@ -10,15 +10,17 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
+from sqlalchemy import Engine
 
 from core.errors import EvenlyError
 from core.experiment.config import UNSAMPLED, RunConfig, checked, from_dict
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS
-from pages.components.common import cached_reads
+from services.baselines import READY
 from services.replicates import lacking
 from services.run_names import data_words, method_words, unusual_words
 from storage.jobs.queue import NewRun, submit
+from storage.results import get_run, list_runs
 
 # -- rows --------------------------------------------------------------------------------------------------------
 
@@ -71,7 +73,9 @@ def replicates(config: RunConfig, count: int) -> list[RunConfig]:
     return [replace(config, seed=config.seed + i) for i in range(count)]
 
 
-def more_seeds(frame: pd.DataFrame, before: Any, after: Any, label: str, seeds: Sequence[int]) -> list[NewRun]:
+def more_seeds(
+    engine: Engine, frame: pd.DataFrame, before: Any, after: Any, label: str, seeds: Sequence[int]
+) -> list[NewRun]:
     """Each of the two again with those of these seeds that it lacks, for one submission; weights come from the baseline's replicate
     of the same seed.
 
@@ -82,12 +86,12 @@ def more_seeds(frame: pd.DataFrame, before: Any, after: Any, label: str, seeds: 
     for seed in seeds:
         for row in (before, after):
             if lacking(frame, row, [seed]):
-                _again(out, frame, row, label, seed)
+                _again(engine, out, frame, row, label, seed)
     return out
 
 
 def behind_baselines(
-    configs: Sequence[RunConfig], baseline: Any, takes: Mapping[int, int | None], label: str
+    engine: Engine, configs: Sequence[RunConfig], baseline: Any, takes: Mapping[int, int | None], label: str
 ) -> list[NewRun]:
     """The runs of one submission: each config behind the baseline that `takes` names for its seed.
 
@@ -96,9 +100,9 @@ def behind_baselines(
     firsts: list[NewRun] = []
     absent = [c.seed for c in configs if takes.get(c.seed) is None]
     if absent:
-        frame = cached_reads.runs(archived=None)
+        frame = list_runs(engine, archived=None)
         for seed in absent:
-            _again(firsts, frame, baseline, label, seed)
+            _again(engine, firsts, frame, baseline, label, seed)
     runs = []
     for config in configs:
         there = takes.get(config.seed)
@@ -107,16 +111,16 @@ def behind_baselines(
     return [*firsts, *runs]
 
 
-def _again(out: list[NewRun], frame: pd.DataFrame, row: Any, label: str, seed: int) -> None:
+def _again(engine: Engine, out: list[NewRun], frame: pd.DataFrame, row: Any, label: str, seed: int) -> None:
     """Append `row` with another seed, once; its baseline of that seed before it where there is none."""
     if _planned(out, row, seed) is not None:
         return
     link: dict[str, Any] = {}
     if row.baseline_id is not None:
-        baseline = cached_reads.run(row.baseline_id)
+        baseline = get_run(engine, row.baseline_id)
         there = _trained(frame, baseline, seed)
         if there is None:
-            _again(out, frame, baseline, label, seed)
+            _again(engine, out, frame, baseline, label, seed)
         link = {
             "baseline": there,
             "baseline_index": _planned(out, baseline, seed) if there is None else None,
@@ -144,9 +148,9 @@ def _trained(frame: pd.DataFrame, row: Any, seed: int) -> int | None:
     return None if found.empty else int(found["id"].max())
 
 
-def send(runs: Sequence[NewRun], submit_key: str) -> list[int]:
+def send(engine: Engine, runs: Sequence[NewRun], submit_key: str) -> list[int]:
     """Queue the runs in one transaction; the same key again returns the same ids."""
-    return submit(cached_reads.database(), list(runs), submit_key)
+    return submit(engine, list(runs), submit_key)
 
 
 def unweighted() -> str:

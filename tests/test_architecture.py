@@ -243,8 +243,8 @@ def test_the_command_line_starts_without_torch():
 OPEN_EVERY_PAGE = """
 import sys
 from streamlit.testing.v1 import AppTest
-from storage.engine import open_database
-from storage.migrate import upgrade
+from storage.db.connection import open_database
+from storage.db.migrate import upgrade
 upgrade(open_database(role="worker"))
 app = AppTest.from_file("app.py", default_timeout=60).run()
 for view in sys.argv[1:]:

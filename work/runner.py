@@ -1,7 +1,7 @@
 """One claimed run from its settings to its end: data -> train -> (metrics, then checkpoint) per epoch -> finish.
 
-What the run starts from stands in work/inputs.py and work/network_start.py, its training in work/recorded_run.py; here is how it ends, whatever
-happens.
+What the run starts from stands in work/inputs.py and work/network_start.py, its training in work/recorded_run.py;
+here is how it ends, whatever happens.
 """
 
 from __future__ import annotations

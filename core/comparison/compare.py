@@ -91,7 +91,8 @@ class Comparison:
 
 
 def compare(before: Side, after: Side, rng: np.random.Generator | None = None, draws: int = 2000) -> Comparison:
-    """Compare two runs. `rng` redraws test counts, by default from the seed `core.metrics.intervals.REDRAWS`; the same state gives the same answer.
+    """Compare two runs. `rng` redraws test counts, by default from the seed `core.metrics.intervals.REDRAWS`; the
+    same state gives the same answer.
 
     Raises EvenlyError when both sides are one run, when they have different classes, or when one has no test counts.
     """

@@ -96,7 +96,8 @@ def train_counts(spec: DataSpec, validation: float, imbalance: float, profile: s
 class DataSplits:
     """The three splits of one run.
 
-    train_x, val_x, test_x   [N, *spec.shape] uint8 or float32; numpy, or `core.datasets.array_cache.Rows` where copying would not fit memory
+    train_x, val_x, test_x   [N, *spec.shape] uint8 or float32; numpy, or `core.datasets.array_cache.Rows` where
+    copying would not fit memory
     train_y, val_y, test_y   [N] int64 class ids
     mean, std                [channels] float32, to apply after / 255 for uint8; 0 and 1 where the data comes normalised
     train_index, ...         [N] rows of the prepared array file

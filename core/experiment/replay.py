@@ -1,6 +1,7 @@
 """The terms of a run epoch by epoch, along the validation TPRs that an earlier run recorded: what the preview of a moving method draws.
 
-Every answer comes from `core.experiment.term_schedule.in_epoch`, which the worker asks too: along its own epochs a run's preview is what it trained with.
+Every answer comes from `core.experiment.term_schedule.in_epoch`, which the worker asks too: along its own epochs a
+run's preview is what it trained with.
 """
 
 from __future__ import annotations

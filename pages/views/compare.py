@@ -130,7 +130,11 @@ def add_seeds(before: Any, after: Any, wanted: list[int], last: int) -> None:
             return
         label = DATASETS[before.dataset].label if before.dataset in DATASETS else before.dataset
         key = f"seeds-{before.id}-{after.id}-{'.'.join(map(str, wanted))}-{last}"
-        submission.send(submission.more_seeds(every, before, after, label, wanted), key)
+        submission.send(
+            cached_reads.database(),
+            submission.more_seeds(cached_reads.database(), every, before, after, label, wanted),
+            key,
+        )
 
 
 @st.fragment(run_every=2.0)

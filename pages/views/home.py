@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from core.experiment.presets import FIRST
-from pages.components import launch
 from pages.components.common import cached_reads, navigation, plotly_chart, run_status
 from pages.components.common.error_guard import told
 from pages.components.compare import cached_comparison
@@ -23,7 +22,7 @@ RECENT = 5
 
 def first_runs(frame: pd.DataFrame) -> pd.DataFrame:
     """Every run of the first comparison, whoever started it."""
-    groups = {r.group_sha for r in launch.pair(FIRST.baseline, FIRST.weighted, FIRST.dataset_label)}
+    groups = {r.group_sha for r in submission.pair(FIRST.baseline, FIRST.weighted, FIRST.dataset_label)}
     return frame[frame["group_sha"].isin(groups)]
 
 
@@ -37,7 +36,7 @@ def unfinished(mine: pd.DataFrame) -> Any | None:
 
 def next_seed(frame: pd.DataFrame) -> int:
     """The first seed that the comparison does not have yet: pressing again adds a replicate instead of repeating one."""
-    weighted = launch.pair(FIRST.baseline, FIRST.weighted, FIRST.dataset_label)[1].group_sha
+    weighted = submission.pair(FIRST.baseline, FIRST.weighted, FIRST.dataset_label)[1].group_sha
     done = set(frame[(frame["group_sha"] == weighted) & (frame["status"] == "succeeded")]["seed"])
     return next(seed for seed in range(len(done) + 1) if seed not in done)
 
@@ -45,8 +44,12 @@ def next_seed(frame: pd.DataFrame) -> int:
 def start(seed: int) -> None:
     """Queue both runs. The key is the last run id that this page has seen: a second click or tab adds nothing."""
     with told():
-        pair = launch.pair(replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed), FIRST.dataset_label)
-        st.session_state["home_started"] = submission.send(pair, st.session_state["home_submit_key"])
+        pair = submission.pair(
+            replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed), FIRST.dataset_label
+        )
+        st.session_state["home_started"] = submission.send(
+            cached_reads.database(), pair, st.session_state["home_submit_key"]
+        )
 
 
 def resume(ids: list[int]) -> None:

@@ -17,7 +17,6 @@ from core.experiment import config as settings
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch
 from core.methods import POSTHOC, what_if
-from pages.components import launch
 from pages.components.common import cached_reads, navigation, query_params
 from pages.components.common.error_guard import told
 from pages.components.new_run import data as new_data
@@ -69,7 +68,7 @@ def start(f: Form) -> None:
         return
     with told():
         runs = planned(f)
-        ids = submission.send(runs, key)
+        ids = submission.send(cached_reads.database(), runs, key)
         st.session_state[navigation.OPEN] = st.session_state[STARTED] = ids[len(runs) - f.count]
 
 
@@ -77,10 +76,10 @@ def planned(f: Form) -> list[Any]:
     """The rows for the queue: baselines that are trained first, then the replicates, each behind its own."""
     configs = submission.replicates(f.config, f.count)
     if f.source.run is not None:
-        return submission.behind_baselines(configs, f.source.run, f.source.takes, f.label)
+        return submission.behind_baselines(cached_reads.database(), configs, f.source.run, f.source.takes, f.label)
     if f.source.kind != tpr_sources.TRAIN_FIRST:
-        return [launch.new_run(c, f.label) for c in configs]
-    pairs = [launch.pair(submission.plainly(c), c, f.label) for c in configs]
+        return [submission.new_run(c, f.label) for c in configs]
+    pairs = [submission.pair(submission.plainly(c), c, f.label) for c in configs]
     return [*(p[0] for p in pairs), *(replace(p[1], baseline_index=i) for i, p in enumerate(pairs))]
 
 

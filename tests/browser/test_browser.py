@@ -249,7 +249,10 @@ def test_no_page_is_wider_than_a_phone(compared, browser, path):
 @pytest.mark.parametrize("path", ["/runs", "/run?id=7"])
 def test_the_first_visit_of_a_fresh_server_may_be_a_deep_link(tmp_path, chromium, page, path):
     """No "Page not found" and no reload on the way."""
-    upgrade = "from storage.db.connection import open_database; from storage.db.migrate import upgrade; upgrade(open_database(role='worker'))"
+    upgrade = (
+        "from storage.db.connection import open_database; from storage.db.migrate import upgrade; "
+        "upgrade(open_database(role='worker'))"
+    )
     subprocess.run(
         [sys.executable, "-c", upgrade], cwd=ROOT, env={**os.environ, "EVENLY_DATA": str(tmp_path)}, check=True
     )

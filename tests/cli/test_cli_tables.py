@@ -15,7 +15,11 @@ from core.methods.samplers import SAMPLERS
 from models import MODELS
 from tests.cli.cli_kit import ROOT
 
-GOLDEN = [c for c in json.loads((ROOT / "tests" / "golden.json").read_text())["cases"] if c["method"] in METHODS]
+GOLDEN = [
+    c
+    for c in json.loads((ROOT / "tests" / "core" / "methods" / "golden.json").read_text())["cases"]
+    if c["method"] in METHODS
+]
 
 
 # -- help and tables ---------------------------------------------------------------------------------------------

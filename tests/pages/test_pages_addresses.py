@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from test_pages_runs import ticked
 
 from services.submission import new_run
 from storage import results
 from tests.pages.kit import COMPARE, RUNS, visit, words_on
+from tests.pages.test_pages_runs import ticked
 from tests.seed import config_of
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from test_pages_runs import ticked
 
 from pages.components.common import auto_refresh
 from storage.jobs import queue
 from tests.pages.kit import COMPARE, HOME, RUN, RUNS, visit
+from tests.pages.test_pages_runs import ticked
 
 
 def seen(at, address, monkeypatch):

@@ -147,7 +147,7 @@ def test_homes_button_works_after_the_first_pair_was_archived(empty):
 
 
 def test_a_database_that_refuses_a_write_is_told_and_the_page_stays(empty, monkeypatch):
-    from pages.components import launch
+    from services import submission
     from storage.db.errors import StorageError
 
     def locked(*_):
@@ -156,7 +156,7 @@ def test_a_database_that_refuses_a_write_is_told_and_the_page_stays(empty, monke
         )
 
     at = visit()
-    monkeypatch.setattr(launch, "submit", locked)
+    monkeypatch.setattr(submission, "submit", locked)
     at.button(key="home_start").click().run()
     assert "locked by another program" in at.error[0].value
     assert at.title[0].value == "No class left behind"

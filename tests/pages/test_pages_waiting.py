@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from test_pages_runs import ticked
 
 from storage import results
 from storage.jobs import queue
 from tests.pages.kit import RUN, RUNS, visit, words_on
+from tests.pages.test_pages_runs import ticked
 from tests.seed import mnist1d, train, worker_of
 
 

@@ -1,16 +1,19 @@
-"""Every kind of picture that a page draws is one that Plotly takes: the pages hand figures over unchecked (pages.components.common.plotly_chart.Ready)."""
+"""Every kind of picture that a page draws is one that Plotly takes.
+
+The pages hand figures over unchecked (pages.components.common.plotly_chart.Ready).
+"""
 
 import re
 
 import plotly.graph_objects as go
 import pytest
 from plotly.basedatatypes import BaseFigure
-from test_run_methods import moving, stepped
 
 from pages.components.common import plotly_chart
 from storage.db.connection import open_database
 from storage.jobs import queue
 from tests.pages.kit import COMPARE, HOME, NEW, ROOT, RUN, visit
+from tests.pages.run.test_run_methods import moving, stepped
 from tests.seed import worker_of
 
 ADDRESSES = {

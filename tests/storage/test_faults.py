@@ -39,9 +39,10 @@ def setting(engine, name: str):
 AS_SOMEBODY = """
 import os, sys
 sys.path.insert(0, sys.argv[2])
-from storage import queue
-from storage.engine import open_database, StorageError
-from storage.migrate import check_schema, upgrade
+from storage.jobs import queue
+from storage.db.connection import open_database
+from storage.db.errors import StorageError
+from storage.db.migrate import check_schema, upgrade
 if os.getuid() == 0:  # root may write everywhere; nobody may not
     os.setgid(65534)
     os.setuid(65534)
@@ -177,8 +178,9 @@ RECORDER = """
 import sys
 sys.path.insert(0, sys.argv[2])
 from tests.storage.kit import epoch_record
-from storage import queue, results
-from storage.engine import open_database
+from storage.jobs import queue
+from storage import results
+from storage.db.connection import open_database
 engine = open_database(sys.argv[1], role="worker")
 queue.rescue(engine, lambda worker: False)
 claim = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
@@ -198,7 +200,7 @@ def test_a_recorder_killed_at_any_moment_leaves_whole_epochs_only(tmp_path):
         queue.rescue(engine, lambda worker: False)
         if queue.ask(engine, run_id, "cancel") == "cancelled":  # attempts start anew
             queue.ask(engine, run_id, "run")
-        command = [sys.executable, "-c", RECORDER, str(engine.url), str(ROOT / "tests")]
+        command = [sys.executable, "-c", RECORDER, str(engine.url), str(ROOT)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert process.stdout.readline() == "on\n"
         time.sleep(wait.uniform(0.02, 0.2))

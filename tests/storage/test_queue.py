@@ -137,8 +137,8 @@ def test_a_paused_baseline_holds_its_follower_back_without_failing_it(engine):
 CLAIMER = """
 import sys, time
 from pathlib import Path
-from storage import queue
-from storage.engine import open_database
+from storage.jobs import queue
+from storage.db.connection import open_database
 engine = open_database(sys.argv[1], role="page")
 worker = queue.register_worker(engine, int(sys.argv[3]), "cpu", 1, "host")
 print("ready", flush=True)

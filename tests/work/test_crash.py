@@ -132,7 +132,7 @@ def test_term_saves_and_gives_the_run_back(home):
 
 
 HANGING = (
-    "import sys, time, worker; from work import runner; "
+    "import sys, time; from work import runner, worker; "
     "runner.Trainer.forward_backward = lambda *_: time.sleep(600); sys.exit(work.worker.serve(0))"
 )
 

@@ -24,8 +24,10 @@ import resource, sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from tests.storage.kit import epoch_record
-from storage import checkpoints, queue, results
-from storage.engine import open_database
+from storage.results import checkpoint_files as checkpoints
+from storage.jobs import queue
+from storage import results
+from storage.db.connection import open_database
 engine = open_database(sys.argv[1], role="worker")
 resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
 claim = queue.Claim(*map(int, sys.argv[3:6]), {}, None)
@@ -46,7 +48,7 @@ def test_a_limit_on_the_size_of_a_file_passes_and_is_named(tmp_path):
     engine = database(tmp_path)
     claim = claimed(engine, epochs=200)
     results.record_epoch(engine, claim, epoch_record(1, classes=300))
-    given = [str(engine.url), str(ROOT / "tests"), *map(str, (claim.run_id, claim.token, claim.attempt)), str(tmp_path)]
+    given = [str(engine.url), str(ROOT), *map(str, (claim.run_id, claim.token, claim.attempt)), str(tmp_path)]
     answer = subprocess.run(
         [sys.executable, "-c", LIMITED, *given], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )

@@ -22,7 +22,7 @@ from storage.db.connection import open_database
 from storage.db.migrate import check_schema
 from storage.db.paths import data_root, database_url
 from storage.jobs import change_stamp, queue
-from storage.results import runs as launch
+from storage.results.runs import drawn_by as read_drawn_by
 
 BUSY = (*LIVE, "paused")
 
@@ -61,7 +61,7 @@ def last_id(frame: pd.DataFrame) -> int:
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def _drawn_by(url: str, dataset: str, stamp: tuple) -> dict[int, dict[str, Any]]:
-    return launch.drawn_by(database(), dataset)
+    return read_drawn_by(database(), dataset)
 
 
 def drawn_by(dataset: str) -> dict[int, dict[str, Any]]:

@@ -1,7 +1,7 @@
 """The live preview of terms that move over the epochs: the same component, with a slider of the epoch and a picture of all of them.
 
-Pure: answers of core.experiment.replay in, plain lists out. Where the grid of stops x epochs x classes is too large for the browser, only the present
-stop is sent, and the picture follows when the thumb is let go.
+Pure: answers of core.experiment.replay in, plain lists out. Where the grid of stops x epochs x classes is too large
+for the browser, only the present stop is sent, and the picture follows when the thumb is let go.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def parameter(owner: str, param: Param) -> Any:
 def apply(row: Any, step: Any, found: tuple[int, str] | None) -> None:
     """Queue the step once and start a helper that works on it at once; one that ended badly is queued again."""
     with told():
-        (run_id,) = [found[0]] if found else submission.send([step], posthoc.key_of(step))
+        (run_id,) = [found[0]] if found else submission.send(cached_reads.database(), [step], posthoc.key_of(step))
         if cached_reads.run(run_id).status in posthoc.OVER:
             queue.ask(cached_reads.database(), run_id, "run")
         try:

@@ -138,7 +138,8 @@ def stranded(ids: list[int]) -> list[str]:
 def dependants(ids: list[int]) -> list[str]:
     """The other followers: "run 14 took its TPRs from run 13"."""
     return [
-        f"run {r.id} {'took its TPRs from' if takes_tprs(cached_reads.run(int(r.id)).config) else 'is compared with'} run {int(r.baseline_id)}"
+        f"run {r.id} {'took its TPRs from' if takes_tprs(cached_reads.run(int(r.id)).config) else 'is compared with'} "
+        f"run {int(r.baseline_id)}"
         for r in followers(ids)
         if not unfinished_stage(r)
     ]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,14 +50,14 @@ def test_memory_of_a_container(cgroup):
 
 
 def test_the_worker_sets_its_policy_before_torch_is_loaded():
-    code = "import os, sys, worker; print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    code = "import os, sys; from work import worker; print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
     env = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         env=env,
-        cwd=os.path.dirname(os.path.dirname(__file__)),
+        cwd=Path(__file__).parents[3],
         check=False,
     )
     assert done.stdout.split() == ["PASSIVE", host.SPINS, "False"], done.stderr

@@ -7,7 +7,6 @@ import math
 import numpy as np
 import pytest
 import torch
-from test_engine import CLASSES, make_config, make_model, make_splits, make_trainer
 
 from core.errors import TrainingError
 from core.methods.types import ClassTerms
@@ -16,6 +15,7 @@ from core.training.losses import REDUCTIONS, reduced
 from core.training.train_step import GraphStep
 from core.training.trainer import Trainer
 from tests.core.training.kit import C, loss_and_slope, make, of_logits, random_logits
+from tests.core.training.test_engine import CLASSES, make_config, make_model, make_splits, make_trainer
 
 TERMS = (
     "terms",

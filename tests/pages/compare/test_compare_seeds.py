@@ -334,7 +334,8 @@ def test_over_seeds_they_are_means(ids):
 def test_the_table_of_a_run(ids):
     at = AppTest.from_string(
         f"""
-        from pages.parts import class_table, reads
+        from pages.components.run import class_table
+        from pages.components.common import cached_reads as reads
         class_table.draw(reads.run({ids["high"][1]}))
     """,
         default_timeout=30,
@@ -459,7 +460,7 @@ def test_a_run_offers_the_files_of_the_command_line(ids, monkeypatch):
 def test_the_buttons_can_be_drawn(ids):
     at = AppTest.from_string(
         f"""
-        from pages.parts import downloads, reads
+        from pages.components.common import downloads, cached_reads as reads
         downloads.draw(reads.run({ids["high"][1]}))
     """,
         default_timeout=30,
