@@ -7,23 +7,35 @@ the batch's indices, the epoch's augmentation, the terms.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from core.training.objectives import Objective
-    from core.training.state import Progress
-    from core.training.trainer import Trainer
+from core.training.device import Device
+from core.training.device_data import Split
+from core.training.objectives import Objective
+from core.training.state import Progress
 
-Step = Callable[[Tensor, "Progress"], None]
+Step = Callable[[Tensor, Progress], None]
 WARM_UP = 3  # plain steps before capture, so that lazy allocations are done
 
 
+class Training(Protocol):
+    """What a step needs of the trainer: its data, its device, and one optimiser step on a batch."""
+
+    splits: Mapping[str, Split]
+    device: Device
+    batch_size: int
+
+    def forward_backward(
+        self, x: Tensor, labels: Tensor, terms: dict[str, Tensor], objective: Objective, p: Progress
+    ) -> None: ...
+
+
 def make_step(
-    trainer: Trainer, terms: dict[str, Tensor], objective: Objective, draws: Tensor | None, previous: Step | None
+    trainer: Training, terms: dict[str, Tensor], objective: Objective, draws: Tensor | None, previous: Step | None
 ) -> Step:
     """The step for an epoch. A graph captured in an earlier epoch is reused when the same terms act through the same objective."""
     graph = trainer.device.graphs and trainer.splits["train"].resident and objective.graph and "mask" not in terms
@@ -38,7 +50,7 @@ def make_step(
 class PlainStep:
     """Gather, forward, backward, step."""
 
-    def __init__(self, trainer: Trainer, terms: dict[str, Tensor], objective: Objective, draws: Tensor | None) -> None:
+    def __init__(self, trainer: Training, terms: dict[str, Tensor], objective: Objective, draws: Tensor | None) -> None:
         self.trainer, self.terms, self.objective, self.draws = trainer, terms, objective, draws
 
     def __call__(self, index: Tensor, p: Progress) -> None:
@@ -49,7 +61,7 @@ class PlainStep:
 class GraphStep(PlainStep):
     """The same step as a replayed CUDA graph. Batches of another size than the full one take the plain way."""
 
-    def __init__(self, trainer: Trainer, terms: dict[str, Tensor], objective: Objective, draws: Tensor | None) -> None:
+    def __init__(self, trainer: Training, terms: dict[str, Tensor], objective: Objective, draws: Tensor | None) -> None:
         super().__init__(trainer, terms, objective, draws)
         on = trainer.device.device
         self.index = torch.zeros(trainer.batch_size, dtype=torch.int64, device=on)
