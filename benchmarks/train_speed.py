@@ -4,7 +4,7 @@
     python -m benchmarks.train_speed --task resnet32_cifar --limit 10000 --threads 2
 
 Each pair trains both ways on the same images with the same network, batch size, optimiser, schedule and seed, each in
-a process of its own: the engine with the worker's settings (core.training.host.tune), the script with what Python and torch
+a process of its own: the engine with the worker's settings (core.machine.tune), the script with what Python and torch
 do by themselves. Times are of training alone, the test comes after. Printed: seconds per epoch, images per second and their ratio as median
 (min to max) over the pairs, and both test accuracies with their spread, which must agree within seed noise. On a CPU without
 bf16 also what float32 arithmetic alone would allow.
@@ -22,10 +22,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.training import host
+from core import machine
 
 if "engine" in sys.argv:  # as the worker does, before torch is imported
-    host.tune()
+    machine.tune()
 
 import numpy as np
 import torch
@@ -33,14 +33,15 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.train_speed_plain import TASKS, Arrays, Task, find_arrays
 from benchmarks.train_speed_plain import train as train_plain
-from core.experiment.config import RunConfig, checked
-from core.methods.types import ClassTerms
-from core.training.device import Device, choose, versions
-from core.training.device_data import Split
-from core.training.trainer import Trainer
+from core.batches import Split
+from core.config import RunConfig, checked
+from core.device import Device, choose, precision_of, versions
+from core.engine import Trainer
+from core.evidence import ClassTerms
 from models import MODELS
 
 SIDES = ("plain", "engine")
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def channels_first(x: np.ndarray) -> np.ndarray:
@@ -49,7 +50,8 @@ def channels_first(x: np.ndarray) -> np.ndarray:
 
 
 def train_engine(task: Task, arrays: Arrays, epochs: int, device: Device, seed: int) -> dict:
-    """The same training by core.training.trainer; returns seconds per epoch and the test accuracy."""
+    """The same training by core.engine in the precision a run of the app takes there; returns seconds per epoch and the test accuracy."""
+    device = device.training(precision(task, device))
     config = checked(
         RunConfig(
             "arrays",
@@ -84,6 +86,11 @@ def train_engine(task: Task, arrays: Arrays, epochs: int, device: Device, seed: 
     return {"seconds_per_epoch": seconds, "test_accuracy": float(np.trace(confusion) / confusion.sum())}
 
 
+def precision(task: Task, device: Device) -> str:
+    """The precision that the engine trains this task in on this device."""
+    return precision_of("auto", MODELS[task.model].bf16, device)
+
+
 def arithmetic(task: Task, classes: int) -> float:
     """Floating point operations of convolutions and matrix products that a sample costs, forward and backward, by torch's own counter."""
     network, x = MODELS[task.model].build(task.shape, classes), torch.zeros(2, *task.shape)
@@ -112,10 +119,19 @@ def floor(task: Task, classes: int, n: int, plain: Sequence[float]) -> str:
     )
 
 
-def in_process(side: str, seed: int) -> dict:
-    """One side of a pair in a fresh process, with this one's options."""
-    command = [sys.executable, "-m", "benchmarks.train_speed", *sys.argv[1:], "--side", side, "--seed", str(seed)]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+def in_process(options: Sequence[str], side: str, seed: int, seconds: float | None = None) -> dict:
+    """One side of a pair in a fresh process, what it says for people on this one's stderr.
+
+    Raises subprocess.SubprocessError when it fails or takes longer than `seconds`.
+    """
+    command = [sys.executable, "-m", "benchmarks.train_speed", *options, "--side", side, "--seed", str(seed)]
+    done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, timeout=seconds)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def per_epoch(found: dict) -> float:
+    """Seconds an epoch: the median, so that what only the first one pays does not count."""
+    return statistics.median(found["seconds_per_epoch"])
 
 
 def spread(values: Sequence[float], form: str) -> str:
@@ -139,12 +155,13 @@ def main() -> None:
     )
     parser.add_argument("--arrays", type=Path, help="an .npz file instead")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda", "mps"))
     parser.add_argument("--workers", type=int, default=0, help="DataLoader workers of the plain script")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    task, device = TASKS[given.task], choose("auto")
+    task, device = TASKS[given.task], choose(given.device)
     arrays = find_arrays(task, given.data, given.arrays).first(given.limit)
     if given.side:
         found = (
@@ -159,17 +176,17 @@ def main() -> None:
         f"{task.label}, {arrays.label}: {n:,} images, batch {task.batch_size}, {given.epochs} epochs, {given.pairs} pairs"
     )
     print(
-        f"{device.name}, {given.threads} threads, bf16 {'on' if device.bf16 else 'off'}; {platform.machine()}; {versions()}"
+        f"{device.name}, {given.threads} threads, engine in {precision(task, device)}; {platform.machine()}; {versions()}"
     )
     plain, ours = [], []
     for seed in range(given.pairs):
         for name, side in (("plain", plain), ("engine", ours)):
-            side.append(in_process(name, seed))
+            side.append(in_process(sys.argv[1:], name, seed))
         print(
             f"  pair {seed + 1}: plain {min(plain[-1]['seconds_per_epoch']):.2f} s, engine {min(ours[-1]['seconds_per_epoch']):.2f} s",
             flush=True,
         )
-    per = [[statistics.median(r["seconds_per_epoch"]) for r in side] for side in (plain, ours)]
+    per = [[per_epoch(r) for r in side] for side in (plain, ours)]
     for name, seconds, side in zip(("plain script", "engine"), per, (plain, ours), strict=True):
         rate = spread([n / s for s in seconds], ",.0f")
         print(

@@ -10,7 +10,8 @@ A torchvision Dataset of PIL images, per-sample torchvision transforms, a DataLo
 the cores from the training; on a machine with a GPU and many cores also try 4.
 
 Data, in this order: `--arrays FILE.npz` with uint8 images [N, H, W] or [N, H, W, 3] as train_x and test_x and class
-ids as train_y and test_y; MNIST/raw or cifar10-jpeg.zip under `--data`; random images, and the label then says so.
+ids as train_y and test_y; MNIST/raw, cifar-10-batches-py or cifar10-jpeg.zip under `--data`; generated images, and the
+label then says so.
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ tv = torchvision()
 T = tv.transforms
 
 
+ARRAYS = ("train_x", "train_y", "test_x", "test_y")
+
+
 @dataclass(frozen=True)
 class Arrays:
     """Images uint8 [N, H, W] or [N, H, W, 3], labels int64 [N], and where they come from in words."""
@@ -53,6 +57,10 @@ class Arrays:
     @property
     def classes(self) -> int:
         return int(max(self.train_y.max(), self.test_y.max())) + 1
+
+    def save(self, file: Path) -> None:
+        """As the .npz file that `find_arrays` reads."""
+        np.savez(file, **{name: getattr(self, name) for name in (*ARRAYS, "label")})
 
     def first(self, limit: int | None) -> Arrays:
         """The first `limit` training images; the test set stays whole."""
@@ -186,31 +194,34 @@ def train(task: Task | str, arrays: Arrays, epochs: int, device: str = "cpu", se
 
 
 def find_arrays(task: Task, data: Path | None, file: Path | None = None) -> Arrays:
-    """The task's data: the file given, what lies under `data`, or random images. A file without the arrays raises DataError."""
+    """The task's data: the file given, what lies under `data`, or generated images. A file without the arrays raises DataError."""
     if file is not None:
         return _from_file(file)
     if data is not None:
-        folder, jpegs = data / "MNIST" / "raw", data / "cifar10-jpeg.zip"
+        folder, batches, jpegs = data / "MNIST" / "raw", data / "cifar-10-batches-py", data / "cifar10-jpeg.zip"
         if task.key == "lenet_mnist" and folder.is_dir():
             return _mnist(folder)
+        if task.key == "resnet32_cifar" and batches.is_dir():
+            return _cifar(data)
         if task.key == "resnet32_cifar" and jpegs.is_file():
             return _jpegs(jpegs)
-    return random_images(task)
+    return generated_images(task)
 
 
 def _from_file(file: Path) -> Arrays:
-    names = ("train_x", "train_y", "test_x", "test_y")
     with np.load(file) as given:
-        missing = [name for name in names if name not in given]
+        missing = [name for name in ARRAYS if name not in given]
         if missing:
-            raise DataError(f"{file} holds no {missing[0]}; expected {', '.join(names)}")
-        return Arrays(
-            given["train_x"],
-            given["train_y"].astype(np.int64),
-            given["test_x"],
-            given["test_y"].astype(np.int64),
-            file.name,
-        )
+            raise DataError(f"{file} holds no {missing[0]}; expected {', '.join(ARRAYS)}")
+        found = {name: given[name].astype(np.int64) if name.endswith("y") else given[name] for name in ARRAYS}
+        return Arrays(**found, label=str(given["label"]) if "label" in given else file.name)
+
+
+def _cifar(data: Path) -> Arrays:
+    """CIFAR-10 in torchvision's layout."""
+    parts = [tv.datasets.CIFAR10(data, train=train) for train in (True, False)]
+    arrays = [array for part in parts for array in (part.data, np.array(part.targets, np.int64))]
+    return Arrays(*arrays, "CIFAR-10")
 
 
 def _mnist(folder: Path) -> Arrays:
@@ -242,16 +253,19 @@ def _jpegs(path: Path) -> Arrays:
         return Arrays(*part("train"), *part("test"), "CIFAR-10 (JPEG copy)")
 
 
-def random_images(task: Task, samples: int = 10_000) -> Arrays:
-    """Noise of the task's shape: good for timing, meaningless for accuracy."""
+def generated_images(task: Task, samples: int = 50_000) -> Arrays:
+    """Noise of the task's shape over a coarse pattern for each of ten classes: good for timing, and easy to learn."""
     draw = np.random.default_rng(0)
     channels, height, width = task.shape
-    shape = (height, width) if channels == 1 else (height, width, channels)
+    coarse = draw.integers(0, 128, (10, 4, 4, channels), dtype=np.uint8)
+    patterns = coarse.repeat(height // 4, axis=1).repeat(width // 4, axis=2)
 
     def part(n: int) -> tuple[np.ndarray, np.ndarray]:
-        return draw.integers(0, 256, (n, *shape), dtype=np.uint8), draw.integers(0, 10, n)
+        y = draw.integers(0, 10, n)
+        x = draw.integers(0, 128, (n, *patterns.shape[1:]), dtype=np.uint8) + patterns[y]
+        return x[..., 0] if channels == 1 else x, y
 
-    return Arrays(*part(samples), *part(samples // 10), "random images (no accuracy to speak of)")
+    return Arrays(*part(samples), *part(samples // 5), "generated images")
 
 
 def main() -> None:
