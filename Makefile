@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -ec
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint format clean
+.PHONY: help run demo test gpu lint format clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -26,6 +26,9 @@ demo: $(VENV)/.installed  ## The main job in the terminal: a baseline and a weig
 # One thread per test process: several of them share the cores.
 test: $(VENV)/.installed-dev lint  ## Install what the tests need and run all of them
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
+
+gpu: $(VENV)/.installed-dev  ## Ten minutes: try and measure training on this machine's GPU; GPU_ARGS="--out gpu.md"
+	$(PY) -m benchmarks.gpu $(GPU_ARGS)
 
 lint: $(VENV)/.installed-dev  ## Style and errors that can be seen without running
 	$(PY) -m ruff check .

@@ -1,0 +1,76 @@
+"""`make gpu`: its CPU part runs on any machine, and a step that fails hides no other."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.gpu import Place, Step, run_steps, steps
+from benchmarks.gpu_table import HEAD, Row, as_text, write
+from core.device import choose
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_cpu_part_runs_and_says_that_there_is_no_gpu(tmp_path, project_root):
+    out = tmp_path / "gpu.md"
+    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--minutes", "20", "--out", str(out)]
+    done = subprocess.run(
+        [*command, "--data", str(tmp_path)],
+        check=False,
+        cwd=project_root,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("No GPU is used")
+    found = json.loads(out.with_suffix(".json").read_text())
+    assert found["machine"]["torch"]
+    tests, resnet, lenet, broken = found["rows"]
+    assert tests["value"].startswith("0 passed, 0 failed")
+    assert all("generated images" in row["measured"] and row["values"][0] > 0 for row in (resnet, lenet))
+    assert (broken["values"], broken["met"]) == ([0], True)
+    assert out.read_text().count("\n| ") == 2 + len(found["rows"])  # two lines of a head
+
+
+def test_a_step_that_fails_leaves_the_others_alone(tmp_path, capsys):
+    def fails(place, until):
+        yield Row("first half", "1", (1.0,))
+        raise KeyError("what went wrong")
+
+    def works(place, until):
+        assert until.left > 0
+        yield Row("third", "3", (3.0,), "at least 2", True)
+
+    todo = [Step("one that fails", fails, 60), Step("one that works", works, 60)]
+    rows = list(run_steps(todo, Place(choose("cpu"), tmp_path, tmp_path), 120))
+    assert [(row.measured, row.failed) for row in rows] == [
+        ("first half", False),
+        ("one that fails", True),
+        ("third", False),
+    ]
+    assert "what went wrong" in rows[1].value
+    said = capsys.readouterr().out
+    assert "[1/2] one that fails; about 2.0 min left" in said
+    assert "[2/2] one that works; about 1.0 min left" in said
+    assert [line.split()[-1] for line in as_text(rows).splitlines()] == ["met", "-", "FAILED", "yes"]
+
+
+def test_the_table_as_markdown_and_json(tmp_path):
+    rows = [Row("a | b", "2.00 (1.00 to 3.00)", (1.0, 2.0, 3.0), "at least 15", False)]
+    write(tmp_path / "t.md", rows, {"device": "a card", "torch": "2"})
+    head, _, names, _, line = (tmp_path / "t.md").read_text().splitlines()
+    assert head == "device a card, torch 2"
+    assert names == f"| {' | '.join(HEAD)} |"
+    assert line == "| a \\| b | 2.00 (1.00 to 3.00) | 3 | at least 15 | no |"
+    assert json.loads((tmp_path / "t.json").read_text())["rows"][0]["values"] == [1, 2, 3]
+
+
+def test_all_steps_are_there_with_and_without_a_gpu():
+    """On a GPU they fit into ten minutes."""
+    assert [s.name for s in steps(True)] == [s.name for s in steps(False)]
+    assert sum(s.seconds for s in steps(True)) <= 600
+    assert sum(s.seconds for s in steps(False)) <= 120
