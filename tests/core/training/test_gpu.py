@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from core import checkpoint
 from core.batches import Split
+from core.checkpoint import dumps, loads
 from core.config import RunConfig, checked
 from core.device import choose
 from core.engine import Trainer
@@ -203,9 +203,9 @@ def test_resume_in_the_middle_of_an_epoch_counts_every_sample_once(monkeypatch, 
 
 def resumed(trainer, device, **given):
     """A fresh trainer that goes on from another's checkpoint, as a worker on the same card makes it."""
-    saved = checkpoint.dumps(trainer.state(), {"config_sha": "x"})
+    saved = dumps(trainer.state(), {"config_sha": "x"})
     fresh = make_trainer(device, **given)
-    fresh.load(checkpoint.loads(saved, "x"))
+    fresh.load(loads(saved, "x"))
     return fresh
 
 
