@@ -34,9 +34,9 @@ from benchmarks.broken_run import ROOT, difference, runs
 from benchmarks.gpu_table import Row, as_text, machine, write
 from benchmarks.train_speed import in_process, mean_sd, per_epoch, precision, spread
 from benchmarks.train_speed_plain import TASKS, Arrays, find_arrays
-from core.device import Device, choose
 from core.errors import EvenlyError
-from core.machine import cores
+from core.training.device import Device, choose
+from core.training.host import cores
 
 log = logging.getLogger("evenly.gpu")
 PAIRS = 3  # of plain script and engine, at most

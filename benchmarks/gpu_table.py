@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from core.device import Device, versions
-from core.machine import cores
+from core.training.device import Device, versions
+from core.training.host import cores
 
 HEAD = ("measured", "value", "n", "target", "met")
 

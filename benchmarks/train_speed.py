@@ -22,10 +22,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from core import machine
+from core.training import host
 
 if "engine" in sys.argv:  # as the worker does, before torch is imported
-    machine.tune()
+    host.tune()
 
 import numpy as np
 import torch
@@ -33,11 +33,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.train_speed_plain import TASKS, Arrays, Task, find_arrays
 from benchmarks.train_speed_plain import train as train_plain
-from core.batches import Split
-from core.config import RunConfig, checked
-from core.device import Device, choose, precision_of, versions
-from core.engine import Trainer
-from core.evidence import ClassTerms
+from core.experiment.config import RunConfig, checked
+from core.methods.types import ClassTerms
+from core.training.device import Device, choose, precision_of, versions
+from core.training.device_data import Split
+from core.training.trainer import Trainer
 from models import MODELS
 
 SIDES = ("plain", "engine")

@@ -2,7 +2,8 @@
 
 They are of objectives, post-hoc steps and made features.
 `python docs/generate.py` writes them to core/methods/worked_examples.json, which pages and docs read: they never
-import torch. tests/core/methods/test_methods_shown.py computes them anew. Networks are linear or seeded; the numbers that a network starts from stand in the example's first line.
+import torch. tests/core/methods/test_methods_shown.py computes them anew. Networks are linear or seeded;
+the numbers that a network starts from stand in the example's first line.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Worked examples of the methods, computed by the code: for the docs and for the Methods page.
 
 What is a map from TPRs or counts is computed here and now. What networks and whole batches decide is computed by
-docs/worked_examples.py, which needs torch; its numbers are read from core/methods/worked_examples.json, which `python docs/generate.py` writes.
+docs/worked_examples.py, which needs torch; its numbers are read from core/methods/worked_examples.json, which
+`python docs/generate.py` writes.
 """
 
 from __future__ import annotations

@@ -8,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
-from core.batches import Split
-from core.checkpoint import dumps, loads
-from core.config import RunConfig, checked
-from core.device import choose
-from core.engine import Trainer
-from core.evidence import ClassTerms
-from core.orders import Interrupted
-from core.step import WARM_UP, GraphStep, PlainStep
+from core.experiment.config import RunConfig, checked
+from core.methods.types import ClassTerms
+from core.training.checkpoint import dumps, loads
+from core.training.device import choose
+from core.training.device_data import Split
+from core.training.interrupts import Interrupted
+from core.training.train_step import WARM_UP, GraphStep, PlainStep
+from core.training.trainer import Trainer
 from models import MODELS
 
 pytestmark = pytest.mark.gpu

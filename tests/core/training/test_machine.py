@@ -50,7 +50,10 @@ def test_memory_of_a_container(cgroup):
 
 
 def test_the_worker_sets_its_policy_before_torch_is_loaded():
-    code = "import os, sys; from work import worker; print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    code = (
+        "import os, sys; from work import worker; "
+        "print(os.environ['OMP_WAIT_POLICY'], os.environ['GOMP_SPINCOUNT'], 'torch' in sys.modules)"
+    )
     env = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.gpu import Place, Step, run_steps, steps
 from benchmarks.gpu_table import HEAD, Row, as_text, write
-from core.device import choose
+from core.training.device import choose
 
 
 @pytest.mark.slow
