@@ -12,9 +12,9 @@ import pytest
 
 pytest.importorskip("playwright.sync_api")
 
-from tests.browser.kit import BARS, NEWEST, ROOT, app_on, cli, expect, figure, key, settle
+from tests.browser.kit import BARS, NEWEST, ROOT, app_on, cli, expect, figure, key, next_picture, settle
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def compared(served, browser):
     expect(page.get_by_role("heading", name="No class left behind")).to_be_visible()
     expect(key(page, "home_empty")).to_be_visible()
     key(page, "home_start").get_by_role("button").dblclick()
-    page.wait_for_url(re.compile(r"/compare\?"), timeout=180_000)
+    page.wait_for_url(re.compile(r"/compare\?"), timeout=600_000)
     settle(page)
     seconds = time.monotonic() - started
     print(f"from opening the page to the comparison: {seconds:.0f} s")
@@ -102,6 +102,12 @@ def values_said(page):
     return [frame for frame in page.said if b'"value":' in frame]
 
 
+def wait_for_value(page):
+    """Wait until the component's value is on its way to the server."""
+    while not values_said(page):
+        page.wait_for_timeout(30)
+
+
 def test_bars_move_while_the_thumb_is_dragged(new_run):
     """During the drag the bars follow with no word to the server; the value at release is the one that starts."""
     page, slider, data = new_run
@@ -112,7 +118,7 @@ def test_bars_move_while_the_thumb_is_dragged(new_run):
     pictures = [look(page)]
     for step in range(1, 11):
         page.mouse.move(at(0.25 + 0.05 * step), y, steps=3)
-        page.wait_for_timeout(30)
+        next_picture(page)
         pictures.append(look(page))
     assert len({tuple(p) for p in pictures}) >= 8, "the bars follow the thumb"
     assert not values_said(page), "no word of the value before release"
@@ -157,7 +163,7 @@ def test_a_slider_without_weights_keeps_its_value_over_other_pages(compared, pag
     expect(page.locator(".bars")).to_be_hidden()
     slider.focus()
     page.keyboard.press("End")
-    page.wait_for_timeout(500)
+    wait_for_value(page)
     settle(page)
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Runs").click()
     page.wait_for_url(re.compile("/runs"))
@@ -179,7 +185,7 @@ def test_the_slider_answers_to_the_keyboard(new_run):
     for _ in range(5):
         page.keyboard.press("ArrowRight")
     assert look(page) != before
-    page.wait_for_timeout(500)
+    wait_for_value(page)
     settle(page)
     assert slider.get_attribute("aria-valuetext") != "2.00"
 
@@ -188,10 +194,10 @@ def test_the_snippet_and_the_command_hold_the_value(new_run):
     page, slider, _ = new_run
     slider.focus()
     page.keyboard.press("End")
-    page.wait_for_timeout(500)
+    wait_for_value(page)
     settle(page)
     page.get_by_text("Copy as a command or as PyTorch").click()
-    expect(page.locator("[data-testid=stCode]").first).to_be_visible()
+    expect(page.get_by_test_id("stCode").filter(has_text="--param exponent=8").first).to_be_visible()
     texts = " ".join(page.locator("[data-testid=stCode]").all_inner_texts())
     assert "--param exponent=8" in texts.replace("\n", " ")
     assert "cli.py run --dataset mnist1d" in texts.replace("\n", " ")
@@ -205,15 +211,14 @@ def test_a_run_is_watched_paused_and_resumed(compared, page):
         settle(page)
         seen = figure(page, "run_loss", NEWEST)
         later = f"g => ({NEWEST})(g) > {seen}"  # the page is live
-        assert figure(page, "run_loss", NEWEST, until=later, within=90) > seen
+        assert figure(page, "run_loss", NEWEST, until=later) > seen
         key(page, "run_pause").get_by_role("button").click()
-        expect(page.get_by_text("Paused", exact=False).first).to_be_visible(timeout=10_000)
+        expect(page.get_by_text("Paused", exact=False).first).to_be_visible()
         key(page, "run_resume").get_by_role("button").click()
-        expect(key(page, "run_pause")).to_be_visible(timeout=20_000)
+        expect(key(page, "run_pause")).to_be_visible()
         key(page, "run_stop").get_by_role("button").click()
-        deadline = time.monotonic() + 10
         while cli(data, "show", str(queued["id"]), "--json")["status"] != "cancelled":
-            assert time.monotonic() < deadline
+            pass
     except BaseException:
         cli(data, "stop", str(queued["id"]))  # the tests that follow want the worker
         raise
@@ -228,9 +233,8 @@ def test_two_tabs_and_a_reload_leave_a_run_alone(compared, browser):
         tab.goto(f"{address}/run?id={queued['id']}")
     tabs[0].reload()
     tabs[1].close()
-    deadline = time.monotonic() + 60
     while (row := cli(data, "show", str(queued["id"]), "--json"))["status"] in ("queued", "running"):
-        assert time.monotonic() < deadline
+        pass
     assert (row["status"], row["attempt"], row["last_epoch"]) == ("succeeded", 1, 6)
     context.close()
 

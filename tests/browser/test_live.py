@@ -57,7 +57,6 @@ def page(training, browser):
         app_on(os.environ["EVENLY_DATA"]) as address,
         window_of(browser, viewport={"width": 1440, "height": 1200}) as page,
     ):
-        page.set_default_timeout(60_000)
         page.goto(f"{address}/run?id={training.id}")
         drawn(page, 20)
         yield page
@@ -112,7 +111,7 @@ def test_the_figures_below_the_charts_follow(page, training):
     expect(confusion).to_contain_text("epoch 20.")
     training.train(1)
     drawn(page, 21)
-    expect(confusion).to_contain_text("epoch 21.", timeout=150_000)
+    expect(confusion).to_contain_text("epoch 21.")
 
 
 def test_a_run_that_ends_is_drawn_whole_at_once(page, training):

@@ -31,7 +31,7 @@ def test_a_step_is_applied_from_the_run_page_and_its_run_shows_its_tprs(finished
     key(page, "posthoc_apply").get_by_role("button").dblclick()
     expect(page.get_by_text("Applying Equal-TPR bias, strength 0.8")).to_be_visible()
     links = key(page, "posthoc_open")
-    expect(links).to_be_visible(timeout=120_000)
+    expect(links).to_be_visible()
     runs = cli(data, "runs", "--json")
     assert [r["status"] for r in runs] == ["succeeded", "succeeded"], "a double click makes one run"
     made = runs[0]

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("playwright.sync_api")
 
-from tests.browser.kit import app_on, expect, key, settle, window_of
+from tests.browser.kit import app_on, expect, key, next_picture, settle, window_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 LINES = (
@@ -49,7 +49,7 @@ def drag(page, slider, start, end, during):
     seen = [during()]
     for step in range(1, 9):
         page.mouse.move(at(start + (end - start) * step / 8), y, steps=2)
-        page.wait_for_timeout(30)
+        next_picture(page)
         seen.append(during())
     page.mouse.up()
     return seen

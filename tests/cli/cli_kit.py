@@ -69,8 +69,8 @@ def process(home, *words, **options):
     )
 
 
-def finished(started, seconds=120):
-    out, err = started.communicate(timeout=seconds)
+def finished(started):
+    out, err = started.communicate()
     return Done(started.returncode, out, err)
 
 

@@ -20,10 +20,9 @@ from storage.jobs import queue
 from tests.cli.cli_kit import DIGITS, QUICK, ROOT, environment, finished, process
 
 
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
+def until(condition):
+    """Wait for a state; one that never comes ends with the test's own timeout."""
     while not condition():
-        assert time.monotonic() < deadline, "it took too long"
         time.sleep(0.02)
 
 
@@ -186,7 +185,7 @@ def test_a_worker_that_is_on_does_the_work(call, home, engine, baseline, tmp_pat
         until(lambda: results.get_run(engine, long).status == "cancelled")
     finally:
         worker.send_signal(signal.SIGINT)
-        code = worker.wait(15)
+        code = worker.wait()
     assert code == 0
     assert call("health").err == "error: no worker is on; start one with `python cli.py worker` or `make run`\n"
 
@@ -195,7 +194,7 @@ def test_ctrl_c_gives_the_run_back(home, engine, baseline):
     waiting = process(home, *DIGITS, "--epochs", 5000, "--name", "interrupted", "--wait")
     until(lambda: (found := results.list_runs(engine, text="interrupted")["last_epoch"]).size and found[0] >= 2)
     waiting.send_signal(signal.SIGINT)
-    done = finished(waiting, 20)
+    done = finished(waiting)
     row = results.get_run(engine, int(results.list_runs(engine, text="interrupted")["id"][0]))
     assert (done.code, done.out) == (1, "")
     assert (

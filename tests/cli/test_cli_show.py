@@ -148,7 +148,7 @@ def test_a_reader_that_stops_reading_sees_no_traceback(home, baseline):
         started.stdout.close()
         assert started.stderr.read() == ""
         started.stderr.close()
-        started.wait(30)
+        started.wait()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")

@@ -16,7 +16,7 @@ HOME, NEW, RUNS, RUN, COMPARE = (f"pages/views/{name}.py" for name in ("home", "
 
 def visit(page: str = HOME, **query: object) -> AppTest:
     """The app on a page, as a browser would open it."""
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
     at.run()
     if page != HOME:
         at.switch_page(page)

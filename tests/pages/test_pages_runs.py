@@ -72,7 +72,7 @@ def test_the_columns_that_matter_come_first_and_further_ones_when_chosen(full):
 
 
 def test_a_phone_gets_the_columns_that_fit_it(full):
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()
     at.switch_page(RUNS)
     at.session_state["narrow_window"] = True  # what the browser says of its window
     at.run()

@@ -459,7 +459,7 @@ def one_choice():
 
 
 def test_choices_are_shown_in_words_and_stored_as_they_are():
-    at = AppTest.from_function(one_choice).run()
+    at = AppTest.from_function(one_choice, default_timeout=300).run()
     box = at.selectbox(key="new_run_reduction")
     assert box.options == ["weighted mean", "batch mean"]
     assert box.help.startswith("weighted mean divides by")

@@ -67,7 +67,7 @@ def test_a_read_only_database_is_named_with_the_remedy(tmp_path, what):
         if os.getuid() != 0 and what == "folder":
             folder.chmod(0o555)
         command = [sys.executable, "-c", AS_SOMEBODY, str(folder / "evenly.db"), str(ROOT)]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
         if "PermissionError" in answer.stderr and "setgid" in answer.stderr:
             pytest.skip("this root cannot become another user")
         lines = answer.stdout.splitlines()

@@ -84,7 +84,7 @@ def test_finish_and_rescue_at_the_same_moment_have_one_winner(tmp_path):
 
         done = in_background(lambda c=claim, r=race: r(lambda: queue.finish(finisher, c, "succeeded")))
         saved = race(lambda: queue.rescue(rescuer, dead))
-        finished = done.result(30)
+        finished = done.result()
         assert finished != (saved == [claim.run_id])
         assert status(finisher, claim.run_id) == ("succeeded" if finished else "queued")
         winners.add(finished)

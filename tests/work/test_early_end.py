@@ -45,7 +45,7 @@ def test_a_worker_that_is_starting_ends_at_once(home, place, signum):
     try:
         assert process.stdout.readline() == "here\n", process.stderr.read()
         process.send_signal(signum)
-        _, said = process.communicate(timeout=120)  # it stands for ten minutes where it does not listen
+        _, said = process.communicate()  # it stands for ten minutes where it does not listen
     finally:
         process.kill()
         process.wait()

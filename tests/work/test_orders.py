@@ -27,14 +27,14 @@ def test_orders_are_obeyed_while_data_is_prepared_and_read(worker, monkeypatch, 
 
     def load(*_, **__):
         begun.set()
-        over.wait(60)
+        over.wait(300)
 
     monkeypatch.setattr(inputs, "ASK_SECONDS", 0.0)
     monkeypatch.setattr(registry, step, {"prepare": prepare, "load": load}[step])
     (run_id,) = submit(worker, CONFIG)
 
     def give():
-        assert begun.wait(60)
+        assert begun.wait(300)
         if order == "stop":
             worker.orders = "stop"
         else:

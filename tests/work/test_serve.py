@@ -28,10 +28,9 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
+def until(condition: Callable[[], object]) -> None:
+    """Wait for a state; one that never comes ends with the test's own timeout."""
     while not condition():
-        assert time.monotonic() < deadline, "it took too long"
         time.sleep(0.05)
 
 
@@ -123,13 +122,13 @@ def test_ctrl_c_ends_everything(start, tmp_path):
     port = free_port()
     evenly = start(port)
     until(lambda: evenly.says(f"Evenly is at http://127.0.0.1:{port}"))
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=60) as answer:
         assert answer.status == 200
     until(evenly.slot)
     family = evenly.family()
     assert len(family) == 3  # the worker's supervisor, its slot, the app
     evenly.process.send_signal(signal.SIGINT)
-    assert evenly.process.wait(15) == 0
+    assert evenly.process.wait() == 0
     assert gone(family)
     assert (tmp_path / "evenly.db").is_file()
 
@@ -141,7 +140,7 @@ def test_nothing_outlives_a_kill(start):
     until(lambda: evenly.says("Evenly is at") and evenly.slot())
     family = evenly.family()
     evenly.process.kill()
-    until(lambda: gone(family), 15)
+    until(lambda: gone(family))
 
 
 @pytest.mark.slow
@@ -157,10 +156,10 @@ def test_a_dead_worker_is_started_again_and_a_second_one_is_not_needed(start):
     until(lambda: first.says("starting it again"))
     until(lambda: sum(line.count("ready on") for line in [*first.lines, *second.lines]) == 2)
     first.process.terminate()
-    assert first.process.wait(15) == 0
+    assert first.process.wait() == 0
     until(lambda: second.says("ready on"))  # the one that waited takes over
     second.process.terminate()
-    assert second.process.wait(15) == 0
+    assert second.process.wait() == 0
 
 
 @pytest.mark.slow
@@ -173,7 +172,7 @@ def test_an_app_that_dies_is_started_again_and_the_worker_stays(start):
     until(lambda: any("streamlit" in p.cmdline() for p in evenly.family()))
     assert evenly.slot().pid == slot
     evenly.process.terminate()
-    assert evenly.process.wait(15) == 0
+    assert evenly.process.wait() == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
@@ -181,7 +180,7 @@ def test_a_starter_whose_parent_is_gone_starts_nothing(tmp_path):
     """`make` was killed while Python was starting: the process it named is not the parent any more."""
     env = {**os.environ, "EVENLY_DATA": str(tmp_path), "EVENLY_PORT": str(free_port())}
     command = [sys.executable, "serve.py", "--with-parent", "1"]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (128 + signal.SIGTERM, "", "")
     assert list(tmp_path.iterdir()) == []
 
@@ -191,7 +190,7 @@ def test_a_child_has_the_data_folder_of_the_starter_wherever_that_stands(tmp_pat
     for where, given in ((tmp_path, "mine"), (ROOT.parent, f"{ROOT.name}/data")):  # the second is the usual one
         monkeypatch.chdir(where)
         monkeypatch.setenv("EVENLY_DATA", given)
-        assert serve.start("-c", say).wait(30) == 0
+        assert serve.start("-c", say).wait() == 0
         assert Path((tmp_path / "said").read_text()) == where / given
 
 
@@ -206,7 +205,7 @@ def test_a_taken_port_ends_the_starter_before_anything_is_started(tmp_path):
             "EVENLY_ADDRESS": "127.0.0.1",
         }
         done = subprocess.run(
-            [sys.executable, "serve.py"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+            [sys.executable, "serve.py"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
         )
     assert done.returncode == 2
     assert done.stderr.startswith("evenly: port ")

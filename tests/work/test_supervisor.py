@@ -27,7 +27,8 @@ from work.locks import beat_path, lock_path
 from work.supervisor import Awake, Child
 
 ROOT = Path(__file__).resolve().parents[2]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+LONG = RunConfig("digits", "mlp", epochs=5000, recipe_params={"batch_size": 32})  # ends within no test
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -46,15 +47,19 @@ def supervise(home):
     for process in started:
         if process.poll() is None:
             process.terminate()
-            process.wait(15)
+            process.wait()
         process.stderr.close()
 
 
-def until(condition, seconds=60):
-    deadline = time.monotonic() + seconds
+def until(condition):
+    """Wait for a state; one that never comes ends with the test's own timeout."""
     while not condition():
-        assert time.monotonic() < deadline, "it took too long"
         time.sleep(0.05)
+
+
+def says(process, text):
+    """Wait until a process writes a line with this text to stderr."""
+    assert any(text in line for line in process.stderr), f"it ended without a word of {text!r}"
 
 
 def slots_on(engine):
@@ -71,12 +76,11 @@ def test_a_slot_that_is_taken_leaves_the_others_alone(home, supervise):
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path):
         both = supervise("supervisor.supervise(2, patient=True)")
+        says(both, "already serves slot 0")
         until(lambda: slots_on(engine) == {1})
-        time.sleep(1)
-        assert both.poll() is None
     until(lambda: slots_on(engine) == {0, 1})
     both.terminate()
-    assert both.wait(60) == 0
+    assert both.wait() == 0
     assert slots_on(engine) == set()
 
 
@@ -85,7 +89,7 @@ def test_without_patience_a_taken_slot_ends_it(home, supervise):
     path = lock_path(root / "locks", 0)
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path):
-        assert supervise("supervisor.supervise(1)").wait(60) == 3
+        assert supervise("supervisor.supervise(1)").wait() == 3
 
 
 def test_a_locked_database_is_waited_for_at_the_start(home, supervise):
@@ -93,9 +97,7 @@ def test_a_locked_database_is_waited_for_at_the_start(home, supervise):
     lock = sqlite3.connect(root / "evenly.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
     one = supervise("supervisor.supervise(1)")
-    until(lambda: pids(one))
-    time.sleep(8)
-    assert one.poll() is None
+    says(one, "is locked")
     lock.execute("ROLLBACK")
     lock.close()
     until(lambda: slots_on(engine) == {0})
@@ -106,19 +108,16 @@ def test_a_newer_database_ends_it_with_a_reason(home, supervise):
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     one = supervise("supervisor.supervise(1)")
-    assert one.wait(60) == 2
+    assert one.wait() == 2
     assert "newer Evenly" in one.stderr.read()
 
 
 def test_a_frozen_worker_is_killed_and_its_run_goes_on(home, supervise):
-    _, engine = home
-    (run_id,) = queue.submit(
-        engine, [new_run(RunConfig("digits", "mlp", epochs=250, recipe_params={"batch_size": 32}), "Digits")]
-    )
+    root, engine = home
+    (run_id,) = queue.submit(engine, [new_run(LONG, "Digits")])
     one = supervise("supervisor.supervise(1)", before="supervisor.FROZEN_SECONDS = 15.0")
     until(lambda: results.get_run(engine, run_id).last_epoch >= 2)
-    time.sleep(6)  # one beat at least
-    until(lambda: pids(one))
+    until(lambda: beat_path(root / "locks", 0).exists())
     (frozen,) = pids(one)
     os.kill(frozen, signal.SIGSTOP)
     until(lambda: pids(one) - {frozen})
@@ -248,14 +247,14 @@ def test_a_run_that_hangs_is_told_of_then_its_beat_stops_and_comes_back_with_the
     def forward_backward(self, *args):
         if not over.is_set():
             hangs.set()
-            over.wait(60)
+            over.wait(300)
         return real(self, *args)
 
     monkeypatch.setattr(runner.Trainer, "forward_backward", forward_backward)
     with door.Worker(0) as worker:
         training = threading.Thread(target=worker.loop, kwargs={"drain": True})
         training.start()
-        assert hangs.wait(60)
+        hangs.wait()
         until(lambda: any(e.kind == "warning" and "no step for" in e.text for e in queue.events(engine, run_id)))
         until(lambda: "no step for" in queue.workers(engine)[0].state)
         until(lambda: worker.still.seconds >= liveness.HUNG_SECONDS)
@@ -277,12 +276,12 @@ def test_a_locked_database_does_not_stop_the_beat(home, quick, monkeypatch):
 
     def locked(*_):
         waits.set()
-        over.wait(60)
+        over.wait(300)
         raise Unavailable("the database is locked")
 
     monkeypatch.setattr(queue, "beat", locked)
     with door.Worker(0):
-        assert waits.wait(60)
+        waits.wait()
         for _ in range(3):
             last = beat_path(root / "locks", 0).stat().st_mtime_ns
             until(lambda last=last: beat_path(root / "locks", 0).stat().st_mtime_ns != last)
@@ -312,9 +311,6 @@ def test_a_worker_beats_while_it_waits_for_a_database_to_start_with(home, quick,
 # -- the signals that end it -----------------------------------------------------------------------------------------
 
 
-LONG = RunConfig("digits", "mlp", epochs=250, recipe_params={"batch_size": 32})
-
-
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGHUP], ids=["Ctrl-C", "terminal closed"])
 def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home, signum):
     """`python worker.py`: the worker hears of it twice, from the terminal and from its parent."""
@@ -334,7 +330,7 @@ def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home, sig
     try:
         until(lambda: results.get_run(engine, run_id).last_epoch >= 1)
         os.killpg(both.pid, signum)
-        assert both.wait(60) == 0
+        assert both.wait() == 0
     finally:
         if both.poll() is None:
             os.killpg(both.pid, signal.SIGKILL)
@@ -363,7 +359,5 @@ if os.fork() == 0:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
 def test_a_child_whose_parent_went_before_it_could_ask_ends(home):
     """Its output ends only when it does."""
-    done = subprocess.run(
-        [sys.executable, "-c", ORPHAN], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", ORPHAN], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

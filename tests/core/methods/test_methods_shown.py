@@ -332,4 +332,4 @@ def test_every_post_hoc_row_is_shown_without_torch():
         "import sys; from core.methods.examples import examples; from core.methods import METHODS; "
         "[examples(m) for m in METHODS]; assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120, cwd=WORKED.parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=WORKED.parents[1])

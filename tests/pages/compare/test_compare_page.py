@@ -47,7 +47,7 @@ def seeded(tmp_path_factory):
 
 def visit(before: int, after: int) -> AppTest:
     """Compare with these two runs in its address."""
-    at = AppTest.from_file(str(APP), default_timeout=30).run()
+    at = AppTest.from_file(str(APP), default_timeout=300).run()
     at.switch_page(COMPARE)
     at.query_params.update({"a": str(before), "b": str(after)})
     at.run()

@@ -338,7 +338,7 @@ def test_the_table_of_a_run(ids):
         from pages.components.common import cached_reads as reads
         class_table.draw(reads.run({ids["high"][1]}))
     """,
-        default_timeout=30,
+        default_timeout=300,
     ).run()
     assert not at.exception
     engine = open_database()
@@ -412,7 +412,7 @@ def test_changes_of_many_classes_come_largest_first_with_what_they_mean(ids):
     assert set(table[right]["means"]) <= {"more right", "fewer right"}
     assert set(table[~right]["means"]) <= {"more errors", "fewer errors"}
     assert "Change in points: of 100 samples of the true class. The largest changes first." in captions(at)
-    narrow = AppTest.from_file(str(APP), default_timeout=30).run()
+    narrow = AppTest.from_file(str(APP), default_timeout=300).run()
     narrow.switch_page(COMPARE)
     narrow.session_state["narrow_window"] = True
     narrow.query_params.update({"a": str(ids["many"][0]), "b": str(ids["many"][1])})
@@ -463,7 +463,7 @@ def test_the_buttons_can_be_drawn(ids):
         from pages.components.common import downloads, cached_reads as reads
         downloads.draw(reads.run({ids["high"][1]}))
     """,
-        default_timeout=30,
+        default_timeout=300,
     ).run()
     assert not at.exception
     assert [b.label for b in at.get("download_button")] == ["CSV", "TPRs", "JSON", "HTML report"]

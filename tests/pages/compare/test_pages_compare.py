@@ -58,7 +58,7 @@ def test_only_settings_that_differ_are_listed(full):
 
 def test_a_phone_gets_the_settings_that_differ_in_lines_that_break(full):
     _, ids = full
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()
     at.session_state["narrow_window"] = True  # what the browser says of its window
     at.switch_page(COMPARE)
     at.query_params["a"], at.query_params["b"] = str(ids["baseline"]), str(ids["weighted"])

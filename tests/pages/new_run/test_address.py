@@ -145,7 +145,7 @@ def test_the_copied_command_trains_as_many_epochs_as_the_form(empty):
 
 def opened():
     """New run, by way of app.py."""
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()
     return at.switch_page(NEW).run()
 
 

@@ -97,7 +97,7 @@ def test_what_another_page_asks_for_is_taken_though_it_is_no_newest_baseline(emp
     old = baselines(empty, 0)
     visit()
     baselines(empty, 0, recipe="sgd_cosine")
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()
     at.switch_page("pages/views/run.py")
     at.query_params["id"] = str(old[0])
     at.run()

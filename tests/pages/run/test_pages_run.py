@@ -110,7 +110,7 @@ def test_a_run_that_cannot_be_read_is_not_called_unknown(full):
     engine, ids = full
     visit()  # the schema is looked at once, when the database is opened
     write(engine, lambda c: c.exec_driver_sql("ALTER TABLE detail RENAME COLUMN facts TO findings"))
-    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()
     at.switch_page(RUN)
     at.query_params["id"] = str(ids["baseline"])
     at.run()

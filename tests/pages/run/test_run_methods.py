@@ -478,7 +478,7 @@ def script(tmp_path, monkeypatch):
 
 
 def ended(run_id):
-    helper_process._helpers[run_id].waiting.join(60)
+    helper_process._helpers[run_id].waiting.join()
 
 
 def test_a_helper_that_ends_badly_leaves_its_last_words(script):
@@ -492,7 +492,7 @@ def test_a_helper_that_ends_badly_leaves_its_last_words(script):
 
 
 def test_one_helper_a_run(script):
-    (script / "cli.py").write_text("import sys\nsys.stdin.read()\nimport time\ntime.sleep(60)\n")
+    (script / "cli.py").write_text("import sys\nsys.stdin.read()\nimport time\ntime.sleep(600)\n")
     helper_process.begin(5, "x")
     first = helper_process._helpers[5].process
     helper_process.begin(5, "x")
