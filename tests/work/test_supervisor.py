@@ -96,7 +96,7 @@ def test_a_locked_database_is_waited_for_at_the_start(home, supervise):
     root, engine = home
     lock = sqlite3.connect(root / "evenly.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
-    one = supervise("supervisor.supervise(1)")
+    supervise("supervisor.supervise(1)")
     until(lambda: beat_path(root / "locks", 0).exists())  # it has its slot and waits
     lock.execute("ROLLBACK")
     lock.close()
