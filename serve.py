@@ -17,7 +17,6 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from functools import partial
 from pathlib import Path
@@ -28,15 +27,14 @@ from storage.db.data_folder import settle
 from storage.db.migrate import upgrade
 from storage.db.paths import data_root
 from work.locks import REFUSED
-from work.supervisor import die_with_parent
+from work.supervisor import GRACE_SECONDS, die_with_parent
 
 ROOT = Path(__file__).resolve().parent
-GRACE_SECONDS = 10.0  # for the worker to finish a batch and save, then SIGKILL; the app holds nothing to save
-APP_GRACE_SECONDS = 3.0
-START_SECONDS = 60.0  # for the app to answer
+APP_GRACE_SECONDS = 3.0  # then SIGKILL: it holds nothing to save
 POLL_SECONDS = 0.1
 MOST_DEATHS = 5  # of the app, before it is given up
 LONGEST_WAIT = 30.0  # between restarts of a worker that keeps dying
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to this machine
 STEADY_SECONDS = 60.0  # a worker that lived longer starts the waits afresh
 
 
@@ -109,7 +107,7 @@ class Serve:
         self.worker: subprocess.Popen[bytes] | None = None
         self.app: subprocess.Popen[bytes] | None = None
         self.wait, self.started, self.again = 1.0, 0.0, 0.0
-        self.deaths = 0  # of the app
+        self.deaths, self.told = 0, False  # of the app: how often it died, whether its address was printed
 
     def order(self, signum: int, _: object) -> None:
         """The first signal asks for an end, a second one for it at once."""
@@ -136,15 +134,16 @@ class Serve:
         return 0 if self.orders else 1
 
     def start_app(self) -> None:
-        """Start the app and print its address once it answers."""
+        """Start the app; its address is printed once it answers."""
         place = ["--server.port", str(self.port), "--server.address", self.address]
         quiet = ["--logger.hideWelcomeMessage", "true", "--logger.level", "warning"]
-        self.app = start("-m", "streamlit", "run", "app.py", *place, *quiet)
-        self.announce()
+        self.app, self.told = start("-m", "streamlit", "run", "app.py", *place, *quiet), False
 
     def look_after_app(self) -> bool:
         """Start an app that died again, without touching the worker; False when it has died too often."""
         if (code := self.app.poll()) is None:
+            if not self.told:
+                self.announce()
             return True
         self.deaths += 1
         if self.deaths > MOST_DEATHS:
@@ -160,15 +159,13 @@ class Serve:
         return True
 
     def announce(self) -> None:
-        """Print the address as soon as the app answers there."""
-        deadline = time.monotonic() + START_SECONDS
-        while not self.orders and self.app.poll() is None and time.monotonic() < deadline:
-            try:
-                with urllib.request.urlopen(url(self.address, self.port) + "/_stcore/health", timeout=2):
-                    say(f"Evenly is at {url(self.address, self.port)} (Ctrl-C ends it). Data: {data_root()}")
-                    return
-            except (urllib.error.URLError, OSError):
-                time.sleep(POLL_SECONDS)
+        """Print the address if the app answers there. However long it takes to: a first start reads a lot from the disk."""
+        try:
+            with DIRECT.open(url(self.address, self.port) + "/_stcore/health", timeout=2):
+                say(f"Evenly is at {url(self.address, self.port)} (Ctrl-C ends it). Data: {data_root()}")
+                self.told = True
+        except OSError:
+            pass
 
     def start_worker(self) -> None:
         self.worker, self.started = start("worker.py", "--patient"), time.monotonic()
@@ -198,7 +195,7 @@ class Serve:
         if self.orders:
             say("Ending. A run that is on is saved first and goes on at the next start; Ctrl-C again ends at once.")
         if self.worker is not None:
-            end(self.worker, GRACE_SECONDS)
+            end(self.worker, GRACE_SECONDS + 5)  # its parent gives it the first of these
         if self.app is not None:
             end(self.app, APP_GRACE_SECONDS)
 

@@ -25,6 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
     _made.append(tempfile.mkdtemp(prefix="evenly-tests-"))
     os.environ["EVENLY_DATA"] = _made[-1]
     os.environ.pop("EVENLY_DATABASE_URL", None)
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = (
+        "*"  # servers of tests are on this machine, and nothing else is asked
+    )
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

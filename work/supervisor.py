@@ -27,6 +27,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # before any for
 log = logging.getLogger("evenly.worker")
 WORKER = Path(__file__).resolve().parents[1] / "worker.py"
 TAKEN_SECONDS = 5.0  # between looks at a slot that another worker holds
+GRACE_SECONDS = 30.0  # for workers to finish a step and save: a large network on a slow or busy machine needs it
 FROZEN_SECONDS = 30.0  # a worker whose beat stands still this long by our own clock is killed and restarted
 
 
@@ -145,11 +146,11 @@ def on_signals(handler: Callable[[int, object], None]) -> None:
 
 
 def end(processes: list[subprocess.Popen[bytes]]) -> None:
-    """SIGTERM to all, ten seconds to save, then SIGKILL."""
+    """SIGTERM to all, GRACE_SECONDS to save, then SIGKILL."""
     for process in processes:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + GRACE_SECONDS
     for process in processes:
         try:
             process.wait(max(deadline - time.monotonic(), 0.1))

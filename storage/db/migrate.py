@@ -24,6 +24,7 @@ from storage.db.sqlite_errors import no_database, not_migrated
 REVISIONS = ("0001", "0002", "0003")  # oldest first; each is a file in migrations/versions
 MIGRATIONS = Path(__file__).with_name("migrations")
 LOCK_SECONDS = 60.0
+MOUNTS = Path("/proc/self/mounts")
 NETWORK = (
     "nfs",
     "nfs4",
@@ -129,10 +130,9 @@ def _make_file(path: Path) -> None:
 
 def _file_system(path: Path) -> str:
     """The kind of file system a path lies on, by Linux's list of mounts; "" elsewhere."""
-    mounts = Path("/proc/self/mounts")
-    if not mounts.exists():
+    if not MOUNTS.exists():
         return ""
-    lines = [line.split() for line in mounts.read_text().splitlines()]
+    lines = [[os.fsdecode(field) for field in line.split()] for line in MOUNTS.read_bytes().splitlines()]
     over = [
         (len(f[1]), place, f[2]) for place, f in enumerate(lines) if path.is_relative_to(f[1].replace("\\040", " "))
     ]

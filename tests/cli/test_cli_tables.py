@@ -17,7 +17,7 @@ from tests.cli.cli_kit import ROOT
 
 GOLDEN = [
     c
-    for c in json.loads((ROOT / "tests" / "core" / "methods" / "golden.json").read_text())["cases"]
+    for c in json.loads((ROOT / "tests" / "core" / "methods" / "golden.json").read_text(encoding="utf-8"))["cases"]
     if c["method"] in METHODS
 ]
 

@@ -227,6 +227,16 @@ def test_the_file_system_is_found():
     assert migrate._file_system(Path("/")) != ""
 
 
+def test_mounts_with_names_in_any_encoding_are_read(tmp_path, monkeypatch):
+    """A name in Latin-1, and a space of Japanese that is none between two fields."""
+    (tmp_path / "mounts").write_bytes(
+        b"a / ext4 rw 0 0\nb /caf\xe9 nfs rw 0 0\n" + "c /研究　室 nfs4 rw 0 0\nd /my\\040disk xfs rw 0 0\n".encode()
+    )
+    monkeypatch.setattr(migrate, "MOUNTS", tmp_path / "mounts")
+    kinds = [migrate._file_system(Path(name)) for name in ("/home", "/caf\udce9/x", "/研究　室/x", "/my disk/x")]
+    assert kinds == ["ext4", "nfs", "nfs4", "xfs"]
+
+
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(StorageError, match=r"cannot be created .*set EVENLY_DATA"):

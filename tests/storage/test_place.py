@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -174,11 +175,14 @@ def test_two_databases_do_not_work_in_one_data_folder_at_once(apart, tmp_path, m
 )
 def test_every_door_refuses_with_one_line(apart, command):
     engine, first, second = apart
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     data_folder.settle(engine)
     launched = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
-        env={**os.environ, "EVENLY_DATA": str(second), "EVENLY_PORT": "8999"},
+        env={**os.environ, "EVENLY_DATA": str(second), "EVENLY_PORT": str(port)},
         capture_output=True,
         text=True,
         check=False,

@@ -37,13 +37,14 @@ def until(condition: Callable[[], object]) -> None:
 class Started:
     """A running serve.py, its lines and its processes."""
 
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(self, data: Path, port: int, **settings: str) -> None:
         env = {
             **os.environ,
             "EVENLY_DATA": str(data),
             "EVENLY_PORT": str(port),
             "EVENLY_ADDRESS": "127.0.0.1",
             "OMP_NUM_THREADS": "1",
+            **settings,
         }
         self.process = subprocess.Popen(
             [sys.executable, "serve.py"], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -67,8 +68,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Started]]:
     """Start a serve.py; whatever is left of it at the end is killed."""
     made: list[Started] = []
 
-    def begin(port: int | None = None) -> Started:
-        made.append(Started(tmp_path, port or free_port()))
+    def begin(port: int | None = None, **settings: str) -> Started:
+        made.append(Started(tmp_path, port or free_port(), **settings))
         return made[-1]
 
     yield begin
@@ -160,6 +161,15 @@ def test_a_dead_worker_is_started_again_and_a_second_one_is_not_needed(start):
     until(lambda: second.says("ready on"))  # the one that waited takes over
     second.process.terminate()
     assert second.process.wait() == 0
+
+
+@pytest.mark.slow
+def test_a_proxy_of_the_machine_does_not_hide_the_app(start):
+    """The starter asks the app itself whether it is there; a proxy that leads nowhere would be asked in its place."""
+    evenly = start(http_proxy=f"http://127.0.0.1:{free_port()}", no_proxy="")
+    until(lambda: evenly.says("Evenly is at"))
+    evenly.process.terminate()
+    assert evenly.process.wait() == 0
 
 
 @pytest.mark.slow

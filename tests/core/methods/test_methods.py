@@ -18,7 +18,7 @@ from core.methods.class_difficulty import smoothed
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence
 
-GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text())["cases"]
+GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))["cases"]
 SEED = [0.9560878243512974, 0.7365384615384616, 0.7807933194154488]
 FIVE = [0.9, 0.7, 0.5, 0.3, 0.1]
 COUNTS = [1000, 300, 100, 30, 10]
