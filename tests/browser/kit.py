@@ -38,13 +38,14 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def answering(address):
-    """Wait until the app answers there."""
-    while True:
+def answering(address, process):
+    """Wait until the app answers there, or the process that serves it has ended."""
+    while process.poll() is None:
         try:
             return urllib.request.urlopen(address + "/_stcore/health", timeout=10).close()
         except OSError:
             time.sleep(0.2)
+    return pytest.fail(f"the app ended with code {process.returncode}")
 
 
 @contextmanager
@@ -59,7 +60,7 @@ def app_on(data):
         stderr=subprocess.DEVNULL,
     )
     try:
-        answering(f"http://127.0.0.1:{port}")
+        answering(f"http://127.0.0.1:{port}", app)
         yield f"http://127.0.0.1:{port}"
     finally:
         app.terminate()
@@ -76,7 +77,7 @@ def served_on(data):
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        answering(address)
+        answering(address, served)
         yield address
     finally:
         served.send_signal(signal.SIGTERM)
