@@ -91,7 +91,8 @@ def served_on(data):
 def chromium_at(path):
     """A headless Chromium."""
     with sync_api.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=path, args=QUIET)
+        room = {**os.environ, "TMPDIR": "/tmp"}  # its socket lies there, and the path of a socket must be short
+        browser = p.chromium.launch(executable_path=path, args=QUIET, env=room)
         yield browser
         browser.close()
 
