@@ -25,6 +25,9 @@ def pytest_configure(config: pytest.Config) -> None:
     _made.append(tempfile.mkdtemp(prefix="evenly-tests-"))
     os.environ["EVENLY_DATA"] = _made[-1]
     os.environ.pop("EVENLY_DATABASE_URL", None)
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):  # what rich asks for
+        os.environ.pop(name, None)
+    os.environ["COLUMNS"] = "80"  # not those of the terminal that the tests were started from
     os.environ["no_proxy"] = os.environ["NO_PROXY"] = (
         "*"  # servers of tests are on this machine, and nothing else is asked
     )
