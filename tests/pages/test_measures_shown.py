@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import cli
 from core.errors import EvenlyError
 from core.experiment.config import checked
-from core.metrics.classification import tables
+from core.metrics import tables
 from core.metrics.readings import Score, Split, changes, positive_class, readings
 from reporting import csv_json, html_pages, run_report
 from services import comparison
