@@ -25,6 +25,7 @@ from sqlalchemy import Connection, Engine, insert, select
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from core.experiment.config import RunConfig
 from storage import results
 from storage.db.connection import open_database, sqlite_module, write
 from storage.db.migrate import check_schema, upgrade
@@ -68,12 +69,9 @@ def epoch_record(number: int, classes: int, draw: np.random.Generator) -> result
 
 
 def new_run(name: str, epochs: int) -> queue.NewRun:
-    config = {
-        "dataset": "bench",
-        "recipe_params": {"lr": 0.1, "batch_size": 128, "weight_decay": 5e-4},
-        "params": {"exponent": 2.0},
-    }
-    return queue.NewRun(config, name, "bench", "resnet20", "tpr_ratio", 0, epochs, "0" * 64, "0" * 64)
+    params = {"lr": 0.1, "batch_size": 128, "weight_decay": 5e-4}
+    config = RunConfig("bench", "resnet20", "tpr_ratio", {"exponent": 2.0}, recipe_params=params, epochs=epochs)
+    return queue.NewRun(config, name, "0" * 64)
 
 
 def trained(engine: Engine, classes: int, epochs: int, draw: np.random.Generator) -> tuple[int, list[float]]:

@@ -32,7 +32,6 @@ def posthoc(
 
     The result is a run of its own whose baseline is RUN. What is fitted is fitted on the validation split.
     """
-    from core.experiment.config import from_dict
     from core.metrics.readings import training_counts
     from services.posthoc import new_step
     from services.preflight import doubts
@@ -45,7 +44,7 @@ def posthoc(
     engine = database()
     before = get_run(engine, run_id)
     step = new_step(before, method, params)
-    config = from_dict(step.config)
+    config = step.config
     with notes_held():
         for text in doubts(engine, config, training_counts(before.facts), run_id):
             note(text)

@@ -126,6 +126,7 @@ def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[st
     found = replace(report(engine, row), score=score) if row.last_epoch else None
     return {
         **asdict(row),
+        "config": row.config.stored(),
         "summary": asdict(found.summary) if found else {},
         "measures": as_dict(found.measures) if found else {},
         "classes": class_rows(found) if found else [],
@@ -207,8 +208,9 @@ def settings_line(row: RunRow) -> str:
     words = []
     trained = trains(row.method)
     for key in ("dataset", "model", "method", "recipe", *(p.key for p in SETTINGS if trained or p is not EPOCHS)):
-        inner = ", ".join(f"{k} {short(v)}" for k, v in row.config.get(nested.get(key, ""), {}).items())
-        words.append(f"{key} {short(row.config.get(key))}" + (f" ({inner})" if inner else ""))
+        params = getattr(row.config, nested[key]) if key in nested else {}
+        inner = ", ".join(f"{k} {short(v)}" for k, v in params.items())
+        words.append(f"{key} {short(getattr(row.config, key))}" + (f" ({inner})" if inner else ""))
     if not trained:
         return ", ".join(words) + (f", applied to run {row.baseline_id}" if row.baseline_id else "")
     origin = row.facts.get("evidence", {}).get("from") or (f"run {row.baseline_id}" if row.baseline_id else "")

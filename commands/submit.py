@@ -20,7 +20,7 @@ from core.datasets.spec import train_counts
 from core.diagnostics.weight_dominance import of_terms
 from core.errors import EvenlyError
 from core.experiment.baseline import older_data, same_data
-from core.experiment.config import RunConfig, checked, from_dict, given_tprs
+from core.experiment.config import RunConfig, checked, given_tprs
 from core.experiment.recipes import RECIPES
 from core.experiment.term_schedule import first_epoch, in_force
 from core.experiment.tpr_file import LARGEST, parse
@@ -242,7 +242,7 @@ def baseline_group(
     older = [n for n, theirs in drawn.items() if not same_data(theirs["fingerprint"], spec.fingerprint)]
     every = list_runs(engine, archived=None)
     members = by_seed(every[~every["id"].isin(older)], row.group_sha) | {row.seed: baseline}
-    return Group(row.group_sha, members, row.seed, cli_command(replace(from_dict(row.config), seed=0), row.baseline_id))
+    return Group(row.group_sha, members, row.seed, cli_command(replace(row.config, seed=0), row.baseline_id))
 
 
 def _without(config: RunConfig) -> None:

@@ -61,7 +61,7 @@ def _run(run: RunReport) -> dict[str, Any]:
         "epoch": run.epoch,
         "summary": asdict(run.summary),
         "measures": tables.as_dict(run.measures),
-        "config": run.config,
+        "config": run.config.stored(),
         "facts": run.facts,
         "classes": class_rows(run),
     }

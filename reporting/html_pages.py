@@ -34,7 +34,7 @@ def side(run: RunReport, label: str) -> tpr_series.Side:
 
 def run_page(run: RunReport) -> str:
     """One run as a self-contained HTML page. A run that is weighted looks as it does after its baseline."""
-    names, mine = list(run.classes), replace(side(run, f"run {run.id}"), weighted=run.config.get("method") not in PLAIN)
+    names, mine = list(run.classes), replace(side(run, f"run {run.id}"), weighted=run.config.method not in PLAIN)
     kind = tpr_charts.usual_kind(mine)
     figures = in_both(lambda p: tpr_charts.picture(kind, names, mine, None, p))
     return run_html(

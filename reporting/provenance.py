@@ -34,7 +34,7 @@ def in_words(row: Any) -> str:
 
 def deleted_baseline(row: Any) -> int | None:
     """The number of the run whose TPRs this one took and which is gone; None where there is none."""
-    given = row.config.get("tpr") is not None  # their name is what a person called a file
+    given = row.config.tpr is not None  # their name is what a person called a file
     found = None if given or row.baseline_id is not None else re.match(r"run (\d+)\b", _evidence(row).get("from") or "")
     return int(found[1]) if found else None
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.comparison.seed_statistics import OverSeeds
+from core.experiment.config import NO_CONFIG, RunConfig
 from core.metrics import readings as measured
 from core.metrics.classification import ClassMetrics, Counts, Summary, metrics_from_counts, summary_from_counts
 from core.metrics.intervals import limits
@@ -40,7 +41,7 @@ class RunReport:
     tp: Counts
     predicted: Counts
     weight: NDArray[np.float64] | None = None
-    config: Mapping[str, Any] = field(default_factory=dict)
+    config: RunConfig = NO_CONFIG
     facts: Mapping[str, Any] = field(default_factory=dict)
     top5: int | None = None
     ece: float | None = None

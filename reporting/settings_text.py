@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from core.datasets import DATASETS
 from core.experiment.baseline import takes_tprs
-from core.experiment.config import SETTINGS
+from core.experiment.config import SETTINGS, RunConfig
 from core.experiment.config_diff import config_differences, settings_of
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, trains
@@ -68,7 +67,7 @@ def origin(run: Any) -> str:
 def applied_to(run: Any) -> str:
     """The run whose outputs a post-hoc step changes; "" of a run that trains."""
     baseline = getattr(run, "baseline_id", None)
-    return "" if baseline is None or trains(run.config.get("method", "")) else f"run {baseline}"
+    return "" if baseline is None or trains(run.config.method) else f"run {baseline}"
 
 
 BEHIND = ((ORIGIN, origin), (APPLIED, applied_to))  # what a run has from another, beside its settings
@@ -79,13 +78,13 @@ def _place(key: str) -> int:
     return FIRST.index(group) if group in FIRST else len(FIRST)
 
 
-def _param(key: str, config: Mapping[str, Any]) -> Param | None:
+def _param(key: str, config: RunConfig) -> Param | None:
     """The row of a parameter, None where this version has none."""
     group, _, name = key.partition(".")
     if not name:
         return next((p for p in SETTINGS if p.key == key), None)
     owner, table = NESTED.get(group, ("", ()))
-    row = config.get(owner)
+    row = getattr(config, owner, None)
     return next((p for p in table[row].params if p.key == name), None) if row in table else None
 
 

@@ -59,7 +59,7 @@ def side(engine: Engine, row: RunRow) -> Side:
         epoch=int(row.last_epoch),
         epochs=int(row.epochs),
         group=row.group_sha,
-        settings=row.config,
+        config=row.config,
         facts=row.facts,
         weight=moving_weight(engine, row),
     )

@@ -10,7 +10,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from core.errors import EvenlyError
-from core.experiment.config import RunConfig, checked, from_dict
+from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC
 from services.run_names import tail_words
 from services.submission import new_run
@@ -26,7 +26,7 @@ def config_for(before: RunRow, method: str, params: Mapping[str, Any]) -> RunCon
     """The settings of a post-hoc step on a finished run: its data and model, another method. Refused where it cannot apply."""
     if METHODS[method].stage != POSTHOC:
         raise EvenlyError(f"{method} is no post-hoc step; choose one of {', '.join(KEYS)}")
-    theirs = from_dict(before.config)
+    theirs = before.config
     if METHODS[theirs.method].stage == POSTHOC:
         raise EvenlyError(
             f"run {before.id} is itself a post-hoc step; apply {method} to the run it came from, run {before.baseline_id}"
@@ -54,7 +54,7 @@ def new_step(before: RunRow, method: str, params: Mapping[str, Any]) -> NewRun:
 
 def key_of(step: NewRun) -> str:
     """The submit key under which a step is made once: nothing in it is random, so the same step on the same run is the same result."""
-    return f"posthoc-{step.baseline}-{step.config_sha}"
+    return f"posthoc-{step.baseline}-{step.config.sha()}"
 
 
 def steps_of(engine: Engine, run_id: int) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def made(steps: pd.DataFrame, step: NewRun) -> tuple[int, str] | None:
 
     One that has not ended badly goes before one that has.
     """
-    mine = steps[(steps["group_sha"] == step.group_sha) & (steps["seed"] == step.seed)]
+    mine = steps[(steps["group_sha"] == step.group_sha) & (steps["seed"] == step.config.seed)]
     good = mine[~mine["status"].isin(OVER)]
     found = good if len(good) else mine
     return None if found.empty else (int(found["id"].iloc[-1]), str(found["status"].iloc[-1]))

@@ -5,15 +5,13 @@ New run says the same sentences, each beside the settings it is about.
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import numpy as np
 from sqlalchemy import Engine
 
 from core.comparison.confounders import apart_from_baseline
 from core.diagnostics.double_correction import double_correction
 from core.diagnostics.run_warnings import met
-from core.experiment.config import RunConfig, from_dict
+from core.experiment.config import RunConfig
 from core.methods import METHODS
 from core.methods.types import Evidence, Vector
 from core.metrics.classification import share
@@ -27,16 +25,16 @@ def doubts(engine: Engine, config: RunConfig, counts: Vector | None, baseline: i
     `counts` [C]: its training samples, None where unknown.
     """
     tpr, support = known_tprs(engine, config, baseline)
-    before = None if baseline is None else from_dict(get_run(engine, baseline).config)
+    before = None if baseline is None else get_run(engine, baseline).config
     found = (
         []
         if counts is None
         else [double_correction(config, Evidence(len(counts), np.asarray(counts, np.float64), tpr, support), before)]
     )
     if before is not None:
-        found.append(apart_from_baseline(baseline, asdict(config), asdict(before)))
+        found.append(apart_from_baseline(baseline, config, before))
         if config.tpr is None and METHODS[before.method].meets_validation:
-            found.append(met("the run", vars(config), METHODS[before.method].label))
+            found.append(met("the run", config, METHODS[before.method].label))
     return [text for text in found if text]
 
 

@@ -30,7 +30,7 @@ def next_seeds(frame: pd.DataFrame, before: Any, after: Any, count: int) -> list
 def _half(frame: pd.DataFrame, row: Any, other: Any) -> set[int]:
     """Seeds with which the row has succeeded and the other was never tried: one that failed would fail again, and a paused one waits
     for a person. Where weights come from a baseline, only those whose baseline had that seed too: others make no pair."""
-    fed = takes_tprs(row.config) and row.config.get("tpr") is None
+    fed = takes_tprs(row.config) and row.config.tpr is None
     seed_of = dict(zip(frame["id"].tolist(), frame["seed"].tolist(), strict=True))
     tried = {seed for seed, *_ in _tried(frame, other)}
     return {

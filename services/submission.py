@@ -4,7 +4,6 @@ and say which baseline a seed takes its weights from.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +12,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from core.errors import EvenlyError
-from core.experiment.config import UNSAMPLED, RunConfig, checked, from_dict
+from core.experiment.config import UNSAMPLED, RunConfig, checked
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS
 from services.baselines import READY
@@ -42,16 +41,10 @@ def new_run(
     """
     config = checked(config)
     return NewRun(
-        config=json.loads(config.to_json()),
+        config=config,
         name=name
         or f"{data_words(config, dataset_label)}: "
         f"{', '.join(filter(None, [method_words(config), unusual_words(config)]))}, seed {config.seed}",
-        dataset=config.dataset,
-        model=config.model,
-        method=config.method,
-        seed=config.seed,
-        epochs=config.epochs,
-        config_sha=config.sha(),
         group_sha=config.group_sha(baseline_group),
         baseline=baseline,
         baseline_index=baseline_index,
@@ -126,7 +119,7 @@ def _again(engine: Engine, out: list[NewRun], frame: pd.DataFrame, row: Any, lab
             "baseline_index": _planned(out, baseline, seed) if there is None else None,
             "baseline_group": baseline.group_sha,
         }
-    new = new_run(replace(from_dict(row.config), seed=seed), label, **link)
+    new = new_run(replace(row.config, seed=seed), label, **link)
     if new.group_sha != row.group_sha:
         raise EvenlyError(
             f"other seeds of run {row.id} would not count as its replicates: its baseline was deleted, or another version of Evenly "
@@ -137,7 +130,7 @@ def _again(engine: Engine, out: list[NewRun], frame: pd.DataFrame, row: Any, lab
 
 def _planned(out: Sequence[NewRun], row: Any, seed: int) -> int | None:
     """Where in this submission the row's replicate of this seed stands."""
-    return next((i for i, new in enumerate(out) if (new.group_sha, new.seed) == (row.group_sha, seed)), None)
+    return next((i for i, new in enumerate(out) if (new.group_sha, new.config.seed) == (row.group_sha, seed)), None)
 
 
 def _trained(frame: pd.DataFrame, row: Any, seed: int) -> int | None:

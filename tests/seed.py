@@ -125,18 +125,10 @@ def config_of(**settings: Any) -> RunConfig:
 
 def submit(engine: Engine, config: RunConfig, name: str, baseline: int | None = None, tags: str = "") -> int:
     """Queue one run, in the group that the pages and the command line would give it."""
-    import json
-
     group = config.group_sha("" if baseline is None else results.get_run(engine, baseline).group_sha)
     row = queue.NewRun(
-        config=json.loads(config.to_json()),
+        config=config,
         name=name,
-        dataset=config.dataset,
-        model=config.model,
-        method=config.method,
-        seed=config.seed,
-        epochs=config.epochs,
-        config_sha=config.sha(),
         group_sha=group,
         baseline=baseline,
         tags=tags,

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from torch import Tensor, nn
 
 from core.errors import EvenlyError
-from core.experiment.config import RunConfig, checked, from_dict
+from core.experiment.config import RunConfig, checked
 from core.methods import FINETUNE, METHODS, POSTHOC, TRAIN, posthoc
 from core.methods.types import ClassTerms
 from core.training import checkpoint
@@ -107,7 +107,7 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
     data, another model or another split: its training samples must not be among the new run's validation samples.
     """
     row = results.get_run(engine, run_id)
-    theirs = from_dict(row.config)
+    theirs = row.config
     if METHODS[theirs.method].stage == POSTHOC:
         raise EvenlyError(
             f"run {run_id} is itself a post-hoc step and has no network; choose the run it was applied to, run {row.baseline_id}"

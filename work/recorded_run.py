@@ -149,7 +149,7 @@ class Run:
         results.start_run(self.engine, self.claim, facts)
         for warning in (
             double_correction(self.config, e, None if self.before is None else self.before.config),
-            met_before("this run", vars(self.config), facts),
+            met_before("this run", self.config, facts),
             self.assumed,
         ):
             if warning:
@@ -171,7 +171,7 @@ class Run:
         known = results.get_run(self.engine, self.claim.run_id).facts.get("evidence", {}).get("method")
         if known is not None or self.claim.baseline_id is None:
             return known or ""
-        return str(results.get_run(self.engine, self.claim.baseline_id).config["method"])
+        return results.get_run(self.engine, self.claim.baseline_id).config.method
 
     def _resume(self) -> None:
         """Go on from the newest checkpoint that is whole; one ahead of the recorded metrics is passed over. Metrics ahead

@@ -20,7 +20,7 @@ import torch
 from sqlalchemy import Engine
 
 from core.errors import EvenlyError
-from core.experiment.config import checked, from_dict
+from core.experiment.config import checked
 from core.training.device import Device, choose
 from core.training.interrupts import Interrupted
 from core.training.trainer import Trainer
@@ -70,7 +70,7 @@ def execute(
         status, reason = "failed", str(error)
     except Exception as error:  # a bug in a run must not end the worker; the run says what it was
         if out_of_memory(error):
-            size = claim.config.get("recipe_params", {}).get("batch_size", "?")
+            size = claim.config.recipe_params.get("batch_size", "?")
             status, reason = (
                 "failed",
                 f"out of memory on {device.name} with batch size {size}: halve the batch size, or take a smaller model or image size",
@@ -112,7 +112,7 @@ def _attempt(
         raise Halted(
             f"only {free / 1e6:.0f} MB are free in {root}, a run needs {MIN_FREE_BYTES / 1e6:.0f} MB; free some space, then resume"
         )
-    config = checked(from_dict(claim.config))
+    config = checked(claim.config)
     if config.device not in ("auto", device.device.type):
         device = choose(config.device)
 

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
-
-from core.experiment.config import SETTINGS
+from core.comparison.side import Side
+from core.diagnostics.run_warnings import few_samples, met_before, swinging
+from core.experiment.config import SETTINGS, RunConfig
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, TRAIN
 from core.registry import Param
-
-if TYPE_CHECKING:
-    from core.comparison.side import Side
-from core.diagnostics.run_warnings import few_samples, met_before, swinging
 
 DRAWN_BY = ("seed", "validation", "imbalance", "profile")  # the settings that decide who is in which split
 WEIGHTING = (
@@ -28,7 +23,7 @@ WEIGHTING = (
     "tpr_source",
 )  # what Evenly compares
 TRAINED_BY = ("epochs", "recipe", "recipe_params")  # of a second stage its own, on top of its baseline's
-APART = ("dataset", "seed", "device", "schema")  # said or refused elsewhere, or without a say in what is learnt
+APART = ("dataset", "seed", "device")  # said or refused elsewhere, or without a say in what is learnt
 # status -> what became of the run, and what to do
 ENDINGS = {
     "queued": "waits in the queue after epoch {epoch} of {epochs}: let it finish before you judge",
@@ -47,9 +42,9 @@ def cautions(before: Side, after: Side, same: bool = False, averaged: bool = Fal
         text
         for side in sides
         for text in (
-            few_samples(side.label, side.settings, side.facts),
-            met_before(side.label, side.settings, side.facts),
-            swinging(side.label, side.settings, side.weight),
+            few_samples(side.label, side.config, side.facts),
+            met_before(side.label, side.config, side.facts),
+            swinging(side.label, side.config, side.weight),
         )
     ]
     return (*(text for text in found if text), *mixed(before, after, same, averaged), *(text for text in few if text))
@@ -65,33 +60,30 @@ def mixed(before: Side, after: Side, same: bool = False, averaged: bool = False)
     return (*others, *seeds, *_other_settings(before, after))
 
 
-def beside_the_weighting(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+def beside_the_weighting(before: RunConfig, after: RunConfig) -> list[str]:
     """Settings, in words with both values, that two runs' configs differ in and that are neither the weighting nor what draws the splits.
 
     "epochs (20 and 60)", "batch size (100 and 50)", "recipe", "model". Epochs and recipe of a second stage or a
     post-hoc step are its own and say nothing beside a run of another stage. A recipe's parameters count where the
-    recipe is the same; what a config leaves out is at its default.
+    recipe is the same; of settings that this version does not know only the names are said.
     """
     left_out = {*WEIGHTING, *APART, *DRAWN_BY, *(TRAINED_BY if _stage(before) != _stage(after) else ())}
-    keys = [
-        key
-        for key in {**before, **after}
-        if key not in {*left_out, "recipe_params"} and before.get(key) != after.get(key)
+    values = {"model": "model", "recipe": "recipe"} | {p.key: p.label for p in SETTINGS}
+    compared = [
+        (label, getattr(before, key), getattr(after, key)) for key, label in values.items() if key not in left_out
     ]
-    found = [
-        _named(next((p.label for p in SETTINGS if p.key == key), key), before.get(key), after.get(key)) for key in keys
-    ]
-    recipe = before.get("recipe")
-    if "recipe_params" in left_out or recipe != after.get("recipe") or recipe not in RECIPES:
+    found = [_named(*row) for row in compared if row[1] != row[2]]
+    found += sorted(k for k in {**before.others, **after.others} if before.others.get(k) != after.others.get(k))
+    if "recipe_params" in left_out or before.recipe != after.recipe or before.recipe not in RECIPES:
         return found
-    sides = [side.get("recipe_params", {}) for side in (before, after)]
-    values = [(p.label, *(side.get(p.key, p.default) for side in sides)) for p in RECIPES[recipe].params]
+    sides = [side.recipe_params for side in (before, after)]
+    values = [(p.label, *(side.get(p.key, p.default) for side in sides)) for p in RECIPES[before.recipe].params]
     return found + [_named(*row) for row in values if row[1] != row[2]]
 
 
-def apart_from_baseline(number: int, settings: Mapping[str, Any], baseline: Mapping[str, Any]) -> str:
+def apart_from_baseline(number: int, config: RunConfig, baseline: RunConfig) -> str:
     """For a run about to start: what else than the weighting sets it apart from its baseline, run `number`; "" where nothing does."""
-    found = beside_the_weighting(baseline, settings)
+    found = beside_the_weighting(baseline, config)
     if not found:
         return ""
     return (
@@ -144,12 +136,12 @@ def _other_samples(before: Side, after: Side, averaged: bool) -> tuple[str, ...]
 
 def _other_settings(before: Side, after: Side) -> tuple[str, ...]:
     """One sentence where something else than the weighting differs, what draws the splits only where no hash tells whether it did."""
-    found = beside_the_weighting(before.settings, after.settings)
+    found = beside_the_weighting(before.config, after.config)
     if not (before.index_hash and after.index_hash):
         found += [p.label.lower() for p in SETTINGS if p.key != "seed" and _draws(p, before, after)]
     if not found:
         return ()
-    alike = all(before.settings.get(key) == after.settings.get(key) for key in WEIGHTING)
+    alike = all(getattr(before.config, key) == getattr(after.config, key) for key in WEIGHTING)
     text = f"{before.label} and {after.label} {'differ' if alike else 'also differ'} in {in_words(found)}"
     why = (
         "and have the same weighting, so no change is the work of weights"
@@ -161,12 +153,11 @@ def _other_settings(before: Side, after: Side) -> tuple[str, ...]:
     )
 
 
-def _stage(settings: Mapping[str, Any]) -> str:
-    method = settings.get("method")
-    return METHODS[method].stage if method in METHODS else TRAIN
+def _stage(config: RunConfig) -> str:
+    return METHODS[config.method].stage if config.method in METHODS else TRAIN
 
 
-def _named(label: str, before: Any, after: Any) -> str:
+def _named(label: str, before: object, after: object) -> str:
     """A setting with both values where these are numbers; a key would say nothing to people."""
     numbers = all(isinstance(v, (int, float)) for v in (before, after))
     return f"{label.lower()} ({before:g} and {after:g})" if numbers else label.lower()
@@ -179,7 +170,7 @@ def in_words(names: list[str]) -> str:
 
 def _draws(param: Param, before: Side, after: Side) -> bool:
     """Whether this setting differs and has a say in who is in which split; a long tail's profile has one only where there is a tail."""
-    b, a = before.settings, after.settings
-    if param.key not in DRAWN_BY or b.get(param.key) == a.get(param.key):
+    b, a = before.config, after.config
+    if param.key not in DRAWN_BY or getattr(b, param.key) == getattr(a, param.key):
         return False
-    return param.key != "profile" or max(b.get("imbalance", 1.0), a.get("imbalance", 1.0)) > 1
+    return param.key != "profile" or max(b.imbalance, a.imbalance) > 1

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.comparison.pairing import Replicate
+from core.experiment.config import NO_CONFIG, RunConfig
 from core.metrics.classification import Counts, Summary
 from core.metrics.readings import Split, training_counts
 
@@ -21,7 +22,7 @@ class Side:
     label     what messages call it, unlike any other run's
     status    as stored; anything but "succeeded" means that the counts are those of `epoch` and not of the end, `epochs`
     group     equal for runs with the same settings but the seed; "" where unknown
-    settings  the run's config
+    config    its settings
     facts     what its worker told at the start: what the weights rest on is among it
     weight    [E, C] class weights by epoch where they move; None where they do not, or where there are none
     """
@@ -35,7 +36,7 @@ class Side:
     epoch: int = 0
     epochs: int = 0
     group: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    config: RunConfig = NO_CONFIG
     facts: Mapping[str, Any] = field(default_factory=dict)
     weight: NDArray[np.float64] | None = None
 

@@ -10,29 +10,27 @@ Each caution ends with what to do next.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from numpy.typing import ArrayLike
 
 from core.diagnostics import sample_size
 from core.diagnostics.weight_oscillation import oscillation, remedies
 from core.experiment.baseline import takes_tprs
+from core.experiment.config import RunConfig
 from core.methods import METHODS
 from core.methods.samplers import SAMPLERS
 
-if TYPE_CHECKING:
-    pass
 
-
-def few_samples(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+def few_samples(label: str, config: RunConfig, facts: Mapping[str, Any]) -> str:
     """Whether the TPRs that make a run's weights or draws rest on few validation samples; "" where they do not, or where nothing is known.
 
-    settings  the run's config; its method and its sampler say whether they look at an earlier run's TPRs or at its own
-    facts     what the worker told: the evidence it started from, and the counts of its splits
+    config  its method and its sampler say whether they look at an earlier run's TPRs or at its own
+    facts   what the worker told: the evidence it started from, and the counts of its splits
     """
     found = {
         made: sample_size.few_samples(support, facts.get("classes") or range(len(support)))
-        for made, support in _supports(settings, facts).items()
+        for made, support in _supports(config, facts).items()
     }
     made = [key for key, text in found.items() if text]
     if not made:
@@ -44,35 +42,34 @@ def few_samples(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any
     )
 
 
-def met_before(label: str, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+def met_before(label: str, config: RunConfig, facts: Mapping[str, Any]) -> str:
     """Whether what a run takes from a validation split comes from a network that had learned from that split; "" where it does not.
 
-    settings  the run's config; its method and its sampler say what they look at
-    facts     what the worker told: `evidence` holds the key of the baseline's method
+    config  its method and its sampler say what they look at
+    facts   what the worker told: `evidence` holds the key of the baseline's method
     """
-    method = settings.get("method", "")
-    if method not in METHODS:
+    if config.method not in METHODS:
         return ""
-    row, learner = METHODS[method], facts.get("evidence", {}).get("method", "")
+    row, learner = METHODS[config.method], facts.get("evidence", {}).get("method", "")
     said = ""
-    if learner in METHODS and METHODS[learner].meets_validation and settings.get("tpr") is None:
-        said = met(label, settings, METHODS[learner].label)
+    if learner in METHODS and METHODS[learner].meets_validation and config.tpr is None:
+        said = met(label, config, METHODS[learner].label)
     if (
         not said
         and row.meets_validation
-        and settings.get("sampler") in SAMPLERS
-        and "last_tpr" in SAMPLERS[settings["sampler"]].needs
+        and config.sampler in SAMPLERS
+        and "last_tpr" in SAMPLERS[config.sampler].needs
     ):
         said = _met("draws", label, row.label)
     return said
 
 
-def met(label: str, settings: Mapping[str, Any], learner: str) -> str:
+def met(label: str, config: RunConfig, learner: str) -> str:
     """The words for a run with these settings whose baseline was trained by a method that learns from validation samples.
 
     `learner` is that method's label.
     """
-    needs = METHODS[settings["method"]].needs_with(settings.get("params") or {})
+    needs = METHODS[config.method].needs_with(config.params)
     made = "weights" if "tpr" in needs else "fit" if "validation" in needs else ""
     return _met(made, label, learner) if made else ""
 
@@ -86,12 +83,12 @@ def _met(made: str, label: str, learner: str) -> str:
     )
 
 
-def swinging(label: str, settings: Mapping[str, Any], weight: ArrayLike | None) -> str:
+def swinging(label: str, config: RunConfig, weight: ArrayLike | None) -> str:
     """Whether a run's class weights [E, C] swing from epoch to epoch; "" where they do not, or where there are none."""
     found = None if weight is None else oscillation(weight)
     if found is None or not found.swings:
         return ""
-    helps = [f"{words[:1].lower()}{words[1:]}" for _, _, words in remedies(settings)]
+    helps = [f"{words[:1].lower()}{words[1:]}" for _, _, words in remedies(config.stored())]
     return (
         f"The weights of {label} swing between classes: from one epoch to the next they change "
         f"by a factor of {found.factor:.1f} on average, in {len(found.classes)} of {found.among} classes, "
@@ -100,16 +97,16 @@ def swinging(label: str, settings: Mapping[str, Any], weight: ArrayLike | None) 
     )
 
 
-def _supports(settings: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, list[float]]:
+def _supports(config: RunConfig, facts: Mapping[str, Any]) -> dict[str, list[float]]:
     """What is made from TPRs, weights by the method and draws by the sampler -> the validation samples behind these, one number a class.
 
     What is made without TPRs is left out; of TPRs whose samples are unknown the list is empty.
     """
-    method, sampler = settings.get("method", ""), settings.get("sampler", "")
+    method, sampler = config.method, config.sampler
     given = facts.get("evidence", {}).get("support") or []
     own = facts.get("counts", {}).get("validation", [])
-    looked = METHODS[method].needs_with(settings.get("params") or {}) if method in METHODS else frozenset()
-    found = {"weights": given} if takes_tprs(settings) else {"weights": own} if "last_tpr" in looked else {}
+    looked = METHODS[method].needs_with(config.params) if method in METHODS else frozenset()
+    found = {"weights": given} if takes_tprs(config) else {"weights": own} if "last_tpr" in looked else {}
     if sampler in SAMPLERS and "last_tpr" in SAMPLERS[sampler].needs:
         found["draws"] = own
     return {made: [0.0 if n is None else float(n) for n in support] for made, support in found.items()}

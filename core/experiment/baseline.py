@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from core.experiment.config import RunConfig
 from core.methods import METHODS
 
 SHOWN = 16  # characters of a fingerprint that a message shows
 
 
-def takes_tprs(config: Mapping[str, Any]) -> bool:
-    """Whether a run with these stored settings makes its weights from the TPRs of an earlier run, or from TPRs that were given.
+def takes_tprs(config: RunConfig) -> bool:
+    """Whether a run with these settings makes its weights from the TPRs of an earlier run, or from TPRs that were given.
 
     It is the parameters that decide: a formula over the counts alone takes none. A method that is unknown here takes none.
     """
-    method = config.get("method", "")
-    return method in METHODS and "tpr" in METHODS[method].needs_with(config.get("params") or {})
+    return config.method in METHODS and "tpr" in METHODS[config.method].needs_with(config.params)
 
 
 def same_data(theirs: str | None, ours: str | None) -> bool:

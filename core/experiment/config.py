@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from core.errors import EvenlyError
@@ -18,92 +18,18 @@ from core.registry import Param, check_params
 
 SCHEMA = 1
 
-EPOCHS = Param("epochs", "Epochs", 20, 1, 100_000, 1, integer=True, help="Passes over the training split.")
-SETTINGS = (
-    EPOCHS,
-    Param(
-        "seed",
-        "Seed",
-        0,
-        0,
-        2**31 - 1,
-        1,
-        integer=True,
-        help="Decides the split, the initial weights and the order of samples.",
-    ),
-    Param(
-        "imbalance",
-        "Imbalance factor",
-        1.0,
-        1.0,
-        10_000.0,
-        1.0,
-        help="Largest over smallest class of the training split; 1 keeps it as it is.",
-    ),
-    Param(
-        "profile",
-        "Long-tail profile",
-        "exponential",
-        choices=("exponential", "step"),
-        help="How the counts fall from class to class.",
-    ),
-    Param(
-        "validation",
-        "Validation share",
-        0.1,
-        0.01,
-        0.5,
-        0.01,
-        help="Share of the training data held out; weights are computed from it.",
-    ),
-    Param(
-        "reduction",
-        "Reduction",
-        "weighted_mean",
-        choices=("weighted_mean", "batch_mean"),
-        help="weighted_mean divides by the sum of the weights in the batch (PyTorch's weight=), batch_mean by the batch size.",
-    ),
-    Param(
-        "start",
-        "Start of the terms",
-        0.0,
-        0.0,
-        0.99,
-        0.05,
-        help="Share of the epochs that run plainly before the method and the sampler act; 0.8 is the usual late start (DRW, DRS).",
-    ),
-    Param(
-        "deferred",
-        "What starts late",
-        "everything",
-        choices=("everything", "weight"),
-        help="everything: all terms and the sampler. weight: class weights and sampling only; "
-        "logit terms act from the first epoch, as in LDAM-DRW.",
-    ),
-    Param(
-        "device",
-        "Device",
-        "auto",
-        choices=("auto", "cpu", "cuda", "mps"),
-        help="auto takes CUDA, then Apple MPS, then the CPU.",
-    ),
-    Param(
-        "precision",
-        "Precision",
-        "auto",
-        choices=("auto", "float32", "bfloat16"),
-        help="Of the training steps. auto takes bfloat16 for large networks on hardware that computes in it, else float32. "
-        "Metrics, features and everything that is fitted are computed in float32.",
-    ),
-)
 
-UNSAMPLED = {"sampler": "instance", "sampler_params": {}, "start": 0.0, "deferred": "everything"}
-LATER = {**UNSAMPLED, "precision": "auto"}  # settings added since the first release, at their defaults
+def setting(key: str, label: str, default: Any, **about: Any) -> Any:
+    """A field of RunConfig with the Param that page, command line, validation and docs read."""
+    return field(default=default, metadata={"param": Param(key, label, default, **about)})
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One run's settings. Build it with `checked`; a raw instance is not validated."""
+    """One run's settings. Build it with `checked`; a raw instance is not validated.
+
+    others  stored settings that this version does not know; kept as they are, refused by `checked`
+    """
 
     dataset: str
     model: str
@@ -111,29 +37,100 @@ class RunConfig:
     params: Mapping[str, Any] = field(default_factory=dict)
     recipe: str = "adam_cycle"
     recipe_params: Mapping[str, Any] = field(default_factory=dict)
-    epochs: int = 20
-    seed: int = 0
-    imbalance: float = 1.0
-    profile: str = "exponential"
-    validation: float = 0.1
-    reduction: str = "weighted_mean"
-    device: str = "auto"
-    precision: str = "auto"
+    epochs: int = setting(
+        "epochs", "Epochs", 20, low=1, high=100000, step=1, integer=True, help="Passes over the training split."
+    )
+    seed: int = setting(
+        "seed",
+        "Seed",
+        0,
+        low=0,
+        high=2**31 - 1,
+        step=1,
+        integer=True,
+        help="Decides the split, the initial weights and the order of samples.",
+    )
+    imbalance: float = setting(
+        "imbalance",
+        "Imbalance factor",
+        1.0,
+        low=1.0,
+        high=10000.0,
+        step=1.0,
+        help="Largest over smallest class of the training split; 1 keeps it as it is.",
+    )
+    profile: str = setting(
+        "profile",
+        "Long-tail profile",
+        "exponential",
+        choices=("exponential", "step"),
+        help="How the counts fall from class to class.",
+    )
+    validation: float = setting(
+        "validation",
+        "Validation share",
+        0.1,
+        low=0.01,
+        high=0.5,
+        step=0.01,
+        help="Share of the training data held out; weights are computed from it.",
+    )
+    reduction: str = setting(
+        "reduction",
+        "Reduction",
+        "weighted_mean",
+        choices=("weighted_mean", "batch_mean"),
+        help="weighted_mean divides by the sum of the weights in the batch (PyTorch's weight=), batch_mean by the batch size.",
+    )
+    start: float = setting(
+        "start",
+        "Start of the terms",
+        0.0,
+        low=0.0,
+        high=0.99,
+        step=0.05,
+        help="Share of the epochs that run plainly before the method and the sampler act; 0.8 is the usual late start (DRW, DRS).",
+    )
+    deferred: str = setting(
+        "deferred",
+        "What starts late",
+        "everything",
+        choices=("everything", "weight"),
+        help="everything: all terms and the sampler. weight: class weights and sampling only; "
+        "logit terms act from the first epoch, as in LDAM-DRW.",
+    )
+    device: str = setting(
+        "device",
+        "Device",
+        "auto",
+        choices=("auto", "cpu", "cuda", "mps"),
+        help="auto takes CUDA, then Apple MPS, then the CPU.",
+    )
+    precision: str = setting(
+        "precision",
+        "Precision",
+        "auto",
+        choices=("auto", "float32", "bfloat16"),
+        help="Of the training steps. auto takes bfloat16 for large networks on hardware that computes in it, else float32. "
+        "Metrics, features and everything that is fitted are computed in float32.",
+    )
     sampler: str = "instance"
     sampler_params: Mapping[str, Any] = field(default_factory=dict)
-    start: float = 0.0
-    deferred: str = "everything"
     tpr: tuple[float | None, ...] | None = None  # pasted or uploaded; None when a baseline run supplies them
     tpr_support: tuple[float, ...] | None = None  # validation samples behind each given TPR; None when unknown
     tpr_source: str = ""
+    others: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, schema number inside. Settings added since the first release are left out at
         their defaults, so that runs made before them keep their sha."""
-        later = {k: v for k, v in LATER.items() if getattr(self, k) == v}
-        return json.dumps(
-            {"schema": SCHEMA, **{k: v for k, v in asdict(self).items() if k not in later}}, sort_keys=True
-        )
+        return json.dumps(self.stored(), sort_keys=True)
+
+    def stored(self) -> dict[str, Any]:
+        """The settings as plain values: what the database and the exports hold. `from_dict` reads them back."""
+        left_out = {k for k, v in LATER.items() if getattr(self, k) == v} | {"others"}
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        return {"schema": SCHEMA, **values, **self.others}
 
     def sha(self) -> str:
         """sha256 of the canonical JSON: equal for equal settings."""
@@ -142,6 +139,13 @@ class RunConfig:
     def group_sha(self, baseline: str = "") -> str:
         """sha256 of all settings but the seed and the device: replicates share it. `baseline` is the baseline's own group."""
         return hashlib.sha256((replace(self, seed=0, device="auto").to_json() + baseline).encode()).hexdigest()
+
+
+NO_CONFIG = RunConfig("", "")  # where none is known
+SETTINGS: tuple[Param, ...] = tuple(f.metadata["param"] for f in fields(RunConfig) if f.metadata)
+EPOCHS = SETTINGS[0]
+UNSAMPLED = {"sampler": "instance", "sampler_params": {}, "start": 0.0, "deferred": "everything"}
+LATER = {**UNSAMPLED, "precision": "auto"}  # settings added since the first release, at their defaults
 
 
 def given_tprs(tpr: Sequence[float], support: Sequence[float] | None, source: str) -> dict[str, Any]:
@@ -154,21 +158,15 @@ def given_tprs(tpr: Sequence[float], support: Sequence[float] | None, source: st
 
 
 def from_dict(data: Mapping[str, Any]) -> RunConfig:
-    """A RunConfig from stored JSON; a newer schema or an unknown field raises EvenlyError."""
-    schema = data.get("schema", SCHEMA)
-    if schema > SCHEMA:
-        raise EvenlyError(
-            f"this run was written by a newer Evenly (schema {schema}, this one reads {SCHEMA}); update Evenly"
-        )
-    known = {f.name for f in fields(RunConfig)}
-    unknown = set(data) - known - {"schema"}
-    if unknown:
-        raise EvenlyError(f"unknown setting {sorted(unknown)[0]!r}; known: {', '.join(sorted(known))}")
+    """The RunConfig of `RunConfig.stored`. What this version does not know is kept in `others`, so that such a run can be looked at."""
+    known = {f.name for f in fields(RunConfig)} - {"others"}
     values = {k: v for k, v in data.items() if k in known}
     for key in ("tpr", "tpr_support"):
         if values.get(key) is not None:
             values[key] = tuple(values[key])
-    return RunConfig(**values)
+    newer = {"schema"} if data.get("schema", SCHEMA) > SCHEMA else set()
+    values = {"dataset": "", "model": ""} | values  # a row without them was not written by Evenly; `checked` refuses it
+    return RunConfig(**values, others={k: v for k, v in data.items() if k not in known and (k != "schema" or newer)})
 
 
 def checked(config: RunConfig) -> RunConfig:
@@ -176,6 +174,7 @@ def checked(config: RunConfig) -> RunConfig:
 
     The dataset and the model are checked where they are known: `core.datasets` and the MODELS table.
     """
+    _refuse_others(config)
     method, recipe = METHODS[config.method], RECIPES[config.recipe]
     settings = {p.key: p.check(getattr(config, p.key), "run") for p in SETTINGS}
     params = check_params(method.params, config.params, method.key)
@@ -184,6 +183,17 @@ def checked(config: RunConfig) -> RunConfig:
         config = replace(config, tpr=None, tpr_support=None, tpr_source="")
     config = replace(config, params=params, recipe_params=recipe_params, **settings)
     return replace(config, **_fitting_stage(config))
+
+
+def _refuse_others(config: RunConfig) -> None:
+    """Settings of another version of Evenly: nothing is trained without knowing what they mean."""
+    if "schema" in config.others:
+        raise EvenlyError(
+            f"this run was written by a newer Evenly (schema {config.others['schema']}, this one reads {SCHEMA}); update Evenly"
+        )
+    if config.others:
+        known = ", ".join(sorted(f.name for f in fields(RunConfig) if f.name != "others"))
+        raise EvenlyError(f"unknown setting {min(config.others)!r}; known: {known}")
 
 
 def _fitting_stage(config: RunConfig) -> dict[str, Any]:

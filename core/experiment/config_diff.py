@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from core.experiment.config import RunConfig
 from core.methods import trains
-
-# ---------------------------------------------------------------- settings
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings on one level, under keys like "params.exponent"."""
+    """Nested settings on one level, under keys like "params.exponent", in alphabetical order."""
     found: dict[str, Any] = {}
-    for key, value in settings.items():
+    for key, value in sorted(settings.items()):
         if isinstance(value, Mapping):
             found |= flat(value, f"{prefix}{key}.")
         else:
@@ -21,12 +20,12 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(config: RunConfig) -> dict[str, Any]:
     """A run's settings on one level; of a post-hoc step without the epochs, of which it has none."""
-    return {key: value for key, value in flat(config).items() if key != "epochs" or trains(config.get("method", ""))}
+    return {key: value for key, value in flat(config.stored()).items() if key != "epochs" or trains(config.method)}
 
 
-def config_differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+def config_differences(a: RunConfig, b: RunConfig) -> list[tuple[str, Any, Any]]:
     """(setting, in a, in b) for the settings that differ; nested ones as "params.exponent", an absent one as None."""
     x, y = settings_of(a), settings_of(b)
     return [(key, x.get(key), y.get(key)) for key in {**x, **y} if x.get(key) != y.get(key)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
@@ -114,7 +114,7 @@ def commands(f: Form) -> list[str]:
     )
     own = command(f.config, baseline=None if run is None else run.id) + replicated(f.count) + one
     return [
-        *(command(replace(settings.from_dict(run.config), seed=seed), baseline=run.baseline_id) for seed in f.first),
+        *(command(replace(run.config, seed=seed), baseline=run.baseline_id) for seed in f.first),
         own,
     ]
 
@@ -171,7 +171,7 @@ def form() -> Form | None:
         new_data.facts(spec, config)
     with evidence:
         source = pick(frame, spec, method, needs, config, count)
-        if source.run is not None and (apart := apart_from_baseline(source.run.id, asdict(config), source.run.config)):
+        if source.run is not None and (apart := apart_from_baseline(source.run.id, config, source.run.config)):
             st.warning(text.message(apart), icon=":material/balance:")
     config = replace(config, **given_tprs(source)) if trains else as_trained(config, source)
     f = Form(spec, label, method, needs, error, source, config, count)
@@ -186,7 +186,7 @@ def corrected_twice(f: Form) -> str | None:
         what_if(len(f.spec.classes), tpr=f.source.tpr, support=f.source.support, counts=counts(f).astype(float)),
         epochs=f.config.epochs,
     )
-    before = None if f.source.run is None or "network" not in f.needs else settings.from_dict(f.source.run.config)
+    before = None if f.source.run is None or "network" not in f.needs else f.source.run.config
     try:
         return double_correction(f.config, seen, before)
     except EvenlyError:
@@ -197,7 +197,7 @@ def as_trained(config: RunConfig, source: Source) -> RunConfig:
     """A post-hoc step trains nothing: what there is to say of training is the finished run's."""
     if source.run is None:
         return replace(config, epochs=1)
-    theirs = settings.from_dict(source.run.config)
+    theirs = source.run.config
     return replace(
         config, recipe=theirs.recipe, recipe_params=theirs.recipe_params, reduction=theirs.reduction, epochs=1
     )

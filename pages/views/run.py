@@ -33,7 +33,7 @@ def use_tprs(row: Any) -> None:
     """Open New run with this run as the baseline, the method left to choose; the one epoch of a post-hoc step is left behind."""
     own = {"method", "params"} if run_status.trains(row) else {"method", "params", "epochs"}
     st.session_state["new_prefill"] = {
-        "config": {k: v for k, v in row.config.items() if k not in own},
+        "config": {k: v for k, v in row.config.stored().items() if k not in own},
         "baseline": row.id,
     }
     navigation.open_new(dataset=row.dataset, model=row.model)
@@ -128,7 +128,7 @@ def heading(row: Any) -> None:
         f"seed {row.seed}",
     ]
     if run_status.trains(row):
-        facts += [label_in(RECIPES, config.get("recipe", "")), count(int(row.epochs), "epoch")]
+        facts += [label_in(RECIPES, config.recipe), count(int(row.epochs), "epoch")]
     if source := provenance.in_words(row):
         facts.append(source)
     if (row.facts or {}).get("device"):

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Update, and_, exists, func, insert, or_, select, update
 
+from core.experiment.config import RunConfig, from_dict
 from storage.db.connection import reading, strict_json, write
 from storage.db.errors import StorageError
 from storage.db.schema import detail, run
@@ -73,14 +74,8 @@ class Lost(StorageError):  # noqa: N818 - the claim is lost; the worker stops at
 class NewRun:
     """A run to be queued. `baseline` is the id of an earlier run, `baseline_index` the place of one in the same list."""
 
-    config: dict[str, Any]
+    config: RunConfig
     name: str
-    dataset: str
-    model: str
-    method: str
-    seed: int
-    epochs: int
-    config_sha: str
     group_sha: str
     baseline: int | None = None
     baseline_index: int | None = None
@@ -94,7 +89,7 @@ class Claim:
     run_id: int
     token: int
     attempt: int
-    config: dict[str, Any]
+    config: RunConfig
     baseline_id: int | None
 
 
@@ -125,10 +120,10 @@ def _check_new(new: NewRun, place: int) -> None:
         raise StorageError(
             f"baseline_index of run {new.name!r} is {new.baseline_index}, expected an earlier place in the list"
         )
-    if new.epochs < 1:
-        raise StorageError(f"epochs of run {new.name!r} is {new.epochs}, expected at least 1")
+    if new.config.epochs < 1:
+        raise StorageError(f"epochs of run {new.name!r} is {new.config.epochs}, expected at least 1")
     try:
-        strict_json(new.config)
+        strict_json(new.config.stored())
     except (TypeError, ValueError) as error:
         raise StorageError(f"the config of run {new.name!r} cannot be stored: {error}") from None
 
@@ -140,16 +135,17 @@ def _submitted(connection: Connection, submit_key: str) -> list[int]:
 def _insert(connection: Connection, new: NewRun, baseline: int | None, submit_key: str | None, place: int) -> int:
     if baseline is not None and connection.scalar(select(run.c.id).where(run.c.id == baseline)) is None:
         raise StorageError(f"baseline run {baseline} does not exist; choose one of the runs in the list")
+    config = new.config
     row = insert(run).values(
         status="queued",
         created_at=time.time(),
         name=new.name,
-        dataset=new.dataset,
-        model=new.model,
-        method=new.method,
-        seed=new.seed,
-        epochs=new.epochs,
-        config_sha=new.config_sha,
+        dataset=config.dataset,
+        model=config.model,
+        method=config.method,
+        seed=config.seed,
+        epochs=config.epochs,
+        config_sha=config.sha(),
         group_sha=new.group_sha,
         baseline_id=baseline,
         tags=new.tags,
@@ -157,7 +153,7 @@ def _insert(connection: Connection, new: NewRun, baseline: int | None, submit_ke
         submit_index=None if submit_key is None else place,
     )
     run_id = connection.execute(row.returning(run.c.id)).scalar_one()
-    connection.execute(insert(detail).values(run_id=run_id, config=new.config))
+    connection.execute(insert(detail).values(run_id=run_id, config=config.stored()))
     log_event(connection, run_id, "queued", "submitted")
     return run_id
 
@@ -212,7 +208,7 @@ def claim(engine: Engine, worker_id: int, device: str, only: Sequence[int] | Non
             return None
         log_event(connection, row.id, "running", f"attempt {row.attempt}: worker {worker_id} on {device}")
         config = connection.scalar(select(detail.c.config).where(detail.c.run_id == row.id))
-        return Claim(row.id, row.token, row.attempt, config, row.baseline_id)
+        return Claim(row.id, row.token, row.attempt, from_dict(config), row.baseline_id)
 
     return write(engine, work)
 

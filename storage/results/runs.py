@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Select, and_, delete, or_, select, up
 
 from core.comparison.pairing import GONE
 from core.experiment.baseline import takes_tprs
-from core.experiment.config import RunConfig
+from core.experiment.config import RunConfig, from_dict
 from core.methods import METHODS
 from storage.db.connection import reading, write
 from storage.db.errors import StorageError
@@ -100,7 +100,7 @@ class RunRow:
     best_tpr_variance: float | None
     best_tpr_min: float | None
     config_sha: str
-    config: dict[str, Any]
+    config: RunConfig
     facts: dict[str, Any]
 
 
@@ -219,7 +219,8 @@ def get_run(engine: Engine, run_id: int) -> RunRow:
         row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise UnknownRunError(run_id)
-    values = dict(row) | {key: moment(row[key]) for key in TIMES} | {"facts": row["facts"] or {}}
+    parsed = {"config": from_dict(row["config"]), "facts": row["facts"] or {}}
+    values = dict(row) | {key: moment(row[key]) for key in TIMES} | parsed
     return RunRow(**{f.name: values[f.name] for f in fields(RunRow)})
 
 
@@ -370,7 +371,7 @@ def drawn_by(engine: Engine, dataset: str) -> dict[int, dict[str, Any]]:
 def origins(engine: Engine, row: RunRow) -> dict[int, dict[str, Any]]:
     """Run -> seed, index_hash, baseline and baseline_seed: of this run and of the succeeded ones with its settings, oldest first."""
     first = run.alias("first")
-    takes = takes_tprs(row.config) and row.config.get("tpr") is None  # TPRs that were given come from no run
+    takes = takes_tprs(row.config) and row.config.tpr is None  # TPRs that were given come from no run
     query = (
         select(run.c.id, run.c.seed, detail.c.facts["index_hash"].as_string(), first.c.id, first.c.seed)
         .join(detail, detail.c.run_id == run.c.id)

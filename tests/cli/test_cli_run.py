@@ -144,7 +144,7 @@ def test_of_a_refused_run_nothing_is_noted_beside_the_error(refused):
 def test_a_validation_share_without_a_say_is_said(call, engine):
     done = call("run", "--dataset", "mnist1d", "--model", "mlp", "--validation", 0.3, "--json")
     assert "note: --validation 0.3 changes nothing: MNIST-1D brings its own validation split" in done.err
-    assert results.get_run(engine, done.data["id"]).config["validation"] == 0.1
+    assert results.get_run(engine, done.data["id"]).config.validation == 0.1
     call("stop", done.data["id"])
 
 

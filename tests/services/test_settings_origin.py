@@ -6,12 +6,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from core.experiment.config import RunConfig
 from core.methods import METHODS
 from reporting import settings_text
 
 
 def row(method, **params):
-    config = {"method": method, "params": {p.key: p.default for p in METHODS[method].params} | params}
+    config = RunConfig("mnist1d", "cnn1d", method, {p.key: p.default for p in METHODS[method].params} | params)
     return SimpleNamespace(
         config=config, baseline_id=1, facts={"evidence": {"from": "run 1, validation split, epoch 20"}}
     )
@@ -20,7 +21,7 @@ def row(method, **params):
 @pytest.mark.parametrize("method", METHODS.keys)
 def test_only_a_method_that_needs_tprs_takes_them_from_its_baseline(method):
     run = row(method)
-    takes = "tpr" in METHODS[method].needs_with(run.config["params"])
+    takes = "tpr" in METHODS[method].needs_with(run.config.params)
     assert settings_text.origin(run) == ("run 1, validation split, epoch 20" if takes else "")
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from sqlalchemy import Engine, text
 
+from core.experiment.config import RunConfig
 from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import upgrade
@@ -40,17 +41,10 @@ def database(folder: Path, **options) -> Engine:
 
 
 def new_run(name: str = "a run", **values) -> queue.NewRun:
-    given = {
-        "config": {"dataset": "mnist1d"},
-        "dataset": "mnist1d",
-        "model": "cnn1d",
-        "method": "none",
-        "seed": 0,
-        "epochs": 3,
-        "config_sha": "c" * 64,
-        "group_sha": "g" * 64,
-    }
-    return queue.NewRun(name=name, **given | values)
+    """`values`: of the row (group_sha, baseline, baseline_index, tags), the others of its config."""
+    row = {key: values.pop(key) for key in ("group_sha", "baseline", "baseline_index", "tags") if key in values}
+    config = RunConfig(**{"dataset": "mnist1d", "model": "cnn1d", "epochs": 3} | values)
+    return queue.NewRun(**{"config": config, "name": name, "group_sha": "g" * 64} | row)
 
 
 def claimed(engine: Engine, **values) -> queue.Claim:

@@ -91,9 +91,10 @@ def test_addresses(tmp_path, monkeypatch):
 
 def test_ids_out_of_a_data_frame_work(tmp_path):
     engine = database(tmp_path)
-    queue.submit(engine, [new_run(config={"seed": np.int64(3), "tpr": np.array([0.5])})])
+    queue.submit(engine, [new_run(seed=np.int64(3), tpr=np.array([0.5]))])
     results.archive(engine, np.array([1]), True)
-    assert results.get_run(engine, 1).config == {"seed": 3, "tpr": [0.5]}
+    config = results.get_run(engine, 1).config
+    assert (config.seed, config.tpr) == (3, (0.5,))
     assert queue.ask(engine, np.int64(1), "pause") == "paused"
     assert results.get_run(engine, np.int64(1)).archived
 

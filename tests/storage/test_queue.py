@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
+from core.experiment.config import RunConfig
 from storage import results
 from storage.db.errors import StorageError
 from storage.db.schema import STATUSES
@@ -52,11 +53,11 @@ def log(engine, run_id: int) -> list[tuple[str, str]]:
 
 
 def test_submitted_runs_come_out_oldest_first_with_their_config(engine):
-    ids = queue.submit(engine, [new_run("a", config={"seed": 1, "params": {"tau": 2.0}}), new_run("b")])
+    ids = queue.submit(engine, [new_run("a", seed=1, params={"tau": 2.0}), new_run("b")])
     worker = queue.register_worker(engine, 0, "cpu", 1, "host")
     first, second, third = (queue.claim(engine, worker, "cpu") for _ in range(3))
     assert [first.run_id, second.run_id] == ids
-    assert first.config == {"seed": 1, "params": {"tau": 2.0}}
+    assert first.config == RunConfig("mnist1d", "cnn1d", epochs=3, seed=1, params={"tau": 2.0})
     assert (first.token, first.attempt, first.baseline_id) == (1, 1, None)
     assert third is None
 
@@ -89,8 +90,8 @@ def test_two_tabs_submit_the_same_form_at_once(tmp_path):
         ({"baseline_index": 1}, "baseline_index"),
         ({"baseline_index": 0, "baseline": 1}, "two baselines"),
         ({"epochs": 0}, "epochs of run 'second' is 0"),
-        ({"config": {"lr": float("nan")}}, "cannot be stored"),
-        ({"config": {"lr": object()}}, "cannot be stored"),
+        ({"params": {"lr": float("nan")}}, "cannot be stored"),
+        ({"params": {"lr": object()}}, "cannot be stored"),
     ],
 )
 def test_a_bad_run_queues_none_of_the_list(engine, bad, message):

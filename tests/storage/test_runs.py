@@ -89,7 +89,7 @@ def test_the_list_has_the_columns_and_types_pages_rely_on(engine):
 
 
 def test_a_run_as_a_row(engine):
-    (run_id,) = queue.submit(engine, [new_run("a", config={"seed": 3})])
+    (run_id,) = queue.submit(engine, [new_run("a", seed=3)])
     row = results.get_run(engine, np.int64(run_id))
     assert (row.id, row.config, row.facts, row.accuracy, row.last_epoch, row.archived) == (
         run_id,

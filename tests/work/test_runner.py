@@ -1,6 +1,7 @@
 """One run through the runner: what it records, and where its weights come from."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,8 +81,7 @@ def test_cdb_weights_follow_the_last_epoch(worker):
 
 def test_stored_settings_of_a_newer_evenly_are_refused(worker):
     new = new_run(CONFIG, "Digits")
-    new.config["schema"] = 99
-    (run_id,) = queue.submit(worker.engine, [new])
+    (run_id,) = queue.submit(worker.engine, [replace(new, config=replace(new.config, others={"schema": 99}))])
     assert "newer Evenly (schema 99" in drained(worker, run_id).error
 
 
@@ -90,5 +90,7 @@ def test_settings_survive_the_database(worker):
 
     config = checked(changed(method="cdb", params={"tau": "dynamic", "variant": "cifar_code"}))
     assert checked(from_dict(json.loads(config.to_json()))) == config
+    other = from_dict({"dataset": "digits", "model": "mlp", "colour": "red"})
+    assert other.stored()["colour"] == "red"  # to be looked at, not trained
     with pytest.raises(EvenlyError, match="unknown setting 'colour'"):
-        from_dict({"dataset": "digits", "model": "mlp", "colour": "red"})
+        checked(other)

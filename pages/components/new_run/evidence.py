@@ -269,7 +269,7 @@ def from_run(
     first = cached_reads.run(takes.get(config.seed) or run_id)
     if first.status != "succeeded" or cached_reads.class_names(first) != cached_reads.class_names(row):
         first = row
-    if METHODS[first.method].meets_validation and (text := met("this run", vars(config), METHODS[first.method].label)):
+    if METHODS[first.method].meets_validation and (text := met("this run", config, METHODS[first.method].label)):
         st.caption(f":material/warning: {words.plain(text)}")
     counts = cached_reads.counts(first, "validation")
     return Source("run", row, cached_reads.tpr_of(counts), counts.support.astype(float), f"run {first.id}", takes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import streamlit as st
@@ -17,11 +18,11 @@ def duplicate(row: Any, **changed: Any) -> NoReturn:
 
     TPRs that no run holds any more (pasted, or of a deleted baseline) come along as given ones.
     """
-    config, baseline, text = row.config | changed, row.baseline_id, provenance.as_text(row)
+    config, baseline, text = replace(row.config, **changed), row.baseline_id, provenance.as_text(row)
     if baseline is None and text:
-        config = {k: v for k, v in config.items() if not k.startswith("tpr")}
+        config = replace(config, tpr=None, tpr_support=None, tpr_source="")
         baseline, st.session_state["new_tpr_text"] = tpr_sources.GIVEN, text
-    elif baseline is None and config.get("tpr") is None:  # no run is to be taken that this one did not name
+    elif baseline is None and config.tpr is None:  # no run is to be taken that this one did not name
         baseline = tpr_sources.TRAIN_FIRST if takes_tprs(row.config) else tpr_sources.NOTHING
-    st.session_state["new_prefill"] = {"config": config, "baseline": baseline}
-    navigation.open_new(**{name: config[name] for name in ("dataset", "model", "method")})
+    st.session_state["new_prefill"] = {"config": config.stored(), "baseline": baseline}
+    navigation.open_new(dataset=config.dataset, model=config.model, method=config.method)

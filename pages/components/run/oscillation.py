@@ -77,7 +77,7 @@ def warning(found: Oscillation, half: str, names: list[str]) -> str:
 
 def helps(row: Any) -> None:
     """What steadies this run's weights, each with its measured effect and a button that sets it up."""
-    offers = remedies(row.config)
+    offers = remedies(row.config.stored())
     if not offers:
         return
     st.markdown("What helps, the strongest first:")

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.experiment.config import from_dict
 from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import USUAL
 from core.metrics.readings import training_counts
@@ -69,7 +68,7 @@ def controls(row: Any) -> None:
         params = {p.key: parameter(method.key, p) for p in method.params}
     st.caption(plain(method.summary))
     step = posthoc.new_step(row, method.key, params)
-    for text in doubts(cached_reads.database(), from_dict(step.config), training_counts(row.facts), row.id):
+    for text in doubts(cached_reads.database(), step.config, training_counts(row.facts), row.id):
         st.warning(message(text), icon=":material/warning:")
     found = posthoc.made(posthoc.steps_of(cached_reads.database(), row.id), step)
     again = found is not None and found[1] in posthoc.OVER
@@ -126,7 +125,7 @@ def command(run_id: int, step: Any) -> list[str]:
     """The step as arguments of cli.py; its key makes it take the run that is queued already."""
     params = [
         f"{name}={value!r}" if isinstance(value, float) else f"{name}={value}"
-        for name, value in step.config["params"].items()
+        for name, value in step.config.params.items()
     ]
     return [
         "posthoc",
@@ -197,7 +196,7 @@ def listing(row: Any, frame: pd.DataFrame) -> None:
 
 def name_of(row: Any) -> str:
     """The step and its parameters in words."""
-    return method_words(from_dict(row.config))
+    return method_words(row.config)
 
 
 def table(row: Any, done: list[Any]) -> None:
@@ -228,7 +227,7 @@ def table(row: Any, done: list[Any]) -> None:
 
 def strength(row: Any) -> float:
     """The value of the slider's parameter, for the order."""
-    value = row.config.get("params", {}).get(METHODS[row.method].slider)
+    value = row.config.params.get(METHODS[row.method].slider)
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy import stats
 
 from core.comparison.compare import compare
 from core.errors import EvenlyError
+from core.experiment.config import RunConfig
 from core.experiment.config_diff import config_differences
 from core.metrics.intervals import FIGURES, limits, mean_interval, newcombe, sampling_intervals, t95
 from tests.core.comparison.kit import AFTER, BEFORE, NAMES, N, compared, replicate, rng, side
@@ -178,18 +180,11 @@ def test_a_run_is_not_compared_with_itself():
 
 
 def test_config_differences():
-    a = {"method": "none", "epochs": 20, "params": {}, "seed": 0, "tpr": None, "recipe_params": {"lr": 0.1}}
-    b = {
-        "method": "tpr_ratio",
-        "epochs": 20.0,
-        "params": {"exponent": 2},
-        "seed": 0,
-        "tpr": (0.5, 0.7),
-        "recipe_params": {"lr": 0.1},
-    }
+    a = RunConfig("mnist1d", "cnn1d", recipe_params={"lr": 0.1})
+    b = replace(a, method="tpr_ratio", params={"exponent": 2}, epochs=20.0, tpr=(0.5, 0.7))
     assert config_differences(a, b) == [
         ("method", "none", "tpr_ratio"),
-        ("tpr", None, [0.5, 0.7]),
         ("params.exponent", None, 2),
+        ("tpr", None, [0.5, 0.7]),
     ]
-    assert config_differences(b, {**b, "tpr": [0.5, 0.7]}) == []
+    assert config_differences(b, replace(b, tpr=[0.5, 0.7])) == []

@@ -8,13 +8,13 @@ from core.comparison.compare import compare
 from core.diagnostics.run_warnings import few_samples
 from core.diagnostics.sample_size import FEW
 from core.diagnostics.sample_size import few_samples as enough
+from core.experiment.config import RunConfig
 from tests.core.comparison.kit import AFTER, BEFORE, N, rng, shifted, side
-
-SETTINGS = {"seed": 0, "imbalance": 1.0, "profile": "exponential", "validation": 0.1, "method": "none"}
 
 
 def trained(label, tp=BEFORE, index_hash="a", n=N, **settings):
-    return side(tp, label, settings.get("seed", 0), n=n, settings={**SETTINGS, **settings}, index_hash=index_hash)
+    config = RunConfig("mnist1d", "cnn1d", **settings)
+    return side(tp, label, config.seed, n=n, config=config, index_hash=index_hash)
 
 
 def test_a_fair_comparison_has_no_cautions():
@@ -122,7 +122,9 @@ def test_new_run_and_compare_say_few_samples_in_the_same_words_from_the_same_num
         text = enough([n, 500], ["ant", "bee"])
         assert bool(text) is (n < FEW)
         assert text in few_samples(
-            "run 2", {"method": "tpr_ratio"}, {"evidence": {"support": [n, 500]}, "classes": ["ant", "bee"]}
+            "run 2",
+            RunConfig("mnist1d", "cnn1d", "tpr_ratio"),
+            {"evidence": {"support": [n, 500]}, "classes": ["ant", "bee"]},
         )
 
 
@@ -137,7 +139,7 @@ def test_new_run_and_compare_say_few_samples_in_the_same_words_from_the_same_num
     ],
 )
 def test_enough_samples_unknown_ones_or_other_methods_need_no_word(method, facts):
-    assert few_samples("run 2", {"method": method}, facts) == ""
+    assert few_samples("run 2", RunConfig("mnist1d", "cnn1d", method), facts) == ""
 
 
 def test_a_profile_without_a_tail_explains_nothing():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
@@ -19,7 +19,7 @@ WEIGHTED = replace(PLAIN, method="tpr_ratio", params={"exponent": 2.0})
 
 
 def run(label, config, tp=BEFORE, index_hash="a", **more):
-    return side(tp, label, config.seed, settings=asdict(config), index_hash=index_hash, group=label, **more)
+    return side(tp, label, config.seed, config=config, index_hash=index_hash, group=label, **more)
 
 
 def against_plain(config, **more):
@@ -75,12 +75,9 @@ def test_what_belongs_to_the_weighting_is_no_caution(more):
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m.stage != TRAIN][:4], ids=lambda m: m.key)
 def test_the_epochs_of_a_second_stage_are_its_own(method):
-    assert (
-        beside_the_weighting(asdict(PLAIN), asdict(replace(PLAIN, method=method.key, epochs=3, recipe="sgd_cosine")))
-        == []
-    )
+    assert beside_the_weighting(PLAIN, replace(PLAIN, method=method.key, epochs=3, recipe="sgd_cosine")) == []
     two = replace(PLAIN, method=method.key, epochs=3)
-    assert beside_the_weighting(asdict(two), asdict(replace(two, epochs=9))) == ["epochs (3 and 9)"]
+    assert beside_the_weighting(two, replace(two, epochs=9)) == ["epochs (3 and 9)"]
 
 
 def test_runs_of_one_weighting_do_not_credit_it():
@@ -123,9 +120,9 @@ def test_the_tiles_are_green_only_where_the_weights_did_it(config, gain):
 
 
 def test_a_run_about_to_start_is_told_what_sets_it_apart_from_its_baseline():
-    text = apart_from_baseline(1, asdict(replace(WEIGHTED, epochs=60, recipe_params={})), asdict(PLAIN))
+    text = apart_from_baseline(1, replace(WEIGHTED, epochs=60, recipe_params={}), PLAIN)
     assert text == (
         "Run 1 differs from this one in epochs (20 and 60): a comparison of the two will not show what the weights did alone. "
         "Set these alike, or choose a baseline that has them."
     )
-    assert apart_from_baseline(1, asdict(replace(WEIGHTED, recipe_params={}, seed=4)), asdict(PLAIN)) == ""
+    assert apart_from_baseline(1, replace(WEIGHTED, recipe_params={}, seed=4), PLAIN) == ""

@@ -29,7 +29,7 @@ FIT = WORDS.replace("rest on", "rests on")
 
 
 def settings(method="tpr_ratio", **changes):
-    return vars(checked(replace(BASE, method=method, **changes)))
+    return checked(replace(BASE, method=method, **changes))
 
 
 def facts(method):
@@ -73,7 +73,7 @@ def test_what_rests_on_samples_that_were_learned_from(method, made, learner):
         (settings("cdb"), facts("l2rw")),
         (settings(tpr=(0.5,) * 10), facts("l2rw")),
         (settings("l2rw"), facts("")),
-        ({"method": "gone"}, facts("l2rw")),
+        (replace(BASE, method="gone"), facts("l2rw")),
     ],
 )
 def test_what_does_not(given, known):
@@ -87,8 +87,8 @@ def test_draws_by_the_tprs_of_a_run_that_learns_from_them():
 
 
 def test_compare_says_it():
-    after = side(AFTER, "run 2", settings=settings(), facts=facts("l2rw"))
-    said = compare(side(BEFORE, "run 1", settings=settings("l2rw")), after, rng()).cautions
+    after = side(AFTER, "run 2", config=settings(), facts=facts("l2rw"))
+    said = compare(side(BEFORE, "run 1", config=settings("l2rw")), after, rng()).cautions
     assert [text for text in said if WORDS in text] == [met("run 2", settings(), "Learning to reweight (L2RW)")]
 
 

@@ -102,7 +102,7 @@ def test_a_class_of_weight_0_is_left_out():
 
 
 def config(**settings):
-    return checked(RunConfig(dataset="mnist1d", model="cnn1d", **settings)).__dict__ | {}
+    return checked(RunConfig(dataset="mnist1d", model="cnn1d", **settings)).stored()
 
 
 def offered(**settings):

@@ -99,7 +99,7 @@ def test_every_stop_of_the_slider_is_sent_with_all_epochs_where_they_fit(empty, 
     )
     at.session_state["new_preview_cdb"] = {"value": 3.0}
     at.run()
-    assert started(at, empty)[0].config["params"]["tau"] == 3.0
+    assert started(at, empty)[0].config.params["tau"] == 3.0
 
 
 def test_a_hundred_classes_over_ninety_epochs_are_sent_for_the_present_stop_alone(empty, mounted):

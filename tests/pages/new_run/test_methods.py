@@ -30,7 +30,7 @@ def test_a_half_typed_formula_is_told_and_nothing_is_lost(empty):
     box.set_value("1 / tpr").run()
     assert not at.error
     (row,) = started(at, empty)
-    assert (row.config["params"]["formula"], row.baseline_id) == ("1 / tpr", base)
+    assert (row.config.params["formula"], row.baseline_id) == ("1 / tpr", base)
 
 
 def test_a_formula_over_counts_asks_for_no_tprs_even_while_it_is_half_typed(empty):
@@ -70,7 +70,7 @@ def test_a_post_hoc_step_takes_the_finished_run_as_it_is(empty):
     drawn = {w.key for kind in ("selectbox", "number_input") for w in getattr(at, kind)}
     assert not drawn & {"new_recipe", "new_run_epochs", "new_sampler", "new_run_start", "new_adam_cycle_batch_size"}
     (row,) = started(at, empty)
-    assert (row.baseline_id, row.epochs, row.config["recipe"]) == (base, 1, "sgd_cosine")
+    assert (row.baseline_id, row.epochs, row.config.recipe) == (base, 1, "sgd_cosine")
 
 
 @pytest.mark.parametrize("other", [{"new_run_seed": 3}, {"new_run_imbalance": 50.0}])
@@ -98,8 +98,8 @@ def test_a_second_stage_may_have_its_run_trained_first(empty):
     assert at.selectbox(key="new_baseline").options == [evidence.TEXTS[tpr_sources.TRAIN_FIRST]]
     at.selectbox(key="new_sampler").set_value("smote").run()
     first, then = started(at, empty)
-    assert (first.method, first.config.get("sampler", "instance")) == ("none", "instance")
-    assert (then.method, then.config["sampler"], then.baseline_id) == ("crt", "smote", first.id)
+    assert (first.method, first.config.sampler) == ("none", "instance")
+    assert (then.method, then.config.sampler, then.baseline_id) == ("crt", "smote", first.id)
 
 
 def test_a_second_stage_never_takes_the_run_of_another_seed(empty):
@@ -125,7 +125,7 @@ def test_sampler_and_late_start_reach_run_command_and_snippet(empty):
     assert "sampling = torch.tensor" in snippet
     assert "act from epoch 17 of 20 on" in captions(at)
     (row,) = started(at, empty)
-    assert (row.config["sampler"], row.config["sampler_params"], row.config["start"]) == ("power", {"q": 0.25}, 0.8)
+    assert (row.config.sampler, row.config.sampler_params, row.config.start) == ("power", {"q": 0.25}, 0.8)
 
 
 def test_method_and_sampler_that_make_up_for_the_same_are_warned_of(empty):

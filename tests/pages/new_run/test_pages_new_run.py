@@ -52,7 +52,7 @@ def test_the_value_at_release_is_the_one_that_starts(full):
     at.run()
     at.button(key="new_start").click().run()
     newest = int(results.list_runs(engine)["id"].max())
-    assert results.get_run(engine, newest).config["params"]["exponent"] == 3.5
+    assert results.get_run(engine, newest).config.params["exponent"] == 3.5
 
 
 def test_replicates_take_consecutive_seeds(full):
@@ -109,7 +109,7 @@ def test_pasted_tprs_start_a_run_without_a_baseline(full):
     at.button(key="new_start").click().run()
     row = results.get_run(engine, int(results.list_runs(engine)["id"].max()))
     assert row.baseline_id is None
-    assert row.config["tpr"][0] == pytest.approx(0.90)
+    assert row.config.tpr[0] == pytest.approx(0.90)
 
 
 def test_the_command_and_the_snippet_can_be_copied(full):

@@ -15,7 +15,7 @@ def test_with_a_baseline_trained_first_the_slider_is_there_and_counts(empty):
     assert at.selectbox(key="new_baseline").value == tpr_sources.TRAIN_FIRST
     at.session_state["new_preview_tpr_ratio"] = {"value": 3.5}
     at.run()
-    assert started(at, empty)[1].config["params"]["exponent"] == 3.5
+    assert started(at, empty)[1].config.params["exponent"] == 3.5
 
 
 def test_the_slider_alone_has_every_stop_and_its_formula():

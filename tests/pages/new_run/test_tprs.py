@@ -32,7 +32,7 @@ def test_a_printed_array_is_read(empty):
     at.selectbox(key="new_baseline").set_value("given").run()
     at.text_area(key="new_tpr_text").set_value(str(np.linspace(0.5, 0.95, 10))).run()
     assert not at.error
-    assert started(at, empty)[0].config["tpr"] == pytest.approx(np.linspace(0.5, 0.95, 10).tolist())
+    assert started(at, empty)[0].config.tpr == pytest.approx(np.linspace(0.5, 0.95, 10).tolist())
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ def test_the_page_of_a_step_speaks_of_no_epochs_and_shows_what_was_added(trained
     summand = np.linspace(-2, 1, 10)
     at = page_of(stepped(engine, worker, run, summand))
     assert "epoch" not in said(at).lower()
-    assert RECIPES[results.get_run(engine, run).config["recipe"]].label not in said(at)
+    assert RECIPES[results.get_run(engine, run).config.recipe].label not in said(at)
     assert "No class weights" not in said(at)
     assert set(charts(at)) == {"run_signature", "run_summand", "run_confusion"}
     (bars,) = charts(at)["run_summand"]["data"]
@@ -121,7 +121,7 @@ def test_the_page_of_a_step_speaks_of_no_epochs_and_shows_what_was_added(trained
     before = said(page_of(run))
     assert "12 epochs" in before
     assert "epoch 12 of 12" in before
-    assert RECIPES[results.get_run(engine, run).config["recipe"]].label in before
+    assert RECIPES[results.get_run(engine, run).config.recipe].label in before
 
 
 def test_a_step_of_an_earlier_version_shows_no_summand(trained):
@@ -296,7 +296,7 @@ def test_apply_queues_the_step_and_starts_a_helper(trained, begun):
     at.slider(key="posthoc_equal_tpr_bias_strength").set_value(0.4).run()
     at.button(key="posthoc_apply").click().run()
     made = results.get_run(engine, run + 1)
-    assert (made.method, made.config["params"], made.baseline_id, made.seed) == (
+    assert (made.method, made.config.params, made.baseline_id, made.seed) == (
         "equal_tpr_bias",
         {"strength": 0.4},
         run,
