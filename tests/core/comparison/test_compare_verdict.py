@@ -121,7 +121,7 @@ def test_unpaired_seeds_of_both_sides_are_two_means():
     half = stats.t.ppf(0.975, math.floor(welch.df)) * abs(
         change / welch.statistic
     )  # whole degrees of freedom, rounded down: never narrower
-    assert (over.change, over.low, over.high) == pytest.approx((change, change - half, change + half), rel=1e-4)
+    assert (over.change, over.low, over.high) == pytest.approx((change, change - half, change + half), rel=1e-9)
     rows = [welch_interval(np.array([r.tpr[k] for r in b]), np.array([r.tpr[k] for r in a])) for k in range(3)]
     assert [(r.gain, r.gain_low, r.gain_high) for r in c.over_seeds.rows] == rows
 
