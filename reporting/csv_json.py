@@ -1,4 +1,8 @@
-"""Runs and comparisons as CSV and JSON."""
+"""Runs and comparisons as CSV and JSON. Pure functions, text out.
+
+A CSV cell that a spreadsheet would read as a formula gets a leading apostrophe; numbers stay.
+Source: OWASP, CSV injection; CWE-1236.
+"""
 
 from __future__ import annotations
 

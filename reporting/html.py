@@ -1,12 +1,17 @@
-"""Runs and comparisons as one HTML file."""
+"""Runs and comparisons as one HTML file: what stands on the page. How it looks is templates/report.html.j2.
+
+The file holds its script and style itself and opens without a network. The template escapes every text, so that names
+a person typed stay text.
+"""
 
 from __future__ import annotations
 
-import html
-import json
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core import formatting
 from core.comparison.pairing import listed
@@ -15,7 +20,12 @@ from core.metrics.readings import Change
 from core.serialization import plain
 from reporting.run_report import RunReport, class_rows, pair_measures, pair_rows
 from reporting.tables import FIGURES_TOLD, figure_rows, more_changes, more_rows, more_told, told
+from reporting.text import DASH, minus, percent
 
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+TEMPLATES = Path(__file__).with_name("templates")
 SCHEMES = ("light", "dark")  # what a reader's browser may prefer
 Picture = tuple[
     str, Mapping[str, Mapping[str, Any]], str, str
@@ -26,171 +36,46 @@ Listing = tuple[
 Setting = Sequence[str]  # a setting in words: its label, then its value on each side
 
 
-_STYLE = """
-body{font:16px/1.5 "Source Sans",system-ui,sans-serif;color:#1C2430;background:#fff;max-width:1000px;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.7rem;margin:0 0 .3rem}h2{font-size:1.15rem;margin:2rem 0 .4rem}.lead{font-size:1.1rem}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}\
-th,td{text-align:right;padding:.25rem .6rem;border-bottom:1px solid #E6EAF0}
-th:first-child,td:first-child{text-align:left}thead th{color:#4A5465;font-weight:600}\
-.wrap{overflow-x:auto}.gain{color:#00664B}.loss{color:#9A3E00}
-.caution{border-left:4px solid #D55E00;padding-left:.8rem}
-@media (prefers-color-scheme:dark){body{color:#E8ECF2;background:#14181D}th,td{border-color:#333C48}\
-thead th{color:#AEB8C6}.gain{color:#5AD6B0}.loss{color:#FFA866}}
-"""
+class Toned(NamedTuple):
+    """A cell in a colour: "gain" or "loss"."""
+
+    text: str
+    tone: str
 
 
-def _cell(value: Any) -> str:
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return html.escape(str(value))
+@dataclass(frozen=True)
+class Section:
+    """A table under its heading, a note between them; where it has no rows the page says None."""
 
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{100 * value:.1f}\N{NO-BREAK SPACE}%"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Cells come escaped already; the head is our own text."""
-    top = "".join(f'<th scope="col">{html.escape(h)}</th>' for h in head)
-    body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
-    return f'<div class="wrap"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-_DRAWN = """
-const dark = matchMedia('(prefers-color-scheme: dark)')
-function drawn(id, figures) {
-  const draw = () => { const f = dark.matches ? figures.dark : figures.light
-    Plotly.newPlot(id, f.data, f.layout, {displaylogo: false, displayModeBar: false, responsive: true}) }
-  dark.addEventListener('change', draw)
-  draw()
-}
-"""
-
-
-def _pictures(pictures: Sequence[Picture]) -> str:
-    """Plotly figures with the library inside the page, once, in the colours that the reader's browser prefers.
-
-    `</` in data cannot end the script.
-    """
-    if not pictures:
-        return ""
-    from plotly.offline import get_plotlyjs
-
-    parts = [f"<script>{get_plotlyjs()}</script><script>{_DRAWN}</script>"]
-    for i, (heading, figure, alt, marks) in enumerate(pictures):
-        data = json.dumps(plain(figure), allow_nan=False).replace("<", "\\u003c")
-        parts.append(
-            f'<h2>{html.escape(heading)}</h2><div class="picture" id="p{i}" role="img" aria-label="{html.escape(alt, quote=True)}"></div>'
-            f"<script>drawn('p{i}', {data})</script>" + (f"<p>{html.escape(marks)}</p>" if marks else "")
-        )
-    return "".join(parts)
-
-
-def _page(title: str, lead: str, first: Sequence[str], parts: Sequence[str]) -> str:
-    """`first` stands above the lead."""
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><h1>{html.escape(title)}</h1>"
-        f'{"".join(first)}<p class="lead">{html.escape(lead)}</p>{"".join(parts)}</body></html>\n'
-    )
-
-
-def _summary(runs: Sequence[RunReport]) -> str:
-    """All figures, one row each, a column per run."""
-    columns = [dict(told(run.summary)) for run in runs]
-    labels = [label for label, _ in FIGURES_TOLD if any(label in column for column in columns)]
-    measures = more_told(runs[0]) if len(runs) == 1 else [row[:3] for row in more_changes(pair_measures(*runs))]
-    rows = [
-        ["samples", *(f"{run.summary.n:,}" for run in runs)],
-        *([label, *(column.get(label, "–") for column in columns)] for label in labels),
-        *([html.escape(cell) for cell in row] for row in measures),
-        ["epoch", *(str(run.epoch) for run in runs)],
-    ]
-    return _table(("figure", *(f"{run.id} {run.name}" for run in runs)), rows)
-
-
-def _settings(heading: str, head: Sequence[str], rows: Sequence[Setting]) -> str:
-    return f"<h2>{html.escape(heading)}</h2>" + (
-        _table(head, [[_cell(cell) for cell in row] for row in rows]) if rows else "<p>None.</p>"
-    )
-
-
-def _over_seeds(over: OverSeeds | None, changes: Sequence[Change]) -> str:
-    """The means over seeds as a part of a page; "" without them."""
-    if over is None:
-        return ""
-    b, a = len(over.before), len(over.after)
-    which = f"{b} seeds, each trained both ways" if over.paired else f"{b} seeds before and {a} after"
-    return (
-        f"<h2>Over seeds</h2><p>Mean ± standard deviation over {which}; below, the two runs of this page.</p>"
-        + _table(
-            ("figure", "before", "after", "change", "95 % interval"),
-            [
-                [label, *(c.replace("-", "−") for c in cells)]
-                for label, *cells in (*figure_rows(over), *more_rows(over, changes))
-            ],
-        )
-    )
+    heading: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str | Toned]]
+    note: str = ""
 
 
 def run_html(run: RunReport, settings: Sequence[Setting] = (), pictures: Sequence[Picture] = ()) -> str:
     """One run as a page of its own; `settings` in words, (label, value)."""
     rows = [
         [
-            _cell(r["class"]),
+            r["class"],
             f"{r['support']:,}",
             _percent(r["tpr"]),
             f"{_percent(r['tpr_low'])} to {_percent(r['tpr_high'])}",
             _percent(r["precision"]),
             _percent(r["f1"]),
-            _cell(r["weight"]),
+            _weight(r["weight"]),
         ]
         for r in class_rows(run)
     ]
     return _page(
         f"Run {run.id}: {run.name}",
         f"Figures of the {run.split} split after epoch {run.epoch}.",
-        [],
-        [
-            _summary([run]),
-            _pictures(pictures),
-            "<h2>Classes</h2>",
-            _table(("class", "samples", "TPR", "95 % interval", "precision", "F1", "weight"), rows),
-            _settings("Settings", ("setting", "value"), settings),
+        above=[_summary("", [run])],
+        pictures=pictures,
+        below=[
+            Section("Classes", ("class", "samples", "TPR", "95 % interval", "precision", "F1", "weight"), rows),
+            Section("Settings", ("setting", "value"), settings),
         ],
-    )
-
-
-def _gain(change: float, praise: bool) -> str:
-    """A change of a TPR in points, coloured by the sign that it is written with: one that rounds to none has no colour."""
-    if math.isnan(change):
-        return "–"
-    text = formatting.signed(100 * change, 1).replace("-", "−")
-    sign = {"+": "gain" if praise else "", "−": "loss"}.get(text[0], "")
-    return f'<span class="{sign}">{text}</span>' if sign else text
-
-
-def _trained(before: RunReport, after: RunReport, over: OverSeeds | None, common: Sequence[Setting], made: str) -> str:
-    """What both runs share, which samples the figures are of, and when the page was made."""
-    n = [run.summary.n for run in (before, after)]
-    epochs = f"epoch {before.epoch}" if before.epoch == after.epoch else f"epochs {before.epoch} and {after.epoch}"
-    rows = [
-        (
-            "Figures of",
-            f"{before.split} split, {' and '.join(f'{v:,}' for v in dict.fromkeys(n))} samples, after {epochs}",
-        ),
-        *common,
-    ]
-    if over is not None:
-        rows += [("Seeds", f"{listed(over.before, 'seed')} before, {listed(over.after, 'seed')} after")]
-    return _settings("What was trained", ("both runs", "value"), [*rows, *([("Page made", made)] if made else [])])
-
-
-def _listing(heading: str, head: Sequence[str], rows: Sequence[Sequence[str]], what: str) -> str:
-    return f"<h2>{html.escape(heading)}</h2><p>{html.escape(what)}</p>" + _table(
-        head, [[html.escape(cell) for cell in row] for row in rows]
     )
 
 
@@ -215,44 +100,155 @@ def comparison_html(
     praise    whether a gain is coloured as one: not where something else than the weighting may have made it
     tables    further tables, below the pictures
     """
-    rows = []
-    for r in pair_rows(before, after):
-        rows.append(
-            [
-                _cell(r["class"]),
-                _percent(r["tpr_before"]),
-                _percent(r["tpr_after"]),
-                _gain(r["change"], praise),
-                *(_percent(r[key]) for key in ("precision_before", "precision_after", "f1_before", "f1_after")),
-                _cell(r["weight_after"]),
-            ]
-        )
+    measures = pair_measures(before, after)
     return _page(
         f"{before.name} and {after.name}",
         verdict,
-        ["".join(f'<p class="caution">{html.escape(text)}</p>' for text in cautions)],
-        [
+        cautions,
+        above=[
             _trained(before, after, over, common, made),
-            _over_seeds(over, pair_measures(before, after)),
-            "<h2>The whole split, run by run</h2>",
-            _summary([before, after]),
-            _pictures(pictures),
-            *(_listing(*listing) for listing in tables),
-            f"<h2>Classes{', the two runs' if over else ''}</h2>",
-            _table(
-                (
-                    "class",
-                    "TPR before",
-                    "TPR after",
-                    "change, points",
-                    "precision before",
-                    "precision after",
-                    "F1 before",
-                    "F1 after",
-                    "weight after",
-                ),
-                rows,
-            ),
-            _settings("Settings that differ", ("setting", "before", "after"), settings),
+            *([] if over is None else [_over_seeds(over, measures)]),
+            _summary("The whole split, run by run", [before, after]),
+        ],
+        pictures=pictures,
+        below=[
+            *(Section(*listing) for listing in tables),
+            _classes(before, after, f"Classes{', the two runs' if over else ''}", praise),
+            Section("Settings that differ", ("setting", "before", "after"), settings),
         ],
     )
+
+
+# ---------------------------------------------------------------- sections
+
+
+def _summary(heading: str, runs: Sequence[RunReport]) -> Section:
+    """All figures, one row each, a column per run."""
+    columns = [dict(told(run.summary)) for run in runs]
+    labels = [label for label, _ in FIGURES_TOLD if any(label in column for column in columns)]
+    measures = more_told(runs[0]) if len(runs) == 1 else [row[:3] for row in more_changes(pair_measures(*runs))]
+    rows = [
+        ["samples", *(f"{run.summary.n:,}" for run in runs)],
+        *([label, *(column.get(label, DASH) for column in columns)] for label in labels),
+        *measures,
+        ["epoch", *(str(run.epoch) for run in runs)],
+    ]
+    return Section(heading, ("figure", *(f"{run.id} {run.name}" for run in runs)), rows)
+
+
+def _trained(
+    before: RunReport, after: RunReport, over: OverSeeds | None, common: Sequence[Setting], made: str
+) -> Section:
+    """What both runs share, which samples the figures are of, and when the page was made."""
+    n = [run.summary.n for run in (before, after)]
+    epochs = f"epoch {before.epoch}" if before.epoch == after.epoch else f"epochs {before.epoch} and {after.epoch}"
+    samples = " and ".join(f"{v:,}" for v in dict.fromkeys(n))
+    rows = [("Figures of", f"{before.split} split, {samples} samples, after {epochs}"), *common]
+    if over is not None:
+        rows += [("Seeds", f"{listed(over.before, 'seed')} before, {listed(over.after, 'seed')} after")]
+    if made:
+        rows += [("Page made", made)]
+    return Section("What was trained", ("both runs", "value"), rows)
+
+
+def _over_seeds(over: OverSeeds, changes: Sequence[Change]) -> Section:
+    """The means over seeds."""
+    b, a = len(over.before), len(over.after)
+    which = f"{b} seeds, each trained both ways" if over.paired else f"{b} seeds before and {a} after"
+    rows = [[label, *map(minus, cells)] for label, *cells in (*figure_rows(over), *more_rows(over, changes))]
+    note = f"Mean ± standard deviation over {which}; below, the two runs of this page."
+    return Section("Over seeds", ("figure", "before", "after", "change", "95 % interval"), rows, note)
+
+
+def _classes(before: RunReport, after: RunReport, heading: str, praise: bool) -> Section:
+    """One row per class, the changes of the TPRs coloured."""
+    shares = ("precision_before", "precision_after", "f1_before", "f1_after")
+    rows = [
+        [
+            r["class"],
+            _percent(r["tpr_before"]),
+            _percent(r["tpr_after"]),
+            _gain(r["change"], praise),
+            *(_percent(r[key]) for key in shares),
+            _weight(r["weight_after"]),
+        ]
+        for r in pair_rows(before, after)
+    ]
+    head = ("class", "TPR before", "TPR after", "change, points", *(_label(key) for key in shares), "weight after")
+    return Section(heading, head, rows)
+
+
+def _label(key: str) -> str:
+    """precision_before -> "precision before", f1_after -> "F1 after"."""
+    return key.replace("f1", "F1").replace("_", " ")
+
+
+# ---------------------------------------------------------------- cells
+
+
+def _percent(value: float | None) -> str:
+    """A share that does not break before its sign."""
+    return percent(value).replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def _weight(value: float | None) -> str:
+    return DASH if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def _gain(change: float, praise: bool) -> str | Toned:
+    """A change of a TPR in points, coloured by the sign that it is written with: one that rounds to none has no colour."""
+    if math.isnan(change):
+        return DASH
+    text = minus(formatting.signed(100 * change, 1))
+    tone = {"+": "gain" if praise else "", "−": "loss"}.get(text[0], "")
+    return Toned(text, tone) if tone else text
+
+
+# ---------------------------------------------------------------- the page
+
+
+def _page(
+    title: str,
+    lead: str,
+    cautions: Sequence[str] = (),
+    *,
+    above: Sequence[Section],
+    pictures: Sequence[Picture],
+    below: Sequence[Section],
+) -> str:
+    """The cautions stand over the lead, the pictures between the sections.
+
+    Plotly's library is inside the page, once, where there is a picture.
+    """
+    return _template().render(
+        title=title,
+        lead=lead,
+        cautions=cautions,
+        above=above,
+        pictures=[(heading, plain(figures), alt, marks) for heading, figures, alt, marks in pictures],
+        plotly=_plotly() if pictures else "",
+        below=below,
+    )
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return get_plotlyjs()
+
+
+@cache
+def _template() -> Template:
+    """The page. Every text is escaped, `</` in a figure's data cannot end its script, and a name the page lacks is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # no page needs it before a report is asked for
+
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # and keys in the order of the figure
+    return environment.get_template("report.html.j2")

@@ -1,8 +1,6 @@
-"""Exports of a run and of a comparison: CSV, JSON and one self-contained HTML file. Pure functions, text out.
+"""What a report says of a run, in numbers: integer counts of one split, the figures and measures that follow, the rows of its classes.
 
-The HTML holds its script and style itself and opens without a network. Names a person typed are escaped in HTML and
-made harmless in CSV (a cell that a spreadsheet would read as a formula gets a leading apostrophe; numbers stay).
-Source: OWASP, CSV injection; CWE-1236.
+Of two runs, and of means over seeds, the rows too. In words they are in reporting.tables.
 """
 
 from __future__ import annotations

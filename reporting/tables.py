@@ -1,4 +1,4 @@
-"""The tables of a run and of a comparison, in words."""
+"""The tables of a run and of a comparison in words: (label, value) rows for pages, reports and the command line."""
 
 from __future__ import annotations
 
@@ -23,8 +23,6 @@ FIGURES_TOLD = (  # what a table says of a run or of means, in words
     ("lowest TPR, %", "tpr_min"),
     ("highest TPR, %", "tpr_max"),
 )
-
-
 TOLD_ALREADY = {name for _, name in FIGURES_TOLD}
 
 
