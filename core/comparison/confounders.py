@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from core.comparison.side import Side
 from core.diagnostics.run_warnings import few_samples, met_before, swinging
 from core.experiment.config import SETTINGS, RunConfig
 from core.experiment.recipes import RECIPES
-from core.methods import METHODS, TRAIN
+from core.methods import METHODS, POSTHOC, TRAIN
 from core.registry import Param
 
 DRAWN_BY = ("seed", "validation", "imbalance", "profile")  # the settings that decide who is in which split
@@ -64,20 +66,20 @@ def beside_the_weighting(before: RunConfig, after: RunConfig) -> list[str]:
     """Settings, in words with both values, that two runs' configs differ in and that are neither the weighting nor what draws the splits.
 
     "epochs (20 and 60)", "batch size (100 and 50)", "recipe", "model". Epochs and recipe of a second stage or a
-    post-hoc step are its own and say nothing beside a run of another stage. A recipe's parameters count where the
-    recipe is the same; of settings that this version does not know only the names are said.
+    post-hoc step are its own and say nothing beside a run of another stage; a post-hoc step trains at no precision. A
+    recipe's parameters count where the recipe is the same; of settings that this version does not know only the names are said.
     """
-    left_out = {*WEIGHTING, *APART, *DRAWN_BY, *(TRAINED_BY if _stage(before) != _stage(after) else ())}
-    values = {"model": "model", "recipe": "recipe"} | {p.key: p.label for p in SETTINGS}
-    compared = [
-        (label, getattr(before, key), getattr(after, key)) for key, label in values.items() if key not in left_out
-    ]
+    stages = {_stage(before), _stage(after)}
+    left_out = {*WEIGHTING, *APART, *DRAWN_BY, *(TRAINED_BY if len(stages) > 1 else ())}
+    left_out |= {"precision"} if POSTHOC in stages else set()
+    named = {"model": "model", "recipe": "recipe"} | {p.key: p for p in SETTINGS}
+    compared = [(name, getattr(before, key), getattr(after, key)) for key, name in named.items() if key not in left_out]
     found = [_named(*row) for row in compared if row[1] != row[2]]
     found += sorted(k for k in {**before.others, **after.others} if before.others.get(k) != after.others.get(k))
     if "recipe_params" in left_out or before.recipe != after.recipe or before.recipe not in RECIPES:
         return found
     sides = [side.recipe_params for side in (before, after)]
-    values = [(p.label, *(side.get(p.key, p.default) for side in sides)) for p in RECIPES[before.recipe].params]
+    values = [(p, *(side.get(p.key, p.default) for side in sides)) for p in RECIPES[before.recipe].params]
     return found + [_named(*row) for row in values if row[1] != row[2]]
 
 
@@ -135,8 +137,11 @@ def _other_samples(before: Side, after: Side, averaged: bool) -> tuple[str, ...]
 
 
 def _other_settings(before: Side, after: Side) -> tuple[str, ...]:
-    """One sentence where something else than the weighting differs, what draws the splits only where no hash tells whether it did."""
-    found = beside_the_weighting(before.config, after.config)
+    """One sentence where something else than the weighting differs, what draws the splits only where no hash tells whether it did.
+
+    A precision of "auto" is one thing on one machine and another on the next: what was trained at counts.
+    """
+    found = beside_the_weighting(*(replace(side.config, precision=_precision(side)) for side in (before, after)))
     if not (before.index_hash and after.index_hash):
         found += [p.label.lower() for p in SETTINGS if p.key != "seed" and _draws(p, before, after)]
     if not found:
@@ -157,10 +162,17 @@ def _stage(config: RunConfig) -> str:
     return METHODS[config.method].stage if config.method in METHODS else TRAIN
 
 
-def _named(label: str, before: object, after: object) -> str:
-    """A setting with both values where these are numbers; a key would say nothing to people."""
-    numbers = all(isinstance(v, (int, float)) for v in (before, after))
-    return f"{label.lower()} ({before:g} and {after:g})" if numbers else label.lower()
+def _precision(side: Side) -> str:
+    """What a run was trained at; float32 of a run that began before it was recorded."""
+    return side.facts.get("precision", "float32")
+
+
+def _named(setting: Param | str, before: object, after: object) -> str:
+    """A setting with both values where these are numbers or words of a list; another key would say nothing to people."""
+    name = setting if isinstance(setting, str) else setting.label.lower()
+    if all(isinstance(v, (int, float)) for v in (before, after)):
+        return f"{name} ({before:g} and {after:g})"
+    return f"{name} ({before} and {after})" if isinstance(setting, Param) and setting.choices else name
 
 
 def in_words(names: list[str]) -> str:

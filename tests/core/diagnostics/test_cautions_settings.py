@@ -10,7 +10,7 @@ import pytest
 from core.comparison.compare import compare
 from core.comparison.confounders import apart_from_baseline, beside_the_weighting
 from core.experiment.config import RunConfig, checked
-from core.methods import METHODS, TRAIN
+from core.methods import METHODS, POSTHOC, TRAIN
 from pages.components.compare import tiles
 from tests.core.comparison.kit import AFTER, BEFORE, rng, shifted, side
 
@@ -78,6 +78,38 @@ def test_the_epochs_of_a_second_stage_are_its_own(method):
     assert beside_the_weighting(PLAIN, replace(PLAIN, method=method.key, epochs=3, recipe="sgd_cosine")) == []
     two = replace(PLAIN, method=method.key, epochs=3)
     assert beside_the_weighting(two, replace(two, epochs=9)) == ["epochs (3 and 9)"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "mixed"),
+    [
+        ({"precision": "bfloat16"}, 1),
+        ({"precision": "float32"}, 0),
+        ({}, 0),  # before it was recorded
+    ],
+)
+def test_what_auto_trained_at_is_a_setting_too(facts, mixed):
+    c = against_plain(WEIGHTED, facts=facts)
+    assert len(c.mixed) == mixed
+    assert all("also differ in precision (float32 and bfloat16), so what changed" in text for text in c.mixed)
+
+
+def test_asking_for_what_auto_took_is_no_difference():
+    assert against_plain(replace(WEIGHTED, precision="float32")).mixed == ()
+
+
+def test_a_post_hoc_step_trains_at_no_precision():
+    step = next(m.key for m in METHODS if m.stage == POSTHOC)
+    before = run("run 1", PLAIN, facts={"precision": "bfloat16"})
+    assert compare(before, run("run 3", replace(PLAIN, method=step), AFTER + 20), rng()).mixed == ()
+
+
+def test_a_setting_that_a_stored_run_leaves_out_is_at_its_default():
+    stored = json.loads(PLAIN.to_json())
+    assert "precision" not in stored
+    assert apart_from_baseline(1, asdict(WEIGHTED), stored) == ""
+    text = apart_from_baseline(1, asdict(replace(WEIGHTED, precision="bfloat16")), stored)
+    assert text.startswith("Run 1 differs from this one in precision (auto and bfloat16):")
 
 
 def test_runs_of_one_weighting_do_not_credit_it():
