@@ -1,10 +1,6 @@
-"""Why two runs are not a fair comparison, and why a run's weights are not to be trusted.
+"""Why a run's weights are not to be trusted: too few samples, samples that were learned from, or weights that swing.
 
-Two runs: one has not finished, weights rest on too few samples, they saw different samples, or they differ in
-something else than the weighting.
-A run's weights: too few samples, samples that were learned from, or weights that swing.
-
-Each caution ends with what to do next.
+Each caution ends with what to do next. What makes two runs an unfair comparison is in core.comparison.confounders.
 """
 
 from __future__ import annotations
@@ -14,8 +10,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from core.diagnostics import sample_size
-from core.diagnostics.weight_oscillation import oscillation, remedies
+from core.diagnostics import sample_size, weight_oscillation
 from core.experiment.baseline import takes_tprs
 from core.experiment.config import RunConfig
 from core.methods import METHODS
@@ -85,16 +80,11 @@ def _met(made: str, label: str, learner: str) -> str:
 
 def swinging(label: str, config: RunConfig, weight: ArrayLike | None) -> str:
     """Whether a run's class weights [E, C] swing from epoch to epoch; "" where they do not, or where there are none."""
-    found = None if weight is None else oscillation(weight)
+    found = None if weight is None else weight_oscillation.oscillation(weight)
     if found is None or not found.swings:
         return ""
-    helps = [f"{words[:1].lower()}{words[1:]}" for _, _, words in remedies(config.stored())]
-    return (
-        f"The weights of {label} swing between classes: from one epoch to the next they change "
-        f"by a factor of {found.factor:.1f} on average, in {len(found.classes)} of {found.among} classes, "
-        f"and turn back at {100 * found.reversal:.0f} % of the epochs. That usually costs accuracy."
-        + (f" What helps: {'; '.join(helps)}." if helps else "")
-    )
+    helps = weight_oscillation.smoothed(config.method, config.params)
+    return weight_oscillation.in_words(found, label) + (" Smooth the TPRs." if helps else "")
 
 
 def _supports(config: RunConfig, facts: Mapping[str, Any]) -> dict[str, list[float]]:

@@ -29,22 +29,22 @@ validation share did not help there: at tau 2 and a constant rate .801 (.101) wi
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.experiment.recipes import RECIPES
 from core.methods import METHODS
-from core.registry import Param
 
 FACTOR = 2.0  # a weight that doubles or halves from one epoch to the next
 TURNS = 0.5  # changes turn back more often than they go on
 LEAST = 4  # changes in the half that is looked at; of fewer, no share of reversals can be told
-SMOOTHED = (0.5, 0.9)  # values of a moving average to suggest, the smaller one first
-GENTLE = 0.5  # exponent to suggest
+SMOOTHING, SMOOTH = (
+    "ema",
+    0.9,
+)  # the parameter of a method that smooths its TPRs, and the value that ended every swing above
 
 
 @dataclass(frozen=True)
@@ -100,87 +100,19 @@ def _measured(steps: NDArray[np.float64], known: NDArray[np.bool_]) -> Oscillati
     )
 
 
-# -- what helps --------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Remedy:
-    """What steadies weights that follow the run's own TPRs.
-
-    change  a run's config -> (the settings to change, the new value in words), or None where it has no say
-    words   what it is, for a button; {value} is the new value
-    effect  what it did where it was measured
-    """
-
-    key: str
-    words: str
-    effect: str
-    change: Callable[[Mapping[str, Any]], tuple[dict[str, Any], str] | None]
-
-
-def remedies(config: Mapping[str, Any]) -> list[tuple[Remedy, dict[str, Any], str]]:
-    """(remedy, changed settings, its words with the new value) for what this run's method and recipe offer, the strongest first."""
-    found = [(r, r.change(config)) for r in REMEDIES]
-    return [(r, change[0], r.words.format(value=change[1])) for r, change in found if change is not None]
-
-
-def _param(config: Mapping[str, Any], key: str) -> Param | None:
-    """A parameter of the run's method; None where it has none of that name, or does not follow the run's own TPRs."""
-    method = METHODS[config["method"]] if config.get("method") in METHODS else None
+def in_words(found: Oscillation, of: str = "", half: str = "the second half of its epochs", most: str = "") -> str:
+    """What is said of weights that swing. `of` is the run, `half` the epochs that are judged, `most` the classes that swing the most."""
     return (
-        None
-        if method is None or "last_tpr" not in method.needs
-        else next((p for p in method.params if p.key == key), None)
+        f"The weights{' of ' * bool(of)}{of} swing between classes. In {half} a weight changes by a factor of "
+        f"{found.factor:.1f} from one epoch to the next on average, and {len(found.classes)} of {found.among} classes "
+        f"swing{f' (most: {most})' if most else ''}; changes turn back at {100 * found.reversal:.0f} % of the epochs. "
+        "Such a run chases its last epoch's errors and usually loses accuracy."
     )
 
 
-def _smoothed(config: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
-    param = _param(config, "ema")
-    if param is None:
+def smoothed(method: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The method's parameters with its TPRs smoothed; None where it cannot smooth them, or does so already."""
+    own = next((p for p in METHODS[method].params if p.key == SMOOTHING), None) if method in METHODS else None
+    if own is None or params.get(SMOOTHING, own.default) >= SMOOTH:
         return None
-    now = config.get("params", {}).get("ema", param.default)
-    value = next((v for v in SMOOTHED if v > now and v <= param.high), None)
-    return None if value is None else ({"params": {**config.get("params", {}), "ema": value}}, f"{value:g}")
-
-
-def _gentler(config: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
-    param = _param(config, "tau")
-    if param is None:
-        return None
-    now = config.get("params", {}).get("tau", param.default)
-    if isinstance(now, (int, float)) and now <= GENTLE:
-        return None
-    return {"params": {**config.get("params", {}), "tau": GENTLE}}, f"{GENTLE:g}"
-
-
-def _scheduled(config: Mapping[str, Any]) -> tuple[dict[str, Any], str] | None:
-    """A recipe of the same optimiser whose rate falls to zero; the batch size stays."""
-    now = RECIPES[config["recipe"]] if config.get("recipe") in RECIPES else None
-    if now is None or now.factor(1.0) < 1.0:
-        return None
-    falling = [r for r in RECIPES if r.factor(1.0) <= 0.01]
-    recipe = next((r for r in falling if r.optimiser == now.optimiser), falling[0])
-    kept = {k: v for k, v in config.get("recipe_params", {}).items() if k == "batch_size"}
-    return {"recipe": recipe.key, "recipe_params": {p.key: p.default for p in recipe.params} | kept}, recipe.label
-
-
-REMEDIES = (
-    Remedy(
-        "smooth",
-        "Smooth the TPRs: {value}",
-        "MNIST-1D at a constant rate, tau 2 (n = 3): accuracy 37 % without, 86 % with 0.5, 90 % with 0.9; plain cross entropy 86 %.",
-        _smoothed,
-    ),
-    Remedy(
-        "gentle",
-        "Lower tau: {value}",
-        "MNIST-1D at a constant rate (n = 3): accuracy 37 % with tau 2, 53 % with tau 1, 86 % with tau 0.5; plain cross entropy 86 %.",
-        _gentler,
-    ),
-    Remedy(
-        "schedule",
-        "A falling learning rate: {value}",
-        "MNIST-1D (n = 3): accuracy 53 % to 71 % at tau 1, 37 % to 40 % at tau 2; alone it does not end the swing.",
-        _scheduled,
-    ),
-)
+    return {**params, SMOOTHING: SMOOTH}

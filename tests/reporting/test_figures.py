@@ -58,7 +58,7 @@ def test_plotly_takes_every_picture(ids, drawn):
     at.multiselect(key="new_overlay").set_value(["inverse_frequency", "logit_adjusted"]).run()
     assert not at.exception
     sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "pages").rglob("*.py"))
-    every = set(re.findall(r'show\.draw\(.*?key=f?"(\w+)', sources, flags=re.S)) - ALIKE
+    every = set(re.findall(r'plotly_chart\.draw\(.*?key=f?"(\w+)', sources, flags=re.S)) - ALIKE
     assert every
     missing = {key for key in every if not any(name.startswith(key.rstrip("_")) for name in drawn)}
     assert not missing

@@ -1,4 +1,4 @@
-"""A run's page: whether the class weights swing, in words and as a picture, and what steadies them."""
+"""A run's page: whether the class weights swing, in words and as a picture, and New run with smoothed TPRs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.diagnostics.weight_oscillation import FACTOR, Oscillation, changes, oscillation, remedies
+from core.diagnostics.weight_oscillation import FACTOR, Oscillation, changes, in_words, oscillation, smoothed
 from pages.components.common import cached_reads, plotly_chart
 from pages.components.run import duplicate
 from reporting import epoch_charts, text
@@ -33,7 +33,7 @@ def half(row: Any) -> str:
 
 
 def draw(row: Any, names: list[str]) -> None:
-    """Where the weights swing: how far, in which classes, and what helps. Nothing where they do not."""
+    """Where the weights swing: how far, in which classes, and the way to smoothing. Nothing where they do not."""
     past = cached_reads.history(row)
     found = None if past.weight is None else oscillation(past.weight)
     if found is None or not found.swings:
@@ -50,7 +50,7 @@ def draw(row: Any, names: list[str]) -> None:
     with right:
         st.warning(warning(found, half(row), names), icon=":material/swap_vert:")
         if row.status not in cached_reads.LIVE:  # what is live holds no input
-            helps(row)
+            smooth(row)
 
 
 def sentence(found: Oscillation, half: str) -> str:
@@ -66,31 +66,19 @@ def warning(found: Oscillation, half: str, names: list[str]) -> str:
     most = [text.plain(text.short(names[c], 20)) for c in found.classes[:NAMED]]
     more = len(found.classes) - len(most)
     which = ", ".join(most) + (f" and {more} more" if more > 0 else "")
-    return (
-        f"**The weights swing between classes.** In {half} a weight changes by a factor of "
-        f"{found.factor:.1f} from one epoch to the next on average, "
-        f"and {len(found.classes)} of {found.among} classes swing (most: {which}); "
-        f"changes turn back at {100 * found.reversal:.0f}\u00a0% of the epochs. "
-        "Such a run chases its last epoch's errors and usually loses accuracy."
-    )
+    return in_words(found, half=half, most=which).replace(" %", "\u00a0%")
 
 
-def helps(row: Any) -> None:
-    """What steadies this run's weights, each with its measured effect and a button that sets it up."""
-    offers = remedies(row.config.stored())
-    if not offers:
-        return
-    st.markdown("What helps, the strongest first:")
-    for remedy, changed, label in offers:
-        with st.container(gap="xsmall", key=f"run_remedy_{remedy.key}"):
-            if st.button(
-                label,
-                key=f"run_remedy_button_{remedy.key}",
-                icon=":material/content_copy:",
-                help="New run with these settings and this change.",
-            ):
-                duplicate.duplicate(row, **changed)
-            st.caption(text.plain(remedy.effect).replace(" %", "\u00a0%"))
+def smooth(row: Any) -> None:
+    """A button to New run with the TPRs smoothed, where the method can and does not yet."""
+    params = smoothed(row.config.method, row.config.params)
+    if params is not None and st.button(
+        "Smooth the TPRs",
+        key="run_smooth",
+        icon=":material/content_copy:",
+        help="New run with these settings and smoothed TPRs.",
+    ):
+        duplicate.duplicate(row, params=params)
 
 
 def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: Any) -> Figure:

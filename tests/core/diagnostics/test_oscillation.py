@@ -1,4 +1,4 @@
-"""Weights that swing: the measure against plain loops, what is suggested, and where it is told."""
+"""Weights that swing: the measure against plain loops, what is said of it, and the smoothing that ends it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from core.diagnostics import run_warnings
-from core.diagnostics.weight_oscillation import REMEDIES, oscillation, remedies
+from core.diagnostics.weight_oscillation import oscillation, smoothed
 from core.experiment.config import RunConfig, checked, from_dict
-from core.experiment.recipes import RECIPES
 
 
 def swing(epochs=20, classes=4, factor=3.0, moving=None):
@@ -98,62 +97,25 @@ def test_a_class_of_weight_0_is_left_out():
     assert (found.among, set(found.classes)) == (3, {0, 2, 3})
 
 
-# -- what helps --------------------------------------------------------------------------------------------------
+# -- in words ----------------------------------------------------------------------------------------------------
 
 
 def config(**settings):
     return checked(RunConfig(dataset="mnist1d", model="cnn1d", **settings)).stored()
 
 
-def offered(**settings):
-    return {r.key: (changed, words) for r, changed, words in remedies(config(**settings))}
+@pytest.mark.parametrize("ema", [0.0, 0.5])
+def test_smoothing_changes_one_parameter_of_a_run_that_may_start(ema):
+    mine = config(method="cdb", params={"tau": 2.0, "variant": "cifar_code", "ema": ema})
+    params = smoothed("cdb", mine["params"])
+    assert params == mine["params"] | {"ema": 0.9}
+    assert checked(from_dict(mine | {"params": params})).params == params
 
 
-def test_only_what_the_row_and_the_recipe_offer_is_suggested():
-    assert list(offered(method="cdb", params={"tau": 2.0}, recipe="sgd_constant")) == ["smooth", "gentle", "schedule"]
-    assert list(offered(method="cdb", params={"tau": 2.0})) == ["smooth", "gentle"]
-    assert list(offered(method="cdb", params={"tau": 0.5, "ema": 0.9})) == []
-    assert list(offered(method="group_dro")) == []
-    assert list(offered(method="group_dro", recipe="sgd_constant")) == ["schedule"]
-
-
-def test_a_suggestion_changes_one_thing_and_keeps_the_rest():
-    found = offered(
-        method="cdb",
-        params={"tau": 2.0, "variant": "cifar_code"},
-        recipe="sgd_constant",
-        recipe_params={"batch_size": 64},
-    )
-    assert found["smooth"] == (
-        {"params": {"tau": 2.0, "variant": "cifar_code", "normalize": "mean_one", "ema": 0.5}},
-        "Smooth the TPRs: 0.5",
-    )
-    assert found["gentle"][0] == {"params": {"tau": 0.5, "variant": "cifar_code", "normalize": "mean_one", "ema": 0.0}}
-    recipe = RECIPES[found["schedule"][0]["recipe"]]
-    assert recipe.factor(1.0) < 0.01
-    assert (recipe.optimiser, found["schedule"][0]["recipe_params"]["batch_size"]) == (
-        RECIPES["sgd_constant"].optimiser,
-        64,
-    )
-
-
-def test_smoothing_that_is_there_already_is_raised():
-    assert offered(method="cdb", params={"ema": 0.5})["smooth"][0]["params"]["ema"] == 0.9
-
-
-def test_dynamic_tau_may_be_lowered_too():
-    assert offered(method="cdb")["gentle"][0]["params"]["tau"] == 0.5
-
-
-@pytest.mark.parametrize("recipe", RECIPES.keys)
-@pytest.mark.parametrize("method", ["cdb", "difficulty_net", "group_dro", "tpr_ratio"])
-def test_every_suggestion_is_a_run_that_may_start(method, recipe):
-    mine = config(method=method, recipe=recipe)
-    for remedy, changed, words in remedies(mine):
-        assert checked(from_dict(mine | changed)).sha() != checked(from_dict(mine)).sha()
-        assert words
-        assert "n = 3" in remedy.effect
-    assert len({r.key for r in REMEDIES}) == len(REMEDIES)
+def test_no_smoothing_where_it_is_there_or_the_method_has_none():
+    assert smoothed("cdb", {"ema": 0.9}) is None
+    assert smoothed("group_dro", {}) is None
+    assert smoothed("of another version", {}) is None
 
 
 def test_the_caution_names_the_figures_and_what_helps():
@@ -162,6 +124,7 @@ def test_the_caution_names_the_figures_and_what_helps():
     assert "factor of 3.0" in text
     assert "4 of 4 classes" in text
     assert "100 % of the epochs" in text
-    assert "smooth the TPRs: 0.5; lower tau: 0.5" in text
+    assert text.endswith("usually loses accuracy. Smooth the TPRs.")
+    assert run_warnings.swinging("run 7", config(method="group_dro"), swing()).endswith("usually loses accuracy.")
     assert run_warnings.swinging("run 7", config(method="cdb"), swing(factor=1.2)) == ""
     assert run_warnings.swinging("run 7", config(), None) == ""
