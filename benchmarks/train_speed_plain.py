@@ -33,7 +33,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from core.errors import DataError, EvenlyError
-from core.registry import Table
+from core.registry import Registry
 from core.torchvision_compat import torchvision
 from models import MODELS
 
@@ -88,17 +88,26 @@ class Task:
     batch_size: int = 128
 
 
-TASKS = Table(
+TASKS = Registry(
     "task",
-    Task("lenet_mnist", "LeNet-5 on MNIST", "lenet5", (1, 28, 28), (0.1307,), (0.3081,), False, lr=0.02),
     Task(
-        "resnet32_cifar",
-        "ResNet-32 on CIFAR-10",
-        "resnet32",
-        (3, 32, 32),
-        (0.4914, 0.4822, 0.4465),
-        (0.2023, 0.1994, 0.2010),
-        True,
+        key="lenet_mnist",
+        label="LeNet-5 on MNIST",
+        model="lenet5",
+        shape=(1, 28, 28),
+        mean=(0.1307,),
+        std=(0.3081,),
+        augment=False,
+        lr=0.02,
+    ),
+    Task(
+        key="resnet32_cifar",
+        label="ResNet-32 on CIFAR-10",
+        model="resnet32",
+        shape=(3, 32, 32),
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2023, 0.1994, 0.2010),
+        augment=True,
         lr=0.1,
     ),
 )

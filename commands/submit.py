@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from storage.results.runs import RunRow
 
 LONGEST_NAME = 1000
-SEEDS = Param("seeds", "Seeds", 1, 1, 100, 1, integer=True)
+SEEDS = Param(key="seeds", label="Seeds", default=1, low=1, high=100, step=1, integer=True)
 LISTS = {"--tpr": "0.9,0.7"}  # option -> an example of its list of shares; the others take numbers of samples
 QUOTED = 40  # characters of a bad value that a message repeats
 GONE = {"failed": "has failed", "cancelled": "was stopped"}  # a baseline that will not bring TPRs by itself

@@ -109,7 +109,7 @@ class Row(Protocol):
 R = TypeVar("R", bound=Row)
 
 
-class Table(Generic[R]):
+class Registry(Generic[R]):
     """Rows in a fixed order, found by key. A duplicate key is an error at import."""
 
     def __init__(self, noun: str, *rows: R) -> None:

@@ -22,7 +22,7 @@ from core.methods.examples import WORKED, Example, examples
 from core.methods.notation import NOTATION, ONE_LOSS, RULES, TERMS
 from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
-from core.registry import Param, Source, Table, check_params
+from core.registry import Param, Registry, Source, check_params
 from models import MODELS
 
 HERE = Path(__file__).resolve().parent
@@ -123,7 +123,7 @@ def example_section(found: Example) -> str:
     return "\n\n".join(filter(None, [*body, " ".join(found.said)]))
 
 
-def method_section(method: Method, table_: Table[Method] = METHODS) -> str:
+def method_section(method: Method, table_: Registry[Method] = METHODS) -> str:
     """One method or sampler."""
     needs = "; ".join(NEEDS[need] for need in sorted(method.needs)) or "nothing"
     parts = (

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from core.errors import EvenlyError
-from core.registry import Table
+from core.registry import Registry
 from models.oltr import Attention, Memory
 
 # ---------------------------------------------------------------- the two parts
@@ -212,7 +212,7 @@ class Head:
     maker: Callable[[Network, Mapping[str, float]], nn.Module]
 
 
-HEADS = Table(
+HEADS = Registry(
     "head",
     Head("linear", "Linear", linear),
     Head("cosine", "Cosine (normalised features and weights)", cosine),

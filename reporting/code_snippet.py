@@ -120,7 +120,7 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
             )
     elif terms.objective not in _LOSSES:
         said.append(
-            f"Only the class terms are here. What {terms.objective} does in every step is in core/objectives/{terms.objective}.py."
+            f"Only the class terms are here. What {terms.objective} does in every step is in core/training/objectives/{terms.objective}.py."
         )
     if stage not in (TRAIN, POSTHOC):
         said.append(
@@ -154,7 +154,7 @@ def _comment(name: str) -> str:
     return " ".join("".join(ch if ch.isprintable() else " " for ch in name).split())
 
 
-# -- the loss: core/training/losses.py and core/objectives, written out for the terms that are set
+# -- the loss: core/training/losses.py and core/training/objectives, written out for the terms that are set
 
 Keys = AbstractSet[str]  # names of the terms that are set
 Knobs = Mapping[str, float]

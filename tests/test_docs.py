@@ -19,7 +19,7 @@ from core.experiment.recipes import RECIPES
 from core.methods import METHODS, answer, tpr_weights
 from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
-from core.registry import Table
+from core.registry import Registry
 from models import MODELS
 from storage.db.schema import metadata
 
@@ -64,7 +64,7 @@ def test_the_method_of_the_readme_works_as_printed():
     there = dict(vars(tpr_weights))
     exec(f"{function}\nROWS = (\n{row}\n)", there)
     (method,) = there["ROWS"]
-    table = Table("method", *METHODS, method)
+    table = Registry("method", *METHODS, method)
     terms = answer("tpr_gap", Evidence(3, tpr=np.array([0.9, 0.6, 0.75])), {"strength": 1.0}, table=table)
     np.testing.assert_allclose(terms.weight, np.array([1.0, 1.3, 1.15]) / 1.15, rtol=1e-12)
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from core.registry import Param, Source, Table
+from core.registry import Param, Registry, Source
 
 
 def constant(t: float) -> float:
@@ -53,44 +53,72 @@ class Recipe:
 
 def _params(lr: float, batch_size: int, weight_decay: float, momentum: float | None = None) -> tuple[Param, ...]:
     rows = (
-        Param("lr", "Learning rate", lr, 1e-6, 1e6, 0.001, help="Peak learning rate; the schedule scales it."),
-        Param("batch_size", "Batch size", batch_size, 1, 65536, 1, integer=True, help="Samples per step."),
         Param(
-            "weight_decay",
-            "Weight decay",
-            weight_decay,
-            0.0,
-            10.0,
-            1e-4,
+            key="lr",
+            label="Learning rate",
+            default=lr,
+            low=1e-6,
+            high=1e6,
+            step=0.001,
+            help="Peak learning rate; the schedule scales it.",
+        ),
+        Param(
+            key="batch_size",
+            label="Batch size",
+            default=batch_size,
+            low=1,
+            high=65536,
+            step=1,
+            integer=True,
+            help="Samples per step.",
+        ),
+        Param(
+            key="weight_decay",
+            label="Weight decay",
+            default=weight_decay,
+            low=0.0,
+            high=10.0,
+            step=1e-4,
             help="L2 penalty; restores part of what class weights lose.",
         ),
     )
     if momentum is None:
         return rows
-    return (*rows, Param("momentum", "Momentum", momentum, 0.0, 0.999, 0.01, help="Nesterov momentum of SGD."))
+    return (
+        *rows,
+        Param(
+            key="momentum",
+            label="Momentum",
+            default=momentum,
+            low=0.0,
+            high=0.999,
+            step=0.01,
+            help="Nesterov momentum of SGD.",
+        ),
+    )
 
 
-RECIPES = Table(
+RECIPES = Registry(
     "recipe",
     Recipe(
-        "adam_cycle",
-        "AdamW, one cycle",
-        "adamw",
-        one_cycle,
-        20,
-        _params(0.01, 100, 0.01),
-        "Warm-up, then cosine to zero: quick and steady on small data.",
-        Source("Smith and Topin", 2018, "Super-convergence", "https://arxiv.org/abs/1708.07120"),
+        key="adam_cycle",
+        label="AdamW, one cycle",
+        optimiser="adamw",
+        factor=one_cycle,
+        epochs=20,
+        params=_params(0.01, 100, 0.01),
+        summary="Warm-up, then cosine to zero: quick and steady on small data.",
+        source=Source("Smith and Topin", 2018, "Super-convergence", "https://arxiv.org/abs/1708.07120"),
     ),
     Recipe(
-        "sgd_cosine",
-        "SGD, cosine",
-        "sgd",
-        cosine,
-        30,
-        _params(0.1, 128, 5e-4, 0.9),
-        "Nesterov SGD with the rate falling to zero along a cosine.",
-        Source(
+        key="sgd_cosine",
+        label="SGD, cosine",
+        optimiser="sgd",
+        factor=cosine,
+        epochs=30,
+        params=_params(0.1, 128, 5e-4, 0.9),
+        summary="Nesterov SGD with the rate falling to zero along a cosine.",
+        source=Source(
             "Loshchilov and Hutter",
             2017,
             "SGDR: stochastic gradient descent with warm restarts",
@@ -98,14 +126,14 @@ RECIPES = Table(
         ),
     ),
     Recipe(
-        "sgd_steps",
-        "SGD, CIFAR-LT steps",
-        "sgd",
-        long_tail_steps,
-        200,
-        _params(0.1, 128, 2e-4, 0.9),
-        "Warm-up, then x .01 at 80 % and x .0001 at 90 % of the epochs, as in LDAM-DRW.",
-        Source(
+        key="sgd_steps",
+        label="SGD, CIFAR-LT steps",
+        optimiser="sgd",
+        factor=long_tail_steps,
+        epochs=200,
+        params=_params(0.1, 128, 2e-4, 0.9),
+        summary="Warm-up, then x .01 at 80 % and x .0001 at 90 % of the epochs, as in LDAM-DRW.",
+        source=Source(
             "Cao, Wei, Gaidon, Arechiga and Ma",
             2019,
             "Learning imbalanced datasets with label-distribution-aware margin loss",
@@ -113,13 +141,13 @@ RECIPES = Table(
         ),
     ),
     Recipe(
-        "sgd_constant",
-        "SGD, constant rate",
-        "sgd",
-        constant,
-        30,
-        _params(0.01, 128, 5e-4, 0.9),
-        "No schedule. TPRs swing from epoch to epoch; compare only averages over seeds.",
-        Source("Robbins and Monro", 1951, "A stochastic approximation method"),
+        key="sgd_constant",
+        label="SGD, constant rate",
+        optimiser="sgd",
+        factor=constant,
+        epochs=30,
+        params=_params(0.01, 128, 5e-4, 0.9),
+        summary="No schedule. TPRs swing from epoch to epoch; compare only averages over seeds.",
+        source=Source("Robbins and Monro", 1951, "A stochastic approximation method"),
     ),
 )

@@ -68,7 +68,7 @@ def cdb(evidence: Evidence, *, tau: float | str, variant: str, normalize: str, e
 
 
 def difficulty_net(evidence: Evidence, *, driver: float, lr: float, variant: str) -> ClassTerms:
-    """The weights come from a small network that looks at last_tpr [C] and learns with every step: core/objectives."""
+    """The weights come from a small network that looks at last_tpr [C] and learns with every step: core/training/objectives."""
     copied = {"copied": 1.0} if variant == "cifar_code" else {}
     return ClassTerms(objective="difficulty_net", knobs={"driver": driver, "lr": lr, **copied})
 
@@ -86,12 +86,12 @@ def _net_latex(params: Mapping[str, Any]) -> str:
 
 
 _CDB_TAU = Param(
-    "tau",
-    "Tau",
-    "dynamic",
-    0.0,
-    8.0,
-    0.05,
+    key="tau",
+    label="Tau",
+    default="dynamic",
+    low=0.0,
+    high=8.0,
+    step=0.05,
     words=("dynamic",),
     help="A fixed exponent, or dynamic: 2 / (1 + exp(-b)) with b = max TPR / (min TPR + eps) - 1, renewed after every epoch.",
 )
@@ -113,21 +113,21 @@ _NORMALIZE = Param(
     "weights, all at most 1, also lower the learning rate.",
 )
 _EMA = Param(
-    "ema",
-    "Smoothing of the TPRs",
-    0.0,
-    0.0,
-    0.99,
-    0.01,
+    key="ema",
+    label="Smoothing of the TPRs",
+    default=0.0,
+    low=0.0,
+    high=0.99,
+    step=0.01,
     help="Moving average of the validation TPRs over the epochs: 0 uses the last epoch alone, as published; 0.9 averages about ten.",
 )
 _DRIVER = Param(
-    "driver",
-    "Driver weight",
-    0.3,
-    0.0,
-    10.0,
-    0.05,
+    key="driver",
+    label="Driver weight",
+    default=0.3,
+    low=0.0,
+    high=10.0,
+    step=0.05,
     help="Pull of the network's answer towards the relative difficulty 1 - TPR / sum TPR.",
 )
 _NET_VARIANT = Param(
@@ -140,55 +140,55 @@ _NET_VARIANT = Param(
     "of the virtual step without their gradient, so the network learns from the driver loss alone.",
 )
 _META_LR = Param(
-    "lr",
-    "Rate of the difficulty network",
-    1e-5,
-    1e-7,
-    1.0,
-    1e-5,
+    key="lr",
+    label="Rate of the difficulty network",
+    default=1e-5,
+    low=1e-7,
+    high=1.0,
+    step=1e-5,
     help="Adam's rate: 0.00001 in the authors' CIFAR code, 0.001 in their ImageNet configuration.",
 )
 
 ROWS = (
     Method(
-        "cdb",
-        "Class-wise difficulty (CDB)",
-        "While training",
-        cdb,
-        (_CDB_TAU, _VARIANT, _NORMALIZE, _EMA),
-        r"w_{c,t} <normalize> (1 - \mathrm{TPR}_{c,t-1})^{<tau>}",
-        frozenset({"last_tpr"}),
-        "tau",
-        "Weights follow the validation TPRs of the run itself, renewed after every epoch; all 1 in the first.",
-        "The released code differs from the paper: both codes use eps 0.01 and rescale to mean 1 (normalize), "
+        key="cdb",
+        label="Class-wise difficulty (CDB)",
+        group="While training",
+        terms=cdb,
+        params=(_CDB_TAU, _VARIANT, _NORMALIZE, _EMA),
+        formula=r"w_{c,t} <normalize> (1 - \mathrm{TPR}_{c,t-1})^{<tau>}",
+        needs=frozenset({"last_tpr"}),
+        slider="tau",
+        summary="Weights follow the validation TPRs of the run itself, renewed after every epoch; all 1 in the first.",
+        caveat="The released code differs from the paper: both codes use eps 0.01 and rescale to mean 1 (normalize), "
         "and the CIFAR code's dynamic tau has half the paper's range (variant). "
         "The ImageNet code divides by the sum of the weights, the CIFAR code by the batch size: "
         "choose the reduction to match. "
         "With few epochs or a constant learning rate the weights can swing between classes and cost accuracy: "
         "a smaller tau, smoothing of the TPRs "
         "or a learning rate that falls to zero help.",
-        CDB_PAPER,
+        source=CDB_PAPER,
         when="Classes differ in difficulty, counts do not tell which, and the run has many epochs.",
         keeps=_kept,
     ),
     Method(
-        "difficulty_net",
-        "Difficulty-Net",
-        "While training",
-        difficulty_net,
-        (_DRIVER, _META_LR, _NET_VARIANT),
-        _net_latex({"variant": "paper"}),
-        frozenset({"last_tpr", "meta"}),
-        None,
-        "A small network turns the validation TPRs of the last epoch into weights; "
+        key="difficulty_net",
+        label="Difficulty-Net",
+        group="While training",
+        terms=difficulty_net,
+        params=(_DRIVER, _META_LR, _NET_VARIANT),
+        formula=_net_latex({"variant": "paper"}),
+        needs=frozenset({"last_tpr", "meta"}),
+        slider=None,
+        summary="A small network turns the validation TPRs of the last epoch into weights; "
         "it learns from a virtual step whose result is tried on meta samples.",
-        "The TPRs count as 0 before the first epoch, and for a class without validation samples. "
+        caveat="The TPRs count as 0 before the first epoch, and for a class without validation samples. "
         "The loss is divided by the batch size, as published, whatever the reduction. "
         "The meta samples are taken from the validation split, which the weights therefore look at twice: "
         "its figures then flatter the run; "
         "judge it by the test split. A step costs about three times a plain one. "
         "The published figures are from 12,800 epochs: never compare them with runs of 200.",
-        Source(
+        source=Source(
             "Sinha and Ohashi",
             2023,
             "Difficulty-Net: learning to predict difficulty for long-tailed recognition",

@@ -14,7 +14,7 @@ from core.errors import EvenlyError
 from core.methods.method import POSTHOC, Method
 from core.methods.registry import METHODS
 from core.methods.types import ClassTerms, Evidence, Vector
-from core.registry import Param, Table, check_params
+from core.registry import Param, Registry, check_params
 
 _NEEDS = {
     "tpr": ("tpr", "the TPRs of an earlier run: choose a baseline or paste TPRs"),
@@ -30,7 +30,7 @@ def trains(key: str) -> bool:
 
 
 def answer(
-    key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, *, table: Table[Method] = METHODS
+    key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, *, table: Registry[Method] = METHODS
 ) -> ClassTerms:
     """The terms of method `key` (or of a sampler, with its table) for this evidence; defaults fill in missing parameters.
 

@@ -19,7 +19,7 @@ import numpy as np
 from core.methods import METHODS, Method, answer, what_if
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence, Vector
-from core.registry import Table
+from core.registry import Registry
 
 TPR = (0.9561, 0.7365, 0.7808)  # car, dog, cat: the example that the idea came with, to four digits
 COUNTS = (1000, 300, 100, 30, 10)
@@ -47,13 +47,13 @@ class Example:
     of: str = "class"
 
 
-def examples(method: Method, table: Table[Method] = METHODS) -> tuple[Example, ...]:
+def examples(method: Method, table: Registry[Method] = METHODS) -> tuple[Example, ...]:
     """The examples of a row: its answer to TPRs or counts where it is a map of them, then what the training code makes of a tiny case."""
     mapped = by_map(method, table)
     return tuple(e for e in (mapped, worked().get(address(method, table))) if e is not None)
 
 
-def address(method: Method, table: Table[Method]) -> str:
+def address(method: Method, table: Registry[Method]) -> str:
     """The row's name on the command line: cdb, sampler:share."""
     return f"{'sampler:' if table is SAMPLERS else ''}{method.key}"
 
@@ -70,7 +70,7 @@ def worked() -> dict[str, Example]:
     }
 
 
-def by_map(method: Method, table: Table[Method] = METHODS) -> Example | None:
+def by_map(method: Method, table: Registry[Method] = METHODS) -> Example | None:
     """The method's answer at its defaults, at some other settings, and at a TPR of 1; None where it sets no term of TPRs or counts."""
     by_tpr = bool({"tpr", "last_tpr"} & method.needs) or not method.needs
     values = TPR if by_tpr else COUNTS
@@ -116,7 +116,9 @@ def _changed(before: ClassTerms, after: ClassTerms) -> dict[str, Vector]:
     }
 
 
-def in_later_epochs(key: str, evidence: Evidence, params: Mapping[str, Any], table: Table[Method]) -> dict[str, Vector]:
+def in_later_epochs(
+    key: str, evidence: Evidence, params: Mapping[str, Any], table: Registry[Method]
+) -> dict[str, Vector]:
     """The terms that are others in the second and last epoch of a run than in its first, on the same TPRs and counts.
 
     Errors as in `answer`.
@@ -126,7 +128,7 @@ def in_later_epochs(key: str, evidence: Evidence, params: Mapping[str, Any], tab
 
 
 def at_one(
-    method: Method, vectors: Mapping[str, Vector], params: Mapping[str, Any], table: Table[Method]
+    method: Method, vectors: Mapping[str, Vector], params: Mapping[str, Any], table: Registry[Method]
 ) -> tuple[str, ...]:
     """Sentences for class 0 at a TPR of 1, where a formula alone would give 0 or nothing finite; none where no TPR is looked at."""
     if "tpr" not in vectors or not method.needs:

@@ -35,7 +35,7 @@ def focal(
 
 
 def ghm(evidence: Evidence, *, bins: int, momentum: float, prior: float | str) -> ClassTerms:
-    """Samples and classes whose gradient norm |sigmoid(z) - y| is common count less; see core/objectives."""
+    """Samples and classes whose gradient norm |sigmoid(z) - y| is common count less; see core/training/objectives."""
     return ClassTerms(objective="ghm", knobs={"bins": bins, "momentum": momentum, **_prior(prior, evidence)})
 
 
@@ -156,12 +156,12 @@ _TAN = Source(
 )
 
 _GAMMA = Param(
-    "gamma",
-    "Gamma",
-    2.0,
-    0.0,
-    8.0,
-    0.05,
+    key="gamma",
+    label="Gamma",
+    default=2.0,
+    low=0.0,
+    high=8.0,
+    step=0.05,
     help="0 is plain cross entropy; larger looks away from samples that are already right.",
 )
 _FORM = Param(
@@ -173,12 +173,12 @@ _FORM = Param(
     "sigmoid: one binary loss per class, summed, as in the paper and the class-balanced code.",
 )
 _ALPHA = Param(
-    "alpha",
-    "Alpha",
-    "off",
-    0.0,
-    1.0,
-    0.05,
+    key="alpha",
+    label="Alpha",
+    default="off",
+    low=0.0,
+    high=1.0,
+    step=0.05,
     words=("off",),
     help="Factor of the true class; in the sigmoid form 1 - alpha is the factor of the others (detection uses 0.25).",
 )
@@ -194,32 +194,32 @@ _PRIOR_HELP = (
     "off: torch's biases near 0, with which C - 1 false halves swamp the first epochs. "
 )
 _FOCAL_PRIOR = Param(
-    "prior",
-    "Initial probability",
-    "1/C",
-    1e-6,
-    0.5,
-    0.001,
+    key="prior",
+    label="Initial probability",
+    default="1/C",
+    low=1e-6,
+    high=0.5,
+    step=0.001,
     words=("1/C", "off"),
     help=_PRIOR_HELP + "Sigmoid form only. 1/C as in the class-balanced and CDB codes; detectors take 0.01.",
 )
 _EQL_PRIOR = Param(
-    "prior",
-    "Initial probability",
-    0.001,
-    1e-6,
-    0.5,
-    0.001,
+    key="prior",
+    label="Initial probability",
+    default=0.001,
+    low=1e-6,
+    high=0.5,
+    step=0.001,
     words=("1/C", "off"),
     help=_PRIOR_HELP + "0.001 as in the authors' detector, 1/C in the CDB code.",
 )
 _GHM_PRIOR = Param(
-    "prior",
-    "Initial probability",
-    "off",
-    1e-6,
-    0.5,
-    0.001,
+    key="prior",
+    label="Initial probability",
+    default="off",
+    low=1e-6,
+    high=0.5,
+    step=0.001,
     words=("1/C", "off"),
     help=_PRIOR_HELP + "Off: we know of no source for it under this loss, which divides by how common a gradient is.",
 )
@@ -233,45 +233,49 @@ _EQL_VARIANT = Param(
     "are shielded from all of it or from nothing; that code is of the sigmoid form and has gamma 0.95 and lambda 0.03.",
 )
 _BINS = Param(
-    "bins",
-    "Bins",
-    10,
-    1,
-    100,
-    1,
+    key="bins",
+    label="Bins",
+    default=10,
+    low=1,
+    high=100,
+    step=1,
     integer=True,
     help="Equal bins of the gradient norm in [0, 1]: 10 as in the class's default, 30 in the authors' detector.",
 )
 _MOMENTUM = Param(
-    "momentum",
-    "Momentum",
-    0.0,
-    0.0,
-    0.99,
-    0.01,
+    key="momentum",
+    label="Momentum",
+    default=0.0,
+    low=0.0,
+    high=0.99,
+    step=0.01,
     help="Memory of the bin counts from step to step: 0 by default, "
     "0.75 in the authors' detector. It starts at 0, so the first steps weigh more.",
 )
 _KEEP = Param(
-    "gamma",
-    "Gamma",
-    0.9,
-    0.0,
-    1.0,
-    0.05,
+    key="gamma",
+    label="Gamma",
+    default=0.9,
+    low=0.0,
+    high=1.0,
+    step=0.05,
     help="How often a rare class is shielded from a sample of another class; 0 is plain cross entropy.",
 )
 _LAMBDA = Param(
-    "threshold",
-    "Lambda",
-    0.005,
-    0.0,
-    1.0,
-    0.001,
+    key="threshold",
+    label="Lambda",
+    default=0.005,
+    low=0.0,
+    high=1.0,
+    step=0.001,
     help="A class below this share of the training samples is rare. With 10 classes 0.05 is a start; 0.005 is for 100.",
 )
-_HEAD = Param("head", "Head", 0.3, 0.0, 0.99, 0.01, help="Smoothing of the largest class.")
-_TAIL = Param("tail", "Tail", 0.0, 0.0, 0.99, 0.01, help="Smoothing of the smallest class.")
+_HEAD = Param(
+    key="head", label="Head", default=0.3, low=0.0, high=0.99, step=0.01, help="Smoothing of the largest class."
+)
+_TAIL = Param(
+    key="tail", label="Tail", default=0.0, low=0.0, high=0.99, step=0.01, help="Smoothing of the smallest class."
+)
 _SHAPE = Param(
     "shape",
     "Shape",
@@ -280,23 +284,33 @@ _SHAPE = Param(
     help="How the smoothing falls from head to tail over the counts.",
 )
 _POWER = Param(
-    "power",
-    "Power",
-    2.0,
-    0.1,
-    10.0,
-    0.1,
+    key="power",
+    label="Power",
+    default=2.0,
+    low=0.1,
+    high=10.0,
+    step=0.1,
     help="Exponent of the shape exp; the other shapes have none. The default is ours.",
 )
-_POLY_ALPHA = Param("alpha", "Alpha", 1.0, 0.1, 8.0, 0.1, help="Power of the tail: the loss falls as 1 / margin^alpha.")
-_POLY_BETA = Param("beta", "Beta", 1.0, -2.0, 8.0, 0.1, help="Margin at which the tail begins.")
+_POLY_ALPHA = Param(
+    key="alpha",
+    label="Alpha",
+    default=1.0,
+    low=0.1,
+    high=8.0,
+    step=0.1,
+    help="Power of the tail: the loss falls as 1 / margin^alpha.",
+)
+_POLY_BETA = Param(
+    key="beta", label="Beta", default=1.0, low=-2.0, high=8.0, step=0.1, help="Margin at which the tail begins."
+)
 _REWEIGHT = Param(
-    "reweight",
-    "Weight exponent",
-    1.0,
-    0.0,
-    3.0,
-    0.05,
+    key="reweight",
+    label="Weight exponent",
+    default=1.0,
+    low=0.0,
+    high=3.0,
+    step=0.05,
     help="Exponent of the inverse-frequency weights that the tail is to keep alive; 0 weighs nothing, the paper also tries above 1.",
 )
 
@@ -304,38 +318,38 @@ COUNTS = frozenset({"counts"})
 
 ROWS = (
     Method(
-        "focal",
-        "Focal",
-        "Loss shape",
-        focal,
-        (_GAMMA, _FORM, _ALPHA, _FOCAL_VARIANT, _FOCAL_PRIOR),
-        r"\mathrm{FL} = -(1 - p_y)^{<gamma>} \log p_y",
-        frozenset(),
-        None,
-        "Samples already classified with confidence count less. It sets no weight per class.",
-        "Two losses go by this name: the sigmoid form of the paper and the softmax form of most long-tail code. "
+        key="focal",
+        label="Focal",
+        group="Loss shape",
+        terms=focal,
+        params=(_GAMMA, _FORM, _ALPHA, _FOCAL_VARIANT, _FOCAL_PRIOR),
+        formula=r"\mathrm{FL} = -(1 - p_y)^{<gamma>} \log p_y",
+        needs=frozenset(),
+        slider=None,
+        summary="Samples already classified with confidence count less. It sets no weight per class.",
+        caveat="Two losses go by this name: the sigmoid form of the paper and the softmax form of most long-tail code. "
         "The CDB code does not differentiate "
         "through the factor (variant detached).",
-        _LIN,
+        source=_LIN,
         when="Many easy samples drown few hard ones, as in detection.",
         latex=_focal_latex,
     ),
     Method(
-        "ghm",
-        "Gradient harmonising (GHM-C)",
-        "Loss shape",
-        ghm,
-        (_BINS, _MOMENTUM, _GHM_PRIOR),
-        _ghm_latex({"momentum": 0.0}),
-        frozenset(),
-        None,
-        "Binary losses per class, each divided by how common its gradient norm is in the batch: "
+        key="ghm",
+        label="Gradient harmonising (GHM-C)",
+        group="Loss shape",
+        terms=ghm,
+        params=(_BINS, _MOMENTUM, _GHM_PRIOR),
+        formula=_ghm_latex({"momentum": 0.0}),
+        needs=frozenset(),
+        slider=None,
+        summary="Binary losses per class, each divided by how common its gradient norm is in the batch: "
         "very easy and very hard samples count less.",
-        "All B x C outputs of a batch are binned together; M is the number of bins that hold any. "
+        caveat="All B x C outputs of a batch are binned together; M is the number of bins that hold any. "
         "With a momentum m the memory S of a bin takes the place of R: it starts at 0 and becomes "
         "m S + (1 - m) R in every step in which the bin is not empty. Sigmoid form only. It looks at samples, not at classes. "
         "With hundreds of classes try an initial probability of 1/C, which no source asks for here.",
-        Source(
+        source=Source(
             "Li, Liu and Wang", 2019, "Gradient harmonized single-stage detector", "https://arxiv.org/abs/1811.05181"
         ),
         when="Outliers and easy samples dominate the gradient.",
@@ -343,49 +357,51 @@ ROWS = (
         decided="Decided in every step: an output counts the less, the more outputs of the batch have a gradient of about its length.",
     ),
     Method(
-        "seql",
-        "Softmax equalisation (SEQL)",
-        "Loss shape",
-        seql,
-        (_KEEP, _LAMBDA, _EQL_VARIANT),
-        r"p_j = \frac{e^{z_j}}{\sum_k \omega_k e^{z_k}},\quad "
+        key="seql",
+        label="Softmax equalisation (SEQL)",
+        group="Loss shape",
+        terms=seql,
+        params=(_KEEP, _LAMBDA, _EQL_VARIANT),
+        formula=r"p_j = \frac{e^{z_j}}{\sum_k \omega_k e^{z_k}},\quad "
         r"\omega_k = 1 - \beta_k\,\mathbf{1}[\tfrac{n_k}{N} \lt <threshold>]\,(1 - y_k),\ \beta_k \sim \mathrm{Bernoulli}(<gamma>)",
-        COUNTS,
-        "threshold",
-        "Rare classes are left out of the softmax of other classes' samples most of the time, so frequent classes do not push them down.",
-        "The draw is per sample and class, as in two public codes; the CDB code, of the sigmoid form, "
+        needs=COUNTS,
+        slider="threshold",
+        summary="Rare classes are left out of the softmax of other classes' samples most of the time, so "
+        "frequent classes do not push them down.",
+        caveat="The draw is per sample and class, as in two public codes; the CDB code, of the sigmoid form, "
         "draws once per batch (variant cdb_code).",
-        _TAN,
+        source=_TAN,
         when="Many rare classes.",
     ),
     Method(
-        "eql",
-        "Sigmoid equalisation (EQL)",
-        "Loss shape",
-        eql,
-        (_KEEP, _LAMBDA, _EQL_VARIANT, _EQL_PRIOR),
-        r"\sum_j \omega_j\,\mathrm{BCE}_j,\quad "
+        key="eql",
+        label="Sigmoid equalisation (EQL)",
+        group="Loss shape",
+        terms=eql,
+        params=(_KEEP, _LAMBDA, _EQL_VARIANT, _EQL_PRIOR),
+        formula=r"\sum_j \omega_j\,\mathrm{BCE}_j,\quad "
         r"\omega_j = 1 - \beta_j\,\mathbf{1}[\tfrac{n_j}{N} \lt <threshold>]\,(1 - y_j),\ \beta_j \sim \mathrm{Bernoulli}(<gamma>)",
-        COUNTS,
-        "threshold",
-        "The detection form: one binary loss per class, with that of rare classes left out for samples of other classes.",
-        "Made for detection, where gamma is 1 but for background; here every sample is of a class and the draw is per sample and class.",
-        _TAN,
+        needs=COUNTS,
+        slider="threshold",
+        summary="The detection form: one binary loss per class, with that of rare classes left out for samples of other classes.",
+        caveat="Made for detection, where gamma is 1 but for background; here every sample is of a class "
+        "and the draw is per sample and class.",
+        source=_TAN,
         when="Many rare classes, sigmoid outputs.",
     ),
     Method(
-        "label_aware_smoothing",
-        "Label-aware smoothing",
-        "Loss shape",
-        label_aware_smoothing,
-        (_HEAD, _TAIL, _SHAPE, _POWER),
-        r"\epsilon_c = <tail> + (<head> - <tail>)\, f\left(\tfrac{n_c - n_{\min}}{n_{\max} - n_{\min}}\right)",
-        COUNTS,
-        "head",
-        "Label smoothing that is strong for large classes and weak for small ones, against over-confidence in the head.",
-        "Published for a second stage after mixup; here it acts from the first epoch. "
+        key="label_aware_smoothing",
+        label="Label-aware smoothing",
+        group="Loss shape",
+        terms=label_aware_smoothing,
+        params=(_HEAD, _TAIL, _SHAPE, _POWER),
+        formula=r"\epsilon_c = <tail> + (<head> - <tail>)\, f\left(\tfrac{n_c - n_{\min}}{n_{\max} - n_{\min}}\right)",
+        needs=COUNTS,
+        slider="head",
+        summary="Label smoothing that is strong for large classes and weak for small ones, against over-confidence in the head.",
+        caveat="Published for a second stage after mixup; here it acts from the first epoch. "
         "The smoothing is spread over all classes, the true one included.",
-        Source(
+        source=Source(
             "Zhong, Cui, Liu and Jia",
             2021,
             "Improving calibration for long-tailed recognition",
@@ -395,21 +411,22 @@ ROWS = (
         latex=_smoothing_latex,
     ),
     Method(
-        "poly_tail",
-        "Polynomially tailed loss",
-        "Loss shape",
-        poly_tail,
-        (_POLY_ALPHA, _POLY_BETA, _REWEIGHT),
-        r"w_y\,\ell(m),\quad w_c \propto \left(\frac{n_{\min}}{n_c}\right)^{<reweight>},\quad m = z_y - \log \sum_{j \ne y} e^{z_j},"
+        key="poly_tail",
+        label="Polynomially tailed loss",
+        group="Loss shape",
+        terms=poly_tail,
+        params=(_POLY_ALPHA, _POLY_BETA, _REWEIGHT),
+        formula=r"w_y\,\ell(m),\quad w_c \propto \left(\frac{n_{\min}}{n_c}\right)^{<reweight>},\quad "
+        r"m = z_y - \log \sum_{j \ne y} e^{z_j},"
         r"\quad \ell(m) = \begin{cases}\log(1 + e^{-m})\,/\,\log(1 + e^{-<beta>}) & m \lt <beta>\\ "
         r"(m - (<beta> - 1))^{-<alpha>} & m \ge <beta>\end{cases}",
-        COUNTS,
-        "alpha",
-        "Cross entropy up to a margin, then a tail that falls as a power instead of exponentially: "
+        needs=COUNTS,
+        slider="alpha",
+        summary="Cross entropy up to a margin, then a tail that falls as a power instead of exponentially: "
         "weights keep acting once the training data are fitted.",
-        "Our reading for C classes: the margin is the true logit minus the log-sum-exp of the others, "
+        caveat="Our reading for C classes: the margin is the true logit minus the log-sum-exp of the others, "
         "so below beta it is cross entropy up to a factor.",
-        Source(
+        source=Source(
             "Wang, Chatterji, Haque and Hashimoto",
             2022,
             "Is importance weighting incompatible with interpolating classifiers?",

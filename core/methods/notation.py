@@ -16,7 +16,8 @@ true class."""
 TERMS = """with weight $w$, focus $f$, smoothing $s$, logit scale $a$, logit shift $b$ and margin $m$ per class; what a method
 does not set is left out. A method may also set the probability with which a class is sampled, and the one with which a class's logit
 is left out for samples of other classes (mask). What does not fit this form (binary losses, weights renewed with every step, second
-stages, post-hoc steps) says so in its row and has one file in `core/objectives/`, `models/heads.py` or `core/methods/posthoc.py`."""
+stages, post-hoc steps) says so in its row and has one file in `core/training/objectives/`, `models/heads.py`
+or `core/methods/posthoc.py`."""
 
 RULES = {
     "Late start": """Any method and any sampler but SMOTE can start late (`start`, a share of the epochs): 0.8 with class-balanced

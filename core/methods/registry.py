@@ -14,7 +14,7 @@ from core.methods import (
 )
 from core.methods.method import Method
 from core.methods.types import ClassTerms, Evidence
-from core.registry import Source, Table
+from core.registry import Registry, Source
 
 
 def none(evidence: Evidence) -> ClassTerms:
@@ -22,20 +22,20 @@ def none(evidence: Evidence) -> ClassTerms:
     return ClassTerms()
 
 
-METHODS = Table(
+METHODS = Registry(
     "method",
     Method(
-        "none",
-        "None (plain cross entropy)",
-        "No weighting",
-        none,
-        (),
-        r"w_c = 1",
-        frozenset(),
-        None,
-        "Every class counts as its samples do: the baseline.",
-        "",
-        Source("Good", 1952, "Rational decisions"),
+        key="none",
+        label="None (plain cross entropy)",
+        group="No weighting",
+        terms=none,
+        params=(),
+        formula=r"w_c = 1",
+        needs=frozenset(),
+        slider=None,
+        summary="Every class counts as its samples do: the baseline.",
+        caveat="",
+        source=Source("Good", 1952, "Rational decisions"),
         when="Always: everything else is compared with it.",
     ),
     *tpr_weights.ROWS,

@@ -1,4 +1,4 @@
-"""Methods whose weights are renewed with every step. The step itself is in core/objectives."""
+"""Methods whose weights are renewed with every step. The step itself is in core/training/objectives."""
 
 from __future__ import annotations
 
@@ -42,25 +42,40 @@ def _mwn_latex(params: Mapping[str, Any]) -> str:
 
 
 _ETA = Param(
-    "eta", "Eta", 0.01, 0.0, 10.0, 0.01, help="Step size of the weights; the authors use 0.01. 0 keeps them equal."
+    key="eta",
+    label="Eta",
+    default=0.01,
+    low=0.0,
+    high=10.0,
+    step=0.01,
+    help="Step size of the weights; the authors use 0.01. 0 keeps them equal.",
 )
 _ADJUSTMENT = Param(
-    "adjustment",
-    "Adjustment",
-    0.0,
-    0.0,
-    100.0,
-    0.5,
+    key="adjustment",
+    label="Adjustment",
+    default=0.0,
+    low=0.0,
+    high=100.0,
+    step=0.5,
     help="K of the summand K / sqrt(n_c) on each class's loss; 0 as published by default.",
 )
-_HIDDEN = Param("hidden", "Hidden units", 100, 1, 1000, 1, integer=True, help="Width of the hidden layer.")
+_HIDDEN = Param(
+    key="hidden",
+    label="Hidden units",
+    default=100,
+    low=1,
+    high=1000,
+    step=1,
+    integer=True,
+    help="Width of the hidden layer.",
+)
 _LR = Param(
-    "lr",
-    "Rate of the weight network",
-    "published",
-    1e-7,
-    1.0,
-    1e-4,
+    key="lr",
+    label="Rate of the weight network",
+    default="published",
+    low=1e-7,
+    high=1.0,
+    step=1e-4,
     words=("published",),
     help="published: 0.001 for noise_code, 0.00001 for imbalance_code.",
 )
@@ -82,20 +97,20 @@ _FROM_VALIDATION = (
 
 ROWS = (
     Method(
-        "group_dro",
-        "Group DRO over classes",
-        "Per step",
-        group_dro,
-        (_ETA, _ADJUSTMENT),
-        r"q_c \leftarrow \frac{q_c\, e^{<eta> \ell_c}}{\sum_k q_k\, e^{<eta> \ell_k}},\quad L = \sum_c q_c \ell_c,"
+        key="group_dro",
+        label="Group DRO over classes",
+        group="Per step",
+        terms=group_dro,
+        params=(_ETA, _ADJUSTMENT),
+        formula=r"q_c \leftarrow \frac{q_c\, e^{<eta> \ell_c}}{\sum_k q_k\, e^{<eta> \ell_k}},\quad L = \sum_c q_c \ell_c,"
         r"\quad \ell_c = \frac{1}{B_c}\sum_{y_i = c} \mathrm{CE}_i + \frac{<adjustment>}{\sqrt{n_c}}",
-        frozenset(),
-        None,
-        "Weighs the classes by how large their loss has been: a step towards the worst class, every step.",
-        "A class absent from a batch has loss 0 there, before the adjustment, and falls back. "
+        needs=frozenset(),
+        slider=None,
+        summary="Weighs the classes by how large their loss has been: a step towards the worst class, every step.",
+        caveat="A class absent from a batch has loss 0 there, before the adjustment, and falls back. "
         "The authors always add a balanced sampler, strong weight decay or early stopping: "
         "without them an over-parameterised network brings every loss to 0.",
-        Source(
+        source=Source(
             "Sagawa, Koh, Hashimoto and Liang",
             2020,
             "Distributionally robust neural networks for group shifts",
@@ -107,18 +122,18 @@ ROWS = (
         decided="Decided in every step: a class whose loss is high gets more weight in the next step.",
     ),
     Method(
-        "l2rw",
-        "Learning to reweight (L2RW)",
-        "Per step",
-        l2rw,
-        (),
-        r"w_i \propto \max\left(-\frac{\partial}{\partial \epsilon_i} L_\mathrm{meta}"
+        key="l2rw",
+        label="Learning to reweight (L2RW)",
+        group="Per step",
+        terms=l2rw,
+        params=(),
+        formula=r"w_i \propto \max\left(-\frac{\partial}{\partial \epsilon_i} L_\mathrm{meta}"
         r"(\theta - \eta \nabla \textstyle\sum_j \epsilon_j \ell_j)\Big|_{\epsilon = 0}, 0\right)",
-        META,
-        None,
-        "Before every step it asks which samples of the batch lower the loss on balanced meta samples, and counts only those.",
-        _FROM_VALIDATION,
-        Source(
+        needs=META,
+        slider=None,
+        summary="Before every step it asks which samples of the batch lower the loss on balanced meta samples, and counts only those.",
+        caveat=_FROM_VALIDATION,
+        source=Source(
             "Ren, Zeng, Yang and Urtasun",
             2018,
             "Learning to reweight examples for robust deep learning",
@@ -130,20 +145,21 @@ ROWS = (
         decided="Decided in every step: a sample counts as far as learning from it lowers the loss on validation samples.",
     ),
     Method(
-        "meta_weight_net",
-        "Meta-Weight-Net",
-        "Per step",
-        meta_weight_net,
-        (_HIDDEN, _LR, _MWN_VARIANT),
-        r"w_i = \tfrac{1}{B}\, V_\theta(\ell_i),\quad V_\theta = \sigma \circ \mathrm{MLP}_{1-<hidden>-1}",
-        META,
-        None,
-        "A small network turns a sample's loss into its weight; it learns from a virtual step whose result is tried on meta samples.",
-        "It sees the loss of a sample, not its class. "
+        key="meta_weight_net",
+        label="Meta-Weight-Net",
+        group="Per step",
+        terms=meta_weight_net,
+        params=(_HIDDEN, _LR, _MWN_VARIANT),
+        formula=r"w_i = \tfrac{1}{B}\, V_\theta(\ell_i),\quad V_\theta = \sigma \circ \mathrm{MLP}_{1-<hidden>-1}",
+        needs=META,
+        slider=None,
+        summary="A small network turns a sample's loss into its weight; it learns from a virtual step "
+        "whose result is tried on meta samples.",
+        caveat="It sees the loss of a sample, not its class. "
         "Its two public codes differ in the divisor and the optimiser (variant); "
         "which of them the paper's own figures come from "
         "we could not check. " + _FROM_VALIDATION,
-        Source(
+        source=Source(
             "Shu, Xie, Yi, Zhao, Zhou, Xu and Meng",
             2019,
             "Meta-Weight-Net: learning an explicit mapping for sample weighting",

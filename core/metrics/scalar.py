@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import EvenlyError
 from core.metrics.classification import ClassMetrics, share
-from core.registry import Source, Table
+from core.registry import Registry, Source
 
 MANY, FEW = 100, 20  # training samples: many above 100, few below 20, as in the long-tail papers
 EVEN = 1.5  # largest over smallest class: up to here a training split counts as balanced, as MNIST (1.24) does
@@ -79,63 +79,63 @@ _KUBAT = Source("Kubat and Matwin", 1997, "Addressing the curse of imbalanced tr
 _OURS = Source("Evenly", 2026, "the population variance, taken over the classes")
 _BRODERSEN = Source("Brodersen, Ong, Stephan and Buhmann", 2010, "The balanced accuracy and its posterior distribution")
 
-MEASURES = Table(
+MEASURES = Registry(
     "measure",
     Measure(
-        "accuracy",
-        "Accuracy",
-        accuracy,
-        r"\frac{\sum_c \mathrm{TP}_c}{N}",
-        "Share of all samples that are right: frequent classes decide it.",
-        _SOKOLOVA,
+        key="accuracy",
+        label="Accuracy",
+        compute=accuracy,
+        formula=r"\frac{\sum_c \mathrm{TP}_c}{N}",
+        summary="Share of all samples that are right: frequent classes decide it.",
+        source=_SOKOLOVA,
     ),
     Measure(
-        "balanced_accuracy",
-        "Balanced accuracy",
-        balanced_accuracy,
-        r"\frac{1}{C}\sum_c \mathrm{TPR}_c",
-        "Mean TPR, the same as macro recall: every class counts the same.",
-        _BRODERSEN,
+        key="balanced_accuracy",
+        label="Balanced accuracy",
+        compute=balanced_accuracy,
+        formula=r"\frac{1}{C}\sum_c \mathrm{TPR}_c",
+        summary="Mean TPR, the same as macro recall: every class counts the same.",
+        source=_BRODERSEN,
     ),
     Measure(
-        "g_mean",
-        "G-mean",
-        g_mean,
-        r"\left(\prod_c \mathrm{TPR}_c\right)^{1/C}",
-        "Geometric mean of the TPRs: 0 as soon as one class is never found.",
-        _KUBAT,
+        key="g_mean",
+        label="G-mean",
+        compute=g_mean,
+        formula=r"\left(\prod_c \mathrm{TPR}_c\right)^{1/C}",
+        summary="Geometric mean of the TPRs: 0 as soon as one class is never found.",
+        source=_KUBAT,
     ),
     Measure(
-        "macro_precision",
-        "Macro precision",
-        macro_precision,
-        r"\frac{1}{C}\sum_c \frac{\mathrm{TP}_c}{\mathrm{predicted}_c}",
-        "Mean precision: raising a class's TPR by guessing it more often lowers this.",
-        _SOKOLOVA,
+        key="macro_precision",
+        label="Macro precision",
+        compute=macro_precision,
+        formula=r"\frac{1}{C}\sum_c \frac{\mathrm{TP}_c}{\mathrm{predicted}_c}",
+        summary="Mean precision: raising a class's TPR by guessing it more often lowers this.",
+        source=_SOKOLOVA,
     ),
     Measure(
-        "macro_f1",
-        "Macro F1",
-        macro_f1,
-        r"\frac{1}{C}\sum_c \frac{2\,\mathrm{TP}_c}{n_c + \mathrm{predicted}_c}",
-        "Mean F1 of the classes.",
-        _SOKOLOVA,
+        key="macro_f1",
+        label="Macro F1",
+        compute=macro_f1,
+        formula=r"\frac{1}{C}\sum_c \frac{2\,\mathrm{TP}_c}{n_c + \mathrm{predicted}_c}",
+        summary="Mean F1 of the classes.",
+        source=_SOKOLOVA,
     ),
     Measure(
-        "worst_class",
-        "Worst class",
-        worst_class,
-        r"\min_c \mathrm{TPR}_c",
-        "TPR of the class that is found least.",
-        _SOKOLOVA,
+        key="worst_class",
+        label="Worst class",
+        compute=worst_class,
+        formula=r"\min_c \mathrm{TPR}_c",
+        summary="TPR of the class that is found least.",
+        source=_SOKOLOVA,
     ),
     Measure(
-        "tpr_variance",
-        "TPR variance",
-        tpr_variance,
-        r"\frac{1}{C}\sum_c (\mathrm{TPR}_c - \overline{\mathrm{TPR}})^2",
-        "How unequally the classes are known.",
-        _OURS,
+        key="tpr_variance",
+        label="TPR variance",
+        compute=tpr_variance,
+        formula=r"\frac{1}{C}\sum_c (\mathrm{TPR}_c - \overline{\mathrm{TPR}})^2",
+        summary="How unequally the classes are known.",
+        source=_OURS,
     ),
 )
 

@@ -178,7 +178,7 @@ def test_every_objective_is_in_the_code_or_named(objective):
     knobs = {"alpha": 1.0, "beta": 1.0} if objective == "poly_tail" else {}
     text = pytorch_snippet(ClassTerms(objective=objective, knobs=knobs), NAMES, "batch_mean")
     assert files_named(text) == (set() if objective in PURE else {f"core/training/objectives/{objective}.py"})
-    assert (ROOT / "core" / "objectives" / f"{objective}.py").is_file()
+    assert (ROOT / "core" / "training" / "objectives" / f"{objective}.py").is_file()
 
 
 def test_plain_weights_use_torchs_own_loss():
