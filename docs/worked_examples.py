@@ -21,7 +21,7 @@ from core.methods import METHODS, answer, posthoc, what_if
 from core.methods.examples import TPR, Example
 from core.methods.samplers import SAMPLERS
 from core.training.feature_smote import oversampled
-from core.training.objectives import OBJECTIVES, Batch, Objective
+from core.training.objectives import Batch, Objective, objective_class
 
 SEED = 0
 DIGITS = 4
@@ -54,7 +54,7 @@ def objective(key: str, classes: int, counts: Sequence[float] | None = None, **p
     terms = answer(
         key, what_if(classes, tpr=np.array(TPR[:classes]), counts=None if counts is None else np.array(counts)), params
     )
-    made = OBJECTIVES[terms.objective](
+    made = objective_class(terms.objective)(
         classes, terms.knobs, None if counts is None else torch.tensor(counts), torch.Generator().manual_seed(SEED)
     )
     return made.double()

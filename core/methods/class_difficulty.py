@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvenlyError
-from core.methods.method import NO_TPR, Method, class_even_meta
+from core.methods.method import NO_TPR, Golden, Method, class_even_meta
 from core.methods.normalization import floored_tpr, weight_terms
 from core.methods.tpr_weights import CDB_PAPER
 from core.methods.types import ClassTerms, Evidence, Vector
@@ -149,6 +149,7 @@ _META_LR = Param(
     help="Adam's rate: 0.00001 in the authors' CIFAR code, 0.001 in their ImageNet configuration.",
 )
 
+ORDER = 40
 ROWS = (
     Method(
         key="cdb",
@@ -170,6 +171,7 @@ ROWS = (
         source=CDB_PAPER,
         when="Classes differ in difficulty, counts do not tell which, and the run has many epochs.",
         keeps=_kept,
+        tested_with={"ema": 0.5},
     ),
     Method(
         key="difficulty_net",
@@ -199,5 +201,8 @@ ROWS = (
         evens=class_even_meta,
         latex=_net_latex,
         decided="Decided while training: a small network, trained along, turns the run's last validation TPRs into weights.",
+        objective="core.training.objectives.difficulty_net:DifficultyNet",
+        tested_with={"variant": "cifar_code"},
+        golden=(Golden(given={"tpr": (0.5, 0.25)}, expect={}, knobs={"driver": 0.3, "lr": 1e-5}),),
     ),
 )

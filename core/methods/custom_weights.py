@@ -10,7 +10,7 @@ import numpy as np
 
 from core.errors import EvenlyError
 from core.methods import formula as formulas
-from core.methods.method import NO_SAMPLES, NO_TPR, NORMALIZE, Method, given, mean_of, samples
+from core.methods.method import NO_SAMPLES, NO_TPR, NORMALIZE, Golden, Method, given, mean_of, samples
 from core.methods.normalization import LARGEST, LEAST, classes_in_words, floored_tpr, weight_terms
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
@@ -127,6 +127,7 @@ _MAX_RATIO = Param(
     help="Caps the largest weight at this multiple of the smallest above 0.",
 )
 
+ORDER = 30
 ROWS = (
     Method(
         key="custom",
@@ -144,5 +145,10 @@ ROWS = (
         when="You want to try a weight that is not in this list.",
         asks=_asks,
         latex=_shown,
+        golden=(
+            Golden(
+                given={"tpr": (0.5, 0.25)}, expect={"weight": (0.4, 1.6)}, params={"formula": "(mean_tpr / tpr) ** 2"}
+            ),
+        ),
     ),
 )

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from core.errors import EvenlyError
-from core.methods.method import NO_SAMPLES, Method, samples
+from core.methods.method import NO_SAMPLES, Golden, Method, samples
 from core.methods.normalization import LARGEST, weight_terms
 from core.methods.types import ClassTerms, Evidence
 from core.registry import Param, Source
@@ -126,6 +126,7 @@ COUNTS = frozenset({"counts"})
 _TAILED = "Long-tailed data: classes with very different numbers of training samples."
 _EARLY = "On strongly long-tailed data it often lowers accuracy when applied from the first epoch on; starting late (DRW) helps."
 
+ORDER = 20
 ROWS = (
     Method(
         key="inverse_frequency",
@@ -155,6 +156,7 @@ ROWS = (
         "with batch_mean the two differ in scale, as a learning rate does.",
         source=Source("King and Zeng", 2001, "Logistic regression in rare events data"),
         when=_TAILED,
+        golden=(Golden(given={"counts": (1000, 300, 100, 30, 10)}, expect={"weight": (0.288, 0.96, 2.88, 9.6, 28.8)}),),
     ),
     Method(
         key="sqrt_inverse_frequency",
@@ -245,5 +247,7 @@ ROWS = (
         caveat="With the weighted_mean reduction only their ratios matter. A weight of 0 is allowed: the class is then not learned.",
         source=Source("Evenly", 2026, "weights typed by hand"),
         when="You know what an error on a class costs.",
+        tested_with={"weights": lambda classes: ", ".join(str(1 + c % 7) for c in range(classes))},
+        golden=(Golden(given={"counts": (3, 1)}, expect={"weight": (2, 0.5)}, params={"weights": "2, 0.5"}),),
     ),
 )

@@ -113,6 +113,7 @@ _LDAM = _LDAM_MARGIN + r"w_y\," + _LDAM_LOSS + r",\quad w_c \propto \frac{1 - <r
 COUNTS = frozenset({"counts"})
 _TAILED = "Long-tailed training data, balanced test data."
 
+ORDER = 60
 ROWS = (
     Method(
         key="balanced_softmax",
@@ -205,5 +206,6 @@ ROWS = (
         when=_TAILED,
         head="cosine",
         latex=lambda p: _LDAM if p["reweight"] > 0 else _LDAM_MARGIN + _LDAM_LOSS,
+        tested_with={"reweight": 0.9999},
     ),
 )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.methods.frequency_weights import smooth_inverse_frequency
-from core.methods.method import Method, filled
+from core.methods.method import Golden, Method, filled
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
 
@@ -315,7 +315,9 @@ _REWEIGHT = Param(
 )
 
 COUNTS = frozenset({"counts"})
+SIGMOID = "core.training.objectives.sigmoid:Sigmoid"
 
+ORDER = 50
 ROWS = (
     Method(
         key="focal",
@@ -333,6 +335,16 @@ ROWS = (
         source=_LIN,
         when="Many easy samples drown few hard ones, as in detection.",
         latex=_focal_latex,
+        objective=SIGMOID,
+        tested_with={"form": "sigmoid", "alpha": 0.25},
+        golden=(
+            Golden(given={"logits": ((0, 0),), "labels": (0,)}, expect={"focus": (2, 2), "loss": 0.25 * math.log(2)}),
+            Golden(
+                given={"logits": ((0, 0),), "labels": (0,)},
+                expect={"focus": (2, 2), "loss": 0.25 * (0.25 + 0.75) * math.log(2)},
+                params={"form": "sigmoid", "alpha": 0.25},
+            ),
+        ),
     ),
     Method(
         key="ghm",
@@ -355,6 +367,13 @@ ROWS = (
         when="Outliers and easy samples dominate the gradient.",
         latex=_ghm_latex,
         decided="Decided in every step: an output counts the less, the more outputs of the batch have a gradient of about its length.",
+        objective="core.training.objectives.ghm:GradientHarmonising",
+        golden=(
+            Golden(
+                given={"logits": ((0, 0), (math.log(3), 0)), "labels": (0, 0)},
+                expect={"loss": (math.log(2) + math.log(4 / 3)) / 2},
+            ),
+        ),
     ),
     Method(
         key="seql",
@@ -372,6 +391,8 @@ ROWS = (
         "draws once per batch (variant cdb_code).",
         source=_TAN,
         when="Many rare classes.",
+        tested_with={"variant": "cdb_code"},
+        golden=(Golden(given={"counts": (90, 8, 2)}, expect={"mask": (0, 0, 0.9)}, params={"threshold": 0.05}),),
     ),
     Method(
         key="eql",
@@ -388,6 +409,15 @@ ROWS = (
         "and the draw is per sample and class.",
         source=_TAN,
         when="Many rare classes, sigmoid outputs.",
+        objective=SIGMOID,
+        golden=(
+            Golden(
+                given={"counts": (90, 8, 2)},
+                expect={"mask": (0, 0, 0.9)},
+                params={"threshold": 0.05},
+                knobs={"prior": 0.001},
+            ),
+        ),
     ),
     Method(
         key="label_aware_smoothing",
@@ -433,5 +463,12 @@ ROWS = (
             "https://arxiv.org/abs/2112.12986",
         ),
         when="The network fits its training data perfectly and weights have stopped acting.",
+        objective="core.training.objectives.poly_tail:PolynomialTail",
+        golden=(
+            Golden(
+                given={"counts": (4, 1), "logits": ((2, 0), (0, 0)), "labels": (0, 1)},
+                expect={"weight": (0.4, 1.6), "loss": (0.4 * 0.5 + 1.6 * math.log(2) / math.log(1 + math.exp(-1))) / 2},
+            ),
+        ),
     ),
 )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,24 @@ NORMALIZE = Param(
 
 
 @dataclass(frozen=True)
+class Golden:
+    """One case whose numbers were found by other means than the method's code. The tests hold the method to 1e-9 of them.
+
+    given   what it looks at: tpr or counts [C]; or logits [B, C] and labels [B], to take the loss of under batch_mean
+    expect  every term that it then sets [C], nothing where it sets none; `loss` of those logits; a scalar of its `info`
+    params  parameters that are not at their defaults
+    knobs   the numbers that go to its objective, its draw or its step; None: they are not compared
+
+    Long cases stand beside the row's file: core/methods/golden/<file>.json.
+    """
+
+    given: Mapping[str, Sequence[Any]]
+    expect: Mapping[str, Sequence[float] | float]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    knobs: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True)
 class Method:
     """One way to turn evidence into class terms.
 
@@ -56,6 +74,11 @@ class Method:
     decided  what it does while training or after it, which no term shows; "" where the terms say it all
     keeps    (past TPRs [E, C], params) -> what stands for them in later epochs [F, C]; None: it does not look at them
     latex    params -> LaTeX to show instead of `formula`, with the same placeholders; None: `formula` says it all
+    objective    "module:Class" of what its terms act through in a step, imported when a run begins; "": the one loss. Terms and
+                 checkpoints call it by the last word of its module
+    tested_with  parameters under which the contract tests run it beside its defaults: what it cannot do without, or what its
+                 defaults do not reach. A value may be a function of the number of classes
+    golden       cases worked out by other means; every row owes one, here or beside its file
     """
 
     key: str
@@ -81,6 +104,9 @@ class Method:
     decided: str = ""
     evens: Callable[[Mapping[str, Any]], float] | None = None
     keeps: Callable[[NDArray[np.float64], Mapping[str, Any]], NDArray[np.float64] | None] | None = None
+    objective: str = ""
+    tested_with: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    golden: tuple[Golden, ...] = field(default=(), hash=False)
 
     @property
     def meets_validation(self) -> bool:
@@ -90,6 +116,10 @@ class Method:
     def needs_with(self, params: Mapping[str, Any]) -> frozenset[str]:
         """What it looks at under these parameters."""
         return self.asks(params) if self.asks else self.needs
+
+    def tested(self, classes: int) -> dict[str, Any]:
+        """`tested_with` for this number of classes."""
+        return {k: v(classes) if callable(v) else v for k, v in self.tested_with.items()}
 
 
 def class_even_meta(params: Mapping[str, Any]) -> float:

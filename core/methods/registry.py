@@ -1,49 +1,34 @@
-"""METHODS: the rows of every file, in the order they are offered."""
+"""METHODS: the rows of every file of this folder that defines ROWS. A new file is found by itself."""
 
 from __future__ import annotations
 
-from core.methods import (
-    class_difficulty,
-    custom_weights,
-    frequency_weights,
-    logit_adjustment,
-    loss_shaping,
-    sample_reweighting,
-    tpr_weights,
-    two_stage,
-)
+import importlib
+import math
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
 from core.methods.method import Method
-from core.methods.types import ClassTerms, Evidence
-from core.registry import Registry, Source
+from core.registry import Registry
+
+READERS = {"registry", "evaluate", "examples"}  # files that read METHODS: they hold no rows, and cannot come before it
 
 
-def none(evidence: Evidence) -> ClassTerms:
-    """No term at all: plain cross entropy."""
-    return ClassTerms()
+def files_of_rows() -> Iterator[ModuleType]:
+    """The modules beside this one that define ROWS, imported."""
+    for found in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        if found.name not in READERS:
+            module = importlib.import_module(f"core.methods.{found.name}")
+            if hasattr(module, "ROWS"):
+                yield module
 
 
-METHODS = Registry(
-    "method",
-    Method(
-        key="none",
-        label="None (plain cross entropy)",
-        group="No weighting",
-        terms=none,
-        params=(),
-        formula=r"w_c = 1",
-        needs=frozenset(),
-        slider=None,
-        summary="Every class counts as its samples do: the baseline.",
-        caveat="",
-        source=Source("Good", 1952, "Rational decisions"),
-        when="Always: everything else is compared with it.",
-    ),
-    *tpr_weights.ROWS,
-    *frequency_weights.ROWS,
-    *custom_weights.ROWS,
-    *class_difficulty.ROWS,
-    *loss_shaping.ROWS,
-    *logit_adjustment.ROWS,
-    *sample_reweighting.ROWS,
-    *two_stage.ROWS,
+def place(module: ModuleType) -> tuple[float, str]:
+    """Where a file's rows are offered: by its ORDER, after all others without one; then by name."""
+    return getattr(module, "ORDER", math.inf), module.__name__
+
+
+METHODS: Registry[Method] = Registry(
+    "method", *(row for module in sorted(files_of_rows(), key=place) for row in module.ROWS)
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from core.methods.method import Method, class_even_meta
+from core.methods.method import Golden, Method, class_even_meta
 from core.methods.types import ClassTerms, Evidence
 from core.registry import Param, Source
 
@@ -95,6 +96,7 @@ _FROM_VALIDATION = (
     "judge it by the test split. A step costs about three times a plain one."
 )
 
+ORDER = 70
 ROWS = (
     Method(
         key="group_dro",
@@ -120,6 +122,14 @@ ROWS = (
         weighs=True,
         evens=lambda p: float(p["adjustment"] > 0 and p["eta"] > 0),
         decided="Decided in every step: a class whose loss is high gets more weight in the next step.",
+        objective="core.training.objectives.group_dro:GroupDRO",
+        golden=(
+            Golden(
+                given={"logits": ((0, 0), (math.log(3), 0)), "labels": (0, 0)},
+                expect={"loss": math.log(8 / 3) / 2 / (1 + math.sqrt(3 / 8))},
+                params={"eta": 1},
+            ),
+        ),
     ),
     Method(
         key="l2rw",
@@ -143,6 +153,8 @@ ROWS = (
         weighs=True,
         evens=class_even_meta,
         decided="Decided in every step: a sample counts as far as learning from it lowers the loss on validation samples.",
+        objective="core.training.objectives.l2rw:LearningToReweight",
+        golden=(Golden(given={"counts": (3, 1)}, expect={}, knobs={}),),
     ),
     Method(
         key="meta_weight_net",
@@ -170,5 +182,15 @@ ROWS = (
         weighs=True,
         evens=class_even_meta,
         decided="Decided in every step: a small network turns the loss of a sample into its weight; it learns from validation samples.",
+        objective="core.training.objectives.meta_weight_net:MetaWeightNet",
+        golden=(
+            Golden(given={"counts": (3, 1)}, expect={}, knobs={"hidden": 100, "lr": 1e-3}),
+            Golden(
+                given={"counts": (3, 1)},
+                expect={},
+                params={"variant": "imbalance_code"},
+                knobs={"hidden": 100, "lr": 1e-5, "summed": 1, "sgd": 1},
+            ),
+        ),
     ),
 )

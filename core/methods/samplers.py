@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvenlyError
-from core.methods.method import CLASSIFIER, Method, samples
+from core.methods.method import CLASSIFIER, Golden, Method, samples
 from core.methods.normalization import floored_tpr
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Registry, Source
@@ -222,6 +222,7 @@ SAMPLERS = Registry(
         summary="Every sample once an epoch: ordinary training.",
         caveat="",
         source=_KANG,
+        golden=(Golden(given={"counts": (3, 1)}, expect={}, knobs={}),),
     ),
     Method(
         key="balanced",
@@ -235,6 +236,7 @@ SAMPLERS = Registry(
         summary="Every class equally often, with replacement.",
         caveat=_REPEATS,
         source=_KANG,
+        golden=(Golden(given={"counts": (3, 1)}, expect={"sampling": (0.5, 0.5)}),),
     ),
     Method(
         key="square_root",
@@ -248,6 +250,7 @@ SAMPLERS = Registry(
         summary="Half-way between instance and class-balanced sampling.",
         caveat="",
         source=_KANG,
+        golden=(Golden(given={"counts": (9, 1)}, expect={"sampling": (0.75, 0.25)}),),
     ),
     Method(
         key="power",
@@ -274,6 +277,7 @@ SAMPLERS = Registry(
         summary="Begins with instance sampling and ends with class-balanced sampling.",
         caveat="t grows from 0 in the first epoch to 1 in the last.",
         source=_KANG,
+        golden=(Golden(given={"counts": (9, 1)}, expect={"sampling": (0.9, 0.1), "t": 0}),),
     ),
     Method(
         key="difficulty",
@@ -289,6 +293,7 @@ SAMPLERS = Registry(
         caveat="In the first epoch every class is drawn equally often. "
         "Our reading: the paper's formula was not at hand and no code is public. The floor is ours.",
         source=_CDBS,
+        golden=(Golden(given={"counts": (10, 10), "tpr": (0.9, 0.5)}, expect={"sampling": (0.2, 0.8)}),),
     ),
     Method(
         key="class_aware",
@@ -307,6 +312,7 @@ SAMPLERS = Registry(
             "Relay backpropagation for effective learning of deep convolutional neural networks",
             "https://arxiv.org/abs/1512.05830",
         ),
+        golden=(Golden(given={"counts": (3, 1)}, expect={"sampling": (0.5, 0.5)}, knobs={"run": 4, "cycle": 1}),),
     ),
     Method(
         key="half_and_half",
@@ -321,6 +327,7 @@ SAMPLERS = Registry(
         caveat="With two classes and an even batch size each batch is exactly half minority, half majority. "
         + _REPEATS,
         source=_NOTES,
+        golden=(Golden(given={"counts": (3, 1)}, expect={"sampling": (0.5, 0.5)}, knobs={"run": 1}),),
     ),
     Method(
         key="share",
@@ -336,6 +343,13 @@ SAMPLERS = Registry(
         "One sample fewer is enough. Where all counts are equal there is no "
         "minority: rho plays no part, and the classes are drawn equally often.",
         source=_NOTES,
+        golden=(
+            Golden(
+                given={"counts": (6, 3, 3)},
+                expect={"sampling": (0.6, 0.2, 0.2), "minority classes": 2},
+                params={"rho": 0.4},
+            ),
+        ),
     ),
     Method(
         key="undersample",
@@ -354,6 +368,7 @@ SAMPLERS = Registry(
             "An investigation of why overparameterization exacerbates spurious correlations",
             "https://arxiv.org/abs/2005.04345",
         ),
+        golden=(Golden(given={"counts": (3, 1)}, expect={"sampling": (0.5, 0.5)}),),
     ),
     Method(
         key="smote",
@@ -374,5 +389,6 @@ SAMPLERS = Registry(
         ),
         stage=CLASSIFIER,
         decided="Made while training: new features between neighbours, until every class is as large as the largest.",
+        golden=(Golden(given={"counts": (3, 1)}, expect={}, knobs={"smote": 5}),),
     ),
 )

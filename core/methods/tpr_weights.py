@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.methods.method import NO_TPR, NORMALIZE, Method, given, mean_of
+from core.methods.method import NO_TPR, NORMALIZE, Golden, Method, given, mean_of
 from core.methods.normalization import floored_tpr, weight_terms
 from core.methods.types import ClassTerms, Evidence
 from core.registry import Param, Source
@@ -128,6 +128,7 @@ _SHIFT_TAU = Param(
 _BALANCED = "Balanced data on which some classes are learned worse than others."
 TPR = frozenset({"tpr"})
 
+ORDER = 10
 ROWS = (
     Method(
         key="tpr_ratio",
@@ -160,6 +161,7 @@ ROWS = (
         "Mild: TPRs of .9 and .7 differ by a factor of 1.29.",
         source=_SEED,
         when=_BALANCED,
+        golden=(Golden(given={"tpr": (0.5, 0.25)}, expect={"weight": (2 / 3, 4 / 3)}),),
     ),
     Method(
         key="tpr_deficit",

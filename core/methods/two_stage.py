@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.methods.logit_adjustment import logit_adjusted
-from core.methods.method import CLASSIFIER, FINETUNE, POSTHOC, Method
+from core.methods.method import CLASSIFIER, FINETUNE, POSTHOC, Golden, Method
 from core.methods.types import ClassTerms, Evidence
 from core.registry import Param, Source
 
@@ -181,6 +182,7 @@ _EVENLY_DRAWN = (
     "the authors' code takes four samples of a class in turn, which the sampler class_aware does here. "
 )
 
+ORDER = 80
 ROWS = (
     Method(
         key="crt",
@@ -199,6 +201,7 @@ ROWS = (
         when=_TAILED,
         stage=CLASSIFIER,
         epochs=STAGE_EPOCHS,
+        golden=(Golden(given={"counts": (3, 0, 1)}, expect={"sampling": (0.5, 0, 0.5)}, knobs={"fresh": 1}),),
     ),
     Method(
         key="lws",
@@ -216,6 +219,7 @@ ROWS = (
         stage=CLASSIFIER,
         head="scaled",
         epochs=STAGE_EPOCHS,
+        golden=(Golden(given={"counts": (3, 0, 1)}, expect={"sampling": (0.5, 0, 0.5)}, knobs={}),),
     ),
     Method(
         key="oltr",
@@ -243,6 +247,14 @@ ROWS = (
         epochs=STAGE_EPOCHS,
         decided="Decided while training: attention, a memory of class centroids and a cosine classifier "
         "are learned on top of the finished run.",
+        objective="core.training.objectives.oltr:MemoryLoss",
+        golden=(
+            Golden(
+                given={"counts": (3, 0, 1)},
+                expect={"sampling": (0.5, 0, 0.5)},
+                knobs={"scale": 16, "feature_rate": 0.1, "memory": 0.01, "repel": 0.01},
+            ),
+        ),
     ),
     Method(
         key="tau_norm",
@@ -261,6 +273,7 @@ ROWS = (
         latex=_tau_norm_latex,
         linear=True,
         decided="Applied after training: the weight vectors of the finished run's last layer are shortened.",
+        golden=(Golden(given={"counts": (3, 1)}, expect={}, params={"bias": "keep"}, knobs={"tau": 0.7, "bias": 1}),),
     ),
     Method(
         key="ncm",
@@ -278,6 +291,11 @@ ROWS = (
         when=_TAILED,
         stage=POSTHOC,
         decided="Applied after training: the class whose mean training feature is nearest is the prediction.",
+        golden=(
+            Golden(
+                given={"counts": (3, 1)}, expect={}, params={"distance": "cosine"}, knobs={"features": 2, "cosine": 1}
+            ),
+        ),
     ),
     Method(
         key="logit_adjusted_posthoc",
@@ -294,6 +312,7 @@ ROWS = (
         when=_TAILED,
         stage=POSTHOC,
         decided="Applied after training: the finished run's logits are lowered by how frequent a class is.",
+        golden=(Golden(given={"counts": (3, 1)}, expect={"shift": (math.log(4 / 3), math.log(4))}, knobs={"tau": 1}),),
     ),
     Method(
         key="equal_tpr_bias",
@@ -320,5 +339,6 @@ ROWS = (
         when="Any finished run: what would equal TPRs cost?",
         stage=POSTHOC,
         decided="Applied after training: one summand per class on the finished run's logits, fitted on the validation split.",
+        golden=(Golden(given={"counts": (3, 1)}, expect={}, params={"strength": 0.5}, knobs={"strength": 0.5}),),
     ),
 )

@@ -91,7 +91,8 @@ class ClassTerms:
     mask       probability that the class's logit is left out for a sample of another class
     sampling   probability that a drawn training sample is of the class (sums to 1)
     draw       how samples are drawn: key of core.training.index_samplers.DRAWS
-    objective  what the terms act through: key of core.training.objectives.OBJECTIVES, or of core.methods.posthoc.STEPS after training
+    objective  what the terms act through: "terms", the one loss; the last word of the module that the method's row names; or a key
+               of core.methods.posthoc.STEPS after training
     knobs      the numbers of that objective or draw
     info       scalars worth showing, e.g. {"tau": 1.15}
     notes      plain sentences on what was clipped or assumed

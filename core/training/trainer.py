@@ -28,7 +28,7 @@ from core.training.evaluation import count, evaluate, split_result
 from core.training.index_samplers import EvenDraws, order
 from core.training.interrupts import Interrupted, Patience
 from core.training.losses import tensor_terms
-from core.training.objectives import OBJECTIVES, Batch, Objective
+from core.training.objectives import Batch, Objective, objective_class
 from core.training.optimizer import build_optimiser, learning_rate, load_state, set_learning_rate
 from core.training.state import SPLITS, EpochResult, Progress, Seen, SplitResult, TermsFor, seen_after
 from core.training.train_step import Step, make_step
@@ -155,7 +155,7 @@ class Trainer:
         """What the epoch's terms act through; one of a kind lives as long as the run, since it may learn."""
         key = terms.objective
         if key not in self.objectives or self.objectives[key].knobs != dict(terms.knobs):  # a late start brings its own
-            made = OBJECTIVES[key](
+            made = objective_class(key)(
                 self.classes, terms.knobs, self.counts, generator(self.config.seed, "objective", 0)
             ).to(self.device.device)
             if (state := self._waiting.pop(key, None)) is not None:

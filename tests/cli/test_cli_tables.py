@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 
 import numpy as np
@@ -13,12 +12,12 @@ from core.experiment.recipes import RECIPES
 from core.methods import METHODS, answer, what_if
 from core.methods.samplers import SAMPLERS
 from models import MODELS
-from tests.cli.cli_kit import ROOT
+from tests.core.methods.kit import golden_cases, name_of, vectors
 
-GOLDEN = [
-    c
-    for c in json.loads((ROOT / "tests" / "core" / "methods" / "golden.json").read_text(encoding="utf-8"))["cases"]
-    if c["method"] in METHODS
+GOLDEN = [  # of methods that are a map from TPRs or counts to terms
+    pytest.param(row, case, id=name_of(row, case))
+    for table, row, case in golden_cases()
+    if table is METHODS and vectors(case) and case.expect.keys() - {"loss"}
 ]
 
 
@@ -70,23 +69,22 @@ def params(given):
     return [word for key, value in given.items() for word in ("--param", f"{key}={value}")]
 
 
-@pytest.mark.parametrize(
-    "case", GOLDEN, ids=lambda c: f"{c['method']}-{len(next(iter(c['given'].values())))}-{c['params']}"
-)
-def test_terms_give_the_golden_numbers(call, case):
-    vectors = [word for key, vector in case["given"].items() for word in (f"--{key}", listed(vector))]
-    done = call("terms", case["method"], *vectors, *params(case["params"]), "--json")
-    assert [line for line in done.err.splitlines() if "of the weight, more than all the others" not in line] == []
-    assert set(case["expect"]) <= set(done.data)
-    assert set(done.data) - set(case["expect"]) <= {"tau"}
-    for name, expected in case["expect"].items():
-        np.testing.assert_allclose(done.data[name], expected, rtol=0, atol=1e-9)
+@pytest.mark.parametrize(("row", "case"), GOLDEN)
+def test_terms_give_the_golden_numbers(call, row, case):
+    words = [word for key, vector in vectors(case).items() for word in (f"--{key}", listed(vector))]
+    done = call("terms", row.key, *words, *params(case.params), "--json")
+    assert done.code == 0
+    expect = {name: values for name, values in case.expect.items() if name != "loss"}
+    assert set(expect) <= set(done.data)
+    assert set(done.data) - set(expect) <= {"tau"}
+    for name, expected in expect.items():
+        np.testing.assert_allclose(done.data[name], np.squeeze(expected), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("method", METHODS.keys)
 def test_terms_print_only_what_the_method_sets(call, method):
     tpr, counts = [0.9, 0.6, 0.75], [100, 20, 50]
-    params = {"weights": "1,2,3"} if method == "manual" else {}
+    params = METHODS[method].tested(3)
     terms = answer(method, what_if(3, tpr=tpr, counts=counts), params)
     words = [
         "terms",

@@ -239,9 +239,7 @@ def test_confusion_shares_and_top_pairs():
 def test_the_preview_sends_one_frame_per_stop_for_every_method(method, classes):
     rng = np.random.default_rng(1)
     tpr, counts = rng.uniform(0, 1, classes), rng.integers(1, 500, classes).astype(float)
-    params = {p.key: p.default for p in method.params} | (
-        {"weights": ",".join(["2"] * classes)} if method.key == "manual" else {}
-    )
+    params = {p.key: p.default for p in method.params} | method.tested(classes)
     answers = grid(
         method.key,
         what_if(classes, tpr=tpr, support=np.full(classes, 50.0), counts=counts),

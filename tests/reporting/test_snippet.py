@@ -18,7 +18,7 @@ from core.methods.samplers import SAMPLERS
 from core.methods.types import TERMS, ClassTerms, Evidence
 from core.training.index_samplers import DRAWS, order
 from core.training.losses import tensor_terms
-from core.training.objectives import OBJECTIVES, Batch
+from core.training.objectives import Batch, addresses, objective_class
 from reporting.code_snippet import cli_command, pytorch_snippet
 from tests.core.training.kit import Fixed
 
@@ -57,7 +57,7 @@ def assert_same_loss(terms, reduction, method="none"):
     g = torch.Generator().manual_seed(0)
     model, labels = Fixed(torch.randn(64, C, generator=g) * 3), torch.randint(0, C, (64,), generator=g)
     acting = tensor_terms(terms, CPU, torch.float64)
-    objective = OBJECTIVES[terms.objective](C, terms.knobs, torch.tensor(COUNTS), torch.Generator().manual_seed(0))
+    objective = objective_class(terms.objective)(C, terms.knobs, torch.tensor(COUNTS), torch.Generator().manual_seed(0))
     expected, logits = objective(
         Batch(model, model.z, labels, acting, reduction, generator=torch.Generator().manual_seed(7))
     )
@@ -121,8 +121,7 @@ def test_snippet_of_the_polynomial_tail(alpha, beta, keys, reduction):
 
 
 def of(method):
-    params = {"weights": "1, 2, 3, 4, 5"} if method.key == "manual" else {}
-    return answer(method.key, what_if(C, tpr=[0.9, 0.7, 0.5, 0.3, 0.1], counts=COUNTS), params)
+    return answer(method.key, what_if(C, tpr=[0.9, 0.7, 0.5, 0.3, 0.1], counts=COUNTS), method.tested(C))
 
 
 def files_named(text):
@@ -173,7 +172,7 @@ def test_what_is_more_than_a_loss_is_said(key, said):
     assert f"# {said}" in pytorch_snippet(of(METHODS[key]), NAMES, "batch_mean", key).splitlines()
 
 
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", addresses())
 def test_every_objective_is_in_the_code_or_named(objective):
     knobs = {"alpha": 1.0, "beta": 1.0} if objective == "poly_tail" else {}
     text = pytorch_snippet(ClassTerms(objective=objective, knobs=knobs), NAMES, "batch_mean")

@@ -13,7 +13,6 @@ from core.methods import posthoc
 from core.methods.types import ClassTerms, Evidence
 from core.training.device import choose
 from core.training.device_data import Split
-from core.training.objectives import OBJECTIVES
 from core.training.objectives.base import Objective
 from core.training.trainer import Trainer
 from models import MODELS
@@ -98,7 +97,7 @@ class Asks(Objective):
 
 
 def test_meta_samples_are_validation_samples_evenly_many_of_each_class(splits, device, monkeypatch):
-    monkeypatch.setitem(OBJECTIVES, "asks", Asks)
+    monkeypatch.setattr("core.training.trainer.objective_class", lambda key: {"asks": Asks}[key])
     config = checked(RunConfig("blobs", "cnn", epochs=2, recipe_params={"batch_size": 16}))
     trainer = Trainer(
         config,

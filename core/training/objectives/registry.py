@@ -1,26 +1,42 @@
-"""OBJECTIVES: every objective by its key."""
+"""Where the objectives are: the rows of METHODS name them, and they are imported when asked for."""
 
 from __future__ import annotations
 
-from core.training.objectives.base import Objective
-from core.training.objectives.difficulty_net import DifficultyNet
-from core.training.objectives.ghm import GradientHarmonising
-from core.training.objectives.group_dro import GroupDRO
-from core.training.objectives.l2rw import LearningToReweight
-from core.training.objectives.meta_weight_net import MetaWeightNet
-from core.training.objectives.oltr import MemoryLoss
-from core.training.objectives.poly_tail import PolynomialTail
-from core.training.objectives.sigmoid import Sigmoid
-from core.training.objectives.terms import Terms
+import importlib
+from collections.abc import Iterable
 
-OBJECTIVES: dict[str, type[Objective]] = {
-    "terms": Terms,
-    "sigmoid": Sigmoid,
-    "ghm": GradientHarmonising,
-    "poly_tail": PolynomialTail,
-    "group_dro": GroupDRO,
-    "l2rw": LearningToReweight,
-    "meta_weight_net": MetaWeightNet,
-    "difficulty_net": DifficultyNet,
-    "oltr": MemoryLoss,
-}
+from core.errors import EvenlyError
+from core.methods import METHODS, Method
+from core.training.objectives.base import Objective
+
+ONE_LOSS = (
+    "core.training.objectives.terms:Terms"  # of every method whose row names no objective, and before a late start
+)
+
+
+def key_of(address: str) -> str:
+    """ "core.training.objectives.ghm:GradientHarmonising" -> "ghm": what terms and checkpoints call it."""
+    return address.partition(":")[0].rpartition(".")[2]
+
+
+def addresses(methods: Iterable[Method] = METHODS) -> dict[str, str]:
+    """key -> "module:Class" of every objective, the one loss first, then in the order of the rows.
+
+    Several methods may name the same one; two that only share a key raise EvenlyError, as a checkpoint could not tell them apart.
+    """
+    found: dict[str, str] = {}
+    for address in (ONE_LOSS, *(method.objective for method in methods if method.objective)):
+        if found.setdefault(key_of(address), address) != address:
+            raise EvenlyError(
+                f"two objectives are called {key_of(address)}: {found[key_of(address)]} and {address}; rename the file of one"
+            )
+    return found
+
+
+def objective_class(key: str, methods: Iterable[Method] = METHODS) -> type[Objective]:
+    """The class with this key, its module imported now. An unknown key raises EvenlyError that lists the keys there are."""
+    known = addresses(methods)
+    if key not in known:
+        raise EvenlyError(f"unknown objective {key!r}; known: {', '.join(known)}; a method names its own in its row")
+    module, _, name = known[key].partition(":")
+    return getattr(importlib.import_module(module), name)

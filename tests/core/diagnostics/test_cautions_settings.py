@@ -107,8 +107,8 @@ def test_a_post_hoc_step_trains_at_no_precision():
 def test_a_setting_that_a_stored_run_leaves_out_is_at_its_default():
     stored = json.loads(PLAIN.to_json())
     assert "precision" not in stored
-    assert apart_from_baseline(1, asdict(WEIGHTED), stored) == ""
-    text = apart_from_baseline(1, asdict(replace(WEIGHTED, precision="bfloat16")), stored)
+    assert apart_from_baseline(1, WEIGHTED, PLAIN) == ""
+    text = apart_from_baseline(1, replace(WEIGHTED, precision="bfloat16"), PLAIN)
     assert text.startswith("Run 1 differs from this one in precision (auto and bfloat16):")
 
 

@@ -114,8 +114,8 @@ def test_which_terms_move_follows_from_the_rows():
         for row in table:
             if row.stage != TRAIN:
                 continue
-            params = {"params": {"weights": "1, 2, 3"}} if row.key == "manual" else {}
-            config = checked(replace(BASE, **{key: row.key}, **params))
+            params = "params" if table is METHODS else "sampler_params"
+            config = checked(replace(BASE, **{key: row.key, params: row.tested(3)}))
             way = along(config, known, PAST)
             if looks_back(config) and any(t.set() for t in way.frames):
                 assert way.moving(), row.key

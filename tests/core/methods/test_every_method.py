@@ -20,19 +20,24 @@ from work import runner
 from work import worker as door
 
 BASE = RunConfig("mnist1d", "cnn1d", epochs=2, imbalance=100.0)
-PARAMS = {
-    "manual": {"weights": ",".join(map(str, range(1, 11)))},
-    "focal": {"form": "sigmoid", "alpha": 0.25},
-    "cdb": {"ema": 0.5},
-    "ldam": {"reweight": 0.9999},
-    "difficulty_net": {"variant": "cifar_code"},
-    "seql": {"variant": "cdb_code"},
-}
-LATE = replace(BASE, method="ldam", params=PARAMS["ldam"], sampler="square_root", start=0.5, deferred="weight")
+CLASSES = 10
+LATE = replace(
+    BASE,
+    method="ldam",
+    params=METHODS["ldam"].tested(CLASSES),
+    sampler="square_root",
+    start=0.5,
+    deferred="weight",
+)
 CASES = [
-    *((m.key, replace(BASE, method=m.key, params=PARAMS.get(m.key, {}))) for m in METHODS if m.key != "none"),
+    *((m.key, replace(BASE, method=m.key, params=m.tested(CLASSES))) for m in METHODS if m.key != "none"),
     *(
-        (f"sampler:{s.key}", replace(BASE, sampler=s.key, method="crt" if s.stage != TRAIN else "none"))
+        (
+            f"sampler:{s.key}",
+            replace(
+                BASE, sampler=s.key, sampler_params=s.tested(CLASSES), method="crt" if s.stage != TRAIN else "none"
+            ),
+        )
         for s in SAMPLERS
     ),
     ("meta_weight_net imbalance_code", replace(BASE, method="meta_weight_net", params={"variant": "imbalance_code"})),

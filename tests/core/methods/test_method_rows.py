@@ -13,6 +13,9 @@ from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, TRAIN, answer, 
 from core.methods.posthoc import STEPS
 from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
+from core.training.objectives import Objective, key_of, objective_class
+from core.training.objectives.registry import ONE_LOSS
+from tests.core.methods.kit import settings_of
 
 ROWS = [pytest.param(table, row, id=f"{table.noun}-{row.key}") for table in (METHODS, SAMPLERS) for row in table]
 STAGES = {TRAIN, CLASSIFIER, FINETUNE, POSTHOC}
@@ -29,14 +32,8 @@ GROUPS = {
     "Post-hoc",
     "Sampling",
 }
-MAY_BE_ZERO = {"manual"}  # a weight of 0 that a person typed
 
 every_row = pytest.mark.parametrize(("table", "row"), ROWS)
-
-
-def params_for(row, classes):
-    """What a row cannot do without; else its defaults."""
-    return {"weights": ", ".join(str(1 + c % 7) for c in range(classes))} if row.key == "manual" else {}
 
 
 def seen(classes, tpr=None, counts=None, support=None, **changes):
@@ -80,7 +77,7 @@ def check(row, terms, classes, counts):
         assert np.isfinite(single).all(), name
         assert (single >= low.get(name, -math.inf)).all(), name
         assert (v <= high.get(name, math.inf)).all(), name
-        if name in ("weight", "scale") and row.key not in MAY_BE_ZERO:
+        if name in ("weight", "scale"):
             assert (single > 0).all(), name
     if terms.sampling is not None:
         assert terms.sampling.sum() == pytest.approx(1)
@@ -100,11 +97,12 @@ def test_finite_in_range_and_the_same_again(table, row, classes):
             for epoch in (0, 4):
                 e = seen(classes, tpr, n, np.where(np.isnan(tpr), 0, 20), epoch=epoch, epochs=5)
                 before = {k: np.copy(v) for k, v in vars(e).items() if v is not None}
-                terms, again = (answer(row.key, e, params_for(row, classes), table=table) for _ in range(2))
-                check(row, terms, classes, n)
-                assert terms.set().keys() == again.set().keys()
-                for name, v in terms.set().items():
-                    np.testing.assert_array_equal(v, getattr(again, name))
+                for params in settings_of(row, classes):
+                    terms, again = (answer(row.key, e, params, table=table) for _ in range(2))
+                    check(row, terms, classes, n)
+                    assert terms.set().keys() == again.set().keys()
+                    for name, v in terms.set().items():
+                        np.testing.assert_array_equal(v, getattr(again, name))
                 for name, v in before.items():
                     np.testing.assert_array_equal(v, getattr(e, name))
 
@@ -112,8 +110,9 @@ def test_finite_in_range_and_the_same_again(table, row, classes):
 @every_row
 def test_in_the_first_epoch_nothing_has_been_seen(table, row):
     n = np.array([40, 20, 5])
-    terms = answer(row.key, Evidence(3, counts=n, tpr=[0.9, 0.5, 0.2]), params_for(row, 3), table=table)
-    check(row, terms, 3, n)
+    for params in settings_of(row, 3):
+        terms = answer(row.key, Evidence(3, counts=n, tpr=[0.9, 0.5, 0.2]), params, table=table)
+        check(row, terms, 3, n)
 
 
 def chosen(row, data):
@@ -133,6 +132,12 @@ def chosen(row, data):
     return values
 
 
+def renumbered(row, params, order):
+    """The parameters, with a list of one value per class in the new order of the classes."""
+    lists = {k: params[k].split(",") for k, value in row.tested_with.items() if callable(value)}
+    return {**params, **{k: ",".join(values[c] for c in order) for k, values in lists.items()}}
+
+
 @every_row
 @settings(max_examples=10, deadline=None)
 @given(data=st.data())
@@ -147,7 +152,7 @@ def test_any_parameters_any_evidence_and_any_numbering(table, row, data):
     support = data.draw(
         st.one_of(st.none(), st.lists(st.integers(1, 5000), min_size=classes, max_size=classes).map(np.array))
     )
-    params = {**({"weights": ",".join(["3"] * classes)} if row.key == "manual" else {}), **chosen(row, data)}
+    params = {**data.draw(st.sampled_from(settings_of(row, classes))), **chosen(row, data)}
     terms = answer(row.key, seen(classes, tpr, n, support, epochs=5), params, table=table)
     if params.get("normalize") == "none":
         assert np.isfinite(terms.weight).all()
@@ -157,7 +162,7 @@ def test_any_parameters_any_evidence_and_any_numbering(table, row, data):
     turned = answer(
         row.key,
         seen(classes, tpr[order], n[order], None if support is None else support[order], epochs=5),
-        params,
+        renumbered(row, params, order),
         table=table,
     )
     assert (turned.draw, turned.objective, turned.knobs) == (terms.draw, terms.objective, terms.knobs)
@@ -169,9 +174,9 @@ def test_any_parameters_any_evidence_and_any_numbering(table, row, data):
 # ---------------------------------------------------------------- evidence
 
 
-def only(row, e):
+def only(row, e, params):
     """The evidence without what the row does not ask for."""
-    wanted = row.needs_with({})
+    wanted = row.needs_with(params)
     keep = {"counts": ("counts",), "tpr": ("tpr", "support"), "last_tpr": ("last_tpr", "last_support", "past")}
     names = [name for need, names in keep.items() if need in wanted for name in names]
     return Evidence(e.classes, epoch=e.epoch, epochs=e.epochs, **{name: getattr(e, name) for name in names})
@@ -180,11 +185,12 @@ def only(row, e):
 @every_row
 def test_looks_at_nothing_it_does_not_ask_for(table, row):
     full = seen(4, np.array([0.9, 0.5, 0.2, 0.6]), np.array([40, 20, 5, 8]), np.full(4, 30), epoch=1, epochs=3)
-    a, b = (answer(row.key, e, params_for(row, 4), table=table) for e in (full, only(row, full)))
-    assert a.set().keys() == b.set().keys()
-    for name, v in a.set().items():
-        np.testing.assert_array_equal(v, getattr(b, name))
-    assert (a.knobs, a.notes) == (b.knobs, b.notes)
+    for params in settings_of(row, 4):
+        a, b = (answer(row.key, e, params, table=table) for e in (full, only(row, full, params)))
+        assert a.set().keys() == b.set().keys()
+        for name, v in a.set().items():
+            np.testing.assert_array_equal(v, getattr(b, name))
+        assert (a.knobs, a.notes) == (b.knobs, b.notes)
 
 
 @every_row
@@ -194,7 +200,7 @@ def test_says_what_it_lacks(table, row):
         if need in row.needs_with({}):
             rest = {k: v for k, v in given.items() if k != need}
             with pytest.raises(EvenlyError, match=f"^{row.key} needs the {words}"):
-                answer(row.key, Evidence(2, **rest), params_for(row, 2), table=table)
+                answer(row.key, Evidence(2, **rest), settings_of(row, 2)[0], table=table)
 
 
 # ---------------------------------------------------------------- the row itself
@@ -249,14 +255,27 @@ def test_bad_parameters_are_refused_by_name(table, row):
 @every_row
 def test_what_the_terms_act_through_exists(table, row):
     from core.training.index_samplers import DRAWS
-    from core.training.objectives import OBJECTIVES
     from models.heads import HEADS
 
-    terms = answer(row.key, seen(3, np.array([0.9, 0.5, 0.2]), np.array([40, 20, 5])), params_for(row, 3), table=table)
-    assert terms.objective in (STEPS if row.stage == POSTHOC else OBJECTIVES)
-    assert terms.draw in DRAWS
+    named = set()
+    for params in (*settings_of(row, 3), *variants(row)):
+        terms = answer(row.key, seen(3, np.array([0.9, 0.5, 0.2]), np.array([40, 20, 5])), params, table=table)
+        assert terms.draw in DRAWS
+        assert table is METHODS or (terms.objective == "terms" and terms.set().keys() <= {"sampling"})
+        named.add(terms.objective)
     assert row.head in HEADS
-    assert table is METHODS or (terms.objective == "terms" and terms.set().keys() <= {"sampling"})
+    if row.stage == POSTHOC:
+        assert named <= STEPS.keys()
+    else:
+        assert named - {"terms"} == ({key_of(row.objective)} if row.objective else set()), (
+            "the terms and the row name one objective, or none"
+        )
+
+
+@every_row
+def test_the_objective_of_a_row_is_there_and_its_tested_settings_are_parameters(table, row):
+    assert issubclass(objective_class(key_of(row.objective or ONE_LOSS)), Objective)
+    assert set(row.tested_with) <= {p.key for p in row.params}
 
 
 def test_methods_and_samplers_never_use_a_knob_for_two_things():
@@ -272,6 +291,7 @@ def test_methods_and_samplers_never_use_a_knob_for_two_things():
 
 def variants(row):
     """The defaults, and each choice of each parameter."""
-    yield params_for(row, 3)
+    first, *_ = settings_of(row, 3)
+    yield first
     for p in row.params:
-        yield from ({**params_for(row, 3), p.key: choice} for choice in (*p.choices, *p.words))
+        yield from ({**first, p.key: choice} for choice in (*p.choices, *p.words))

@@ -3,9 +3,7 @@
 What every row owes, whatever it computes, is in test_method_rows.py; samplers are in test_samplers.py.
 """
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +16,6 @@ from core.methods.class_difficulty import smoothed
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence
 
-GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))["cases"]
 SEED = [0.9560878243512974, 0.7365384615384616, 0.7807933194154488]
 FIVE = [0.9, 0.7, 0.5, 0.3, 0.1]
 COUNTS = [1000, 300, 100, 30, 10]
@@ -34,22 +31,7 @@ def close(found, expected, digits=11):
     np.testing.assert_allclose(found, expected, rtol=10.0**-digits, atol=1e-12)
 
 
-# ---------------------------------------------------------------- golden vectors
-
-
-@pytest.mark.parametrize(
-    "case", GOLDEN, ids=lambda c: f"{c['method']}-{len(next(iter(c['given'].values())))}-{c['params']}"
-)
-def test_golden(case):
-    vectors, key = case["given"], case["method"]
-    table = SAMPLERS if key.startswith("sampler:") else METHODS
-    found = answer(
-        key.removeprefix("sampler:"), what_if(len(next(iter(vectors.values()))), **vectors), case["params"], table=table
-    )
-    values = {**found.set(), **{k: np.array([v]) for k, v in (found.info or {}).items()}}
-    for name, expected in case["expect"].items():
-        np.testing.assert_allclose(values[name], expected, rtol=0, atol=1e-9)
-    assert (found.notes, found.clipped) == ((), ())
+# ---------------------------------------------------------------- the vectors of the reference sheet
 
 
 # Vectors of the reference sheet, section by section. raw means: rescaled here to mean 1.

@@ -16,7 +16,7 @@ from core.methods import METHODS, POSTHOC, answer, formula_with, posthoc, what_i
 from core.methods.examples import WORKED, by_map, examples
 from core.methods.samplers import SAMPLERS
 from core.registry import check_params
-from core.training.objectives import OBJECTIVES
+from core.training.objectives import objective_class
 from core.training.objectives.poly_tail import margins, tailed
 from docs.worked_examples import WORKINGS, computed
 from reporting.code_snippet import pytorch_snippet
@@ -220,7 +220,7 @@ def test_the_formula_of_the_difficulty_sampler_holds_its_floor():
 
 def made(key, classes, **params):
     terms = terms_of(key, params, tpr=[0.9, 0.4, 0.6][:classes], counts=[100, 10, 20][:classes])
-    return OBJECTIVES[terms.objective](
+    return objective_class(terms.objective)(
         classes, terms.knobs, torch.tensor([100.0, 10, 20][:classes]), torch.Generator().manual_seed(1)
     ).double()
 
@@ -332,4 +332,4 @@ def test_every_post_hoc_row_is_shown_without_torch():
         "import sys; from core.methods.examples import examples; from core.methods import METHODS; "
         "[examples(m) for m in METHODS]; assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=WORKED.parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=WORKED.parents[2])

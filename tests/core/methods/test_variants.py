@@ -15,7 +15,7 @@ from core.experiment.term_schedule import in_force
 from core.methods import METHODS, answer, formula_with, what_if
 from core.methods.types import Evidence
 from core.training.losses import class_loss, left_out
-from core.training.objectives import OBJECTIVES
+from core.training.objectives import objective_class
 
 FIVE = [0.9, 0.7, 0.5, 0.3, 0.1]
 
@@ -95,7 +95,9 @@ def test_variants_of_the_small_networks():
         ("difficulty_net", "paper"),
         ("difficulty_net", "cifar_code"),
     ):
-        made[variant] = OBJECTIVES[key](3, answer(key, Evidence(3), {"variant": variant}).knobs, None, generator(0))
+        made[variant] = objective_class(key)(
+            3, answer(key, Evidence(3), {"variant": variant}).knobs, None, generator(0)
+        )
     assert [type(made[v].optimiser).__name__ for v in ("noise_code", "imbalance_code")] == ["Adam", "SGD"]
     assert [made[v].looks_ahead() for v in ("paper", "cifar_code")] == [True, False]
 

@@ -3,10 +3,12 @@
 import torch
 from torch import nn
 
-from core.training.objectives import OBJECTIVES, Batch
+from core.methods import METHODS, answer, what_if
+from core.training.objectives import Batch, addresses, key_of, objective_class
 
 C, B = 4, 12
-KNOBS = {
+OBJECTIVES = {key: objective_class(key) for key in addresses()}
+KNOBS = {  # what the numbers in the tests rest on, and small networks; of another objective the ones its method is tested with
     "terms": {},
     "sigmoid": {},
     "ghm": {"bins": 10, "momentum": 0.0},
@@ -56,7 +58,16 @@ def seeded(seed=0):
 
 
 def make(key, classes=C, counts=None, seed=0, **knobs):
-    return OBJECTIVES[key](classes, {**KNOBS[key], **knobs}, counts, seeded(seed))
+    return OBJECTIVES[key](classes, {**knobs_of(key), **knobs}, counts, seeded(seed))
+
+
+def knobs_of(key):
+    """The knobs that an objective is tested with."""
+    if key in KNOBS:
+        return KNOBS[key]
+    row = next(m for m in METHODS if m.objective and key_of(m.objective) == key)
+    evidence = what_if(C, tpr=[0.9, 0.7, 0.5, 0.3], counts=[100, 50, 20, 5])
+    return answer(row.key, evidence, row.tested(C)).knobs
 
 
 def double(objective):

@@ -10,7 +10,7 @@ from core.experiment.config import RunConfig, checked
 from core.methods import answer
 from core.methods.types import Evidence
 from core.training.device import choose
-from core.training.objectives import OBJECTIVES, Batch
+from core.training.objectives import Batch, objective_class
 from core.training.optimizer import build_optimiser
 from models import MODELS
 from models.heads import Prior, attach
@@ -33,7 +33,7 @@ def first_loss(classes, knobs):
     """Loss of a fresh network under the sigmoid loss without focus, and the norm of its bias's gradient."""
     model = network(classes, **({"prior": knobs["prior"]} if "prior" in knobs else {}))
     x, labels = torch.randn(200, 1, 8, generator=torch.Generator().manual_seed(1)), torch.arange(200) % classes
-    loss, _ = OBJECTIVES["sigmoid"](classes, {}, None)(Batch(model, x, labels, {}, "batch_mean"))
+    loss, _ = objective_class("sigmoid")(classes, {}, None)(Batch(model, x, labels, {}, "batch_mean"))
     loss.backward()
     return loss.item(), model.head.bias.grad.norm().item()
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from core.training.objectives import OBJECTIVES
 from tests.core.training.kit import (
     LOOKS_AHEAD,
+    OBJECTIVES,
     REDUCTIONS,
     B,
     C,
