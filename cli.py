@@ -121,6 +121,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Queue a run; with --wait, see it to its end."""
+    from services.submission import plan
     from storage.jobs.queue import submit as queue_runs
 
     count = submit.SEEDS.check(seeds, "run")
@@ -148,10 +149,14 @@ def run(
     with submit.notes_held():
         with preparing(quiet=as_json) as progress:
             config, spec = submit.fitted(config, progress)
-        new = submit.planned(
-            engine, config, spec, count, baseline=baseline, same_baseline=same_baseline, tpr=tpr, name=name, waits=wait
-        )
-        ids = queue_runs(engine, new)
+        if tpr is not None:
+            config = submit.with_tprs(config, tpr, spec.classes)
+        wanted = [config.seed + i for i in range(count)]
+        source = submit.source_of(engine, config, spec, wanted, baseline, same=same_baseline, waits=wait)
+        new = plan(engine, config, spec, wanted, source, name=submit.named(name))
+        for caution in new.cautions:
+            submit.note(caution.text)
+        ids = queue_runs(engine, list(new.rows))
     _show_queued(engine, ids, wait, as_json)
 
 

@@ -17,7 +17,8 @@ from core.comparison.side import Side
 from core.experiment.presets import FIRST
 from services import run_time
 from services.comparison import side
-from services.submission import pair
+from services.submission import plan
+from services.tpr_sources import TRAIN_FIRST, Source
 from storage import results
 from storage.jobs import queue
 from storage.results.runs import RunRow
@@ -30,20 +31,14 @@ def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., 
     """
     stamp = f"demo {time.strftime('%Y-%m-%d %H:%M:%S')}"
     change = {} if epochs is None else {"epochs": epochs}
-    runs = []
+    weighted, runs = replace(FIRST.weighted, **change), ()
     for seed in range(seeds):
-        first, second = pair(
-            replace(FIRST.baseline, seed=seed, **change),
-            replace(FIRST.weighted, seed=seed, **change),
-            FIRST.dataset_label,
-            tags=stamp,
-        )
-        runs += [first, replace(second, baseline_index=2 * seed)]
+        runs = plan(engine, weighted, FIRST.dataset_label, [seed], Source(TRAIN_FIRST), tags=stamp, ahead=runs).rows
     print(
         paragraph(f"{FIRST.label}: a baseline and a weighted run for {counted(seeds)}{lasts(engine, seeds, change)}."),
         flush=True,
     )
-    rows = wait_for(engine, queue.submit(engine, runs), quiet=False)
+    rows = wait_for(engine, queue.submit(engine, list(runs)), quiet=False)
     before, after = (alone([side(engine, row) for row in rows[first::2]]) for first in (0, 1))
     class_table(engine, before, after, rows[1::2])
     summary_table(before, after)

@@ -34,7 +34,7 @@ def posthoc(
     """
     from core.metrics.readings import training_counts
     from services.posthoc import new_step
-    from services.preflight import doubts
+    from services.preflight import cautions, known_tprs
     from storage.jobs.queue import submit
     from storage.results import get_run
 
@@ -44,10 +44,10 @@ def posthoc(
     engine = database()
     before = get_run(engine, run_id)
     step = new_step(before, method, params)
-    config = step.config
     with notes_held():
-        for text in doubts(engine, config, training_counts(before.facts), run_id):
-            note(text)
+        tprs = known_tprs(engine, step.config, run_id)
+        for caution in cautions(step.config, training_counts(before.facts), before, *tprs):
+            note(caution.text)
         (made,) = submit(engine, [step], key)
     row = at_once(engine, made)
     emit(run_dict(engine, row)) if as_json else run_list([before, row])

@@ -9,23 +9,19 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.datasets.spec import train_counts
-from core.diagnostics.weight_dominance import of_terms
 from core.errors import EvenlyError
 from core.experiment.baseline import older_data, same_data
 from core.experiment.config import RunConfig, checked, given_tprs
 from core.experiment.recipes import RECIPES
-from core.experiment.term_schedule import first_epoch, in_force
 from core.experiment.tpr_file import LARGEST, parse
 from core.methods import METHODS
-from core.methods.types import Evidence, Vector
 from core.registry import Param
 from reporting.code_snippet import cli_command
 
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from core.datasets.spec import DataSpec
-    from storage.jobs.queue import NewRun
+    from services.tpr_sources import Source
     from storage.results.runs import RunRow
 
 LONGEST_NAME = 1000
@@ -153,100 +149,41 @@ def with_tprs(config: RunConfig, path: Path, classes: tuple[str, ...]) -> RunCon
     return replace(config, **given_tprs(tprs, support, path.name))
 
 
-@dataclass(frozen=True)
-class Group:
-    """A baseline with its replicates.
-
-    Their group_sha, the run of each seed, the baseline's own seed, and the command that trains one more.
-    """
-
-    sha: str
-    members: dict[int, int]
-    seed: int
-    command: str
-
-
-def planned(
+def source_of(
     engine: Engine,
     config: RunConfig,
     spec: DataSpec,
-    seeds: int,
-    *,
+    seeds: list[int],
     baseline: int | None,
-    same_baseline: bool,
-    tpr: Path | None,
-    name: str,
+    *,
+    same: bool,
     waits: bool,
-) -> list[NewRun]:
-    """The rows for the queue: a checked config, `seeds` times, with the TPRs of a file or behind a baseline.
+) -> Source:
+    """The baseline of each seed: the replicate of run `baseline` with that seed on the data as it is now, or for all that run (`same`).
 
-    Every one is tried: a method or a sampler that refuses what is known now raises EvenlyError here. `waits` as in `baseline_group`.
-    """
-    from services.preflight import doubts, known_tprs
-
-    if same_baseline and baseline is None:
-        raise EvenlyError("--same-baseline says how to use --baseline RUN; give that too, or leave it out")
-    if tpr is not None:
-        config = with_tprs(config, tpr, spec.classes)
-    group = baseline_group(engine, config, baseline, spec, waits=waits)
-    runs = replicas(config, seeds, spec.label, baseline=baseline, group=group, name=name, same_baseline=same_baseline)
-    feeding, counts = (
-        list(dict.fromkeys(r.baseline for r in runs)),
-        train_counts(spec, config.validation, config.imbalance, config.profile),
-    )
-    said = [text for number in feeding for text in _tried(config, spec, *known_tprs(engine, config, number))]
-    for text in dict.fromkeys(
-        [*said, *(text for number in feeding for text in doubts(engine, config, counts, number))]
-    ):
-        note(text)
-    return runs
-
-
-def _tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[str]:
-    """Ask for the terms of the first epoch in which they act; what is worth saying of them.
-
-    Nothing is asked while TPRs that the method needs are still to come.
-    """
-    if tpr is None and "tpr" in METHODS[config.method].needs_with(config.params):
-        return []
-    counts = train_counts(spec, config.validation, config.imbalance, config.profile)
-    terms = in_force(
-        config,
-        Evidence(
-            len(spec.classes), counts=counts, tpr=tpr, support=support, epoch=first_epoch(config), epochs=config.epochs
-        ),
-    )
-    return [*terms.notes, *filter(None, [of_terms(terms, counts, spec.classes)])]
-
-
-def baseline_group(
-    engine: Engine, config: RunConfig, baseline: int | None, spec: DataSpec, *, waits: bool
-) -> Group | None:
-    """The baseline's replicates on the data as it is now, None without a baseline.
-
-    What cannot be one is refused, what is a poor one is said.
+    What cannot be a baseline is refused, what is a poor one is said.
     `waits`: somebody sits there until the run is over, so a paused baseline is refused too.
     """
-    from services.baselines import by_seed
-    from storage.results import get_run, list_runs
+    from services.tpr_sources import RUN, Source
+    from storage.results import get_run
     from storage.results.runs import drawn_by
 
     if baseline is None:
-        _without(config)
-        return None
+        _without(config, same)
+        return Source()
     if config.tpr is not None:
         raise EvenlyError("--baseline and --tpr both name TPRs; give one of them")
     row, drawn = get_run(engine, baseline), drawn_by(engine, config.dataset)
     _must_fit(row, config, spec, waits)
     _must_match(row, config, spec, drawn[baseline])
     older = [n for n, theirs in drawn.items() if not same_data(theirs["fingerprint"], spec.fingerprint)]
-    every = list_runs(engine, archived=None)
-    members = by_seed(every[~every["id"].isin(older)], row.group_sha) | {row.seed: baseline}
-    return Group(row.group_sha, members, row.seed, cli_command(replace(row.config, seed=0), row.baseline_id))
+    return Source(RUN, row, takes=_takes(engine, row, seeds, older, spec, same))
 
 
-def _without(config: RunConfig) -> None:
+def _without(config: RunConfig, same: bool) -> None:
     """No baseline was named: refused where the method cannot do without one."""
+    if same:
+        raise EvenlyError("--same-baseline says how to use --baseline RUN; give that too, or leave it out")
     needs = METHODS[config.method].needs_with(config.params)
     if "network" in needs:
         raise EvenlyError(f"{config.method} goes on from a finished run; give --baseline RUN")
@@ -309,60 +246,36 @@ def _classes(row: RunRow) -> tuple[str, ...]:
     return tuple(describe(row.dataset, data_root()).classes)
 
 
-def replicas(
-    config: RunConfig,
-    seeds: int,
-    dataset_label: str,
-    *,
-    baseline: int | None,
-    group: Group | None,
-    name: str = "",
-    same_baseline: bool = False,
-) -> list[NewRun]:
-    """`seeds` runs that differ in the seed alone, counted up from the config's, each with the baseline's replicate of its own seed.
-
-    `same_baseline` takes the baseline for every seed instead, and says what that means. A seed without a baseline raises EvenlyError.
-    """
-    from services.submission import new_run
-
+def named(name: str) -> str:
+    """The name of a run as it is kept, without line breaks; one that is too long raises EvenlyError."""
     name = " ".join(name.split())
     if len(name) > LONGEST_NAME:
         raise EvenlyError(f"--name has {len(name):,} characters, expected at most {LONGEST_NAME:,}")
-    wanted = list(range(config.seed, config.seed + seeds))
-    takes = {} if group is None or baseline is None else _takes(config, wanted, baseline, group, same_baseline)
-    out = []
-    for seed in wanted:
-        called = f"{name}, seed {seed}" if name and seeds > 1 else name
-        out.append(
-            new_run(
-                replace(config, seed=seed),
-                dataset_label,
-                baseline=takes.get(seed),
-                baseline_group=group.sha if group else "",
-                name=called,
-            )
-        )
-    return out
+    return name
 
 
-def _takes(config: RunConfig, wanted: list[int], baseline: int, group: Group, same_baseline: bool) -> dict[int, int]:
-    """Seed -> the run whose TPRs it takes; said on stderr where it is not simply the baseline named."""
-    from core.datasets import describe
-    from services.baselines import another_seed, pairing, seeds_in_words
-    from storage.db.paths import data_root
+def _takes(
+    engine: Engine, row: RunRow, seeds: list[int], older: list[int], spec: DataSpec, same: bool
+) -> dict[int, int | None]:
+    """Seed -> the run whose TPRs it takes, none of `older`; said on stderr where it is not simply the baseline named."""
+    from services.baselines import another_seed, by_seed, pairing, seeds_in_words
+    from storage.results import list_runs
 
-    if same_baseline:
-        note(another_seed(baseline, group.seed, wanted, describe(config.dataset, data_root()).own_validation))
-        return dict.fromkeys(wanted, baseline)
-    absent = [seed for seed in wanted if seed not in group.members]
+    if same:
+        note(another_seed(row.id, row.seed, seeds, spec.own_validation))
+        return dict.fromkeys(seeds, row.id)
+    every = list_runs(engine, archived=None)
+    members = by_seed(every[~every["id"].isin(older)], row.group_sha) | {row.seed: row.id}
+    absent = [seed for seed in seeds if seed not in members]
     if absent:
         more = f" --seeds {len(absent)}" if len(absent) > 1 and absent[-1] - absent[0] == len(absent) - 1 else ""
+        command = cli_command(replace(row.config, seed=0), row.baseline_id)
         raise EvenlyError(
-            f"--baseline {baseline}: run {baseline} has seed {group.seed}, and no replicate of it has {seeds_in_words(absent)}; "
-            f"train that first with `{group.command} --seed {absent[0]}{more}`, "
-            f"or give --same-baseline to use run {baseline} for every seed"
+            f"--baseline {row.id}: run {row.id} has seed {row.seed}, and no replicate of it has {seeds_in_words(absent)}; "
+            f"train that first with `{command} --seed {absent[0]}{more}`, "
+            f"or give --same-baseline to use run {row.id} for every seed"
         )
-    takes = {seed: group.members[seed] for seed in wanted}
-    if set(takes.values()) != {baseline}:
+    takes = {seed: members[seed] for seed in seeds}
+    if set(takes.values()) != {row.id}:
         note(pairing(takes))
     return takes

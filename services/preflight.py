@@ -1,41 +1,75 @@
-"""What is questionable about settings before a run starts, though they are possible: for the command line and the post-hoc panel.
-
-New run says the same sentences, each beside the settings it is about.
-"""
+"""What is questionable about settings before a run starts, though they are possible: for New run, the command line and post-hoc steps."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+from numpy.typing import ArrayLike
 from sqlalchemy import Engine
 
 from core.comparison.confounders import apart_from_baseline
+from core.datasets.spec import DataSpec, train_counts
 from core.diagnostics.double_correction import double_correction
 from core.diagnostics.run_warnings import met
+from core.diagnostics.weight_dominance import of_terms
 from core.experiment.config import RunConfig
+from core.experiment.term_schedule import first_epoch, in_force
 from core.methods import METHODS
 from core.methods.types import Evidence, Vector
 from core.metrics.classification import share
 from storage.results.class_counts import class_counts
-from storage.results.runs import get_run
+from storage.results.runs import RunRow, get_run
+
+TERMS, TWICE, APART, MET = "terms", "twice", "apart", "met"
 
 
-def doubts(engine: Engine, config: RunConfig, counts: Vector | None, baseline: int | None) -> list[str]:
-    """Why the settings of a run behind this baseline are questionable; one sentence each.
+@dataclass(frozen=True)
+class Caution:
+    """One thing that is questionable.
 
-    `counts` [C]: its training samples, None where unknown.
+    about  TERMS: what the method said of its terms; TWICE: one imbalance is corrected twice; APART: something beside the
+           weighting differs from the baseline; MET: the TPRs are of samples that the network had learned from
     """
-    tpr, support = known_tprs(engine, config, baseline)
-    before = None if baseline is None else get_run(engine, baseline).config
-    found = (
-        []
-        if counts is None
-        else [double_correction(config, Evidence(len(counts), np.asarray(counts, np.float64), tpr, support), before)]
-    )
-    if before is not None:
-        found.append(apart_from_baseline(baseline, config, before))
-        if config.tpr is None and METHODS[before.method].meets_validation:
-            found.append(met("the run", config, METHODS[before.method].label))
-    return [text for text in found if text]
+
+    about: str
+    text: str
+
+
+def cautions(
+    config: RunConfig,
+    counts: ArrayLike | None,
+    baseline: RunRow | None,
+    tpr: Vector | None = None,
+    support: Vector | None = None,
+) -> list[Caution]:
+    """What is questionable about a run behind this baseline.
+
+    counts        [C] its training samples; None where unknown
+    tpr, support  [C] what its weights will rest on, where that is known
+    """
+    before, found = None if baseline is None else baseline.config, []
+    if counts is not None:
+        seen = Evidence(len(np.asarray(counts)), np.asarray(counts, np.float64), tpr, support)
+        found.append((TWICE, double_correction(config, seen, before)))
+    if baseline is not None and before is not None:
+        found.append((APART, apart_from_baseline(baseline.id, config, before)))
+        if config.tpr is None and before.method in METHODS and METHODS[before.method].meets_validation:
+            found.append((MET, met("this run", config, METHODS[before.method].label)))
+    return [Caution(about, text) for about, text in found if text]
+
+
+def tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[Caution]:
+    """Ask for the terms of the first epoch in which they act; what is worth saying of them. Raises what the method raises.
+
+    Nothing is asked while TPRs that the method needs are still to come.
+    """
+    if tpr is None and "tpr" in METHODS[config.method].needs_with(config.params):
+        return []
+    counts = train_counts(spec, config.validation, config.imbalance, config.profile)
+    about = {"counts": counts, "tpr": tpr, "support": support, "epoch": first_epoch(config), "epochs": config.epochs}
+    terms = in_force(config, Evidence(len(spec.classes), **about))
+    return [Caution(TERMS, text) for text in (*terms.notes, of_terms(terms, counts, spec.classes)) if text]
 
 
 def known_tprs(engine: Engine, config: RunConfig, baseline: int | None) -> tuple[Vector | None, Vector | None]:

@@ -4,24 +4,28 @@ and say which baseline a seed takes its weights from.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import Engine
 
+from core.datasets.spec import DataSpec, train_counts
 from core.errors import EvenlyError
 from core.experiment.config import UNSAMPLED, RunConfig, checked
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS
-from services.baselines import READY
+from services.baselines import by_seed
+from services.preflight import Caution, cautions, known_tprs, tried
 from services.replicates import lacking
 from services.run_names import data_words, method_words, unusual_words
-from storage.jobs.queue import NewRun, submit
+from services.tpr_sources import RUN, TRAIN_FIRST, Source
+from storage.jobs.queue import NewRun
 from storage.results import get_run, list_runs
+from storage.results.runs import RunRow
 
-# -- rows --------------------------------------------------------------------------------------------------------
+MOST_REPLICATES = 10  # that New run offers
 
 
 def new_run(
@@ -52,112 +56,125 @@ def new_run(
     )
 
 
-def pair(baseline: RunConfig, weighted: RunConfig, dataset_label: str, tags: str = "") -> list[NewRun]:
-    """A baseline and the run that takes its TPRs from it, for one submission."""
-    first = new_run(baseline, dataset_label, tags=tags)
-    return [first, new_run(weighted, dataset_label, baseline_index=0, baseline_group=first.group_sha, tags=tags)]
+@dataclass(frozen=True)
+class Plan:
+    """Rows for the queue in order: baselines that are trained first, then the runs asked for. `cautions`: what is questionable."""
+
+    rows: tuple[NewRun, ...]
+    cautions: tuple[Caution, ...] = ()
 
 
-MOST_REPLICATES = 10
+def plan(
+    engine: Engine,
+    config: RunConfig,
+    spec: DataSpec | str,
+    seeds: Sequence[int],
+    source: Source,
+    *,
+    name: str = "",
+    tags: str = "",
+    ahead: Sequence[NewRun] = (),
+    of: RunRow | None = None,
+) -> Plan:
+    """A config with each of the seeds, each behind the baseline of its own seed, for one submission.
+
+    spec    of the data; its label alone where nothing is to be tried
+    source  where TPRs come from; a baseline that it does not name is trained ahead of the run
+    ahead   rows of the same submission, kept in front; what they hold is not planned again
+    of      the run that is repeated: EvenlyError where these would not count as its replicates, since its baseline is gone
+    Every run is tried where `spec` is given: a method or a sampler that refuses what is known raises EvenlyError.
+    """
+    rows, label = list(ahead), spec if isinstance(spec, str) else spec.label
+    links = {seed: _behind(engine, rows, replace(config, seed=seed), label, source, tags) for seed in seeds}
+    for seed, link in links.items():
+        called = f"{name}, seed {seed}" if name and len(links) > 1 else name
+        new = new_run(replace(config, seed=seed), label, name=called, tags=tags, **link)
+        if of is not None and new.group_sha != of.group_sha:
+            raise EvenlyError(
+                f"other seeds of run {of.id} would not count as its replicates: its baseline was deleted, or another version of Evenly "
+                "made it; set it up again under New run"
+            )
+        rows.append(new)
+    return Plan(tuple(rows), () if isinstance(spec, str) else tuple(_cautions(engine, config, spec, links.values())))
 
 
-def replicates(config: RunConfig, count: int) -> list[RunConfig]:
-    """The same settings with seeds s .. s+count-1."""
-    return [replace(config, seed=config.seed + i) for i in range(count)]
+def _cautions(engine: Engine, config: RunConfig, spec: DataSpec, links: Iterable[Mapping[str, Any]]) -> list[Caution]:
+    """What is questionable behind each of the baselines, each thing once."""
+    feeding = dict.fromkeys(link.get("baseline") for link in links)
+    known = [(None if b is None else get_run(engine, b), *known_tprs(engine, config, b)) for b in feeding]
+    said = [caution for _, tpr, support in known for caution in tried(config, spec, tpr, support)]
+    counts = train_counts(spec, config.validation, config.imbalance, config.profile)
+    return list(dict.fromkeys([*said, *(c for row, *tprs in known for c in cautions(config, counts, row, *tprs))]))
+
+
+def _behind(
+    engine: Engine, rows: list[NewRun], config: RunConfig, label: str, source: Source, tags: str
+) -> dict[str, Any]:
+    """How a run is linked to its baseline; one that is still to be trained is appended to `rows`."""
+    if source.kind == TRAIN_FIRST:
+        rows.append(new_run(unweighted(config), label, tags=tags))
+        return {"baseline_index": len(rows) - 1, "baseline_group": rows[-1].group_sha}
+    if source.run is None:
+        return {}
+    there, link = source.takes.get(config.seed), {"baseline_group": source.run.group_sha}
+    if there is not None:
+        return {"baseline": there, **link}
+    rows[:] = again(engine, source.run, label, config.seed, rows)
+    return {"baseline_index": _place(rows, source.run, config.seed), **link}
+
+
+def again(engine: Engine, row: RunRow, label: str, seed: int, ahead: Sequence[NewRun] = ()) -> list[NewRun]:
+    """`ahead` with the run once more with this seed, unless it holds it, behind its own baseline of the seed. Errors as in `plan`."""
+    if _place(ahead, row, seed) is not None:
+        return list(ahead)
+    source = Source()
+    if row.baseline_id is not None:
+        baseline = get_run(engine, row.baseline_id)
+        source = Source(RUN, baseline, takes={seed: _trained(engine, baseline, seed)})
+    return list(plan(engine, row.config, label, [seed], source, ahead=ahead, of=row).rows)
 
 
 def more_seeds(
-    engine: Engine, frame: pd.DataFrame, before: Any, after: Any, label: str, seeds: Sequence[int]
+    engine: Engine, frame: pd.DataFrame, before: RunRow, after: RunRow, label: str, seeds: Sequence[int]
 ) -> list[NewRun]:
-    """Each of the two again with those of these seeds that it lacks, for one submission; weights come from the baseline's replicate
-    of the same seed.
-
-    A baseline that `frame` (archived runs too) does not hold with that seed is trained as well, ahead of what follows it.
-    Raises EvenlyError for a run whose replicates would not be known as such, because its baseline was deleted.
-    """
+    """Each of the two again with those of these seeds that it lacks among the runs of `frame`, seed by seed. Errors as in `plan`."""
     out: list[NewRun] = []
     for seed in seeds:
         for row in (before, after):
             if lacking(frame, row, [seed]):
-                _again(engine, out, frame, row, label, seed)
+                out = again(engine, row, label, seed, out)
     return out
 
 
-def behind_baselines(
-    engine: Engine, configs: Sequence[RunConfig], baseline: Any, takes: Mapping[int, int | None], label: str
-) -> list[NewRun]:
-    """The runs of one submission: each config behind the baseline that `takes` names for its seed.
-
-    Where it names none, a replicate of `baseline` with that seed is trained ahead. Errors as in `more_seeds`.
-    """
-    firsts: list[NewRun] = []
-    absent = [c.seed for c in configs if takes.get(c.seed) is None]
-    if absent:
-        frame = list_runs(engine, archived=None)
-        for seed in absent:
-            _again(engine, firsts, frame, baseline, label, seed)
-    runs = []
-    for config in configs:
-        there = takes.get(config.seed)
-        index = None if there is not None else _planned(firsts, baseline, config.seed)
-        runs.append(new_run(config, label, baseline=there, baseline_index=index, baseline_group=baseline.group_sha))
-    return [*firsts, *runs]
-
-
-def _again(engine: Engine, out: list[NewRun], frame: pd.DataFrame, row: Any, label: str, seed: int) -> None:
-    """Append `row` with another seed, once; its baseline of that seed before it where there is none."""
-    if _planned(out, row, seed) is not None:
-        return
-    link: dict[str, Any] = {}
-    if row.baseline_id is not None:
-        baseline = get_run(engine, row.baseline_id)
-        there = _trained(frame, baseline, seed)
-        if there is None:
-            _again(engine, out, frame, baseline, label, seed)
-        link = {
-            "baseline": there,
-            "baseline_index": _planned(out, baseline, seed) if there is None else None,
-            "baseline_group": baseline.group_sha,
-        }
-    new = new_run(replace(row.config, seed=seed), label, **link)
-    if new.group_sha != row.group_sha:
-        raise EvenlyError(
-            f"other seeds of run {row.id} would not count as its replicates: its baseline was deleted, or another version of Evenly "
-            "made it; set it up again under New run"
-        )
-    out.append(new)
-
-
-def _planned(out: Sequence[NewRun], row: Any, seed: int) -> int | None:
+def _place(rows: Sequence[NewRun], row: RunRow, seed: int) -> int | None:
     """Where in this submission the row's replicate of this seed stands."""
-    return next((i for i, new in enumerate(out) if (new.group_sha, new.config.seed) == (row.group_sha, seed)), None)
+    return next((i for i, new in enumerate(rows) if (new.group_sha, new.config.seed) == (row.group_sha, seed)), None)
 
 
-def _trained(frame: pd.DataFrame, row: Any, seed: int) -> int | None:
+def _trained(engine: Engine, row: RunRow, seed: int) -> int | None:
     """An earlier replicate of this seed that has succeeded, else one that is on its way; a paused one brings nothing by itself."""
-    same = frame[(frame["group_sha"] == row.group_sha) & (frame["seed"] == seed) & frame["status"].isin(READY)]
-    done = same[same["status"] == "succeeded"]
-    found = done if len(done) else same
-    return None if found.empty else int(found["id"].max())
+    return by_seed(list_runs(engine, archived=None), row.group_sha).get(seed)
 
 
-def send(engine: Engine, runs: Sequence[NewRun], submit_key: str) -> list[int]:
-    """Queue the runs in one transaction; the same key again returns the same ids."""
-    return submit(engine, list(runs), submit_key)
-
-
-def unweighted() -> str:
+def unweighted_method() -> str:
     """The method that needs nothing and has nothing to set: the baseline's."""
     return next(m.key for m in METHODS if not m.needs and not m.params)
 
 
-def plainly(config: RunConfig) -> RunConfig:
+def unweighted(config: RunConfig) -> RunConfig:
     """The same run without a method, a sampler or a late start: its baseline."""
     epochs = (
         config.epochs if METHODS[config.method].epochs is None else recipe_epochs(config.recipe)
     )  # a short second stage goes on from a whole run
     return replace(
-        config, method=unweighted(), params={}, epochs=epochs, tpr=None, tpr_support=None, tpr_source="", **UNSAMPLED
+        config,
+        method=unweighted_method(),
+        params={},
+        epochs=epochs,
+        tpr=None,
+        tpr_support=None,
+        tpr_source="",
+        **UNSAMPLED,
     )
 
 

@@ -1,5 +1,36 @@
-"""Where the TPRs of a run may come from."""
+"""Where the TPRs, or the network, of runs to be queued come from."""
 
 from __future__ import annotations
 
-TRAIN_FIRST, GIVEN, NOTHING, OTHERS = "first", "given", "nothing", "others"
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.methods.types import Vector
+from storage.results.runs import RunRow
+
+RUN, TRAIN_FIRST, GIVEN, NOTHING, OTHERS = "run", "first", "given", "nothing", "others"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The evidence of one submission. `tpr` [C] is None until a baseline has finished or numbers were given.
+
+    kind    RUN, TRAIN_FIRST, GIVEN (the config holds the TPRs) or NOTHING
+    run     of kind RUN: the baseline
+    takes   of kind RUN: seed -> the baseline it takes, a replicate of `run` with that seed; None: it is trained first
+    absent  why nothing fits a method that must have a run; "" where something does
+    """
+
+    kind: str = NOTHING
+    run: RunRow | None = None
+    tpr: Vector | None = None
+    support: Vector | None = None
+    name: str = ""
+    takes: Mapping[int, int | None] = field(default_factory=dict)
+    absent: str = ""
+
+    def trained_first(self, seeds: list[int]) -> list[int]:
+        """Those of the seeds whose baseline is trained ahead."""
+        if self.kind == TRAIN_FIRST:
+            return seeds
+        return [seed for seed in seeds if self.kind == RUN and self.takes.get(seed) is None]

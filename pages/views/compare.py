@@ -23,6 +23,7 @@ from reporting import settings_text as run_settings
 from reporting.text import count, message, plain
 from services import comparison, submission
 from services import replicates as seeds_of
+from storage.jobs import queue
 
 # of the list of runs, what the page and its parts read
 COLUMNS = ("id", "name", "status", "wanted", "seed", "last_epoch", "group_sha", "baseline_id")
@@ -130,11 +131,8 @@ def add_seeds(before: Any, after: Any, wanted: list[int], last: int) -> None:
             return
         label = DATASETS[before.dataset].label if before.dataset in DATASETS else before.dataset
         key = f"seeds-{before.id}-{after.id}-{'.'.join(map(str, wanted))}-{last}"
-        submission.send(
-            cached_reads.database(),
-            submission.more_seeds(cached_reads.database(), every, before, after, label, wanted),
-            key,
-        )
+        database = cached_reads.database()
+        queue.submit(database, submission.more_seeds(database, every, before, after, label, wanted), key)
 
 
 @st.fragment(run_every=2.0)

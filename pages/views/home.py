@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -15,15 +14,21 @@ from pages.components.compare import cached_comparison
 from reporting import text as words
 from reporting import tpr_charts, tpr_series
 from services import run_time, submission
+from services.tpr_sources import TRAIN_FIRST, Source
 from storage.jobs import queue
 
 RECENT = 5
 
 
+def planned(seed: int) -> submission.Plan:
+    """The first comparison: a baseline and a weighted run."""
+    database, source = cached_reads.database(), Source(TRAIN_FIRST)
+    return submission.plan(database, FIRST.weighted, FIRST.dataset_label, [seed], source)
+
+
 def first_runs(frame: pd.DataFrame) -> pd.DataFrame:
     """Every run of the first comparison, whoever started it."""
-    groups = {r.group_sha for r in submission.pair(FIRST.baseline, FIRST.weighted, FIRST.dataset_label)}
-    return frame[frame["group_sha"].isin(groups)]
+    return frame[frame["group_sha"].isin({row.group_sha for row in planned(0).rows})]
 
 
 def unfinished(mine: pd.DataFrame) -> Any | None:
@@ -36,7 +41,7 @@ def unfinished(mine: pd.DataFrame) -> Any | None:
 
 def next_seed(frame: pd.DataFrame) -> int:
     """The first seed that the comparison does not have yet: pressing again adds a replicate instead of repeating one."""
-    weighted = submission.pair(FIRST.baseline, FIRST.weighted, FIRST.dataset_label)[1].group_sha
+    weighted = planned(0).rows[-1].group_sha
     done = set(frame[(frame["group_sha"] == weighted) & (frame["status"] == "succeeded")]["seed"])
     return next(seed for seed in range(len(done) + 1) if seed not in done)
 
@@ -44,11 +49,9 @@ def next_seed(frame: pd.DataFrame) -> int:
 def start(seed: int) -> None:
     """Queue both runs. The key is the last run id that this page has seen: a second click or tab adds nothing."""
     with told():
-        pair = submission.pair(
-            replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed), FIRST.dataset_label
-        )
-        st.session_state["home_started"] = submission.send(
-            cached_reads.database(), pair, st.session_state["home_submit_key"]
+        rows = list(planned(seed).rows)
+        st.session_state["home_started"] = queue.submit(
+            cached_reads.database(), rows, st.session_state["home_submit_key"]
         )
 
 

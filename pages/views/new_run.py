@@ -8,26 +8,27 @@ from typing import Any
 
 import streamlit as st
 
-from core.comparison.confounders import apart_from_baseline
 from core.datasets import describe
 from core.datasets.spec import DataSpec, no_validation, train_counts
-from core.diagnostics.double_correction import double_correction
 from core.errors import EvenlyError
 from core.experiment import config as settings
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch
-from core.methods import POSTHOC, what_if
+from core.methods import POSTHOC
+from core.metrics.classification import Counts
 from pages.components.common import cached_reads, navigation, query_params
 from pages.components.common.error_guard import told
 from pages.components.new_run import data as new_data
 from pages.components.new_run import method as new_method
-from pages.components.new_run.evidence import COLUMNS, Source, any_finished, pick
+from pages.components.new_run.evidence import COLUMNS, any_finished, pick
 from pages.components.new_run.settings import BATCH, fit_epochs, folded, in_sight, pick_recipe, take_prefill
 from reporting import text
 from reporting.code_snippet import cli_command, pytorch_snippet
-from services import submission, tpr_sources
+from services import preflight, submission, tpr_sources
 from services.baselines import seeds_in_words
+from services.tpr_sources import Source
 from storage.db.paths import surroundings
+from storage.jobs import queue
 
 STARTED = "new_started"  # the run that this tab has started last
 
@@ -52,9 +53,7 @@ class Form:
     @property
     def first(self) -> list[int]:
         """Seeds whose baseline is trained ahead."""
-        if self.source.kind == tpr_sources.TRAIN_FIRST:
-            return self.seeds
-        return [seed for seed, run in self.source.takes.items() if run is None]
+        return self.source.trained_first(self.seeds)
 
 
 # -- into the queue ----------------------------------------------------------------------------------------------
@@ -67,20 +66,9 @@ def start(f: Form) -> None:
         st.session_state[navigation.OPEN] = st.session_state[STARTED]
         return
     with told():
-        runs = planned(f)
-        ids = submission.send(cached_reads.database(), runs, key)
-        st.session_state[navigation.OPEN] = st.session_state[STARTED] = ids[len(runs) - f.count]
-
-
-def planned(f: Form) -> list[Any]:
-    """The rows for the queue: baselines that are trained first, then the replicates, each behind its own."""
-    configs = submission.replicates(f.config, f.count)
-    if f.source.run is not None:
-        return submission.behind_baselines(cached_reads.database(), configs, f.source.run, f.source.takes, f.label)
-    if f.source.kind != tpr_sources.TRAIN_FIRST:
-        return [submission.new_run(c, f.label) for c in configs]
-    pairs = [submission.pair(submission.plainly(c), c, f.label) for c in configs]
-    return [*(p[0] for p in pairs), *(replace(p[1], baseline_index=i) for i, p in enumerate(pairs))]
+        plan = submission.plan(cached_reads.database(), f.config, f.label, f.seeds, f.source)
+        ids = queue.submit(cached_reads.database(), list(plan.rows), key)
+        st.session_state[navigation.OPEN] = st.session_state[STARTED] = ids[-f.count]
 
 
 # -- the same as text --------------------------------------------------------------------------------------------
@@ -101,7 +89,7 @@ def copies(f: Form, terms: Any) -> None:
 def commands(f: Form) -> list[str]:
     """The command line; before it, the one for the baselines that are trained first."""
     if f.source.kind == tpr_sources.TRAIN_FIRST:
-        first = command(submission.plainly(f.config)) + replicated(f.count)
+        first = command(submission.unweighted(f.config)) + replicated(f.count)
         return [
             first,
             f"{command(f.config)} --baseline RUN{replicated(f.count)}  # RUN: the number that the first command printed",
@@ -171,26 +159,19 @@ def form() -> Form | None:
         new_data.facts(spec, config)
     with evidence:
         source = pick(frame, spec, method, needs, config, count)
-        if source.run is not None and (apart := apart_from_baseline(source.run.id, config, source.run.config)):
-            st.warning(text.message(apart), icon=":material/balance:")
+        found = (
+            () if error else preflight.cautions(config, counts_of(spec, config), source.run, source.tpr, source.support)
+        )
+        for caution in found:
+            if caution.about == preflight.APART:
+                st.warning(text.message(caution.text), icon=":material/balance:")
+            elif caution.about == preflight.MET:
+                st.caption(f":material/warning: {text.plain(caution.text)}")
+    for caution in found:
+        if caution.about == preflight.TWICE:
+            warned.warning(text.message(caution.text), icon=":material/warning:")
     config = replace(config, **given_tprs(source)) if trains else as_trained(config, source)
-    f = Form(spec, label, method, needs, error, source, config, count)
-    if error is None and (twice := corrected_twice(f)):
-        warned.warning(text.message(twice), icon=":material/warning:")
-    return f
-
-
-def corrected_twice(f: Form) -> str | None:
-    """A warning where one imbalance is made up for twice; None too where the method refuses these values, which the right side says."""
-    seen = replace(
-        what_if(len(f.spec.classes), tpr=f.source.tpr, support=f.source.support, counts=counts(f).astype(float)),
-        epochs=f.config.epochs,
-    )
-    before = None if f.source.run is None or "network" not in f.needs else f.source.run.config
-    try:
-        return double_correction(f.config, seen, before)
-    except EvenlyError:
-        return None
+    return Form(spec, label, method, needs, error, source, config, count)
 
 
 def as_trained(config: RunConfig, source: Source) -> RunConfig:
@@ -244,9 +225,13 @@ def headline(method: Any, terms: Any) -> str:
     return "What the method changes" if terms.focus is None else "Factor per sample"
 
 
-def counts(f: Form) -> Any:
-    """Training samples per class under these settings."""
-    return train_counts(f.spec, f.config.validation, f.config.imbalance, f.config.profile)
+def counts(f: Form) -> Counts:
+    """[C] training samples under these settings."""
+    return counts_of(f.spec, f.config)
+
+
+def counts_of(spec: DataSpec, config: RunConfig) -> Counts:
+    return train_counts(spec, config.validation, config.imbalance, config.profile)
 
 
 def hindrance(f: Form) -> str | None:

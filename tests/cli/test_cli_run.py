@@ -15,6 +15,7 @@ from core.datasets import describe
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.methods import answer, what_if
+from services.submission import plan
 from storage import results
 from storage.jobs import queue
 from tests.cli.cli_kit import DIGITS, QUICK, ROOT, environment, finished, process
@@ -84,10 +85,9 @@ def test_a_seed_without_a_baseline_is_named_with_the_command_that_trains_it(refu
 
 def test_one_baseline_for_every_seed_only_where_asked_for(engine, baseline, capsys):
     """What --same-baseline does, and what it says: on digits another seed has another validation split."""
-    config = submit.checked(RunConfig("digits", "mlp", "tpr_ratio", seed=0))
-    group = submit.baseline_group(engine, config, baseline["id"], describe("digits", ""), waits=False)
-    runs = submit.replicas(config, 2, "Digits", baseline=baseline["id"], group=group, same_baseline=True)
-    assert [r.baseline for r in runs] == [baseline["id"]] * 2
+    config, spec = submit.checked(RunConfig("digits", "mlp", "tpr_ratio", seed=0)), describe("digits", "")
+    source = submit.source_of(engine, config, spec, [0, 1], baseline["id"], same=True, waits=False)
+    assert [r.baseline for r in plan(engine, config, spec, [0, 1], source).rows] == [baseline["id"]] * 2
     said = capsys.readouterr().err
     assert f"Run {baseline['id']} has seed 0, so the weights of seed 1 come from another network" in said
     assert "another validation split: most of the samples behind its TPRs are training samples here" in said

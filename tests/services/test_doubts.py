@@ -7,7 +7,7 @@ import pytest
 
 from core.errors import EvenlyError
 from services import posthoc
-from services.preflight import doubts, known_tprs
+from services.preflight import APART, cautions, known_tprs
 from storage import results
 from tests.pages.kit import RUN, visit
 from tests.seed import config_of, mnist1d, submit, train, worker_of
@@ -24,13 +24,14 @@ def baseline(empty):
 
 
 def test_settings_that_differ_from_the_baselines_are_named(empty, baseline):
-    (said,) = doubts(empty, config_of(epochs=20, method="tpr_ratio"), COUNTS, baseline)
-    assert said.startswith(f"Run {baseline} differs from this one in epochs (12 and 20)")
+    (caution,) = cautions(config_of(epochs=20, method="tpr_ratio"), COUNTS, results.get_run(empty, baseline))
+    assert caution.about == APART
+    assert caution.text.startswith(f"Run {baseline} differs from this one in epochs (12 and 20)")
 
 
 def test_settings_like_the_baselines_raise_no_doubt(empty, baseline):
-    assert doubts(empty, config_of(epochs=12, method="tpr_ratio"), COUNTS, baseline) == []
-    assert doubts(empty, config_of(epochs=20), COUNTS, None) == []
+    assert cautions(config_of(epochs=12, method="tpr_ratio"), COUNTS, results.get_run(empty, baseline)) == []
+    assert cautions(config_of(epochs=20), COUNTS, None) == []
 
 
 def test_the_tprs_are_those_of_the_validation_split(empty, baseline):
@@ -55,14 +56,14 @@ def test_a_runs_page_says_what_else_sets_it_apart_from_its_baseline(empty, basel
 
 def test_a_step_that_needs_a_linear_last_layer_refuses_another_head(empty, baseline):
     row = results.get_run(empty, baseline)
-    assert posthoc.new_step(row, "tau_norm", {}).method == "tau_norm"
+    assert posthoc.new_step(row, "tau_norm", {}).config.method == "tau_norm"
     cosine = replace(row, facts=row.facts | {"heads": [["cosine", {}]]})
     with pytest.raises(
         EvenlyError,
         match=f"tau_norm works on .* linear last layer, and run {baseline} has a head of the kind 'cosine'; choose another step",
     ):
         posthoc.new_step(cosine, "tau_norm", {})
-    assert posthoc.new_step(cosine, "equal_tpr_bias", {}).method == "equal_tpr_bias"
+    assert posthoc.new_step(cosine, "equal_tpr_bias", {}).config.method == "equal_tpr_bias"
 
 
 def test_a_run_that_learned_from_validation_samples_says_so(empty, baseline):

@@ -19,6 +19,12 @@ def submit(worker, *configs):
     return queue.submit(worker.engine, [new_run(c, "Digits") for c in configs])
 
 
+def pair(baseline, weighted, label="Digits"):
+    """A baseline and the run that takes its TPRs from it, for one submission."""
+    first = new_run(baseline, label)
+    return [first, new_run(weighted, label, baseline_index=0, baseline_group=first.group_sha)]
+
+
 def drained(worker, run_id):
     worker.loop(drain=True)
     return results.get_run(worker.engine, run_id)

@@ -8,12 +8,11 @@ from sqlalchemy import update
 
 from core import datasets
 from core.training import checkpoint
-from services.submission import pair
 from storage import results
 from storage.db.connection import sqlite_module
 from storage.db.schema import detail
 from storage.jobs import queue
-from tests.work.kit import CONFIG, changed, drained, log_of, submit
+from tests.work.kit import CONFIG, changed, drained, log_of, pair, submit
 from work import recorded_run
 
 

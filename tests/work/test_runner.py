@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from core.errors import EvenlyError
-from services.submission import new_run, pair
+from services.submission import new_run
 from storage import results
 from storage.jobs import queue
-from tests.work.kit import CONFIG, changed, drained, submit
+from tests.work.kit import CONFIG, changed, drained, pair, submit
 
 
 def test_a_run_leaves_everything_behind(worker):

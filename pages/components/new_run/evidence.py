@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
-from numpy.typing import NDArray
 
 from core.datasets.spec import DataSpec
-from core.diagnostics.run_warnings import met
 from core.errors import EvenlyError
 from core.experiment.baseline import older_data, same_data
 from core.experiment.config import RunConfig
@@ -21,9 +18,9 @@ from core.experiment.tpr_file import parse
 from core.methods import METHODS, POSTHOC
 from pages.components.common import cached_reads
 from reporting import text as words
-from services import submission
+from services import submission, tpr_sources
 from services.baselines import another_seed, by_seed, differences, pairing
-from services.tpr_sources import GIVEN, NOTHING, OTHERS, TRAIN_FIRST
+from services.tpr_sources import GIVEN, NOTHING, OTHERS, TRAIN_FIRST, Source
 
 TEXTS = {
     TRAIN_FIRST: "Train a baseline first, same settings",
@@ -69,23 +66,6 @@ def with_name(text: str, label: str | None) -> str:
 
 
 @dataclass(frozen=True)
-class Source:
-    """The chosen evidence. `tpr` [C] is None until a baseline has finished or numbers were given.
-
-    takes   of a run: which baseline each seed takes, the replicate of `run` with that seed; None: it is trained first
-    absent  why nothing fits a method that must have a run; "" where something does
-    """
-
-    kind: str  # "run", TRAIN_FIRST, GIVEN or NOTHING
-    run: Any | None = None
-    tpr: NDArray[np.float64] | None = None
-    support: NDArray[np.float64] | None = None
-    name: str = ""
-    takes: Mapping[int, int | None] = field(default_factory=dict)
-    absent: str = ""
-
-
-@dataclass(frozen=True)
 class Candidates:
     """Succeeded runs on a dataset, newest first, as labels by run.
 
@@ -127,7 +107,7 @@ def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candid
 
 def preset(alike: pd.DataFrame, seed: int) -> str | None:
     """The newest baseline's replicate with this seed, or that baseline itself; None where there is no baseline in the strict sense."""
-    plain = alike[alike["method"] == submission.unweighted()]
+    plain = alike[alike["method"] == submission.unweighted_method()]
     if plain.empty:
         return None
     newest = plain.iloc[0]
@@ -142,7 +122,7 @@ def pick(
     A method that needs no TPRs may still name the run it is to be compared with.
     """
     if (
-        method.key == submission.unweighted() and config.sampler == PLAIN
+        method.key == submission.unweighted_method() and config.sampler == PLAIN
     ):  # the unweighted method is itself the baseline
         return Source(NOTHING)
     if "network" in needs:
@@ -269,10 +249,10 @@ def from_run(
     first = cached_reads.run(takes.get(config.seed) or run_id)
     if first.status != "succeeded" or cached_reads.class_names(first) != cached_reads.class_names(row):
         first = row
-    if METHODS[first.method].meets_validation and (text := met("this run", config, METHODS[first.method].label)):
-        st.caption(f":material/warning: {words.plain(text)}")
     counts = cached_reads.counts(first, "validation")
-    return Source("run", row, cached_reads.tpr_of(counts), counts.support.astype(float), f"run {first.id}", takes)
+    return Source(
+        tpr_sources.RUN, row, cached_reads.tpr_of(counts), counts.support.astype(float), f"run {first.id}", takes
+    )
 
 
 def per_seed(

@@ -151,7 +151,7 @@ def picture(row: Any, before: Any | None, names: list[str]) -> None:
     st.subheader("TPR per class, hardest first", anchor=False)
     p = plotly_chart.palette()
     if before is None:
-        mine = replace(cached_reads.side(row, f"run {row.id}"), weighted=row.method != submission.unweighted())
+        mine = replace(cached_reads.side(row, f"run {row.id}"), weighted=row.method != submission.unweighted_method())
         plotly_chart.draw(
             tpr_charts.picture(tpr_charts.usual_kind(mine), names, mine, None, p),
             key="run_signature",

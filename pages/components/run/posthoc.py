@@ -17,8 +17,7 @@ from core.registry import Param
 from pages.components.common import cached_reads, helper_process, navigation, param_fields, run_status, viewport
 from pages.components.common.error_guard import told
 from reporting.text import duration, message, plain
-from services import posthoc, submission
-from services.preflight import doubts
+from services import posthoc, preflight
 from services.run_names import method_words
 from storage.jobs import queue
 
@@ -68,8 +67,9 @@ def controls(row: Any) -> None:
         params = {p.key: parameter(method.key, p) for p in method.params}
     st.caption(plain(method.summary))
     step = posthoc.new_step(row, method.key, params)
-    for text in doubts(cached_reads.database(), step.config, training_counts(row.facts), row.id):
-        st.warning(message(text), icon=":material/warning:")
+    tprs = preflight.known_tprs(cached_reads.database(), step.config, row.id)
+    for caution in preflight.cautions(step.config, training_counts(row.facts), row, *tprs):
+        st.warning(message(caution.text), icon=":material/warning:")
     found = posthoc.made(posthoc.steps_of(cached_reads.database(), row.id), step)
     again = found is not None and found[1] in posthoc.OVER
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -109,7 +109,7 @@ def parameter(owner: str, param: Param) -> Any:
 def apply(row: Any, step: Any, found: tuple[int, str] | None) -> None:
     """Queue the step once and start a helper that works on it at once; one that ended badly is queued again."""
     with told():
-        (run_id,) = [found[0]] if found else submission.send(cached_reads.database(), [step], posthoc.key_of(step))
+        (run_id,) = [found[0]] if found else queue.submit(cached_reads.database(), [step], posthoc.key_of(step))
         if cached_reads.run(run_id).status in posthoc.OVER:
             queue.ask(cached_reads.database(), run_id, "run")
         try:

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from commands import submit
 from core.datasets import describe
 from core.diagnostics.double_correction import double_correction
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.types import Evidence
+from services.submission import plan
+from services.tpr_sources import Source
 
 COUNTS = np.array([360, 129, 46, 16, 3])  # imbalance 120
 WEIGHTS = "0.01, 0.03, 0.07, 0.2, 1"
@@ -173,20 +174,9 @@ def test_a_step_that_corrects_once(method, params, before):
 # ---------------------------------------------------------------- where it is said
 
 
-def test_the_command_line_says_it_on_stderr(home, capsys):
+def test_a_plan_says_it_once(home):
     settings = config("inverse_frequency", "balanced", imbalance=100.0)
-    runs = submit.planned(
-        home[1],
-        settings,
-        describe("mnist1d", home[0]),
-        2,
-        baseline=None,
-        same_baseline=False,
-        tpr=None,
-        name="",
-        waits=False,
-    )
-    assert len(runs) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err == f"note: Inverse frequency and the sampler class-balanced both make up for unequal counts{TWICE}\n"
+    made = plan(home[1], settings, describe("mnist1d", home[0]), [0, 1], Source())
+    assert len(made.rows) == 2
+    (caution,) = made.cautions
+    assert caution.text == f"Inverse frequency and the sampler class-balanced both make up for unequal counts{TWICE}"

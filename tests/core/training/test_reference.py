@@ -11,10 +11,9 @@ from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.experiment.recipes import RECIPES
 from core.training import reference
-from services.submission import pair
 from storage import results
 from storage.jobs import queue
-from tests.work.kit import drained, working
+from tests.work.kit import drained, pair, working
 
 EPOCHS = 3  # of 40 steps; the learning rate rises and falls within them
 

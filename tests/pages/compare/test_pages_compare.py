@@ -92,7 +92,7 @@ def test_more_seeds_are_paired_replicates_and_asked_for_once(full):
 def finished_pair(engine, seed, end="succeeded"):
     """The first comparison's two runs with this seed, trained; `end` is how the weighted one ends."""
     from core.experiment.presets import FIRST
-    from services.submission import pair
+    from tests.work.kit import pair
 
     ids = queue.submit(
         engine, pair(replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed), FIRST.dataset_label)
