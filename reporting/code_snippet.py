@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,7 +15,9 @@ from core.methods.posthoc import STEPS
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Vector
 from core.registry import Param
+from reporting.loss_source import PURE, loss_lines
 
+REDUCTIONS = next(p for p in SETTINGS if p.key == "reduction").choices
 COMMENTED = 64  # up to this many classes each value has a line with the class's name
 TPR_FILE = "tprs.csv"
 
@@ -89,17 +90,20 @@ def _tpr_file(config: RunConfig) -> str:
 def pytorch_snippet(terms: ClassTerms, classes: Sequence[str], reduction: str, method: str = "none") -> str:
     """Self-contained PyTorch code: `criterion(logits [B, C], labels [B])` with exactly these terms and this reduction.
 
-    Where torch's own CrossEntropyLoss says the same it is used. `sampling` becomes `sampler(labels)`. What is more than a
+    Where torch's own CrossEntropyLoss says the same it is used, else what core/training does with these terms
+    (reporting.loss_source). `sampling` becomes `sampler(labels)`. What is more than a
     loss and a sampler (an objective that learns, a second stage, a post-hoc step, made features) is not in the code: a
     comment says so and names the file that holds it. `method` is the key of the method that the terms are of.
     """
-    if reduction not in _DIVISORS:
-        raise EvenlyError(f"unknown reduction {reduction!r}; known: {', '.join(_DIVISORS)}")
+    if reduction not in REDUCTIONS:
+        raise EvenlyError(f"unknown reduction {reduction!r}; known: {', '.join(REDUCTIONS)}")
     given = terms.set()
-    lines = ["import torch", "", *(f"# {line}" for line in _left_out(terms, method))]
+    loss = _loss(terms, frozenset() if terms.objective in STEPS else given.keys() - {"sampling"}, reduction)
+    lines = ["import math"] * any("math." in line for line in loss)
+    lines += ["import torch", "", *(f"# {line}" for line in _left_out(terms, method))]
     for name, vector in given.items():
         lines += [*_tensor(name, vector, classes), ""]
-    lines += _loss(terms, frozenset() if terms.objective in STEPS else given.keys() - {"sampling"}, reduction)
+    lines += loss
     if "sampling" in given:
         lines += ["", "", *_SAMPLERS[terms.draw](terms.knobs)]
     return "\n".join(lines) + "\n"
@@ -118,7 +122,7 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
             said.append(
                 "The shift is added to that run's logits when predicting: (logits + shift).argmax(dim=1). It is no part of the loss."
             )
-    elif terms.objective not in _LOSSES:
+    elif terms.objective not in PURE:
         said.append(
             f"Only the class terms are here. What {terms.objective} does in every step is in core/training/objectives/{terms.objective}.py."
         )
@@ -154,107 +158,25 @@ def _comment(name: str) -> str:
     return " ".join("".join(ch if ch.isprintable() else " " for ch in name).split())
 
 
-# -- the loss: core/training/losses.py and core/training/objectives, written out for the terms that are set
-
-Keys = AbstractSet[str]  # names of the terms that are set
-Knobs = Mapping[str, float]
-_DIVISORS = {"weighted_mean": "w.sum()", "batch_mean": "len(labels)"}
+# -- the loss: torch's own where it is the same, else from the source of core/training
 
 
-def _loss(terms: ClassTerms, keys: Keys, reduction: str) -> list[str]:
-    pure = terms.objective in _LOSSES
-    knobs = terms.knobs if pure else {}
-    if terms.objective == "terms" or not pure:
-        torchs_own = not knobs.keys() & {"s", "alpha", "detached"}
-        if torchs_own and not keys:
+def _loss(terms: ClassTerms, keys: AbstractSet[str], reduction: str) -> list[str]:
+    pure = terms.objective in PURE
+    objective, knobs = (terms.objective, terms.knobs) if pure else ("terms", {})
+    if objective == "terms" and not knobs.keys() & {"s", "alpha", "detached"}:
+        if not keys:
             return ["criterion = torch.nn.CrossEntropyLoss()"]
-        if torchs_own and keys == {"weight"} and reduction == "weighted_mean":
+        if keys == {"weight"} and reduction == "weighted_mean":
             return ["criterion = torch.nn.CrossEntropyLoss(weight=weight)  # weight.to(device) on a GPU"]
-    lines = ["", "def criterion(logits, labels):", *_LOSSES.get(terms.objective, _softmax_loss)(keys, knobs)]
-    if "weight" not in keys:
-        return [*lines, "    return losses.mean()"]
-    return [*lines, "    w = weight.to(losses)[labels]", f"    return (w * losses).sum() / {_DIVISORS[reduction]}"]
-
-
-def _softmax_loss(keys: Keys, knobs: Knobs) -> list[str]:
-    lines = ["    z = logits"]
-    if "scale" in keys:
-        lines.append("    z = z * scale.to(z)")
-    if "shift" in keys:
-        lines.append("    z = z + shift.to(z)")
-    if "margin" in keys:
-        lines.append("    z = z.scatter_add(1, labels[:, None], -margin.to(z)[labels][:, None])")
-    if "s" in knobs:
-        lines.append(f"    z = z * {float(knobs['s'])!r}")
-    if "mask" in keys:  # a draw for every sample and class; the sample's own class always stays
-        lines += [_drawn(knobs), "    z = z.masked_fill(out, -torch.inf)"]
-    lines += [
-        "    log_p = torch.log_softmax(z, dim=1)",
-        "    true = log_p.gather(1, labels[:, None]).squeeze(1)",
-        "    losses = -true",
-    ]
-    if "smoothing" in keys:
-        mean = "log_p.masked_fill(out, 0.0).sum(dim=1) / (~out).sum(dim=1)" if "mask" in keys else "log_p.mean(dim=1)"
-        lines += ["    share = smoothing.to(z)[labels]", f"    losses = (1 - share) * losses - share * {mean}"]
-    if "focus" in keys:
-        lines += ["    factor = (-torch.expm1(true)).clamp_min(1e-6) ** focus.to(z)[labels]", _times_factor(knobs)]
-    return [*lines, f"    losses = losses * {float(knobs['alpha'])!r}"] if "alpha" in knobs else lines
-
-
-def _sigmoid_loss(keys: Keys, knobs: Knobs) -> list[str]:
-    lines = [
-        "    own = torch.nn.functional.one_hot(labels, logits.shape[1]).bool()",
-        "    z = torch.where(own, logits, -logits)",
-        "    losses = -torch.nn.functional.logsigmoid(z)",
-    ]
-    if "focus" in keys:
-        lines += [
-            "    factor = torch.exp(focus.to(z)[labels][:, None] * torch.nn.functional.logsigmoid(-z))",
-            _times_factor(knobs),
-        ]
-    if "alpha" in knobs:
-        alpha = float(knobs["alpha"])
-        lines.append(f"    losses = torch.where(own, {alpha!r} * losses, {1 - alpha!r} * losses)")
-    if "mask" in keys:
-        lines += [_drawn(knobs), "    losses = losses.masked_fill(out, 0.0)"]
-    return [*lines, "    losses = losses.sum(dim=1)"]
-
-
-def _tailed_loss(keys: Keys, knobs: Knobs) -> list[str]:
-    alpha, beta = float(knobs["alpha"]), float(knobs["beta"])
-    return [
-        "    own = labels[:, None]",
-        "    margin = logits.gather(1, own).squeeze(1) - logits.scatter(1, own, -torch.inf).logsumexp(dim=1)",
-        f"    head = torch.nn.functional.softplus(-margin.clamp_max({beta!r})) / {math.log1p(math.exp(-beta))!r}",
-        f"    tail = (margin.clamp_min({beta!r}) - {beta - 1!r}) ** {-alpha!r}",
-        f"    losses = torch.where(margin < {beta!r}, head, tail)",
-    ]
-
-
-def _drawn(knobs: Knobs) -> str:
-    draw = (
-        "torch.rand(1, 1, device=z.device).expand_as(z)"
-        if knobs.get("together")
-        else "torch.rand(z.shape, device=z.device)"
-    )
-    return f"    out = ({draw} < mask.to(z)).scatter(1, labels[:, None], False)"
-
-
-def _times_factor(knobs: Knobs) -> str:
-    return f"    losses = losses * factor{'.detach()' * bool(knobs.get('detached'))}"
-
-
-_LOSSES = {
-    "terms": _softmax_loss,
-    "sigmoid": _sigmoid_loss,
-    "poly_tail": _tailed_loss,
-}  # the objectives that are a loss and no more
+    lines = loss_lines(objective, keys, knobs, reduction)
+    return ["", "def criterion(logits, labels):", *(f"    {line}" for line in lines)]
 
 
 # -- the sampler: core/training/index_samplers.py, for torch's DataLoader
 
 
-def _replacing(knobs: Knobs) -> list[str]:
+def _replacing(knobs: Mapping[str, float]) -> list[str]:
     return [
         "def sampler(labels):  # the labels of the whole training set; pass the result to DataLoader(sampler=...)",
         "    counts = torch.bincount(labels, minlength=len(sampling))",
@@ -262,7 +184,7 @@ def _replacing(knobs: Knobs) -> list[str]:
     ]
 
 
-def _taking_turns(knobs: Knobs) -> list[str]:
+def _taking_turns(knobs: Mapping[str, float]) -> list[str]:
     run = int(knobs.get("run", 1))
     length = "len(self.members) * max(map(len, self.members))" if knobs.get("whole") else "len(labels)"
     cycle = ["        rounds = torch.stack([r[torch.randperm(len(r))] for r in rounds])"] if knobs.get("cycle") else []
@@ -282,7 +204,7 @@ def _taking_turns(knobs: Knobs) -> list[str]:
     ]
 
 
-def _subset(knobs: Knobs) -> list[str]:
+def _subset(knobs: Mapping[str, float]) -> list[str]:
     return [
         *_SAMPLER_CLASS,
         "        self.least = min(map(len, self.members))",

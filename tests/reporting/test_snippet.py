@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from core.methods.samplers import SAMPLERS
 from core.methods.types import TERMS, ClassTerms, Evidence
 from core.training.index_samplers import DRAWS, order
 from core.training.losses import tensor_terms
-from core.training.objectives import Batch, addresses, objective_class
+from core.training.objectives import Batch
+from reporting import loss_source
 from reporting.code_snippet import cli_command, pytorch_snippet
 from tests.core.training.kit import Fixed
 
@@ -190,6 +192,41 @@ def test_plain_weights_use_torchs_own_loss():
         pytorch_snippet(ClassTerms(), NAMES, "batch_mean")
         == "import torch\n\ncriterion = torch.nn.CrossEntropyLoss()\n"
     )
+
+
+@pytest.fixture
+def rewritten(tmp_path, monkeypatch):
+    """A copy of core/training with a piece of its loss in other words."""
+
+    def rewrite(old, new):
+        shutil.copytree(loss_source.TRAINING, tmp_path / "training")
+        losses = tmp_path / "training" / "losses.py"
+        assert old in losses.read_text()
+        losses.write_text(losses.read_text().replace(old, new))
+        monkeypatch.setattr(loss_source, "TRAINING", tmp_path / "training")
+
+    return rewrite
+
+
+def test_the_code_follows_the_source_of_the_loss(rewritten):
+    rewritten("losses = -true", "losses = -3 * true")
+    scope = loaded(pytorch_snippet(ClassTerms(shift=np.zeros(C)), NAMES, "batch_mean"))
+    logits, labels = torch.randn(8, C), torch.arange(8) % C
+    expected = 3 * torch.nn.functional.cross_entropy(logits, labels)
+    assert scope["criterion"](logits, labels).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("losses = -true", "losses = -true\n    for _ in labels_B: pass", "cannot write out 'for _ in labels"),
+        ('if "s" in knobs', "if z.sum() > 0", r"cannot decide '.*sum\(\) > 0'"),
+    ],
+)
+def test_a_loss_that_cannot_be_written_out_is_refused(rewritten, old, new, message):
+    rewritten(old, new)
+    with pytest.raises(EvenlyError, match=message):
+        pytorch_snippet(ClassTerms(shift=np.zeros(C)), NAMES, "batch_mean")
 
 
 # ---------------------------------------------------------------- samplers
