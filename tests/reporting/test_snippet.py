@@ -19,7 +19,7 @@ from core.methods.samplers import SAMPLERS
 from core.methods.types import TERMS, ClassTerms, Evidence
 from core.training.index_samplers import DRAWS, order
 from core.training.losses import tensor_terms
-from core.training.objectives import Batch
+from core.training.objectives import Batch, addresses, objective_class
 from reporting import loss_source
 from reporting.code_snippet import cli_command, pytorch_snippet
 from tests.core.training.kit import Fixed
