@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+import json
+import os
 import re
 import runpy
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -56,10 +61,14 @@ def fenced(text: str) -> list[str]:
     return re.findall(r"^```\w*\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
+def methods_of_the_readme():
+    """The function and the row of one method; the two files of the other."""
+    return fenced(text_of(README).split("## Add a method in ten lines")[1].split("\n## ")[0])
+
+
 def test_the_method_of_the_readme_works_as_printed():
     """Both blocks pasted where the text says: the function and the row."""
-    section = text_of(README).split("## Add a method in ten lines")[1].split("\n## ")[0]
-    function, row = fenced(section)
+    function, row, *_ = methods_of_the_readme()
     assert len((function + row).rstrip().splitlines()) <= 10
     there = dict(vars(tpr_weights))
     exec(f"{function}\nROWS = (\n{row}\n)", there)
@@ -67,6 +76,39 @@ def test_the_method_of_the_readme_works_as_printed():
     table = Registry("method", *METHODS, method)
     terms = answer("tpr_gap", Evidence(3, tpr=np.array([0.9, 0.6, 0.75])), {"strength": 1.0}, table=table)
     np.testing.assert_allclose(terms.weight, np.array([1.0, 1.3, 1.15]) / 1.15, rtol=1e-12)
+    (golden,) = method.golden
+    terms = answer("tpr_gap", Evidence(2, tpr=np.array(golden.given["tpr"])), table=table)
+    np.testing.assert_allclose(terms.weight, golden.expect["weight"], rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_the_method_with_its_own_objective_of_the_readme_trains_as_printed(tmp_path):
+    """Two new files in a copy of the code and no other change: the contract tests take the row, and a run of an epoch succeeds."""
+    row, objective = methods_of_the_readme()[2:]
+    assert len((row + objective).splitlines()) <= 30
+    house = tmp_path / "house"
+    shutil.copytree(ROOT, house, ignore=shutil.ignore_patterns(".*", "__pycache__", "data", "pictures"))
+    for text in (row, objective):
+        new = house / text.splitlines()[0].removeprefix("# ")
+        assert not new.exists()
+        new.write_text(text, encoding="utf-8")
+
+    def run(*words):
+        done = subprocess.run(
+            [sys.executable, *words],
+            cwd=house,
+            env={**os.environ, "EVENLY_DATA": str(tmp_path / "data"), "PYTHONPATH": ""},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return done.stdout
+
+    contract = [f"tests/core/{name}.py" for name in ("methods/test_method_rows", "methods/test_golden")]
+    assert " passed" in run("-m", "pytest", "-q", "-k", "generalised", "-p", "no:cacheprovider", *contract)
+    words = "run --dataset digits --model mlp --method generalised --epochs 1 --wait --json"
+    assert json.loads(run("cli.py", *words.split()))["status"] == "succeeded"
 
 
 # -- generated pages ---------------------------------------------------------------------------------------------
@@ -118,8 +160,6 @@ def test_every_example_command_prints_the_numbers_of_its_table():
 
 def answered(command: list[str]) -> dict[str, list[float]]:
     """The terms that `cli.py terms` prints as JSON."""
-    import json
-
     from typer.testing import CliRunner
 
     import cli

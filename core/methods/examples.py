@@ -8,7 +8,7 @@ docs/worked_examples.py, which needs torch; its numbers are read from core/metho
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -48,9 +48,29 @@ class Example:
 
 
 def examples(method: Method, table: Registry[Method] = METHODS) -> tuple[Example, ...]:
-    """The examples of a row: its answer to TPRs or counts where it is a map of them, then what the training code makes of a tiny case."""
+    """The examples of a row: its answer to TPRs or counts where it is a map of them, then what the training code makes of a tiny case.
+
+    A row with neither shows its golden cases.
+    """
     mapped = by_map(method, table)
-    return tuple(e for e in (mapped, worked().get(address(method, table))) if e is not None)
+    return tuple(e for e in (mapped, worked().get(address(method, table))) if e is not None) or by_golden(method)
+
+
+def by_golden(method: Method) -> tuple[Example, ...]:
+    """The golden cases of the row that have a loss: what there is to show of an objective that nothing else works out."""
+    return tuple(
+        Example(
+            tuple(
+                (f"logits of a sample of class {label}", _six(logits))
+                for logits, label in zip(case.given["logits"], case.given["labels"], strict=True)
+            ),
+            (f"The loss of the batch is {case.expect['loss']:.6g}.",),
+            intro="A tiny batch" + "".join(f", {key} {value}" for key, value in case.params.items()) + ".",
+            of="output",
+        )
+        for case in method.golden
+        if "logits" in case.given
+    )
 
 
 def address(method: Method, table: Registry[Method]) -> str:
@@ -102,7 +122,7 @@ def by_map(method: Method, table: Registry[Method] = METHODS) -> Example | None:
     )
 
 
-def _six(vector: Vector) -> tuple[str, ...]:
+def _six(vector: Iterable[float]) -> tuple[str, ...]:
     return tuple(f"{v:.6g}" for v in vector)
 
 
