@@ -105,8 +105,14 @@ def test_the_method_with_its_own_objective_of_the_readme_trains_as_printed(tmp_p
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
 
-    contract = [f"tests/core/{name}.py" for name in ("methods/test_method_rows", "methods/test_golden")]
-    assert " passed" in run("-m", "pytest", "-q", "-k", "generalised", "-p", "no:cacheprovider", *contract)
+    contract = [
+        "methods/test_method_rows",
+        "methods/test_golden",
+        "training/test_objectives",
+        "training/test_objective_edges",
+    ]
+    files = [f"tests/core/{name}.py" for name in contract]
+    assert " passed" in run("-m", "pytest", "-q", "-k", "generalised", "-p", "no:cacheprovider", *files)
     words = "run --dataset digits --model mlp --method generalised --epochs 1 --wait --json"
     assert json.loads(run("cli.py", *words.split()))["status"] == "succeeded"
 
