@@ -241,6 +241,18 @@ def health() -> None:
 
 
 @app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; checkpoints and datasets are not in it")],
+) -> None:
+    """Copy the database into a new file, while app and worker go on."""
+    from storage.db import connection, paths
+
+    engine = database()
+    connection.backup(engine, file.resolve())
+    print(f"the database {paths.path_of(engine)} is copied to {file.resolve()}")
+
+
+@app.command()
 def demo(
     seeds: Annotated[str, typer.Option(metavar="N", help="A baseline and a weighted run for each of N seeds")] = "3",
     epochs: Annotated[str | None, typer.Option(metavar="E", help="Epochs of each run; default: the preset's")] = None,

@@ -42,7 +42,8 @@ from websockets.sync.client import ClientConnection as Connection
 from websockets.sync.client import connect
 
 from storage import results
-from storage.db.connection import open_database, sqlite_module
+from storage.db.connection import open_database
+from storage.db.dialects.sqlite import sqlite_module
 from storage.db.migrate import upgrade
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -38,7 +38,8 @@ from core.training import checkpoint
 from core.training.device import choose, versions
 from services.submission import new_run
 from storage import results
-from storage.db.connection import open_database, sqlite_module
+from storage.db.connection import open_database
+from storage.db.dialects.sqlite import sqlite_module
 from storage.db.migrate import upgrade
 from storage.jobs import queue
 from storage.results import checkpoint_files

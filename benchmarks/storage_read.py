@@ -27,7 +27,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.experiment.config import RunConfig
 from storage import results
-from storage.db.connection import open_database, sqlite_module, write
+from storage.db.connection import open_database, write
+from storage.db.dialects.sqlite import sqlite_module
 from storage.db.migrate import check_schema, upgrade
 from storage.db.schema import detail, run
 from storage.jobs import queue

@@ -16,7 +16,7 @@ from pages.components.common.error_guard import told
 from pages.components.runs.actions import HINT, TO_CHOOSE, actions, archived_now
 from pages.components.runs.table import STATES, more_columns, state_word, states_of, table, while_chosen
 from reporting.text import message, plain
-from storage.db.connection import sqlite_warning
+from storage.db.connection import database_warning
 
 
 def filters() -> tuple[str, str, bool, list[str]]:
@@ -165,13 +165,13 @@ def refused_state() -> None:
         )
 
 
-def old_sqlite() -> None:
-    """A word about the SQLite in use, where it is not current."""
-    warning = sqlite_warning()
+def old_database() -> None:
+    """A word about the database library in use, where it is not current."""
+    warning = database_warning()
     if warning:
         st.caption(f":material/warning: {message(warning)}.")
 
 
 with told():
     main()
-    old_sqlite()
+    old_database()

@@ -7,46 +7,27 @@ Every start asks `check_schema`, so it must be quick: alembic is imported only w
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, inspect, text
 
 from core.errors import EvenlyError
-from storage.db.connection import open_database, reading
+from storage.db.connection import backup, open_database, reading
 from storage.db.data_folder import check_place
-from storage.db.errors import StorageError
+from storage.db.dialects import dialect_of
+from storage.db.errors import StorageError, Unavailable, not_migrated
 from storage.db.paths import database_url, path_of
-from storage.db.sqlite_errors import no_database, not_migrated
 
 REVISIONS = ("0001", "0002", "0003")  # oldest first; each is a file in migrations/versions
 MIGRATIONS = Path(__file__).with_name("migrations")
-LOCK_SECONDS = 60.0
-MOUNTS = Path("/proc/self/mounts")
-NETWORK = (
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "smbfs",
-    "lustre",
-    "gpfs",
-    "beegfs",
-    "afs",
-    "glusterfs",
-    "fuse.glusterfs",
-    "fuse.sshfs",
-)
 
 
 def check_schema(engine: Engine) -> None:
     """Return if the database can serve; else raise StorageError: absent, read-only, older, newer or not ours, or of another data folder."""
     path = path_of(engine)
-    if not path.exists():
-        raise no_database(path)
-    _check_writable(path)
+    dialect_of(engine.url).check(engine.url)
     found = revision(engine)
     if found is None or (found in REVISIONS and found != REVISIONS[-1]):
         raise not_migrated(path)
@@ -57,10 +38,10 @@ def check_schema(engine: Engine) -> None:
 def revision(engine: Engine) -> str | None:
     """The schema's revision; None for an empty database. Tables of something else raise StorageError."""
     with reading(engine) as connection:
-        names = set(connection.scalars(text("SELECT name FROM sqlite_master WHERE type = 'table'")))
+        names = inspect(connection).get_table_names()
         if "alembic_version" in names:
             return connection.scalar(text("SELECT version_num FROM alembic_version"))
-    if names - {"sqlite_sequence"}:
+    if names:
         raise StorageError(
             f"{path_of(engine)} holds tables of another program ({min(names)}); set EVENLY_DATABASE_URL to another file"
         )
@@ -74,91 +55,41 @@ def _check_known(found: str | None, path: Path) -> None:
         )
 
 
-def _check_writable(path: Path) -> None:
-    for place in (path, path.parent):
-        if not os.access(place, os.W_OK):
-            raise StorageError(
-                f"{place} is read-only for this user; make it writable, or set EVENLY_DATA to a folder you may write to"
-            )
-
-
 def upgrade(engine: Engine) -> None:
     """Create the database or bring it to the newest schema; nothing to do is quick. An older one is copied first.
 
     Several processes may call this at once: one works, the others wait. Raises StorageError like `check_schema`.
     """
-    path = path_of(engine)
-    if path.exists() and path.stat().st_size and _at_head(engine):
-        check_place(engine)
-        return
-    from filelock import FileLock, Timeout
-
-    _make_file(path)
-    try:
-        with FileLock(path.with_name(path.name + ".lock"), timeout=LOCK_SECONDS):
+    dialect, url = dialect_of(engine.url), engine.url
+    if dialect.is_new(url) or not _at_head(engine):
+        dialect.create(url)
+        with dialect.alone(url):
             if not _at_head(engine):
-                _copy(engine, path)
+                _copy(engine)
                 _run_migrations(engine)
-    except Timeout:
-        raise StorageError(
-            f"another process has been upgrading {path} for {LOCK_SECONDS:.0f} s; wait for it or end it"
-        ) from None
     check_place(engine)
 
 
 def _at_head(engine: Engine) -> bool:
-    _check_writable(path_of(engine))
+    dialect_of(engine.url).check(engine.url)
     found = revision(engine)
     _check_known(found, path_of(engine))
     return found == REVISIONS[-1]
 
 
-def _make_file(path: Path) -> None:
-    kind = _file_system(path)
-    if kind in NETWORK:
-        raise StorageError(
-            f"{path} lies on a network file system ({kind}), where SQLite cannot be shared; set EVENLY_DATA to a local disk"
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    except OSError as error:
-        raise StorageError(
-            f"the database {path} cannot be created ({error.strerror}); set EVENLY_DATA to a folder you may write to"
-        ) from error
-
-
-def _file_system(path: Path) -> str:
-    """The kind of file system a path lies on, by Linux's list of mounts; "" elsewhere."""
-    if not MOUNTS.exists():
-        return ""
-    lines = [[os.fsdecode(field) for field in line.split()] for line in MOUNTS.read_bytes().splitlines()]
-    over = [
-        (len(f[1]), place, f[2]) for place, f in enumerate(lines) if path.is_relative_to(f[1].replace("\\040", " "))
-    ]
-    return max(over)[2] if over else ""
-
-
-def _copy(engine: Engine, path: Path) -> None:
-    """A whole copy beside an older database, made by SQLite itself: copying the file would miss what is in the log."""
-    found = revision(engine)
-    if found is None:
-        return
-    target = path.with_name(f"{path.stem}-{found}-{time.strftime('%Y%m%d-%H%M%S')}.backup.db")
-    with reading(engine) as connection:
-        _outside(connection, "VACUUM INTO ?", str(target))
-
-
-def _outside(connection: Connection, statement: str, *values: str) -> None:
-    """Run what SQLite allows only outside of a transaction."""
-    raw = connection.connection.driver_connection
-    try:
-        raw.execute(statement, values)
-    except raw.Error as error:
-        path = path_of(connection.engine)
-        raise StorageError(
-            f"the database {path} could not be prepared for its upgrade ({error}); nothing was changed"
-        ) from error
+def _copy(engine: Engine) -> None:
+    """A whole copy beside an older database."""
+    found, path = revision(engine), path_of(engine)
+    if found is not None:
+        target = path.with_name(f"{path.stem}-{found}-{time.strftime('%Y%m%d-%H%M%S')}.backup.db")
+        try:
+            backup(engine, target)
+        except Unavailable:
+            raise
+        except StorageError as error:
+            raise StorageError(
+                f"the database {path} could not be prepared for its upgrade ({error}); nothing was changed"
+            ) from error
 
 
 def _run_migrations(engine: Engine) -> None:
@@ -167,19 +98,9 @@ def _run_migrations(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with reading(engine) as connection:
-        # Rebuilding a table drops the old one, which would delete all rows that point at it.
-        _outside(connection, "PRAGMA foreign_keys=OFF")
-        try:
-            with connection.execution_options(evenly_write=True).begin():
-                config.attributes["connection"] = connection
-                command.upgrade(config, "head")
-                if broken := connection.execute(text("PRAGMA foreign_key_check")).first():
-                    raise StorageError(
-                        f"the upgrade of {path_of(engine)} would break references ({broken}); nothing was changed; report this"
-                    )
-        finally:
-            connection.invalidate()  # foreign_keys is off on this one
+    with reading(engine) as connection, dialect_of(engine.url).rebuilding(connection):
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
 def main() -> int:

@@ -6,10 +6,9 @@ import os
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL, Engine
 
-from storage.db.errors import StorageError
+from storage.db.dialects import checked_url, dialect_of
 
 
 def data_root() -> Path:
@@ -22,7 +21,7 @@ def data_root() -> Path:
 
 @cache
 def _usual_root() -> Path:
-    return Path(__file__).resolve().parents[1] / "data"
+    return Path(__file__).resolve().parents[2] / "data"
 
 
 @cache
@@ -43,7 +42,8 @@ def _usual_url(root: Path) -> str:
 
 def database_path() -> Path:
     """The database file that `database_url` names; StorageError where it names none."""
-    return Path(_file_url(database_url()).database)
+    url = checked_url(database_url())
+    return dialect_of(url).identity(url)
 
 
 def surroundings() -> dict[str, str]:
@@ -54,17 +54,6 @@ def surroundings() -> dict[str, str]:
     return data | ({"EVENLY_DATABASE_URL": given} if given else {})
 
 
-def _file_url(text: str) -> URL:
-    try:
-        url = make_url(text)
-    except ArgumentError:
-        raise StorageError(f"EVENLY_DATABASE_URL is {text!r}, expected sqlite:///path/to/evenly.db") from None
-    if url.get_backend_name() != "sqlite" or url.database in (None, "", ":memory:"):
-        shown = url.render_as_string(hide_password=True)
-        raise StorageError(f"EVENLY_DATABASE_URL is {shown}, expected a file: sqlite:///path/to/evenly.db")
-    return url.set(database=str(Path(url.database).expanduser().resolve()))
-
-
 def path_of(engine: Engine) -> Path:
     """The database file."""
-    return Path(engine.url.database)
+    return dialect_of(engine.url).identity(engine.url)

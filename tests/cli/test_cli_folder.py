@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def test_a_folder_that_cannot_be_written(call, monkeypatch, words):
 
 
 def test_a_read_only_database(call, baseline, monkeypatch):
-    monkeypatch.setattr(migrate.os, "access", lambda *_: False)  # tests may run as root, who may write everywhere
+    monkeypatch.setattr(os, "access", lambda *_: False)  # tests may run as root, who may write everywhere
     for words in (("runs",), QUICK, ("worker",)):
         assert "is read-only for this user" in one_line(call(*words))
 
@@ -51,3 +52,14 @@ def test_a_bug_is_one_line_too(call, monkeypatch):
     monkeypatch.setenv("EVENLY_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
         call("runs")
+
+
+def test_a_backup_is_a_database_of_its_own(call, baseline, tmp_path, refused):
+    done = call("backup", str(tmp_path / "copy.db"))
+    assert done.code == 0
+    assert done.out.endswith(f"is copied to {tmp_path / 'copy.db'}\n")
+    copy = open_database(f"sqlite:///{tmp_path / 'copy.db'}")
+    migrate.check_schema(copy)
+    assert list(results.list_runs(copy)["id"]) == [baseline["id"]]
+    copy.dispose()
+    assert "give a file that is not there yet" in refused("backup", str(tmp_path / "copy.db"))

@@ -205,7 +205,9 @@ def test_a_run_that_names_no_method_we_know_is_still_listed(full):
 
 def test_an_old_sqlite_is_told_on_the_runs_page(full, monkeypatch):
     assert "SQLite" not in words_on(visit(RUNS))
-    monkeypatch.setattr("storage.db.connection.sqlite_warning", lambda: "SQLite 3.40.1 can, rarely, damage a database")
+    monkeypatch.setattr(
+        "storage.db.connection.database_warning", lambda: "SQLite 3.40.1 can, rarely, damage a database"
+    )
     assert "SQLite 3.40.1 can, rarely, damage a database" in words_on(visit(RUNS)).replace("\\", "")
 
 

@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import text
 
 from storage import results
-from storage.db.connection import once, open_database, reading, sqlite_module, sqlite_warning, write
+from storage.db.connection import backup, database_warning, once, open_database, reading, write
+from storage.db.dialects.sqlite import Sqlite, sqlite_module
 from storage.db.errors import StorageError, Unavailable
 from storage.db.migrate import upgrade
 from storage.db.paths import data_root, database_url
@@ -56,7 +57,7 @@ def test_connections_are_set_up(tmp_path, role, synchronous):
 
 
 def test_the_sqlite_in_use_has_no_known_damage_or_says_so():
-    assert (sqlite_warning() is None) == (sqlite_module().sqlite_version_info >= (3, 51, 3))
+    assert (database_warning() is None) == (sqlite_module().sqlite_version_info >= (3, 51, 3))
 
 
 def test_an_old_sqlite_is_used_with_a_warning_where_there_is_no_other(monkeypatch, caplog):
@@ -67,7 +68,7 @@ def test_an_old_sqlite_is_used_with_a_warning_where_there_is_no_other(monkeypatc
     try:
         assert sqlite_module() is sqlite3
         assert "install the package pysqlite3" in caplog.text
-        assert sqlite3.sqlite_version in sqlite_warning()
+        assert sqlite3.sqlite_version in database_warning()
     finally:
         sqlite_module.cache_clear()
 
@@ -85,8 +86,46 @@ def test_addresses(tmp_path, monkeypatch):
         with pytest.raises(StorageError, match=r"EVENLY_DATABASE_URL is .*expected ") as caught:
             open_database(bad)
         assert "secret" not in str(caught.value)
+        assert str(caught.value).endswith("expected a file: sqlite:///path/to/evenly.db")
     with pytest.raises(StorageError, match="role is 'reader'"):
         open_database(role="reader")
+
+
+def test_the_usual_data_folder_lies_beside_the_program(monkeypatch):
+    monkeypatch.delenv("EVENLY_DATA", raising=False)
+    monkeypatch.delenv("EVENLY_DATABASE_URL", raising=False)
+    assert data_root() == ROOT / "data"
+    assert database_url() == f"sqlite:///{ROOT}/data/evenly.db"
+
+
+def test_a_backup_is_whole_while_another_writes(tmp_path):
+    """What stands in the write-ahead log is in it, what is not committed is not."""
+    engine = database(tmp_path)
+    queue.submit(engine, [new_run(name="kept")])
+    release, held = threading.Event(), threading.Event()
+    thread = holder(engine, release, held)
+    try:
+        backup(engine, tmp_path / "copy.db")
+    finally:
+        release.set()
+        thread.join()
+    copy = open_database(f"sqlite:///{tmp_path}/copy.db")
+    assert list(results.list_runs(copy)["name"]) == ["kept"]
+    assert setting(copy, "integrity_check") == "ok"
+
+
+def test_a_backup_overwrites_nothing_and_leaves_no_half(tmp_path):
+    engine = database(tmp_path)
+    (tmp_path / "mine").write_text("mine")
+    for target in (tmp_path / "mine", tmp_path / "none" / "copy.db"):
+        with pytest.raises(StorageError, match="give a file that is not there yet, in a folder that is"):
+            backup(engine, target)
+    assert (tmp_path / "mine").read_text() == "mine"
+    with reading(engine) as connection:
+        connection.execute(text("SELECT 1"))  # in a transaction SQLite makes no copy
+        with pytest.raises(StorageError, match="SQLite refused VACUUM INTO"):
+            Sqlite().backup(connection, tmp_path / "copy.db")
+    assert not (tmp_path / "copy.db").exists()
 
 
 def test_ids_out_of_a_data_frame_work(tmp_path):

@@ -18,8 +18,8 @@ import pytest
 from sqlalchemy import event
 
 from storage import results
-from storage.db import connection as engine_module
 from storage.db.connection import open_database
+from storage.db.dialects import sqlite
 from storage.db.errors import StorageError
 from storage.db.migrate import check_schema, upgrade
 from storage.jobs import queue
@@ -41,6 +41,7 @@ import os, sys
 sys.path.insert(0, sys.argv[2])
 from storage.jobs import queue
 from storage.db.connection import open_database
+from storage.db.dialects import sqlite
 from storage.db.errors import StorageError
 from storage.db.migrate import check_schema, upgrade
 if os.getuid() == 0:  # root may write everywhere; nobody may not
@@ -168,7 +169,7 @@ def test_no_write_ahead_log_no_service(tmp_path):
     with pytest.raises(
         StorageError, match=r"cannot keep a write-ahead log .*set EVENLY_DATA to a folder on a local disk"
     ):
-        engine_module._prepare(NoLog(), "page", tmp_path / "evenly.db")
+        sqlite._prepare(NoLog(), "page", tmp_path / "evenly.db")
 
 
 # -- killed at any moment ----------------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from sqlalchemy import create_engine, text
 from storage import results
 from storage.db import migrate
 from storage.db.connection import open_database
+from storage.db.dialects import sqlite
 from storage.db.errors import StorageError
 from storage.db.schema import metadata
 from storage.jobs import queue
@@ -210,21 +211,21 @@ def test_the_command_says_a_refusal_in_one_line(tmp_path):
 def test_another_upgrade_that_takes_too_long_is_named(tmp_path, engine, monkeypatch):
     from filelock import FileLock
 
-    monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(sqlite, "LOCK_SECONDS", 0.05)
     with FileLock(tmp_path / "evenly.db.lock"), pytest.raises(StorageError, match="another process has been upgrading"):
         migrate.upgrade(engine)
 
 
 def test_network_disks_are_refused(engine, monkeypatch):
-    monkeypatch.setattr(migrate, "_file_system", lambda path: "nfs4")
+    monkeypatch.setattr(sqlite, "_file_system", lambda path: "nfs4")
     with pytest.raises(StorageError, match=r"lies on a network file system \(nfs4\)"):
         migrate.upgrade(engine)
 
 
 @pytest.mark.skipif(not Path("/proc/self/mounts").exists(), reason="reads Linux's list of mounts")
 def test_the_file_system_is_found():
-    assert migrate._file_system(Path("/proc/self/status")) == "proc"
-    assert migrate._file_system(Path("/")) != ""
+    assert sqlite._file_system(Path("/proc/self/status")) == "proc"
+    assert sqlite._file_system(Path("/")) != ""
 
 
 def test_mounts_with_names_in_any_encoding_are_read(tmp_path, monkeypatch):
@@ -232,8 +233,8 @@ def test_mounts_with_names_in_any_encoding_are_read(tmp_path, monkeypatch):
     (tmp_path / "mounts").write_bytes(
         b"a / ext4 rw 0 0\nb /caf\xe9 nfs rw 0 0\n" + "c /研究　室 nfs4 rw 0 0\nd /my\\040disk xfs rw 0 0\n".encode()
     )
-    monkeypatch.setattr(migrate, "MOUNTS", tmp_path / "mounts")
-    kinds = [migrate._file_system(Path(name)) for name in ("/home", "/caf\udce9/x", "/研究　室/x", "/my disk/x")]
+    monkeypatch.setattr(sqlite, "MOUNTS", tmp_path / "mounts")
+    kinds = [sqlite._file_system(Path(name)) for name in ("/home", "/caf\udce9/x", "/研究　室/x", "/my disk/x")]
     assert kinds == ["ext4", "nfs", "nfs4", "xfs"]
 
 
@@ -247,11 +248,11 @@ def test_a_start_imports_neither_alembic_nor_anything_heavy(tmp_path):
     """The schema check and the queue are asked at every start; storage never needs streamlit or torch."""
     database(tmp_path).dispose()
     code = (
-        "import sys; from storage import queue; from storage.db.connection import open_database; "
+        "import sys; from storage.jobs import queue, workers; from storage.db.connection import open_database; "
         "from storage.db.migrate import check_schema, upgrade\n"
-        f"e = open_database('sqlite:///{tmp_path}/evenly.db'); check_schema(e); upgrade(e); queue.workers(e)\n"
+        f"e = open_database('sqlite:///{tmp_path}/evenly.db'); check_schema(e); upgrade(e); workers.workers(e)\n"
         "print([m for m in ('alembic', 'filelock', 'pandas', 'streamlit', 'torch') if m in sys.modules])\n"
-        "from storage import checkpoints, results\n"
+        "from storage import results; from storage.results import checkpoint_files\n"
         "print([m for m in ('alembic', 'filelock', 'streamlit', 'torch') if m in sys.modules])"
     )
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

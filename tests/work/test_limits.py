@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from storage import results
+from storage.db.dialects.sqlite import Sqlite
 from storage.db.errors import StorageError, Unavailable
-from storage.db.sqlite_errors import explained
 from storage.results import checkpoint_files
 from tests.storage.kit import claimed, database, epoch_record
 
@@ -81,7 +81,7 @@ def test_a_limit_on_the_size_of_a_file_passes_and_is_named(tmp_path):
 )
 def test_what_can_be_asked_again_is_told_from_what_cannot(tmp_path, code, passes):
     error = OperationalError("", {}, SimpleNamespace(sqlite_errorcode=code))
-    said = explained(error, database(tmp_path))
+    said = Sqlite().explained(error, database(tmp_path))
     assert isinstance(said, StorageError)
     assert isinstance(said, Unavailable) is passes
 

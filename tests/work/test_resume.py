@@ -9,7 +9,7 @@ from sqlalchemy import update
 from core import datasets
 from core.training import checkpoint
 from storage import results
-from storage.db.connection import sqlite_module
+from storage.db.dialects.sqlite import sqlite_module
 from storage.db.schema import detail
 from storage.jobs import queue
 from tests.work.kit import CONFIG, changed, drained, log_of, pair, submit
