@@ -112,7 +112,7 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
 
     config, model = checked(config), MODELS[config.model]
     row = datasets.find_dataset(config.dataset, data_root())
-    if not (row.key in datasets.DATASETS and datasets.DATASETS[row.key].embedded):
+    if not row.embedded:
         datasets.prepare(config.dataset, data_root(), progress)
     spec = datasets.describe(config.dataset, data_root(), config.validation)
     if reason := model.fits(spec.shape, len(spec.classes)):

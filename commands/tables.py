@@ -100,7 +100,7 @@ def recipes(as_json: Json = False) -> None:
 
 def datasets(as_json: Json = False) -> None:
     """The datasets, and whether each is ready here."""
-    from core.datasets import DATASETS, image_sets
+    from core.datasets import offered
     from storage.db.paths import data_root
 
     root = data_root()
@@ -112,7 +112,7 @@ def datasets(as_json: Json = False) -> None:
             "embedded": d.embedded,
             "ready": d.embedded or d.is_ready(root),
         }
-        for d in (*DATASETS, *image_sets(root))
+        for d in offered(root)
     ]
     if as_json:
         emit(rows)

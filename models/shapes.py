@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from core.modality import MODALITIES, modality_of
+
 Fits = Callable[[tuple[int, ...], int], str | None]
 
 
@@ -12,14 +14,18 @@ def _named(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def _checked(check: Callable[[tuple[int, ...]], str | None]) -> Fits:
-    """A check of the shape, with what every network asks for in front of it."""
+def _checked(check: Callable[[tuple[int, ...]], str | None], kind: str | None = None) -> Fits:
+    """A check of the shape, with what every network asks for in front of it; `kind`: the only modality it takes."""
 
     def fits(shape: tuple[int, ...], classes: int) -> str | None:
         if classes < 2:
             return f"a classifier needs at least 2 classes, the data has {classes}"
-        if len(shape) not in (2, 3) or min(shape) < 1:
-            return f"it takes signals (1, length) or images (channels, height, width), the data is {_named(shape)}"
+        found = modality_of(shape)
+        if found is None or min(shape) < 1:
+            takes = " or ".join(f"{m.label} {m.axes}" for m in MODALITIES)
+            return f"it takes {takes}, the data is {_named(shape)}"
+        if kind not in (None, found.key):
+            return f"it takes {MODALITIES[kind].label}, the data is {found.label} of {_named(shape)}"
         return check(shape)
 
     return fits
@@ -43,11 +49,9 @@ def signals(low: int) -> Fits:
     """1-D signals (channels, length) of at least `low` steps."""
 
     def check(shape: tuple[int, ...]) -> str | None:
-        if len(shape) != 2:
-            return f"it takes 1-D signals, the data is images of {_named(shape)}"
         return None if shape[1] >= low else f"it takes signals of at least {low} steps, the data has {shape[1]}"
 
-    return _checked(check)
+    return _checked(check, "signal")
 
 
 def images(channels: tuple[int, ...], *, low: int = 1, high: int = 512, sides: tuple[int, ...] = ()) -> Fits:
@@ -55,8 +59,6 @@ def images(channels: tuple[int, ...], *, low: int = 1, high: int = 512, sides: t
     wanted = " or ".join(f"{side}x{side}" for side in sides) or f"{low}x{low} to {high}x{high}"
 
     def check(shape: tuple[int, ...]) -> str | None:
-        if len(shape) != 3:
-            return f"it takes images, the data is signals of {_named(shape)}"
         if shape[0] not in channels:
             return f"it takes images with {' or '.join(map(str, channels))} channels, the data has {shape[0]}"
         height, width = shape[1:]
@@ -65,4 +67,4 @@ def images(channels: tuple[int, ...], *, low: int = 1, high: int = 512, sides: t
         )
         return None if fine else f"it takes images of {wanted}, the data is {height}x{width}"
 
-    return _checked(check)
+    return _checked(check, "image")

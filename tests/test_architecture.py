@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUND = "core.errors core.registry core.formatting core.serialization core.torchvision_compat"
+GROUND = "core.errors core.registry core.modality core.formatting core.serialization core.torchvision_compat"
 SCIENCE = f"{GROUND} core.methods core.metrics core.datasets core.experiment core.diagnostics core.comparison"
 RECORDS = "storage.db storage.jobs storage.results"
 ROOMS = f"{SCIENCE} models reporting services {RECORDS}"

@@ -1,7 +1,9 @@
 """The datasets, what people bring, and how either becomes three splits."""
 
-from core.datasets.image_folder import ImageSet, image_sets
-from core.datasets.registry import DATASETS, Dataset, describe, find_dataset, is_ready, load, prepare
+from core.datasets.image_folder import ImageSet
+from core.datasets.loading import describe, is_ready, load, prepare
+from core.datasets.registry import DATASETS, Dataset
+from core.datasets.sources import find_dataset, image_sets, known_as, offered
 from core.datasets.spec import DEFAULT_VALIDATION, DataSpec, DataSplits, train_counts
 
 __all__ = [
@@ -15,7 +17,9 @@ __all__ = [
     "find_dataset",
     "image_sets",
     "is_ready",
+    "known_as",
     "load",
+    "offered",
     "prepare",
     "train_counts",
 ]

@@ -1,4 +1,4 @@
-"""Your own images, a folder or a .zip of one, as a dataset: found by name, decoded once into the array cache."""
+"""Your own images, a folder or a .zip of one, as a dataset that is decoded once into the array cache."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import contextlib
 import hashlib
 import os
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import ClassVar
 
 import numpy as np
 
 from core.datasets import array_cache
 from core.datasets.array_cache import Contents, Meta, Writer
 from core.datasets.file_io import attended
-from core.datasets.folder_layout import Entry, FileSource, FolderSource, Layout, at_head, layout, shown
+from core.datasets.folder_layout import Entry, FileSource, FolderSource, Layout, at_head, layout
 from core.datasets.image_decoding import decode_all
-from core.datasets.image_header import SUFFIXES
 from core.datasets.spec import DEFAULT_VALIDATION, DataSpec, Progress, make_spec, quiet
 from core.datasets.zip_archive import ZipSource
 from core.errors import DataError
@@ -25,7 +26,6 @@ from core.errors import DataError
 VERSION = "1"  # part of the fingerprint: raise it when decoding changes
 MIN_SIDE, MAX_SIDE = 8, 512
 UPLOADS = "uploads"
-NOT_IMAGES = {"cache", "checkpoints", UPLOADS, "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-100-python"}
 
 
 class Stoppable:
@@ -67,15 +67,24 @@ class Relay:
 
 
 @dataclass(frozen=True)
-class ImageSet:
+class ImageSet(ABC):
     """An image folder or zip. key: its path under the data root, or the absolute one, with "@64" where a size is asked for."""
 
     key: str
     path: Path
     size: int | None = None
-    embedded: bool = False
-    kind: str = "image"
-    summary: str = "Your own images, one folder per class."
+    embedded: ClassVar[bool] = False
+    own: ClassVar[bool] = True
+    kind: ClassVar[str] = "image"
+    summary: ClassVar[str] = "Your own images, one folder per class."
+
+    @abstractmethod
+    def files(self) -> FileSource:
+        """Opened, for whoever closes it. Raises DataError."""
+
+    @abstractmethod
+    def stat(self) -> list[int] | None:
+        """Size and time that stand for the whole content; None where every file has its own, and all are looked at."""
 
     @property
     def label(self) -> str:
@@ -97,17 +106,7 @@ class ImageSet:
     def meta(self, data_root: Path) -> Meta | None:
         """What is known from the cache, or None where it is missing or the zip has changed since. Cheap."""
         meta = array_cache.read_meta(data_root, self.cache_key)
-        return None if meta is None or meta.extra.get("stat") != self._stat() else meta
-
-    def _stat(self) -> list[int] | None:
-        """Size and time of a zip, which stand for its content; None for a folder, whose files are all looked at instead."""
-        if self.path.is_dir():
-            return None
-        try:
-            stat = self.path.stat()
-        except OSError:
-            return [0, 0]  # gone: no cache entry matches, and opening it says so
-        return [stat.st_size, stat.st_mtime_ns]
+        return None if meta is None or meta.extra.get("stat") != self.stat() else meta
 
     def is_ready(self, data_root: Path) -> bool:
         return self.meta(data_root) is not None
@@ -137,9 +136,9 @@ class ImageSet:
 
     def prepared(self, data_root: Path, progress: Progress = quiet) -> Meta:
         """Decode and resize everything into the cache, unless that is done already and no file has changed."""
-        if not self.path.is_dir() and (meta := self.meta(data_root)) is not None:
+        stat = self.stat()  # before the first look inside: a zip that changes meanwhile then counts as changed
+        if stat is not None and (meta := self.meta(data_root)) is not None:
             return meta
-        stat = self._stat()  # before the first look inside: a zip that changes meanwhile then counts as changed
         try:
             source, plan = attended(self._looked_through, lambda: progress(0.0, f"looking through {self.label}"))
             with contextlib.closing(source):
@@ -153,7 +152,7 @@ class ImageSet:
 
     def _looked_through(self) -> tuple[FileSource, Layout]:
         """The opened folder or zip, and which of its files belongs where. The caller closes it."""
-        source = FolderSource(self.path) if self.path.is_dir() else ZipSource(self.path)
+        source = self.files()
         try:
             return source, layout(source.entries, source.folders)
         except DataError:
@@ -180,82 +179,32 @@ class ImageSet:
 
         The key and not the path: a copy of the data folder, with the times of its files, holds the same data.
         """
-        own = self.key if self.path.is_dir() else ""
+        own = self.key if self.stat() is None else ""
         digest = hashlib.sha256(f"{VERSION}/{self.size}/{own}".encode("utf-8", "surrogateescape"))
         for entry in plan.entries:
             digest.update(f"{entry.name}\0{entry.size}\0{entry.stamp}\n".encode("utf-8", "surrogateescape"))
         return digest.hexdigest()
 
 
-def find_image_set(name: str, data_root: Path, *, inside: bool, known: tuple[str, ...]) -> ImageSet:
-    """The image set that a path means; "path@64" asks for 64 x 64 pixels. Raises DataError where there is none."""
-    found = re.fullmatch(r"(.+)@(\d{1,4})", name)
-    path = _locate(name, data_root, inside)
-    if path is None and found:
-        path = _locate(found[1], data_root, inside)
-    else:
-        found = None
-    if path is None:
-        raise DataError(
-            f"unknown dataset {shown(name)}; known: {', '.join(known)}; or the path of an image folder or .zip, "
-            f"in full or under {data_root}"
-        )
-    if not path.is_dir() and path.suffix.casefold() != ".zip":
-        raise DataError(
-            f"{path} is neither a folder nor a .zip file; expected train/<class>/image in a folder or a .zip of it"
-        )
-    image_set = ImageSet(_key(path, data_root), path)
-    return image_set.at_size(int(found[2])) if found else image_set
+class ImageFolder(ImageSet):
+    """A folder on disk, whose files may change one by one."""
 
+    def files(self) -> FileSource:
+        return FolderSource(self.path)
 
-def _locate(name: str, data_root: Path, inside: bool) -> Path | None:
-    """The existing path a name means, made absolute without following links; None where there is none.
-
-    Looked for under the data root, its uploads, and (not `inside`) the working directory; "./x" and "../x" only there.
-    """
-    if not name or "\0" in name:
+    def stat(self) -> None:
         return None
-    root, here = Path(os.path.abspath(data_root)), Path(os.path.abspath(name))
-    explicit = name.split("/")[0] in (".", "..")
-    places = [here] if explicit and not inside else [root / name, root / UPLOADS / name, *([] if inside else [here])]
-    for path in (Path(os.path.normpath(place)) for place in places):
-        if inside and root not in path.parents:
-            raise DataError(
-                f"{shown(name)} lies outside the data folder {root}; put the images there or use the command line"
-            )
-        if os.path.exists(path) and not (path.parent == root and path.name in NOT_IMAGES):
-            return path
-    return None
 
 
-def _key(path: Path, data_root: Path) -> str:
-    root = Path(os.path.abspath(data_root))
-    return path.relative_to(root).as_posix() if root in path.parents else path.as_posix()
+class ImageZip(ImageSet):
+    """A zip, read in place."""
 
+    def files(self) -> FileSource:
+        return ZipSource(self.path)
 
-def image_sets(data_root: Path | str) -> list[ImageSet]:
-    """The folders and zips under the data root, and its uploads, that look like image sets, by name. Cheap: no full scan."""
-    root = Path(data_root)
-    found = [
-        p for place in (root, root / UPLOADS) if place.is_dir() for p in place.iterdir() if not p.name.startswith(".")
-    ]
-    kept = [
-        p
-        for p in found
-        if (p.suffix.casefold() == ".zip" and p.is_file()) or (p.name not in NOT_IMAGES and _looks_like_images(p))
-    ]
-    return [ImageSet(_key(Path(os.path.abspath(p)), root), Path(os.path.abspath(p))) for p in sorted(kept)]
-
-
-def _looks_like_images(folder: Path) -> bool:
-    """Whether a folder has train/, or a folder with an image among its first few files."""
-    try:
-        inner = [p for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
-        return any(p.name.casefold() == "train" for p in inner) or any(_first_image(p) for p in inner)
-    except OSError:
-        return False  # a folder that cannot be read is no dataset to offer; naming it says why
-
-
-def _first_image(folder: Path) -> bool:
-    with os.scandir(folder) as files:
-        return any(f.name.casefold().endswith(SUFFIXES) for f, _ in zip(files, range(5), strict=False))
+    def stat(self) -> list[int]:
+        try:
+            stat = self.path.stat()
+        except OSError:
+            return [0, 0]  # gone: no cache entry matches, and opening it says so
+        return [stat.st_size, stat.st_mtime_ns]

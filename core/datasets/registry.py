@@ -1,38 +1,20 @@
-"""The table of datasets, and the four things one does with a dataset: find, describe, prepare, load.
-
-A dataset is a row of DATASETS, an image folder or a .zip of one. `describe` is cheap and never loads data; `prepare`
-downloads, draws or decodes once into one array file under <data_root>/cache; `load` splits that file for a run.
-"""
+"""The table of datasets: those that are built in and those that torchvision knows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar
 
 import numpy as np
 
 from core.datasets import array_cache, builtin, torchvision_sets
 from core.datasets.array_cache import Contents, Meta, Writer
-from core.datasets.image_folder import ImageSet, find_image_set
-from core.datasets.spec import DEFAULT_VALIDATION, DataSpec, DataSplits, Progress, make_spec, quiet
-from core.datasets.splits import index_hash, long_tail, stratified_split
-from core.errors import DataError
+from core.datasets.spec import DEFAULT_VALIDATION, DataSpec, Progress, make_spec, quiet
 from core.registry import Param, Registry, Source
 
 VERSION = "1"  # part of every fingerprint below: raise it when a builder changes what it writes
-
-
-class AnyDataset(Protocol):
-    """What a row of the table and an image set have in common."""
-
-    key: str
-    label: str
-
-    def spec(self, data_root: Path, validation: float) -> DataSpec: ...
-    def prepared(self, data_root: Path, progress: Progress) -> Meta: ...
-    def is_ready(self, data_root: Path) -> bool: ...
 
 
 @dataclass(frozen=True)
@@ -40,8 +22,10 @@ class Dataset:
     """A row: what it is, what is known without loading it, and the function that writes its arrays.
 
     embedded    nothing to download
+    kind        key of core.modality.MODALITIES
     build       (data_root, writer, progress) -> Contents
     own_validation  counts of a validation split that the dataset brings, None where it is drawn from the training data
+    own             brought by the person who uses Evenly
     """
 
     key: str
@@ -59,6 +43,7 @@ class Dataset:
     own_validation: tuple[int, ...] | None = None
     augment: str = "none"
     params: tuple[Param, ...] = ()
+    own: ClassVar[bool] = False
 
     @property
     def fingerprint(self) -> str:
@@ -205,99 +190,3 @@ DATASETS: Registry[Dataset] = Registry(
         augment="crop_flip",
     ),
 )
-
-
-def find_dataset(name: str, data_root: Path | str, *, inside: bool = False) -> AnyDataset:
-    """The row, folder or zip that `name` means: a key of DATASETS, or a path, absolute, under the data root, under its
-    uploads, or under the working directory. "photos@64" is the folder photos decoded at 64 x 64 pixels.
-
-    `inside` refuses paths that lead out of the data root (for names that come from a page). Store the row's `key`, not
-    `name`: it means the same from everywhere. Raises DataError listing the keys there are.
-    """
-    if name in DATASETS:
-        return DATASETS[name]
-    return find_image_set(name, Path(data_root), inside=inside, known=DATASETS.keys)
-
-
-def describe(name: str, data_root: Path | str, validation: float = DEFAULT_VALIDATION) -> DataSpec:
-    """Shape, classes and counts, without loading data. An image set that is not prepared raises DataError saying so."""
-    return find_dataset(name, data_root).spec(Path(data_root), validation)
-
-
-def is_ready(name: str, data_root: Path | str) -> bool:
-    """Whether `load` would start at once: the array file is there. Cheap."""
-    return find_dataset(name, data_root).is_ready(Path(data_root))
-
-
-def prepare(name: str, data_root: Path | str, progress: Progress = quiet, size: int | None = None) -> DataSpec:
-    """Download, draw or decode into the array file, once; a second call is instant. Safe under several processes.
-
-    `size` asks an image set for that many pixels a side, instead of the size that fits most of its images; the spec's
-    key then carries it ("photos@64"). Raises DataError: absent and no internet, refused files, disk full.
-    """
-    dataset = find_dataset(name, data_root)
-    if size is not None:
-        if not isinstance(dataset, ImageSet):
-            raise DataError(
-                f"{dataset.label} has a fixed size; an image size can be chosen for image folders and zips only"
-            )
-        dataset = dataset.at_size(size)
-    dataset.prepared(Path(data_root), progress)
-    return dataset.spec(Path(data_root), DEFAULT_VALIDATION)
-
-
-def load(
-    name: str,
-    data_root: Path | str,
-    *,
-    seed: int,
-    validation: float = DEFAULT_VALIDATION,
-    imbalance: float = 1.0,
-    profile: str = "exponential",
-    progress: Progress = quiet,
-) -> DataSplits:
-    """The three splits of a run: prepared if need be, validation held out and the long tail drawn by `seed`.
-
-    The same arguments give the same samples. The long tail thins the training split only and does not move the
-    validation split; the test split never depends on any of them.
-    """
-    dataset = find_dataset(name, data_root)
-    entry = array_cache.open_entry(Path(data_root), dataset.prepared(Path(data_root), progress))
-    spec = dataset.spec(Path(data_root), validation)
-    train, val, test = split_rows(entry, spec, seed, validation, imbalance, profile)
-    mean, std = entry.mean_std(train)
-    return DataSplits(
-        spec,
-        array_cache.take(entry.x, train),
-        entry.y[train],
-        array_cache.take(entry.x, val),
-        entry.y[val],
-        array_cache.take(entry.x, test),
-        entry.y[test],
-        mean,
-        std,
-        train,
-        val,
-        test,
-        index_hash(entry.meta.fingerprint, train, val, test),
-        np.bincount(entry.y[train], minlength=len(spec.classes)),
-        entry.meta.skipped,
-    )
-
-
-def split_rows(
-    entry: array_cache.Prepared,
-    spec: DataSpec,
-    seed: int,
-    validation: float,
-    imbalance: float,
-    profile: str,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row numbers of train, validation and test, each ascending."""
-    n_train, n_val, n_test = entry.meta.sizes
-    classes = len(spec.classes)
-    kept, val = np.arange(n_train), np.arange(n_train, n_train + n_val)
-    if not spec.own_validation:
-        kept, val = stratified_split(entry.y[:n_train], classes, validation, seed)
-    train = kept[long_tail(entry.y[kept], classes, imbalance, profile, seed)]
-    return train, val, np.arange(n_train + n_val, n_train + n_val + n_test)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.splits import long_tail_counts, validation_counts
+from core.modality import MODALITIES
 
 Counts = NDArray[np.int64]  # [C]
 Progress = Callable[[float, str], None]  # share done in [0, 1], what is going on
@@ -24,7 +25,7 @@ def quiet(share: float, text: str) -> None:
 class DataSpec:
     """A dataset's shape, classes and class counts; known without loading it.
 
-    shape         one sample: (1, L) for a signal, (channels, height, width) for an image
+    shape         one sample: (1, L) for a signal, (channels, height, width) for an image, see core.modality
     classes       [C] names in the order of the class ids; data, so show them as text
     train_counts  [C] training samples after the validation split is taken out, before any long tail
     val_counts    [C] validation samples
@@ -36,7 +37,7 @@ class DataSpec:
 
     key: str
     label: str
-    kind: str  # "signal" or "image"
+    kind: str  # key of MODALITIES
     shape: tuple[int, ...]
     classes: tuple[str, ...]
     train_counts: Counts
@@ -44,7 +45,7 @@ class DataSpec:
     test_counts: Counts
     pool_counts: Counts
     own_validation: bool = False
-    augment: str = "none"  # "none", "crop" or "crop_flip", see core.training.device_data
+    augment: str = "none"  # one of its modality's
     skipped: tuple[str, ...] = ()
     fingerprint: str = ""
 
@@ -65,6 +66,8 @@ def make_spec(
     fingerprint: str = "",
 ) -> DataSpec:
     """A DataSpec for one validation share; `own_validation` is the counts of a split that the data brings, or None."""
+    if augment not in (known := MODALITIES[kind].augmentations):
+        raise ValueError(f"{key}: augmentation is {augment!r}, expected one of {', '.join(known)} for {kind}")
     held = validation_counts(pool, validation) if own_validation is None else own_validation
     train = pool - held if own_validation is None else pool
     return DataSpec(
@@ -85,7 +88,7 @@ def make_spec(
 
 
 def train_counts(spec: DataSpec, validation: float, imbalance: float, profile: str) -> Counts:
-    """[C] training samples that `core.datasets.registry.load` gives for these settings, without loading anything."""
+    """[C] training samples that `core.datasets.loading.load` gives for these settings, without loading anything."""
     left = (
         spec.pool_counts if spec.own_validation else spec.pool_counts - validation_counts(spec.pool_counts, validation)
     )

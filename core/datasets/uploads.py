@@ -16,8 +16,9 @@ from core.datasets import array_cache
 from core.datasets.file_io import gigabytes, make_folder, writing
 from core.datasets.folder_layout import Layout, at_head, layout
 from core.datasets.image_decoding import Skips
-from core.datasets.image_folder import UPLOADS, ImageSet, image_sets
+from core.datasets.image_folder import UPLOADS, ImageZip
 from core.datasets.image_header import Unreadable, image_size
+from core.datasets.sources import image_sets
 from core.datasets.spec import DEFAULT_VALIDATION, Progress, make_spec, no_validation, quiet
 from core.datasets.zip_archive import UPLOAD, Limits, ZipSource
 from core.errors import DataError
@@ -132,11 +133,6 @@ def is_upload(key: str) -> bool:
     return key.startswith(f"{FOLDER}/")
 
 
-def known_as(key: str) -> str:
-    """A dataset's key as people know it: an uploaded zip by the name it came with."""
-    return re.sub(f"^{FOLDER}/[0-9a-f]{{12}}-", "", key)
-
-
 def remove_upload(data_root: Path | str, key: str) -> None:
     """Delete an uploaded zip and what was decoded from it.
 
@@ -144,13 +140,13 @@ def remove_upload(data_root: Path | str, key: str) -> None:
     """
     root = Path(data_root)
     found = next((s for s in image_sets(root) if s.key == key), None)
-    if found is None or not is_upload(key) or found.path.is_dir():
+    if not isinstance(found, ImageZip) or not is_upload(key):
         raise DataError(
             f"{key!r} is no uploaded dataset, so it cannot be removed here; choose one that was added as a zip"
         )
     with writing(found.path):
         found.path.unlink(missing_ok=True)
-    array_cache.remove(root, ImageSet(key, found.path).cache_key)
+    array_cache.remove(root, found.cache_key)
 
 
 def label(filename: str) -> str:

@@ -6,8 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from core.datasets import DATASETS
-from core.datasets.uploads import known_as
+from core.datasets import known_as
 from core.experiment.recipes import RECIPES
 from models import MODELS
 from pages.components.common import cached_reads, downloads, navigation, run_notes, run_status, viewport, worker_status
@@ -123,7 +122,7 @@ def heading(row: Any) -> None:
     config = row.config
     facts = [
         f"run {row.id}",
-        DATASETS[row.dataset].label if row.dataset in DATASETS else known_as(row.dataset),
+        known_as(row.dataset),
         label_in(MODELS, row.model),
         f"seed {row.seed}",
     ]

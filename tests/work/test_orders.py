@@ -5,7 +5,6 @@ import threading
 import pytest
 
 from core import datasets
-from core.datasets import registry
 from core.errors import EvenlyError
 from storage.jobs import queue
 from tests.work.kit import CONFIG, drained, log_of, submit
@@ -30,7 +29,7 @@ def test_orders_are_obeyed_while_data_is_prepared_and_read(worker, monkeypatch, 
         over.wait(300)
 
     monkeypatch.setattr(inputs, "ASK_SECONDS", 0.0)
-    monkeypatch.setattr(registry, step, {"prepare": prepare, "load": load}[step])
+    monkeypatch.setattr(datasets, step, {"prepare": prepare, "load": load}[step])
     (run_id,) = submit(worker, CONFIG)
 
     def give():

@@ -9,11 +9,12 @@ from typing import Any, BinaryIO
 
 import streamlit as st
 
-from core.datasets import DATASETS, DataSpec, describe, image_sets, is_ready, prepare, train_counts
+from core.datasets import DATASETS, DataSpec, describe, is_ready, offered, prepare, train_counts
 from core.datasets.uploads import is_upload, remove_upload, store_upload
 from core.diagnostics.sample_size import few_validation
 from core.errors import DataError, EvenlyError
 from core.experiment.config import RunConfig
+from core.modality import MODALITIES
 from models import MODELS
 from pages.components.common import cached_reads, query_params
 from pages.components.common.error_guard import told
@@ -26,12 +27,10 @@ ADDED, REFUSED = "new_added", "new_zip_refused"  # the dataset just added; an up
 
 def dataset_labels() -> dict[str, str]:
     """Key -> label: the table, then the image folders and zips under the data root, told apart where they share a name."""
-    own = {
-        s.key: f"{re.sub('^[0-9a-f]{12}-', '', Path(s.label).stem)} (your images)"
-        for s in image_sets(cached_reads.data_root())
-    }
+    found = offered(cached_reads.data_root())
+    own = {d.key: f"{re.sub('^[0-9a-f]{12}-', '', Path(d.label).stem)} (your images)" for d in found if d.own}
     twice = {name for name, n in Counter(own.values()).items() if n > 1}
-    return {d.key: d.label for d in DATASETS} | {
+    return {d.key: d.label for d in found if not d.own} | {
         key: f"{name}, {key}" if name in twice else name for key, name in own.items()
     }
 
@@ -83,7 +82,7 @@ def prepare_images(key: str) -> None:
 def facts(spec: DataSpec, config: RunConfig) -> None:
     """The dataset in one line as these settings draw it, and what a person should know before starting."""
     size, counts = (
-        "\N{NO-BREAK SPACE}x\N{NO-BREAK SPACE}".join(str(n) for n in spec.shape),
+        MODALITIES[spec.kind].shown(spec.shape).replace(" ", "\N{NO-BREAK SPACE}"),
         train_counts(spec, config.validation, config.imbalance, config.profile),
     )
     tail = tail_words(config.imbalance, config.profile)

@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.datasets import DATASETS
-from core.datasets.uploads import known_as
+from core.datasets import known_as
 from core.methods import METHODS
 from models import MODELS
 from pages.components.common import (
@@ -57,7 +56,7 @@ def shape(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
             "state": states,
             "epochs": frame["epochs"],
             "baseline": frame["baseline_id"],
-            "dataset": [DATASETS[d].label if d in DATASETS else known_as(d) for d in frame["dataset"]],
+            "dataset": [known_as(d) for d in frame["dataset"]],
             "model": [MODELS[m].label if m in MODELS else m for m in frame["model"]],
             "method": [METHODS[m].label.partition(" (")[0] if m in METHODS else m for m in frame["method"]],
             "seed": frame["seed"],

@@ -17,12 +17,12 @@ from core.datasets import (
     describe,
     find_dataset,
     image_decoding,
-    image_folder,
     image_header,
     image_sets,
     is_ready,
     load,
     prepare,
+    sources,
     train_counts,
 )
 from core.datasets.folder_layout import Entry, FolderSource, layout, shown
@@ -424,7 +424,7 @@ def test_a_folder_that_cannot_be_listed_is_not_offered(pets: Path, monkeypatch: 
     def denied(*args: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(image_folder.os, "scandir", denied)
+    monkeypatch.setattr(sources.os, "scandir", denied)
     make_set(pets / "flat", {"a": 1, "b": 1})
     assert [s.key for s in image_sets(pets)] == ["pets"]
 

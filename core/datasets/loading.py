@@ -1,0 +1,102 @@
+"""What one does with a dataset, wherever it comes from: describe, prepare, load.
+
+`describe` is cheap and never loads data; `prepare` downloads, draws or decodes once into one array file under
+<data_root>/cache; `load` splits that file for a run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from core.datasets import array_cache
+from core.datasets.image_folder import ImageSet
+from core.datasets.sources import find_dataset
+from core.datasets.spec import DEFAULT_VALIDATION, DataSpec, DataSplits, Progress, quiet
+from core.datasets.splits import index_hash, long_tail, stratified_split
+from core.errors import DataError
+
+
+def describe(name: str, data_root: Path | str, validation: float = DEFAULT_VALIDATION) -> DataSpec:
+    """Shape, classes and counts, without loading data. An image set that is not prepared raises DataError saying so."""
+    return find_dataset(name, data_root).spec(Path(data_root), validation)
+
+
+def is_ready(name: str, data_root: Path | str) -> bool:
+    """Whether `load` would start at once: the array file is there. Cheap."""
+    return find_dataset(name, data_root).is_ready(Path(data_root))
+
+
+def prepare(name: str, data_root: Path | str, progress: Progress = quiet, size: int | None = None) -> DataSpec:
+    """Download, draw or decode into the array file, once; a second call is instant. Safe under several processes.
+
+    `size` asks an image set for that many pixels a side, instead of the size that fits most of its images; the spec's
+    key then carries it ("photos@64"). Raises DataError: absent and no internet, refused files, disk full.
+    """
+    dataset = find_dataset(name, data_root)
+    if size is not None:
+        if not isinstance(dataset, ImageSet):
+            raise DataError(
+                f"{dataset.label} has a fixed size; an image size can be chosen for image folders and zips only"
+            )
+        dataset = dataset.at_size(size)
+    dataset.prepared(Path(data_root), progress)
+    return dataset.spec(Path(data_root), DEFAULT_VALIDATION)
+
+
+def load(
+    name: str,
+    data_root: Path | str,
+    *,
+    seed: int,
+    validation: float = DEFAULT_VALIDATION,
+    imbalance: float = 1.0,
+    profile: str = "exponential",
+    progress: Progress = quiet,
+) -> DataSplits:
+    """The three splits of a run: prepared if need be, validation held out and the long tail drawn by `seed`.
+
+    The same arguments give the same samples. The long tail thins the training split only and does not move the
+    validation split; the test split never depends on any of them.
+    """
+    dataset = find_dataset(name, data_root)
+    entry = array_cache.open_entry(Path(data_root), dataset.prepared(Path(data_root), progress))
+    spec = dataset.spec(Path(data_root), validation)
+    train, val, test = split_rows(entry, spec, seed, validation, imbalance, profile)
+    mean, std = entry.mean_std(train)
+    return DataSplits(
+        spec,
+        array_cache.take(entry.x, train),
+        entry.y[train],
+        array_cache.take(entry.x, val),
+        entry.y[val],
+        array_cache.take(entry.x, test),
+        entry.y[test],
+        mean,
+        std,
+        train,
+        val,
+        test,
+        index_hash(entry.meta.fingerprint, train, val, test),
+        np.bincount(entry.y[train], minlength=len(spec.classes)),
+        entry.meta.skipped,
+    )
+
+
+def split_rows(
+    entry: array_cache.Prepared,
+    spec: DataSpec,
+    seed: int,
+    validation: float,
+    imbalance: float,
+    profile: str,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Row numbers of train, validation and test, each ascending."""
+    n_train, n_val, n_test = entry.meta.sizes
+    classes = len(spec.classes)
+    kept, val = np.arange(n_train), np.arange(n_train, n_train + n_val)
+    if not spec.own_validation:
+        kept, val = stratified_split(entry.y[:n_train], classes, validation, seed)
+    train = kept[long_tail(entry.y[kept], classes, imbalance, profile, seed)]
+    return train, val, np.arange(n_train + n_val, n_train + n_val + n_test)

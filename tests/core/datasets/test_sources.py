@@ -1,0 +1,82 @@
+"""Where datasets come from: each source finds what it lists, and every dataset is of one modality."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from core.datasets import DATASETS, find_dataset, known_as, offered, prepare, sources
+from core.datasets.sources import SOURCES, Name
+from core.datasets.spec import make_spec
+from core.modality import MODALITIES, modality_of
+from models import MODELS
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A data root with an image folder, a zip of it and the same zip uploaded."""
+    for name in "ab":
+        folder = tmp_path / "pets" / "train" / name
+        folder.mkdir(parents=True)
+        for i in range(4):
+            Image.new("RGB", (10, 10), (i, 0, 0)).save(folder / f"{i}.png")
+    (tmp_path / "uploads").mkdir()
+    for path in (tmp_path / "cars.zip", tmp_path / "uploads" / "0123456789ab-mine.zip"):
+        with zipfile.ZipFile(path, "w") as archive:
+            for file in (tmp_path / "pets").rglob("*.png"):
+                archive.write(file, file.relative_to(tmp_path / "pets"))
+    return tmp_path
+
+
+def test_every_listed_dataset_is_found_again_by_its_own_source_alone(own: Path) -> None:
+    for source in SOURCES:
+        for dataset in source.listed(own):
+            name = Name(dataset.key, own, inside=True)
+            assert [s for s in SOURCES if s.matches(name)] == [source]
+            assert source.open(name) == dataset == find_dataset(dataset.key, own)
+
+
+def test_what_is_offered(own: Path) -> None:
+    mine = ["cars.zip", "pets", "uploads/0123456789ab-mine.zip"]
+    assert [d.key for d in offered(own)] == [*DATASETS.keys, *mine]
+    assert [d.key for d in offered(own) if d.own] == mine
+    assert [d.key for d in sources.ZIPS.listed(own)] == ["cars.zip", "uploads/0123456789ab-mine.zip"]
+
+
+def test_stored_keys_are_told_as_people_know_them() -> None:
+    assert known_as("mnist1d") == "MNIST-1D"
+    assert known_as("uploads/0123456789ab-mine.zip@64") == "mine.zip@64"
+    assert known_as("gone/photos") == "gone/photos"
+
+
+def test_a_folder_and_a_zip_of_it_are_of_the_image_modality(own: Path) -> None:
+    for key in ("pets", "cars.zip"):
+        spec = prepare(key, own)
+        assert modality_of(spec.shape).key == spec.kind == "image"
+        assert MODALITIES[spec.kind].shown(spec.shape) == "3 x 10 x 10"
+
+
+@pytest.mark.parametrize("row", DATASETS, ids=DATASETS.keys)
+def test_every_row_has_the_shape_and_augmentation_of_its_modality(row) -> None:
+    assert modality_of(row.shape) is MODALITIES[row.kind]
+    assert row.augment in MODALITIES[row.kind].augmentations
+
+
+def test_a_signal_cannot_be_cropped() -> None:
+    counts = [4, 4]
+    with pytest.raises(ValueError, match="x: augmentation is 'crop', expected one of none for signal"):
+        make_spec(
+            "x", "X", "signal", (1, 40), ("a", "b"), pool=counts, own_validation=None, test=counts, validation=0.5,
+            augment="crop",
+        )  # fmt: skip
+
+
+def test_a_model_of_another_modality_says_which_it_takes() -> None:
+    assert MODELS["cnn1d"].fits((3, 32, 32), 10) == "it takes signals, the data is images of 3x32x32"
+    assert MODELS["cnn"].fits((1, 40), 10) == "it takes images, the data is signals of 1x40"
+    assert MODELS["mlp"].fits((40,), 10) == (
+        "it takes signals (1, length) or images (channels, height, width), the data is 40"
+    )
