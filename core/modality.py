@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.registry import Table
+from core.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Modality:
         return self.size.format(*shape)
 
 
-MODALITIES: Table[Modality] = Table(
+MODALITIES: Registry[Modality] = Registry(
     "modality",
     Modality(key="signal", label="signals", rank=2, axes="(1, length)", size="{} x {}", augmentations=("none",)),
     Modality(
