@@ -221,11 +221,11 @@ def worker(
     ] = 0,
 ) -> None:
     """Train queued runs in this process."""
-    from work import worker as door
+    from work.worker import serve
 
     database()  # says what is wrong with the folder or the database before a lock is taken in it
     logging.getLogger("evenly").setLevel(logging.INFO)
-    raise typer.Exit(door.serve(slot, drain=drain))
+    raise typer.Exit(serve(slot, drain=drain))
 
 
 @app.command()
@@ -267,7 +267,7 @@ def demo(
     script.run(database(), count, None if epochs is None else EPOCHS.check(epochs, "demo"), wait_for)
 
 
-# -- the door itself ---------------------------------------------------------------------------------------------
+# -- the entry point -----------------------------------------------------------------------------------------------
 
 
 class ToStderr(logging.Handler):

@@ -177,7 +177,7 @@ NETWORK = frozenset({"network"})
 STAGE_EPOCHS = 10  # on top of the finished run's; Kang et al. retrain the classifier for 10
 _TAILED = "Long-tailed data, after ordinary training."
 _SECONDS = "It trains nothing and takes seconds. "
-_EVENLY_DRAWN = (
+_DRAWN_EVENLY = (
     "Every draw is of each class with the same probability, with replacement; "
     "the authors' code takes four samples of a class in turn, which the sampler class_aware does here. "
 )
@@ -195,7 +195,7 @@ ROWS = (
         slider=None,
         summary="Takes a finished run, freezes its features and trains a new last layer on samples drawn equally from every class.",
         caveat="Features are computed once, without augmentation. "
-        + _EVENLY_DRAWN
+        + _DRAWN_EVENLY
         + "Its epochs come on top of the baseline's.",
         source=_KANG,
         when=_TAILED,
@@ -213,7 +213,7 @@ ROWS = (
         needs=NETWORK,
         slider=None,
         summary="Takes a finished run, freezes everything and learns one factor per class on its logits.",
-        caveat="The factor scales the bias too, as in the authors' code. " + _EVENLY_DRAWN.strip(),
+        caveat="The factor scales the bias too, as in the authors' code. " + _DRAWN_EVENLY.strip(),
         source=_KANG,
         when=_TAILED,
         stage=CLASSIFIER,
@@ -233,7 +233,7 @@ ROWS = (
         summary="Takes a finished run, adds attention, a memory of class centroids that rare classes borrow from, "
         "and a cosine classifier, and trains on.",
         caveat="Named in the CDB paper's comparison. "
-        + _EVENLY_DRAWN
+        + _DRAWN_EVENLY
         + "Its epochs come on top of the baseline's. The open-set part of the paper is left out: every test sample is of a known class.",
         source=Source(
             "Liu, Miao, Zhan, Wang, Gong and Yu",
