@@ -3,8 +3,8 @@
     python serve.py        port and address: EVENLY_PORT (8501), EVENLY_ADDRESS (127.0.0.1)
 
 Composes only; claims nothing and draws nothing. The children live in sessions of their own, so that a Ctrl-C in the
-terminal reaches them through `Serve.stop` alone and the worker can save first. When this process is killed outright,
-the kernel sends them SIGTERM (Linux, supervisor.die_with_parent), so nothing is left behind.
+terminal reaches them through `Serve.end` alone and the worker can save first. When this process is killed outright,
+the kernel sends them SIGTERM (Linux, process_group.die_with_parent), so nothing is left behind.
 """
 
 from __future__ import annotations
@@ -12,30 +12,23 @@ from __future__ import annotations
 import argparse
 import errno
 import os
-import signal
 import socket
-import subprocess
 import sys
-import time
 import urllib.request
-from functools import partial
-from pathlib import Path
+from contextlib import suppress
 
 from core.errors import EvenlyError
+from services.launchers import local
+from services.launchers.process_group import GRACE_SECONDS, Child, ProcessGroup, die_with_parent, end, kill
 from storage.db.connection import open_database
 from storage.db.data_folder import settle
 from storage.db.migrate import upgrade
 from storage.db.paths import data_root
 from work.locks import REFUSED
-from work.supervisor import GRACE_SECONDS, die_with_parent
 
-ROOT = Path(__file__).resolve().parent
-APP_GRACE_SECONDS = 3.0  # then SIGKILL: it holds nothing to save
-POLL_SECONDS = 0.1
-MOST_DEATHS = 5  # of the app, before it is given up
-LONGEST_WAIT = 30.0  # between restarts of a worker that keeps dying
+APP_GRACE_SECONDS = 3.0  # it holds nothing to save
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to this machine
-STEADY_SECONDS = 60.0  # a worker that lived longer starts the waits afresh
+MOST_DEATHS = 5  # of the app, before it is given up
 
 
 def settings() -> tuple[str, int]:
@@ -79,125 +72,77 @@ def url(address: str, port: int) -> str:
     return f"http://{host}:{port}"
 
 
-def start(*command: str) -> subprocess.Popen[bytes]:
-    """A child in a session of its own that ends with this process, in the program's folder with the data folder of this one."""
-    here = os.environ | {"EVENLY_DATA": str(data_root())}
-    return subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env=here, start_new_session=True, stdin=subprocess.DEVNULL,
-        preexec_fn=partial(die_with_parent, os.getpid()),  # one libc call, no locks
-    )  # fmt: skip
+class WorkerParent(Child):
+    """The process whose children train."""
+
+    def next_start(self, code: int, now: float) -> float | None:
+        if code == REFUSED:
+            say(
+                "The worker cannot start, see its message above; mend that and start again. Until then nothing is trained."
+            )
+            return None
+        due = super().next_start(code, now)
+        say(f"The worker ended (code {code}); starting it again in {self.wait:.0f} s.")
+        return due
 
 
-def end(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """SIGTERM, then SIGKILL to its whole session when it is not gone in time."""
-    if process.poll() is None:
-        process.terminate()
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-class Serve:
-    """The two children and what to do when one of them ends."""
+class App(Child):
+    """Streamlit. Its address is printed once it answers there; when it has died too often it is given up."""
 
     def __init__(self, address: str, port: int) -> None:
-        self.address, self.port, self.orders = address, port, 0
-        self.worker: subprocess.Popen[bytes] | None = None
-        self.app: subprocess.Popen[bytes] | None = None
-        self.wait, self.started, self.again = 1.0, 0.0, 0.0
-        self.deaths, self.told = 0, False  # of the app: how often it died, whether its address was printed
-
-    def order(self, signum: int, _: object) -> None:
-        """The first signal asks for an end, a second one for it at once."""
-        self.orders += 1
-        if self.orders > 1:
-            for process in (self.worker, self.app):
-                if process is not None and process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-
-    def run(self) -> int:
-        """Serve until a signal, or until the app cannot be kept on; returns the exit status."""
-        signal.signal(signal.SIGINT, self.order)
-        signal.signal(signal.SIGTERM, self.order)
-        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
-            signal.signal(signal.SIGHUP, self.order)
-        try:
-            self.start_worker()
-            self.start_app()
-            while not self.orders and self.look_after_app():
-                self.look_after_worker()
-                time.sleep(POLL_SECONDS)
-        finally:
-            self.stop()
-        return 0 if self.orders else 1
-
-    def start_app(self) -> None:
-        """Start the app; its address is printed once it answers."""
-        place = ["--server.port", str(self.port), "--server.address", self.address]
+        place = ["--server.port", str(port), "--server.address", address]
         quiet = ["--logger.hideWelcomeMessage", "true", "--logger.level", "warning"]
-        self.app, self.told = start("-m", "streamlit", "run", "app.py", *place, *quiet), False
+        super().__init__([sys.executable, "-m", "streamlit", "run", "app.py", *place, *quiet], **local.apart())
+        self.url, self.deaths, self.announced = url(address, port), 0, False
 
-    def look_after_app(self) -> bool:
-        """Start an app that died again, without touching the worker; False when it has died too often."""
-        if (code := self.app.poll()) is None:
-            if not self.told:
-                self.announce()
-            return True
-        self.deaths += 1
+    def next_start(self, code: int, now: float) -> float | None:
+        self.deaths, self.announced = self.deaths + 1, False
         if self.deaths > MOST_DEATHS:
             print(
                 f"evenly: the app ended {self.deaths} times (code {code}); giving up, its messages are above",
                 file=sys.stderr,
                 flush=True,
             )
-            return False
+            return None
         say(f"The app ended (code {code}); starting it again. The worker goes on.")
-        time.sleep(1)
-        self.start_app()
-        return True
+        return now + 1.0
 
-    def announce(self) -> None:
-        """Print the address if the app answers there. However long it takes to: a first start reads a lot from the disk."""
-        try:
-            with DIRECT.open(url(self.address, self.port) + "/_stcore/health", timeout=2):
-                say(f"Evenly is at {url(self.address, self.port)} (Ctrl-C ends it). Data: {data_root()}")
-                self.told = True
-        except OSError:
-            pass
-
-    def start_worker(self) -> None:
-        self.worker, self.started = start("worker.py", "--patient"), time.monotonic()
-
-    def look_after_worker(self) -> None:
-        """Restart a worker that died, after a pause that doubles while it keeps dying young."""
-        if self.worker is None:
-            if self.again and time.monotonic() >= self.again:
-                self.again = 0.0
-                self.start_worker()
+    def watch(self, now: float) -> None:
+        """However long the app takes to answer: a first start reads a lot from the disk."""
+        if self.announced:
             return
-        code = self.worker.poll()
-        if code is None:
-            return
-        self.worker = None
-        if code == REFUSED:
-            say(
-                "The worker cannot start, see its message above; mend that and start again. Until then nothing is trained."
-            )
-        else:
-            self.wait = 1.0 if time.monotonic() - self.started > STEADY_SECONDS else min(2 * self.wait, LONGEST_WAIT)
-            self.again = time.monotonic() + self.wait
-            say(f"The worker ended (code {code}); starting it again in {self.wait:.0f} s.")
+        with suppress(OSError), DIRECT.open(f"{self.url}/_stcore/health", timeout=2):
+            say(f"Evenly is at {self.url} (Ctrl-C ends it). Data: {data_root()}")
+            self.announced = True
 
-    def stop(self) -> None:
-        """End the worker, then the app."""
+
+class Serve(ProcessGroup):
+    """Worker and app."""
+
+    def __init__(self, address: str, port: int) -> None:
+        self.worker, self.app = WorkerParent(local.worker("--patient"), **local.apart()), App(address, port)
+        super().__init__(self.worker, self.app)
+
+    def run(self) -> int:
+        """Serve until a signal, or until the app cannot be kept on; returns the exit status."""
+        return self.keep(lambda: 1 if self.app.over else None)
+
+    def order(self, signum: int, frame: object) -> None:
+        """The first signal asks for an end, a second one for it at once."""
+        super().order(signum, frame)
+        if len(self.orders) > 1:
+            for child in self.children:
+                if child.process is not None and child.process.poll() is None:
+                    kill(child.process)
+
+    def end(self) -> None:
+        """The worker first, so that the page can be looked at while it saves."""
         if self.orders:
             say("Ending. A run that is on is saved first and goes on at the next start; Ctrl-C again ends at once.")
-        if self.worker is not None:
-            end(self.worker, GRACE_SECONDS + 5)  # its parent gives it the first of these
-        if self.app is not None:
-            end(self.app, APP_GRACE_SECONDS)
+        # the worker's parent gives its children the first of these
+        for child, seconds in ((self.worker, GRACE_SECONDS + 5), (self.app, APP_GRACE_SECONDS)):
+            if child.process is not None:
+                end([child.process], seconds)
 
 
 def say(text: str) -> None:

@@ -21,11 +21,16 @@ from work.worker import serve
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Train queued runs.")
     parser.add_argument("--slot", type=int, help="serve this slot only, in this process")
+    parser.add_argument("--drain", action="store_true", help="with --slot: end when nothing is left that could start")
     parser.add_argument("--patient", action="store_true", help="where another worker has the slot, wait until it goes")
     given = parser.parse_args(argv)
+    if given.drain and given.slot is None:
+        parser.error("--drain is for one slot; add --slot 0")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s worker: %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    return supervise(max(gpus(), 1), patient=given.patient) if given.slot is None else serve(given.slot)
+    if given.slot is None:
+        return supervise(max(gpus(), 1), patient=given.patient)
+    return serve(given.slot, drain=given.drain)
 
 
 def end_now(code: int) -> None:

@@ -17,7 +17,6 @@ import json
 import platform
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,6 +32,8 @@ from benchmarks import methods_report
 from benchmarks.methods_schema import COLUMNS, CSV, FIGURES, ROOT, TABLES, Setting, name_of, read, row_of
 from core.experiment.config import RunConfig
 from core.training.host import cores
+from services.launchers import LAUNCHERS
+from services.launchers.process_group import on_signals
 from services.submission import new_run
 from storage import results
 from storage.db.connection import open_database
@@ -77,13 +78,12 @@ def submit(engine: Engine, settings: Sequence[Setting], seeds: Iterable[int]) ->
 
 def work(workers: int) -> None:
     """Work the queue off in that many processes. SIGTERM or Ctrl-C is passed on: the runs in hand are given back, a later call goes on."""
-    command = [sys.executable, str(ROOT / "cli.py"), "worker", "--drain", "--slot"]
-    children = [subprocess.Popen([*command, str(slot)]) for slot in range(workers)]
-    orders: list[int] = []
-    supervisor.on_signals(lambda signum, _: orders.append(signum))
-    while not orders and any(child.poll() is None for child in children):
+    local, orders = LAUNCHERS["local"], []
+    on_signals(lambda signum, _: orders.append(signum))
+    started = local.start(workers)
+    while not orders and local.alive(started):
         time.sleep(0.5)
-    supervisor.end(children)
+    local.stop(started)
 
 
 def measured(engine: Engine, settings: Sequence[Setting], seeds: Iterable[int]) -> Iterator[dict[str, str]]:

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from core.errors import EvenlyError
 from core.training import host
+from services.launchers.process_group import on_signals
 from storage import results
 from storage.db.connection import open_database
 from storage.db.data_folder import settle
@@ -27,7 +28,6 @@ from storage.jobs.workers import state_text
 from work import liveness
 from work.liveness import Inside, Stillness
 from work.locks import ALREADY_ON, PROBED_SECONDS, REFUSED, beat_path, lock_path, locks_of, taken
-from work.supervisor import on_signals
 
 host.tune()  # before anything imports torch
 

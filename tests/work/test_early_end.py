@@ -22,12 +22,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # What takes its time at a start, standing still: an upgrade of the database, the imports, the first dataset.
 STANDS = "def stand(*_, **__):\n    print('here', flush=True)\n    time.sleep(600)\n"
-START = "import sys, time, worker\n" + STANDS + "{place} = stand\nsys.exit(work.worker.serve(0))"
+START = "import sys, time, work.worker\n" + STANDS + "{place} = stand\nsys.exit(work.worker.serve(0))"
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-@pytest.mark.parametrize("place", ["worker.upgrade", "work.worker.Worker.rescue", "worker.import_module"])
+@pytest.mark.parametrize("place", ["work.worker.upgrade", "work.worker.Worker.rescue", "work.worker.import_module"])
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_worker_that_is_starting_ends_at_once(home, place, signum):
     root, engine = home
@@ -60,11 +60,11 @@ def test_a_worker_that_is_starting_ends_at_once(home, place, signum):
 
 def test_ctrl_c_is_answered_before_the_worker_has_ended(capsys, monkeypatch):
     starter = serve.Serve("127.0.0.1", 8501)
-    starter.worker = starter.app = object()
+    starter.worker.process = starter.app.process = object()
     said_first = []
-    monkeypatch.setattr(serve, "end", lambda process, seconds: said_first.append(capsys.readouterr().out))
+    monkeypatch.setattr(serve, "end", lambda processes, seconds: said_first.append(capsys.readouterr().out))
     starter.order(signal.SIGINT, None)
-    starter.stop()
+    starter.end()
     assert (
         said_first[0]
         == "Ending. A run that is on is saved first and goes on at the next start; Ctrl-C again ends at once.\n"

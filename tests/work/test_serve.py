@@ -18,6 +18,8 @@ import pytest
 
 import serve
 from core.errors import EvenlyError
+from services.launchers import local
+from services.launchers.process_group import Child
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -200,7 +202,9 @@ def test_a_child_has_the_data_folder_of_the_starter_wherever_that_stands(tmp_pat
     for where, given in ((tmp_path, "mine"), (ROOT.parent, f"{ROOT.name}/data")):  # the second is the usual one
         monkeypatch.chdir(where)
         monkeypatch.setenv("EVENLY_DATA", given)
-        assert serve.start("-c", say).wait() == 0
+        child = Child([sys.executable, "-c", say], **local.apart())
+        child.look(0.0)
+        assert child.process.wait(30) == 0
         assert Path((tmp_path / "said").read_text()) == where / given
 
 

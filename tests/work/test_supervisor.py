@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from core.experiment.config import RunConfig
+from services.launchers.process_group import Awake
 from services.submission import new_run
 from storage import results
 from storage.db.errors import Unavailable
@@ -24,7 +25,7 @@ from work import liveness, runner
 from work import worker as door
 from work.liveness import Stillness
 from work.locks import beat_path, lock_path
-from work.supervisor import Awake, Child
+from work.supervisor import Slot
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = RunConfig("digits", "mlp", epochs=5000, recipe_params={"batch_size": 32})  # ends within no test
@@ -145,7 +146,7 @@ class Process:
 @pytest.fixture
 def watched(tmp_path):
     """A child whose process beats when the test says so."""
-    child = Child(tmp_path / "locks", 0)
+    child = Slot(tmp_path / "locks", 0)
     child.process = Process()
     path = beat_path(tmp_path / "locks", 0)
     path.parent.mkdir()
@@ -346,12 +347,12 @@ def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home, sig
 
 ORPHAN = """
 import os, sys, time
-from work import supervisor
+from services.launchers import process_group
 parent = os.getpid()
 if os.fork() == 0:
     while os.getppid() == parent:
         time.sleep(0.01)
-    supervisor.die_with_parent(parent)
+    process_group.die_with_parent(parent)
     print("it lives on", flush=True)
 """
 

@@ -11,9 +11,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.errors import EvenlyError
 from pages.components.common import cached_reads, run_status
 from reporting.text import message, plain, short
+from services.launchers import LAUNCHERS
 
 EVERY = 1.0  # seconds, as often as Home and a run's page look, so that all name the same epoch; one short query
-START = "`make run`, or `python worker.py` in a second terminal"
+START = LAUNCHERS["local"].describe()
 
 
 @st.fragment(run_every=EVERY)

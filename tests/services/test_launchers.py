@@ -1,0 +1,109 @@
+"""Workers started on this machine by whoever needs them, and the loop that keeps children running."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from functools import partial
+
+import pytest
+
+from core.experiment.config import RunConfig
+from services.launchers import LAUNCHERS, process_group
+from services.launchers.process_group import Child, ProcessGroup
+from services.submission import new_run
+from storage import results
+from storage.jobs import queue
+
+local = LAUNCHERS["local"]
+
+
+def until(condition, seconds=90):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def data(home, monkeypatch):
+    monkeypatch.setenv("EVENLY_DATA", str(home[0]))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return home[1]
+
+
+def submit(engine, epochs):
+    config = RunConfig("digits", "mlp", epochs=epochs, recipe_params={"batch_size": 32})
+    return queue.submit(engine, [new_run(config, "Digits")])[0]
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_started_drains_the_queue_and_ends(data):
+    run_id = submit(data, epochs=2)
+    started = local.start(1)
+    assert local.alive(started) == started
+    until(lambda: not local.alive(started))
+    assert results.get_run(data, run_id).status == "succeeded"
+    local.stop(started)  # nothing to do any more
+
+
+@pytest.mark.slow
+def test_one_that_is_stopped_gives_its_run_back(data):
+    run_id = submit(data, epochs=250)
+    started = local.start(1)
+    until(lambda: results.get_run(data, run_id).last_epoch >= 1)
+    local.stop(started)
+    assert local.alive(started) == []
+    assert results.get_run(data, run_id).status == "queued"
+
+
+def test_a_number_that_another_program_has_is_no_worker():
+    assert local.alive([f"0:{os.getpid()}"]) == []
+    local.stop([f"0:{os.getpid()}"])  # this process goes on
+
+
+# -- the loop --------------------------------------------------------------------------------------------------------
+
+
+class Ended:
+    """A process that has ended, with a code."""
+
+    def __init__(self, code):
+        self.poll = lambda: code
+
+
+def test_one_that_keeps_dying_young_is_started_after_pauses_that_double(monkeypatch):
+    child, now, pauses = Child(["x"]), 0.0, []
+    monkeypatch.setattr(process_group.psutil, "Popen", lambda *_, **__: Ended(1))
+    for lived in (1, 1, 1, 1, 1, 1, 61, 1):
+        child.look(now)
+        assert child.process is not None
+        child.look(now + lived)
+        pauses.append(child.due - now - lived)
+        child.look(child.due - 0.1)
+        assert child.process is None
+        now = child.due
+    assert pauses == [2, 4, 8, 16, 30, 30, 1, 2]
+
+
+def test_a_group_ends_its_children_when_it_is_over(monkeypatch):
+    """Also one that does not listen to SIGTERM."""
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True); time.sleep(600)"
+    children = [
+        Child([sys.executable, "-c", code], start_new_session=apart, stdout=-1)
+        for code, apart in (("import time; print(1, flush=True); time.sleep(600)", False), (deaf, True), (deaf, False))
+    ]
+    group, seen = ProcessGroup(*children), []
+
+    def over():
+        seen.extend(child.process for child in children)
+        assert [process.stdout.readline() for process in seen] == [b"1\n"] * 3
+        return 7
+
+    monkeypatch.setattr(process_group, "end", partial(process_group.end, seconds=1.0))
+    monkeypatch.setattr(process_group, "on_signals", lambda handler: None)  # those of the tests stay
+    assert group.keep(over) == 7
+    assert [process.poll() for process in seen] == [-15, -9, -9]
+    for process in seen:
+        process.stdout.close()
