@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from storage import results
 from storage.db.connection import reading
 from storage.db.errors import StorageError
 from storage.db.schema import class_epoch
-from storage.results import class_history as history_module
 from tests.storage.kit import SPLITS, claimed, database, epoch_record, plan
+
+history_module = import_module("storage.results.class_history")  # the package names the function alike
 
 
 @pytest.fixture
