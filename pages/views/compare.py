@@ -24,6 +24,7 @@ from reporting.text import count, message, plain
 from services import comparison, submission
 from services import replicates as seeds_of
 from storage.jobs import queue
+from storage.results.runs import RunRow
 
 # of the list of runs, what the page and its parts read
 COLUMNS = ("id", "name", "status", "wanted", "seed", "last_epoch", "group_sha", "baseline_id")
@@ -77,7 +78,7 @@ def shown(c: Comparison, averaged: bool) -> list[str]:
     return [f"Numbers and pictures are means over {which}; under each number the 95 % interval of its change."]
 
 
-def unfair(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
+def unfair(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
     """Each caution with the way to what it asks for."""
     for text in c.cautions:
         st.warning(message(text), icon=":material/balance:")
@@ -95,7 +96,7 @@ def unfair(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
             )
 
 
-def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
+def seeds(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
     """One seed proves little and a few leave a wide interval: always offer more of both, and say which are on their way."""
     if pending := seeds_of.on_the_way(every, before, after):
         coming(tuple(pending))
@@ -114,7 +115,7 @@ def seeds(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
         )
 
 
-def again(before: Any, of_before: list[int], after: Any, of_after: list[int]) -> str:
+def again(before: RunRow, of_before: list[int], after: RunRow, of_after: list[int]) -> str:
     """Which of the two is trained with which seeds; one that has a replicate of a seed is not trained with it again."""
     if of_before == of_after:
         return f"both again with {listed(of_before, 'seed')}"
@@ -122,7 +123,7 @@ def again(before: Any, of_before: list[int], after: Any, of_after: list[int]) ->
     return " and ".join(f"run {row.id} again with {listed(seeds, 'seed')}" for row, seeds in each if seeds)
 
 
-def add_seeds(before: Any, after: Any, wanted: list[int], last: int) -> None:
+def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> None:
     """Queue the replicates once. The key holds the pair, the seeds and the newest run that the view had seen; seeds that
     another view has started meanwhile are not started again, and the page that follows shows them on their way."""
     with told():
@@ -149,7 +150,7 @@ def coming(ids: tuple[int, ...]) -> None:
         st.rerun()
 
 
-def settings(before: Any, after: Any) -> None:
+def settings(before: RunRow, after: RunRow) -> None:
     """Only what differs."""
     st.subheader("Settings that differ", anchor=False)
     rows = run_settings.differing(before, after)
@@ -163,7 +164,7 @@ def settings(before: Any, after: Any) -> None:
     st.dataframe(table, hide_index=True, height="content", key="compare_settings", alt=DIFFERING)
 
 
-def exports(before: Any, after: Any, c: Comparison, score: Score | None, names: list[str]) -> None:
+def exports(before: RunRow, after: RunRow, c: Comparison, score: Score | None, names: list[str]) -> None:
     """The comparison as files, with the weighted score that is shown; each is made when it is asked for."""
     b, a = (replace(comparison.report(cached_reads.database(), row), score=score) for row in (before, after))
     name, text, over = f"evenly-{before.id}-{after.id}", cached_comparison.pretty(c.verdict), c.over_seeds
@@ -190,7 +191,7 @@ def nothing(frame: pd.DataFrame) -> None:
     st.page_link(navigation.NEW, label="New run", icon=":material/add_circle:")
 
 
-def fitting(before: Any, after: Any, known: set[int]) -> None:
+def fitting(before: RunRow, after: RunRow, known: set[int]) -> None:
     """Comparisons that would hold, where these two runs cannot be compared: each with its own baseline."""
     for r in {before.id: before, after.id: after}.values():
         if r.baseline_id in known:
@@ -225,7 +226,7 @@ def main() -> None:
     viewport.watch()
 
 
-def body(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
+def body(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
     """A comparison that holds: what makes it unfair, the verdict, pictures, tables and files."""
     names = cached_reads.class_names(before)
     unfair(every, c, before, after)
@@ -246,7 +247,7 @@ def body(every: pd.DataFrame, c: Comparison, before: Any, after: Any) -> None:
     exports(before, after, c if score is None else with_score(c, score), score, names)
 
 
-def behind(c: Comparison, before: Any, after: Any, averaged: bool) -> tuple[list[Any], list[Any]]:
+def behind(c: Comparison, before: RunRow, after: RunRow, averaged: bool) -> tuple[list[Any], list[Any]]:
     """The runs that the curves and the confusion are of: all seeds' on each side, or the two."""
     if not averaged or c.over_seeds is None:
         return [before], [after]

@@ -15,6 +15,8 @@ from core.experiment import config as settings
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch
 from core.methods import POSTHOC
+from core.methods.method import Method
+from core.methods.types import ClassTerms
 from core.metrics.classification import Counts
 from pages.components.common import cached_reads, navigation, query_params
 from pages.components.common.error_guard import told
@@ -39,7 +41,7 @@ class Form:
 
     spec: DataSpec
     label: str
-    method: Any
+    method: Method
     needs: frozenset[str]
     error: EvenlyError | None  # the method's parameters cannot be read as they are
     source: Source
@@ -74,7 +76,7 @@ def start(f: Form) -> None:
 # -- the same as text --------------------------------------------------------------------------------------------
 
 
-def copies(f: Form, terms: Any) -> None:
+def copies(f: Form, terms: ClassTerms) -> None:
     """The same run as a command and as PyTorch with exactly these weights."""
     with st.expander("Copy as a command or as PyTorch", icon=":material/code:", key="new_copy"):
         st.code("\n# then:\n".join(commands(f)), language=None, wrap_lines=True)
@@ -218,7 +220,7 @@ def weights(f: Form) -> tuple[Any, str | None]:
     return terms, None
 
 
-def headline(method: Any, terms: Any) -> str:
+def headline(method: Method, terms: ClassTerms) -> str:
     """What the right side shows."""
     if terms.weight is not None or not (terms.set() or method.decided):
         return "Weight per class"

@@ -16,6 +16,7 @@ from reporting import provenance
 from reporting.text import count, exact, message, plain, sentence
 from storage import results
 from storage.jobs import queue
+from storage.results.runs import RunRow
 
 RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
 SHOWN = "run_shown"  # the run that this tab had on its page last
@@ -28,7 +29,7 @@ def ask(run_id: int, wanted: str) -> None:
         queue.ask(cached_reads.database(), run_id, wanted)
 
 
-def use_tprs(row: Any) -> None:
+def use_tprs(row: RunRow) -> None:
     """Open New run with this run as the baseline, the method left to choose; the one epoch of a post-hoc step is left behind."""
     own = {"method", "params"} if run_status.trains(row) else {"method", "params", "epochs"}
     st.session_state["new_prefill"] = {
@@ -38,7 +39,7 @@ def use_tprs(row: Any) -> None:
     navigation.open_new(dataset=row.dataset, model=row.model)
 
 
-def control(row: Any) -> None:
+def control(row: RunRow) -> None:
     """Stop, pause, resume: only what makes sense now."""
     asked = row.status == "running" and row.wanted != "run"
     if row.status == "running":
@@ -67,7 +68,7 @@ def control(row: Any) -> None:
         )
 
 
-def onward(row: Any) -> None:
+def onward(row: RunRow) -> None:
     """What to do next with this run."""
     if row.status == "succeeded":
         if st.button(
@@ -90,7 +91,7 @@ def onward(row: Any) -> None:
         duplicate.duplicate(row)
 
 
-def checkpoint(row: Any) -> None:
+def checkpoint(row: RunRow) -> None:
     """The newest checkpoint as a download; read from disk only when asked for."""
     listed = results.list_checkpoints(cached_reads.database(), row.id)
     if not listed:
@@ -116,7 +117,7 @@ def label_in(table: Any, key: str) -> str:
     return table[key].label if key in table else key
 
 
-def heading(row: Any) -> None:
+def heading(row: RunRow) -> None:
     """Name, settings in a line, tags and notes."""
     st.title(plain(row.name), anchor=False)
     config = row.config
@@ -137,7 +138,7 @@ def heading(row: Any) -> None:
     run_notes.shown(row)
 
 
-def buttons(row: Any) -> None:
+def buttons(row: RunRow) -> None:
     """What can be done with this run beside ordering its worker about."""
     with st.container(horizontal=True, vertical_alignment="center", key="run_buttons"):
         onward(row)
@@ -159,7 +160,7 @@ def buttons(row: Any) -> None:
         st.caption(f"Its TPRs can feed weights once its last epoch is trained. {RESUMABLE[row.status]} {begun}.")
 
 
-def state(row: Any) -> None:
+def state(row: RunRow) -> None:
     """Badge, progress and estimate, the orders, what its worker warns of; the reason where it failed."""
     where, silent = run_status.places(row), stalled_worker.words(row, cached_reads.workers())
     with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
@@ -183,7 +184,7 @@ def state(row: Any) -> None:
         )
 
 
-def log(row: Any) -> None:
+def log(row: RunRow) -> None:
     """The last events, newest first; folded."""
     with st.expander("Log", icon=":material/notes:"):
         events = queue.events(cached_reads.database(), row.id, 200)
@@ -199,7 +200,7 @@ def log(row: Any) -> None:
         )
 
 
-def pictures(row: Any) -> None:
+def pictures(row: RunRow) -> None:
     """What is looked at first: how even, and how it got there."""
     if cached_reads.has_epochs(row):
         charts.pictures(row)
@@ -207,7 +208,7 @@ def pictures(row: Any) -> None:
         waiting(row)
 
 
-def details(row: Any) -> None:
+def details(row: RunRow) -> None:
     """What stands below: where it errs, every class and all figures in numbers, the log. Of a run that is on it holds no input."""
     if cached_reads.has_epochs(row):
         charts.confusion(row)
@@ -217,7 +218,7 @@ def details(row: Any) -> None:
     log(row)
 
 
-def waiting(row: Any) -> None:
+def waiting(row: RunRow) -> None:
     """Before the first epoch: what will appear."""
     if (
         row.status == "queued"
@@ -235,7 +236,7 @@ def waiting(row: Any) -> None:
         st.markdown(nothing_yet(row))
 
 
-def nothing_yet(row: Any) -> str:
+def nothing_yet(row: RunRow) -> str:
     """Why there is no picture, and when there will be one."""
     if run_status.trains(row):
         what, when, before = "Curves, the TPR", "after the first epoch", "before its first epoch"
@@ -248,7 +249,7 @@ def nothing_yet(row: Any) -> str:
     return f"This run {ENDED.get(row.status, 'ended')} {before}, so there is nothing to draw."
 
 
-def kind(row: Any) -> tuple[str, bool, str]:
+def kind(row: RunRow) -> tuple[str, bool, str]:
     """What the page is made for; another one redraws the whole page."""
     return row.status, cached_reads.has_epochs(row), run_status.waits(row)
 

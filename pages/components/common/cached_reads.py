@@ -22,6 +22,7 @@ from storage.db.connection import open_database
 from storage.db.migrate import check_schema
 from storage.db.paths import data_root, database_url
 from storage.jobs import change_stamp, queue
+from storage.results.runs import RunRow
 from storage.results.runs import drawn_by as read_drawn_by
 
 BUSY = (*LIVE, "paused")
@@ -102,16 +103,16 @@ def _report(url: str, run_id: int, split: str, stamp: tuple, _row: Any) -> RunRe
     return comparison.report(database(), _row, split)
 
 
-def _stamp(row: Any) -> tuple:
+def _stamp(row: RunRow) -> tuple:
     return row.attempt, row.last_epoch, row.seconds, row.status in LIVE  # seconds: an epoch done again is another one
 
 
-def epochs(row: Any) -> pd.DataFrame:
+def epochs(row: RunRow) -> pd.DataFrame:
     """Per-epoch summary of every split."""
     return _epochs(database_url(), row.id, _stamp(row))
 
 
-def series(row: Any, split: str, column: str) -> tuple[Any, Any]:
+def series(row: RunRow, split: str, column: str) -> tuple[Any, Any]:
     """One column of a split's per-epoch summary as arrays: the epochs, ascending, and its values, NaN where there is none."""
     frame = epochs(row)
     mine = np.flatnonzero(frame["split"].to_numpy(object) == split)
@@ -120,27 +121,27 @@ def series(row: Any, split: str, column: str) -> tuple[Any, Any]:
     return epoch[order], values[order]
 
 
-def history(row: Any, split: str = "validation") -> Any:
+def history(row: RunRow, split: str = "validation") -> Any:
     """Class x epoch counts of a split."""
     return _history(database_url(), row.id, split, _stamp(row))
 
 
-def counts(row: Any, split: str = "test", epoch: int | None = None) -> Any:
+def counts(row: RunRow, split: str = "test", epoch: int | None = None) -> Any:
     """Class counts of a split at an epoch; unless said the last one that `row` knows of, though there may be a newer one by now."""
     return _counts(database_url(), int(row.id), split, int(row.last_epoch) if epoch is None else epoch, _stamp(row))
 
 
-def confusion(row: Any, split: str = "test", which: str = "last") -> Any:
+def confusion(row: RunRow, split: str = "test", which: str = "last") -> Any:
     """(epoch, matrix [C, C]) or None."""
     return _confusion(database_url(), row.id, split, which, _stamp(row))
 
 
-def report(row: Any, split: str = "test") -> RunReport:
+def report(row: RunRow, split: str = "test") -> RunReport:
     """All figures of a split after the last epoch; a run without one raises StorageError."""
     return _report(database_url(), row.id, split, _stamp(row), row)
 
 
-def class_names(row: Any) -> list[str]:
+def class_names(row: RunRow) -> list[str]:
     """Names of the run's classes; empty before it has started."""
     return list((row.facts or {}).get("classes", []))
 
@@ -150,13 +151,13 @@ def tpr_of(count: Any) -> NDArray[np.float64]:
     return share(count.tp, count.support)
 
 
-def side(row: Any, label: str, split: str = "test") -> Side:
+def side(row: RunRow, label: str, split: str = "test") -> Side:
     """One side of the signature picture, with Wilson limits."""
     count = counts(row, split)
     return Side(label, tpr_of(count), *limits(count.tp, count.support))
 
 
-def has_epochs(row: Any) -> bool:
+def has_epochs(row: RunRow) -> bool:
     """Whether there is a first epoch to show."""
     return int(row.last_epoch) >= 1
 
@@ -165,8 +166,8 @@ def has_epochs(row: Any) -> bool:
 class Pair:
     """A finished weighted run and the baseline it came from."""
 
-    before: Any
-    after: Any
+    before: RunRow
+    after: RunRow
 
 
 def latest_pair(frame: pd.DataFrame) -> Pair | None:
@@ -181,7 +182,7 @@ def latest_pair(frame: pd.DataFrame) -> Pair | None:
     return None
 
 
-def growing_pair(before: Any, row: Any) -> tuple[list[str], Side, Side | None] | None:
+def growing_pair(before: RunRow, row: RunRow) -> tuple[list[str], Side, Side | None] | None:
     """The signature of runs on their way: the baseline as far as it is, and a run on it once it has an epoch of its own.
 
     Both as the records have them: a newer epoch waits for newer records. None before the baseline's first epoch.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import streamlit as st
 
 from pages.components.common import cached_reads
 from reporting import csv_json, html_pages, run_report
 from services import comparison
+from storage.results.runs import RunRow
 
 OFFLINE = "One file with its pictures; opens without a network."
 File = tuple[str, str, str, Callable[[], str], str | None]  # label, ending, type, its text, help
@@ -31,7 +31,7 @@ def buttons(prefix: str, name: str, files: Sequence[File]) -> None:
             )
 
 
-def draw(row: Any) -> None:
+def draw(row: RunRow) -> None:
     """A run's figures after its last epoch as files; nothing before the first epoch. As `cli.py export` writes them.
 
     They are of the test split; the TPRs that may make weights, of the validation split, are a file of their own.

@@ -10,9 +10,10 @@ from pages.components.common import cached_reads
 from pages.components.common.error_guard import told
 from reporting.text import plain
 from storage import results
+from storage.results.runs import RunRow
 
 
-def shown(row: Any) -> None:
+def shown(row: RunRow) -> None:
     """Tags in a line and notes as they were typed, line by line; nothing where there are none."""
     if row.tags:
         st.caption(f":material/sell: {plain(row.tags)}")
@@ -25,7 +26,7 @@ def lines(text: str) -> str:
     return "  \n".join(plain(line) for line in text.strip().splitlines())
 
 
-def editor(row: Any) -> None:
+def editor(row: RunRow) -> None:
     """The fields behind a button. A popover and not a dialog: it stays open, with what is typed, when a live page is drawn anew."""
     with (
         st.popover("Tags and notes", icon=":material/edit:", key="run_about"),

@@ -12,6 +12,7 @@ from core.errors import EvenlyError
 from pages.components.common import cached_reads, run_status
 from reporting.text import message, plain, short
 from services.launchers import LAUNCHERS
+from storage.jobs.workers import WorkerRow
 
 EVERY = 1.0  # seconds, as often as Home and a run's page look, so that all name the same epoch; one short query
 START = LAUNCHERS["local"].describe()
@@ -68,7 +69,7 @@ def live_notice() -> None:
     notice()
 
 
-def _line(worker: Any, training: Any | None) -> None:
+def _line(worker: WorkerRow, training: Any | None) -> None:
     if training is None:
         st.markdown(f":material/check_circle: **Worker idle** on {plain(worker.device)}")
         return

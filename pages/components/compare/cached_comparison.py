@@ -13,7 +13,7 @@ from pages.components.common import cached_reads
 from reporting.text import minus
 from services.comparison import side
 from storage.db.paths import database_url
-from storage.results.runs import origins
+from storage.results.runs import RunRow, origins
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
@@ -22,7 +22,7 @@ def _compared(url: str, key: tuple, _before: Any, _after: Any) -> Comparison:
     return compare(side(engine, _before), side(engine, _after))
 
 
-def comparison(before: Any, after: Any) -> Comparison:
+def comparison(before: RunRow, after: RunRow) -> Comparison:
     """The comparison of two runs; raises EvenlyError when they cannot be compared."""
     stamps = [
         (
@@ -38,12 +38,12 @@ def comparison(before: Any, after: Any) -> Comparison:
     return _compared(database_url(), tuple(stamps), before, after)
 
 
-def members(row: Any, ids: Iterable[int]) -> list[Any]:
+def members(row: RunRow, ids: Iterable[int]) -> list[Any]:
     """The runs behind a side's means, `row` among them as it is at hand."""
     return [row if number == row.id else cached_reads.run(number) for number in ids]
 
 
-def same_seed(every: pd.DataFrame, before: Any, after: Any) -> tuple[int, int, int] | None:
+def same_seed(every: pd.DataFrame, before: RunRow, after: RunRow) -> tuple[int, int, int] | None:
     """(before, after, seed) of two finished runs with these settings and one seed, where the two at hand have different ones.
 
     The newest, or None.

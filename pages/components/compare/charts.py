@@ -16,6 +16,7 @@ from reporting import confusion_charts, epoch_charts, tables, tpr_charts, tpr_se
 from reporting.figure import Figure
 from reporting.palette import Palette
 from reporting.text import points
+from storage.results.runs import RunRow
 
 KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
 PERCENT = "%.1f %%"
@@ -127,7 +128,7 @@ def epochs_picture(before: list[Any], after: list[Any], p: Palette) -> tuple[Fig
     ), f"Spread of the test TPRs per epoch; at the end {' and '.join(ends)}"
 
 
-def spread_by_epoch(row: Any, last: int) -> tuple[NDArray, NDArray]:
+def spread_by_epoch(row: RunRow, last: int) -> tuple[NDArray, NDArray]:
     """Epochs and the spread, in points, of a run's test split; of a post-hoc step the same from epoch 1 to `last`."""
     epochs, variance = cached_reads.series(row, "test", "tpr_variance")
     spread = 100 * variance**0.5

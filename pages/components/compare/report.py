@@ -13,9 +13,10 @@ from reporting import confusion_charts, html_pages, text, tpr_charts, tpr_series
 from reporting.html import Listing, Picture
 from reporting.palette import LIGHT
 from reporting.run_report import RunReport
+from storage.results.runs import RunRow
 
 
-def page(before: Any, after: Any, c: Comparison, names: list[str], reports: tuple[RunReport, RunReport]) -> str:
+def page(before: RunRow, after: RunRow, c: Comparison, names: list[str], reports: tuple[RunReport, RunReport]) -> str:
     """The page's text: of means over seeds where there are some; `reports` as the other exports have them."""
     over = c.over_seeds
     b, a = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,11 +15,13 @@ from core.experiment.config import RunConfig
 from core.experiment.term_schedule import PLAIN
 from core.experiment.tpr_file import parse
 from core.methods import METHODS, POSTHOC
+from core.methods.method import Method
 from pages.components.common import cached_reads
 from reporting import text as words
 from services import submission, tpr_sources
 from services.baselines import another_seed, by_seed, differences, pairing
 from services.tpr_sources import GIVEN, NOTHING, OTHERS, TRAIN_FIRST, Source
+from storage.results.runs import RunRow
 
 TEXTS = {
     TRAIN_FIRST: "Train a baseline first, same settings",
@@ -115,7 +116,7 @@ def preset(alike: pd.DataFrame, seed: int) -> str | None:
 
 
 def pick(
-    frame: pd.DataFrame, spec: DataSpec, method: Any, needs: frozenset[str], config: RunConfig, count: int
+    frame: pd.DataFrame, spec: DataSpec, method: Method, needs: frozenset[str], config: RunConfig, count: int
 ) -> Source:
     """Draw the choice among the runs in `frame`, all on the dataset, and return it.
 
@@ -149,7 +150,7 @@ def pick(
     return from_run(frame[~frame["id"].isin(found.older)], int(chosen), spec, config, count)
 
 
-def pick_network(frame: pd.DataFrame, spec: DataSpec, method: Any, config: RunConfig, count: int) -> Source:
+def pick_network(frame: pd.DataFrame, spec: DataSpec, method: Method, config: RunConfig, count: int) -> Source:
     """The run that a second stage or a post-hoc step goes on from: nothing about data, seed or model may differ.
 
     A second stage may have it trained first; a post-hoc step, which takes seconds, is applied to what there is.
@@ -256,7 +257,7 @@ def from_run(
 
 
 def per_seed(
-    frame: pd.DataFrame, row: Any, spec: DataSpec, seeds: list[int], *, own_seed: bool = False
+    frame: pd.DataFrame, row: RunRow, spec: DataSpec, seeds: list[int], *, own_seed: bool = False
 ) -> dict[int, int | None]:
     """Seed -> its baseline: the replicate of the chosen run, or None where one is trained first.
 

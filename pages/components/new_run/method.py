@@ -14,6 +14,7 @@ from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch, in_force
 from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, grid_values, slider_param, what_if
+from core.methods.method import Method
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence
 from core.registry import check_params
@@ -50,7 +51,7 @@ def pick(finished: bool) -> Any:
     return METHODS[chosen]
 
 
-def unfed(method: Any, finished: bool) -> str:
+def unfed(method: Method, finished: bool) -> str:
     """What a method lacks whatever the settings are; "" where it can be used. Short: a list on a phone shows a line of it."""
     return " (needs a finished run)" if method.stage == POSTHOC and not finished else ""
 
@@ -62,7 +63,7 @@ def grey_out(places: list[int]) -> None:
         st.html(f"<style>{options} {{ color: {plotly_chart.palette().muted}; font-style: italic }}</style>")
 
 
-def needs(method: Any, params: dict[str, Any]) -> tuple[frozenset[str], EvenlyError | None]:
+def needs(method: Method, params: dict[str, Any]) -> tuple[frozenset[str], EvenlyError | None]:
     """What the method looks at under these parameters. Of half-typed ones, what it looked at before, and what is wrong with them."""
     kept = f"new_needs_{method.key}"
     try:
@@ -72,12 +73,12 @@ def needs(method: Any, params: dict[str, Any]) -> tuple[frozenset[str], EvenlyEr
     return st.session_state[kept], None
 
 
-def preview_key(method: Any) -> str:
+def preview_key(method: Method) -> str:
     """The component's key, one per method so that each keeps its own value."""
     return f"new_preview_{method.key}"
 
 
-def main_parameter(method: Any, classes: int) -> dict[str, Any]:
+def main_parameter(method: Method, classes: int) -> dict[str, Any]:
     """The parameter the preview drags, or the word it is set to; a method with one that is not dragged draws it here."""
     if method.slider is None:
         for p in method.params:
@@ -90,7 +91,7 @@ def main_parameter(method: Any, classes: int) -> dict[str, Any]:
     return {param.key: component.value_of(preview_key(method), param_fields.number_default(param))}
 
 
-def other_parameters(method: Any) -> dict[str, Any]:
+def other_parameters(method: Method) -> dict[str, Any]:
     """The rest, drawn among the folded settings."""
     return (
         {}
@@ -122,7 +123,7 @@ def _grid(
     return grid(key, seen, dict(params), limit=component.stops_for(len(counts)))
 
 
-def draw_preview(method: Any, seen: Evidence, spec: DataSpec, config: RunConfig, source: Source) -> ClassTerms:
+def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConfig, source: Source) -> ClassTerms:
     """The slider and the bars, then the other terms and the sampler's; returns the terms in force in the first epoch, a late start aside.
 
     A term that moves over the epochs is drawn epoch by epoch, along an earlier run where it looks at TPRs of the last epoch.
@@ -170,7 +171,7 @@ def draw_preview(method: Any, seen: Evidence, spec: DataSpec, config: RunConfig,
     return first
 
 
-def draw_slider(method: Any, params: dict[str, Any]) -> None:
+def draw_slider(method: Method, params: dict[str, Any]) -> None:
     """The slider alone, for as long as there are no weights to draw: its value counts all the same."""
     param = slider_param(method, params)
     if param is None:
@@ -183,7 +184,7 @@ def draw_slider(method: Any, params: dict[str, Any]) -> None:
     )
 
 
-def formula(method: Any, params: dict[str, Any]) -> None:
+def formula(method: Method, params: dict[str, Any]) -> None:
     """The formula, unless the preview shows it with the slider's value in it; where it comes from and what to watch."""
     if needs(method, params)[1] is None and (
         slider_param(method, params) is None or not in_text(formula_with(method, params))
@@ -200,7 +201,7 @@ def source_link(source: Any) -> str:
     return f"Source: [{text}]({source.url})." if source.url else f"Source: {text}."
 
 
-def missing(method: Any, params: dict[str, Any], source: Source | None) -> None:
+def missing(method: Method, params: dict[str, Any], source: Source | None) -> None:
     """What the preview waits for, under the slider."""
     draw_slider(method, params)
     with st.container(border=True, key="new_waiting"):
@@ -217,7 +218,7 @@ def missing(method: Any, params: dict[str, Any], source: Source | None) -> None:
         )
 
 
-def problem(method: Any, params: dict[str, Any], error: EvenlyError) -> None:
+def problem(method: Method, params: dict[str, Any], error: EvenlyError) -> None:
     """The method refused these values; the slider stays, so that they can be changed."""
     if needs(method, params)[1] is None:
         draw_slider(method, params)

@@ -11,6 +11,7 @@ from core.experiment.config import LATER, SETTINGS
 from core.experiment.recipes import RECIPES
 from core.experiment.term_schedule import PLAIN
 from core.methods import METHODS, POSTHOC, TRAIN
+from core.methods.method import Method
 from core.methods.samplers import SAMPLERS
 from pages.components.common import param_fields
 from pages.components.new_run import evidence
@@ -82,7 +83,7 @@ def recipe_epochs() -> None:
     st.session_state[EPOCHS] = st.session_state[EPOCHS_FITTED] = usual
 
 
-def fit_epochs(method: Any, recipe: str) -> None:
+def fit_epochs(method: Method, recipe: str) -> None:
     """Set a number of epochs that nobody has typed: the method's own, or the recipe's."""
     values, default = st.session_state, SETTING["epochs"].default
     if values.get(EPOCHS, default) == values.get(EPOCHS_FITTED, default):
@@ -112,7 +113,7 @@ def in_sight(trains: bool) -> tuple[dict[str, Any], int]:
     return values | {"seed": seed}, int(count)
 
 
-def folded(method: Any, recipe: str, spec: DataSpec) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def folded(method: Method, recipe: str, spec: DataSpec) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """What seldom changes: the method's other parameters, the data's, the recipe's. Returns (params, settings, recipe params)."""
     with st.expander("More settings", icon=":material/tune:", key="new_more"):
         params = other_parameters(method)
@@ -130,7 +131,7 @@ def owner_of(sampler: Any) -> str:
     return f"sampler_{sampler.key}"
 
 
-def sampling(method: Any) -> dict[str, Any]:
+def sampling(method: Method) -> dict[str, Any]:
     """The sampler with its parameters, and the late start of the terms.
 
     A warning where sampler and method correct the same thing is drawn later.

@@ -18,6 +18,7 @@ from pages.components.run import oscillation
 from reporting import confusion_charts, epoch_charts, tpr_charts
 from reporting.text import message, percent, small, spread
 from services import submission
+from storage.results.runs import RunRow
 
 WIDTH = 760  # pixels at most of a picture of bars alone: a class's name stays near its bar
 MOST_LIVE = 120  # epochs drawn of a run that is on
@@ -31,7 +32,7 @@ def checkpoint_path(checkpoint: Any) -> Path | None:
     return path if path.is_file() and path.is_relative_to(root) else None
 
 
-def baseline_of(row: Any) -> Any | None:
+def baseline_of(row: RunRow) -> Any | None:
     """The baseline when it has results on the same classes."""
     if row.baseline_id is None:
         return None
@@ -43,12 +44,12 @@ def baseline_of(row: Any) -> Any | None:
     )
 
 
-def order_of(row: Any, before: Any | None) -> NDArray[np.int64]:
+def order_of(row: RunRow, before: RunRow | None) -> NDArray[np.int64]:
     """The classes from hardest to easiest, by the baseline where there is one."""
     return tpr_charts.ordering(cached_reads.tpr_of(cached_reads.counts(before if before is not None else row)))
 
 
-def pictures(row: Any) -> None:
+def pictures(row: RunRow) -> None:
     """The pictures in the order a person asks: how even, how it got there. A step that trained nothing has no way, only what it added."""
     names, before = cached_reads.class_names(row), baseline_of(row)
     caution(row)
@@ -64,7 +65,7 @@ def pictures(row: Any) -> None:
         added(row, names, order_of(row, before))
 
 
-def training(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+def training(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
     """How a run that trains got there, epoch by epoch."""
     left, right = st.columns(2, gap="medium")
     with left:
@@ -80,7 +81,7 @@ def training(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
     oscillation.draw(row, names)
 
 
-def added(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+def added(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
     """What a post-hoc step added to the logits, where it did that and it was kept; that it has no loss, where it has none."""
     frame = cached_reads.epochs(row)
     if frame["loss"].isna().all():
@@ -102,7 +103,7 @@ def added(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
         )
 
 
-def drawn_epochs(row: Any, epochs: NDArray[np.int64]) -> NDArray[np.int64]:
+def drawn_epochs(row: RunRow, epochs: NDArray[np.int64]) -> NDArray[np.int64]:
     """Which of the recorded epochs are drawn, as places in `epochs`: all of a run that is over.
 
     Of one that is on, which is drawn again and again, fewer.
@@ -110,7 +111,7 @@ def drawn_epochs(row: Any, epochs: NDArray[np.int64]) -> NDArray[np.int64]:
     return epoch_charts.some(epochs, MOST_LIVE) if row.status in cached_reads.LIVE else np.arange(len(epochs))
 
 
-def thinned(row: Any) -> None:
+def thinned(row: RunRow) -> None:
     """Say so where not every epoch is drawn."""
     step = epoch_charts.step_of(int(row.last_epoch), MOST_LIVE)
     if row.status in cached_reads.LIVE and step > 1:
@@ -119,7 +120,7 @@ def thinned(row: Any) -> None:
         )
 
 
-def caution(row: Any) -> None:
+def caution(row: RunRow) -> None:
     """Weights that rest on few validation samples, and a validation split that the run has learned from."""
     text = few_samples(f"run {row.id}", row.config, row.facts or {})
     if text:
@@ -131,7 +132,7 @@ def caution(row: Any) -> None:
         )
 
 
-def numbers(row: Any) -> None:
+def numbers(row: RunRow) -> None:
     """Accuracy, spread, variance, lowest TPR of the test split; last epoch and best."""
     with st.grid(4, min_column_width=150):
         st.metric("Accuracy", percent(row.accuracy), help=_best(row, percent(row.best_accuracy)))
@@ -140,13 +141,13 @@ def numbers(row: Any) -> None:
         st.metric("Lowest TPR", percent(row.tpr_min), help=_best(row, percent(row.best_tpr_min)))
 
 
-def _best(row: Any, value: str) -> str:
+def _best(row: RunRow, value: str) -> str:
     if not run_status.trains(row):
         return "Test split."
     return f"Test split, last epoch. At the best epoch ({row.best_epoch}, highest balanced accuracy on validation): {value}"
 
 
-def picture(row: Any, before: Any | None, names: list[str]) -> None:
+def picture(row: RunRow, before: RunRow | None, names: list[str]) -> None:
     """The signature against the baseline, or this run alone."""
     st.subheader("TPR per class, hardest first", anchor=False)
     p = plotly_chart.palette()
@@ -166,7 +167,7 @@ def picture(row: Any, before: Any | None, names: list[str]) -> None:
     )
 
 
-def _series(row: Any, column: str, splits: tuple[str, ...]) -> list:
+def _series(row: RunRow, column: str, splits: tuple[str, ...]) -> list:
     p = plotly_chart.palette()
     looks = {"train": (p.before, "dot"), "validation": (p.gain, "dash"), "test": (p.after, "solid")}
     out = []
@@ -178,7 +179,7 @@ def _series(row: Any, column: str, splits: tuple[str, ...]) -> list:
     return out
 
 
-def losses(row: Any) -> None:
+def losses(row: RunRow) -> None:
     """Loss of every split."""
     st.subheader("Loss", anchor=False)
     series = _series(row, "loss", ("train", "validation", "test"))
@@ -189,7 +190,7 @@ def losses(row: Any) -> None:
     )
 
 
-def accuracies(row: Any) -> None:
+def accuracies(row: RunRow) -> None:
     """Accuracy of every split."""
     st.subheader("Accuracy", anchor=False)
     series = _series(row, "accuracy", ("train", "validation", "test"))
@@ -200,7 +201,7 @@ def accuracies(row: Any) -> None:
     )
 
 
-def history(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+def history(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
     """The class x epoch heat map of validation TPRs."""
     st.subheader("Validation TPR by class and epoch", anchor=False)
     past = cached_reads.history(row)
@@ -212,7 +213,7 @@ def history(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
     )
 
 
-def weights(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
+def weights(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
     """How the class weights moved, or the weights themselves when they did not."""
     st.subheader("Class weights", anchor=False)
     past = cached_reads.history(row)
@@ -232,7 +233,7 @@ def weights(row: Any, names: list[str], order: NDArray[np.int64]) -> None:
     oscillation.calm(row, w)
 
 
-def confusion(row: Any) -> None:
+def confusion(row: RunRow) -> None:
     """The confusion matrix of the test split, or its largest cells for many classes."""
     found = cached_reads.confusion(row)
     if found is None:

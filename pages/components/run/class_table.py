@@ -9,6 +9,7 @@ import streamlit as st
 
 from pages.components.common import cached_reads, run_status
 from reporting import run_report, tables, text
+from storage.results.runs import RunRow
 
 PERCENT = "%.1f %%"
 CAPTION = (
@@ -18,7 +19,7 @@ CAPTION = (
 )
 
 
-def draw(row: Any) -> None:
+def draw(row: RunRow) -> None:
     """The table of a run, folded; nothing before its first epoch."""
     if not cached_reads.has_epochs(row):
         return

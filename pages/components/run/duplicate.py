@@ -11,9 +11,10 @@ from core.experiment.baseline import takes_tprs
 from pages.components.common import navigation
 from reporting import provenance
 from services import tpr_sources
+from storage.results.runs import RunRow
 
 
-def duplicate(row: Any, **changed: Any) -> NoReturn:
+def duplicate(row: RunRow, **changed: Any) -> NoReturn:
     """Open New run with this run's settings filled in.
 
     TPRs that no run holds any more (pasted, or of a deleted baseline) come along as given ones.

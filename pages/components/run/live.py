@@ -11,10 +11,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+
+from storage.results.runs import RunRow
 
 EVERY = 1.0  # seconds between two looks at the state
 PICTURES, DETAILS = "run_pictures", "run_details"  # keys of the fragments
@@ -65,7 +66,7 @@ class Drawn:
 
 
 @contextmanager
-def drawing(part: str, row: Any) -> Iterator[None]:
+def drawing(part: str, row: RunRow) -> Iterator[None]:
     """Around the drawing of a part: note what it shows and how long it took."""
     began = time.monotonic()
     yield
@@ -73,7 +74,7 @@ def drawing(part: str, row: Any) -> Iterator[None]:
     st.session_state[f"{part}_drawn"] = Drawn(int(row.id), int(row.last_epoch), now, now - began)
 
 
-def due(part: str, drawn: Drawn | None, row: Any, now: float) -> bool:
+def due(part: str, drawn: Drawn | None, row: RunRow, now: float) -> bool:
     """Whether a part is to be drawn again at the time `now`: a new epoch, and the pause is over."""
     if drawn is None or drawn.run_id != int(row.id):  # the page draws it first
         return False
@@ -85,7 +86,7 @@ def pause(part: str, drawn: Drawn) -> float:
     return max(PAUSES[part], min(drawn.took / SHARES[part], LONGEST))
 
 
-def ring(row: Any) -> None:
+def ring(row: RunRow) -> None:
     """Have the next part that is due drawn again, one at a time. Takes no space."""
     now = time.monotonic()
     part = next((p for p in PAUSES if due(p, st.session_state.get(f"{p}_drawn"), row, now)), None)

@@ -6,7 +6,6 @@ For two classes the weighted score.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -19,6 +18,7 @@ from pages.components.common import cached_reads, run_status, viewport
 from pages.components.run import charts
 from reporting import text
 from reporting.tables import measure_rows
+from storage.results.runs import RunRow
 
 TITLE = "Measures"
 CHANGE, INTERVAL = "change", "95 % interval"
@@ -27,7 +27,7 @@ SEEDS = (*PAIR, INTERVAL)
 WIDTH = 760  # pixels at most: numbers stay near their names
 
 
-def draw(row: Any) -> None:
+def draw(row: RunRow) -> None:
     """The measures of a run, beside its baseline's where it has one on the same classes; nothing before its first epoch."""
     if not cached_reads.has_epochs(row):
         return

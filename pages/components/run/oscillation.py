@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -14,25 +13,26 @@ from pages.components.common import cached_reads, plotly_chart
 from pages.components.run import duplicate
 from reporting import epoch_charts, text
 from reporting.figure import Figure
+from storage.results.runs import RunRow
 
 TICKS = (1, 2, 5, 10, 20, 50, 100, 1000, 10_000, 100_000)
 NAMED = 4  # classes named in the warning
 MOST_MARKED = 60  # epochs up to which every one has its own point
 
 
-def calm(row: Any, w: NDArray[np.float64]) -> None:
+def calm(row: RunRow, w: NDArray[np.float64]) -> None:
     """Under the picture of the weights [E, C]: how far they move an epoch, where they move and do not swing."""
     found = oscillation(w)
     if found is not None and not found.swings:
         st.caption(sentence(found, half(row)))
 
 
-def half(row: Any) -> str:
+def half(row: RunRow) -> str:
     """The epochs that are judged: of a run that is not through, those it has."""
     return f"the second half of the {'run' if row.last_epoch == row.epochs else 'epochs so far'}"
 
 
-def draw(row: Any, names: list[str]) -> None:
+def draw(row: RunRow, names: list[str]) -> None:
     """Where the weights swing: how far, in which classes, and the way to smoothing. Nothing where they do not."""
     past = cached_reads.history(row)
     found = None if past.weight is None else oscillation(past.weight)
@@ -69,7 +69,7 @@ def warning(found: Oscillation, half: str, names: list[str]) -> str:
     return in_words(found, half=half, most=which).replace(" %", "\u00a0%")
 
 
-def smooth(row: Any) -> None:
+def smooth(row: RunRow) -> None:
     """A button to New run with the TPRs smoothed, where the method can and does not yet."""
     params = smoothed(row.config.method, row.config.params)
     if params is not None and st.button(
@@ -81,7 +81,7 @@ def smooth(row: Any) -> None:
         duplicate.duplicate(row, params=params)
 
 
-def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: Any) -> Figure:
+def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: RunRow) -> Figure:
     """The factor by which weights [E, C] change at each epoch, and the line above which they swing.
 
     The factor is the mean of the classes (of their logarithms).

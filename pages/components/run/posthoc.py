@@ -20,6 +20,7 @@ from reporting.text import duration, message, plain
 from services import posthoc, preflight
 from services.run_names import method_words
 from storage.jobs import queue
+from storage.results.runs import RunRow
 
 ROWS = tuple(sorted((m for m in METHODS if m.stage == POSTHOC), key=lambda m: m.key != USUAL))
 EVERY = 1.0  # seconds between two looks while a step is on
@@ -29,7 +30,7 @@ PHONE = ("step", "accuracy", "variance")
 NOTHING = "As trained"
 
 
-def draw(row: Any) -> None:
+def draw(row: RunRow) -> None:
     """The section; nothing on a run that has not succeeded or is itself a post-hoc step."""
     if row.status != "succeeded" or row.method not in METHODS or METHODS[row.method].stage == POSTHOC:
         return
@@ -51,7 +52,7 @@ def draw(row: Any) -> None:
 
 @st.fragment
 @told()
-def controls(row: Any) -> None:
+def controls(row: RunRow) -> None:
     """The step, its parameters and the button. A fragment: a moved slider redraws nothing else."""
     left, right = st.columns([2, 3], gap="medium")
     with left:
@@ -106,7 +107,7 @@ def parameter(owner: str, param: Param) -> Any:
     )
 
 
-def apply(row: Any, step: Any, found: tuple[int, str] | None) -> None:
+def apply(row: RunRow, step: Any, found: tuple[int, str] | None) -> None:
     """Queue the step once and start a helper that works on it at once; one that ended badly is queued again."""
     with told():
         (run_id,) = [found[0]] if found else queue.submit(cached_reads.database(), [step], posthoc.key_of(step))
@@ -172,7 +173,7 @@ def on(record: Any) -> None:
         st.warning(message(f"{why}. The run waits for a worker."), icon=":material/schedule:")
 
 
-def listing(row: Any, frame: pd.DataFrame) -> None:
+def listing(row: RunRow, frame: pd.DataFrame) -> None:
     """The newest step's error where it failed, a table of those that are done, and the ways to the newest of them."""
     newest = cached_reads.run(int(frame["id"].iloc[-1]))
     if newest.status in posthoc.OVER:
@@ -194,12 +195,12 @@ def listing(row: Any, frame: pd.DataFrame) -> None:
             navigation.open_compare(row.id, last)
 
 
-def name_of(row: Any) -> str:
+def name_of(row: RunRow) -> str:
     """The step and its parameters in words."""
     return method_words(row.config)
 
 
-def table(row: Any, done: list[Any]) -> None:
+def table(row: RunRow, done: list[Any]) -> None:
     """The run as trained and every step on it, side by side; a press on a step opens its run."""
     keys = [m.key for m in ROWS]
     done = sorted(done, key=lambda r: (keys.index(r.method), strength(r)))
@@ -225,18 +226,18 @@ def table(row: Any, done: list[Any]) -> None:
         navigation.open_run(ids[pressed[0]])
 
 
-def strength(row: Any) -> float:
+def strength(row: RunRow) -> float:
     """The value of the slider's parameter, for the order."""
     value = row.config.params.get(METHODS[row.method].slider)
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 
-def figures(row: Any, done: list[Any]) -> pd.DataFrame:
+def figures(row: RunRow, done: list[Any]) -> pd.DataFrame:
     """One line a run, the run as trained first: test split; shares in percent, changes against the run as trained."""
     return pd.DataFrame([of(r, row, NOTHING if r is row else f"{name_of(r)} (run {r.id})") for r in (row, *done)])
 
 
-def of(r: Any, row: Any, name: str) -> Mapping[str, Any]:
+def of(r: Any, row: RunRow, name: str) -> Mapping[str, Any]:
     """A line of the table."""
     change = None if r is row else 100 * (r.accuracy - row.accuracy)
     less = None if r is row or not row.tpr_variance else 100 * (r.tpr_variance / row.tpr_variance - 1)

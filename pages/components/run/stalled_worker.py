@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import time
-from typing import Any
 
 from storage.jobs.workers import WorkerRow
+from storage.results.runs import RunRow
 
 LATE = 15.0  # seconds; a worker gives a sign every five, a busy machine makes it late
 MORE = "A new worker goes on from the last checkpoint; `make run` starts one by itself."
@@ -26,7 +26,7 @@ def ended(worker: WorkerRow) -> bool:
     return False
 
 
-def words(row: Any, workers: list[WorkerRow], now: float | None = None) -> str | None:
+def words(row: RunRow, workers: list[WorkerRow], now: float | None = None) -> str | None:
     """Why no estimate can be given of a run that is on, or None where its worker lives. `now` in Unix seconds."""
     if row.status != "running":
         return None
