@@ -6,14 +6,16 @@ JSON. Imports that take long stand inside the commands that need them.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 try:
     import typer
@@ -42,6 +44,7 @@ from commands.terminal import emit
 from commands.wait import wait_for
 from core.errors import EvenlyError
 from core.experiment.config import EPOCHS, SETTINGS, RunConfig
+from core.registry import Param
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -49,13 +52,35 @@ if TYPE_CHECKING:
     from storage.results.runs import RunRow
 
 INTERRUPTED = 130  # what typer returns after Ctrl-C
-HELP = {p.key: p.help.rstrip(".") + (f" ({', '.join(p.choices)})" if p.choices else "") for p in SETTINGS}
 app = typer.Typer(
     help="Class-weighting experiments: train, weight, retrain, compare.",
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+OWN_DEFAULT = {"epochs": "; default: the method's own, else the recipe's"}  # where RunConfig's is not what counts
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with an option for every setting of a run (core.experiment.config.SETTINGS), passed on as `settings`.
+
+    Values stay text, None where not given: `core.experiment.config.checked` reads them and names what is wrong.
+    """
+    own = inspect.signature(command, eval_str=True)
+    added = [
+        inspect.Parameter(p.key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=_option(p)) for p in SETTINGS
+    ]
+    kept = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own.parameters.values() if p.name != "settings"]
+    command.__signature__ = own.replace(parameters=[*kept, *added])
+    command.__annotations__ = {p.name: p.annotation for p in (*kept, *added)}
+    return command
+
+
+def _option(p: Param) -> Any:
+    """The option of a setting."""
+    default = OWN_DEFAULT.get(p.key, f"; default: {p.default}")
+    said = p.help.rstrip(".") + (f" ({', '.join(p.choices)})" if p.choices else "") + default
+    return Annotated[str | None, typer.Option(metavar=p.key[0].upper(), help=said)]
 
 
 for command in (
@@ -73,6 +98,7 @@ for command in (
 
 
 @app.command()
+@with_settings
 def run(
     dataset: Annotated[str, typer.Option(metavar="D", help="A dataset (see `datasets`), a folder or a .zip")],
     model: Annotated[str, typer.Option(metavar="M", help="A model: see `models`")],
@@ -90,35 +116,25 @@ def run(
     tpr: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="TPRs from a file instead: numbers, or class,tpr")
     ] = None,
-    epochs: Annotated[
-        str | None,
-        typer.Option(metavar="E", help="Passes over the training split; default: the method's own, else the recipe's"),
-    ] = None,
-    seed: Annotated[str, typer.Option(metavar="S", help=HELP["seed"])] = "0",
-    seeds: Annotated[str, typer.Option(metavar="N", help="Replicates: N runs with seeds S, S+1, ...")] = "1",
-    imbalance: Annotated[str, typer.Option(metavar="F", help=HELP["imbalance"])] = "1",
-    profile: Annotated[str, typer.Option(metavar="P", help=HELP["profile"])] = "exponential",
-    validation: Annotated[str, typer.Option(metavar="V", help=HELP["validation"])] = "0.1",
+    seeds: Annotated[
+        str, typer.Option(metavar="N", help="Replicates: N runs, their seeds counted up from --seed")
+    ] = "1",
     recipe: Annotated[str, typer.Option(metavar="R", help="An optimiser recipe: see `recipes`")] = "adam_cycle",
     recipe_param: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the recipe; repeat for more")
     ] = None,
-    reduction: Annotated[str, typer.Option(metavar="R", help=HELP["reduction"])] = "weighted_mean",
     sampler: Annotated[
         str, typer.Option(metavar="K", help="How often each class is drawn: see `samplers`")
     ] = "instance",
     sampler_param: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the sampler; repeat for more")
     ] = None,
-    start: Annotated[str, typer.Option(metavar="T", help=HELP["start"])] = "0",
-    deferred: Annotated[str, typer.Option(metavar="WHAT", help=HELP["deferred"])] = "everything",
-    device: Annotated[str, typer.Option(metavar="D", help=HELP["device"])] = "auto",
-    precision: Annotated[str, typer.Option(metavar="P", help=HELP["precision"])] = "auto",
     name: Annotated[str, typer.Option(metavar="TEXT", help="Default: dataset, method and seed")] = "",
     wait: Annotated[
         bool, typer.Option("--wait", help="Return when the run has ended; trains here if no worker is on")
     ] = False,
     as_json: Json = False,
+    **settings: str | None,
 ) -> None:
     """Queue a run; with --wait, see it to its end."""
     from services.submission import plan
@@ -132,19 +148,12 @@ def run(
         params=submit.pairs(param, "--param"),
         recipe=recipe,
         recipe_params=submit.pairs(recipe_param, "--recipe-param"),
-        epochs=submit.default_epochs(recipe, method) if epochs is None else epochs,
-        seed=seed,
-        imbalance=imbalance,
-        profile=profile,
-        validation=validation,
-        reduction=reduction,
-        device=device,
-        precision=precision,
+        **{k: v for k, v in settings.items() if v is not None},
         sampler=sampler,
         sampler_params=submit.pairs(sampler_param, "--sampler-param"),
-        start=start,
-        deferred=deferred,
     )
+    if settings["epochs"] is None:
+        config = replace(config, epochs=submit.default_epochs(recipe, method))
     engine = database()
     with submit.notes_held():
         with preparing(quiet=as_json) as progress:
