@@ -79,9 +79,9 @@ def test_tprs_from_a_file(call, engine, tmp_path, content, tpr):
     file.write_text(content)
     made = call(*QUICK, "--method", "tpr_ratio", "--tpr", file, "--json").data
     config = results.get_run(engine, made["id"]).config
-    assert config["tpr"] == pytest.approx([float(v) for v in TPRS.split(",")])
-    assert config["tpr_support"] == (None if tpr is None else [tpr] * 10)
-    assert config["tpr_source"] == "tprs.csv"
+    assert list(config.tpr) == pytest.approx([float(v) for v in TPRS.split(",")])
+    assert config.tpr_support == (None if tpr is None else (tpr,) * 10)
+    assert config.tpr_source == "tprs.csv"
     assert call("stop", made["id"]).out == f"run {made['id']}: stopped\n"
 
 

@@ -147,8 +147,8 @@ def test_homes_button_works_after_the_first_pair_was_archived(empty):
 
 
 def test_a_database_that_refuses_a_write_is_told_and_the_page_stays(empty, monkeypatch):
-    from services import submission
     from storage.db.errors import StorageError
+    from storage.jobs import queue
 
     def locked(*_):
         raise StorageError(
@@ -156,7 +156,7 @@ def test_a_database_that_refuses_a_write_is_told_and_the_page_stays(empty, monke
         )
 
     at = visit()
-    monkeypatch.setattr(submission, "submit", locked)
+    monkeypatch.setattr(queue, "submit", locked)
     at.button(key="home_start").click().run()
     assert "locked by another program" in at.error[0].value
     assert at.title[0].value == "No class left behind"

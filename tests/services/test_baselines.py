@@ -13,6 +13,7 @@ from core.comparison.compare import compare
 from core.datasets import describe
 from core.diagnostics.run_warnings import few_samples
 from core.experiment.baseline import same_data, takes_tprs
+from core.experiment.config import RunConfig
 from pages.components.new_run import evidence
 from reporting import provenance
 from services import comparison, tpr_sources
@@ -47,7 +48,7 @@ BY_TPR = {"method": "custom", "params": {"formula": "1/tpr"}}
     ],
 )
 def test_the_parameters_decide_whether_a_method_takes_tprs(config, takes):
-    assert takes_tprs(config) is takes
+    assert takes_tprs(RunConfig("mnist1d", "cnn1d", **config)) is takes
 
 
 def seeds(engine, count, **settings):
@@ -91,7 +92,7 @@ MANY = FEW | {"evidence": {"support": [300, 400]}}
     ],
 )
 def test_weights_and_draws_from_few_validation_samples_are_said(settings, facts, head):
-    text = few_samples("run 2", settings, facts)
+    text = few_samples("run 2", RunConfig("mnist1d", "cnn1d", **settings), facts)
     assert text.startswith(head)
     assert bool(text) is bool(head)
 

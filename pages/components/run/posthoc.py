@@ -20,6 +20,7 @@ from reporting.text import duration, message, plain
 from services import posthoc, preflight
 from services.run_names import method_words
 from storage.jobs import queue
+from storage.jobs.queue import NewRun
 from storage.results.runs import RunRow
 
 ROWS = tuple(sorted((m for m in METHODS if m.stage == POSTHOC), key=lambda m: m.key != USUAL))
@@ -107,7 +108,7 @@ def parameter(owner: str, param: Param) -> Any:
     )
 
 
-def apply(row: RunRow, step: Any, found: tuple[int, str] | None) -> None:
+def apply(row: RunRow, step: NewRun, found: tuple[int, str] | None) -> None:
     """Queue the step once and start a helper that works on it at once; one that ended badly is queued again."""
     with told():
         (run_id,) = [found[0]] if found else queue.submit(cached_reads.database(), [step], posthoc.key_of(step))
@@ -122,7 +123,7 @@ def apply(row: RunRow, step: Any, found: tuple[int, str] | None) -> None:
             )
 
 
-def command(run_id: int, step: Any) -> list[str]:
+def command(run_id: int, step: NewRun) -> list[str]:
     """The step as arguments of cli.py; its key makes it take the run that is queued already."""
     params = [
         f"{name}={value!r}" if isinstance(value, float) else f"{name}={value}"
@@ -132,7 +133,7 @@ def command(run_id: int, step: Any) -> list[str]:
         "posthoc",
         str(run_id),
         "--method",
-        step.method,
+        step.config.method,
         *(word for p in params for word in ("--param", p)),
         "--key",
         posthoc.key_of(step),

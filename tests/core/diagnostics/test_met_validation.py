@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from commands.submit import planned as planned_runs
+from commands.submit import source_of
 from core.comparison.compare import compare
 from core.datasets import describe
 from core.diagnostics.run_warnings import met, met_before
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS
 from services.posthoc import new_step
-from services.submission import new_run
+from services.submission import new_run, plan
 from storage import results
 from storage.jobs import queue
 from tests.core.comparison.kit import AFTER, BEFORE, rng, side
@@ -143,17 +143,15 @@ def test_new_run_says_it_under_the_choice(empty, baseline, method, words):
     [
         (
             "l2rw",
-            f"note: The weights of the run {WORDS} Take a baseline of another method, or judge by the test split alone.\n",
+            [f"The weights of this run {WORDS} Take a baseline of another method, or judge by the test split alone."],
         ),
-        ("none", ""),
+        ("none", []),
     ],
 )
-def test_the_command_line_says_it_on_stderr(home, capsys, baseline, words):
+def test_a_plan_says_it(home, baseline, words):
     root, engine = home
     run = finished(engine, baseline)
-    config = checked(replace(BASE, epochs=20, method="tpr_ratio"))
-    planned = planned_runs(
-        engine, config, describe("mnist1d", root), 1, baseline=run, same_baseline=False, tpr=None, name="", waits=False
-    )
-    assert [r.baseline for r in planned] == [run]
-    assert capsys.readouterr().err == words
+    config, spec = checked(replace(BASE, epochs=20, method="tpr_ratio")), describe("mnist1d", root)
+    made = plan(engine, config, spec, [0], source_of(engine, config, spec, [0], run, same=False, waits=False))
+    assert [r.baseline for r in made.rows] == [run]
+    assert [c.text for c in made.cautions] == words
