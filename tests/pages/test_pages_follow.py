@@ -18,7 +18,9 @@ def seen(at, address, monkeypatch):
         {"follow_seen": at.session_state["follow_seen"], "follow_held": at.session_state["follow_held"]},
     )
     monkeypatch.setattr(
-        auto_refresh.nav, "id_from_url", lambda name: int(at.query_params[name][0]) if name in at.query_params else None
+        auto_refresh.navigation,
+        "id_from_url",
+        lambda name: int(at.query_params[name][0]) if name in at.query_params else None,
     )
     return auto_refresh.moved(address) and not auto_refresh.st.session_state["follow_held"]
 
@@ -76,5 +78,5 @@ def test_a_busy_database_is_not_a_change(full, monkeypatch):
     def busy(*_):
         raise EvenlyError("the database is busy")
 
-    monkeypatch.setattr(auto_refresh.stamps, "stamp", busy)
+    monkeypatch.setattr(auto_refresh.change_stamp, "stamp", busy)
     assert not seen(at, "runs", monkeypatch)

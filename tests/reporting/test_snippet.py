@@ -345,7 +345,7 @@ def test_everything_else_is_there():
         "step",
         0.2,
         "batch_mean",
-        "cpu",
+        device="cpu",
     )
     assert shlex.split(cli_command(checked(config), 12)) == [
         "python",

@@ -130,7 +130,7 @@ def test_a_backup_overwrites_nothing_and_leaves_no_half(tmp_path):
 
 def test_ids_out_of_a_data_frame_work(tmp_path):
     engine = database(tmp_path)
-    queue.submit(engine, [new_run(seed=np.int64(3), tpr=np.array([0.5]))])
+    queue.submit(engine, [new_run(seed=3, tpr=(0.5,))])
     results.archive(engine, np.array([1]), True)
     config = results.get_run(engine, 1).config
     assert (config.seed, config.tpr) == (3, (0.5,))

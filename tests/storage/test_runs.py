@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from core.experiment.config import RunConfig
 from storage import results
 from storage.db.errors import StorageError
 from storage.db.schema import metadata
@@ -93,7 +94,7 @@ def test_a_run_as_a_row(engine):
     row = results.get_run(engine, np.int64(run_id))
     assert (row.id, row.config, row.facts, row.accuracy, row.last_epoch, row.archived) == (
         run_id,
-        {"seed": 3},
+        RunConfig("mnist1d", "cnn1d", epochs=3, seed=3),
         {},
         None,
         0,

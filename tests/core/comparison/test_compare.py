@@ -184,7 +184,7 @@ def test_config_differences():
     b = replace(a, method="tpr_ratio", params={"exponent": 2}, epochs=20.0, tpr=(0.5, 0.7))
     assert config_differences(a, b) == [
         ("method", "none", "tpr_ratio"),
-        ("params.exponent", None, 2),
         ("tpr", None, [0.5, 0.7]),
+        ("params.exponent", None, 2),
     ]
     assert config_differences(b, replace(b, tpr=[0.5, 0.7])) == []

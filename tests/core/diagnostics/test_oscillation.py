@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from core.diagnostics import run_warnings
 from core.diagnostics.weight_oscillation import oscillation, smoothed
-from core.experiment.config import RunConfig, checked, from_dict
+from core.experiment.config import RunConfig, checked
 
 
 def swing(epochs=20, classes=4, factor=3.0, moving=None):
@@ -101,15 +102,15 @@ def test_a_class_of_weight_0_is_left_out():
 
 
 def config(**settings):
-    return checked(RunConfig(dataset="mnist1d", model="cnn1d", **settings)).stored()
+    return checked(RunConfig(dataset="mnist1d", model="cnn1d", **settings))
 
 
 @pytest.mark.parametrize("ema", [0.0, 0.5])
 def test_smoothing_changes_one_parameter_of_a_run_that_may_start(ema):
     mine = config(method="cdb", params={"tau": 2.0, "variant": "cifar_code", "ema": ema})
-    params = smoothed("cdb", mine["params"])
-    assert params == mine["params"] | {"ema": 0.9}
-    assert checked(from_dict(mine | {"params": params})).params == params
+    params = smoothed("cdb", mine.params)
+    assert params == mine.params | {"ema": 0.9}
+    assert checked(replace(mine, params=params)).params == params
 
 
 def test_no_smoothing_where_it_is_there_or_the_method_has_none():

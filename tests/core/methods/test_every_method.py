@@ -92,7 +92,7 @@ def network(worker, run_id):
     row, saved = results.get_run(worker.engine, run_id), results.list_checkpoints(worker.engine, run_id)[0]
     return checkpoint.loads(
         checkpoint_files.read(Path(saved.path), saved.sha256),
-        checked(RunConfig(**{k: v for k, v in row.config.items() if k != "schema"})).sha(),
+        checked(row.config).sha(),
     )["model"]
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.experiment.config import from_dict
 from services.submission import new_run
 from storage import results
 from storage.jobs import queue
@@ -128,7 +127,7 @@ def test_a_seed_that_one_side_has_is_trained_for_the_other_alone(empty):
     baseline = results.get_run(empty, int(first[0]))
     worker = worker_of(empty)
     for seed in (2, 1):
-        submit(empty, replace(from_dict(baseline.config), seed=seed), f"MNIST-1D: none, seed {seed}")
+        submit(empty, replace(baseline.config, seed=seed), f"MNIST-1D: none, seed {seed}")
         train(empty, worker, mnist1d(0, seed), 20, seed=seed)
     trained = results.list_runs(empty)
     of_seed = dict(zip(trained["seed"], trained["id"], strict=False)) | {0: int(first[0])}
@@ -150,7 +149,7 @@ def test_a_seed_that_failed_on_one_side_is_not_tried_for_ever(empty):
 def test_no_seed_waits_for_a_paused_baseline(empty):
     first = finished_pair(empty, 0)
     baseline = results.get_run(empty, int(first[0]))
-    queue.ask(empty, submit(empty, replace(from_dict(baseline.config), seed=1), "MNIST-1D: none, seed 1"), "pause")
+    queue.ask(empty, submit(empty, replace(baseline.config, seed=1), "MNIST-1D: none, seed 1"), "pause")
     assert after_a_click_on_add(empty, *first)["seed"].tolist() == [2, 2, 3, 3]
 
 
@@ -167,8 +166,8 @@ def on_baseline(empty, baseline, config, seed):
 def test_a_side_whose_weights_came_from_elsewhere_is_not_trained_for_a_pair_that_cannot_be(empty):
     first = finished_pair(empty, 0)
     baseline, weighted = (results.get_run(empty, int(i)) for i in first)
-    on_baseline(empty, baseline, from_dict(weighted.config), 1)
-    other = on_baseline(empty, baseline, replace(from_dict(weighted.config), method="tpr_deficit", params={}), 0)
+    on_baseline(empty, baseline, weighted.config, 1)
+    other = on_baseline(empty, baseline, replace(weighted.config, method="tpr_deficit", params={}), 0)
     for pair in (first, (first[1], other)):
         button = visit(COMPARE, a=pair[0], b=pair[1]).button(key="compare_seeds")
         assert (button.label, "both again with seeds 2 and 3" in button.help) == ("Add 2 seeds to each", True)
@@ -177,7 +176,7 @@ def test_a_side_whose_weights_came_from_elsewhere_is_not_trained_for_a_pair_that
 def test_a_baseline_that_feeds_no_weights_keeps_no_seed_from_being_completed(empty):
     first = finished_pair(empty, 0)
     baseline = results.get_run(empty, int(first[0]))
-    focal = replace(from_dict(baseline.config), method="focal", params={})
+    focal = replace(baseline.config, method="focal", params={})
     after, _ = (on_baseline(empty, baseline, focal, seed) for seed in (0, 1))
     new = after_a_click_on_add(empty, first[0], after)
     assert new[["method", "seed"]].values.tolist()[0] == ["none", 1]
