@@ -209,7 +209,10 @@ def test_two_weighted_runs_get_new_seeds_from_the_baseline_of_the_same_seed(empt
     there = int(results.list_runs(empty, text="seed 1")["baseline_id"].max())
     row = results.get_run(empty, int(base))
     other = submit(
-        empty, config_of(**{k: row.config[k] for k in ("recipe", "epochs")}, method="tpr_deficit"), "deficit", int(base)
+        empty,
+        config_of(**{k: getattr(row.config, k) for k in ("recipe", "epochs")}, method="tpr_deficit"),
+        "deficit",
+        int(base),
     )
     train(empty, worker_of(empty), mnist1d(0.3), 20)
     new = after_a_click_on_add(empty, one, str(other))
