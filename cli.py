@@ -137,6 +137,7 @@ def run(
     **settings: str | None,
 ) -> None:
     """Queue a run; with --wait, see it to its end."""
+    from reporting import text
     from services.submission import plan
     from storage.jobs.queue import submit as queue_runs
 
@@ -164,7 +165,7 @@ def run(
         source = submit.source_of(engine, config, spec, wanted, baseline, same=same_baseline, waits=wait)
         new = plan(engine, config, spec, wanted, source, name=submit.named(name))
         for caution in new.cautions:
-            submit.note(caution.text)
+            submit.note(text.of(caution))
         ids = queue_runs(engine, list(new.rows))
     _show_queued(engine, ids, wait, as_json)
 

@@ -15,6 +15,7 @@ from core import formatting
 from core.comparison.compare import compare
 from core.comparison.side import Side
 from core.experiment.presets import FIRST
+from reporting import text
 from services import run_time
 from services.comparison import side
 from services.submission import plan
@@ -42,7 +43,7 @@ def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., 
     before, after = (alone([side(engine, row) for row in rows[first::2]]) for first in (0, 1))
     class_table(engine, before, after, rows[1::2])
     summary_table(before, after)
-    print(paragraph(compare(before[0], after[0]).verdict))
+    print(paragraph(text.of(compare(before[0], after[0]).verdict)))
     print(
         paragraph(
             f"In the app: compare run {rows[0].id} with run {rows[1].id}; or here: python cli.py compare {rows[0].id} {rows[1].id}"

@@ -166,7 +166,8 @@ def asked_score(row: RunRow, alpha: float | None, positive: str | None) -> Score
 
 def show(run_id: RunId, alpha: Alpha = None, positive: Positive = None, as_json: Json = False) -> None:
     """One run: settings, figures per class, measures, log."""
-    from core.diagnostics.run_warnings import swinging
+    from core.diagnostics.run_warnings import oscillating
+    from reporting import text
     from services import comparison
     from storage import results
     from storage.jobs import queue
@@ -183,11 +184,13 @@ def show(run_id: RunId, alpha: Alpha = None, positive: Positive = None, as_json:
     print(paragraph(settings_line(row)))
     if row.last_epoch:
         figures(replace(comparison.report(engine, row), score=score))
-        if text := swinging(f"run {row.id}", row.config, results.class_history(engine, row.id, "validation").weight):
-            print(paragraph(text))
+        if found := oscillating(
+            f"run {row.id}", row.config, results.class_history(engine, row.id, "validation").weight
+        ):
+            print(paragraph(text.of(found)))
     for event in log[-10:]:
-        text = event.text.strip().splitlines()
-        print(f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}  {in_words(event.kind):<10}{clean(text[-1]) if text else ''}")
+        said = event.text.strip().splitlines()
+        print(f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}  {in_words(event.kind):<10}{clean(said[-1]) if said else ''}")
 
 
 def measured(engine: Engine, run_id: int) -> RunRow:
@@ -265,6 +268,7 @@ def compare(
     from core.comparison.compare import compare as compared
     from core.comparison.compare import with_score
     from core.experiment.config_diff import config_differences
+    from reporting import text
     from reporting.settings_text import differing
     from services.comparison import side
 
@@ -273,7 +277,7 @@ def compare(
     found = compared(side(engine, a), side(engine, b))
     if score := asked_score(b, alpha, positive):
         found = with_score(found, score)
-    notes = [*found.cautions, *found.notes]
+    notes = text.lines([*found.cautions, *found.notes])
     if as_json:
         settings = [{"setting": k, "before": x, "after": y} for k, x, y in config_differences(a.config, b.config)]
         emit({**comparison_dict(found, a, b), "notes": notes, "settings": settings})
@@ -281,7 +285,7 @@ def compare(
     pair_tables(found, a, b) if pair or found.over_seeds is None else seed_tables(found)
     for setting, x, y in differing(a, b):
         print(paragraph(f"{setting}: {x} -> {y}"))
-    for line in (*notes, found.verdict):
+    for line in (*notes, text.of(found.verdict)):
         print(paragraph(line))
 
 
@@ -336,7 +340,9 @@ def seed_tables(found: Comparison) -> None:
 
 def comparison_dict(found: Comparison, a: RunRow, b: RunRow) -> dict[str, Any]:
     """A comparison for scripts: the two runs, per-class figures of the test split, a summary per side, deltas, the verdict."""
-    data = found.to_dict()
+    from reporting import csv_json
+
+    data = csv_json.comparison_dict(found)
     sides = {
         key: {"id": r.id, "name": r.name, "status": r.status, "seed": r.seed, "epoch": r.last_epoch}
         for key, r in (("before", a), ("after", b))

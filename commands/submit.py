@@ -108,6 +108,7 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
     from core.datasets.spec import no_validation
     from core.diagnostics.sample_size import few_validation
     from models import MODELS
+    from reporting import text
     from storage.db.paths import data_root
 
     config, model = checked(config), MODELS[config.model]
@@ -124,7 +125,8 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
         raise EvenlyError(
             f"batch size {batch} is larger than the training split of {samples} samples; give --recipe-param batch_size={samples} or less"
         )
-    note(few_validation(spec))
+    if few := few_validation(spec):
+        note(text.of(few))
     if spec.own_validation and config.validation != RunConfig.validation:
         note(f"--validation {config.validation:g} changes nothing: {spec.label} brings its own validation split")
         config = replace(config, validation=RunConfig.validation)
@@ -217,16 +219,17 @@ def _must_match(row: RunRow, config: RunConfig, spec: DataSpec, theirs: Mapping[
 
     `theirs` as in `differences`.
     """
+    from reporting import text
     from services.baselines import differences
 
-    needs, said = METHODS[config.method].needs_with(config.params), differences(config, spec, theirs)
+    needs, said = METHODS[config.method].needs_with(config.params), text.of(differences(config, spec, theirs))
     if "tpr" in needs and not same_data(theirs["fingerprint"], spec.fingerprint):
         raise EvenlyError(
             f"--baseline {row.id}: {older_data(row.id, config.dataset, theirs['fingerprint'], spec.fingerprint)}"
         )
     if said and "network" in needs:
         raise EvenlyError(
-            f"--baseline {row.id}: {config.method} goes on from the network of run {row.id}, which differs from this run ({said}); "
+            f"--baseline {row.id}: {config.method} continues from the network of run {row.id}, which differs from this run ({said}); "
             "choose a run on the same data and model"
         )
     if said:
@@ -258,11 +261,13 @@ def _takes(
     engine: Engine, row: RunRow, seeds: list[int], older: list[int], spec: DataSpec, same: bool
 ) -> dict[int, int | None]:
     """Seed -> the run whose TPRs it takes, none of `older`; said on stderr where it is not simply the baseline named."""
-    from services.baselines import another_seed, by_seed, pairing, seeds_in_words
+    from reporting import text
+    from services.baselines import another_seed, by_seed
     from storage.results import list_runs
 
     if same:
-        note(another_seed(row.id, row.seed, seeds, spec.own_validation))
+        if other := another_seed(row.id, row.seed, seeds, spec.own_validation):
+            note(text.of(other))
         return dict.fromkeys(seeds, row.id)
     every = list_runs(engine, archived=None)
     members = by_seed(every[~every["id"].isin(older)], row.group_sha) | {row.seed: row.id}
@@ -271,11 +276,11 @@ def _takes(
         more = f" --seeds {len(absent)}" if len(absent) > 1 and absent[-1] - absent[0] == len(absent) - 1 else ""
         command = cli_command(replace(row.config, seed=0), row.baseline_id)
         raise EvenlyError(
-            f"--baseline {row.id}: run {row.id} has seed {row.seed}, and no replicate of it has {seeds_in_words(absent)}; "
+            f"--baseline {row.id}: run {row.id} has seed {row.seed}, and no replicate of it has {text.numbered('seed', absent)}; "
             f"train that first with `{command} --seed {absent[0]}{more}`, "
             f"or give --same-baseline to use run {row.id} for every seed"
         )
     takes = {seed: members[seed] for seed in seeds}
     if set(takes.values()) != {row.id}:
-        note(pairing(takes))
+        note(text.baselines(takes))
     return takes

@@ -175,16 +175,18 @@ def terms(
         for name, vector in found.items():
             print(f"{name:<{width}}" + "  ".join(f"{v:.6g}" for v in vector))
     classes = [str(c) for c in range(max(map(len, vectors.values())))]
+    from reporting import text
+
     for note in filter(
         None,
         [*answered.notes, _over_epochs(key, seen, asked, table), of_terms(answered, vectors.get("counts"), classes)],
     ):
-        print(f"note: {note}", file=sys.stderr)
+        print(f"note: {note if isinstance(note, str) else text.of(note)}", file=sys.stderr)
 
 
 def _over_epochs(key: str, seen: Evidence, asked: Mapping[str, str], table: Any) -> str:
     """That the numbers are those of the first epoch alone, where they move by themselves, and what they come to; else ""."""
-    from core.methods.examples import in_later_epochs
+    from reporting.method_examples import in_later_epochs
 
     try:
         later = in_later_epochs(key, seen, asked, table)

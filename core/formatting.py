@@ -1,10 +1,11 @@
-"""How many digits a number needs so that it is not read as nothing: variances and spreads of TPRs near 100 % are small."""
+"""How numbers and lists of names are written: variances near 0 with the digits they need, long lists cut."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+MOST_LISTED = 8  # names before "and n more"
 PLACES = 4  # decimals of a variance at least
 LEAST = 1e-5  # below, a variance is written with an exponent
 
@@ -64,3 +65,11 @@ def signed(value: float, digits: int) -> str:
     """A signed number; one that rounds to zero has no sign."""
     text = f"{value:+.{digits}f}"
     return text[1:] if not text.strip("+-0.") else text
+
+
+def listed(names: Iterable[object], most: int = MOST_LISTED, last: str = "and") -> str:
+    """ "a", "a and b", "a, b and c"; beyond `most` names the rest is counted: "a, b and 3 more"."""
+    shown = [str(name) for name in names]
+    if len(shown) > most:
+        shown, last = [*shown[:most], f"{len(shown) - most:,} more"], "and"
+    return f" {last} ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))

@@ -1,4 +1,4 @@
-"""Writes core/methods/worked_examples.json, then docs/methods.md and docs/tables.md from the rows of the tables. tests/test_docs.py and
+"""Writes reporting/worked_examples.json, then docs/methods.md and docs/tables.md from the rows of the tables. tests/test_docs.py and
 tests/core/methods/test_methods_shown.py fail while they are out of date.
 
     python docs/generate.py
@@ -18,12 +18,12 @@ from core.datasets import DATASETS, Dataset
 from core.experiment.config import SETTINGS
 from core.experiment.recipes import RECIPES
 from core.methods import CLASSIFIER, FINETUNE, METHODS, POSTHOC, Method, formula_with
-from core.methods.examples import WORKED, Example, examples
 from core.methods.notation import NOTATION, ONE_LOSS, RULES, TERMS
 from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
 from core.registry import Param, Registry, Source, check_params
 from models import MODELS
+from reporting.method_examples import WORKED, Example, examples
 
 HERE = Path(__file__).resolve().parent
 NEEDS = {
@@ -257,7 +257,7 @@ PAGES = {"methods.md": methods_page, "tables.md": tables_page}
 
 
 def worked_json() -> str:
-    """core/methods/worked_examples.json: the examples that need torch, which pages and docs read."""
+    """reporting/worked_examples.json: the examples that need torch, which pages and docs read."""
     from docs.worked_examples import computed  # torch takes seconds, and only this wants it
 
     return json.dumps(computed(), indent=1, ensure_ascii=False) + "\n"
@@ -265,7 +265,7 @@ def worked_json() -> str:
 
 def main() -> None:
     WORKED.write_text(worked_json(), encoding="utf-8")
-    print("core/methods/worked_examples.json")
+    print("reporting/worked_examples.json")
     for name, page in PAGES.items():
         (HERE / name).write_text(page(), encoding="utf-8")
         print(f"docs/{name}")

@@ -1,7 +1,7 @@
 """Tiny worked examples of what no map of TPRs or counts shows, each computed by the very code.
 
 They are of objectives, post-hoc steps and made features.
-`python docs/generate.py` writes them to core/methods/worked_examples.json, which pages and docs read: they never
+`python docs/generate.py` writes them to reporting/worked_examples.json, which pages and docs read: they never
 import torch. tests/core/methods/test_methods_shown.py computes them anew. Networks are linear or seeded;
 the numbers that a network starts from stand in the example's first line.
 """
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.methods import METHODS, answer, posthoc, what_if
-from core.methods.examples import TPR, Example
 from core.methods.samplers import SAMPLERS
 from core.training.feature_smote import oversampled
 from core.training.objectives import Batch, Objective, objective_class
+from reporting.method_examples import TPR, Example
 
 SEED = 0
 DIGITS = 4
@@ -388,7 +388,7 @@ WORKINGS: Mapping[str, Callable[[], Example]] = {
 
 
 def computed() -> dict[str, dict[str, Any]]:
-    """All of them as core/methods/worked_examples.json holds them, by address, in the order of the tables."""
+    """All of them as reporting/worked_examples.json holds them, by address, in the order of the tables."""
     keys = [*METHODS.keys, *(f"sampler:{s.key}" for s in SAMPLERS)]
     return {
         key: {k: v for k, v in asdict(WORKINGS[key]()).items() if k != "command"} for key in keys if key in WORKINGS

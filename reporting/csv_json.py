@@ -14,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from core.comparison.compare import Comparison
 from core.comparison.seed_statistics import OverSeeds
 from core.metrics import tables
 from core.metrics.readings import Change
 from core.serialization import plain
+from reporting import text
 from reporting.run_report import RunReport, class_rows, pair_measures, pair_rows, seed_rows
 
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -98,19 +100,25 @@ def comparison_csv(before: RunReport, after: RunReport, over: OverSeeds | None =
     return to_csv(list(rows[0]), [list(r.values()) for r in rows])
 
 
-def comparison_json(
-    before: RunReport, after: RunReport, verdict: str, cautions: Sequence[str] = (), over: OverSeeds | None = None
-) -> str:
+def comparison_dict(c: Comparison) -> dict[str, Any]:
+    """A comparison as plain values, findings as sentences; undefined numbers are None."""
+    worded = {name: text.lines(getattr(c, name)) for name in ("notes", "cautions", "mixed")}
+    measures = tables.changes_as_dict(c.measures)
+    return plain({**asdict(c), "verdict": text.of(c.verdict), **worded, "measures": measures})
+
+
+def comparison_json(before: RunReport, after: RunReport, c: Comparison) -> str:
     """Both runs with their settings under their own keys, the verdict, and what makes the comparison unfair.
 
-    Beside these the paired measures and class rows, and the means over seeds.
+    Also the paired measures and class rows, and the means over seeds.
     """
+    over = c.over_seeds
     return _dump(
         {
             "format": "evenly-comparison",
             "version": 1,
-            "verdict": verdict,
-            "cautions": list(cautions),
+            "verdict": text.pretty(text.of(c.verdict)),
+            "cautions": text.lines(c.cautions),
             "before": _run(before),
             "after": _run(after),
             "measures": tables.changes_as_dict(pair_measures(before, after)),

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core import formatting
-from core.comparison.pairing import listed
 from core.comparison.seed_statistics import OverSeeds
 from core.metrics.readings import Change
 from core.serialization import plain
+from reporting import text
 from reporting.run_report import RunReport, class_rows, pair_measures, pair_rows
 from reporting.tables import FIGURES_TOLD, figure_rows, more_changes, more_rows, more_told, told
 from reporting.text import DASH, minus, percent
@@ -145,7 +145,7 @@ def _trained(
     samples = " and ".join(f"{v:,}" for v in dict.fromkeys(n))
     rows = [("Figures of", f"{before.split} split, {samples} samples, after {epochs}"), *common]
     if over is not None:
-        rows += [("Seeds", f"{listed(over.before, 'seed')} before, {listed(over.after, 'seed')} after")]
+        rows += [("Seeds", f"{text.numbered('seed', over.before)} before, {text.numbered('seed', over.after)} after")]
     if made:
         rows += [("Page made", made)]
     return Section("What was trained", ("both runs", "value"), rows)

@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC
-from services.run_names import tail_words
+from reporting import text
 from services.submission import new_run
 from storage.jobs.queue import NewRun
 from storage.results.runs import RunRow, list_runs
@@ -48,7 +48,7 @@ def new_step(before: RunRow, method: str, params: Mapping[str, Any]) -> NewRun:
     label = (
         before.name.partition(":")[0] or before.dataset
     )  # the dataset as the run's own name has it; its tail is named anew
-    label = label.removesuffix(f", {tail_words(config.imbalance, config.profile)}")
+    label = label.removesuffix(f", {text.tail(config.imbalance, config.profile)}")
     return new_run(config, label, baseline=before.id, baseline_group=before.group_sha)
 
 

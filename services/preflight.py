@@ -1,39 +1,24 @@
-"""What is questionable about settings before a run starts, though they are possible: for New run, the command line and post-hoc steps."""
+"""Cautions before a run starts: for New run, the command line and post-hoc steps."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sqlalchemy import Engine
 
-from core.comparison.confounders import apart_from_baseline
+from core.comparison.confounders import ApartFromBaseline, apart_from_baseline
 from core.datasets.spec import DataSpec, train_counts
-from core.diagnostics.double_correction import double_correction
-from core.diagnostics.run_warnings import met
+from core.diagnostics.double_correction import DoubleCorrection, double_correction
+from core.diagnostics.run_warnings import SeenInTraining, behind_learner
 from core.diagnostics.weight_dominance import of_terms
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch, in_force
+from core.findings import Finding
 from core.methods import METHODS
 from core.methods.types import Evidence, Vector
 from core.metrics.classification import share
 from storage.results.class_counts import class_counts
 from storage.results.runs import RunRow, get_run
-
-TERMS, TWICE, APART, MET = "terms", "twice", "apart", "met"
-
-
-@dataclass(frozen=True)
-class Caution:
-    """One thing that is questionable.
-
-    about  TERMS: what the method said of its terms; TWICE: one imbalance is corrected twice; APART: something beside the
-           weighting differs from the baseline; MET: the TPRs are of samples that the network had learned from
-    """
-
-    about: str
-    text: str
 
 
 def cautions(
@@ -42,38 +27,38 @@ def cautions(
     baseline: RunRow | None,
     tpr: Vector | None = None,
     support: Vector | None = None,
-) -> list[Caution]:
+) -> list[DoubleCorrection | ApartFromBaseline | SeenInTraining]:
     """What is questionable about a run behind this baseline.
 
     counts        [C] its training samples; None where unknown
     tpr, support  [C] what its weights will rest on, where that is known
     """
-    before, found = None if baseline is None else baseline.config, []
+    before = None if baseline is None else baseline.config
+    found: list[DoubleCorrection | ApartFromBaseline | SeenInTraining | None] = []
     if counts is not None:
         seen = Evidence(len(np.asarray(counts)), np.asarray(counts, np.float64), tpr, support)
-        found.append((TWICE, double_correction(config, seen, before)))
+        found.append(double_correction(config, seen, before))
     if baseline is not None and before is not None:
-        found.append((APART, apart_from_baseline(baseline.id, config, before)))
-        if config.tpr is None and before.method in METHODS and METHODS[before.method].meets_validation:
-            found.append((MET, met("this run", config, METHODS[before.method].label)))
-    return [Caution(about, text) for about, text in found if text]
+        found.append(apart_from_baseline(baseline.id, config, before))
+        found.append(behind_learner("this run", config, before.method))
+    return [caution for caution in found if caution]
 
 
-def tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[Caution]:
-    """Ask for the terms of the first epoch in which they act; what is worth saying of them. Raises what the method raises.
+def tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[Finding]:
+    """Ask for the terms of the first epoch in which they act; their notes. Raises what the method raises.
 
-    Nothing is asked while TPRs that the method needs are still to come.
+    Nothing is asked while TPRs that the method needs are not known yet.
     """
     if tpr is None and "tpr" in METHODS[config.method].needs_with(config.params):
         return []
     counts = train_counts(spec, config.validation, config.imbalance, config.profile)
     about = {"counts": counts, "tpr": tpr, "support": support, "epoch": first_epoch(config), "epochs": config.epochs}
     terms = in_force(config, Evidence(len(spec.classes), **about))
-    return [Caution(TERMS, text) for text in (*terms.notes, of_terms(terms, counts, spec.classes)) if text]
+    return [*terms.notes, *filter(None, [of_terms(terms, counts, spec.classes)])]
 
 
 def known_tprs(engine: Engine, config: RunConfig, baseline: int | None) -> tuple[Vector | None, Vector | None]:
-    """The TPRs [C] that a run will start from and their supports; None where its baseline has not measured them yet, or it has none."""
+    """The TPRs [C] that a run will start from and their supports; None where its baseline has none yet, or there is no baseline."""
     if config.tpr is not None:
         support = None if config.tpr_support is None else np.array(config.tpr_support)
         return np.array([np.nan if v is None else v for v in config.tpr]), support

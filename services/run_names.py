@@ -1,4 +1,4 @@
-"""The name a run gets when nobody names it."""
+"""The default name of a run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from core.experiment.config import RunConfig
 from core.experiment.recipes import RECIPES
 from core.experiment.term_schedule import PLAIN
 from core.methods import METHODS, POSTHOC
-
-# -- names -------------------------------------------------------------------------------------------------------
+from reporting import text
 
 
 def method_words(config: RunConfig) -> str:
@@ -23,11 +22,6 @@ def method_words(config: RunConfig) -> str:
         if p.key == row.slider or values[p.key] != p.default
     ]
     return ", ".join([row.label.partition(" (")[0], *shown])
-
-
-def tail_words(imbalance: float, profile: str) -> str:
-    """ "tail 100" or "step tail 100"; "" where the training split keeps its counts."""
-    return "" if imbalance <= 1 else f"{'' if profile == RunConfig.profile else f'{profile} '}tail {imbalance:g}"
 
 
 def unusual_words(config: RunConfig) -> str:
@@ -49,4 +43,4 @@ def unusual_words(config: RunConfig) -> str:
 
 def data_words(config: RunConfig, dataset_label: str) -> str:
     """The dataset and how it was thinned: "MNIST-1D, tail 100"."""
-    return ", ".join(filter(None, [dataset_label, tail_words(config.imbalance, config.profile)]))
+    return ", ".join(filter(None, [dataset_label, text.tail(config.imbalance, config.profile)]))

@@ -15,9 +15,10 @@ from core.datasets.spec import DataSpec, train_counts
 from core.errors import EvenlyError
 from core.experiment.config import UNSAMPLED, RunConfig, checked
 from core.experiment.recipes import RECIPES
+from core.findings import Finding
 from core.methods import METHODS
 from services.baselines import by_seed
-from services.preflight import Caution, cautions, known_tprs, tried
+from services.preflight import cautions, known_tprs, tried
 from services.replicates import lacking
 from services.run_names import data_words, method_words, unusual_words
 from services.tpr_sources import RUN, TRAIN_FIRST, Source
@@ -61,7 +62,7 @@ class Plan:
     """Rows for the queue in order: baselines that are trained first, then the runs asked for. `cautions`: what is questionable."""
 
     rows: tuple[NewRun, ...]
-    cautions: tuple[Caution, ...] = ()
+    cautions: tuple[Finding, ...] = ()
 
 
 def plan(
@@ -98,7 +99,7 @@ def plan(
     return Plan(tuple(rows), () if isinstance(spec, str) else tuple(_cautions(engine, config, spec, links.values())))
 
 
-def _cautions(engine: Engine, config: RunConfig, spec: DataSpec, links: Iterable[Mapping[str, Any]]) -> list[Caution]:
+def _cautions(engine: Engine, config: RunConfig, spec: DataSpec, links: Iterable[Mapping[str, Any]]) -> list[Finding]:
     """What is questionable behind each of the baselines, each thing once."""
     feeding = dict.fromkeys(link.get("baseline") for link in links)
     known = [(None if b is None else get_run(engine, b), *known_tprs(engine, config, b)) for b in feeding]

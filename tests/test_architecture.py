@@ -18,7 +18,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-GROUND = "core.errors core.registry core.modality core.formatting core.serialization core.torchvision_compat"
+GROUND = (
+    "core.errors core.findings core.registry core.modality core.formatting core.serialization core.torchvision_compat"
+)
 SCIENCE = f"{GROUND} core.methods core.metrics core.datasets core.experiment core.diagnostics core.comparison"
 RECORDS = "storage.db storage.jobs storage.results"
 ROOMS = f"{SCIENCE} models reporting services {RECORDS}"
@@ -39,14 +41,14 @@ MAY = {
     "storage.jobs": f"{GROUND} core.methods core.experiment storage.db sqlalchemy",
     "storage.results": f"{GROUND} core.methods core.experiment core.comparison.pairing storage.db storage.jobs sqlalchemy",
     "reporting": f"{SCIENCE} models",
-    "services": f"{SCIENCE} models reporting.run_report {RECORDS} sqlalchemy",
+    "services": f"{SCIENCE} models reporting.run_report reporting.text {RECORDS} sqlalchemy",
     "services.launchers": "storage.db",
     "pages.components.common": f"{ROOMS} streamlit sqlalchemy",
     "pages.components.preview": f"{ROOMS} streamlit",
     "pages.components": f"{COMPONENTS} streamlit",
     "pages.views": f"{ROOMS} pages.components streamlit",
     "app": "pages.components.common streamlit",
-    "work": f"{SCIENCE} core.training models {RECORDS} services.launchers torch sqlalchemy",
+    "work": f"{SCIENCE} core.training models reporting.text {RECORDS} services.launchers torch sqlalchemy",
     "worker": "work",
     "serve": f"core.errors {RECORDS} services.launchers work",
     "commands": f"{ROOMS} work sqlalchemy",

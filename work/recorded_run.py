@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from core import datasets
 from core.diagnostics.double_correction import double_correction
-from core.diagnostics.run_warnings import met_before
+from core.diagnostics.run_warnings import seen_in_training
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch, in_epoch, in_force
@@ -32,6 +32,7 @@ from core.training.interrupts import Interrupted
 from core.training.state import SPLITS, EpochResult, Seen, SplitResult
 from core.training.trainer import Trainer
 from models import MODELS
+from reporting import text
 from storage import results
 from storage.db.connection import once
 from storage.db.errors import StorageError, Unavailable
@@ -149,11 +150,12 @@ class Run:
         results.start_run(self.engine, self.claim, facts)
         for warning in (
             double_correction(self.config, e, None if self.before is None else self.before.config),
-            met_before("this run", self.config, facts),
-            self.assumed,
+            seen_in_training("this run", self.config, facts),
         ):
             if warning:
-                tell(self.engine, self.claim, "warning", warning)
+                tell(self.engine, self.claim, "warning", text.of(warning))
+        if self.assumed:
+            tell(self.engine, self.claim, "warning", self.assumed)
         checkpoint_rows.sweep_run(self.engine, self.claim)
         self._resume()
 
@@ -233,7 +235,7 @@ class Run:
         terms = self.terms(0, Seen())
         splits, step = posthoc_results(self.before, terms, self.trainer.splits, self.device)
         for note in step.notes:
-            tell(self.engine, self.claim, "warning", note)
+            tell(self.engine, self.claim, "warning", text.of(note))
         if (bias := step.summand) is not None:
             tell(
                 self.engine,

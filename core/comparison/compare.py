@@ -1,24 +1,23 @@
-"""Two runs on the same classes side by side: what changed, and whether chance could have done it.
+"""Two runs on the same classes side by side: what changed, and whether noise could have done it.
 
-A change is judged by the best there is: the means over paired seeds, the means over each side's own seeds, the scatter over
-one side's seeds, and else redrawn test counts, which say nothing about seeds. The verdict names which, and where it speaks of
-means so do the figures (`Comparison.over_seeds`). Runs that have not finished, or that differ in nothing but the seed, get no
-verdict on a method. What makes a comparison unfair is said apart: `core.diagnostics.run_warnings`.
+A change is judged by the best evidence available: the means over paired seeds, the means over each side's own seeds, the spread over
+one side's seeds, and else redrawn test counts, which say nothing about seeds. The verdict names which, and where it is on
+means so are the figures (`Comparison.over_seeds`). Runs that have not finished, or that differ in nothing but the seed, get no
+verdict on a method. What makes a comparison unfair: `core.comparison.confounders`, `core.diagnostics.run_warnings`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from core.comparison import pairing
 from core.comparison.confounders import cautions, mixed
 from core.comparison.pairing import Chosen, choose
-from core.comparison.seed_statistics import ClassChange, OverSeeds, over_seeds, weighed
+from core.comparison.seed_statistics import ClassChange, OverSeeds, SeedRow, over_seeds, weighed
 from core.comparison.side import Side
 from core.comparison.verdict import (
     AVERAGED,
@@ -32,16 +31,16 @@ from core.comparison.verdict import (
     UNFINISHED,
     Delta,
     Noise,
+    Verdict,
     fallen,
     moves,
     verdict,
 )
 from core.errors import EvenlyError
+from core.findings import Finding
 from core.metrics.classification import Summary
 from core.metrics.intervals import FIGURES, REDRAWS, limits, newcombe, sampling_intervals, t95
 from core.metrics.readings import WEIGHTED, Change, Score, changes, grouping, weighted_change
-from core.metrics.tables import changes_as_dict
-from core.serialization import plain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +59,21 @@ class ClassRow(ClassChange):
 
 
 @dataclass(frozen=True)
+class ClassesBeyond(Finding):
+    """Classes of those `measured` whose TPR changed beyond noise: seed noise where `averaged` over seeds, else sampling noise."""
+
+    beyond: int
+    measured: int
+    averaged: bool
+
+
+@dataclass(frozen=True)
 class Comparison:
-    """Everything the compare page shows. `deltas` by name of FIGURES; accuracies are shares, a spread is a standard deviation.
+    """Everything the Compare page shows. `deltas` by name of FIGURES; accuracies are shares, a spread is a standard deviation.
 
     summary     all that is reported of each run's split, under "before" and "after"
-    cautions    why the comparison is not a fair one, each with what to do next; notes add to the verdict
-    over_seeds  the same as means over seeds, where the verdict speaks of them; else None
+    cautions    why the comparison is not a fair one; notes add to the verdict
+    over_seeds  the same as means over seeds, where the verdict is on them; else None
     fell        accuracy, mean TPR or both, where they fell by more than noise: nothing else is praised then
     mixed       those of `cautions` that name another cause than the weighting: nothing is praised then either
     measures    the measures for unequal classes of the two runs, in order; over the seeds they are in `over_seeds.measures`
@@ -76,18 +84,14 @@ class Comparison:
     rows: tuple[ClassRow, ...]
     deltas: dict[str, Delta]
     noise: Noise
-    verdict: str
-    notes: tuple[str, ...]
+    verdict: Verdict
+    notes: tuple[Finding, ...]
     summary: Mapping[str, Summary]
-    cautions: tuple[str, ...] = ()
+    cautions: tuple[Finding, ...] = ()
     over_seeds: OverSeeds | None = None
     fell: tuple[str, ...] = ()
     measures: tuple[Change, ...] = ()
-    mixed: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; undefined numbers are None."""
-        return plain({**asdict(self), "measures": changes_as_dict(self.measures)})
+    mixed: tuple[Finding, ...] = ()
 
 
 def compare(before: Side, after: Side, rng: np.random.Generator | None = None, draws: int = 2000) -> Comparison:
@@ -121,9 +125,9 @@ def compare(before: Side, after: Side, rng: np.random.Generator | None = None, d
         for i, name in enumerate(FIGURES)
     }
     rows = _rows(before, after)
-    told = means.rows if means is not None and means.rows else rows
+    judged = means.rows if means is not None and means.rows else rows
     notes = (
-        *_notes(told, told is not rows),
+        *_notes(judged, judged is not rows),
         *(pairing.notes(chosen, noise.kind == PAIRED, shown) if means is not None else ()),
     )
     fair = (before, after, noise.kind == SAME, means is not None)
@@ -133,7 +137,7 @@ def compare(before: Side, after: Side, rng: np.random.Generator | None = None, d
         rows,
         deltas,
         noise,
-        verdict(deltas, noise, moves([r.gain for r in told])),
+        verdict(deltas, noise, moves([r.gain for r in judged])),
         notes,
         {"before": before.summary, "after": after.summary},
         cautions(*fair),
@@ -263,13 +267,7 @@ def _seed_sd(name: str, chosen: Chosen) -> tuple[float, int]:
     return float(np.std([r.figure(name) for r in most.values()], ddof=1)), len(most) - 1
 
 
-def _notes(rows: Sequence[Any], averaged: bool) -> tuple[str, ...]:
-    beyond = sum(r.beyond for r in rows)
-    if not beyond:
-        return ()
-    measured = sum(not math.isnan(r.gain) for r in rows)
-    which, noise = ("Over the seeds, ", "seed noise") if averaged else ("", "the sampling noise of their test samples")
-    return (
-        f"{which}{beyond} of {measured} classes changed by more than {noise}; "
-        f"that noise alone would do so to about {0.05 * measured:.1f} of them.",
-    )
+def _notes(rows: Sequence[ClassRow | SeedRow], averaged: bool) -> tuple[ClassesBeyond, ...]:
+    """How many classes changed beyond noise, against how many noise alone would move."""
+    beyond, measured = sum(bool(r.beyond) for r in rows), sum(not math.isnan(r.gain) for r in rows)
+    return (ClassesBeyond(beyond, measured, averaged),) if beyond else ()

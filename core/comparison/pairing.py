@@ -9,15 +9,20 @@ baseline's TPRs happened to be is in all of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from core.findings import Finding
 from core.metrics.classification import ClassMetrics, Summary, metrics_from_counts, summary_from_counts
 
 GONE = 0  # stands for a baseline that was deleted; runs count from 1
-NAMED = 8  # numbers in a sentence before "and n more"
+OTHER_SAMPLES, BASELINE_DELETED, OTHER_BASELINE = (
+    "other samples",
+    "baseline deleted",
+    "other baseline",
+)  # why two runs are no pair
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +71,33 @@ def replicate(
     )
 
 
+@dataclass(frozen=True)
+class Apart(Finding):
+    """Why runs of one seed are no pair; for OTHER_BASELINE the run their weights come from and its seed."""
+
+    runs: tuple[int, ...]
+    why: str
+    baseline: int | None = None
+    baseline_seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Unpaired(Finding):
+    """Seeds that both sides have, but not as pairs; `dropped`: other seeds are pairs, so these are left out."""
+
+    seeds: tuple[int, ...]
+    dropped: bool
+    reasons: tuple[Apart, ...]
+
+
+@dataclass(frozen=True)
+class LeftOut(Finding):
+    """Runs left out because another run of their side has their seed; `shown`: those of them that the comparison is of."""
+
+    runs: tuple[int, ...]
+    shown: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, eq=False)
 class Chosen:
     """One run a seed on each side, the seeds at which these are pairs, the runs left out, and why common seeds are no pairs."""
@@ -74,7 +106,7 @@ class Chosen:
     after: Mapping[int, Replicate]
     pairs: tuple[int, ...]
     left_out: tuple[Replicate, ...]
-    reasons: tuple[str, ...]
+    reasons: tuple[Apart, ...]
 
     @property
     def unpaired(self) -> tuple[int, ...]:
@@ -116,67 +148,39 @@ def _by_seed(runs: Sequence[Replicate]) -> dict[int, list[Replicate]]:
     return out
 
 
-@dataclass(frozen=True)
-class _Apart:
-    """What stands between two runs of one seed: the runs it is said of, and what is said of them."""
-
-    runs: tuple[int, ...]
-    said: str
-
-
-def _apart(x: Replicate, y: Replicate, before: Sequence[Replicate], after: Sequence[Replicate]) -> list[_Apart]:
-    """Why two runs of one seed are no pair; nothing where they are one. An unknown hash says nothing."""
+def _apart(x: Replicate, y: Replicate, before: Sequence[Replicate], after: Sequence[Replicate]) -> list[Apart]:
+    """Why two runs of one seed are no pair; nothing where they are one. An unknown hash is no reason."""
     found = [_fed(y, x, before), _fed(x, y, after)]
     if x.index_hash and y.index_hash and x.index_hash != y.index_hash:
-        found.append(_Apart((x.run, y.run), "were trained on different samples"))
+        found.append(Apart((x.run, y.run), OTHER_SAMPLES))
     return [f for f in found if f is not None]
 
 
-def _fed(run: Replicate, other: Replicate, others: Sequence[Replicate]) -> _Apart | None:
+def _fed(run: Replicate, other: Replicate, others: Sequence[Replicate]) -> Apart | None:
     """Whether a run's weights come from elsewhere than from its partner: None where not."""
     if run.baseline is None or run.baseline == other.run:
         return None
     if run.baseline == GONE:
-        return _Apart((run.run,), "take their weights from a baseline that was deleted")
+        return Apart((run.run,), BASELINE_DELETED)
     if run.baseline_seed == run.seed and run.baseline not in [r.run for r in others]:
         return None
-    return _Apart((run.run,), f"take their weights from run {run.baseline}, of seed {run.baseline_seed}")
+    return Apart((run.run,), OTHER_BASELINE, run.baseline, run.baseline_seed)
 
 
-def _reasons(apart: Sequence[Sequence[_Apart]]) -> tuple[str, ...]:
-    """One part of a sentence per reason, with the runs it holds for."""
-    by: dict[str, list[int]] = {}
+def _reasons(apart: Sequence[Sequence[Apart]]) -> tuple[Apart, ...]:
+    """Each reason once, with all the runs it holds for."""
+    by: dict[Apart, list[int]] = {}
     for reason in (r for reasons in apart for r in reasons):
-        by.setdefault(reason.said, []).extend(reason.runs)
-    return tuple(
-        f"{listed(runs, 'run')} {said if len(runs) > 1 else said.replace('take their weights', 'takes its weights')}"
-        for said, runs in by.items()
-    )
+        by.setdefault(replace(reason, runs=()), []).extend(reason.runs)
+    return tuple(replace(reason, runs=tuple(runs)) for reason, runs in by.items())
 
 
-def notes(chosen: Chosen, paired: bool, shown: Sequence[Replicate] = ()) -> tuple[str, ...]:
-    """Sentences beside means over seeds: why seeds of both sides are not paired, and which runs are left out."""
-    found = []
+def notes(chosen: Chosen, paired: bool, shown: Sequence[Replicate] = ()) -> tuple[Unpaired | LeftOut, ...]:
+    """With means over seeds: why seeds of both sides are not paired, and which runs are left out."""
+    found: list[Unpaired | LeftOut] = []
     if chosen.unpaired:
-        then = "they are left out" if paired else "the two sides are compared as independent groups (Welch)"
-        why = "; ".join(chosen.reasons)
-        found.append(f"Both sides have {listed(chosen.unpaired, 'seed')}, but not as pairs, so {then}: {why}.")
+        found.append(Unpaired(chosen.unpaired, paired, chosen.reasons))
     if chosen.left_out:
-        out = [r.run for r in chosen.left_out]
-        here = [r.run for r in chosen.left_out if r in shown]
-        among = f", {listed(here, 'run')} of this page among them" if here else ""
-        one = len(out) == 1
-        found.append(
-            f"{len(out)} {'run' if one else 'runs'} with a seed that another run has too {'is' if one else 'are'} "
-            f"left out ({listed(out, 'run')}{among}): "
-            "of several, the one that makes a pair is used, else the newest."
-        )
+        here = tuple(r.run for r in chosen.left_out if r in shown)
+        found.append(LeftOut(tuple(r.run for r in chosen.left_out), here))
     return tuple(found)
-
-
-def listed(numbers: Sequence[int], noun: str) -> str:
-    """[3] -> "seed 3", [0, 1, 2] -> "seeds 0, 1 and 2"; the rest is counted."""
-    names = [str(n) for n in numbers]
-    if len(names) > NAMED:
-        names = [*names[:NAMED], f"{len(names) - NAMED} more"]
-    return f"{noun}{'s' * (len(names) > 1)} {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"

@@ -1,1 +1,1 @@
-"""What is questionable about one run: few samples, swinging weights, two corrections of one imbalance."""
+"""What is questionable about one run: few samples, oscillating weights, double correction."""

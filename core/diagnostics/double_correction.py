@@ -1,6 +1,6 @@
-"""Whether one imbalance is made up for twice: by the method and the sampler of a run, or by a post-hoc step and the run it is applied to.
+"""Double correction: whether one imbalance is corrected twice, by the method and the sampler of a run, or by a post-hoc step and its run.
 
-It is judged by what the terms and the draws do under the run's own counts, not by what the rows say they look at.
+It is judged by what the terms and the sampling do under the run's own counts, not by what the rows say they look at.
 """
 
 from __future__ import annotations
@@ -13,24 +13,48 @@ import numpy as np
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import PLAIN, first_epoch
+from core.findings import Finding
 from core.methods import METHODS, POSTHOC, answer
 from core.methods.method import Method
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import check_params
 
-SMALL = 1.5  # a correction whose classes differ by no more than this factor is none
-ALIKE = 0.5  # correlation of two corrections over the classes from which on they push the same way
+SMALL = 1.5  # a correction whose classes differ by no more than this factor does not count
+ALIKE = 0.5  # two corrections with at least this correlation over the classes push the same way
 MASKED = 0.999  # a class that is left out always counts as left out this often
 HARDEST, EASIEST = 0.3, 0.9  # TPRs presumed where none is known and the counts are equal
-COUNTS, DIFFICULTY = "unequal counts", "the difficulty of the classes"
+IMBALANCE, DIFFICULTY = "class imbalance", "class difficulty"  # what is corrected
+METHOD, SAMPLING, SAMPLER = (
+    "method",
+    "sampling",
+    "sampler",
+)  # what corrects: by its terms, by its own sampling; the sampler
+
+
+@dataclass(frozen=True)
+class Corrector(Finding):
+    """What corrects: METHOD, SAMPLING (a method's own) or SAMPLER, the label of its row; `earlier`: of the run continued from."""
+
+    kind: str
+    label: str
+    earlier: bool = False
+
+
+@dataclass(frozen=True)
+class DoubleCorrection(Finding):
+    """Two that correct the same thing, IMBALANCE or DIFFICULTY."""
+
+    first: Corrector
+    second: Corrector
+    corrects: str
 
 
 @dataclass(frozen=True)
 class Push:
-    """Log of how much a sample of each class counts [C], up to a common summand; NaN for a class that is not trained. `by` in words."""
+    """Log of how much a sample of each class counts [C], up to a common summand; NaN for a class that is not trained."""
 
-    by: str
+    by: Corrector
     log: Vector
 
     def factor(self) -> float:
@@ -38,14 +62,16 @@ class Push:
         return math.exp(np.nanmax(self.log) - np.nanmin(self.log))
 
 
-def double_correction(config: RunConfig, evidence: Evidence, before: RunConfig | None = None) -> str | None:
-    """A warning where one imbalance is made up for twice, else None.
+def double_correction(
+    config: RunConfig, evidence: Evidence, before: RunConfig | None = None
+) -> DoubleCorrection | None:
+    """What corrects one imbalance twice, else None.
 
     evidence  counts [C] of the training split; TPRs [C] of an earlier run where they are known. Others are presumed: lower for
               rarer classes, and spread evenly where the counts are equal
-    before    the settings of the run that a post-hoc step is applied to, or a second stage goes on from. A second stage learns its
-              last layer anew on draws of its own, which take the place of what went before: no correction is applied twice there
-    None too where a method refuses the TPRs that are presumed: what it says to the real ones is told when they are there.
+    before    the settings of the run that a post-hoc step is applied to, or a second stage continues from. A second stage retrains its
+              last layer with sampling of its own, which replaces what went before: no correction is applied twice there
+    None too where a method refuses the presumed TPRs: it is asked again when the real ones are known.
     """
     evidence = replace(_presumed(evidence), epochs=config.epochs)
     try:
@@ -53,17 +79,13 @@ def double_correction(config: RunConfig, evidence: Evidence, before: RunConfig |
         others = [draws]
         if METHODS[config.method].stage == POSTHOC and before is not None:
             others = [
-                replace(p, by=f"{p.by} of the run it goes on from")
+                replace(p, by=replace(p.by, earlier=True))
                 for p in pushes(before, replace(evidence, epochs=before.epochs))
             ]
     except EvenlyError:
         return None
     twice = next((other for other in others if same_way(method, other)), None)
-    return (
-        None
-        if twice is None
-        else f"{method.by} and {twice.by} both make up for {_what(twice, evidence)}: the correction is applied twice."
-    )
+    return None if twice is None else DoubleCorrection(method.by, twice.by, _corrected(twice, evidence))
 
 
 def same_way(a: Push, b: Push) -> bool:
@@ -78,13 +100,9 @@ def same_way(a: Push, b: Push) -> bool:
 
 
 def pushes(config: RunConfig, evidence: Evidence) -> tuple[Push, Push]:
-    """What a run's method and what its draws do to the classes, in its last epoch or, where that is more, the first in which they act."""
+    """What a run's method and its sampling do to the classes, in its last epoch or, where that is more, the first in which they act."""
     method, sampler = METHODS[config.method], SAMPLERS[config.sampler]
-    drawer = (
-        f"the draws of {method.label}"
-        if config.sampler == PLAIN
-        else f"the sampler {sampler.label[:1].lower()}{sampler.label[1:]}"
-    )
+    drawer = Corrector(SAMPLING, method.label) if config.sampler == PLAIN else Corrector(SAMPLER, sampler.label)
     each = []
     for epoch in {first_epoch(config), config.epochs - 1}:
         seen = replace(evidence, epoch=epoch)
@@ -92,14 +110,17 @@ def pushes(config: RunConfig, evidence: Evidence) -> tuple[Push, Push]:
         drawn = answer(config.sampler, seen, config.sampler_params, table=SAMPLERS)
         sampling = terms.sampling if config.sampler == PLAIN else drawn.sampling
         each.append(
-            (Push(method.label, _of_terms(method, config, terms, seen)), Push(drawer, _of_draws(sampling, seen)))
+            (
+                Push(Corrector(METHOD, method.label), _of_terms(method, config, terms, seen)),
+                Push(drawer, _of_draws(sampling, seen)),
+            )
         )
     by_method, by_draws = zip(*each, strict=True)
     return max(by_method, key=Push.factor), max(by_draws, key=Push.factor)
 
 
 def _of_terms(method: Method, config: RunConfig, terms: ClassTerms, evidence: Evidence) -> Vector:
-    """log of weight x prior that the terms make up for.
+    """log of weight x prior that the terms correct for.
 
     A shift b stands for a prior exp b, a scale a for a factor 1 / a, a mask m for 1 / (1 - m).
     A shift of a post-hoc step is added when predicting, where it raises a class instead of asking more of its logit:
@@ -139,11 +160,11 @@ def _presumed(evidence: Evidence) -> Evidence:
     return replace(evidence, tpr=tpr, support=support, last_tpr=tpr, last_support=support)
 
 
-def _what(push: Push, evidence: Evidence) -> str:
-    """What a correction makes up for, by what it goes along with."""
+def _corrected(push: Push, evidence: Evidence) -> str:
+    """What a correction corrects, by what it correlates with."""
     n = np.where(evidence.counts > 0, evidence.counts, np.nan)
     there = ~np.isnan(push.log)
     log_n = np.log(n[there])
     if np.ptp(log_n) <= math.log(SMALL):
         return DIFFICULTY
-    return COUNTS if np.corrcoef(push.log[there], -log_n)[0, 1] > ALIKE else DIFFICULTY
+    return IMBALANCE if np.corrcoef(push.log[there], -log_n)[0, 1] > ALIKE else DIFFICULTY

@@ -1,96 +1,106 @@
-"""Why a run's weights are not to be trusted: too few samples, samples that were learned from, or weights that swing.
+"""Why a run's weights are not to be trusted: too few samples, samples that were trained on, or weights that oscillate.
 
-Each caution ends with what to do next. What makes two runs an unfair comparison is in core.comparison.confounders.
+What makes two runs an unfair comparison is in core.comparison.confounders.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import ArrayLike
 
 from core.diagnostics import sample_size, weight_oscillation
+from core.diagnostics.sample_size import FewSamples
+from core.diagnostics.weight_oscillation import Oscillation
 from core.experiment.baseline import takes_tprs
 from core.experiment.config import RunConfig
+from core.findings import Finding
 from core.methods import METHODS
 from core.methods.samplers import SAMPLERS
 
 
-def few_samples(label: str, config: RunConfig, facts: Mapping[str, Any]) -> str:
-    """Whether the TPRs that make a run's weights or draws rest on few validation samples; "" where they do not, or where nothing is known.
+@dataclass(frozen=True)
+class MadeOfFew(Finding):
+    """What a run made of TPRs, weights or sampling, rests on few validation samples."""
+
+    run: str
+    made: tuple[str, ...]
+    few: FewSamples
+
+
+@dataclass(frozen=True)
+class SeenInTraining(Finding):
+    """What a run made of validation samples, weights, sampling or a fit, rests on samples that the network was trained on.
+
+    `learner` is the label of the method that takes its meta samples there.
+    """
+
+    run: str
+    made: str
+    learner: str
+
+
+@dataclass(frozen=True)
+class Oscillating(Finding):
+    """A run's class weights oscillate; `smoothable`: its method can smooth the TPRs and does not yet."""
+
+    run: str
+    found: Oscillation
+    smoothable: bool
+
+
+def few_samples(label: str, config: RunConfig, facts: Mapping[str, Any]) -> MadeOfFew | None:
+    """Whether the TPRs behind a run's weights or sampling rest on few validation samples; None where they do not, or nothing is known.
 
     config  its method and its sampler say whether they look at an earlier run's TPRs or at its own
-    facts   what the worker told: the evidence it started from, and the counts of its splits
+    facts   what the worker recorded: the evidence it started from, and the counts of its splits
     """
     found = {
-        made: sample_size.few_samples(support, facts.get("classes") or range(len(support)))
+        made: few
         for made, support in _supports(config, facts).items()
+        if (few := sample_size.few_samples(support, facts.get("classes") or range(len(support))))
     }
-    made = [key for key, text in found.items() if text]
-    if not made:
-        return ""
-    return (
-        f"The {' and '.join(made)} of {label} rest on TPRs of few validation samples. "
-        f"{found[made[0]]} Part of these {' and '.join(made)} is chance. "
-        "Hold out a larger validation share, or compare several seeds."
-    )
+    return MadeOfFew(label, tuple(found), next(iter(found.values()))) if found else None
 
 
-def met_before(label: str, config: RunConfig, facts: Mapping[str, Any]) -> str:
-    """Whether what a run takes from a validation split comes from a network that had learned from that split; "" where it does not.
+def seen_in_training(label: str, config: RunConfig, facts: Mapping[str, Any]) -> SeenInTraining | None:
+    """Whether what a run takes from a validation split comes from a network that was trained on that split; None where it does not.
 
     config  its method and its sampler say what they look at
-    facts   what the worker told: `evidence` holds the key of the baseline's method
+    facts   what the worker recorded: `evidence` holds the key of the baseline's method
     """
     if config.method not in METHODS:
-        return ""
+        return None
     row, learner = METHODS[config.method], facts.get("evidence", {}).get("method", "")
-    said = ""
-    if learner in METHODS and METHODS[learner].meets_validation and config.tpr is None:
-        said = met(label, config, METHODS[learner].label)
-    if (
-        not said
-        and row.meets_validation
-        and config.sampler in SAMPLERS
-        and "last_tpr" in SAMPLERS[config.sampler].needs
-    ):
-        said = _met("draws", label, row.label)
-    return said
+    if found := behind_learner(label, config, learner):
+        return found
+    own = config.sampler in SAMPLERS and "last_tpr" in SAMPLERS[config.sampler].needs
+    return SeenInTraining(label, "sampling", row.label) if row.meets_validation and own else None
 
 
-def met(label: str, config: RunConfig, learner: str) -> str:
-    """The words for a run with these settings whose baseline was trained by a method that learns from validation samples.
-
-    `learner` is that method's label.
-    """
+def behind_learner(label: str, config: RunConfig, learner: str) -> SeenInTraining | None:
+    """The same of settings whose baseline was trained by the method `learner`."""
+    if learner not in METHODS or not METHODS[learner].meets_validation or config.tpr is not None:
+        return None
     needs = METHODS[config.method].needs_with(config.params)
     made = "weights" if "tpr" in needs else "fit" if "validation" in needs else ""
-    return _met(made, label, learner) if made else ""
+    return SeenInTraining(label, made, METHODS[learner].label) if made else None
 
 
-def _met(made: str, label: str, learner: str) -> str:
-    rests = "rests" if made == "fit" else "rest"
-    return (
-        f"The {made} of {label} {rests} on validation samples that the network had learned from "
-        f"({learner} takes its meta samples there): their TPRs are too high. "
-        "Take a baseline of another method, or judge by the test split alone."
-    )
-
-
-def swinging(label: str, config: RunConfig, weight: ArrayLike | None) -> str:
-    """Whether a run's class weights [E, C] swing from epoch to epoch; "" where they do not, or where there are none."""
+def oscillating(label: str, config: RunConfig, weight: ArrayLike | None) -> Oscillating | None:
+    """Whether a run's class weights [E, C] oscillate from epoch to epoch; None where they do not, or where there are none."""
     found = None if weight is None else weight_oscillation.oscillation(weight)
-    if found is None or not found.swings:
-        return ""
-    helps = weight_oscillation.smoothed(config.method, config.params)
-    return weight_oscillation.in_words(found, label) + (" Smooth the TPRs." if helps else "")
+    if found is None or not found.oscillates:
+        return None
+    return Oscillating(label, found, weight_oscillation.smoothed(config.method, config.params) is not None)
 
 
 def _supports(config: RunConfig, facts: Mapping[str, Any]) -> dict[str, list[float]]:
-    """What is made from TPRs, weights by the method and draws by the sampler -> the validation samples behind these, one number a class.
+    """What is made from TPRs, weights by the method and sampling by the sampler -> the validation samples behind them, one number a class.
 
-    What is made without TPRs is left out; of TPRs whose samples are unknown the list is empty.
+    What is made without TPRs is left out; for TPRs whose samples are unknown the list is empty.
     """
     method, sampler = config.method, config.sampler
     given = facts.get("evidence", {}).get("support") or []
@@ -98,5 +108,5 @@ def _supports(config: RunConfig, facts: Mapping[str, Any]) -> dict[str, list[flo
     looked = METHODS[method].needs_with(config.params) if method in METHODS else frozenset()
     found = {"weights": given} if takes_tprs(config) else {"weights": own} if "last_tpr" in looked else {}
     if sampler in SAMPLERS and "last_tpr" in SAMPLERS[sampler].needs:
-        found["draws"] = own
+        found["sampling"] = own
     return {made: [0.0 if n is None else float(n) for n in support] for made, support in found.items()}

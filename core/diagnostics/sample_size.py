@@ -1,10 +1,12 @@
-"""Whether a dataset has validation samples enough for what is done with them: TPRs, weights, the best epoch. Pure functions."""
+"""Whether a dataset has enough validation samples for what is done with them: TPRs, weights, the best epoch. Pure functions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from core.datasets.spec import DataSpec
+from core.findings import Finding
 from core.metrics.classification import wilson
 
 FEW = 10  # validation samples of a class: below, one sample moves its TPR by more than 10 points
@@ -16,28 +18,37 @@ def half_width(samples: int) -> float:
     return float(high - low) / 2
 
 
-def few_samples(counts: Sequence[float], names: Sequence[str]) -> str:
-    """A sentence on the classes of which fewer than FEW validation samples tell the TPR; "" without any.
+@dataclass(frozen=True)
+class FewSamples(Finding):
+    """Classes with fewer than FEW validation samples: how many, and the first of those with the fewest.
+
+    half_width  of the 95 % interval of that class's TPR; None where it has no sample
+    remedy      what a dataset can do about it: "images" (it brings its own validation split) or "share"; "" where that is said elsewhere
+    """
+
+    classes: int
+    name: str
+    samples: int
+    half_width: float | None
+    below: int = FEW
+    remedy: str = ""
+
+
+def few_samples(counts: Sequence[float], names: Sequence[object]) -> FewSamples | None:
+    """The classes of which fewer than FEW validation samples make the TPR; None without any.
 
     counts  [C] validation samples
     names   [C] class names
     """
     few = [c for c, n in enumerate(counts) if n < FEW]
     if not few:
-        return ""
+        return None
     worst = min(few, key=lambda c: counts[c])
     n = int(counts[worst])
-    known = (
-        f"its TPR is known only to about ±{100 * half_width(n):.0f} points (95 %)"
-        if n
-        else "its TPR cannot be measured, and its weight is the mean of the others"
-    )
-    one = f"Class {names[worst]} has {n} validation sample{'' if n == 1 else 's'}: {known}."
-    return one if len(few) == 1 else f"{len(few):,} classes have fewer than {FEW} validation samples. {one}"
+    return FewSamples(len(few), str(names[worst]), n, half_width(n) if n else None)
 
 
-def few_validation(spec: DataSpec) -> str:
-    """The sentence for a dataset, with what to do; "" where there is enough, and where there is no validation sample at all."""
-    text = few_samples(spec.val_counts.tolist(), spec.classes) if spec.val_counts.sum() else ""
-    remedy = "Add validation images." if spec.own_validation else "Raise the validation share or add images."
-    return f"{text} {remedy}" if text else ""
+def few_validation(spec: DataSpec) -> FewSamples | None:
+    """The same of a dataset, with the remedy; None too where there is no validation sample at all."""
+    found = few_samples(spec.val_counts.tolist(), spec.classes) if spec.val_counts.sum() else None
+    return None if found is None else replace(found, remedy="images" if spec.own_validation else "share")

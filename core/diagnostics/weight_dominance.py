@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.findings import Finding
 from core.methods.types import ClassTerms, Vector
 
 MOST = 0.5  # above, the class outweighs all others together: answering it for every sample gets most of the weighted loss right
@@ -19,8 +21,16 @@ def shares(weight: Vector, drawn: Vector) -> NDArray[np.float64]:
     return each / max(each.sum(), np.finfo(float).tiny)
 
 
-def dominant(share: Vector, own: Vector, names: Sequence[str]) -> str:
-    """A sentence where one of more than two classes holds most of the weight and owes it to the weights; else "".
+@dataclass(frozen=True)
+class DominantClass(Finding):
+    """A class that holds this share of the loss because of its weight."""
+
+    name: str
+    share: float
+
+
+def dominant(share: Vector, own: Vector, names: Sequence[str]) -> DominantClass | None:
+    """The one of more than two classes that holds most of the weight because of the weights; None without one.
 
     Most is over half of the weight, and ten times the mean of the others.
 
@@ -29,18 +39,14 @@ def dominant(share: Vector, own: Vector, names: Sequence[str]) -> str:
     """
     c = int(np.argmax(share))
     if len(share) <= 2 or share[c] <= max(MOST, own[c]) or share[c] * (len(share) - 1) <= TIMES * (1 - share[c]):
-        return ""
-    return (
-        f"Class {names[c]} holds {100 * share[c]:.1f} % of the weight, more than all the others together: "
-        "the run would learn little but this class. "
-        "A lower exponent or strength, or a lower largest ratio where the method has one, keeps the others in."
-    )
+        return None
+    return DominantClass(names[c], float(share[c]))
 
 
-def of_terms(terms: ClassTerms, counts: Vector | None, names: Sequence[str]) -> str:
+def of_terms(terms: ClassTerms, counts: Vector | None, names: Sequence[str]) -> DominantClass | None:
     """The same of a method's answer; `counts` [C] training samples, None for equal ones."""
     if terms.weight is None:
-        return ""
+        return None
     plain = (
         np.ones(len(names))
         if counts is None or not np.nansum(counts)

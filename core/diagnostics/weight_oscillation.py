@@ -1,14 +1,14 @@
-"""Whether class weights swing: how far they move from epoch to epoch, how often they turn back, and what steadies them. numpy only.
+"""Whether class weights oscillate: how far they move from epoch to epoch, how often they turn back, and what ends it. numpy only.
 
 Own measure. Over the second half of the epochs in which the weights move (the first move, away from equal weights, is left out):
 
     change    = mean over epochs t and classes c of |log w_{t,c} - log w_{t-1,c}|; exp(change) is the usual factor an epoch
     reversal  = share of changes whose sign is not that of the change one epoch before, among those where neither is 0
 
-Weights drawn anew and independently in every epoch turn back at 2/3 of the epochs, a drift never does, a swing between two
-states always. Weights are said to swing where the factor is at least 2 and more than half of the changes turn back.
+Weights drawn independently in every epoch turn back at 2/3 of the epochs, a drift never does, an alternation between two
+states always. Weights oscillate where the factor is at least 2 and more than half of the changes turn back.
 
-Where that line comes from: method `cdb`, n = 3 seeds each, test split after the last epoch, mean (standard deviation).
+Where these limits come from: method `cdb`, n = 3 seeds each, test split after the last epoch, mean (standard deviation).
 MNIST-1D, CNN-1D. Constant: SGD at .05, 30 epochs; cosine: SGD from .1, 30 epochs; one cycle: AdamW at .01, 20 epochs.
 
     tau  ema   constant: accuracy, TPR variance, factor, reversal   cosine                          one cycle
@@ -40,18 +40,18 @@ from core.methods import METHODS
 
 FACTOR = 2.0  # a weight that doubles or halves from one epoch to the next
 TURNS = 0.5  # changes turn back more often than they go on
-LEAST = 4  # changes in the half that is looked at; of fewer, no share of reversals can be told
+LEAST = 4  # changes in the half that is looked at; with fewer, the share of reversals means nothing
 SMOOTHING, SMOOTH = (
     "ema",
     0.9,
-)  # the parameter of a method that smooths its TPRs, and the value that ended every swing above
+)  # the parameter of a method that smooths its TPRs, and the value that ended every oscillation above
 
 
 @dataclass(frozen=True)
 class Oscillation:
     """change [1] mean absolute change of the log weights an epoch; reversal [0, 1].
 
-    `classes` those that swing, the most first; of `among` classes.
+    `classes` those that oscillate, the most first; of `among` classes.
     """
 
     change: float
@@ -65,8 +65,8 @@ class Oscillation:
         return math.exp(self.change)
 
     @property
-    def swings(self) -> bool:
-        """Whether the weights swing; see the head of this file."""
+    def oscillates(self) -> bool:
+        """Whether the weights oscillate; see the head of this file."""
         return self.factor >= FACTOR and self.reversal > TURNS
 
 
@@ -77,7 +77,7 @@ def changes(weight: ArrayLike) -> NDArray[np.float64]:
 
 
 def oscillation(weight: ArrayLike) -> Oscillation | None:
-    """The measure of weights [E, C]; None where they do not move or in too few epochs to tell."""
+    """The measure of weights [E, C]; None where they do not move, or in too few epochs to judge."""
     steps = changes(weight)
     moving = np.flatnonzero((np.nan_to_num(steps) != 0).any(axis=1))
     if not len(moving):
@@ -93,20 +93,10 @@ def oscillation(weight: ArrayLike) -> Oscillation | None:
 def _measured(steps: NDArray[np.float64], known: NDArray[np.bool_]) -> Oscillation:
     change, pairs = np.abs(steps).mean(axis=0), steps[1:] * steps[:-1]
     turned, able = (pairs < 0).sum(axis=0), (pairs != 0).sum(axis=0)
-    swing = np.flatnonzero((change >= math.log(FACTOR)) & (turned > TURNS * able))
-    named = np.flatnonzero(known)[swing[np.argsort(-change[swing], kind="stable")]]
+    moving = np.flatnonzero((change >= math.log(FACTOR)) & (turned > TURNS * able))
+    named = np.flatnonzero(known)[moving[np.argsort(-change[moving], kind="stable")]]
     return Oscillation(
         float(change.mean()), float(turned.sum() / max(able.sum(), 1)), tuple(map(int, named)), int(known.sum())
-    )
-
-
-def in_words(found: Oscillation, of: str = "", half: str = "the second half of its epochs", most: str = "") -> str:
-    """What is said of weights that swing. `of` is the run, `half` the epochs that are judged, `most` the classes that swing the most."""
-    return (
-        f"The weights{' of ' * bool(of)}{of} swing between classes. In {half} a weight changes by a factor of "
-        f"{found.factor:.1f} from one epoch to the next on average, and {len(found.classes)} of {found.among} classes "
-        f"swing{f' (most: {most})' if most else ''}; changes turn back at {100 * found.reversal:.0f} % of the epochs. "
-        "Such a run chases its last epoch's errors and usually loses accuracy."
     )
 
 

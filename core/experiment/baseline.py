@@ -2,10 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from core.experiment.config import RunConfig
+from core.findings import Finding
 from core.methods import METHODS
 
 SHOWN = 16  # characters of a fingerprint that a message shows
+
+
+@dataclass(frozen=True)
+class BaselineDiffers(Finding):
+    """What another run has that keeps it from being a baseline: older data, its tail (imbalance, profile), validation share, model.
+
+    None: the same. False where nothing differs.
+    """
+
+    older: bool = False
+    tail: tuple[float, str] | None = None
+    validation: float | None = None
+    model: str | None = None
+
+    def __bool__(self) -> bool:
+        return self != BaselineDiffers()
+
+
+@dataclass(frozen=True)
+class OtherSeedsBaseline(Finding):
+    """Seeds that take the TPRs of a baseline with another seed; `own_validation`: the validation split is the same for all seeds."""
+
+    baseline: int
+    seed: int
+    others: tuple[int, ...]
+    own_validation: bool
 
 
 def takes_tprs(config: RunConfig) -> bool:

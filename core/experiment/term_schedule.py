@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.methods import CLASSIFIER, METHODS, answer
+from core.methods.notes import TermsWait
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import check_params
@@ -48,29 +49,25 @@ def in_force(config: RunConfig, evidence: Evidence) -> ClassTerms:
             notes=(*terms.notes, *sampler.notes),
             info={**(terms.info or {}), **(sampler.info or {})} or None,
         )
-    waits = _waiting(config, terms) if start and config.deferred == "weight" else ""
+    waits = _waiting(config, terms) if start and config.deferred == "weight" else ()
     if evidence.epoch >= start:
         return terms
     if waits:
-        said = (f"{waits} from epoch {start + 1} on.",)
+        notes = (TermsWait(waits, start + 1),)
         plain = {"objective": "terms", "knobs": _kept_knobs(terms)} if METHODS[config.method].weighs else {}
-        return replace(terms, weight=None, sampling=None, draw="replace", clipped=(), notes=said, **plain)
-    return ClassTerms(
-        knobs=_kept_knobs(terms), notes=(f"Plain until epoch {start}: the terms act from epoch {start + 1} on.",)
-    )
+        return replace(terms, weight=None, sampling=None, draw="replace", clipped=(), notes=notes, **plain)
+    return ClassTerms(knobs=_kept_knobs(terms), notes=(TermsWait((), start + 1),))
 
 
 def _kept_knobs(terms: ClassTerms) -> dict[str, float]:
     return {k: v for k, v in terms.knobs.items() if k == "s"}
 
 
-def _waiting(config: RunConfig, terms: ClassTerms) -> str:
-    """What `deferred weight` holds back, in words; EvenlyError where that is nothing."""
-    weight, sampling = terms.weight is not None or METHODS[config.method].weighs, terms.sampling is not None
-    if weight and sampling:
-        return "Weight and sampling act"
-    if weight or sampling:
-        return "The weight acts" if weight else "The sampling acts"
+def _waiting(config: RunConfig, terms: ClassTerms) -> tuple[str, ...]:
+    """The terms that `deferred weight` holds back, weight and sampling or one of them; EvenlyError where that is none."""
+    held = {"weight": terms.weight is not None or METHODS[config.method].weighs, "sampling": terms.sampling is not None}
+    if any(held.values()):
+        return tuple(term for term, there in held.items() if there)
     raise EvenlyError(
         f"deferred weight: {config.method} sets no weight and the sampler {config.sampler} no sampling, so nothing would start late; "
         "set deferred to everything, or start to 0"

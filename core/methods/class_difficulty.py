@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from core.errors import EvenlyError
 from core.methods.method import NO_TPR, Golden, Method, class_even_meta
 from core.methods.normalization import floored_tpr, weight_terms
+from core.methods.notes import EqualBeforeFirstEpoch
 from core.methods.tpr_weights import CDB_PAPER
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
@@ -51,11 +52,11 @@ def cdb(evidence: Evidence, *, tau: float | str, variant: str, normalize: str, e
     average over the epochs so far. Looks at last_tpr [C], and at past for the average.
     """
     if evidence.last_tpr is None:
-        return ClassTerms(weight=np.ones(evidence.classes), notes=("Before the first epoch every weight is 1.",))
+        return ClassTerms(weight=np.ones(evidence.classes), notes=(EqualBeforeFirstEpoch("weight"),))
     seen = smoothed(evidence.past, ema) if ema > 0 and evidence.past is not None else evidence.last_tpr
     tpr, clipped, notes = floored_tpr(seen, evidence.last_support)
     if np.isnan(tpr).all():
-        raise EvenlyError(f"cdb: {NO_TPR} for every class; check the validation split")
+        raise EvenlyError("cdb: no class has validation samples, so there is no TPR; check the validation split")
     power = dynamic_tau(np.where(np.isnan(tpr), np.nan, seen), variant) if tau == "dynamic" else float(tau)
     return weight_terms(
         (1 - tpr) ** power,

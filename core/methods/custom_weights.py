@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from core.errors import EvenlyError
+from core.findings import Finding
 from core.methods import formula as formulas
-from core.methods.method import NO_SAMPLES, NO_TPR, NORMALIZE, Golden, Method, given, mean_of, samples
-from core.methods.normalization import LARGEST, LEAST, classes_in_words, floored_tpr, weight_terms
+from core.methods.method import NORMALIZE, Golden, Method, given, mean_of, samples
+from core.methods.normalization import LARGEST, LEAST, floored_tpr, indices, weight_terms
+from core.methods.notes import WeightsCapped, WeightsOfEpoch
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
 
 DEFAULT = "(mean_tpr / tpr) ** 2"
 TRIED = 1000  # epochs, evenly spread, that are tried before the first one
-_MISSING = {"tpr": NO_TPR, "counts": NO_SAMPLES}
 
 
 def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float) -> ClassTerms:
@@ -30,18 +31,15 @@ def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float
     used = formulas.variables(formula)
     values, clipped, notes = _values(evidence, formulas.needs(formula))
     if "epoch" in used:
-        notes = (
-            *notes,
-            f"Weights of epoch {_acting(evidence)} of {evidence.epochs}: they are renewed before every epoch.",
-        )
+        notes = (*notes, WeightsOfEpoch(_acting(evidence), evidence.epochs))
         if evidence.epoch == 0:
             _try_epochs(formula, values, evidence)
     raw = _scaled(formulas.evaluate(formula, values, evidence.classes), normalize)
     weight = _limited(raw, max_ratio)
     capped, touched = np.flatnonzero(weight < raw), np.flatnonzero((weight < raw) | (weight > raw))
     if len(capped):
-        notes = (*notes, f"The weight of {classes_in_words(capped)} is capped at {max_ratio:g} times the smallest.")
-    missing = " or ".join(_MISSING[need] for need in sorted(formulas.needs(formula)))
+        notes = (*notes, WeightsCapped(indices(capped), max_ratio))
+    missing = tuple(sorted(formulas.needs(formula)))
     return weight_terms(
         weight, missing=missing, mean_one=normalize == "mean_one", clipped=(*clipped, *touched.tolist()), notes=notes
     )
@@ -49,7 +47,7 @@ def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float
 
 def _values(
     evidence: Evidence, needs: frozenset[str]
-) -> tuple[dict[str, Vector | float], tuple[int, ...], tuple[str, ...]]:
+) -> tuple[dict[str, Vector | float], tuple[int, ...], tuple[Finding, ...]]:
     """What the names stand for, the TPRs that were clamped, and notes. NaN where a class has no TPR or no samples."""
     values: dict[str, Vector | float] = {"C": evidence.classes, "epoch": _acting(evidence), "epochs": evidence.epochs}
     clipped, notes = (), ()

@@ -9,6 +9,7 @@ import numpy as np
 from core.errors import EvenlyError
 from core.methods.method import NO_SAMPLES, Golden, Method, samples
 from core.methods.normalization import LARGEST, weight_terms
+from core.methods.notes import WeightsZero
 from core.methods.types import ClassTerms, Evidence
 from core.registry import Param, Source
 
@@ -75,7 +76,7 @@ def manual(evidence: Evidence, *, weights: str) -> ClassTerms:
             f"manual: weight {value:g} is not usable; give numbers from 0 to {LARGEST:g}, not all of them 0"
         )
     zero = np.flatnonzero(values == 0)
-    notes = (f"Weight 0 for {len(zero)} of {len(values)} classes: they are not learned.",) if len(zero) else ()
+    notes = (WeightsZero(len(zero), len(values)),) if len(zero) else ()
     return ClassTerms(weight=values, notes=notes)
 
 

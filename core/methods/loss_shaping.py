@@ -11,6 +11,7 @@ import numpy as np
 
 from core.methods.frequency_weights import smooth_inverse_frequency
 from core.methods.method import Golden, Method, filled
+from core.methods.notes import ClassesMasked, EqualSmoothing
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
 
@@ -63,10 +64,8 @@ def _equalised(
 ) -> ClassTerms:
     n, notes = filled(evidence)
     rare = n / n.sum() < threshold
-    said = (
-        f"{int(rare.sum())} of {len(n)} classes hold less than {threshold:g} of the training samples and are shielded."
-    )
-    return ClassTerms(mask=np.where(rare, gamma, 0.0), objective=objective, knobs=knobs, notes=(*notes, said))
+    masked = ClassesMasked(int(rare.sum()), len(n), threshold)
+    return ClassTerms(mask=np.where(rare, gamma, 0.0), objective=objective, knobs=knobs, notes=(*notes, masked))
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def label_aware_smoothing(evidence: Evidence, *, head: float, tail: float, shape
     if span == 0:
         return ClassTerms(
             smoothing=np.full(len(n), (head + tail) / 2),
-            notes=(*notes, "All counts are equal: every class gets the mean of head and tail."),
+            notes=(*notes, EqualSmoothing()),
         )
     share = SHAPES[shape].share((n - n.min()) / span, power)
     return ClassTerms(smoothing=np.clip(tail + (head - tail) * share, 0.0, 1.0), notes=notes)

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvenlyError
+from core.findings import Finding
+from core.methods.notes import CountsFilled
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
 
-NO_TPR = "no TPR, for lack of validation samples"
-NO_SAMPLES = "no training samples"
+NO_TPR, NO_SAMPLES = ("tpr",), ("counts",)  # what a class may lack; see WeightsFilled
 
 # what a method is applied to
 TRAIN = "train"  # a network from its first epoch on
@@ -147,7 +148,7 @@ def samples(evidence: Evidence) -> Vector:
     return np.where(evidence.counts > 0, evidence.counts, np.nan)
 
 
-def filled(evidence: Evidence, *, as_smallest: bool = False) -> tuple[Vector, tuple[str, ...]]:
+def filled(evidence: Evidence, *, as_smallest: bool = False) -> tuple[Vector, tuple[Finding, ...]]:
     """Counts [C] without zeros, as terms must be finite, and a note where a class has no samples.
 
     Such a class stands at one sample, or with `as_smallest` at the count of the smallest class that has any, where one
@@ -159,6 +160,5 @@ def filled(evidence: Evidence, *, as_smallest: bool = False) -> tuple[Vector, tu
         raise EvenlyError("no class has training samples; check the dataset")
     if not len(absent):
         return n, ()
-    named = ", ".join(map(str, absent[:8])) + (f" and {len(absent) - 8} more" if len(absent) > 8 else "")
-    stand_in, words = (np.nanmin(n), "as many as the smallest class has") if as_smallest else (1.0, "one sample")
-    return np.where(np.isnan(n), stand_in, n), (f"No training samples of class {named}: counted as {words}.",)
+    stand_in = np.nanmin(n) if as_smallest else 1.0
+    return np.where(np.isnan(n), stand_in, n), (CountsFilled(tuple(map(int, absent)), as_smallest),)

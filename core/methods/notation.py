@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.methods.normalization import FAINT, UNKNOWN_FLOOR
+from core.methods.normalization import NEGLIGIBLE, UNKNOWN_FLOOR
 
 ONE_LOSS = (
     r"\mathrm{reduce}_i\left[ w_y\,(1-p_y)^{f_y}\,\ell_i \right],\quad "
@@ -29,8 +29,8 @@ factor on the weights changes nothing. `batch_mean` divides by the batch size: a
 this, so it is a setting of the run. Group DRO, L2RW, Meta-Weight-Net and Difficulty-Net weigh the samples of a batch in a way of their
 own, which their rows give: the setting plays no part there.""",
     "Scale": r"""$\propto$ means that the weights are rescaled to mean 1 over the classes that have evidence.""",
-    "Floors": rf"""A TPR is kept in $[\epsilon_c, 1-\epsilon_c]$ with $\epsilon_c = 1/(2m_c)$, half of one of the class's $m_c$ validation
-samples; where the number of samples is not known, $\epsilon = {UNKNOWN_FLOOR:g}$. Where all TPRs are equal, all weights are 1. A class
-without evidence gets the mean weight of the others. A weight below {FAINT:g} of the largest is named. What was clipped or assumed is said
-on the page and kept with the answer; no weight is ever NaN, and none is 0 unless a person asked for it (manual weights, a formula).""",
+    "Floors": rf"""A TPR is clamped into $[\epsilon_c, 1-\epsilon_c]$ with $\epsilon_c = 1/(2m_c)$, half of one of the class's $m_c$
+validation samples; if the number of samples is unknown, $\epsilon = {UNKNOWN_FLOOR:g}$. If all TPRs are equal, all weights are 1. A class
+without evidence gets the mean weight of the others. A weight below {NEGLIGIBLE:g} of the largest is reported. What was clipped or assumed
+is shown on the page and stored with the answer. No weight is ever NaN, and none is 0 unless asked for (manual weights, a formula).""",
 }

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvenlyError
+from core.findings import Finding
+from core.methods.notes import BiasCost, BiasFewSamples
 from core.methods.two_stage import FEATURES
 from core.methods.types import Vector
 
@@ -52,13 +54,13 @@ class Stepped:
     """What a step answers: scores of every split, and `summand` [C], what it added to the logits, where it is that.
 
     logits  whether the softmax of the scores means probabilities; where not, they have no cross entropy and no calibration
-    notes   plain sentences on what the step cost and how far its fit can be trusted
+    notes   what the step cost and how far its fit can be trusted
     """
 
     scores: Scores
     summand: Vector | None = None
     logits: bool = True
-    notes: tuple[str, ...] = ()
+    notes: tuple[Finding, ...] = ()
 
 
 Step = Callable[[Outputs, Mapping[str, float]], Stepped]
@@ -174,29 +176,21 @@ def _tprs(scores: Matrix, labels: NDArray[np.int64]) -> Vector:
     return np.where(support > 0, hits / np.maximum(support, 1), np.nan)
 
 
-def _cost(before: Matrix, after: Matrix, labels: NDArray[np.int64]) -> tuple[str, ...]:
+def _cost(before: Matrix, after: Matrix, labels: NDArray[np.int64]) -> tuple[BiasCost, ...]:
     """What a step cost on the split it was fitted on, where that is more than LOST."""
     pairs = {
         "accuracy": [(z.argmax(axis=1) == labels).mean() for z in (before, after)],
         "mean TPR": [np.nanmean(_tprs(z, labels)) for z in (before, after)],
     }
-    lost = [
-        f"{name} from {100 * old:.1f} to {100 * new:.1f} %" for name, (old, new) in pairs.items() if old - new > LOST
-    ]
-    return (f"On the validation split, where it was fitted, the bias lowers {' and '.join(lost)}.",) if lost else ()
+    lowered = tuple((name, float(old), float(new)) for name, (old, new) in pairs.items() if old - new > LOST)
+    return (BiasCost(lowered),) if lowered else ()
 
 
-def _thin(labels: NDArray[np.int64], classes: int) -> tuple[str, ...]:
-    """That some classes have too few samples to fit a summand on."""
+def _thin(labels: NDArray[np.int64], classes: int) -> tuple[BiasFewSamples, ...]:
+    """That some classes have too few samples to fit a bias on."""
     support = np.bincount(labels, minlength=classes)
     few = int(((support > 0) & (support < FEW)).sum())
-    if not few:
-        return ()
-    return (
-        f"{few} of {classes} classes have fewer than {FEW} validation samples, "
-        f"the smallest {support[support > 0].min()}: their summand is mostly chance, "
-        "and the test split is equalised far less; a larger validation share helps.",
-    )
+    return (BiasFewSamples(few, classes, FEW, int(support[support > 0].min())),) if few else ()
 
 
 def _shifted(outputs: Outputs, shift: Vector) -> Stepped:

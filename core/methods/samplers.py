@@ -7,11 +7,11 @@ itself (a second stage).
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.errors import EvenlyError
 from core.methods.method import CLASSIFIER, Golden, Method, samples
-from core.methods.normalization import floored_tpr
+from core.methods.normalization import floored_tpr, indices
+from core.methods.notes import CountsNearlyEqual, EpochShare, EqualBeforeFirstEpoch, NeverDrawn, NoMinority
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Registry, Source
 
@@ -54,7 +54,7 @@ def difficulty(evidence: Evidence, *, tau: float, floor: float) -> ClassTerms:
     """
     even = balanced(evidence).sampling
     if evidence.last_tpr is None:
-        return ClassTerms(sampling=even, notes=("Before the first epoch every class is drawn equally often.",))
+        return ClassTerms(sampling=even, notes=(EqualBeforeFirstEpoch("sampling"),))
     tpr, clipped, notes = floored_tpr(evidence.last_tpr, evidence.last_support)
     hard = (1 - tpr) ** tau
     hard = np.where(np.isnan(hard), np.nanmean(hard) if not np.isnan(hard).all() else 1.0, hard) * (even > 0)
@@ -81,19 +81,12 @@ def share(evidence: Evidence, *, rho: float) -> ClassTerms:
     n = _present(evidence)
     minority = (n < n[n > 0].mean()) & (n > 0)
     if not minority.any():
-        said = (
-            "No class has fewer samples than the mean, so there is no minority: "
-            "rho plays no part, and every class is drawn as often as the data hold it."
-        )
-        return ClassTerms(sampling=n / n.sum(), notes=(said,))
+        return ClassTerms(sampling=n / n.sum(), notes=(NoMinority(),))
     shares = np.where(minority, rho * n / n[minority].sum(), (1 - rho) * n / n[~minority].sum())
     never = np.flatnonzero((shares == 0) & (n > 0))
-    notes = (f"Never drawn, so not learned: {_named(never)}. Choose a rho between 0 and 1.",) if len(never) else ()
+    notes = (NeverDrawn(indices(never)),) if len(never) else ()
     if n.max() < NEARLY * n[n > 0].min():
-        notes += (
-            f"The counts differ by less than {100 * (NEARLY - 1):.0f} %: "
-            f"with rho {rho:g} the minority is {_named(np.flatnonzero(minority))} all the same.",
-        )
+        notes += (CountsNearlyEqual(NEARLY - 1, rho, indices(np.flatnonzero(minority))),)
     return ClassTerms(sampling=shares, notes=notes, info={"minority classes": float(minority.sum())})
 
 
@@ -104,19 +97,13 @@ def undersample(evidence: Evidence) -> ClassTerms:
     return ClassTerms(
         sampling=balanced(evidence).sampling,
         draw="subset",
-        notes=(f"An epoch holds {kept:.0%} of the training samples.",),
+        notes=(EpochShare(float(kept)),),
     )
 
 
 def smote(evidence: Evidence, *, k: int) -> ClassTerms:
     """Synthetic features between neighbours of a class until every class is as large as the largest: core.training.feature_smote."""
     return ClassTerms(knobs={"smote": k})
-
-
-def _named(classes: NDArray[np.int64]) -> str:
-    """ "class 3", "classes 0, 1 and 2"; above eight the rest is counted."""
-    names = [str(c) for c in classes[:8]] + ([f"{len(classes) - 8} more"] if len(classes) > 8 else [])
-    return f"class{'es' * (len(names) > 1)} {' and '.join(filter(None, [', '.join(names[:-1]), names[-1]]))}"
 
 
 def _present(evidence: Evidence) -> Vector:

@@ -6,6 +6,7 @@ import numpy as np
 
 from core.methods.method import NO_TPR, NORMALIZE, Golden, Method, given, mean_of
 from core.methods.normalization import floored_tpr, weight_terms
+from core.methods.notes import ShiftsZero
 from core.methods.types import ClassTerms, Evidence
 from core.registry import Param, Source
 
@@ -61,7 +62,7 @@ def tpr_logit_adjusted(evidence: Evidence, *, tau: float) -> ClassTerms:
     absent = np.isnan(tpr)
     shift = tau * np.log(np.where(absent, 1.0, tpr / mean))
     if absent.any():
-        notes = (*notes, f"{int(absent.sum())} of {len(tpr)} classes have {NO_TPR}, so their shift is 0.")
+        notes = (*notes, ShiftsZero(int(absent.sum()), len(tpr)))
     return ClassTerms(shift=shift, notes=notes, clipped=clipped)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import EvenlyError
+from core.findings import Finding
 
 Vector = NDArray[np.float64]  # [C]
 
@@ -95,7 +96,7 @@ class ClassTerms:
                of core.methods.posthoc.STEPS after training
     knobs      the numbers of that objective or draw
     info       scalars worth showing, e.g. {"tau": 1.15}
-    notes      plain sentences on what was clipped or assumed
+    notes      what was clipped or assumed: findings of core.methods.notes
     clipped    indices of classes whose value was floored or capped
     """
 
@@ -111,7 +112,7 @@ class ClassTerms:
     objective: str = "terms"
     knobs: Mapping[str, float] = field(default_factory=dict)
     info: dict[str, float] | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Finding, ...] = ()
     clipped: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:

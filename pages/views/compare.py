@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from core.comparison.compare import Comparison, with_score
-from core.comparison.pairing import listed
 from core.comparison.verdict import ENOUGH_SEEDS, SAME
 from core.datasets import DATASETS
 from core.errors import EvenlyError
@@ -18,7 +17,7 @@ from pages.components.common import cached_reads, downloads, navigation, viewpor
 from pages.components.common.error_guard import told
 from pages.components.compare import cached_comparison, charts, report, run_picker, tiles
 from pages.components.run import measures
-from reporting import csv_json, tpr_charts, tpr_series
+from reporting import csv_json, text, tpr_charts, tpr_series
 from reporting import settings_text as run_settings
 from reporting.text import count, message, plain
 from services import comparison, submission
@@ -37,13 +36,12 @@ def headline(c: Comparison) -> bool:
 
     Returns whether means over seeds are shown.
     """
-    change, _, judged = cached_comparison.pretty(c.verdict).partition("; ")
-    change = plain(change) if c.mixed else f"**{plain(change)}**"
-    st.markdown(change + (f"; {plain(judged)}" if judged else ""), width=980)
+    change, *judged = map(plain, map(text.pretty, text.verdict(c.verdict)))
+    st.markdown(" ".join([change if c.mixed else f"**{change}**", *judged]), width=980)
     averaged = all_seeds(c)
     tiles.draw(c, averaged)
     n = int(sum(r.support_after for r in c.rows))
-    st.caption(plain(" ".join([f"Test split, {count(n, 'sample')}.", *shown(c, averaged), *c.notes])))
+    st.caption(plain(" ".join([f"Test split, {count(n, 'sample')}.", *shown(c, averaged), *text.lines(c.notes)])))
     return averaged
 
 
@@ -73,15 +71,15 @@ def shown(c: Comparison, averaged: bool) -> list[str]:
         return [
             f"Numbers and pictures show {c.before} and {c.after} alone; the verdict speaks of the means over seeds."
         ]
-    b, a = (listed(seeds, "seed") for seeds in (c.over_seeds.before, c.over_seeds.after))
+    b, a = (text.numbered("seed", seeds) for seeds in (c.over_seeds.before, c.over_seeds.after))
     which = f"{b}, each trained both ways" if c.over_seeds.paired else f"{b} before and {a} after"
     return [f"Numbers and pictures are means over {which}; under each number the 95 % interval of its change."]
 
 
 def unfair(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
     """Each caution with the way to what it asks for."""
-    for text in c.cautions:
-        st.warning(message(text), icon=":material/balance:")
+    for caution in c.cautions:
+        st.warning(message(text.of(caution)), icon=":material/balance:")
     unfinished = [r for r in (before, after) if r.status != "succeeded"]
     fair = None if c.over_seeds is not None else cached_comparison.same_seed(every, before, after)
     with st.container(horizontal=True):
@@ -118,9 +116,9 @@ def seeds(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> 
 def again(before: RunRow, of_before: list[int], after: RunRow, of_after: list[int]) -> str:
     """Which of the two is trained with which seeds; one that has a replicate of a seed is not trained with it again."""
     if of_before == of_after:
-        return f"both again with {listed(of_before, 'seed')}"
+        return f"both again with {text.numbered('seed', of_before)}"
     each = ((before, of_before), (after, of_after))
-    return " and ".join(f"run {row.id} again with {listed(seeds, 'seed')}" for row, seeds in each if seeds)
+    return " and ".join(f"run {row.id} again with {text.numbered('seed', seeds)}" for row, seeds in each if seeds)
 
 
 def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> None:
@@ -167,10 +165,10 @@ def settings(before: RunRow, after: RunRow) -> None:
 def exports(before: RunRow, after: RunRow, c: Comparison, score: Score | None, names: list[str]) -> None:
     """The comparison as files, with the weighted score that is shown; each is made when it is asked for."""
     b, a = (replace(comparison.report(cached_reads.database(), row), score=score) for row in (before, after))
-    name, text, over = f"evenly-{before.id}-{after.id}", cached_comparison.pretty(c.verdict), c.over_seeds
+    name = f"evenly-{before.id}-{after.id}"
     files = (
-        ("CSV", "csv", "text/csv", lambda: csv_json.comparison_csv(b, a, over), None),
-        ("JSON", "json", "application/json", lambda: csv_json.comparison_json(b, a, text, c.cautions, over), None),
+        ("CSV", "csv", "text/csv", lambda: csv_json.comparison_csv(b, a, c.over_seeds), None),
+        ("JSON", "json", "application/json", lambda: csv_json.comparison_json(b, a, c), None),
         (
             "HTML report",
             "html",

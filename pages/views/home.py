@@ -186,9 +186,9 @@ def phenomenon(frame: pd.DataFrame) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.subheader("The latest comparison", anchor=False)
         navigation.link_compare(pair.before.id, pair.after.id, "Open the comparison", icon=":material/compare_arrows:")
-    for text in c.cautions:
-        st.warning(words.message(text), icon=":material/balance:")
-    st.markdown(words.plain(cached_comparison.pretty(c.verdict)))
+    for caution in c.cautions:
+        st.warning(words.message(words.of(caution)), icon=":material/balance:")
+    st.markdown(words.plain(words.pretty(words.of(c.verdict))))
     kind = tpr_charts.usual_kind(before, after)
     plotly_chart.draw(
         tpr_charts.picture(kind, names, before, after, plotly_chart.palette()),

@@ -8,12 +8,12 @@ import pandas as pd
 import streamlit as st
 
 from core.methods import METHODS, TRAIN, Method, formula_with
-from core.methods.examples import Example, examples
 from core.methods.notation import NOTATION, ONE_LOSS, RULES, TERMS
 from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
 from core.registry import Param, Source
 from pages.components.common import navigation, query_params
+from reporting.method_examples import Example, examples
 from reporting.text import plain
 
 NEEDS = {

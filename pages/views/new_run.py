@@ -8,8 +8,11 @@ from typing import Any
 
 import streamlit as st
 
+from core.comparison.confounders import ApartFromBaseline
 from core.datasets import describe
 from core.datasets.spec import DataSpec, no_validation, train_counts
+from core.diagnostics.double_correction import DoubleCorrection
+from core.diagnostics.run_warnings import SeenInTraining
 from core.errors import EvenlyError
 from core.experiment import config as settings
 from core.experiment.config import RunConfig
@@ -27,7 +30,6 @@ from pages.components.new_run.settings import BATCH, fit_epochs, folded, in_sigh
 from reporting import text
 from reporting.code_snippet import cli_command, pytorch_snippet
 from services import preflight, submission, tpr_sources
-from services.baselines import seeds_in_words
 from services.tpr_sources import Source
 from storage.db.paths import surroundings
 from storage.jobs import queue
@@ -165,13 +167,13 @@ def form() -> Form | None:
             () if error else preflight.cautions(config, counts_of(spec, config), source.run, source.tpr, source.support)
         )
         for caution in found:
-            if caution.about == preflight.APART:
-                st.warning(text.message(caution.text), icon=":material/balance:")
-            elif caution.about == preflight.MET:
-                st.caption(f":material/warning: {text.plain(caution.text)}")
+            if isinstance(caution, ApartFromBaseline):
+                st.warning(text.message(text.of(caution)), icon=":material/balance:")
+            elif isinstance(caution, SeenInTraining):
+                st.caption(f":material/warning: {text.plain(text.of(caution))}")
     for caution in found:
-        if caution.about == preflight.TWICE:
-            warned.warning(text.message(caution.text), icon=":material/warning:")
+        if isinstance(caution, DoubleCorrection):
+            warned.warning(text.message(text.of(caution)), icon=":material/warning:")
     config = replace(config, **given_tprs(source)) if trains else as_trained(config, source)
     return Form(spec, label, method, needs, error, source, config, count)
 
@@ -273,15 +275,15 @@ def start_button(f: Form, refused: str | None) -> None:
 def what_starts(f: Form) -> str:
     """What several runs are."""
     if not f.first:
-        return text.message(seeds_in_words(f.seeds))
+        return text.message(text.numbered("seed", f.seeds))
     if f.count == 1:
         return (
             f"The {'run it goes on from' if 'network' in f.needs else 'baseline'} first, "
             f"then {'this one' if 'network' in f.needs else 'the weighted run'}"
         )
     if len(f.first) == f.count:
-        return text.message(f"{seeds_in_words(f.seeds)}: a baseline and a weighted run each")
-    return f"Baselines for {seeds_in_words(f.first)}, then {seeds_in_words(f.seeds)}"
+        return text.message(f"{text.numbered('seed', f.seeds)}: a baseline and a weighted run each")
+    return f"Baselines for {text.numbered('seed', f.first)}, then {text.numbered('seed', f.seeds)}"
 
 
 def main() -> None:

@@ -162,7 +162,11 @@ def test_a_worker_that_is_on_does_the_work(call, home, engine, baseline, tmp_pat
         until(lambda: f"run {waited['id']}: succeeded" in (tmp_path / "log").read_text())
         long = call(*DIGITS, "--epochs", 5000, "--json").data["id"]
         until(lambda: results.get_run(engine, long).last_epoch >= 1)
-        assert call("compare", baseline["id"], long, "--json").data["notes"][0].startswith(f"Run {long} is at epoch")
+        assert (
+            call("compare", baseline["id"], long, "--json")
+            .data["notes"][0]
+            .startswith(f"Run {long} is running, at epoch")
+        )
         assert call("health").out.startswith("slot 0 on CPU")
         assert call("pause", long).out == f"run {long}: running, asked to pause\n"
         until(lambda: results.get_run(engine, long).status == "paused")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.methods import METHODS, formula_with
-from core.methods.examples import examples
 from core.methods.samplers import SAMPLERS
+from reporting.method_examples import examples
 from tests.pages.kit import visit
 
 PAGE = "pages/views/methods.py"

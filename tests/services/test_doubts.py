@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from core.comparison.confounders import ApartFromBaseline, Difference
 from core.errors import EvenlyError
 from services import posthoc
-from services.preflight import APART, cautions, known_tprs
+from services.preflight import cautions, known_tprs
 from storage import results
 from tests.pages.kit import RUN, visit
 from tests.seed import config_of, mnist1d, submit, train, worker_of
@@ -25,8 +26,7 @@ def baseline(empty):
 
 def test_settings_that_differ_from_the_baselines_are_named(empty, baseline):
     (caution,) = cautions(config_of(epochs=20, method="tpr_ratio"), COUNTS, results.get_run(empty, baseline))
-    assert caution.about == APART
-    assert caution.text.startswith(f"Run {baseline} differs from this one in epochs (12 and 20)")
+    assert caution == ApartFromBaseline(baseline, (Difference("epochs", 12, 20),))
 
 
 def test_settings_like_the_baselines_raise_no_doubt(empty, baseline):
@@ -50,7 +50,7 @@ def test_a_runs_page_says_what_else_sets_it_apart_from_its_baseline(empty, basel
         assert said == (
             []
             if epochs == 12
-            else ["The two also differ in epochs (12 and 20), so a change is not the work of the weighting alone."]
+            else ["The two also differ in epochs (12 and 20), so a change is not due to the weighting alone."]
         )
 
 

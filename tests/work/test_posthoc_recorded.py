@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from core.methods import METHODS, POSTHOC
+from core.methods.notes import BiasFewSamples
 from core.methods.posthoc import SUMMAND
+from reporting import text
 from services import posthoc
 from storage import results
 from storage.jobs import queue
@@ -54,9 +56,8 @@ def test_distances_have_no_loss_and_no_calibration(worker, steps, key):
 def test_few_validation_samples_are_told_in_the_log(worker, steps):
     support = results.class_counts(worker.engine, steps["equal_tpr_bias"], "validation").support
     assert np.max(support) < 25
-    assert f"warning: 10 of 10 classes have fewer than 25 validation samples, the smallest {np.min(support)}" in log_of(
-        worker, steps["equal_tpr_bias"]
-    )
+    warning = text.of(BiasFewSamples(10, 10, 25, int(np.min(support))))
+    assert f"warning: {warning}" in log_of(worker, steps["equal_tpr_bias"])
     assert "warning" not in log_of(worker, steps["tau_norm"])
 
 

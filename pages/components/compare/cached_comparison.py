@@ -10,7 +10,6 @@ import streamlit as st
 
 from core.comparison.compare import Comparison, compare
 from pages.components.common import cached_reads
-from reporting.text import minus
 from services.comparison import side
 from storage.db.paths import database_url
 from storage.results.runs import RunRow, origins
@@ -56,9 +55,3 @@ def same_seed(every: pd.DataFrame, before: RunRow, after: RunRow) -> tuple[int, 
         if all(len(ids) for ids in found):
             return int(found[0].max()), int(found[1].max()), int(seed)
     return None
-
-
-def pretty(text: str) -> str:
-    """First letter up, -> as an arrow, - before a digit as a minus, a full stop."""
-    text = minus(text.replace("->", "→"))
-    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."

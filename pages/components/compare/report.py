@@ -27,8 +27,8 @@ def page(before: RunRow, after: RunRow, c: Comparison, names: list[str], reports
     pictures, tables = reported(b, a, names, tpr_charts.ordering(tpr_series.pictured(c)[0].tpr))
     return html_pages.comparison_page(
         *reports,
-        cached_comparison.pretty(c.verdict),
-        c.cautions,
+        text.pretty(text.of(c.verdict)),
+        text.lines(c.cautions),
         over,
         praise=not c.mixed,
         pictures=pictures,

@@ -18,8 +18,8 @@ from core.modality import MODALITIES
 from models import MODELS
 from pages.components.common import cached_reads, query_params
 from pages.components.common.error_guard import told
+from reporting import text
 from reporting.text import count, message, plain, short
-from services.run_names import tail_words
 
 NAMED = 3  # files named that could not be read, and runs that need a dataset
 ADDED, REFUSED = "new_added", "new_zip_refused"  # the dataset just added; an upload's id and why it was not
@@ -85,7 +85,7 @@ def facts(spec: DataSpec, config: RunConfig) -> None:
         MODALITIES[spec.kind].shown(spec.shape).replace(" ", "\N{NO-BREAK SPACE}"),
         train_counts(spec, config.validation, config.imbalance, config.profile),
     )
-    tail = tail_words(config.imbalance, config.profile)
+    tail = text.tail(config.imbalance, config.profile)
     thinned = f" ({tail}: {counts.max():,} to {counts.min():,} a class)" if tail else ""
     st.caption(
         f"{len(spec.classes)} classes, {counts.sum():,} samples to train{thinned}, "
@@ -98,8 +98,9 @@ def facts(spec: DataSpec, config: RunConfig) -> None:
             f"Added to the datasets and chosen: {plain(dataset_labels()[config.dataset])}.",
             icon=":material/check_circle:",
         )
-    for text in filter(None, (left_out(spec), plain(few_validation(spec)), absent(config.dataset))):
-        st.caption(f":material/info: {text}")
+    few = few_validation(spec)
+    for line in filter(None, (left_out(spec), few and plain(text.of(few)), absent(config.dataset))):
+        st.caption(f":material/info: {line}")
 
 
 def left_out(spec: DataSpec) -> str:

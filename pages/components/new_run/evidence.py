@@ -19,7 +19,7 @@ from core.methods.method import Method
 from pages.components.common import cached_reads
 from reporting import text as words
 from services import submission, tpr_sources
-from services.baselines import another_seed, by_seed, differences, pairing
+from services.baselines import another_seed, by_seed, differences
 from services.tpr_sources import GIVEN, NOTHING, OTHERS, TRAIN_FIRST, Source
 from storage.results.runs import RunRow
 
@@ -96,7 +96,7 @@ def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candid
     drawn = cached_reads.drawn_by(config.dataset)
     labels, others, alike = {}, {}, []
     for number, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True):
-        difference = differences(config, spec, drawn[number]) if number in drawn else UNREAD
+        difference = words.of(differences(config, spec, drawn[number])) if number in drawn else UNREAD
         alike.append(not difference)
         if difference:
             others[str(number)] = f"Run {number}: {name} ({difference})"
@@ -274,9 +274,9 @@ def per_seed(
         persist_state="session",
         help="Otherwise each seed takes the run with the same settings and its own seed.",
     ):
-        line.caption(f":material/warning: {another_seed(row.id, row.seed, seeds, spec.own_validation)}")
+        line.caption(f":material/warning: {words.of(another_seed(row.id, row.seed, seeds, spec.own_validation))}")
         return dict.fromkeys(seeds, row.id)
-    line.caption(pairing(takes))
+    line.caption(words.baselines(takes))
     return takes
 
 

@@ -13,6 +13,7 @@ from core.datasets.spec import DataSpec
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch, in_force
+from core.findings import Finding
 from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, grid_values, slider_param, what_if
 from core.methods.method import Method
 from core.methods.samplers import SAMPLERS
@@ -138,7 +139,7 @@ def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConf
     answers = _grid(
         method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs, seen.start
     )
-    told: tuple[str, ...] = ()
+    told: tuple[Finding, ...] = ()
     if epochs.WEIGHT in moves.names:
         epochs.draw(epochs.WEIGHT, preview_key(method), config, seen, moves, order, spec, dragged=True)
     elif terms.drawn_bars(method, answers.frames):

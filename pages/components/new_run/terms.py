@@ -15,9 +15,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from core.findings import Finding
 from core.methods import CLASSIFIER, FINETUNE, POSTHOC, Method
 from core.methods.types import ClassTerms
 from pages.components.common import plotly_chart
+from reporting import text
 from reporting.figure import Figure, axis, layout
 from reporting.palette import Palette
 from reporting.text import drawn, plain
@@ -140,7 +142,7 @@ def draw(
     classes: Sequence[str],
     *,
     hard: bool,
-    told: Sequence[str] = (),
+    told: Sequence[Finding] = (),
     elsewhere: Sequence[str] = (),
 ) -> None:
     """A picture of every term but the weight, then the sentences and the notes that were not `told` already.
@@ -153,15 +155,15 @@ def draw(
             continue
         values = over_time(name, first, last)
         st.markdown(f"**{TERMS[name].label}** :small[{TERMS[name].unit}]")
-        if text := everywhere(name, values):
-            st.markdown(text)
+        if alike := everywhere(name, values):
+            st.markdown(alike)
             continue
         plotly_chart.draw(
             picture(name, values, order, classes, plotly_chart.palette(), hard=hard),
             key=f"new_term_{name}",
             alt=alternative(name, values, classes),
         )
-    for text in sentences(method, sampler):
-        st.markdown(f":material/info: {text}")
-    for text in dict.fromkeys(n for n in last.notes if n not in told):
-        st.caption(plain(text))
+    for line in sentences(method, sampler):
+        st.markdown(f":material/info: {line}")
+    for note in dict.fromkeys(n for n in last.notes if n not in told):
+        st.caption(plain(text.of(note)))

@@ -13,7 +13,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.diagnostics.weight_dominance import dominant
+from core.diagnostics.weight_dominance import DominantClass, dominant
 from core.methods import Grid
 from core.methods.types import ClassTerms
 from core.registry import Param
@@ -67,6 +67,11 @@ def _facts(ratio: float, share: NDArray[np.float64], terms: ClassTerms, names: S
     return rows + [[words.weight(v), name] for name, v in (terms.info or {}).items()]
 
 
+def warned(found: DominantClass | None) -> str:
+    """What is shown above the bars of a stop; "" where no class dominates."""
+    return words.of(found) if found else ""
+
+
 def payload(
     names: Sequence[str],
     order: NDArray[np.int64],
@@ -101,8 +106,8 @@ def payload(
         "top": rounded(top),
         "clipped": [[place[int(c)] for c in t.clipped] for t in grid.frames],
         "facts": facts,
-        "notes": [list(t.notes) for t in grid.frames],
-        "warn": [dominant(s, own, names) for s in grid.share],
+        "notes": [words.lines(t.notes) for t in grid.frames],
+        "warn": [warned(dominant(s, own, names)) for s in grid.share],
         "alt": [
             f"Weights per class, {f[0][0]} largest over smallest, largest for {ordered[int(w.argmax())]}"
             for f, w in zip(facts, weight, strict=True)

@@ -17,7 +17,7 @@ from core.diagnostics.weight_dominance import dominant
 from core.experiment.replay import Past, Way
 from core.methods.types import ClassTerms
 from core.registry import Param
-from pages.components.preview.component import CELLS, clipped_words, colours, own_share, rounded, stops
+from pages.components.preview.component import CELLS, clipped_words, colours, own_share, rounded, stops, warned
 from reporting import text
 from reporting.epoch_charts import LINES
 from reporting.palette import Palette
@@ -96,7 +96,7 @@ def payload(
         "top": rounded(top, 4),
         "clipped": [[place[int(c)] for c in t.clipped] for t in frames],
         "facts": facts,
-        "notes": [[said.at(n) for n in t.notes] for t in frames],
+        "notes": [[said.at(text.of(n)) for n in t.notes] for t in frames],
         "said": said.texts,
         "warn": None if shares is None else _warned(shares, ways[0], order, names),
         "alt": [alternative(drawn, v, [names[c] for c in order], ways[0]) for v in values],
@@ -169,7 +169,7 @@ def _shares(values: NDArray[np.float64], way: Way, order: NDArray[np.int64]) -> 
 def _warned(shares: NDArray[np.float64], way: Way, order: NDArray[np.int64], names: Sequence[str]) -> list[str]:
     """Where one class holds most of the weight, frame by frame; "" elsewhere."""
     own, ordered = own_share(way.counts, len(names))[order], [names[c] for c in order]
-    return [dominant(s, own, ordered) for s in shares.reshape(-1, len(names))]
+    return [warned(dominant(s, own, ordered)) for s in shares.reshape(-1, len(names))]
 
 
 def _words(drawn: Drawn, *, hard: bool, share: bool) -> dict[str, Any]:

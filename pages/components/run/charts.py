@@ -15,7 +15,7 @@ from core.methods import METHODS
 from core.methods.posthoc import SUMMAND
 from pages.components.common import cached_reads, plotly_chart, run_status
 from pages.components.run import oscillation
-from reporting import confusion_charts, epoch_charts, tpr_charts
+from reporting import confusion_charts, epoch_charts, text, tpr_charts
 from reporting.text import message, percent, small, spread
 from services import submission
 from storage.results.runs import RunRow
@@ -122,9 +122,9 @@ def thinned(row: RunRow) -> None:
 
 def caution(row: RunRow) -> None:
     """Weights that rest on few validation samples, and a validation split that the run has learned from."""
-    text = few_samples(f"run {row.id}", row.config, row.facts or {})
-    if text:
-        st.warning(message(text), icon=":material/balance:")
+    few = few_samples(f"run {row.id}", row.config, row.facts or {})
+    if few:
+        st.warning(message(text.of(few)), icon=":material/balance:")
     if row.method in METHODS and METHODS[row.method].meets_validation:
         st.caption(
             ":material/info: This method learns from validation samples, "

@@ -11,7 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from core.comparison.compare import Comparison, with_score
-from core.comparison.confounders import beside_the_weighting, in_words
+from core.comparison.confounders import beside_the_weighting
+from core.formatting import listed
 from core.metrics import readings, tables
 from core.metrics.readings import Change, Reading, Score
 from pages.components.common import cached_reads, run_status, viewport
@@ -44,7 +45,7 @@ def draw(row: RunRow) -> None:
         if others := beside_the_weighting(before.config, row.config):
             st.caption(
                 text.plain(
-                    f"The two also differ in {in_words(others)}, so a change is not the work of the weighting alone."
+                    f"The two also differ in {listed(text.lines(others))}, so a change is not due to the weighting alone."
                 )
             )
     # a run that is on is drawn again and again, and an input would be drawn anew under the hand of who moves it

@@ -8,7 +8,8 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.diagnostics.weight_oscillation import FACTOR, Oscillation, changes, in_words, oscillation, smoothed
+from core.diagnostics.weight_oscillation import FACTOR, Oscillation, changes, oscillation, smoothed
+from core.formatting import listed
 from pages.components.common import cached_reads, plotly_chart
 from pages.components.run import duplicate
 from reporting import epoch_charts, text
@@ -23,7 +24,7 @@ MOST_MARKED = 60  # epochs up to which every one has its own point
 def calm(row: RunRow, w: NDArray[np.float64]) -> None:
     """Under the picture of the weights [E, C]: how far they move an epoch, where they move and do not swing."""
     found = oscillation(w)
-    if found is not None and not found.swings:
+    if found is not None and not found.oscillates:
         st.caption(sentence(found, half(row)))
 
 
@@ -36,7 +37,7 @@ def draw(row: RunRow, names: list[str]) -> None:
     """Where the weights swing: how far, in which classes, and the way to smoothing. Nothing where they do not."""
     past = cached_reads.history(row)
     found = None if past.weight is None else oscillation(past.weight)
-    if found is None or not found.swings:
+    if found is None or not found.oscillates:
         return
     left, right = st.columns(2, gap="medium")
     with left:
@@ -63,10 +64,8 @@ def sentence(found: Oscillation, half: str) -> str:
 
 def warning(found: Oscillation, half: str, names: list[str]) -> str:
     """Weights that swing, and in which classes."""
-    most = [text.plain(text.short(names[c], 20)) for c in found.classes[:NAMED]]
-    more = len(found.classes) - len(most)
-    which = ", ".join(most) + (f" and {more} more" if more > 0 else "")
-    return in_words(found, half=half, most=which).replace(" %", "\u00a0%")
+    most = listed([text.plain(text.short(names[c], 20)) for c in found.classes], NAMED)
+    return text.oscillation(found, half=half, most=most).replace(" %", "\u00a0%")
 
 
 def smooth(row: RunRow) -> None:

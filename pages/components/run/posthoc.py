@@ -16,6 +16,7 @@ from core.metrics.readings import training_counts
 from core.registry import Param
 from pages.components.common import cached_reads, helper_process, navigation, param_fields, run_status, viewport
 from pages.components.common.error_guard import told
+from reporting import text
 from reporting.text import duration, message, plain
 from services import posthoc, preflight
 from services.run_names import method_words
@@ -71,7 +72,7 @@ def controls(row: RunRow) -> None:
     step = posthoc.new_step(row, method.key, params)
     tprs = preflight.known_tprs(cached_reads.database(), step.config, row.id)
     for caution in preflight.cautions(step.config, training_counts(row.facts), row, *tprs):
-        st.warning(message(caution.text), icon=":material/warning:")
+        st.warning(message(text.of(caution)), icon=":material/warning:")
     found = posthoc.made(posthoc.steps_of(cached_reads.database(), row.id), step)
     again = found is not None and found[1] in posthoc.OVER
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from core.comparison.compare import compare
+from core.comparison.compare import ClassesBeyond, compare
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.experiment.config_diff import config_differences
 from core.metrics.intervals import FIGURES, limits, mean_interval, newcombe, sampling_intervals, t95
+from reporting.csv_json import comparison_dict
 from tests.core.comparison.kit import AFTER, BEFORE, NAMES, N, compared, replicate, rng, side
 
 # ---------------------------------------------------------------- figures
@@ -57,9 +58,7 @@ def test_newcombe_against_the_paper():
 def test_a_class_that_clearly_moved_is_marked_and_one_that_did_not_is_not():
     c = compared(side([480, 280, 225]), side([478, 340, 228]))
     assert [r.beyond for r in c.rows] == [False, True, False]
-    assert c.notes == (
-        "1 of 3 classes changed by more than the sampling noise of their test samples; that noise alone would do so to about 0.2 of them.",
-    )
+    assert c.notes == (ClassesBeyond(1, 3, averaged=False),)
 
 
 def test_class_without_test_samples():
@@ -68,7 +67,7 @@ def test_class_without_test_samples():
     assert math.isnan(c.rows[2].gain)
     assert not c.rows[2].beyond
     assert c.deltas["tpr_min"].before == pytest.approx(0.7)
-    assert c.to_dict()["rows"][2]["gain"] is None
+    assert comparison_dict(c)["rows"][2]["gain"] is None
 
 
 def test_a_comparison_has_all_that_is_reported():
@@ -79,11 +78,11 @@ def test_a_comparison_has_all_that_is_reported():
         tuple(row)
         for row in np.array([b.metrics.precision, a.metrics.precision, b.metrics.f1, a.metrics.f1]).T.tolist()
     ]
-    assert c.to_dict()["summary"]["after"]["macro_f1"] == pytest.approx(a.metrics.f1.mean())
+    assert comparison_dict(c)["summary"]["after"]["macro_f1"] == pytest.approx(a.metrics.f1.mean())
 
 
-def test_to_dict_is_json():
-    found = compared(side(BEFORE), side(AFTER)).to_dict()
+def test_a_comparison_as_json():
+    found = comparison_dict(compared(side(BEFORE), side(AFTER)))
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     assert found["deltas"]["accuracy"]["change"] == pytest.approx(35 / 1200)
     assert found["noise"]["kind"] == "test sampling"

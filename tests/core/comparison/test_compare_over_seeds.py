@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from reporting.csv_json import comparison_dict
 from tests.core.comparison.kit import AFTER, BEFORE, N, compared, replicate, shifted, side
 
 
@@ -22,8 +23,8 @@ def test_where_the_verdict_speaks_of_means_so_do_the_classes():
         assert (row.gain_low, row.gain_high) == pytest.approx((wanted.low, wanted.high), abs=1e-6)
         assert row.beyond is bool(wanted.low > 0 or wanted.high < 0)
         assert row.each_before == tuple(b)
-    assert c.to_dict()["over_seeds"]["rows"][0]["name"] == "car"
-    assert c.notes[0].startswith("Over the seeds, ")
+    assert comparison_dict(c)["over_seeds"]["rows"][0]["name"] == "car"
+    assert c.notes[0].averaged
 
 
 def test_one_seed_a_side_has_no_means():
@@ -35,8 +36,7 @@ def test_two_pairs_have_a_mean_and_a_wide_interval():
     seeds = [0, 1]
     c = compared(side(BEFORE, replicates=shifted(BEFORE, seeds, 4)), side(AFTER, replicates=shifted(AFTER, seeds, 4)))
     assert c.noise.kind == "paired seeds"
-    assert c.verdict.startswith("on average over 2 seeds, each trained both ways, ")
-    assert "two seeds tell only very large effects: add seeds before you judge" in c.verdict
+    assert (c.noise.pairs, c.noise.fewest) == ((0, 1), 2)
 
 
 def test_only_the_seeds_of_both_sides_are_paired():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.comparison.compare import compare
-from core.comparison.pairing import GONE
+from core.comparison.pairing import BASELINE_DELETED, GONE, OTHER_BASELINE, OTHER_SAMPLES, Apart, LeftOut, Unpaired
 from core.comparison.side import Side
 from core.metrics.intervals import REDRAWS, welch_interval
 from tests.core.comparison.kit import AFTER, BEFORE, NAMES, N, replicate, rng, side
@@ -42,11 +42,9 @@ def test_of_several_runs_a_seed_the_one_fed_by_its_pair_is_used(shown):
     first = 20 if shown == 3 else c.over_seeds.runs_after[0]
     assert c.over_seeds.runs_after == (first, 11, 12)
     assert first in (10, 20), "both of seed 3 were fed by run 1"
-    assert any(n.startswith("3 runs with a seed that another run has too are left out (runs ") for n in c.notes)
     out = sorted({10, 11, 12, 20, 21, 22} - set(c.over_seeds.runs_after))
-    assert f"(runs {out[0]}, {out[1]} and {out[2]}" in c.notes[-1]
     here = [*OWN, *SHARED][shown].run
-    assert (f", run {here} of this page among them)" in c.notes[-1]) is (here in out)
+    assert c.notes[-1] == LeftOut(tuple(out), (here,) if here in out else ())
 
 
 def test_runs_fed_by_one_baseline_are_not_paired_by_seed():
@@ -58,11 +56,8 @@ def test_runs_fed_by_one_baseline_are_not_paired_by_seed():
         c.deltas["accuracy"].seeds.low,
         c.deltas["accuracy"].seeds.high,
     ) == welch_interval(x, y)
-    assert c.notes[-1] == (
-        "Both sides have seeds 4 and 5, but not as pairs, so the two sides are compared as independent groups (Welch): "
-        "runs 21 and 22 take their weights from run 1, of seed 3."
-    )
-    assert "on average over 3 seeds before and 3 after" in c.verdict
+    assert c.notes[-1] == Unpaired((4, 5), False, (Apart((21, 22), OTHER_BASELINE, 1, 3),))
+    assert (c.noise.seeds_before, c.noise.seeds_after) == (3, 3)
 
 
 def test_a_pair_stands_whichever_side_is_before():
@@ -81,20 +76,20 @@ def test_methods_without_a_baseline_are_pairs_on_the_same_samples():
     other = [*plain[:2], run_of(45, 5, AFTER, index_hash="changed")]
     c = compare(of_runs("before", BASELINES), of_runs("after", other))
     assert c.noise.pairs == (3, 4)
-    assert c.notes[-1].endswith("(Welch): runs 3 and 45 were trained on different samples.")
+    assert c.notes[-1] == Unpaired((5,), True, (Apart((3, 45), OTHER_SAMPLES),))
 
 
 def test_a_deleted_baseline_makes_no_pair():
     orphans = [run_of(s + 50, s, AFTER, GONE) for s in (3, 4, 5)]
     c = compare(of_runs("before", BASELINES), of_runs("after", orphans))
     assert c.noise.pairs == ()
-    assert c.notes[-1].endswith("runs 53, 54 and 55 take their weights from a baseline that was deleted.")
+    assert c.notes[-1].reasons == (Apart((53, 54, 55), BASELINE_DELETED),)
 
 
 def test_of_runs_that_make_no_pair_the_newest_is_used():
     c = compare(of_runs("before", BASELINES), of_runs("after", [*SHARED, run_of(30, 4, AFTER, 1, 3)]))
     assert c.over_seeds.runs_after == (20, 30, 22)
-    assert c.notes[-1].startswith("1 run with a seed that another run has too is left out (run 21): ")
+    assert c.notes[-1] == LeftOut((21,))
 
 
 def test_redraws_are_the_same_unless_asked_otherwise():

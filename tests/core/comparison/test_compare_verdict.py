@@ -1,4 +1,4 @@
-"""The verdict of a comparison: what it says within noise, beyond it, over seeds, and of a fall."""
+"""The verdict of a comparison within noise, beyond it, over seeds, and of a fall. Its words: tests/reporting/test_findings.py."""
 
 import math
 from dataclasses import replace
@@ -7,43 +7,40 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from core.comparison.verdict import SAMPLING
 from core.errors import EvenlyError
 from core.metrics.intervals import welch_interval
 from tests.core.comparison.kit import AFTER, BEFORE, N, compared, replicate, shifted, side
+
+
+def figures_of(c):
+    """The figures of the verdict, the first first."""
+    return [d.figure for d in c.verdict.shown]
+
 
 # ---------------------------------------------------------------- verdicts
 
 
 def test_verdict_within_sampling_noise():
     c = compared(side([412, 300, 240]), side([409, 303, 240]))
-    assert c.verdict == (
-        "variance 0.00095 -> 0.00064, accuracy 0.0 points; both changes may be sampling noise of the test split alone; "
-        "with one seed each, seed noise is unknown: add seeds before you judge"
-    )
+    assert (c.noise.kind, figures_of(c)) == (SAMPLING, ["tpr_variance", "accuracy"])
     assert not any(d.beyond for d in c.deltas.values())
 
 
 def test_verdict_beyond_sampling_noise_still_asks_for_seeds():
     c = compared(side([495, 240, 225]), side([480, 360, 270]))
-    assert c.verdict.startswith(
-        "variance 0.0258 -> 0.00080, accuracy +12.5 points; both changes can hardly be sampling noise of the test split alone"
-    )
-    assert c.verdict.endswith("with one seed each, seed noise is unknown: add seeds before you judge")
+    assert c.noise.kind == SAMPLING
+    assert [d.beyond for d in c.verdict.shown] == [True, True]
 
 
 def test_verdict_that_differs_by_figure():
     c = compared(side([495, 260, 225]), side([430, 315, 230]))
     assert (c.deltas["tpr_variance"].beyond, c.deltas["accuracy"].beyond) == (True, False)
-    assert (
-        "; the change of the variance can hardly be sampling noise of the test split alone, that of the accuracy may be; "
-        in c.verdict
-    )
 
 
 def test_two_seeds_are_too_few():
     c = compared(side(BEFORE, replicates=shifted(BEFORE, [0, 1], 3)), side(AFTER))
-    assert c.noise.kind == "test sampling"
-    assert "2 seeds before and one seed after" in c.verdict
+    assert (c.noise.kind, c.noise.seeds_before, c.noise.seeds_after) == (SAMPLING, 2, 1)
 
 
 def test_paired_seeds_more_than_noise():
@@ -63,15 +60,9 @@ def test_paired_seeds_more_than_noise():
     assert (over.before, over.before_sd, over.after, over.after_sd) == pytest.approx(
         (np.mean(b), np.std(b, ddof=1), np.mean(a), np.std(a, ddof=1))
     )
-    assert c.verdict.startswith(
-        f"on average over 4 seeds, each trained both ways, the variance changed by {over.change:.4f} "
-        f"(95 % interval {over.low:.4f} to {over.high:.4f}), the accuracy by +"
-    )
-    assert (
-        "; both changes can hardly be seed noise alone; these two runs: variance 0.0127 -> 0.0032, accuracy +2.9 points"
-        in c.verdict
-    )
-    assert "add seeds" not in c.verdict
+    assert [d.beyond for d in c.verdict.shown] == [True, True]
+    assert c.verdict.shown[0].judged is over
+    assert c.noise.fewest == 4
 
 
 def figures(seed, accuracy, variance, low=0.5):
@@ -85,8 +76,7 @@ def test_paired_seeds_within_noise():
     after = [figures(s, 0.82, 0.0120 - 0.004 * (s % 2)) for s in (1, 2, 3)]
     c = compared(side(BEFORE, replicates=before), side(BEFORE, replicates=after))
     assert not c.deltas["tpr_variance"].beyond
-    assert "; both changes may be seed noise alone; " in c.verdict
-    assert "the accuracy by 0.0 points (95 % interval" in c.verdict
+    assert not c.deltas["accuracy"].beyond
 
 
 def test_one_sides_seeds_judge_both():
@@ -99,7 +89,6 @@ def test_one_sides_seeds_judge_both():
         c = compared(side(BEFORE, replicates=spread), side(AFTER, seed=9))
         assert c.noise.kind == "one side's seeds"
         assert c.deltas["tpr_variance"].beyond is beyond
-        assert "judged by the scatter over 3 seeds before, and taking those after to scatter alike, " in c.verdict
 
 
 def test_other_datasets_are_not_compared():
@@ -112,8 +101,8 @@ def test_unpaired_seeds_of_both_sides_are_two_means():
     b, a = shifted(BEFORE, [0, 1, 2], 40), shifted(AFTER, [10, 11, 12, 13], 40)
     c = compared(side(b[0].tpr * N, replicates=b), side(a[0].tpr * N, seed=10, replicates=a))
     assert c.noise.kind == "both sides' seeds"
-    assert c.verdict.startswith("on average over 3 seeds before and 4 after, the variance changed by ")
-    assert "both changes may be seed noise alone" in c.verdict
+    assert (c.noise.seeds_before, c.noise.seeds_after, c.noise.fewest) == (3, 4, 3)
+    assert [d.beyond for d in c.verdict.shown] == [False, False]
     assert (c.over_seeds.before, c.over_seeds.after, c.over_seeds.paired) == ((0, 1, 2), (10, 11, 12, 13), False)
     x, y = (np.array([r.figure("accuracy") for r in side]) for side in (b, a))
     welch = stats.ttest_ind(y, x, equal_var=False)
@@ -132,9 +121,9 @@ def test_unpaired_seeds_of_both_sides_are_two_means():
 def test_a_collapse_opens_with_the_collapse():
     c = compared(side([480, 200, 150]), side([12, 8, 6]))
     assert c.deltas["tpr_variance"].change < 0
-    assert c.verdict.startswith(
-        "more equal because all 3 classes got worse: accuracy 69.2 % -> 2.2 %; accuracy -67.0 points, variance "
-    )
+    assert c.verdict.leveled
+    assert figures_of(c) == ["accuracy", "tpr_variance"]
+    assert (c.verdict.moved.losing, c.verdict.moved.measured) == (3, 3)
     assert c.fell == ("accuracy", "balanced_accuracy")
 
 
@@ -143,20 +132,21 @@ def test_a_class_that_takes_all_predictions_does_not_hide_a_collapse():
     n, names = np.full(60, 100), tuple(f"c{i}" for i in range(60))
     before, after = np.where(np.arange(60) % 2, 95, 40), np.where(np.arange(60) == 0, 100, 1)
     c = compared(side(before, n=n, classes=names), side(after, n=n, classes=names))
-    assert c.verdict.startswith("more equal because 59 of 60 classes got worse: accuracy 67.5 % -> 2.6 %")
+    assert c.verdict.leveled
+    assert (c.verdict.moved.losing, c.verdict.moved.measured) == (59, 60)
 
 
 def test_a_price_that_hard_classes_gained_from_is_a_price_and_comes_first():
     n = np.array([5000, 5000, 5000])
     c = compared(side([4950, 3000, 4000], n=n), side([4100, 3600, 3950], n=n))
     assert c.fell == ("accuracy", "balanced_accuracy")
-    assert c.verdict.startswith("accuracy -2.0 points, variance 0.0")
+    assert (figures_of(c), c.verdict.leveled) == (["accuracy", "tpr_variance"], False)
 
 
 def test_a_fall_within_noise_leaves_the_usual_order():
     c = compared(side([470, 280, 225]), side([458, 285, 226]))
     assert c.fell == ()
-    assert c.verdict.startswith("variance ")
+    assert figures_of(c) == ["tpr_variance", "accuracy"]
 
 
 def test_a_mean_tpr_that_falls_where_accuracy_does_not_is_named():
@@ -164,7 +154,7 @@ def test_a_mean_tpr_that_falls_where_accuracy_does_not_is_named():
     n = np.array([5000, 300, 300])
     c = compared(side([4000, 270, 270], n=n), side([4500, 30, 200], n=n))
     assert c.fell == ("balanced_accuracy",)
-    assert c.verdict.startswith("mean TPR -")
+    assert figures_of(c) == ["balanced_accuracy", "tpr_variance"]
 
 
 def test_a_collapse_over_seeds_is_one_of_the_means():
@@ -172,10 +162,9 @@ def test_a_collapse_over_seeds_is_one_of_the_means():
         [replicate(s, tp + s, N) for s in (0, 1, 2)] for tp in (np.array([480, 200, 150]), np.array([12, 8, 6]))
     )
     c = compared(side([480, 200, 150], replicates=before), side([12, 8, 6], replicates=after))
-    assert c.verdict.startswith(
-        "more equal because all 3 classes got worse: accuracy 69.4 % -> 2.4 %; "
-        "on average over 3 seeds, each trained both ways, the accuracy changed by -67.0"
-    )
+    assert (c.noise.kind, c.verdict.leveled) == ("paired seeds", True)
+    fall = c.verdict.shown[0].judged
+    assert (fall.before, fall.after) == pytest.approx((0.694, 0.024), abs=5e-4)
 
 
 def test_no_change_is_never_beyond():

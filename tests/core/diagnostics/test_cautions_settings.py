@@ -8,10 +8,18 @@ from dataclasses import replace
 import pytest
 
 from core.comparison.compare import compare
-from core.comparison.confounders import apart_from_baseline, beside_the_weighting
+from core.comparison.confounders import (
+    ApartFromBaseline,
+    Difference,
+    OtherSettings,
+    apart_from_baseline,
+    beside_the_weighting,
+)
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC, TRAIN
 from pages.components.compare import tiles
+from reporting import text
+from reporting.csv_json import comparison_dict
 from tests.core.comparison.kit import AFTER, BEFORE, rng, shifted, side
 
 PLAIN = checked(RunConfig("mnist1d", "cnn1d"))
@@ -28,32 +36,26 @@ def against_plain(config, **more):
 
 def test_three_times_the_epochs_are_said_and_not_praised():
     c = against_plain(replace(WEIGHTED, epochs=60))
-    assert (
-        c.cautions
-        == c.mixed
-        == (
-            "Run 1 and run 3 also differ in epochs (20 and 60), so what changed is not the work of the weights alone. "
-            "To judge a weighting, compare two runs that differ in nothing else.",
-        )
-    )
-    assert json.loads(json.dumps(c.to_dict()))["cautions"] == list(c.cautions)
+    epochs = OtherSettings("run 1", "run 3", (Difference("epochs", 20, 60),), same_weighting=False)
+    assert c.cautions == c.mixed == (epochs,)
+    assert json.loads(json.dumps(comparison_dict(c)))["cautions"] == [text.of(epochs)]
 
 
 @pytest.mark.parametrize(
-    ("more", "words"),
+    ("more", "differences"),
     [
-        ({"model": "mlp"}, "differ in model, so"),
-        ({"recipe": "sgd_cosine"}, "differ in recipe, so"),
-        ({"recipe_params": {"batch_size": 50}}, "differ in batch size (100 and 50), so"),
+        ({"model": "mlp"}, (Difference("model"),)),
+        ({"recipe": "sgd_cosine"}, (Difference("recipe"),)),
+        ({"recipe_params": {"batch_size": 50}}, (Difference("batch size", 100, 50),)),
         (
             {"model": "mlp", "epochs": 5, "recipe_params": {"lr": 0.02}},
-            "differ in model, epochs (20 and 5) and learning rate (0.01 and 0.02), so",
+            (Difference("model"), Difference("epochs", 20, 5), Difference("learning rate", 0.01, 0.02)),
         ),
     ],
 )
-def test_every_other_setting_is_named(more, words):
-    (text,) = against_plain(checked(replace(WEIGHTED, **more))).mixed
-    assert words in text
+def test_every_other_setting_is_named(more, differences):
+    (found,) = against_plain(checked(replace(WEIGHTED, **more))).mixed
+    assert (found.differences, found.same_weighting) == (differences, False)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +77,9 @@ def test_what_belongs_to_the_weighting_is_no_caution(more):
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m.stage != TRAIN][:4], ids=lambda m: m.key)
 def test_the_epochs_of_a_second_stage_are_its_own(method):
-    assert beside_the_weighting(PLAIN, replace(PLAIN, method=method.key, epochs=3, recipe="sgd_cosine")) == []
+    assert beside_the_weighting(PLAIN, replace(PLAIN, method=method.key, epochs=3, recipe="sgd_cosine")) == ()
     two = replace(PLAIN, method=method.key, epochs=3)
-    assert beside_the_weighting(two, replace(two, epochs=9)) == ["epochs (3 and 9)"]
+    assert beside_the_weighting(two, replace(two, epochs=9)) == (Difference("epochs", 3, 9),)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_the_epochs_of_a_second_stage_are_its_own(method):
 def test_what_auto_trained_at_is_a_setting_too(facts, mixed):
     c = against_plain(WEIGHTED, facts=facts)
     assert len(c.mixed) == mixed
-    assert all("also differ in precision (float32 and bfloat16), so what changed" in text for text in c.mixed)
+    assert all(found.differences == (Difference("precision", "float32", "bfloat16"),) for found in c.mixed)
 
 
 def test_asking_for_what_auto_took_is_no_difference():
@@ -107,16 +109,14 @@ def test_a_post_hoc_step_trains_at_no_precision():
 def test_a_setting_that_a_stored_run_leaves_out_is_at_its_default():
     stored = json.loads(PLAIN.to_json())
     assert "precision" not in stored
-    assert apart_from_baseline(1, WEIGHTED, PLAIN) == ""
-    text = apart_from_baseline(1, replace(WEIGHTED, precision="bfloat16"), PLAIN)
-    assert text.startswith("Run 1 differs from this one in precision (auto and bfloat16):")
+    assert apart_from_baseline(1, WEIGHTED, PLAIN) is None
+    found = apart_from_baseline(1, replace(WEIGHTED, precision="bfloat16"), PLAIN)
+    assert found == ApartFromBaseline(1, (Difference("precision", "auto", "bfloat16"),))
 
 
 def test_runs_of_one_weighting_do_not_credit_it():
-    (text,) = against_plain(replace(PLAIN, epochs=60)).mixed
-    assert text.startswith(
-        "Run 1 and run 3 differ in epochs (20 and 60), and have the same weighting, so no change is the work of weights."
-    )
+    (found,) = against_plain(replace(PLAIN, epochs=60)).mixed
+    assert found == OtherSettings("run 1", "run 3", (Difference("epochs", 20, 60),), same_weighting=True)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +151,7 @@ def test_the_tiles_are_green_only_where_the_weights_did_it(config, gain):
     assert tiles.colour(worse, delta, delta.change, True, False) == "red"
 
 
-def test_a_run_about_to_start_is_told_what_sets_it_apart_from_its_baseline():
-    text = apart_from_baseline(1, replace(WEIGHTED, epochs=60, recipe_params={}), PLAIN)
-    assert text == (
-        "Run 1 differs from this one in epochs (20 and 60): a comparison of the two will not show what the weights did alone. "
-        "Set these alike, or choose a baseline that has them."
-    )
-    assert apart_from_baseline(1, replace(WEIGHTED, recipe_params={}, seed=4), PLAIN) == ""
+def test_what_sets_a_run_apart_from_its_baseline_before_it_starts():
+    found = apart_from_baseline(1, replace(WEIGHTED, epochs=60, recipe_params={}), PLAIN)
+    assert found == ApartFromBaseline(1, (Difference("epochs", 20, 60),))
+    assert apart_from_baseline(1, replace(WEIGHTED, recipe_params={}, seed=4), PLAIN) is None

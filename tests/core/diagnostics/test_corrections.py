@@ -1,26 +1,35 @@
-"""One imbalance that is made up for twice: warned of where it happens, silent where it does not."""
+"""Double correction: a caution where it happens, none where it does not."""
 
 import numpy as np
 import pytest
 
 from core.datasets import describe
-from core.diagnostics.double_correction import double_correction
+from core.diagnostics.double_correction import (
+    DIFFICULTY,
+    IMBALANCE,
+    METHOD,
+    SAMPLER,
+    SAMPLING,
+    Corrector,
+    DoubleCorrection,
+    double_correction,
+)
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC, TRAIN
+from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
 from services.submission import plan
 from services.tpr_sources import Source
 
 COUNTS = np.array([360, 129, 46, 16, 3])  # imbalance 120
 WEIGHTS = "0.01, 0.03, 0.07, 0.2, 1"
-TWICE = ": the correction is applied twice."
 
 
 def config(method="none", sampler="instance", epochs=20, **changes):
     return checked(RunConfig("mnist1d", "cnn1d", method, sampler=sampler, epochs=epochs, **changes))
 
 
-def said(method, sampler="balanced", counts=COUNTS, tpr=None, before=None, **changes):
+def found(method, sampler="balanced", counts=COUNTS, tpr=None, before=None, **changes):
     support = None if tpr is None else [50.0] * len(counts)
     return double_correction(
         config(method, sampler, **changes), Evidence(len(counts), counts=counts, tpr=tpr, support=support), before
@@ -50,11 +59,11 @@ def said(method, sampler="balanced", counts=COUNTS, tpr=None, before=None, **cha
         ("group_dro", "balanced", {"adjustment": 1.0}),
     ],
 )
-def test_two_corrections_of_unequal_counts(method, sampler, params):
-    text = said(method, sampler, params=params)
-    assert text is not None
-    assert text.startswith(f"{METHODS[method].label} and the sampler ")
-    assert text.endswith(f" both make up for unequal counts{TWICE}")
+def test_two_corrections_of_class_imbalance(method, sampler, params):
+    twice = found(method, sampler, params=params)
+    assert twice.first == Corrector(METHOD, METHODS[method].label)
+    assert twice.second == Corrector(SAMPLER, SAMPLERS[sampler].label)
+    assert twice.corrects == IMBALANCE
 
 
 @pytest.mark.parametrize(
@@ -80,50 +89,48 @@ def test_two_corrections_of_unequal_counts(method, sampler, params):
 )
 def test_one_correction_is_no_warning(method, sampler, params):
     """By what is set, not by what the row looks at: a beta, gamma or tau of 0 corrects nothing, a margin or a smoothing weighs nothing."""
-    assert said(method, sampler, params=params) is None
+    assert found(method, sampler, params=params) is None
 
 
 def test_a_sampler_that_draws_as_the_data_are_corrects_nothing():
-    assert said("inverse_frequency", "power", sampler_params={"q": 1.0}) is None
-    assert said("inverse_frequency", "power", sampler_params={"q": 0.5}) is not None
+    assert found("inverse_frequency", "power", sampler_params={"q": 1.0}) is None
+    assert found("inverse_frequency", "power", sampler_params={"q": 0.5}) is not None
 
 
 @pytest.mark.parametrize("method", [m.key for m in METHODS if m.stage == TRAIN and m.key != "manual"])
 def test_equal_counts_leave_a_balanced_sampler_nothing_to_correct(method):
-    assert said(method, counts=[40, 40, 41, 39, 40]) is None
+    assert found(method, counts=[40, 40, 41, 39, 40]) is None
 
 
 @pytest.mark.parametrize("method", ["cdb", "tpr_ratio", "tpr_deficit", "tpr_logit_adjusted"])
 def test_difficulty_is_corrected_twice_on_equal_counts_too(method):
-    text = said(method, "difficulty", counts=[40] * 5)
-    assert (
-        text
-        == f"{METHODS[method].label} and the sampler difficulty (CDB-S) both make up for the difficulty of the classes{TWICE}"
-    )
+    sampler = Corrector(SAMPLER, SAMPLERS["difficulty"].label)
+    twice = found(method, "difficulty", counts=[40] * 5)
+    assert twice == DoubleCorrection(Corrector(METHOD, METHODS[method].label), sampler, DIFFICULTY)
 
 
 def test_known_tprs_decide():
-    """Under a long tail the rare classes are the hard ones, and both make up for one thing.
+    """Under a long tail the rare classes are the hard ones, and both correct for one thing.
 
     Where the large class is the hard one they do not.
     """
-    assert said("tpr_ratio", tpr=[0.9, 0.8, 0.6, 0.3, 0.1]) is not None
-    assert said("tpr_ratio", tpr=[0.1, 0.3, 0.6, 0.8, 0.9]) is None
+    assert found("tpr_ratio", tpr=[0.9, 0.8, 0.6, 0.3, 0.1]) is not None
+    assert found("tpr_ratio", tpr=[0.1, 0.3, 0.6, 0.8, 0.9]) is None
 
 
 def test_a_class_without_samples_or_weight_is_left_out():
-    assert said("inverse_frequency", counts=[500, 50, 0, 5]) is not None
-    assert said("manual", params={"weights": "0.01, 0, 0.07, 0.2, 1"}) is not None
-    assert said("manual", params={"weights": "0, 0, 0, 0, 1"}) is None
+    assert found("inverse_frequency", counts=[500, 50, 0, 5]) is not None
+    assert found("manual", params={"weights": "0.01, 0, 0.07, 0.2, 1"}) is not None
+    assert found("manual", params={"weights": "0, 0, 0, 0, 1"}) is None
 
 
 def test_a_weight_that_comes_late_counts():
-    assert said("inverse_frequency", start=0.8) is not None
-    assert said("custom", params={"formula": "1 + epoch * 1000 / n"}) is not None
+    assert found("inverse_frequency", start=0.8) is not None
+    assert found("custom", params={"formula": "1 + epoch * 1000 / n"}) is not None
 
 
 def test_a_formula_that_refuses_presumed_tprs_says_nothing():
-    assert said("custom", params={"formula": "log(tpr - 0.5)"}) is None
+    assert found("custom", params={"formula": "log(tpr - 0.5)"}) is None
 
 
 # ---------------------------------------------------------------- a step on a finished run
@@ -132,19 +139,16 @@ def test_a_formula_that_refuses_presumed_tprs_says_nothing():
 @pytest.mark.parametrize(
     ("before", "other"),
     [
-        (config("balanced_softmax"), "Balanced softmax"),
-        (config("inverse_frequency", start=0.8), "Inverse frequency"),
-        (config("none", "balanced"), "the sampler class-balanced"),
-        (config("l2rw"), "Learning to reweight (L2RW)"),
-        (config("crt"), "the draws of Classifier re-training (cRT)"),
+        (config("balanced_softmax"), Corrector(METHOD, "Balanced softmax", earlier=True)),
+        (config("inverse_frequency", start=0.8), Corrector(METHOD, "Inverse frequency", earlier=True)),
+        (config("none", "balanced"), Corrector(SAMPLER, SAMPLERS["balanced"].label, earlier=True)),
+        (config("l2rw"), Corrector(METHOD, "Learning to reweight (L2RW)", earlier=True)),
+        (config("crt"), Corrector(SAMPLING, "Classifier re-training (cRT)", earlier=True)),
     ],
 )
 def test_post_hoc_logit_adjustment_of_a_corrected_run(before, other):
-    text = said("logit_adjusted_posthoc", "instance", before=before)
-    assert (
-        text
-        == f"Post-hoc logit adjustment and {other} of the run it goes on from both make up for unequal counts{TWICE}"
-    )
+    twice = found("logit_adjusted_posthoc", "instance", before=before)
+    assert twice == DoubleCorrection(Corrector(METHOD, "Post-hoc logit adjustment"), other, IMBALANCE)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +172,7 @@ def test_a_step_that_corrects_once(method, params, before):
 
     A second stage learns on even draws of its own.
     """
-    assert said(method, "instance", params=params, before=before) is None
+    assert found(method, "instance", params=params, before=before) is None
 
 
 # ---------------------------------------------------------------- where it is said
@@ -178,5 +182,5 @@ def test_a_plan_says_it_once(home):
     settings = config("inverse_frequency", "balanced", imbalance=100.0)
     made = plan(home[1], settings, describe("mnist1d", home[0]), [0, 1], Source())
     assert len(made.rows) == 2
-    (caution,) = made.cautions
-    assert caution.text == f"Inverse frequency and the sampler class-balanced both make up for unequal counts{TWICE}"
+    sampler = Corrector(SAMPLER, SAMPLERS["balanced"].label)
+    assert made.cautions == (DoubleCorrection(Corrector(METHOD, "Inverse frequency"), sampler, IMBALANCE),)

@@ -1,4 +1,4 @@
-"""A run that takes TPRs from a validation split which its baseline has learned from: told wherever the run is chosen, made or compared."""
+"""A run that takes TPRs from a validation split that its baseline was trained on: a caution on every page."""
 
 from dataclasses import replace
 
@@ -7,9 +7,10 @@ import pytest
 from commands.submit import source_of
 from core.comparison.compare import compare
 from core.datasets import describe
-from core.diagnostics.run_warnings import met, met_before
+from core.diagnostics.run_warnings import SeenInTraining, behind_learner, seen_in_training
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS
+from reporting import text
 from services.posthoc import new_step
 from services.submission import new_run, plan
 from storage import results
@@ -21,11 +22,8 @@ from tests.work.kit import drained, log_of
 
 BASE = RunConfig("mnist1d", "cnn1d", epochs=1)
 LEARNERS = ("l2rw", "meta_weight_net", "difficulty_net")
-WORDS = (
-    "rest on validation samples that the network had learned from (Learning to reweight (L2RW) takes its meta "
-    "samples there): their TPRs are too high."
-)
-FIT = WORDS.replace("rest on", "rests on")
+L2RW = "Learning to reweight (L2RW)"
+WEIGHTS, FIT = (SeenInTraining("this run", made, L2RW) for made in ("weights", "fit"))
 
 
 def settings(method="tpr_ratio", **changes):
@@ -46,18 +44,15 @@ def test_the_rows_that_learn_from_validation_samples():
 @pytest.mark.parametrize(
     ("method", "made"),
     [
-        ("tpr_ratio", "weights of run 2 rest"),
-        ("custom", "weights of run 2 rest"),
-        ("equal_tpr_bias", "fit of run 2 rests"),
+        ("tpr_ratio", "weights"),
+        ("custom", "weights"),
+        ("equal_tpr_bias", "fit"),
     ],
 )
 def test_what_rests_on_samples_that_were_learned_from(method, made, learner):
-    text = met_before("run 2", settings(method), facts(learner))
-    assert text.startswith(
-        f"The {made} on validation samples that the network had learned from ({METHODS[learner].label} "
-    )
-    assert text.endswith("Take a baseline of another method, or judge by the test split alone.")
-    assert text == met("run 2", settings(method), METHODS[learner].label)
+    found = SeenInTraining("run 2", made, METHODS[learner].label)
+    assert seen_in_training("run 2", settings(method), facts(learner)) == found
+    assert behind_learner("run 2", settings(method), learner) == found
 
 
 @pytest.mark.parametrize(
@@ -77,19 +72,18 @@ def test_what_rests_on_samples_that_were_learned_from(method, made, learner):
     ],
 )
 def test_what_does_not(given, known):
-    assert met_before("run 2", given, known) == ""
+    assert seen_in_training("run 2", given, known) is None
 
 
-def test_draws_by_the_tprs_of_a_run_that_learns_from_them():
-    assert met_before("run 2", settings("l2rw", sampler="difficulty"), {}).startswith(
-        "The draws of run 2 rest on validation samples that the network had learned from"
-    )
+def test_sampling_by_the_tprs_of_a_run_that_learns_from_them():
+    found = seen_in_training("run 2", settings("l2rw", sampler="difficulty"), {})
+    assert found == SeenInTraining("run 2", "sampling", L2RW)
 
 
 def test_compare_says_it():
     after = side(AFTER, "run 2", config=settings(), facts=facts("l2rw"))
-    said = compare(side(BEFORE, "run 1", config=settings("l2rw")), after, rng()).cautions
-    assert [text for text in said if WORDS in text] == [met("run 2", settings(), "Learning to reweight (L2RW)")]
+    found = compare(side(BEFORE, "run 1", config=settings("l2rw")), after, rng()).cautions
+    assert [c for c in found if isinstance(c, SeenInTraining)] == [SeenInTraining("run 2", "weights", L2RW)]
 
 
 def test_a_run_records_how_its_baseline_was_trained_and_logs_what_that_means(worker):
@@ -102,9 +96,9 @@ def test_a_run_records_how_its_baseline_was_trained_and_logs_what_that_means(wor
     fitted = queue.submit(worker.engine, [new_step(results.get_run(worker.engine, base), "equal_tpr_bias", {})])[0]
     assert drained(worker, fitted).facts["evidence"]["method"] == "l2rw"
     assert results.get_run(worker.engine, base).facts["evidence"]["method"] == ""
-    assert f"warning: The weights of this run {WORDS}" in log_of(worker, weighted)
-    assert f"warning: The fit of this run {FIT}" in log_of(worker, fitted)
-    assert "had learned from" not in log_of(worker, plain) + log_of(worker, base)
+    assert f"warning: {text.of(WEIGHTS)}" in log_of(worker, weighted)
+    assert f"warning: {text.of(FIT)}" in log_of(worker, fitted)
+    assert "meta samples" not in log_of(worker, plain) + log_of(worker, base)
 
 
 # ---------------------------------------------------------------- before a run is started
@@ -119,39 +113,33 @@ def finished(engine, method):
 
 
 @pytest.mark.parametrize(
-    ("baseline", "method", "words"),
+    ("baseline", "method", "caution"),
     [
-        ("l2rw", "tpr_ratio", WORDS),
-        ("none", "tpr_ratio", ""),
-        ("l2rw", "inverse_frequency", ""),
+        ("l2rw", "tpr_ratio", WEIGHTS),
+        ("none", "tpr_ratio", None),
+        ("l2rw", "inverse_frequency", None),
         ("l2rw", "equal_tpr_bias", FIT),
-        ("l2rw", "tau_norm", ""),
+        ("l2rw", "tau_norm", None),
     ],
 )
-def test_new_run_says_it_under_the_choice(empty, baseline, method, words):
+def test_new_run_says_it_under_the_choice(empty, baseline, method, caution):
     run = finished(empty, baseline)
     at = visit()
     at.selectbox(key="method").set_value(method).run()
     at.selectbox(key="new_baseline").set_value(str(run)).run()
     assert not at.exception
-    assert ("had learned from" in captions(at)) == bool(words)
-    assert words in captions(at).replace("\\", "")
+    shown = captions(at).replace("\\", "")
+    assert text.of(caution) in shown if caution else "rest on validation samples" not in shown
 
 
 @pytest.mark.parametrize(
-    ("baseline", "words"),
-    [
-        (
-            "l2rw",
-            [f"The weights of this run {WORDS} Take a baseline of another method, or judge by the test split alone."],
-        ),
-        ("none", []),
-    ],
+    ("baseline", "cautions"),
+    [("l2rw", (WEIGHTS,)), ("none", ())],
 )
-def test_a_plan_says_it(home, baseline, words):
+def test_a_plan_says_it(home, baseline, cautions):
     root, engine = home
     run = finished(engine, baseline)
     config, spec = checked(replace(BASE, epochs=20, method="tpr_ratio")), describe("mnist1d", root)
     made = plan(engine, config, spec, [0], source_of(engine, config, spec, [0], run, same=False, waits=False))
     assert [r.baseline for r in made.rows] == [run]
-    assert [c.text for c in made.cautions] == words
+    assert made.cautions == cautions

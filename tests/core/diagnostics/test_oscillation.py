@@ -1,4 +1,4 @@
-"""Weights that swing: the measure against plain loops, what is said of it, and the smoothing that ends it."""
+"""Weights that oscillate: the measure against plain loops, the caution, and the smoothing that ends it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_measure_is_the_written_formula(seed):
 
 def test_a_swing_between_two_states_is_one():
     found = oscillation(swing(factor=3.0))
-    assert found.swings
+    assert found.oscillates
     assert found.factor == pytest.approx(3.0)
     assert (found.reversal, set(found.classes), found.among) == (1.0, {0, 1, 2, 3}, 4)
 
@@ -57,17 +57,17 @@ def test_the_classes_that_swing_are_named_the_most_first():
 def test_a_drift_is_no_swing_however_fast():
     found = oscillation(np.exp(np.outer(np.arange(20), [1.0, -1.0])))
     assert found.reversal == 0
-    assert not found.swings
+    assert not found.oscillates
 
 
 def test_small_changes_are_no_swing():
-    assert not oscillation(swing(factor=1.5)).swings
+    assert not oscillation(swing(factor=1.5)).oscillates
 
 
 def test_a_run_that_has_settled_does_not_swing():
     w = swing(epochs=40)
     w[20:] = w[20]
-    assert not oscillation(w).swings
+    assert not oscillation(w).oscillates
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_class_of_weight_0_is_left_out():
     assert (found.among, set(found.classes)) == (3, {0, 2, 3})
 
 
-# -- in words ----------------------------------------------------------------------------------------------------
+# -- the caution ----------------------------------------------------------------------------------------------------
 
 
 def config(**settings):
@@ -119,13 +119,9 @@ def test_no_smoothing_where_it_is_there_or_the_method_has_none():
     assert smoothed("of another version", {}) is None
 
 
-def test_the_caution_names_the_figures_and_what_helps():
-    text = run_warnings.swinging("run 7", config(method="cdb", params={"tau": 2.0}), swing())
-    assert "The weights of run 7 swing between classes" in text
-    assert "factor of 3.0" in text
-    assert "4 of 4 classes" in text
-    assert "100 % of the epochs" in text
-    assert text.endswith("usually loses accuracy. Smooth the TPRs.")
-    assert run_warnings.swinging("run 7", config(method="group_dro"), swing()).endswith("usually loses accuracy.")
-    assert run_warnings.swinging("run 7", config(method="cdb"), swing(factor=1.2)) == ""
-    assert run_warnings.swinging("run 7", config(), None) == ""
+def test_the_caution_holds_the_measure_and_whether_smoothing_helps():
+    found = run_warnings.oscillating("run 7", config(method="cdb", params={"tau": 2.0}), swing())
+    assert found == run_warnings.Oscillating("run 7", oscillation(swing()), smoothable=True)
+    assert not run_warnings.oscillating("run 7", config(method="group_dro"), swing()).smoothable
+    assert run_warnings.oscillating("run 7", config(method="cdb"), swing(factor=1.2)) is None
+    assert run_warnings.oscillating("run 7", config(), None) is None

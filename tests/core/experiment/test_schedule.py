@@ -7,6 +7,7 @@ from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked
 from core.experiment.term_schedule import first_epoch, in_epoch, in_force, kept
 from core.methods import METHODS, TRAIN, answer
+from core.methods.notes import TermsWait
 from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
 from core.training.objectives import addresses, objective_class
@@ -63,7 +64,7 @@ def test_everything_waits(method):
     late = config(method, start=0.8, epochs=200)
     for epoch in (0, 159):
         same(at(epoch, late), of("none"))
-        assert at(epoch, late).notes == ("Plain until epoch 160: the terms act from epoch 161 on.",)
+        assert at(epoch, late).notes == (TermsWait((), 161),)
     for epoch in (160, 199):
         same(at(epoch, late), of(method))
 
@@ -73,7 +74,7 @@ def test_only_the_weight_waits():
     drw = config("ldam", params={"reweight": 0.9999}, start=0.8, deferred="weight", epochs=200)
     before, after, plain = at(159, drw), at(160, drw), of("ldam")
     same(before, plain)
-    assert before.notes == ("The weight acts from epoch 161 on.",)
+    assert before.notes == (TermsWait(("weight",), 161),)
     np.testing.assert_array_equal(after.margin, plain.margin)
     np.testing.assert_array_equal(after.weight, of("class_balanced").weight)
     assert before.knobs == after.knobs == {"s": 30}
@@ -135,9 +136,7 @@ def test_a_weight_inside_an_objective_waits(method, sampler):
     late = config(method, sampler, start=0.8, deferred="weight", epochs=200)
     before = at(159, late)
     same(before, of("none"))
-    assert before.notes == (
-        ("The weight acts" if sampler == "instance" else "Weight and sampling act") + " from epoch 161 on.",
-    )
+    assert before.notes == (TermsWait(("weight",) if sampler == "instance" else ("weight", "sampling"), 161),)
     same(at(160, late), at(0, config(method, sampler)))
 
 

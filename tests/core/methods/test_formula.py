@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, answer, formula, formula_with, grid, what_if
+from core.methods.normalization import NEGLIGIBLE
+from core.methods.notes import WeightsCapped, WeightsFilled, WeightsNegligible, WeightsOfEpoch
 from core.methods.types import Evidence
 
 TPR = np.array([0.9, 0.7, 0.5, 0.3, 0.1])
@@ -131,16 +133,14 @@ def test_a_class_without_evidence_gets_the_mean_of_the_others():
     for text in ("n ** 0", "1 ** n", "max(0, n)", "clip(n, 1, 2)", "sum(n) / n / max(n)", "abs(n) + sigmoid(n)"):
         terms = answer("custom", e, {"formula": text, "normalize": "none"})
         assert terms.weight[0] == pytest.approx(terms.weight[1:].mean())
-        assert terms.notes[0] == "Class 0: no training samples, so the weight is the mean of the others."
+        assert terms.notes[0] == WeightsFilled((0,), ("counts",))
     both = answer("custom", e, {"formula": "n * tpr", "normalize": "none"})
     assert both.weight.tolist() == [4.5, 4.5, 5, 4]
-    assert both.notes == (
-        "Classes 0 and 1: no training samples or no TPR, for lack of validation samples, so the weight is the mean of the others.",
-    )
+    assert both.notes == (WeightsFilled((0, 1), ("counts", "tpr")),)
     assert answer("custom", e, {"formula": "mean(tpr) + mean_tpr + N + C"}).notes == ()
     for text, said in (
-        ("1 / n", "no training samples for every class"),
-        ("tpr", "no TPR, for lack of validation samples for every class"),
+        ("1 / n", "no class has training samples"),
+        ("tpr", "no class has a TPR"),
     ):
         with pytest.raises(EvenlyError, match=said):
             answer("custom", what_if(2, tpr=[np.nan, np.nan], counts=[0, 0]), {"formula": text})
@@ -152,8 +152,7 @@ def test_a_weight_of_zero_is_meant_to_be_zero():
     terms = answer("custom", e, {"formula": "n - 1", "max_ratio": 10, "normalize": "none"})
     np.testing.assert_allclose(terms.weight, [1e-11, 1, 2, 10])
     assert terms.clipped == (0, 3)
-    assert terms.notes[0] == "The weight of class 3 is capped at 10 times the smallest."
-    assert terms.notes[1].startswith("The weight of class 0 is below 1/10000 of the largest")
+    assert terms.notes == (WeightsCapped((3,), 10), WeightsNegligible((0,), NEGLIGIBLE))
 
 
 @pytest.mark.parametrize("text", ["1e300 * n", "1e-300 / n", "exp(-740) * n", "1e305 * (n + tpr)"])
@@ -171,7 +170,7 @@ def test_weights_follow_the_epoch():
     first, last = (answer("custom", x, {"formula": "n ** ((epoch - 1) / (epochs - 1))"}) for x in e)
     assert first.weight.tolist() == [1, 1]
     assert last.weight.tolist() == [0.4, 1.6]
-    assert last.notes == ("Weights of epoch 2 of 2: they are renewed before every epoch.",)
+    assert last.notes == (WeightsOfEpoch(2, 2),)
 
 
 def test_an_epoch_without_a_value_is_refused_before_the_first():

@@ -15,6 +15,7 @@ from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
 from core.training.objectives import Objective, key_of, objective_class
 from core.training.objectives.registry import ONE_LOSS
+from reporting import text
 from tests.core.methods.kit import settings_of
 
 ROWS = [pytest.param(table, row, id=f"{table.noun}-{row.key}") for table in (METHODS, SAMPLERS) for row in table]
@@ -84,7 +85,7 @@ def check(row, terms, classes, counts):
         assert (terms.sampling[counts == 0] == 0).all()
     assert all(math.isfinite(v) for v in terms.knobs.values())
     assert all(math.isfinite(v) for v in (terms.info or {}).values())
-    assert all(note.endswith(".") for note in terms.notes)
+    assert all(text.of(note).endswith(".") for note in terms.notes)
     assert set(terms.clipped) <= set(range(classes))
 
 
@@ -214,8 +215,8 @@ def test_row_is_complete(table, row):
     assert row.source.authors
     assert row.source.title
     assert 1950 <= row.source.year <= 2026
-    for text in (row.summary, row.caveat, row.when):
-        assert text == "" or text.endswith((".", "?", ")"))
+    for words in (row.summary, row.caveat, row.when):
+        assert words == "" or words.endswith((".", "?", ")"))
     assert row.summary
     assert row.when or table is SAMPLERS
     keys = [p.key for p in row.params]

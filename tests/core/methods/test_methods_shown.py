@@ -13,13 +13,14 @@ import pytest
 import torch
 
 from core.methods import METHODS, POSTHOC, answer, formula_with, posthoc, what_if
-from core.methods.examples import WORKED, by_map, examples
+from core.methods.notes import CountsNearlyEqual, NoMinority
 from core.methods.samplers import SAMPLERS
 from core.registry import check_params
 from core.training.objectives import objective_class
 from core.training.objectives.poly_tail import margins, tailed
 from docs.worked_examples import WORKINGS, computed
 from reporting.code_snippet import pytorch_snippet
+from reporting.method_examples import WORKED, by_map, examples
 from tests.pages.kit import NEW, visit
 from tests.pages.new_run.kit import baselines
 
@@ -313,13 +314,13 @@ def test_tau_0_is_said_to_change_nothing_only_where_the_bias_is_kept():
 def test_equal_counts_have_no_minority_and_it_is_said():
     terms = terms_of("share", {"rho": 0.9}, SAMPLERS, counts=[100, 100])
     assert terms.sampling.tolist() == [0.5, 0.5]
-    assert "there is no minority: rho plays no part" in terms.notes[0]
+    assert terms.notes == (NoMinority(),)
 
 
 def test_nearly_equal_counts_name_the_minority():
     terms = terms_of("share", {"rho": 0.9}, SAMPLERS, counts=[101, 100])
     np.testing.assert_allclose(terms.sampling, [0.1, 0.9])
-    assert terms.notes == ("The counts differ by less than 10 %: with rho 0.9 the minority is class 1 all the same.",)
+    assert terms.notes == (CountsNearlyEqual(pytest.approx(0.1), 0.9, (1,)),)
     assert terms_of("share", {"rho": 0.9}, SAMPLERS, counts=[111, 100]).notes == ()
 
 
@@ -329,7 +330,7 @@ def test_nearly_equal_counts_name_the_minority():
 def test_every_post_hoc_row_is_shown_without_torch():
     assert {m.key for m in METHODS if m.stage == POSTHOC} <= set(WORKINGS) | {"logit_adjusted_posthoc"}
     code = (
-        "import sys; from core.methods.examples import examples; from core.methods import METHODS; "
+        "import sys; from reporting.method_examples import examples; from core.methods import METHODS; "
         "[examples(m) for m in METHODS]; assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=WORKED.parents[2])

@@ -9,6 +9,7 @@ from scipy.stats import chisquare
 
 from core.errors import EvenlyError
 from core.methods import answer
+from core.methods.notes import EpochShare, NoMinority
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence
 from core.training.index_samplers import DRAWS, EvenDraws, order
@@ -96,14 +97,11 @@ def test_share_of_the_minority():
 def test_share_without_a_minority_says_so():
     even = terms("share", counts=[7, 7, 7])
     np.testing.assert_allclose(even.sampling, [1 / 3] * 3)
-    assert even.notes == (
-        "No class has fewer samples than the mean, so there is no minority: rho plays no part, "
-        "and every class is drawn as often as the data hold it.",
-    )
+    assert even.notes == (NoMinority(),)
 
 
 def test_undersampling_says_how_short_an_epoch_is():
-    assert terms("undersample", counts=[70, 0, 30, 10]).notes == ("An epoch holds 27% of the training samples.",)
+    assert terms("undersample", counts=[70, 0, 30, 10]).notes == (EpochShare(30 / 110),)
 
 
 def test_instance_and_smote_draw_as_the_data_are():

@@ -75,9 +75,9 @@ def test_a_run_with_itself(ids):
 @pytest.mark.parametrize(
     ("which", "words"),
     [
-        ("running", "is at epoch 9 of 20: let it finish before you judge."),
-        ("failed", "failed after epoch 3 of 20: its error says what to mend; try it again, or choose another run."),
-        ("stopped", "was stopped after epoch 6 of 20: resume it and let it finish, or choose another run."),
+        ("running", "is running, at epoch 9 of 20."),
+        ("failed", "failed at epoch 3 of 20."),
+        ("stopped", "was stopped at epoch 6 of 20."),
     ],
 )
 def test_a_run_that_has_not_finished(ids, which, words):

@@ -17,6 +17,7 @@ from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
 import cli
+from core.comparison.pairing import OTHER_BASELINE, Apart, LeftOut, Unpaired
 from core.experiment.config import checked
 from reporting import text
 from services import comparison
@@ -259,13 +260,10 @@ def test_pairs_are_runs_whose_baseline_is_the_run_before(feeding):
     assert data["over_seeds"]["runs_after"] == [shared[3], own[4], own[5]], (
         "both of seed 3 were fed by its baseline: the newest"
     )
-    assert (
-        f"3 runs with a seed that another run has too are left out (runs {own[3]}, {shared[4]} and {shared[5]})"
-        in data["notes"][-1]
-    )
+    assert data["notes"][-1] == text.of(LeftOut((own[3], shared[4], shared[5])))
     at = compared((base[5], shared[5]))
     assert at.radio(key="over").options == ["All seeds", "These two runs"]
-    assert f"run {shared[5]} of this page among them" in captions(at)
+    assert f"run {shared[5]} of this comparison" in captions(at)
     assert "each trained both ways" in captions(at)
 
 
@@ -274,11 +272,8 @@ def test_runs_fed_by_one_baseline_are_two_groups(feeding):
     results.delete(open_database(), list(own.values()))
     found = called("compare", base[3], shared[3])
     assert "Means over seeds 3, 4, 5 before and 3, 4, 5 after" in " ".join(found.split())
-    note = (
-        "Both sides have seeds 4 and 5, but not as pairs, "
-        f"so the two sides are compared as independent groups (Welch): runs {shared[4]} and {shared[5]} "
-        f"take their weights from run {base[3]}, of seed 3."
-    )
+    apart = Apart((shared[4], shared[5]), OTHER_BASELINE, base[3], 3)
+    note = text.of(Unpaired((4, 5), False, (apart,)))
     assert note in " ".join(found.split())
     assert note in captions(compared((base[3], shared[3])))
 

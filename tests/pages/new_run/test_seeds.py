@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.experiment.baseline import BaselineDiffers
 from services import tpr_sources
-from services.baselines import by_seed, other_data, pairing
+from services.baselines import by_seed, other_data
 from storage import results
 from tests.pages.kit import ROOT
 from tests.pages.new_run.kit import baselines, captions, started, visit
@@ -86,11 +87,6 @@ def test_seed_and_run_of_a_group():
         }
     )
     assert by_seed(frame, "a") == {0: 1, 1: 4}
-    assert pairing({0: 1, 1: 1}) == "Baseline: run 1 for every seed."
-    assert (
-        pairing({0: 1, 1: None, 2: None})
-        == "Baseline: run 1 for seed 0; for seeds 1 and 2 a baseline is trained first."
-    )
 
 
 def test_what_another_page_asks_for_is_taken_though_it_is_no_newest_baseline(empty):
@@ -141,19 +137,19 @@ def test_back_without_the_tail_the_baseline_is_back(empty):
 
 
 @pytest.mark.parametrize(
-    ("theirs", "own", "text"),
+    ("theirs", "own", "found"),
     [
-        ({}, False, ""),
-        ({"imbalance": 100.0}, False, "tail 100"),
-        ({"imbalance": 10.0, "profile": "step"}, True, "step tail 10"),
-        ({"validation": 0.2}, False, "validation share 0.2"),
-        ({"validation": 0.2}, True, ""),
-        ({"profile": "step"}, False, ""),
+        ({}, False, BaselineDiffers()),
+        ({"imbalance": 100.0}, False, BaselineDiffers(tail=(100.0, "exponential"))),
+        ({"imbalance": 10.0, "profile": "step"}, True, BaselineDiffers(tail=(10.0, "step"))),
+        ({"validation": 0.2}, False, BaselineDiffers(validation=0.2)),
+        ({"validation": 0.2}, True, BaselineDiffers()),
+        ({"profile": "step"}, False, BaselineDiffers()),
     ],
 )
-def test_what_is_other_data(theirs, own, text):
+def test_what_is_other_data(theirs, own, found):
     assert (
-        other_data(config_of(), {"imbalance": 1.0, "profile": "exponential", "validation": 0.1} | theirs, own) == text
+        other_data(config_of(), {"imbalance": 1.0, "profile": "exponential", "validation": 0.1} | theirs, own) == found
     )
 
 

@@ -192,7 +192,7 @@ def test_a_run_that_is_not_through_is_judged_by_its_epochs_so_far(trained):
 def test_weights_that_swing_are_told_with_the_way_to_smoothing(trained):
     engine, worker, _ = trained
     at = page_of(moving(engine, worker, 4.0, recipe="sgd_constant"))
-    (warning,) = [w.value for w in at.warning if "swing between classes" in w.value]
+    (warning,) = [w.value for w in at.warning if "oscillate between classes" in w.value]
     assert "factor of 4.0" in warning
     assert "10 of 10 classes" in warning
     at.button(key="run_smooth").click().run()
@@ -215,17 +215,17 @@ def test_compare_names_weights_that_swing(trained):
         moving(engine, worker, 1.2, recipe="sgd_constant"),
     )
     at = visit(COMPARE, a=calm, b=swings)
-    (warning,) = [w.value for w in at.warning if "swing between classes" in w.value]
-    assert f"weights of run {swings} swing" in warning
+    (warning,) = [w.value for w in at.warning if "oscillate between classes" in w.value]
+    assert f"weights of run {swings} oscillate" in warning
     assert "factor of 4.0" in warning
-    assert not [w for w in visit(COMPARE, a=run, b=calm).warning if "swing" in w.value]
+    assert not [w for w in visit(COMPARE, a=run, b=calm).warning if "oscillate" in w.value]
 
 
 def test_compare_names_them_too_where_the_last_epochs_were_calm(trained):
     engine, worker, run = trained
     swings = moving(engine, worker, 16.0, still=2)
     for at in (page_of(swings), visit(COMPARE, a=run, b=swings)):
-        assert [w for w in at.warning if "swing between classes" in w.value]
+        assert [w for w in at.warning if "oscillate between classes" in w.value]
 
 
 def test_weights_that_stay_say_nothing_of_it(trained):

@@ -1,7 +1,7 @@
 """Worked examples of the methods, computed by the code: for the docs and for the Methods page.
 
 What is a map from TPRs or counts is computed here and now. What networks and whole batches decide is computed by
-docs/worked_examples.py, which needs torch; its numbers are read from core/methods/worked_examples.json, which
+docs/worked_examples.py, which needs torch; its numbers are read from reporting/worked_examples.json, which
 `python docs/generate.py` writes.
 """
 
@@ -20,6 +20,7 @@ from core.methods import METHODS, Method, answer, what_if
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Registry
+from reporting import text
 
 TPR = (0.9561, 0.7365, 0.7808)  # car, dog, cat: the example that the idea came with, to four digits
 COUNTS = (1000, 300, 100, 30, 10)
@@ -158,7 +159,7 @@ def at_one(
     if not terms.clipped:
         return ()
     values = ", ".join(f"its {term} is {vector[0]:.4g}" for term, vector in terms.set().items())
-    return (f"With class 0 at TPR 1 {values}.", *terms.notes)
+    return (f"With class 0 at TPR 1 {values}.", *text.lines(terms.notes))
 
 
 def others(method: Method) -> list[tuple[str, str]]:
@@ -189,4 +190,4 @@ def said(terms: ClassTerms) -> list[str]:
     out += [f"{name} = {value:.6g}." for name, value in (terms.info or {}).items()]
     if not terms.set() and not terms.knobs:
         out.append("It sets no term; the loss is plain cross entropy.")
-    return out + list(terms.notes)
+    return out + text.lines(terms.notes)
