@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
 from core.experiment.presets import FIRST
 from pages.components.common import cached_reads, navigation, plotly_chart, run_status
 from pages.components.common.error_guard import told
+from pages.components.common.run_records import ListedRun
 from pages.components.compare import cached_comparison
 from reporting import text as words
 from reporting import tpr_charts, tpr_series
@@ -31,7 +30,7 @@ def first_runs(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["group_sha"].isin({row.group_sha for row in planned(0).rows})]
 
 
-def unfinished(mine: pd.DataFrame) -> Any | None:
+def unfinished(mine: pd.DataFrame) -> ListedRun | None:
     """The newest run of the first comparison where it was stopped or failed, and none is on; archived ones are put away."""
     if mine.empty or mine["status"].isin(cached_reads.BUSY).any():
         return None
@@ -86,7 +85,7 @@ def lasts(every: pd.DataFrame) -> str:
     return f"{words.left(seconds).removesuffix(' left')} by earlier runs here{behind}"
 
 
-def header(busy: pd.DataFrame, seed: int, left: Any | None, every: pd.DataFrame) -> None:
+def header(busy: pd.DataFrame, seed: int, left: ListedRun | None, every: pd.DataFrame) -> None:
     """Title, two sentences and the one primary action: to start, or to go on with what is paused.
 
     `left`: a run that was stopped or failed.
@@ -154,7 +153,7 @@ def on_screen(ids: list[int]) -> pd.DataFrame:
     return pd.concat([cached_reads.runs(ids=ids), cached_reads.runs(limit=RECENT)]).drop_duplicates("id")
 
 
-def growing(records: list[Any]) -> None:
+def growing(records: list[ListedRun]) -> None:
     """The picture of the newest run and its baseline, with the epochs that the records know of; nothing before the first."""
     by_id, newest = {r.id: r for r in records}, records[-1]
     before = newest if pd.isna(newest.baseline_id) else by_id.get(newest.baseline_id, newest)
@@ -216,7 +215,7 @@ def recent(frame: pd.DataFrame) -> None:
     st.page_link(navigation.RUNS, label="All runs", icon=":material/table_rows:")
 
 
-def facts(record: Any) -> str:
+def facts(record: ListedRun) -> str:
     """Accuracy, spread and age of a run in one line."""
     if pd.isna(record.accuracy):
         return words.ago(cached_reads.moment(record.created_at))

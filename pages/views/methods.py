@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
@@ -11,7 +9,7 @@ from core.methods import METHODS, TRAIN, Method, formula_with
 from core.methods.notation import NOTATION, ONE_LOSS, RULES, TERMS
 from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
-from core.registry import Param, Source
+from core.registry import Param, Registry, Source
 from pages.components.common import navigation, query_params
 from reporting.method_examples import Example, examples
 from reporting.text import plain
@@ -29,12 +27,13 @@ STAGES = {
     "finetune": "A second stage: it trains a finished run's network further, as a run of its own.",
     "posthoc": "Post-hoc: it trains nothing and takes seconds, as a run of its own.",
 }
+Entry = tuple[str, Method, Registry[Method]]  # address, row, its table
 ALL = "All"
 SHOWN = "methods_shown"  # for the browser's Back, which brings the page back without its address
 COMMON = "What holds for every method"
 
 
-def rows() -> list[tuple[str, Method, Any]]:
+def rows() -> list[Entry]:
     """(address, row, its table) of every method and sampler."""
     return [(m.key, m, METHODS) for m in METHODS] + [(f"sampler:{s.key}", s, SAMPLERS) for s in SAMPLERS]
 
@@ -47,7 +46,7 @@ def text_of(method: Method) -> str:
     ).lower()
 
 
-def found(words: str, group: str) -> list[tuple[str, Method, Any]]:
+def found(words: str, group: str) -> list[Entry]:
     """The rows of a group that hold every word, in the order of the tables."""
     asked = words.lower().split()
     return [r for r in rows() if group in (ALL, r[1].group) and all(w in text_of(r[1]) for w in asked)]
@@ -57,7 +56,7 @@ def needs_of(method: Method) -> str:
     return "; ".join(NEEDS[n] for n in sorted(method.needs)) or "nothing"
 
 
-def choose(shown: list[tuple[str, Method, Any]]) -> tuple[str, Method, Any]:
+def choose(shown: list[Entry]) -> Entry:
     """The row to show: chosen here, named in the address, or shown last."""
     labels = {key: f"{m.label}  ·  {m.group}" for key, m, _ in shown}
     first = rows()[0][0]
@@ -102,7 +101,7 @@ def reference(source: Source) -> str:
     return f"{plain(source.authors)} ({source.year}), {title}"
 
 
-def worked(method: Method, table: Any) -> None:
+def worked(method: Method, table: Registry[Method]) -> None:
     """The examples that the code computes: rows, what follows from them, what was floored or assumed, and the command that prints them."""
     found = examples(method, table)
     if not found:
@@ -132,7 +131,7 @@ def one_example(shown: Example) -> None:
         st.code(shown.command, language=None, wrap_lines=True)  # the colours of a language are too faint on this ground
 
 
-def detail(method: Method, table: Any) -> None:
+def detail(method: Method, table: Registry[Method]) -> None:
     """One row, whole."""
     st.header(method.label)
     st.markdown(
@@ -167,7 +166,7 @@ def lines_of(formula: str) -> str:
     )
 
 
-def overview(shown: list[tuple[str, Method, Any]]) -> None:
+def overview(shown: list[Entry]) -> None:
     """All that the search found, a line each."""
     with st.expander(f"Overview: {len(shown)} of {len(rows())}", icon=":material/list:"):
         st.dataframe(

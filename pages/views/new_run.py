@@ -78,7 +78,7 @@ def start(f: Form) -> None:
 # -- the same as text --------------------------------------------------------------------------------------------
 
 
-def copies(f: Form, terms: ClassTerms) -> None:
+def copies(f: Form, terms: ClassTerms | None) -> None:
     """The same run as a command and as PyTorch with exactly these weights."""
     with st.expander("Copy as a command or as PyTorch", icon=":material/code:", key="new_copy"):
         st.code("\n# then:\n".join(commands(f)), language=None, wrap_lines=True)
@@ -195,7 +195,7 @@ def given_tprs(source: Source) -> dict[str, Any]:
     return settings.given_tprs(source.tpr, source.support, source.name)
 
 
-def weights(f: Form) -> tuple[Any, str | None]:
+def weights(f: Form) -> tuple[ClassTerms | None, str | None]:
     """The weights and the other terms, live; returns the terms in force, or None while there are none, and why nothing may start."""
     heading, params = st.container(), dict(f.config.params)
     try:

@@ -6,7 +6,6 @@ Not where somebody is typing: on New run, and while a page holds still (`hold`),
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
@@ -20,7 +19,7 @@ FOLLOWING = ("", "runs", "compare", "run")  # addresses of the pages that show r
 _SEEN, _HELD = "follow_seen", "follow_held"
 
 
-def begin(page: Any) -> None:
+def begin(page: st.Page) -> None:
     """Before a page is drawn: what it is about to show. A change while it is drawn is seen then, not missed."""
     st.session_state[_HELD] = False
     st.session_state[_SEEN] = _stamp(page.url_path)
@@ -31,7 +30,7 @@ def hold() -> None:
     st.session_state[_HELD] = True
 
 
-def end(page: Any) -> None:
+def end(page: st.Page) -> None:
     """After a page is drawn: look again and again. Takes no space."""
     if page.url_path in FOLLOWING:
         _look(page.url_path)

@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
+from sqlalchemy import Engine
 
 from core.metrics.classification import share
 from core.metrics.intervals import limits
+from pages.components.common.run_records import RunState
 from reporting.run_report import RunReport
 from reporting.tpr_series import Side
 from services import comparison
@@ -22,20 +24,22 @@ from storage.db.connection import open_database
 from storage.db.migrate import check_schema
 from storage.db.paths import data_root, database_url
 from storage.jobs import change_stamp, queue
+from storage.jobs.workers import WorkerRow
 from storage.results.runs import RunRow
 from storage.results.runs import drawn_by as read_drawn_by
 
 BUSY = (*LIVE, "paused")
+Confusion = tuple[int, NDArray[np.int64]]  # epoch, counts [C, C], rows by true class
 
 
 @st.cache_resource(max_entries=4)
-def _open(url: str) -> Any:
+def _open(url: str) -> Engine:
     engine = open_database(url, role="page")
     check_schema(engine)
     return engine
 
 
-def database() -> Any:
+def database() -> Engine:
     """The engine of this process; a database that cannot serve raises StorageError with what to do."""
     return _open(database_url())
 
@@ -45,7 +49,7 @@ def forget_database() -> None:
     _open.clear()
 
 
-def run(run_id: int) -> Any:
+def run(run_id: int) -> RunRow:
     """One run as it is now; an unknown id raises StorageError."""
     return results.get_run(database(), run_id)
 
@@ -73,7 +77,7 @@ def drawn_by(dataset: str) -> dict[int, dict[str, Any]]:
     return _drawn_by(database_url(), dataset, change_stamp.stamp(database()))
 
 
-def workers() -> list[Any]:
+def workers() -> list[WorkerRow]:
     """The workers that have registered."""
     return queue.workers(database())
 
@@ -84,22 +88,22 @@ def _epochs(url: str, run_id: int, stamp: tuple) -> pd.DataFrame:
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def _history(url: str, run_id: int, split: str, stamp: tuple) -> Any:
+def _history(url: str, run_id: int, split: str, stamp: tuple) -> results.ClassHistory:
     return results.class_history(database(), run_id, split)
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
-def _counts(url: str, run_id: int, split: str, epoch: int | None, stamp: tuple) -> Any:
+def _counts(url: str, run_id: int, split: str, epoch: int | None, stamp: tuple) -> results.ClassCounts:
     return results.class_counts(database(), run_id, split, epoch)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def _confusion(url: str, run_id: int, split: str, which: str, stamp: tuple) -> Any:
+def _confusion(url: str, run_id: int, split: str, which: str, stamp: tuple) -> Confusion | None:
     return results.confusion(database(), run_id, split, which)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def _report(url: str, run_id: int, split: str, stamp: tuple, _row: Any) -> RunReport:
+def _report(url: str, run_id: int, split: str, stamp: tuple, _row: RunRow) -> RunReport:
     return comparison.report(database(), _row, split)
 
 
@@ -112,7 +116,7 @@ def epochs(row: RunRow) -> pd.DataFrame:
     return _epochs(database_url(), row.id, _stamp(row))
 
 
-def series(row: RunRow, split: str, column: str) -> tuple[Any, Any]:
+def series(row: RunRow, split: str, column: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """One column of a split's per-epoch summary as arrays: the epochs, ascending, and its values, NaN where there is none."""
     frame = epochs(row)
     mine = np.flatnonzero(frame["split"].to_numpy(object) == split)
@@ -121,17 +125,17 @@ def series(row: RunRow, split: str, column: str) -> tuple[Any, Any]:
     return epoch[order], values[order]
 
 
-def history(row: RunRow, split: str = "validation") -> Any:
+def history(row: RunRow, split: str = "validation") -> results.ClassHistory:
     """Class x epoch counts of a split."""
     return _history(database_url(), row.id, split, _stamp(row))
 
 
-def counts(row: RunRow, split: str = "test", epoch: int | None = None) -> Any:
+def counts(row: RunRow, split: str = "test", epoch: int | None = None) -> results.ClassCounts:
     """Class counts of a split at an epoch; unless said the last one that `row` knows of, though there may be a newer one by now."""
     return _counts(database_url(), int(row.id), split, int(row.last_epoch) if epoch is None else epoch, _stamp(row))
 
 
-def confusion(row: RunRow, split: str = "test", which: str = "last") -> Any:
+def confusion(row: RunRow, split: str = "test", which: str = "last") -> Confusion | None:
     """(epoch, matrix [C, C]) or None."""
     return _confusion(database_url(), row.id, split, which, _stamp(row))
 
@@ -146,7 +150,7 @@ def class_names(row: RunRow) -> list[str]:
     return list((row.facts or {}).get("classes", []))
 
 
-def tpr_of(count: Any) -> NDArray[np.float64]:
+def tpr_of(count: results.ClassCounts | results.ClassHistory) -> NDArray[np.float64]:
     """TPR from counts, [C] or [E, C]; NaN where there is no sample."""
     return share(count.tp, count.support)
 
@@ -193,18 +197,18 @@ def growing_pair(before: RunRow, row: RunRow) -> tuple[list[str], Side, Side | N
     return class_names(run(int(before.id))), side(before, "before"), after
 
 
-def seconds_left(record: Any) -> float | None:
+def seconds_left(record: RunState) -> float | None:
     """Estimate from the mean of the epochs so far; None before the first."""
     done, total = int(record.last_epoch), int(record.epochs)
     return max(total - done, 0) * float(record.seconds) / done if done else None
 
 
-def progress(record: Any) -> float:
+def progress(record: RunState) -> float:
     """Share of the epochs done, 0 to 1."""
     return min(int(record.last_epoch) / max(int(record.epochs), 1), 1.0)
 
 
-def moment(value: Any) -> datetime | None:
+def moment(value: datetime | None) -> datetime | None:
     """A stored time as a datetime, None where there is none."""
     return None if value is None or pd.isna(value) else pd.Timestamp(value).floor("us").to_pydatetime()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Literal, NoReturn
 from urllib.parse import unquote, urlsplit
 
 import streamlit as st
@@ -17,6 +17,7 @@ RUN = "pages/views/run.py"
 COMPARE = "pages/views/compare.py"
 METHODS = "pages/views/methods.py"
 LONGEST_ID = 12  # characters of an address that are a number no more
+Width = int | Literal["content", "stretch"]  # of a widget; a number is in px
 OPEN = "nav_open"  # set by a callback: the run to open next, whatever page the browser is on by then
 ASKED_BY = {
     "id": "run",
@@ -29,7 +30,7 @@ ASKED_BY = {
 }  # what the address asks a page for -> that page's path
 
 
-def navigation() -> Any:
+def navigation() -> st.Page:
     """The menu. A run's own page is reached from the others and by its address, /run?id=3."""
     pages = [
         st.Page(
@@ -83,7 +84,7 @@ def navigation() -> Any:
     return page
 
 
-def starts_runs(page: Any) -> bool:
+def starts_runs(page: st.Page) -> bool:
     """Whether runs are started on this page: Home and New run."""
     return page.url_path in ("", "new")
 
@@ -131,14 +132,14 @@ def open_new(**choices: str) -> NoReturn:
     st.switch_page(NEW, query_params=choices)
 
 
-def link_run(run_id: int, label: str, **more: Any) -> None:
+def link_run(run_id: int, label: str, *, icon: str | None = None, width: Width = "content") -> None:
     """A link to a run's page."""
-    st.page_link(RUN, label=label, query_params={"id": str(run_id)}, **more)
+    st.page_link(RUN, label=label, query_params={"id": str(run_id)}, icon=icon, width=width)
 
 
-def link_compare(before: int, after: int, label: str, **more: Any) -> None:
+def link_compare(before: int, after: int, label: str, *, icon: str | None = None) -> None:
     """A link to the comparison of two runs."""
-    st.page_link(COMPARE, label=label, query_params={"a": str(before), "b": str(after)}, **more)
+    st.page_link(COMPARE, label=label, query_params={"a": str(before), "b": str(after)}, icon=icon)
 
 
 def id_from_url(name: str) -> int | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from collections.abc import Mapping
 
 import streamlit as st
 
 from core.registry import Param
 from reporting import text
 
+Value = float | int | str  # of a parameter
+Values = dict[str, Value]  # by the parameter's key
 FIXED = "fixed"
 TEXT_HEIGHT = 80
 LISTED = re.compile(r"[\d.]+")  # one number of a list
@@ -45,7 +47,7 @@ def _number(param: Param, key: str, default: float | int, label: str) -> float |
     )
 
 
-def field(owner: str, param: Param) -> Any:
+def field(owner: str, param: Param) -> Value:
     """Draw one parameter and return its value; the row's range is checked again in core before anything starts."""
     key = key_of(owner, param)
     if param.choices:
@@ -77,7 +79,7 @@ def fit_list(owner: str, param: Param, classes: int) -> None:
         st.session_state[key] = st.session_state[ours] = fitted
 
 
-def switched_off(param: Param, why: str) -> Any:
+def switched_off(param: Param, why: str) -> Value:
     """Draw a setting that has no say here, greyed out with the reason under it; returns its default."""
     st.number_input(
         param.label,
@@ -104,7 +106,7 @@ def one_of(options: tuple[str, ...], param: Param, key: str) -> str:
     return st.selectbox(param.label, options, format_func=text.choice, key=key, help=help_text, persist_state="session")
 
 
-def word_field(owner: str, param: Param) -> Any:
+def word_field(owner: str, param: Param) -> Value:
     """A choice of word or number, the number beside it only when it counts."""
     chosen = word_choice(owner, param)
     if chosen != FIXED:
@@ -119,7 +121,7 @@ def number_default(param: Param) -> float:
     return min(max(1.0, param.low), param.high)
 
 
-def prefill(owner: str, params: tuple[Param, ...], values: dict[str, Any]) -> None:
+def prefill(owner: str, params: tuple[Param, ...], values: Mapping[str, Value]) -> None:
     """Put stored values where the widgets will find them; call before the widgets are drawn."""
     for param in params:
         if param.key not in values:

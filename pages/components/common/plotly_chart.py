@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 from plotly.basedatatypes import BaseFigure
 
@@ -30,7 +28,7 @@ class Ready(BaseFigure):
     def __init__(self, figure: Figure) -> None:  # without BaseFigure's, which is what checks
         self._figure = figure
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Figure:
         return self._figure
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from pages.components.common import cached_reads
 from pages.components.common.error_guard import told
+from pages.components.common.run_records import ListedRun
 from reporting.text import plain
 from storage import results
 from storage.results.runs import RunRow
@@ -36,7 +35,7 @@ def editor(row: RunRow) -> None:
         st.form_submit_button("Save", key="run_about_save", type="primary", on_click=save, args=(int(row.id), "run"))
 
 
-def fields(record: Any, prefix: str) -> None:
+def fields(record: ListedRun, prefix: str) -> None:
     """The three fields; their keys are `<prefix>_<field>_<id>`, where `save` finds what was typed."""
     st.text_input("Name", record.name, key=f"{prefix}_name_{record.id}", max_chars=200)
     st.text_input(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
 from core import methods
 from pages.components.common import cached_reads
+from pages.components.common.navigation import Width
+from pages.components.common.run_records import ListedRun, RunState
 from reporting import text as words
 from storage.jobs import change_stamp, workers
 from storage.jobs.workers import Place
@@ -28,7 +28,7 @@ ENDED = {"cancelled": "was stopped", "failed": "failed"}
 Places = dict[int, Place]  # of the runs that are on
 
 
-def label(record: Any) -> str:
+def label(record: RunState) -> str:
     """The state as one word; what is asked of a running run comes first."""
     if record.status == "running" and record.wanted in WANTED:
         return WANTED[record.wanted]
@@ -38,7 +38,7 @@ def label(record: Any) -> str:
 # -- what a run waits for ----------------------------------------------------------------------------------------
 
 
-def held_by(*records: Any) -> dict[int, str]:
+def held_by(*records: RunState) -> dict[int, str]:
     """Baselines that queued runs among `records` wait for -> their status; one short query, none where no such run has a baseline."""
     ids = {int(r.baseline_id) for r in records if r.status == "queued" and not pd.isna(r.baseline_id)}
     return (
@@ -48,7 +48,7 @@ def held_by(*records: Any) -> dict[int, str]:
     )
 
 
-def waits(record: Any, held: dict[int, str] | None = None) -> str:
+def waits(record: RunState, held: dict[int, str] | None = None) -> str:
     """What a queued run waits for: "waits for its baseline, run 16, which is paused", "waiting for the worker".
 
     "" where it is not queued.
@@ -62,7 +62,7 @@ def waits(record: Any, held: dict[int, str] | None = None) -> str:
     return f"waits for its baseline, run {baseline}" + (", which is paused" if held[baseline] == "paused" else "")
 
 
-def resume(record: Any, held: dict[int, str] | None = None) -> str:
+def resume(record: RunState, held: dict[int, str] | None = None) -> str:
     """What to call going on with a run, "Resume" or "Try again"; "" where there is nothing to go on with.
 
     A queued run behind a paused baseline resumes both.
@@ -72,7 +72,7 @@ def resume(record: Any, held: dict[int, str] | None = None) -> str:
     return RESUMABLE.get(record.status, "")
 
 
-def ended(record: Any) -> str:
+def ended(record: ListedRun) -> str:
     """ "Run 17 was stopped: its baseline, run 16, was stopped."; "" where it has not ended early."""
     if record.status not in ENDED:
         return ""
@@ -83,12 +83,12 @@ def ended(record: Any) -> str:
 # -- a run that trains, and a step that does not ---------------------------------------------------------------
 
 
-def trains(record: Any) -> bool:
+def trains(record: ListedRun) -> bool:
     """Whether there are epochs to speak of; a post-hoc step trains nothing and is through at once."""
     return methods.trains(record.method)
 
 
-def after(record: Any, epoch: int) -> str:
+def after(record: ListedRun, epoch: int) -> str:
     """ " after epoch 3", to follow what a figure is of; "" of a post-hoc step."""
     return f" after epoch {epoch}" if trains(record) else ""
 
@@ -96,24 +96,24 @@ def after(record: Any, epoch: int) -> str:
 # -- how far -----------------------------------------------------------------------------------------------------
 
 
-def places(*records: Any) -> Places:
+def places(*records: RunState) -> Places:
     """Where the workers are inside their epochs; one short query, none where no run of `records` is on."""
     return workers.places(cached_reads.database()) if any(r.status == "running" for r in records) else {}
 
 
-def inside(record: Any, where: Places) -> Place | None:
+def inside(record: RunState, where: Places) -> Place | None:
     """Where a run is inside the epoch that follows its last recorded one, or None: it is not on, or nothing was said of this epoch."""
     place = where.get(int(record.id)) if record.status == "running" else None
     return place if place is not None and place.epoch == int(record.last_epoch) + 1 <= int(record.epochs) else None
 
 
-def share(record: Any, where: Places) -> float:
+def share(record: RunState, where: Places) -> float:
     """Share of all epochs done, the steps of the current one too; 0 to 1."""
     place = inside(record, where)
     return cached_reads.progress(record) + (0.0 if place is None else place.share / int(record.epochs))
 
 
-def seconds_left(record: Any, where: Places) -> float | None:
+def seconds_left(record: RunState, where: Places) -> float | None:
     """Estimate from the mean of the epochs so far, in the first epoch from its steps; None before that."""
     place, left = inside(record, where), cached_reads.seconds_left(record)
     if place is None:
@@ -122,7 +122,7 @@ def seconds_left(record: Any, where: Places) -> float | None:
     return None if an_epoch is None else an_epoch * (int(record.epochs) - int(record.last_epoch) - place.share)
 
 
-def in_a_cell(record: Any, where: Places, held: dict[int, str] | None = None) -> str:
+def in_a_cell(record: RunState, where: Places, held: dict[int, str] | None = None) -> str:
     """State, share of the epochs and estimate in a few words: "Running 45 %, 5 s left", "Failed at 15 %", "Queued, run 16 paused"."""
     done = f"{100 * share(record, where):.0f}\u00a0%"  # kept together where the cell wraps
     text = label(record)
@@ -135,13 +135,13 @@ def in_a_cell(record: Any, where: Places, held: dict[int, str] | None = None) ->
     return f"{text}, archived" if record.archived else text
 
 
-def badge(record: Any, width: Any = "content") -> None:
+def badge(record: RunState, width: Width = "content") -> None:
     """The state as a badge."""
     _, colour, icon = STATUS.get(record.status, ("", "gray", ":material/help:"))
     st.badge(label(record), color=colour, icon=icon, width=width)
 
 
-def reached(record: Any, where: Places) -> str:
+def reached(record: ListedRun, where: Places) -> str:
     """ "epoch 3 of 20" once three are done, "epoch 1 of 2, step 479 of 3,516" in the first; "" of a post-hoc step."""
     if not trains(record):
         return ""
@@ -151,7 +151,7 @@ def reached(record: Any, where: Places) -> str:
     return f"epoch {place.epoch} of {int(record.epochs)}, {place.words()}"
 
 
-def progress_text(record: Any, where: Places | None = None) -> str:
+def progress_text(record: ListedRun, where: Places | None = None) -> str:
     """Epoch, total and the estimate: "epoch 3 of 20, about 5 s left". Of a post-hoc step only what it waits for, "" otherwise."""
     if not trains(record):
         return waits(record)

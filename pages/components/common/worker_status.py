@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
 
 import streamlit as st
 from sqlalchemy.exc import SQLAlchemyError
@@ -13,6 +12,7 @@ from pages.components.common import cached_reads, run_status
 from reporting.text import message, plain, short
 from services.launchers import LAUNCHERS
 from storage.jobs.workers import WorkerRow
+from storage.results.runs import RunRow
 
 EVERY = 1.0  # seconds, as often as Home and a run's page look, so that all name the same epoch; one short query
 START = LAUNCHERS["local"].describe()
@@ -33,7 +33,7 @@ def worker_state() -> None:
             _line(worker, training)
 
 
-def _alive() -> list[Any]:
+def _alive() -> list[WorkerRow]:
     return [w for w in cached_reads.workers() if w.alive]
 
 
@@ -69,7 +69,7 @@ def live_notice() -> None:
     notice()
 
 
-def _line(worker: WorkerRow, training: Any | None) -> None:
+def _line(worker: WorkerRow, training: RunRow | None) -> None:
     if training is None:
         st.markdown(f":material/check_circle: **Worker idle** on {plain(worker.device)}")
         return

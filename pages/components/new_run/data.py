@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from core.datasets import DATASETS, DataSpec, describe, is_ready, offered, prepare, train_counts
 from core.datasets.uploads import is_upload, remove_upload, store_upload
@@ -179,7 +180,7 @@ def upload(chosen: str) -> None:
             remove_button(chosen)
 
 
-def add(file: Any) -> None:
+def add(file: UploadedFile) -> None:
     """Take an uploaded zip in, or keep the reason why not for the place above it.
 
     Either way the page is drawn anew, without the bar and what was said before.

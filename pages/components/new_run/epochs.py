@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -148,7 +147,7 @@ def _payload(
     term: str,
     dragged: bool,
     p: Palette,
-) -> dict[str, Any]:
+) -> component.Payload:
     """Everything the browser needs for one moving term. The settings come as text, so that they can be a key."""
     config = from_dict(json.loads(stored))
     method, past = METHODS[config.method], None if lent is None else Past(*lent)
@@ -173,7 +172,7 @@ def _payload(
 
 def _over_stops(
     config: RunConfig, method: Method, seen: Evidence, past: Past | None, present: Way
-) -> tuple[Sequence[Way], tuple]:
+) -> tuple[Sequence[Way], epoch_component.Slider]:
     """The ways at every stop of the slider where the browser can hold them, else at the present one; and the slider."""
     param, params = slider_param(method, config.params), dict(config.params)
     values = grid_values(method, params, component.stops_for(seen.classes))

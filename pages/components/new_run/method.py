@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -18,8 +17,10 @@ from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, gri
 from core.methods.method import Method
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence
+from core.registry import Source as Publication
 from core.registry import check_params
 from pages.components.common import param_fields, plotly_chart, query_params
+from pages.components.common.param_fields import Values
 from pages.components.new_run import epochs, overlay, terms
 from pages.components.new_run.evidence import Source
 from pages.components.preview import component
@@ -32,7 +33,7 @@ LABEL = "Method"
 HELP = "Grouped by what a method looks at. Type a part of a name to find it; the Methods page explains each."
 
 
-def pick(finished: bool) -> Any:
+def pick(finished: bool) -> Method:
     """The method's row; the list keeps the groups together. `finished`: there is a finished run on this dataset with this model."""
     groups = list(dict.fromkeys(m.group for m in METHODS))
     first = next(m.group for m in METHODS if "tpr" in m.needs)  # what this program is for
@@ -64,7 +65,7 @@ def grey_out(places: list[int]) -> None:
         st.html(f"<style>{options} {{ color: {plotly_chart.palette().muted}; font-style: italic }}</style>")
 
 
-def needs(method: Method, params: dict[str, Any]) -> tuple[frozenset[str], EvenlyError | None]:
+def needs(method: Method, params: Values) -> tuple[frozenset[str], EvenlyError | None]:
     """What the method looks at under these parameters. Of half-typed ones, what it looked at before, and what is wrong with them."""
     kept = f"new_needs_{method.key}"
     try:
@@ -79,7 +80,7 @@ def preview_key(method: Method) -> str:
     return f"new_preview_{method.key}"
 
 
-def main_parameter(method: Method, classes: int) -> dict[str, Any]:
+def main_parameter(method: Method, classes: int) -> Values:
     """The parameter the preview drags, or the word it is set to; a method with one that is not dragged draws it here."""
     if method.slider is None:
         for p in method.params:
@@ -92,7 +93,7 @@ def main_parameter(method: Method, classes: int) -> dict[str, Any]:
     return {param.key: component.value_of(preview_key(method), param_fields.number_default(param))}
 
 
-def other_parameters(method: Method) -> dict[str, Any]:
+def other_parameters(method: Method) -> Values:
     """The rest, drawn among the folded settings."""
     return (
         {}
@@ -172,7 +173,7 @@ def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConf
     return first
 
 
-def draw_slider(method: Method, params: dict[str, Any]) -> None:
+def draw_slider(method: Method, params: Values) -> None:
     """The slider alone, for as long as there are no weights to draw: its value counts all the same."""
     param = slider_param(method, params)
     if param is None:
@@ -185,7 +186,7 @@ def draw_slider(method: Method, params: dict[str, Any]) -> None:
     )
 
 
-def formula(method: Method, params: dict[str, Any]) -> None:
+def formula(method: Method, params: Values) -> None:
     """The formula, unless the preview shows it with the slider's value in it; where it comes from and what to watch."""
     if needs(method, params)[1] is None and (
         slider_param(method, params) is None or not in_text(formula_with(method, params))
@@ -196,13 +197,13 @@ def formula(method: Method, params: dict[str, Any]) -> None:
         st.markdown(f":small[{source_link(method.source)}]")  # no caption: a faded link is hard to read
 
 
-def source_link(source: Any) -> str:
+def source_link(source: Publication) -> str:
     """Where a method was published, as Markdown, linked where there is an address."""
     text = plain(str(source))
     return f"Source: [{text}]({source.url})." if source.url else f"Source: {text}."
 
 
-def missing(method: Method, params: dict[str, Any], source: Source | None) -> None:
+def missing(method: Method, params: Values, source: Source | None) -> None:
     """What the preview waits for, under the slider."""
     draw_slider(method, params)
     with st.container(border=True, key="new_waiting"):
@@ -219,7 +220,7 @@ def missing(method: Method, params: dict[str, Any], source: Source | None) -> No
         )
 
 
-def problem(method: Method, params: dict[str, Any], error: EvenlyError) -> None:
+def problem(method: Method, params: Values, error: EvenlyError) -> None:
     """The method refused these values; the slider stays, so that they can be changed."""
     if needs(method, params)[1] is None:
         draw_slider(method, params)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from core.datasets.spec import DataSpec, train_counts
@@ -14,6 +12,7 @@ from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.method import Method
 from core.methods.samplers import SAMPLERS
 from pages.components.common import param_fields
+from pages.components.common.param_fields import Value, Values
 from pages.components.new_run import evidence
 from pages.components.new_run.method import other_parameters, preview_key
 from pages.components.preview import component
@@ -90,7 +89,7 @@ def fit_epochs(method: Method, recipe: str) -> None:
         values[EPOCHS] = values[EPOCHS_FITTED] = submission.recipe_epochs(recipe, method.key)
 
 
-def in_sight(trains: bool) -> tuple[dict[str, Any], int]:
+def in_sight(trains: bool) -> tuple[Values, int]:
     """Epochs, for a method that trains, seed, and how many replicates."""
     *left, middle, right = st.columns(3 if trains else 2)
     values = {}
@@ -113,7 +112,7 @@ def in_sight(trains: bool) -> tuple[dict[str, Any], int]:
     return values | {"seed": seed}, int(count)
 
 
-def folded(method: Method, recipe: str, spec: DataSpec) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def folded(method: Method, recipe: str, spec: DataSpec) -> tuple[Values, dict[str, Value | Values], Values]:
     """What seldom changes: the method's other parameters, the data's, the recipe's. Returns (params, settings, recipe params)."""
     with st.expander("More settings", icon=":material/tune:", key="new_more"):
         params = other_parameters(method)
@@ -126,12 +125,12 @@ def folded(method: Method, recipe: str, spec: DataSpec) -> tuple[dict[str, Any],
         return params, values | late, {p.key: param_fields.field(recipe, p) for p in RECIPES[recipe].params}
 
 
-def owner_of(sampler: Any) -> str:
+def owner_of(sampler: Method) -> str:
     """Whose parameters these are, for the keys of their widgets."""
     return f"sampler_{sampler.key}"
 
 
-def sampling(method: Method) -> dict[str, Any]:
+def sampling(method: Method) -> dict[str, Value | Values]:
     """The sampler with its parameters, and the late start of the terms.
 
     A warning where sampler and method correct the same thing is drawn later.
@@ -158,7 +157,7 @@ def sampling(method: Method) -> dict[str, Any]:
     }
 
 
-def setting(key: str, spec: DataSpec) -> Any:
+def setting(key: str, spec: DataSpec) -> Value:
     """One of SETTINGS; the validation share is off where the dataset has a validation split of its own."""
     if key == "validation" and spec.own_validation:
         return param_fields.switched_off(SETTING[key], OWN_SPLIT)

@@ -125,7 +125,7 @@ def everywhere(name: str, values: Mapping[str, NDArray[np.float64]]) -> str:
     return f"{format(float(every[0]), TERMS[name].form)} for every class." if np.allclose(every, every[0]) else ""
 
 
-def over_time(name: str, first: ClassTerms, last: ClassTerms) -> dict[str, Any]:
+def over_time(name: str, first: ClassTerms, last: ClassTerms) -> dict[str, NDArray[np.float64]]:
     """A term's row, or its first and its last epoch's where they differ."""
     a, b = getattr(first, name), getattr(last, name)
     if a is None or b is None or np.allclose(a, b):

@@ -36,6 +36,7 @@ _COMPONENT = st.components.v2.component(
     css=(_HERE / "component.css").read_text("utf-8"),
     js=(_HERE / "component.js").read_text("utf-8"),
 )
+Payload = dict[str, Any]  # JSON for component.js
 CELLS = 40_000  # stops x classes sent to the browser at most; more classes mean fewer stops
 SURENESS = (0.1, 0.3, 0.5, 0.7, 0.9)  # probabilities of the true class at which a sample's factor is shown
 
@@ -81,7 +82,7 @@ def payload(
     value: float,
     p: Palette,
     counts: NDArray[np.float64] | None = None,
-) -> dict[str, Any]:
+) -> Payload:
     """Everything the browser needs, classes in drawing order; one frame per stop of the slider.
 
     `param` is the dragged parameter or None, `value` the one in force, `tpr` [C] what the weights come from,
@@ -138,13 +139,13 @@ def colours(p: Palette) -> dict[str, str]:
     return {"after": p.after, "before": p.before}
 
 
-def _slider(grid: Grid, param: Param | None, value: float) -> dict[str, Any]:
+def _slider(grid: Grid, param: Param | None, value: float) -> Payload:
     if param is None:
         return {"slider": False, "values": [0.0]}
     return stops(grid.values.tolist(), grid.formula, param, value)
 
 
-def stops(values: Sequence[float], formulas: Sequence[str], param: Param, value: float) -> dict[str, Any]:
+def stops(values: Sequence[float], formulas: Sequence[str], param: Param, value: float) -> Payload:
     """The slider: its stops with the formula of each, and the value in force."""
     shown = [f"{v:.6g}" if param.step < 0.01 else f"{v:.2f}" for v in values]
     return {
@@ -157,11 +158,9 @@ def stops(values: Sequence[float], formulas: Sequence[str], param: Param, value:
     }
 
 
-def slider_alone(
-    values: Sequence[float], formulas: Sequence[str], param: Param, value: float, p: Palette
-) -> dict[str, Any]:
+def slider_alone(values: Sequence[float], formulas: Sequence[str], param: Param, value: float, p: Palette) -> Payload:
     """The slider and its formula without bars, for as long as there are no TPRs to make weights from."""
-    each: list[Any] = [[]] * len(values)
+    each: list[list] = [[]] * len(values)
     return {
         "names": [],
         "tpr": None,
@@ -179,7 +178,7 @@ def slider_alone(
     }
 
 
-def _sample_factor(gamma: float, p: Palette) -> dict[str, Any]:
+def _sample_factor(gamma: float, p: Palette) -> Payload:
     """A method without class weights that looks at how sure the model is: the factor (1 - p)^gamma of a sample."""
     factor = np.array([(1 - s) ** gamma for s in SURENESS])
     return {
@@ -227,7 +226,7 @@ def preset(key: str, value: float) -> None:
     st.session_state[key] = {"value": value}
 
 
-def mount(data: dict[str, Any], key: str) -> None:
+def mount(data: Payload, key: str) -> None:
     """Put the component on the page. Its state `value` changes once, on release."""
     _COMPONENT(key=key, data=data, on_value_change=_released, width="stretch", height="content")
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +16,13 @@ from core.diagnostics.weight_dominance import dominant
 from core.experiment.replay import Past, Way
 from core.methods.types import ClassTerms
 from core.registry import Param
-from pages.components.preview.component import CELLS, clipped_words, colours, own_share, rounded, stops, warned
+from pages.components.preview.component import CELLS, Payload, clipped_words, colours, own_share, rounded, stops, warned
 from reporting import text
 from reporting.epoch_charts import LINES
 from reporting.palette import Palette
 
+Slider = tuple[Param, Sequence[float], Sequence[str], float]  # parameter, stops, their formulas, the current value
+Fact = list[str | int]  # a number, and the index of its name among the texts
 FEW_LINES = 15  # classes drawn as lines; above, a heat map
 FRAMES = 3_500  # stops x epochs sent at most
 EPOCHS = 200  # epochs shown at most
@@ -61,10 +62,10 @@ def payload(
     drawn: Drawn,
     p: Palette,
     *,
-    slider: tuple[Param, Sequence[float], Sequence[str], float] | None = None,
+    slider: Slider | None = None,
     begin: int = 0,
     past: Past | None = None,
-) -> dict[str, Any]:
+) -> Payload:
     """One frame per stop and epoch, epochs running fastest; classes in drawing order.
 
     `ways`: one per stop of the slider, or one alone. `slider`: parameter, stops, their formulas, the present value.
@@ -142,11 +143,11 @@ class Said:
             self.texts.append(text)
         return self._at[text]
 
-    def fact(self, value: str, name: str) -> list[list[Any]]:
+    def fact(self, value: str, name: str) -> list[Fact]:
         """A number and its name."""
         return [[value, self.at(name)]]
 
-    def facts(self, terms: ClassTerms, names: Sequence[str]) -> list[list[Any]]:
+    def facts(self, terms: ClassTerms, names: Sequence[str]) -> list[Fact]:
         """What is worth showing of an answer: how many classes were clipped, and its scalars."""
         out = self.fact(str(len(terms.clipped)), clipped_words(terms, names)) if terms.clipped else []
         return out + [f for name, v in (terms.info or {}).items() for f in self.fact(text.weight(v), name)]
@@ -172,7 +173,7 @@ def _warned(shares: NDArray[np.float64], way: Way, order: NDArray[np.int64], nam
     return [warned(dominant(s, own, ordered)) for s in shares.reshape(-1, len(names))]
 
 
-def _words(drawn: Drawn, *, hard: bool, share: bool) -> dict[str, Any]:
+def _words(drawn: Drawn, *, hard: bool, share: bool) -> dict[str, str | list[str]]:
     legend = [drawn.legend, *(["share of the weight"] if share else []), *(["all equal"] if share else [])]
     return {
         "name": "class",
