@@ -1,4 +1,4 @@
-"""Door 1: the pages. Page config, navigation, the worker's state. Starts nothing, computes nothing."""
+"""Entry point of the pages: page config, navigation, worker status. Starts no run and computes nothing."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 SIDEBAR = 260  # px
-# Streamlit only moves a collapsed sidebar out of the window; the keyboard would still stop at every link of it.
+# Streamlit only moves a collapsed sidebar out of view; without this, the Tab key would still reach its links.
 HIDDEN_WHEN_COLLAPSED = "<style>[data-testid=stSidebar][data-collapsed=true] { visibility: hidden; }</style>"
 PICTURES = Path(__file__).parent / "pages" / "components" / "common"
 
 
 def draw() -> None:
-    """One visit. Imports what it needs here: when the server reads this file, Streamlit's caches are not there yet."""
+    """One script run. The imports are local because Streamlit's caches do not exist yet when the server imports this file."""
     from pages.components.common import auto_refresh, navigation
     from pages.components.common.error_guard import database_ready
     from pages.components.common.worker_status import live_notice, worker_state
@@ -33,10 +33,10 @@ def draw() -> None:
         auto_refresh.end(page)
 
 
-if __name__ == "__main__":  # a visit: Streamlit runs this file anew
+if __name__ == "__main__":  # a script run: Streamlit executes this file again
     draw()
-else:  # the server: `streamlit run` finds the App below and imports this file once, before the first visit
-    # A folder named pages/ makes Streamlit take its first visitor's address for a file in there and say "Page not found",
-    # until st.navigation has switched that off. Here it is off before anybody asks; nothing public does it this early.
+else:  # the server: `streamlit run` imports this file once, before the first script run, and finds the App below
+    # With a folder named pages/, Streamlit looks up the first visitor's URL in that folder and shows "Page not found",
+    # until st.navigation turns this off. Turn it off before the first request; no public API does it this early.
     PagesManager.uses_pages_directory = False
     app = st.App(__file__)

@@ -1,4 +1,4 @@
-"""Home: what this is, the latest comparison, one button, the last runs."""
+"""Home: introduction, one button, the latest comparison, recent runs."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ RECENT = 5
 
 
 def planned(seed: int) -> submission.Plan:
-    """The first comparison: a baseline and a weighted run."""
+    """The submission of the first comparison: a baseline and a weighted run."""
     database, source = cached_reads.database(), Source(TRAIN_FIRST)
     return submission.plan(database, FIRST.weighted, FIRST.dataset_label, [seed], source)
 
 
 def first_runs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every run of the first comparison, whoever started it."""
+    """All runs of the first comparison, wherever they were started."""
     return frame[frame["group_sha"].isin({row.group_sha for row in planned(0).rows})]
 
 
 def unfinished(mine: pd.DataFrame) -> ListedRun | None:
-    """The newest run of the first comparison where it was stopped or failed, and none is on; archived ones are put away."""
+    """The newest run of the first comparison if it was stopped or failed, is not archived, and no other is unfinished."""
     if mine.empty or mine["status"].isin(cached_reads.BUSY).any():
         return None
     newest = next(mine.sort_values("id", ascending=False).head(1).itertuples())
@@ -39,14 +39,14 @@ def unfinished(mine: pd.DataFrame) -> ListedRun | None:
 
 
 def next_seed(frame: pd.DataFrame) -> int:
-    """The first seed that the comparison does not have yet: pressing again adds a replicate instead of repeating one."""
+    """The first seed that the comparison lacks, so that pressing the button again adds a replicate."""
     weighted = planned(0).rows[-1].group_sha
     done = set(frame[(frame["group_sha"] == weighted) & (frame["status"] == "succeeded")]["seed"])
     return next(seed for seed in range(len(done) + 1) if seed not in done)
 
 
 def start(seed: int) -> None:
-    """Queue both runs. The key is the last run id that this page has seen: a second click or tab adds nothing."""
+    """Queue both runs. The submit key holds the newest run id on this page, so a second click or tab adds nothing."""
     with told():
         rows = list(planned(seed).rows)
         st.session_state["home_started"] = queue.submit(
@@ -55,26 +55,23 @@ def start(seed: int) -> None:
 
 
 def resume(ids: list[int]) -> None:
-    """Go on with runs that are paused, stopped or failed, and with what they wait for."""
+    """Resume paused, stopped or failed runs, and the baselines they wait for."""
     with told():
         for run_id in ids:
             queue.ask(cached_reads.database(), run_id, "run")
 
 
-def on_their_way(busy: pd.DataFrame) -> str:
-    """How the runs of the first comparison stand: "Run 16 is paused"; what waits for them says so in its own line."""
+def progress(busy: pd.DataFrame) -> str:
+    """State of the unfinished runs of the first comparison: "Run 16 is paused"."""
     paused = [f"run {i}" for i in sorted(busy[busy["status"] == "paused"]["id"])]
     if not paused:
-        return "Both runs are on their way" if len(busy) > 1 else "One run is on its way"
+        return "Both runs are in progress" if len(busy) > 1 else "One run is in progress"
     text = f"{' and '.join(paused)} {'is' if len(paused) == 1 else 'are'} paused"
     return f"{text[:1].upper()}{text[1:]}"
 
 
-def lasts(every: pd.DataFrame) -> str:
-    """How long the two runs will take, by earlier runs on this machine; a range where there are none.
-
-    And behind how many they would wait.
-    """
+def duration(every: pd.DataFrame) -> str:
+    """Estimated time of the two runs, from earlier runs on this machine, else a range; and how many runs are ahead."""
     seconds, ahead = (
         run_time.seconds_for(every, (FIRST.baseline, FIRST.weighted)),
         int(every["status"].isin(cached_reads.LIVE).sum()),
@@ -82,18 +79,15 @@ def lasts(every: pd.DataFrame) -> str:
     behind = f", behind {words.count(ahead, 'run')}" if ahead else ""
     if seconds is None:
         return f"{FIRST.seconds} to {FIRST.most_seconds} s, depending on the machine{behind}"
-    return f"{words.left(seconds).removesuffix(' left')} by earlier runs here{behind}"
+    return f"{words.left(seconds).removesuffix(' left')}, estimated from earlier runs{behind}"
 
 
 def header(busy: pd.DataFrame, seed: int, left: ListedRun | None, every: pd.DataFrame) -> None:
-    """Title, two sentences and the one primary action: to start, or to go on with what is paused.
-
-    `left`: a run that was stopped or failed.
-    """
+    """Title, introduction and the primary action: start, or resume paused runs. `left`: a run that was stopped or failed."""
     st.title("No class left behind")
     st.markdown(
-        "A classifier that is right nine times out of ten can still fail one class again and again. Evenly trains a baseline, turns the "
-        "true-positive rate (TPR) of every class into weights, trains again, and shows what became even and what it cost.",
+        "A classifier with 90 % accuracy can still fail on one class. Evenly trains a baseline, turns the true-positive rate (TPR) "
+        "of every class into class weights, trains again, and shows which classes improved and what it cost.",
         width=820,
     )
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -117,7 +111,7 @@ def header(busy: pd.DataFrame, seed: int, left: ListedRun | None, every: pd.Data
             args=(seed,),
         )
         what = "A baseline and a weighted run" if seed == 0 else f"Adds seed {seed} to the comparison"
-        st.caption(f"{what}, {lasts(every)}" if busy.empty else on_their_way(busy))
+        st.caption(f"{what}, {duration(every)}" if busy.empty else progress(busy))
     if left is not None:
         with st.container(horizontal=True, vertical_alignment="center", key="home_left"):
             navigation.link_run(left.id, words.message(run_status.ended(left)), icon=":material/info:", width="content")
@@ -132,11 +126,11 @@ def header(busy: pd.DataFrame, seed: int, left: ListedRun | None, every: pd.Data
 
 @st.fragment(run_every=1.0)
 @told()
-def live(ids: list[int], was: list[str]) -> None:
-    """The runs on their way and the last runs, each as it was when it was read, once; a change of state redraws the page."""
+def live(ids: list[int], statuses: list[str]) -> None:
+    """The unfinished runs and the recent ones, from one read; a changed state reruns the page."""
     frame = on_screen(ids)
     records = list(frame[frame["id"].isin(ids)].sort_values("id").itertuples())
-    if [record.status for record in records] != was:
+    if [record.status for record in records] != statuses:
         st.rerun()
     where = run_status.places(*records)
     for record in records:
@@ -144,20 +138,20 @@ def live(ids: list[int], was: list[str]) -> None:
             run_status.share(record, where),
             text=f"{words.plain(record.name)}: {run_status.label(record).lower()}, {run_status.progress_text(record, where)}",
         )
-    growing(records)
+    live_chart(records)
     recent(frame[~frame["archived"]])
 
 
 def on_screen(ids: list[int]) -> pd.DataFrame:
-    """These runs and the last ones, each once."""
+    """These runs and the recent ones, each once."""
     return pd.concat([cached_reads.runs(ids=ids), cached_reads.runs(limit=RECENT)]).drop_duplicates("id")
 
 
-def growing(records: list[ListedRun]) -> None:
-    """The picture of the newest run and its baseline, with the epochs that the records know of; nothing before the first."""
+def live_chart(records: list[ListedRun]) -> None:
+    """The TPR chart of the newest run and its baseline so far; nothing before the first epoch."""
     by_id, newest = {r.id: r for r in records}, records[-1]
     before = newest if pd.isna(newest.baseline_id) else by_id.get(newest.baseline_id, newest)
-    found = cached_reads.growing_pair(before, newest)
+    found = cached_reads.live_pair(before, newest)
     if found is not None:
         names, before, after = found
         plotly_chart.draw(
@@ -167,16 +161,16 @@ def growing(records: list[ListedRun]) -> None:
         )
 
 
-def phenomenon(frame: pd.DataFrame) -> None:
-    """The signature picture of the newest finished pair, or what will appear."""
+def latest_comparison(frame: pd.DataFrame) -> None:
+    """The TPR chart of the newest finished pair, or what will appear here."""
     pair = cached_reads.latest_pair(frame)
     if pair is None:
         with st.container(border=True, key="home_empty"):
             st.markdown(":material/bar_chart: **Nothing to compare yet**")
             st.markdown(
-                "Here you will see the TPR of every class, hardest class first: grey before, blue after. "
+                "The TPR of every class will appear here, hardest class first: gray before, blue after. "
                 "The band is the spread, the line the mean. "
-                f"Press **{FIRST.label}** for the first one, or set up your own under New run."
+                f"Press **{FIRST.label}** to start, or set up your own comparison under New run."
             )
         return
     names = cached_reads.class_names(pair.before)
@@ -195,14 +189,14 @@ def phenomenon(frame: pd.DataFrame) -> None:
         alt=tpr_charts.describe(names, before, after),
     )
     st.caption(
-        f"{words.plain(pair.after.name)}, against run {pair.before.id}. "
+        f"{words.plain(pair.after.name)}, compared with run {pair.before.id}. "
         f"Test split, {words.count(int(cached_reads.counts(pair.after).support.sum()), 'sample')}. "
         f"{tpr_charts.marks(kind, before)}"
     )
 
 
 def recent(frame: pd.DataFrame) -> None:
-    """The last runs, one line each."""
+    """The recent runs, one line each."""
     st.subheader("Recent runs", anchor=False)
     if frame.empty:
         st.caption("None yet.")
@@ -226,8 +220,8 @@ def facts(record: ListedRun) -> str:
     )
 
 
-def arrived(frame: pd.DataFrame) -> None:
-    """Once both runs that this visitor started have succeeded, go to their comparison."""
+def open_when_finished(frame: pd.DataFrame) -> None:
+    """Open the comparison once both runs started in this session have succeeded."""
     ids = st.session_state.get("home_started")
     if not ids:
         return
@@ -239,15 +233,15 @@ def arrived(frame: pd.DataFrame) -> None:
 
 def main() -> None:
     """The page."""
-    every = cached_reads.runs(archived=None)  # archived runs keep their seeds, and their ids keep the key apart
+    every = cached_reads.runs(archived=None)  # archived runs count too: for used seeds and for the submit key
     frame = every[~every["archived"]]
-    arrived(every)
+    open_when_finished(every)
     mine = first_runs(every)
     busy = mine[mine["status"].isin(cached_reads.BUSY)]
     st.session_state["home_submit_key"] = f"home-{FIRST.key}-{cached_reads.last_id(every)}"
     header(busy, next_seed(every), unfinished(mine), every)
     if busy.empty:
-        phenomenon(frame)
+        latest_comparison(frame)
         recent(frame)
     else:
         shown = every[every["id"].isin({*busy["id"], *busy["baseline_id"].dropna()})].sort_values("id")

@@ -1,4 +1,4 @@
-"""Methods: every row of the tables with formula, parameters, source and a worked example; searchable."""
+"""Methods: every method and sampler with formula, parameters, source and worked examples; searchable."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ NEEDS = {
     "tpr": "the validation TPRs of an earlier run",
     "last_tpr": "the run's own validation TPRs after its last epoch",
     "network": "a finished run on the same split",
-    "meta": "samples of the validation split to learn from",
-    "validation": "what that run says of the validation split",
+    "meta": "validation samples to learn from",
+    "validation": "that run's outputs on the validation split",
 }
 STAGES = {
-    "classifier": "A second stage: it trains the last layer of a finished run on its frozen features, as a run of its own.",
-    "finetune": "A second stage: it trains a finished run's network further, as a run of its own.",
-    "posthoc": "Post-hoc: it trains nothing and takes seconds, as a run of its own.",
+    "classifier": "A second stage, as a separate run: trains the last layer of a finished run on its frozen features.",
+    "finetune": "A second stage, as a separate run: trains a finished run's network further.",
+    "posthoc": "Post-hoc, as a separate run: trains nothing and takes seconds.",
 }
-Entry = tuple[str, Method, Registry[Method]]  # address, row, its table
+Entry = tuple[str, Method, Registry[Method]]  # key in the URL, row, its table
 ALL = "All"
-SHOWN = "methods_shown"  # for the browser's Back, which brings the page back without its address
-COMMON = "What holds for every method"
+SHOWN = "methods_shown"  # for the browser's Back, which restores the page without its URL parameters
+COMMON = "Common to all methods"
 
 
 def rows() -> list[Entry]:
-    """(address, row, its table) of every method and sampler."""
+    """Every method and sampler."""
     return [(m.key, m, METHODS) for m in METHODS] + [(f"sampler:{s.key}", s, SAMPLERS) for s in SAMPLERS]
 
 
 def text_of(method: Method) -> str:
-    """All that a search looks through."""
+    """The text that a search matches, in lower case."""
     params = " ".join(f"{p.key} {p.label}" for p in method.params)
     return " ".join(
         (method.key, method.label, method.group, method.summary, method.when, method.caveat, str(method.source), params)
@@ -47,9 +47,9 @@ def text_of(method: Method) -> str:
 
 
 def found(words: str, group: str) -> list[Entry]:
-    """The rows of a group that hold every word, in the order of the tables."""
-    asked = words.lower().split()
-    return [r for r in rows() if group in (ALL, r[1].group) and all(w in text_of(r[1]) for w in asked)]
+    """The entries of a group that contain every word, in table order."""
+    wanted = words.lower().split()
+    return [r for r in rows() if group in (ALL, r[1].group) and all(w in text_of(r[1]) for w in wanted)]
 
 
 def needs_of(method: Method) -> str:
@@ -57,19 +57,19 @@ def needs_of(method: Method) -> str:
 
 
 def choose(shown: list[Entry]) -> Entry:
-    """The row to show: chosen here, named in the address, or shown last."""
+    """The entry to show: selected here, requested by the URL, or shown last."""
     labels = {key: f"{m.label}  ·  {m.group}" for key, m, _ in shown}
     first = rows()[0][0]
     if (asked := query_params.asked("row", first)) in labels:
         st.session_state["methods_chosen"] = asked
-    elif asked is not None and all(asked != key for key, _, _ in rows()):  # not one that only the search hides
-        query_params.absent("method", asked)
+    elif asked is not None and all(asked != key for key, _, _ in rows()):  # unknown, not only hidden by the search
+        query_params.not_available("method", asked)
     if st.session_state.get("methods_chosen") not in labels:
         last = st.session_state.get(SHOWN)
         st.session_state["methods_chosen"] = last if last in labels else next(iter(labels))
     chosen = st.selectbox("Method", list(labels), format_func=labels.get, key="methods_chosen")
     st.session_state[SHOWN] = chosen
-    query_params.keep("row", chosen, default=first, widget="methods_chosen")  # "method" is New run's
+    query_params.keep("row", chosen, default=first, widget="methods_chosen")  # "method" belongs to New run
     query_params.write()
     return next(r for r in shown if r[0] == chosen)
 
@@ -92,7 +92,7 @@ def parameter_table(params: tuple[Param, ...]) -> None:
 
 
 def narrow(text: str) -> str:
-    """Words such as imagenet_code may break after their underscore, so that a table fits a phone."""
+    """Allow line breaks after underscores (imagenet_code), so that a table fits a phone."""
     return text.replace("_", "_\u200b")
 
 
@@ -102,41 +102,39 @@ def reference(source: Source) -> str:
 
 
 def worked(method: Method, table: Registry[Method]) -> None:
-    """The examples that the code computes: rows, what follows from them, what was floored or assumed, and the command that prints them."""
+    """The worked examples: rows, what follows from them, what was floored or assumed, and the command that prints them."""
     found = examples(method, table)
     if not found:
         return
     st.subheader("Worked example" if len(found) == 1 else "Worked examples")
     for shown in found:
         one_example(shown)
-    st.markdown(
-        f":small[What was floored, capped or assumed is said with the numbers; the rules are under *{COMMON}*, below.]"
-    )
+    st.markdown(f":small[Notes say what was floored, capped or assumed; the rules are under *{COMMON}* below.]")
 
 
 def one_example(shown: Example) -> None:
-    """One of them."""
+    """One worked example."""
     if shown.intro:
         st.markdown(shown.intro)
     if shown.rows:
         (head, given), *rest = shown.rows
         frame = pd.DataFrame(
             dict(rest), index=[f"{shown.of} {c}: {v}" for c, v in enumerate(given)]
-        )  # classes downwards: fits a phone
+        )  # classes as rows: fits a phone
         st.caption(f"Rows: the {shown.of} and its {head}.")
         st.table(frame)
     for sentence in shown.said:
         st.markdown(sentence)
     if shown.command:
-        st.code(shown.command, language=None, wrap_lines=True)  # the colours of a language are too faint on this ground
+        st.code(shown.command, language=None, wrap_lines=True)  # syntax highlighting has too little contrast here
 
 
 def detail(method: Method, table: Registry[Method]) -> None:
-    """One row, whole."""
+    """One entry in full."""
     st.header(method.label)
     st.markdown(
         f":small[`{method.key}` · {method.group} · needs {needs_of(method)}]"
-    )  # no caption: faded code is hard to read
+    )  # no caption: its code has too little contrast
     st.markdown(plain(method.summary))
     st.markdown(lines_of(formula_with(method)), text_alignment="center")
     if method.when:
@@ -144,9 +142,9 @@ def detail(method: Method, table: Registry[Method]) -> None:
     if method.stage != TRAIN:
         st.markdown(f"**How.** {STAGES[method.stage]}")
     if method.epochs is not None:
-        st.markdown(f"**Epochs.** {method.epochs} unless told otherwise, whatever the recipe.")
+        st.markdown(f"**Epochs.** {method.epochs} by default, whatever the recipe.")
     if method.caveat:
-        st.markdown(f"**Mind.** {plain(method.caveat)}")
+        st.markdown(f"**Caveat.** {plain(method.caveat)}")
     st.markdown(f"**Source.** {reference(method.source)}")
     if method.params:
         st.subheader("Parameters")
@@ -160,14 +158,14 @@ def detail(method: Method, table: Registry[Method]) -> None:
 
 
 def lines_of(formula: str) -> str:
-    """A formula as Markdown that wraps between its parts. st.latex would make a box that scrolls, which the keyboard cannot reach."""
+    """A formula as Markdown that wraps between its parts. st.latex would scroll in a box that the keyboard cannot reach."""
     return " \u2003".join(
         rf"$\displaystyle {part}$" for part in formula.replace(r",\quad", r",\quad@").split(r"\quad@")
     )
 
 
 def overview(shown: list[Entry]) -> None:
-    """All that the search found, a line each."""
+    """A table of all search results."""
     with st.expander(f"Overview: {len(shown)} of {len(rows())}", icon=":material/list:"):
         st.dataframe(
             pd.DataFrame(
@@ -188,10 +186,10 @@ def overview(shown: list[Entry]) -> None:
 
 
 def common() -> None:
-    """The one loss and the rules that hold for every row."""
+    """Notation, the common loss and the rules of all methods."""
     with st.expander(COMMON, icon=":material/rule:"):
         st.markdown(f"**Notation.** {NOTATION}")
-        st.markdown(f"**The one loss.** Every method acts through {lines_of(ONE_LOSS)} {TERMS}")
+        st.markdown(f"**Loss.** Every method acts through {lines_of(ONE_LOSS)} {TERMS}")
         for name, text in RULES.items():
             st.markdown(f"**{name}.** {text}")
 
@@ -203,7 +201,7 @@ def measures() -> None:
 
 
 st.title("Methods")
-st.markdown("Every way to balance classes that Evenly knows: what it computes, what it needs, where it comes from.")
+st.markdown("All class-balancing methods: what each computes, what it needs and where it comes from.")
 left, right = st.columns([2, 3])
 with left:
     words = st.text_input(
@@ -218,7 +216,7 @@ with right:
     group = st.selectbox("Group", [ALL, *groups], key="methods_group", persist_state="session")
 shown = found(words, group)
 if not shown:
-    st.info("No method holds all of these words. Take one away, or choose another group.", icon=":material/search_off:")
+    st.info("No method contains all of these words. Remove one, or choose another group.", icon=":material/search_off:")
 else:
     _, method, table = choose(shown)
     detail(method, table)

@@ -1,4 +1,4 @@
-"""New run: data, model, method; the weights live while the slider is dragged; start."""
+"""New run: choose data, model and method, preview the class weights live, start."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ from services.tpr_sources import Source
 from storage.db.paths import surroundings
 from storage.jobs import queue
 
-STARTED = "new_started"  # the run that this tab has started last
+STARTED = "new_started"  # the run that this session started last
 
 
 @dataclass(frozen=True)
 class Form:
-    """What the left side gives."""
+    """The input on the left side."""
 
     spec: DataSpec
     label: str
     method: Method
     needs: frozenset[str]
-    error: EvenlyError | None  # the method's parameters cannot be read as they are
+    error: EvenlyError | None  # why the method rejects its parameters
     source: Source
     config: RunConfig
     count: int
@@ -56,17 +56,17 @@ class Form:
 
     @property
     def first(self) -> list[int]:
-        """Seeds whose baseline is trained ahead."""
+        """Seeds whose baseline is trained first."""
         return self.source.trained_first(self.seeds)
 
 
-# -- into the queue ----------------------------------------------------------------------------------------------
+# -- submit ------------------------------------------------------------------------------------------------------
 
 
 def start(f: Form) -> None:
-    """Queue everything in one transaction, once per form view, and go to the run's page."""
+    """Queue all runs in one transaction, once per view of the form, and open the run's page."""
     key = st.session_state.get("new_submit_key")
-    if key is None:  # the form is gone: this is the second click of two, and the first has started its runs
+    if key is None:  # second click of a double click: the first one has queued the runs
         st.session_state[navigation.OPEN] = st.session_state[STARTED]
         return
     with told():
@@ -75,11 +75,11 @@ def start(f: Form) -> None:
         st.session_state[navigation.OPEN] = st.session_state[STARTED] = ids[-f.count]
 
 
-# -- the same as text --------------------------------------------------------------------------------------------
+# -- as command and code -----------------------------------------------------------------------------------------
 
 
 def copies(f: Form, terms: ClassTerms | None) -> None:
-    """The same run as a command and as PyTorch with exactly these weights."""
+    """The run as a command, and as PyTorch code with exactly these weights."""
     with st.expander("Copy as a command or as PyTorch", icon=":material/code:", key="new_copy"):
         st.code("\n# then:\n".join(commands(f)), language=None, wrap_lines=True)
         if terms is not None:
@@ -91,7 +91,7 @@ def copies(f: Form, terms: ClassTerms | None) -> None:
 
 
 def commands(f: Form) -> list[str]:
-    """The command line; before it, the one for the baselines that are trained first."""
+    """The command of the run, after those of the baselines that are trained first."""
     if f.source.kind == tpr_sources.TRAIN_FIRST:
         first = command(submission.unweighted(f.config)) + replicated(f.count)
         return [
@@ -112,7 +112,7 @@ def commands(f: Form) -> list[str]:
 
 
 def command(config: RunConfig, baseline: int | None = None) -> str:
-    """The command of one run, for the data folder and the database that this page looks at."""
+    """The command of one run, for the data folder and database of this page."""
     return cli_command(config, baseline, surroundings())
 
 
@@ -124,9 +124,9 @@ def replicated(count: int) -> str:
 
 
 def form() -> Form | None:
-    """The left side; None while the dataset is not prepared or nothing fits it.
+    """The left side; None while the dataset is not prepared or no model fits it.
 
-    What depends on settings further down, the counts and the choice of a baseline, is drawn last into a place kept for it.
+    Facts, warnings and the choice of a baseline depend on settings below them, so their containers are filled last.
     """
     data, network = st.columns(2)
     with data:
@@ -179,24 +179,24 @@ def form() -> Form | None:
 
 
 def as_trained(config: RunConfig, source: Source) -> RunConfig:
-    """A post-hoc step trains nothing: what there is to say of training is the finished run's."""
+    """A post-hoc step trains nothing: its training settings are those of the finished run."""
     if source.run is None:
         return replace(config, epochs=1)
-    theirs = source.run.config
+    trained = source.run.config
     return replace(
-        config, recipe=theirs.recipe, recipe_params=theirs.recipe_params, reduction=theirs.reduction, epochs=1
+        config, recipe=trained.recipe, recipe_params=trained.recipe_params, reduction=trained.reduction, epochs=1
     )
 
 
 def given_tprs(source: Source) -> dict[str, Any]:
-    """The settings that carry TPRs a person gave; none where a run supplies them."""
+    """The settings that hold TPRs given by a person; empty where a run supplies them."""
     if source.kind != tpr_sources.GIVEN or source.tpr is None:
         return {}
     return settings.given_tprs(source.tpr, source.support, source.name)
 
 
 def weights(f: Form) -> tuple[ClassTerms | None, str | None]:
-    """The weights and the other terms, live; returns the terms in force, or None while there are none, and why nothing may start."""
+    """Preview of the weights and other terms. Returns (terms or None, why the run cannot start or None)."""
     heading, params = st.container(), dict(f.config.params)
     try:
         if f.error is not None:
@@ -208,7 +208,7 @@ def weights(f: Form) -> tuple[ClassTerms | None, str | None]:
         terms = new_method.draw_preview(f.method, seen, f.spec, f.config, f.source)
     except EvenlyError as error:
         new_method.problem(f.method, params, error)
-        return None, "The method refuses these values; the message above says why."
+        return None, "The method rejects these values; see the message above."
     what = headline(f.method, terms)
     heading.subheader(
         what
@@ -216,14 +216,14 @@ def weights(f: Form) -> tuple[ClassTerms | None, str | None]:
         else f"{what}, from {text.plain(f.source.name)}",
         anchor=False,
     )
-    if f.config.start > 0 and (plain := first_epoch(f.config)):
+    if f.config.start > 0 and (first := first_epoch(f.config)):
         what = "weight and sampling" if f.config.deferred == "weight" else "the method and the sampler"
-        st.caption(f"Late start: {what} act from epoch {plain + 1} of {f.config.epochs} on.")
+        st.caption(f"Late start: {what} act from epoch {first + 1} of {f.config.epochs}.")
     return terms, None
 
 
 def headline(method: Method, terms: ClassTerms) -> str:
-    """What the right side shows."""
+    """The heading of the preview."""
     if terms.weight is not None or not (terms.set() or method.decided):
         return "Weight per class"
     return "What the method changes" if terms.focus is None else "Factor per sample"
@@ -238,16 +238,16 @@ def counts_of(spec: DataSpec, config: RunConfig) -> Counts:
     return train_counts(spec, config.validation, config.imbalance, config.profile)
 
 
-def hindrance(f: Form) -> str | None:
-    """Why these settings cannot start, or None."""
+def blocked_by(f: Form) -> str | None:
+    """Why a run with these settings cannot start; None where it can."""
     if f.source.absent:
         return f.source.absent
     if "tpr" in f.needs and f.source.kind == tpr_sources.GIVEN and f.source.tpr is None:
-        return "Needs one TPR per class first."
+        return "Enter one TPR per class first."
     samples, batch = (
         int(counts(f).sum()),
         f.config.recipe_params.get(BATCH, 1),
-    )  # a post-hoc step has no batches of its own
+    )  # a post-hoc step has no batch size
     if reason := no_validation(f.spec, samples):
         return text.message(f"{reason}.")
     if batch > samples and f.method.stage != POSTHOC:
@@ -256,29 +256,29 @@ def hindrance(f: Form) -> str | None:
 
 
 def start_button(f: Form, refused: str | None) -> None:
-    """The primary action, with the reason where it is off."""
-    waits, many = refused or hindrance(f), f.count + len(f.first)
+    """The primary action, with the reason where it is disabled."""
+    reason, many = refused or blocked_by(f), f.count + len(f.first)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
             "Start" if many == 1 else f"Start {many} runs",
             key="new_start",
             type="primary",
             icon=":material/play_arrow:",
-            disabled=waits is not None,
+            disabled=reason is not None,
             on_click=start,
             args=(f,),
         )
-        if waits or many > 1:
-            st.caption(waits or what_starts(f), width="content")
+        if reason or many > 1:
+            st.caption(reason or what_starts(f), width="content")
 
 
 def what_starts(f: Form) -> str:
-    """What several runs are."""
+    """Which runs start, where there are several."""
     if not f.first:
         return text.message(text.numbered("seed", f.seeds))
     if f.count == 1:
         return (
-            f"The {'run it goes on from' if 'network' in f.needs else 'baseline'} first, "
+            f"The {'run it continues from' if 'network' in f.needs else 'baseline'} first, "
             f"then {'this one' if 'network' in f.needs else 'the weighted run'}"
         )
     if len(f.first) == f.count:

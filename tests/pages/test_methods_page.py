@@ -1,4 +1,4 @@
-"""The Methods page: every row with its formula, source and an example that the code computes, found by search and by address."""
+"""The Methods page: every row with formula, source and computed example, found by search and by URL."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def texts(at):
 
 
 def tables(at):
-    """The tables of the page as frames: parameters, then the example."""
+    """The tables of the page as frames: parameters first, then the example."""
     return [t.value for t in at.table]
 
 
@@ -59,7 +59,7 @@ def test_a_row_named_in_the_address_is_shown_whole(empty, address, row, table):
 def test_a_row_that_there_is_not_is_said(empty):
     at = visit(PAGE, row="a*b")
     (said,) = [w.value for w in at.warning]
-    assert said.startswith(r"The address asks for the method a\*b, which is not on offer here.")
+    assert said.startswith(r"The method a\*b in the URL is not available here.")
     assert at.header[0].value == ROWS[0][1].label
 
 
@@ -86,7 +86,7 @@ def test_the_group_narrows_and_a_search_without_an_answer_says_so(empty):
     at.selectbox(key="methods_group").set_value("Sampling").run()
     assert len(options(at)) == len(list(SAMPLERS))
     at.text_input(key="methods_words").set_value("no such word").run()
-    assert "No method holds all of these words" in at.info[0].value
+    assert "No method contains all of these words" in at.info[0].value
     assert "methods_chosen" not in {s.key for s in at.selectbox}
 
 

@@ -1,4 +1,4 @@
-"""Home and the worker's state in the sidebar: the one button, the latest comparison, what to do without a worker."""
+"""Home and the worker's state in the sidebar: the start button, the latest comparison, what to do without a worker."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_two_tabs_that_saw_the_same_state_start_it_once(empty):
 
 
 def first_pair_trained(engine):
-    """Home after its button was pressed, when both runs have finished."""
+    """Home after its button was pressed and both runs have finished."""
     at = visit()
     at.button(key="home_start").click().run()
     worker = worker_of(engine)
@@ -63,7 +63,7 @@ def test_home_shows_the_latest_pair_and_five_runs(full):
 
 
 class Going:
-    """A run that gets an epoch further whenever the pages have read runs by their ids."""
+    """A run that finishes an epoch each time the pages read runs by id."""
 
     def __init__(self, engine, done):
         self.engine, self.read, self.epoch, self.rng = engine, cached_reads.runs, 0, np.random.default_rng(0)

@@ -33,12 +33,12 @@ def test_home_names_the_paused_run_and_resumes_it(pair):
     at = visit()
     text = words_on(at)
     assert "Run 1 is paused" in text
-    assert "on their way" not in text
+    assert "in progress" not in text
     assert "waits for its baseline, run 1, which is paused" in " ".join(e.proto.text for e in at.get("progress"))
     assert at.button(key="home_start").disabled
     at.button(key="home_resume").click().run()
     assert states(pair) == ["queued", "queued"]
-    assert "Both runs are on their way" in words_on(at)
+    assert "Both runs are in progress" in words_on(at)
     assert "home_resume" not in {b.key for b in at.button}
 
 

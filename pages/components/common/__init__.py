@@ -1,1 +1,1 @@
-"""Widgets and reads that several screens share."""
+"""Widgets and database reads shared by several screens."""

@@ -1,6 +1,6 @@
-"""A page follows the database: drawn again once a run was added, deleted, asked of or has changed its state, whoever did it.
+"""Rerun a page when a run is added or deleted, changes its state, or gets a stop or pause request, from any process.
 
-Not where somebody is typing: on New run, and while a page holds still (`hold`), as Runs does under a dialog and with rows ticked.
+Never on New run, where people type, and never after `hold`, which Runs calls for an open dialog or selected rows.
 """
 
 from __future__ import annotations
@@ -15,41 +15,41 @@ from pages.components.common import cached_reads, navigation
 from storage.jobs import change_stamp
 
 EVERY = 2.0  # seconds; one short query
-FOLLOWING = ("", "runs", "compare", "run")  # addresses of the pages that show runs; nobody loses a word there
+FOLLOWING = ("", "runs", "compare", "run")  # URL paths of the pages that show runs; a rerun there loses no input
 _SEEN, _HELD = "follow_seen", "follow_held"
 
 
 def begin(page: st.Page) -> None:
-    """Before a page is drawn: what it is about to show. A change while it is drawn is seen then, not missed."""
+    """Before the page runs: remember the state it is about to show, so that a change meanwhile is noticed."""
     st.session_state[_HELD] = False
     st.session_state[_SEEN] = _stamp(page.url_path)
 
 
 def hold() -> None:
-    """Keep the page as it is until it is drawn again for another reason."""
+    """Suspend automatic reruns until the page reruns for another reason."""
     st.session_state[_HELD] = True
 
 
 def end(page: st.Page) -> None:
-    """After a page is drawn: look again and again. Takes no space."""
+    """After the page has run: poll for changes. Takes no space on the page."""
     if page.url_path in FOLLOWING:
-        _look(page.url_path)
+        _poll(page.url_path)
 
 
 @st.fragment(run_every=EVERY)
-def _look(address: str) -> None:
-    if not st.session_state.get(_HELD) and moved(address):
+def _poll(path: str) -> None:
+    if not st.session_state.get(_HELD) and moved(path):
         st.rerun()
 
 
-def moved(address: str) -> bool:
-    """Whether the runs that this page shows have moved since it was drawn; not while the database is busy, which the sidebar tells."""
-    now = _stamp(address)
+def moved(path: str) -> bool:
+    """Whether the runs on this page have changed since it ran. False while the database is busy; the sidebar reports that."""
+    now = _stamp(path)
     return now is not None and now != st.session_state.get(_SEEN)
 
 
-def _stamp(address: str) -> tuple | None:
-    """Of all runs; on a run's own page of that one and those it depends on, so that others do not have its pictures drawn again."""
+def _stamp(path: str) -> tuple | None:
+    """Of all runs; on a run's own page only of that run, its baseline and its followers, so that other runs cause no rerun."""
     with suppress(EvenlyError, SQLAlchemyError):
-        return change_stamp.stamp(cached_reads.database(), navigation.id_from_url("id") if address == "run" else None)
+        return change_stamp.stamp(cached_reads.database(), navigation.id_from_url("id") if path == "run" else None)
     return None

@@ -1,4 +1,4 @@
-"""What the pages read. One engine per process; growing tables are cached by (run, attempt, last epoch), never by age."""
+"""Database reads of the pages. One engine per process; growing tables are cached by (run, attempt, last epoch), never by age."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ def _open(url: str) -> Engine:
 
 
 def database() -> Engine:
-    """The engine of this process; a database that cannot serve raises StorageError with what to do."""
+    """The engine of this process. Raises StorageError, with what to do, where the database cannot be used."""
     return _open(database_url())
 
 
 def forget_database() -> None:
-    """Open the database anew on the next read, after a person has mended it."""
+    """Reopen the database on the next read, after a person has fixed it."""
     _open.clear()
 
 
 def run(run_id: int) -> RunRow:
-    """One run as it is now; an unknown id raises StorageError."""
+    """One run, uncached. Raises StorageError for an unknown id."""
     return results.get_run(database(), run_id)
 
 
 def runs(**filters: Any) -> pd.DataFrame:
-    """The narrow list of runs as it is now, newest first."""
+    """The list of runs, uncached, newest first; filters as in `storage.results.list_runs`."""
     return results.list_runs(database(), **filters)
 
 
 def last_id(frame: pd.DataFrame) -> int:
-    """The newest run's id, 0 without any. Of a frame with archived runs too it changes with every submission: the nonce of a submit key."""
+    """The newest run's id, 0 without runs. With archived runs in the frame, every submission changes it: the nonce of a submit key."""
     return 0 if frame.empty else int(frame["id"].max())
 
 
@@ -70,15 +70,15 @@ def _drawn_by(url: str, dataset: str, stamp: tuple) -> dict[int, dict[str, Any]]
 
 
 def drawn_by(dataset: str) -> dict[int, dict[str, Any]]:
-    """How every run on a dataset draws its data, and its model: see `storage.results.runs.drawn_by`.
+    """The data settings and model of every run on a dataset, see `storage.results.runs.drawn_by`.
 
-    What that reads is settled once a run has started.
+    They are final once a run has started.
     """
     return _drawn_by(database_url(), dataset, change_stamp.stamp(database()))
 
 
 def workers() -> list[WorkerRow]:
-    """The workers that have registered."""
+    """The newest worker of every slot, alive or not."""
     return queue.workers(database())
 
 
@@ -108,7 +108,7 @@ def _report(url: str, run_id: int, split: str, stamp: tuple, _row: RunRow) -> Ru
 
 
 def _stamp(row: RunRow) -> tuple:
-    return row.attempt, row.last_epoch, row.seconds, row.status in LIVE  # seconds: an epoch done again is another one
+    return row.attempt, row.last_epoch, row.seconds, row.status in LIVE  # seconds: tells a repeated epoch apart
 
 
 def epochs(row: RunRow) -> pd.DataFrame:
@@ -117,7 +117,7 @@ def epochs(row: RunRow) -> pd.DataFrame:
 
 
 def series(row: RunRow, split: str, column: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """One column of a split's per-epoch summary as arrays: the epochs, ascending, and its values, NaN where there is none."""
+    """One column of a split's per-epoch summary: (epochs [E], ascending; values [E], NaN where missing)."""
     frame = epochs(row)
     mine = np.flatnonzero(frame["split"].to_numpy(object) == split)
     epoch, values = frame["epoch"].to_numpy()[mine], frame[column].to_numpy(float)[mine]
@@ -131,51 +131,51 @@ def history(row: RunRow, split: str = "validation") -> results.ClassHistory:
 
 
 def counts(row: RunRow, split: str = "test", epoch: int | None = None) -> results.ClassCounts:
-    """Class counts of a split at an epoch; unless said the last one that `row` knows of, though there may be a newer one by now."""
+    """Class counts of a split at an epoch, by default the last epoch of `row`, even if a newer one is recorded by now."""
     return _counts(database_url(), int(row.id), split, int(row.last_epoch) if epoch is None else epoch, _stamp(row))
 
 
 def confusion(row: RunRow, split: str = "test", which: str = "last") -> Confusion | None:
-    """(epoch, matrix [C, C]) or None."""
+    """(epoch, counts [C, C]) of the last or the best epoch; None where none is stored."""
     return _confusion(database_url(), row.id, split, which, _stamp(row))
 
 
 def report(row: RunRow, split: str = "test") -> RunReport:
-    """All figures of a split after the last epoch; a run without one raises StorageError."""
+    """All figures of a split after the last epoch. Raises StorageError for a run without a finished epoch."""
     return _report(database_url(), row.id, split, _stamp(row), row)
 
 
 def class_names(row: RunRow) -> list[str]:
-    """Names of the run's classes; empty before it has started."""
+    """Names of the run's classes; empty before it starts."""
     return list((row.facts or {}).get("classes", []))
 
 
 def tpr_of(count: results.ClassCounts | results.ClassHistory) -> NDArray[np.float64]:
-    """TPR from counts, [C] or [E, C]; NaN where there is no sample."""
+    """TPR from counts, [C] or [E, C]; NaN where a class has no samples."""
     return share(count.tp, count.support)
 
 
 def side(row: RunRow, label: str, split: str = "test") -> Side:
-    """One side of the signature picture, with Wilson limits."""
+    """One side of the TPR chart, with Wilson limits."""
     count = counts(row, split)
     return Side(label, tpr_of(count), *limits(count.tp, count.support))
 
 
 def has_epochs(row: RunRow) -> bool:
-    """Whether there is a first epoch to show."""
+    """Whether at least one epoch is finished."""
     return int(row.last_epoch) >= 1
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A finished weighted run and the baseline it came from."""
+    """A finished weighted run (`after`) and its baseline (`before`)."""
 
     before: RunRow
     after: RunRow
 
 
 def latest_pair(frame: pd.DataFrame) -> Pair | None:
-    """The newest succeeded run whose baseline has succeeded too, both on the same classes."""
+    """The newest succeeded run whose baseline has also succeeded on the same classes; None without one."""
     done = frame.loc[frame["status"] == "succeeded", ["id", "baseline_id"]]
     ids = set(done["id"])
     for record in done.sort_values("id", ascending=False).itertuples():
@@ -186,10 +186,10 @@ def latest_pair(frame: pd.DataFrame) -> Pair | None:
     return None
 
 
-def growing_pair(before: RunRow, row: RunRow) -> tuple[list[str], Side, Side | None] | None:
-    """The signature of runs on their way: the baseline as far as it is, and a run on it once it has an epoch of its own.
+def live_pair(before: RunRow, row: RunRow) -> tuple[list[str], Side, Side | None] | None:
+    """The TPR chart of unfinished runs: class names, the baseline, and `row` once it has finished an epoch.
 
-    Both as the records have them: a newer epoch waits for newer records. None before the baseline's first epoch.
+    Shows the epochs that `before` and `row` know of. None before the baseline's first epoch.
     """
     if not has_epochs(before):
         return None
@@ -198,18 +198,18 @@ def growing_pair(before: RunRow, row: RunRow) -> tuple[list[str], Side, Side | N
 
 
 def seconds_left(record: RunState) -> float | None:
-    """Estimate from the mean of the epochs so far; None before the first."""
+    """Estimate from the mean time per epoch so far; None before the first."""
     done, total = int(record.last_epoch), int(record.epochs)
     return max(total - done, 0) * float(record.seconds) / done if done else None
 
 
 def progress(record: RunState) -> float:
-    """Share of the epochs done, 0 to 1."""
+    """Share of the epochs that are finished, 0 to 1."""
     return min(int(record.last_epoch) / max(int(record.epochs), 1), 1.0)
 
 
 def moment(value: datetime | None) -> datetime | None:
-    """A stored time as a datetime, None where there is none."""
+    """A stored time as a datetime; None where it is missing."""
     return None if value is None or pd.isna(value) else pd.Timestamp(value).floor("us").to_pydatetime()
 
 

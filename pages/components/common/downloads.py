@@ -1,4 +1,4 @@
-"""Download buttons for figures: CSV, JSON and one HTML file. Each file is made when it is asked for."""
+"""Download buttons for figures: CSV, JSON and one HTML file. A file is built when it is requested."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from reporting import csv_json, html_pages, run_report
 from services import comparison
 from storage.results.runs import RunRow
 
-OFFLINE = "One file with its pictures; opens without a network."
-File = tuple[str, str, str, Callable[[], str], str | None]  # label, ending, type, its text, help
+OFFLINE = "One file including its charts; opens offline."
+File = tuple[str, str, str, Callable[[], str], str | None]  # label, file extension, MIME type, text, help
 
 
 def buttons(prefix: str, name: str, files: Sequence[File]) -> None:
-    """One button a file, in a row; keys are `<prefix>_<ending>`."""
+    """One button per file, in a row; keys are `<prefix>_<extension>`."""
     with st.container(horizontal=True, vertical_alignment="center", key=f"{prefix}_exports"):
-        for label, ending, kind, text, told in files:
+        for label, extension, mime, text, help_text in files:
             st.download_button(
                 label,
                 lambda text=text: text().encode(),
-                f"{name}.{ending}",
-                kind,
-                key=f"{prefix}_{ending}",
+                f"{name}.{extension}",
+                mime,
+                key=f"{prefix}_{extension}",
                 icon=":material/download:",
                 on_click="ignore",
-                help=told,
+                help=help_text,
             )
 
 
 def draw(row: RunRow) -> None:
-    """A run's figures after its last epoch as files; nothing before the first epoch. As `cli.py export` writes them.
+    """A run's figures after its last epoch, as `cli.py export` writes them; nothing before the first epoch.
 
-    They are of the test split; the TPRs that may make weights, of the validation split, are a file of their own.
+    Figures are of the test split; validation TPRs, which weights may be computed from, are a separate file.
     """
     if not cached_reads.has_epochs(row):
         return
@@ -52,7 +52,7 @@ def draw(row: RunRow) -> None:
                 "validation.csv",
                 "text/csv",
                 made(csv_json.run_csv, "validation"),
-                "The validation split, one line per class: what New run and `run --tpr` take.",
+                "The validation split, one line per class: the format New run and `run --tpr` accept.",
             ),
             ("JSON", "json", "application/json", made(csv_json.run_json), None),
             ("HTML report", "html", "text/html", made(html_pages.run_page), OFFLINE),

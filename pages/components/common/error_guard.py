@@ -1,4 +1,4 @@
-"""Errors that a person can mend, drawn as a message page and never as a stack trace."""
+"""Errors that a person can fix, shown as a message instead of a stack trace."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from reporting.text import plain, sentence
 
 
 def database_ready() -> bool:
-    """Whether the database can serve; otherwise the page says why and what to do."""
+    """Whether the database can be used; if not, the page shows why and what to do."""
     try:
         cached_reads.database()
     except (EvenlyError, SQLAlchemyError, OSError) as error:
@@ -24,11 +24,11 @@ def database_ready() -> bool:
 
 
 def message(error: Exception) -> None:
-    """The whole page: what is wrong, what to do, and a button to try again."""
+    """A whole page: the error, what to do, and a button to try again."""
     st.title("The database cannot be used")
     st.error(sentence(first_line(error)), icon=":material/database_off:")
     st.markdown(
-        "Stop Evenly, mend what the message names, and start again with `make run`. Runs and results stay as they are."
+        "Stop Evenly, fix the problem above, then start it again with `make run`. Runs and results are not affected."
     )
     if st.button("Try again", key="guard_retry", icon=":material/refresh:"):
         cached_reads.forget_database()
@@ -36,14 +36,14 @@ def message(error: Exception) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """The error's first line without the technical tail of the driver."""
+    """The first line of the error, without the driver's details."""
     text = str(getattr(error, "orig", None) or error).strip().splitlines()
     return text[0] if text else type(error).__name__
 
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Show an EvenlyError or a busy database as a message where it happens; the rest of the page goes on."""
+    """Show an EvenlyError or a busy database as a message in place; the rest of the page still runs."""
     try:
         yield
     except EvenlyError as error:

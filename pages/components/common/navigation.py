@@ -1,4 +1,4 @@
-"""The pages, their addresses and the ways between them."""
+"""The pages, their URLs and the links between them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ RUNS = "pages/views/runs.py"
 RUN = "pages/views/run.py"
 COMPARE = "pages/views/compare.py"
 METHODS = "pages/views/methods.py"
-LONGEST_ID = 12  # characters of an address that are a number no more
+LONGEST_ID = 12  # digits; anything longer is not a run id
 Width = int | Literal["content", "stretch"]  # of a widget; a number is in px
-OPEN = "nav_open"  # set by a callback: the run to open next, whatever page the browser is on by then
-ASKED_BY = {
+OPEN = "nav_open"  # set by a callback: the run to open next, from any page
+PARAM_PAGE = {
     "id": "run",
     "a": "compare",
     "b": "compare",
@@ -27,11 +27,11 @@ ASKED_BY = {
     "dataset": "new",
     "model": "new",
     "method": "new",
-}  # what the address asks a page for -> that page's path
+}  # URL parameter -> path of the page that reads it
 
 
 def navigation() -> st.Page:
-    """The menu. A run's own page is reached from the others and by its address, /run?id=3."""
+    """The menu and the current page. A run's own page is not in the menu; its URL is /run?id=3."""
     pages = [
         st.Page(
             HOME,
@@ -70,50 +70,50 @@ def navigation() -> st.Page:
         ),
         st.Page(RUN, title="Run", icon=":material/monitoring:", url_path="run", visibility="hidden"),
     ]
-    asked = _last_part(st.context.url)
-    if asked not in {page.url_path for page in pages}:
+    path = _last_part(st.context.url)
+    if path not in {page.url_path for page in pages}:
         pages.append(
-            st.Page(_no_such_page, title="No such page", icon=":material/help:", url_path=asked, visibility="hidden")
+            st.Page(_no_such_page, title="No such page", icon=":material/help:", url_path=path, visibility="hidden")
         )
     page = st.navigation(pages)
     if OPEN in st.session_state:
         open_run(st.session_state.pop(OPEN))
-    _forget_other_forms(page.url_path)
-    _forget_other_questions(page.url_path)
+    _renew_submit_key(page.url_path)
+    _forget_other_params(page.url_path)
     query_params.begin(page.url_path)
     return page
 
 
 def starts_runs(page: st.Page) -> bool:
-    """Whether runs are started on this page: Home and New run."""
+    """Whether this page can start runs: Home and New run."""
     return page.url_path in ("", "new")
 
 
 def _last_part(url: str | None) -> str:
-    """http://host/prefix/runs -> "runs"; "" for the address of the app itself."""
+    """http://host/prefix/runs -> "runs"; "" for the URL of the app itself."""
     return unquote(urlsplit(url or "").path).rstrip("/").rpartition("/")[2].strip()
 
 
 def _no_such_page() -> None:
-    """What an unknown address shows. Streamlit would open Home under a message of its own, and change the address.
+    """Shown for an unknown URL. Streamlit itself would open Home with its own message and change the URL.
 
-    Declared as a hidden page under whatever was asked for. Where that is the prefix of a proxy, nobody asks for it.
+    Registered as a hidden page under the requested path. Behind a proxy this may be the prefix, which nobody opens.
     """
-    asked = _last_part(st.context.url)
+    path = _last_part(st.context.url)
     st.title("No such page")
-    st.markdown(f"Evenly has no page at /{plain(asked)}. Its pages are in the menu.")
+    st.markdown(f"Evenly has no page at /{plain(path)}. Choose a page from the menu.")
     st.page_link(HOME, label="Home", icon=":material/home:")
 
 
-def _forget_other_forms(path: str) -> None:
-    """A form gets a new submit key when it is opened anew, and keeps it while it is on the screen."""
+def _renew_submit_key(path: str) -> None:
+    """Give the New run form a new submit key each time it is opened; it keeps the key while it is shown."""
     if path != "new":
         st.session_state.pop("new_submit_key", None)
 
 
-def _forget_other_questions(path: str) -> None:
-    """Drop from the address what another page was asked for: on its way from page to page Streamlit leaves /runs?id=3 in the history."""
-    for name in [n for n, page in ASKED_BY.items() if page != path and n in st.query_params]:
+def _forget_other_params(path: str) -> None:
+    """Remove URL parameters of other pages: when the page changes, Streamlit leaves entries such as /runs?id=3 in the history."""
+    for name in [n for n, page in PARAM_PAGE.items() if page != path and n in st.query_params]:
         del st.query_params[name]
 
 
@@ -128,7 +128,7 @@ def open_compare(before: int, after: int) -> NoReturn:
 
 
 def open_new(**choices: str) -> NoReturn:
-    """Go to New run, whose address names these choices: dataset, model, method."""
+    """Go to New run with these URL parameters: dataset, model, method."""
     st.switch_page(NEW, query_params=choices)
 
 
@@ -143,6 +143,6 @@ def link_compare(before: int, after: int, label: str, *, icon: str | None = None
 
 
 def id_from_url(name: str) -> int | None:
-    """A run id in the address, or None when there is none that is a whole number."""
+    """The run id in a URL parameter; None where it is missing or not a whole number."""
     text = st.query_params.get(name, "")
     return int(text) if text.isdecimal() and len(text) < LONGEST_ID else None

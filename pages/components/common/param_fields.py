@@ -1,4 +1,4 @@
-"""The one place that knows how a parameter is drawn: a Param row in, a widget and its value out."""
+"""Widgets of parameters: a Param in, a widget and its value out."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Value = float | int | str  # of a parameter
 Values = dict[str, Value]  # by the parameter's key
 FIXED = "fixed"
 TEXT_HEIGHT = 80
-LISTED = re.compile(r"[\d.]+")  # one number of a list
+LISTED = re.compile(r"[\d.]+")  # one number in a list
 
 
 def key_of(owner: str, param: Param) -> str:
-    """The widget's key: stable, unique per row and parameter."""
+    """The widget's key, unique per owner and parameter."""
     return f"new_{owner}_{param.key}"
 
 
 def _format(param: Param) -> str:
-    """printf format that shows the step without rounding the value away."""
+    """A printf format fine enough for the step and the default."""
     if param.integer:
         return "%d"
     return "%.6g" if param.step < 1e-3 or param.default < 1e-2 else "%.4g"
@@ -48,7 +48,7 @@ def _number(param: Param, key: str, default: float | int, label: str) -> float |
 
 
 def field(owner: str, param: Param) -> Value:
-    """Draw one parameter and return its value; the row's range is checked again in core before anything starts."""
+    """Show one parameter and return its value. core checks the range again before a run starts."""
     key = key_of(owner, param)
     if param.choices:
         st.session_state.setdefault(key, param.default)
@@ -61,7 +61,7 @@ def field(owner: str, param: Param) -> Value:
 
 
 def text_field(key: str, param: Param) -> str:
-    """A text of several lines; whatever is typed stays, what it means is for the method to say."""
+    """A multi-line text field. The text is not parsed here; the method validates it."""
     st.session_state.setdefault(key, param.default)
     return st.text_area(
         param.label, key=key, height=TEXT_HEIGHT, help=text.plain(param.help) or None, persist_state="session"
@@ -69,7 +69,7 @@ def text_field(key: str, param: Param) -> str:
 
 
 def fit_list(owner: str, param: Param, classes: int) -> None:
-    """A default that lists numbers becomes one number per class, for as long as nobody has typed another; call before it is drawn."""
+    """Expand a default list to one number per class, unless a person has edited it. Call before the widget is shown."""
     parts = str(param.default).split(",")
     if not param.text or len(parts) < 2 or not all(LISTED.fullmatch(p.strip()) for p in parts):
         return
@@ -80,7 +80,7 @@ def fit_list(owner: str, param: Param, classes: int) -> None:
 
 
 def switched_off(param: Param, why: str) -> Value:
-    """Draw a setting that has no say here, greyed out with the reason under it; returns its default."""
+    """Show a setting that has no effect here as disabled, with the reason below; returns its default."""
     st.number_input(
         param.label,
         value=param.default,
@@ -94,20 +94,20 @@ def switched_off(param: Param, why: str) -> Value:
 
 
 def word_choice(owner: str, param: Param) -> str:
-    """Draw the choice between "fixed" and the words; returns what was chosen."""
+    """Show the choice between "fixed" and the words of `param`; returns the selection."""
     key = f"{key_of(owner, param)}_mode"
     st.session_state.setdefault(key, param.default if isinstance(param.default, str) else FIXED)
     return one_of((FIXED, *param.words), param, key)
 
 
 def one_of(options: tuple[str, ...], param: Param, key: str) -> str:
-    """Draw a list of words; they and what is said of them are shown as Compare shows them, and stay as they are stored."""
+    """Show a list of words. Labels and help are formatted as on Compare; the value is the stored key."""
     help_text = text.choice(param.help) or None
     return st.selectbox(param.label, options, format_func=text.choice, key=key, help=help_text, persist_state="session")
 
 
 def word_field(owner: str, param: Param) -> Value:
-    """A choice of word or number, the number beside it only when it counts."""
+    """A choice of word or number; the number field appears only for "fixed"."""
     chosen = word_choice(owner, param)
     if chosen != FIXED:
         return chosen
@@ -115,14 +115,14 @@ def word_field(owner: str, param: Param) -> Value:
 
 
 def number_default(param: Param) -> float:
-    """Where the number starts: the default, or 1 within the range when the default is a word."""
+    """The initial number: the default, or 1 clipped to the range where the default is a word."""
     if not isinstance(param.default, str):
         return param.default
     return min(max(1.0, param.low), param.high)
 
 
 def prefill(owner: str, params: tuple[Param, ...], values: Mapping[str, Value]) -> None:
-    """Put stored values where the widgets will find them; call before the widgets are drawn."""
+    """Write stored values to the widgets' session state. Call before the widgets are shown."""
     for param in params:
         if param.key not in values:
             continue

@@ -1,4 +1,4 @@
-"""A choice that stands in the address by its key, so that a link survives a reworded label: /new?method=cdb."""
+"""Selections kept in the URL by key, so that links survive a changed label: /new?method=cdb."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from reporting import text
 
 
 def begin(page: str) -> None:
-    """Once in every run of the program, for the page that is shown: what another page left unwritten or had in its address is over."""
+    """Once per script run, before the page: drop what another page kept or had in its URL."""
     st.session_state.pop(_KEPT, None)
     if st.session_state.get(_PAGE) != page:
         st.session_state[_PAGE], st.session_state[_SHOWN], st.session_state[_CHOICES] = page, {}, {}
@@ -19,10 +19,10 @@ def begin(page: str) -> None:
 
 
 def asked(name: str, default: str) -> str | None:
-    """What the address newly asks for; None where it is as this page left it.
+    """The value that the URL newly requests; None where the URL is as this page wrote it.
 
-    A name that has gone from the address of the same page (the browser's Back) asks for its default. What a person has just chosen
-    counts more: over a slow line it comes with the address from before the choice that was made just before.
+    A parameter that disappeared from the URL of the same page (browser Back) requests its default. A selection just made in a
+    widget takes precedence: on a slow connection it can arrive with the URL of an earlier selection.
     """
     if st.session_state.get(_BY_HAND):
         return None
@@ -33,33 +33,32 @@ def asked(name: str, default: str) -> str | None:
 
 
 def take(name: str, labels: Mapping[str, str], default: str) -> None:
-    """Before the widget with this key is drawn: choose what the address asks for, by key, or by label as older links have it.
+    """Before the widget with this key is shown: select what the URL requests, by key, or by label for older links.
 
-    Say so where there is no such. What this page wrote there itself asks for nothing.
+    Shows a warning where the value is not available. Values that this page wrote itself are ignored.
     """
     wanted = asked(name, default)
     if wanted is None:
         return
     key = wanted if wanted in labels else next((k for k, label in labels.items() if label == wanted), None)
     if key is None:
-        absent(name, wanted)
+        not_available(name, wanted)
     else:
         st.session_state[name] = key
 
 
-def absent(name: str, wanted: str) -> None:
-    """Say that the address asks for something that there is not."""
+def not_available(name: str, wanted: str) -> None:
+    """Warn that the value in the URL is not available."""
     st.warning(
-        f"The address asks for the {name} {text.plain(text.short(wanted, 60))}, which is not on offer here. "
-        "Choose one from the list.",
+        f"The {name} {text.plain(text.short(wanted, 60))} in the URL is not available here. Choose one from the list.",
         icon=":material/link_off:",
     )
 
 
 def keep(name: str, key: str, default: str, widget: str | None = None) -> None:
-    """After the widget is drawn: the address is to name what is chosen, once the page has been through all its choices (`write`).
+    """After the widget is shown: keep the selection for the URL, which `write` updates at the end of the page.
 
-    `default` is what an address without this name stands for; `widget` the widget's key where it is not the name.
+    `default` is the value of a URL without this parameter; `widget` the widget's key where it differs from the name.
     """
     st.session_state[_written(name)] = key
     st.session_state.setdefault(_CHOICES, {})[widget or name] = key
@@ -67,9 +66,9 @@ def keep(name: str, key: str, default: str, widget: str | None = None) -> None:
 
 
 def write() -> None:
-    """Put all that was kept into the address at once, unless it stands for it as it is.
+    """Write all kept selections to the URL in one update, unless it already says the same.
 
-    Every change of the address is a step of the browser's way back: a page that is only opened makes none.
+    Every change of the URL adds an entry to the browser's history; opening a page must add none.
     """
     kept = st.session_state.pop(_KEPT, {})
     if any(st.query_params.get(name, default) != key for name, (key, default) in kept.items()):

@@ -1,4 +1,4 @@
-"""A run's name, tags and notes: as they are shown, and the fields that change them. The list of runs and a run's own page share both."""
+"""A run's name, tags and notes: display and edit fields, shared by the list of runs and a run's own page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from storage.results.runs import RunRow
 
 
 def shown(row: RunRow) -> None:
-    """Tags in a line and notes as they were typed, line by line; nothing where there are none."""
+    """Tags in one line, and the notes with their line breaks; nothing where both are empty."""
     if row.tags:
         st.caption(f":material/sell: {plain(row.tags)}")
     if row.notes:
@@ -26,7 +26,7 @@ def lines(text: str) -> str:
 
 
 def editor(row: RunRow) -> None:
-    """The fields behind a button. A popover and not a dialog: it stays open, with what is typed, when a live page is drawn anew."""
+    """The fields behind a button. A popover, because unlike a dialog it keeps its input when a live page reruns."""
     with (
         st.popover("Tags and notes", icon=":material/edit:", key="run_about"),
         st.form(f"run_about_{row.id}", border=False, width=420),
@@ -36,16 +36,16 @@ def editor(row: RunRow) -> None:
 
 
 def fields(record: ListedRun, prefix: str) -> None:
-    """The three fields; their keys are `<prefix>_<field>_<id>`, where `save` finds what was typed."""
+    """The three fields; their keys are `<prefix>_<field>_<id>`, which `save` reads."""
     st.text_input("Name", record.name, key=f"{prefix}_name_{record.id}", max_chars=200)
     st.text_input(
-        "Tags", record.tags or "", key=f"{prefix}_tags_{record.id}", help="Words parted by commas.", max_chars=200
+        "Tags", record.tags or "", key=f"{prefix}_tags_{record.id}", help="Separate tags with commas.", max_chars=200
     )
     st.text_area("Notes", record.notes or "", key=f"{prefix}_notes_{record.id}", max_chars=4000)
 
 
 def save(run_id: int, prefix: str) -> bool:
-    """Write what the fields hold; False, with the reason on the page, where it was refused."""
+    """Store the fields. Returns False, with the reason on the page, if a value was refused."""
     name, tags, notes = (st.session_state[f"{prefix}_{field}_{run_id}"] for field in ("name", "tags", "notes"))
     with told():
         engine = cached_reads.database()

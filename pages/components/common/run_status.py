@@ -1,4 +1,4 @@
-"""A run's state in words, colour and icon, and how far it is; the same everywhere."""
+"""A run's state as label, color and icon, and its progress; the same on every page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reporting import text as words
 from storage.jobs import change_stamp, workers
 from storage.jobs.workers import Place
 
-# status -> (label, badge colour, icon)
+# status -> (label, badge color, icon)
 STATUS = {
     "queued": ("Queued", "gray", ":material/schedule:"),
     "running": ("Running", "blue", ":material/play_circle:"),
@@ -25,21 +25,21 @@ STATUS = {
 WANTED = {"cancel": "Stopping", "pause": "Pausing"}
 RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
 ENDED = {"cancelled": "was stopped", "failed": "failed"}
-Places = dict[int, Place]  # of the runs that are on
+Places = dict[int, Place]  # of the running runs
 
 
 def label(record: RunState) -> str:
-    """The state as one word; what is asked of a running run comes first."""
+    """The state as one word; a pending request to stop or pause takes precedence."""
     if record.status == "running" and record.wanted in WANTED:
         return WANTED[record.wanted]
     return STATUS.get(record.status, (record.status, "", ""))[0]
 
 
-# -- what a run waits for ----------------------------------------------------------------------------------------
+# -- what a queued run waits for ---------------------------------------------------------------------------------
 
 
 def held_by(*records: RunState) -> dict[int, str]:
-    """Baselines that queued runs among `records` wait for -> their status; one short query, none where no such run has a baseline."""
+    """Unfinished baselines of the queued runs among `records` -> their status. One short query, or none without such runs."""
     ids = {int(r.baseline_id) for r in records if r.status == "queued" and not pd.isna(r.baseline_id)}
     return (
         {}
@@ -51,7 +51,7 @@ def held_by(*records: RunState) -> dict[int, str]:
 def waits(record: RunState, held: dict[int, str] | None = None) -> str:
     """What a queued run waits for: "waits for its baseline, run 16, which is paused", "waiting for the worker".
 
-    "" where it is not queued.
+    "" if it is not queued.
     """
     if record.status != "queued":
         return ""
@@ -63,9 +63,9 @@ def waits(record: RunState, held: dict[int, str] | None = None) -> str:
 
 
 def resume(record: RunState, held: dict[int, str] | None = None) -> str:
-    """What to call going on with a run, "Resume" or "Try again"; "" where there is nothing to go on with.
+    """The label of the resume button, "Resume" or "Try again"; "" where the run cannot be resumed.
 
-    A queued run behind a paused baseline resumes both.
+    Resuming a queued run with a paused baseline resumes both.
     """
     if record.status == "queued":
         return "Resume" if waits(record, held).endswith("paused") else ""
@@ -73,48 +73,48 @@ def resume(record: RunState, held: dict[int, str] | None = None) -> str:
 
 
 def ended(record: ListedRun) -> str:
-    """ "Run 17 was stopped: its baseline, run 16, was stopped."; "" where it has not ended early."""
+    """ "Run 17 was stopped: its baseline, run 16, was stopped."; "" unless it was stopped or failed."""
     if record.status not in ENDED:
         return ""
     error = record.error if isinstance(record.error, str) and record.error else ""
     return f"Run {record.id} {ENDED[record.status]}{f': {error}' if error else ''}."
 
 
-# -- a run that trains, and a step that does not ---------------------------------------------------------------
+# -- training runs and post-hoc steps ----------------------------------------------------------------------------
 
 
 def trains(record: ListedRun) -> bool:
-    """Whether there are epochs to speak of; a post-hoc step trains nothing and is through at once."""
+    """Whether the run has epochs; a post-hoc step trains nothing."""
     return methods.trains(record.method)
 
 
 def after(record: ListedRun, epoch: int) -> str:
-    """ " after epoch 3", to follow what a figure is of; "" of a post-hoc step."""
+    """ " after epoch 3", to append to the name of a split; "" for a post-hoc step."""
     return f" after epoch {epoch}" if trains(record) else ""
 
 
-# -- how far -----------------------------------------------------------------------------------------------------
+# -- progress ----------------------------------------------------------------------------------------------------
 
 
 def places(*records: RunState) -> Places:
-    """Where the workers are inside their epochs; one short query, none where no run of `records` is on."""
+    """Progress of the workers inside their epochs. One short query, or none if no run of `records` is running."""
     return workers.places(cached_reads.database()) if any(r.status == "running" for r in records) else {}
 
 
 def inside(record: RunState, where: Places) -> Place | None:
-    """Where a run is inside the epoch that follows its last recorded one, or None: it is not on, or nothing was said of this epoch."""
+    """Progress inside the epoch after the last recorded one; None if the run is not running or its worker has not reported."""
     place = where.get(int(record.id)) if record.status == "running" else None
     return place if place is not None and place.epoch == int(record.last_epoch) + 1 <= int(record.epochs) else None
 
 
 def share(record: RunState, where: Places) -> float:
-    """Share of all epochs done, the steps of the current one too; 0 to 1."""
+    """Share of all epochs that is done, including the steps of the current one; 0 to 1."""
     place = inside(record, where)
     return cached_reads.progress(record) + (0.0 if place is None else place.share / int(record.epochs))
 
 
 def seconds_left(record: RunState, where: Places) -> float | None:
-    """Estimate from the mean of the epochs so far, in the first epoch from its steps; None before that."""
+    """Estimate from the mean time per epoch, in the first epoch from its steps; None before that."""
     place, left = inside(record, where), cached_reads.seconds_left(record)
     if place is None:
         return left
@@ -124,7 +124,7 @@ def seconds_left(record: RunState, where: Places) -> float | None:
 
 def in_a_cell(record: RunState, where: Places, held: dict[int, str] | None = None) -> str:
     """State, share of the epochs and estimate in a few words: "Running 45 %, 5 s left", "Failed at 15 %", "Queued, run 16 paused"."""
-    done = f"{100 * share(record, where):.0f}\u00a0%"  # kept together where the cell wraps
+    done = f"{100 * share(record, where):.0f}\u00a0%"  # no line break before the percent sign
     text = label(record)
     if record.status == "running":
         text = f"{text} {done}, {words.left(seconds_left(record, where)).removeprefix('about ')}"
@@ -137,12 +137,12 @@ def in_a_cell(record: RunState, where: Places, held: dict[int, str] | None = Non
 
 def badge(record: RunState, width: Width = "content") -> None:
     """The state as a badge."""
-    _, colour, icon = STATUS.get(record.status, ("", "gray", ":material/help:"))
-    st.badge(label(record), color=colour, icon=icon, width=width)
+    _, color, icon = STATUS.get(record.status, ("", "gray", ":material/help:"))
+    st.badge(label(record), color=color, icon=icon, width=width)
 
 
 def reached(record: ListedRun, where: Places) -> str:
-    """ "epoch 3 of 20" once three are done, "epoch 1 of 2, step 479 of 3,516" in the first; "" of a post-hoc step."""
+    """ "epoch 3 of 20" once three are done, "epoch 1 of 2, step 479 of 3,516" in the first; "" for a post-hoc step."""
     if not trains(record):
         return ""
     place = inside(record, where)
@@ -152,7 +152,7 @@ def reached(record: ListedRun, where: Places) -> str:
 
 
 def progress_text(record: ListedRun, where: Places | None = None) -> str:
-    """Epoch, total and the estimate: "epoch 3 of 20, about 5 s left". Of a post-hoc step only what it waits for, "" otherwise."""
+    """Epoch, total and the estimate: "epoch 3 of 20, about 5 s left". For a post-hoc step only what it waits for, else ""."""
     if not trains(record):
         return waits(record)
     text = reached(record, where or {})

@@ -1,33 +1,33 @@
-"""Whether the window is as narrow as a phone: a table that is drawn on a canvas cannot ask CSS which columns to show."""
+"""Whether the window is as narrow as a phone. Streamlit draws tables on a canvas, so CSS cannot choose their columns."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-WIDTH = 640  # px, where Streamlit puts columns under one another
-_TOLD = "narrow_window"
+WIDTH = 640  # px, below which Streamlit stacks columns
+_REPORTED = "narrow_window"
 _COMPONENT = st.components.v2.component(
     "evenly_narrow",
     html="<div></div>",
     js="""
 export default function ({ data, parentElement, setStateValue }) {
   const query = (parentElement.query ??= matchMedia(`(max-width: ${data.width}px)`))
-  const tell = () => { if (query.matches !== data.narrow) setStateValue("narrow", query.matches) }
-  query.onchange = tell
-  tell()
+  const report = () => { if (query.matches !== data.narrow) setStateValue("narrow", query.matches) }
+  query.onchange = report
+  report()
 }""",
 )
 
 
 def narrow() -> bool:
-    """What the window has said; until it has, a guess by the browser's name."""
-    return st.session_state.get(_TOLD, "Mobi" in (st.context.headers.get("User-Agent") or ""))
+    """What the browser reported; until then, a guess from the user agent."""
+    return st.session_state.get(_REPORTED, "Mobi" in (st.context.headers.get("User-Agent") or ""))
 
 
 def watch() -> None:
-    """Listen to the window; the page is drawn again when it crosses the width. Takes no space of its own, call it last."""
-    _COMPONENT(key="narrow_watch", data={"narrow": narrow(), "width": WIDTH}, on_narrow_change=_told, height="content")
+    """Watch the window width; the page reruns when it crosses WIDTH. Takes no space; call it last."""
+    _COMPONENT(key="narrow_watch", data={"narrow": narrow(), "width": WIDTH}, on_narrow_change=_store, height="content")
 
 
-def _told() -> None:
-    st.session_state[_TOLD] = bool(st.session_state["narrow_watch"]["narrow"])
+def _store() -> None:
+    st.session_state[_REPORTED] = bool(st.session_state["narrow_watch"]["narrow"])

@@ -1,4 +1,4 @@
-"""The worker's state: at the foot of the sidebar always, and on the page itself where runs wait because there is none."""
+"""The worker's state: always in the sidebar, and on the page where runs stay queued because no worker is running."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from services.launchers import LAUNCHERS
 from storage.jobs.workers import WorkerRow
 from storage.results.runs import RunRow
 
-EVERY = 1.0  # seconds, as often as Home and a run's page look, so that all name the same epoch; one short query
+EVERY = 1.0  # seconds, the same as Home and a run's page, so that all show the same epoch; one short query
 START = LAUNCHERS["local"].describe()
 
 
 @st.fragment(run_every=EVERY)
 def worker_state() -> None:
-    """Redrawn by itself every few seconds; holds no input."""
+    """Refreshed every EVERY seconds; contains no input widget."""
     with st.container(key="worker_state", gap="xsmall", height="content"):
         try:
             alive = [(w, None if w.run_id is None else cached_reads.run(w.run_id)) for w in _alive()]
@@ -28,7 +28,7 @@ def worker_state() -> None:
             st.caption(":material/database_off: The database is busy. Trying again.")
             return
         if not alive:
-            _absent()
+            _no_worker()
         for worker, training in alive:
             _line(worker, training)
 
@@ -37,35 +37,32 @@ def _alive() -> list[WorkerRow]:
     return [w for w in cached_reads.workers() if w.alive]
 
 
-def _absent() -> None:
+def _no_worker() -> None:
     st.markdown(":material/power_off: **No worker**")
-    st.caption(f"Runs wait in the queue until one starts: {START}.")
+    st.caption(f"Runs stay queued until one starts: {START}.")
 
 
 def notice() -> None:
-    """Say on the page that nothing is trained now and how to start a worker; nothing where one is alive. Holds no input."""
-    with suppress(EvenlyError, SQLAlchemyError):  # a busy database is told by the sidebar
+    """Warn that no worker is running, and how to start one; nothing while one is alive. Contains no input widget."""
+    with suppress(EvenlyError, SQLAlchemyError):  # the sidebar reports a busy database
         if not _alive():
-            st.warning(
-                f"No worker is running, so runs wait in the queue. Start one: {START}.", icon=":material/power_off:"
-            )
+            st.warning(f"No worker is running, so runs stay queued. Start one: {START}.", icon=":material/power_off:")
 
 
 def warned(run_id: int) -> None:
-    """Say on a run's page what its worker reports amiss, as "no step for 12 min"; nothing where all is well. Holds no input."""
+    """Show the warning of this run's worker, such as "no step for 12 min"; nothing without one. Contains no input widget."""
     with suppress(EvenlyError, SQLAlchemyError):
         for worker in _alive():
             if worker.run_id == run_id and worker.warning:
                 st.warning(
-                    f"{message(worker.warning)}. Where that is not expected, stop and start Evenly again: "
-                    "the run goes on from its last checkpoint.",
+                    f"{message(worker.warning)}. If this is unexpected, restart Evenly: the run resumes from its last checkpoint.",
                     icon=":material/hourglass_disabled:",
                 )
 
 
 @st.fragment(run_every=EVERY)
 def live_notice() -> None:
-    """The notice on a page that does not redraw itself: it goes as soon as a worker has started."""
+    """The notice for a page without automatic reruns: it disappears once a worker has started."""
     notice()
 
 
@@ -74,7 +71,7 @@ def _line(worker: WorkerRow, training: RunRow | None) -> None:
         st.markdown(f":material/check_circle: **Worker idle** on {plain(worker.device)}")
         return
     st.markdown(f":material/model_training: **Training** run {training.id}")
-    how_far = run_status.reached(training, {} if worker.at is None else {training.id: worker.at})
-    st.caption(", ".join(filter(None, (plain(short(training.name, 34)), how_far))))
+    progress = run_status.reached(training, {} if worker.at is None else {training.id: worker.at})
+    st.caption(", ".join(filter(None, (plain(short(training.name, 34)), progress))))
     if worker.warning:
         st.caption(f":material/warning: {message(worker.warning)}")

@@ -153,7 +153,7 @@ def test_a_class_at_tpr_1_is_shown_with_its_floor(empty, key):
     assert any(text.startswith(note) for text in example.said)
     said = "\n".join(m.value for m in visit(PAGE, row=key).markdown)
     assert note in said
-    for rule in ("**Floors.**", "**Reduction.**", "**Late start.**", "**The one loss.**"):
+    for rule in ("**Floors.**", "**Reduction.**", "**Late start.**", "**Loss.**"):
         assert rule in said
 
 
@@ -200,7 +200,7 @@ def test_new_run_pictures_the_shift_and_it_follows_tau(empty):
         at.run()
         assert not at.exception
         (chart,) = at.get("plotly_chart")
-        assert chart.proto.alt.startswith("Shift of the logit per class")
+        assert chart.proto.alt.startswith("Logit shift per class")
         seen.append(float(re.search(r"to ([\d.]+) \(", chart.proto.alt)[1]))
     assert seen[1] == pytest.approx(seen[0] / 2, rel=0.01)
     assert "new_overlay" not in {m.key for m in at.multiselect}, "a shift when predicting is not one in the loss"

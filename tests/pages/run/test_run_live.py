@@ -237,7 +237,7 @@ def test_home_says_how_long_by_what_it_has_measured(empty):
     assert f"{FIRST.seconds} to {FIRST.most_seconds} s, depending on the machine" in words_on(visit(HOME))
     seed.submit(empty, seed.config_of(epochs=20), "MNIST-1D: none, seed 9")
     seed.train(empty, seed.worker_of(empty), seed.mnist1d(), 20)  # 0.42 s an epoch
-    assert "about 20 s by earlier runs here" in words_on(visit(HOME))
+    assert "about 20 s, estimated from earlier runs" in words_on(visit(HOME))
 
 
 def test_the_demo_says_how_long_by_what_it_has_measured(empty):
