@@ -1,4 +1,4 @@
-"""New run, the left side: which data and which model; only what is there and fits."""
+"""New run, left side: dataset and model. Only available datasets and models that fit are offered."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from pages.components.common.error_guard import told
 from reporting import text
 from reporting.text import count, message, plain, short
 
-NAMED = 3  # files named that could not be read, and runs that need a dataset
-ADDED, REFUSED = "new_added", "new_zip_refused"  # the dataset just added; an upload's id and why it was not
+NAMED = 3  # unreadable files, and runs on a dataset, that a message names
+ADDED, REFUSED = "new_added", "new_zip_refused"  # the dataset just added; (id of an upload, why it was refused)
 
 
 def dataset_labels() -> dict[str, str]:
-    """Key -> label: the table, then the image folders and zips under the data root, told apart where they share a name."""
+    """Key -> label: the built-in datasets, then image folders and zips in the data folder; shared names get their key appended."""
     found = offered(cached_reads.data_root())
     own = {d.key: f"{re.sub('^[0-9a-f]{12}-', '', Path(d.label).stem)} (your images)" for d in found if d.own}
     twice = {name for name, n in Counter(own.values()).items() if n > 1}
@@ -37,7 +37,7 @@ def dataset_labels() -> dict[str, str]:
 
 
 def pick_dataset() -> tuple[str, str]:
-    """Draw the choice; returns the dataset's key and label."""
+    """Show the choice; returns the dataset's key and label."""
     labels = dataset_labels()
     query_params.take("dataset", labels, default=next(iter(labels)))
     if st.session_state.get("dataset", next(iter(labels))) not in labels:
@@ -56,7 +56,7 @@ def summary(key: str) -> str:
 
 
 def known(key: str) -> DataSpec | None:
-    """What is known of a dataset; where its images are not prepared yet, the page says so and offers to."""
+    """The dataset's description; None where its images are not prepared, with a button that prepares them."""
     try:
         return describe(key, cached_reads.data_root())
     except DataError as error:
@@ -81,31 +81,31 @@ def prepare_images(key: str) -> None:
 
 
 def facts(spec: DataSpec, config: RunConfig) -> None:
-    """The dataset in one line as these settings draw it, and what a person should know before starting."""
+    """The dataset under these settings in one line, and what to know before starting."""
     size, counts = (
         MODALITIES[spec.kind].shown(spec.shape).replace(" ", "\N{NO-BREAK SPACE}"),
         train_counts(spec, config.validation, config.imbalance, config.profile),
     )
     tail = text.tail(config.imbalance, config.profile)
-    thinned = f" ({tail}: {counts.max():,} to {counts.min():,} a class)" if tail else ""
+    thinned = f" ({tail}: {counts.max():,} to {counts.min():,} per class)" if tail else ""
     st.caption(
-        f"{len(spec.classes)} classes, {counts.sum():,} samples to train{thinned}, "
-        f"{spec.val_counts.sum():,} to validate, {spec.test_counts.sum():,} to test, {size}"
+        f"{len(spec.classes)} classes, {counts.sum():,} training samples{thinned}, "
+        f"{spec.val_counts.sum():,} validation, {spec.test_counts.sum():,} test, {size}"
     )
     if st.session_state.get(ADDED, config.dataset) != config.dataset:
         del st.session_state[ADDED]
     if ADDED in st.session_state:
         st.success(
-            f"Added to the datasets and chosen: {plain(dataset_labels()[config.dataset])}.",
+            f"Added to the datasets and selected: {plain(dataset_labels()[config.dataset])}.",
             icon=":material/check_circle:",
         )
     few = few_validation(spec)
-    for line in filter(None, (left_out(spec), few and plain(text.of(few)), absent(config.dataset))):
+    for line in filter(None, (left_out(spec), few and plain(text.of(few)), not_prepared(config.dataset))):
         st.caption(f":material/info: {line}")
 
 
 def left_out(spec: DataSpec) -> str:
-    """The images that could not be read, the first few with the reason."""
+    """The images that could not be read, the first NAMED with the reason; "" without any."""
     if not spec.skipped:
         return ""
     more = len(spec.skipped) - NAMED
@@ -119,31 +119,30 @@ def left_out(spec: DataSpec) -> str:
     )
 
 
-def absent(key: str) -> str:
-    """That a dataset of the table is not prepared yet, and what will happen; "" where it is, or needs no files."""
+def not_prepared(key: str) -> str:
+    """That a built-in dataset is not prepared yet, and what happens then; "" where it is, or needs no files."""
     if key not in DATASETS or DATASETS[key].embedded or is_ready(key, cached_reads.data_root()):
         return ""
     size = re.search(r"[\d.,]+ [kMG]B", DATASETS[key].summary)
     return (
-        "Not prepared on this machine yet. When the run starts, its files are taken from the data folder, "
-        f"or downloaded{f' ({size[0]})' if size else ''} "
-        "where they are not there."
+        "Not prepared on this machine yet. When the run starts, its files are read from the data folder, "
+        f"or downloaded{f' ({size[0]})' if size else ''} if missing."
     )
 
 
 def pick_model(spec: DataSpec) -> str | None:
-    """The models that fit this data; the help names the others with the reason."""
+    """Show the models that fit this data; the help lists the others with the reason. None where no model fits."""
     reasons = {m.key: m.fits(spec.shape, len(spec.classes)) for m in MODELS}
     fitting = [k for k, reason in reasons.items() if reason is None]
     if not fitting:
         st.error("No model fits this dataset.", icon=":material/error:")
         return None
     others = [f"- {MODELS[k].label}: {reason}" for k, reason in reasons.items() if reason is not None]
-    fitting = fitting[1:] + fitting[:1]  # the table starts with the network that fits anything and knows nothing
+    fitting = fitting[1:] + fitting[:1]  # the table's first model, which fits any data, goes last
     query_params.take("model", {k: MODELS[k].label for k in fitting}, default=fitting[0])
-    if st.session_state.get("model", fitting[0]) not in fitting:  # of the dataset chosen before
+    if st.session_state.get("model", fitting[0]) not in fitting:  # selected for the previous dataset
         st.session_state["model"] = fitting[0]
-    note = "Models that fit the data." + ("\n\nNot offered here:\n" + "\n".join(others) if others else "")
+    note = "Models that fit the data." + ("\n\nNot available here:\n" + "\n".join(others) if others else "")
     key = st.selectbox(
         "Model", fitting, format_func=lambda k: MODELS[k].label, key="model", persist_state="session", help=note
     )
@@ -152,7 +151,7 @@ def pick_model(spec: DataSpec) -> str | None:
 
 
 def keep_upload(name: str, file: BinaryIO) -> str:
-    """Check an uploaded zip to its last byte and keep it; returns the dataset's key. Raises DataError."""
+    """Check an uploaded zip completely and store it; returns the dataset's key. Raises DataError."""
     bar = st.progress(0.0, text="Checking the images")
     return store_upload(
         cached_reads.data_root(), name, file, lambda share, text: bar.progress(min(share, 1.0), text=plain(text))
@@ -160,20 +159,17 @@ def keep_upload(name: str, file: BinaryIO) -> str:
 
 
 def upload(chosen: str) -> None:
-    """A zip of images becomes a dataset under the data root; the page then says so and has it chosen.
-
-    One that was uploaded can be removed again.
-    """
+    """Upload a zip of images as a dataset, which is then selected, or remove the selected upload."""
     with st.expander("Your own images", icon=":material/upload:", key="new_upload"):
         st.caption(
-            "A zip with one folder per class, or train/, val/ and test/ with one folder per class in each. Folders and zips that lie "
-            "under the data folder are offered above."
+            "A zip with one folder per class, or train/, val/ and test/ with one folder per class in each. "
+            "Folders and zips in the data folder are listed above."
         )
-        refused = st.container()
+        error_place = st.container()
         file = st.file_uploader("Zip file", type=["zip"], key="new_zip", max_upload_size=200)
-        said = st.session_state.get(REFUSED)
-        if said is not None and file is not None and said[0] == file.file_id:
-            refused.error(f"Not added. {message(said[1])}", icon=":material/error:")
+        refused = st.session_state.get(REFUSED)
+        if refused is not None and file is not None and refused[0] == file.file_id:
+            error_place.error(f"Not added. {message(refused[1])}", icon=":material/error:")
         if file is not None and st.button("Add to the datasets", key="new_zip_add"):
             add(file)
         if is_upload(chosen):
@@ -181,9 +177,9 @@ def upload(chosen: str) -> None:
 
 
 def add(file: UploadedFile) -> None:
-    """Take an uploaded zip in, or keep the reason why not for the place above it.
+    """Add an uploaded zip as a dataset, or keep the error for `upload` to show.
 
-    Either way the page is drawn anew, without the bar and what was said before.
+    Either way the page reruns, which removes the progress bar and earlier messages.
     """
     values = st.session_state
     for name in (ADDED, REFUSED):
@@ -199,26 +195,26 @@ def add(file: UploadedFile) -> None:
 
 
 def remove_button(key: str) -> None:
-    """Remove the chosen upload; off, with the runs named, while there are runs on it."""
+    """Remove the selected upload. Disabled while runs use it, which are then named."""
     needed, name = runs_on(key), plain(dataset_labels()[key])
     st.button(
         f"Remove {name}",
         key="new_remove",
         icon=":material/delete:",
         disabled=bool(needed),
-        on_click=removed,
+        on_click=remove,
         args=(key,),
         help="Deletes the zip and the decoded images from the data folder.",
     )
     if needed:
         st.caption(
-            f":material/info: Stays while {needed} there, archived ones too: "
-            "they could not be resumed or built on without it. Delete them on Runs first."
+            f":material/info: Cannot be removed: used by {needed} (archived runs count too). Without it they could not be "
+            "resumed or serve as baselines. Delete them on Runs first."
         )
 
 
 def runs_on(key: str) -> str:
-    """ "Run 3: name is" or "runs 3, 4 and 2 more are": those trained on a dataset, at any image size; "" without any."""
+    """ "run 3 (name)" or "runs 3 (name), 4 (name) and 2 more": the runs on a dataset, at any image size; "" without any."""
     frame = cached_reads.runs(archived=None)
     mine = frame[(frame["dataset"] == key) | frame["dataset"].str.startswith(f"{key}@")].sort_values("id")
     some = [
@@ -227,19 +223,15 @@ def runs_on(key: str) -> str:
     ]
     more = [f"{len(mine) - NAMED:,} more"] if len(mine) > NAMED else []
     parts = [*some, *more]
-    return (
-        ""
-        if not parts
-        else f"run {parts[0]} is"
-        if len(parts) == 1
-        else f"runs {', '.join(parts[:-1])} and {parts[-1]} are"
-    )
+    if not parts:
+        return ""
+    return f"run {parts[0]}" if len(parts) == 1 else f"runs {', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def removed(key: str) -> None:
-    """Delete an upload, unless a run has been started on it meanwhile."""
+def remove(key: str) -> None:
+    """Delete an upload, unless a run has been started on it in the meantime."""
     with told():
         if needed := runs_on(key):
-            raise DataError(f"{key} stays while {needed} there; delete them first")
+            raise DataError(f"{key} is used by {needed}; delete them first")
         remove_upload(cached_reads.data_root(), key)
         st.session_state.pop(ADDED, None)

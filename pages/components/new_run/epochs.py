@@ -1,6 +1,6 @@
-"""New run, the preview: terms that move, shown epoch by epoch along what an earlier run recorded.
+"""New run, preview: terms that change over the epochs, computed from the validation TPRs of an earlier run.
 
-Which terms move is seen from the rows' own answers: those that differ between epochs. No method is known here by name.
+Which terms change is found by comparing the method's answers between epochs. No method is known here by name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pages.components.preview import component, epoch_component
 from reporting import text
 from reporting.palette import Palette
 
-FOLLOWED, PRESET = "new_along", "new_along_preset"  # what is chosen, what this page chose by itself
+FOLLOWED, PRESET = "new_along", "new_along_preset"  # the selected run; the run this page preselected
 WEIGHT = "weight"
 DRAWN = {WEIGHT: epoch_component.Drawn("Weight per class over the epochs", "weight", "weight")} | {
     name: epoch_component.Drawn(f"{term.label} over the epochs", "value", term.unit, percent=term.form.endswith("%"))
@@ -39,7 +39,7 @@ DRAWN = {WEIGHT: epoch_component.Drawn("Weight per class over the epochs", "weig
 
 
 def candidates(dataset: str) -> dict[str, str]:
-    """Runs of a dataset that have recorded an epoch while they trained, newest first, as labels by run."""
+    """Trained runs on a dataset with at least one recorded epoch, newest first: id -> label."""
     frame, trained = (
         cached_reads.runs(dataset=dataset, columns=("id", "name", "method", "last_epoch")),
         [m.key for m in METHODS if m.stage != POSTHOC],
@@ -52,13 +52,13 @@ def candidates(dataset: str) -> dict[str, str]:
 
 
 def pick(spec: DataSpec, config: RunConfig, source: Source) -> Past | None:
-    """Draw the choice of the earlier run, the baseline's unless a person chose another; None, with what to do, where there is none."""
+    """Show the choice of the earlier run, by default the baseline. None, with what to do on the page, where no run fits."""
     labels = candidates(spec.key)
     if not labels:
         st.info(
-            "Its terms follow the run's own validation TPRs, and no run on this dataset has recorded any yet, "
+            "These terms depend on the run's own validation TPRs, and no run on this dataset has recorded any yet, "
             "so they cannot be shown epoch by epoch. "
-            "Train a run first, say the baseline; this preview then follows its epochs.",
+            "Train a run first, for example the baseline; the preview then uses its TPRs.",
             icon=":material/timeline:",
         )
         return None
@@ -70,13 +70,13 @@ def pick(spec: DataSpec, config: RunConfig, source: Source) -> Past | None:
     if values.get(FOLLOWED) not in labels or values[FOLLOWED] == values.get(PRESET):
         values[FOLLOWED] = values[PRESET] = default
     chosen = st.selectbox(
-        "Along the epochs of",
+        "Preview with TPRs of",
         list(labels),
         format_func=lambda o: cut(labels[o]),
         key=FOLLOWED,
         persist_state="session",
         help=with_name(
-            "Its recorded validation TPRs stand in for those of the new run, which will have its own.",
+            "The preview uses the recorded validation TPRs of this run; the new run will use its own.",
             labels[values[FOLLOWED]],
         ),
     )
@@ -84,11 +84,11 @@ def pick(spec: DataSpec, config: RunConfig, source: Source) -> Past | None:
 
 
 def recorded(run_id: int, spec: DataSpec) -> Past | None:
-    """The validation TPRs of a run epoch by epoch; None, and said, where it knows other classes."""
+    """The validation TPRs of a run, epoch by epoch; None, with a warning, where its classes differ from the dataset's."""
     row = cached_reads.run(run_id)
     if tuple(cached_reads.class_names(row)) != tuple(spec.classes):
         st.warning(
-            f"Run {run_id} was trained on other classes than this dataset has now. Choose another run to follow.",
+            f"Run {run_id} was trained on different classes than this dataset has now. Choose another run.",
             icon=":material/warning:",
         )
         return None
@@ -96,12 +96,12 @@ def recorded(run_id: int, spec: DataSpec) -> Past | None:
     return Past(share(history.tp, history.support), history.support.astype(float))
 
 
-# -- what moves --------------------------------------------------------------------------------------------------
+# -- what changes over the epochs --------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Moves:
-    """The terms that move, by name, and the run they are followed along. `lacking`: they look at TPRs that no run lends."""
+    """Names of the terms that change over the epochs, and the TPRs they are computed from. `lacking`: no run can supply these."""
 
     names: tuple[str, ...] = ()
     past: Past | None = None
@@ -110,7 +110,7 @@ class Moves:
 
 
 def look(method: Method, config: RunConfig, seen: Evidence, terms: ClassTerms, spec: DataSpec, source: Source) -> Moves:
-    """What moves over the epochs, and along which run; draws the choice of it where one is needed. `terms`: those of one epoch."""
+    """Which terms change over the epochs; shows the choice of a run where they depend on TPRs. `terms`: those of one epoch."""
     if method.stage == POSTHOC:
         return Moves()
     asks = looks_back(config) and bool(terms.set())
@@ -125,12 +125,12 @@ def look(method: Method, config: RunConfig, seen: Evidence, terms: ClassTerms, s
         and WEIGHT not in names
         and LAST_TPR in method.needs_with(config.params)
     ):
-        names = (WEIGHT, *names)  # still at this value of the slider only
+        names = (WEIGHT, *names)  # constant only at this slider value
     return Moves(names, past, present)
 
 
 def way(config: RunConfig, seen: Evidence, past: Past | None) -> Way:
-    """The terms as they are set, epoch by epoch. `seen` holds what stays: counts, and a baseline's TPRs."""
+    """The terms under these settings, epoch by epoch. `seen` holds what is constant: counts and the baseline's TPRs."""
     still = replace(seen, last_tpr=None, last_support=None, past=None, epoch=0)
     return along(config, still, past, most=epoch_component.most_epochs(seen.classes))
 
@@ -148,7 +148,7 @@ def _payload(
     dragged: bool,
     p: Palette,
 ) -> component.Payload:
-    """Everything the browser needs for one moving term. The settings come as text, so that they can be a key."""
+    """The browser's data for one changing term. `stored` is the RunConfig as JSON, which can be a cache key."""
     config = from_dict(json.loads(stored))
     method, past = METHODS[config.method], None if lent is None else Past(*lent)
     seen = Evidence(len(names), counts=counts, tpr=tpr, support=support, epochs=config.epochs)
@@ -173,7 +173,7 @@ def _payload(
 def _over_stops(
     config: RunConfig, method: Method, seen: Evidence, past: Past | None, present: Way
 ) -> tuple[Sequence[Way], epoch_component.Slider]:
-    """The ways at every stop of the slider where the browser can hold them, else at the present one; and the slider."""
+    """The terms at every stop of the slider if the browser can hold them, else at the current stop only; and the slider."""
     param, params = slider_param(method, config.params), dict(config.params)
     values = grid_values(method, params, component.stops_for(seen.classes))
     formulas = [formula_with(method, params | {param.key: v}) for v in values]
@@ -193,7 +193,7 @@ def draw(
     *,
     dragged: bool = False,
 ) -> None:
-    """One moving term: picture, slider of the epoch, bars; with `dragged` the method's own slider too."""
+    """One changing term: chart, epoch slider and bars; with `dragged`, the method's own slider too."""
     lent = None if moves.past is None else (moves.past.tpr, moves.past.support)
     component.mount(
         _payload(
@@ -212,18 +212,18 @@ def draw(
     )
 
 
-def told(config: RunConfig, moves: Moves) -> None:
-    """What the pictures leave out."""
+def notes(config: RunConfig, moves: Moves) -> None:
+    """Captions on what the charts leave out."""
     if moves.lacking:
         st.caption(
-            "Drawn as the first refreshed epoch would see the TPRs chosen, or before any; the run then uses its own, epoch by epoch."
+            "Computed from the selected TPRs, or without TPRs if none are selected. The run uses its own TPRs of each epoch."
         )
     if not moves.names or moves.way is None:
         return
     epochs, end = moves.way.epochs, reach(config, moves.past)
     if end < config.epochs:
         st.caption(
-            f"Shown up to epoch {end} of {config.epochs:,}: the run that is followed has recorded {text.count(end - 1, 'epoch')}."
+            f"Shown up to epoch {end} of {config.epochs:,}: the selected run has recorded {text.count(end - 1, 'epoch')}."
         )
     if len(epochs) < end:
-        st.caption(f"{len(epochs)} of {end:,} epochs are shown, evenly spread.")
+        st.caption(f"{len(epochs)} of {end:,} epochs are shown, evenly spaced.")

@@ -1,4 +1,4 @@
-"""New run: where the TPRs come from. A finished run on the same data, a run to be trained first, or numbers given."""
+"""New run: the source of the TPRs: a finished run on the same data, a baseline trained first, or given numbers."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from storage.results.runs import RunRow
 
 TEXTS = {
     TRAIN_FIRST: "Train a baseline first, same settings",
-    GIVEN: "TPRs of my own, pasted or a file",
+    GIVEN: "My own TPRs, pasted or from a file",
     NOTHING: "None",
-    OTHERS: "Other runs on this dataset, trained on other data or models",
+    OTHERS: "Other runs on this dataset, with other data settings or models",
 }
 HELP_NEEDED = "The run whose validation TPRs become the weights. The test split is never used."
 HELP_NETWORK = (
-    "The finished run that this one goes on from: same data, seed and model. "
-    "Its network is copied, the run itself stays as it is."
+    "The finished run that this one continues from: same data, seed and model. "
+    "Its network is copied; the finished run does not change."
 )
-HELP_COMPARE = "This method takes no TPRs from it; the run's page shows both side by side."
+HELP_COMPARE = "This method does not use its TPRs; the run's page shows both side by side."
 CHOSEN, PRESET, ASKED = (
     "new_baseline",
     "new_baseline_preset",
     "new_baseline_asked",
-)  # what is chosen, what this page chose by itself, what another page asks for
+)  # the selection; what this page preselected; what another page requests
 
 
 COLUMNS = (
@@ -51,28 +51,29 @@ COLUMNS = (
     "seed",
     "group_sha",
     "archived",
-)  # what is read here of the runs on a dataset
-UNREAD = "settings not read yet"  # of a run that has come since they were
+)  # columns of the runs on a dataset that are read here
+UNREAD = "settings not read yet"  # of a run queued after they were read
 LONGEST = 52  # characters of a run's label that fit the list
 
 
 def cut(label: str) -> str:
-    """A run's label as the list has room for it: the middle goes, since names differ at both ends."""
+    """A run's label cut to LONGEST characters. The middle is cut, since names differ at both ends."""
     return label if len(label) <= LONGEST else f"{label[:30].rstrip()}…{label[31 - LONGEST :].lstrip()}"
 
 
 def with_name(text: str, label: str | None) -> str:
-    """A help text, and under it the whole label of what is chosen where the list shows it cut."""
-    return text if label is None or len(label) <= LONGEST else f"{text}\n\nChosen: {words.plain(label)}"
+    """A help text, followed by the full label of the selection where the list shows it cut."""
+    return text if label is None or len(label) <= LONGEST else f"{text}\n\nSelected: {words.plain(label)}"
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Succeeded runs on a dataset, newest first, as labels by run.
+    """Succeeded runs on a dataset, newest first.
 
-    Those on the same data and model, and others with their difference named.
-
-    older  the runs on an older version of the data
+    alike   rows of the runs with the same data settings and model
+    labels  id -> label of these
+    others  id -> label of the rest, which names the difference
+    older   ids of the runs on an older version of the data
     """
 
     alike: pd.DataFrame
@@ -81,17 +82,17 @@ class Candidates:
     older: frozenset[int] = frozenset()
 
     def text(self, option: str) -> str:
-        """An option of the list in words."""
+        """The label of an option of the list."""
         return cut(self.labels[option]) if option in self.labels else TEXTS[option]
 
 
 def any_finished(frame: pd.DataFrame, model: str) -> bool:
-    """Whether a post-hoc step could have a run to act on among those on the dataset, data and seed aside."""
+    """Whether a post-hoc step might find a run to apply to: a finished one with this model, whatever its data settings and seed."""
     return bool(((frame["status"] == "succeeded") & (frame["model"] == model) & ~frame["archived"]).any())
 
 
 def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candidates:
-    """Sort the runs of `frame` (all on the dataset) into baselines for `config` and others."""
+    """Split the runs of `frame`, all on the dataset, into baselines for `config` and others."""
     frame = frame[(frame["status"] == "succeeded") & ~frame["archived"]].sort_values("id", ascending=False)
     drawn = cached_reads.drawn_by(config.dataset)
     labels, others, alike = {}, {}, []
@@ -107,7 +108,7 @@ def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candid
 
 
 def preset(alike: pd.DataFrame, seed: int) -> str | None:
-    """The newest baseline's replicate with this seed, or that baseline itself; None where there is no baseline in the strict sense."""
+    """Id of the newest unweighted run's replicate with this seed, or of that run itself; None without an unweighted run."""
     plain = alike[alike["method"] == submission.unweighted_method()]
     if plain.empty:
         return None
@@ -118,9 +119,9 @@ def preset(alike: pd.DataFrame, seed: int) -> str | None:
 def pick(
     frame: pd.DataFrame, spec: DataSpec, method: Method, needs: frozenset[str], config: RunConfig, count: int
 ) -> Source:
-    """Draw the choice among the runs in `frame`, all on the dataset, and return it.
+    """Show the choice among the runs in `frame`, all on the dataset, and return the selection.
 
-    A method that needs no TPRs may still name the run it is to be compared with.
+    A method that needs no TPRs may still name a baseline to compare with.
     """
     if (
         method.key == submission.unweighted_method() and config.sampler == PLAIN
@@ -151,21 +152,21 @@ def pick(
 
 
 def pick_network(frame: pd.DataFrame, spec: DataSpec, method: Method, config: RunConfig, count: int) -> Source:
-    """The run that a second stage or a post-hoc step goes on from: nothing about data, seed or model may differ.
+    """The run that a second stage or a post-hoc step continues from: same data, seed and model.
 
-    A second stage may have it trained first; a post-hoc step, which takes seconds, is applied to what there is.
+    For a second stage it can be trained first; a post-hoc step needs a finished run.
     """
     every = candidates(frame, config, spec)
-    found, first = able(every, config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
+    found, first = trained(every, config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
     options = [*found.labels, *first]
     if not found.labels:
         text = (
-            f"{method.label} goes on from a finished run, and none here has this dataset, tail, "
-            f"validation share and model and seed {config.seed}. "
+            f"{method.label} continues from a finished run, but none has this dataset, tail, "
+            f"validation share, model and seed {config.seed}. "
             + (
                 "One is trained first."
                 if first
-                else "Train one, without a post-hoc step, or choose the settings of one that has finished."
+                else "Train one first, without a post-hoc step, or choose the settings of a finished run."
             )
         )
         st.caption(f":material/info: {words.plain(text)}")
@@ -173,7 +174,7 @@ def pick_network(frame: pd.DataFrame, spec: DataSpec, method: Method, config: Ru
             return Source(NOTHING, absent="Needs a finished run on the same data, with the same seed and model.")
     choose(found, options, config.seed, options[0])
     chosen = st.selectbox(
-        "Goes on from",
+        "Continues from",
         options,
         format_func=found.text,
         key=CHOSEN,
@@ -185,28 +186,28 @@ def pick_network(frame: pd.DataFrame, spec: DataSpec, method: Method, config: Ru
     return from_run(frame[~frame["id"].isin(every.older)], int(chosen), spec, config, count, own_seed=True)
 
 
-def able(found: Candidates, seed: int) -> Candidates:
-    """Of the runs on the same data and model those with this seed whose network was trained: a post-hoc step has none of its own."""
+def trained(found: Candidates, seed: int) -> Candidates:
+    """The runs in `found.alike` with this seed and a trained network; a post-hoc step has no network of its own."""
     posthoc = {m.key for m in METHODS if m.stage == POSTHOC}
     alike = found.alike[(found.alike["seed"] == seed) & ~found.alike["method"].isin(posthoc)]
     return Candidates(alike, {key: found.labels[key] for key in map(str, alike["id"].tolist())}, {})
 
 
-def choose(found: Candidates, options: list[str], seed: int, otherwise: str) -> None:
-    """Before the list is drawn: take what another page asks for, keep what a person chose while it is on offer, else choose."""
+def choose(found: Candidates, options: list[str], seed: int, default: str) -> None:
+    """Before the list is shown: select what another page requests, or keep the selection if still available, else preselect."""
     values = st.session_state
-    asked = values.pop(ASKED, None)
-    if asked in found.others:
-        values["new_baseline_other"], asked = asked, OTHERS
-    if asked in options:
-        values[CHOSEN] = asked
+    requested = values.pop(ASKED, None)
+    if requested in found.others:
+        values["new_baseline_other"], requested = requested, OTHERS
+    if requested in options:
+        values[CHOSEN] = requested
         values.pop(PRESET, None)
     elif values.get(CHOSEN) not in options or values[CHOSEN] == values.get(PRESET):
-        values[CHOSEN] = values[PRESET] = preset(found.alike, seed) or otherwise
+        values[CHOSEN] = values[PRESET] = preset(found.alike, seed) or default
 
 
 def pick_other(others: dict[str, str]) -> str:
-    """A run on other data or of another model, and what that means."""
+    """Show the choice of a run with other data settings or another model, with a warning."""
     if st.session_state.get("new_baseline_other") not in others:
         st.session_state["new_baseline_other"] = next(iter(others))
     chosen = st.selectbox(
@@ -215,18 +216,16 @@ def pick_other(others: dict[str, str]) -> str:
         format_func=lambda o: cut(others[o]),
         key="new_baseline_other",
         persist_state="session",
-        help=with_name(
-            "What stands in brackets differs from this run.", others[st.session_state["new_baseline_other"]]
-        ),
+        help=with_name("Differences from this run are in parentheses.", others[st.session_state["new_baseline_other"]]),
     )
     st.caption(
-        ":material/warning: What stands in brackets differs from this run, so its TPRs are not those of a baseline of this run."
+        ":material/warning: Because of the differences in parentheses, its TPRs are not those of a baseline of this run."
     )
     return chosen
 
 
 def refused(run_id: int, spec: DataSpec) -> Source:
-    """A run on an older version of the data: the test split was drawn anew since, so its TPRs may be of test samples."""
+    """Refuse a run on an older version of the data: the test split has changed since, so its TPRs may be of test samples."""
     text = older_data(run_id, spec.key, cached_reads.run(run_id).facts["fingerprint"], spec.fingerprint)
     st.error(f"{words.message(text)}.", icon=":material/error:")
     return Source(GIVEN)
@@ -237,12 +236,12 @@ def from_run(
 ) -> Source:
     """The validation TPRs of a finished run on the same classes, and of its replicates for the other seeds.
 
-    `own_seed`: no seed may take the run of another.
+    `own_seed`: every seed must take a run with that seed.
     """
     row = cached_reads.run(run_id)
     if tuple(cached_reads.class_names(row)) != tuple(spec.classes):
         st.error(
-            f"Run {run_id} was trained on other classes than this dataset has now. Choose another run.",
+            f"Run {run_id} was trained on different classes than this dataset has now. Choose another run.",
             icon=":material/error:",
         )
         return Source(GIVEN)
@@ -259,9 +258,9 @@ def from_run(
 def per_seed(
     frame: pd.DataFrame, row: RunRow, spec: DataSpec, seeds: list[int], *, own_seed: bool = False
 ) -> dict[int, int | None]:
-    """Seed -> its baseline: the replicate of the chosen run, or None where one is trained first.
+    """Seed -> its baseline: the selected run's replicate with that seed, or None where it is trained first.
 
-    The run itself for all where a person says so.
+    The selected run for every seed if the person ticks that box.
     """
     members = by_seed(frame, row.group_sha) | {row.seed: row.id}
     takes = {seed: members.get(seed) for seed in seeds}
@@ -272,7 +271,7 @@ def per_seed(
         f"Use run {row.id} for every seed",
         key="new_one_baseline",
         persist_state="session",
-        help="Otherwise each seed takes the run with the same settings and its own seed.",
+        help="Otherwise each seed uses the replicate with its own seed.",
     ):
         line.caption(f":material/warning: {words.of(another_seed(row.id, row.seed, seeds, spec.own_validation))}")
         return dict.fromkeys(seeds, row.id)
@@ -281,7 +280,7 @@ def per_seed(
 
 
 def given(spec: DataSpec) -> Source:
-    """TPRs pasted or from a CSV file; a problem is told at once and nothing can start."""
+    """TPRs pasted or from a CSV file. An error is shown at once, and the run cannot start."""
     text = st.text_area(
         "TPRs",
         key="new_tpr_text",
@@ -295,11 +294,10 @@ def given(spec: DataSpec) -> Source:
 
 
 def read_given(spec: DataSpec, text: str, name: str | None, data: bytes) -> Source:
-    """What was pasted or what the file `name` holds; both at once are refused, since one of them would be passed over."""
+    """Parse the pasted text or the content of file `name`; both at once are refused as ambiguous."""
     if text and name is not None:
         st.error(
-            f"There are pasted TPRs and the file {words.plain(name)}. "
-            "Clear the text or remove the file, so that it is plain which is meant.",
+            f"Both pasted TPRs and the file {words.plain(name)} are given. Clear the text or remove the file.",
             icon=":material/error:",
         )
         return Source(GIVEN)

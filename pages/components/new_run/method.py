@@ -1,4 +1,4 @@
-"""New run, the method: choice, parameters, and the live preview with the formula under it."""
+"""New run: the method, its parameters, and the live preview with the formula below."""
 
 from __future__ import annotations
 
@@ -30,43 +30,43 @@ from reporting.text import message, plain
 from services.tpr_sources import TRAIN_FIRST
 
 LABEL = "Method"
-HELP = "Grouped by what a method looks at. Type a part of a name to find it; the Methods page explains each."
+HELP = "Grouped by what the method uses. Type part of a name to search; the Methods page explains each method."
 
 
 def pick(finished: bool) -> Method:
-    """The method's row; the list keeps the groups together. `finished`: there is a finished run on this dataset with this model."""
+    """Show the choice of a method, by group. `finished`: this dataset has a finished run with this model."""
     groups = list(dict.fromkeys(m.group for m in METHODS))
-    first = next(m.group for m in METHODS if "tpr" in m.needs)  # what this program is for
+    first = next(m.group for m in METHODS if "tpr" in m.needs)  # listed first: the methods Evenly is built for
     keys = [m.key for m in sorted(METHODS, key=lambda m: (m.group != first, groups.index(m.group)))]
     labels = {m.key: f"{m.group}: {m.label}" for m in METHODS}
     query_params.take("method", labels, default=keys[0])
     if st.session_state.get("method", keys[0]) not in keys:
         st.session_state["method"] = keys[0]
-    here = st.session_state.get("method", keys[0])  # its reason stands under it, so its name stays whole
+    here = st.session_state.get("method", keys[0])  # its label stays unmarked: the page says below what is missing
 
     def label(key: str) -> str:
-        return labels[key] if key == here else f"{labels[key]}{unfed(METHODS[key], finished)}"
+        return labels[key] if key == here else f"{labels[key]}{unavailable(METHODS[key], finished)}"
 
     chosen = st.selectbox(LABEL, keys, format_func=label, key="method", persist_state="session", help=HELP)
-    grey_out([i for i, key in enumerate(keys) if key != here and unfed(METHODS[key], finished)])
+    gray_out([i for i, key in enumerate(keys) if key != here and unavailable(METHODS[key], finished)])
     query_params.keep("method", chosen, default=keys[0])
     return METHODS[chosen]
 
 
-def unfed(method: Method, finished: bool) -> str:
-    """What a method lacks whatever the settings are; "" where it can be used. Short: a list on a phone shows a line of it."""
+def unavailable(method: Method, finished: bool) -> str:
+    """What a method lacks under any settings; "" where it can be used. Short enough for one line on a phone."""
     return " (needs a finished run)" if method.stage == POSTHOC and not finished else ""
 
 
-def grey_out(places: list[int]) -> None:
-    """Draw these options of the list in grey. They stay open to a choice, which says in full what is missing and what to do."""
-    if places:
-        options = ", ".join(f'[role="listbox"][aria-label="{LABEL}"] [data-key="{i}"]' for i in places)
+def gray_out(indices: list[int]) -> None:
+    """Show these options of the list in gray. They can still be selected; the page then says what is missing and what to do."""
+    if indices:
+        options = ", ".join(f'[role="listbox"][aria-label="{LABEL}"] [data-key="{i}"]' for i in indices)
         st.html(f"<style>{options} {{ color: {plotly_chart.palette().muted}; font-style: italic }}</style>")
 
 
 def needs(method: Method, params: Values) -> tuple[frozenset[str], EvenlyError | None]:
-    """What the method looks at under these parameters. Of half-typed ones, what it looked at before, and what is wrong with them."""
+    """What the method needs under these parameters. For invalid ones, what it needed before, and the error."""
     kept = f"new_needs_{method.key}"
     try:
         st.session_state[kept] = method.needs_with(check_params(method.params, params, method.key))
@@ -76,12 +76,12 @@ def needs(method: Method, params: Values) -> tuple[frozenset[str], EvenlyError |
 
 
 def preview_key(method: Method) -> str:
-    """The component's key, one per method so that each keeps its own value."""
+    """The component's key, one per method, so that each keeps its slider value."""
     return f"new_preview_{method.key}"
 
 
 def main_parameter(method: Method, classes: int) -> Values:
-    """The parameter the preview drags, or the word it is set to; a method with one that is not dragged draws it here."""
+    """The slider parameter of the preview, or the word it is set to. A method without a slider gets its fields here."""
     if method.slider is None:
         for p in method.params:
             param_fields.fit_list(method.key, p, classes)
@@ -94,7 +94,7 @@ def main_parameter(method: Method, classes: int) -> Values:
 
 
 def other_parameters(method: Method) -> Values:
-    """The rest, drawn among the folded settings."""
+    """The other parameters, shown under More settings."""
     return (
         {}
         if method.slider is None
@@ -105,7 +105,7 @@ def other_parameters(method: Method) -> Values:
 def evidence(
     needs: frozenset[str], spec: DataSpec, counts: NDArray[np.int64], source: Source, epochs: int
 ) -> Evidence | None:
-    """What the preview lets the method look at; None while it has no TPRs that it needs."""
+    """The evidence for the preview; None while required TPRs are missing."""
     if source.tpr is None and "tpr" in needs:
         return None
     return replace(
@@ -126,12 +126,12 @@ def _grid(
 
 
 def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConfig, source: Source) -> ClassTerms:
-    """The slider and the bars, then the other terms and the sampler's; returns the terms in force in the first epoch, a late start aside.
+    """Show slider and bars, then the other terms and the sampler's. Returns the first epoch's terms, ignoring a late start.
 
-    A term that moves over the epochs is drawn epoch by epoch, along an earlier run where it looks at TPRs of the last epoch.
+    A term that changes over the epochs is shown epoch by epoch, with an earlier run's TPRs where it depends on the run's own.
     """
     params, seen = dict(config.params), replace(seen, start=first_epoch(config))
-    in_force(config, seen)  # refuses a late start that has nothing to wait for, as the worker would
+    in_force(config, seen)  # raises for a late start that delays nothing, as the worker would
     first, last = (in_force(replace(config, start=0.0), replace(seen, epoch=epoch)) for epoch in (0, seen.epochs - 1))
     moves = epochs.look(method, config, seen, first, spec, source)
     known = seen.tpr if seen.tpr is not None or moves.past is None else moves.past.tpr[-1]
@@ -140,11 +140,11 @@ def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConf
     answers = _grid(
         method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs, seen.start
     )
-    told: tuple[Finding, ...] = ()
+    shown: tuple[Finding, ...] = ()
     if epochs.WEIGHT in moves.names:
         epochs.draw(epochs.WEIGHT, preview_key(method), config, seen, moves, order, spec, dragged=True)
     elif terms.drawn_bars(method, answers.frames):
-        told = answer(method.key, seen, params).notes  # the bars bring them
+        shown = answer(method.key, seen, params).notes  # the component shows them
         param = slider_param(method, params)
         value = float(params[param.key]) if param else 0.0
         component.mount(
@@ -157,7 +157,7 @@ def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConf
         draw_slider(method, params)
     for name in (n for n in moves.names if n in terms.TERMS):
         epochs.draw(name, f"new_along_{name}", config, seen, moves, order, spec)
-    epochs.told(config, moves)
+    epochs.notes(config, moves)
     terms.draw(
         method,
         SAMPLERS[config.sampler],
@@ -166,7 +166,7 @@ def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConf
         order,
         spec.classes,
         hard=known is not None,
-        told=told,
+        shown=shown,
         elsewhere=moves.names,
     )
     overlay.draw(method.key, first, seen, order, spec.classes, moving=bool(moves.names) or moves.lacking)
@@ -174,7 +174,7 @@ def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConf
 
 
 def draw_slider(method: Method, params: Values) -> None:
-    """The slider alone, for as long as there are no weights to draw: its value counts all the same."""
+    """The slider alone, while there are no weights to show; its value is still used."""
     param = slider_param(method, params)
     if param is None:
         return
@@ -187,41 +187,41 @@ def draw_slider(method: Method, params: Values) -> None:
 
 
 def formula(method: Method, params: Values) -> None:
-    """The formula, unless the preview shows it with the slider's value in it; where it comes from and what to watch."""
+    """The formula, unless the preview shows it; summary, caveat and source of the method."""
     if needs(method, params)[1] is None and (
         slider_param(method, params) is None or not in_text(formula_with(method, params))
     ):
         st.markdown(rf"$\displaystyle {formula_with(method, params)}$", text_alignment="center")
     st.caption(plain(" ".join(filter(None, [method.summary, method.caveat]))))
     if method.source:
-        st.markdown(f":small[{source_link(method.source)}]")  # no caption: a faded link is hard to read
+        st.markdown(f":small[{source_link(method.source)}]")  # no caption: its links have too little contrast
 
 
 def source_link(source: Publication) -> str:
-    """Where a method was published, as Markdown, linked where there is an address."""
+    """The method's publication as Markdown, linked if it has a URL."""
     text = plain(str(source))
     return f"Source: [{text}]({source.url})." if source.url else f"Source: {text}."
 
 
 def missing(method: Method, params: Values, source: Source | None) -> None:
-    """What the preview waits for, under the slider."""
+    """The slider, and below it what the preview is waiting for."""
     draw_slider(method, params)
     with st.container(border=True, key="new_waiting"):
         if source is not None and source.kind == TRAIN_FIRST:
             st.markdown("**The weights come from a baseline that is trained first**")
             st.markdown(
-                "Both runs are queued together. The weights per class appear on the second run's page as soon as the baseline has finished."
+                "Both runs are queued together. The class weights appear on the second run's page once the baseline has finished."
             )
             return
         st.markdown("**No weights to show yet**")
         st.markdown(
-            "Choose a finished run under *TPRs from*, or give TPRs of your own; "
-            "the weights of every class then appear here and move with the slider."
+            "Choose a finished run under *TPRs from*, or enter your own TPRs; "
+            "the class weights then appear here and follow the slider."
         )
 
 
 def problem(method: Method, params: Values, error: EvenlyError) -> None:
-    """The method refused these values; the slider stays, so that they can be changed."""
+    """Show why the method rejects these values, with the slider to change them."""
     if needs(method, params)[1] is None:
         draw_slider(method, params)
     st.error(message(str(error)), icon=":material/error:")

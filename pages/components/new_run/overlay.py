@@ -1,4 +1,4 @@
-"""New run, the preview: up to three further methods beside the chosen one, on the same TPRs and counts."""
+"""New run, preview: up to three other methods beside the selected one, on the same TPRs and counts."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from reporting.palette import Palette
 MOST = 3
 HEIGHT = 280
 SHOWN = {"weight": Term("Weight per class", "factor on the loss of a sample of the class")} | TERMS
-SYMBOLS = ("circle", "square-open", "diamond", "triangle-up-open")  # never colour alone
+SYMBOLS = ("circle", "square-open", "diamond", "triangle-up-open")  # so that color is not the only cue
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
 def comparable(evidence: Evidence) -> dict[str, ClassTerms]:
-    """The methods that change something per class here, with their default parameters: key -> terms.
+    """Key -> terms of the methods, at default parameters, that set a per-class term here.
 
-    What refuses this evidence is left out.
+    Methods that reject this evidence are left out.
     """
     found = {}
     for method in METHODS:
@@ -52,9 +52,9 @@ def picture(
     methods: Sequence[str],
     hard: bool,
 ) -> Figure:
-    """One term of several methods: dots for few classes, lines for many. `rows`: the method's label -> [C].
+    """One term of several methods: markers for few classes, lines for many. `rows`: label of the method -> values [C].
 
-    `methods`: the labels of all that are compared, the chosen one first; a method looks the same in every picture.
+    `methods`: labels of all compared methods, the selected one first; each keeps its style in every chart.
     """
     few, at = len(classes) <= NAMED_UP_TO, list(range(len(order)))
     names, form = [text.drawn(classes[c]) for c in order], SHOWN[name].form
@@ -73,12 +73,12 @@ def picture(
             "x": at,
             "y": v[order].tolist(),
             "customdata": names,
-            "marker": {"color": colour, "symbol": symbol, "size": 10, "line": {"width": 2, "color": colour}},
-            "line": {"color": colour, "width": 2, "dash": dash},
+            "marker": {"color": color, "symbol": symbol, "size": 10, "line": {"width": 2, "color": color}},
+            "line": {"color": color, "width": 2, "dash": dash},
             "hovertemplate": f"%{{customdata}}: %{{y:{form}}}<extra>{text.drawn(label)}</extra>",
         }
         for label, v in rows.items()
-        for colour, symbol, dash in [looks[label]]
+        for color, symbol, dash in [looks[label]]
     ]
     return {
         "data": data,
@@ -101,13 +101,13 @@ def draw(
     *,
     moving: bool = False,
 ) -> None:
-    """The choice of further methods, and a picture of every term that any of them changes.
+    """The choice of other methods, and a chart of every term that any of them sets.
 
-    `key`, `terms`: the chosen method as it is set, in its first epoch; `moving`: it changes over the epochs.
+    `key`, `terms`: the selected method and its terms in the first epoch; `moving`: they change over the epochs.
     """
     if METHODS[key].stage == POSTHOC or all(
         getattr(terms, name) is None for name in SHOWN
-    ):  # nothing per class to compare; a shift when predicting is not one in the loss
+    ):  # no per-class term to compare; a post-hoc logit shift is not a term of the loss
         return
     others = comparable(evidence)
     others.pop(key, None)
@@ -121,20 +121,20 @@ def draw(
         max_selections=MOST,
         key="new_overlay",
         persist_state="session",
-        placeholder=f"up to {MOST} further methods, on the same TPRs and counts",
-        help="Drawn with their default parameters. Nothing that is chosen here is trained.",
+        placeholder=f"up to {MOST} other methods, on the same TPRs and counts",
+        help="Shown with default parameters, for comparison only: they are not trained.",
     )
     if not chosen:
         return
     if moving or any("last_tpr" in METHODS[k].needs for k in chosen):
         st.caption(
-            "Terms that change over the epochs are drawn here for one moment, "
+            "Terms that change over the epochs are shown here for one epoch only: "
             + (
-                "epoch 1, before the run has TPRs of its own"
+                "epoch 1, before the run has its own TPRs"
                 if evidence.last_tpr is None
-                else "as if the baseline's TPRs were the run's own of its last epoch"
+                else "with the baseline's TPRs in place of the run's own"
             )
-            + "; the picture above has them epoch by epoch."
+            + ". The chart above shows every epoch."
         )
     rows = {METHODS[key].label: terms} | {METHODS[k].label: others[k] for k in chosen}
     for name, term in SHOWN.items():

@@ -1,4 +1,4 @@
-"""New run, the settings: recipe, epochs, seeds, what is folded away, and settings handed over by another page."""
+"""New run: recipe, epochs, seeds, the folded settings, and settings prefilled by another page."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ SETTING = {p.key: p for p in SETTINGS}
 FOLDED = ("imbalance", "profile", "validation", "reduction", "device", "precision")
 LATE = ("start", "deferred")
 EPOCHS = param_fields.key_of("run", SETTING["epochs"])
-EPOCHS_FITTED = f"{EPOCHS}_fitted"  # what this page set by itself; 0: a person or another page chose
+EPOCHS_FITTED = f"{EPOCHS}_fitted"  # what this page set; 0: set by a person or another page
 SAMPLER = "new_sampler"
 OWN_SAMPLING = "The method's own"
-BATCH = "batch_size"  # every recipe has it
-OWN_SPLIT = "This dataset brings its own validation split, so the share changes nothing."
+BATCH = "batch_size"  # a parameter of every recipe
+OWN_SPLIT = "This dataset has its own validation split, so this share has no effect."
 
 
 def take_prefill() -> None:
-    """Settings handed over by another page (duplicate, use its TPRs) become the widgets' values."""
+    """Write settings from another page (Duplicate, use its TPRs) to the widgets."""
     given = st.session_state.pop("new_prefill", None)
     if given is None:
         return
     config, values = given["config"], st.session_state
-    if "epochs" in config:  # a whole run's settings: what a stored run leaves out stands at its default
+    if "epochs" in config:  # a whole run's settings: what it leaves out has its default
         values[EPOCHS_FITTED] = 0
         config = LATER | config
     for key in ("dataset", "model", "method", "recipe"):
@@ -52,9 +52,9 @@ def take_prefill() -> None:
     if config.get("method") in METHODS:
         method = METHODS[config["method"]]
         param_fields.prefill(method.key, method.params, config.get("params", {}))
-        dragged = config.get("params", {}).get(method.slider) if method.slider else None
-        if isinstance(dragged, (int, float)):
-            component.preset(preview_key(method), float(dragged))
+        value = config.get("params", {}).get(method.slider) if method.slider else None
+        if isinstance(value, (int, float)):
+            component.preset(preview_key(method), float(value))
     if given.get("baseline"):
         values[evidence.ASKED] = str(given["baseline"])
     elif config.get("tpr"):
@@ -63,7 +63,7 @@ def take_prefill() -> None:
 
 
 def pick_recipe() -> str:
-    """The recipe; choosing one brings its number of epochs."""
+    """Show the choice of a recipe, which also sets the number of epochs."""
     st.session_state.setdefault("new_recipe", RECIPES.keys[0])
     return st.selectbox(
         "Recipe",
@@ -77,20 +77,20 @@ def pick_recipe() -> str:
 
 
 def recipe_epochs() -> None:
-    """A recipe brings its own number of epochs, unless the method has one."""
+    """Set the number of epochs to the method's own, or else the recipe's."""
     usual = submission.recipe_epochs(st.session_state["new_recipe"], st.session_state.get("method"))
     st.session_state[EPOCHS] = st.session_state[EPOCHS_FITTED] = usual
 
 
 def fit_epochs(method: Method, recipe: str) -> None:
-    """Set a number of epochs that nobody has typed: the method's own, or the recipe's."""
+    """Set the number of epochs to the method's own, or else the recipe's, unless a person has changed it."""
     values, default = st.session_state, SETTING["epochs"].default
     if values.get(EPOCHS, default) == values.get(EPOCHS_FITTED, default):
         values[EPOCHS] = values[EPOCHS_FITTED] = submission.recipe_epochs(recipe, method.key)
 
 
 def in_sight(trains: bool) -> tuple[Values, int]:
-    """Epochs, for a method that trains, seed, and how many replicates."""
+    """Show epochs (for a method that trains), seed and number of replicates; returns (settings, replicates)."""
     *left, middle, right = st.columns(3 if trains else 2)
     values = {}
     if trains:
@@ -106,18 +106,18 @@ def in_sight(trains: bool) -> tuple[Values, int]:
             submission.MOST_REPLICATES,
             key="new_replicates",
             persist_state="session",
-            help="Runs with seeds s, s+1, ..., each with the baseline of its own seed. "
-            "Differences between methods can only be judged over several.",
+            help="Runs with seeds s, s+1, ..., each with the baseline of the same seed. "
+            "Comparing methods takes several seeds.",
         )
     return values | {"seed": seed}, int(count)
 
 
 def folded(method: Method, recipe: str, spec: DataSpec) -> tuple[Values, dict[str, Value | Values], Values]:
-    """What seldom changes: the method's other parameters, the data's, the recipe's. Returns (params, settings, recipe params)."""
+    """Settings that rarely change: of the method, the data and the recipe. Returns (params, settings, recipe params)."""
     with st.expander("More settings", icon=":material/tune:", key="new_more"):
         params = other_parameters(method)
         if method.stage == POSTHOC:
-            return params, {key: setting(key, spec) for key in FOLDED if key not in ("reduction",)}, {}
+            return params, {key: setting(key, spec) for key in FOLDED if key != "reduction"}, {}
         late = sampling(method)
         values = {key: setting(key, spec) for key in FOLDED}
         samples = train_counts(spec, values["validation"], values["imbalance"], values["profile"]).sum()
@@ -126,15 +126,12 @@ def folded(method: Method, recipe: str, spec: DataSpec) -> tuple[Values, dict[st
 
 
 def owner_of(sampler: Method) -> str:
-    """Whose parameters these are, for the keys of their widgets."""
+    """The owner in the keys of the sampler's widgets."""
     return f"sampler_{sampler.key}"
 
 
 def sampling(method: Method) -> dict[str, Value | Values]:
-    """The sampler with its parameters, and the late start of the terms.
-
-    A warning where sampler and method correct the same thing is drawn later.
-    """
+    """Show the sampler with its parameters, and the late start. The page warns of a double correction later."""
     own = method.stage != TRAIN
     keys = [s.key for s in SAMPLERS if s.stage in (TRAIN, method.stage)]
     if st.session_state.get(SAMPLER, PLAIN) not in keys:
@@ -158,14 +155,14 @@ def sampling(method: Method) -> dict[str, Value | Values]:
 
 
 def setting(key: str, spec: DataSpec) -> Value:
-    """One of SETTINGS; the validation share is off where the dataset has a validation split of its own."""
+    """One of SETTINGS. The validation share is disabled where the dataset has its own validation split."""
     if key == "validation" and spec.own_validation:
         return param_fields.switched_off(SETTING[key], OWN_SPLIT)
     return param_fields.field("run", SETTING[key])
 
 
 def fit_batch(recipe: str, samples: int) -> None:
-    """Set a batch size that nobody has typed: the recipe's, or as many as there are samples where those are fewer."""
+    """Set the batch size to the recipe's, at most the number of samples, unless a person has changed it."""
     param = next(p for p in RECIPES[recipe].params if p.key == BATCH)
     key = param_fields.key_of(recipe, param)
     fitted, ours = min(int(param.default), max(samples, 1)), f"{key}_fitted"

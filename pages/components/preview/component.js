@@ -1,6 +1,6 @@
-// The live preview: a range input and bars drawn from a grid that Python computed. No formula lives here.
-// While a thumb is dragged only this file runs; on release the value goes to Python once. Where the weights move over the
-// epochs (`data.along`), a second slider and a picture of all epochs are drawn from the same grid, and Python hears nothing of it.
+// The live preview: a range input and bars drawn from a grid that Python computed. There are no formulas here.
+// While the slider is dragged only this file runs; on release the value is sent to Python once. Where terms change over the
+// epochs (`data.along`), an epoch slider and a chart of all epochs use the same grid; these send nothing to Python.
 const seen = new WeakMap()
 
 const element = (tag, name, text) => {
@@ -57,8 +57,8 @@ function legend(data) {
 function buildStrip(root, data) {
   const strip = element("div", "strip"), shares = element("div", "strip shares")
   const one = element("div", "one"), equal = element("div", "one")
-  const column = (to, colour, name) => {
-    const col = element("div", "col"), fill = element("div", "fill " + colour)
+  const column = (to, color, name) => {
+    const col = element("div", "col"), fill = element("div", "fill " + color)
     col.title = name
     col.append(fill)
     to.append(col)
@@ -91,7 +91,7 @@ function swatch(along, i) {
   return svg
 }
 
-// The picture of all epochs above the bars, and the slider of the epoch: made once per set of classes and epochs.
+// The chart of all epochs above the bars, and the epoch slider: built once per set of classes and epochs.
 function buildAlong(box, data) {
   box.querySelector(".along")?.remove()
   if (!data.along) return null
@@ -128,16 +128,16 @@ function buildAlong(box, data) {
   label.htmlFor = "epoch"
   output.htmlFor = "epoch"
   control.append(label, input, output)
-  const scale = element("div", "scale"), colours = element("i", "")
+  const scale = element("div", "scale"), colors = element("i", "")
   const values = [element("span", ""), element("span", "")]
-  colours.style.background = `linear-gradient(to right, ${a.map[0]}, ${a.map[1]})`
-  scale.append(values[0], colours, values[1], element("span", "", data.words.value))
+  colors.style.background = `linear-gradient(to right, ${a.map[0]}, ${a.map[1]})`
+  scale.append(values[0], colors, values[1], element("span", "", data.words.value))
   root.append(element("div", "title", a.title), body, ticks, ...(a.lines ? [] : [scale]), ...(data.bars ? [control] : []))
   box.insertBefore(root, box.querySelector(".bars"))
   return { root, plot, paper, lines, equal, marker, ends, values, input, output }
 }
 
-const rgb = colour => colour.match(/\w\w/g).map(h => parseInt(h, 16))
+const rgb = color => color.match(/\w\w/g).map(h => parseInt(h, 16))
 
 function paint(canvas, data, first) {
   const a = data.along, E = a.epochs.length, C = data.names.length, context = canvas.getContext("2d")
@@ -152,7 +152,7 @@ function paint(canvas, data, first) {
   context.putImageData(image, 0, 0)
 }
 
-// All epochs at one stop of the dragged parameter; `first` is the frame of its first epoch.
+// The chart at one stop of the slider; `first` is the frame of its first epoch.
 function drawAlong(part, data, stop) {
   const a = data.along, E = a.epochs.length, at = a.carried ? stop : 0, first = at * E, [low, high] = a.ranges[at]
   const numbers = a.lines ? part.ends : [part.values[1], part.values[0]]
@@ -178,7 +178,7 @@ function draw(state, data, frame) {
   state.parts.forEach((part, i) => {
     const length = (100 * Math.min(w[i], top)) / top + "%"
     part.row.classList.toggle("clipped", clipped.has(i))
-    // An equal share ends at the same dashed line as an equal weight.
+    // Scaled so that an equal share ends at the same dashed line as an equal weight.
     const share = s ? Math.min(100, (100 * s[i] * w.length * data.level[frame]) / top) + "%" : "0"
     if (strip) {
       part.bar.style.height = length
@@ -209,12 +209,12 @@ function draw(state, data, frame) {
 
 function drawFormula(state, data, stop) {
   const formula = data.formula ? data.formula[stop] : ""
-  state.formula.replaceChildren(...raised(formula))
+  state.formula.replaceChildren(...superscripts(formula))
   state.formula.hidden = !formula
 }
 
-// "(1 - TPR)^2.5": what stands after ^ is raised.
-function raised(text) {
+// "(1 - TPR)^2.5": what follows ^ becomes superscript.
+function superscripts(text) {
   return text.split(/(\^[\w.]+)/).map(part => part.startsWith("^") ? element("sup", "", part.slice(1)) : part)
 }
 
@@ -224,8 +224,8 @@ function nearest(values, v) {
   return best
 }
 
-// While a thumb is held, what Python sends waits until it is let go: nothing jumps under the finger, and nothing sent is lost.
-// A range fires `change` only if it is let go at another value than it was taken at, so the end is heard from the pointer too.
+// While the slider is held, data from Python is deferred until release: nothing jumps while dragging, and no update is lost.
+// A range input fires `change` only if its value changed, so the release is detected from pointer events too.
 function holding(input, state) {
   const end = () => {
     for (const name of ["pointerup", "pointercancel"]) window.removeEventListener(name, end, true)
@@ -244,7 +244,7 @@ export default function (component) {
   else render(component)
 }
 
-// `chosen`: the value that a thumb was just let go at, where Python has not answered to it yet.
+// `chosen`: the value of a release that Python has not answered yet.
 function render(component, chosen) {
   const { parentElement, data, setStateValue } = component
   const find = name => parentElement.querySelector(name)
@@ -283,18 +283,18 @@ function render(component, chosen) {
     atEpoch(data.slider ? Number(input.value) : 0)
   }
   const show = (stop, settled) => {
-    const waits = data.along && !data.along.carried && stop !== present
-    box.classList.toggle("stale", Boolean(waits))
+    const stale = data.along && !data.along.carried && stop !== present
+    box.classList.toggle("stale", Boolean(stale))
     drawFormula(state, data, stop)
-    if (data.along && !waits) drawAlong(state.along, data, stop)
-    if (!waits) atEpoch(stop)
+    if (data.along && !stale) drawAlong(state.along, data, stop)
+    if (!stale) atEpoch(stop)
     if (settled) bars.setAttribute("aria-label", data.alt[data.along ? (data.along.carried ? stop : 0) : stop])
     if (!data.slider) return
     output.textContent = data.shown[stop]
     input.setAttribute("aria-valuetext", data.shown[stop])
     box.dataset.value = String(data.values[stop])
   }
-  // Says the value once and draws what came meanwhile; heard more than once for one release, so it looks before it speaks.
+  // Sends the value and renders deferred data. Several events can fire for one release, so an unchanged value is not sent again.
   state.letGo = () => {
     state.held = false
     const stop = data.slider ? Number(input.value) : 0, value = data.values[stop], next = state.waiting
@@ -315,7 +315,7 @@ function render(component, chosen) {
     }
   }
   if (!data.slider) return show(0, true)
-  // The range counts stops, so that uneven grids (beta towards 1) stay draggable; the value is values[stop].
+  // The range input counts stops, so that uneven grids (beta near 1) can be dragged; the value is values[stop].
   find("label").textContent = data.label
   input.max = data.values.length - 1
   input.value = chosen === undefined ? present : nearest(data.values, chosen)

@@ -1,4 +1,4 @@
-"""The live preview as a v2 component: its own slider, and bars drawn in the browser from a grid computed here.
+"""The live preview, a Streamlit v2 component: a slider, and bars that the browser draws from a grid computed here.
 
 `payload` is pure: a core.methods.Grid in, plain lists out. The formulas stay in core.methods; the browser only draws.
 """
@@ -37,17 +37,17 @@ _COMPONENT = st.components.v2.component(
     js=(_HERE / "component.js").read_text("utf-8"),
 )
 Payload = dict[str, Any]  # JSON for component.js
-CELLS = 40_000  # stops x classes sent to the browser at most; more classes mean fewer stops
+CELLS = 40_000  # maximum of stops x classes sent to the browser; more classes mean fewer stops
 SURENESS = (0.1, 0.3, 0.5, 0.7, 0.9)  # probabilities of the true class at which a sample's factor is shown
 
 
 def stops_for(classes: int) -> int:
-    """How many stops the slider may have at this number of classes."""
+    """The largest number of slider stops for this number of classes."""
     return max(2, CELLS // max(classes, 1))
 
 
 def rounded(v: NDArray[np.float64], digits: int = 5) -> list[float]:
-    """Numbers as short as the browser needs them."""
+    """Values rounded to `digits` significant digits, which keeps the JSON short."""
     return [float(f"{x:.{digits}g}") for x in v]
 
 
@@ -83,10 +83,11 @@ def payload(
     p: Palette,
     counts: NDArray[np.float64] | None = None,
 ) -> Payload:
-    """Everything the browser needs, classes in drawing order; one frame per stop of the slider.
+    """The browser's data: one frame per stop of the slider, classes in `order`.
 
-    `param` is the dragged parameter or None, `value` the one in force, `tpr` [C] what the weights come from,
-    `counts` [C] the training samples, None for equal ones.
+    param, value  the slider's parameter, or None, and its current value
+    tpr           TPRs [C] that the weights are computed from, or None
+    counts        training samples per class [C]; None: equal
     """
     if grid.frames[0].weight is None and grid.frames[0].focus is not None:
         return _sample_factor(float(grid.frames[0].focus[0]), p)
@@ -124,18 +125,18 @@ def payload(
             "last": "easiest class" if hard else "last class",
         },
         **_slider(grid, param, value),
-        "colours": colours(p),
+        "colours": colors(p),
     }
 
 
 def own_share(counts: NDArray[np.float64] | None, classes: int) -> NDArray[np.float64]:
-    """Part of each class [C] in the training samples."""
+    """Share of each class in the training samples [C]."""
     n = np.ones(classes) if counts is None or not np.nansum(counts) else np.nan_to_num(counts)
     return n / n.sum()
 
 
-def colours(p: Palette) -> dict[str, str]:
-    """The bars' two colours."""
+def colors(p: Palette) -> dict[str, str]:
+    """The two colors of the bars."""
     return {"after": p.after, "before": p.before}
 
 
@@ -146,7 +147,7 @@ def _slider(grid: Grid, param: Param | None, value: float) -> Payload:
 
 
 def stops(values: Sequence[float], formulas: Sequence[str], param: Param, value: float) -> Payload:
-    """The slider: its stops with the formula of each, and the value in force."""
+    """The slider: its stops, the formula at each, and the current value."""
     shown = [f"{v:.6g}" if param.step < 0.01 else f"{v:.2f}" for v in values]
     return {
         "slider": True,
@@ -159,7 +160,7 @@ def stops(values: Sequence[float], formulas: Sequence[str], param: Param, value:
 
 
 def slider_alone(values: Sequence[float], formulas: Sequence[str], param: Param, value: float, p: Palette) -> Payload:
-    """The slider and its formula without bars, for as long as there are no TPRs to make weights from."""
+    """The slider and its formula without bars, while there are no TPRs to compute weights from."""
     each: list[list] = [[]] * len(values)
     return {
         "names": [],
@@ -174,12 +175,12 @@ def slider_alone(values: Sequence[float], formulas: Sequence[str], param: Param,
         "alt": [""] * len(values),
         "words": {"name": "", "tpr": "", "bar": "", "legend": [], "value": "", "share": "", "first": "", "last": ""},
         **stops(values, formulas, param, value),
-        "colours": colours(p),
+        "colours": colors(p),
     }
 
 
 def _sample_factor(gamma: float, p: Palette) -> Payload:
-    """A method without class weights that looks at how sure the model is: the factor (1 - p)^gamma of a sample."""
+    """A focal method without class weights: the factor (1 - p)^gamma on a sample's loss."""
     factor = np.array([(1 - s) ** gamma for s in SURENESS])
     return {
         "names": [f"{s:g}" for s in SURENESS],
@@ -208,12 +209,12 @@ def _sample_factor(gamma: float, p: Palette) -> Payload:
         },
         "slider": False,
         "values": [0.0],
-        "colours": colours(p),
+        "colours": colors(p),
     }
 
 
 def value_of(key: str, default: float) -> float:
-    """The value last released in this session, or the default. Kept apart: a component's own state ends with the visit of the page."""
+    """The last released value in this session, or the default. Stored separately: Streamlit drops a component's state with its page."""
     state = st.session_state.get(key) or {}
     value, kept = state.get("value"), f"{key}_kept"
     if value is not None:
@@ -222,14 +223,14 @@ def value_of(key: str, default: float) -> float:
 
 
 def preset(key: str, value: float) -> None:
-    """Set the slider from Python; call before the component is mounted."""
+    """Set the slider's value. Call before the component is mounted."""
     st.session_state[key] = {"value": value}
 
 
 def mount(data: Payload, key: str) -> None:
-    """Put the component on the page. Its state `value` changes once, on release."""
+    """Show the component. Its state `value` changes once, when the slider is released."""
     _COMPONENT(key=key, data=data, on_value_change=_released, width="stretch", height="content")
 
 
 def _released() -> None:
-    """The rerun that follows reads the value from the session state."""
+    """Nothing to do: the rerun that follows reads the value from the session state."""

@@ -1,7 +1,7 @@
-"""The live preview of terms that move over the epochs: the same component, with a slider of the epoch and a picture of all of them.
+"""The live preview of terms that change over the epochs: the same component, with an epoch slider and a chart of all epochs.
 
 Pure: answers of core.experiment.replay in, plain lists out. Where the grid of stops x epochs x classes is too large
-for the browser, only the present stop is sent, and the picture follows when the thumb is let go.
+for the browser, only the current stop is sent, and the chart updates when the slider is released.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from core.diagnostics.weight_dominance import dominant
 from core.experiment.replay import Past, Way
 from core.methods.types import ClassTerms
 from core.registry import Param
-from pages.components.preview.component import CELLS, Payload, clipped_words, colours, own_share, rounded, stops, warned
+from pages.components.preview.component import CELLS, Payload, clipped_words, colors, own_share, rounded, stops, warned
 from reporting import text
 from reporting.epoch_charts import LINES
 from reporting.palette import Palette
 
 Slider = tuple[Param, Sequence[float], Sequence[str], float]  # parameter, stops, their formulas, the current value
-Fact = list[str | int]  # a number, and the index of its name among the texts
+Fact = list[str | int]  # a number, and the index of its name in `TextTable.texts`
 FEW_LINES = 15  # classes drawn as lines; above, a heat map
-FRAMES = 3_500  # stops x epochs sent at most
-EPOCHS = 200  # epochs shown at most
-DASHES = ("none", "2 3", "8 4", "8 3 2 3")  # changes after every colour: never colour alone
+FRAMES = 3_500  # maximum of stops x epochs sent
+EPOCHS = 200  # maximum of epochs shown
+DASHES = ("none", "2 3", "8 4", "8 3 2 3")  # the next one when the colors repeat, so that color is not the only cue
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a term's values are called: over the picture, over their column and in the legend; and whether they are shares."""
+    """Names of a term's values: title of the chart, header of the column, legend; `percent`: they are shares."""
 
     title: str
     value: str
@@ -39,17 +39,17 @@ class Drawn:
     percent: bool = False
 
     def form(self, value: float) -> str:
-        """A value as people read it."""
+        """A formatted value."""
         return text.percent(float(value)) if self.percent else text.weight(float(value))
 
 
 def most_epochs(classes: int) -> int:
-    """How many epochs may be shown at this number of classes."""
+    """The largest number of epochs shown for this number of classes."""
     return max(2, min(EPOCHS, CELLS // max(classes, 1)))
 
 
 def carries(stops: int, epochs: int, classes: int) -> bool:
-    """Whether every stop of the slider can be sent with all its epochs."""
+    """Whether all stops of the slider can be sent with all epochs."""
     return stops * epochs <= FRAMES and stops * epochs * classes <= CELLS
 
 
@@ -66,16 +66,16 @@ def payload(
     begin: int = 0,
     past: Past | None = None,
 ) -> Payload:
-    """One frame per stop and epoch, epochs running fastest; classes in drawing order.
+    """The browser's data: one frame per stop and epoch, the epoch varying fastest; classes in `order`.
 
-    `ways`: one per stop of the slider, or one alone. `slider`: parameter, stops, their formulas, the present value.
-    `begin`: 0-based epoch in which a late start ends, 0 for none. `past`: the TPRs that the terms follow; each epoch
-    then shows those before it.
+    ways   one per stop of the slider, or only one
+    begin  0-based first epoch of a late start, 0 for none
+    past   TPRs that the terms are computed from; each epoch shows those of the previous one
     """
     values = np.stack([w.values(term)[:, order] for w in ways])  # [S, E, C]
     stops_, epochs_, classes = values.shape
     frames = [t for w in ways for t in w.frames]
-    said = Said()
+    texts = TextTable()
     low, high = np.minimum(values.min(axis=(1, 2)), 0.0), values.max(axis=(1, 2))
     level = values.mean(axis=2)
     top = np.maximum(np.repeat(high, epochs_), 2 * level.ravel()).clip(1e-12)
@@ -83,10 +83,10 @@ def payload(
     shares = _shares(values, ways[0], order) if term == "weight" else None
     hard, flat = tpr is not None or past is not None, values.reshape(-1, classes)
     if term == "weight":
-        facts = [[*said.fact(*_ratio(v)), *said.facts(t, names)] for v, t in zip(flat, frames, strict=True)]
+        facts = [[*texts.fact(*_ratio(v)), *texts.facts(t, names)] for v, t in zip(flat, frames, strict=True)]
     else:
         facts = [
-            [*said.fact(drawn.form(v.min()), "smallest"), *said.fact(drawn.form(v.max()), "largest")] for v in flat
+            [*texts.fact(drawn.form(v.min()), "smallest"), *texts.fact(drawn.form(v.max()), "largest")] for v in flat
         ]
     return {
         "names": [names[c] for c in order],
@@ -97,13 +97,13 @@ def payload(
         "top": rounded(top, 4),
         "clipped": [[place[int(c)] for c in t.clipped] for t in frames],
         "facts": facts,
-        "notes": [[said.at(text.of(n)) for n in t.notes] for t in frames],
-        "said": said.texts,
+        "notes": [[texts.at(text.of(n)) for n in t.notes] for t in frames],
+        "said": texts.texts,
         "warn": None if shares is None else _warned(shares, ways[0], order, names),
         "alt": [alternative(drawn, v, [names[c] for c in order], ways[0]) for v in values],
         "bars": bool(values.min() >= 0),
         "words": _words(drawn, hard=hard, share=shares is not None),
-        "colours": colours(p),
+        "colours": colors(p),
         "percent": drawn.percent,
         "along": {
             "epochs": (ways[0].epochs + 1).tolist(),
@@ -119,7 +119,7 @@ def payload(
             if past is None
             else [_tprs(past.tpr[e - 1, order]) if e else [None] * classes for e in ways[0].epochs.tolist()],
             "begin": _begin(ways[0], begin),
-            "begin_words": f"Late start: from epoch {begin + 1} on",
+            "begin_words": f"Late start: from epoch {begin + 1}",
         },
         **({"slider": False, "values": [0.0]} if slider is None else stops(slider[1], slider[2], slider[0], slider[3])),
     }
@@ -129,26 +129,26 @@ def _tprs(tpr: NDArray[np.float64]) -> list[float | None]:
     return [None if np.isnan(v) else round(float(v), 4) for v in tpr]
 
 
-class Said:
-    """Sentences of many frames, each kept once."""
+class TextTable:
+    """The texts of all frames, each stored once."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self._at: dict[str, int] = {}
 
     def at(self, text: str) -> int:
-        """Where this text stands."""
+        """Index of this text in `texts`."""
         if text not in self._at:
             self._at[text] = len(self.texts)
             self.texts.append(text)
         return self._at[text]
 
     def fact(self, value: str, name: str) -> list[Fact]:
-        """A number and its name."""
+        """A number and the index of its name."""
         return [[value, self.at(name)]]
 
     def facts(self, terms: ClassTerms, names: Sequence[str]) -> list[Fact]:
-        """What is worth showing of an answer: how many classes were clipped, and its scalars."""
+        """The facts of an answer: how many classes were clipped, and its scalars."""
         out = self.fact(str(len(terms.clipped)), clipped_words(terms, names)) if terms.clipped else []
         return out + [f for name, v in (terms.info or {}).items() for f in self.fact(text.weight(v), name)]
 
@@ -158,7 +158,7 @@ def _ratio(weight: NDArray[np.float64]) -> tuple[str, str]:
 
 
 def _shares(values: NDArray[np.float64], way: Way, order: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of each class in the weight, n_c w_c / sum n w, as in core.methods.grid."""
+    """Share of the weight, n_c w_c / sum n w, as in core.methods.grid; [S, E, C]."""
     n = (
         np.ones(values.shape[2])
         if way.counts is None or not np.nansum(way.counts)
@@ -168,7 +168,7 @@ def _shares(values: NDArray[np.float64], way: Way, order: NDArray[np.int64]) -> 
 
 
 def _warned(shares: NDArray[np.float64], way: Way, order: NDArray[np.int64], names: Sequence[str]) -> list[str]:
-    """Where one class holds most of the weight, frame by frame; "" elsewhere."""
+    """Per frame, a warning where one class has most of the weight; "" elsewhere."""
     own, ordered = own_share(way.counts, len(names))[order], [names[c] for c in order]
     return [warned(dominant(s, own, ordered)) for s in shares.reshape(-1, len(names))]
 
@@ -188,16 +188,16 @@ def _words(drawn: Drawn, *, hard: bool, share: bool) -> dict[str, str | list[str
 
 
 def _begin(way: Way, begin: int) -> int | None:
-    """The place of the epoch in which a late start ends; None without one, or where it is not shown."""
+    """Index of the first epoch of a late start among the epochs shown; None without one."""
     where = np.flatnonzero(way.epochs == begin)
     return int(where[0]) if begin and len(where) else None
 
 
 def alternative(drawn: Drawn, values: NDArray[np.float64], names: Sequence[str], way: Way) -> str:
-    """The picture in a sentence; `values` [E, C]."""
+    """The chart as a sentence, for screen readers; `values` [E, C]."""
     last = values[-1]
     return (
         f"{drawn.title}, epochs {way.epochs[0] + 1} to {way.epochs[-1] + 1}; "
-        f"at the end largest {drawn.form(last.max())} for {names[int(last.argmax())]}, "
-        f"smallest {drawn.form(last.min())} for {names[int(last.argmin())]}"
+        f"in the last epoch the largest is {drawn.form(last.max())} for {names[int(last.argmax())]}, "
+        f"the smallest {drawn.form(last.min())} for {names[int(last.argmin())]}"
     )

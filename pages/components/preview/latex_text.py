@@ -1,6 +1,6 @@
 r"""The formulas of core.methods as plain text, for the live preview: w_c \propto (1 - \mathrm{TPR}_c)^{2} -> w ∝ (1 − TPR)^2.
 
-Knows the LaTeX that the methods' rows use and no more; what it cannot turn into text whole it leaves out whole.
+Handles only the LaTeX used in the methods' rows. A formula that cannot be converted completely becomes "".
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-# In this order: names first, then what stands on a class or an epoch, powers, fractions from the inside out, signs.
+# Order matters: names first, then class and epoch subscripts, powers, fractions from the inside out, signs.
 _RULES = (
     (r"\\mathrm\{(\w+)\}", r"\1"),
     (r"\\pi_c", "share of n"),
@@ -30,9 +30,9 @@ _RULES = (
 )
 
 
-@lru_cache(maxsize=4096)  # a slider has eighty formulas, and they come again with every rerun of its page
+@lru_cache(maxsize=4096)  # a slider has about eighty formulas, converted on every rerun
 def in_text(latex: str) -> str:
-    """The formula in a line, numbers with six digits at most; "" where something is left that only LaTeX can show."""
+    """The formula in one line, numbers with at most six digits; "" where LaTeX remains."""
     text = latex
     for pattern, plain in _RULES:
         text = re.sub(pattern, plain, text)

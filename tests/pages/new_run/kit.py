@@ -1,4 +1,4 @@
-"""What the tests of New run share: finished baselines, the page, and what Start leaves in the queue."""
+"""Helpers of the New run tests: finished baselines, the page, the queued runs, image folders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.seed import config_of, mnist1d, submit, train, worker_of
 
 
 def visit(page=NEW, **query):
-    """New run, or another page, as a browser would open it."""
+    """New run, or another page, opened with these URL parameters."""
     return visited(page, **query)
 
 
@@ -27,7 +27,7 @@ def baselines(engine, *seeds, epochs=20, **settings):
 
 
 def captions(at):
-    """What stands under the widgets."""
+    """The captions of the page."""
     return "\n".join(c.value for c in at.caption)
 
 
@@ -42,7 +42,7 @@ def started(at, engine):
 
 
 def images(folder, counts, spoilt=()):
-    """An image folder with so many pictures per class; the classes in `spoilt` get a file that is none as well."""
+    """An image folder with `counts` images per class; the classes in `spoilt` also get an unreadable file."""
     for name, count in counts.items():
         (folder / name).mkdir(parents=True)
         for i in range(count):

@@ -1,4 +1,4 @@
-"""New run, what it opens with: the address by key, the epochs of a second stage, long names, and methods that lack what they need."""
+"""New run, initial state: URL parameters, the epochs of a second stage, long names, and methods whose needs are not met."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_address_follows_a_choice_and_an_older_link_by_label_still_works(emp
 
 
 def test_a_page_that_is_only_opened_leaves_the_address_alone(empty):
-    """Every change of it would be a step of the browser's way back."""
+    """Every change would add an entry to the browser's history."""
     assert not visit().query_params
     at = visit(method="focal")
     assert (set(at.query_params), at.query_params["method"]) == ({"method"}, "focal")
@@ -74,7 +74,7 @@ def test_a_method_without_what_it_needs_says_so_in_the_list_and_cannot_start(emp
 
 
 def test_every_other_method_can_start_without_a_run(empty):
-    """What needs TPRs or a network has its run trained first."""
+    """Methods that need TPRs or a network get their run trained first."""
     for method in METHODS:
         if method.stage != POSTHOC:
             assert not visit(method=method.key).button(key="new_start").disabled, method.key
@@ -144,13 +144,13 @@ def test_the_copied_command_trains_as_many_epochs_as_the_form(empty):
 
 
 def opened():
-    """New run, by way of app.py."""
+    """New run, opened through app.py."""
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()
     return at.switch_page(NEW).run()
 
 
 def test_an_address_that_lost_a_choice_takes_it_back(empty):
-    """The browser's Back to the page as it was opened."""
+    """Browser Back to the page as it was opened."""
     at = opened()
     first = at.selectbox(key="method").value
     at.selectbox(key="method").set_value("focal").run()
@@ -162,7 +162,7 @@ def test_a_choice_over_a_slow_line_comes_with_an_older_address_and_stays(empty):
     at = opened()
     at.selectbox(key="method").set_value("focal").run()
     at.selectbox(key="dataset").set_value("digits")
-    at.query_params.clear()  # sent before the browser heard of the first choice
+    at.query_params.clear()  # sent before the browser received the first selection
     at.run()
     assert (at.selectbox(key="method").value, at.selectbox(key="dataset").value) == ("focal", "digits")
     assert (at.query_params["method"], at.query_params["dataset"]) == ("focal", "digits")

@@ -1,4 +1,4 @@
-"""New run, terms that move: what the preview sends to the browser along an earlier run, what it says without one, and a late start."""
+"""New run, terms that change over the epochs: the preview with and without an earlier run, and a late start."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from tests.seed import DIGITS, config_of, many, mnist1d, submit, train, worker_o
 
 @pytest.fixture
 def mounted(monkeypatch):
-    """What the last script run gave to the preview component: key -> data."""
+    """Key -> data that the last script run passed to the preview component."""
     seen = {}
     monkeypatch.setattr(component, "mount", lambda data, key: seen.__setitem__(key, data))
     return seen
 
 
 def chosen(method, **boxes):
-    """New run with this method, and other list boxes set."""
+    """New run with this method and these select boxes set."""
     at = visit(method=method)
     for key, value in boxes.items():
         at.selectbox(key=key).set_value(value).run()
@@ -65,7 +65,7 @@ def test_any_run_of_the_dataset_can_be_followed(empty, mounted):
     train(empty, worker_of(empty), mnist1d(0.5, 7), 6, until=6, end="cancelled", seed=9)
     at = chosen("cdb", new_along=str(other))
     assert mounted["new_preview_cdb"]["along"]["epochs"] == list(range(1, 8))
-    assert "Shown up to epoch 7 of 20: the run that is followed has recorded 6 epochs." in captions(at)
+    assert "Shown up to epoch 7 of 20: the selected run has recorded 6 epochs." in captions(at)
     assert at.selectbox(key="new_baseline").value == str(base), "the comparison stays with the baseline"
     assert started(at, empty)[0].baseline_id == base
 
@@ -155,7 +155,7 @@ def test_a_late_start_is_seen_in_every_term_that_waits(empty, mounted, method, d
     assert set(late) == moving
     for data in late.values():
         assert data["along"]["begin"] == 16
-        assert data["along"]["begin_words"] == "Late start: from epoch 17 on"
+        assert data["along"]["begin_words"] == "Late start: from epoch 17"
         assert np.allclose(data["grid"][0], data["grid"][15])
         assert not np.allclose(data["grid"][15], data["grid"][16])
 

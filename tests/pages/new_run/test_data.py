@@ -1,4 +1,4 @@
-"""New run, the data: what is too little, left out or not there yet, and what outlives a visit to another page."""
+"""New run, data: too small, partly unreadable or missing data, and settings kept across pages."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def test_few_validation_samples_are_said_with_what_they_are_worth(empty, tmp_pat
     assert "±33 points" in captions(at)
     at.number_input(key="new_run_validation").set_value(0.3).run()
     assert "±33 points" not in captions(at)
-    assert "72 to validate" not in captions(at)
-    assert f"{int(describe('uneven', tmp_path, 0.3).val_counts.sum())} to validate" in captions(at), (
+    assert "72 validation" not in captions(at)
+    assert f"{int(describe('uneven', tmp_path, 0.3).val_counts.sum())} validation" in captions(at), (
         "the counts follow the share"
     )
 
@@ -107,7 +107,7 @@ def test_images_that_were_left_out_and_an_upload_that_was_added_are_said(empty, 
     at.session_state["new_added"] = "spoilt"
     at.run()
     assert "1 image could not be read and was left out: 'ant/broken.png'" in captions(at).replace("\\", "")
-    assert "Added to the datasets and chosen: spoilt" in at.success[0].value
+    assert "spoilt" in at.success[0].value
     at.selectbox(key="dataset").set_value("mnist1d").run()
     assert not at.success
     assert "left out" not in captions(at)

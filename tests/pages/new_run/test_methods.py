@@ -1,4 +1,4 @@
-"""New run, methods of every kind: what they ask for, what they refuse, what the preview shows of them."""
+"""New run, methods of every kind: what they need, what they reject, what the preview shows."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_post_hoc_step_without_a_fitting_run_says_what_is_missing(empty, other
     assert not at.button(key="new_start").disabled
     for key, value in other.items():
         at.number_input(key=key).set_value(value).run()
-    assert "goes on from a finished run, and none here has" in captions(at)
+    assert "continues from a finished run" in captions(at)
     assert at.button(key="new_start").disabled
 
 
@@ -200,7 +200,7 @@ def test_further_methods_are_drawn_beside_the_chosen_one(empty):
     assert not at.exception
     assert [e.proto.alt for e in at.get("plotly_chart")] == [
         "Weight per class of TPR ratio, Balanced, Inverse TPR",
-        "Shift of the logit of Balanced softmax",
+        "Logit shift of Balanced softmax",
     ]
     at.selectbox(key="method").set_value("balanced").run()
     assert at.multiselect(key="new_overlay").value == ["tpr_inverse", "balanced_softmax"]

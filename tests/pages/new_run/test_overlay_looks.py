@@ -1,4 +1,4 @@
-"""The overlay of several methods: one colour and one symbol a method, in every picture."""
+"""The overlay of several methods: each method has one color and one symbol in every chart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New run: what can be chosen, previewed, duplicated and started, and what is refused in words."""
+"""New run: what can be selected, previewed, duplicated and started, and what is refused with which message."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_a_model_that_fits_the_dataset_takes_the_place_of_one_that_does_not(empt
 
 
 def test_a_batch_larger_than_a_small_dataset_is_not_offered(tmp_path, monkeypatch):
-    """The default is lowered to what there is; a larger one typed in keeps Start off and says the number."""
+    """The default is lowered to the number of samples; a larger value disables Start, and the reason names the number."""
     from PIL import Image
 
     from core.datasets import prepare

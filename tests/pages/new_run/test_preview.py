@@ -1,4 +1,4 @@
-"""New run, the slider and its formula."""
+"""New run: the slider and its formula."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""New run, which baseline a seed takes, and a long tail in sight."""
+"""New run: which baseline each seed uses, and long tails."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_a_long_tail_shows_in_counts_names_and_the_choice_of_baselines(empty):
     balanced = baselines(empty, 0)
     at = visit()
     at.number_input(key="new_run_imbalance").set_value(100.0).run()
-    assert "1,003 samples to train (tail 100: 398 to 4 a class)" in captions(at)
+    assert "1,003 training samples (tail 100: 398 to 4 per class)" in captions(at)
     assert at.selectbox(key="new_baseline").value == tpr_sources.TRAIN_FIRST, (
         "a balanced baseline is no baseline of this run"
     )

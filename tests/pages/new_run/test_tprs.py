@@ -1,4 +1,4 @@
-"""New run, TPRs of one's own: what is read and what is refused."""
+"""New run, own TPRs: what is parsed and what is refused."""
 
 from __future__ import annotations
 

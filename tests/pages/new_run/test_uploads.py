@@ -1,4 +1,4 @@
-"""New run, your own images: a refused upload, one that is too small, an upload removed again."""
+"""New run, own images: refused uploads, too small ones, and removing an upload."""
 
 import io
 import zipfile
@@ -16,7 +16,7 @@ from tests.seed import config_of, submit
 
 
 def zipped(**classes):
-    """A zip with so many pictures per class."""
+    """A zip with this many images per class."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
         for name, count in classes.items():
@@ -28,7 +28,7 @@ def zipped(**classes):
 
 
 def uploaded(at, name, data):
-    """New run after a zip was chosen and added."""
+    """New run after a zip was uploaded and added."""
     at.file_uploader(key="new_zip").set_value((name, data, "application/zip")).run()
     at.button(key="new_zip_add").click().run()
     assert not at.exception, at.exception
@@ -37,7 +37,7 @@ def uploaded(at, name, data):
 
 @pytest.fixture
 def tiny(empty, tmp_path):
-    """The key of an upload that is ready."""
+    """The key of a prepared upload."""
     key = store_upload(tmp_path, "tiny.zip", io.BytesIO(zipped(cat=8, dog=8)))
     prepare(key, tmp_path)
     return key
@@ -58,7 +58,7 @@ def test_one_class_folder_is_counted_as_one(tmp_path):
 
 def test_a_refused_upload_takes_the_place_of_the_success_before(empty):
     at = uploaded(visit(), "good.zip", zipped(cat=8, dog=8))
-    assert [s.value for s in at.success] == ["Added to the datasets and chosen: good (your images)."]
+    assert [s.value for s in at.success] == ["Added to the datasets and selected: good (your images)."]
     uploaded(at, "few.zip", zipped(cat=1, dog=1))
     assert not at.success
     assert len(at.error) == 1
@@ -80,7 +80,7 @@ def test_an_upload_that_runs_need_is_kept_and_the_runs_named(tiny, empty, tmp_pa
     number = submit(empty, config_of(dataset=tiny, model="mlp"), "tiny: none, seed 0")
     at = visit(dataset=tiny)
     assert at.button(key="new_remove").disabled
-    assert f"run {number} (tiny: none, seed 0) is there" in captions(at).replace("\\", "")
+    assert f"used by run {number} (tiny: none, seed 0)" in captions(at).replace("\\", "")
 
 
 def test_what_came_with_the_program_cannot_be_removed(empty, tmp_path):
