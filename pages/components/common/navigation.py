@@ -45,7 +45,7 @@ def navigation() -> st.Page:
             title="New run",
             icon=":material/add_circle:",
             url_path="new",
-            help="Choose data, model and weights, see the weights, start.",
+            help="Choose data, model and method, preview the weights, start a run.",
         ),
         st.Page(
             RUNS,

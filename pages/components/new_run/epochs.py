@@ -100,7 +100,7 @@ def recorded(run_id: int, spec: DataSpec) -> Past | None:
 
 
 @dataclass(frozen=True)
-class Moves:
+class ChangingTerms:
     """Names of the terms that change over the epochs, and the TPRs they are computed from. `lacking`: no run can supply these."""
 
     names: tuple[str, ...] = ()
@@ -109,14 +109,16 @@ class Moves:
     lacking: bool = False
 
 
-def look(method: Method, config: RunConfig, seen: Evidence, terms: ClassTerms, spec: DataSpec, source: Source) -> Moves:
+def changing_terms(
+    method: Method, config: RunConfig, seen: Evidence, terms: ClassTerms, spec: DataSpec, source: Source
+) -> ChangingTerms:
     """Which terms change over the epochs; shows the choice of a run where they depend on TPRs. `terms`: those of one epoch."""
     if method.stage == POSTHOC:
-        return Moves()
-    asks = looks_back(config) and bool(terms.set())
-    past = pick(spec, config, source) if asks else None
-    if asks and past is None:
-        return Moves(lacking=True)
+        return ChangingTerms()
+    needs_past = looks_back(config) and bool(terms.set())
+    past = pick(spec, config, source) if needs_past else None
+    if needs_past and past is None:
+        return ChangingTerms(lacking=True)
     present = way(config, seen, past)
     names = present.moving()
     if (
@@ -126,7 +128,7 @@ def look(method: Method, config: RunConfig, seen: Evidence, terms: ClassTerms, s
         and LAST_TPR in method.needs_with(config.params)
     ):
         names = (WEIGHT, *names)  # constant only at this slider value
-    return Moves(names, past, present)
+    return ChangingTerms(names, past, present)
 
 
 def way(config: RunConfig, seen: Evidence, past: Past | None) -> Way:
@@ -143,14 +145,14 @@ def _payload(
     tpr: NDArray | None,
     support: NDArray | None,
     counts: NDArray,
-    lent: tuple | None,
+    history: tuple | None,
     term: str,
     dragged: bool,
     p: Palette,
 ) -> component.Payload:
     """The browser's data for one changing term. `stored` is the RunConfig as JSON, which can be a cache key."""
     config = from_dict(json.loads(stored))
-    method, past = METHODS[config.method], None if lent is None else Past(*lent)
+    method, past = METHODS[config.method], None if history is None else Past(*history)
     seen = Evidence(len(names), counts=counts, tpr=tpr, support=support, epochs=config.epochs)
     ways, slider = (way(config, seen, past),), None
     if dragged and slider_param(method, config.params) is not None:
@@ -187,14 +189,14 @@ def draw(
     key: str,
     config: RunConfig,
     seen: Evidence,
-    moves: Moves,
+    changing: ChangingTerms,
     order: NDArray[np.int64],
     spec: DataSpec,
     *,
     dragged: bool = False,
 ) -> None:
     """One changing term: chart, epoch slider and bars; with `dragged`, the method's own slider too."""
-    lent = None if moves.past is None else (moves.past.tpr, moves.past.support)
+    history = None if changing.past is None else (changing.past.tpr, changing.past.support)
     component.mount(
         _payload(
             tuple(spec.classes),
@@ -203,7 +205,7 @@ def draw(
             seen.tpr,
             seen.support,
             seen.counts,
-            lent,
+            history,
             term,
             dragged,
             plotly_chart.palette(),
@@ -212,15 +214,15 @@ def draw(
     )
 
 
-def notes(config: RunConfig, moves: Moves) -> None:
+def notes(config: RunConfig, changing: ChangingTerms) -> None:
     """Captions on what the charts leave out."""
-    if moves.lacking:
+    if changing.lacking:
         st.caption(
             "Computed from the selected TPRs, or without TPRs if none are selected. The run uses its own TPRs of each epoch."
         )
-    if not moves.names or moves.way is None:
+    if not changing.names or changing.way is None:
         return
-    epochs, end = moves.way.epochs, reach(config, moves.past)
+    epochs, end = changing.way.epochs, reach(config, changing.past)
     if end < config.epochs:
         st.caption(
             f"Shown up to epoch {end} of {config.epochs:,}: the selected run has recorded {text.count(end - 1, 'epoch')}."

@@ -133,16 +133,16 @@ def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConf
     params, seen = dict(config.params), replace(seen, start=first_epoch(config))
     in_force(config, seen)  # raises for a late start that delays nothing, as the worker would
     first, last = (in_force(replace(config, start=0.0), replace(seen, epoch=epoch)) for epoch in (0, seen.epochs - 1))
-    moves = epochs.look(method, config, seen, first, spec, source)
-    known = seen.tpr if seen.tpr is not None or moves.past is None else moves.past.tpr[-1]
+    changing = epochs.changing_terms(method, config, seen, first, spec, source)
+    known = seen.tpr if seen.tpr is not None or changing.past is None else changing.past.tpr[-1]
     order = tpr_charts.ordering(np.arange(len(spec.classes), dtype=float) if known is None else known)
     tpr, support = (None if v is None else tuple(v.tolist()) for v in (seen.tpr, seen.support))
     answers = _grid(
         method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs, seen.start
     )
     shown: tuple[Finding, ...] = ()
-    if epochs.WEIGHT in moves.names:
-        epochs.draw(epochs.WEIGHT, preview_key(method), config, seen, moves, order, spec, dragged=True)
+    if epochs.WEIGHT in changing.names:
+        epochs.draw(epochs.WEIGHT, preview_key(method), config, seen, changing, order, spec, dragged=True)
     elif terms.drawn_bars(method, answers.frames):
         shown = answer(method.key, seen, params).notes  # the component shows them
         param = slider_param(method, params)
@@ -155,9 +155,9 @@ def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConf
         )
     else:
         draw_slider(method, params)
-    for name in (n for n in moves.names if n in terms.TERMS):
-        epochs.draw(name, f"new_along_{name}", config, seen, moves, order, spec)
-    epochs.notes(config, moves)
+    for name in (n for n in changing.names if n in terms.TERMS):
+        epochs.draw(name, f"new_along_{name}", config, seen, changing, order, spec)
+    epochs.notes(config, changing)
     terms.draw(
         method,
         SAMPLERS[config.sampler],
@@ -167,9 +167,9 @@ def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConf
         spec.classes,
         hard=known is not None,
         shown=shown,
-        elsewhere=moves.names,
+        elsewhere=changing.names,
     )
-    overlay.draw(method.key, first, seen, order, spec.classes, moving=bool(moves.names) or moves.lacking)
+    overlay.draw(method.key, first, seen, order, spec.classes, changing=bool(changing.names) or changing.lacking)
     return first
 
 

@@ -99,11 +99,11 @@ def draw(
     order: NDArray[np.int64],
     classes: Sequence[str],
     *,
-    moving: bool = False,
+    changing: bool = False,
 ) -> None:
     """The choice of other methods, and a chart of every term that any of them sets.
 
-    `key`, `terms`: the selected method and its terms in the first epoch; `moving`: they change over the epochs.
+    `key`, `terms`: the selected method and its terms in the first epoch; `changing`: they change over the epochs.
     """
     if METHODS[key].stage == POSTHOC or all(
         getattr(terms, name) is None for name in SHOWN
@@ -126,7 +126,7 @@ def draw(
     )
     if not chosen:
         return
-    if moving or any("last_tpr" in METHODS[k].needs for k in chosen):
+    if changing or any("last_tpr" in METHODS[k].needs for k in chosen):
         st.caption(
             "Terms that change over the epochs are shown here for one epoch only: "
             + (

@@ -38,7 +38,7 @@ _COMPONENT = st.components.v2.component(
 )
 Payload = dict[str, Any]  # JSON for component.js
 CELLS = 40_000  # maximum of stops x classes sent to the browser; more classes mean fewer stops
-SURENESS = (0.1, 0.3, 0.5, 0.7, 0.9)  # probabilities of the true class at which a sample's factor is shown
+P_TRUE = (0.1, 0.3, 0.5, 0.7, 0.9)  # probabilities of the true class at which a sample's factor is shown
 
 
 def stops_for(classes: int) -> int:
@@ -181,9 +181,9 @@ def slider_alone(values: Sequence[float], formulas: Sequence[str], param: Param,
 
 def _sample_factor(gamma: float, p: Palette) -> Payload:
     """A focal method without class weights: the factor (1 - p)^gamma on a sample's loss."""
-    factor = np.array([(1 - s) ** gamma for s in SURENESS])
+    factor = np.array([(1 - s) ** gamma for s in P_TRUE])
     return {
-        "names": [f"{s:g}" for s in SURENESS],
+        "names": [f"{s:g}" for s in P_TRUE],
         "tpr": None,
         "grid": [rounded(factor)],
         "shares": None,
@@ -193,8 +193,8 @@ def _sample_factor(gamma: float, p: Palette) -> Payload:
         "facts": [[["none", "weight per class"]]],
         "notes": [[]],
         "alt": [
-            f"Factor on a sample's loss, from {words.weight(factor[0])} at p = {SURENESS[0]:g} to "
-            f"{words.weight(factor[-1])} at p = {SURENESS[-1]:g}, "
+            f"Factor on a sample's loss, from {words.weight(factor[0])} at p = {P_TRUE[0]:g} to "
+            f"{words.weight(factor[-1])} at p = {P_TRUE[-1]:g}, "
             "p the predicted probability of its true class"
         ],
         "words": {
