@@ -143,7 +143,7 @@ def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConf
     shown: tuple[Finding, ...] = ()
     if epochs.WEIGHT in changing.names:
         epochs.draw(epochs.WEIGHT, preview_key(method), config, seen, changing, order, spec, dragged=True)
-    elif terms.drawn_bars(method, answers.frames):
+    elif terms.has_bars(method, answers.frames):
         shown = answer(method.key, seen, params).notes  # the component shows them
         param = slider_param(method, params)
         value = float(params[param.key]) if param else 0.0
