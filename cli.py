@@ -1,7 +1,7 @@
-"""Door 3: everything without a browser. `python cli.py --help`.
+"""Entry point of the command line: everything without a browser. `python cli.py --help`.
 
 Exit status 0 only on success; an error is one line on stderr and nothing on stdout. With --json, stdout holds nothing but
-JSON. Imports that take long stand inside the commands that need them.
+JSON. Slow imports are inside the commands that need them.
 """
 
 from __future__ import annotations
@@ -58,13 +58,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-OWN_DEFAULT = {"epochs": "; default: the method's own, else the recipe's"}  # where RunConfig's is not what counts
+OWN_DEFAULT = {"epochs": "; default: the method's own, else the recipe's"}  # where RunConfig's default does not apply
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option for every setting of a run (core.experiment.config.SETTINGS), passed on as `settings`.
+    """The command with an option for every setting of a run (core.experiment.config.SETTINGS), passed as `settings`.
 
-    Values stay text, None where not given: `core.experiment.config.checked` reads them and names what is wrong.
+    Values stay text, None where not given: `core.experiment.config.checked` parses and validates them.
     """
     own = inspect.signature(command, eval_str=True)
     added = [
@@ -79,8 +79,8 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 def _option(p: Param) -> Any:
     """The option of a setting."""
     default = OWN_DEFAULT.get(p.key, f"; default: {p.default}")
-    said = p.help.rstrip(".") + (f" ({', '.join(p.choices)})" if p.choices else "") + default
-    return Annotated[str | None, typer.Option(metavar=p.key[0].upper(), help=said)]
+    text = p.help.rstrip(".") + (f" ({', '.join(p.choices)})" if p.choices else "") + default
+    return Annotated[str | None, typer.Option(metavar=p.key[0].upper(), help=text)]
 
 
 for command in (
@@ -109,17 +109,17 @@ def run(
         typer.Option(
             metavar="RUN",
             parser=run_number,
-            help="The run whose validation TPRs feed the method; each seed takes its replicate",
+            help="The run whose validation TPRs provide the weights; each seed uses its replicate",
         ),
     ] = None,
-    same_baseline: Annotated[bool, typer.Option("--same-baseline", help="Use that one run for every seed")] = False,
+    same_baseline: Annotated[bool, typer.Option("--same-baseline", help="Use this one run for every seed")] = False,
     tpr: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="TPRs from a file instead: numbers, or class,tpr")
     ] = None,
     seeds: Annotated[
-        str, typer.Option(metavar="N", help="Replicates: N runs, their seeds counted up from --seed")
+        str, typer.Option(metavar="N", help="Replicates: N runs with consecutive seeds from --seed on")
     ] = "1",
-    recipe: Annotated[str, typer.Option(metavar="R", help="An optimiser recipe: see `recipes`")] = "adam_cycle",
+    recipe: Annotated[str, typer.Option(metavar="R", help="An optimizer recipe: see `recipes`")] = "adam_cycle",
     recipe_param: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the recipe; repeat for more")
     ] = None,
@@ -131,18 +131,18 @@ def run(
     ] = None,
     name: Annotated[str, typer.Option(metavar="TEXT", help="Default: dataset, method and seed")] = "",
     wait: Annotated[
-        bool, typer.Option("--wait", help="Return when the run has ended; trains here if no worker is on")
+        bool, typer.Option("--wait", help="Wait until the run has ended; trains here if no worker is running")
     ] = False,
     as_json: Json = False,
     **settings: str | None,
 ) -> None:
-    """Queue a run; with --wait, see it to its end."""
+    """Queue a run; with --wait, wait until it has ended."""
     from reporting import text
     from services.submission import plan
     from storage.jobs.queue import submit as queue_runs
 
     count = submit.SEEDS.check(seeds, "run")
-    config = RunConfig(  # numbers are still text: core.experiment.config.checked reads them and names what is wrong
+    config = RunConfig(  # numbers are still text: core.experiment.config.checked parses and validates them
         dataset=dataset,
         model=model,
         method=method,
@@ -171,7 +171,7 @@ def run(
 
 
 def _show_queued(engine: Engine, ids: list[int], wait: bool, as_json: bool) -> None:
-    """The numbers of the runs, or what they came to, once they have ended."""
+    """Print the run numbers; with `wait`, wait for the runs and print their results."""
     if wait:
         _show_ended(engine, wait_for(engine, ids, quiet=as_json), as_json)
     elif as_json:
@@ -181,7 +181,7 @@ def _show_queued(engine: Engine, ids: list[int], wait: bool, as_json: bool) -> N
 
 
 def _show_ended(engine: Engine, rows: list[RunRow], as_json: bool) -> None:
-    """What waited-for runs came to: of one run a dictionary, of several a list."""
+    """Print the results of ended runs; as JSON, an object for one run and a list for several."""
     if as_json:
         emit(run_dict(engine, rows[0]) if len(rows) == 1 else [run_dict(engine, r) for r in rows])
     else:
@@ -195,11 +195,11 @@ for command in (posthoc, runs, show, compare, export):
 # -- working on the queue ----------------------------------------------------------------------------------------
 
 
-def ask(run_id: int, wish: str, to: str) -> None:
-    """Say a person's wish and what it came to."""
+def ask(run_id: int, request: str, to: str) -> None:
+    """Store a person's request and print the resulting status."""
     from storage.jobs import queue
 
-    status = queue.ask(database(), run_id, wish)
+    status = queue.ask(database(), run_id, request)
     print(
         f"run {run_id}: running, asked to {to}" if status == "running" and to else f"run {run_id}: {in_words(status)}"
     )
@@ -207,25 +207,25 @@ def ask(run_id: int, wish: str, to: str) -> None:
 
 @app.command()
 def stop(run_id: RunId) -> None:
-    """End a run; its results so far are kept."""
+    """Stop a run; its results so far are kept."""
     ask(run_id, "cancel", "stop")
 
 
 @app.command()
 def pause(run_id: RunId) -> None:
-    """Hold a run at this step; `resume` goes on."""
+    """Pause a run at this step; `resume` continues it."""
     ask(run_id, "pause", "pause")
 
 
 @app.command()
 def resume(run_id: RunId) -> None:
-    """Go on with a paused, stopped or failed run."""
+    """Resume a paused, stopped or failed run."""
     ask(run_id, "run", "")
 
 
 @app.command()
 def worker(
-    drain: Annotated[bool, typer.Option("--drain", help="End when nothing is left that could start")] = False,
+    drain: Annotated[bool, typer.Option("--drain", help="Exit when no run is left that could start")] = False,
     slot: Annotated[
         int, typer.Option(metavar="N", min=0, max=255, help="Slot to serve; with several GPUs, the GPU")
     ] = 0,
@@ -233,33 +233,33 @@ def worker(
     """Train queued runs in this process."""
     from work.worker import serve
 
-    database()  # says what is wrong with the folder or the database before a lock is taken in it
+    database()  # reports errors of the folder or the database before a lock is taken in it
     logging.getLogger("evenly").setLevel(logging.INFO)
     raise typer.Exit(serve(slot, drain=drain))
 
 
 @app.command()
 def health() -> None:
-    """Succeed if a worker moved in the last half minute."""
+    """Succeed if a worker sent a heartbeat in the last 30 seconds."""
     from storage.jobs import queue
 
-    on = [w for w in queue.workers(database()) if w.alive]
-    if not on:
-        raise EvenlyError("no worker is on; start one with `python cli.py worker` or `make run`")
-    for w in on:
+    alive = [w for w in queue.workers(database()) if w.alive]
+    if not alive:
+        raise EvenlyError("no worker is running; start one with `python cli.py worker` or `make run`")
+    for w in alive:
         print(f"slot {w.slot} on {w.device}: {w.state}" + (f" run {w.run_id}" if w.run_id else ""))
 
 
 @app.command()
 def backup(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; checkpoints and datasets are not in it")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; checkpoints and datasets are not included")],
 ) -> None:
-    """Copy the database into a new file, while app and worker go on."""
+    """Copy the database into a new file while app and worker keep running."""
     from storage.db import connection, paths
 
     engine = database()
     connection.backup(engine, file.resolve())
-    print(f"the database {paths.path_of(engine)} is copied to {file.resolve()}")
+    print(f"copied the database {paths.path_of(engine)} to {file.resolve()}")
 
 
 @app.command()
@@ -267,9 +267,9 @@ def demo(
     seeds: Annotated[str, typer.Option(metavar="N", help="A baseline and a weighted run for each of N seeds")] = "3",
     epochs: Annotated[str | None, typer.Option(metavar="E", help="Epochs of each run; default: the preset's")] = None,
 ) -> None:
-    """The main job on MNIST-1D, with a table per class.
+    """The main workflow on MNIST-1D, with a table per class.
 
-    Trains a baseline and a weighted run for each seed, then says what weighting did to every class.
+    Trains a baseline and a weighted run for each seed, then prints what weighting changed for every class.
     """
     from commands import demo as script
 
@@ -281,7 +281,7 @@ def demo(
 
 
 class ToStderr(logging.Handler):
-    """The program's log on stderr, a line each. Tracebacks are left out: they stand in the log of the run they belong to."""
+    """The program's log on stderr, one line per record. Tracebacks are left out: they are in the log of their run."""
 
     def emit(self, record: logging.LogRecord) -> None:
         text = " ".join(record.getMessage().split())
@@ -314,13 +314,11 @@ def main() -> int:
         if code != INTERRUPTED:
             return code
         message = "interrupted"
-    except BrokenPipeError:  # `... | head` has had enough
+    except BrokenPipeError:  # `... | head` has closed the pipe
         silence_stdout()
         return 1
     except TyperException as error:
-        message = error.format_message().replace(
-            "Value error, ", ""
-        )  # of the library that reads choices, not for people
+        message = error.format_message().replace("Value error, ", "")  # added by the library that parses choices
     except EvenlyError as error:
         message = str(error)
     except (KeyboardInterrupt, typer.Abort):
@@ -332,7 +330,7 @@ def main() -> int:
     except Exception as error:
         if os.environ.get("EVENLY_TRACEBACK"):
             raise
-        message = f"unexpected {type(error).__name__}: {error} (a bug of Evenly; EVENLY_TRACEBACK=1 shows where)"
+        message = f"unexpected {type(error).__name__}: {error} (a bug in Evenly; EVENLY_TRACEBACK=1 shows where)"
     finally:
         close_databases()
     print("error: " + " ".join(message.split()), file=sys.stderr)
@@ -340,7 +338,7 @@ def main() -> int:
 
 
 def silence_stdout() -> None:
-    """What is still buffered cannot be written: drop it, or Python tries again at its end and says so."""
+    """Drop buffered output that cannot be written; else Python tries again at exit and prints an error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

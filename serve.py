@@ -1,10 +1,10 @@
-"""The starter behind `make run`: migrate, start worker.py and the app, keep both going, end both with itself.
+"""What `make run` starts: migrates the database, keeps worker.py and the app running, stops both when it ends.
 
     python serve.py        port and address: EVENLY_PORT (8501), EVENLY_ADDRESS (127.0.0.1)
 
-Composes only; claims nothing and draws nothing. The children live in sessions of their own, so that a Ctrl-C in the
-terminal reaches them through `Serve.end` alone and the worker can save first. When this process is killed outright,
-the kernel sends them SIGTERM (Linux, process_group.die_with_parent), so nothing is left behind.
+It claims no run and draws no page. The children have sessions of their own, so that a Ctrl-C in the terminal reaches
+them only through `Serve.end` and the worker can save first. If this process is killed, the kernel sends them SIGTERM
+(Linux, process_group.die_with_parent), so nothing is left running.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from storage.db.migrate import upgrade
 from storage.db.paths import data_root
 from work.locks import REFUSED
 
-APP_GRACE_SECONDS = 3.0  # it holds nothing to save
-DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # no proxy leads to this machine
-MOST_DEATHS = 5  # of the app, before it is given up
+APP_GRACE_SECONDS = 3.0  # it has nothing to save
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the app is local: never ask a proxy
+MOST_DEATHS = 5  # of the app, before giving up
 
 
 def settings() -> tuple[str, int]:
@@ -40,7 +40,7 @@ def settings() -> tuple[str, int]:
 
 
 def check_port(address: str, port: int) -> None:
-    """Raise EvenlyError, with the remedy, where the app could not listen."""
+    """Raise EvenlyError, with what to do, if the app cannot listen there."""
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:
@@ -58,9 +58,7 @@ def check_port(address: str, port: int) -> None:
                 f"stop that one, or choose another port: EVENLY_PORT={other} make run"
             )
         elif error.errno == errno.EACCES:
-            reason = (
-                f"port {port} of {address} is reserved for root: choose one from 1024 on: EVENLY_PORT=8501 make run"
-            )
+            reason = f"port {port} of {address} is reserved for root: choose 1024 or higher: EVENLY_PORT=8501 make run"
         else:
             reason = f"cannot listen on {address}, port {port} ({error.strerror}): set EVENLY_ADDRESS to an address of this machine"
         raise EvenlyError(reason) from None
@@ -73,21 +71,21 @@ def url(address: str, port: int) -> str:
 
 
 class WorkerParent(Child):
-    """The process whose children train."""
+    """The parent process of the workers."""
 
     def next_start(self, code: int, now: float) -> float | None:
         if code == REFUSED:
             say(
-                "The worker cannot start, see its message above; mend that and start again. Until then nothing is trained."
+                "The worker cannot start; see its message above, fix the cause and start again. Until then nothing is trained."
             )
             return None
         due = super().next_start(code, now)
-        say(f"The worker ended (code {code}); starting it again in {self.wait:.0f} s.")
+        say(f"The worker exited (code {code}); restarting it in {self.wait:.0f} s.")
         return due
 
 
 class App(Child):
-    """Streamlit. Its address is printed once it answers there; when it has died too often it is given up."""
+    """Streamlit. Its address is printed once it answers; after MOST_DEATHS restarts it is given up."""
 
     def __init__(self, address: str, port: int) -> None:
         place = ["--server.port", str(port), "--server.address", address]
@@ -99,20 +97,20 @@ class App(Child):
         self.deaths, self.announced = self.deaths + 1, False
         if self.deaths > MOST_DEATHS:
             print(
-                f"evenly: the app ended {self.deaths} times (code {code}); giving up, its messages are above",
+                f"evenly: the app exited {self.deaths} times (code {code}); giving up, see its messages above",
                 file=sys.stderr,
                 flush=True,
             )
             return None
-        say(f"The app ended (code {code}); starting it again. The worker goes on.")
+        say(f"The app exited (code {code}); restarting it. The worker keeps running.")
         return now + 1.0
 
     def watch(self, now: float) -> None:
-        """However long the app takes to answer: a first start reads a lot from the disk."""
+        """Print the address once the app answers. No time limit: a first start reads a lot from the disk."""
         if self.announced:
             return
         with suppress(OSError), DIRECT.open(f"{self.url}/_stcore/health", timeout=2):
-            say(f"Evenly is at {self.url} (Ctrl-C ends it). Data: {data_root()}")
+            say(f"Evenly is at {self.url} (Ctrl-C stops it). Data: {data_root()}")
             self.announced = True
 
 
@@ -124,11 +122,11 @@ class Serve(ProcessGroup):
         super().__init__(self.worker, self.app)
 
     def run(self) -> int:
-        """Serve until a signal, or until the app cannot be kept on; returns the exit status."""
+        """Serve until a signal, or until the app is given up; returns the exit status."""
         return self.keep(lambda: 1 if self.app.over else None)
 
     def order(self, signum: int, frame: object) -> None:
-        """The first signal asks for an end, a second one for it at once."""
+        """The first signal requests a clean stop, a second one stops at once."""
         super().order(signum, frame)
         if len(self.orders) > 1:
             for child in self.children:
@@ -136,10 +134,10 @@ class Serve(ProcessGroup):
                     kill(child.process)
 
     def end(self) -> None:
-        """The worker first, so that the page can be looked at while it saves."""
+        """Stop the worker first, so that pages can still be read while it saves."""
         if self.orders:
-            say("Ending. A run that is on is saved first and goes on at the next start; Ctrl-C again ends at once.")
-        # the worker's parent gives its children the first of these
+            say("Stopping. A run in progress is saved first and resumes at the next start; Ctrl-C again stops at once.")
+        # the worker's parent gives its children GRACE_SECONDS
         for child, seconds in ((self.worker, GRACE_SECONDS + 5), (self.app, APP_GRACE_SECONDS)):
             if child.process is not None:
                 end([child.process], seconds)
@@ -150,17 +148,17 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Start the worker and the app; end both with this process.")
+    parser = argparse.ArgumentParser(description="Start the worker and the app; stop both with this process.")
     parser.add_argument(
         "--with-parent",
         type=int,
         nargs="?",
         const=os.getppid(),
         metavar="PID",
-        help="end when the process that started this one, PID, does",
+        help="exit when the parent process PID exits",
     )
     given = parser.parse_args()
-    if given.with_parent is not None:  # for make: ends too when make is killed
+    if given.with_parent is not None:  # for make: exit too when make is killed
         die_with_parent(given.with_parent)
     try:
         address, port = settings()

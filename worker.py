@@ -1,10 +1,11 @@
-"""Door 2: the background process. Claims a run, trains it, records it; survives whatever a run does.
+"""Entry point of the background process: claims a run, trains it, records it; survives any error in a run.
 
-    python worker.py            a worker per GPU (one in all without), each a child that is restarted when it dies
+    python worker.py            one worker per GPU (one in total without a GPU), each a child that is restarted when it dies
     python worker.py --slot 0   the worker of one slot, in this process
 
-A worker holds its slot's lock file for life, so the kernel tells at once when it is gone; while it moves, it touches a
-beat file (work/locks.py), which its parent watches (work/supervisor.py). What one run goes through stands in work/runner.py.
+A worker holds its slot's lock file until it exits, so the kernel frees it at once on any death. While it makes progress,
+it touches a heartbeat file (work/locks.py), which its parent watches (work/supervisor.py). The life of one run is in
+work/runner.py.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from work.worker import serve
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Train queued runs.")
     parser.add_argument("--slot", type=int, help="serve this slot only, in this process")
-    parser.add_argument("--drain", action="store_true", help="with --slot: end when nothing is left that could start")
-    parser.add_argument("--patient", action="store_true", help="where another worker has the slot, wait until it goes")
+    parser.add_argument("--drain", action="store_true", help="with --slot: exit when no run is left that could start")
+    parser.add_argument("--patient", action="store_true", help="if another worker has the slot, wait until it exits")
     given = parser.parse_args(argv)
     if given.drain and given.slot is None:
         parser.error("--drain is for one slot; add --slot 0")
@@ -34,9 +35,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def end_now(code: int) -> None:
-    """Leave without taking the interpreter apart.
+    """Exit without tearing down the interpreter.
 
-    All is saved and the locks are free, and with torch it takes seconds on a busy machine.
+    Everything is saved and the locks are free; with torch, teardown takes seconds on a busy machine.
     """
     logging.shutdown()
     sys.stdout.flush()
@@ -46,6 +47,6 @@ def end_now(code: int) -> None:
 if __name__ == "__main__":
     try:
         status = main()
-    except SystemExit as ended:  # a signal while it started, a lost card, options that are none
+    except SystemExit as ended:  # a signal during startup, a lost GPU, invalid options
         status = int(ended.code or 0)
     end_now(status)

@@ -1,4 +1,4 @@
-"""The main job without a browser: baseline and weighted run on MNIST-1D over a few seeds, then a table per class."""
+"""The main workflow without a browser: baseline and weighted run on MNIST-1D over a few seeds, then a table per class."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from storage.results.runs import RunRow
 
 
 def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., list[RunRow]]) -> None:
-    """Queue the pairs, show their progress, then print what weighting did. `epochs` None keeps the preset's.
+    """Queue the pairs, show their progress, then print what weighting changed. `epochs` None keeps the preset's.
 
     `wait_for(engine, ids, quiet=False)` returns the finished runs, or raises EvenlyError when one did not succeed.
     """
@@ -52,11 +52,11 @@ def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., 
 
 
 def lasts(engine: Engine, seeds: int, change: Mapping[str, int]) -> str:
-    """How long it will take, by earlier runs on this machine; without any a range, where the epochs are the usual."""
+    """The estimated duration, from earlier runs on this machine; without any, the preset's range if the epochs are its own."""
     pair_of = [replace(config, **change) for config in (FIRST.baseline, FIRST.weighted)]
     measured = run_time.seconds_for(results.list_runs(engine, archived=None), pair_of)
     if measured is not None:
-        return f"; about {duration(seeds * measured)} by earlier runs here"
+        return f"; about {duration(seeds * measured)}, estimated from earlier runs"
     return (
         ""
         if change
@@ -65,9 +65,9 @@ def lasts(engine: Engine, seeds: int, change: Mapping[str, int]) -> str:
 
 
 def alone(sides: list[Side]) -> list[Side]:
-    """The sides with one another as replicates.
+    """The sides with only each other as replicates.
 
-    What earlier demonstrations trained stays out of the verdict, as it is out of the tables.
+    Runs of earlier demos enter neither the tables nor the verdict.
     """
     found = [s.own for s in sides]
     return [replace(s, replicates=found) for s in sides]
@@ -84,7 +84,7 @@ def spread(values: list[float], form: str = "{:.1f}", factor: float = 100.0) -> 
 
 
 def variance(values: list[float]) -> str:
-    """The same of a variance, with the digits that it needs."""
+    """The same for a variance, with the digits that it needs."""
     mean = float(np.mean(values))
     return (
         formatting.variance(mean)

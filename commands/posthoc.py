@@ -1,4 +1,4 @@
-"""Post-hoc steps from the command line: applied at once, beside whatever the workers are doing, as runs of their own."""
+"""Post-hoc steps from the command line: applied at once, without waiting for the workers, each as a run of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.methods.posthoc import USUAL
 if TYPE_CHECKING:
     from storage.results.runs import RunRow
 
-SLOTS = range(255, 199, -1)  # lock files of helpers that stand beside the workers
+SLOTS = range(255, 199, -1)  # lock files of helper processes that run beside the workers
 
 
 def posthoc(
@@ -25,12 +25,14 @@ def posthoc(
     method: Annotated[str, typer.Option(metavar="K", help="A post-hoc method: see `methods`")] = USUAL,
     strength: Annotated[str | None, typer.Option(metavar="S", help="Short for --param strength=S")] = None,
     param: Params = None,
-    key: Annotated[str | None, typer.Option(metavar="TEXT", help="The same key again makes no second run")] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Submitting the same key again creates no second run")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Apply a post-hoc step to a finished run: seconds, no queue.
+    """Apply a post-hoc step to a finished run; takes seconds, without the queue.
 
-    The result is a run of its own whose baseline is RUN. What is fitted is fitted on the validation split.
+    The result is a run of its own whose baseline is RUN. Anything fitted is fitted on the validation split.
     """
     from core.metrics.readings import training_counts
     from services.posthoc import new_step
@@ -54,7 +56,7 @@ def posthoc(
 
 
 def at_once(engine: Any, run_id: int) -> RunRow:
-    """The run, when it is over. It is worked on here, beside the workers; one of them may also have been faster."""
+    """The run once it has ended. It is applied in this process, unless a worker claims it first."""
     from filelock import Timeout
 
     from storage.results import get_run
@@ -68,7 +70,7 @@ def at_once(engine: Any, run_id: int) -> RunRow:
             with Worker(slot, only=(run_id,)) as worker:
                 worker.loop(until=over)
             break
-        except Timeout:  # another helper has this place
+        except Timeout:  # another helper has this slot
             continue
     row = get_run(engine, run_id)
     if row.status != "succeeded":

@@ -1,4 +1,4 @@
-"""Progress on stderr while data is prepared and runs are trained: bars on a terminal, a plain line now and then in a log."""
+"""Progress on stderr while data is prepared and runs are trained: bars on a terminal, occasional plain lines in a log."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 NOWHERE: Mapping[int, Any] = MappingProxyType({})
 LINE_SECONDS = 5.0  # between two lines of progress where bars cannot be drawn
 REDRAWS_PER_SECOND = 4
-ON = ("queued", "running")  # any other run has come to where it stays until somebody asks
+ON = ("queued", "running")  # a run with any other status stays as it is until somebody acts
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words, as exact as an estimate is: 40 s, 3 min, 2 h."""
+    """Seconds in words, with the precision of an estimate: 40 s, 3 min, 2 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
@@ -35,27 +35,27 @@ def duration(seconds: float) -> str:
 
 @contextmanager
 def preparing(quiet: bool) -> Iterator[Callable[[float, str], None]]:
-    """A progress function for data that is downloaded or decoded: one line redrawn on a terminal, else a line now and then."""
-    live, said = sys.stderr.isatty(), time.monotonic()
+    """A progress callback for data that is downloaded or decoded: one line redrawn on a terminal, else occasional lines."""
+    live, shown = sys.stderr.isatty(), time.monotonic()
 
-    def say(part: float, text: str) -> None:
-        nonlocal said
+    def show(part: float, text: str) -> None:
+        nonlocal shown
         wait = 0.1 if live else LINE_SECONDS
-        if time.monotonic() - said < wait or (quiet and not live):
+        if time.monotonic() - shown < wait or (quiet and not live):
             return
-        said = time.monotonic()
+        shown = time.monotonic()
         line = f"{clean(text)} ({part:.0%})"
         print(f"\r\x1b[K{line}" if live else line, end="" if live else "\n", file=sys.stderr, flush=True)
 
     try:
-        yield say
+        yield show
     finally:
         if live:
             print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
 class Watched:
-    """Runs as their database has them now; `ahead` are the runs being trained while all of these wait."""
+    """The current rows of these runs; `ahead` are the runs in training while all of these are queued."""
 
     def __init__(self, engine: Engine, ids: Sequence[int]) -> None:
         self.engine, self.ids = engine, list(ids)
@@ -71,15 +71,15 @@ class Watched:
         self.places = {} if all(r.status not in ON for r in self.rows) else places(self.engine)
 
     def look(self) -> list[Any]:
-        """The newest rows; the last ones again while the database is locked."""
+        """The newest rows; the previous ones while the database is locked."""
         from storage.db.errors import StorageError
 
-        with suppress(StorageError):  # a picture that is some seconds old; whoever trains says what is wrong
+        with suppress(StorageError):  # rows a few seconds old will do; the training process reports the error
             self._read()
         return self.rows
 
     def line(self) -> str:
-        """Where these runs are, in words."""
+        """The progress of these runs, in words."""
         return progress_line(self.look(), self.ahead, self.places)
 
 
@@ -88,26 +88,26 @@ def at(row: Any) -> str:
 
 
 def inside(row: Any, places: Mapping[int, Place]) -> Place | None:
-    """Where a run is inside the epoch after its last recorded one; None where its worker has not said."""
+    """The position of a run in the epoch after its last recorded one; None if its worker has not reported it."""
     place = places.get(int(row.id)) if row.status == "running" else None
     return place if place is not None and place.epoch == int(row.last_epoch) + 1 <= int(row.epochs) else None
 
 
 def trained(row: Any, places: Mapping[int, Place]) -> float:
-    """Epochs done, with the part of the one that is on."""
+    """Epochs done, including the fraction of the current one."""
     place = inside(row, places)
     return int(row.last_epoch) + (0.0 if place is None else place.share)
 
 
 def progress_line(rows: Sequence[Any], ahead: Sequence[Any] = (), places: Mapping[int, Place] = NOWHERE) -> str:
-    """Runs and epochs done, the step where an epoch takes long, and the time left."""
+    """Runs and epochs done, the step within a long epoch, and the time left."""
     done, planned = (sum(int(getattr(r, key)) for r in rows) for key in ("last_epoch", "epochs"))
     left = sum(int(r.epochs) - trained(r, places) for r in rows if r.status in ON)
-    over = sum(r.status not in ON for r in rows)
+    ended = sum(r.status not in ON for r in rows)
     text = (
         f"{done} of {planned} epochs"
         if len(rows) == 1
-        else f"{over} of {len(rows)} runs over, {done} of {planned} epochs"
+        else f"{ended} of {len(rows)} runs done, {done} of {planned} epochs"
     )
     started = any(r.started_at == r.started_at for r in rows)  # NaT is not equal to itself
     if not left:
@@ -122,17 +122,19 @@ def progress_line(rows: Sequence[Any], ahead: Sequence[Any] = (), places: Mappin
 
 
 def seconds_an_epoch(rows: Sequence[Any], places: Mapping[int, Place]) -> float | None:
-    """By the recorded epochs alone, without what came before them: data, imports. The first one is slow and counts for little, so there
-    is no figure before the second is done, but for what the steps of a long one tell."""
+    """Seconds per epoch from the recorded epochs alone, without data preparation and imports.
+
+    The first epoch is unusually slow: until the second is done, the pace of the steps in a long epoch is used, else None.
+    """
     done = sum(int(r.last_epoch) for r in rows)
     if done >= 2:
         return sum(float(r.seconds) for r in rows) / done
-    told = [place.pace for r in rows if (place := inside(r, places)) is not None and place.pace is not None]
-    return sum(told) / len(told) if told else None
+    paces = [place.pace for r in rows if (place := inside(r, places)) is not None and place.pace is not None]
+    return sum(paces) / len(paces) if paces else None
 
 
 class RunBars:
-    """A bar per run on stderr and a line with the time left, redrawn by a thread of rich's."""
+    """A bar per run on stderr and a line with the time left, redrawn by a thread of rich."""
 
     def __init__(self, engine: Engine, ids: Sequence[int]) -> None:
         from rich.console import Console
@@ -154,7 +156,7 @@ class RunBars:
         self.live.stop()  # draws once more
 
     def draw(self) -> Group:
-        """The bars, as many as the terminal is high, and a line that counts all."""
+        """As many bars as fit the terminal, and a summary line for all runs."""
         from rich.console import Group
         from rich.text import Text
 
@@ -165,14 +167,14 @@ class RunBars:
 
 
 def fitting(rows: Sequence[Any], room: int) -> list[Any]:
-    """At most `room` rows, in their order: the oldest that are over give way first, then the last of those to come."""
-    over, on = [r for r in rows if r.status not in ON], [r for r in rows if r.status in ON]
-    kept = [*over[max(len(over) + len(on) - room, 0) :], *on[:room]]
+    """At most `room` rows, in their order: the oldest ended runs are dropped first, then the last of the others."""
+    ended, on = [r for r in rows if r.status not in ON], [r for r in rows if r.status in ON]
+    kept = [*ended[max(len(ended) + len(on) - room, 0) :], *on[:room]]
     return sorted(kept, key=lambda r: r.id)
 
 
 def bars(rows: Sequence[Any], columns: int, places: Mapping[int, Place] = NOWHERE) -> Table:
-    """A line per run: number, what sets it apart, bar, epochs, status. The name gives way first, then the bar."""
+    """A line per run: number, name, bar, epochs, status. The name is shortened first, then the bar."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
@@ -200,7 +202,7 @@ def apart(names: Sequence[str]) -> list[str]:
 
 
 class RunLines:
-    """For logs: a line of progress on stderr every few seconds, by a thread of its own. A short run has none."""
+    """For logs: a line of progress on stderr every few seconds, from its own thread. A short run gets none."""
 
     def __init__(self, engine: Engine, ids: Sequence[int], seconds: float = LINE_SECONDS) -> None:
         self.watched, self.seconds, self.over = Watched(engine, ids), seconds, threading.Event()
@@ -228,5 +230,5 @@ def watching(engine: Engine, ids: Sequence[int]) -> RunBars | RunLines:
     """Bars where stderr is a terminal that can redraw, else lines."""
     from rich.console import Console
 
-    live = sys.stderr.isatty() and Console(stderr=True).is_interactive  # rich alone would believe FORCE_COLOR in a log
+    live = sys.stderr.isatty() and Console(stderr=True).is_interactive  # rich alone would trust FORCE_COLOR in a log
     return RunBars(engine, ids) if live else RunLines(engine, ids)

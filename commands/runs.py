@@ -1,4 +1,4 @@
-"""Commands that look at runs: the list, one run, two side by side, an export."""
+"""Commands that read runs: list, show, compare, export."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ if TYPE_CHECKING:
     from storage.results.runs import RunRow
 
 ENDS = {"failed": "failed", "cancelled": "was stopped", "paused": "is paused"}  # a run that did not succeed
-MOST = 2**63 - 1  # what the database takes for a whole number
+MOST = 2**63 - 1  # largest integer the database accepts
 
 
 def run_number(text: str) -> int:
-    """A number that a run could have; any other text is refused."""
+    """Parse a run number; any other text raises BadParameter."""
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST):
-        raise typer.BadParameter(f"{text[:40]!r} is not the number of a run; `python cli.py runs` lists them")
+        raise typer.BadParameter(f"{text[:40]!r} is not a run number; `python cli.py runs` lists them")
     return int(text)
 
 
 RunId = Annotated[int, typer.Argument(metavar="RUN", parser=run_number, help="The number of a run")]
 BeforeId = Annotated[
-    int, typer.Argument(metavar="RUN_BEFORE", parser=run_number, help="The run to compare with, as a rule the baseline")
+    int, typer.Argument(metavar="RUN_BEFORE", parser=run_number, help="The run to compare with, usually the baseline")
 ]
-AfterId = Annotated[int, typer.Argument(metavar="RUN_AFTER", parser=run_number, help="The run that is judged")]
+AfterId = Annotated[int, typer.Argument(metavar="RUN_AFTER", parser=run_number, help="The run to assess")]
 
 
 Alpha = Annotated[
     float | None,
     typer.Option(
         metavar="NUMBER",
-        help="Two classes: alpha of the weighted score alpha TPR + (1 - alpha) TNR, 0 to 1; without it .5",
+        help="Two classes: alpha of the weighted score alpha TPR + (1 - alpha) TNR, 0 to 1; default: 0.5",
     ),
 ]
 Positive = Annotated[
     str | None,
     typer.Option(
-        metavar="CLASS", help="Two classes: whose TPR is meant; without it the class with the fewest training samples"
+        metavar="CLASS", help="Two classes: the positive class; default: the class with the fewest training samples"
     ),
 ]
 
@@ -92,7 +92,7 @@ def close_databases() -> None:
 
 
 def in_words(status: str) -> str:
-    """A status as people read it; JSON keeps the stored word."""
+    """A status as shown to people; JSON keeps the stored value."""
     from storage.jobs.queue import SAID
 
     return SAID.get(status, status)
@@ -118,7 +118,7 @@ def run_list(rows: Sequence[Any]) -> None:
 
 
 def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[str, Any]:
-    """A run with its settings, facts, and the figures of its test split after the last epoch: in sum and per class."""
+    """A run with its settings, facts, and the figures of its test split after the last epoch: overall and per class."""
     from core.metrics.tables import as_dict
     from reporting.run_report import class_rows
     from services.comparison import report
@@ -136,25 +136,25 @@ def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[st
 def runs(
     status: Annotated[str | None, typer.Option(metavar="STATUS", help="Only runs with this status")] = None,
     text: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Only runs with this in name, tags, notes or settings")
+        str | None, typer.Option(metavar="TEXT", help="Only runs with this text in name, tags, note or settings")
     ] = None,
-    archived: Annotated[bool, typer.Option("--archived", help="The archived runs instead")] = False,
+    archived: Annotated[bool, typer.Option("--archived", help="List archived runs instead")] = False,
     as_json: Json = False,
 ) -> None:
-    """All runs, the newest first."""
+    """All runs, newest first."""
     from storage.results import list_runs
 
     frame = list_runs(database(), archived=archived, status=status, text=text)
     if as_json:
         emit(frame.to_dict("records"))
     elif frame.empty:
-        print("no runs; start one with `run`, or try `demo`" if status is text is None else "no runs like that")
+        print("no runs; start one with `run`, or try `demo`" if status is text is None else "no matching runs")
     else:
         run_list(list(frame.itertuples()))
 
 
 def asked_score(row: RunRow, alpha: float | None, positive: str | None) -> Score | None:
-    """The weighted score that was asked for; EvenlyError where the run has other than two classes, or has not started."""
+    """The requested weighted score; EvenlyError if the run has not exactly two classes or has not started."""
     from core.metrics.readings import score_for
 
     if (alpha is not None or positive is not None) and "classes" not in row.facts:
@@ -221,12 +221,12 @@ def settings_line(row: RunRow) -> str:
 
 
 def short(value: Any) -> str:
-    """A setting without needless digits; none as -."""
+    """A setting without unneeded digits; None as -."""
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def figures(run: RunReport) -> None:
-    """The test split: every class, then all of it."""
+    """Print the test split: per class, then overall."""
     from reporting.run_report import class_rows
     from reporting.tables import more_told, told
 
@@ -254,15 +254,15 @@ def compare(
     before: BeforeId,
     after: AfterId,
     pair: Annotated[
-        bool, typer.Option("--pair", help="These two runs alone, also where there are means over seeds")
+        bool, typer.Option("--pair", help="Compare these two runs alone, even if there are means over seeds")
     ] = False,
     alpha: Alpha = None,
     positive: Positive = None,
     as_json: Json = False,
 ) -> None:
-    """Two runs on the same classes: what changed, and by how much.
+    """Compare two runs on the same classes.
 
-    TPRs of the test split, the summary with its measures, the settings that differ, and whether the change is more than noise. Where both
+    Shows the TPRs of the test split, the summary with its measures, the settings that differ, and whether the change exceeds noise. If both
     sides have several seeds, the tables show the means over them.
     """
     from core.comparison.compare import compare as compared
@@ -290,7 +290,7 @@ def compare(
 
 
 def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
-    """The two runs, class by class and in sum."""
+    """Print the two runs, per class and overall."""
     from reporting.tables import FIGURES_TOLD, in_words, more_changes
 
     table(
@@ -319,7 +319,7 @@ def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
 
 
 def seed_tables(found: Comparison) -> None:
-    """The means over seeds with the 95 % intervals of their changes; `--pair` shows the two runs."""
+    """Print the means over seeds with the 95 % intervals of their changes; `--pair` shows the two runs."""
     from reporting.tables import figure_rows, more_rows
 
     over = found.over_seeds
@@ -358,12 +358,12 @@ def export(
     fmt: Annotated[
         Format, typer.Option("--format", help="csv: a line per class; json; html: a page that needs no network")
     ] = Format.csv,
-    split: Annotated[Part, typer.Option("--split", help="validation: what `run --tpr` takes")] = Part.test,
+    split: Annotated[Part, typer.Option("--split", help="validation: what `run --tpr` reads")] = Part.test,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write to a file instead of standard output")] = None,
 ) -> None:
     """A run's figures per class as CSV, JSON or HTML."""
     from reporting.csv_json import run_csv, run_json
-    from reporting.html_pages import run_page  # the pages' own report, with its pictures; it needs no streamlit
+    from reporting.html_pages import run_page  # the report of the pages, with its charts; needs no streamlit
     from services.comparison import report
 
     engine = database()

@@ -1,6 +1,6 @@
-"""From the command line's words to runs that can be queued: numbers, parameters, TPR files, datasets, baselines.
+"""From command-line options to runs that can be queued: numbers, parameters, TPR files, datasets, baselines.
 
-Everything is checked here, before a run exists; what is wrong raises EvenlyError naming the value and the remedy.
+Everything is checked here, before a run exists; invalid input raises EvenlyError with the value and what to do.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LONGEST_NAME = 1000
 SEEDS = Param(key="seeds", label="Seeds", default=1, low=1, high=100, step=1, integer=True)
 LISTS = {"--tpr": "0.9,0.7"}  # option -> an example of its list of shares; the others take numbers of samples
 QUOTED = 40  # characters of a bad value that a message repeats
-GONE = {"failed": "has failed", "cancelled": "was stopped"}  # a baseline that will not bring TPRs by itself
+ENDED = {"failed": "has failed", "cancelled": "was stopped"}  # a baseline that has no TPRs unless it is resumed
 
 
 def numbers(text: str, option: str) -> NDArray[np.float64]:
@@ -50,7 +50,7 @@ def _number(part: str, option: str) -> float:
         return float(part.removesuffix("%")) / 100 if percent else float(part)
     except ValueError:
         raise EvenlyError(
-            f"{option}: {part[:QUOTED]!r} is not a number; give numbers with commas between them, as in {LISTS.get(option, '10,20')}"
+            f"{option}: {part[:QUOTED]!r} is not a number; give comma-separated numbers, as in {LISTS.get(option, '10,20')}"
         ) from None
 
 
@@ -71,7 +71,7 @@ _held: ContextVar[list[str] | None] = ContextVar("notes held back", default=None
 
 
 def note(text: str) -> None:
-    """A line on stderr about what will be queued, beside JSON too."""
+    """A line on stderr about what will be queued, also with --json."""
     held = _held.get()
     if text and held is None:
         print(f"note: {text}", file=sys.stderr)
@@ -81,28 +81,28 @@ def note(text: str) -> None:
 
 @contextmanager
 def notes_held() -> Iterator[None]:
-    """Notes wait until the block has ended well: of what is refused, the error is the one line on stderr."""
+    """Hold notes back until the block succeeds: if it raises, the error is the only line on stderr."""
     token = _held.set([])
     try:
         yield
-        said = _held.get() or []
+        notes = _held.get() or []
     finally:
         _held.reset(token)
-    for text in said:
+    for text in notes:
         note(text)
 
 
 def default_epochs(recipe: str, method: str) -> int:
-    """What the method trains for unless told otherwise, else what the recipe does."""
+    """The method's own default, else the recipe's."""
     return METHODS[method].epochs or RECIPES[recipe].epochs
 
 
 def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[RunConfig, DataSpec]:
     """The checked config with its dataset's stored name, and the dataset's spec.
 
-    Data that must be downloaded or decoded first is; refused are a dataset that is absent, a model that does
-    not fit it, one without a validation sample and a batch that is larger than it. A validation share that has no say is
-    said and set to its default, so that it does not keep replicates apart.
+    Downloads or decodes the data first if needed. Raises EvenlyError for a missing dataset, a model that does not fit it,
+    an empty validation split and a batch larger than the training split. A validation share without effect is reported
+    and reset to its default, so that replicates still match.
     """
     from core import datasets
     from core.datasets.spec import no_validation
@@ -128,7 +128,7 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
     if few := few_validation(spec):
         note(text.of(few))
     if spec.own_validation and config.validation != RunConfig.validation:
-        note(f"--validation {config.validation:g} changes nothing: {spec.label} brings its own validation split")
+        note(f"--validation {config.validation:g} has no effect: {spec.label} has its own validation split")
         config = replace(config, validation=RunConfig.validation)
     return replace(config, dataset=row.key), spec
 
@@ -137,11 +137,11 @@ def with_tprs(config: RunConfig, path: Path, classes: tuple[str, ...]) -> RunCon
     """The config with the TPRs of a CSV file, put in the order of the classes."""
     if "tpr" not in METHODS[config.method].needs_with(config.params):
         raise EvenlyError(
-            f"--tpr: {config.method} does not look at the TPRs of an earlier run; leave it out or choose another method"
+            f"--tpr: {config.method} does not use the TPRs of a baseline; leave it out or choose another method"
         )
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)  # enough to be refused as too large
+            data = file.read(LARGEST + 1)  # one byte more than allowed, so that parse refuses it
     except OSError as error:
         raise EvenlyError(f"--tpr {path}: {error.strerror or error}; give a CSV file with a TPR per class") from error
     try:
@@ -161,10 +161,10 @@ def source_of(
     same: bool,
     waits: bool,
 ) -> Source:
-    """The baseline of each seed: the replicate of run `baseline` with that seed on the data as it is now, or for all that run (`same`).
+    """The baseline of each seed: the replicate of run `baseline` with that seed on the current data, or that run for all (`same`).
 
-    What cannot be a baseline is refused, what is a poor one is said.
-    `waits`: somebody sits there until the run is over, so a paused baseline is refused too.
+    A run that cannot be a baseline is refused; differences that matter less are reported.
+    `waits`: the command waits for the run, so a paused baseline is refused too.
     """
     from services.tpr_sources import RUN, Source
     from storage.results import get_run
@@ -174,7 +174,7 @@ def source_of(
         _without(config, same)
         return Source()
     if config.tpr is not None:
-        raise EvenlyError("--baseline and --tpr both name TPRs; give one of them")
+        raise EvenlyError("--baseline and --tpr both provide TPRs; give one of them")
     row, drawn = get_run(engine, baseline), drawn_by(engine, config.dataset)
     _must_fit(row, config, spec, waits)
     _must_match(row, config, spec, drawn[baseline])
@@ -183,21 +183,21 @@ def source_of(
 
 
 def _without(config: RunConfig, same: bool) -> None:
-    """No baseline was named: refused where the method cannot do without one."""
+    """No baseline is given: raise EvenlyError if the method needs one."""
     if same:
         raise EvenlyError("--same-baseline says how to use --baseline RUN; give that too, or leave it out")
     needs = METHODS[config.method].needs_with(config.params)
     if "network" in needs:
-        raise EvenlyError(f"{config.method} goes on from a finished run; give --baseline RUN")
+        raise EvenlyError(f"{config.method} continues from a finished run; give --baseline RUN")
     if "tpr" in needs and config.tpr is None:
-        raise EvenlyError(f"{config.method} needs the TPRs of an earlier run; give --baseline RUN or --tpr FILE.csv")
+        raise EvenlyError(f"{config.method} needs the TPRs of a baseline; give --baseline RUN or --tpr FILE.csv")
 
 
 def _must_fit(row: RunRow, config: RunConfig, spec: DataSpec, waits: bool) -> None:
-    """Refuse a baseline that will not bring TPRs, or that is of another dataset or of other classes."""
-    if row.status in GONE:
+    """Refuse a baseline that will have no TPRs, or that has another dataset or other classes."""
+    if row.status in ENDED:
         raise EvenlyError(
-            f"--baseline {row.id}: run {row.id} {GONE[row.status]}; resume it, or choose a run that has succeeded"
+            f"--baseline {row.id}: run {row.id} {ENDED[row.status]}; resume it, or choose a run that has succeeded"
         )
     if row.status == "paused" and waits:
         raise EvenlyError(f"--baseline {row.id}: run {row.id} is paused, so --wait would not end; resume it first")
@@ -215,27 +215,27 @@ def _must_fit(row: RunRow, config: RunConfig, spec: DataSpec, waits: bool) -> No
 
 
 def _must_match(row: RunRow, config: RunConfig, spec: DataSpec, theirs: Mapping[str, Any]) -> None:
-    """Refuse a baseline whose TPRs or network must not be used here; say what else about its data or model differs.
+    """Refuse a baseline whose TPRs or network must not be used here; report what else in its data or model differs.
 
     `theirs` as in `differences`.
     """
     from reporting import text
     from services.baselines import differences
 
-    needs, said = METHODS[config.method].needs_with(config.params), text.of(differences(config, spec, theirs))
+    needs, differing = METHODS[config.method].needs_with(config.params), text.of(differences(config, spec, theirs))
     if "tpr" in needs and not same_data(theirs["fingerprint"], spec.fingerprint):
         raise EvenlyError(
             f"--baseline {row.id}: {older_data(row.id, config.dataset, theirs['fingerprint'], spec.fingerprint)}"
         )
-    if said and "network" in needs:
+    if differing and "network" in needs:
         raise EvenlyError(
-            f"--baseline {row.id}: {config.method} continues from the network of run {row.id}, which differs from this run ({said}); "
+            f"--baseline {row.id}: {config.method} continues from the network of run {row.id}, which differs from this run ({differing}); "
             "choose a run on the same data and model"
         )
-    if said:
+    if differing:
         note(
-            f"run {row.id} differs from a baseline of this run ({said})"
-            + (", so its TPRs are not those of one" if "tpr" in needs else "")
+            f"run {row.id} differs from this run ({differing})"
+            + (", so its TPRs are not those of an unweighted run with these settings" if "tpr" in needs else "")
         )
 
 
@@ -250,7 +250,7 @@ def _classes(row: RunRow) -> tuple[str, ...]:
 
 
 def named(name: str) -> str:
-    """The name of a run as it is kept, without line breaks; one that is too long raises EvenlyError."""
+    """The name of a run as stored, without line breaks; one that is too long raises EvenlyError."""
     name = " ".join(name.split())
     if len(name) > LONGEST_NAME:
         raise EvenlyError(f"--name has {len(name):,} characters, expected at most {LONGEST_NAME:,}")
@@ -260,7 +260,7 @@ def named(name: str) -> str:
 def _takes(
     engine: Engine, row: RunRow, seeds: list[int], older: list[int], spec: DataSpec, same: bool
 ) -> dict[int, int | None]:
-    """Seed -> the run whose TPRs it takes, none of `older`; said on stderr where it is not simply the baseline named."""
+    """Seed -> the run whose TPRs it uses, none of `older`; reported on stderr if it is not simply the given baseline."""
     from reporting import text
     from services.baselines import another_seed, by_seed
     from storage.results import list_runs
@@ -271,13 +271,13 @@ def _takes(
         return dict.fromkeys(seeds, row.id)
     every = list_runs(engine, archived=None)
     members = by_seed(every[~every["id"].isin(older)], row.group_sha) | {row.seed: row.id}
-    absent = [seed for seed in seeds if seed not in members]
-    if absent:
-        more = f" --seeds {len(absent)}" if len(absent) > 1 and absent[-1] - absent[0] == len(absent) - 1 else ""
+    missing = [seed for seed in seeds if seed not in members]
+    if missing:
+        more = f" --seeds {len(missing)}" if len(missing) > 1 and missing[-1] - missing[0] == len(missing) - 1 else ""
         command = cli_command(replace(row.config, seed=0), row.baseline_id)
         raise EvenlyError(
-            f"--baseline {row.id}: run {row.id} has seed {row.seed}, and no replicate of it has {text.numbered('seed', absent)}; "
-            f"train that first with `{command} --seed {absent[0]}{more}`, "
+            f"--baseline {row.id}: run {row.id} has seed {row.seed}, and no replicate of it has {text.numbered('seed', missing)}; "
+            f"train that first with `{command} --seed {missing[0]}{more}`, "
             f"or give --same-baseline to use run {row.id} for every seed"
         )
     takes = {seed: members[seed] for seed in seeds}

@@ -23,12 +23,12 @@ Params = Annotated[
 
 FEW = 10  # values per term in a note
 NEEDS = {
-    "tpr": "an earlier run's TPRs",
+    "tpr": "a baseline's TPRs",
     "counts": "training counts",
     "last_tpr": "its own TPRs after each epoch",
     "network": "a finished run",
     "meta": "meta samples from the validation split",
-    "validation": "what that run says of the validation split",
+    "validation": "that run's outputs on the validation split",
 }
 
 
@@ -64,7 +64,7 @@ def method_list(table: Any, as_json: bool) -> None:
         }
         for m in table
     ]
-    emit(rows) if as_json else catalogue(
+    emit(rows) if as_json else catalog(
         [{**r, "label": ", needs ".join([r["label"], *(NEEDS[n] for n in r["needs"])])} for r in rows]
     )
 
@@ -77,11 +77,11 @@ def models(as_json: Json = False) -> None:
         {"key": m.key, "label": m.label, "summary": m.summary, "size": str(m.size), "source": str(m.source)}
         for m in MODELS
     ]
-    emit(rows) if as_json else catalogue([{**r, "summary": f"{r['summary']} {r['size']}."} for r in rows])
+    emit(rows) if as_json else catalog([{**r, "summary": f"{r['summary']} {r['size']}."} for r in rows])
 
 
 def recipes(as_json: Json = False) -> None:
-    """The optimiser recipes and their parameters."""
+    """The optimizer recipes and their parameters."""
     from core.experiment.recipes import RECIPES
 
     rows = [
@@ -95,11 +95,11 @@ def recipes(as_json: Json = False) -> None:
         }
         for r in RECIPES
     ]
-    emit(rows) if as_json else catalogue([{**r, "label": f"{r['label']}, {r['epochs']} epochs"} for r in rows])
+    emit(rows) if as_json else catalog([{**r, "label": f"{r['label']}, {r['epochs']} epochs"} for r in rows])
 
 
 def datasets(as_json: Json = False) -> None:
-    """The datasets, and whether each is ready here."""
+    """The datasets, and whether each is ready on this machine."""
     from core.datasets import offered
     from storage.db.paths import data_root
 
@@ -117,7 +117,7 @@ def datasets(as_json: Json = False) -> None:
     if as_json:
         emit(rows)
         return
-    catalogue([{**r, "label": r["label"] + (", ready" if r["ready"] else ", not here yet")} for r in rows])
+    catalog([{**r, "label": r["label"] + (", ready" if r["ready"] else ", not ready yet")} for r in rows])
     print("A path")
     print(
         paragraph(
@@ -130,8 +130,8 @@ def param_rows(params: Sequence[Any]) -> list[dict[str, Any]]:
     return [{"key": p.key, "default": p.default, "expected": p.expected, "help": p.help} for p in params]
 
 
-def catalogue(rows: list[dict[str, Any]]) -> None:
-    """Rows of a table to read: key and label, then the summary and the parameters, indented."""
+def catalog(rows: list[dict[str, Any]]) -> None:
+    """Print rows of a table: key and label, then the summary and the parameters, indented."""
     for row in rows:
         print(paragraph(f"{clean(row['key'])}  {clean(row['label'])}"))
         print(paragraph(row["summary"], 4))
@@ -150,9 +150,9 @@ def terms(
     param: Params = None,
     as_json: Json = False,
 ) -> None:
-    """What a method answers for given TPRs and counts.
+    """The class terms of a method for given TPRs and counts.
 
-    Weights, shifts and other terms per class: only those that the method sets. What was clipped is said on stderr.
+    Weights, shifts and other terms per class: only those that the method sets. Clipped values are reported on stderr.
     """
     from core.methods import METHODS, answer, what_if
     from core.methods.samplers import SAMPLERS
@@ -166,7 +166,7 @@ def terms(
     seen = what_if(max(map(len, vectors.values())), **vectors)
     answered = answer(key, seen, asked, table=table)
     if not answered.set() and answered.objective != "terms":
-        raise EvenlyError(f"{method} is no map from TPRs or counts to terms: {row.summary}")
+        raise EvenlyError(f"{method} does not compute terms from TPRs or counts: {row.summary}")
     found = {**answered.set(), **{name: [value] for name, value in (answered.info or {}).items()}}
     if as_json:
         emit(found)
@@ -185,27 +185,27 @@ def terms(
 
 
 def _over_epochs(key: str, seen: Evidence, asked: Mapping[str, str], table: Any) -> str:
-    """That the numbers are those of the first epoch alone, where they move by themselves, and what they come to; else ""."""
+    """A note that the terms change between epochs, with those of the last epoch; "" if they do not."""
     from reporting.method_examples import in_later_epochs
 
     try:
         later = in_later_epochs(key, seen, asked, table)
-    except EvenlyError as error:  # a formula of a person's that ends after its first epoch
-        return f"these are the terms of epoch 1; a later epoch is refused: {error}"
+    except EvenlyError as error:  # a custom formula that fails after its first epoch
+        return f"these are the terms of epoch 1; a later epoch fails: {error}"
     if not later:
         return ""
     last = "; ".join(
         f"{name} " + ", ".join(f"{v:.4g}" for v in vector[:FEW]) + ", ..." * (len(vector) > FEW)
         for name, vector in later.items()
     )
-    return f"these are the terms of epoch 1, and they change from epoch to epoch; the last epoch of a run of two has {last}"
+    return f"these are the terms of epoch 1, and they change from epoch to epoch; in a run of two epochs the last one has {last}"
 
 
 def _vectors(method: str, needs: frozenset[str], given: Mapping[str, str | None]) -> dict[str, NDArray[np.float64]]:
-    """The lists that were given as arrays [C]; one that the method needs must be there, and one at least."""
+    """The given lists as arrays [C]; EvenlyError if one that the method needs is missing or none is given."""
     for need in sorted(needs & given.keys()):
         if given[need] is None:
-            raise EvenlyError(f"{method} needs --{need}, one number per class with commas between them")
+            raise EvenlyError(f"{method} needs --{need}, comma-separated numbers, one per class")
     vectors = {name: submit.numbers(text, f"--{name}") for name, text in given.items() if text is not None}
     if not vectors:
         raise EvenlyError(f"{method}: give --tpr, --counts or both, so that the number of classes is known")

@@ -1,6 +1,6 @@
-"""What the command line prints: JSON, tables and figures in words.
+"""What the command line prints: JSON, tables and formatted numbers.
 
-Names come from people and from folders: they are shown as text, never as markup, and cannot move the cursor.
+Names come from people and from folders: they are printed as text, never as markup, and without control characters.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ WIDEST = 100  # columns of running text
 
 
 def emit(data: Any) -> None:
-    """JSON on stdout, on one line where it is short; a number that JSON has no word for (NaN) becomes null."""
+    """JSON on stdout, on one line if short; NaN, which JSON cannot express, becomes null."""
     short = json.dumps(plain(data), allow_nan=False)
     print(short if len(short) <= WIDEST else json.dumps(plain(data), allow_nan=False, indent=1))
 
 
 def save(path: Path, text: str) -> None:
-    """Write a file whole or not at all; raises EvenlyError naming it. A device or a pipe is written to as it is."""
+    """Write a file atomically; raises EvenlyError naming it. A device or a pipe is written to directly."""
     from core.errors import EvenlyError
 
     path = path.resolve()
@@ -42,7 +42,7 @@ def save(path: Path, text: str) -> None:
             os.replace(target, path)
     except OSError as error:
         if whole:
-            with suppress(OSError):  # it may never have been there
+            with suppress(OSError):  # it may not exist
                 target.unlink()
         raise EvenlyError(
             f"{path} cannot be written: {error.strerror}; name a file in a folder you may write to"
@@ -58,18 +58,18 @@ def clean(text: str) -> str:
 
 
 def percent(value: float | None) -> str:
-    """.832 as 83.2, under a heading that names the unit; nothing yet as -."""
+    """.832 as 83.2, under a heading that names the unit; None as -."""
     return "-" if value is None or math.isnan(value) else f"{100 * value:.1f}"
 
 
 def share(value: float | None) -> str:
-    """.832 as 83.2 %; nothing yet as -."""
+    """.832 as 83.2 %; None as -."""
     text = percent(value)
     return text if text == "-" else f"{text} %"
 
 
 def figure(value: float | None) -> str:
-    """A variance or a weight with four decimals; nothing yet as -."""
+    """A variance or a weight with four decimals; None as -."""
     return "-" if value is None or math.isnan(value) else f"{value:.4f}"
 
 
@@ -84,13 +84,13 @@ def width() -> int:
 
 
 def paragraph(text: str, indent: int = 0) -> str:
-    """Text broken into lines of `width()`."""
+    """Text wrapped to `width()` columns."""
     pad = " " * indent
     return textwrap.fill(clean(text), max(width(), indent + 20), initial_indent=pad, subsequent_indent=pad)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
-    """A table on stdout; numbers right and never broken, the first column left and broken where it is long."""
+    """A table on stdout; numbers right-aligned and never wrapped, the first column left-aligned and wrapped if long."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -106,7 +106,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str = ""
 
 
 def listing(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Aligned columns without lines around them, easy to cut and grep; the last one is cut at a terminal's edge."""
+    """Aligned columns without borders, easy to cut and grep; the last one is truncated at the terminal's width."""
     cells = [[clean(cell) for cell in row] for row in (columns, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns) - 1)]
     edge = os.get_terminal_size().columns if sys.stdout.isatty() else None

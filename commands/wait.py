@@ -1,4 +1,4 @@
-"""Waiting for runs: their progress, this process as the worker where none is on, and what Ctrl-C leaves of them."""
+"""Waiting for runs: shows progress, trains in this process if no worker is running, handles Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 class Stop:
-    """While entered, Ctrl-C and SIGTERM ask for an end instead of breaking in: the run in hand is saved and given back first.
+    """While entered, Ctrl-C and SIGTERM request a clean stop: the current run is saved and requeued first.
 
-    A second signal breaks in; the run is then rescued by the next worker.
+    A second signal interrupts at once; the next worker then rescues the run.
     """
 
     def __init__(self) -> None:
@@ -43,10 +43,10 @@ class Stop:
 
 
 def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
-    """The runs, when every one of them has succeeded. Where no worker is on, this process is the worker until then.
+    """The runs, once all of them have succeeded. If no worker is running, this process is the worker until then.
 
-    Raises EvenlyError when one has not, when all that are left wait for a paused run, or when interrupted: a run that was
-    trained here is then back in the queue.
+    Raises EvenlyError if one has not succeeded, if all that are left wait for a paused run, or if interrupted: a run in
+    training here is then requeued.
     """
     from filelock import Timeout
 
@@ -66,7 +66,7 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
             try:
                 with Worker() as stop.worker:
                     stop.worker.loop(until=over)
-            except Timeout:  # a worker is on: it does the work
+            except Timeout:  # another worker is running: it trains the runs
                 time.sleep(0.2)
     rows = [get_run(engine, i) for i in ids]
     missed = [r for r in rows if r.status != "succeeded"]
@@ -74,7 +74,7 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
         raise EvenlyError("interrupted; " + "; ".join(left_as(missed)))
     if missed and missed[0].status == "queued" and (paused := held_by(engine, missed[0].id)):
         raise EvenlyError(
-            f"run {missed[0].id} waits for run {paused}, which is paused; resume run {paused}, then run {missed[0].id} follows"
+            f"run {missed[0].id} waits for run {paused}, which is paused; resume run {paused}, and run {missed[0].id} starts after it"
         )
     if missed:
         more = f" ({len(missed) - 1} more did not succeed either)" if len(missed) > 1 else ""
@@ -87,7 +87,7 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
 
 
 def held_by(engine: Engine, run_id: int) -> int | None:
-    """The paused run that a queued one waits for, be it the baseline of its baseline; None where nothing holds it."""
+    """The paused run that a queued one waits for, directly or through other baselines; None if there is none."""
     from storage.results import get_run
 
     row = get_run(engine, run_id)
@@ -97,8 +97,8 @@ def held_by(engine: Engine, run_id: int) -> int | None:
 
 
 def left_as(rows: list[RunRow]) -> list[str]:
-    """What has become of runs that nobody waits for any more, and what to do about it."""
-    next_step = {"queued": ", `python cli.py worker --drain` trains it", "running": ", its worker goes on"}
+    """The status of runs after an interrupted wait, and what to do next."""
+    next_step = {"queued": ", `python cli.py worker --drain` trains it", "running": ", its worker continues"}
     out = []
     for status in dict.fromkeys(r.status for r in rows):
         ids = [str(r.id) for r in rows if r.status == status]

@@ -1,13 +1,13 @@
-"""The errors a person is meant to read: each names the value, what was expected and what to do next."""
+"""The errors shown to people: each names the value, what was expected and what to do next."""
 
 
 class EvenlyError(ValueError):
-    """Bad input or a state that a person can mend. Its text is shown as it is, without a traceback."""
+    """Invalid input or a state that a person can fix. Its text is shown unchanged, without a traceback."""
 
 
 class DataError(EvenlyError):
-    """A dataset that is absent, unreadable or refused."""
+    """A dataset that is missing, unreadable or refused."""
 
 
 class TrainingError(EvenlyError):
-    """Training cannot go on: a loss that is not finite, no memory, no device."""
+    """Training cannot continue: a loss that is not finite, no memory, no device."""

@@ -1,4 +1,4 @@
-"""The kinds of sample: what one looks like as an array, in words, and what may be done to it in training."""
+"""The kinds of sample: their shape as an array, their names, and their augmentations in training."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from core.registry import Registry
 class Modality:
     """A kind of sample.
 
-    label          several of them, in words
-    rank           axes of one sample
-    axes           what they are, for people
-    size           a sample's shape as a page shows it, a {} an axis
-    augmentations  what core.training.device_data may do to it, "none" among them
+    label          its name in the plural
+    rank           number of axes of one sample
+    axes           names of the axes, for people
+    size           format of a sample's shape on a page, one {} per axis
+    augmentations  those that core.training.device_data supports for it, including "none"
     """
 
     key: str
@@ -45,5 +45,5 @@ MODALITIES: Registry[Modality] = Registry(
 
 
 def modality_of(shape: tuple[int, ...]) -> Modality | None:
-    """The kind of sample that has this shape; None where none has."""
+    """The kind of sample with this shape; None if there is none."""
     return next((m for m in MODALITIES if m.rank == len(shape)), None)

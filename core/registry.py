@@ -1,4 +1,4 @@
-"""The building stones of every table: parameters with ranges, sources, and look-up by key.
+"""The building blocks of every table: parameters with ranges, sources, and lookup by key.
 
 A method, dataset, model or recipe is a pure function plus one row of these. Page, CLI, validation,
 docs and tests read the rows, so adding one touches one file.
@@ -31,9 +31,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Param:
-    """One knob: a number in [low, high], one of `choices`, a number that may also be one of `words`, or a line of `text`.
+    """A parameter: a number in [low, high], one of `choices`, a number or one of `words`, or a line of `text`.
 
-    `choices` empty and `integer` and `text` false means a float. `step` is the grid of the slider, not a limit.
+    Without `choices`, `integer` and `text` it is a float. `step` is the grid of the slider, not a limit.
     """
 
     key: str
@@ -50,7 +50,7 @@ class Param:
 
     @property
     def expected(self) -> str:
-        """What a valid value is, in words, for messages and docs."""
+        """The valid values in words, for messages and docs."""
         if self.choices:
             return "one of " + ", ".join(self.choices)
         if self.text:
@@ -63,7 +63,7 @@ class Param:
         return f"{text}, or " + ", ".join(self.words) if self.words else text
 
     def check(self, value: Any, owner: str) -> float | int | str:
-        """Return `value` in its proper type, or raise EvenlyError naming value, range and owner."""
+        """Return `value` converted to its type, or raise EvenlyError with value, range and owner."""
         if self.text:
             if isinstance(value, str) and 0 < len(value.strip()) <= LONGEST_TEXT:
                 return value.strip()
@@ -90,11 +90,11 @@ class Param:
 
 
 def check_params(params: tuple[Param, ...], given: Mapping[str, Any], owner: str) -> dict[str, Any]:
-    """Every parameter of a row, defaults filled in; an unknown or out-of-range one raises EvenlyError."""
+    """All parameters of a row, with defaults filled in; an unknown or out-of-range one raises EvenlyError."""
     known = {p.key for p in params}
     for key in given:
         if key not in known:
-            hint = f"known: {', '.join(sorted(known))}" if known else f"{owner} has no parameters, so leave it out"
+            hint = f"known: {', '.join(sorted(known))}" if known else f"{owner} has no parameters; leave it out"
             raise EvenlyError(f"{owner}: unknown parameter {key!r}; {hint}")
     return {p.key: p.check(given.get(p.key, p.default), owner) for p in params}
 
@@ -128,7 +128,7 @@ class Registry(Generic[R]):
         return key in self._rows
 
     def __getitem__(self, key: str) -> R:
-        """The row with this key; an unknown key raises EvenlyError that lists the keys there are."""
+        """The row with this key; an unknown key raises EvenlyError with the known keys."""
         if key not in self._rows:
             raise EvenlyError(f"unknown {self.noun} {key!r}; known: {', '.join(self._rows)}")
         return self._rows[key]

@@ -1,4 +1,4 @@
-"""Nested values as JSON knows them: the one converter of exports and of the command line."""
+"""Nested values as plain JSON types: the one converter for exports and the command line."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import numpy as np
 
 
 def plain(value: Any) -> Any:
-    """Arrays as lists, numpy scalars as numbers, times as ISO 8601, what is undefined or missing (NaN, NaT, NA) as None.
+    """Arrays as lists, numpy scalars as numbers, times as ISO 8601, undefined or missing values (NaN, NaT, NA) as None.
 
-    Raises TypeError for what JSON has no word for.
+    Raises TypeError for anything that JSON cannot express.
     """
     if isinstance(value, Mapping):
         return {str(k): plain(v) for k, v in value.items()}
@@ -30,6 +30,6 @@ def plain(value: Any) -> Any:
         return str(value)
     if value is None or isinstance(value, str | int):
         return value
-    if repr(value) == "<NA>":  # pandas' own; it is not imported for it
+    if repr(value) == "<NA>":  # pandas.NA, recognized without importing pandas
         return None
-    raise TypeError(f"{type(value).__name__} {value!r} has no place in JSON")
+    raise TypeError(f"{type(value).__name__} {value!r} cannot be written as JSON")

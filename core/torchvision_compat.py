@@ -1,12 +1,12 @@
 """The one place that imports torchvision, so that it also works beside a CPU-only torch.
 
 On Linux, PyPI's torchvision is compiled against a CUDA torch. Beside a CPU-only torch its extension cannot be loaded,
-and `import torchvision` then fails while it registers kernels for two operators that nobody has declared:
+and `import torchvision` then fails while it registers kernels for two undeclared operators:
 "operator torchvision::nms does not exist". Declaring the two schemas first makes the import work. They get no
 implementation: nothing here may call a compiled torchvision operator (nms, roi_align, image decoding). The datasets
 and the classification models need none.
 
-torch and torchvision are imported inside the functions: the pages import core and must stay free of both.
+torch and torchvision are imported inside the functions: the pages import core and must not import either.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ SCHEMAS = (  # as the extension itself declares them, torchvision 0.28
     "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
 )
-_library: list[Any] = []  # a torch Library forgets its declarations when it is collected
+_library: list[Any] = []  # keeps the Library alive: when collected, it drops its declarations
 
 
 @functools.cache
 def torchvision() -> ModuleType:
-    """The torchvision module. Raises DataError where it is not installed."""
+    """The torchvision module. Raises DataError if it cannot be imported."""
     _declare_missing_operators()
     try:
         return importlib.import_module("torchvision")
@@ -36,7 +36,7 @@ def torchvision() -> ModuleType:
 
 
 def _declare_missing_operators() -> None:
-    """Declare the schemas, only where the extension cannot be loaded; where it can, it brings its own."""
+    """Declare the schemas, only if the extension cannot be loaded; otherwise it declares its own."""
     import torch
 
     if _extension_loads():
@@ -49,7 +49,7 @@ def _declare_missing_operators() -> None:
 
 
 def _extension_loads() -> bool:
-    """Whether torchvision's compiled extension loads here. Found without importing the package, which would fail."""
+    """Whether torchvision's compiled extension loads here, tested without importing the package, which would fail."""
     import importlib.machinery
     import importlib.util
 
@@ -57,7 +57,7 @@ def _extension_loads() -> bool:
 
     package = importlib.util.find_spec("torchvision")
     if package is None or not package.submodule_search_locations:
-        return True  # nothing to repair: the import itself will say that it is missing
+        return True  # nothing to fix: the import itself will report that it is missing
     suffixes = importlib.machinery.EXTENSION_SUFFIXES
     loader = (importlib.machinery.ExtensionFileLoader, suffixes)
     found = importlib.machinery.FileFinder(package.submodule_search_locations[0], loader).find_spec("_C")

@@ -1,4 +1,4 @@
-"""The networks and the shapes they fit. The rows import torch only when one is built: the pages read this table too."""
+"""The networks and the shapes they fit. torch is imported only when a network is built: the pages read this table too."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Shape = tuple[int, ...]  # one sample: (1, L) a signal, (channels, height, width
 
 @dataclass(frozen=True)
 class Size:
-    """How many parameters a network has at one shape and number of classes."""
+    """The number of parameters of a network for one shape and number of classes."""
 
     shape: Shape
     classes: int
@@ -33,9 +33,9 @@ class Model:
     """A network.
 
     size   its number of parameters in the usual case
-    fits   (shape, classes) -> why it does not fit, in words, or None where it does
-    maker  "module:function" of the builder, which makes a Sequential that ends in a Linear; imported by `build`
-    bf16   trained in bfloat16 under precision "auto", where the hardware computes in it: it was measured to be faster
+    fits   (shape, classes) -> why it does not fit, in words, or None if it does
+    maker  "module:function" of the builder, which returns a Sequential that ends in a Linear; imported by `build`
+    bf16   with precision "auto" it trains in bfloat16 if the hardware supports it: it was measured to be faster
     """
 
     key: str
@@ -50,8 +50,8 @@ class Model:
     def build(self, shape: Shape, classes: int) -> Network:
         """A fresh network: [B, *shape] float32 -> logits [B, classes], in two parts, `body` and `head`.
 
-        The initial parameters come from torch's global generator, as torch's layers draw them: fork and seed it around
-        this call. Nothing else is drawn, here or in the forward pass. Ask `fits` first.
+        The initial parameters come from torch's global generator, as torch's layers initialize them: fork and seed it around
+        this call. Nothing else is random, here or in the forward pass. Call `fits` first.
         """
         from models.heads import split
 
@@ -70,7 +70,7 @@ MODELS = Registry(
     Model(
         key="mlp",
         label="MLP",
-        summary="Two hidden layers, 256 and 128 wide. Takes any small input; knows nothing of neighbourhoods.",
+        summary="Two hidden layers, 256 and 128 wide. Takes any small input; does not use the order of its values.",
         size=Size((1, 40), 10, 44_682),
         fits=up_to(12_288),
         maker="models.small:mlp",
@@ -79,7 +79,7 @@ MODELS = Registry(
     Model(
         key="cnn1d",
         label="CNN-1D",
-        summary="Three 1-D convolutions, 16 to 32 wide, and a mean over time: seconds a run on a CPU.",
+        summary="Three 1-D convolutions, 16 to 32 wide, and a mean over time: seconds per run on a CPU.",
         size=Size((1, 40), 10, 5_098),
         fits=signals(8),
         maker="models.small:cnn1d",
@@ -130,7 +130,7 @@ MODELS = Registry(
     Model(
         key="resnet18",
         label="ResNet-18",
-        summary="torchvision's ResNet-18, untrained, for image folders; wants a GPU.",
+        summary="torchvision's ResNet-18, not pretrained, for image folders; needs a GPU.",
         size=Size((3, 224, 224), 1000, 11_689_512),
         fits=images((3,), low=64, high=512),
         maker="models.resnet:resnet18",

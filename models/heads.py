@@ -1,4 +1,4 @@
-"""A network in two parts, `body` and `head`, and the last layers that a method may want instead of the linear one.
+"""A network in two parts, `body` and `head`, and the last layers that a method may use instead of the linear one.
 
 Shapes: B batch, C classes, d features.
 """
@@ -22,7 +22,7 @@ from models.oltr import Attention, Memory
 
 
 class Keeper(nn.Module):
-    """A module whose frozen parts stay in evaluation mode whatever mode it is put into."""
+    """A module whose frozen parts stay in evaluation mode in any mode of the module."""
 
     def train(self, mode: bool = True) -> Keeper:
         super().train(mode)
@@ -33,14 +33,14 @@ class Keeper(nn.Module):
 
 
 def freeze(part: nn.Module) -> nn.Module:
-    """No gradient and no batch statistics any more, for good: `freeze(network.body)`. The owner must be a Keeper."""
+    """Permanently without gradients and batch statistics: `freeze(network.body)`. The parent module must be a Keeper."""
     part.requires_grad_(False).eval()
     part.frozen = True
     return part
 
 
 class Pooled(nn.Module):
-    """A body that ends in a mean over positions: inputs -> `maps` [B, d, *sides] -> `pool` [B, d], and `attention` between."""
+    """A body that ends in a mean over positions: inputs -> `maps` [B, d, *sides] -> `pool` [B, d], with optional `attention` between."""
 
     def __init__(self, maps: nn.Module, pool: nn.Module) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Network(Keeper):
         self.shape, self.width, self.classes = shape, width, classes
 
     def features(self, x: Tensor) -> Tensor:
-        """What the head sees of [B, *shape]: [B, d]."""
+        """The input of the head: [B, *shape] -> [B, d]."""
         return self.body(x)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -69,9 +69,9 @@ class Network(Keeper):
 
 
 class Staged(Network):
-    """The same network, its body frozen, called with features [B, d] that were computed once: for a second stage.
+    """The same network with a frozen body, called with precomputed features [B, d]: for a second stage.
 
-    It shares the network's parts, and its state_dict is the network's: what it learned loads into a Network as it is.
+    It shares the network's parts, and its state_dict is the network's and loads into a Network unchanged.
     """
 
     def __init__(self, network: Network) -> None:
@@ -83,10 +83,10 @@ class Staged(Network):
 
 
 def split(model: nn.Module, shape: tuple[int, ...]) -> Network:
-    """Take a plain network apart at its last layer: the very layers and parameters, nothing drawn, the same outputs.
+    """Split a plain network before its last layer: the same layers, parameters and outputs; nothing is initialized again.
 
-    `model` is a Sequential that ends in a Linear; EvenlyError says so otherwise. Where a mean over positions stands
-    before the Linear (AdaptiveAvgPool, Flatten), the body is a Pooled.
+    `model` must be a Sequential that ends in a Linear, else EvenlyError. If a mean over positions comes before the Linear
+    (AdaptiveAvgPool, Flatten), the body is a Pooled.
     """
     layers = list(model.named_children())
     if not isinstance(model, nn.Sequential) or not layers or not isinstance(layers[-1][1], nn.Linear):
@@ -115,10 +115,10 @@ def _sequential(layers: list[tuple[str, nn.Module]]) -> nn.Sequential:
 class Cosine(nn.Module):
     """Cosines between features and class vectors, no bias: [B, d] -> [B, C].
 
-    In training mode the outputs are the cosines themselves: the loss subtracts its margin from them and multiplies by s
-    (Cao et al., 2019). In evaluation mode they are scale * cosine, the logits that the loss turned into probabilities,
-    less the margin: predictions are the same, and cross entropy and calibration mean what they mean elsewhere. The class
-    vectors start with length 1. The cosines are computed in the weight's own precision, in autocast too.
+    In training mode the outputs are the cosines: the loss subtracts its margin from them and multiplies by s (Cao et al.,
+    2019). In evaluation mode they are scale * cosine, the logits of the loss without the margin: predictions are the same,
+    and cross entropy and calibration are comparable with other heads. The class vectors start with length 1. The cosines
+    are computed in the weight's own precision, also under autocast.
     """
 
     def __init__(self, features: int, classes: int, scale: float) -> None:
@@ -133,9 +133,9 @@ class Cosine(nn.Module):
 
 
 class Scaled(Keeper):
-    """The finished head, frozen, and one factor per class on its whole logit, the bias included: [B, d] -> [B, C].
+    """The finished head, frozen, with one factor per class on its whole logit including the bias: [B, d] -> [B, C].
 
-    The factors start at 1 and are all that learns (Kang et al., 2020, LWS).
+    The factors start at 1 and are the only trained parameters (Kang et al., 2020, LWS).
     """
 
     def __init__(self, head: nn.Module, classes: int) -> None:
@@ -150,8 +150,8 @@ class Scaled(Keeper):
 class Prior(nn.Linear):
     """W f + b whose biases start at -log((1 - p) / p), so that the sigmoid of every class starts near the probability p.
 
-    A sigmoid loss of C classes otherwise begins with C - 1 false halves: about 0.7 C, nearly all of it in the biases. The
-    bias is left out of weight decay, which would draw it back. Sources: Lin et al. (2017), Cui et al. (2019).
+    Otherwise a sigmoid loss of C classes starts with C - 1 false predictions of 0.5: a loss of about 0.7 C, nearly all of
+    it due to the biases. The bias has no weight decay, which would pull it back. Sources: Lin et al. (2017), Cui et al. (2019).
     """
 
     undecayed = ("bias",)
@@ -162,8 +162,8 @@ class Prior(nn.Linear):
 
 
 def linear(network: Network, knobs: Mapping[str, float]) -> nn.Module:
-    """W f + b, from torch's own initial values. With the knob prior a `Prior`, which keeps the weights of a linear head that
-    the network has: it starts as a run without the knob does, but for the bias."""
+    """W f + b with torch's own initialization. With the knob prior it is a `Prior`, which keeps the weights of the network's
+    linear head, if it has one: apart from the bias it starts like a run without the knob."""
     if "prior" not in knobs:
         return nn.Linear(network.width, network.classes)
     head = Prior(network.width, network.classes, knobs["prior"])
@@ -178,13 +178,13 @@ def cosine(network: Network, knobs: Mapping[str, float]) -> nn.Module:
 
 
 def scaled(network: Network, knobs: Mapping[str, float]) -> nn.Module:
-    """Around the head that the network has: of whatever kind, as it answers in evaluation mode."""
+    """Wraps the network's current head, of any kind, in evaluation mode."""
     return Scaled(network.head, network.classes)
 
 
 def oltr(network: Network, knobs: Mapping[str, float]) -> nn.Module:
-    """Knob scale. Puts attention between maps and pooling where the body is a Pooled and has none yet; mlp and lenet5
-    have no such map and go without it. Give the class means to `head.remember` before training."""
+    """Knob scale. Adds attention between maps and pooling if the body is a Pooled without one; mlp and lenet5 have no such
+    map and no attention. Pass the class means to `head.remember` before training."""
     if isinstance(network.body, Pooled) and network.body.attention is None:
         network.body.attention = Attention(network.width, _sides(network))
     head = Memory(network.width, network.classes, knobs.get("scale", 16.0))
@@ -195,7 +195,7 @@ def oltr(network: Network, knobs: Mapping[str, float]) -> nn.Module:
 
 @torch.no_grad()
 def _sides(network: Network) -> tuple[int, ...]:
-    """Height and width (or length) of the feature map, found by one empty sample in evaluation mode."""
+    """Height and width (or length) of the feature map, found with a sample of zeros in evaluation mode."""
     maps, training = network.body.maps, network.body.maps.training
     like = next(maps.parameters())
     sides = maps.eval()(torch.zeros(1, *network.shape, dtype=like.dtype, device=like.device)).shape[2:]
@@ -205,7 +205,7 @@ def _sides(network: Network) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Head:
-    """A kind of last layer. `maker` (network, knobs) -> the layer, fresh; it may look at the one the network has."""
+    """A kind of last layer. `maker` (network, knobs) -> a new layer; it may use the network's current one."""
 
     key: str
     label: str
@@ -215,16 +215,16 @@ class Head:
 HEADS = Registry(
     "head",
     Head("linear", "Linear", linear),
-    Head("cosine", "Cosine (normalised features and weights)", cosine),
+    Head("cosine", "Cosine (normalized features and weights)", cosine),
     Head("scaled", "Finished head times one factor per class", scaled),
     Head("oltr", "Memory, attention and cosines (OLTR)", oltr),
 )
 
 
 def attach(network: Network, key: str, knobs: Mapping[str, float]) -> Network:
-    """Replace the network's head, in place, by a fresh one of this kind; returns the network.
+    """Replace the network's head, in place, with a new one of this kind; returns the network.
 
-    New parameters come from torch's global generator, as torch's layers draw them: fork and seed it around this call.
+    New parameters come from torch's global generator, as torch's layers initialize them: fork and seed it around this call.
     They end up on the device of the old ones, in the network's mode. An unknown key raises EvenlyError. To load a
     state_dict of a network with this head, attach the head first.
     """

@@ -1,4 +1,4 @@
-"""LeNet-5 in the shape of 1998 as PyTorch code usually writes it: ReLU and max pooling, softmax outputs."""
+"""LeNet-5 with the layer sizes of 1998, in its usual PyTorch form: ReLU, max pooling, softmax outputs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from torch import nn
 def lenet5(shape: tuple[int, ...], classes: int) -> nn.Module:
     """[B, C, 28 or 32, 28 or 32] -> [B, K]. conv 6, pool, conv 16, pool, conv 120 (5x5 each), 84, K.
 
-    61,026 parameters at C = 1 and K = 2. A 28x28 image is padded by 2 on each side inside the first convolution, so its
-    border has the value 0 of the normalised input.
+    61,026 parameters at C = 1 and K = 2. A 28x28 image is padded by 2 on each side in the first convolution, so its
+    border is 0 after normalization.
     """
     padding = (32 - shape[1]) // 2
     return nn.Sequential(

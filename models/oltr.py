@@ -1,8 +1,8 @@
 """The parts of OLTR: modulated attention over the feature map, and a last layer with a memory of class centroids.
 
 Liu, Miao, Zhan, Wang, Gong and Yu (2019), Large-scale long-tailed recognition in an open world, and the authors' code.
-What is left out: the open-set part, since every test sample is of a known class, and the extra fully connected layer
-that their code puts behind the pooling of ImageNet-LT networks.
+Left out: the open-set part, because every test sample has a known class, and the extra fully connected layer that their
+code adds after the pooling of ImageNet-LT networks.
 
 Shapes: B batch, C classes, d features (the channels of the map), P positions of the map.
 """
@@ -16,19 +16,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-REACH = 10.0  # over the distance to the nearest centroid
-MARGIN = 10.0  # mean squared distance from foreign centroids that is far enough
-COARSE = {1: 64, 2: 8}  # positions a side at most, by the number of sides: the paper's maps are 7x7
+REACH = 10.0  # divided by the distance to the nearest centroid
+MARGIN = 10.0  # beyond this mean squared distance, the centroids of other classes repel no more
+COARSE = {1: 64, 2: 8}  # most positions per side, by the number of sides: the paper's maps are 7x7
 
 
 class Attention(nn.Module):
-    """What modulated attention adds to the pooled features: [B, d, *sides] -> [B, d].
+    """The term that modulated attention adds to the pooled features: [B, d, *sides] -> [B, d].
 
         map + spatial * mask(softmax(theta phi^T) g),  spatial = softmax over positions of a linear layer of the whole map
 
-    The mean over positions follows at once and is linear, so only the summand is computed here, and its mean. `mask`
-    starts at zero: a fresh attention changes nothing. The layers' size grows with the square of P, so a map of more
-    than 64 positions is averaged first to at most 8 a side (a signal's to 64 steps).
+    The mean over positions follows directly and is linear, so only the mean of the added term is computed here. `mask`
+    starts at zero: a new attention has no effect. The layers grow with the square of P, so a map of more than 64 positions
+    is first averaged to at most 8 per side (a signal to 64 steps).
     """
 
     def __init__(self, channels: int, sides: tuple[int, ...]) -> None:
@@ -51,7 +51,7 @@ class Attention(nn.Module):
 
 
 def _steps(sides: tuple[int, ...]) -> tuple[int, ...]:
-    """How many neighbours along each side are averaged so that at most COARSE remain."""
+    """How many neighbors along each side are averaged so that at most COARSE remain."""
     return tuple(-(-side // COARSE[len(sides)]) for side in sides)
 
 
@@ -68,10 +68,10 @@ class Memory(nn.Module):
         x_hat = 10 / min_c |v - M_c| * (v + tanh(select(v)) * softmax(recall(v)) M)
         z_c   = scale * |x_hat| / (1 + |x_hat|) * cos(x_hat, w_c)
 
-    `M` (`centroids` [C, d]) starts at class means given to `remember` and then learns from `memory_loss` alone: as in the
-    authors' code, the cross entropy sends no gradient into it. `recall` starts as the finished linear layer where there
-    is one. x_hat / (1 + |x_hat|) is computed as 10 u / (min + 10 |u|), u the bracket: the same, and finite for a sample
-    that lies on its centroid. Everything here is computed in the parameters' own precision, in autocast too.
+    `M` (`centroids` [C, d]) starts at the class means given to `remember` and then learns only from `memory_loss`: as in
+    the authors' code, the cross entropy has no gradient for it. `recall` starts as the finished linear layer if there is
+    one. x_hat / (1 + |x_hat|) is computed as 10 u / (min + 10 |u|), u the bracket: the same, and finite for a sample at
+    its centroid. Everything here is computed in the parameters' own precision, also under autocast.
     """
 
     def __init__(self, features: int, classes: int, scale: float) -> None:
@@ -84,14 +84,14 @@ class Memory(nn.Module):
         self._last: Tensor | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_last": None}  # a copy has seen no batch; a tensor inside a graph cannot be copied
+        return {**self.__dict__, "_last": None}  # a copy has no last batch; a tensor in a graph cannot be copied
 
     @torch.no_grad()
     def remember(self, means: Tensor) -> None:
         """Start the centroids at the class means of the features [C, d]. A row of NaN, for a class without training
         samples, becomes the mean of the others."""
-        absent = means.isnan().any(dim=1)
-        self.centroids.copy_(torch.where(absent[:, None], means[~absent].mean(dim=0), means))
+        missing = means.isnan().any(dim=1)
+        self.centroids.copy_(torch.where(missing[:, None], means[~missing].mean(dim=0), means))
 
     def forward(self, features: Tensor) -> Tensor:
         with torch.autocast(features.device.type, enabled=False):
@@ -107,11 +107,11 @@ class Memory(nn.Module):
             return self.scale * F.linear(squashed, F.normalize(self.weight))
 
     def memory_loss(self, labels: Tensor, repel: float) -> Tensor:
-        """Draws the features of the last forward pass in training mode to the centroid of their class, and away from others.
+        """Pulls the features of the last forward pass in training mode to the centroid of their class and away from others.
 
             1/(2B) sum_i |v_i - M_y|^2  +  repel * max(0, 10 - 1/(BC) sum_i sum_{c != y} |v_i - M_c|^2)
 
-        As in the authors' code a centroid's gradient of the first part is divided by 1 + its samples in the batch.
+        As in the authors' code, a centroid's gradient of the first part is divided by 1 + its samples in the batch.
         """
         if self._last is None:
             raise RuntimeError("memory_loss needs a forward pass in training mode before it")
@@ -121,7 +121,7 @@ class Memory(nn.Module):
                 0, labels, torch.ones_like(v[:, 0])
             )
             slower = 1 / (1 + samples)[labels][:, None]
-            own = slower * own + ((1 - slower) * own).detach()  # its value is `own`, its gradient is smaller
+            own = slower * own + ((1 - slower) * own).detach()  # the value of `own` with a smaller gradient
             attract = (v - own).square().sum() / (2 * len(v))
             squared = (
                 v.square().sum(dim=1, keepdim=True) + self.centroids.square().sum(dim=1) - 2 * v @ self.centroids.T

@@ -39,7 +39,7 @@ class Block(nn.Module):
 def cifar_resnet(blocks: int, shape: tuple[int, ...], classes: int) -> nn.Module:
     """A stem and three stages of `blocks` blocks, 16, 32 and 64 wide: 6 * blocks + 2 layers. [B, C, H, W] -> [B, K].
 
-    Convolutions start from He's normal initialisation, the head from torch's own. Source: He et al. (2016), section 4.2.
+    Convolutions use He's normal initialization, the head torch's own. Source: He et al. (2016), section 4.2.
     """
     layers: list[nn.Module] = [nn.Conv2d(shape[0], 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
     before = 16
@@ -63,6 +63,6 @@ def resnet32(shape: tuple[int, ...], classes: int) -> nn.Module:
 
 
 def resnet18(shape: tuple[int, ...], classes: int) -> nn.Module:
-    """torchvision's ResNet-18, not pretrained, its layers in a row: [B, 3, H, W] -> [B, K]."""
+    """torchvision's ResNet-18, not pretrained, as a Sequential of its layers: [B, 3, H, W] -> [B, K]."""
     *layers, (name, head) = torchvision().models.resnet18(weights=None, num_classes=classes).named_children()
     return nn.Sequential(OrderedDict([*layers, ("flatten", nn.Flatten()), (name, head)]))

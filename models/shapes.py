@@ -1,4 +1,4 @@
-"""Which shapes a network takes, as small checks that answer with a reason. No torch here: the pages ask them."""
+"""Which shapes a network takes, as small checks that return a reason. No torch here: the pages call them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _named(shape: tuple[int, ...]) -> str:
 
 
 def _checked(check: Callable[[tuple[int, ...]], str | None], kind: str | None = None) -> Fits:
-    """A check of the shape, with what every network asks for in front of it; `kind`: the only modality it takes."""
+    """A check of the shape, after the checks common to all networks; `kind`: the only modality it takes."""
 
     def fits(shape: tuple[int, ...], classes: int) -> str | None:
         if classes < 2:
@@ -32,14 +32,14 @@ def _checked(check: Callable[[tuple[int, ...]], str | None], kind: str | None = 
 
 
 def up_to(most: int) -> Fits:
-    """Any shape of at most `most` values a sample."""
+    """Any shape of at most `most` values per sample."""
 
     def check(shape: tuple[int, ...]) -> str | None:
         values = math.prod(shape)
         return (
             None
             if values <= most
-            else f"it takes at most {most:,} values a sample, the data has {values:,} ({_named(shape)})"
+            else f"it takes at most {most:,} values per sample, the data has {values:,} ({_named(shape)})"
         )
 
     return _checked(check)

@@ -1,1 +1,1 @@
-"""What Evenly remembers: the database (runs, queue, per-epoch results) and the bytes of checkpoints. No streamlit, no torch."""
+"""What Evenly stores: the database (runs, queue, per-epoch results) and the bytes of checkpoints. No streamlit, no torch."""

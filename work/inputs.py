@@ -1,4 +1,4 @@
-"""What a run starts from: its splits, prepared and read while orders are obeyed, and the evidence its method may look at."""
+"""What a run starts from: its splits, loaded while requests are still answered, and the evidence its method may use."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from core.training.interrupts import Interrupted
 from storage import results
 from storage.jobs.queue import Claim
 
-ASK_SECONDS, TELL_SECONDS = 0.5, 5.0  # while data is prepared: between looks at the orders, between lines in the log
+ASK_SECONDS, LOG_SECONDS = 0.5, 5.0  # while data is prepared: between checks for a request, between lines in the log
 Orders = Callable[[], str | None]
 
 
 def load_splits(config: RunConfig, root: Path, control: Orders, say: Callable[[str], None]) -> datasets.DataSplits:
-    """The dataset's splits; what takes time is said, and may be interrupted by what `control` orders."""
+    """The dataset's splits. Slow steps are logged with `say` and can be interrupted by a request from `control`."""
     progress = obeying(control, say)
-    datasets.prepare(config.dataset, root, progress)  # writes: it ends between two pieces and tidies up
-    return attended(  # only reads: it may be left alone
+    datasets.prepare(config.dataset, root, progress)  # writes: interrupted only between two pieces, then cleans up
+    return attended(  # only reads: may be abandoned
         lambda: datasets.load(
             config.dataset,
             root,
@@ -43,25 +43,25 @@ def load_splits(config: RunConfig, root: Path, control: Orders, say: Callable[[s
 
 
 def obeying(control: Orders, say: Callable[[str], None] = lambda line: None) -> Progress:
-    """A Progress that asks for orders every half second, raising Interrupted, and says every few seconds how far it is."""
-    asked = said = time.monotonic()
+    """A Progress that checks for a request every half second, raising Interrupted, and logs every few seconds how far it is."""
+    asked = logged = time.monotonic()
 
     def progress(share: float, text: str) -> None:
-        nonlocal asked, said
+        nonlocal asked, logged
         now = time.monotonic()
         if now - asked > ASK_SECONDS:
             asked = now
             if reason := control():
                 raise Interrupted(reason)
-        if now - said > TELL_SECONDS:
-            said = now
+        if now - logged > LOG_SECONDS:
+            logged = now
             say(f"{text} ({share:.0%})")
 
     return progress
 
 
 def stored_evidence(facts: dict[str, Any]) -> tuple[Evidence, str] | None:
-    """The evidence an earlier attempt of the run started from, or None. It stays, also when the baseline is gone since."""
+    """The evidence an earlier attempt of the run started from, or None. It is kept even if the baseline has been deleted since."""
     if not (stored := facts.get("evidence")) or stored["tpr"] is None:
         return None
     vectors = {k: None if stored[k] is None else np.array(stored[k], dtype=np.float64) for k in ("tpr", "support")}
@@ -69,11 +69,11 @@ def stored_evidence(facts: dict[str, Any]) -> tuple[Evidence, str] | None:
 
 
 def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpec) -> tuple[Evidence, str]:
-    """What the method may look at, and where its TPRs come from in words.
+    """The evidence that the method may use, and the origin of its TPRs in words.
 
     TPRs come from the run's own settings (pasted or uploaded) or from its baseline's validation split after the
-    last epoch, never from a test split. A baseline with other classes raises EvenlyError, and so does one on an older version
-    of the data where its TPRs make weights: the test split was drawn anew, so they may be of its samples.
+    last epoch, never from a test split. A baseline with other classes raises EvenlyError. So does one on an older version
+    of the data if its TPRs provide weights: the test split has been redrawn, so its samples may be behind them.
     """
     classes = spec.classes
     if config.tpr is not None:
@@ -89,7 +89,7 @@ def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpe
         )
     if tuple(baseline.facts.get("classes", ())) != tuple(classes):
         raise EvenlyError(
-            f"run {claim.baseline_id} knows other classes than this run; choose a baseline on the same dataset"
+            f"run {claim.baseline_id} has other classes than this run; choose a baseline on the same dataset"
         )
     theirs = baseline.facts.get("fingerprint")
     if takes_tprs(claim.config) and not same_data(theirs, spec.fingerprint):

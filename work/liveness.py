@@ -1,4 +1,4 @@
-"""What a worker sees of the run in hand from its other threads: whether it moves, and how far it is inside its epoch."""
+"""What a worker's other threads see of the current run: whether it makes progress, and its position in its epoch."""
 
 from __future__ import annotations
 
@@ -7,26 +7,24 @@ from collections.abc import Callable
 from storage.jobs.workers import Place
 
 BEAT_SECONDS = 5.0
-QUIET_SECONDS = (
-    300.0  # a run that finishes no step for this long is told of; again after twice, four, eight times as long
-)
+QUIET_SECONDS = 300.0  # a run that finishes no step for this long is reported; again after 2, 4 and 8 times as long
 HUNG_SECONDS = (
-    3600.0  # and this long: the beat stops, so that the parent replaces the worker; no honest step takes an hour
+    3600.0  # after this long the heartbeat stops, so that the parent replaces the worker; no healthy step takes an hour
 )
 
 
 class Stillness:
-    """For how long the run in hand has finished no step (nor, while its data is prepared, a piece of it).
+    """How long the current run has finished no step (or, while its data is prepared, no piece of it).
 
-    Counted in beats of the worker and not read off a clock, so that no time counts in which the machine slept or the
-    process was stopped: a slow step must never look like one that hangs.
+    Counted in heartbeats of the worker, not by a clock, so that time in which the machine slept or the process was
+    stopped does not count: a slow step must never look like one that hangs.
     """
 
     def __init__(self) -> None:
         self.seconds, self._looks, self._next = 0.0, -1, QUIET_SECONDS
 
     def beat(self, looks: int, busy: bool) -> None:
-        """One beat has gone by. `looks` counts how often the run has looked for orders, as it does after a step."""
+        """Called at each heartbeat. `looks` counts how often the run has checked for requests, as it does after a step."""
         if busy and looks == self._looks:
             self.seconds += BEAT_SECONDS
         else:
@@ -34,11 +32,11 @@ class Stillness:
         self._looks = looks
 
     def words(self) -> str | None:
-        """ "no step for 12 min", once it is that quiet."""
+        """ "no step for 12 min"; None before QUIET_SECONDS."""
         return f"no step for {self.seconds / 60:.0f} min" if self.seconds >= QUIET_SECONDS else None
 
     def news(self) -> str | None:
-        """The same for the run's log: only when it has become twice as long as it was last time."""
+        """The same for the run's log: only when the time has doubled since the last message."""
         if self.seconds < self._next:
             return None
         self._next *= 2
@@ -46,9 +44,9 @@ class Stillness:
 
 
 class Inside:
-    """How far the run in hand is inside its epoch, as seen from another thread; the training itself knows nothing of it.
+    """The position of the current run in its epoch, as seen from another thread; the training code is not involved.
 
-    An epoch that is over by the next look is never told of, so short ones cost nothing.
+    An epoch that ends before the next look is never reported, so short ones cost nothing.
     """
 
     def __init__(self, run_id: int = 0) -> None:
@@ -60,7 +58,7 @@ class Inside:
         self._steps = steps
 
     def look(self, now: float) -> bool:
-        """Take a look at the time `now`, in seconds by any clock; True where there is something new to tell."""
+        """Read the position at the time `now`, in seconds by any clock; True if there is something new to report."""
         if (seen := self._steps()) is None:
             return False
         epoch, step, steps = seen

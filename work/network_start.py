@@ -1,4 +1,4 @@
-"""The network of a run: fresh, or taken over from a finished run for a second stage or a post-hoc step."""
+"""The network of a run: fresh, or loaded from a finished run for a second stage or a post-hoc step."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Heads = Sequence[tuple[str, Mapping[str, float]]]  # the heads a network was giv
 
 @dataclass(frozen=True)
 class Start:
-    """What a run begins with: the model that trains, the splits it trains on, and how the network came to be."""
+    """What a run begins with: the model that trains, the splits it trains on, and the network with its heads."""
 
     model: nn.Module
     network: Network
@@ -61,14 +61,14 @@ def begin(
     device: Device,
     before: Finished | None,
 ) -> Start:
-    """The start of a run whose method has these terms. `before` is the finished run that a second stage goes on from."""
+    """The start of a run whose method has these terms. `before` is the finished run that a second stage continues from."""
     method = METHODS[config.method]
     if method.stage == TRAIN:
         heads = [] if method.head == "linear" and "prior" not in terms.knobs else [(method.head, dict(terms.knobs))]
         network = fresh(config, shape, classes, heads)
         return Start(network, network, splits, heads)
     if before is None:
-        raise EvenlyError(f"{method.key} needs a finished run to go on from; choose a baseline")
+        raise EvenlyError(f"{method.key} needs a finished run to continue from; choose a baseline")
     network, heads = before.network.to(device.device), [*before.heads]
     if method.stage == POSTHOC:
         return Start(network, network, splits, heads)
@@ -92,7 +92,7 @@ def begin(
 
 @dataclass(frozen=True)
 class Finished:
-    """A succeeded run's network as its last checkpoint has it."""
+    """A succeeded run's network, from its last checkpoint."""
 
     row: RunRow
     config: RunConfig
@@ -103,7 +103,7 @@ class Finished:
 def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, ...], index_hash: str) -> Finished:
     """The network of run `run_id`, for a run with `config` on the same splits.
 
-    Raises EvenlyError where it has not succeeded, has no checkpoint, was itself a post-hoc step, or was trained on other
+    Raises EvenlyError if it has not succeeded, has no checkpoint, was itself a post-hoc step, or was trained on other
     data, another model or another split: its training samples must not be among the new run's validation samples.
     """
     row = results.get_run(engine, run_id)
@@ -115,9 +115,7 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
     if row.status != "succeeded":
         raise EvenlyError(f"run {run_id} is {row.status}; choose a run that has succeeded")
     if theirs.model != config.model:
-        raise EvenlyError(
-            f"run {run_id} trained {theirs.model}, this run asks for {config.model}; choose the same model"
-        )
+        raise EvenlyError(f"run {run_id} trained {theirs.model}, this run uses {config.model}; choose the same model")
     if row.facts.get("index_hash") != index_hash:
         raise EvenlyError(
             f"run {run_id} was trained on another split (seed {theirs.seed}, imbalance {theirs.imbalance:g}, "
@@ -126,15 +124,15 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
         )
     saved = next(iter(results.list_checkpoints(engine, run_id)), None)
     if saved is None:
-        raise EvenlyError(f"run {run_id} has no checkpoint any more; train it again")
+        raise EvenlyError(f"run {run_id} no longer has a checkpoint; train it again")
     if saved.epoch != row.last_epoch:
         raise EvenlyError(
-            f"the newest checkpoint of run {run_id} is of epoch {saved.epoch}, its figures are of epoch {row.last_epoch}: "
-            "the last one could not be written (see its log); train it again"
+            f"the newest checkpoint of run {run_id} is from epoch {saved.epoch}, its metrics are from epoch {row.last_epoch}: "
+            "the last checkpoint could not be written (see its log); train it again"
         )
     heads = [(key, knobs) for key, knobs in row.facts.get("heads", [])]
     network = fresh(theirs, shape, len(row.facts["classes"]), heads)
-    # Trained by an earlier version its settings are as stored; queued there and trained here, parameters added since are filled in.
+    # A run trained by an earlier version has its settings as stored; one queued there and trained here has newer parameters filled in.
     state = checkpoint.loads(checkpoint_files.read(Path(saved.path), saved.sha256), theirs.sha(), checked(theirs).sha())
     try:
         network.load_state_dict(state["model"])
@@ -185,7 +183,7 @@ def _feature_split(
 
 
 def outputs_of(before: Finished, splits: dict[str, Split], device: Device) -> posthoc.Outputs:
-    """What a finished network says of every split."""
+    """The outputs of a finished network on every split."""
     both = {name: features_of(before.network, split, device) for name, split in splits.items()}
     head = before.network.head
     linear = head if isinstance(head, nn.Linear) else None
@@ -203,7 +201,7 @@ def outputs_of(before: Finished, splits: dict[str, Split], device: Device) -> po
 def posthoc_results(
     before: Finished, terms: ClassTerms, splits: dict[str, Split], device: Device
 ) -> tuple[dict[str, SplitResult], posthoc.Stepped]:
-    """Counts of every split after the post-hoc step that the terms name, and what the step says beside them."""
+    """Counts of every split after the post-hoc step that the terms name, and the result of the step."""
     outputs = outputs_of(before, splits, device)
     stepped = posthoc.apply(terms.objective, outputs, terms.knobs)
     counted = {name: _counted(stepped.scores[name], outputs.labels[name]) for name in SPLITS}

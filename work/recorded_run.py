@@ -1,4 +1,4 @@
-"""A run in training: every epoch recorded, every checkpoint kept, and where it goes on after a stop."""
+"""A run in training: records every epoch, writes the checkpoints, resumes after a stop."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ from work.inputs import Orders
 from work.network_start import begin, finished, posthoc_results
 
 log = logging.getLogger("evenly.worker")
-PATIENCE_SECONDS = 60.0  # how long a locked or full database is waited for before the run is paused
-SMALL_PARAMETERS, SMALL_SAMPLE = 60_000, 1_024  # below both, a second thread costs more than it brings
+PATIENCE_SECONDS = 60.0  # how long to wait for a locked or full database before the run is paused
+SMALL_PARAMETERS, SMALL_SAMPLE = 60_000, 1_024  # below both, a second thread costs more than it saves
 LONGEST_LIST = 100  # classes named in a line of the log
 
 
 class Halted(EvenlyError):  # noqa: N818 - the run is not at fault
-    """The run is fine, the machine is not (disk full, database locked): pause it, a person mends it and resumes."""
+    """The run is fine, the machine is not (disk full, database locked): pause the run; a person fixes the machine and resumes."""
 
 
 def tell(engine: Engine, claim: Claim, kind: str, text: str) -> None:
-    """A line in the run's log, where there is room for one and the run is still this worker's."""
+    """A line in the run's log, or in the worker's if it cannot be stored or the run is no longer this worker's."""
     try:
         queue.note(engine, claim, kind, text)
     except StorageError as error:
@@ -62,16 +62,16 @@ def tell(engine: Engine, claim: Claim, kind: str, text: str) -> None:
 
 
 def _precision(config: RunConfig, device: Device, known: Mapping[str, Any]) -> tuple[str, str]:
-    """The precision a run trains at, and what was assumed about it: that of an earlier attempt, else what its settings ask for.
+    """The precision of a run, that of an earlier attempt or else that of its settings, and a note where it is assumed.
 
-    Until precision was recorded a run trained in bfloat16 wherever the hardware had it.
+    Before the precision was recorded, a run trained in bfloat16 wherever the hardware had it.
     """
     if known.get("precision") or not known.get("device"):
         return known.get("precision") or precision_of(config.precision, MODELS[config.model].bf16, device), ""
     before = "bfloat16" if device.bf16 else "float32"
     return before, (
-        f"this run began on {known['device']} before the precision was recorded; it resumes in {before}, "
-        f"as {device.name} trained then"
+        f"this run started on {known['device']} before the precision was recorded; it resumes in {before}, "
+        f"which {device.name} used then"
     )
 
 
@@ -95,7 +95,7 @@ class Run:
         self.evidence = replace(evidence, counts=splits.counts, epochs=config.epochs)
         self.folder = checkpoint_rows.run_folder(claim.run_id)
         self.furthest, self.deaths = 0, claim.attempt - 1  # epochs recorded, and workers that died, before this attempt
-        self.recorded = 0  # epochs recorded, of those that this trainer has done or taken up
+        self.recorded = 0  # epochs recorded, of those that this trainer has done or resumed
         row, shape, classes = MODELS[config.model], splits.spec.shape, len(splits.spec.classes)
         if reason := row.fits(shape, classes):
             raise EvenlyError(f"{row.key} does not fit {config.dataset}: {reason}")
@@ -123,11 +123,11 @@ class Run:
         self.trainer = Trainer(config, start.splits, start.model, self.terms, classes, device, start.feature_rate)
 
     def terms(self, epoch: int, seen: Seen) -> ClassTerms:
-        """What is in force in an epoch: the method's answer, the sampler's, or neither before a late start."""
+        """The class terms of an epoch: the method's, the sampler's, or neither before a late start."""
         return in_epoch(self.config, self.evidence, epoch, seen.tpr, seen.support, seen.past)
 
     def start(self, origin: str) -> None:
-        """Record what the run starts from, then go on from its newest whole checkpoint, if it has one."""
+        """Record what the run starts from, then resume from its newest intact checkpoint, if it has one."""
         e = self.evidence
         facts: dict[str, Any] = {
             "classes": list(self.data.spec.classes),
@@ -160,7 +160,7 @@ class Run:
         self._resume()
 
     def _counts(self, split: str) -> list[int]:
-        """Samples of each class in a split; of training, those there are, without synthetic ones."""
+        """Samples of each class in a split; for training without the synthetic ones."""
         if split == "train":
             return self.data.counts.astype(int).tolist()
         return np.bincount(self.trainer.splits[split].labels.cpu(), minlength=self.evidence.classes).tolist()
@@ -168,7 +168,7 @@ class Run:
     def baseline_method(self) -> str:
         """Key of the method that trained the baseline, "" without one.
 
-        As an earlier attempt found it, should the baseline be gone since.
+        An earlier attempt's value counts, because the baseline may have been deleted since.
         """
         known = results.get_run(self.engine, self.claim.run_id).facts.get("evidence", {}).get("method")
         if known is not None or self.claim.baseline_id is None:
@@ -176,8 +176,8 @@ class Run:
         return results.get_run(self.engine, self.claim.baseline_id).config.method
 
     def _resume(self) -> None:
-        """Go on from the newest checkpoint that is whole; one ahead of the recorded metrics is passed over. Metrics ahead
-        of the checkpoint are written again by the epoch that is trained again. What happened is said in the run's log."""
+        """Resume from the newest intact checkpoint; one ahead of the recorded metrics is skipped. Metrics ahead of the
+        checkpoint are overwritten when their epoch is trained again. The run's log says what happened."""
         self.furthest = recorded = results.get_run(self.engine, self.claim.run_id).last_epoch
         listed = results.list_checkpoints(self.engine, self.claim.run_id)
         for saved in listed:
@@ -192,7 +192,7 @@ class Run:
                 self.engine,
                 self.claim,
                 "resume",
-                f"going on after epoch {saved.epoch}, step {self.trainer.progress.step}",
+                f"resuming after epoch {saved.epoch}, step {self.trainer.progress.step}",
             )
             self.recorded = saved.epoch
             return
@@ -201,7 +201,7 @@ class Run:
                 self.engine,
                 self.claim,
                 "warning",
-                "no checkpoint could be used: training starts again with the first epoch",
+                "no checkpoint could be used: training restarts from the first epoch",
             )
 
     def train(self, control: Orders) -> str:
@@ -216,20 +216,20 @@ class Run:
                 kept = self.save(best)
         except Interrupted as interrupted:
             if interrupted.reason != "lost" and self.trainer.progress.epoch == self.recorded:
-                self.save(best=False)  # one ahead of what is recorded would be passed over
+                self.save(best=False)  # a checkpoint ahead of the recorded metrics would be skipped
             raise
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while not kept and time.monotonic() < deadline:  # what goes on from this run needs its last network
-            if reason := control():  # of an order to stop: from the checkpoint before, the last epoch is trained again
+        while not kept and time.monotonic() < deadline:  # a run that continues from this one needs its last network
+            if reason := control():  # on resume, the last epoch is trained again from the checkpoint before it
                 raise Interrupted(reason)
             time.sleep(1)
             kept = self.save(best, again=True)
         return "succeeded"
 
     def posthoc(self) -> tuple[EpochResult, dict[str, Any]]:
-        """The one epoch of a post-hoc step: counts of the finished run's outputs after it, and what is kept beside them.
+        """The single epoch of a post-hoc step: counts of the finished run's outputs after it, and what is stored with them.
 
-        That is the summand per class, where the step has one; the log says it too.
+        That is the bias per class, if the step has one; it is also in the log.
         """
         started = time.perf_counter()
         terms = self.terms(0, Seen())
@@ -241,7 +241,7 @@ class Run:
                 self.engine,
                 self.claim,
                 "posthoc",
-                "summand per class: "
+                "bias per class: "
                 + ", ".join(f"{v:.3f}" for v in bias[:LONGEST_LIST])
                 + ", ..." * (len(bias) > LONGEST_LIST),
             )
@@ -249,9 +249,9 @@ class Run:
         return EpochResult(0, time.perf_counter() - started, 0.0, splits, terms), kept
 
     def _record(self, result: EpochResult, kept: dict[str, Any], control: Orders) -> bool:
-        """Commit an epoch and what is `kept` beside its figures; True if it is the best.
+        """Commit an epoch and what is `kept` with its metrics; True if it is the best.
 
-        A database that is locked or full is waited for, then the run is paused. An order is obeyed meanwhile: Interrupted.
+        Waits for a locked or full database, then raises Halted. A request in the meantime raises Interrupted.
         """
         deadline, record = time.monotonic() + PATIENCE_SECONDS, record_of(result, kept)
         while True:
@@ -260,7 +260,7 @@ class Run:
                 self._progressed(record.epoch)
                 return best
             except Unavailable as error:
-                if reason := control():  # whoever goes on trains the epoch again
+                if reason := control():  # the epoch is trained again on resume
                     raise Interrupted(reason) from error
                 if time.monotonic() > deadline:
                     raise Halted(
@@ -270,16 +270,16 @@ class Run:
                 time.sleep(1)
 
     def _progressed(self, epoch: int) -> None:
-        """Deaths of earlier workers count no longer once the run has got further than all of them."""
+        """Reset the count of dead workers once the run has passed the last epoch that they recorded."""
         self.recorded = epoch
         if epoch > self.furthest and self.deaths:
             queue.progressed(self.engine, self.claim)
             self.deaths = 0
 
     def save(self, best: bool, *, again: bool = False) -> bool:
-        """Write the checkpoint of this moment and remove those no longer kept; whether it was written.
+        """Write a checkpoint of the current state and remove those no longer kept; returns whether it was written.
 
-        A full disk is a warning, said once: the run goes on.
+        A full disk is logged once as a warning; the run continues.
         """
         p = self.trainer.progress
         about = {
@@ -305,7 +305,7 @@ class Run:
 
 
 def split_record(split: SplitResult) -> results.SplitRecord:
-    """Counts of a split with the summary that follows from them."""
+    """Counts of a split with the summary computed from them."""
     support, tp, predicted = rows_of(split.confusion)
     about = summary_from_counts(tp, support)
     figures = {key: getattr(about, key) for key in METRICS if key != "ece"}
@@ -314,7 +314,7 @@ def split_record(split: SplitResult) -> results.SplitRecord:
 
 
 def record_of(result: EpochResult, kept: dict[str, Any]) -> results.EpochRecord:
-    """An EpochResult as the storage keeps it: counts per class, the narrow summary row, and what is `kept` beside them."""
+    """An EpochResult as storage records it: counts per class, the narrow summary row, and what is `kept` with them."""
     return results.EpochRecord(
         epoch=result.epoch + 1,
         seconds=result.seconds,

@@ -1,7 +1,7 @@
 """One claimed run from its settings to its end: data -> train -> (metrics, then checkpoint) per epoch -> finish.
 
-What the run starts from stands in work/inputs.py and work/network_start.py, its training in work/recorded_run.py;
-here is how it ends, whatever happens.
+What the run starts from is in work/inputs.py and work/network_start.py, its training in work/recorded_run.py;
+this file handles every way in which it can end.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ log = logging.getLogger("evenly.worker")
 MIN_FREE_BYTES = 1 << 30  # a run is not started with less free disk than this
 Steps = Callable[
     [], tuple[int, int, int] | None
-]  # the epoch from 1, steps of it done, steps of an epoch; None when the run is over
+]  # the epoch counted from 1, steps done in it, steps per epoch; None when the run has ended
 NO_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")  # in a RuntimeError
-LOST = ("lost", "another worker has taken this run over")
+LOST = ("lost", "another worker has taken over this run")
 
 
 def execute(
@@ -49,10 +49,10 @@ def execute(
     orders: Orders,
     follow: Callable[[Steps], None] = lambda steps: None,
 ) -> tuple[str, str | None]:
-    """Train a claimed run; returns its new status and, if it failed, the reason. Other runs are never harmed.
+    """Train a claimed run; returns its new status and, if it failed, the reason. Other runs are never affected.
 
-    `orders()` returns "stop" when the worker itself must end: the run then goes back to the queue.
-    `follow` is given, before the first step, a function that any thread may ask how far the training is.
+    `orders()` returns "stop" when the worker itself must exit: the run is then requeued.
+    `follow` is called before the first step with a function that returns the training's position, for any thread.
     """
     try:
         status, reason = _attempt(engine, claim, device, root, orders, follow), None
@@ -64,16 +64,16 @@ def execute(
         status, reason = {"stop": "queued", "pause": "paused", "cancel": "cancelled"}[interrupted.reason], None
     except Halted as error:
         status, reason = "paused", str(error)
-    except Unavailable as error:  # the run is fine; asked to stop, it goes back to the queue as it is
+    except Unavailable as error:  # the run is fine; if the worker must stop, it is requeued as it is
         status, reason = ("queued", None) if orders() else ("paused", f"{error}; then resume")
     except EvenlyError as error:
         status, reason = "failed", str(error)
-    except Exception as error:  # a bug in a run must not end the worker; the run says what it was
+    except Exception as error:  # a bug in a run must not end the worker; the run's log has the traceback
         if out_of_memory(error):
             size = claim.config.recipe_params.get("batch_size", "?")
             status, reason = (
                 "failed",
-                f"out of memory on {device.name} with batch size {size}: halve the batch size, or take a smaller model or image size",
+                f"out of memory on {device.name} with batch size {size}: halve the batch size, or use a smaller model or image size",
             )
         else:
             log.exception("run %s", claim.run_id)
@@ -83,15 +83,15 @@ def execute(
 
 
 def out_of_memory(error: Exception) -> bool:
-    """True for the ways in which Python, torch's allocators and cuBLAS say that memory is used up."""
+    """True for the out-of-memory errors of Python, torch's allocators and cuBLAS."""
     named = isinstance(error, RuntimeError) and any(name in str(error) for name in NO_MEMORY)
     return named or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
 def _close(engine: Engine, claim: Claim, status: str, reason: str | None, orders: Orders) -> tuple[str, str | None]:
-    """Write the run's end, waiting for a database that is locked or full, and give its memory back."""
+    """Record the end of the run, waiting for a locked or full database, and free its memory."""
     gc.collect()  # here, outside of every except block, no traceback holds the tensors any more
-    with suppress(RuntimeError):  # of a lost card; the worker then starts anew
+    with suppress(RuntimeError):  # of a lost GPU; the worker is then restarted
         torch.cuda.empty_cache()
     engine = once(engine)
     while True:
@@ -99,7 +99,7 @@ def _close(engine: Engine, claim: Claim, status: str, reason: str | None, orders
             held = queue.release(engine, claim) if status == "queued" else queue.finish(engine, claim, status, reason)
             return (status, reason) if held else LOST
         except StorageError as error:
-            log.error("run %s cannot be closed as %s: %s", claim.run_id, status, error)
+            log.error("run %s cannot be recorded as %s: %s", claim.run_id, status, error)
             if orders():
                 return status, reason  # the next worker finds it running without a worker and rescues it
             time.sleep(1)
@@ -121,16 +121,16 @@ def _attempt(
             return order
         try:
             wanted = queue.wanted(engine, claim)
-        except StorageError as error:  # locked for a moment: train on and ask again
+        except StorageError as error:  # locked for a moment: keep training and check again
             log.warning("run %s: %s", claim.run_id, error)
             return None
         return None if wanted == "run" else wanted
 
-    before = results.get_run(engine, claim.run_id).facts  # of an earlier attempt: what it started from stays
+    before = results.get_run(engine, claim.run_id).facts  # of an earlier attempt, whose inputs are kept
     splits = load_splits(config, root, control, lambda line: tell(engine, claim, "data", line))
     if before.get("index_hash", splits.index_hash) != splits.index_hash:
         raise EvenlyError(
-            f"the data of {config.dataset} has changed since this run started; duplicate the run to train on it as it is now"
+            f"the data of {config.dataset} has changed since this run started; duplicate the run to train on the current data"
         )
     evidence, origin = stored_evidence(before) or find_evidence(engine, claim, config, splits.spec)
     run = Run(engine, claim, config, splits, evidence, device, before)
@@ -140,7 +140,7 @@ def _attempt(
 
 
 def steps_of(trainer: Trainer) -> Steps:
-    """Reads where the trainer is; does not keep it, and its memory, alive."""
+    """A function that reads the trainer's position without keeping the trainer and its memory alive."""
     seen = weakref.ref(trainer)
 
     def steps() -> tuple[int, int, int] | None:

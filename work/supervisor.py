@@ -1,6 +1,6 @@
-"""The parent of the workers: one process per slot, started again when it dies, killed when it is frozen.
+"""The parent of the workers: one process per slot, restarted when it dies, killed when it is frozen.
 
-It neither trains nor opens the database: it looks at exit codes and beat files alone.
+It neither trains nor opens the database: it only watches exit codes and heartbeat files.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from storage.db.paths import database_path
 from work.locks import ALREADY_ON, REFUSED, beat_path, locks_of, taken
 
 log = logging.getLogger("evenly.worker")
-TAKEN_SECONDS = 5.0  # between looks at a slot that another worker holds
-FROZEN_SECONDS = 30.0  # a worker whose beat stands still this long by our own clock is killed and restarted
+TAKEN_SECONDS = 5.0  # between checks of a slot that another worker holds
+FROZEN_SECONDS = 30.0  # a worker without a heartbeat for this long by our own clock is killed and restarted
 
 
 class Slot(Child):
@@ -39,25 +39,25 @@ class Slot(Child):
         self.seen = now
 
     def next_start(self, code: int, now: float) -> float | None:
-        """Soon where another worker has the slot, never where a person has to act."""
+        """Soon if another worker has the slot, never if a person has to act."""
         self.refused = code if code in (REFUSED, ALREADY_ON) else None
         if self.refused == REFUSED:
             return None
         if self.refused == ALREADY_ON:
             return now + TAKEN_SECONDS
         due = super().next_start(code, now)
-        log.warning("slot %s ended with code %s; starting it again in %.0f s", self.slot, code, self.wait)
+        log.warning("slot %s exited with code %s; restarting it in %.0f s", self.slot, code, self.wait)
         return due
 
     def watch(self, now: float) -> None:
         """Kill it when it is frozen. Never waits."""
         if self._frozen(now):
-            log.error("slot %s has not moved for %.0f s; killing it", self.slot, FROZEN_SECONDS)
+            log.error("slot %s has sent no heartbeat for %.0f s; killing it", self.slot, FROZEN_SECONDS)
             self.process.kill()
-            self.seen = now  # the kernel may take a while over one that waits for a disk
+            self.seen = now  # the kernel may need a while to kill a process that waits for a disk
 
     def _frozen(self, now: float) -> bool:
-        """True when the beat file has stood still for FROZEN_SECONDS."""
+        """True if the heartbeat file has not changed for FROZEN_SECONDS."""
         path = beat_path(self.locks, self.slot)
         beat = path.stat().st_mtime if path.exists() else 0.0
         if beat != self.beat:
@@ -66,10 +66,10 @@ class Slot(Child):
 
 
 def supervise(slots: int, *, patient: bool = False) -> int:
-    """Keep a worker on every slot until SIGTERM or SIGINT, then pass it on and wait for them.
+    """Keep a worker on every slot until SIGTERM or SIGINT, then pass the signal on and wait for the workers.
 
-    Ends by itself only when no slot can be served: another worker has them all (unless `patient`: then wait until it
-    goes), or the database refuses for good.
+    Otherwise returns only when no slot can be served: other workers have them all (unless `patient`: then wait until
+    they exit), or the database cannot be used.
     """
     try:
         locks = locks_of(database_path())
@@ -88,7 +88,7 @@ def supervise(slots: int, *, patient: bool = False) -> int:
 
 
 def gpus() -> int:
-    """GPUs on this machine. Asked in a child, so that this process stays small; without a driver nobody is asked."""
+    """The number of GPUs on this machine, counted in a child so that this process stays small; 0 without a driver."""
     if not (shutil.which("nvidia-smi") or Path("/dev/nvidia0").exists()):
         return 0
     ask = [sys.executable, "-c", "import torch; print(torch.cuda.device_count())"]

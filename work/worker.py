@@ -1,4 +1,4 @@
-"""The worker of a slot: claims a run, trains it, records it; survives whatever a run does."""
+"""The worker of a slot: claims a run, trains it, records it; survives any error in a run."""
 
 from __future__ import annotations
 
@@ -33,34 +33,34 @@ host.tune()  # before anything imports torch
 
 T = TypeVar("T")
 log = logging.getLogger("evenly.worker")
-POLL_SECONDS = 0.2  # between looks at an empty queue
-STEP_SECONDS = 1.0  # between two looks at how far a run is inside its epoch
+POLL_SECONDS = 0.2  # between checks of an empty queue
+STEP_SECONDS = 1.0  # between two readings of a run's position in its epoch
 RESCUE_SECONDS = 30.0
 LOST_CARD = "AcceleratorError"  # torch's name for a CUDA error that ends the context
 
 
 class Worker:
-    """One slot: a lock, a row in the database, two beats (a file for its parent, the row for people), and the loop."""
+    """One slot: a lock, a row in the database, two heartbeats (a file for its parent, the row for people), and the loop."""
 
     def __init__(self, slot: int = 0, only: Sequence[int] | None = None, patience: float = 0.0) -> None:
-        """`only`: the runs it may take; it then stands beside the worker of a device instead of being one.
+        """`only`: the runs it may claim; it then runs beside the worker of a device instead of being one.
 
-        `patience`: seconds to wait for the slot's lock, for whoever does not try again when it is refused.
+        `patience`: seconds to wait for the slot's lock, for a caller that does not retry.
         """
         self.only, self.patience = only, patience
         self.slot, self.root = slot, data_root()
         self.orders: str | None = None  # "stop" after SIGTERM
-        self.claim: queue.Claim | None = None  # the run in hand
+        self.claim: queue.Claim | None = None  # the current run
         self.looks, self.still, self.inside = 0, Stillness(), Inside()
         self._quiet = threading.Event()
         self._held = ExitStack()  # of locks
         self.id: int | None = None  # of its row, once it has one
 
     def __enter__(self) -> Self:
-        """Take the slot's lock (filelock.Timeout when another has it), migrate, register, rescue, start the beats."""
+        """Take the slot's lock (filelock.Timeout if another has it), migrate, register, rescue, start the heartbeats."""
         self.locks = locks_of(database_path())
-        # The first says who of the database's workers is alive. The second keeps two databases' workers out of one data
-        # folder at a time; where the database lies in the data folder both are one file.
+        # The first shows which of the database's workers are alive. The second keeps workers of two databases from using
+        # one data folder at the same time; if the database is in the data folder, both are the same file.
         wanted = dict.fromkeys(lock_path(folder, self.slot) for folder in (self.locks, self.root / "locks"))
         with self._held:
             for path in wanted:
@@ -80,22 +80,22 @@ class Worker:
         self._patiently(lambda: upgrade(self.engine))
         self._patiently(lambda: settle(self.engine))
         from core.training.device import (
-            choose,  # torch is imported here, after the lock: a second worker is refused in no time
+            choose,  # torch is imported here, after the lock, so that a second worker is refused at once
         )
 
         self.device = choose("auto", self.slot if self.only is None else None)
         register = (self.engine, self.slot, self.device.name, os.getpid(), platform.node())
         self.id = self._patiently(lambda: queue.register_worker(*register))
         self._patiently(self.rescue)
-        self._in_thread(self._report)  # apart from the other: a locked database must not hold that one up
-        self._in_thread(self._tell_steps, STEP_SECONDS)
+        self._in_thread(self._report)  # apart from _beat, which a locked database must not delay
+        self._in_thread(self._report_steps, STEP_SECONDS)
 
     def __exit__(self, *_: object) -> None:
         with self._held:
             self._leave()
 
     def _leave(self) -> None:
-        """Beat no more, and say so where it has registered."""
+        """Stop the heartbeats, and record it in the database if registered."""
         self._quiet.set()
         if self.id is None:
             return
@@ -105,7 +105,7 @@ class Worker:
             log.warning("%s", error)
 
     def _patiently(self, work: Callable[[], T]) -> T:
-        """`work()`, asked again each second while the database is locked or full and nobody orders a stop."""
+        """`work()`, retried every second while the database is locked or full and no stop is requested."""
         while True:
             try:
                 return work()
@@ -123,17 +123,17 @@ class Worker:
         threading.Thread(target=repeatedly, daemon=True, name=work.__name__).start()
 
     def _beat(self) -> None:
-        """Touch the beat file; not any more when the run in hand hangs."""
+        """Touch the heartbeat file, unless the current run hangs."""
         self.still.beat(self.looks, self.claim is not None)
         if self.still.seconds >= liveness.HUNG_SECONDS:
             return
         try:
             beat_path(self.locks, self.slot).touch()
         except OSError as error:
-            log.warning("no beat: %s", error)
+            log.warning("heartbeat not sent: %s", error)
 
     def _report(self) -> None:
-        """Tell the database that the worker lives, and people when its run has not moved for long."""
+        """Record the heartbeat in the database, and a warning if the run has made no progress for long."""
         claim, words, news = self.claim, self.still.words(), self.still.news()
         try:
             queue.beat(self.engine, self.id, state_text(self.inside.place, words))
@@ -143,27 +143,27 @@ class Worker:
                     self.engine,
                     claim,
                     "warning",
-                    f"{news}; unless that is expected, restart the worker (make run does it after {liveness.HUNG_SECONDS / 60:.0f} min)",
+                    f"{news}; unless that is expected, restart the worker (`make run` does so after {liveness.HUNG_SECONDS / 60:.0f} min)",
                 )
-        except EvenlyError as error:  # a locked or full database: the next beat tries again
-            log.warning("no beat: %s", error)
+        except EvenlyError as error:  # a locked or full database: the next heartbeat tries again
+            log.warning("heartbeat not recorded: %s", error)
 
-    def _tell_steps(self) -> None:
-        """Tell people how far the run in hand is inside a long epoch, at most once a second."""
+    def _report_steps(self) -> None:
+        """Record how far the current run is within a long epoch, at most once a second."""
         if not self.inside.look(time.monotonic()):
             return
         try:
             queue.beat(self.engine, self.id, state_text(self.inside.place, self.still.words()))
         except EvenlyError as error:
-            log.warning("no step told: %s", error)
+            log.warning("step not recorded: %s", error)
 
     def ask(self) -> str | None:
-        """The orders, for the run in hand. That it asks shows that it moves."""
+        """The request to the worker, read by the current run. Each call shows that the run makes progress."""
         self.looks += 1
         return self.orders
 
     def rescue(self) -> None:
-        """Put runs of dead workers back into the queue. Whoever had this slot before us is dead: we hold its lock."""
+        """Requeue the runs of dead workers. The previous worker of this slot is dead: we hold its lock."""
         for run_id in queue.rescue(
             self.engine, lambda w: w.id == self.id or (w.slot != self.slot and taken(self.locks, w.slot))
         ):
@@ -171,8 +171,8 @@ class Worker:
         self._rescued = time.monotonic()
 
     def warm_up(self) -> None:
-        """Make what the first run will need: its imports and, with nothing to do, the first comparison's dataset."""
-        import_module("work.runner")  # brings torch, models and scikit-learn: a few seconds
+        """Prepare what the first run will need: its imports and, if nothing is queued, the first comparison's dataset."""
+        import_module("work.runner")  # imports torch, models and scikit-learn: a few seconds
         if any(results.list_runs(self.engine, status="queued", limit=1)["id"]):
             return
         from core.datasets import prepare
@@ -184,17 +184,19 @@ class Worker:
             prepare(FIRST.baseline.dataset, self.root, obeying(lambda: self.orders))
         except Interrupted:
             return
-        except EvenlyError as error:  # no space, perhaps: the first run will say so where people see it
+        except EvenlyError as error:  # no space, perhaps: the first run will report it where people see it
             log.warning("%s", error)
 
     def loop(self, *, drain: bool = False, until: Callable[[], bool] = lambda: False) -> None:
-        """Work until told to stop; with `drain` until nothing is left that could start; or until `until()`."""
+        """Work until a stop is requested; with `drain` until no run is left that could start; or until `until()`."""
         while not self.orders and not until():
             try:
                 if time.monotonic() - self._rescued > RESCUE_SECONDS:
                     self.rescue()
                 claim = queue.claim(self.engine, self.id, self.device.name, self.only)
-            except EvenlyError as error:  # locked or full database: said once a second, mended by itself or by a person
+            except (
+                EvenlyError
+            ) as error:  # locked or full database: logged once a second until it recovers or a person fixes it
                 log.warning("%s", error)
                 time.sleep(1)
                 continue
@@ -206,7 +208,7 @@ class Worker:
                 time.sleep(POLL_SECONDS)
 
     def work(self, claim: queue.Claim) -> None:
-        """One claimed run to its end, its pause or its failure."""
+        """Train one claimed run until it ends, pauses or fails."""
         from work.runner import execute
 
         log.info("run %s: attempt %s", claim.run_id, claim.attempt)
@@ -216,12 +218,12 @@ class Worker:
         finally:
             self.claim, self.inside = None, Inside()
         log.info("run %s: %s%s", claim.run_id, status, f" ({error})" if error else "")
-        if error and LOST_CARD in error:  # nothing more can run on it in this process; the supervisor starts another
+        if error and LOST_CARD in error:  # this process cannot use the GPU any more; the supervisor starts another
             raise SystemExit(1)
 
 
 def serve(slot: int, *, drain: bool = False) -> int:
-    """Be the worker of a slot until SIGTERM or SIGINT (the same one again ends at once), or with `drain` until nothing is left."""
+    """Run the worker of a slot until SIGTERM or SIGINT (the same one again exits at once), or with `drain` until nothing is left."""
     worker, had, starting = Worker(slot, patience=PROBED_SECONDS), set(), True
 
     def stop(signum: int, _: object) -> None:
@@ -231,7 +233,7 @@ def serve(slot: int, *, drain: bool = False) -> int:
         worker.orders = "stop"
         if (
             starting and len(had) == 1
-        ):  # there is no run to save yet, and an import or a locked database would take its time
+        ):  # there is no run to save yet, and an import or a locked database could take long
             raise SystemExit(0)
 
     on_signals(stop)

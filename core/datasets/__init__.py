@@ -1,4 +1,4 @@
-"""The datasets, what people bring, and how either becomes three splits."""
+"""The datasets, built-in and your own, and how each becomes three splits."""
 
 from core.datasets.image_folder import ImageSet
 from core.datasets.loading import describe, is_ready, load, prepare

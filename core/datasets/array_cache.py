@@ -1,7 +1,7 @@
-"""The cache of prepared datasets: one raw array file and one small JSON file per dataset, written whole or not at all.
+"""The cache of prepared datasets: one raw array file and one small JSON file per dataset, both written atomically.
 
 <data_root>/cache/<key>.<fingerprint>.bin   the arrays one after the other: x [N, ...], y [N] int64, stats [N, channels, 2] int64
-<data_root>/cache/<key>.json                where they begin, their shapes, the classes, the split sizes; written last
+<data_root>/cache/<key>.json                their offsets and shapes, the classes, the split sizes; written last
 
 x is read as a memory map. stats holds each sample's sum and sum of squares per channel, so the mean and standard
 deviation of any subset are exact and need no pass over the data. Rows are ordered train, validation, test.
@@ -28,11 +28,11 @@ from core.errors import DataError
 FORMAT = 1
 SPARE_BYTES = 256 * 2**20  # left free beside a new array file: the database and the checkpoints live on the same disk
 COPY_BYTES = 2 * 2**30  # a split above this stays on disk (`Rows`) instead of being copied into memory
-PATIENCE_SECONDS = 1.0  # between two looks at a lock that another process holds
+PATIENCE_SECONDS = 1.0  # between two tries for a lock that another process holds
 
 
 class Rows:
-    """Some rows of an array, read when asked for: `rows[index]` gives an ndarray. For splits too large to copy."""
+    """Some rows of an array, read on access: `rows[index]` gives an ndarray. For splits too large to copy."""
 
     def __init__(self, source: np.ndarray, index: np.ndarray) -> None:
         self._source, self._index = source, index
@@ -51,7 +51,7 @@ class Rows:
 
 
 def take(source: np.ndarray, index: np.ndarray, limit: int = COPY_BYTES) -> np.ndarray | Rows:
-    """source[index] as an array, or as `Rows` where the copy would exceed `limit` bytes."""
+    """source[index] as an array, or as `Rows` if the copy would exceed `limit` bytes."""
     rows = Rows(source, index)
     return np.asarray(source[index]) if rows.nbytes <= limit else rows
 
@@ -66,7 +66,7 @@ class Meta:
     bytes: int
     shape: tuple[int, ...]  # of one row
     dtype: str
-    channels: int  # 0: the data comes normalised and has no stats
+    channels: int  # 0: the data is already normalized and has no stats
     classes: tuple[str, ...]
     sizes: tuple[int, int, int]
     counts: tuple[tuple[int, ...], ...]
@@ -88,9 +88,9 @@ class Prepared:
     stats: np.ndarray | None
 
     def mean_std(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Per channel float32 mean and population standard deviation of x[index] / 255; 0 and 1 for normalised data.
+        """Per channel float32 mean and population standard deviation of x[index] / 255; 0 and 1 for normalized data.
 
-        A channel that never changes gets standard deviation 1, so that dividing by it is harmless.
+        A constant channel gets standard deviation 1, so that dividing by it is safe.
         """
         if self.stats is None:
             return np.zeros(1, np.float32), np.ones(1, np.float32)
@@ -107,14 +107,16 @@ def folder(data_root: Path) -> Path:
 
 
 def read_meta(data_root: Path, key: str) -> Meta | None:
-    """The entry's Meta, or None where there is none, it is of another format, or its array file is not whole."""
+    """The entry's Meta, or None if it is missing, has another format, or its array file is incomplete."""
     path = folder(data_root) / f"{key}.json"
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
         return None
     except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror or error}; check who may read the data folder") from error
+        raise DataError(
+            f"cannot read {path}: {error.strerror or error}; check the permissions of the data folder"
+        ) from error
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         return None
     meta = Meta(**{k: _tuples(v) for k, v in data.items()})
@@ -127,7 +129,7 @@ def _tuples(value: Any) -> Any:
 
 
 def open_entry(data_root: Path, meta: Meta) -> Prepared:
-    """Map the arrays of an entry. Takes no time and no memory worth speaking of, whatever its size."""
+    """Map the arrays of an entry. Takes almost no time and memory, whatever its size."""
     file = folder(data_root) / meta.file
     n, row = meta.rows, (meta.rows, *meta.shape)
     x = np.memmap(file, dtype=meta.dtype, mode="r", shape=row)
@@ -139,7 +141,7 @@ def open_entry(data_root: Path, meta: Meta) -> Prepared:
 
 
 class Writer:
-    """Appends rows to a new array file: `begin`, then `add` as often as needed. Nothing shows before all is written."""
+    """Appends rows to a new array file: `begin`, then `add` as often as needed. The file appears only when complete."""
 
     def __init__(self, path: Path, file: Any) -> None:
         self._path, self._file = path, file
@@ -148,7 +150,7 @@ class Writer:
         self._stats: list[np.ndarray] = []
 
     def begin(self, shape: tuple[int, ...], dtype: str) -> None:
-        """Say what a row looks like. uint8 rows get statistics per channel (the first axis); float32 comes normalised."""
+        """Set shape and dtype of a row. uint8 rows get statistics per channel (the first axis); float32 is already normalized."""
         self.shape, self.dtype = tuple(shape), np.dtype(dtype)
         self.channels = shape[0] if self.dtype == np.uint8 else 0
 
@@ -176,7 +178,7 @@ class Writer:
 
 @dataclass(frozen=True)
 class Contents:
-    """What a builder hands back after it has added all rows: labels [N], split sizes, classes, unreadable files."""
+    """What a builder returns after adding all rows: labels [N], split sizes, classes, unreadable files."""
 
     y: np.ndarray
     sizes: tuple[int, int, int]
@@ -192,7 +194,7 @@ def ensure(
     build: Callable[[Writer], Contents],
     progress: Progress,
 ) -> Meta:
-    """The entry with this fingerprint; built by `build` first where it is missing or stale, by one process at a time."""
+    """The entry with this fingerprint; built first by `build` if missing or stale, by one process at a time."""
     meta = read_meta(data_root, key)
     if meta is not None and meta.fingerprint == fingerprint:
         return meta
@@ -205,7 +207,7 @@ def ensure(
 
 @contextmanager
 def lock(data_root: Path, key: str, progress: Progress) -> Iterator[None]:
-    """Hold the entry's lock file; says so while another process holds it. The kernel frees it when a process dies."""
+    """Hold the entry's lock file; reports progress while another process holds it. The kernel frees it when a process dies."""
     make_folder(folder(data_root))
     held = FileLock(folder(data_root) / f"{key}.lock")
     while not held.is_locked:
@@ -222,7 +224,7 @@ def lock(data_root: Path, key: str, progress: Progress) -> Iterator[None]:
 def _build(data_root: Path, key: str, fingerprint: str, build: Callable[[Writer], Contents]) -> Meta:
     cache = folder(data_root)
     for stray in cache.glob(f"{key}.*.tmp"):
-        stray.unlink(missing_ok=True)  # of a process that was killed; the lock is ours
+        stray.unlink(missing_ok=True)  # from a killed process; we hold the lock
     name = f"{key}.{fingerprint[:12]}.bin"
     with whole(cache / name) as file:
         writer = Writer(cache / name, file)
@@ -237,9 +239,9 @@ def _build(data_root: Path, key: str, fingerprint: str, build: Callable[[Writer]
 
 
 def remove(data_root: Path, key: str) -> None:
-    """Delete an entry, once nobody is building it; an array that a run has open stays readable to it.
+    """Delete an entry, once no process is building it; an array that a run has open stays readable to it.
 
-    Nothing happens where there is none.
+    Does nothing if there is none.
     """
     with lock(data_root, key, lambda share, text: None):
         for path in (folder(data_root) / f"{key}.json", *folder(data_root).glob(f"{key}.*.bin")):
@@ -247,7 +249,7 @@ def remove(data_root: Path, key: str) -> None:
 
 
 def write_meta(data_root: Path, key: str, meta: Meta) -> None:
-    """Put the JSON file in place, whole."""
+    """Write the JSON file atomically."""
     path = folder(data_root) / f"{key}.json"
     with whole(path) as file, writing(path):
         file.write(json.dumps(asdict(meta)).encode())
@@ -276,11 +278,11 @@ def _meta(fingerprint: str, file: Path, writer: Writer, contents: Contents) -> M
 
 
 def check_space(data_root: Path, needed: int, what: str) -> None:
-    """Raise DataError where the disk has less than `needed` bytes and a reserve; names both and the remedy."""
+    """Raise DataError if less than `needed` bytes plus a reserve are free, with both figures and what to do."""
     make_folder(folder(data_root))
     free = shutil.disk_usage(folder(data_root)).free
     if free < needed + SPARE_BYTES:
         raise DataError(
-            f"{what} needs {gigabytes(needed + SPARE_BYTES)} free under {folder(data_root)}, there is {gigabytes(free)}; "
+            f"{what} needs {gigabytes(needed + SPARE_BYTES)} free under {folder(data_root)}, but only {gigabytes(free)} is; "
             "free some space, choose a smaller image size or another data folder (EVENLY_DATA)"
         )

@@ -1,6 +1,6 @@
-"""The two datasets that need no download: MNIST-1D (drawn by its own generator) and scikit-learn's digits.
+"""The two datasets that need no download: MNIST-1D (made by its own generator) and scikit-learn's digits.
 
-Their libraries are imported inside the functions; a page never pays for them.
+Their libraries are imported inside the functions, so that pages do not load them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.datasets.splits import take_per_class, validation_counts
 
 DIGIT_NAMES = tuple("0123456789")
 
-# MNIST-1D: the package's standard draw is 5,000 samples, seed 42, of which the first 4,000 are the training data.
+# MNIST-1D: the package's standard set has 5,000 samples, seed 42, of which the first 4,000 are the training data.
 STANDARD_SEED, STANDARD_SAMPLES, STANDARD_TRAIN = 42, 5_000, 4_000
 VALIDATION_SEED, VALIDATION_SAMPLES = 43, 2_000
 TEST_SEED, TEST_SAMPLES = 44, 10_000
@@ -32,33 +32,33 @@ DIGITS_TEST_SHARE, DIGITS_TEST_SEED = 0.3, 20_240_101  # fixed, so the test spli
 
 
 def build_mnist1d(writer: Writer, progress: Progress) -> Contents:
-    """Draw MNIST-1D: the standard 4,000 training samples, then 2,000 for validation and 10,000 for testing.
+    """Generate MNIST-1D: the standard 4,000 training samples, then 2,000 for validation and 10,000 for testing.
 
-    All three are centred and scaled by the mean and standard deviation of the standard draw. The package does the
-    same with each draw's own figures; using one pair keeps the three splits on one scale. Rows are (1, 40) float32.
+    All three are centered and scaled by the mean and standard deviation of the standard set. The package does this
+    with the values of each set; using one pair keeps the three splits on one scale. Rows are (1, 40) float32.
     Source: Greydanus and Kobak (2024), https://arxiv.org/abs/2011.14439
     """
     draws = []
     plan = ((STANDARD_SEED, STANDARD_SAMPLES), (VALIDATION_SEED, VALIDATION_SAMPLES), (TEST_SEED, TEST_SAMPLES))
     done, total = 0, sum(n for _, n in plan)
     for seed, samples in plan:
-        progress(done / total, f"drawing {samples:,} MNIST-1D signals")
+        progress(done / total, f"generating {samples:,} MNIST-1D signals")
         draws.append(draw_mnist1d(samples, seed))
         done += samples
-    centre, scale = draws[0][0].mean(), draws[0][0].std()
+    center, scale = draws[0][0].mean(), draws[0][0].std()
     parts = [(x, y) for x, y in draws]
     parts[0] = (parts[0][0][:STANDARD_TRAIN], parts[0][1][:STANDARD_TRAIN])
     for x, _ in parts:
-        writer.add(((x - centre) / scale).astype(np.float32)[:, None, :])
-    progress(1.0, "MNIST-1D is drawn")
+        writer.add(((x - center) / scale).astype(np.float32)[:, None, :])
+    progress(1.0, "MNIST-1D is generated")
     train, validation, test = (len(y) for _, y in parts)
     return Contents(np.concatenate([y for _, y in parts]), (train, validation, test), DIGIT_NAMES)
 
 
 def draw_mnist1d(samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """(x [N, 40] float64 not yet centred, y [N]) in the package's own order for this seed, equally many of each class.
+    """(x [N, 40] float64 not yet centered, y [N]) in the package's own order for this seed, equally many of each class.
 
-    The package's `make_dataset` centres its result and so hides the raw values; this is its loop around its `transform`.
+    The package's `make_dataset` centers its result and so hides the raw values; this is its loop around its `transform`.
     """
     data, steps = _mnist1d_modules()
     with restored_global_generators(), quick_interpolation(steps):
@@ -75,7 +75,7 @@ def _mnist1d_modules() -> tuple[ModuleType, ModuleType]:
     """(mnist1d.data, mnist1d.transform); the package hides the second behind a function of the same name."""
     import matplotlib as mpl
 
-    mpl.use("Agg")  # the package imports pyplot, which must not look for a screen in a worker
+    mpl.use("Agg")  # the package imports pyplot, which must not open a display in a worker
     return importlib.import_module("mnist1d.data"), importlib.import_module("mnist1d.transform")
 
 
@@ -86,8 +86,8 @@ def _grid(points: int) -> np.ndarray:
 
 @contextlib.contextmanager
 def quick_interpolation(steps: Any) -> Iterator[None]:
-    """Let the package interpolate by numpy directly. It builds a scipy object per call, which itself ends in np.interp:
-    the same values bit for bit, in a quarter of the time, and this draw is what a newcomer waits for first."""
+    """Let the package interpolate with numpy directly. It builds a scipy object per call, which ends in np.interp:
+    the same values bit for bit, in a quarter of the time, and this dataset is what a new user waits for first."""
     slow = steps.interpolate
     steps.interpolate = lambda x, points: np.interp(_grid(points), _grid(len(x)), x)
     try:
@@ -98,7 +98,7 @@ def quick_interpolation(steps: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def restored_global_generators() -> Iterator[None]:
-    """Put Python's and numpy's global generators back as they were: the mnist1d package seeds both."""
+    """Restore the state of Python's and numpy's global generators: the mnist1d package seeds both."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     try:
         yield

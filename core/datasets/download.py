@@ -1,6 +1,6 @@
-"""Fetching and unpacking known archives: short time limits, progress, checksum, and no file under its name unless whole.
+"""Downloading and unpacking known archives: short timeouts, progress, checksum; a file appears only when complete.
 
-Whatever takes long looks up between two pieces (core.datasets.file_io.Look), so that an order to stop is obeyed within a second.
+Slow steps call a Look (core.datasets.file_io) between two pieces, so that a request to stop takes effect within a second.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from core.datasets.file_io import PIECE_BYTES, Look, attended, gigabytes, make_f
 from core.datasets.spec import Progress
 from core.errors import DataError
 
-TIMEOUT_SECONDS = 8.0  # to connect, and between two pieces: without internet the answer must come soon
+TIMEOUT_SECONDS = 8.0  # to connect, and between two pieces: without internet the error must come soon
 
 
 def fetch(urls: Sequence[str], target: Path, md5: str, progress: Progress, timeout: float = TIMEOUT_SECONDS) -> None:
-    """Download the first url that answers to `target`. Raises DataError naming the file to put there by hand."""
+    """Download the first url that responds to `target`. Raises DataError naming the file to put there by hand."""
     make_folder(target.parent)
     reasons = []
     for url in urls:
@@ -45,7 +45,7 @@ def _fetch_one(url: str, target: Path, md5: str, progress: Progress, timeout: fl
     def look() -> None:
         progress(share, text)
 
-    # After an order the reply is not closed here: the thread that waits for the network holds it, and lets it go.
+    # After an interrupt the reply is not closed here: the thread that waits for the network holds and releases it.
     reply = attended(lambda: urllib.request.urlopen(url, timeout=timeout), look)
     total = int(reply.headers.get("Content-Length") or 0)
     with whole(target) as file:
@@ -59,7 +59,7 @@ def _fetch_one(url: str, target: Path, md5: str, progress: Progress, timeout: fl
             look()
         reply.close()
         if digest.hexdigest() != md5:  # raised inside `whole`, so the file never appears
-            raise OSError(f"the file that came has md5 {digest.hexdigest()}, expected {md5}")
+            raise OSError(f"the downloaded file has md5 {digest.hexdigest()}, expected {md5}")
 
 
 def file_md5(path: Path, look: Look = unwatched) -> str:
@@ -72,9 +72,9 @@ def file_md5(path: Path, look: Look = unwatched) -> str:
 
 
 def unpack(archive: Path, look: Look = unwatched) -> None:
-    """Unpack a .gz beside itself, or a .tar.gz into its folder. For archives whose checksum is known: nothing is limited.
+    """Unpack a .gz beside itself, or a .tar.gz into its folder. For archives with a known checksum: no size limits.
 
-    One process at a time may unpack an archive (core.datasets.array_cache.lock): what a killed one left is removed.
+    One process at a time may unpack an archive (core.datasets.array_cache.lock); leftovers of a killed one are removed.
     """
     try:
         if archive.name.endswith(".tar.gz"):
@@ -93,15 +93,15 @@ def _copy(source: BinaryIO, target: Path, look: Look) -> None:
 
 
 def _unpack_tar(archive: Path, look: Look) -> None:
-    """Unpack aside first, then move file by file, so that a kill leaves no half-written file under its name."""
+    """Unpack into a temporary folder, then move file by file, so that a kill leaves no half-written file."""
     prefix = f".unpack-{archive.name}-"
     for stray in archive.parent.glob(f"{prefix}*"):
         shutil.rmtree(stray)
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix=prefix) as aside, tarfile.open(archive) as tar:
         for member in tar:
             look()
-            inside = tarfile.data_filter(member, aside)  # refuses names that lead out, devices and the like
-            if inside.isfile():  # folders come with their files
+            inside = tarfile.data_filter(member, aside)  # refuses paths that lead outside, devices and the like
+            if inside.isfile():  # folders are created with their files
                 path = Path(aside) / inside.name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 _copy(tar.extractfile(member), path, look)

@@ -1,5 +1,4 @@
-"""Writing files so that they appear whole or not at all, saying it plainly where that fails, and long work with files
-that can be ended between two pieces."""
+"""Atomic file writes with clear errors, and long work with files that can be interrupted between two pieces."""
 
 from __future__ import annotations
 
@@ -14,13 +13,13 @@ from typing import Any, BinaryIO, TypeVar
 from core.errors import DataError
 
 T = TypeVar("T")
-Look = Callable[[], None]  # called between pieces of long work; what it raises ends the work
+Look = Callable[[], None]  # called between pieces of long work; an exception from it ends the work
 PIECE_BYTES = 256 * 1024
-LOOK_SECONDS = 0.2  # between two looks while `attended` work is on
+LOOK_SECONDS = 0.2  # between two looks while `attended` work is running
 
 
 def unwatched() -> None:
-    """A Look that ends nothing."""
+    """A Look that never interrupts."""
 
 
 def pieces(file: BinaryIO, look: Look) -> Iterator[bytes]:
@@ -32,10 +31,10 @@ def pieces(file: BinaryIO, look: Look) -> Iterator[bytes]:
 
 
 def attended(work: Callable[[], T], look: Look, end: Callable[[], None] | None = None) -> T:
-    """`work()` in a thread of its own, while this thread looks five times a second; for calls that cannot look themselves.
+    """`work()` in its own thread, while this thread calls `look` five times a second; for calls that cannot do so themselves.
 
-    What `look` raises is raised here: after `end()` has told the work to end and it has, or, without `end`, at once. The
-    work is then left alone until it is over, so without `end` it may only read.
+    What `look` raises is raised here: with `end`, after `end()` has stopped the work; without it, at once. The work then
+    continues in the background until it is done, so without `end` it may only read.
     """
     done: Future[T] = Future()
     threading.Thread(target=_carry_out, args=(work, done), daemon=True, name="attended").start()
@@ -49,20 +48,20 @@ def attended(work: Callable[[], T], look: Look, end: Callable[[], None] | None =
             wait([done])
         raise
     finally:
-        del done  # an error and the traceback that leads to it would hold each other, and whatever is open in between
+        del done  # an error and its traceback would keep each other alive, and any file open in between
 
 
 def _carry_out(work: Callable[[], T], done: Future[T]) -> None:
     try:
         done.set_result(work())
-    except BaseException as error:  # noqa: BLE001 - raised again by `attended`, in the thread that asked
+    except BaseException as error:  # noqa: BLE001 - raised again by `attended`, in the calling thread
         done.set_exception(error)
         del done
 
 
 @contextmanager
 def whole(path: Path) -> Iterator[Any]:
-    """A binary file that appears under its name only when complete and on disk; on any failure nothing is left."""
+    """A binary file that appears under its name only when complete and on disk; a failure leaves nothing behind."""
     tmp = path.with_name(path.name + ".tmp")
     try:
         with writing(path):
@@ -80,7 +79,7 @@ def whole(path: Path) -> Iterator[Any]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a failure to write (disk full, read-only) into a DataError that names the file and the remedy."""
+    """Turn a failure to write (disk full, read-only) into a DataError with the file and what to do."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Image folders: what lies where (`layout`, shared with zip archives), and reading files from a folder on disk.
+"""Image folders: which file belongs where (`layout`, shared with zip archives), and reading files from a folder on disk.
 
 train/<class>/image, with an optional validation/ (or val/, valid/) and test/ of the same classes; or just <class>/image,
-then a fixed, stratified 20 % becomes the test split. One folder around everything is looked through.
+then a fixed, stratified 20 % becomes the test split. A single folder around everything is skipped.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def shown(name: str, length: int = 80) -> str:
 
 
 def at_head(name: str) -> str:
-    """A name that a message begins with: as it is, or quoted where blanks would hide where it ends and the sentence begins."""
+    """A name at the start of a message: unchanged, or quoted if spaces would blur where it ends."""
     return shown(name) if len(name.split()) != 1 else name
 
 
@@ -104,7 +104,7 @@ def layout(entries: Iterable[Entry], folders: Iterable[str]) -> Layout:
 
 
 def _without_wrapper(parts: list[list[str]], dirs: list[list[str]]) -> tuple[list[list[str]], list[list[str]]]:
-    """Drop folders that merely hold everything else (pets/train/..., pets/cat/...)."""
+    """Drop folders that only wrap everything else (pets/train/..., pets/cat/...)."""
     while parts and max(map(len, parts)) > 2:
         tops = {p[0] for p in parts} | {d[0] for d in dirs}
         if len(tops) != 1 or next(iter(tops)).casefold() in SPLITS:
@@ -114,7 +114,7 @@ def _without_wrapper(parts: list[list[str]], dirs: list[list[str]]) -> tuple[lis
 
 
 def _has_splits(tops: set[str]) -> bool:
-    """Whether the top folders are splits; a mixture, a missing train or two folders for one split are refused."""
+    """Whether the top folders are splits; raises DataError for a mixture, a missing train/ or two folders for one split."""
     found: dict[int, str] = {}
     for top in sorted(tops):
         split = SPLITS.get(top.casefold())
@@ -128,12 +128,12 @@ def _has_splits(tops: set[str]) -> bool:
         return False
     if 0 not in found:
         raise DataError(
-            f"there is a folder {shown(next(iter(found.values())))} but no train/; add train/ with one folder per class"
+            f"found a folder {shown(next(iter(found.values())))} but no train/; add train/ with one folder per class"
         )
     for top in sorted(tops):
         if top.casefold() not in SPLITS:
             raise DataError(
-                f"folder {shown(top)} lies beside train/; expected only train/, validation/ (or val/) and test/"
+                f"folder {shown(top)} is beside train/; expected only train/, validation/ (or val/) and test/"
             )
     return True
 
@@ -143,7 +143,7 @@ def _loose(parts: list[list[str]], depth: int) -> tuple[str, ...]:
     for name in loose:
         if name.casefold().endswith(SUFFIXES):
             raise DataError(
-                f"image {shown(name)} lies outside the class folders; put each image into the folder of its class"
+                f"image {shown(name)} is outside the class folders; put each image into the folder of its class"
             )
     return tuple(loose)
 
@@ -151,7 +151,7 @@ def _loose(parts: list[list[str]], depth: int) -> tuple[str, ...]:
 def _classes(
     rows: list[tuple[int, str, str, Entry]], listed: set[tuple[int, str]], splits: set[int]
 ) -> tuple[str, ...]:
-    """Sorted class names of the training split; refuses none, one, too many, empty or unknown ones."""
+    """Sorted class names of the training split; raises DataError for none, one, too many, empty or unknown ones."""
     filled = {(split, name) for split, name, _, _ in rows}
     if not filled:
         raise DataError("no images found; expected train/<class>/image or <class>/image")
@@ -174,7 +174,7 @@ def _classes(
                 f"class {shown(name)} is in the {SPLIT_NAMES[split]} split but not in train/; remove it or add it there"
             )
     for split in sorted(splits - {s for s, _ in filled}):
-        raise DataError(f"the {SPLIT_NAMES[split]} folder holds no image; fill it or remove it")
+        raise DataError(f"the {SPLIT_NAMES[split]} folder has no image; add images or remove the folder")
     return classes
 
 
@@ -189,7 +189,7 @@ def _fixed_test(split: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 class FolderSource:
-    """The files under a folder on disk. Links are followed: whoever set up the folder chose them."""
+    """The files under a folder on disk. Links are followed: the owner of the folder set them up."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -221,7 +221,7 @@ def _walk(folder: str, prefix: str, depth: int) -> Iterator[Entry | str]:
     """Entries of files and names of folders below `folder`, junk left out; names relative, with /."""
     if depth > MAX_DEPTH:
         raise DataError(
-            f"folder {shown(prefix)} lies more than {MAX_DEPTH} levels deep; is there a link back to a parent?"
+            f"folder {shown(prefix)} is more than {MAX_DEPTH} levels deep; check for a link back to a parent"
         )
     with os.scandir(folder) as found:
         for item in found:

@@ -28,7 +28,7 @@ from core.errors import DataError
 
 CHUNK_BYTES = 8 * 2**20  # decoded at a time
 MAX_CHUNK = 256
-SIZING_SHARE = 0.2  # of the progress, for looking at the sizes
+SIZING_SHARE = 0.2  # of the progress, for reading the sizes
 
 
 def decode_all(
@@ -55,7 +55,7 @@ def decode_all(
 
 
 def _sizes(source: FileSource, plan: Layout, skips: Skips, progress: Progress) -> list[tuple[int, int] | None]:
-    """(width, height) of every image from its header; None, and a note in `skips`, where it is no image."""
+    """(width, height) of every image from its header; None, and an entry in `skips`, if it is not an image."""
     sizes: list[tuple[int, int] | None] = []
     for i, entry in enumerate(plan.entries):
         try:
@@ -64,7 +64,7 @@ def _sizes(source: FileSource, plan: Layout, skips: Skips, progress: Progress) -
             skips.add(entry.name, str(reason))
             sizes.append(None)
         if i % 500 == 0:
-            progress(SIZING_SHARE * i / len(plan.entries), f"looking at {i:,} of {len(plan.entries):,} images")
+            progress(SIZING_SHARE * i / len(plan.entries), f"read the size of {i:,} of {len(plan.entries):,} images")
     if not any(sizes):
         skips.check()
     return sizes
@@ -122,36 +122,38 @@ def _decoded(source: FileSource, entry: Entry, side: int) -> np.ndarray | Unread
 
 
 def _contents(plan: Layout, kept: np.ndarray, skips: Skips, extra: dict) -> Contents:
-    """Labels and split sizes of what was kept. Raises DataError where a class lost its last training image."""
+    """Labels and split sizes of the kept images. Raises DataError if a class has no training image left."""
     split, y = plan.split[kept], plan.y[kept]
     left = np.bincount(y[split == 0], minlength=len(plan.classes))
     if not left.all():
         name = plan.classes[int(np.argmin(left))]
-        raise DataError(f"class {shown(name)} has no readable training image left: {'; '.join(skips.files[:3])}")
+        raise DataError(
+            f"class {shown(name)} has no readable training image left: {'; '.join(skips.files[:3])}; repair or replace them"
+        )
     train, validation, test = np.bincount(split, minlength=3).tolist()
     names = tuple(os.fsencode(name).decode("utf-8", "replace") for name in plan.classes)
     return Contents(y, (train, validation, test), names, tuple(skips.files), extra)
 
 
 MAX_SHARE = 0.01
-NAMED = 5  # how many are named in a refusal
+NAMED = 5  # files named in the error message
 
 
 class Skips:
-    """Collects unreadable files of a set of `total` images. `add` refuses as soon as there are too many to go on."""
+    """Collects unreadable files of a set of `total` images. `add` raises DataError as soon as there are too many."""
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.files: list[str] = []
 
     def add(self, name: str, reason: str) -> None:
-        """Note a file and why. Stops early: once NAMED files are known and the share is exceeded, the rest cannot help."""
+        """Record a file and why. Stops early: checks the share as soon as NAMED files are known."""
         self.files.append(f"{shown(name)}: {reason}")
         if len(self.files) >= NAMED:
             self.check()
 
     def check(self) -> None:
-        """Raise DataError naming the first few where more than 1 % of the images are unreadable."""
+        """Raise DataError naming the first few if more than 1 % of the images are unreadable."""
         if len(self.files) <= MAX_SHARE * self.total:
             return
         more = "" if len(self.files) <= NAMED else " and more"

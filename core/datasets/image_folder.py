@@ -29,10 +29,10 @@ UPLOADS = "uploads"
 
 
 class Stoppable:
-    """Files that nobody can read any more after `stop`: a decoding on several threads then ends within one image."""
+    """Files that cannot be read any more after `stop`, so that decoding on several threads ends within one image."""
 
     class StoppedError(Exception):
-        """What the decoding ends with; whoever called `stop` knows why."""
+        """Ends the decoding; the caller of `stop` knows why."""
 
     def __init__(self, source: FileSource) -> None:
         self.entries, self.folders, self._source, self._stopped = source.entries, source.folders, source, False
@@ -50,25 +50,25 @@ class Stoppable:
 
 
 class Relay:
-    """A Progress for a thread: what it says there, `look` tells here; the last line again where there is no new one."""
+    """A Progress for a thread: `look` passes its reports on in the calling thread, or repeats the last one if there is no new one."""
 
     def __init__(self, progress: Progress) -> None:
-        self._progress, self._said = progress, SimpleQueue()
-        self._last = (0.0, "looking at the images")
+        self._progress, self._reports = progress, SimpleQueue()
+        self._last = (0.0, "reading the images")
 
     def __call__(self, share: float, text: str) -> None:
-        self._said.put((share, text))
+        self._reports.put((share, text))
 
     def look(self) -> None:
-        for _ in range(max(self._said.qsize(), 1)):
+        for _ in range(max(self._reports.qsize(), 1)):
             with contextlib.suppress(Empty):
-                self._last = self._said.get_nowait()
+                self._last = self._reports.get_nowait()
             self._progress(*self._last)
 
 
 @dataclass(frozen=True)
 class ImageSet(ABC):
-    """An image folder or zip. key: its path under the data root, or the absolute one, with "@64" where a size is asked for."""
+    """An image folder or zip. key: its path under the data root, or the absolute one, with "@64" if a size is given."""
 
     key: str
     path: Path
@@ -80,11 +80,11 @@ class ImageSet(ABC):
 
     @abstractmethod
     def files(self) -> FileSource:
-        """Opened, for whoever closes it. Raises DataError."""
+        """The opened source; the caller closes it. Raises DataError."""
 
     @abstractmethod
     def stat(self) -> list[int] | None:
-        """Size and time that stand for the whole content; None where every file has its own, and all are looked at."""
+        """Size and time that identify the whole content; None if every file has its own and all must be checked."""
 
     @property
     def label(self) -> str:
@@ -104,7 +104,7 @@ class ImageSet(ABC):
         return replace(self, key=f"{base}@{side}", size=side)
 
     def meta(self, data_root: Path) -> Meta | None:
-        """What is known from the cache, or None where it is missing or the zip has changed since. Cheap."""
+        """The cached Meta, or None if it is missing or the zip has changed since. Cheap."""
         meta = array_cache.read_meta(data_root, self.cache_key)
         return None if meta is None or meta.extra.get("stat") != self.stat() else meta
 
@@ -116,7 +116,7 @@ class ImageSet(ABC):
         if meta is None:
             raise DataError(
                 f"{at_head(self.key)} must be prepared first (it is new or has changed): "
-                "its images are decoded and resized once, then it starts at once"
+                "its images are decoded and resized once; later runs start at once"
             )
         pool, own, test = (np.array(c, dtype=np.int64) for c in meta.counts)
         return make_spec(
@@ -135,22 +135,22 @@ class ImageSet(ABC):
         )
 
     def prepared(self, data_root: Path, progress: Progress = quiet) -> Meta:
-        """Decode and resize everything into the cache, unless that is done already and no file has changed."""
-        stat = self.stat()  # before the first look inside: a zip that changes meanwhile then counts as changed
+        """Decode and resize everything into the cache, unless that is already done and no file has changed."""
+        stat = self.stat()  # before reading: a zip that changes in the meantime then counts as changed
         if stat is not None and (meta := self.meta(data_root)) is not None:
             return meta
         try:
-            source, plan = attended(self._looked_through, lambda: progress(0.0, f"looking through {self.label}"))
+            source, plan = attended(self._scanned, lambda: progress(0.0, f"scanning {self.label}"))
             with contextlib.closing(source):
                 meta = self._decoded(data_root, source, plan, stat, progress)
         except DataError as error:
             raise DataError(f"{at_head(self.label)}: {error}") from error
-        if meta.extra.get("stat") != stat:  # the same content with a new time: a copy, or an archive made again
+        if meta.extra.get("stat") != stat:  # the same content with a new time: a copy, or an archive created again
             meta = replace(meta, extra={**meta.extra, "stat": stat})
             array_cache.write_meta(data_root, self.cache_key, meta)
         return meta
 
-    def _looked_through(self) -> tuple[FileSource, Layout]:
+    def _scanned(self) -> tuple[FileSource, Layout]:
         """The opened folder or zip, and which of its files belongs where. The caller closes it."""
         source = self.files()
         try:
@@ -177,7 +177,7 @@ class ImageSet(ABC):
     def _fingerprint(self, plan: Layout) -> str:
         """sha256 over names, sizes and stamps. A zip's stamps are checksums; a folder's are times, so its key counts too.
 
-        The key and not the path: a copy of the data folder, with the times of its files, holds the same data.
+        The key and not the path: a copy of the data folder that keeps file times holds the same data.
         """
         own = self.key if self.stat() is None else ""
         digest = hashlib.sha256(f"{VERSION}/{self.size}/{own}".encode("utf-8", "surrogateescape"))
@@ -206,5 +206,5 @@ class ImageZip(ImageSet):
         try:
             stat = self.path.stat()
         except OSError:
-            return [0, 0]  # gone: no cache entry matches, and opening it says so
+            return [0, 0]  # missing: no cache entry matches, and opening it reports the error
         return [stat.st_size, stat.st_mtime_ns]

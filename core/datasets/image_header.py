@@ -1,6 +1,6 @@
-"""One image file: its size without decoding it, and its pixels as a small square array. Hostile files included.
+"""One image file: its size without decoding it, and its pixels as a small square array. Safe for hostile files.
 
-Only the formats below are tried, by content and not by name, and the pixel count is checked before anything is decoded.
+Only the formats below are tried, by content and not by name, and the pixel count is checked before decoding.
 """
 
 from __future__ import annotations
@@ -20,20 +20,18 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 MAX_PIXELS = 20_000_000
 MAX_FILE_BYTES = 64_000_000
 TOO_LARGE = f"larger than the {MAX_FILE_BYTES / 1e6:.0f} MB allowed for one image"
-HEADER_BYTES = 64 * 1024  # enough to find the size of nearly every image; the whole file is read where it is not
-KEEP_SIDE = 96  # images that all have one square size up to this are kept as they are
+HEADER_BYTES = 64 * 1024  # enough to find the size of nearly every image; else the whole file is read
+KEEP_SIDE = 96  # images that all have the same square size up to this keep it
 SIDES = (32, 64, 96, 128, 224)  # the automatic sizes
 THREADS = min(4, os.cpu_count() or 1)
-THREADS_FROM_PIXELS = (
-    200 * 200
-)  # below this an image spends its time in Python, and threads only get in each other's way
+THREADS_FROM_PIXELS = 200 * 200  # below this, most of the time is spent in Python and threads only slow each other down
 ORIENTATION_TAGS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
 
 A, B = TypeVar("A"), TypeVar("B")
 
 
-class Unreadable(Exception):  # noqa: N818 - a verdict on one file, collected and listed; not an error of the program
-    """One file that is no image we can use; its text says why."""
+class Unreadable(Exception):  # noqa: N818 - about one file, collected and listed; not an error of the program
+    """One file that is not a usable image; its text says why."""
 
 
 def _open(data: bytes) -> Any:
@@ -48,7 +46,7 @@ def _open(data: bytes) -> Any:
 
 @contextmanager
 def verdict() -> Iterator[None]:
-    """Turn whatever a hostile or damaged file makes the decoder raise into Unreadable. Out of memory passes through."""
+    """Turn any exception of the decoder on a hostile or damaged file into Unreadable. MemoryError passes through."""
     from PIL import UnidentifiedImageError
 
     try:
@@ -62,9 +60,9 @@ def verdict() -> Iterator[None]:
 
 
 def quick_size(data: bytes) -> tuple[int, int] | None:
-    """(width, height) of a PNG or JPEG from its first bytes, ten times quicker than opening it; None where unsure.
+    """(width, height) of a PNG or JPEG from its first bytes, ten times faster than opening it; None if unsure.
 
-    Good for choosing a common size only: nothing is checked here, decoding does that.
+    Only for choosing a common size: nothing is validated here, decoding does that.
     """
     if data[:8] == b"\x89PNG\r\n\x1a\n" and data[12:16] == b"IHDR":
         return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
@@ -78,22 +76,22 @@ def quick_size(data: bytes) -> tuple[int, int] | None:
 
 
 def image_size(data: bytes) -> tuple[int, int]:
-    """(width, height) from the header as the decoder reads it, nothing decoded. Raises Unreadable."""
+    """(width, height) from the header as the decoder reads it, without decoding. Raises Unreadable."""
     with verdict():
         return _open(data).size
 
 
 def decode(data: bytes, side: int) -> np.ndarray:
-    """[3, side, side] uint8: upright by its EXIF, RGB, short side scaled to `side`, centre cropped. Raises Unreadable.
+    """[3, side, side] uint8: upright by its EXIF, RGB, short side scaled to `side`, center cropped. Raises Unreadable.
 
-    Transparency is dropped, an animation gives its first frame, 16-bit grey keeps its upper 8 bits.
+    Transparency is dropped, an animation gives its first frame, 16-bit gray keeps its upper 8 bits.
     """
     from PIL import Image, ImageOps
 
     with verdict():
         im = _open(data)
         short = min(im.size)
-        if im.format == "JPEG" and short >= 4 * side:  # let the decoder halve it first: far quicker, no visible loss
+        if im.format == "JPEG" and short >= 4 * side:  # let the decoder downscale first: far faster, no visible loss
             im.draft(None, (im.width * 2 * side // short, im.height * 2 * side // short))
         im.load()
         if any(tag in im.info for tag in ORIENTATION_TAGS):
@@ -113,7 +111,7 @@ def _rgb(im: Any) -> Any:
 
     if im.mode == "RGB":
         return im
-    if im.mode.startswith("I"):  # 16-bit grey; Pillow's own conversion would clip it to white
+    if im.mode.startswith("I"):  # 16-bit gray; Pillow's own conversion would clip it to white
         im = Image.fromarray(np.clip(np.asarray(im, dtype=np.int64) >> 8, 0, 255).astype(np.uint8))
     if im.mode in ("P", "PA", "LA", "La"):
         im = im.convert("RGBA")
@@ -121,8 +119,8 @@ def _rgb(im: Any) -> Any:
 
 
 def automatic_side(sizes: Iterable[tuple[int, int]]) -> int:
-    """The size to decode to: the common one where all are the same small square, else the largest of SIDES that is not
-    above the median short side (the smallest of SIDES where all are)."""
+    """The size to decode to: the common one if all are the same small square, else the largest of SIDES that is not above
+    the median short side (the smallest of SIDES if all are)."""
     seen = np.array(list(sizes))
     width, height = seen[0]
     if width == height and width <= KEEP_SIDE and (seen == seen[0]).all():

@@ -1,6 +1,6 @@
-"""What one does with a dataset, wherever it comes from: describe, prepare, load.
+"""The operations on a dataset from any source: describe, prepare, load.
 
-`describe` is cheap and never loads data; `prepare` downloads, draws or decodes once into one array file under
+`describe` is cheap and never loads data; `prepare` downloads, generates or decodes once into one array file under
 <data_root>/cache; `load` splits that file for a run.
 """
 
@@ -19,20 +19,20 @@ from core.errors import DataError
 
 
 def describe(name: str, data_root: Path | str, validation: float = DEFAULT_VALIDATION) -> DataSpec:
-    """Shape, classes and counts, without loading data. An image set that is not prepared raises DataError saying so."""
+    """Shape, classes and counts, without loading data. Raises DataError for an image set that is not prepared."""
     return find_dataset(name, data_root).spec(Path(data_root), validation)
 
 
 def is_ready(name: str, data_root: Path | str) -> bool:
-    """Whether `load` would start at once: the array file is there. Cheap."""
+    """Whether `load` would start at once because the array file exists. Cheap."""
     return find_dataset(name, data_root).is_ready(Path(data_root))
 
 
 def prepare(name: str, data_root: Path | str, progress: Progress = quiet, size: int | None = None) -> DataSpec:
-    """Download, draw or decode into the array file, once; a second call is instant. Safe under several processes.
+    """Download, generate or decode into the array file, once; a second call is instant. Safe with several processes.
 
-    `size` asks an image set for that many pixels a side, instead of the size that fits most of its images; the spec's
-    key then carries it ("photos@64"). Raises DataError: absent and no internet, refused files, disk full.
+    `size` sets the pixels per side for an image set, instead of the size that fits most of its images; the spec's key
+    then includes it ("photos@64"). Raises DataError: missing without internet, refused files, disk full.
     """
     dataset = find_dataset(name, data_root)
     if size is not None:
@@ -55,10 +55,10 @@ def load(
     profile: str = "exponential",
     progress: Progress = quiet,
 ) -> DataSplits:
-    """The three splits of a run: prepared if need be, validation held out and the long tail drawn by `seed`.
+    """The three splits of a run: prepared if needed, validation held out and the long tail subsampled by `seed`.
 
-    The same arguments give the same samples. The long tail thins the training split only and does not move the
-    validation split; the test split never depends on any of them.
+    The same arguments give the same samples. The long tail subsamples the training split only and does not change the
+    validation split; the test split never depends on any argument.
     """
     dataset = find_dataset(name, data_root)
     entry = array_cache.open_entry(Path(data_root), dataset.prepared(Path(data_root), progress))

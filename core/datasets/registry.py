@@ -1,4 +1,4 @@
-"""The table of datasets: those that are built in and those that torchvision knows."""
+"""The table of datasets: the built-in ones and those of torchvision."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ VERSION = "1"  # part of every fingerprint below: raise it when a builder change
 
 @dataclass(frozen=True)
 class Dataset:
-    """A row: what it is, what is known without loading it, and the function that writes its arrays.
+    """A row: a dataset, what is known without loading it, and the function that writes its arrays.
 
     embedded    nothing to download
     kind        key of core.modality.MODALITIES
     build       (data_root, writer, progress) -> Contents
-    own_validation  counts of a validation split that the dataset brings, None where it is drawn from the training data
-    own             brought by the person who uses Evenly
+    own_validation  counts of the dataset's own validation split, None if it is drawn from the training data
+    own             the user's own data
     """
 
     key: str
@@ -162,7 +162,7 @@ DATASETS: Registry[Dataset] = Registry(
     Dataset(
         key="cifar10",
         label="CIFAR-10",
-        summary="50,000 colour photographs to train and 10,000 to test, 32 x 32 pixels, 10 classes. 170 MB to download.",
+        summary="50,000 color photographs to train and 10,000 to test, 32 x 32 pixels, 10 classes. 170 MB to download.",
         source=_KRIZHEVSKY,
         embedded=False,
         kind="image",
@@ -177,7 +177,7 @@ DATASETS: Registry[Dataset] = Registry(
     Dataset(
         key="cifar100",
         label="CIFAR-100",
-        summary="50,000 colour photographs to train and 10,000 to test, 32 x 32 pixels, 100 classes. 169 MB to download.",
+        summary="50,000 color photographs to train and 10,000 to test, 32 x 32 pixels, 100 classes. 169 MB to download.",
         source=_KRIZHEVSKY,
         embedded=False,
         kind="image",

@@ -1,7 +1,7 @@
-"""Where datasets come from, a row a source, and finding and listing them all.
+"""Where datasets come from, one row per source, and finding and listing them all.
 
-A name means the first source that it matches: a built-in dataset, one of torchvision's, an image folder, a zip of one.
-A new source is a row of SOURCES; page and command line list what it lists.
+A name belongs to the first source that matches it: a built-in dataset, one of torchvision's, an image folder, a zip of
+one. A new source is a row of SOURCES; page and command line list its datasets.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NOT_IMAGES = {"cache", "checkpoints", UPLOADS, "MNIST", "FashionMNIST", "cifar-1
 
 
 class AnyDataset(Protocol):
-    """What the datasets of every source have in common. own: brought by the person who uses Evenly."""
+    """What the datasets of every source have in common. own: the user's own data."""
 
     @property
     def key(self) -> str: ...
@@ -46,7 +46,7 @@ class AnyDataset(Protocol):
 
 @dataclass(frozen=True)
 class Name:
-    """A dataset's name as it was given. `inside`: no path that it means may lead out of the data root."""
+    """A dataset's name as given. `inside`: its path must not lead outside the data root."""
 
     text: str
     data_root: Path
@@ -54,7 +54,7 @@ class Name:
 
     @cached_property
     def place(self) -> tuple[Path | None, int | None]:
-        """The existing path it means and the pixels a side it asks for: "photos@64" is photos at 64 x 64."""
+        """The existing path it refers to and the pixels per side: "photos@64" is photos at 64 x 64."""
         found = re.fullmatch(r"(.+)@(\d{1,4})", self.text)
         if (path := _locate(self.text, self.data_root, self.inside)) is None and found:
             return _locate(found[1], self.data_root, self.inside), int(found[2])
@@ -89,7 +89,7 @@ def _of_table(*, embedded: bool) -> DataSource:
 
 
 def _of_images(made: type[ImageSet], fits: Callable[[Path], bool], offered: Callable[[Path], bool]) -> DataSource:
-    """Images at a path that `fits`; listed are those right under the data root and its uploads that may be `offered`."""
+    """Images at a path that `fits`; lists those directly under the data root and its uploads that may be `offered`."""
 
     def opened(name: Name) -> ImageSet:
         path, size = name.place
@@ -115,7 +115,7 @@ def _looks_like_images(folder: Path) -> bool:
         inner = [p for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
         return any(p.name.casefold() == "train" for p in inner) or any(_first_image(p) for p in inner)
     except OSError:
-        return False  # a folder that cannot be read is no dataset to offer; naming it says why
+        return False  # an unreadable folder is not offered; giving its name shows the error
 
 
 def _first_image(folder: Path) -> bool:
@@ -131,28 +131,28 @@ SOURCES = (BUILTIN, TORCHVISION, FOLDERS, ZIPS)
 
 
 def find_dataset(name: str, data_root: Path | str, *, inside: bool = False) -> AnyDataset:
-    """The row, folder or zip that `name` means: a key of DATASETS, or a path, absolute, under the data root, under its
+    """The row, folder or zip that `name` refers to: a key of DATASETS, or a path, absolute, under the data root, under its
     uploads, or under the working directory. "photos@64" is the folder photos decoded at 64 x 64 pixels.
 
-    `inside` refuses paths that lead out of the data root (for names that come from a page). Store the row's `key`, not
-    `name`: it means the same from everywhere. Raises DataError listing the keys there are.
+    `inside` refuses paths that lead outside the data root (for names that come from a page). Store the row's `key`, not
+    `name`: it does not depend on the working directory. Raises DataError listing the known keys.
     """
-    asked = Name(name, Path(data_root), inside)
+    given = Name(name, Path(data_root), inside)
     for source in SOURCES:
-        if source.matches(asked):
-            return source.open(asked)
-    if asked.path is None:
+        if source.matches(given):
+            return source.open(given)
+    if given.path is None:
         raise DataError(
             f"unknown dataset {shown(name)}; known: {', '.join(DATASETS.keys)}; or the path of an image folder or .zip, "
-            f"in full or under {asked.data_root}"
+            f"absolute or relative to {given.data_root}"
         )
     raise DataError(
-        f"{asked.path} is neither a folder nor a .zip file; expected train/<class>/image in a folder or a .zip of it"
+        f"{given.path} is neither a folder nor a .zip file; expected train/<class>/image in a folder or a .zip of it"
     )
 
 
 def offered(data_root: Path | str) -> list[AnyDataset]:
-    """All datasets that the sources list: first those that anybody has, in the order of the table, then a person's own by name."""
+    """All datasets of the sources: first the rows of the table, in its order, then the user's own by name."""
     found = [dataset for source in SOURCES for dataset in source.listed(Path(data_root))]
     own = sorted((d for d in found if d.own), key=lambda d: Path(d.key))
     return [*(d for d in found if not d.own), *own]
@@ -164,12 +164,12 @@ def image_sets(data_root: Path | str) -> list[ImageSet]:
 
 
 def known_as(key: str) -> str:
-    """A stored key as people know it, whether the dataset is still there or not: an upload by the name it came with."""
+    """A stored key as people know it, whether or not the dataset still exists: an upload by its original name."""
     return DATASETS[key].label if key in DATASETS else re.sub(f"^{UPLOADS}/[0-9a-f]{{12}}-", "", key)
 
 
 def _locate(name: str, data_root: Path, inside: bool) -> Path | None:
-    """The existing path a name means, made absolute without following links; None where there is none.
+    """The existing path a name refers to, made absolute without following links; None if there is none.
 
     Looked for under the data root, its uploads, and (not `inside`) the working directory; "./x" and "../x" only there.
     """
@@ -181,7 +181,7 @@ def _locate(name: str, data_root: Path, inside: bool) -> Path | None:
     for path in (Path(os.path.normpath(place)) for place in places):
         if inside and root not in path.parents:
             raise DataError(
-                f"{shown(name)} lies outside the data folder {root}; put the images there or use the command line"
+                f"{shown(name)} is outside the data folder {root}; put the images there or use the command line"
             )
         if os.path.exists(path) and not (path.parent == root and path.name in NOT_IMAGES):
             return path

@@ -12,13 +12,13 @@ from core.datasets.splits import long_tail_counts, validation_counts
 from core.modality import MODALITIES
 
 Counts = NDArray[np.int64]  # [C]
-Progress = Callable[[float, str], None]  # share done in [0, 1], what is going on
+Progress = Callable[[float, str], None]  # share done in [0, 1], current step in words
 
 DEFAULT_VALIDATION = 0.1
 
 
 def quiet(share: float, text: str) -> None:
-    """A Progress that nobody watches."""
+    """A Progress that reports nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +31,8 @@ class DataSpec:
     val_counts    [C] validation samples
     test_counts   [C] test samples
     pool_counts   [C] training samples before the validation split is taken out
-    own_validation  the dataset brings its own validation split, so the validation share changes nothing
-    fingerprint     of the data as it is now, whatever is drawn from it; "" where unknown
+    own_validation  the dataset has its own validation split, so the validation share has no effect
+    fingerprint     of the current data, independent of the splits; "" if unknown
     """
 
     key: str
@@ -65,7 +65,7 @@ def make_spec(
     skipped: tuple[str, ...] = (),
     fingerprint: str = "",
 ) -> DataSpec:
-    """A DataSpec for one validation share; `own_validation` is the counts of a split that the data brings, or None."""
+    """A DataSpec for one validation share; `own_validation` are the counts of the data's own validation split, or None."""
     if augment not in (known := MODALITIES[kind].augmentations):
         raise ValueError(f"{key}: augmentation is {augment!r}, expected one of {', '.join(known)} for {kind}")
     held = validation_counts(pool, validation) if own_validation is None else own_validation
@@ -99,10 +99,10 @@ def train_counts(spec: DataSpec, validation: float, imbalance: float, profile: s
 class DataSplits:
     """The three splits of one run.
 
-    train_x, val_x, test_x   [N, *spec.shape] uint8 or float32; numpy, or `core.datasets.array_cache.Rows` where
-    copying would not fit memory
+    train_x, val_x, test_x   [N, *spec.shape] uint8 or float32; numpy, or `core.datasets.array_cache.Rows` if
+    a copy would not fit in memory
     train_y, val_y, test_y   [N] int64 class ids
-    mean, std                [channels] float32, to apply after / 255 for uint8; 0 and 1 where the data comes normalised
+    mean, std                [channels] float32, to apply after / 255 for uint8; 0 and 1 if the data is already normalized
     train_index, ...         [N] rows of the prepared array file
     index_hash               sha256 over the dataset's fingerprint and the three index lists
     counts                   [C] training samples per class, after the long tail
@@ -127,10 +127,10 @@ class DataSplits:
 
 
 def no_validation(spec: DataSpec, train_samples: int) -> str:
-    """Why nothing can start on data without a single validation sample, and what to do; "" where there is one."""
+    """Why no run can start on data without validation samples, and what to do; "" if there are some."""
     if spec.val_counts.sum():
         return ""
     return (
-        f"there are {train_samples:,} samples to train and 0 to validate, but TPRs are measured on validation samples; "
+        f"{train_samples:,} training samples but no validation samples, on which TPRs are measured; "
         "give every class at least 3 images, or put some into a val folder beside train"
     )

@@ -1,4 +1,4 @@
-"""Which samples go where: seeded stratified splits and long-tail subsampling. numpy only, no files.
+"""Which samples are in which split: seeded stratified splits and long-tail subsampling. numpy only, no files.
 
 Legend: N samples, C classes. Every count is a pure function of the class counts; the seed only decides which samples.
 """
@@ -20,11 +20,11 @@ PROFILES = ("exponential", "step")
 _VALIDATION_STREAM, _TAIL_STREAM = (
     1,
     2,
-)  # keep the draws of one seed apart, so the long tail never moves the validation split
+)  # separate random streams of one seed, so that the long tail never changes the validation split
 
 
 def validation_counts(counts: ArrayLike, share: float) -> Counts:
-    """[C] samples held out of `counts`: round(share * n), half up, but at least 1 and at most n - 1; 0 where n < 2.
+    """[C] samples held out of `counts`: round(share * n), half up, but at least 1 and at most n - 1; 0 if n < 2.
 
     Raises DataError for a share outside (0, 1).
     """
@@ -36,12 +36,12 @@ def validation_counts(counts: ArrayLike, share: float) -> Counts:
 
 
 def long_tail_counts(counts: ArrayLike, factor: float, profile: str = "exponential") -> Counts:
-    """[C] training samples kept per class, in the order of the class ids. Pure: for previews as well as for the draw.
+    """[C] training samples kept per class, in the order of the class ids. Pure: used for previews as well as for the subsampling.
 
     exponential  n_c = int(n_max * mu^c), mu = (1 / factor)^(1 / (C - 1))
     step         n_max for the first half of the classes (rounded up), int(n_max / factor) for the rest
 
-    with n_max = max(counts). No class gets more than it has, nor less than 1 if it has any. factor 1 keeps every sample.
+    with n_max = max(counts). A class keeps at most what it has, and at least 1 if it has any. factor 1 keeps every sample.
     Raises DataError for a factor below 1 or an unknown profile.
     Source: Cui et al. (2019), Class-balanced loss; Cao et al. (2019), LDAM; Buda et al. (2018) for the step.
     """
@@ -79,14 +79,14 @@ def take_per_class(y_N: NDArray[np.int64], counts: Counts, rng: np.random.Genera
 
 
 def stratified_split(y_N: NDArray[np.int64], classes: int, share: float, seed: int) -> tuple[Index, Index]:
-    """(kept, held out) positions; `validation_counts` of each class are held out, which ones the seed decides."""
+    """(kept, held out) positions; `validation_counts` of each class are held out, chosen by the seed."""
     held_counts = validation_counts(np.bincount(y_N, minlength=classes), share)
     held, kept = take_per_class(y_N, held_counts, np.random.default_rng([seed, _VALIDATION_STREAM]))
     return kept, held
 
 
 def long_tail(y_N: NDArray[np.int64], classes: int, factor: float, profile: str, seed: int) -> Index:
-    """Ascending positions of the samples that `long_tail_counts` keeps, drawn by the seed."""
+    """Ascending positions of the samples that `long_tail_counts` keeps, chosen by the seed."""
     counts = long_tail_counts(np.bincount(y_N, minlength=classes), factor, profile)
     return take_per_class(y_N, counts, np.random.default_rng([seed, _TAIL_STREAM]))[0]
 

@@ -1,6 +1,6 @@
 """MNIST, Fashion-MNIST, CIFAR-10 and CIFAR-100 through torchvision: from the data folder, or downloaded once.
 
-The folder layout is torchvision's own, so files that are already there are used as they are:
+The folder layout is torchvision's own, so existing files are used unchanged:
 <data_root>/MNIST/raw, FashionMNIST/raw, cifar-10-batches-py, cifar-100-python, or their archives beside them.
 """
 
@@ -22,7 +22,7 @@ from core.errors import DataError
 from core.torchvision_compat import torchvision
 
 CHUNK_ROWS = 8_192
-# what torchvision raises on files that are cut short or are something else; it asserts where it should check
+# what torchvision raises on truncated or wrong files; some checks are assertions
 READ_ERRORS = (
     RuntimeError,
     OSError,
@@ -37,10 +37,10 @@ READ_ERRORS = (
 
 @dataclass(frozen=True)
 class VisionSet:
-    """One of torchvision's dataset classes and where its files lie."""
+    """One of torchvision's dataset classes and where its files are."""
 
     class_name: str
-    folder: str  # of the unpacked files, under the data root
+    folder: str  # the unpacked files, under the data root
     train_counts: tuple[int, ...]
     test_counts: tuple[int, ...]
     classes: tuple[str, ...]
@@ -64,7 +64,7 @@ class VisionSet:
         return Contents(np.concatenate(labels), (len(labels[0]), 0, len(labels[1])), self.classes)
 
     def _obtain(self, dataset: Any, data_root: Path, progress: Progress) -> None:
-        """Download and unpack what is missing, so that torchvision itself never has to reach for the network."""
+        """Download and unpack what is missing, so that torchvision itself never accesses the network."""
         missing = [a for a in _archives(dataset) if not all((data_root / f).is_file() for f in a.files)]
         for i, archive in enumerate(missing):
             archive.obtain(data_root, partial(_part_of, progress, 0.5 * i / len(missing), 0.5 / len(missing)))
@@ -90,7 +90,7 @@ class VisionSet:
 
 @dataclass(frozen=True)
 class Archive:
-    """A file to download, where it goes, and the files that come out of it; paths are under the data root."""
+    """A file to download, where it goes, and the files in it; paths are under the data root."""
 
     path: str
     urls: list[str]
@@ -98,19 +98,19 @@ class Archive:
     files: list[str]
 
     def obtain(self, data_root: Path, progress: Progress) -> None:
-        """Unpack it; download it first where it is not there. Raises DataError."""
+        """Unpack it; download it first if it is missing. Raises DataError."""
         path = data_root / self.path
         if not path.is_file():
             fetch(self.urls, path, self.md5, progress)
         elif file_md5(path, partial(progress, 0.5, f"checking {path.name}")) != self.md5:
             raise DataError(
-                f"{path} has not the md5 {self.md5}: it is damaged or another file; delete it or replace it"
+                f"{path} does not have the md5 {self.md5}: it is damaged or another file; delete or replace it"
             )
         unpack(path, partial(progress, 1.0, f"unpacking {path.name}"))
 
 
 def _part_of(progress: Progress, start: float, width: float, share: float, text: str) -> None:
-    """Tell `share` of one step as a share of the whole, of which the step is `width` from `start` on."""
+    """Report `share` of one step as a share of the whole, where the step covers `start` to `start + width`."""
     progress(start + width * share, text)
 
 

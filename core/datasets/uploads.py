@@ -1,4 +1,4 @@
-"""Uploaded zips: checked to the last byte, then kept under <data_root>/uploads under a name of our own making."""
+"""Uploaded zips: every entry is checked, then the file is kept under <data_root>/uploads with a name we choose."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from core.errors import DataError
 FOLDER = UPLOADS
 PIECE_BYTES = 2**20
 STALE_SECONDS = 3_600  # no upload takes an hour
-TELL_SECONDS = 1.0  # between two lines of progress at most; a caller that raises there ends the upload
+REPORT_SECONDS = 1.0  # longest time between two progress reports; a caller that raises there ends the upload
 
 
 def store_upload(
@@ -34,8 +34,8 @@ def store_upload(
 ) -> str:
     """Keep an uploaded zip and return its dataset name, "uploads/<hash>-<name>.zip"; the same content gives the same name.
 
-    Every entry is read, inflated and its image header looked at before the file gets its name. A refused upload leaves
-    nothing behind. Raises DataError naming the file or entry, what was expected and what to do.
+    Every entry is read, inflated and its image header checked before the file gets its name. A refused upload leaves
+    nothing behind. Raises DataError with the file or entry, what was expected and what to do.
     """
     folder = Path(data_root) / FOLDER
     make_folder(folder)
@@ -59,14 +59,14 @@ def store_upload(
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what a killed upload left behind."""
+    """Remove leftovers of killed uploads."""
     for stray in folder.glob("*.tmp"):
         if time.time() - stray.stat().st_mtime > STALE_SECONDS:
             stray.unlink(missing_ok=True)
 
 
 def _copy(source: BinaryIO, target: BinaryIO, path: Path, filename: str, limits: Limits) -> str:
-    """Copy to disk, counting; the sha256 hex of the content."""
+    """Copy to disk within the size limit; returns the sha256 hex of the content."""
     digest, done = hashlib.sha256(), 0
     while piece := source.read(PIECE_BYTES):
         done += len(piece)
@@ -86,7 +86,7 @@ def _copy(source: BinaryIO, target: BinaryIO, path: Path, filename: str, limits:
 def check_upload(path: Path, filename: str, progress: Progress, limits: Limits) -> None:
     """Read every entry in full.
 
-    Raises DataError where the archive, its layout or more than 1 % of its images are bad, or too few to validate.
+    Raises DataError if the archive, its layout or more than 1 % of its images are bad, or too few are left to validate.
     """
     try:
         source = ZipSource(path, limits)
@@ -102,7 +102,7 @@ def check_upload(path: Path, filename: str, progress: Progress, limits: Limits) 
                 skips.add(entry.name, str(reason))
                 read[i] = False
             if i % 500 == 0 or time.monotonic() > due:  # a few large images take as long as many small ones
-                due = time.monotonic() + TELL_SECONDS
+                due = time.monotonic() + REPORT_SECONDS
                 progress(i / len(plan.entries), f"checking {i:,} of {len(plan.entries):,} images")
         skips.check()
         _enough(plan, read, filename)
@@ -111,7 +111,7 @@ def check_upload(path: Path, filename: str, progress: Progress, limits: Limits) 
 
 
 def _enough(plan: Layout, read: np.ndarray, filename: str) -> None:
-    """Raise DataError where the images that can be `read` [N] leave nothing to validate."""
+    """Raise DataError if the images that can be `read` [N] leave no validation samples."""
     pool, own, test = (np.bincount(plan.y[read & (plan.split == s)], minlength=len(plan.classes)) for s in range(3))
     spec = make_spec(
         "",
@@ -129,20 +129,20 @@ def _enough(plan: Layout, read: np.ndarray, filename: str) -> None:
 
 
 def is_upload(key: str) -> bool:
-    """Whether a dataset was uploaded, so that it may be removed again."""
+    """Whether a dataset was uploaded and may therefore be removed."""
     return key.startswith(f"{FOLDER}/")
 
 
 def remove_upload(data_root: Path | str, key: str) -> None:
-    """Delete an uploaded zip and what was decoded from it.
+    """Delete an uploaded zip and its cache entry.
 
-    Whether a run needs it is the caller's to know. Raises DataError for anything else.
+    The caller checks whether a run needs it. Raises DataError for anything that is not an upload.
     """
     root = Path(data_root)
     found = next((s for s in image_sets(root) if s.key == key), None)
     if not isinstance(found, ImageZip) or not is_upload(key):
         raise DataError(
-            f"{key!r} is no uploaded dataset, so it cannot be removed here; choose one that was added as a zip"
+            f"{key!r} is not an uploaded dataset and cannot be removed here; choose one that was added as a zip"
         )
     with writing(found.path):
         found.path.unlink(missing_ok=True)
@@ -156,6 +156,6 @@ def label(filename: str) -> str:
 
 
 def safe_stem(filename: str) -> str:
-    """Letters, digits, - and _ of a file name without its ending, at most 60 characters; "images" where none are left."""
+    """Letters, digits, - and _ of a file name without its extension, at most 60 characters; "images" if none are left."""
     stem = re.split(r"[/\\]", filename)[-1].rsplit(".", 1)[0]
     return re.sub(r"[^A-Za-z0-9_-]+", "-", stem).strip("-")[:60] or "images"

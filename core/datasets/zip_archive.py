@@ -1,8 +1,8 @@
-"""Zip archives of images, read in place and never extracted; every entry is distrusted.
+"""Zip archives of images, read in place and never extracted; no entry is trusted.
 
-Refused, with the entry named: names that lead out (.., /, C:, backslash), NUL and control characters, overlong names,
-links and other special files, encrypted entries, two entries of one name, unusual compression, sizes or ratios of a
-bomb. The central directory's sizes are limits: an entry that inflates to more, or to less, is refused when it is read.
+Refused, naming the entry: paths that lead outside (.., /, C:, backslash), NUL and control characters, overlong names,
+links and other special files, encrypted entries, duplicate names, unusual compression, sizes or ratios of a zip bomb.
+The sizes in the central directory are limits: an entry that inflates to more, or to less, is refused when it is read.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from core.datasets.image_header import MAX_FILE_BYTES, TOO_LARGE, Unreadable
 from core.errors import DataError
 
 MAX_NAME = 1_024  # characters of a whole entry name
-MAX_PART = 255  # of a folder or file name, as file systems have it
+MAX_PART = 255  # of a folder or file name, the usual limit of file systems
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 MAX_RATIO = 100  # unpacked over packed size ...
-RATIO_FROM_BYTES = 2**20  # ... of entries above this size; small flat images compress a lot and harm nobody
+RATIO_FROM_BYTES = 2**20  # ... of entries above this size; small flat images compress well and are harmless
 DIRECTORY_BYTES_PER_ENTRY = 512  # more than this on average in the central directory means overlong names
 LOCAL_HEADER = struct.Struct("<4s22xHH")  # signature, ..., length of the name, length of the extra field
 END_RECORD = struct.Struct("<4s4xHHLL2x")
 END_SEARCH_BYTES = 22 + 65_535
-DEFLATE_OVERHEAD = 1_024  # what does not compress grows a little
+DEFLATE_OVERHEAD = 1_024  # incompressible data grows a little
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may hold. None: no limit."""
+    """Limits of an archive. None: no limit."""
 
     archive_bytes: int | None
     unpacked_bytes: int | None
@@ -43,11 +43,13 @@ class Limits:
 
 
 UPLOAD = Limits(200 * 2**20, 500 * 2**20, 100_000)  # CIFAR-10 as files: 60,000 entries, 55 MB
-LOCAL = Limits(None, None, 2_000_000)  # a file that the owner of the machine put there; single entries stay limited
+LOCAL = Limits(
+    None, None, 2_000_000
+)  # a file that the owner of the machine put there; the limits per entry still apply
 
 
 class ZipSource:
-    """The entries of a zip. `read` is safe from several threads. Raises DataError when opened on a refused archive."""
+    """The entries of a zip. `read` is safe from several threads. The constructor raises DataError for a refused archive."""
 
     def __init__(self, path: Path, limits: Limits = LOCAL) -> None:
         self.path = path
@@ -77,7 +79,7 @@ class ZipSource:
         if is_junk(name):
             return
         if name in self._infos:
-            raise DataError(f"entry {shown(name)} is in the archive twice")
+            raise DataError(f"entry {shown(name)} is in the archive twice; zip the folder again")
         self._infos[name] = info
         if info.is_dir():
             self.folders.append(name)
@@ -87,7 +89,7 @@ class ZipSource:
         self.folders += ["/".join(parts[:i]) for i in range(1, len(parts))][-1:]
 
     def read(self, entry: Entry, first: int | None = None) -> bytes:
-        """The entry's bytes, all of them checked by size and CRC, or the first few unchecked. Raises Unreadable."""
+        """The entry's bytes, checked by size and CRC, or only the first few, unchecked. Raises Unreadable."""
         info = self._infos[entry.name]
         if info.file_size > MAX_FILE_BYTES:
             raise Unreadable(TOO_LARGE)
@@ -96,7 +98,7 @@ class ZipSource:
         if first is not None:
             return data[:first]
         if len(data) != info.file_size or zlib.crc32(data) != info.CRC:
-            raise Unreadable("damaged: size or checksum is not what the archive says")
+            raise Unreadable("damaged: size or checksum does not match the archive's directory")
         return data
 
     def _packed(self, info: zipfile.ZipInfo, first: int | None) -> bytes:
@@ -108,35 +110,35 @@ class ZipSource:
                 name_length, extra_length = _local_header(header)
                 self._file.seek(name_length + extra_length, os.SEEK_CUR)
                 return self._file.read(length)
-        except OSError as error:  # the disk, or an offset before the beginning
+        except OSError as error:  # a disk error, or a negative offset
             raise Unreadable(f"damaged: {error.strerror or error}") from error
 
     @staticmethod
     def _inflated(packed: bytes, info: zipfile.ZipInfo, first: int | None) -> bytes:
-        """Inflate at most one byte more than declared, so that a lie about the size costs nothing."""
+        """Inflate at most one byte more than declared, so that a false size costs nothing."""
         try:
             data = zlib.decompressobj(-15).decompress(packed, (info.file_size if first is None else first) + 1)
         except zlib.error as error:
             raise Unreadable(f"damaged: {error}") from error
         if len(data) > info.file_size and first is None:
             raise DataError(
-                f"entry {shown(info.filename)} unpacks to more than the {info.file_size:,} bytes it declares: refused as a bomb"
+                f"entry {shown(info.filename)} unpacks to more than the {info.file_size:,} bytes it declares: refused as a zip bomb"
             )
         return data
 
 
 def _local_header(header: bytes) -> tuple[int, int]:
-    """Lengths of the name and the extra field that lie between an entry's header and its data."""
+    """Lengths of the name and the extra field between an entry's header and its data."""
     if len(header) < LOCAL_HEADER.size:
-        raise Unreadable("damaged: the archive ends before it")
+        raise Unreadable("damaged: the archive ends before this entry")
     signature, name_length, extra_length = LOCAL_HEADER.unpack(header)
     if signature != b"PK\x03\x04":
-        raise Unreadable("damaged: no entry begins where the archive says")
+        raise Unreadable("damaged: no entry at the offset in the archive's directory")
     return name_length, extra_length
 
 
 def _check_archive(path: Path, limits: Limits) -> None:
-    """Size of the file, and the number of entries by its end record, before the directory is parsed."""
+    """Check the size of the file and the number of entries in its end record, before the directory is parsed."""
     try:
         size = path.stat().st_size
         if limits.archive_bytes is not None and size > limits.archive_bytes:
@@ -151,14 +153,14 @@ def _check_archive(path: Path, limits: Limits) -> None:
     at = tail.rfind(b"PK\x05\x06")
     if at < 0 or len(tail) - at < END_RECORD.size:
         raise DataError(
-            f"{at_head(path.name)} is not a zip archive, whatever its name says; expected a .zip of an image folder"
+            f"{at_head(path.name)} is not a zip archive despite its name; expected a .zip of an image folder"
         )
     _, _, entries, directory_bytes, _ = END_RECORD.unpack_from(tail, at)
-    if entries != 0xFFFF and entries > limits.entries:  # 0xFFFF: the number stands in a zip64 record instead
+    if entries != 0xFFFF and entries > limits.entries:  # 0xFFFF: the number is in a zip64 record instead
         raise DataError(f"{at_head(path.name)} declares {entries:,} entries, at most {limits.entries:,} are allowed")
     if directory_bytes != 0xFFFFFFFF and directory_bytes > limits.entries * DIRECTORY_BYTES_PER_ENTRY:
         raise DataError(
-            f"{at_head(path.name)} lists its entries in {gigabytes(directory_bytes)}, too much for the {limits.entries:,} entries allowed"
+            f"{at_head(path.name)} has a directory of {gigabytes(directory_bytes)}, too large for the {limits.entries:,} entries allowed"
         )
 
 
@@ -181,7 +183,7 @@ def _infos(path: Path) -> list[zipfile.ZipInfo]:
 
 
 def check_entry(info: zipfile.ZipInfo) -> None:
-    """Raise DataError naming the entry where its name, kind or sizes are not those of an honest image or folder."""
+    """Raise DataError naming the entry if its name, kind or sizes are not plausible for an image or folder."""
     name, reason = info.orig_filename, None
     parts = name.rstrip("/").split("/")
     kind = stat.S_IFMT(info.external_attr >> 16)
@@ -207,6 +209,6 @@ def check_entry(info: zipfile.ZipInfo) -> None:
     elif info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:
         reason = f"is stored as {info.compress_size:,} bytes but declares {info.file_size:,}"
     elif info.file_size > RATIO_FROM_BYTES and info.file_size > MAX_RATIO * info.compress_size:
-        reason = f"unpacks {info.compress_size:,} bytes to {info.file_size:,}, more than {MAX_RATIO} times: refused as a bomb"
+        reason = f"unpacks {info.compress_size:,} bytes to {info.file_size:,}, more than {MAX_RATIO} times: refused as a zip bomb"
     if reason:
         raise DataError(f"entry {shown(name)} {reason}")

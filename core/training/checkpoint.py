@@ -1,4 +1,4 @@
-"""Checkpoints as bytes: tensors and plain Python only, so that they load with weights_only=True. Files are storage's."""
+"""Checkpoints as bytes: tensors and plain Python only, so that they load with weights_only=True. Files are written by storage."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SCHEMA = 2
 
 
 def dumps(state: dict[str, Any], about: dict[str, Any]) -> bytes:
-    """A trainer's `state()` with what identifies it (`about`: run settings, classes, epoch) as torch.save bytes."""
+    """A trainer's `state()` and its metadata (`about`: run settings, classes, epoch) as torch.save bytes."""
     buffer = io.BytesIO()
     torch.save({"schema": SCHEMA, "about": about, **state}, buffer)
     return buffer.getvalue()
 
 
 def loads(data: bytes, *config_shas: str) -> dict[str, Any]:
-    """The state in `data`, of a run whose settings have one of these shas.
+    """The state in `data` of a run whose settings have one of these shas.
 
     Another schema, another run's settings or anything but tensors raises TrainingError.
     """

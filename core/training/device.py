@@ -1,4 +1,4 @@
-"""Which device a run trains on, and what its hardware gains from."""
+"""The device a run trains on, and what its hardware supports."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from core.training.host import free_memory
 
 @dataclass(frozen=True)
 class Device:
-    """A device with the choices its hardware decides (bf16, channels_last, CUDA graphs) and the precision of a run's steps.
+    """A device with the choices that depend on its hardware (bf16, channels_last, CUDA graphs) and the precision of a run's steps.
 
-    bf16       its hardware multiplies in bfloat16; elsewhere bfloat16 is emulated
-    precision  "float32" or "bfloat16": of training steps alone, see `exact`
+    bf16       its hardware multiplies in bfloat16; otherwise bfloat16 is emulated
+    precision  "float32" or "bfloat16", of training steps only, see `exact`
     """
 
     device: torch.device
@@ -41,9 +41,9 @@ class Device:
 
     @contextmanager
     def exact(self) -> Iterator[None]:
-        """The context of everything that is reported or fitted: no gradients, and float32 whatever the training's precision.
+        """The context of everything that is reported or fitted: no gradients, and float32 whatever the training precision.
 
-        TF32, which rounds float32 products to 10 bits on NVIDIA cards, is off for convolutions too, where torch leaves it on.
+        TF32, which rounds float32 products to 10 bits on NVIDIA GPUs, is also off for convolutions, where torch's default is on.
         """
         with (
             torch.no_grad(),
@@ -58,27 +58,27 @@ class Device:
             yield
 
     def free_bytes(self) -> int:
-        """Memory that data may take: free memory of the card, or of the machine."""
+        """Memory available for data: free memory of the GPU, or of the machine."""
         if self.device.type == "cuda":
             return torch.cuda.mem_get_info(self.device)[0]
         return free_memory()
 
 
 def choose(name: str = "auto", index: int | None = None) -> Device:
-    """The device for "auto", "cpu", "cuda" or "mps". One asked for that is not there raises TrainingError."""
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    """The device for "auto", "cpu", "cuda" or "mps". One that is not available raises TrainingError."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
-    if not there.get(name, False):
-        have = ", ".join(kind for kind, yes in there.items() if yes)
-        raise TrainingError(f"device {name!r} is not on this machine; it has: {have}. Choose one of these or auto")
+        name = next(kind for kind in ("cuda", "mps", "cpu") if available[kind])
+    if not available.get(name, False):
+        have = ", ".join(kind for kind, yes in available.items() if yes)
+        raise TrainingError(f"device {name!r} is not available on this machine; choose one of {have} or auto")
     if name == "cuda":
         if (index or 0) >= torch.cuda.device_count():
             raise TrainingError(
                 f"slot {index}: this machine has {torch.cuda.device_count()} GPUs, counted from 0; choose a lower slot"
             )
         device = torch.device("cuda", index or 0)
-        torch.cuda.set_device(device)  # streams and graphs are made on the current device
+        torch.cuda.set_device(device)  # streams and graphs are created on the current device
         capable = torch.cuda.get_device_capability(device) >= (8, 0)
         return Device(device, torch.cuda.get_device_name(device), bf16=capable, channels_last=capable)
     if name == "mps":
@@ -94,7 +94,7 @@ def choose(name: str = "auto", index: int | None = None) -> Device:
 def precision_of(asked: str, gains: bool, device: Device) -> str:
     """The precision of a run's training steps, "float32" or "bfloat16".
 
-    asked  the run's setting; "auto" takes bfloat16 where the hardware has it and the network gains from it (`gains`)
+    asked  the run's setting; "auto" is bfloat16 if the hardware has it and the network gains from it (`gains`)
     """
     if asked != "auto":
         return asked
@@ -102,13 +102,13 @@ def precision_of(asked: str, gains: bool, device: Device) -> str:
 
 
 def cpu_bf16() -> bool:
-    """True where the CPU multiplies bf16 in hardware (AVX512-BF16 or AMX); elsewhere bf16 is emulated and slower."""
+    """True if the CPU multiplies bf16 in hardware (AVX512-BF16 or AMX); otherwise bf16 is emulated and slower."""
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
 
 
 def versions() -> dict[str, str]:
-    """What a figure must carry to be repeated: torch, CUDA, Python and platform."""
+    """The versions needed to reproduce a figure: torch, CUDA, Python and platform."""
     return {
         "torch": torch.__version__,
         "cuda": torch.version.cuda or "none",

@@ -1,8 +1,8 @@
-"""Data on the device: normalised there, shuffled by index, augmented in batches.
+"""Data on the device: normalized there, shuffled by index, augmented in batches.
 
-A split that fits lies on the device as one tensor (uint8 or float32); a larger one streams from its array file.
-All randomness comes from generators seeded by (seed, purpose, epoch), so an epoch can be redone or resumed
-in the middle and gives the same bits.
+A split that fits is on the device as one tensor (uint8 or float32); a larger one streams from its array file.
+All randomness comes from generators seeded by (seed, purpose, epoch), so an epoch can be trained again or resumed
+in the middle with the same bits.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SHARE_OF_MEMORY = 0.6  # of the free memory of the device, at most, for the data
 
 
 def generator(seed: int, purpose: str, epoch: int) -> torch.Generator:
-    """A CPU generator that depends on nothing but its three arguments."""
+    """A CPU generator that depends only on its three arguments."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
@@ -32,7 +32,7 @@ Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]  # split -> inputs, labels
 
 
 def placed(parts: Arrays, mean: np.ndarray, std: np.ndarray, device: Device, augment: str) -> dict[str, Split]:
-    """The splits, "train" first, as many on the device as fit into one budget; the rest is left to the network."""
+    """The splits, "train" first, as many on the device as fit into one budget; the rest of its memory is for the network."""
     left, out = SHARE_OF_MEMORY * device.free_bytes(), {}
     for name in sorted(parts, key=lambda name: name != "train"):
         x, y = parts[name]
@@ -42,7 +42,7 @@ def placed(parts: Arrays, mean: np.ndarray, std: np.ndarray, device: Device, aug
 
 
 class Split:
-    """One split: `batch(index)` gives normalised float inputs and labels on the device."""
+    """One split: `batch(index)` gives normalized float inputs and labels on the device."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Split:
         augment: str = "none",
         budget: float = math.inf,
     ) -> None:
-        """`budget`: bytes of the device it may take; a larger split streams."""
+        """`budget`: bytes it may use on the device; a larger split streams."""
         self.device, self.augment = device, augment
         self.labels = torch.as_tensor(np.ascontiguousarray(y), dtype=torch.int64).to(device.device)
         self.bytes = x.nbytes * (2 if augment != "none" else 1)
@@ -75,11 +75,11 @@ class Split:
         return self._padded(data) if self.augment != "none" else data
 
     def _padded(self, data: Tensor) -> Tensor:
-        # Black borders before normalising, as torchvision's RandomCrop(padding=4) on a PIL image gives.
+        # Black borders before normalizing, as torchvision's RandomCrop(padding=4) on a PIL image gives.
         return F.pad(data, (PAD, PAD, PAD, PAD))
 
     def draws(self, seed: int, epoch: int) -> Tensor | None:
-        """The epoch's augmentation, one row (dy, dx, flip) per sample of the split, on the device. None without."""
+        """The epoch's augmentation, one row (dy, dx, flip) per sample of the split, on the device. None without augmentation."""
         if self.augment == "none":
             return None
         g = generator(seed, "augment", epoch)
@@ -92,7 +92,7 @@ class Split:
         """Inputs [B, ...] float32 and labels [B] for sample indices on the device."""
         labels = self.labels[index]
         if draws is None:
-            x = self._crop_centre(self._take(index)) if self.augment != "none" else self._take(index)
+            x = self._crop_center(self._take(index)) if self.augment != "none" else self._take(index)
         else:
             x = self._crop(index, draws[index])
         x = torch.addcmul(self._bias, x.to(torch.float32), self._scale)
@@ -107,7 +107,7 @@ class Split:
         return self._padded(rows) if self.augment != "none" else rows
 
     @staticmethod
-    def _crop_centre(x: Tensor) -> Tensor:
+    def _crop_center(x: Tensor) -> Tensor:
         return x[:, :, PAD:-PAD, PAD:-PAD]
 
     def _crop(self, index: Tensor, draws: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Counting predictions: batch by batch while a run trains, and of a whole split after an epoch."""
+"""Counting predictions: per batch while a run trains, and for a whole split after an epoch."""
 
 from __future__ import annotations
 
@@ -12,15 +12,13 @@ from core.training.device_data import Split
 from core.training.interrupts import Patience
 from core.training.state import SplitResult
 
-EVAL_BATCH = {
-    "cpu": 200
-}  # samples of an evaluation batch at most, by kind of device: on a CPU small ones stay in its caches
-EVAL_MOST, EVAL_BYTES = 1000, 1 << 26  # on other devices, and bytes of the batch's float32 inputs
+EVAL_BATCH = {"cpu": 200}  # largest evaluation batch by kind of device: on a CPU, small ones stay in its caches
+EVAL_MOST, EVAL_BYTES = 1000, 1 << 26  # largest on other devices, and most bytes of the batch's float32 inputs
 CALIBRATION_BINS = 15  # equal bins of the confidence, as in Guo et al. (2017)
 
 
 def count(logits: Tensor, labels: Tensor, classes: int, confusion: Tensor, top5: Tensor) -> None:
-    """Add a batch of predictions to `confusion` [C * C] (rows: true class) and, beyond five classes, to `top5`, in place."""
+    """Add a batch of predictions to `confusion` [C * C] (rows: true class) and, with more than five classes, to `top5`, in place."""
     predicted = logits.argmax(dim=1)
     confusion.scatter_add_(0, labels * classes + predicted, torch.ones_like(labels))
     if classes > 5:
@@ -34,9 +32,9 @@ def split_result(confusion: Tensor, classes: int, loss: float, top5: Tensor) -> 
 
 
 def evaluate(model: nn.Module, data: Split, classes: int, device: Device, ask: Patience | None = None) -> SplitResult:
-    """Counts and mean plain cross entropy of a split, in large batches, predictions from the unadjusted logits, all in float32.
+    """Counts and mean unweighted cross entropy of a split, in large batches, from the unadjusted logits, all in float32.
 
-    `ask` is asked for orders between batches and may raise Interrupted.
+    `ask` checks for a request between batches and may raise Interrupted.
     """
     model.eval()
     on = device.device
@@ -60,7 +58,7 @@ def evaluate(model: nn.Module, data: Split, classes: int, device: Device, ask: P
 
 
 def eval_batch(data: Split, on: torch.device) -> int:
-    """Samples of an evaluation batch."""
+    """The number of samples of an evaluation batch."""
     return max(1, min(EVAL_BATCH.get(on.type, EVAL_MOST), EVAL_BYTES // data.sample_bytes))
 
 

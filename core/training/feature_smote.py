@@ -1,11 +1,11 @@
-"""SMOTE on features: new samples between a sample and one of its neighbours of the same class (Chawla et al., 2002)."""
+"""SMOTE on features: new samples between a sample and one of its neighbors of the same class (Chawla et al., 2002)."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-CHUNK_BYTES = 1 << 27  # of the distances, float64, from some samples of a class to all of it that are held at once
+CHUNK_BYTES = 1 << 27  # size of a chunk of the float64 distance matrix of a class
 
 
 def oversampled(
@@ -16,8 +16,8 @@ def oversampled(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """The features [n, d] and labels [n], followed by synthetic ones until every class is as large as the largest.
 
-    x_new = x_i + u (x_nn - x_i), u ~ U(0, 1) once per sample, x_nn one of the k nearest of the same class, itself left
-    out; k falls to n_c - 1 in a small class, and a class of one sample is repeated. Classes without samples stay empty.
+    x_new = x_i + u (x_nn - x_i), u ~ U(0, 1) once per sample, x_nn one of the k nearest others of the same class; k is at
+    most n_c - 1 in a small class, and a single sample is repeated. Classes without samples stay empty.
     """
     counts = np.bincount(labels)
     parts, names = [features], [labels]
@@ -28,7 +28,7 @@ def oversampled(
         if len(own) == 1:
             parts.append(np.repeat(own, missing, axis=0))
         else:
-            near = neighbours(own, min(k, len(own) - 1))
+            near = neighbors(own, min(k, len(own) - 1))
             other = near[start, rng.integers(0, near.shape[1], missing)]
             u = rng.random((missing, 1))
             parts.append((own[start] + u * (own[other] - own[start])).astype(features.dtype))
@@ -36,7 +36,7 @@ def oversampled(
     return np.concatenate(parts), np.concatenate(names)
 
 
-def neighbours(points: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+def neighbors(points: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """The k nearest other points of each point by Euclidean distance, nearest first. [n, d] -> [n, k]"""
     x = points.astype(np.float64)
     square = (x**2).sum(axis=1)

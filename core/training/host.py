@@ -1,6 +1,6 @@
-"""What this process may use of the machine: cores, memory, and how its threads wait and its memory is handed out.
+"""What this process may use of the machine: cores and memory, and settings for its waiting threads and its allocator.
 
-Nothing here imports torch: `tune` must run before torch is loaded, since OpenMP reads its settings then.
+Nothing here imports torch: `tune` must run before torch is loaded, because OpenMP reads its settings then.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import platform
 from pathlib import Path
 
 CGROUP = Path("/sys/fs/cgroup")
-SPINS = "30000"  # under a millisecond; goes before OMP_WAIT_POLICY where torch uses GNU's OpenMP, as on Linux
+SPINS = "30000"  # under a millisecond; overrides OMP_WAIT_POLICY where torch uses GNU's OpenMP, as on Linux
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's mallopt
 
 
 def tune() -> None:
-    """Settings of a process that trains. Call it before torch is imported.
+    """Set up a process that trains. Call it before torch is imported.
 
-    Threads that wait spin for a moment, then sleep. Spinning for long slowed LeNet-5 on MNIST from 1.4 s to
-    33 s an epoch where the browser or another run took a core; sleeping at once made it two to four times slower on a quiet
-    machine and twice slower on a busy one, because the wait between two operations is shorter than a wake-up.
-    Freed memory is kept: glibc otherwise gives the large blocks of every step back to the kernel and faults them in
-    again (26,000 page faults in a step of ResNet-32).
+    Waiting threads spin briefly, then sleep. Long spinning slowed LeNet-5 on MNIST from 1.4 s to 33 s per epoch when the
+    browser or another run used a core; sleeping at once made it two to four times slower on an idle machine and twice as
+    slow on a busy one, because the wait between two operations is shorter than a wake-up.
+    Freed memory is kept: otherwise glibc returns the large blocks of every step to the kernel and faults them in again
+    (26,000 page faults in a step of ResNet-32).
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
@@ -33,7 +33,7 @@ def tune() -> None:
 
 
 def cores(root: Path = CGROUP) -> int:
-    """Threads that may run at once: the least of the cores this process may use, its container's share, OMP_NUM_THREADS."""
+    """Number of threads to use: the minimum of this process's cores, its container's CPU quota and OMP_NUM_THREADS."""
     limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1]
     quota, _, period = _read(root / "cpu.max").partition(" ")
     if quota.isdigit() and period.strip().isdigit():
@@ -45,7 +45,7 @@ def cores(root: Path = CGROUP) -> int:
 
 
 def free_memory(root: Path = CGROUP) -> int:
-    """Bytes this process may still take: free memory of the machine, or what its container has left if that is less."""
+    """Bytes this process may still use: free memory of the machine, or of its container if that is less."""
     import psutil
 
     free = psutil.virtual_memory().available

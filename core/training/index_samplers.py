@@ -1,6 +1,7 @@
-"""How the samples of an epoch are drawn. Every way is stateless: the same seed and epoch give the same indices.
+"""How the samples of an epoch are drawn. Stateless: the same seed and epoch give the same indices.
 
-A draw is a function (labels [n], probability [C], knobs, batch size, generator) -> indices of the epoch, and a row of DRAWS.
+A way of drawing is a function (labels [n], probability [C], knobs, batch size, generator) -> indices of the epoch, and a
+row of DRAWS.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ Draw = Callable[[Tensor, Tensor, Mapping[str, float], int, torch.Generator], Ten
 
 
 def order(labels: Tensor, terms: ClassTerms, seed: int, epoch: int, batch_size: int) -> Tensor:
-    """The samples of an epoch in their order, indices on the labels' device.
+    """The samples of an epoch in order, as indices on the labels' device.
 
-    A permutation where the terms set no sampling, else what the draw named in the terms makes of it. Its length is the
-    length of the epoch: most draws keep n, under-sampling has fewer, turns can have more.
+    A permutation if the terms set no sampling, else the indices drawn by the function that `terms.draw` names. Their number
+    is the length of the epoch: usually n, fewer with under-sampling, possibly more with turns.
     """
     g = generator(seed, "order", epoch)
     if terms.sampling is None:
@@ -35,7 +36,7 @@ def order(labels: Tensor, terms: ClassTerms, seed: int, epoch: int, batch_size: 
 def replace(
     labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch_size: int, g: torch.Generator
 ) -> Tensor:
-    """n draws with replacement: the class by its probability, then a sample uniformly inside it.
+    """n samples with replacement: the class by its probability, then a sample of it uniformly.
 
     A class with a probability but no samples is never drawn.
     """
@@ -49,11 +50,11 @@ def replace(
 def turns(
     labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch_size: int, g: torch.Generator
 ) -> Tensor:
-    """The classes take turns, `run` consecutive samples each: every window of C x run samples holds each class `run` times.
+    """The classes take turns, `run` consecutive samples each: every window of C x run samples has each class `run` times.
 
-    Each class has a shuffled list and a pointer; a list is shuffled anew when its pointer wraps. The classes with samples
-    and a probability take part, in an order shuffled anew each round (cycle) or fixed (half-and-half). Inside a batch the
-    order is random. Length: n samples, or, with knob `whole`, until each sample of the largest class was seen once.
+    Each class has a shuffled list and a pointer; the list is reshuffled when the pointer wraps. The classes with samples and
+    a probability above 0 take part, in an order reshuffled each round (cycle) or fixed (half-and-half). Within a batch the
+    order is random. Length: n samples, or, with knob `whole`, until each sample of the largest class was used once.
     """
     members = _members(labels, probability)
     run, classes = int(knobs.get("run", 1)), len(members)
@@ -70,7 +71,7 @@ def turns(
 def subset(
     labels: Tensor, probability: Tensor, knobs: Mapping[str, float], batch_size: int, g: torch.Generator
 ) -> Tensor:
-    """As many samples of every class as the smallest has, without replacement, another subset every epoch."""
+    """From every class as many samples as the smallest class has, without replacement, a new subset every epoch."""
     members = _members(labels, probability)
     least = min(len(m) for m in members)
     chosen = torch.cat([m[torch.randperm(len(m), generator=g)[:least]] for m in members])
@@ -84,13 +85,13 @@ def _members(labels: Tensor, probability: Tensor) -> list[Tensor]:
 
 
 def _cycled(members: Tensor, length: int, g: torch.Generator) -> Tensor:
-    """`length` of the members, shuffled, and shuffled anew each time they are used up."""
+    """`length` of the members, shuffled, and reshuffled each time they are used up."""
     rounds = -(-length // len(members))
     return torch.cat([members[torch.randperm(len(members), generator=g)] for _ in range(rounds)])[:length]
 
 
 def _shuffled_batches(index: Tensor, batch_size: int, g: torch.Generator) -> Tensor:
-    """The same batches, each in a random order inside."""
+    """The same batches, each shuffled internally."""
     key = torch.arange(len(index)) // batch_size + torch.rand(len(index), generator=g, dtype=torch.float64)
     return index[key.argsort(stable=True)]
 
@@ -99,10 +100,10 @@ DRAWS: dict[str, Draw] = {"replace": replace, "turns": turns, "subset": subset}
 
 
 class EvenDraws:
-    """Batches with the same number of every class that has samples, drawn with replacement inside a class."""
+    """Batches with equally many samples of every class that has any, drawn with replacement within a class."""
 
     def __init__(self, labels: Tensor, size: int) -> None:
-        """`size` samples a batch, rounded down to a multiple of the classes; at least one each."""
+        """`size` samples per batch, rounded down to a multiple of the classes; at least one of each class."""
         own = labels.cpu()
         counts = torch.bincount(own)
         self._by_class, self._on = own.argsort(stable=True), labels.device

@@ -1,15 +1,15 @@
-"""Orders to stop, asked for while work goes on and obeyed between two pieces of it."""
+"""Interrupting training: requests to stop are checked during the work and take effect between two pieces of it."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-LOOK_SECONDS = 0.5  # how often a running epoch asks for orders and looks at its loss
+LOOK_SECONDS = 0.5  # how often a running epoch checks for requests and checks its loss
 
 
-class Interrupted(Exception):  # noqa: N818 - not an error: an order to stop that was obeyed
-    """Training stopped because `control` said so; `reason` is what it said. The trainer's state is consistent."""
+class Interrupted(Exception):  # noqa: N818 - not an error: a request to stop was carried out
+    """Training stopped because `control` returned `reason`. The trainer's state is consistent."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -17,7 +17,7 @@ class Interrupted(Exception):  # noqa: N818 - not an error: an order to stop tha
 
 
 class Patience:
-    """Asks `control` at most every LOOK_SECONDS; a reason it returns becomes Interrupted."""
+    """Calls `control` at most every LOOK_SECONDS; a reason it returns is raised as Interrupted."""
 
     def __init__(self, control: Callable[[], str | None]) -> None:
         self._control, self._next = control, 0.0

@@ -1,10 +1,10 @@
-"""The one loss: every method of the table that sets terms acts through it.
+"""The one loss through which every method that sets terms acts.
 
     reduce_i[ weight_y alpha (1 - p_y)^focus_y CE_smoothing_y( s (scale_c z_c + shift_c - margin_y 1[c=y]) ) ]
 
-Shapes: B samples, C classes; logits_BC float, labels_B int64, terms [C]. Two numbers of a method, its knobs, act here as
-well: s is a common factor inside the softmax (LDAM), alpha a common factor of the loss (focal). A third, detached, makes
-the focusing factor a constant of the step.
+Shapes: B samples, C classes; logits_BC float, labels_B int64, terms [C]. Three knobs of
+a method act here as well: s is a common factor inside the softmax (LDAM), alpha a common factor of the loss (focal), and
+detached keeps the focusing factor out of the gradient.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ NO_KNOBS: Mapping[str, float] = MappingProxyType({})
 
 
 def tensor_terms(terms: ClassTerms, device: torch.device, dtype: torch.dtype = torch.float32) -> dict[str, Tensor]:
-    """The terms the method sets as [C] tensors on the device. `sampling` is left out: the sampler acts on it."""
+    """The terms the method sets as [C] tensors on the device. `sampling` is left out: the sampler uses it."""
     return {k: torch.as_tensor(v, dtype=dtype, device=device) for k, v in terms.set().items() if k != "sampling"}
 
 
 def in_full(logits_BC: Tensor, terms: Mapping[str, Tensor] = NO_KNOBS) -> Tensor:
-    """The logits in the precision a loss is computed in: float32, or float64 where logits or terms have it."""
+    """The logits in the precision of the loss: float32, or float64 if logits or terms are float64."""
     given = next((v.dtype for v in terms.values()), torch.float32)
     return logits_BC.to(torch.promote_types(logits_BC.dtype, given))
 
@@ -38,14 +38,14 @@ def left_out(
 ) -> Tensor:
     """Which classes are left out for which sample: each class but the sample's own with probability mask_c. bool [B, C]
 
-    Every sample and class has a draw of its own; with the knob together one draw serves the whole batch.
+    Each sample and class has its own random number; with the knob together, one is used for the whole batch.
 
-    The draw comes from `generator`, on the CPU whatever the device, so that a step can be repeated; without one it
-    raises EvenlyError. Source: equalization loss, Tan et al. (2020), drawn per sample and class.
+    The numbers come from `generator`, on the CPU whatever the device, so that a step can be repeated; without one,
+    EvenlyError. Source: equalization loss, Tan et al. (2020), drawn per sample and class.
     """
     if generator is None:
         raise EvenlyError(
-            "the term mask is drawn anew in every step and needs a generator; give one seeded by the run's seed and the step"
+            "the term mask is drawn in every step and needs a generator; give one seeded by the run's seed and the step"
         )
     shape = (1, 1) if knobs.get("together") else (len(labels_B), len(mask))
     draw = torch.rand(shape, generator=generator).to(mask.device).expand(len(labels_B), -1)
@@ -61,10 +61,10 @@ def sample_losses(
 ) -> Tensor:
     """Loss of each sample before its weight: smoothed, focused cross entropy of the adjusted logits. [B]
 
-    Smoothing spreads its mass over all C classes, the true one included, as torch's label_smoothing does.
-    The focusing factor is differentiated through (Lin et al., 2017) unless the knob `detached` says otherwise; 1 - p is
-    kept above 1e-6, because its power has an infinite slope at 0 when the exponent is below 1. A class that the mask
-    leaves out for a sample is not in that sample's softmax, nor in its smoothing.
+    Smoothing spreads its mass over all C classes, including the true one, as torch's label_smoothing does.
+    The gradient flows through the focusing factor (Lin et al., 2017) unless the knob `detached` is set; 1 - p is clamped
+    above 1e-6, because its power has an infinite slope at 0 for exponents below 1. A class that the mask leaves out for
+    a sample is neither in that sample's softmax nor in its smoothing.
     """
     z = in_full(logits_BC, terms)
     if (scale := terms.get("scale")) is not None:
@@ -99,11 +99,11 @@ def _mean(log_p: Tensor, out: Tensor | None) -> Tensor:
 
 
 def reduced(losses_B: Tensor, labels_B: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
-    """The scalar to minimise, from the loss of each sample and the weights of the classes [C].
+    """The scalar to minimize, from the loss of each sample and the class weights [C].
 
-    weighted_mean divides by the sum of the weights in the batch: what torch's CrossEntropyLoss(weight=w) does, so a
-    common factor on the weights changes nothing. A batch of only classes of weight 0 has loss 0 and gradient 0, where
-    torch divides 0 by 0. batch_mean divides by B: a common factor acts as a learning rate. An unknown reduction raises EvenlyError.
+    weighted_mean divides by the sum of the weights in the batch, as torch's CrossEntropyLoss(weight=w) does, so a
+    common factor of the weights has no effect. A batch with only classes of weight 0 has loss 0 and gradient 0, where
+    torch divides 0 by 0. batch_mean divides by B: a common factor acts like a learning rate. An unknown reduction raises EvenlyError.
     """
     if reduction not in REDUCTIONS:
         raise EvenlyError(f"unknown reduction {reduction!r}; known: {', '.join(REDUCTIONS)}")
@@ -114,7 +114,9 @@ def reduced(losses_B: Tensor, labels_B: Tensor, weight: Tensor | None, reduction
     if reduction == "batch_mean":
         return total / len(labels_B)
     norm = w.sum()
-    return total / (norm + (norm == 0))  # no `if`: it would wait for the device, and a captured graph cannot take one
+    return total / (
+        norm + (norm == 0)
+    )  # no `if`: it would wait for the device, and a captured graph cannot contain one
 
 
 def class_loss(
@@ -125,7 +127,7 @@ def class_loss(
     knobs: Mapping[str, float] = NO_KNOBS,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """The scalar to minimise: `sample_losses`, `reduced`. Errors as there."""
+    """The scalar to minimize: `sample_losses`, then `reduced`. Errors as there."""
     return reduced(
         sample_losses(logits_BC, labels_B, terms, knobs, generator), labels_B, terms.get("weight"), reduction
     )

@@ -2,9 +2,9 @@
 
     python -m core.training.reference tpr_ratio 0
 
-The CNN-1D learns MNIST-1D without weights; a method makes class weights of its TPRs on the validation split after the last
-epoch; from the same seed it learns again with them; both are tested. The TPR of a class is the share of its samples that are
-predicted as it. tests/test_reference.py holds the engine to these very counts. Shapes: n samples of a split, C classes.
+The CNN-1D is trained on MNIST-1D without weights; a method turns its validation TPRs after the last epoch into class weights;
+it is trained again with them from the same seed; both are tested. The TPR of a class is the share of its samples that are
+predicted as it. tests/core/training/test_reference.py checks that the engine gives the same counts. Shapes: n samples, C classes.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ EPOCHS, BATCH, RATE, DECAY = 20, 100, 0.01, 0.01  # of the recipe adam_cycle
 
 
 def train(x: Tensor, y: Tensor, weight: Tensor, seed: int) -> nn.Module:
-    """The CNN-1D, trained on signals x [n, 1, 40] of classes y [n]; a sample counts by the weight [C] of its class."""
+    """The CNN-1D, trained on signals x [n, 1, 40] of classes y [n]; a sample has the weight [C] of its class."""
     torch.manual_seed(seed)  # the initial parameters
     network = nn.Sequential(
         nn.Conv1d(1, 16, 5, stride=2, padding=2), nn.ReLU(),
@@ -32,31 +32,31 @@ def train(x: Tensor, y: Tensor, weight: Tensor, seed: int) -> nn.Module:
         nn.Conv1d(32, 32, 3, padding=1), nn.ReLU(),
         nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(32, len(weight)),
     )  # fmt: skip
-    optimiser = torch.optim.AdamW(network.parameters(), weight_decay=DECAY, fused=True)
+    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=DECAY, fused=True)
     for epoch in range(EPOCHS):
-        digest = hashlib.sha256(f"{seed}/order/{epoch}".encode()).digest()  # seed and epoch alone decide the order
+        digest = hashlib.sha256(f"{seed}/order/{epoch}".encode()).digest()  # the order depends only on seed and epoch
         generator = torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
         for step, batch in enumerate(torch.randperm(len(y), generator=generator).split(BATCH)):
-            t = (epoch + step / math.ceil(len(y) / BATCH)) / EPOCHS  # share of the run that is done
+            t = (epoch + step / math.ceil(len(y) / BATCH)) / EPOCHS  # share of the run done
             cycle = 0.04 + 0.96 * t / 0.3 if t < 0.3 else (1 + math.cos(math.pi * ((t - 0.3) / 0.7))) / 2
-            optimiser.param_groups[0]["lr"] = RATE * cycle
+            optimizer.param_groups[0]["lr"] = RATE * cycle
             losses, w = nn.functional.cross_entropy(network(x[batch]), y[batch], reduction="none"), weight[y[batch]]
             loss = (w * losses).sum() / w.sum()  # cross_entropy(weight=weight), rounded as the engine rounds
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
     return network
 
 
 @torch.no_grad()
 def counts(network: nn.Module, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """True positives, and samples, of each class: int64 [C] both."""
+    """True positives and samples of each class, both int64 [C]."""
     logits = torch.cat([network(part) for part in x.split(200)])
     return torch.bincount(y[logits.argmax(dim=1) == y], minlength=logits.shape[1]), torch.bincount(y)
 
 
 def experiment(method: str, seed: int, data_root: str) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-    """Class weights float64 [C], and the test counts without and with them; a method of another kind raises EvenlyError."""
+    """Class weights float64 [C], and the test counts without and with them; a method without such weights raises EvenlyError."""
     torch.set_num_threads(1)
     d = load("mnist1d", data_root, seed=seed)
     x, y, val_x, val_y, *test = map(torch.as_tensor, (d.train_x, d.train_y, d.val_x, d.val_y, d.test_x, d.test_y))
@@ -64,7 +64,9 @@ def experiment(method: str, seed: int, data_root: str) -> tuple[Tensor, list[tup
     tp, n = counts(plain, val_x, val_y)
     terms = answer(method, Evidence(len(n), counts=d.counts, tpr=tp.double() / n, support=n))
     if list(terms.set()) != ["weight"] or terms.objective != "terms" or METHODS[method].needs - {"tpr", "counts"}:
-        raise EvenlyError(f"{method} is not one weight per class for all epochs; choose one that is, such as tpr_ratio")
+        raise EvenlyError(
+            f"{method} does not set one fixed weight per class; choose a method that does, such as tpr_ratio"
+        )
     weighted = train(x, y, torch.as_tensor(terms.weight, dtype=torch.float32), seed)
     return torch.as_tensor(terms.weight), [counts(network, *test) for network in (plain, weighted)]
 

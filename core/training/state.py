@@ -1,4 +1,4 @@
-"""What an epoch leaves behind and where a run stands between two of them: counts, losses and what the next one may look at."""
+"""The result of an epoch and the state of a run between epochs: counts, losses and what the next epoch may use."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class Seen:
-    """What a run has seen of itself before an epoch: validation TPRs after the last epoch [C], their supports [C], and
-    what stands for those of every epoch so far [E, C]. None before the first."""
+    """A run's own results before an epoch: validation TPRs after the last epoch [C], their supports [C], and the kept TPRs
+    of the epochs so far [E, C]. None before the first."""
 
     tpr: Vector | None = None
     support: Vector | None = None
@@ -28,10 +28,10 @@ TermsFor = Callable[[int, Seen], ClassTerms]  # of an epoch
 
 @dataclass(frozen=True)
 class SplitResult:
-    """Counts of one split after an epoch: confusion [C, C] (rows: true class), mean loss, hits among the top five.
+    """Counts of one split after an epoch: confusion [C, C] (rows: true class), mean loss, top-5 hits.
 
     calibration [3, bins]: samples, hits and the sum of the confidences in equal bins of the confidence; None for training.
-    Loss and calibration are None where scores are no logits, as the distances of a post-hoc step.
+    Loss and calibration are None if scores are not logits, such as the distances of a post-hoc step.
     """
 
     confusion: np.ndarray
@@ -42,8 +42,8 @@ class SplitResult:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What one epoch did. `lr` is the rate of its first step; `terms` are the ones it trained with; `weight` [C] is what
-    each class was weighed: the terms' weight, or the mean over the steps where it is renewed with every step."""
+    """The result of one epoch. `lr` is the learning rate of its first step; `terms` are those it trained with; `weight` [C]
+    are its class weights: the terms' weight, or the mean over the steps if the weights change with every step."""
 
     epoch: int
     seconds: float
@@ -55,7 +55,7 @@ class EpochResult:
 
 @dataclass
 class Progress:
-    """Where a run stands: whole epochs done, steps done inside the next one, and that epoch's sums so far."""
+    """The position of a run: whole epochs done, steps done in the next one, and that epoch's sums so far."""
 
     epoch: int = 0
     step: int = 0
@@ -67,9 +67,9 @@ class Progress:
 
 
 def seen_after(before: Seen, confusion: np.ndarray, kept: Callable[[np.ndarray], np.ndarray | None]) -> Seen:
-    """What the run knows of itself after one more epoch, from the validation split's confusion matrix [C, C].
+    """The run's own results after one more epoch, from the validation split's confusion matrix [C, C].
 
-    `kept` says what of the past stays.
+    `kept` selects what of the past is kept.
     """
     support = confusion.sum(axis=1).astype(np.float64)
     with np.errstate(invalid="ignore"):

@@ -1,7 +1,7 @@
 """One training step: plain, or captured once as a CUDA graph and replayed.
 
-A small network on a fast card spends its time on launching kernels (ResNet-32: about 900 a step); a replayed graph
-launches them all at once. The graph holds fixed addresses, so what changes between replays is copied into buffers:
+A small network on a fast GPU spends its time on launching kernels (ResNet-32: about 900 a step); a replayed graph
+launches them all at once. The graph has fixed addresses, so what changes between replays is copied into buffers:
 the batch's indices, the epoch's augmentation, the terms.
 """
 
@@ -23,7 +23,7 @@ WARM_UP = 3  # plain steps before capture, so that lazy allocations are done
 
 
 class Training(Protocol):
-    """What a step needs of the trainer: its data, its device, and one optimiser step on a batch."""
+    """What a step needs from the trainer: its data, its device, and one optimizer step on a batch."""
 
     splits: Mapping[str, Split]
     device: Device
@@ -59,7 +59,7 @@ class PlainStep:
 
 
 class GraphStep(PlainStep):
-    """The same step as a replayed CUDA graph. Batches of another size than the full one take the plain way."""
+    """The same step as a replayed CUDA graph. Batches of another size run as a PlainStep."""
 
     def __init__(self, trainer: Training, terms: dict[str, Tensor], objective: Objective, draws: Tensor | None) -> None:
         super().__init__(trainer, terms, objective, draws)

@@ -1,8 +1,8 @@
 """Training: one Trainer per run, one epoch at a time, everything reported as integer counts.
 
-Inside an epoch nothing waits for the device except a look at the loss every half second. On CUDA the step is
-captured once as a graph and replayed. An interrupted epoch keeps its place: `state()` after an Interrupted, loaded
-into a fresh Trainer, ends bit-identical on CPU to an unbroken run.
+Within an epoch nothing waits for the device except a check of the loss every half second. On CUDA the step is
+captured once as a graph and replayed. An interrupted epoch can be continued: `state()` after an Interrupted, loaded
+into a fresh Trainer, gives the same bits on CPU as an uninterrupted run.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from core.training.index_samplers import EvenDraws, order
 from core.training.interrupts import Interrupted, Patience
 from core.training.losses import tensor_terms
 from core.training.objectives import Batch, Objective, objective_class
-from core.training.optimizer import build_optimiser, learning_rate, load_state, set_learning_rate
+from core.training.optimizer import build_optimizer, learning_rate, load_state, set_learning_rate
 from core.training.state import SPLITS, EpochResult, Progress, Seen, SplitResult, TermsFor, seen_after
 from core.training.train_step import Step, make_step
 
 
 class Trainer:
-    """Trains `model` on the splits. `control()` is asked at most every half second and may return a reason to stop.
+    """Trains `model` on the splits. `control()` is called at most every half second and may return a reason to stop.
 
-    `feature_rate` other than 1 gives the model's `body` that share of the learning rate. Frozen parameters stay as they are.
+    `feature_rate` other than 1 gives the model's `body` that share of the learning rate. Frozen parameters do not change.
     """
 
     def __init__(
@@ -58,28 +58,28 @@ class Trainer:
         self.config, self.splits, self.terms_for, self.classes, self.device = config, splits, terms_for, classes, device
         memory = torch.channels_last if device.channels_last else torch.preserve_format
         self.model = model.to(device.device, memory_format=memory)
-        self.optimiser = build_optimiser(config, self.model, device, feature_rate)
+        self.optimizer = build_optimizer(config, self.model, device, feature_rate)
         self.steps = self._steps(n, batch_size)
         self.batch_size, self.progress = batch_size, Progress()
         self.counts = torch.bincount(splits["train"].labels, minlength=classes)
         self.objectives: dict[str, Objective] = {}
-        self._waiting: dict[str, Any] = {}  # loaded states of objectives that no epoch has asked for yet
+        self._waiting: dict[str, Any] = {}  # loaded states of objectives that no epoch has used yet
         self._even: EvenDraws | None = None
         self._fresh_sums()
 
     @staticmethod
     def _steps(n: int, batch_size: int) -> int:
-        """Steps of an epoch of n samples. A last batch of one sample has no batch statistics: it is left out, in every run alike."""
+        """Steps of an epoch of n samples. A last batch of one sample has no batch statistics and is left out, in every run."""
         return max(-(-n // batch_size) - (n % batch_size == 1), 1)
 
     # -- state -------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on, as tensors and plain Python only (loadable with weights_only=True)."""
+        """Everything needed to continue, as tensors and plain Python only (loadable with weights_only=True)."""
         p = self.progress
         return {
             "model": self.model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": self.optimizer.state_dict(),
             "epoch": p.epoch,
             "step": p.step,
             "seconds": p.seconds,
@@ -89,14 +89,14 @@ class Trainer:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Go on from `state()` of an earlier Trainer with the same config; a foreign state raises TrainingError."""
+        """Continue from `state()` of an earlier Trainer with the same config; a state that does not fit raises TrainingError."""
         before = copy.deepcopy(self.model.state_dict())
         try:
             self.model.load_state_dict(state["model"])
-            load_state(self.optimiser, state["optimiser"], self.device)
+            load_state(self.optimizer, state["optimiser"], self.device)
             self._waiting = dict(state["objectives"])
         except (RuntimeError, KeyError, ValueError) as error:
-            self.model.load_state_dict(before)  # as if nothing had been tried
+            self.model.load_state_dict(before)  # restore the model
             raise TrainingError(f"the checkpoint does not fit this run: {str(error).splitlines()[0]}") from error
         kinds = {"loss": self.progress.loss_sum.dtype}  # MPS has no float64
         move = {k: v.to(kinds.get(k, v.dtype)).to(self.device.device) for k, v in state["sums"].items()}
@@ -107,7 +107,7 @@ class Trainer:
 
     def _fresh_sums(self) -> None:
         on, p = self.device.device, self.progress
-        if p.loss_sum is not None:  # in place: a captured graph adds to these very addresses
+        if p.loss_sum is not None:  # in place: a captured graph adds to these addresses
             for total in (p.loss_sum, p.confusion, p.top5):
                 total.zero_()
             return
@@ -148,20 +148,20 @@ class Trainer:
         return result
 
     def _rate(self, step: int) -> float:
-        """Learning rate of a step of the present epoch. Epochs may differ in length, so the schedule runs by epochs."""
+        """Learning rate of a step of the current epoch. Epochs may differ in length, so the schedule counts in epochs."""
         return learning_rate(self.config, (self.progress.epoch + step / self.steps) / self.config.epochs)
 
     def _objective(self, terms: ClassTerms) -> Objective:
-        """What the epoch's terms act through; one of a kind lives as long as the run, since it may learn."""
+        """The objective of the epoch's terms; one per kind is kept for the whole run, because it may learn."""
         key = terms.objective
-        if key not in self.objectives or self.objectives[key].knobs != dict(terms.knobs):  # a late start brings its own
+        if key not in self.objectives or self.objectives[key].knobs != dict(terms.knobs):  # a late start has its own
             made = objective_class(key)(
                 self.classes, terms.knobs, self.counts, generator(self.config.seed, "objective", 0)
             ).to(self.device.device)
             if (state := self._waiting.pop(key, None)) is not None:
                 made.load_state_dict(state)
             self.objectives[key] = made
-        if self.progress.step == 0:  # an epoch that was interrupted goes on with its sums
+        if self.progress.step == 0:  # an interrupted epoch continues with its sums
             tpr = self.progress.seen.tpr
             self.objectives[key].new_epoch(
                 None if tpr is None else torch.as_tensor(tpr, dtype=torch.float32, device=self.device.device)
@@ -175,11 +175,11 @@ class Trainer:
         step = self._step(tensor_terms(terms, self.device.device), objective, data.draws(seed, p.epoch))
         self.model.train()
         while p.step < self.steps:
-            set_learning_rate(self.optimiser, self._rate(p.step))
+            set_learning_rate(self.optimizer, self._rate(p.step))
             step(index[p.step * self.batch_size : (p.step + 1) * self.batch_size], p)
             p.step += 1
             look = ask.due()
-            if look or self.device.device.type == "cpu":  # elsewhere a look would wait for the device
+            if look or self.device.device.type == "cpu":  # on a GPU the check would wait for the device
                 self._check_loss(terms)
             if look:
                 ask()
@@ -192,7 +192,7 @@ class Trainer:
     def forward_backward(
         self, x: Tensor, labels: Tensor, terms: dict[str, Tensor], objective: Objective, p: Progress
     ) -> None:
-        """One optimiser step on a batch, its sums added on the device. Nothing here waits for the device."""
+        """One optimizer step on a batch; its sums are added on the device. Nothing here waits for the device."""
         random = generator(self.config.seed, f"loss/{p.epoch}", p.step) if "mask" in terms else None
         rate = self._rate(p.step) if objective.meta else 0.0
         batch = Batch(
@@ -208,14 +208,14 @@ class Trainer:
         )
         loss, logits = objective(batch)
         loss.backward()
-        self.optimiser.step()
-        self.optimiser.zero_grad(set_to_none=not self.device.graphs)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=not self.device.graphs)
         with torch.no_grad():
             p.loss_sum += loss.detach() * len(labels)
             count(logits, labels, self.classes, p.confusion, p.top5)
 
     def _meta(self, objective: Objective, p: Progress) -> Callable[[], tuple[Tensor, Tensor]] | None:
-        """A draw of meta samples from the validation split: the same number of every class as far as the batch allows."""
+        """A function that draws meta samples from the validation split, equally many of each class as far as the batch allows."""
         if not objective.meta:
             return None
         data = self.splits["validation"]
@@ -237,7 +237,7 @@ class Trainer:
         )
         return TrainingError(
             f"the {what} is not finite at epoch {p.epoch + 1}, step {p.step} (learning rate {rate:.3g}, weights {weight}); "
-            f"start again with a lower learning rate{knob}"
+            f"train again with a lower learning rate{knob}"
         )
 
     def _train_result(self) -> SplitResult:
@@ -246,5 +246,5 @@ class Trainer:
         return split_result(p.confusion, self.classes, float(p.loss_sum) / max(seen, 1), p.top5)
 
     def evaluate(self, data: Split, ask: Patience | None = None) -> SplitResult:
-        """Counts of a split by the model as it is: see core.training.evaluation.evaluate."""
+        """Counts of a split with the current model: see core.training.evaluation.evaluate."""
         return evaluate(self.model, data, self.classes, self.device, ask)

@@ -1,6 +1,6 @@
-"""Where workers can be started: a row a place. Whoever starts them needs nothing of `work`, so a page may do it.
+"""The places where workers can be started, one row each. Starting one imports nothing from `work`, so a page may do it.
 
-A worker that was started so drains the queue and ends. What it does it tells the database, like any other.
+A worker started this way drains the queue and exits. It reports to the database like any other.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from services.launchers.local import Local
 
 
 class Launcher(Protocol):
-    """A place for workers. An id is what that place calls a worker that was started there; any process may ask by it."""
+    """A place for workers. An id names a worker that was started there; any process may use it."""
 
     key: str
 
     def start(self, n: int) -> list[str]:
-        """Start `n` workers that end when nothing is left to train; their ids."""
+        """Start `n` workers that exit when nothing is left to train; returns their ids."""
         ...
 
     def alive(self, ids: Sequence[str]) -> list[str]:
-        """Those that have not ended."""
+        """The ids whose workers are still running."""
         ...
 
     def stop(self, ids: Sequence[str]) -> None:
-        """Have them give back the runs in hand and end; returns when they have."""
+        """Stop the workers, which requeue their current runs first; returns when all have exited."""
         ...
 
     def describe(self) -> str:
-        """How a person starts a worker there, in Markdown that follows "Start one:"."""
+        """How to start a worker there by hand, as Markdown that follows "Start one:"."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Workers on this machine: processes of worker.py, and the surroundings that such a child needs."""
+"""Workers on this machine: processes of worker.py, and the environment that such a child needs."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def worker(*options: str) -> list[str]:
-    """The command that is a worker, or the parent of some."""
+    """The command line of a worker, or of a parent of workers."""
     return [sys.executable, str(ROOT / "worker.py"), *options]
 
 
 def apart() -> dict[str, Any]:
-    """For Popen: a session of its own, so that a Ctrl-C in the terminal reaches the parent alone, and the program's folder
-    with the data folder of this process."""
+    """Arguments for Popen: a session of its own, so that a Ctrl-C in the terminal reaches only the parent; the program's
+    folder as working directory; the data folder of this process."""
     here = os.environ | {"EVENLY_DATA": str(data_root())}
     return {"cwd": ROOT, "env": here, "start_new_session": True, "stdin": subprocess.DEVNULL}
 
 
 class Local:
-    """A row of LAUNCHERS. An id is "slot:pid"; a number that another program has by now is not taken for a worker."""
+    """A row of LAUNCHERS. An id is "slot:pid"; a pid that another program has since reused is not mistaken for a worker."""
 
     key = "local"
 
     def __init__(self) -> None:
-        self._children: list[psutil.Popen] = []  # of this process, which has to ask for how they ended
+        self._children: list[psutil.Popen] = []  # of this process, which must reap them
 
     def start(self, n: int) -> list[str]:
-        """Workers on the slots 0 to n - 1. Where a slot is taken its worker ends at once. They outlive this process."""
+        """Start workers on the slots 0 to n - 1. If a slot is taken, its worker exits at once. They outlive this process."""
         started = [psutil.Popen(_drain(slot), **apart()) for slot in range(n)]
         self._children += started
         return [f"{slot}:{process.pid}" for slot, process in enumerate(started)]
@@ -60,10 +60,10 @@ def _drain(slot: int | str) -> list[str]:
 
 
 def _process(given: str) -> psutil.Process | None:
-    """The process of an id; None where it has ended."""
+    """The process of an id; None if it has exited."""
     slot, _, pid = given.partition(":")
     try:
         process = psutil.Process(int(pid))
-        return process if process.cmdline()[1:] == _drain(slot)[1:] else None  # one that waits for its parent has none
+        return process if process.cmdline()[1:] == _drain(slot)[1:] else None  # a zombie has none
     except psutil.Error:
         return None

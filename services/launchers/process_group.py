@@ -1,6 +1,6 @@
-"""Processes that are kept running by their parent: started, started again when they die, ended together.
+"""Processes that are kept running by their parent: started, restarted when they die, stopped together.
 
-The one loop of serve.py (a worker and the app) and of worker.py (a process per slot).
+The main loop of serve.py (a worker and the app) and of worker.py (a process per slot).
 """
 
 from __future__ import annotations
@@ -17,18 +17,20 @@ from typing import Any
 
 import psutil
 
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # before any fork: a child of one must not load anything
+_libc = (
+    ctypes.CDLL(None) if sys.platform == "linux" else None
+)  # loaded before any fork: a forked child must not load a library
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 30.0  # to finish a step and save, then SIGKILL: a large network on a slow or busy machine needs it
-LONGEST_WAIT = 30.0  # between two starts of one that keeps dying
-STEADY_SECONDS = 60.0  # one that lived longer starts the waits afresh
+LONGEST_WAIT = 30.0  # between two starts of a child that keeps dying
+STEADY_SECONDS = 60.0  # a child that lived longer resets its wait
 
 
 class Child:
-    """A process as its parent sees it: running, or waiting for its next start. The kernel ends it with its parent (Linux).
+    """A process as its parent sees it: running, or waiting for its next start. It dies with its parent (Linux).
 
-    Times are those of a clock that only goes forward.
+    Times are those of a monotonic clock.
     """
 
     def __init__(self, command: Sequence[str], **surroundings: Any) -> None:
@@ -39,7 +41,7 @@ class Child:
         self.wait, self.started = 1.0, 0.0
 
     def look(self, now: float) -> None:
-        """Start it when it is due, note how it ended, watch it while it runs."""
+        """Start it when it is due, note how it exited, watch it while it runs."""
         if self.process is None:
             if self.due is not None and now >= self.due:
                 self.start(now)
@@ -55,21 +57,21 @@ class Child:
         self.started = now
 
     def next_start(self, code: int, now: float) -> float | None:
-        """When to start it again after it ended with `code`, None for never: after a pause that doubles while it keeps dying young."""
+        """When to restart it after it exited with `code`, None for never. The wait doubles while it keeps dying early."""
         self.wait = 1.0 if now - self.started > STEADY_SECONDS else min(2 * self.wait, LONGEST_WAIT)
         return now + self.wait
 
     def watch(self, now: float) -> None:
-        """Called at every look at it while it runs."""
+        """Called at every poll while it runs."""
 
     @property
     def over(self) -> bool:
-        """It has ended for good."""
+        """Whether it has exited and will not be restarted."""
         return self.process is None and self.due is None
 
 
 class ProcessGroup:
-    """Children that are kept running until a signal asks for an end."""
+    """Children that are kept running until a signal to stop."""
 
     def __init__(self, *children: Child) -> None:
         self.children = children
@@ -79,7 +81,7 @@ class ProcessGroup:
         self.orders.append(signum)
 
     def keep(self, over: Callable[[], int | None]) -> int:
-        """Look after the children until a signal comes (0) or `over` names an exit status, then end them."""
+        """Keep the children running until a signal comes (returns 0) or `over` returns an exit status; then stop them."""
         on_signals(self.order)
         clock = Awake()
         try:
@@ -95,13 +97,13 @@ class ProcessGroup:
         return 0
 
     def end(self) -> None:
-        """All at once."""
+        """Stop all at once."""
         end([child.process for child in self.children if child.process is not None])
 
 
 class Awake:
-    """A clock that stands still while this process does (stopped, or the machine asleep): after waking up, nobody whom it
-    watches looks frozen only because it was."""
+    """A clock that stands still while this process is stopped or the machine sleeps, so that after waking up no child looks
+    frozen only because its parent was."""
 
     LONGEST_LOOP = 1.0
 
@@ -109,14 +111,14 @@ class Awake:
         self._clock, self._before, self._now = clock, clock(), 0.0
 
     def __call__(self) -> float:
-        """Seconds awake. To be read at least once a second."""
+        """Seconds awake. Must be read at least once a second."""
         before, self._before = self._before, self._clock()
         self._now += min(self._before - before, self.LONGEST_LOOP)
         return self._now
 
 
 def on_signals(handler: Callable[[int, object], None]) -> None:
-    """Take the signals that ask for an end: SIGTERM, Ctrl-C, and a closed terminal unless nohup wants it ignored."""
+    """Handle the signals to stop: SIGTERM, SIGINT (Ctrl-C), and SIGHUP (closed terminal) unless nohup ignores it."""
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signum != signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, handler)
@@ -134,7 +136,7 @@ def end(processes: Sequence[psutil.Process], seconds: float = GRACE_SECONDS) -> 
 
 
 def kill(process: psutil.Process) -> None:
-    """SIGKILL, to its whole session where it leads one."""
+    """SIGKILL, to its whole process group if it leads one."""
     with suppress(ProcessLookupError, psutil.NoSuchProcess):
         if os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, signal.SIGKILL)
@@ -143,9 +145,9 @@ def kill(process: psutil.Process) -> None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Linux, called in a child: have the kernel send it SIGTERM when its parent, `parent`, is gone, however it went.
+    """Linux, called in a child: have the kernel send it SIGTERM when its parent, `parent`, dies for any reason.
 
-    The kernel says nothing of a parent that went before it was asked: the child then has another one already, and ends.
+    The kernel does not report a parent that died before this call: the child then already has another one, and exits.
     """
     if _libc is not None:
         _libc.prctl(1, signal.SIGTERM)  # 1 = PR_SET_PDEATHSIG

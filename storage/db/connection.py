@@ -1,5 +1,5 @@
-"""The database engine: opened, read and written, with errors a person can act on. Which database it is, and what that
-one does in its own way, stands in storage/db/dialects."""
+"""The database engine: opened, read and written, with errors a person can act on. What is specific to one kind of
+database is in storage/db/dialects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROLES = ("worker", "page")
 
 
 def database_warning() -> str | None:
-    """What to tell people about the database library in use; None when it has no known fault."""
+    """A warning about the database library in use; None if it has no known fault."""
     return dialect_of(checked_url(database_url())).warning()
 
 
@@ -56,7 +56,7 @@ def _begin(connection: Connection) -> None:
 
 
 def write(engine: Engine, work: Callable[[Connection], T]) -> T:
-    """`work(connection)` in one writing transaction: all of it or nothing. Tried again, from the start, on a lock only."""
+    """`work(connection)` in one writing transaction: all of it or nothing. Retried from the start, only on a lock."""
     left = engine.get_execution_options()["evenly_tries"]
     while True:
         left -= 1
@@ -67,11 +67,11 @@ def write(engine: Engine, work: Callable[[Connection], T]) -> T:
             dialect = dialect_of(engine.url)
             if left < 1 or not dialect.busy(error):
                 raise dialect.explained(error, engine) from error
-            time.sleep(random.SystemRandom().uniform(0.02, 0.4))  # apart, lest two writers meet again
+            time.sleep(random.SystemRandom().uniform(0.02, 0.4))  # random, so that two writers do not collide again
 
 
 def once(engine: Engine) -> Engine:
-    """The same database for one who waits for a lock in a loop of his own: a write is tried once."""
+    """The same database for a caller with its own retry loop: a write is tried once."""
     return engine.execution_options(evenly_tries=1)
 
 
@@ -94,7 +94,7 @@ def backup(engine: Engine, target: Path) -> None:
 def strict_json(value: Any) -> str:
     """JSON with sorted keys. numpy values become plain ones; NaN or infinity raises ValueError.
 
-    core.serialization.plain shows both as null; a database refuses them, so that no figure is lost on the way into it.
+    core.serialization.plain shows both as null; a database refuses them, so that no value is silently lost.
     """
     return json.dumps(value, sort_keys=True, allow_nan=False, default=_plain)
 
@@ -102,4 +102,4 @@ def strict_json(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):  # numpy scalars and arrays
         return value.tolist()
-    raise TypeError(f"{value!r} has no place in JSON")
+    raise TypeError(f"{value!r} cannot be stored as JSON")

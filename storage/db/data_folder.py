@@ -1,6 +1,6 @@
-"""The data folder that a database belongs to: the one its first worker used. Another is refused.
+"""The data folder that a database belongs to: the one its first worker used. Any other is refused.
 
-Checkpoints, uploads and array files lie there, named relative to it: with another folder a run would find none of them.
+Checkpoints, uploads and array files are stored there, with paths relative to it: in another folder a run would find none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def check_place(engine: Engine) -> None:
 
 
 def settle(engine: Engine) -> None:
-    """`check_place`, and the present data folder becomes the database's own, where it has none or that is no longer there.
+    """`check_place`; then record the current data folder if the database has none or its folder no longer exists.
 
     Two processes may call this at once, with different folders: the first one's is kept, the other raises StorageError.
     """
@@ -36,14 +36,12 @@ def settle(engine: Engine) -> None:
     def work(connection: Connection) -> None:
         before = _recorded(connection, path)
         _refuse_another(connection, path)
-        (data_root() / RUNS).mkdir(
-            parents=True, exist_ok=True
-        )  # by this a folder is known as the one with the checkpoints
+        (data_root() / RUNS).mkdir(parents=True, exist_ok=True)  # marks the folder as the one with the checkpoints
         if before is not None and _same(before, data_root()):
             return
         if before is not None:
             log.warning(
-                "the data folder %s of %s is gone; it is %s from now on, and checkpoints that are not there are lost",
+                "the data folder %s of %s is missing; using %s from now on, checkpoints that are not there are lost",
                 before,
                 path,
                 data_root(),
@@ -66,13 +64,13 @@ def _refuse_another(connection: Connection, path: Path) -> None:
     ):  # a copy of the database alone may be read from anywhere
         return
     raise StorageError(
-        f"the database {path} belongs to the data folder {own}, where its checkpoints are, and not to {given}; "
+        f"the database {path} belongs to the data folder {own}, where its checkpoints are, not to {given}; "
         f"set EVENLY_DATA={own}, or EVENLY_DATABASE_URL to a database of its own"
     )
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Two names of one folder, also through a bind mount."""
+    """Whether both paths name one folder, also through a bind mount."""
     return one == other or (one.is_dir() and other.is_dir() and one.samefile(other))
 
 

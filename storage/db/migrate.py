@@ -1,8 +1,8 @@
-"""Bringing a database up to this Evenly's schema, and refusing one that it does not know.
+"""Upgrades a database to the current schema, and refuses one with an unknown schema.
 
     python -m storage.db.migrate        creates or upgrades the database named by EVENLY_DATABASE_URL / EVENLY_DATA
 
-Every start asks `check_schema`, so it must be quick: alembic is imported only when there is something to do.
+Every start calls `check_schema`, so it must be quick: alembic is imported only when there is something to do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def check_schema(engine: Engine) -> None:
-    """Return if the database can serve; else raise StorageError: absent, read-only, older, newer or not ours, or of another data folder."""
+    """Return if the database can be used; else raise StorageError: missing, read-only, older, newer, not ours, of another data folder."""
     path = path_of(engine)
     dialect_of(engine.url).check(engine.url)
     found = revision(engine)
@@ -51,14 +51,14 @@ def revision(engine: Engine) -> str | None:
 def _check_known(found: str | None, path: Path) -> None:
     if found is not None and found not in REVISIONS:
         raise StorageError(
-            f"the database {path} was written by a newer Evenly (schema {found}, this one knows up to {REVISIONS[-1]}); update Evenly"
+            f"the database {path} was written by a newer Evenly (schema {found}, this one supports up to {REVISIONS[-1]}); update Evenly"
         )
 
 
 def upgrade(engine: Engine) -> None:
-    """Create the database or bring it to the newest schema; nothing to do is quick. An older one is copied first.
+    """Create the database or upgrade it to the newest schema; quick if there is nothing to do. An older one is copied first.
 
-    Several processes may call this at once: one works, the others wait. Raises StorageError like `check_schema`.
+    Several processes may call this at once: one upgrades, the others wait. Raises StorageError like `check_schema`.
     """
     dialect, url = dialect_of(engine.url), engine.url
     if dialect.is_new(url) or not _at_head(engine):
@@ -78,7 +78,7 @@ def _at_head(engine: Engine) -> bool:
 
 
 def _copy(engine: Engine) -> None:
-    """A whole copy beside an older database."""
+    """Back an older database up beside itself."""
     found, path = revision(engine), path_of(engine)
     if found is not None:
         target = path.with_name(f"{path.stem}-{found}-{time.strftime('%Y%m%d-%H%M%S')}.backup.db")
@@ -88,7 +88,7 @@ def _copy(engine: Engine) -> None:
             raise
         except StorageError as error:
             raise StorageError(
-                f"the database {path} could not be prepared for its upgrade ({error}); nothing was changed"
+                f"the database {path} could not be backed up before its upgrade ({error}); nothing was changed"
             ) from error
 
 
@@ -104,7 +104,7 @@ def _run_migrations(engine: Engine) -> None:
 
 
 def main() -> int:
-    """Upgrade and say where; a refusal goes to stderr as one line."""
+    """Upgrade and print where; an error goes to stderr as one line."""
     try:
         engine = open_database(database_url(), role="worker")
         upgrade(engine)

@@ -26,7 +26,7 @@ def _usual_root() -> Path:
 
 @cache
 def _resolved(path: Path) -> Path:
-    """Kept, because a page asks dozens of times and every ask would walk the path anew."""
+    """Cached, because a page calls this dozens of times and each call would resolve the path again."""
     return path.resolve()
 
 
@@ -41,13 +41,13 @@ def _usual_url(root: Path) -> str:
 
 
 def database_path() -> Path:
-    """The database file that `database_url` names; StorageError where it names none."""
+    """The database file that `database_url` names; StorageError if it names none."""
     url = checked_url(database_url())
     return dialect_of(url).identity(url)
 
 
 def surroundings() -> dict[str, str]:
-    """The variables that another shell needs to see the same data folder and database; those that stand at their defaults are left out."""
+    """The variables that another shell needs to use the same data folder and database; those at their defaults are left out."""
     data, given = {}, os.environ.get("EVENLY_DATABASE_URL")
     if data_root() != _usual_root():
         data = {"EVENLY_DATA": str(data_root())}

@@ -1,6 +1,6 @@
 """The schema. Times are Unix seconds (UTC); splits are small integers; JSON holds what is never searched.
 
-`class_epoch` is clustered by its key: the counts of one split, epoch after epoch, lie side by side.
+`class_epoch` is clustered by its key: the counts of one split, epoch after epoch, are stored side by side.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from sqlalchemy import (
 SPLITS = ("train", "validation", "test")  # the position is the number in the tables
 TRAIN, VALIDATION, TEST = range(3)
 
-# queued     waits for a worker                     -> running, paused, cancelled (or its baseline was), failed (its baseline failed)
-# running    a worker trains it                     -> succeeded, failed, cancelled, paused, queued (rescued, released)
-# paused     stopped by a person, goes on if asked  -> queued, cancelled
-# cancelled  ended by a person, keeps its results   -> queued
-# failed     ended by an error, keeps its results   -> queued
+# queued     waits for a worker                      -> running, paused, cancelled (or its baseline was), failed (its baseline failed)
+# running    a worker trains it                      -> succeeded, failed, cancelled, paused, queued (rescued, released)
+# paused     paused by a person, can be resumed      -> queued, cancelled
+# cancelled  stopped by a person, keeps its results  -> queued
+# failed     ended by an error, keeps its results    -> queued
 # succeeded  trained to its last epoch
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled", "paused")
-WANTED = ("run", "pause", "cancel")  # what a person asked of a running run; its worker obeys
+WANTED = ("run", "pause", "cancel")  # a person's request for a running run, carried out by its worker
 
 metadata = MetaData(
     naming_convention={
@@ -66,9 +66,9 @@ worker = Table(
     Column("state", String(40), nullable=False),
     Column(
         "beat", Integer, nullable=False, server_default="0"
-    ),  # grows while the worker lives; watchers time it themselves
+    ),  # the heartbeat: grows while the worker is alive; readers time it by their own clocks
     Column("started_at", Float, nullable=False),
-    Column("seen_at", Float, nullable=False),  # shown to people, never decided upon
+    Column("seen_at", Float, nullable=False),  # for display only, never used for decisions
     Column("stopped_at", Float),
     sqlite_autoincrement=True,
 )
@@ -122,7 +122,7 @@ run = Table(
     Index(None, "group_sha", "status"),
     Index(None, "baseline_id"),
     Index(None, "worker_id"),
-    sqlite_autoincrement=True,  # an id is never used twice: it stands in addresses and in file names
+    sqlite_autoincrement=True,  # an id is never used twice: it is part of URLs and file names
 )
 
 detail = Table(  # apart from `run`, so that a list of runs reads a third of the pages
@@ -185,7 +185,7 @@ place = Table(  # at most one row
     "place",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("data", Text, nullable=False),  # the data folder, seen from the database's own: both can be moved together
+    Column("data", Text, nullable=False),  # the data folder, relative to the database's own: both can be moved together
     CheckConstraint("id = 1", name="id"),
 )
 
@@ -206,7 +206,9 @@ checkpoint = Table(
     _run_key(primary_key=True),
     Column("kind", String(10), primary_key=True),
     Column("epoch", Integer, primary_key=True),
-    Column("path", Text, nullable=False),  # below the data folder where it lies there, so that the folder can be moved
+    Column(
+        "path", Text, nullable=False
+    ),  # relative to the data folder if it is inside it, so that the folder can be moved
     Column("sha256", String(64), nullable=False),
     Column("bytes", Integer, nullable=False),
     Column("at", Float, nullable=False),

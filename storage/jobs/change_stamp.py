@@ -1,4 +1,4 @@
-"""Whether runs have moved since a page was drawn, in one short query, and how the runs stand that others wait for."""
+"""Whether runs have changed since a page was drawn, in one short query, and the status of runs that others wait for."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from storage.db.schema import run
 
 
 def stamp(engine: Engine, run_id: int | None = None) -> tuple:
-    """Equal as long as no run was added, deleted, asked of or changed in its status.
+    """Equal as long as no run was added, deleted or requested to change, and no status changed.
 
-    Of one run, with its baseline and followers, where given.
+    With `run_id`: of that run, its baseline and the runs that use it as theirs.
     """
     with reading(engine) as connection:
         if run_id is None:
@@ -29,16 +29,16 @@ def stamp(engine: Engine, run_id: int | None = None) -> tuple:
 
 
 def stamp_query() -> CompoundSelect:
-    """How many runs have each status, and the sum of their ids, which tells apart two that changed places.
+    """The number of runs with each status, and the sum of their ids, which changes when two runs swap statuses.
 
-    Then what is asked of those that run.
+    Then the requests for running runs.
     """
     each = select(run.c.status, func.count(), func.sum(run.c.id)).group_by(run.c.status)
     return union_all(each, select(run.c.wanted, literal(1), run.c.id).where(run.c.status == "running"))
 
 
 def statuses(engine: Engine, ids: Sequence[int]) -> dict[int, str]:
-    """Run -> status, of those of `ids` that there are."""
+    """Run -> status, for those of `ids` that exist."""
     with reading(engine) as connection:
         return {
             row.id: row.status

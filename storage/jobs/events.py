@@ -1,4 +1,4 @@
-"""The log of a run: every change of its status, and whatever its worker finds worth telling."""
+"""The log of a run: every change of its status, and messages of its worker."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The queue. Every change of a run's status is here, each in one transaction and each with a line in the run's log.
 
-Two columns, two writers: `status` is what a run is, written by its worker; `wanted` is what a person asked of a running
-run, written by a page and obeyed by the worker. Claiming raises the run's token; all that a worker writes later carries
-the token it was given, so one that was given up for dead cannot write any more.
+Two columns, two writers: `status` is the state of a run, written by its worker; `wanted` is a person's request for a
+running run, written by a page and carried out by the worker. Claiming increments the run's token; every later write of
+the worker carries the token it was given, so a worker that was declared dead can no longer write.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ from storage.db.schema import detail, run
 from storage.jobs.events import Event, events, log_event
 from storage.jobs.workers import IDLE, WorkerRow, beat, register_worker, stop_worker, worker_rows, workers
 
-ATTEMPTS = 3  # deaths of its worker, without an epoch recorded in between, after which a run is failed
+ATTEMPTS = 3  # a run fails after its worker has died this often without an epoch recorded in between
 ENDED = ("succeeded", "failed", "cancelled")
-LEFT = (*ENDED, "paused")  # what a worker may leave a run as
-SAID = {"cancelled": "stopped"}  # the word for people, where it is not that of the table
-# a baseline's end -> the reason of a run that waited for it, and ends alike;
-# told apart by it from one that a person stopped
+LEFT = (*ENDED, "paused")  # the statuses in which a worker may leave a run
+SAID = {"cancelled": "stopped"}  # the word shown to people where it differs from the stored one
+# a baseline's end -> the error of a run that waited for it and ends the same way; its beginning tells such a run
+# from one that a person stopped (only that: earlier versions worded the rest differently)
+BASELINE_ENDED = "its baseline, run {}, "
 WITH_BASELINE = {
-    "cancelled": "its baseline, run {}, was stopped",
-    "failed": "its baseline, run {}, failed; mend what its log says, then try again, which starts both",
+    "cancelled": BASELINE_ENDED + "was stopped",
+    "failed": BASELINE_ENDED + "failed; fix the error in its log, then resume, which requeues both",
 }
 
 __all__ = [
@@ -60,19 +61,19 @@ __all__ = [
 
 
 class UnknownRunError(StorageError):
-    """There is no run of this id."""
+    """No run has this id."""
 
     def __init__(self, run_id: int) -> None:
-        super().__init__(f"there is no run {run_id}; it may have been deleted")
+        super().__init__(f"run {run_id} not found; it may have been deleted")
 
 
-class Lost(StorageError):  # noqa: N818 - the claim is lost; the worker stops at once and says nothing
+class Lost(StorageError):  # noqa: N818 - the claim is lost; the worker stops at once without a message
     """This claim is over: the run was rescued, finished or deleted, and nothing was written."""
 
 
 @dataclass(frozen=True)
 class NewRun:
-    """A run to be queued. `baseline` is the id of an earlier run, `baseline_index` the place of one in the same list."""
+    """A run to be queued. `baseline` is the id of an existing run, `baseline_index` the index of one in the same list."""
 
     config: RunConfig
     name: str
@@ -93,11 +94,11 @@ class Claim:
     baseline_id: int | None
 
 
-# -- putting in --------------------------------------------------------------------------------------------------
+# -- submitting --------------------------------------------------------------------------------------------------
 
 
 def submit(engine: Engine, runs: list[NewRun], submit_key: str | None = None) -> list[int]:
-    """Queue the runs, all or none; returns their ids in order. A key that was used before adds nothing: same ids again."""
+    """Queue the runs, all or none; returns their ids in order. A key that was used before adds nothing and returns the same ids."""
     for place, new in enumerate(runs):
         _check_new(new, place)
 
@@ -118,7 +119,7 @@ def _check_new(new: NewRun, place: int) -> None:
         raise StorageError(f"run {new.name!r} names two baselines; give baseline or baseline_index")
     if new.baseline_index is not None and not 0 <= new.baseline_index < place:
         raise StorageError(
-            f"baseline_index of run {new.name!r} is {new.baseline_index}, expected an earlier place in the list"
+            f"baseline_index of run {new.name!r} is {new.baseline_index}, expected the index of an earlier run in the list"
         )
     if new.config.epochs < 1:
         raise StorageError(f"epochs of run {new.name!r} is {new.config.epochs}, expected at least 1")
@@ -162,7 +163,7 @@ def _insert(connection: Connection, new: NewRun, baseline: int | None, submit_ke
 
 
 def next_run(only: Sequence[int] | None = None) -> ColumnElement[int]:
-    """The oldest queued run whose baseline, if it has one, has succeeded; of `only` where given.
+    """The oldest queued run (of `only`, if given) whose baseline, if it has one, has succeeded.
 
     Other databases skip rows being claimed.
     """
@@ -175,7 +176,7 @@ def next_run(only: Sequence[int] | None = None) -> ColumnElement[int]:
 
 
 def claim_statement(worker_id: int, device: str, now: float, only: Sequence[int] | None = None) -> Update:
-    """The claim as one statement: find the next run and take it, in a single step."""
+    """The claim as one statement: find the next run and claim it in a single step."""
     return (
         update(run)
         .where(run.c.id == next_run(only).scalar_subquery(), run.c.status == "queued")
@@ -195,9 +196,9 @@ def claim_statement(worker_id: int, device: str, now: float, only: Sequence[int]
 
 
 def claim(engine: Engine, worker_id: int, device: str, only: Sequence[int] | None = None) -> Claim | None:
-    """Take the next run for this worker (of the ids in `only`, where given), or None when none could start. Runs whose
-    baseline has failed or was stopped end here as it did."""
-    with reading(engine) as connection:  # a worker looks often: take the writers' lock only if there is something
+    """Claim the next run for this worker (of the ids in `only`, if given); None if no run can start. Runs whose baseline
+    has failed or was stopped end here in the same way."""
+    with reading(engine) as connection:  # a worker polls often: take the write lock only if something is queued
         if connection.scalar(select(run.c.id).where(run.c.status == "queued").limit(1)) is None:
             return None
 
@@ -214,7 +215,7 @@ def claim(engine: Engine, worker_id: int, device: str, only: Sequence[int] | Non
 
 
 def _follow_baselines(connection: Connection) -> None:
-    """Queued runs whose baseline will not come by itself end as it did, stopped or failed, and those that wait for these in turn."""
+    """End queued runs whose baseline has failed or was stopped in the same way, and runs that wait for these in turn."""
     baseline = run.alias("baseline")
     waiting = (
         select(run.c.id, baseline.c.id.label("baseline"), baseline.c.status)
@@ -229,18 +230,18 @@ def _follow_baselines(connection: Connection) -> None:
 
 
 def fence(claim: Claim) -> ColumnElement[bool]:
-    """The condition every write of a worker carries: the run is still running and still this worker's."""
+    """The condition of every write of a worker: the run is still running and still claimed by this worker."""
     return and_(run.c.id == claim.run_id, run.c.token == claim.token, run.c.status == "running")
 
 
 def hold(connection: Connection, claim: Claim) -> None:
-    """Raise Lost unless the claim still holds; within a writing transaction it then holds to the end."""
+    """Raise Lost unless the claim still holds; within a writing transaction it then holds until the end."""
     if connection.scalar(select(run.c.id).where(fence(claim))) is None:
-        raise Lost(f"run {claim.run_id} is no longer this worker's (token {claim.token})")
+        raise Lost(f"run {claim.run_id} is no longer claimed by this worker (token {claim.token})")
 
 
 def note(engine: Engine, claim: Claim, kind: str, text: str) -> None:
-    """A line of the worker's in its run's log. Raises Lost, and writes nothing, when the claim is over."""
+    """Add a line of the worker to its run's log. Raises Lost, and writes nothing, if the claim has ended."""
 
     def work(connection: Connection) -> None:
         hold(connection, claim)
@@ -250,13 +251,13 @@ def note(engine: Engine, claim: Claim, kind: str, text: str) -> None:
 
 
 def wanted(engine: Engine, claim: Claim) -> str:
-    """What the worker is to do with its run: run, pause or cancel; or "lost", when it is no longer its run."""
+    """The request for the worker's run: run, pause or cancel; or "lost" if the worker no longer holds the claim."""
     with reading(engine) as connection:
         return connection.scalar(select(run.c.wanted).where(fence(claim))) or "lost"
 
 
 def finish(engine: Engine, claim: Claim, status: str, error: str | None = None) -> bool:
-    """Leave the run as succeeded, failed, cancelled or paused. False, and nothing written, when the claim is over."""
+    """Set the run to succeeded, failed, cancelled or paused. False, and nothing written, if the claim has ended."""
     if status not in LEFT:
         raise StorageError(f"a run cannot be finished as {status!r}; expected one of {', '.join(LEFT)}")
 
@@ -271,28 +272,28 @@ def finish(engine: Engine, claim: Claim, status: str, error: str | None = None) 
 
 
 def progressed(engine: Engine, claim: Claim) -> None:
-    """The run has got further than any attempt before: earlier deaths no longer count. Nothing happens when the claim is over."""
+    """The run has got further than any earlier attempt: reset the count of deaths. Does nothing if the claim has ended."""
     anew = update(run).where(fence(claim), run.c.attempt > 1).values(attempt=1)
     write(engine, lambda connection: connection.execute(anew))
 
 
 def release(engine: Engine, claim: Claim) -> bool:
-    """Give the run back unfinished because its worker must go: queued (or as a person wanted), the attempt not counted."""
+    """Requeue an unfinished run because its worker must exit (or pause or cancel it, if requested); the attempt does not count."""
 
     def work(connection: Connection) -> bool:
-        asked = connection.scalar(select(run.c.wanted).where(fence(claim)))
-        if asked is None:
+        requested = connection.scalar(select(run.c.wanted).where(fence(claim)))
+        if requested is None:
             return False
-        status = AFTER[asked]
+        status = AFTER[requested]
         connection.execute(_leave(claim.run_id, status, None).where(fence(claim)).values(attempt=run.c.attempt - 1))
-        log_event(connection, claim.run_id, status, "its worker was told to stop")
+        log_event(connection, claim.run_id, status, "its worker was stopped")
         _follow_baselines(connection)
         return True
 
     return write(engine, work)
 
 
-AFTER = {"run": "queued", "pause": "paused", "cancel": "cancelled"}  # what becomes of a run whose worker goes
+AFTER = {"run": "queued", "pause": "paused", "cancel": "cancelled"}  # request -> status of a run whose worker exits
 
 
 def _leave(run_id: int, status: str, error: str | None) -> Update:
@@ -305,10 +306,10 @@ def _leave(run_id: int, status: str, error: str | None) -> Update:
 
 
 def rescue(engine: Engine, alive: Callable[[WorkerRow], bool]) -> list[int]:
-    """Take the runs of dead workers from them; returns their ids. `alive` is asked once per worker that has not stopped.
+    """Take the runs of dead workers from them; returns their ids. `alive` is called once per worker that has not stopped.
 
-    A rescued run is queued again; after three deaths without an epoch in between (`progressed`) it is failed; one that a
-    person wanted paused or cancelled is that. A worker that finishes at the same moment wins or loses as a whole: whoever commits first.
+    A rescued run is requeued; after three deaths without an epoch in between (`progressed`) it fails; one that a person
+    asked to pause or cancel becomes paused or cancelled. If its worker finishes at the same moment, the first commit wins.
     """
     with reading(engine) as connection:
         owners = {w.id: w for w in worker_rows(connection, every=True)}
@@ -325,13 +326,13 @@ def rescue(engine: Engine, alive: Callable[[WorkerRow], bool]) -> list[int]:
 def _rescue_one(connection: Connection, run_id: int, token: int, worker_id: int | None) -> bool:
     still = and_(run.c.id == run_id, run.c.token == token, run.c.status == "running")
     now = connection.execute(select(run.c.attempt, run.c.wanted).where(still)).one_or_none()
-    if now is None:  # finished, or rescued by another, since we looked
+    if now is None:  # finished or rescued by another process in the meantime
         return False
     status, error = AFTER[now.wanted], None
     if status == "queued" and now.attempt >= ATTEMPTS:
         status, error = (
             "failed",
-            f"worker died {now.attempt} times without an epoch in between; look at its memory and its log, then resume",
+            f"worker died {now.attempt} times without an epoch in between; check its memory and its log, then resume",
         )
     connection.execute(_leave(run_id, status, error))
     log_event(connection, run_id, status, error or f"worker {worker_id} died in attempt {now.attempt}")
@@ -339,9 +340,9 @@ def _rescue_one(connection: Connection, run_id: int, token: int, worker_id: int 
     return True
 
 
-# -- a person's side ---------------------------------------------------------------------------------------------
+# -- requests by people ---------------------------------------------------------------------------------------------
 
-AT_ONCE = {  # (status, asked) -> status: no worker is needed for these
+AT_ONCE = {  # (status, request) -> status: no worker is needed for these
     ("queued", "pause"): "paused",
     ("queued", "cancel"): "cancelled",
     ("paused", "cancel"): "cancelled",
@@ -350,32 +351,32 @@ AT_ONCE = {  # (status, asked) -> status: no worker is needed for these
     ("cancelled", "run"): "queued",
 }
 ALREADY = (("queued", "run"), ("paused", "pause"), ("cancelled", "cancel"))
-ASKED = {"run": "go on", "pause": "pause", "cancel": "stop"}
+REQUESTS = {"run": "resume", "pause": "pause", "cancel": "stop"}
 VERBS = {"run": "resumed", "pause": "paused", "cancel": "stopped"}
-IS = {"succeeded": "has succeeded already", "failed": "has failed", "cancelled": "was stopped"}
+IS = {"succeeded": "has already succeeded", "failed": "has failed", "cancelled": "was stopped"}
 
 INSTEAD = {
     "succeeded": "start another run with its settings to train again",
-    "failed": "resume it if it is to go on",
-    "cancelled": "resume it if it is to go on",
+    "failed": "resume it to continue",
+    "cancelled": "resume it to continue",
 }
 
 
-def ask(engine: Engine, run_id: int, wish: str) -> str:
-    """A person's wish: run (start or go on), pause or cancel. Returns the status, "running" while the worker has yet to obey.
+def ask(engine: Engine, run_id: int, request: str) -> str:
+    """A person's request: run (resume), pause or cancel. Returns the status, "running" until the worker has carried it out.
 
-    To go on takes the baseline along that the run waits for, and the runs that were stopped or failed only because this one was.
-    Raises StorageError for an unknown run or wish, and for one that makes no sense any more.
+    Resuming a run also resumes the baseline that it waits for, and the runs that were stopped or failed only because of this one.
+    Raises StorageError for an unknown run or request, and for one that the run's status no longer allows.
     """
-    if wish not in VERBS:
-        raise StorageError(f"asked {wish!r} of run {run_id}, expected one of {', '.join(VERBS)}")
+    if request not in VERBS:
+        raise StorageError(f"request {request!r} for run {run_id}, expected one of {', '.join(VERBS)}")
 
     def work(connection: Connection) -> str:
         row = connection.execute(select(run.c.status, run.c.wanted).where(run.c.id == run_id)).one_or_none()
         if row is None:
             raise UnknownRunError(run_id)
-        status = _asked(connection, run_id, row, wish)
-        if wish == "run":
+        status = _carried_out(connection, run_id, row, request)
+        if request == "run":
             _take_along(connection, run_id)
         elif status == "cancelled":
             _follow_baselines(connection)
@@ -384,28 +385,28 @@ def ask(engine: Engine, run_id: int, wish: str) -> str:
     return write(engine, work)
 
 
-def _asked(connection: Connection, run_id: int, row: Any, wish: str) -> str:
-    """Do or note the wish for this run alone; its status then."""
+def _carried_out(connection: Connection, run_id: int, row: Any, request: str) -> str:
+    """Carry out or store the request for this run alone; returns its status then."""
     if row.status == "running":
-        return _want(connection, run_id, row.wanted, wish)
-    if (row.status, wish) in ALREADY:
+        return _want(connection, run_id, row.wanted, request)
+    if (row.status, request) in ALREADY:
         return row.status
-    if (row.status, wish) not in AT_ONCE:
-        raise StorageError(f"run {run_id} {IS[row.status]}, so it cannot be {VERBS[wish]}; {INSTEAD[row.status]}")
-    return _at_once(connection, run_id, AT_ONCE[row.status, wish])
+    if (row.status, request) not in AT_ONCE:
+        raise StorageError(f"run {run_id} {IS[row.status]}, so it cannot be {VERBS[request]}; {INSTEAD[row.status]}")
+    return _at_once(connection, run_id, AT_ONCE[row.status, request])
 
 
 def _take_along(connection: Connection, run_id: int) -> None:
-    """Who goes on with this run: the baselines it waits for, one behind the other, and all that ended only because one of these did."""
+    """Resume with this run the chain of baselines it waits for, and all runs that ended only because one of these did."""
     baseline, resumed = run.alias("baseline"), [run_id]
     up = select(baseline.c.id, baseline.c.status, baseline.c.wanted).join(run, run.c.baseline_id == baseline.c.id)
     while (
         row := connection.execute(up.where(run.c.id == resumed[-1])).one_or_none()
     ) is not None and row.status != "succeeded":
-        _asked(connection, row.id, row, "run")
+        _carried_out(connection, row.id, row, "run")
         resumed.append(row.id)
     for baseline_id in resumed:
-        ended = run.c.error.in_([reason.format(baseline_id) for reason in WITH_BASELINE.values()])
+        ended = run.c.error.startswith(BASELINE_ENDED.format(baseline_id))
         for follower in connection.scalars(
             select(run.c.id).where(run.c.baseline_id == baseline_id, run.c.status.in_(tuple(WITH_BASELINE)), ended)
         ).all():
@@ -413,15 +414,15 @@ def _take_along(connection: Connection, run_id: int) -> None:
             resumed.append(follower)  # and those that waited for it in turn
 
 
-def _want(connection: Connection, run_id: int, before: str, wish: str) -> str:
-    if before != wish:
-        connection.execute(update(run).where(run.c.id == run_id).values(wanted=wish))
-        log_event(connection, run_id, "wanted", f"asked to {ASKED[wish]}")
+def _want(connection: Connection, run_id: int, before: str, request: str) -> str:
+    if before != request:
+        connection.execute(update(run).where(run.c.id == run_id).values(wanted=request))
+        log_event(connection, run_id, "wanted", f"{REQUESTS[request]} requested")
     return "running"
 
 
 def _at_once(connection: Connection, run_id: int, status: str) -> str:
     change = _leave(run_id, status, None)
     connection.execute(change.values(attempt=0) if status == "queued" else change)
-    log_event(connection, run_id, status, "asked by a person")
+    log_event(connection, run_id, status, "requested by a person")
     return status

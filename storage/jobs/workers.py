@@ -1,7 +1,7 @@
-"""The workers that have registered. A row is one life of one worker; a slot that is served again gets a new row.
+"""The registered workers. A row is one process of a worker; a slot that is served again gets a new row.
 
-`beat` is a counter: who wants to know whether a worker moves compares two readings by a clock of its own. `seen_at` is
-wall-clock time for people to read.
+`beat` is a heartbeat counter: to see whether a worker is alive, compare two readings by your own clock. `seen_at` is
+wall-clock time for display.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from storage.jobs.events import moment
 
 SILENT_SECONDS = 30.0
 KEPT_ROWS = 200
-IDLE = "idle"  # what a worker says that has nothing to say
+IDLE = "idle"  # the state of a worker without a run
 LONGEST = 40  # characters of `worker.state`
 _PLACE = re.compile(r"(\d+)/(\d+)/(\d+)/(\d+)/(\d*)(?:; )?")
 
 
 @dataclass(frozen=True)
 class Place:
-    """How far a run is inside an epoch (counted from 1): `step` of `steps` are done; then it is evaluated.
+    """The position of a run in an epoch (counted from 1): `step` of `steps` are done; then it is evaluated.
 
-    `pace` is how many seconds the steps of a whole epoch take, None while that is not known.
+    `pace` is the number of seconds that the steps of a whole epoch take, None while unknown.
     """
 
     run_id: int
@@ -39,7 +39,7 @@ class Place:
 
     @property
     def share(self) -> float:
-        """Part of the epoch's steps, 0 to 1."""
+        """Fraction of the epoch's steps done, 0 to 1."""
         return min(self.step / self.steps, 1.0) if self.steps else 0.0
 
     def words(self) -> str:
@@ -48,7 +48,7 @@ class Place:
 
 
 def state_text(place: Place | None, warning: str | None) -> str:
-    """What a worker says, for `beat`: where its run is, and a warning. A place that does not fit beside it is left out."""
+    """The text of a worker's state for `beat`: the position of its run, and a warning. A position that does not fit is left out."""
     where = (
         ""
         if place is None
@@ -59,8 +59,8 @@ def state_text(place: Place | None, warning: str | None) -> str:
     return (text if len(text) <= LONGEST else warning) or IDLE
 
 
-def _said(text: str) -> tuple[Place | None, str | None]:
-    """A text of `state_text` taken apart again."""
+def _parsed(text: str) -> tuple[Place | None, str | None]:
+    """A text of `state_text`, parsed."""
     found = _PLACE.match(text)
     if found is None:
         return None, None if text == IDLE else text
@@ -70,10 +70,10 @@ def _said(text: str) -> tuple[Place | None, str | None]:
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """A worker as last seen. `state` is stopped, idle or training, with what its beat said of that: "training (no step for
-    12 min)". `run_id` is the run it trains, `at` where that is inside its epoch and `warning` what is amiss, where it said so.
+    """A worker as last seen. `state` is stopped, idle or training, with details from its last heartbeat: "training (no step
+    for 12 min)". `run_id` is the run it trains, `at` the position in its epoch and `warning` its warning, if reported.
 
-    `alive` is a guess for display (not stopped, seen within 30 s by the wall clock); decisions go by the lock file.
+    `alive` is a guess for display (not stopped, seen within 30 s by the wall clock); decisions use the lock file.
     """
 
     id: int
@@ -110,17 +110,16 @@ def register_worker(engine: Engine, slot: int, device: str, pid: int, host: str)
 
 
 def beat(engine: Engine, worker_id: int, state: str | None = None, run_id: int | None = None) -> None:
-    """One sign of life.
+    """One heartbeat.
 
-    `state` is IDLE or a text of `state_text`, what to say of the work; the run shown is always the one claimed,
-    `run_id` is not needed.
+    `state` is IDLE or a text of `state_text`; the run shown is always the one claimed, `run_id` is not needed.
     """
     values = {"beat": worker.c.beat + 1, "seen_at": time.time()} | ({} if state is None else {"state": state})
     write(engine, lambda connection: connection.execute(update(worker).where(worker.c.id == worker_id).values(values)))
 
 
 def stop_worker(engine: Engine, worker_id: int) -> None:
-    """The worker leaves; a run it should still have is free for rescue."""
+    """Record that the worker has stopped; a run it still holds can be rescued."""
     values = {"stopped_at": time.time(), "state": "stopped"}
     write(engine, lambda connection: connection.execute(update(worker).where(worker.c.id == worker_id).values(values)))
 
@@ -137,12 +136,12 @@ def worker_rows(connection: Connection, *, every: bool = False) -> list[WorkerRo
 
 def _row(r: dict) -> WorkerRow:
     stopped, trains = r["stopped_at"] is not None, r["run_id"] is not None
-    at, warning = _said(r["state"]) if trains and not stopped else (None, None)
-    if at is not None and at.run_id != r["run_id"]:  # still of the run before
+    at, warning = _parsed(r["state"]) if trains and not stopped else (None, None)
+    if at is not None and at.run_id != r["run_id"]:  # of the previous run
         at = None
-    said = ", ".join(filter(None, (at and f"epoch {at.epoch}, {at.words()}", warning)))
-    state = "stopped" if stopped else f"training ({said})" if said else "training" if trains else IDLE
-    alive = not stopped and abs(time.time() - r["seen_at"]) < SILENT_SECONDS  # abs: the clock may have been put back
+    details = ", ".join(filter(None, (at and f"epoch {at.epoch}, {at.words()}", warning)))
+    state = "stopped" if stopped else f"training ({details})" if details else "training" if trains else IDLE
+    alive = not stopped and abs(time.time() - r["seen_at"]) < SILENT_SECONDS  # abs: the clock may have been set back
     return WorkerRow(
         r["id"],
         r["slot"],
@@ -162,7 +161,7 @@ def _row(r: dict) -> WorkerRow:
 
 
 def places(engine: Engine) -> dict[int, Place]:
-    """Run -> where it is inside its epoch, of the runs whose living workers have said so."""
+    """Run -> its position in its epoch, for runs whose live workers have reported it."""
     return {w.run_id: w.at for w in workers(engine) if w.alive and w.at is not None}
 
 

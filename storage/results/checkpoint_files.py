@@ -1,7 +1,7 @@
-"""Checkpoint files as bytes: written whole or not at all, read only if every bit is as it was written.
+"""Checkpoint files as bytes: written atomically, read only if the checksum matches.
 
-What the bytes mean is core's affair. A file is written beside its place under a temporary name, forced to the disk and
-then renamed, so that under its own name there is always either the old or the new one, whole.
+What the bytes mean is known only to core. A file is written under a temporary name beside its final one, synced to the
+disk and then renamed, so that the final name always has either the complete old or the complete new file.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from pathlib import Path
 
 from storage.db.errors import StorageError
 
-FULL = {  # errno -> (what is used up, what to do)
+FULL = {  # errno -> (cause, what to do)
     errno.ENOSPC: ("the disk is full", "free some space"),
-    errno.EDQUOT: ("the disk quota is used up", "free some space, or have it raised"),
-    errno.EFBIG: ("it is larger than a file may be here", "raise the limit (ulimit -f)"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space or raise the quota"),
+    errno.EFBIG: ("it exceeds the limit on file size", "raise the limit (ulimit -f)"),
 }
 
 
 def write(folder: Path, name: str, data: bytes) -> tuple[Path, str]:
-    """Write `data` as folder/name; returns the path and its sha256. A disk full or unwritable leaves the old file as it was."""
+    """Write `data` as folder/name; returns the path and its sha256. If the disk is full or not writable, the old file stays unchanged."""
     path = folder / name
     part = folder / f"{name}.{os.getpid()}.tmp"
     try:
@@ -37,15 +37,15 @@ def write(folder: Path, name: str, data: bytes) -> tuple[Path, str]:
     except OSError as error:
         raise StorageError(_reason(path, len(data), error)) from error
     finally:
-        with suppress(OSError):  # gone after the rename; on a failing disk the next sweep takes it
+        with suppress(OSError):  # does not exist after the rename; on a failing disk the next sweep removes it
             part.unlink(missing_ok=True)
     return path, hashlib.sha256(data).hexdigest()
 
 
 def _reason(path: Path, size: int, error: OSError) -> str:
     if error.errno in FULL:
-        why, remedy = FULL[error.errno]
-        return f"{why}: checkpoint {path} ({size / 1e6:.1f} MB) was not written, earlier ones are untouched; {remedy}"
+        cause, remedy = FULL[error.errno]
+        return f"{cause}: checkpoint {path} ({size / 1e6:.1f} MB) was not written, earlier ones are untouched; {remedy}"
     return f"checkpoint {path} could not be written ({error.strerror or error}); earlier ones are untouched; check the folder's permissions"
 
 
@@ -60,20 +60,20 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read(path: Path, sha256: str) -> bytes:
-    """The bytes of a checkpoint. Missing, cut or changed by a single bit: StorageError."""
+    """The bytes of a checkpoint. Missing, truncated or changed by a single bit: StorageError."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise StorageError(f"checkpoint {path} cannot be read ({error.strerror or error})") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise StorageError(
-            f"checkpoint {path} is damaged: its {len(data)} bytes do not have the checksum they were written with"
+            f"checkpoint {path} is damaged: its {len(data)} bytes do not match the checksum recorded when it was written"
         )
     return data
 
 
 def prune(paths: Iterable[Path]) -> list[Path]:
-    """Remove files; returns those that were there. One that cannot be removed: StorageError."""
+    """Remove files; returns those that existed. Raises StorageError if one cannot be removed."""
     removed, left = [], []
     for path in paths:
         try:
@@ -89,13 +89,13 @@ def prune(paths: Iterable[Path]) -> list[Path]:
 
 
 def sweep(folder: Path) -> list[Path]:
-    """Remove what writers that died left behind (*.tmp, also in folders below); a living writer's file stays. Returns the removed."""
+    """Remove the *.tmp files of dead writers, also in subfolders; a live writer's file stays. Returns the removed files."""
     stray = [part for part in sorted(folder.rglob("*.tmp")) if not _being_written(part)]
     return prune(stray)
 
 
 def _being_written(part: Path) -> bool:
-    """True when another living process has the number in the name. Our own number: one before us had it, we write nothing yet."""
+    """True if the pid in the name belongs to another live process. Our own pid is left over from an earlier process."""
     pid = part.name.split(".")[-2] if part.name.count(".") >= 2 else ""
     if not pid.isdigit() or int(pid) == os.getpid():
         return False

@@ -22,7 +22,7 @@ from storage.jobs.queue import Claim, Lost, hold
 from storage.results.checkpoint_files import prune, sweep
 from storage.results.writer import upsert
 
-KEPT = {"last": 2, "best": 1}  # so many of each kind; the second last is there for when the last turns out damaged
+KEPT = {"last": 2, "best": 1}  # number kept of each kind; the second last is used if the last turns out to be damaged
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class CheckpointRow:
 def record_checkpoint(
     engine: Engine, claim: Claim, epoch: int, kinds: Sequence[str], path: Path | str, sha256: str, bytes: int
 ) -> list[Path]:
-    """Name a checkpoint file, as "last", "best" or both at once; returns the files that no row names any more, for `checkpoints.prune`.
+    """Record a checkpoint file as "last", "best" or both; returns the files that no row refers to any more, for `checkpoint_files.prune`.
 
-    The last two and the best are kept. A file of the data folder is named relative to it. Raises Lost when the claim is over.
+    The last two and the best are kept. A file in the data folder is stored relative to it. Raises Lost if the claim has ended.
     """
     if unknown := [kind for kind in kinds if kind not in KEPT]:
         raise StorageError(f"unknown kind of checkpoint {unknown[0]!r}; known: {', '.join(KEPT)}")
@@ -86,20 +86,20 @@ def paths_of(connection: Connection, run_ids: list[int]) -> list[Path]:
 
 
 def run_folder(run_id: int) -> Path:
-    """Where the checkpoint files of a run lie."""
+    """The folder of a run's checkpoint files."""
     return data_root() / RUNS / str(run_id)
 
 
 def mark_of(created_at: float) -> str:
-    """What stands in the names of a run's files: another database in this data folder has a run of this number, too, but not of
-    this moment. (A copy of a database has: it wants a data folder of its own, as docs/architecture.md says.)"""
+    """The mark in the names of a run's files, made of its creation time: another database in this data folder may have a run
+    with the same number. (A copied database has the same marks: it needs its own data folder, see docs/architecture.md.)"""
     return hashlib.sha256(f"{created_at:.6f}".encode()).hexdigest()[:8]
 
 
 def file_name(engine: Engine, claim: Claim, epoch: int, step: int) -> str:
-    """The name of the file of this moment: epochs done, steps into the next one, the run's mark and the claim's token.
+    """The file name of a checkpoint written now: epochs done, steps into the next one, the run's mark and the claim's token.
 
-    The token keeps a worker that was given up for dead from writing over its successor's file. Raises Lost when the run was deleted.
+    The token keeps a worker that was declared dead from overwriting its successor's file. Raises Lost if the run was deleted.
     """
     with reading(engine) as connection:
         mark = _mark(connection, claim.run_id)
@@ -107,29 +107,31 @@ def file_name(engine: Engine, claim: Claim, epoch: int, step: int) -> str:
 
 
 def sweep_run(engine: Engine, claim: Claim) -> list[Path]:
-    """Remove what writers that died left of a claimed run: *.tmp, and files with its mark that no row names.
+    """Remove what dead writers left of a claimed run: *.tmp, and files with its mark that no row refers to.
 
-    A kill between a file's rename and its row leaves such a file. Returns the removed. Raises Lost when the claim is over.
+    A kill between a file's rename and its row leaves such a file. Returns the removed files. Raises Lost if the claim has ended.
     """
 
     def work(connection: Connection) -> list[Path]:
-        hold(connection, claim)  # until this transaction ends nobody else can claim the run and be about to name a file
+        hold(
+            connection, claim
+        )  # until this transaction ends, no other worker can claim the run and write a file that has no row yet
         return prune(unnamed(connection, claim.run_id))
 
     return [*sweep(run_folder(claim.run_id)), *write(engine, work)]
 
 
 def unnamed(connection: Connection, run_id: int, *, parts: bool = False) -> list[Path]:
-    """The files with a run's mark that no row names; `parts`: those too that their writer did not come to the end of."""
+    """The files with a run's mark that no row refers to; `parts`: also incomplete ones."""
     named = {Path(path).name for path in _paths(connection, run_id)}  # by name: the folder may have been moved
     found = run_folder(run_id).glob(f"*-{_mark(connection, run_id)}-*.pt{'*' if parts else ''}")
     return sorted(path for path in found if path.name not in named)
 
 
 def remove_folders(run_ids: Iterable[int]) -> None:
-    """Remove the folders of these runs where nothing is left in them; another database's files stay, and with them the folder."""
+    """Remove the empty folders of these runs; a folder with files of another database stays."""
     for run_id in run_ids:
-        with suppress(OSError):  # not empty, or gone
+        with suppress(OSError):  # not empty, or missing
             run_folder(run_id).rmdir()
 
 
@@ -141,7 +143,7 @@ def _mark(connection: Connection, run_id: int) -> str:
 
 
 def list_checkpoints(engine: Engine, run_id: int) -> list[CheckpointRow]:
-    """A run's checkpoints, the newest first. Reads no file: `checkpoints.read` checks the bytes."""
+    """A run's checkpoints, newest first. Reads no file: `checkpoint_files.read` checks the bytes."""
     newest = (
         select(checkpoint)
         .where(checkpoint.c.run_id == run_id)

@@ -1,4 +1,4 @@
-"""Per-epoch summaries, the class counts of one epoch, and confusion matrices, as numpy and pandas. All epochs: history.py."""
+"""Per-epoch summaries, the class counts of one epoch, and confusion matrices, as numpy and pandas. All epochs: class_history.py."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ WHOLE = ("run_id", "epoch", "n")
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """Counts per class of one split after one epoch; `weight` is what that epoch was trained with, None where no weight was set."""
+    """Counts per class of one split after one epoch; `weight` are the weights that epoch was trained with, None if none were set."""
 
     epoch: int
     support: NDArray[np.int64]  # [C]
@@ -53,7 +53,7 @@ class ClassCounts:
 
 
 def split_number(split: str) -> int:
-    """A split as the tables number it; an unknown one raises StorageError."""
+    """The number of a split in the tables; an unknown one raises StorageError."""
     if split not in SPLITS:
         raise StorageError(f"unknown split {split!r}; known: {', '.join(SPLITS)}")
     return SPLITS.index(split)
@@ -62,7 +62,7 @@ def split_number(split: str) -> int:
 def epochs(engine: Engine, run_ids: Iterable[int], split: str | None = None) -> pd.DataFrame:
     """The summary of every epoch of these runs, one row per run, epoch and split, in that order.
 
-    Epochs beyond a run's last one, which a resumed run has yet to do again, are left out.
+    Epochs beyond a run's last one, which a resumed run will train again, are left out.
     """
     t = epoch_table.c
     query = (
@@ -89,7 +89,7 @@ def _epoch_column(key: str, values: tuple) -> Any:
 
 
 def class_counts(engine: Engine, run_id: int, split: str, epoch: int | None = None) -> ClassCounts:
-    """Counts per class after an epoch, the last one unless said. Nothing recorded there raises StorageError."""
+    """Counts per class after an epoch, by default the last one. Raises StorageError if nothing is recorded there."""
     number = split_number(split)
     with reading(engine) as connection:
         last = connection.scalar(select(run.c.last_epoch).where(run.c.id == run_id))
@@ -109,7 +109,7 @@ def class_counts(engine: Engine, run_id: int, split: str, epoch: int | None = No
 
 
 def confusion(engine: Engine, run_id: int, split: str, which: str = "last") -> tuple[int, NDArray[np.int64]] | None:
-    """(epoch, [C, C] counts, rows by true class) after the last or the best epoch; None where none was kept."""
+    """(epoch, [C, C] counts, rows by true class) after the last or the best epoch; None if none was kept."""
     if which not in ("last", "best"):
         raise StorageError(f"which is {which!r}, expected last or best")
     at = run.c.last_epoch if which == "last" else run.c.best_epoch
@@ -129,7 +129,7 @@ def measured(row: RunRow) -> None:
 
 
 def beside_counts(engine: Engine, run_id: int, split: str, at: int) -> dict[str, Any]:
-    """What counts do not tell of a split after an epoch.
+    """The figures of a split after an epoch that do not follow from counts.
 
     top5  samples whose class was among the five highest scores; None with five classes or fewer
     ece   expected calibration error; None where it was not recorded

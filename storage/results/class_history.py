@@ -1,7 +1,7 @@
-"""The counts of every epoch and class of a run: the one wide read, so the one that remembers what it has read.
+"""The counts of every epoch and class of a run: the one wide read, and therefore cached.
 
-What was read is kept per engine, and a later call reads only the epochs that have come since. A claim records one epoch
-after the other, but may begin with one that an earlier claim has recorded already: until it has been seen to record, all
+The cache is per engine; a later call reads only the epochs added since. A claim records one epoch after the other, but
+may start with one that an earlier claim has already recorded: until the claim has been seen to record an epoch, everything
 is read again. Epochs beyond the run's last one, of an earlier claim that had got further, are not shown.
 """
 
@@ -34,16 +34,16 @@ class ClassHistory:
     support: NDArray[np.int64]  # [E, C]
     tp: NDArray[np.int64]  # [E, C]
     predicted: NDArray[np.int64]  # [E, C]
-    weight: NDArray[np.float64] | None  # [E, C]; NaN in epochs without weights, None where no epoch has any
+    weight: NDArray[np.float64] | None  # [E, C]; NaN in epochs without weights, None if no epoch has any
 
 
 @dataclass(frozen=True)
 class _Seen:
     token: int
     last: int
-    seconds: float  # changes with every record, so equal stamps mean nothing was recorded in between
+    seconds: float  # changes with every record: if equal, nothing was recorded in between
     settled: (
-        bool  # the claim has recorded since it began, or is the first: what is here will not be done again under it
+        bool  # the claim has recorded an epoch, or is the first: the epochs here will not be trained again under it
     )
     history: ClassHistory
 
@@ -53,7 +53,7 @@ _lock = threading.Lock()
 
 
 def class_history(engine: Engine, run_id: int, split: str) -> ClassHistory:
-    """Counts per epoch and class; no epochs where nothing is recorded yet. An unknown run or split raises StorageError."""
+    """Counts per epoch and class; no epochs if nothing is recorded yet. An unknown run or split raises StorageError."""
     key = int(run_id), split_number(split)
     with _lock:
         seen = _seen.setdefault(engine, OrderedDict()).get(key)
@@ -87,10 +87,10 @@ def _read(connection: Connection, run_id: int, split: int, after: int, last: int
         select(e.epoch).where(e.run_id == run_id, e.split == split, e.epoch > after, e.epoch <= last).order_by(e.epoch)
     ).all()
     weighted = connection.scalars(select(t.weight).where(mine, t.weight.is_not(None)).limit(1)).first() is not None
-    # No weight is infinite, so infinity can stand for "none" until it is NaN, which SQLite has no word for.
+    # No weight is infinite, so infinity can stand for "none" until it becomes NaN, which SQLite cannot store.
     columns = [t.support, t.tp, t.predicted] + ([func.coalesce(t.weight, math.inf)] if weighted else [])
     result = connection.execute(select(*columns).where(mine).order_by(t.epoch, t.class_id))
-    # Counts pass through float64 beside a weight: exact below 2^53.
+    # Read together with a weight, counts pass through float64: exact below 2^53.
     flat = np.fromiter(chain.from_iterable(result.cursor), dtype=np.float64 if weighted else np.int64)
     result.close()
     shape = (len(numbers), -1, len(columns)) if numbers else (0, 0, len(columns))

@@ -1,6 +1,6 @@
-"""A confusion matrix as bytes: the cells that are not zero, as (place, count) in 32 bits each, compressed.
+"""A confusion matrix as bytes: its nonzero cells as (index, count) in 32 bits each, compressed.
 
-With 10,000 samples at most 10,000 of the million cells of a 1,000-class matrix are set: some 40 kB instead of 8 MB.
+With 10,000 samples at most 10,000 of the million cells of a 1,000-class matrix are nonzero: about 40 kB instead of 8 MB.
 """
 
 from __future__ import annotations

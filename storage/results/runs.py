@@ -1,4 +1,4 @@
-"""Runs as people see them: the list, one run, its name, tags and notes, archive and delete."""
+"""Runs as people see them: the list, one run, its name, tags and note, archive and delete."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ SEARCHED = (run.c.name, run.c.tags, run.c.notes, run.c.dataset, run.c.model, run
 
 @dataclass(frozen=True)
 class RunRow:
-    """One run. Figures are of the test split: after the last epoch, and `best_*` after the epoch best on validation.
+    """One run. Figures are from the test split: after the last epoch, and `best_*` after the epoch best on validation.
 
     `last_epoch` is the number of epochs done. `facts` is empty until the run has started.
     """
@@ -116,14 +116,14 @@ def list_runs(
     dataset: str | None = None,
     columns: Sequence[str] = tuple(LISTED),
 ) -> pd.DataFrame:
-    """Runs, the newest first, one row each; the columns are the keys of LISTED, or those of them that are asked for.
+    """Runs, newest first, one row each; the columns are the keys of LISTED, or the given ones of them.
 
-    archived  False: those that are not, True: those that are, None: both. With `ids` both, unless asked otherwise here
-    status    one status or several; "stopped" is understood as "cancelled"
-    text      words, each found in name, tags, notes, dataset, model or method, in any order and whatever the case; or ids
-    baseline  those whose baseline is this run
-    dataset   those on this dataset
-    Times are UTC; whole numbers that may be missing (baseline_id, best_epoch) are of pandas' Int64.
+    archived  False: only active runs, True: only archived ones, None: both. Ignored with `ids`
+    status    one status or several; "stopped" is accepted for "cancelled"
+    text      words, each found in name, tags, note, dataset, model or method, in any order and case; or ids
+    baseline  runs whose baseline is this run
+    dataset   runs on this dataset
+    Times are UTC; integers that may be missing (baseline_id, best_epoch) have the dtype Int64 of pandas.
     """
     query = list_query(
         archived=archived,
@@ -181,7 +181,7 @@ def _known(statuses: list[str]) -> list[str]:
 
 
 def _matches(text: str) -> Any:
-    """One word of a search."""
+    """The condition for one word of a search."""
     found = [column.icontains(text, autoescape=True) for column in SEARCHED]
     number = text.removeprefix("#")
     return (
@@ -225,7 +225,7 @@ def get_run(engine: Engine, run_id: int) -> RunRow:
 
 
 def replicates(engine: Engine, run_id: int) -> list[int]:
-    """Ids of the succeeded runs with the same settings but for the seed, this one among them if it has succeeded."""
+    """Ids of the succeeded runs with the same settings except the seed, including this one if it has succeeded."""
     group = select(run.c.group_sha).where(run.c.id == run_id)
     with reading(engine) as connection:
         sha = connection.scalar(group)
@@ -250,17 +250,17 @@ def _set(engine: Engine, run_id: int, **values: Any) -> None:
 
 
 def set_tags(engine: Engine, run_id: int, tags: str) -> None:
-    """Tags, separated by commas; kept without blanks, empties and repeats."""
+    """Set the tags, separated by commas; stored without extra spaces, empty tags and duplicates."""
     _set(engine, run_id, tags=", ".join(tags_in(tags)))
 
 
 def tags_in(text: str) -> list[str]:
-    """Tags one by one, without blanks, empties and repeats."""
+    """The single tags, without extra spaces, empty tags and duplicates."""
     return list(dict.fromkeys(word for part in text.split(",") if (word := " ".join(part.split()))))
 
 
 def retag(engine: Engine, ids: Iterable[int], add: str = "", remove: Sequence[str] = ()) -> None:
-    """Add tags to each of the runs and take others from those that have them, all or none; runs that are gone are passed over."""
+    """Add tags to each of the runs and remove others, in one transaction; deleted runs are skipped."""
     numbers = [int(i) for i in ids]
 
     def work(connection: Connection) -> None:
@@ -272,12 +272,12 @@ def retag(engine: Engine, ids: Iterable[int], add: str = "", remove: Sequence[st
 
 
 def set_notes(engine: Engine, run_id: int, notes: str) -> None:
-    """Free text about a run."""
+    """Set the note of a run, free text."""
     _set(engine, run_id, notes=notes)
 
 
 def rename(engine: Engine, run_id: int, name: str) -> None:
-    """A new name of at least one and at most 1000 characters."""
+    """Set a new name of 1 to 1000 characters."""
     name = " ".join(name.split())
     if not 1 <= len(name) <= 1000:
         raise StorageError(f"a run's name needs 1 to 1000 characters, got {len(name)}")
@@ -285,7 +285,7 @@ def rename(engine: Engine, run_id: int, name: str) -> None:
 
 
 def archive(engine: Engine, ids: Iterable[int], flag: bool = True) -> None:
-    """Put runs away, or bring them back. Nothing is lost; the list leaves archived runs out."""
+    """Archive runs, or restore them. Nothing is deleted; the list leaves archived runs out."""
     numbers = [int(i) for i in ids]
     write(
         engine,
@@ -294,17 +294,17 @@ def archive(engine: Engine, ids: Iterable[int], flag: bool = True) -> None:
 
 
 def delete_runs(engine: Engine, ids: Iterable[int]) -> list[Path]:
-    """Delete runs with their results and checkpoint files; returns the files removed. Those already gone are passed over.
+    """Delete runs with their results and checkpoint files; returns the files removed. Already deleted runs are skipped.
 
-    Refused, as a whole, while one is running or while a run that is not over needs one as its baseline. A finished run
-    whose baseline goes keeps its evidence among its facts and no longer names it.
+    Raises StorageError, and deletes nothing, while one is running or while an unfinished run needs one as its baseline.
+    A finished run whose baseline is deleted keeps its evidence in its facts and no longer refers to the baseline.
     """
     numbers = [int(i) for i in ids]
 
     def work(connection: Connection) -> tuple[list[Path], Sequence[int]]:
         _check_deletable(connection, numbers)
-        here = connection.scalars(select(run.c.id).where(run.c.id.in_(numbers))).all()
-        left = [path for number in here for path in unnamed(connection, number, parts=True)]
+        existing = connection.scalars(select(run.c.id).where(run.c.id.in_(numbers))).all()
+        left = [path for number in existing for path in unnamed(connection, number, parts=True)]
         files = [*paths_of(connection, numbers), *left]
         for follower, baseline in connection.execute(
             select(run.c.id, run.c.baseline_id).where(run.c.baseline_id.in_(numbers))
@@ -312,11 +312,11 @@ def delete_runs(engine: Engine, ids: Iterable[int]) -> list[Path]:
             if follower not in numbers:
                 log_event(connection, follower, "baseline", f"its baseline, run {baseline}, was deleted")
         connection.execute(delete(run).where(run.c.id.in_(numbers)))
-        return files, here
+        return files, existing
 
-    files, here = write(engine, work)
+    files, existing = write(engine, work)
     removed = prune(files)
-    remove_folders(here)
+    remove_folders(existing)
     return removed
 
 
@@ -334,7 +334,7 @@ def _check_deletable(connection: Connection, numbers: list[int]) -> None:
         follower.method in METHODS and "network" in METHODS[follower.method].needs
     ):  # once stopped, it could not be resumed
         raise StorageError(
-            f"run {follower.id} is {follower.status} and goes on from the network of run {follower.baseline_id}: "
+            f"run {follower.id} is {follower.status} and continues from the network of run {follower.baseline_id}: "
             "let it finish, or delete it too; "
             f"it could not be resumed without run {follower.baseline_id}"
         )
@@ -343,14 +343,18 @@ def _check_deletable(connection: Connection, numbers: list[int]) -> None:
     )
 
 
-DRAWN_BY = ("imbalance", "profile", "validation")  # with the seed, the settings that decide who is in which split
+DRAWN_BY = (
+    "imbalance",
+    "profile",
+    "validation",
+)  # with the seed, the settings that decide which samples are in which split
 
 
 def drawn_by(engine: Engine, dataset: str) -> dict[int, dict[str, Any]]:
     """Run -> its settings of DRAWN_BY, its model and its data's fingerprint, for every run on a dataset.
 
-    They are read from what is stored without loading it.
-    The fingerprint is None where a run has not started, or started before fingerprints were kept.
+    They are read in SQL, without loading the configs.
+    The fingerprint is None if a run has not started, or started before fingerprints were recorded.
     """
     imbalance, profile, validation = (detail.c.config[key] for key in DRAWN_BY)
     columns = (imbalance.as_float(), profile.as_string(), validation.as_float())
@@ -369,9 +373,9 @@ def drawn_by(engine: Engine, dataset: str) -> dict[int, dict[str, Any]]:
 
 
 def origins(engine: Engine, row: RunRow) -> dict[int, dict[str, Any]]:
-    """Run -> seed, index_hash, baseline and baseline_seed: of this run and of the succeeded ones with its settings, oldest first."""
+    """Run -> seed, index_hash, baseline and baseline_seed: of this run and of its succeeded replicates, oldest first."""
     first = run.alias("first")
-    takes = takes_tprs(row.config) and row.config.tpr is None  # TPRs that were given come from no run
+    takes = takes_tprs(row.config) and row.config.tpr is None  # given TPRs do not come from a run
     query = (
         select(run.c.id, run.c.seed, detail.c.facts["index_hash"].as_string(), first.c.id, first.c.seed)
         .join(detail, detail.c.run_id == run.c.id)

@@ -1,4 +1,4 @@
-"""What a worker records of its run: the facts at the start, then an epoch at a time, each in one fenced transaction."""
+"""What a worker records of its run: the facts at the start, then epoch by epoch, each in one fenced transaction."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SUMMARY = (
     "tpr_mean",
     "tpr_variance",
     "tpr_min",
-)  # of these a run keeps final_* and best_*
+)  # a run has final_* and best_* columns of these
 UPSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 Counts = NDArray[np.int64]  # [C]
 
@@ -54,7 +54,7 @@ class SplitRecord:
 class EpochRecord:
     """One epoch. `epoch` counts from 1, so it is also the number of epochs done. `seconds` is this epoch's own time.
 
-    `weight` [C] is what the epoch was trained with; `confusion` holds [C, C] matrices (rows: true class) by split.
+    `weight` [C] are the weights the epoch was trained with; `confusion` holds [C, C] matrices (rows: true class) by split.
     """
 
     epoch: int
@@ -67,7 +67,7 @@ class EpochRecord:
 
 
 def start_run(engine: Engine, claim: Claim, facts: dict[str, Any]) -> None:
-    """Keep what the run starts from. NaN (an undefined TPR) is kept as null. Raises Lost when the claim is over."""
+    """Store what the run starts from. NaN (an undefined TPR) is stored as null. Raises Lost if the claim has ended."""
     plain = _plain(facts, "facts")
 
     def work(connection: Connection) -> None:
@@ -78,11 +78,11 @@ def start_run(engine: Engine, claim: Claim, facts: dict[str, Any]) -> None:
 
 
 def record_epoch(engine: Engine, claim: Claim, record: EpochRecord) -> bool:
-    """Record an epoch whole, or over an earlier record of it; True when it is the best so far.
+    """Record an epoch in one transaction, replacing an earlier record of it; True if it is the best so far.
 
-    Best: the highest balanced accuracy on the validation split, the earliest of equals. The confusion matrices of the
-    last and of the best epoch are kept. Raises Lost when the claim is over and StorageError for a figure that is not
-    finite, counts that do not fit, or a database that cannot be written; nothing is written then.
+    Best: the highest balanced accuracy on the validation split, the earliest on ties. The confusion matrices of the
+    last and of the best epoch are kept. Raises Lost if the claim has ended and StorageError for a figure that is not
+    finite, inconsistent counts, or a database that cannot be written; nothing is written then.
     """
     rows = _Rows.of(claim.run_id, record)
 
@@ -91,7 +91,9 @@ def record_epoch(engine: Engine, claim: Claim, record: EpochRecord) -> bool:
         before = connection.execute(
             select(run.c.seconds, run.c.best_epoch, run.c.best_score).where(run.c.id == claim.run_id)
         ).one()
-        earlier = _seconds_of(connection, claim.run_id, record.epoch)  # an epoch done again after a crash counts once
+        earlier = _seconds_of(
+            connection, claim.run_id, record.epoch
+        )  # an epoch trained again after a crash counts once
         rows.upsert(connection)
         spent = before.seconds + record.seconds - (earlier or 0.0)
         values = {"last_epoch": record.epoch, "seconds": spent, **_prefixed("final", rows.split(TEST))}
@@ -110,7 +112,7 @@ def record_epoch(engine: Engine, claim: Claim, record: EpochRecord) -> bool:
 
 @dataclass(frozen=True)
 class _Rows:
-    """An epoch as rows of the tables, checked."""
+    """An epoch as validated rows of the tables."""
 
     epochs: list[dict[str, Any]]
     classes: list[dict[str, Any]]
@@ -153,7 +155,7 @@ class _Rows:
 
 @cache
 def upsert(dialect: str, table: Table) -> Any:
-    """INSERT that replaces the row of the same key, in the words of the dialect."""
+    """INSERT that replaces the row of the same key, in the SQL of the dialect."""
     statement = UPSERTS[dialect](table)
     keys = [c.name for c in table.primary_key]
     rest = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
@@ -171,7 +173,7 @@ def _finite(value: float | None, what: str, record: EpochRecord) -> float | None
         return None
     if not math.isfinite(value):
         raise StorageError(
-            f"{what} of epoch {record.epoch} is {value}, expected a finite number; nothing of the epoch was recorded"
+            f"{what} of epoch {record.epoch} is {value}, expected a finite number; the epoch was not recorded"
         )
     return float(value)
 
@@ -187,7 +189,7 @@ def _summary(name: str, part: SplitRecord, record: EpochRecord) -> dict[str, Any
 
 
 def _columns(name: str, part: SplitRecord, record: EpochRecord) -> tuple[list[Any], ...]:
-    """Support, tp, predicted and weight of a split as plain lists of one length."""
+    """Support, tp, predicted and weight of a split as plain lists of equal length."""
     support, tp, predicted = (
         _counts(getattr(part, key), f"{name} {key}", record) for key in ("support", "tp", "predicted")
     )
@@ -230,7 +232,7 @@ def _cells(name: str, matrix: ArrayLike, record: EpochRecord) -> dict[str, Any]:
 
 
 def _plain(value: Any, what: str) -> Any:
-    """The value as JSON can hold it: numpy to plain, NaN to None. Anything else that JSON has no word for raises StorageError."""
+    """The value as JSON can store it: numpy to plain, NaN to None. Anything else that JSON cannot express raises StorageError."""
     try:
         plain = _without_nan(value)
         strict_json(plain)
@@ -240,7 +242,7 @@ def _plain(value: Any, what: str) -> Any:
 
 
 def _without_nan(value: Any) -> Any:
-    """A TPR without samples is NaN in an array and null in the database; infinity stays, for strict_json to refuse."""
+    """A TPR without samples is NaN in an array and null in the database; infinity stays, so that strict_json refuses it."""
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
     if isinstance(value, Mapping):
@@ -267,7 +269,7 @@ def _seconds_of(connection: Connection, run_id: int, number: int) -> float | Non
 
 
 def _best(connection: Connection, run_id: int, again: bool, best_score: float | None, rows: _Rows) -> dict[str, Any]:
-    """Changes of the best_* columns; none where an earlier epoch stays the best. An epoch done again asks all of them."""
+    """Changes of the best_* columns; none if an earlier epoch stays the best. After an epoch trained again, all are compared."""
     if again:
         return _best_of_all(connection, run_id)
     validation = rows.split(VALIDATION)

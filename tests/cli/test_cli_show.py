@@ -96,7 +96,7 @@ def test_runs_are_valid_json_with_nulls(call, baseline):
     assert text[0].split() == ["run", "status", "epochs", "accuracy", "variance", "min", "TPR", "name"]
     assert len(text) == len(rows) + 1
     assert [r["id"] for r in call("runs", "--status", "queued", "--json").data] == [queued]
-    assert call("runs", "--text", "no such name").out == "no runs like that\n"
+    assert call("runs", "--text", "no such name").out == "no matching runs\n"
     assert call("runs", "--archived", "--json").data == []
     assert call("pause", queued).out == f"run {queued}: paused\n"
     assert call("resume", queued).out == f"run {queued}: queued\n"

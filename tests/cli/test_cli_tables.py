@@ -98,7 +98,7 @@ def test_terms_print_only_what_the_method_sets(call, method):
     done = call(*words, "--json")
     if not terms.set() and terms.objective != "terms":
         assert (done.code, done.out) == (1, "")
-        assert f"{method} is no map from TPRs or counts to terms" in done.err
+        assert f"{method} does not compute terms from TPRs or counts" in done.err
         return
     found = {**{k: v.tolist() for k, v in terms.set().items()}, **{k: [v] for k, v in (terms.info or {}).items()}}
     assert done.data == found

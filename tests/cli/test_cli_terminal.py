@@ -28,13 +28,13 @@ from tests.cli.cli_kit import ROOT, environment, row
         ([row(1, "running", 5)], "5 of 20 epochs, about 30 s left"),  # 2 s an epoch
         (
             [row(1, "succeeded", 20), row(2, "running", 5, started=1008), row(3, "queued", 0, started=None)],
-            "1 of 3 runs over, 25 of 60 epochs, about 70 s left",
+            "1 of 3 runs done, 25 of 60 epochs, about 70 s left",
         ),
-        ([row(1, "failed", 5), row(2, "running", 5)], "1 of 2 runs over, 10 of 40 epochs, about 30 s left"),
+        ([row(1, "failed", 5), row(2, "running", 5)], "1 of 2 runs done, 10 of 40 epochs, about 30 s left"),
         ([row(1, "succeeded", 20)], "20 of 20 epochs"),
         (
             [row(1, "running", 5), row(2, "running", 5)],
-            "0 of 2 runs over, 10 of 40 epochs, about 30 s left",
+            "0 of 2 runs done, 10 of 40 epochs, about 30 s left",
         ),  # side by side
         ([row(1, "running", 1)], "1 of 20 epochs, estimating"),  # the first one is slow
         ([row(1, "running", 2, 2000, each=10.0)], "2 of 2000 epochs, about 5.5 h left"),
@@ -172,7 +172,7 @@ def test_the_demo_in_a_terminal_of_80_columns(home, engine):
     assert max(map(len, text.splitlines())) <= 80
     first, second = sorted(results.list_runs(engine, limit=2)["id"])
     assert re.search(rf"^run {first} None, 3 epochs, seed 0 +━+.* \d/3 \w+", text, re.M)
-    assert "2 of 2 runs over, 6 of 6 epochs" in text
+    assert "2 of 2 runs done, 6 of 6 epochs" in text
     after = text.rsplit("Test split", 1)[1]
     assert [
         re.search(rf"^ +{word} ", after, re.M) is not None

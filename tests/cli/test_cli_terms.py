@@ -39,4 +39,4 @@ def test_terms_that_move_say_that_they_are_of_the_first_epoch(call, words, said)
 def test_a_formula_that_ends_after_its_first_epoch_says_so(call):
     done = call("terms", "custom", "--tpr", "0.9,0.5", "--param", "formula=sqrt(1.5 - epoch)")
     assert done.code == 0
-    assert "a later epoch is refused" in done.err
+    assert "a later epoch fails" in done.err

@@ -57,13 +57,13 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 
 def train(model: nn.Module, x: torch.Tensor, labels: torch.Tensor, steps: int = 3) -> None:
     """A few steps as the engine takes them: in training mode, on what has a gradient."""
-    optimiser = torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         [p for p in model.parameters() if p.requires_grad], lr=0.1, momentum=0.9, weight_decay=1e-3
     )
     for _ in range(steps):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         F.cross_entropy(model.train()(x), labels).backward()
-        optimiser.step()
+        optimizer.step()
 
 
 # ---------------------------------------------------------------- the split
@@ -304,14 +304,14 @@ def remembering(key: str = "cnn", classes: int = CLASSES) -> Network:
 def test_oltr_has_logits_and_finite_gradients_on_every_network(key, classes):
     network = remembering(key, classes)
     x, y = sample(network), labels_of(6, classes)
-    optimiser = torch.optim.SGD(network.parameters(), 1e-3)
+    optimizer = torch.optim.SGD(network.parameters(), 1e-3)
     for _ in range(2):  # attention's other layers learn once its mask has left zero
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         logits = network.train()(x)
         assert logits.shape == (6, classes)
         (F.cross_entropy(logits, y) + 0.01 * network.head.memory_loss(y, 0.01)).backward()
         bad = [name for name, p in network.named_parameters() if not p.grad.isfinite().all() or not p.grad.any()]
-        optimiser.step()
+        optimizer.step()
     assert [name for name in bad if "phi.bias" not in name and "theta.bias" not in name] == []
     assert (getattr(network.body, "attention", None) is not None) is (key not in PLAIN)
 

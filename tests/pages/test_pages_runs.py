@@ -114,7 +114,7 @@ def test_a_run_that_is_gone_is_told_in_a_sentence(full, monkeypatch):
     at = visit(RUNS)
     results.delete(engine, [ids["stopped"]])
     at.button(key="runs_run").click().run()
-    assert at.error[0].value == f"There is no run {ids['stopped']}; it may have been deleted."
+    assert at.error[0].value == f"Run {ids['stopped']} not found; it may have been deleted."
 
 
 def test_actions_are_off_until_rows_are_chosen(full):

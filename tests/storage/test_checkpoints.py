@@ -39,7 +39,7 @@ def test_a_cut_file_is_noticed_at_every_length(tmp_path):
     path, sha = checkpoint_files.write(tmp_path, "c.pt", DATA)
     for length in range(0, len(DATA), 263):
         path.write_bytes(DATA[:length])
-        with pytest.raises(StorageError, match=f"is damaged: its {length} bytes do not have the checksum"):
+        with pytest.raises(StorageError, match=f"is damaged: its {length} bytes do not match the checksum"):
             checkpoint_files.read(path, sha)
 
 

@@ -118,7 +118,7 @@ def test_a_backup_overwrites_nothing_and_leaves_no_half(tmp_path):
     engine = database(tmp_path)
     (tmp_path / "mine").write_text("mine")
     for target in (tmp_path / "mine", tmp_path / "none" / "copy.db"):
-        with pytest.raises(StorageError, match="give a file that is not there yet, in a folder that is"):
+        with pytest.raises(StorageError, match="give a new file in an existing folder"):
             backup(engine, target)
     assert (tmp_path / "mine").read_text() == "mine"
     with reading(engine) as connection:

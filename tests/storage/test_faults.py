@@ -146,10 +146,10 @@ def test_a_damaged_database_is_said_to_be(tmp_path):
         results.list_runs(database(tmp_path), text="x")
 
 
-def test_no_database_yet_is_said_and_none_is_made(tmp_path):
+def test_no_database_yet_is_an_error_and_none_is_made(tmp_path):
     engine = open_database(f"sqlite:///{tmp_path}/deep/evenly.db")
     for work in (check_schema, results.list_runs, lambda e: queue.submit(e, [new_run()])):
-        with pytest.raises(StorageError, match=r"there is no database at .*deep/evenly.db yet; `make run`"):
+        with pytest.raises(StorageError, match=r"no database at .*deep/evenly.db yet; `make run`"):
             work(engine)
     assert list(tmp_path.iterdir()) == []
 
@@ -167,7 +167,7 @@ class NoLog:
 
 def test_no_write_ahead_log_no_service(tmp_path):
     with pytest.raises(
-        StorageError, match=r"cannot keep a write-ahead log .*set EVENLY_DATA to a folder on a local disk"
+        StorageError, match=r"cannot use a write-ahead log .*set EVENLY_DATA to a folder on a local disk"
     ):
         sqlite._prepare(NoLog(), "page", tmp_path / "evenly.db")
 

@@ -113,11 +113,11 @@ def test_release_gives_the_attempt_back(engine):
     assert (again.run_id, again.attempt, again.token) == (claim.run_id, 1, 2)
 
 
-@pytest.mark.parametrize(("wish", "end"), [("run", "queued"), ("pause", "paused"), ("cancel", "cancelled")])
+@pytest.mark.parametrize(("asked", "end"), [("run", "queued"), ("pause", "paused"), ("cancel", "cancelled")])
 @pytest.mark.parametrize("way", ["release", "rescue"])
-def test_a_wish_outlives_the_worker(engine, wish, end, way):
+def test_a_request_outlives_the_worker(engine, asked, end, way):
     claim = claimed(engine)
-    queue.ask(engine, claim.run_id, wish)
+    queue.ask(engine, claim.run_id, asked)
     if way == "release":
         queue.release(engine, claim)
     else:

@@ -98,7 +98,7 @@ def test_runs_without_weights_say_none(engine, claim):
     ],
 )
 def test_an_unknown_run_is_named(engine, read):
-    with pytest.raises(StorageError, match="there is no run 99"):
+    with pytest.raises(StorageError, match="run 99 not found"):
         read(engine)
 
 

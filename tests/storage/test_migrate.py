@@ -107,7 +107,9 @@ def test_upgrading_again_changes_nothing(engine, tmp_path):
 def test_an_empty_database_is_not_migrated_until_upgraded(engine, tmp_path):
     (tmp_path / "evenly.db").touch()
     for read in (migrate.check_schema, results.list_runs):
-        with pytest.raises(StorageError, match=r"is of an older Evenly; `make run` or `python -m storage.db.migrate`"):
+        with pytest.raises(
+            StorageError, match=r"was written by an older Evenly; `make run` or `python -m storage.db.migrate`"
+        ):
             read(engine)
     migrate.upgrade(engine)
     migrate.check_schema(engine)
@@ -120,7 +122,9 @@ def test_a_newer_database_is_refused_and_untouched(tmp_path):
     for work in (migrate.check_schema, migrate.upgrade):
         with pytest.raises(
             StorageError,
-            match=r"was written by a newer Evenly \(schema 0099, this one knows up to " + LAST + r"\); update Evenly",
+            match=r"was written by a newer Evenly \(schema 0099, this one supports up to "
+            + LAST
+            + r"\); update Evenly",
         ):
             work(engine)
     with engine.connect() as connection:
@@ -133,7 +137,7 @@ def test_an_older_database_is_copied_then_upgraded_with_all_its_rows(tmp_path, n
     claim = claimed(engine, name="precious")
     results.record_epoch(engine, claim, epoch_record(1))
     next_schema()
-    with pytest.raises(StorageError, match="of an older Evenly"):
+    with pytest.raises(StorageError, match="by an older Evenly"):
         migrate.check_schema(engine)
     migrate.upgrade(engine)
     migrate.check_schema(engine)
@@ -143,7 +147,7 @@ def test_an_older_database_is_copied_then_upgraded_with_all_its_rows(tmp_path, n
     assert [count(engine, t) for t in ("run", "epoch", "class_epoch", "event")] == [1, 3, 6, 2]  # nothing cascaded away
     (backup,) = tmp_path.glob(f"evenly-{LAST}-*.backup.db")
     copy = open_database(f"sqlite:///{backup}")
-    with pytest.raises(StorageError, match="of an older Evenly"):
+    with pytest.raises(StorageError, match="by an older Evenly"):
         migrate.check_schema(copy)
     assert results.get_run(copy, claim.run_id).name == "precious"
 
@@ -173,7 +177,7 @@ def test_no_upgrade_without_a_copy(tmp_path, next_schema, monkeypatch):
     next_schema()
     monkeypatch.setattr(migrate.time, "strftime", lambda form: "now")
     (tmp_path / f"evenly-{LAST}-now.backup.db").write_text("in the way")
-    with pytest.raises(StorageError, match=r"could not be prepared for its upgrade \(.*\); nothing was changed"):
+    with pytest.raises(StorageError, match=r"could not be backed up before its upgrade \(.*\); nothing was changed"):
         migrate.upgrade(engine)
     assert migrate.revision(engine) == LAST
 

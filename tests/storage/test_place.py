@@ -61,7 +61,7 @@ def test_the_first_folder_is_adopted_and_a_second_one_refused_everywhere(apart, 
     for work in (data_folder.settle, check_schema, upgrade):
         with pytest.raises(
             StorageError,
-            match=rf"belongs to the data folder {first}, .* and not to {second}; set EVENLY_DATA={first}, or EVENLY_DATABASE_URL",
+            match=rf"belongs to the data folder {first}, .* not to {second}; set EVENLY_DATA={first}, or EVENLY_DATABASE_URL",
         ) as refusal:
             work(engine)
         assert "\n" not in str(refusal.value)

@@ -220,24 +220,24 @@ OUTCOME = {  # by hand from the issue; None: refused
 }
 
 
-@pytest.mark.parametrize("wish", ["run", "pause", "cancel"])
+@pytest.mark.parametrize("asked", ["run", "pause", "cancel"])
 @pytest.mark.parametrize("before", STATUSES)
-def test_every_wish_in_every_status(engine, before, wish):
-    run_id, after = put(engine, before), OUTCOME[before, wish]
+def test_every_request_in_every_status(engine, before, asked):
+    run_id, after = put(engine, before), OUTCOME[before, asked]
     lines = len(log(engine, run_id))
     if after is None:
         with pytest.raises(
-            StorageError, match=rf"^run {run_id} .*(succeeded already|has failed|was stopped), so it cannot be"
+            StorageError, match=rf"^run {run_id} .*(already succeeded|has failed|was stopped), so it cannot be"
         ):
-            queue.ask(engine, run_id, wish)
+            queue.ask(engine, run_id, asked)
         assert status(engine, run_id) == before
         return
-    assert queue.ask(engine, run_id, wish) == after
+    assert queue.ask(engine, run_id, asked) == after
     row = results.get_run(engine, run_id)
-    assert (row.status, row.wanted) == (after, wish if before == "running" else "run")
-    changed = after != before or (before == "running" and wish != "run")
+    assert (row.status, row.wanted) == (after, asked if before == "running" else "run")
+    changed = after != before or (before == "running" and asked != "run")
     assert len(log(engine, run_id)) == lines + changed
-    if (before, wish) in AT_ONCE:
+    if (before, asked) in AT_ONCE:
         assert log(engine, run_id)[-1][0] == after
 
 
@@ -249,19 +249,19 @@ def test_resuming_clears_the_error_and_the_attempts(engine):
     assert (row.error, row.attempt, row.finished_at) == (None, 0, None)
 
 
-def test_a_running_worker_hears_of_it_and_a_wish_can_be_taken_back(engine):
+def test_a_request_reaches_the_running_worker_and_can_be_changed(engine):
     claim = claimed(engine)
-    for wish in ("pause", "cancel", "run"):
-        queue.ask(engine, claim.run_id, wish)
-        assert queue.wanted(engine, claim) == wish
+    for asked in ("pause", "cancel", "run"):
+        queue.ask(engine, claim.run_id, asked)
+        assert queue.wanted(engine, claim) == asked
 
 
 @pytest.mark.parametrize(
-    ("run_id", "wish", "message"), [(7, "run", "there is no run 7"), (1, "stop", "expected one of run, pause, cancel")]
+    ("run_id", "asked", "message"), [(7, "run", "run 7 not found"), (1, "stop", "expected one of run, pause, cancel")]
 )
-def test_asking_nonsense(engine, run_id, wish, message):
+def test_asking_nonsense(engine, run_id, asked, message):
     with pytest.raises(StorageError, match=message):
-        queue.ask(engine, run_id, wish)
+        queue.ask(engine, run_id, asked)
 
 
 # -- log and workers ---------------------------------------------------------------------------------------------------

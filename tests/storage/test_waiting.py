@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from storage import results
+from storage.db.connection import write
+from storage.db.schema import run
 from storage.jobs import change_stamp, queue
 from tests.storage.kit import database, new_run, plan, status
 
@@ -93,6 +96,14 @@ def test_only_a_failed_baseline_fails_what_waits_and_one_click_tries_both(engine
     assert states(engine, chain) == ["failed"] * 4
     assert results.get_run(engine, chain[1]).error.startswith(f"its baseline, run {chain[0]}, failed; ")
     queue.ask(engine, chain[1], "run")
+    assert states(engine, chain) == ["queued"] * 4
+
+
+def test_what_an_earlier_version_failed_with_its_baseline_is_resumed_with_it(engine, chain):
+    queue.finish(engine, start(engine), "failed", "the loss is not finite")
+    old = f"its baseline, run {chain[0]}, failed; mend what its log says, then try again, which starts both"
+    write(engine, lambda connection: connection.execute(update(run).where(run.c.id == chain[1]).values(error=old)))
+    queue.ask(engine, chain[0], "run")
     assert states(engine, chain) == ["queued"] * 4
 
 

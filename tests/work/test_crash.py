@@ -239,16 +239,16 @@ def test_a_second_worker_is_refused(home):
         first.wait()
 
 
-@pytest.mark.parametrize(("wish", "status"), [("pause", "paused"), ("cancel", "cancelled")])
-def test_orders_are_obeyed_in_the_middle_of_a_run(home, wish, status):
+@pytest.mark.parametrize(("asked", "status"), [("pause", "paused"), ("cancel", "cancelled")])
+def test_requests_are_carried_out_in_the_middle_of_a_run(home, asked, status):
     root, engine = home
     (run_id,) = queue.submit(engine, [new_run(replace(CONFIG, epochs=5000), "Digits")])
     worker = start_worker(root)
     try:
         until(lambda: results.get_run(engine, run_id).last_epoch >= 1)
-        queue.ask(engine, run_id, wish)
+        queue.ask(engine, run_id, asked)
         until(lambda: results.get_run(engine, run_id).status == status)
-        if wish == "pause":
+        if asked == "pause":
             paused = results.get_run(engine, run_id).last_epoch
             queue.ask(engine, run_id, "run")
             until(lambda: results.get_run(engine, run_id).last_epoch > paused)

@@ -67,5 +67,5 @@ def test_ctrl_c_is_answered_before_the_worker_has_ended(capsys, monkeypatch):
     starter.end()
     assert (
         said_first[0]
-        == "Ending. A run that is on is saved first and goes on at the next start; Ctrl-C again ends at once.\n"
+        == "Stopping. A run in progress is saved first and resumes at the next start; Ctrl-C again stops at once.\n"
     )

@@ -205,7 +205,10 @@ def test_no_step_goes_on_from_a_network_that_is_older_than_the_figures(worker, m
     (step,) = queue.submit(worker.engine, [posthoc.new_step(before, "equal_tpr_bias", {"strength": 0.0})])
     row = drained(worker, step)
     assert row.status == "failed"
-    assert f"the newest checkpoint of run {run_id} is of epoch 1, its figures are of epoch {CONFIG.epochs}" in row.error
+    assert (
+        f"the newest checkpoint of run {run_id} is from epoch 1, its metrics are from epoch {CONFIG.epochs}"
+        in row.error
+    )
 
 
 def test_a_database_that_cannot_be_written_pauses_the_run(worker, monkeypatch):

@@ -54,8 +54,8 @@ def test_a_limit_on_the_size_of_a_file_passes_and_is_named(tmp_path):
     )
     of_database, of_checkpoint = answer.stdout.splitlines()
     assert of_database.startswith("database Unavailable the database ")
-    assert "limits on the size of a file (ulimit -f)" in of_database
-    assert of_checkpoint.startswith("checkpoint StorageError it is larger than a file may be here: checkpoint ")
+    assert "the limit on file size (ulimit -f)" in of_database
+    assert of_checkpoint.startswith("checkpoint StorageError it exceeds the limit on file size: checkpoint ")
     assert of_checkpoint.endswith("(0.7 MB) was not written, earlier ones are untouched; raise the limit (ulimit -f)")
     assert not list(tmp_path.glob("*.pt*"))
     last = results.get_run(engine, claim.run_id).last_epoch

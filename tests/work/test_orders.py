@@ -48,7 +48,7 @@ def test_orders_are_obeyed_while_data_is_prepared_and_read(worker, monkeypatch, 
 
 
 def test_what_is_prepared_is_told_in_the_log(worker, monkeypatch):
-    monkeypatch.setattr(inputs, "TELL_SECONDS", -1)
+    monkeypatch.setattr(inputs, "LOG_SECONDS", -1)
     monkeypatch.setattr(datasets, "prepare", lambda name, root, progress: progress(0.25, "decoded 5 of 20 images"))
     datasets.find_dataset("digits", worker.root).prepared(worker.root)
     (run_id,) = submit(worker, CONFIG)

@@ -62,14 +62,14 @@ def test_few_validation_samples_are_told_in_the_log(worker, steps):
 
 
 @pytest.mark.parametrize("key", ["ncm", "equal_tpr_bias", "tau_norm", "logit_adjusted_posthoc"])
-def test_the_summand_of_a_step_is_kept_with_every_digit(worker, steps, key):
+def test_the_bias_of_a_step_is_kept_with_every_digit(worker, steps, key):
     frame = results.epochs(worker.engine, [steps[key]], "test")
-    said = [e.text for e in queue.events(worker.engine, steps[key]) if e.text.startswith("summand per class: ")]
+    logged = [e.text for e in queue.events(worker.engine, steps[key]) if e.text.startswith("bias per class: ")]
     kept = frame["info"].iloc[-1].get(SUMMAND)
-    assert (kept is None) == (not said)
+    assert (kept is None) == (not logged)
     assert (kept is None) == (key in ("ncm", "tau_norm"))
     if kept is not None:
-        assert said == ["summand per class: " + ", ".join(f"{v:.3f}" for v in kept)]
+        assert logged == ["bias per class: " + ", ".join(f"{v:.3f}" for v in kept)]
         assert len(kept) == 10
     assert ("Added to the logits" in words_on(visit(RUN, id=str(steps[key])))) == (kept is not None)
 

@@ -209,11 +209,11 @@ def test_a_checkpoint_of_another_schema_is_refused_by_number(worker, monkeypatch
     row = drained(worker, run_id)
     assert (row.status, row.last_epoch) == ("succeeded", 3)
     assert f"the checkpoint has schema {written}, this Evenly reads 7" in log_of(worker, run_id)
-    assert "no checkpoint could be used: training starts again with the first epoch" in log_of(worker, run_id)
+    assert "no checkpoint could be used: training restarts from the first epoch" in log_of(worker, run_id)
 
 
 def test_a_database_set_back_by_an_epoch_ends_the_same(worker, monkeypatch, tmp_path):
-    """As after a power cut on a disk that lost its last write: checkpoints ahead of the database are passed over."""
+    """As after a power cut on a disk that lost its last write: checkpoints ahead of the database are skipped."""
     (reference,) = submit(worker, changed(epochs=5))
     drained(worker, reference)
     run_id = paused_at(worker, monkeypatch, 3, epochs=5)
@@ -228,6 +228,6 @@ def test_a_database_set_back_by_an_epoch_ends_the_same(worker, monkeypatch, tmp_
     earlier.close()
     row = drained(worker, run_id)
     assert (row.status, row.last_epoch) == ("succeeded", 5)
-    assert "going on after epoch 3" in log_of(worker, run_id)
+    assert "resuming after epoch 3" in log_of(worker, run_id)
     a, b = (results.class_history(worker.engine, i, "test") for i in (reference, run_id))
     assert np.array_equal(a.tp, b.tp)

@@ -156,7 +156,7 @@ def test_a_dead_worker_is_started_again_and_a_second_one_is_not_needed(start):
 
     worker = next(p for p in first.family() if "--patient" in p.cmdline())
     worker.kill()
-    until(lambda: first.says("starting it again"))
+    until(lambda: first.says("restarting it"))
     until(lambda: sum(line.count("ready on") for line in [*first.lines, *second.lines]) == 2)
     first.process.terminate()
     assert first.process.wait() == 0
@@ -180,7 +180,7 @@ def test_an_app_that_dies_is_started_again_and_the_worker_stays(start):
     until(lambda: evenly.says("Evenly is at") and evenly.slot() and evenly.says("ready on"))
     slot = evenly.slot().pid
     next(p for p in evenly.family() if "streamlit" in p.cmdline()).kill()
-    until(lambda: evenly.says("The app ended"))
+    until(lambda: evenly.says("The app exited"))
     until(lambda: any("streamlit" in p.cmdline() for p in evenly.family()))
     assert evenly.slot().pid == slot
     evenly.process.terminate()

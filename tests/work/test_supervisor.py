@@ -338,7 +338,7 @@ def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home, sig
             both.wait()
     row = results.get_run(engine, run_id)
     assert (row.status, row.attempt) == ("queued", 0)
-    assert queue.events(engine, run_id)[-1].text == "its worker was told to stop"
+    assert queue.events(engine, run_id)[-1].text == "its worker was stopped"
     assert (
         "-step-" in str(results.list_checkpoints(engine, run_id)[0].path)
         or results.list_checkpoints(engine, run_id)[0].epoch == row.last_epoch

@@ -1,7 +1,7 @@
-"""Objectives: what a method's terms act through in a training step. The engine asks one for the loss of every batch.
+"""Objectives: they compute the loss of every batch from a method's terms.
 
-To add one, write a class in a file of its own and name it in the row of the method: objective="core.training.objectives.file:Class".
-Its terms then say objective="file".
+To add one, write a class in its own file and name it in the row of the method: objective="core.training.objectives.file:Class".
+Its terms then have objective="file".
 """
 
 from core.training.objectives.base import Batch, Objective

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import mse_loss
 
 from core.training.objectives.base import Batch
-from core.training.objectives.influence import drawn_linear, normalised
+from core.training.objectives.influence import drawn_linear, normalized
 from core.training.objectives.learned import LearnedWeights
 
 WIDTH = 128
@@ -19,9 +19,9 @@ WIDTH = 128
 class DifficultyNet(LearnedWeights):
     """w = C D(A) / sum D(A), A the validation TPRs after the last epoch, 0 before the first and for a class without samples.
 
-    D is a network C-128-128-C with ReLU, a sigmoid at its end and no biases; a_i = w_y / B. Beside the meta loss D minimises
-    driver * mean_c (D_c - (1 - A_c / sum A))^2. Knobs: driver, lr, copied. In the authors' CIFAR code the weights of the
-    virtual step are copied without their graph, so that D learns from the driver loss alone: so it is with the knob copied.
+    D is a network C-128-128-C with ReLU, a final sigmoid and no biases; a_i = w_y / B. In addition to the meta loss, D
+    minimizes driver * mean_c (D_c - (1 - A_c / sum A))^2. Knobs: driver, lr, copied. In the authors' CIFAR code the weights
+    of the virtual step are copied without their graph, so that D learns from the driver loss alone: the knob copied does this.
     Source: Sinha and Ohashi (2023).
     """
 
@@ -43,7 +43,7 @@ class DifficultyNet(LearnedWeights):
         return self.network(self.tpr)
 
     def weights(self, batch: Batch, losses_B: Tensor) -> Tensor:
-        return self.classes * normalised(self.difficulties())[batch.labels] / len(batch.labels)
+        return self.classes * normalized(self.difficulties())[batch.labels] / len(batch.labels)
 
     def looks_ahead(self) -> bool:
         return not self.knobs.get("copied")

@@ -1,4 +1,4 @@
-"""Gradient harmonising (GHM-C): binary losses divided by how common their gradient norm is."""
+"""Gradient harmonizing (GHM-C): binary losses divided by the density of their gradient norm."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class GradientHarmonising(Objective):
     """loss = 1/(B C) sum_i beta_i BCE_i over all B x C outputs, beta_i = B C / (S_k M) for the bin k of output i.
 
     The gradient norm g = |sigmoid(z) - y| falls into one of `bins` equal bins of [0, 1]; R_k outputs are in bin k, M bins
-    hold any. S_k is R_k, or with `momentum` m > 0 the memory S_k <- m S_k + (1 - m) R_k, which starts at 0 (so the first
-    weights are 1 / (1 - m) times too large) and rests while its bin is empty, as in the authors' code.
+    are not empty. S_k is R_k, or with `momentum` m > 0 the moving average S_k <- m S_k + (1 - m) R_k, which starts at 0 (so
+    the first weights are 1 / (1 - m) times too large) and does not change while its bin is empty, as in the authors' code.
     Source: Li, Liu and Wang (2019).
     """
 
@@ -35,16 +35,16 @@ class GradientHarmonising(Objective):
 
     @torch.no_grad()
     def _beta(self, z: Tensor) -> Tensor:
-        """Weight of every output, from its logit seen from its own side. [B, C]"""
+        """Weight of every output, from its logit times +1 for the true class and -1 for the others. [B, C]"""
         g = torch.sigmoid(-z)  # |sigmoid(logit) - y|
         at = torch.bucketize(g, self.edges.to(g.dtype), right=True).flatten()
         number = torch.zeros_like(self.memory).scatter_add_(0, at, torch.ones_like(at, dtype=self.memory.dtype))
-        there = number > 0
+        filled = number > 0
         momentum = self.knobs["momentum"]
         if momentum > 0:
-            self.memory.copy_(torch.where(there, momentum * self.memory + (1 - momentum) * number, self.memory))
+            self.memory.copy_(torch.where(filled, momentum * self.memory + (1 - momentum) * number, self.memory))
             number = self.memory
-        beta = torch.where(there, z.numel() / number.clamp_min(1e-12), 0.0) / there.sum()
+        beta = torch.where(filled, z.numel() / number.clamp_min(1e-12), 0.0) / filled.sum()
         return beta[at].view_as(z).to(z.dtype)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Group DRO with the classes as groups: weights that follow the losses of the classes, step by step."""
+"""Group DRO with the classes as groups: class weights that follow the losses of the classes in every step."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from core.training.objectives.tally import Tally
 
 
 class GroupDRO(Objective):
-    """q_c <- q_c exp(eta l_c), normalised; loss = sum_c q_c l_c with the new q.
+    """q_c <- q_c exp(eta l_c), normalized; loss = sum_c q_c l_c with the new q.
 
-    l_c is the mean cross entropy of class c in the batch, 0 for a class that is not in it, whose q then falls behind.
+    l_c is the mean cross entropy of class c in the batch, 0 for a class that is not in it, whose q then decreases.
     With the knob adjustment K > 0, K / sqrt(n_c) is added to every l_c; as in the authors' code it is also part of the
-    trained loss, though without a gradient of its own. A class without training samples gets no adjustment.
+    trained loss, although it has no gradient. A class without training samples gets no adjustment.
 
-    The logarithms of q are kept, so that a class that was never worst for long can come back. The reduction plays no part.
+    The logarithms of q are stored, so that a q near 0 can still grow again. The reduction has no effect.
     Source: Sagawa, Koh, Hashimoto and Liang (2020), eta .01, and their code.
     """
 
@@ -49,7 +49,7 @@ class GroupDRO(Objective):
 
     @property
     def q(self) -> Tensor:
-        """The present weights of the classes [C], sum 1."""
+        """The current class weights [C], sum 1."""
         return self.log_q.exp()
 
     @torch.no_grad()
@@ -58,7 +58,7 @@ class GroupDRO(Objective):
         self.log_q.copy_(torch.log_softmax(step, dim=0))
 
     def class_losses(self, losses_B: Tensor, labels_B: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean loss of each class in the batch, adjustment included, and its samples there, at least 1. [C], [C]"""
+        """Mean loss of each class in the batch, including the adjustment, and its samples there, at least 1. [C], [C]"""
         empty = losses_B.new_zeros(self.classes)
         number = empty.scatter_add(0, labels_B, torch.ones_like(losses_B)).clamp_min(1)
         return empty.scatter_add(0, labels_B, losses_B) / number + self.adjustment, number

@@ -1,12 +1,12 @@
-"""What a weight on a training sample does to the loss on meta samples: the gradient that L2RW, Meta-Weight-Net and
+"""The influence of a training sample's weight on the loss on meta samples: the gradient that L2RW, Meta-Weight-Net and
 Difficulty-Net learn from.
 
-A virtual step moves the parameters, theta' = theta - step sum_i a_i grad l_i(theta), and the meta loss is looked at there:
+A virtual step moves the parameters, theta' = theta - step sum_i a_i grad l_i(theta), and the meta loss is evaluated there:
 
     d L_meta(theta') / d a_i = -step < grad L_meta(theta'), grad l_i(theta) >
 
-The inner products, one for each sample, are the derivative of the losses l_i along grad L_meta: one forward-mode pass.
-It is what a second backward pass through the virtual step gives, in less time and memory.
+The inner products, one per sample, are the derivatives of the losses l_i along grad L_meta: one forward-mode pass.
+A second backward pass through the virtual step would give the same, with more time and memory.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def plain_losses(logits_BC: Tensor, labels_B: Tensor) -> Tensor:
 
 
 def influence(batch: Batch, losses_B: Tensor, weights_B: Tensor | None, step: float) -> Tensor:
-    """d L_meta / d a_i for every sample of the batch, at the weights a_i given, or at 0. [B], without a graph.
+    """d L_meta / d a_i for every sample of the batch, at the given weights a_i, or at 0. [B], without a graph.
 
     `losses_B` are the batch's cross entropies with their graph, which is kept. Neither the model's parameters nor its
-    buffers change: passes beside the batch's own see copies of the running statistics of batch norm.
+    buffers change: the extra passes use copies of the running statistics of batch norm.
     """
     if batch.meta is None:
         raise EvenlyError(
-            "this objective learns from meta samples and was given none; take them from the validation split"
+            "this objective learns from meta samples but was given none; take them from the validation split"
         )
     theta = {name: p for name, p in batch.model.named_parameters() if p.requires_grad}
     moved = {name: p.detach() for name, p in theta.items()}
@@ -48,7 +48,7 @@ def influence(batch: Batch, losses_B: Tensor, weights_B: Tensor | None, step: fl
 
 
 def _beside(batch: Batch, theta: dict[str, Tensor], x: Tensor) -> Tensor:
-    """Logits of the model with other parameters, its buffers copied."""
+    """Logits of the model with other parameters and copied buffers."""
     buffers = {name: b.clone() for name, b in batch.model.named_buffers()}
     with batch.autocast():
         return functional_call(batch.model, (theta, buffers), (x,))
@@ -72,14 +72,14 @@ def _along(batch: Batch, theta: dict[str, Tensor], direction: dict[str, Tensor])
         return forward_ad.unpack_dual(losses).tangent.clone()
 
 
-def normalised(v_B: Tensor) -> Tensor:
-    """v / sum v; all 0 where the sum is 0. [B]"""
+def normalized(v_B: Tensor) -> Tensor:
+    """v / sum v; all 0 if the sum is 0. [B]"""
     total = v_B.sum()
     return v_B / (total + (total == 0).to(v_B.dtype))
 
 
 def drawn_linear(inputs: int, outputs: int, bias: bool, generator: torch.Generator) -> nn.Linear:
-    """A linear layer with torch's own initial distribution, drawn from `generator`: torch's global one is not touched."""
+    """A linear layer with torch's own initial distribution, drawn from `generator`; torch's global generator is not used."""
     layer = nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias)
     bound = inputs**-0.5
     for parameter in layer.parameters():

@@ -1,4 +1,4 @@
-"""Learning to reweight (L2RW): sample weights from one look at meta samples."""
+"""Learning to reweight (L2RW): sample weights from one virtual step and its loss on meta samples."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 
 from core.training.objectives.base import Batch, Objective
-from core.training.objectives.influence import influence, normalised, plain_losses
+from core.training.objectives.influence import influence, normalized, plain_losses
 from core.training.objectives.tally import Tally
 
 
 class LearningToReweight(Objective):
     """u_i = -d L_meta(theta - grad sum_j eps_j l_j) / d eps_i at eps = 0; w_i = max(u_i, 0) / sum; loss = sum_i w_i l_i.
 
-    The weights of a batch sum to 1, or are all 0 where no sample helps, so the reduction plays no part. The length of the
-    virtual step cancels in the normalisation and is 1, as in the authors' code. Source: Ren, Zeng, Yang and Urtasun (2018).
+    The weights of a batch sum to 1, or are all 0 if no sample helps, so the reduction has no effect. The length of the
+    virtual step cancels in the normalization and is 1, as in the authors' code. Source: Ren, Zeng, Yang and Urtasun (2018).
     """
 
     graph = False
@@ -31,7 +31,7 @@ class LearningToReweight(Objective):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         logits = batch.logits()
         losses = plain_losses(logits, batch.labels)
-        weights = normalised((-influence(batch, losses, None, step=1.0)).clamp_min(0))
+        weights = normalized((-influence(batch, losses, None, step=1.0)).clamp_min(0))
         self.tally.add(batch.labels, len(weights) * weights)
         return (weights * losses).sum(), logits
 

@@ -1,4 +1,4 @@
-"""The step that Meta-Weight-Net and Difficulty-Net share: a small network weighs the samples and learns from meta samples."""
+"""The step shared by Meta-Weight-Net and Difficulty-Net: a small network weights the samples and learns from meta samples."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ SGD = {"weight_decay": 5e-4, "momentum": 0.9, "nesterov": True}
 
 
 class LearnedWeights(Objective):
-    """A step: weigh the samples, take a virtual step, try it on meta samples, improve the small network, weigh again.
+    """A step: weight the samples, take a virtual step, evaluate it on meta samples, update the small network, weight again.
 
     The weights a_i of a batch come from `weights`; loss = sum_i a_i l_i, l_i plain cross entropy, whatever the reduction. The
-    virtual step is one of plain gradient descent at the present learning rate. Knobs: lr, the rate of the small network;
-    sgd, its optimiser is Nesterov SGD instead of Adam. The optimiser's state travels in the extra state.
+    virtual step is plain gradient descent with the current learning rate. Knobs: lr, the learning rate of the small network;
+    sgd, its optimizer is Nesterov SGD instead of Adam. The optimizer's state is part of the extra state.
     """
 
     graph = False
@@ -35,11 +35,11 @@ class LearnedWeights(Objective):
         super().__init__(classes, knobs, counts, generator)
         if generator is None:
             raise EvenlyError(
-                f"{type(self).__name__} draws a small network and was given no generator; give one seeded by the run's seed"
+                f"{type(self).__name__} initializes a small network but was given no generator; give one seeded by the run's seed"
             )
         self.network = self.make_network(generator)
         learning = self.network.parameters()
-        self.optimiser = (
+        self.optimizer = (
             torch.optim.SGD(learning, lr=knobs["lr"], **SGD)
             if knobs.get("sgd")
             else torch.optim.Adam(learning, lr=knobs["lr"], **ADAM)
@@ -52,14 +52,14 @@ class LearnedWeights(Objective):
 
     @abstractmethod
     def weights(self, batch: Batch, losses_B: Tensor) -> Tensor:
-        """The weights a_i [B], with a graph to the small network alone; `losses_B` come without one."""
+        """The weights a_i [B], with a graph to the small network only; `losses_B` have none."""
 
     def looks_ahead(self) -> bool:
-        """Whether the small network learns from the virtual step; else from its side loss alone."""
+        """Whether the small network learns from the virtual step; else only from its side loss."""
         return True
 
     def side_loss(self) -> Tensor | None:
-        """What the small network minimises beside the meta loss."""
+        """What the small network minimizes in addition to the meta loss."""
         return None
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -78,9 +78,9 @@ class LearnedWeights(Objective):
             parts.append(
                 (weights * influence(batch, losses_B, weights, batch.rate)).sum()
             )  # its gradient is that of the meta loss
-        self.optimiser.zero_grad()
+        self.optimizer.zero_grad()
         sum(parts).backward()
-        self.optimiser.step()
+        self.optimizer.step()
 
     def class_weight(self) -> Tensor:
         return self.tally.mean()
@@ -90,8 +90,8 @@ class LearnedWeights(Objective):
 
     def get_extra_state(self) -> dict[str, Any]:
         return {
-            "adam": self.optimiser.state_dict()
-        }  # the key is older than the choice of an optimiser: checkpoints hold it
+            "adam": self.optimizer.state_dict()
+        }  # the key is older than the choice of optimizer and stays for stored checkpoints
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self.optimiser.load_state_dict(state["adam"])
+        self.optimizer.load_state_dict(state["adam"])

@@ -1,4 +1,4 @@
-"""The loss of memory and modulated attention (OLTR): the one loss, and what the head's memory asks for."""
+"""The loss of memory and modulated attention (OLTR): the one loss plus the loss of the head's memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from core.training.objectives.base import Batch, Objective
 class MemoryLoss(Objective):
     """class_loss + memory * head.memory_loss(labels, repel). Source: Liu et al. (2019).
 
-    The model's `head` keeps the features of its last forward pass and knows its centroids; see models/heads.py.
-    Knobs: memory, the weight of the centroid loss; repel, the weight inside it of keeping other centroids away.
+    The model's `head` has the features of its last forward pass and its centroids; see models/oltr.py.
+    Knobs: memory, the weight of the centroid loss; repel, the weight of its part that keeps other centroids away.
     """
 
     takes = frozenset({"weight", "scale", "shift", "margin", "smoothing", "focus", "mask"})

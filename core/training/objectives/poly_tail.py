@@ -20,9 +20,9 @@ def margins(logits_BC: Tensor, labels_B: Tensor) -> Tensor:
 
 
 def tailed(margin: Tensor, alpha: float, beta: float) -> Tensor:
-    """log(1 + e^-m) / log(1 + e^-beta) below m = beta, 1 / (m - (beta - 1))^alpha from there on: 1 where they meet.
+    """log(1 + e^-m) / log(1 + e^-beta) below m = beta, 1 / (m - (beta - 1))^alpha from there on; both are 1 at m = beta.
 
-    Each branch is given only what it is for, so that neither spoils the gradient of the other.
+    Each branch gets clamped input, so that it cannot put NaN into the gradient of the other.
     """
     head = softplus(-margin.clamp_max(beta)) / math.log1p(math.exp(-beta))
     tail = (margin.clamp_min(beta) - (beta - 1)) ** -alpha
@@ -32,9 +32,9 @@ def tailed(margin: Tensor, alpha: float, beta: float) -> Tensor:
 class PolynomialTail(Objective):
     """`tailed` margins, weighted and reduced as in the one loss. Knobs: alpha, beta.
 
-    Source: Wang, Chatterji, Haque and Hashimoto (2022), for two classes. Their code takes the largest other logit for the
-    margin of C classes; log-sum-exp keeps cross entropy below beta. It also divides by log(1 + e^-1) whatever beta is,
-    which leaves a jump at beta other than 1.
+    Source: Wang, Chatterji, Haque and Hashimoto (2022), for two classes. Their code uses the largest other logit for the
+    margin of C classes; log-sum-exp keeps cross entropy below beta. It also divides by log(1 + e^-1) for any beta, which
+    makes the loss discontinuous at any beta other than 1.
     """
 
     takes = frozenset({"weight"})

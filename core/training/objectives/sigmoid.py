@@ -27,8 +27,8 @@ def sigmoid_losses(
     """Loss of each sample before its weight: sum_c w_c alpha_c (1 - pt_c)^focus_y BCE_c. [B]
 
     pt is sigmoid(z) for the true class and 1 - sigmoid(z) for the others. alpha_c is the knob alpha for the true class and
-    1 - alpha for the others, 1 without the knob. The knob detached makes (1 - pt)^focus a constant of the step.
-    w_c = 1 - beta_c (1 - y_c), beta_c drawn with probability mask_c for every sample and class, or with the knob together for the batch.
+    1 - alpha for the others, 1 without the knob. The knob detached keeps (1 - pt)^focus out of the gradient.
+    w_c = 1 - beta_c (1 - y_c), beta_c is 1 with probability mask_c, drawn per sample and class, or with the knob together per batch.
     With alpha .25 and focus 2 it is torchvision's sigmoid_focal_loss. Sources: Lin et al. (2017), Tan et al. (2020).
     """
     z = in_full(logits_BC, terms)
@@ -47,7 +47,7 @@ def sigmoid_losses(
 
 class Sigmoid(Objective):
     """`sigmoid_losses`, times the weight of the sample's class. Divided by the number of samples, which is the number of
-    positives, or under weighted_mean by the sum of the weights."""
+    positives, or with weighted_mean by the sum of the weights."""
 
     takes = frozenset({"weight", "focus", "mask"})
 

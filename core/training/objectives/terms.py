@@ -1,4 +1,4 @@
-"""The one loss of core.training.losses: what every method acts through that only sets terms."""
+"""The objective of every method that only sets terms: the loss of core.training.losses."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The databases that can keep Evenly's records, a module each, chosen by the scheme of EVENLY_DATABASE_URL.
+"""The databases that Evenly supports, a module each, chosen by the scheme of EVENLY_DATABASE_URL.
 
-Statements are SQLAlchemy's and the same for all. What differs stands behind `Dialect`: a new database is one more
+Statements are SQLAlchemy's and the same for all. What differs is behind `Dialect`: a new database is one more
 module with a class of these methods, and its line in DIALECTS.
 """
 
@@ -18,17 +18,17 @@ from storage.db.errors import StorageError
 
 
 class Dialect(Protocol):
-    """What one kind of database does in its own way.
+    """What is specific to one kind of database.
 
-    scheme    of its addresses
-    expected  what such an address looks like, in words that follow "expected"
+    scheme    of its URLs
+    expected  what such a URL looks like, in words that follow "expected"
     """
 
     scheme: str
     expected: str
 
     def checked(self, url: URL) -> URL | None:
-        """The address, absolute; None where it names no database that several processes can share."""
+        """The URL, with an absolute path; None if it names no database that several processes can share."""
         ...
 
     def connect(self, url: URL, role: str, timeout: float, options: dict[str, Any]) -> Engine:
@@ -36,43 +36,43 @@ class Dialect(Protocol):
         ...
 
     def begin(self, connection: Connection, *, writes: bool) -> None:
-        """Open a transaction; one that writes waits its turn here."""
+        """Open a transaction; one that writes waits here for the write lock."""
         ...
 
     def busy(self, error: DBAPIError) -> bool:
-        """Whether another one's lock is all that was in the way."""
+        """Whether the error is only that another process holds a lock."""
         ...
 
     def explained(self, error: DBAPIError, engine: Engine) -> Exception:
-        """A StorageError in plain words; an error that is a bug of ours comes back as it is."""
+        """A StorageError in plain words; an error caused by a bug of ours is returned unchanged."""
         ...
 
     def identity(self, url: URL) -> Path:
-        """The file that the database is: messages name it, and what belongs to it lies beside it."""
+        """The database's file: messages name it, and its lock and backup files are beside it."""
         ...
 
     def warning(self) -> str | None:
-        """What to tell people about the version in use; None when it has no known fault."""
+        """A warning about the version in use; None if it has no known fault."""
         ...
 
     def is_new(self, url: URL) -> bool:
-        """Whether nothing was ever kept there."""
+        """Whether nothing was ever stored there."""
         ...
 
     def create(self, url: URL) -> None:
-        """Make room for a database where there is none yet. Raises StorageError."""
+        """Create an empty database if there is none. Raises StorageError."""
         ...
 
     def check(self, url: URL) -> None:
-        """Raise StorageError where it is absent or may not be written to."""
+        """Raise StorageError if it is missing or not writable."""
         ...
 
     def alone(self, url: URL) -> AbstractContextManager[None]:
-        """Only one process at a time is in here. Raises StorageError when another one stays too long."""
+        """Lets one process at a time in. Raises StorageError if another one takes too long."""
         ...
 
     def rebuilding(self, connection: Connection) -> AbstractContextManager[None]:
-        """A writing transaction in which tables may be dropped and made anew."""
+        """A writing transaction in which tables may be dropped and created again."""
         ...
 
     def backup(self, connection: Connection, target: Path) -> None:
@@ -84,7 +84,7 @@ DIALECTS: dict[str, Dialect] = {dialect.scheme: dialect for dialect in (Sqlite()
 
 
 def checked_url(text: str) -> URL:
-    """The address of a database, absolute; StorageError naming what exists where it is none of DIALECTS."""
+    """The URL of a database, with an absolute path; StorageError, naming what is supported, if it is none of DIALECTS."""
     try:
         url = make_url(text)
     except ArgumentError:
@@ -103,5 +103,5 @@ def _refusal(shown: str) -> StorageError:
 
 
 def dialect_of(url: URL) -> Dialect:
-    """The row of a checked address."""
+    """The dialect of a checked URL."""
     return DIALECTS[url.get_backend_name()]

@@ -1,4 +1,4 @@
-"""SQLite: which library, its settings, transactions that wait their turn, what its errors mean to a person, copies.
+"""SQLite: which library, its settings, transactions that wait for the write lock, error messages, backups.
 
 Every writer opens its transaction with BEGIN IMMEDIATE: a transaction that reads first and writes later is refused at
 once when another has committed in between, and no timeout helps (SQLITE_BUSY_SNAPSHOT). Readers use a plain BEGIN.
@@ -26,7 +26,7 @@ from storage.db.errors import StorageError, Unavailable, no_database, not_migrat
 log = logging.getLogger("evenly.storage")
 
 MOUNTS = Path("/proc/self/mounts")
-SAFE_SQLITE = (3, 51, 3)  # older ones can damage a WAL database when two connections write at one moment
+SAFE_SQLITE = (3, 51, 3)  # older ones can damage a WAL database when two connections write at the same moment
 SYNCHRONOUS = {
     "worker": "FULL",
     "page": "NORMAL",
@@ -47,23 +47,23 @@ NETWORK = (
     "fuse.sshfs",
 )
 REASONS = {
-    5: "is locked by another program and did not come free; close that program and try again",
-    6: "is locked by another program and did not come free; close that program and try again",
+    5: "is locked by another program and was not released; close that program and try again",
+    6: "is locked by another program and was not released; close that program and try again",
     8: "is read-only; make the file and its folder writable, or set EVENLY_DATA to a folder you may write to",
-    10: "cannot be read or written just now (disk error); look at the disk, at its quota "
-    "and at limits on the size of a file (ulimit -f), and try again",
+    10: "cannot be read or written at the moment (disk error); check the disk, its quota "
+    "and the limit on file size (ulimit -f), and try again",
     11: "is damaged; move it away and restore a copy (*.backup.db beside it, if there is one)",
     13: "could not grow: the disk is full and nothing was written; free some space and try again",
     26: "is not an Evenly database; move it away or set EVENLY_DATABASE_URL to another file",
 }
 BUSY = (5, 6)  # SQLITE_BUSY, SQLITE_LOCKED
-PASSING = (*BUSY, 10, 13)  # IOERR (a quota, a limit, a disk that comes back), FULL
-DAMAGE = (522, 8202, 8458)  # IOERR_SHORT_READ, IOERR_DATA, IOERR_CORRUPTFS: asking again would not help
+PASSING = (*BUSY, 10, 13)  # temporary: IOERR (a quota, a limit, a disk that comes back), FULL
+DAMAGE = (522, 8202, 8458)  # IOERR_SHORT_READ, IOERR_DATA, IOERR_CORRUPTFS: retrying would not help
 
 
 @cache
 def sqlite_module() -> ModuleType:
-    """The newest SQLite at hand: the interpreter's own if it is current, else the pysqlite3 wheel if it is installed."""
+    """The newest SQLite available: the interpreter's own if it is current, else the pysqlite3 wheel if it is installed."""
     if sqlite3.sqlite_version_info >= SAFE_SQLITE:
         return sqlite3
     try:
@@ -76,13 +76,13 @@ def sqlite_module() -> ModuleType:
 
 def _old(module: ModuleType) -> str:
     return (
-        f"SQLite {module.sqlite_version} can, rarely, damage a database that two processes write at once; "
+        f"SQLite {module.sqlite_version} can, rarely, damage a database that two processes write to at once; "
         "install the package pysqlite3 or a Python with SQLite 3.51.3 or newer"
     )
 
 
 class Sqlite:
-    """A row of `storage.db.dialects`: one file on a local disk, with a write-ahead log."""
+    """A dialect of `storage.db.dialects`: one file on a local disk, with a write-ahead log."""
 
     scheme = "sqlite"
     expected = "a file: sqlite:///path/to/evenly.db"
@@ -114,7 +114,7 @@ class Sqlite:
         code, path = _code(error), self.identity(engine.url)
         if _extended_code(error) in DAMAGE:
             return StorageError(
-                f"the database {path} cannot be read (disk error) and may be damaged; look at the disk, then restore a copy"
+                f"the database {path} cannot be read (disk error) and may be damaged; check the disk, then restore a copy"
             )
         if code in REASONS:
             kind = Unavailable if code in PASSING else StorageError
@@ -143,7 +143,7 @@ class Sqlite:
         kind = _file_system(path)
         if kind in NETWORK:
             raise StorageError(
-                f"{path} lies on a network file system ({kind}), where SQLite cannot be shared; set EVENLY_DATA to a local disk"
+                f"{path} is on a network file system ({kind}), where SQLite cannot be shared; set EVENLY_DATA to a local disk"
             )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,7 +173,7 @@ class Sqlite:
             lock.acquire(timeout=LOCK_SECONDS)
         except Timeout:
             raise StorageError(
-                f"another process has been upgrading {path} for {LOCK_SECONDS:.0f} s; wait for it or end it"
+                f"another process has been upgrading {path} for {LOCK_SECONDS:.0f} s; wait for it or stop it"
             ) from None
         try:
             yield
@@ -182,7 +182,7 @@ class Sqlite:
 
     @contextmanager
     def rebuilding(self, connection: Connection) -> Iterator[None]:
-        """Dropping a table would delete all rows that point at it: that is off here, and references are looked at in the end."""
+        """Dropping a table would delete all rows that reference it: foreign keys are off here and checked at the end."""
         path = self.identity(connection.engine.url)
         _outside(connection, "PRAGMA foreign_keys=OFF")
         try:
@@ -193,15 +193,15 @@ class Sqlite:
                         f"the upgrade of {path} would break references ({broken}); nothing was changed; report this"
                     )
         finally:
-            connection.invalidate()  # foreign_keys is off on this one
+            connection.invalidate()  # foreign_keys is off on this connection
 
     def backup(self, connection: Connection, target: Path) -> None:
-        """Made by SQLite itself: copying the file would miss what is in the log."""
+        """Copied by SQLite itself: copying the file would miss what is in the write-ahead log."""
         try:
             target.open("xb").close()
         except OSError as error:
             raise StorageError(
-                f"no copy can be made at {target} ({error.strerror}); give a file that is not there yet, in a folder that is"
+                f"the copy cannot be written to {target} ({error.strerror}); give a new file in an existing folder"
             ) from error
         try:
             _outside(connection, "VACUUM INTO ?", str(target))
@@ -211,7 +211,7 @@ class Sqlite:
 
 
 def _prepare(connection: Any, role: str, path: Path) -> None:
-    """Settings of a new connection. WAL is kept in the file; the others hold for the connection."""
+    """Settings of a new connection. WAL is stored in the file; the others hold for the connection."""
     run = connection.execute
     run(f"PRAGMA synchronous={SYNCHRONOUS[role]}")
     run("PRAGMA foreign_keys=ON")
@@ -222,13 +222,13 @@ def _prepare(connection: Any, role: str, path: Path) -> None:
     mode = run("PRAGMA journal_mode=WAL").fetchone()[0]
     if mode != "wal":
         raise StorageError(
-            f"{path} cannot keep a write-ahead log (SQLite answered {mode!r}); "
+            f"{path} cannot use a write-ahead log (SQLite returned {mode!r}); "
             "network file systems cannot: set EVENLY_DATA to a folder on a local disk"
         )
 
 
 def _outside(connection: Connection, statement: str, *values: str) -> None:
-    """Run what SQLite allows only outside of a transaction."""
+    """Run a statement that SQLite allows only outside a transaction."""
     raw = connection.connection.driver_connection
     try:
         raw.execute(statement, values)
@@ -237,12 +237,12 @@ def _outside(connection: Connection, statement: str, *values: str) -> None:
 
 
 def _code(error: DBAPIError) -> int:
-    """SQLite's primary result code; 0 where the error did not come from SQLite."""
+    """SQLite's primary result code; 0 if the error did not come from SQLite."""
     return _extended_code(error) & 0xFF
 
 
 def _extended_code(error: DBAPIError) -> int:
-    """SQLite's result code with its details, above the primary one's eight bits."""
+    """SQLite's extended result code; the primary code is its low eight bits."""
     return getattr(error.orig, "sqlite_errorcode", None) or 0
 
 
@@ -253,7 +253,7 @@ def _cannot_open(path: Path) -> str:
 
 
 def _file_system(path: Path) -> str:
-    """The kind of file system a path lies on, by Linux's list of mounts; "" elsewhere."""
+    """The type of the file system of a path, from Linux's list of mounts; "" on other systems."""
     if not MOUNTS.exists():
         return ""
     lines = [[os.fsdecode(field) for field in line.split()] for line in MOUNTS.read_bytes().splitlines()]

@@ -498,7 +498,7 @@ def test_a_damaged_archive_put_there_by_hand_is_named(
 ) -> None:
     (tmp_path / "MNIST" / "raw").mkdir(parents=True)
     (tmp_path / "MNIST" / "raw" / "train-images-idx3-ubyte.gz").write_bytes(b"half a file")
-    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz has not the md5 .*; delete it or replace it"):
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte\.gz does not have the md5 .*; delete or replace it"):
         _build_tiny(tmp_path)
 
 

@@ -317,7 +317,7 @@ def test_random_damage_is_refused_or_harmless_but_never_another_error(tmp_path: 
             {**PLAIN, "train/a/notes.txt": b"text", "train/a/b.exe": b"MZ"},
             r"2 of 14 images cannot be read.*'train/a/b\.exe': not a PNG",
         ),
-        ({**PLAIN, "train/0.png": None}, "lies outside the class folders"),
+        ({**PLAIN, "train/0.png": None}, "is outside the class folders"),
     ],
 )
 def test_layouts_that_cannot_be_trained_on_are_refused(
@@ -345,7 +345,7 @@ def test_a_bomb_by_declared_size_is_refused_without_inflating(tmp_path: Path, mo
     refused(
         tmp_path,
         bomb,
-        r"entry 'train/a/bomb\.png' unpacks [\d,]+ bytes to 300,000,000, more than 100 times: refused as a bomb",
+        r"entry 'train/a/bomb\.png' unpacks [\d,]+ bytes to 300,000,000, more than 100 times: refused as a zip bomb",
     )
 
 
@@ -370,7 +370,9 @@ def test_a_bomb_that_lies_about_its_size_is_stopped_at_what_it_declares(tmp_path
     bomb = _declare(zipped({**PLAIN, "train/a/bomb.png": bytes(200_000_000)}), "train/a/bomb.png", 1000)
     tracemalloc.start()
     refused(
-        tmp_path, bomb, r"entry 'train/a/bomb\.png' unpacks to more than the 1,000 bytes it declares: refused as a bomb"
+        tmp_path,
+        bomb,
+        r"entry 'train/a/bomb\.png' unpacks to more than the 1,000 bytes it declares: refused as a zip bomb",
     )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -424,7 +426,7 @@ def test_a_directory_too_long_for_its_entries_is_refused_before_it_is_parsed(
     at = data.rfind(b"PK\x05\x06")
     data[at + 8 : at + 12] = b"\xff" * 4
     monkeypatch.setattr(zip_archive, "_infos", lambda path: pytest.fail("the directory was parsed"))
-    refused(tmp_path, bytes(data), r"lists its entries in \d+ kB, too much for the 50 entries allowed", limits=SMALL)
+    refused(tmp_path, bytes(data), r"has a directory of \d+ kB, too large for the 50 entries allowed", limits=SMALL)
 
 
 def test_an_upload_over_the_size_limit_stops_while_it_is_copied(tmp_path: Path) -> None:

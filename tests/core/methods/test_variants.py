@@ -98,7 +98,7 @@ def test_variants_of_the_small_networks():
         made[variant] = objective_class(key)(
             3, answer(key, Evidence(3), {"variant": variant}).knobs, None, generator(0)
         )
-    assert [type(made[v].optimiser).__name__ for v in ("noise_code", "imbalance_code")] == ["Adam", "SGD"]
+    assert [type(made[v].optimizer).__name__ for v in ("noise_code", "imbalance_code")] == ["Adam", "SGD"]
     assert [made[v].looks_ahead() for v in ("paper", "cifar_code")] == [True, False]
 
 

@@ -111,15 +111,15 @@ def random_logits(n=B, classes=C, scale=2.0, seed=1):
     )
 
 
-def trained(model, objective, optimiser, steps):
+def trained(model, objective, optimizer, steps):
     losses = []
     for step in steps:
         if step % 4 == 0:
             objective.new_epoch(torch.linspace(0.1, 0.9, C) if step else None)
         loss, _ = objective(batch(model, step, dtype=torch.float32, reduction="weighted_mean"))
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.item())
     return losses
 

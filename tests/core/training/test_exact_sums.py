@@ -13,7 +13,7 @@ from core.metrics.scalar import ece
 from core.training.device import choose
 from core.training.device_data import Split
 from core.training.evaluation import evaluate
-from core.training.feature_smote import neighbours
+from core.training.feature_smote import neighbors
 
 CPU = choose("cpu")
 
@@ -36,12 +36,12 @@ def test_loss_and_calibration_of_many_samples_are_exact():
 
 
 def test_smote_never_holds_more_distances_than_it_may(monkeypatch):
-    """A large class is done in small pieces, with the same neighbours."""
+    """A large class is done in small pieces, with the same neighbors."""
     points, held = np.random.default_rng(1).normal(size=(120, 3)).astype(np.float32), []
-    whole, real = neighbours(points, 4), np.argpartition
+    whole, real = neighbors(points, 4), np.argpartition
     monkeypatch.setattr("core.training.feature_smote.CHUNK_BYTES", 8 * 120 * 10)
     monkeypatch.setattr(np, "argpartition", lambda a, *more, **words: held.append(a.nbytes) or real(a, *more, **words))
-    np.testing.assert_array_equal(neighbours(points, 4), whole)
+    np.testing.assert_array_equal(neighbors(points, 4), whole)
     assert max(held) == 8 * 120 * 10
     assert len(held) == 12
 

@@ -126,9 +126,9 @@ def test_the_learning_rate_reaches_the_graph():
     device = card()
     trainer = make_trainer(device, epochs=2)
     list(trainer.run())
-    assert float(trainer.optimiser.param_groups[0]["lr"]) < 0.1 * trainer.config.recipe_params["lr"]
+    assert float(trainer.optimizer.param_groups[0]["lr"]) < 0.1 * trainer.config.recipe_params["lr"]
     before = [p.clone() for p in trainer.model.parameters()]
-    trainer.optimiser.param_groups[0]["lr"].zero_()
+    trainer.optimizer.param_groups[0]["lr"].zero_()
     trainer._made(torch.arange(BATCH, device=device.device), trainer.progress)
     assert all(torch.equal(a, b) for a, b in zip(before, trainer.model.parameters(), strict=True))
 

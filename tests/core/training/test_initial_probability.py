@@ -11,7 +11,7 @@ from core.methods import answer
 from core.methods.types import Evidence
 from core.training.device import choose
 from core.training.objectives import Batch, objective_class
-from core.training.optimizer import build_optimiser
+from core.training.optimizer import build_optimizer
 from models import MODELS
 from models.heads import Prior, attach
 
@@ -84,25 +84,25 @@ def test_weight_decay_leaves_the_biases_alone(recipe):
     key = recipe if recipe in RECIPES else next(r.key for r in RECIPES if r.optimiser == "sgd")
     config = checked(RunConfig("mnist1d", "mlp", recipe=key, recipe_params={"weight_decay": 0.1}))
     model = network(10, prior=0.1)
-    optimiser = build_optimiser(config, model, CPU)
+    optimizer = build_optimizer(config, model, CPU)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     for p in model.parameters():
         p.grad = torch.zeros_like(p)
-    optimiser.step()
+    optimizer.step()
     assert torch.equal(model.head.bias, before["head.bias"])
     assert not torch.equal(model.head.weight, before["head.weight"])
-    assert sum(len(g["params"]) for g in optimiser.param_groups) == len(list(model.parameters()))
+    assert sum(len(g["params"]) for g in optimizer.param_groups) == len(list(model.parameters()))
 
 
 def test_a_run_without_it_has_the_parameter_groups_it_always_had():
     config = checked(RunConfig("mnist1d", "mlp"))
-    assert len(build_optimiser(config, network(10), CPU).param_groups) == 1
-    assert len(build_optimiser(config, network(10), CPU, 0.1).param_groups) == 2
-    assert len(build_optimiser(config, network(10, prior=0.1), CPU, 0.1).param_groups) == 3
+    assert len(build_optimizer(config, network(10), CPU).param_groups) == 1
+    assert len(build_optimizer(config, network(10), CPU, 0.1).param_groups) == 2
+    assert len(build_optimizer(config, network(10, prior=0.1), CPU, 0.1).param_groups) == 3
 
 
 def test_a_frozen_head_is_in_no_group():
     made = attach(network(10, prior=0.1), "scaled", {})
     assert isinstance(made.head.head, Prior)
-    (group,) = build_optimiser(checked(RunConfig("mnist1d", "mlp")), made, CPU).param_groups
+    (group,) = build_optimizer(checked(RunConfig("mnist1d", "mlp")), made, CPU).param_groups
     assert all(p is not made.head.head.bias for p in group["params"])

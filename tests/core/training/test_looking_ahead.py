@@ -90,7 +90,7 @@ def test_l2rw_records_what_each_class_was_weighed():
 def test_looking_ahead_without_meta_samples(key):
     given = batch(net(dtype=torch.float32), dtype=torch.float32)
     given.meta = None
-    with pytest.raises(EvenlyError, match="learns from meta samples and was given none"):
+    with pytest.raises(EvenlyError, match="learns from meta samples but was given none"):
         make(key)(given)
 
 
@@ -179,15 +179,15 @@ def test_difficulty_net_starts_with_equal_weights():
 
 @pytest.mark.parametrize("key", ["meta_weight_net", "difficulty_net"])
 def test_small_network_uses_adam_with_the_papers_decay(key):
-    optimiser = make(key).optimiser
-    assert isinstance(optimiser, torch.optim.Adam)
-    assert (optimiser.param_groups[0]["lr"], optimiser.param_groups[0]["weight_decay"]) == (1e-2, 1e-4)
+    optimizer = make(key).optimizer
+    assert isinstance(optimizer, torch.optim.Adam)
+    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["weight_decay"]) == (1e-2, 1e-4)
 
 
 def test_small_network_of_the_code_for_imbalance_uses_sgd():
-    optimiser = make("meta_weight_net", sgd=1.0).optimiser
-    assert isinstance(optimiser, torch.optim.SGD)
-    group = optimiser.param_groups[0]
+    optimizer = make("meta_weight_net", sgd=1.0).optimizer
+    assert isinstance(optimizer, torch.optim.SGD)
+    group = optimizer.param_groups[0]
     assert (group["lr"], group["weight_decay"], group["momentum"], group["nesterov"]) == (1e-2, 5e-4, 0.9, True)
 
 
@@ -234,12 +234,12 @@ def test_frozen_parameters_stay_out_of_the_virtual_step():
 def test_difficulty_net_follows_the_tprs_it_is_given():
     objective = make("difficulty_net", lr=0.05)
     model = net(dtype=torch.float32)
-    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     objective.new_epoch(torch.tensor([0.9, 0.7, 0.3, 0.1]))
     for step in range(60):
         loss, _ = objective(batch(model, step, dtype=torch.float32))
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     w = np.asarray(objective.difficulties().detach())
     assert all(a < b for a, b in pairwise(w)), "the driver pulls harder classes up"

@@ -216,7 +216,7 @@ def test_mask_and_smoothing_share_the_classes_that_are_left():
 
 
 def test_mask_without_a_generator():
-    with pytest.raises(EvenlyError, match="mask is drawn anew in every step and needs a generator"):
+    with pytest.raises(EvenlyError, match="mask is drawn in every step and needs a generator"):
         class_loss(ALL, Y, terms(mask=np.full(5, 0.9)), "batch_mean")
 
 

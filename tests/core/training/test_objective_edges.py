@@ -70,11 +70,11 @@ def test_half_precision_forward_gives_a_full_precision_loss(key):
 
 @pytest.mark.parametrize("key", ["group_dro", *LOOKS_AHEAD])
 def test_the_record_grows_over_an_epoch_and_starts_anew(key):
-    model, objective, optimiser = started(key)
-    trained(model, objective, optimiser, range(4, 6))
+    model, objective, optimizer = started(key)
+    trained(model, objective, optimizer, range(4, 6))
     first = objective.class_weight()
     assert first.mean().item() == pytest.approx(1, abs=1e-5)
-    trained(model, objective, optimiser, range(6, 7))
+    trained(model, objective, optimizer, range(6, 7))
     assert not torch.equal(objective.class_weight(), first)
     objective.new_epoch(None)
     assert objective.class_weight().tolist() == [1.0] * C

@@ -68,7 +68,7 @@ def test_another_generator_draws_another_small_network(key):
     one, two, again = (next(make(key, seed=s).network.parameters()) for s in (0, 1, 0))
     assert not torch.equal(one, two)
     assert torch.equal(one, again)
-    with pytest.raises(EvenlyError, match="draws a small network and was given no generator"):
+    with pytest.raises(EvenlyError, match="initializes a small network but was given no generator"):
         OBJECTIVES[key](C, KNOBS[key], None)
 
 
@@ -117,9 +117,9 @@ def test_a_captured_objective_never_asks_for_a_value(key):
 @pytest.mark.parametrize("key", OBJECTIVES)
 def test_buffers_change_in_place(key):
     """A captured graph and a tally go on with the addresses they have."""
-    model, objective, optimiser = started(key)
+    model, objective, optimizer = started(key)
     at = [b.data_ptr() for b in objective.buffers()]
-    trained(model, objective, optimiser, range(5))
+    trained(model, objective, optimizer, range(5))
     assert [b.data_ptr() for b in objective.buffers()] == at
 
 

@@ -52,7 +52,7 @@ def test_its_numbers_are_those_of_the_recipe():
 @pytest.mark.parametrize("method", ["none", "cdb", "poly_tail", "balanced_softmax"])
 def test_what_is_not_one_weight_per_class_is_refused(one, monkeypatch, method):
     monkeypatch.setattr(reference, "EPOCHS", 0)
-    with pytest.raises(EvenlyError, match=f"{method} is not one weight per class for all epochs; choose .* tpr_ratio"):
+    with pytest.raises(EvenlyError, match=f"{method} does not set one fixed weight per class; choose .* tpr_ratio"):
         reference.experiment(method, 0, str(one.root))
 
 

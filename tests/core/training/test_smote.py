@@ -1,9 +1,9 @@
-"""SMOTE: new points lie between neighbours of one class, as many as the largest class wants."""
+"""SMOTE: new points lie between neighbors of one class, as many as the largest class wants."""
 
 import numpy as np
 import pytest
 
-from core.training.feature_smote import neighbours, oversampled
+from core.training.feature_smote import neighbors, oversampled
 
 
 def features(counts, d=3, seed=0):
@@ -88,7 +88,7 @@ def test_neighbours_are_those_of_a_plain_loop(k, monkeypatch):
     monkeypatch.setattr("core.training.feature_smote.CHUNK_BYTES", 7 * 30 * 8)
     points = np.random.default_rng(2).normal(size=(30, 4)).astype(np.float32)
     points[11] = points[3]
-    found = neighbours(points, k)
+    found = neighbors(points, k)
     assert (found[3, 0], found[11, 0]) == (11, 3)
     for i in range(30):
         assert len({i, *found[i].tolist()}) == k + 1

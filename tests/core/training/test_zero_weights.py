@@ -83,9 +83,9 @@ def test_a_captured_step_takes_such_batches_too():
 @pytest.mark.parametrize(
     ("method", "params", "advice"),
     [
-        ("none", {}, "start again with a lower learning rate"),
-        ("manual", {"weights": "1,1,1,1"}, "start again with a lower learning rate"),
-        ("tpr_ratio", {"exponent": 2.0}, "start again with a lower learning rate or another exponent of TPR ratio"),
+        ("none", {}, "train again with a lower learning rate"),
+        ("manual", {"weights": "1,1,1,1"}, "train again with a lower learning rate"),
+        ("tpr_ratio", {"exponent": 2.0}, "train again with a lower learning rate or another exponent of TPR ratio"),
     ],
 )
 def test_a_loss_that_is_not_finite_names_only_what_the_run_can_change(method, params, advice):

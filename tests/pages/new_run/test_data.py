@@ -56,7 +56,7 @@ def test_without_a_validation_sample_nothing_can_start(empty, tmp_path):
     at = visit()
     at.selectbox(key="dataset").set_value("single").run()
     assert at.button(key="new_start").disabled
-    assert "There are 2 samples to train and 0 to validate" in captions(at)
+    assert "2 training samples but no validation samples" in captions(at)
     assert "give every class at least 3 images" in captions(at)
 
 

@@ -45,7 +45,7 @@ def tiny(empty, tmp_path):
 
 def test_a_set_without_a_validation_sample_is_refused_at_upload(tmp_path):
     with pytest.raises(
-        DataError, match=r"^few\.zip is too small: there are 2 samples to train and 0 to validate, .* give every class"
+        DataError, match=r"^few\.zip is too small: 2 training samples but no validation samples, .* give every class"
     ):
         store_upload(tmp_path, "few.zip", io.BytesIO(zipped(cat=1, dog=1)))
     assert not list((tmp_path / "uploads").iterdir())
@@ -85,7 +85,7 @@ def test_an_upload_that_runs_need_is_kept_and_the_runs_named(tiny, empty, tmp_pa
 
 def test_what_came_with_the_program_cannot_be_removed(empty, tmp_path):
     assert not [b for b in visit().button if b.key == "new_remove"]
-    with pytest.raises(DataError, match="no uploaded dataset"):
+    with pytest.raises(DataError, match="not an uploaded dataset"):
         remove_upload(tmp_path, "mnist1d")
 
 

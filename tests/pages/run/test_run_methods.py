@@ -399,9 +399,9 @@ def test_a_step_that_failed_says_why_and_may_be_tried_again(trained, begun):
     made = applied(engine, worker, run, strength=0.5)
     page_of(run).button(key="posthoc_apply").click().run()
     claim = queue.claim(engine, worker, "cpu")
-    queue.finish(engine, claim, "failed", "run 1 has no checkpoint any more; train it again")
+    queue.finish(engine, claim, "failed", "run 1 no longer has a checkpoint; train it again")
     at = page_of(run)
-    assert any("no checkpoint any more" in e.value for e in at.error)
+    assert any("no longer has a checkpoint" in e.value for e in at.error)
     assert at.button(key="posthoc_apply").label == "Try again"
     at.button(key="posthoc_apply").click().run()
     assert results.get_run(engine, made + 1).status == "queued"
@@ -504,7 +504,7 @@ def test_a_baseline_stays_while_an_unfinished_second_stage_needs_its_network(tra
     made = second_stage(engine, worker, run, status)
     with pytest.raises(
         StorageError,
-        match=f"run {made} is {status} and goes on from the network of run {run}: let it finish, or delete it too",
+        match=f"run {made} is {status} and continues from the network of run {run}: let it finish, or delete it too",
     ):
         results.delete(engine, [run])
     results.delete(engine, [run, made])
