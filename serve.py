@@ -90,7 +90,7 @@ class App(Child):
     def __init__(self, address: str, port: int) -> None:
         place = ["--server.port", str(port), "--server.address", address]
         quiet = ["--logger.hideWelcomeMessage", "true", "--logger.level", "warning"]
-        super().__init__([sys.executable, "-m", "streamlit", "run", "app.py", *place, *quiet], **local.apart())
+        super().__init__([sys.executable, "-m", "streamlit", "run", "app.py", *place, *quiet], **local.popen_options())
         self.url, self.deaths, self.announced = url(address, port), 0, False
 
     def next_start(self, code: int, now: float) -> float | None:
@@ -118,7 +118,7 @@ class Serve(ProcessGroup):
     """Worker and app."""
 
     def __init__(self, address: str, port: int) -> None:
-        self.worker, self.app = WorkerParent(local.worker("--patient"), **local.apart()), App(address, port)
+        self.worker, self.app = WorkerParent(local.worker("--patient"), **local.popen_options()), App(address, port)
         super().__init__(self.worker, self.app)
 
     def run(self) -> int:

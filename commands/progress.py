@@ -179,7 +179,7 @@ def bars(rows: Sequence[Any], columns: int, places: Mapping[int, Place] = NOWHER
     from rich.table import Table
     from rich.text import Text
 
-    names = apart([clean(r.name) for r in rows])
+    names = distinct([clean(r.name) for r in rows])
     counts = [f"{r.last_epoch}/{r.epochs}" for r in rows]
     numbers = [f"run {r.id}" for r in rows]
     taken = sum(max(map(len, column), default=0) for column in (numbers, counts)) + len("succeeded") + 4
@@ -195,7 +195,7 @@ def bars(rows: Sequence[Any], columns: int, places: Mapping[int, Place] = NOWHER
     return grid
 
 
-def apart(names: Sequence[str]) -> list[str]:
+def distinct(names: Sequence[str]) -> list[str]:
     """Names without the dataset where it is the same for all: "Digits: focal" and "Digits: none" are focal and none."""
     heads = {name.partition(": ")[0] for name in names}
     return [name.partition(": ")[2] or name for name in names] if len(names) > 1 == len(heads) else list(names)

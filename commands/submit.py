@@ -235,7 +235,7 @@ def _must_match(row: RunRow, config: RunConfig, spec: DataSpec, theirs: Mapping[
     if differing:
         note(
             f"run {row.id} differs from this run ({differing})"
-            + (", so its TPRs are not those of an unweighted run with these settings" if "tpr" in needs else "")
+            + (", so its TPRs are not those of a baseline with these settings" if "tpr" in needs else "")
         )
 
 

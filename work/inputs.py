@@ -27,7 +27,7 @@ Orders = Callable[[], str | None]
 
 def load_splits(config: RunConfig, root: Path, control: Orders, say: Callable[[str], None]) -> datasets.DataSplits:
     """The dataset's splits. Slow steps are logged with `say` and can be interrupted by a request from `control`."""
-    progress = obeying(control, say)
+    progress = interruptible(control, say)
     datasets.prepare(config.dataset, root, progress)  # writes: interrupted only between two pieces, then cleans up
     return attended(  # only reads: may be abandoned
         lambda: datasets.load(
@@ -42,7 +42,7 @@ def load_splits(config: RunConfig, root: Path, control: Orders, say: Callable[[s
     )
 
 
-def obeying(control: Orders, say: Callable[[str], None] = lambda line: None) -> Progress:
+def interruptible(control: Orders, say: Callable[[str], None] = lambda line: None) -> Progress:
     """A Progress that checks for a request every half second, raising Interrupted, and logs every few seconds how far it is."""
     asked = logged = time.monotonic()
 

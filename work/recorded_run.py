@@ -53,7 +53,7 @@ class Halted(EvenlyError):  # noqa: N818 - the run is not at fault
     """The run is fine, the machine is not (disk full, database locked): pause the run; a person fixes the machine and resumes."""
 
 
-def tell(engine: Engine, claim: Claim, kind: str, text: str) -> None:
+def log_to_run(engine: Engine, claim: Claim, kind: str, text: str) -> None:
     """A line in the run's log, or in the worker's if it cannot be stored or the run is no longer this worker's."""
     try:
         queue.note(engine, claim, kind, text)
@@ -153,9 +153,9 @@ class Run:
             seen_in_training("this run", self.config, facts),
         ):
             if warning:
-                tell(self.engine, self.claim, "warning", text.of(warning))
+                log_to_run(self.engine, self.claim, "warning", text.of(warning))
         if self.assumed:
-            tell(self.engine, self.claim, "warning", self.assumed)
+            log_to_run(self.engine, self.claim, "warning", self.assumed)
         checkpoint_rows.sweep_run(self.engine, self.claim)
         self._resume()
 
@@ -186,9 +186,9 @@ class Run:
             try:
                 self.trainer.load(checkpoint.loads(checkpoint_files.read(saved.path, saved.sha256), self.config.sha()))
             except EvenlyError as error:
-                tell(self.engine, self.claim, "warning", f"{error}; trying an older one")
+                log_to_run(self.engine, self.claim, "warning", f"{error}; trying an older one")
                 continue
-            tell(
+            log_to_run(
                 self.engine,
                 self.claim,
                 "resume",
@@ -197,7 +197,7 @@ class Run:
             self.recorded = saved.epoch
             return
         if listed:
-            tell(
+            log_to_run(
                 self.engine,
                 self.claim,
                 "warning",
@@ -235,9 +235,9 @@ class Run:
         terms = self.terms(0, Seen())
         splits, step = posthoc_results(self.before, terms, self.trainer.splits, self.device)
         for note in step.notes:
-            tell(self.engine, self.claim, "warning", text.of(note))
+            log_to_run(self.engine, self.claim, "warning", text.of(note))
         if (bias := step.summand) is not None:
-            tell(
+            log_to_run(
                 self.engine,
                 self.claim,
                 "posthoc",
@@ -299,7 +299,7 @@ class Run:
             raise
         except StorageError as error:
             if not again:
-                tell(self.engine, self.claim, "warning", str(error))
+                log_to_run(self.engine, self.claim, "warning", str(error))
             return False
         return True
 

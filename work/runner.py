@@ -30,7 +30,7 @@ from storage.db.errors import StorageError, Unavailable
 from storage.jobs import queue
 from storage.jobs.queue import Claim, Lost
 from work.inputs import Orders, find_evidence, load_splits, stored_evidence
-from work.recorded_run import Halted, Run, tell
+from work.recorded_run import Halted, Run, log_to_run
 
 log = logging.getLogger("evenly.worker")
 MIN_FREE_BYTES = 1 << 30  # a run is not started with less free disk than this
@@ -78,7 +78,7 @@ def execute(
         else:
             log.exception("run %s", claim.run_id)
             status, reason = "failed", f"unexpected {type(error).__name__}: {error}"
-            tell(engine, claim, "error", traceback.format_exc())
+            log_to_run(engine, claim, "error", traceback.format_exc())
     return _close(engine, claim, status, reason, orders)
 
 
@@ -127,7 +127,7 @@ def _attempt(
         return None if wanted == "run" else wanted
 
     before = results.get_run(engine, claim.run_id).facts  # of an earlier attempt, whose inputs are kept
-    splits = load_splits(config, root, control, lambda line: tell(engine, claim, "data", line))
+    splits = load_splits(config, root, control, lambda line: log_to_run(engine, claim, "data", line))
     if before.get("index_hash", splits.index_hash) != splits.index_hash:
         raise EvenlyError(
             f"the data of {config.dataset} has changed since this run started; duplicate the run to train on the current data"

@@ -178,10 +178,10 @@ class Worker:
         from core.datasets import prepare
         from core.experiment.presets import FIRST
         from core.training.interrupts import Interrupted
-        from work.inputs import obeying
+        from work.inputs import interruptible
 
         try:
-            prepare(FIRST.baseline.dataset, self.root, obeying(lambda: self.orders))
+            prepare(FIRST.baseline.dataset, self.root, interruptible(lambda: self.orders))
         except Interrupted:
             return
         except EvenlyError as error:  # no space, perhaps: the first run will report it where people see it

@@ -283,6 +283,6 @@ def check_space(data_root: Path, needed: int, what: str) -> None:
     free = shutil.disk_usage(folder(data_root)).free
     if free < needed + SPARE_BYTES:
         raise DataError(
-            f"{what} needs {gigabytes(needed + SPARE_BYTES)} free under {folder(data_root)}, but only {gigabytes(free)} is; "
+            f"{what} needs {gigabytes(needed + SPARE_BYTES)} of free space under {folder(data_root)}, {gigabytes(free)} available; "
             "free some space, choose a smaller image size or another data folder (EVENLY_DATA)"
         )

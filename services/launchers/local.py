@@ -22,7 +22,7 @@ def worker(*options: str) -> list[str]:
     return [sys.executable, str(ROOT / "worker.py"), *options]
 
 
-def apart() -> dict[str, Any]:
+def popen_options() -> dict[str, Any]:
     """Arguments for Popen: a session of its own, so that a Ctrl-C in the terminal reaches only the parent; the program's
     folder as working directory; the data folder of this process."""
     here = os.environ | {"EVENLY_DATA": str(data_root())}
@@ -39,7 +39,7 @@ class Local:
 
     def start(self, n: int) -> list[str]:
         """Start workers on the slots 0 to n - 1. If a slot is taken, its worker exits at once. They outlive this process."""
-        started = [psutil.Popen(_drain(slot), **apart()) for slot in range(n)]
+        started = [psutil.Popen(_drain(slot), **popen_options()) for slot in range(n)]
         self._children += started
         return [f"{slot}:{process.pid}" for slot, process in enumerate(started)]
 

@@ -273,8 +273,8 @@ def finish(engine: Engine, claim: Claim, status: str, error: str | None = None) 
 
 def progressed(engine: Engine, claim: Claim) -> None:
     """The run has got further than any earlier attempt: reset the count of deaths. Does nothing if the claim has ended."""
-    anew = update(run).where(fence(claim), run.c.attempt > 1).values(attempt=1)
-    write(engine, lambda connection: connection.execute(anew))
+    reset = update(run).where(fence(claim), run.c.attempt > 1).values(attempt=1)
+    write(engine, lambda connection: connection.execute(reset))
 
 
 def release(engine: Engine, claim: Claim) -> bool:

@@ -169,7 +169,7 @@ def list_query(
     return query
 
 
-STORED = {said: status for status, said in SAID.items()}
+STORED = {shown: status for status, shown in SAID.items()}
 
 
 def _known(statuses: list[str]) -> list[str]:

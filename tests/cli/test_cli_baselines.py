@@ -106,7 +106,7 @@ def test_tprs_that_a_formula_cannot_take_are_refused_too(call, refused, baseline
 # -- which baseline ----------------------------------------------------------------------------------------------
 
 
-def test_a_baseline_of_another_model_is_said(call, baseline):
+def test_a_baseline_of_another_model_is_reported(call, baseline):
     done = call(
         "run",
         "--dataset",
@@ -124,7 +124,7 @@ def test_a_baseline_of_another_model_is_said(call, baseline):
         "--json",
     )
     assert (
-        f"note: run {baseline['id']} differs from a baseline of this run (no long tail, model mlp), so its TPRs are not those of one\n"
+        f"note: run {baseline['id']} differs from this run (no long tail, model mlp), so its TPRs are not those of a baseline"
         in done.err
     )
     call("stop", done.data["id"])
@@ -132,7 +132,7 @@ def test_a_baseline_of_another_model_is_said(call, baseline):
 
 def test_a_second_stage_on_another_model_is_refused_at_once(refused, baseline):
     error = refused("run", "--dataset", "digits", "--model", "cnn", "--method", "crt", "--baseline", baseline["id"])
-    assert f"crt goes on from the network of run {baseline['id']}, which differs from this run (model mlp)" in error
+    assert f"crt continues from the network of run {baseline['id']}, which differs from this run (model mlp)" in error
 
 
 def pictures(folder, green):
@@ -172,5 +172,5 @@ def test_a_baseline_from_before_the_folder_was_edited_feeds_no_weights(call, ref
         *words, "--method", "tpr_ratio", "--seeds", 2, "--baseline", again
     ), "the old one of seed 1 is no replicate"
     done = call(*words, "--method", "inverse_frequency", "--baseline", first, "--json")
-    assert done.err == f"note: run {first} differs from a baseline of this run (older data)\n"
+    assert done.err == f"note: run {first} differs from this run (older data)\n"
     call("stop", done.data["id"])

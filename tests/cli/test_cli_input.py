@@ -27,7 +27,7 @@ TPRS = ",".join(str(0.5 + 0.05 * c) for c in range(10))
         ((*DIGITS, "--method", "nope"), "unknown method 'nope'; known: none"),
         ((*DIGITS, "--recipe", "nope"), "unknown recipe 'nope'; known: adam_cycle"),
         ((*DIGITS, "--recipe", "nope", "--epochs", "2"), "unknown recipe 'nope'; known: adam_cycle"),
-        ((*DIGITS, "--param", "tau=1"), "none: unknown parameter 'tau'; none has no parameters, so leave it out"),
+        ((*DIGITS, "--param", "tau=1"), "none: unknown parameter 'tau'; none has no parameters; leave it out"),
         ((*DIGITS, "--recipe-param", "lr=0"), "lr is '0', expected a number from 1e-06"),
         ((*DIGITS, "--recipe-param", "lr"), "--recipe-param 'lr': expected NAME=VALUE"),
         ((*DIGITS, "--recipe-param", "batch_size=5000"), "batch size 5000 is larger than the training split of"),
@@ -110,7 +110,7 @@ def test_a_tpr_file_that_cannot_be_read(refused, tmp_path, baseline):
     file = tmp_path / "tprs.csv"
     file.write_text(TPRS)
     assert "give one of them" in refused(*QUICK, "--method", "tpr_ratio", "--tpr", file, "--baseline", baseline["id"])
-    assert "none does not look at the TPRs" in refused(*QUICK, "--tpr", file)
+    assert "none does not use the TPRs" in refused(*QUICK, "--tpr", file)
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,7 @@ def test_the_option_for_one_baseline(call, refused, engine, baseline):
 def test_a_baseline_on_other_data_is_reported(call, baseline):
     done = call(*QUICK, "--imbalance", 10, "--method", "tpr_ratio", "--baseline", baseline["id"], "--json")
     assert (
-        f"note: run {baseline['id']} differs from this run (no long tail), so its TPRs are not those of an unweighted run"
+        f"note: run {baseline['id']} differs from this run (no long tail), so its TPRs are not those of a baseline with"
         in done.err
     )
     call("stop", done.data["id"])
@@ -191,7 +191,7 @@ def test_a_worker_that_is_on_does_the_work(call, home, engine, baseline, tmp_pat
         worker.send_signal(signal.SIGINT)
         code = worker.wait()
     assert code == 0
-    assert call("health").err == "error: no worker is on; start one with `python cli.py worker` or `make run`\n"
+    assert call("health").err == "error: no worker is running; start one with `python cli.py worker` or `make run`\n"
 
 
 def test_ctrl_c_gives_the_run_back(home, engine, baseline):

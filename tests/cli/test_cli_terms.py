@@ -25,7 +25,7 @@ def test_long_names_do_not_touch_their_numbers(call):
         (
             ("sampler:progressive", "--counts", "100,10"),
             "note: these are the terms of epoch 1, and they change from epoch to epoch; "
-            "the last epoch of a run of two has sampling 0.5, 0.5",
+            "in a run of two epochs the last one has sampling 0.5, 0.5",
         ),
         (("sampler:balanced", "--counts", "100,10"), ""),
         (("cdb", "--tpr", "0.9,0.5"), ""),

@@ -152,7 +152,7 @@ def test_a_database_that_refuses_a_write_is_told_and_the_page_stays(empty, monke
 
     def locked(*_):
         raise StorageError(
-            "the database is locked by another program and did not come free; close that program and try again"
+            "the database is locked by another program and was not released; close that program and try again"
         )
 
     at = visit()

@@ -222,7 +222,7 @@ def test_another_upgrade_that_takes_too_long_is_named(tmp_path, engine, monkeypa
 
 def test_network_disks_are_refused(engine, monkeypatch):
     monkeypatch.setattr(sqlite, "_file_system", lambda path: "nfs4")
-    with pytest.raises(StorageError, match=r"lies on a network file system \(nfs4\)"):
+    with pytest.raises(StorageError, match=r"is on a network file system \(nfs4\)"):
         migrate.upgrade(engine)
 
 

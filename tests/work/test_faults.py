@@ -25,7 +25,7 @@ from work import recorded_run, runner
         ({"dataset": "no/such/folder"}, "no/such/folder"),
         ({"method": "tpr_ratio"}, "tpr_ratio needs the TPRs of an earlier run"),
         ({"method": "tpr_ratio", "tpr": (0.5, 0.5)}, "tpr has 2 values, expected 10"),
-        ({"device": "cuda"}, "device 'cuda' is not on this machine"),
+        ({"device": "cuda"}, "device 'cuda' is not available on this machine"),
     ],
 )
 def test_a_bad_run_fails_with_a_reason_and_harms_no_other(worker, change, words):

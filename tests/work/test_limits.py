@@ -90,8 +90,8 @@ def test_what_can_be_asked_again_is_told_from_what_cannot(tmp_path, code, passes
     ("number", "text"),
     [
         (errno.ENOSPC, "the disk is full: .*; free some space$"),
-        (errno.EDQUOT, "the disk quota is used up: .*; free some space, or have it raised$"),
-        (errno.EFBIG, r"it is larger than a file may be here: .*; raise the limit \(ulimit -f\)$"),
+        (errno.EDQUOT, "the disk quota is used up: .*; free some space or raise the quota$"),
+        (errno.EFBIG, r"it exceeds the limit on file size: .*; raise the limit \(ulimit -f\)$"),
         (errno.EACCES, "could not be written .*; check the folder's permissions$"),
     ],
 )

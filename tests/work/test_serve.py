@@ -202,7 +202,7 @@ def test_a_child_has_the_data_folder_of_the_starter_wherever_that_stands(tmp_pat
     for where, given in ((tmp_path, "mine"), (ROOT.parent, f"{ROOT.name}/data")):  # the second is the usual one
         monkeypatch.chdir(where)
         monkeypatch.setenv("EVENLY_DATA", given)
-        child = Child([sys.executable, "-c", say], **local.apart())
+        child = Child([sys.executable, "-c", say], **local.popen_options())
         child.look(0.0)
         assert child.process.wait(30) == 0
         assert Path((tmp_path / "said").read_text()) == where / given

@@ -297,7 +297,9 @@ def test_too_little_free_disk_is_refused_before_anything_is_written(
 ) -> None:
     usage = type("Usage", (), {"free": 10_000_000})
     monkeypatch.setattr(array_cache.shutil, "disk_usage", lambda path: usage)
-    with pytest.raises(DataError, match=r"Digits .* needs 269 MB free under .*cache, there is 10 MB; free some space"):
+    with pytest.raises(
+        DataError, match=r"Digits .* needs 269 MB of free space under .*cache, 10 MB available; free some space"
+    ):
         prepare("digits", tmp_path)
     assert [p.name for p in (tmp_path / "cache").iterdir()] == ["digits.lock"]
 
@@ -337,7 +339,8 @@ def test_a_cache_that_cannot_be_read_says_so(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(array_cache.Path, "read_text", denied)
     with pytest.raises(
-        DataError, match=r"cannot read .*cache/digits\.json: Permission denied; check who may read the data folder"
+        DataError,
+        match=r"cannot read .*cache/digits\.json: Permission denied; check the permissions of the data folder",
     ):
         is_ready("digits", tmp_path)
 

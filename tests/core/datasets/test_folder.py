@@ -305,8 +305,8 @@ def test_image_sets_lists_what_looks_like_one(pets: Path) -> None:
 REFUSALS = {
     "one class": ({"train/cat": 3}, r"1 class folder \('cat'\) to train on, expected at least 2"),
     "nothing": ({}, "no images found; expected train/<class>/image"),
-    "no train": ({"test/cat": 2, "val/cat": 2}, r"there is a folder 'test' but no train/"),
-    "beside train": ({"train/a": 2, "train/b": 2, "extra/a": 1}, "folder 'extra' lies beside train/"),
+    "no train": ({"test/cat": 2, "val/cat": 2}, r"found a folder 'test' but no train/"),
+    "beside train": ({"train/a": 2, "train/b": 2, "extra/a": 1}, "folder 'extra' is beside train/"),
     "twice validation": (
         {"train/a": 2, "train/b": 2, "val/a": 1, "validation/a": 1},
         "'val' and 'validation' are both the validation split",
@@ -333,13 +333,13 @@ def test_an_empty_class_and_an_empty_split_are_refused(pets: Path) -> None:
         prepare("pets", pets)
     (pets / "pets" / "train" / "fish").rmdir()
     (pets / "pets" / "validation").mkdir()
-    with pytest.raises(DataError, match="the validation folder holds no image; fill it or remove it"):
+    with pytest.raises(DataError, match="the validation folder has no image; add images or remove the folder"):
         prepare("pets", pets)
 
 
 def test_an_image_outside_the_class_folders_is_refused(pets: Path) -> None:
     picture(pets / "pets" / "train" / "stray.png", 5)
-    with pytest.raises(DataError, match=r"image 'train/stray\.png' lies outside the class folders"):
+    with pytest.raises(DataError, match=r"image 'train/stray\.png' is outside the class folders"):
         prepare("pets", pets)
 
 

@@ -310,7 +310,7 @@ def test_random_damage_is_refused_or_harmless_but_never_another_error(tmp_path: 
     ("files", "message"),
     [
         ({"train/a/1.png": None, "test/a/1.png": None}, r"1 class folder \('a'\)"),
-        ({"a.png": None}, "image 'a.png' lies outside the class folders"),
+        ({"a.png": None}, "image 'a.png' is outside the class folders"),
         ({}, "no images found"),
         ({**PLAIN, "train/empty/": b""}, "class 'empty' has no image in the training split"),
         (
@@ -403,7 +403,7 @@ def test_a_stored_entry_must_declare_its_own_size(tmp_path: Path) -> None:
 def test_a_wrong_checksum_is_unreadable(tmp_path: Path) -> None:
     data = bytearray(zipped(PLAIN, zipfile.ZIP_STORED))
     data[data.find(b"IDAT") + 10] ^= 1
-    refused(tmp_path, bytes(data), r"'train/a/0\.png': damaged: size or checksum is not what the archive says")
+    refused(tmp_path, bytes(data), r"'train/a/0\.png': damaged: size or checksum does not match")
 
 
 def test_too_many_entries_are_refused_by_the_end_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -532,9 +532,7 @@ def test_a_zip_cut_after_it_was_opened_gives_unreadable_entries(tmp_path: Path) 
 def test_a_local_header_that_is_not_where_the_directory_says(tmp_path: Path) -> None:
     data = bytearray(zipped(PLAIN))
     data[0:4] = b"XXXX"
-    refused(
-        tmp_path, bytes(data), r"'train/a/0\.png': damaged: no entry begins where the archive says|not a readable zip"
-    )
+    refused(tmp_path, bytes(data), r"'train/a/0\.png': damaged: no entry at the offset|not a readable zip")
 
 
 def test_a_zip_behind_other_bytes_is_read(tmp_path: Path) -> None:

@@ -288,5 +288,7 @@ def test_auto_takes_bfloat16_where_network_and_hardware_gain(asked, gains, hardw
 
 def test_a_device_that_is_not_there():
     if not torch.cuda.is_available():
-        with pytest.raises(TrainingError, match=r"device 'cuda' is not on this machine; it has: .*cpu"):
+        with pytest.raises(
+            TrainingError, match=r"device 'cuda' is not available on this machine; choose one of .*cpu or auto"
+        ):
             choose("cuda")
