@@ -25,9 +25,7 @@ def posthoc(
     method: Annotated[str, typer.Option(metavar="K", help="A post-hoc method: see `methods`")] = USUAL,
     strength: Annotated[str | None, typer.Option(metavar="S", help="Short for --param strength=S")] = None,
     param: Params = None,
-    key: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="Submitting the same key again creates no second run")
-    ] = None,
+    key: Annotated[str | None, typer.Option(metavar="TEXT", help="The same key again creates no second run")] = None,
     as_json: Json = False,
 ) -> None:
     """Apply a post-hoc step to a finished run; takes seconds, without the queue.

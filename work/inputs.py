@@ -73,7 +73,7 @@ def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpe
 
     TPRs come from the run's own settings (pasted or uploaded) or from its baseline's validation split after the
     last epoch, never from a test split. A baseline with other classes raises EvenlyError. So does one on an older version
-    of the data if its TPRs provide weights: the test split has been redrawn, so its samples may be behind them.
+    of the data if its TPRs provide weights: the test split has been redrawn, so its samples may be among those measured.
     """
     classes = spec.classes
     if config.tpr is not None:

@@ -194,9 +194,7 @@ class Worker:
                 if time.monotonic() - self._rescued > RESCUE_SECONDS:
                     self.rescue()
                 claim = queue.claim(self.engine, self.id, self.device.name, self.only)
-            except (
-                EvenlyError
-            ) as error:  # locked or full database: logged once a second until it recovers or a person fixes it
+            except EvenlyError as error:  # locked or full database: logged once a second until that ends
                 log.warning("%s", error)
                 time.sleep(1)
                 continue

@@ -43,9 +43,7 @@ class Limits:
 
 
 UPLOAD = Limits(200 * 2**20, 500 * 2**20, 100_000)  # CIFAR-10 as files: 60,000 entries, 55 MB
-LOCAL = Limits(
-    None, None, 2_000_000
-)  # a file that the owner of the machine put there; the limits per entry still apply
+LOCAL = Limits(None, None, 2_000_000)  # a file put there by the machine's owner; the limits per entry still apply
 
 
 class ZipSource:

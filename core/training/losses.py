@@ -114,9 +114,7 @@ def reduced(losses_B: Tensor, labels_B: Tensor, weight: Tensor | None, reduction
     if reduction == "batch_mean":
         return total / len(labels_B)
     norm = w.sum()
-    return total / (
-        norm + (norm == 0)
-    )  # no `if`: it would wait for the device, and a captured graph cannot contain one
+    return total / (norm + (norm == 0))  # no `if`: it would wait for the device and cannot be in a captured graph
 
 
 def class_loss(

@@ -17,9 +17,7 @@ from typing import Any
 
 import psutil
 
-_libc = (
-    ctypes.CDLL(None) if sys.platform == "linux" else None
-)  # loaded before any fork: a forked child must not load a library
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: a forked child must not load a library
 
 POLL_SECONDS = 0.1
 GRACE_SECONDS = 30.0  # to finish a step and save, then SIGKILL: a large network on a slow or busy machine needs it

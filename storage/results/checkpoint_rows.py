@@ -113,9 +113,7 @@ def sweep_run(engine: Engine, claim: Claim) -> list[Path]:
     """
 
     def work(connection: Connection) -> list[Path]:
-        hold(
-            connection, claim
-        )  # until this transaction ends, no other worker can claim the run and write a file that has no row yet
+        hold(connection, claim)  # no other worker can claim the run, and write a file without a row, until this ends
         return prune(unnamed(connection, claim.run_id))
 
     return [*sweep(run_folder(claim.run_id)), *write(engine, work)]

@@ -343,11 +343,7 @@ def _check_deletable(connection: Connection, numbers: list[int]) -> None:
     )
 
 
-DRAWN_BY = (
-    "imbalance",
-    "profile",
-    "validation",
-)  # with the seed, the settings that decide which samples are in which split
+DRAWN_BY = ("imbalance", "profile", "validation")  # with the seed, these decide which samples are in which split
 
 
 def drawn_by(engine: Engine, dataset: str) -> dict[int, dict[str, Any]]:

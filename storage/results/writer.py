@@ -91,9 +91,7 @@ def record_epoch(engine: Engine, claim: Claim, record: EpochRecord) -> bool:
         before = connection.execute(
             select(run.c.seconds, run.c.best_epoch, run.c.best_score).where(run.c.id == claim.run_id)
         ).one()
-        earlier = _seconds_of(
-            connection, claim.run_id, record.epoch
-        )  # an epoch trained again after a crash counts once
+        earlier = _seconds_of(connection, claim.run_id, record.epoch)  # an epoch trained again counts once
         rows.upsert(connection)
         spent = before.seconds + record.seconds - (earlier or 0.0)
         values = {"last_epoch": record.epoch, "seconds": spent, **_prefixed("final", rows.split(TEST))}

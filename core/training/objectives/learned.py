@@ -89,9 +89,7 @@ class LearnedWeights(Objective):
         self.tally.clear()
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {
-            "adam": self.optimizer.state_dict()
-        }  # the key is older than the choice of optimizer and stays for stored checkpoints
+        return {"adam": self.optimizer.state_dict()}  # whatever the optimizer: the key of stored checkpoints
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
         self.optimizer.load_state_dict(state["adam"])
