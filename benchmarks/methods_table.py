@@ -1,13 +1,12 @@
-"""Every method and every sampler on five tables, each replicate against the baseline of its own seed: \
-results/methods.csv and docs/results.md.
+"""Every method and sampler on five tables, each replicate against the baseline of its own seed: results/methods.csv, docs/results.md.
 
     python -m benchmarks.methods_table run --tables mnist1d mnist1d_tail --seeds 10 --workers 2
     python -m benchmarks.methods_table docs
 
-`run` queues what its data folder (EVENLY_DATA) does not hold yet, works it off with the worker's own loop and writes
-its rows into the CSV; a second call goes on where the first one stopped. MNIST and the JPEG copy of CIFAR-10 are read
-from the data folder: `MNIST/raw` and `cifar10-jpeg.zip`. `collect` writes the CSV alone, `docs` the page and its
-picture from the CSV (benchmarks/methods_report.py). What is measured stands in benchmarks/methods_schema.py.
+`run` queues what its data folder (EVENLY_DATA) does not hold yet, trains it with the ordinary worker and writes its rows
+into the CSV; a second call resumes where the first one stopped. Three tables need `MNIST/raw` or `cifar10-jpeg.zip` in the
+data folder. `collect` writes the CSV alone, `docs` the page and its picture from the CSV (benchmarks/methods_report.py).
+benchmarks/methods_schema.py lists the tables.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from work import supervisor
 
 
 class Planned(NamedTuple):
-    """A replicate of a cell, and the run that the database has of it, if any."""
+    """A replicate of a cell, and the id of its run where the database has one."""
 
     setting: Setting
     config: RunConfig
@@ -54,19 +53,17 @@ class Planned(NamedTuple):
 def planned(engine: Engine, settings: Sequence[Setting], seeds: Iterable[int]) -> Iterator[list[Planned]]:
     """The replicates of a setting and a seed, the baseline first; seed by seed, so that whole seeds finish one after another."""
     runs = results.list_runs(engine, archived=None).sort_values("id")
-    known = dict(zip(zip(runs["group_sha"], runs["seed"], strict=True), runs["id"], strict=True))
+    known = {(row.group_sha, row.seed): row.id for row in runs.itertuples()}
     for seed in seeds:
         for setting in settings:
-            block, group = [], ""
-            for config in (setting.config(cell, seed) for cell in setting.cells):
-                new = new_run(config, setting.label, baseline_group=group)
-                group = group or new.group_sha
-                block.append(Planned(setting, config, new, known.get((new.group_sha, seed))))
-            yield block
+            configs = [setting.config(cell, seed) for cell in setting.cells]
+            base = new_run(configs[0], setting.label, baseline_group="")
+            new = [base, *(new_run(c, setting.label, baseline_group=base.group_sha) for c in configs[1:])]
+            yield [Planned(setting, c, n, known.get((n.group_sha, seed))) for c, n in zip(configs, new, strict=True)]
 
 
 def submit(engine: Engine, settings: Sequence[Setting], seeds: Iterable[int]) -> int:
-    """Queue the replicates that the database lacks, each with the baseline of its own seed; how many there were."""
+    """Queue the replicates that the database lacks, each with the baseline of its own seed; returns their number."""
     count = 0
     for block in planned(engine, settings, seeds):
         base = block[0].run
@@ -77,17 +74,17 @@ def submit(engine: Engine, settings: Sequence[Setting], seeds: Iterable[int]) ->
 
 
 def work(workers: int) -> None:
-    """Work the queue off in that many processes. SIGTERM or Ctrl-C is passed on: the runs in hand are given back, a later call goes on."""
-    local, orders = LAUNCHERS["local"], []
-    on_signals(lambda signum, _: orders.append(signum))
+    """Drain the queue in that many processes. SIGTERM and Ctrl-C are passed on: runs in progress are requeued."""
+    local, signals = LAUNCHERS["local"], []
+    on_signals(lambda signum, _: signals.append(signum))
     started = local.start(workers)
-    while not orders and local.alive(started):
+    while not signals and local.alive(started):
         time.sleep(0.5)
     local.stop(started)
 
 
 def measured(engine: Engine, settings: Sequence[Setting], seeds: Iterable[int]) -> Iterator[dict[str, str]]:
-    """A row of the CSV for every replicate that is over: figures of the test split after the last epoch."""
+    """A row of the CSV for every replicate that has ended: figures of the test split after the last epoch."""
     runs = results.list_runs(engine, archived=None).set_index("id")
     for p in chain.from_iterable(planned(engine, settings, seeds)):
         if p.run is None or runs.at[p.run, "status"] not in queue.ENDED:
@@ -103,16 +100,15 @@ def measured(engine: Engine, settings: Sequence[Setting], seeds: Iterable[int]) 
 
 
 def merge(path: Path, rows: Iterable[Mapping[str, str]]) -> int:
-    """Put rows into the CSV, in place of those of the same cell and seed; how many it has then.
+    """Put rows into the CSV, in place of those of the same cell and seed; returns how many it has then.
 
-    They stand in the order of the tables and their cells; a row that is none of today's cells comes last in its table.
+    They are in the order of the tables and their cells; a row that is none of today's cells comes last in its table.
     """
     cells = [(key, name) for key, setting in TABLES.items() for name in (*setting.names(), "")]
     both = pd.concat([read(path), pd.DataFrame(list(rows), columns=COLUMNS)])
     names = [(row["table"], name_of(row)) for row in both.to_dict("records")]
-    both["name"] = names
-    both["place"] = [cells.index(name if name in cells else (name[0], "")) for name in names]
-    both["number"] = both["seed"].astype(int)
+    places = [cells.index(name if name in cells else (name[0], "")) for name in names]
+    both = both.assign(name=names, place=places, number=both["seed"].astype(int))
     both = both.drop_duplicates(["name", "number"], keep="last").sort_values(["place", "number"], kind="stable")
     path.parent.mkdir(parents=True, exist_ok=True)
     both[COLUMNS].to_csv(path, index=False, lineterminator="\n")
@@ -120,16 +116,17 @@ def merge(path: Path, rows: Iterable[Mapping[str, str]]) -> int:
 
 
 def this_machine() -> dict[str, str]:
-    """Processor, threads of a worker and versions, in words."""
+    """Commit, processor, threads of a worker and versions."""
     git = ["git", "rev-parse", "--short", "HEAD"]
-    asked = shutil.which("git") and subprocess.run(git, check=False, cwd=ROOT, capture_output=True, text=True)
-    code = {"code": f"commit {asked.stdout.strip()}"} if asked and asked.returncode == 0 else {}
+    commit = (
+        subprocess.run(git, check=False, cwd=ROOT, capture_output=True, text=True).stdout if shutil.which("git") else ""
+    )
     info, gpus = Path("/proc/cpuinfo"), supervisor.gpus()
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     processor = f"{names[0] if names else platform.processor() or 'unknown'} ({platform.machine()})"
     return {
-        **code,
+        **({"code": f"commit {commit.strip()}"} if commit else {}),
         "processor": f"{processor}, {f'{gpus} GPU' if gpus else 'no GPU'}",
         "threads of a worker": str(cores()),
         "Python": platform.python_version(),

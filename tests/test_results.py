@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -87,17 +88,19 @@ def test_holm_multiplies_by_the_tests_that_are_left():
 
 
 def test_a_change_is_the_paired_one_with_the_interval_of_compare():
-    base, mine = pd.Series([0.1, 0.2, 0.4, 0.3]), pd.Series([0.2, 0.25, 0.55, 0.35])
-    assert report.change(mine, base)[:3] == pytest.approx(mean_interval((mine - base).to_numpy()), rel=1e-4)
+    rows = {"a": [0.1, 0.05, 0.15, 0.05], "equal": [0.0] * 4, "constant": [0.25] * 4}
+    change = report.changes(pd.DataFrame(rows).rename_axis(columns="name").unstack())
+    assert list(change.loc["a"])[:3] == pytest.approx(mean_interval(np.array(rows["a"])), rel=1e-4)
     # t = 0.0875 / (0.04787 / 2) = 3.656; the distribution with 3 degrees of freedom has a closed form
-    assert report.change(mine, base)[3] == pytest.approx(0.03535, abs=1e-5)
-    assert report.change(base, base) == (0, 0, 0, 1)
+    assert change["p"]["a"] == pytest.approx(0.03535, abs=1e-5)
+    assert list(change.loc["equal"]) == [0, 0, 0, 1]
+    assert list(change.loc["constant"]) == [0.25, 0.25, 0.25, 0]
 
 
 def replicate(seed: int, variance: float, method: str = "none", **other: str) -> dict[str, str]:
     """A row of the CSV."""
     figures = {"accuracy": "0.9", "balanced_accuracy": "0.9", "tpr_variance": str(variance), "tpr_min": "0.5"}
-    run = schema.row_of(MNIST1D, MNIST1D.config(schema.Cell(method), seed))
+    run = schema.row_of(MNIST1D, MNIST1D.config(method, seed))
     return run | figures | {"seconds": "1.0", "error": ""} | other
 
 
