@@ -24,11 +24,11 @@ PICTURE = schema.ROOT / "docs" / "pictures" / "results.svg"
 LEVEL = 0.05
 NEGLIGIBLE = 0.1  # of the baseline's variance
 PLANNED = 10  # replicates of every row
-LEAST = 3  # replicates behind an interval: two differences may agree by luck
+LEAST = 3  # replicates for an interval: two differences may agree by chance
 UNSURE = " (not after Holm)"
 HEAD = (
     "method | n | accuracy, % | balanced accuracy, % | TPR variance | min TPR, % "
-    "| change of the variance (95 %) | Holm p | change of the accuracy, points (95 %) | what it shows"
+    "| change in variance (95 %) | Holm p | change in accuracy, points (95 %) | what it shows"
 )
 
 
@@ -60,10 +60,10 @@ def results_of(rows: pd.DataFrame) -> pd.DataFrame:
     n, errors                   replicates with a baseline of their own seed, what failed
     each, then FIGURES          the figures of the replicates [n, 4], and their means
     base, same                  the baselines' mean variance; whether every figure of every replicate is the baseline's own
-    tested                      whether there are replicates enough for an interval
+    tested                      whether there are enough replicates for an interval
     v, v_low, v_high, v_p, v_holm  change of the variance, NaN without one; a, a_low, ... of the accuracy
-    v_shows, a_shows            "lower" or "higher", UNSURE after it where only its own interval says so; "did nothing"; "open":
-                                the interval holds 0 and more than is negligible; "" without a test
+    v_shows, a_shows            "lower" or "higher", UNSURE after it where only its own interval says so; "no effect"; "open":
+                                the interval includes 0 and more than is negligible; "" without a test
     v_lower, v_higher, ...      whether it is lower or higher, by its own interval at least
     """
     rows = rows.assign(name=[schema.name_of(row) for row in rows.to_dict("records")], seed=rows["seed"].astype(int))
@@ -92,9 +92,9 @@ def results_of(rows: pd.DataFrame) -> pd.DataFrame:
         tested, low, high = found["tested"] & ~found["same"], change["low"], change["high"]
         change["holm"] = holm(change.loc[tested, "p"])
         unsure = np.where(change["holm"] < LEVEL, "", UNSURE).astype(object)
-        cases = {"": ~tested, "lower": high < 0, "higher": low > 0, "did nothing": np.maximum(-low, high) <= small}
+        cases = {"": ~tested, "lower": high < 0, "higher": low > 0, "no effect": np.maximum(-low, high) <= small}
         change["shows"] = np.select(
-            list(cases.values()), ["", "lower" + unsure, "higher" + unsure, "did nothing"], "open"
+            list(cases.values()), ["", "lower" + unsure, "higher" + unsure, "no effect"], "open"
         )
         found[[key, *(f"{key}_{what}" for what in change.columns[1:])]] = change
         found[f"{key}_lower"] = change["shows"].str.startswith("lower")
@@ -123,7 +123,7 @@ class Section:
         return [row for _, row in self.found.query(query).sort_values(by, kind="stable").iterrows()]
 
     def listed(self, query: str) -> str:
-        """Those rows with their changes, the strongest change of the variance first."""
+        """Those rows with their changes, the largest reduction of the variance first."""
         return "; ".join(map(changed, self.rows(query))) or "none"
 
     def names(self, query: str, between: str = "; ") -> str:
@@ -142,7 +142,7 @@ class Section:
 
     @property
     def half_width(self) -> float:
-        """Half the width of an interval of the change of the variance, in the median of the rows; NaN where none has one."""
+        """Median half-width of the intervals of the variance change; NaN without any."""
         tested = self.found.query("v_shows != ''")
         return ((tested["v_high"] - tested["v_low"]) / 2).median()
 
@@ -184,7 +184,7 @@ def verdict(row: pd.Series) -> str:
     if not row["n"]:
         return f"failed: {row['errors']}"
     if row["same"]:
-        return "the baseline's own figures"
+        return "identical to the baseline"
     if not row["tested"]:
         return f"fewer than {LEAST} replicates: no interval"
     even = row["v_shows"].replace("lower", "more even").replace("higher", "less even")

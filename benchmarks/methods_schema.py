@@ -93,7 +93,7 @@ _SETTINGS = (
         "CIFAR-10 (JPEG copy) at 16 x 16 pixels, imbalance 100",
         replace(TAIL, dataset="cifar10-jpeg.zip@16", model="cnn"),
         CHOSEN.split(", "),
-        note="Half the side length and the small CNN: ResNet-20 at 32 x 32 pixels takes more than a minute of a core an epoch. "
+        note="Half the side length and the small CNN, since ResNet-20 at 32 x 32 pixels takes more than a core-minute per epoch. "
         "`logit_adjusted` is left out: at tau 1 it is `balanced_softmax`.",
     ),
     Setting(
@@ -102,9 +102,9 @@ _SETTINGS = (
         replace(TAIL, dataset="cifar10-jpeg.zip", model="resnet20", recipe="sgd_cosine"),
         FEW.split(", "),
         second=5,
-        note="Ten epochs are few for ResNet-20, and one takes 80 to 200 seconds of a core here: the networks are far from settled. "
-        "The methods are those that the other tables leave in question; a GPU allows more of both. "
-        "Measured at commit 2b333be, three workers of one thread beside other work.",
+        note="Ten epochs are few for ResNet-20, and one takes 80 to 200 core-seconds here: the networks are far from converged. "
+        "The methods are those that the other tables leave undecided; a GPU would allow more epochs and methods. "
+        "Measured at commit 2b333be with three single-threaded workers beside other work.",
     ),
 )
 TABLES = {setting.key: setting for setting in _SETTINGS}
