@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Any
 
 from core.errors import EvenlyError
 from core.experiment.config import SETTINGS, RunConfig
@@ -51,7 +50,7 @@ def cli_command(config: RunConfig, baseline: int | None = None, variables: Mappi
     return _tpr_file(config) * (baseline is None) + given + shlex.join(words)
 
 
-def _pairs(option: str, params: tuple[Param, ...], given: Mapping[str, Any]) -> list[str]:
+def _pairs(option: str, params: tuple[Param, ...], given: Mapping[str, float | str]) -> list[str]:
     words: list[str] = []
     for p in params:
         if given.get(p.key, p.default) != p.default:
@@ -68,7 +67,7 @@ def _settings(config: RunConfig, epochs: int) -> list[str]:
     return words
 
 
-def _number(value: Any) -> str:
+def _number(value: float | str) -> str:
     """2.0 -> "2", .05 -> "0.05": the shortest text that reads back as the same number."""
     return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
 

@@ -10,9 +10,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 from core.comparison.compare import Comparison
 from core.comparison.seed_statistics import OverSeeds
@@ -20,12 +19,13 @@ from core.metrics import tables
 from core.metrics.readings import Change
 from core.serialization import plain
 from reporting import text
-from reporting.run_report import RunReport, class_rows, pair_measures, pair_rows, seed_rows
+from reporting.run_report import Row, RunReport, class_rows, pair_measures, pair_rows, seed_rows
 
+Cell = str | float | None
 RISKY = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-def safe(cell: Any) -> Any:
+def safe(cell: Cell) -> Cell:
     """A CSV cell: numbers as they are, NaN and None empty, risky text with a leading apostrophe."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)):
         return ""
@@ -34,7 +34,7 @@ def safe(cell: Any) -> Any:
     return cell
 
 
-def to_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def to_csv(columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
     """RFC 4180 text with every cell made safe."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
@@ -43,7 +43,7 @@ def to_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return out.getvalue()
 
 
-def _dump(value: Any) -> str:
+def _dump(value: object) -> str:
     return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -54,12 +54,12 @@ def run_csv(run: RunReport) -> str:
     return to_csv(list(rows[0]), [list(r.values()) for r in rows])
 
 
-def _of_split(row: Mapping[str, Any], run: RunReport) -> dict[str, Any]:
+def _of_split(row: Row, run: RunReport) -> Row:
     """A row that names its split right after its class, so that test figures in a file are known as such when it is read again."""
     return {"class": row["class"], "split": run.split, **row}
 
 
-def _run(run: RunReport) -> dict[str, Any]:
+def _run(run: RunReport) -> dict[str, object]:
     return {
         "id": run.id,
         "name": run.name,

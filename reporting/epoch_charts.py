@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -227,7 +226,7 @@ def _class_bars(
     order: NDArray[np.int64],
     written: Callable[[float], str],
     hover: str,
-    **more: Any,
+    **more: object,
 ) -> Figure:
     """One horizontal bar a class, in the given order; its number, `written`, beside it where there are few. `more` goes to the layout."""
     full, values = [drawn(names[c]) for c in order], values[order]

@@ -6,11 +6,11 @@ from typing import Any
 
 from reporting.palette import Palette
 
-Figure = dict[str, Any]
+Figure = dict[str, Any]  # Plotly's JSON
 FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 
 
-def axis(p: Palette, **more: Any) -> dict[str, Any]:
+def axis(p: Palette, **more: object) -> dict[str, object]:
     """An axis in the palette's colours; `more` overrides."""
     base = {
         "gridcolor": p.grid,
@@ -27,7 +27,7 @@ def axis(p: Palette, **more: Any) -> dict[str, Any]:
     return {**base, **more}
 
 
-def layout(p: Palette, height: int, **more: Any) -> dict[str, Any]:
+def layout(p: Palette, height: int, **more: object) -> dict[str, object]:
     """The common layout: transparent ground, one font, a constant uirevision so that live updates keep the view."""
     base = {
         "height": height,

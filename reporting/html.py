@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from core import formatting
 from core.comparison.seed_statistics import OverSeeds
 from core.metrics.readings import Change
 from core.serialization import plain
 from reporting import text
+from reporting.figure import Figure
 from reporting.run_report import RunReport, class_rows, pair_measures, pair_rows
 from reporting.tables import FIGURES_TOLD, figure_rows, more_changes, more_rows, more_told, told
 from reporting.text import DASH, minus, percent
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 TEMPLATES = Path(__file__).with_name("templates")
 SCHEMES = ("light", "dark")  # what a reader's browser may prefer
 Picture = tuple[
-    str, Mapping[str, Mapping[str, Any]], str, str
+    str, Mapping[str, Figure], str, str
 ]  # heading, Plotly figure as a dict by SCHEMES, text for those who do not see it, what its marks are
 Listing = tuple[
     str, Sequence[str], Sequence[Sequence[str]], str

@@ -9,6 +9,7 @@ from typing import Any
 
 from core.experiment.baseline import takes_tprs
 from core.methods import METHODS
+from reporting.run_report import StoredRun
 
 
 def goes_on_from(method: str) -> bool:
@@ -16,12 +17,12 @@ def goes_on_from(method: str) -> bool:
     return method in METHODS and "network" in METHODS[method].needs
 
 
-def orphaned(row: Any) -> bool:
+def orphaned(row: StoredRun) -> bool:
     """Whether this run can never go on, because the run whose network it needs was deleted."""
     return row.baseline_id is None and goes_on_from(row.method)
 
 
-def in_words(row: Any) -> str:
+def in_words(row: StoredRun) -> str:
     """ "weights from run 13", "TPRs of run 13, deleted", "TPRs given: pasted TPRs"; "" for a run without a baseline or TPRs."""
     weighted = takes_tprs(row.config)
     if row.baseline_id is not None:
@@ -32,14 +33,14 @@ def in_words(row: Any) -> str:
     return f"TPRs given: {source}" if source and weighted else ""
 
 
-def deleted_baseline(row: Any) -> int | None:
+def deleted_baseline(row: StoredRun) -> int | None:
     """The number of the run whose TPRs this one took and which is gone; None where there is none."""
     given = row.config.tpr is not None  # their name is what a person called a file
     found = None if given or row.baseline_id is not None else re.match(r"run (\d+)\b", _evidence(row).get("from") or "")
     return int(found[1]) if found else None
 
 
-def as_text(row: Any) -> str:
+def as_text(row: StoredRun) -> str:
     """The TPRs that the run was started with as lines of class, TPR and support, as New run reads them.
 
     "" where its method takes none or none are stored.
@@ -60,7 +61,7 @@ def as_text(row: Any) -> str:
     return out.getvalue().strip()
 
 
-def _evidence(row: Any) -> dict[str, Any]:
+def _evidence(row: StoredRun) -> dict[str, Any]:
     return (row.facts or {}).get("evidence") or {}
 
 

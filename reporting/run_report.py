@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,26 @@ from core.metrics import readings as measured
 from core.metrics.classification import ClassMetrics, Counts, Summary, metrics_from_counts, summary_from_counts
 from core.metrics.intervals import limits
 from core.metrics.readings import Change, Reading, Score, Split, readings, training_counts
+
+Row = dict[str, Any]  # one line of a table: column -> number, text or None
+
+
+class ReportedRun(Protocol):
+    """A run whose settings are shown: a `RunReport` or a row of the database."""
+
+    @property
+    def config(self) -> RunConfig: ...
+    @property
+    def facts(self) -> Mapping[str, Any]: ...
+
+
+class StoredRun(ReportedRun, Protocol):
+    """A row of the database, as far as reporting reads it."""
+
+    @property
+    def baseline_id(self) -> int | None: ...
+    @property
+    def method(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +86,7 @@ class RunReport:
         return readings(self.measured, self.score)
 
 
-def class_rows(run: RunReport) -> list[dict[str, Any]]:
+def class_rows(run: RunReport) -> list[Row]:
     """One row per class: counts, TPR with its 95 % Wilson interval, precision, F1, weight."""
     m, (low, high) = run.metrics, limits(run.tp, run.support)
     return [
@@ -86,7 +106,7 @@ def class_rows(run: RunReport) -> list[dict[str, Any]]:
     ]
 
 
-def pair_rows(before: RunReport, after: RunReport) -> list[dict[str, Any]]:
+def pair_rows(before: RunReport, after: RunReport) -> list[Row]:
     """One row per class of two runs on the same classes: TPRs, their intervals and the change, precision and F1."""
     (bl, bh), (al, ah) = limits(before.tp, before.support), limits(after.tp, after.support)
     b, a = before.metrics, after.metrics
@@ -117,7 +137,7 @@ def pair_measures(before: RunReport, after: RunReport) -> tuple[Change, ...]:
     return measured.changes(before.measured, after.measured, after.score)
 
 
-def seed_rows(over: OverSeeds | None) -> list[dict[str, Any]]:
+def seed_rows(over: OverSeeds | None) -> list[Row]:
     """One row per class of the means over seeds and the mean change with its 95 % interval; none without them."""
     return (
         []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from core.datasets import DATASETS
 from core.experiment.baseline import takes_tprs
@@ -10,11 +10,12 @@ from core.experiment.config import SETTINGS, RunConfig
 from core.experiment.config_diff import config_differences, settings_of
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, trains
-from core.registry import Param
+from core.registry import Param, Registry
 from models import MODELS
+from reporting.run_report import ReportedRun
 from reporting.text import DASH, choice, percent
 
-TABLES: dict[str, tuple[str, Any]] = {
+TABLES: dict[str, tuple[str, Registry]] = {
     "dataset": ("Dataset", DATASETS),
     "model": ("Model", MODELS),
     "method": ("Method", METHODS),
@@ -28,7 +29,7 @@ UNSAID = {"schema"}  # of the stored form, not of the run
 FIRST = ("dataset", "model", "method", "params", "recipe", "recipe_params")  # the order of New run; the rest as stored
 
 
-def differing(before: Any, after: Any) -> list[tuple[str, str, str]]:
+def differing(before: ReportedRun, after: ReportedRun) -> list[tuple[str, str, str]]:
     """(label, before, after) for what differs between two runs, rows of the database or reports."""
     b, a = before.config, after.config
     rows = []
@@ -40,13 +41,13 @@ def differing(before: Any, after: Any) -> list[tuple[str, str, str]]:
     return rows
 
 
-def common(before: Any, after: Any) -> list[tuple[str, str]]:
+def common(before: ReportedRun, after: ReportedRun) -> list[tuple[str, str]]:
     """(label, value) for what two runs have alike."""
     theirs = set(listed(after))
     return [row for row in listed(before) if row in theirs]
 
 
-def listed(run: Any) -> list[tuple[str, str]]:
+def listed(run: ReportedRun) -> list[tuple[str, str]]:
     """(label, value) for every setting that a run has."""
     rows = []
     for key, value in sorted(settings_of(run.config).items(), key=lambda row: _place(row[0])):
@@ -56,7 +57,7 @@ def listed(run: Any) -> list[tuple[str, str]]:
     return [*rows, *((label, of(run)) for label, of in BEHIND if of(run))]
 
 
-def origin(run: Any) -> str:
+def origin(run: ReportedRun) -> str:
     """Where the TPRs come from that make a run's weights; "" where none do, though it may have a baseline to compare with."""
     if not takes_tprs(run.config):
         return ""
@@ -64,7 +65,7 @@ def origin(run: Any) -> str:
     return str(run.facts.get("evidence", {}).get("from") or (f"run {baseline}" if baseline else ""))
 
 
-def applied_to(run: Any) -> str:
+def applied_to(run: ReportedRun) -> str:
     """The run whose outputs a post-hoc step changes; "" of a run that trains."""
     baseline = getattr(run, "baseline_id", None)
     return "" if baseline is None or trains(run.config.method) else f"run {baseline}"
@@ -94,19 +95,19 @@ def _label(key: str, param: Param | None) -> str:
     return TABLES[key][0] if key in TABLES else GIVEN.get(key, key)
 
 
-def _apart(key: str, param: Param | None, x: Any, y: Any) -> tuple[str, str]:
+def _apart(key: str, param: Param | None, x: object, y: object) -> tuple[str, str]:
     """Both values in words; in full where rounding would make them look alike."""
     b, a = in_words(key, param, x), in_words(key, param, y)
     return (str(x), str(y)) if b == a else (b, a)
 
 
-def in_words(key: str, param: Param | None, value: Any) -> str:
+def in_words(key: str, param: Param | None, value: object) -> str:
     """A value as people read it: the label of a row, a choice in words, a number without needless digits, a dash for none."""
     if _absent(value):
         return DASH
     if key in TABLES:
-        table = TABLES[key][1]
-        return table[value].label if value in table else str(value)
+        table, chosen = TABLES[key][1], str(value)
+        return table[chosen].label if chosen in table else chosen
     if param is not None and isinstance(value, str):
         return choice(value)
     if isinstance(value, (list, tuple)):
@@ -114,7 +115,7 @@ def in_words(key: str, param: Param | None, value: Any) -> str:
     return FORMS.get(type(value), "{}").format(value)
 
 
-def _many(key: str, values: list[Any] | tuple[Any, ...]) -> str:
+def _many(key: str, values: Sequence[float | None]) -> str:
     """One value per class, in short: how many there are, the smallest and the largest."""
     known = [float(v) for v in values if v is not None]
     if not known:
@@ -123,5 +124,5 @@ def _many(key: str, values: list[Any] | tuple[Any, ...]) -> str:
     return f"{len(values)}, {low} to {high}"
 
 
-def _absent(value: Any) -> bool:
+def _absent(value: object) -> bool:
     return value is None or value in ("", {}, [], ())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -245,7 +244,7 @@ def body(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> N
     exports(before, after, c if score is None else with_score(c, score), score, names)
 
 
-def behind(c: Comparison, before: RunRow, after: RunRow, averaged: bool) -> tuple[list[Any], list[Any]]:
+def behind(c: Comparison, before: RunRow, after: RunRow, averaged: bool) -> tuple[list[RunRow], list[RunRow]]:
     """The runs that the curves and the confusion are of: all seeds' on each side, or the two."""
     if not averaged or c.over_seeds is None:
         return [before], [after]

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from core.datasets import known_as
 from core.experiment.recipes import RECIPES
+from core.registry import Registry
 from models import MODELS
 from pages.components.common import cached_reads, downloads, navigation, run_notes, run_status, viewport, worker_status
 from pages.components.common.error_guard import told
@@ -112,7 +111,7 @@ def checkpoint(row: RunRow) -> None:
     )
 
 
-def label_in(table: Any, key: str) -> str:
+def label_in(table: Registry, key: str) -> str:
     """The label of a row, or the key itself where this version has no such row."""
     return table[key].label if key in table else key
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -16,7 +15,7 @@ from storage.results.runs import RunRow, origins
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _compared(url: str, key: tuple, _before: Any, _after: Any) -> Comparison:
+def _compared(url: str, key: tuple, _before: RunRow, _after: RunRow) -> Comparison:
     engine = cached_reads.database()
     return compare(side(engine, _before), side(engine, _after))
 
@@ -37,7 +36,7 @@ def comparison(before: RunRow, after: RunRow) -> Comparison:
     return _compared(database_url(), tuple(stamps), before, after)
 
 
-def members(row: RunRow, ids: Iterable[int]) -> list[Any]:
+def members(row: RunRow, ids: Iterable[int]) -> list[RunRow]:
     """The runs behind a side's means, `row` among them as it is at hand."""
     return [row if number == row.id else cached_reads.run(number) for number in ids]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -96,7 +96,7 @@ THIN = "Thick: mean over the seeds. Thin: each seed."
 LEVEL = "A post-hoc step has no epochs: its line is level, at what it reached."
 
 
-def over_epochs(before: list[Any], after: list[Any]) -> None:
+def over_epochs(before: Sequence[RunRow], after: Sequence[RunRow]) -> None:
     """The spread of the test TPRs, epoch by epoch: of two runs, or their seeds' mean with each seed thin."""
     if not any(map(run_status.trains, (*before, *after))):  # two steps: no epochs at all
         return
@@ -107,13 +107,13 @@ def over_epochs(before: list[Any], after: list[Any]) -> None:
         st.caption(notes)
 
 
-def epochs_notes(before: list[Any], after: list[Any]) -> str:
+def epochs_notes(before: Sequence[RunRow], after: Sequence[RunRow]) -> str:
     """How the picture is to be read, where that is not plain."""
     several, level = len(before) > 1 or len(after) > 1, not all(map(run_status.trains, (*before, *after)))
     return " ".join([THIN] * several + [LEVEL] * level)
 
 
-def epochs_picture(before: list[Any], after: list[Any], p: Palette) -> tuple[Figure, str]:
+def epochs_picture(before: Sequence[RunRow], after: Sequence[RunRow], p: Palette) -> tuple[Figure, str]:
     """The spread over epochs as a figure, and in a sentence."""
     series, thin, ends = [], [], []
     last = max(row.last_epoch for row in (*before, *after))
@@ -144,7 +144,7 @@ def mean_by_epoch(each: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, NDArray
     return epochs, share(np.bincount(place, values[known], len(epochs)), np.bincount(place, minlength=len(epochs)))
 
 
-def confusion_change(before: list[Any], after: list[Any], names: list[str], order: NDArray) -> None:
+def confusion_change(before: Sequence[RunRow], after: Sequence[RunRow], names: list[str], order: NDArray) -> None:
     """Where the predictions moved; of seeds the mean."""
     st.subheader(MOVED, anchor=False)
     found = matrices_of(before, after)
@@ -182,13 +182,15 @@ def confusion_change(before: list[Any], after: list[Any], names: list[str], orde
 MOVED_ALT = "Change of the confusion matrix in points of each true class"
 
 
-def matrices_of(before: list[Any], after: list[Any]) -> tuple[Any, Any] | None:
+def matrices_of(
+    before: Sequence[RunRow], after: Sequence[RunRow]
+) -> tuple[confusion_charts.Counts, confusion_charts.Counts] | None:
     """The confusion matrices [C, C] of both sides after the last epoch, added up over the seeds; None where a run keeps none."""
     found = [[cached_reads.confusion(row) for row in rows] for rows in (before, after)]
     return None if any(None in side for side in found) else tuple(sum(matrix for _, matrix in side) for side in found)
 
 
-def change_of(before: list[Any], names: list[str]) -> str:
+def change_of(before: Sequence[RunRow], names: list[str]) -> str:
     """What the change of the confusion is of, and how to read it."""
     what = (
         f"Test split{', last epoch' if run_status.trains(before[0]) else ''}{', mean over the seeds' if len(before) > 1 else ''}. "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 from numpy.typing import NDArray
 
@@ -37,7 +37,7 @@ def page(before: RunRow, after: RunRow, c: Comparison, names: list[str], reports
 
 
 def reported(
-    before: list[Any], after: list[Any], names: list[str], order: NDArray
+    before: Sequence[RunRow], after: Sequence[RunRow], names: list[str], order: NDArray
 ) -> tuple[list[Picture], list[Listing]]:
     """The pictures and tables of an exported page that need the epochs and the confusion of the runs."""
     pictures = []

@@ -7,12 +7,11 @@ are shown although means over seeds are what is judged.
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
 from core import formatting
 from core.comparison.compare import Comparison
+from core.comparison.seed_statistics import SeedChange
 from core.comparison.verdict import Delta
 from reporting import text
 
@@ -33,10 +32,11 @@ def draw(c: Comparison, averaged: bool) -> None:
 
 def tile(label: str, c: Comparison, delta: Delta, up: bool, averaged: bool) -> None:
     """A number after, with its change, the number before, and the interval of the change: in sight for means, on hover for two runs."""
-    shown: Any = delta.seeds if averaged else delta
-    change, low, high = changes(
-        delta, shown, *((shown.low, shown.high) if averaged else (shown.change_low, shown.change_high))
-    )
+    if averaged and delta.seeds is not None:
+        shown, ends = delta.seeds, (delta.seeds.low, delta.seeds.high)
+    else:
+        shown, ends = delta, (delta.change_low, delta.change_high)
+    change, low, high = changes(delta, shown, *ends)
     interval = text.minus(f"{low} to {high}")
     with st.container(
         gap=None
@@ -71,7 +71,7 @@ def written(figure: str, value: float) -> str:
     return formatting.points(value) if figure == "tpr_spread" else text.percent(value)
 
 
-def changes(delta: Delta, shown: Any, low: float, high: float) -> tuple[str, ...]:
+def changes(delta: Delta, shown: SeedChange | Delta, low: float, high: float) -> tuple[str, ...]:
     """The change and the ends of its interval, signed and with alike decimals."""
     values = (shown.change, low, high)
     if delta.figure == "tpr_variance":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -18,6 +17,7 @@ from pages.components.run import oscillation
 from reporting import confusion_charts, epoch_charts, text, tpr_charts
 from reporting.text import message, percent, small, spread
 from services import submission
+from storage.results.checkpoint_rows import CheckpointRow
 from storage.results.runs import RunRow
 
 WIDTH = 760  # pixels at most of a picture of bars alone: a class's name stays near its bar
@@ -25,14 +25,14 @@ MOST_LIVE = 120  # epochs drawn of a run that is on
 SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 
 
-def checkpoint_path(checkpoint: Any) -> Path | None:
+def checkpoint_path(checkpoint: CheckpointRow) -> Path | None:
     """Where the checkpoint lies, or None when its file is gone or outside the data folder."""
     root = cached_reads.data_root().resolve()
     path = (root / checkpoint.path).resolve()
     return path if path.is_file() and path.is_relative_to(root) else None
 
 
-def baseline_of(row: RunRow) -> Any | None:
+def baseline_of(row: RunRow) -> RunRow | None:
     """The baseline when it has results on the same classes."""
     if row.baseline_id is None:
         return None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
@@ -53,7 +51,7 @@ def draw(row: RunRow) -> None:
         )
 
 
-def of_class(r: dict[str, Any]) -> dict[str, Any]:
+def of_class(r: run_report.Row) -> run_report.Row:
     """A row of the table; shares in percent, so that they sort as numbers."""
     found = {
         "class": r["class"],

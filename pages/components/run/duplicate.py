@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import streamlit as st
 
@@ -14,12 +15,13 @@ from services import tpr_sources
 from storage.results.runs import RunRow
 
 
-def duplicate(row: RunRow, **changed: Any) -> NoReturn:
+def duplicate(row: RunRow, params: Mapping[str, float | str] | None = None) -> NoReturn:
     """Open New run with this run's settings filled in.
 
     TPRs that no run holds any more (pasted, or of a deleted baseline) come along as given ones.
     """
-    config, baseline, text = replace(row.config, **changed), row.baseline_id, provenance.as_text(row)
+    config = row.config if params is None else replace(row.config, params=params)
+    baseline, text = row.baseline_id, provenance.as_text(row)
     if baseline is None and text:
         config = replace(config, tpr=None, tpr_support=None, tpr_source="")
         baseline, st.session_state["new_tpr_text"] = tpr_sources.GIVEN, text

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import pandas as pd
 import streamlit as st
@@ -30,6 +30,19 @@ MOST = 12  # steps in the table
 ROW, TALL_ROW = 35, 66  # px; Streamlit wraps text in rows above 64
 PHONE = ("step", "accuracy", "variance")
 NOTHING = "As trained"
+
+
+class StepRecord(Protocol):
+    """A row of `services.posthoc.steps_of`, as itertuples gives it: the columns read here and by run_status."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def wanted(self) -> str: ...
+    @property
+    def created_at(self) -> pd.Timestamp: ...
 
 
 def draw(row: RunRow) -> None:
@@ -89,7 +102,7 @@ def controls(row: RunRow) -> None:
             st.caption(f"Applied already, as run {found[0]}.", width="content")
 
 
-def parameter(owner: str, param: Param) -> Any:
+def parameter(owner: str, param: Param) -> float | str:
     """A slider over the row's range where it has one, else the usual field."""
     drag = (
         not (param.choices or param.words or param.text or param.integer)
@@ -161,7 +174,7 @@ def live(run_id: int, was: tuple[tuple[int, bool], ...]) -> None:
         on(record)
 
 
-def on(record: Any) -> None:
+def on(record: StepRecord) -> None:
     """A step on its way: state, name and seconds so far, and what its helper said where it ended badly."""
     seconds = max((datetime.now(UTC) - record.created_at.to_pydatetime()).total_seconds(), 0.0)
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -202,7 +215,7 @@ def name_of(row: RunRow) -> str:
     return method_words(row.config)
 
 
-def table(row: RunRow, done: list[Any]) -> None:
+def table(row: RunRow, done: Sequence[RunRow]) -> None:
     """The run as trained and every step on it, side by side; a press on a step opens its run."""
     keys = [m.key for m in ROWS]
     done = sorted(done, key=lambda r: (keys.index(r.method), strength(r)))
@@ -234,12 +247,12 @@ def strength(row: RunRow) -> float:
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 
-def figures(row: RunRow, done: list[Any]) -> pd.DataFrame:
+def figures(row: RunRow, done: Sequence[RunRow]) -> pd.DataFrame:
     """One line a run, the run as trained first: test split; shares in percent, changes against the run as trained."""
     return pd.DataFrame([of(r, row, NOTHING if r is row else f"{name_of(r)} (run {r.id})") for r in (row, *done)])
 
 
-def of(r: Any, row: RunRow, name: str) -> Mapping[str, Any]:
+def of(r: RunRow, row: RunRow, name: str) -> dict[str, str | float | None]:
     """A line of the table."""
     change = None if r is row else 100 * (r.accuracy - row.accuracy)
     less = None if r is row or not row.tpr_variance else 100 * (r.tpr_variance / row.tpr_variance - 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Protocol
 
 import pandas as pd
 import streamlit as st
@@ -42,6 +42,27 @@ HINT = 220  # px: on a phone the grid's own buttons lie to the right of it
 MOST_NAMED = 8  # dependants that the question before deleting names
 
 
+class ListedRun(Protocol):
+    """A row of the list of runs, as itertuples gives it: the columns read here, by run_status and by run_notes."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def wanted(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def baseline_id(self) -> int: ...  # pandas' NA where there is none
+    @property
+    def tags(self) -> str: ...
+    @property
+    def notes(self) -> str: ...
+
+
 def archive(ids: list[int], flag: bool) -> None:
     """Put runs aside or back, and remember it for Undo."""
     with told():
@@ -49,7 +70,7 @@ def archive(ids: list[int], flag: bool) -> None:
         st.session_state["runs_archived"] = (ids, flag)
 
 
-def wishes(record: Any, held: dict[int, str]) -> tuple[str, ...]:
+def wishes(record: ListedRun, held: dict[int, str]) -> tuple[str, ...]:
     """What can be asked of a run now; `held` as `status.held_by` gives it."""
     if record.status == "running" and record.wanted != "run":
         return ()
@@ -115,13 +136,13 @@ def named(why: str, lines: list[str]) -> None:
         )
 
 
-def followers(ids: list[int]) -> list[Any]:
+def followers(ids: list[int]) -> list[ListedRun]:
     """The runs that stay when these go and that name one of them as their baseline."""
     every = cached_reads.runs(archived=None)
     return list(every[every["baseline_id"].isin(ids) & ~every["id"].isin(ids)].sort_values("id").itertuples())
 
 
-def unfinished_stage(record: Any) -> bool:
+def unfinished_stage(record: ListedRun) -> bool:
     """Whether a run is a second stage or a post-hoc step that has not succeeded: without its baseline's network it cannot go on."""
     return record.status != "succeeded" and provenance.goes_on_from(record.method)
 
@@ -146,7 +167,7 @@ def dependants(ids: list[int]) -> list[str]:
 
 
 @st.dialog("Tags and notes", icon=":material/edit:", on_dismiss="rerun")
-def edit(record: Any) -> None:
+def edit(record: ListedRun) -> None:
     """Name, tags and notes of one run."""
     run_notes.fields(record, "runs")
     if st.button("Save", key="runs_edit_save", type="primary") and run_notes.save(int(record.id), "runs"):
