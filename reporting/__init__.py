@@ -1,1 +1,1 @@
-"""What people look at and read: words, tables, figures, reports. No streamlit, no sqlalchemy, no torch."""
+"""Text, tables, charts and reports for people. No streamlit, no sqlalchemy, no torch."""

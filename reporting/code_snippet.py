@@ -1,4 +1,4 @@
-"""A run as text to take away: the command that starts it, and PyTorch code with exactly its class terms."""
+"""A run as text to copy: the command that starts it, and PyTorch code with exactly its class terms."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from core.registry import Param
 from reporting.loss_source import PURE, loss_lines
 
 REDUCTIONS = next(p for p in SETTINGS if p.key == "reduction").choices
-COMMENTED = 64  # up to this many classes each value has a line with the class's name
+COMMENTED = 64  # classes, up to which each value has its own line with the class name
 TPR_FILE = "tprs.csv"
 
 
@@ -25,10 +25,9 @@ TPR_FILE = "tprs.csv"
 
 
 def cli_command(config: RunConfig, baseline: int | None = None, variables: Mapping[str, str] | None = None) -> str:
-    """The shell command that starts this run: quoted, and only the settings that differ from their defaults.
+    """The shell command that starts this run: quoted, with only the settings that differ from the defaults.
 
-    `variables` of the environment stand before it.
-    TPRs that were pasted are written to a file first, since a run takes them from a file.
+    The environment `variables` precede it. Pasted TPRs are written to a file first, since the command reads a file.
     """
     words = ["python", "cli.py", "run", "--dataset", config.dataset, "--model", config.model, "--method", config.method]
     words += _pairs("--param", METHODS[config.method].params, config.params)
@@ -76,9 +75,7 @@ def _tpr_file(config: RunConfig) -> str:
     if config.tpr is None:
         return ""
     lines = ["nan" if v is None else repr(float(v)) for v in config.tpr]
-    if (
-        config.tpr_support is not None
-    ):  # the order says the class; how far a TPR is kept off 0 and 1 hangs on its support
+    if config.tpr_support is not None:  # the order gives the class; how far a TPR is clipped depends on its support
         lines = ["tpr,support", *(f"{tpr},{_number(n)}" for tpr, n in zip(lines, config.tpr_support, strict=True))]
     return f"printf '%s\\n' {' '.join(lines)} > {TPR_FILE}\n"
 
@@ -89,10 +86,10 @@ def _tpr_file(config: RunConfig) -> str:
 def pytorch_snippet(terms: ClassTerms, classes: Sequence[str], reduction: str, method: str = "none") -> str:
     """Self-contained PyTorch code: `criterion(logits [B, C], labels [B])` with exactly these terms and this reduction.
 
-    Where torch's own CrossEntropyLoss says the same it is used, else what core/training does with these terms
-    (reporting.loss_source). `sampling` becomes `sampler(labels)`. What is more than a
-    loss and a sampler (an objective that learns, a second stage, a post-hoc step, made features) is not in the code: a
-    comment says so and names the file that holds it. `method` is the key of the method that the terms are of.
+    Uses torch's CrossEntropyLoss where it is equivalent, else the source of core/training (reporting.loss_source).
+    `sampling` becomes `sampler(labels)`. What goes beyond a loss and a sampler (an objective with state, a second stage,
+    a post-hoc step, synthetic features) is left out; a comment names the file with its code. `method` is the key of the
+    method behind the terms.
     """
     if reduction not in REDUCTIONS:
         raise EvenlyError(f"unknown reduction {reduction!r}; known: {', '.join(REDUCTIONS)}")
@@ -109,41 +106,44 @@ def pytorch_snippet(terms: ClassTerms, classes: Sequence[str], reduction: str, m
 
 
 def _left_out(terms: ClassTerms, method: str) -> list[str]:
-    """What the code does not hold, in sentences."""
-    said = []
+    """What the code leaves out, as sentences."""
+    left_out = []
     stage = METHODS[method].stage
     if terms.objective in STEPS:
-        said.append(
+        left_out.append(
             f"{terms.objective} trains nothing: it acts on the outputs of a finished run, see core/methods/posthoc.py. "
-            "Below is the ordinary loss."
+            "Below is the unweighted loss."
         )
         if terms.shift is not None:
-            said.append(
-                "The shift is added to that run's logits when predicting: (logits + shift).argmax(dim=1). It is no part of the loss."
+            left_out.append(
+                "Add the shift to that run's logits for predictions: (logits + shift).argmax(dim=1). It is not part of the loss."
             )
     elif terms.objective not in PURE:
-        said.append(
-            f"Only the class terms are here. What {terms.objective} does in every step is in core/training/objectives/{terms.objective}.py."
+        left_out.append(
+            f"Only the class terms are included. For each step of {terms.objective} see core/training/objectives/{terms.objective}.py."
         )
     if stage not in (TRAIN, POSTHOC):
-        said.append(
-            f"Only the loss and the sampler are here. {method} goes on from a finished run, see work/network_start.py and models/heads.py."
+        left_out.append(
+            f"Only the loss and the sampler are included. {method} continues from a finished run, "
+            "see work/network_start.py and models/heads.py."
         )
     if "prior" in terms.knobs:
-        said.append(
-            f"Start the biases of the last layer at -log((1 - p) / p), p = {float(terms.knobs['prior'])!r}, and give them no weight decay."
+        left_out.append(
+            f"Initialize the biases of the last layer to -log((1 - p) / p), p = {float(terms.knobs['prior'])!r}, without weight decay."
         )
     if "smote" in terms.knobs:
-        said.append("The features that are made between neighbours are not here, see core/training/feature_smote.py.")
-    if "s" in terms.knobs:
-        said.append(
-            "The logits are cosines: the last layer has normalised features and class vectors and no bias, see models/heads.py."
+        left_out.append(
+            "The features interpolated between neighbors are not included, see core/training/feature_smote.py."
         )
-    return said
+    if "s" in terms.knobs:
+        left_out.append(
+            "The logits are cosines: the last layer has normalized features and class vectors and no bias, see models/heads.py."
+        )
+    return left_out
 
 
 def _tensor(name: str, vector: Vector, classes: Sequence[str]) -> list[str]:
-    """`name = torch.tensor([...])`, every digit kept; class names as comments where they are few."""
+    """`name = torch.tensor([...])` in full precision; class names as comments if there are few."""
     values = [repr(float(v)) for v in vector]
     if len(values) > COMMENTED:
         body = ["    " + ", ".join(values[i : i + 5]) + "," for i in range(0, len(values), 5)]
@@ -153,7 +153,7 @@ def _tensor(name: str, vector: Vector, classes: Sequence[str]) -> list[str]:
 
 
 def _comment(name: str) -> str:
-    """A class name that cannot end its comment line, whatever a person called the class."""
+    """A class name without characters that could end its comment line."""
     return " ".join("".join(ch if ch.isprintable() else " " for ch in name).split())
 
 
@@ -194,7 +194,7 @@ def _taking_turns(knobs: Mapping[str, float]) -> list[str]:
         "    def __len__(self):",
         "        return self.length",
         "",
-        f"    def __iter__(self):  # the classes take turns, {run} at a time; the samples of a class come round again, shuffled anew",
+        f"    def __iter__(self):  # classes take turns, {run} at a time; a class's samples are reshuffled once all are used",
         f"        each = -(-self.length // (len(self.members) * {run})) * {run}",
         "        lists = [torch.cat([m[torch.randperm(len(m))] for _ in range(-(-each // len(m)))])[:each] for m in self.members]",
         f"        rounds = torch.stack(lists).reshape(len(lists), -1, {run}).transpose(0, 1)",
@@ -211,7 +211,7 @@ def _subset(knobs: Mapping[str, float]) -> list[str]:
         "    def __len__(self):",
         "        return self.least * len(self.members)",
         "",
-        "    def __iter__(self):  # as many of each class as the smallest has, chosen anew every epoch",
+        "    def __iter__(self):  # as many of each class as the smallest has, redrawn every epoch",
         "        index = torch.cat([m[torch.randperm(len(m))[:self.least]] for m in self.members])",
         "        return iter(index[torch.randperm(len(index))].tolist())",
     ]

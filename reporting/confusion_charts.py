@@ -1,4 +1,4 @@
-"""Confusion matrices as pictures: one run's, and the difference between two. Above 20 classes a table of the top pairs."""
+"""Confusion matrices as charts: of one run, and the difference between two. Above 20 classes a table of the top pairs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from reporting.text import drawn
 Counts = NDArray[np.int64]  # [C, C], rows = true class
 TEXT_UP_TO = 20
 MEANS = {
-    (True, True): "more right",
-    (True, False): "fewer right",
+    (True, True): "more correct",
+    (True, False): "fewer correct",
     (False, True): "more errors",
     (False, False): "fewer errors",
 }  # (diagonal, rises)
@@ -39,9 +39,9 @@ def _matrix(
     scale: Scale,
     **trace,
 ) -> Figure:
-    """Cells coloured between two limits, classes in `order`; `text` [C, C] in that order.
+    """Cells colored between two limits, classes in `order`; `text` [C, C] in that order.
 
-    A heat map's own text has one grey for all dark grounds.
+    The text is a trace of its own: a heat map's text has one gray on all dark cells.
     """
     z, (low, high) = z[np.ix_(order, order)], limits
     labels = [drawn(names[c], 12) for c in order]
@@ -106,7 +106,7 @@ def _matrix(
 
 
 def confusion_matrix(names: list[str], confusion: Counts, p: Palette, order: NDArray[np.int64]) -> Figure:
-    """Row shares as colour and as whole percents; zero stays blank."""
+    """Row shares as color and as whole percents; zeros stay blank."""
     z = shares(confusion)
     text = [
         ["" if np.isnan(v) or not round(100 * v) else f"{100 * v:.0f}" for v in row] for row in z[np.ix_(order, order)]
@@ -126,7 +126,7 @@ def confusion_matrix(names: list[str], confusion: Counts, p: Palette, order: NDA
 def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette, order: NDArray[np.int64]) -> Figure:
     """After minus before in points of the true class, signed in the cell.
 
-    Blue is better, more right on the diagonal or fewer errors off it; orange worse.
+    Blue: better (more correct on the diagonal, fewer errors off it). Orange: worse.
     """
     z = 100 * (shares(after) - shares(before))
     better = np.where(np.eye(len(z), dtype=bool), z, -z)
@@ -166,7 +166,7 @@ def top_confusions(names: list[str], confusion: Counts, limit: int = 12) -> pd.D
 
 
 def top_changes(names: list[str], before: Counts, after: Counts, limit: int = 12) -> pd.DataFrame:
-    """The largest changes between two confusion matrices, the largest first: points of the true class, and what they mean in words."""
+    """The largest changes between two confusion matrices, largest first: points of the true class, and their meaning in words."""
     b, a = shares(before), shares(after)
     change = 100 * (a - b)
     flat = np.argsort(-np.abs(np.nan_to_num(change)), axis=None, kind="stable")[:limit]

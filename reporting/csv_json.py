@@ -13,7 +13,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from core.comparison.compare import Comparison
 from core.comparison.seed_statistics import OverSeeds
 from core.metrics import tables
 from core.metrics.readings import Change
@@ -48,14 +47,14 @@ def _dump(value: object) -> str:
 
 
 def run_csv(run: RunReport) -> str:
-    """One line per class of the run's split, which each names; the measures of the whole split, `split_*`, are the same on each."""
+    """One line per class with the name of the split; the measures of the whole split, `split_*`, repeat on each line."""
     whole = {f"split_{r.key}": r.value for r in run.measures}
     rows = [{**_of_split(row, run), **whole} for row in class_rows(run)]
     return to_csv(list(rows[0]), [list(r.values()) for r in rows])
 
 
 def _of_split(row: Row, run: RunReport) -> Row:
-    """A row that names its split right after its class, so that test figures in a file are known as such when it is read again."""
+    """The row with its split after the class, so that test TPRs in a file are recognized when it is read again."""
     return {"class": row["class"], "split": run.split, **row}
 
 
@@ -89,9 +88,9 @@ def _whole(changes: Sequence[Change], over: OverSeeds | None) -> dict[str, float
 
 
 def comparison_csv(before: RunReport, after: RunReport, over: OverSeeds | None = None) -> str:
-    """One line per class of two runs, and of the means over seeds where there are some.
+    """One line per class of two runs, with the means over seeds if there are any.
 
-    The measures of the whole split are the same on each line.
+    The measures of the whole split repeat on each line.
     """
     rows, means, whole = pair_rows(before, after), seed_rows(over), _whole(pair_measures(before, after), over)
     rows = [
@@ -108,10 +107,7 @@ def comparison_dict(c: Comparison) -> dict[str, Any]:
 
 
 def comparison_json(before: RunReport, after: RunReport, c: Comparison) -> str:
-    """Both runs with their settings under their own keys, the verdict, and what makes the comparison unfair.
-
-    Also the paired measures and class rows, and the means over seeds.
-    """
+    """Both runs with their settings, the verdict, the cautions, the paired measures and class rows, and the means over seeds."""
     over = c.over_seeds
     return _dump(
         {

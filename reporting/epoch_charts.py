@@ -1,4 +1,4 @@
-"""Pictures over epochs: loss, accuracy, spread, the class x epoch heat map, the weights' way. Dict figures."""
+"""Charts over epochs: loss, accuracy, spread, class x epoch heat map, class weights. Figures are dicts."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from reporting.tpr_charts import NEARLY_ALL, SHARE
 
 Matrix = NDArray[np.float64]
 FEW_LINES = 12  # classes drawn as single lines; above, a band with the extremes
-FEW_ROWS = 40  # classes in rows that bear their names and numbers
+FEW_ROWS = 40  # classes, up to which rows show names and numbers
 HIGH = 300  # pixels
-# Colour-blind-safe line colours (Okabe and Ito), with a second cue: the dash changes after every four.
+# Color-blind-safe line colors (Okabe and Ito), with a second cue: the dash changes after every four.
 LINES = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7")
 DASHES = ("solid", "dot", "dash")
 
@@ -26,9 +26,9 @@ def _clean(values: ArrayLike) -> list[float | None]:
 
 
 def _line(
-    name: str, x: ArrayLike, y: ArrayLike, colour: str, dash: str = "solid", value: str = ".3f", width: float = 2.2
+    name: str, x: ArrayLike, y: ArrayLike, color: str, dash: str = "solid", value: str = ".3f", width: float = 2.2
 ) -> dict:
-    """One curve. `name` may be a class's: the template takes it from the trace, so that what looks like a placeholder in it stays text."""
+    """One curve. The hover template reads `name` from the trace, so that a placeholder in a class name stays text."""
     x = [int(v) for v in np.asarray(x)]
     mode = "lines+markers" if len(x) < 2 else "lines"
     return {
@@ -37,39 +37,39 @@ def _line(
         "name": drawn(name),
         "x": x,
         "y": _clean(y),
-        "line": {"color": colour, "dash": dash, "width": width},
+        "line": {"color": color, "dash": dash, "width": width},
         "hovertemplate": f"epoch %{{x}}<br>%{{fullData.name}} %{{y:{value}}}<extra></extra>",
     }
 
 
-def _thin(x: ArrayLike, y: ArrayLike, colour: str) -> dict:
+def _thin(x: ArrayLike, y: ArrayLike, color: str) -> dict:
     return {
         "type": "scatter",
         "mode": "lines",
         "x": [int(v) for v in np.asarray(x)],
         "y": _clean(y),
-        "line": {"color": faint(colour, 0.45), "width": 1},
+        "line": {"color": faint(color, 0.45), "width": 1},
         "showlegend": False,
         "hoverinfo": "skip",
     }
 
 
 def _epochs(p: Palette, last: int, start: float | None = None) -> dict:
-    """The epoch axis: whole numbers only, at most ten of them."""
+    """The epoch axis, with at most ten whole-number ticks."""
     step = next(s for s in (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 10**6) if last / s <= 10)
     more = {} if start is None or last < 2 else {"range": [start, last + 0.5]}
     return axis(p, title="epoch", showgrid=False, zeroline=False, dtick=step, tick0=0 if step > 1 else 1, **more)
 
 
 def step_of(count: int, most: int) -> int:
-    """How many of `count` epochs there are to each one drawn, so that about `most` are: 1, 2, 4, 5, 10, 20, 40, 50, ..."""
+    """The stride that draws about `most` of `count` epochs: 1, 2, 4, 5, 10, 20, 40, 50, ..."""
     return next(step * 10**power for power in range(19) for step in (1, 2, 4, 5) if count <= most * step * 10**power)
 
 
 def some(epochs: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """Places of the epochs to draw where there are many: the first, every so many'th, the last.
+    """Indices of the epochs to draw: the first, those at the stride, the last.
 
-    A longer run keeps what was drawn until the step grows.
+    As a run grows, drawn epochs stay until the stride grows.
     """
     step = step_of(len(epochs), most)
     keep = np.asarray(epochs) % step == 0
@@ -91,9 +91,9 @@ def lines(
     digits: int = 3,
     thin: list[tuple[ArrayLike, ArrayLike, str]] | None = None,
 ) -> Figure:
-    """One curve per (name, epochs, values, colour, dash); shares are drawn in percent, ticks with the decimals they need.
+    """One curve per (name, epochs, values, color, dash); shares are drawn in percent, with as many decimals as the ticks need.
 
-    `thin` are curves (epochs, values, colour) behind the others, without a name. The axis starts at 0 unless all
+    `thin` are curves (epochs, values, color) behind the others, without a name. The axis starts at 0 unless all
     values are shares above 90 %.
     """
     form = ".1%" if share else f".{digits}f"
@@ -113,7 +113,7 @@ def lines(
 
 
 def _class_axis(names: list[str], p: Palette, order: NDArray[np.int64]) -> dict:
-    """A row a class from the top down, in the given order."""
+    """One row per class from the top, in the given order."""
     rows = len(order)
     return axis(
         p,
@@ -127,12 +127,12 @@ def _class_axis(names: list[str], p: Palette, order: NDArray[np.int64]) -> dict:
 
 
 def _tall(rows: int) -> int:
-    """Pixels for so many rows."""
+    """Height in px for this many rows."""
     return max(HIGH, min(22 * rows + 70, 620))
 
 
 def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: NDArray[np.int64]) -> Figure:
-    """TPR [E, C] as colour, hardest class on top, epochs to the right."""
+    """TPR [E, C] as color, hardest class on top, epochs to the right."""
     full = [drawn(names[c]) for c in order]
     z = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in tpr[:, order].T]
     few = len(full) <= FEW_ROWS
@@ -165,7 +165,7 @@ def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: N
 
 
 def _least(tpr: Matrix) -> float:
-    """Where the colours start: 0, or a tenth below which nothing lies. The scale beside the picture says it."""
+    """The lower end of the color scale: 0, or NEARLY_ALL if every TPR is above it. The color bar shows it."""
     least = float(np.nanmin(tpr)) if np.isfinite(tpr).any() else 0.0
     return NEARLY_ALL if least >= NEARLY_ALL else 0.0
 
@@ -228,7 +228,7 @@ def _class_bars(
     hover: str,
     **more: object,
 ) -> Figure:
-    """One horizontal bar a class, in the given order; its number, `written`, beside it where there are few. `more` goes to the layout."""
+    """One horizontal bar per class, in the given order, labeled by `written` if there are few. `more` goes to the layout."""
     full, values = [drawn(names[c]) for c in order], values[order]
     few = len(full) <= FEW_ROWS
     bars = {
@@ -249,7 +249,7 @@ def _class_bars(
 
 
 def weight_bars(names: list[str], w: NDArray[np.float64], p: Palette, order: NDArray[np.int64]) -> Figure:
-    """Weights that stay the same over a run, hardest class first, with a line at the mean."""
+    """Constant class weights, hardest class first, with a line at the mean."""
     mean = float(w.mean())
     line = {"color": p.muted, "width": 1, "dash": "dot"}
     at_mean = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": mean, "x1": mean, "line": line}
@@ -261,25 +261,25 @@ def _added(value: float) -> str:
     return minus(f"{value:+.2f}")
 
 
-def summand_bars(names: list[str], summand: NDArray[np.float64], p: Palette, order: NDArray[np.int64]) -> Figure:
-    """What a step added to each class's logit: bars from 0 to the left or the right, hardest class first."""
-    low, high = min(float(summand.min()), 0.0), max(float(summand.max()), 0.0)
-    room = 0.18 * (high - low) or 1.0  # for the numbers beside the bars
+def bias_bars(names: list[str], bias: NDArray[np.float64], p: Palette, order: NDArray[np.int64]) -> Figure:
+    """The bias that a step added to the logit of each class, as bars to either side of 0, hardest class first."""
+    low, high = min(float(bias.min()), 0.0), max(float(bias.max()), 0.0)
+    room = 0.18 * (high - low) or 1.0  # for the numbers next to the bars
     x = axis(p, title="added to the logit", nticks=6, range=[low - room, high + room], zerolinecolor=p.muted)
-    return _class_bars(names, summand, p, order, _added, "added %{x:+.4g}", xaxis=x)
+    return _class_bars(names, bias, p, order, _added, "added %{x:+.4g}", xaxis=x)
 
 
-def alt_summand(names: list[str], summand: NDArray[np.float64]) -> str:
-    """What a step added, in one sentence."""
-    most, least = int(summand.argmax()), int(summand.argmin())
+def alt_bias(names: list[str], bias: NDArray[np.float64]) -> str:
+    """The added biases in one sentence."""
+    most, least = int(bias.argmax()), int(bias.argmin())
     return (
-        f"Added to the logit of each class: from {_added(summand[least])} for {names[least]} "
-        f"to {_added(summand[most])} for {names[most]}"
+        f"Added to the logit of each class: from {_added(bias[least])} for {names[least]} "
+        f"to {_added(bias[most])} for {names[most]}"
     )
 
 
 def alt_trajectory(names: list[str], w: Matrix) -> str:
-    """The weights' way in one sentence."""
+    """The weights over epochs in one sentence."""
     last = w[-1]
     return (
         f"Class weights over epochs; at the end largest {weight(last.max())} for {names[int(last.argmax())]}, "

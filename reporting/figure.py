@@ -1,4 +1,4 @@
-"""What every picture shares: layout and axes. Figures are plain dicts, quick to build; nothing here needs Streamlit."""
+"""Layout and axes of all charts. Figures are plain dicts, which are fast to build; needs no Streamlit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 
 
 def axis(p: Palette, **more: object) -> dict[str, object]:
-    """An axis in the palette's colours; `more` overrides."""
+    """An axis in the palette's colors; `more` overrides."""
     base = {
         "gridcolor": p.grid,
         "linecolor": p.grid,
@@ -20,7 +20,7 @@ def axis(p: Palette, **more: object) -> dict[str, object]:
         "tickfont": {"color": p.text, "size": 13},
         "fixedrange": True,
         "automargin": True,
-        "autotickangles": [0, -45, -90],  # a label turned this way ends at its tick and stays inside the picture
+        "autotickangles": [0, -45, -90],  # a label rotated this way ends at its tick and stays inside the chart
     }
     if isinstance(more.get("title"), str):
         more["title"] = {"text": more["title"], "font": {"color": p.muted, "size": 13}, "standoff": 8}
@@ -28,7 +28,7 @@ def axis(p: Palette, **more: object) -> dict[str, object]:
 
 
 def layout(p: Palette, height: int, **more: object) -> dict[str, object]:
-    """The common layout: transparent ground, one font, a constant uirevision so that live updates keep the view."""
+    """The common layout: transparent background, one font, a constant uirevision so that live updates keep the view."""
     base = {
         "height": height,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},

@@ -1,7 +1,6 @@
-"""Runs and comparisons as one HTML file: what stands on the page. How it looks is templates/report.html.j2.
+"""Runs and comparisons as one HTML file: its content. Layout and style are in templates/report.html.j2.
 
-The file holds its script and style itself and opens without a network. The template escapes every text, so that names
-a person typed stay text.
+The file contains its script and style and opens offline. The template escapes all text, so typed names stay text.
 """
 
 from __future__ import annotations
@@ -27,18 +26,14 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 TEMPLATES = Path(__file__).with_name("templates")
-SCHEMES = ("light", "dark")  # what a reader's browser may prefer
-Picture = tuple[
-    str, Mapping[str, Figure], str, str
-]  # heading, Plotly figure as a dict by SCHEMES, text for those who do not see it, what its marks are
-Listing = tuple[
-    str, Sequence[str], Sequence[Sequence[str]], str
-]  # heading, column heads, rows, what it is; all plain text
-Setting = Sequence[str]  # a setting in words: its label, then its value on each side
+SCHEMES = ("light", "dark")  # color schemes that a browser may prefer
+Picture = tuple[str, Mapping[str, Figure], str, str]  # heading, Plotly figure as a dict by SCHEMES, alt text, caption
+Listing = tuple[str, Sequence[str], Sequence[Sequence[str]], str]  # heading, column headers, rows, note; all plain text
+Setting = Sequence[str]  # a setting as text: its label, then its value on each side
 
 
 class Toned(NamedTuple):
-    """A cell in a colour: "gain" or "loss"."""
+    """A colored cell: "gain" or "loss"."""
 
     text: str
     tone: str
@@ -46,7 +41,7 @@ class Toned(NamedTuple):
 
 @dataclass(frozen=True)
 class Section:
-    """A table under its heading, a note between them; where it has no rows the page says None."""
+    """A table below its heading, with a note in between; without rows the page shows "None."."""
 
     heading: str
     head: Sequence[str]
@@ -55,7 +50,7 @@ class Section:
 
 
 def run_html(run: RunReport, settings: Sequence[Setting] = (), pictures: Sequence[Picture] = ()) -> str:
-    """One run as a page of its own; `settings` in words, (label, value)."""
+    """One run as a page of its own; `settings` as text, (label, value)."""
     rows = [
         [
             r["class"],
@@ -70,7 +65,7 @@ def run_html(run: RunReport, settings: Sequence[Setting] = (), pictures: Sequenc
     ]
     return _page(
         f"Run {run.id}: {run.name}",
-        f"Figures of the {run.split} split after epoch {run.epoch}.",
+        f"Metrics of the {run.split} split after epoch {run.epoch}.",
         above=[_summary("", [run])],
         pictures=pictures,
         below=[
@@ -96,10 +91,10 @@ def comparison_html(
 ) -> str:
     """Two runs side by side as a page of its own.
 
-    settings  those that differ in words, (label, before, after); `common` those that do not, (label, value)
-    made      when the page was made, in words
-    praise    whether a gain is coloured as one: not where something else than the weighting may have made it
-    tables    further tables, below the pictures
+    settings  those that differ as text, (label, before, after); `common` those that do not, (label, value)
+    made      when the page was created, as text
+    praise    whether gains are colored: not if something other than the weighting may explain them
+    tables    further tables, below the charts
     """
     measures = pair_measures(before, after)
     return _page(
@@ -109,7 +104,7 @@ def comparison_html(
         above=[
             _trained(before, after, over, common, made),
             *([] if over is None else [_over_seeds(over, measures)]),
-            _summary("The whole split, run by run", [before, after]),
+            _summary("Whole split, each run", [before, after]),
         ],
         pictures=pictures,
         below=[
@@ -124,7 +119,7 @@ def comparison_html(
 
 
 def _summary(heading: str, runs: Sequence[RunReport]) -> Section:
-    """All figures, one row each, a column per run."""
+    """All metrics, one row each, a column per run."""
     columns = [dict(told(run.summary)) for run in runs]
     labels = [label for label, _ in FIGURES_TOLD if any(label in column for column in columns)]
     measures = more_told(runs[0]) if len(runs) == 1 else [row[:3] for row in more_changes(pair_measures(*runs))]
@@ -134,35 +129,35 @@ def _summary(heading: str, runs: Sequence[RunReport]) -> Section:
         *measures,
         ["epoch", *(str(run.epoch) for run in runs)],
     ]
-    return Section(heading, ("figure", *(f"{run.id} {run.name}" for run in runs)), rows)
+    return Section(heading, ("metric", *(f"{run.id} {run.name}" for run in runs)), rows)
 
 
 def _trained(
     before: RunReport, after: RunReport, over: OverSeeds | None, common: Sequence[Setting], made: str
 ) -> Section:
-    """What both runs share, which samples the figures are of, and when the page was made."""
+    """What both runs share, the samples behind the metrics, and when the page was created."""
     n = [run.summary.n for run in (before, after)]
     epochs = f"epoch {before.epoch}" if before.epoch == after.epoch else f"epochs {before.epoch} and {after.epoch}"
     samples = " and ".join(f"{v:,}" for v in dict.fromkeys(n))
-    rows = [("Figures of", f"{before.split} split, {samples} samples, after {epochs}"), *common]
+    rows = [("Metrics of", f"{before.split} split, {samples} samples, after {epochs}"), *common]
     if over is not None:
         rows += [("Seeds", f"{text.numbered('seed', over.before)} before, {text.numbered('seed', over.after)} after")]
     if made:
-        rows += [("Page made", made)]
+        rows += [("Page created", made)]
     return Section("What was trained", ("both runs", "value"), rows)
 
 
 def _over_seeds(over: OverSeeds, changes: Sequence[Change]) -> Section:
     """The means over seeds."""
     b, a = len(over.before), len(over.after)
-    which = f"{b} seeds, each trained both ways" if over.paired else f"{b} seeds before and {a} after"
+    which = f"{b} seeds on both sides" if over.paired else f"{b} seeds before and {a} after"
     rows = [[label, *map(minus, cells)] for label, *cells in (*figure_rows(over), *more_rows(over, changes))]
-    note = f"Mean ± standard deviation over {which}; below, the two runs of this page."
-    return Section("Over seeds", ("figure", "before", "after", "change", "95 % interval"), rows, note)
+    note = f"Mean ± standard deviation over {which}. Below: the two runs of this page."
+    return Section("Over seeds", ("metric", "before", "after", "change", "95 % interval"), rows, note)
 
 
 def _classes(before: RunReport, after: RunReport, heading: str, praise: bool) -> Section:
-    """One row per class, the changes of the TPRs coloured."""
+    """One row per class, the changes of the TPRs colored."""
     shares = ("precision_before", "precision_after", "f1_before", "f1_after")
     rows = [
         [
@@ -188,7 +183,7 @@ def _label(key: str) -> str:
 
 
 def _percent(value: float | None) -> str:
-    """A share that does not break before its sign."""
+    """A share in percent without a line break before the sign."""
     return percent(value).replace(" ", "\N{NO-BREAK SPACE}")
 
 
@@ -197,7 +192,7 @@ def _weight(value: float | None) -> str:
 
 
 def _gain(change: float, praise: bool) -> str | Toned:
-    """A change of a TPR in points, coloured by the sign that it is written with: one that rounds to none has no colour."""
+    """A change of a TPR in points, colored by its sign as shown: one that rounds to 0 has no color."""
     if math.isnan(change):
         return DASH
     text = minus(formatting.signed(100 * change, 1))
@@ -217,9 +212,9 @@ def _page(
     pictures: Sequence[Picture],
     below: Sequence[Section],
 ) -> str:
-    """The cautions stand over the lead, the pictures between the sections.
+    """Cautions come before the lead, charts between the sections.
 
-    Plotly's library is inside the page, once, where there is a picture.
+    Plotly's library is included once, if there is a chart.
     """
     return _template().render(
         title=title,
@@ -240,8 +235,8 @@ def _plotly() -> str:
 
 @cache
 def _template() -> Template:
-    """The page. Every text is escaped, `</` in a figure's data cannot end its script, and a name the page lacks is an error."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # no page needs it before a report is asked for
+    """The template. All text is escaped, `</` in the data of a figure cannot end its script, an undefined name is an error."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # imported only when a report is requested
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -251,5 +246,5 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # and keys in the order of the figure
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False}  # and keep the key order of the figure
     return environment.get_template("report.html.j2")

@@ -1,7 +1,4 @@
-"""Reports with pictures: reporting.run_report, the signature and the settings in words.
-
-The pages and the command line use it; needs no Streamlit.
-"""
+"""HTML reports with charts: metrics, TPRs per class and settings. For the pages and the command line; needs no Streamlit."""
 
 from __future__ import annotations
 
@@ -20,11 +17,9 @@ from reporting.run_report import RunReport
 from reporting.text import exact
 
 ALONE = "TPR per class, hardest first"
-PLAIN = {
-    m.key for m in METHODS if not m.needs and not m.params
-}  # a baseline's method: it needs nothing and has nothing to set
+PLAIN = {m.key for m in METHODS if not m.needs and not m.params}  # methods of a baseline: without inputs and parameters
 HEADINGS = {"bars": ALONE, "dumbbell": "Gain and loss of every class", "strip": "All classes, hardest first"}
-DUMBBELLS_UP_TO = 200  # classes; a report has room for more than a screen
+DUMBBELLS_UP_TO = 200  # classes; more fit into a report than on a screen
 
 
 def side(run: RunReport, label: str) -> tpr_series.Side:
@@ -33,7 +28,7 @@ def side(run: RunReport, label: str) -> tpr_series.Side:
 
 
 def run_page(run: RunReport) -> str:
-    """One run as a self-contained HTML page. A run that is weighted looks as it does after its baseline."""
+    """One run as a self-contained HTML page. A weighted run is drawn in the style of "after"."""
     names, mine = list(run.classes), replace(side(run, f"run {run.id}"), weighted=run.config.method not in PLAIN)
     kind = tpr_charts.usual_kind(mine)
     figures = in_both(lambda p: tpr_charts.picture(kind, names, mine, None, p))
@@ -52,7 +47,7 @@ def run_page(run: RunReport) -> str:
 
 
 def in_both(draw: Callable[[Palette], Figure]) -> dict[str, Figure]:
-    """A figure in the colours of both schemes that a browser may prefer."""
+    """A figure in the light and the dark color scheme."""
     return {p.name: draw(p) for p in (LIGHT, DARK)}
 
 
@@ -67,10 +62,10 @@ def comparison_page(
     pictures: Sequence[Picture] = (),
     tables: Sequence[Listing] = (),
 ) -> str:
-    """Two runs as a self-contained HTML page, in the form that suits the classes and, where it differs, as dumbbells.
+    """Two runs as a self-contained HTML page, in the form that suits the classes and also as dumbbells.
 
-    Of means over seeds where there are some. `pictures` and `tables` of what only the database knows, as the
-    epochs, follow; `praise` as in `reporting.html.comparison_html`.
+    Shows means over seeds if there are any. `pictures` and `tables` that need the database, as curves over epochs,
+    follow; `praise` as in `reporting.html.comparison_html`.
     """
     names = list(before.classes)
     b, a = (

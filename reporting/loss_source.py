@@ -1,7 +1,7 @@
-"""The loss that a run trains with, as the lines of one function: read from the source of core/training, which imports torch.
+"""The loss that a run trains with, as the lines of one function, generated from the source of core/training (without importing torch).
 
-What is known of the run is worked in: tests on its terms and knobs are decided, calls of the house's own functions are
-written out, knobs become numbers. What is left is straight-line code over `logits` [B, C], `labels` [B] and the terms.
+The run's settings are substituted: tests on its terms and knobs are evaluated, calls of core's own functions are inlined,
+knobs become numbers. The result is straight-line code over `logits` [B, C], `labels` [B] and the terms.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from pathlib import Path
 from core.errors import EvenlyError
 
 TRAINING = Path(__file__).resolve().parents[1] / "core" / "training"
-PURE = ("terms", "sigmoid", "poly_tail")  # objectives that are a loss and no more: files of core/training/objectives
-KEPT = "in_full"  # raises the precision of a step in bfloat16; whoever takes the code decides on theirs
+PURE = ("terms", "sigmoid", "poly_tail")  # objectives that are only a loss: files of core/training/objectives
+KEPT = "in_full"  # raises the precision of a bfloat16 step; dropped, since precision is up to the user of the code
 FORWARD = "forward"
 
 
 def loss_lines(objective: str, keys: AbstractSet[str], knobs: Mapping[str, float], reduction: str) -> list[str]:
     """The body of `criterion(logits, labels)` for the terms that are set, each a tensor [C] under its own name.
 
-    Raises EvenlyError for an objective that is not in PURE, and where the source holds a construct this file cannot decide.
+    Raises EvenlyError for an objective that is not in PURE, and for source code that this file cannot evaluate.
     """
     if objective not in PURE:
         raise EvenlyError(f"objective {objective!r} is more than a loss; known: {', '.join(PURE)}")
     return list(_lines(TRAINING, objective, frozenset(keys), tuple(sorted(knobs.items())), reduction))
 
 
-@lru_cache(maxsize=64)  # a page asks again at every click
+@lru_cache(maxsize=64)  # a page calls this at every click
 def _lines(
     folder: Path, objective: str, keys: frozenset[str], knobs: tuple[tuple[str, float], ...], reduction: str
 ) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ def _lines(
 
 @cache
 def _source(folder: Path, objective: str) -> tuple[dict[str, ast.FunctionDef], dict[str, ast.expr]]:
-    """The functions that a loss may call, the objective's `forward` among them, and what its other names stand for."""
+    """The functions that a loss may call, including the objective's `forward`, and the values of its other names."""
     trees = [
         ast.parse(path.read_text(encoding="utf-8"), str(path))
         for path in (folder / "losses.py", folder / "objectives" / f"{objective}.py")
@@ -60,7 +60,7 @@ def _source(folder: Path, objective: str) -> tuple[dict[str, ast.FunctionDef], d
 
 
 class _Unfolded(ast.NodeTransformer):
-    """Expressions with everything known worked in; what must stand before them goes to `lines`."""
+    """Expressions with all known values substituted; statements that must precede them go to `lines`."""
 
     def __init__(
         self,
@@ -72,11 +72,11 @@ class _Unfolded(ast.NodeTransformer):
     ) -> None:
         self.functions, self.names, self.keys, self.knobs = functions, names, keys, knobs
         self.reduction = reduction
-        self.scope: dict[str, ast.expr] = {}  # what the names of the function in hand stand for
+        self.scope: dict[str, ast.expr] = {}  # values of the names in the current function
         self.lines: list[ast.stmt] = []
 
     def forward(self) -> ast.expr:
-        """The loss: `forward` returns it beside the logits."""
+        """The loss: `forward` returns it together with the logits."""
         found = self._body(deepcopy(self.functions[FORWARD].body))
         if not isinstance(found, ast.Tuple):
             raise EvenlyError(f"{FORWARD} of an objective returns {_text(found)}; expected the loss and the logits")
@@ -85,7 +85,7 @@ class _Unfolded(ast.NodeTransformer):
     # -- statements
 
     def _body(self, statements: Sequence[ast.stmt]) -> ast.expr | None:
-        """What these statements return; None where they go on."""
+        """What these statements return; None if they do not return."""
         for statement in statements:
             match statement:
                 case ast.Return(value=ast.expr() as value):
@@ -98,11 +98,11 @@ class _Unfolded(ast.NodeTransformer):
                 case ast.Expr(value=ast.Constant()):  # the docstring
                     pass
                 case _:
-                    raise EvenlyError(f"cannot write out {_text(statement)!r}; expected an assignment, if or return")
+                    raise EvenlyError(f"cannot inline {_text(statement)!r}; expected an assignment, if or return")
         return None
 
     def _named(self, name: str, value: ast.expr) -> ast.expr:
-        """A name or a constant as it is; of anything else the name of a line that computes it."""
+        """A name or a constant unchanged; for anything else the name of a line that computes it."""
         if isinstance(value, ast.Name | ast.Constant):
             return value
         own = ast.Name(name.removesuffix("_BC").removesuffix("_B"))
@@ -112,16 +112,16 @@ class _Unfolded(ast.NodeTransformer):
     def _holds(self, test: ast.expr) -> bool:
         known = self.visit(test)
         if not isinstance(known, ast.Constant):
-            raise EvenlyError(f"cannot decide {_text(test)!r} from the terms and knobs of a run")
+            raise EvenlyError(f"cannot evaluate {_text(test)!r} from the terms and knobs of a run")
         return bool(known.value)
 
-    def _written_out(self, function: ast.FunctionDef, given: Sequence[ast.expr]) -> ast.expr:
-        """The value of a call, its lines before it."""
+    def _inlined(self, function: ast.FunctionDef, given: Sequence[ast.expr]) -> ast.expr:
+        """The value of a call; its statements go to `lines`."""
         outer, scope = self.scope, {}
         for parameter, value in zip(function.args.args, given, strict=True):
             scope[parameter.arg] = self._named(parameter.arg, value)
         self.scope = scope
-        found = self._body(deepcopy(function.body))  # it is rewritten in place
+        found = self._body(deepcopy(function.body))  # modified in place
         self.scope = outer
         if found is None:
             raise EvenlyError(f"{function.name} returns nothing")
@@ -133,7 +133,7 @@ class _Unfolded(ast.NodeTransformer):
         return self.scope.get(node.id) or self.names.get(node.id) or node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        """What an objective finds in its batch and in itself goes by the names of the loss."""
+        """Attributes of the batch and of the objective become the names used in the loss."""
         if _text(node.value) in ("batch", "self"):
             return ast.Constant(self.reduction) if node.attr == "reduction" else ast.Name(node.attr)
         return self.generic_visit(node)
@@ -182,14 +182,14 @@ class _Unfolded(ast.NodeTransformer):
             case name if name == KEPT:
                 return given[0]
             case name if name in self.functions:
-                return self._written_out(self.functions[name], given)
+                return self._inlined(self.functions[name], given)
         return ast.Call(
             func, given, [self.visit(k) for k in node.keywords if k.arg != "generator"]
-        )  # torch's own draws
+        )  # torch's default random numbers
 
 
 class _OnDevice(ast.NodeTransformer):
-    """The terms where the logits are: `shift` -> `shift.to(logits)`."""
+    """Moves the terms to the logits' device: `shift` -> `shift.to(logits)`."""
 
     def __init__(self, keys: AbstractSet[str]) -> None:
         self.keys = keys

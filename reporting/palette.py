@@ -1,4 +1,4 @@
-"""The colours of every picture, one set per theme. Never colour alone: hatch, hollow or a sign goes with it."""
+"""The colors of all charts, one set per theme. Color is never the only cue: hatching, hollow marks or a sign go with it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 @dataclass(frozen=True)
 class Palette:
-    """Hex colours. `before` and `after` are the two states, `gain` and `loss` what lies between them."""
+    """Hex colors. `before` and `after` are the two states, `gain` and `loss` the change between them."""
 
     name: str
     before: str
@@ -45,16 +45,16 @@ DARK = Palette(
 
 
 def inks(scale: Sequence[tuple[float, str]], t: ArrayLike) -> list[str]:
-    """Black or white, whichever is read better on the colours at `t` [N], 0 to 1, of a colour scale: a contrast of 4.5 or more (WCAG 2)."""
+    """Black or white, whichever contrasts more with the colors at `t` [N], 0 to 1, of a color scale: at least 4.5 (WCAG 2)."""
     at = [place for place, _ in scale]
-    rgb = np.array([np.interp(t, at, [int(colour[i : i + 2], 16) / 255 for _, colour in scale]) for i in (1, 3, 5)])
+    rgb = np.array([np.interp(t, at, [int(color[i : i + 2], 16) / 255 for _, color in scale]) for i in (1, 3, 5)])
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     luminance = np.array([0.2126, 0.7152, 0.0722]) @ linear
     black = (luminance + 0.05) / 0.05 >= 1.05 / (luminance + 0.05)
     return ["#000000" if dark else "#FFFFFF" for dark in black]
 
 
-def faint(colour: str, alpha: float) -> str:
-    """`#RRGGBB` as an rgba() text with this opacity."""
-    r, g, b = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+def faint(color: str, alpha: float) -> str:
+    """`#RRGGBB` as an rgba() string with this opacity."""
+    r, g, b = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({r},{g},{b},{alpha:g})"

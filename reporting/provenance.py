@@ -1,4 +1,4 @@
-"""Where a run's TPRs come from, in words; also when the run they were taken from is gone. Needs no Streamlit."""
+"""Where a run's TPRs come from, as text; also if the run they came from was deleted. Needs no Streamlit."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from core.methods import METHODS
 from reporting.run_report import StoredRun
 
 
-def goes_on_from(method: str) -> bool:
+def needs_network(method: str) -> bool:
     """Whether the method needs the network of its baseline: a second stage or a post-hoc step."""
     return method in METHODS and "network" in METHODS[method].needs
 
 
 def orphaned(row: StoredRun) -> bool:
-    """Whether this run can never go on, because the run whose network it needs was deleted."""
-    return row.baseline_id is None and goes_on_from(row.method)
+    """Whether this run can never resume, because the run whose network it needs was deleted."""
+    return row.baseline_id is None and needs_network(row.method)
 
 
 def in_words(row: StoredRun) -> str:
@@ -28,22 +28,22 @@ def in_words(row: StoredRun) -> str:
     if row.baseline_id is not None:
         return f"weights from run {row.baseline_id}" if weighted else f"baseline run {row.baseline_id}"
     source = _evidence(row).get("from") or ""
-    if gone := deleted_baseline(row):
-        return f"TPRs of run {gone}, deleted" if weighted else f"baseline run {gone}, deleted"
+    if deleted := deleted_baseline(row):
+        return f"TPRs of run {deleted}, deleted" if weighted else f"baseline run {deleted}, deleted"
     return f"TPRs given: {source}" if source and weighted else ""
 
 
 def deleted_baseline(row: StoredRun) -> int | None:
-    """The number of the run whose TPRs this one took and which is gone; None where there is none."""
-    given = row.config.tpr is not None  # their name is what a person called a file
+    """The number of the deleted run whose TPRs this one took; None if there is none."""
+    given = row.config.tpr is not None  # their origin is a file name, which may look like a run
     found = None if given or row.baseline_id is not None else re.match(r"run (\d+)\b", _evidence(row).get("from") or "")
     return int(found[1]) if found else None
 
 
 def as_text(row: StoredRun) -> str:
-    """The TPRs that the run was started with as lines of class, TPR and support, as New run reads them.
+    """The TPRs that the run was started with as lines of class, TPR and support, in the format of New run.
 
-    "" where its method takes none or none are stored.
+    "" if its method takes none or none are stored.
     """
     evidence, names = _evidence(row), (row.facts or {}).get("classes", [])
     tpr, support = evidence.get("tpr"), evidence.get("support")
@@ -52,7 +52,7 @@ def as_text(row: StoredRun) -> str:
     columns = {"tpr": map(_number, tpr)} | ({} if support is None else {"support": map(_number, support)})
     if not any(
         name.startswith("#") for name in names
-    ):  # such a line would be read as a remark; the order alone says it too
+    ):  # would be read as a comment; the order identifies the class too
         columns = {"class": names} | columns
     out = io.StringIO()
     lines = csv.writer(out, lineterminator="\n")
@@ -66,5 +66,5 @@ def _evidence(row: StoredRun) -> dict[str, Any]:
 
 
 def _number(value: float | None) -> str:
-    """With every digit, so that the same weights follow; a missing one is nan."""
+    """In full precision, so that the weights are the same; a missing one is nan."""
     return "nan" if value is None else f"{value:.0f}" if value == int(value) and value > 1 else repr(float(value))

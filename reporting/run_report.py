@@ -1,6 +1,6 @@
-"""What a report says of a run, in numbers: integer counts of one split, the figures and measures that follow, the rows of its classes.
+"""The numbers of a report: integer counts of one split, the metrics and measures computed from them, the rows of its classes.
 
-Of two runs, and of means over seeds, the rows too. In words they are in reporting.tables.
+Also the rows of two runs and of means over seeds. As text they are in reporting.tables.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class StoredRun(ReportedRun, Protocol):
 
 @dataclass(frozen=True)
 class RunReport:
-    """What an export says of one run: integer counts [C] of one split at one epoch, and the settings that made it.
+    """The content of an export of one run: integer counts [C] of one split at one epoch, and the settings.
 
-    top5   samples whose class was among the five highest scores; None where not counted
-    ece    expected calibration error of the split; None where not recorded
-    score  alpha and positive class of the weighted score of two classes; None: as `core.metrics.readings.Score` has them
+    top5   samples whose class was among the five highest scores; None if not counted
+    ece    expected calibration error of the split; None if not recorded
+    score  alpha and positive class of the weighted score of two classes; None: the defaults of `core.metrics.readings.Score`
     """
 
     id: int
@@ -72,17 +72,17 @@ class RunReport:
 
     @cached_property
     def summary(self) -> Summary:
-        """All that is reported of the whole split."""
+        """The metrics of the whole split."""
         return summary_from_counts(self.tp, self.support, self.predicted, self.top5)
 
     @cached_property
     def measured(self) -> Split:
-        """What its measures are made of."""
+        """The inputs of its measures."""
         return Split(self.metrics, self.classes, training_counts(self.facts), self.ece)
 
     @cached_property
     def measures(self) -> tuple[Reading, ...]:
-        """Its measures for unequal classes, in order."""
+        """Its measures for imbalanced classes, in order."""
         return readings(self.measured, self.score)
 
 
@@ -133,12 +133,12 @@ def pair_rows(before: RunReport, after: RunReport) -> list[Row]:
 
 
 def pair_measures(before: RunReport, after: RunReport) -> tuple[Change, ...]:
-    """The measures of two runs on the same classes beside each other, in order; the weighted score as `after` asks for it."""
+    """The measures of two runs on the same classes, in order; the weighted score with the settings of `after`."""
     return measured.changes(before.measured, after.measured, after.score)
 
 
 def seed_rows(over: OverSeeds | None) -> list[Row]:
-    """One row per class of the means over seeds and the mean change with its 95 % interval; none without them."""
+    """One row per class of the means over seeds and the mean change with its 95 % interval; empty without means."""
     return (
         []
         if over is None

@@ -1,4 +1,4 @@
-"""A run's settings in words: labels and values from the rows of the tables. For pages and exported pages; needs no Streamlit."""
+"""A run's settings as text: labels and values from the registries. For pages and reports; needs no Streamlit."""
 
 from __future__ import annotations
 
@@ -21,20 +21,23 @@ TABLES: dict[str, tuple[str, Registry]] = {
     "method": ("Method", METHODS),
     "recipe": ("Recipe", RECIPES),
 }
-NESTED = {"params": ("method", METHODS), "recipe_params": ("recipe", RECIPES)}  # where the parameters of which row lie
+NESTED = {
+    "params": ("method", METHODS),
+    "recipe_params": ("recipe", RECIPES),
+}  # field of parameters -> (its owner's field, registry)
 GIVEN = {"tpr": "Given TPRs", "tpr_support": "Samples behind the given TPRs", "tpr_source": "Given TPRs from"}
 ORIGIN, APPLIED = "TPRs from", "Applied to"
 FORMS = {float: "{:,.6g}", int: "{:,}"}
-UNSAID = {"schema"}  # of the stored form, not of the run
+HIDDEN = {"schema"}  # describes the stored form, not the run
 FIRST = ("dataset", "model", "method", "params", "recipe", "recipe_params")  # the order of New run; the rest as stored
 
 
 def differing(before: ReportedRun, after: ReportedRun) -> list[tuple[str, str, str]]:
-    """(label, before, after) for what differs between two runs, rows of the database or reports."""
+    """(label, before, after) of the settings that differ between two runs."""
     b, a = before.config, after.config
     rows = []
     for key, x, y in sorted(config_differences(b, a), key=lambda row: _place(row[0])):
-        if key not in UNSAID:
+        if key not in HIDDEN:
             param = _param(key, b) or _param(key, a)
             rows.append((_label(key, param), *_apart(key, param, x, y)))
     rows += [(label, of(before) or DASH, of(after) or DASH) for label, of in BEHIND if of(before) != of(after)]
@@ -42,23 +45,23 @@ def differing(before: ReportedRun, after: ReportedRun) -> list[tuple[str, str, s
 
 
 def common(before: ReportedRun, after: ReportedRun) -> list[tuple[str, str]]:
-    """(label, value) for what two runs have alike."""
+    """(label, value) of the settings that two runs share."""
     theirs = set(listed(after))
     return [row for row in listed(before) if row in theirs]
 
 
 def listed(run: ReportedRun) -> list[tuple[str, str]]:
-    """(label, value) for every setting that a run has."""
+    """(label, value) of every setting of a run."""
     rows = []
     for key, value in sorted(settings_of(run.config).items(), key=lambda row: _place(row[0])):
-        if key not in UNSAID and not _absent(value):
+        if key not in HIDDEN and not _absent(value):
             param = _param(key, run.config)
             rows.append((_label(key, param), in_words(key, param, value)))
     return [*rows, *((label, of(run)) for label, of in BEHIND if of(run))]
 
 
 def origin(run: ReportedRun) -> str:
-    """Where the TPRs come from that make a run's weights; "" where none do, though it may have a baseline to compare with."""
+    """Where the TPRs behind a run's weights come from; "" if it uses none, even if it has a baseline to compare with."""
     if not takes_tprs(run.config):
         return ""
     baseline = getattr(run, "baseline_id", None)
@@ -66,12 +69,12 @@ def origin(run: ReportedRun) -> str:
 
 
 def applied_to(run: ReportedRun) -> str:
-    """The run whose outputs a post-hoc step changes; "" of a run that trains."""
+    """The run whose outputs a post-hoc step changes; "" for a run that trains."""
     baseline = getattr(run, "baseline_id", None)
     return "" if baseline is None or trains(run.config.method) else f"run {baseline}"
 
 
-BEHIND = ((ORIGIN, origin), (APPLIED, applied_to))  # what a run has from another, beside its settings
+BEHIND = ((ORIGIN, origin), (APPLIED, applied_to))  # what a run takes from another, in addition to its settings
 
 
 def _place(key: str) -> int:
@@ -80,7 +83,7 @@ def _place(key: str) -> int:
 
 
 def _param(key: str, config: RunConfig) -> Param | None:
-    """The row of a parameter, None where this version has none."""
+    """The row of a parameter, None if this version has none."""
     group, _, name = key.partition(".")
     if not name:
         return next((p for p in SETTINGS if p.key == key), None)
@@ -96,13 +99,13 @@ def _label(key: str, param: Param | None) -> str:
 
 
 def _apart(key: str, param: Param | None, x: object, y: object) -> tuple[str, str]:
-    """Both values in words; in full where rounding would make them look alike."""
+    """Both values as text; in full if rounding would make them look equal."""
     b, a = in_words(key, param, x), in_words(key, param, y)
     return (str(x), str(y)) if b == a else (b, a)
 
 
 def in_words(key: str, param: Param | None, value: object) -> str:
-    """A value as people read it: the label of a row, a choice in words, a number without needless digits, a dash for none."""
+    """A value as text: the label of a row, a choice in words, a number without needless digits, a dash for none."""
     if _absent(value):
         return DASH
     if key in TABLES:
@@ -116,7 +119,7 @@ def in_words(key: str, param: Param | None, value: object) -> str:
 
 
 def _many(key: str, values: Sequence[float | None]) -> str:
-    """One value per class, in short: how many there are, the smallest and the largest."""
+    """One value per class in short: their number, the smallest and the largest."""
     known = [float(v) for v in values if v is not None]
     if not known:
         return f"{len(values)}, none defined"

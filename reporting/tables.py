@@ -1,4 +1,4 @@
-"""The tables of a run and of a comparison in words: (label, value) rows for pages, reports and the command line."""
+"""The tables of a run and of a comparison as text: (label, value) rows for pages, reports and the command line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.metrics.classification import Summary
 from core.metrics.readings import Change
 from reporting.run_report import RunReport
 
-FIGURES_TOLD = (  # what a table says of a run or of means, in words
+FIGURES_TOLD = (  # the metrics that a table shows: label, name
     ("accuracy, %", "accuracy"),
     ("balanced accuracy, %", "balanced_accuracy"),
     ("macro F1, %", "macro_f1"),
@@ -23,17 +23,17 @@ FIGURES_TOLD = (  # what a table says of a run or of means, in words
     ("lowest TPR, %", "tpr_min"),
     ("highest TPR, %", "tpr_max"),
 )
-TOLD_ALREADY = {name for _, name in FIGURES_TOLD}
+LISTED = {name for _, name in FIGURES_TOLD}
 
 
 def told(summary: Summary) -> list[tuple[str, str]]:
-    """(label, value in words) for all that is reported of a split; top-5 accuracy only where it was counted."""
+    """(label, value as text) of the metrics of a split; top-5 accuracy only if it was counted."""
     values = [(label, name, getattr(summary, name)) for label, name in FIGURES_TOLD]
     return [(label, in_words(name, value)) for label, name, value in values if value is not None]
 
 
 def in_words(name: str, value: float) -> str:
-    """A figure without its unit, as its label names it."""
+    """A metric without its unit, which is in the label."""
     if math.isnan(value):
         return "–"
     if name == "tpr_variance":
@@ -42,27 +42,24 @@ def in_words(name: str, value: float) -> str:
 
 
 def more_told(run: RunReport) -> list[tuple[str, str]]:
-    """(label, value in words) of the measures that `told` does not tell."""
-    return [
-        (_small(label), value) for label, value in tables.told([r for r in run.measures if r.key not in TOLD_ALREADY])
-    ]
+    """(label, value as text) of the measures that FIGURES_TOLD does not name."""
+    return [(_small(label), value) for label, value in tables.told([r for r in run.measures if r.key not in LISTED])]
 
 
 def more_changes(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
     """(label, before, after, difference) of the measures that FIGURES_TOLD does not name."""
     return [
-        (_small(label), *cells)
-        for label, *cells in tables.told_changes([c for c in changes if c.key not in TOLD_ALREADY])
+        (_small(label), *cells) for label, *cells in tables.told_changes([c for c in changes if c.key not in LISTED])
     ]
 
 
 def _small(label: str) -> str:
-    """A label inside a list of small ones; a name or an abbreviation stays as it is."""
+    """A label in lower case; a name or an abbreviation stays as it is."""
     return label[:1].lower() + label[1:] if label[1:2].islower() else label
 
 
 def figure_rows(over: OverSeeds) -> list[list[str]]:
-    """FIGURES_TOLD over the seeds in words: mean ± standard deviation before and after, change, 95 % interval."""
+    """FIGURES_TOLD over the seeds as text: mean ± standard deviation before and after, change, 95 % interval."""
     out = []
     for label, name in (row for row in FIGURES_TOLD if row[1] in over.figures):
         f = over.figures[name]
@@ -83,7 +80,7 @@ def figure_rows(over: OverSeeds) -> list[list[str]]:
 
 
 def measure_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
-    """The measures over the seeds in words, as `figure_rows` gives FIGURES_TOLD; of those that every run has."""
+    """The measures that every run has, over the seeds as text, in the form of `figure_rows`."""
     out = []
     for c in (c for c in changes if c.key in over.measures):
         f, words = over.measures[c.key], tables.WORDS[c.unit]
@@ -101,8 +98,8 @@ def measure_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
 
 
 def more_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
-    """Of `measure_rows` those that `figure_rows` does not give; over seeds the worst class has no name, so it is the lowest TPR."""
+    """The rows of `measure_rows` missing in `figure_rows`; over seeds the worst class has no name, so it is the lowest TPR."""
     return [
         [_small(label), *cells]
-        for label, *cells in measure_rows(over, [c for c in changes if c.key not in {*TOLD_ALREADY, measured.WORST}])
+        for label, *cells in measure_rows(over, [c for c in changes if c.key not in {*LISTED, measured.WORST}])
     ]

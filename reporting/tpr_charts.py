@@ -1,6 +1,6 @@
-"""The signature picture: TPR per class before and after, hardest class of the baseline first.
+"""The chart of TPRs per class before and after, hardest class of the baseline first.
 
-Evening out is the band (mean +- one standard deviation) shrinking, its price the line sinking.
+The band is mean +- one standard deviation: it shrinks as TPRs get more equal; a lower line is the loss in mean TPR.
 Pure functions: two `Side`s and a palette in, a Plotly figure as a dict out.
 """
 
@@ -18,10 +18,8 @@ from reporting.tpr_series import Side
 Vector = NDArray[np.float64]  # [C]
 BARS_UP_TO = 15  # classes; above, dumbbells
 DUMBBELLS_UP_TO = 60  # classes; above, the sorted strip
-BAR_GAP = 0.24  # of the room of a class, free between its bars and the next
-NEARLY_ALL = (
-    0.9  # where every TPR is above, bars from 0 would all look alike: dots on an axis that says where it starts
-)
+BAR_GAP = 0.24  # free share of a class's width between its bars and the next
+NEARLY_ALL = 0.9  # if every TPR is above, bars from 0 would look alike: draw dots, on an axis that states its start
 STEPS = (
     0.0001,
     0.0002,
@@ -34,16 +32,16 @@ STEPS = (
     0.05,
     0.1,
     0.2,
-)  # between two ticks of an axis that need not start at 0
-HALO = 6  # shadows one upon the other, in the colour of the ground: what lies behind a number fades out around it
+)  # between two ticks of an axis that may not start at 0
+HALO = 6  # stacked shadows in the background color, so that whatever lies behind a number fades out around it
 SHARE = ".3~%"  # ticks: as many decimals as they need
 ORDERS = {"difficulty": "Baseline difficulty", "gain": "Gain", "class": "Class"}
-IN_ORDER = {"difficulty": "hardest first", "gain": "largest gain first", "class": "in their own order"}
+IN_ORDER = {"difficulty": "hardest first", "gain": "largest gain first", "class": "in class order"}
 
-LINES = "Thin lines: 95 % Wilson intervals."
-MARKS = {  # what else a form shows: (form, of seeds)
-    ("bars", False): LINES,
-    ("dumbbell", False): LINES,
+WILSON = "Thin lines: 95 % Wilson intervals."
+MARKS = {  # caption of the marks: (form, means over seeds)
+    ("bars", False): WILSON,
+    ("dumbbell", False): WILSON,
     ("strip", False): "",
     ("bars", True): "Bars: means over the seeds. Small dots: each seed.",
     (
@@ -55,7 +53,7 @@ MARKS = {  # what else a form shows: (form, of seeds)
 
 
 def default_kind(classes: int, lowest: float = 0.0) -> str:
-    """bars, dumbbell or strip: the form that can be read at this number of classes and, for bars, this lowest TPR."""
+    """bars, dumbbell or strip: the form that is readable for this number of classes and this lowest TPR."""
     if classes <= BARS_UP_TO:
         return "dumbbell" if lowest >= NEARLY_ALL else "bars"
     return "dumbbell" if classes <= DUMBBELLS_UP_TO else "strip"
@@ -71,12 +69,12 @@ LINES_ALONE = "Line: mean. Band: mean and one standard deviation, the spread."
 
 
 def marks(kind: str, side: Side) -> str:
-    """What the small marks of this form are, for the words under a picture."""
+    """What the small marks of this form are, for the caption."""
     return MARKS[kind, side.each is not None]
 
 
 def window(low: float, high: float) -> dict[str, object]:
-    """An axis of TPRs for dots and lines, which may start anywhere; its title says where it does."""
+    """An axis of TPRs for dots and lines, which may not start at 0; the title states where it starts."""
     step = next((s for s in STEPS if (high - low) / s <= 8), STEPS[-1])
     start = max(0.0, float(np.floor(low / step - 0.2)) * step)
     title = f"TPR; the axis starts at {100 * start:g} %" if start else "TPR"
@@ -106,10 +104,10 @@ def _legend(side: Side) -> str:
 def _levels(
     p: Palette, sides: list[tuple[Side, str, str, float]], across: str, line_layer: str = "above"
 ) -> list[dict]:
-    """Band and mean line of each side. `across` is the axis the TPR lies on."""
+    """Band and mean line of each side. `across` is the axis of the TPR."""
     other = "x" if across == "y" else "y"
     shapes = []
-    for side, colour, _, alpha in sides:
+    for side, color, _, alpha in sides:
         lo, hi = max(side.mean - side.sd, 0.0), min(side.mean + side.sd, 1.0)
         shapes.append(
             {
@@ -119,12 +117,12 @@ def _levels(
                 f"{other}1": 1,
                 f"{across}0": lo,
                 f"{across}1": hi,
-                "fillcolor": faint(colour, alpha),
+                "fillcolor": faint(color, alpha),
                 "line": {"width": 0},
                 "layer": "below",
             }
         )
-    for side, colour, dash, _ in sides:
+    for side, color, dash, _ in sides:
         shapes.append(
             {
                 "type": "line",
@@ -133,7 +131,7 @@ def _levels(
                 f"{other}1": 1,
                 f"{across}0": side.mean,
                 f"{across}1": side.mean,
-                "line": {"color": colour, "width": 2, "dash": dash},
+                "line": {"color": color, "width": 2, "dash": dash},
                 "layer": line_layer,
             }
         )
@@ -147,23 +145,23 @@ def _sides(p: Palette, before: Side, after: Side | None) -> list[tuple[Side, str
     return [(before, p.before, "dot", strong), (after, p.after, "solid", strong)]
 
 
-def _errors(side: Side, order: NDArray[np.int64], colour: str) -> dict:
+def _errors(side: Side, order: NDArray[np.int64], color: str) -> dict:
     t = side.tpr[order]
     return {
         "type": "data",
         "symmetric": False,
         "array": (side.high[order] - t).tolist(),
         "arrayminus": (t - side.low[order]).tolist(),
-        "color": colour,
+        "color": color,
         "thickness": 1.2,
         "width": 3,
     }
 
 
 def _dots(side: Side, order: NDArray[np.int64], offset: float, p: Palette, across: str) -> list[dict]:
-    """What each seed gave, as small dots beside the class's position; `across` is the axis the TPR lies on.
+    """The TPR of each seed as small dots next to the class's position; `across` is the axis of the TPR.
 
-    Nothing where the side is one run.
+    Empty if the side is one run.
     """
     if side.each is None:
         return []
@@ -188,13 +186,13 @@ def _rounded(values: Vector) -> list[float | None]:
 def bars(
     names: list[str], before: Side, after: Side | None, p: Palette, order: NDArray[np.int64], height: int = 360
 ) -> Figure:
-    """Grouped bars from 0: before grey and hatched, after blue and solid, 95 % limits thin. Many classes: without limits and names."""
+    """Grouped bars from 0: before gray and hatched, after blue and solid, 95 % limits thin. With many classes no limits and names."""
     ticks, few = list(range(len(order))), len(order) <= DUMBBELLS_UP_TO
     full = [drawn(names[c]) for c in order]
     data, sides = [], _sides(p, before, after)
-    for side, colour, _, _ in sides:
+    for side, color, _, _ in sides:
         first = side is before
-        pattern = {"shape": "/", "size": 6, "solidity": 0.28, "fgcolor": faint(p.background, 0.75), "bgcolor": colour}
+        pattern = {"shape": "/", "size": 6, "solidity": 0.28, "fgcolor": faint(p.background, 0.75), "bgcolor": color}
         data.append(
             {
                 "type": "bar",
@@ -202,7 +200,7 @@ def bars(
                 "x": ticks,
                 "y": _rounded(side.tpr[order]),
                 "customdata": full,
-                "marker": {"color": colour, **({"pattern": pattern} if colour == p.before else {}), "cornerradius": 2},
+                "marker": {"color": color, **({"pattern": pattern} if color == p.before else {}), "cornerradius": 2},
                 **(
                     {"error_y": _errors(side, order, p.text if p.name == "light" else faint(p.text, 0.75))}
                     if few and side.each is None
@@ -213,8 +211,8 @@ def bars(
         )
         data += (
             _dots(side, order, (-1 if first else 1) * (1 - BAR_GAP) / 4, p, "y") if few else []
-        )  # over the middle of its bar
-    data.sort(key=lambda trace: trace["type"])  # bars first, so that dots lie on them
+        )  # at the middle of its bar
+    data.sort(key=lambda trace: trace["type"])  # bars first, so that dots are drawn on top
     named = (
         {"tickvals": ticks, "ticktext": [drawn(names[c], 12) for c in order]}
         if few
@@ -237,7 +235,7 @@ def bars(
 
 
 def _segments(before: Vector, after: Vector, wanted: NDArray[np.bool_]) -> tuple[list, list]:
-    """Line pieces (position, TPR) of the wanted classes, parted by None so that one trace holds them all."""
+    """Line pieces (position, TPR) of the wanted classes, separated by None so that one trace holds them all."""
     values, places = [], []
     for i in np.flatnonzero(wanted):
         values += [float(before[i]), float(after[i]), None]
@@ -251,13 +249,13 @@ def _moves(before: Vector, after: Vector, p: Palette) -> list[tuple[str, str, ND
 
 
 def dumbbell(names: list[str], before: Side, after: Side | None, p: Palette, order: NDArray[np.int64]) -> Figure:
-    """Hollow grey before, solid blue after, the move between them green with + or orange with −.
+    """Hollow gray before, solid blue after, a line between them in green for a gain, orange for a loss.
 
-    One state alone: its dots with their limits.
+    A single side: its dots with their limits.
     """
     sides, full = _sides(p, before, after), [drawn(names[c]) for c in order]
     rows = list(range(len(order)))
-    data = [_limits(side, order, faint(colour, 0.8)) for side, colour, _, _ in sides]
+    data = [_limits(side, order, faint(color, 0.8)) for side, color, _, _ in sides]
     data += [] if after is None else _lines_between(before.tpr[order], after.tpr[order], p)
     for (side, *_), offset in zip(sides, (-0.27, 0.27), strict=False):
         data += _dots(side, order, offset, p, "x")
@@ -267,7 +265,7 @@ def dumbbell(names: list[str], before: Side, after: Side | None, p: Palette, ord
         "line": {"width": 2.5, "color": p.text if p.name == "dark" else p.muted},
     }
     markers = {p.before: hollow, p.after: {"size": 11, "color": p.after}}
-    for side, colour, *_ in sides:
+    for side, color, *_ in sides:
         data.append(
             {
                 "type": "scatter",
@@ -276,12 +274,12 @@ def dumbbell(names: list[str], before: Side, after: Side | None, p: Palette, ord
                 "y": rows,
                 "name": _legend(side),
                 "customdata": full,
-                "marker": markers[colour],
+                "marker": markers[color],
                 "hovertemplate": f"%{{customdata}}<br>{side.label} %{{x:.2%}}<extra></extra>",
             }
         )
     if after is not None:
-        data.append(_changes_beside(before, after, p, order))
+        data.append(_change_labels(before, after, p, order))
     low, high = min(float(np.nanmin(s.low)) for s, *_ in sides), max(float(np.nanmax(s.high)) for s, *_ in sides)
     height = max(260, 30 * len(order) + 120)
     return {
@@ -290,7 +288,7 @@ def dumbbell(names: list[str], before: Side, after: Side | None, p: Palette, ord
             p,
             height,
             margin={"l": 8, "r": 44, "t": 8, "b": 8},
-            shapes=_levels(p, sides, "x", "between"),  # the numbers beside the marks lie on the lines
+            shapes=_levels(p, sides, "x", "between"),  # the numbers next to the marks are drawn over the lines
             xaxis=axis(p, **window(low, high)),
             yaxis=axis(
                 p,
@@ -305,9 +303,9 @@ def dumbbell(names: list[str], before: Side, after: Side | None, p: Palette, ord
 
 
 def _lines_between(b: Vector, a: Vector, p: Palette) -> list[dict]:
-    """The moves of all classes, those that gain and those that lose."""
+    """The lines from before to after: one trace of the classes that gain, one of those that lose."""
     data = []
-    for name, colour, wanted in _moves(b, a, p):
+    for name, color, wanted in _moves(b, a, p):
         x, y = _segments(b, a, wanted)
         data.append(
             {
@@ -315,7 +313,7 @@ def _lines_between(b: Vector, a: Vector, p: Palette) -> list[dict]:
                 "mode": "lines",
                 "x": x,
                 "y": y,
-                "line": {"color": colour, "width": 4},
+                "line": {"color": color, "width": 4},
                 "name": name,
                 "showlegend": bool(x),
                 "hoverinfo": "skip",
@@ -324,8 +322,8 @@ def _lines_between(b: Vector, a: Vector, p: Palette) -> list[dict]:
     return data
 
 
-def _changes_beside(before: Side, after: Side, p: Palette, order: NDArray[np.int64]) -> dict:
-    """The change of every class in points, right of its marks, readable where a mean line or a band runs behind it."""
+def _change_labels(before: Side, after: Side, p: Palette, order: NDArray[np.int64]) -> dict:
+    """The change of every class in points, right of its marks, readable on top of a mean line or a band."""
     edge = np.fmax(before.high[order], after.high[order])
     return {
         "type": "scatter",
@@ -341,21 +339,21 @@ def _changes_beside(before: Side, after: Side, p: Palette, order: NDArray[np.int
     }
 
 
-def _limits(side: Side, order: NDArray[np.int64], colour: str) -> dict:
+def _limits(side: Side, order: NDArray[np.int64], color: str) -> dict:
     x, y = _segments(side.low[order], side.high[order], ~np.isnan(side.tpr[order]))
     return {
         "type": "scatter",
         "mode": "lines",
         "x": x,
         "y": y,
-        "line": {"color": colour, "width": 1.3},
+        "line": {"color": color, "width": 1.3},
         "showlegend": False,
         "hoverinfo": "skip",
     }
 
 
 def _named(names: list[str], order: NDArray[np.int64]) -> dict[str, object]:
-    """Class names on the axis of a strip where they fit, nothing but the order where they do not."""
+    """Class names on the axis of a strip if they fit, else no labels."""
     if len(names) > 20:
         return {"showticklabels": False}
     return {"tickvals": list(range(1, len(order) + 1)), "ticktext": [drawn(names[c], 12) for c in order]}
@@ -371,7 +369,7 @@ def strip(
     by: str = "difficulty",
     height: int = 400,
 ) -> Figure:
-    """Many classes: one thin upright move per class, the baseline as a line; `marked` is a class index, `by` what `order` is sorted by."""
+    """Many classes: one thin vertical line per class, the baseline as a curve; `marked` is a class index, `by` the sort key of `order`."""
     b, a = before.tpr[order], after.tpr[order]
     lowest = float(np.nanmin([before.tpr, after.tpr]))
     ranks = list(range(1, len(order) + 1))
@@ -380,7 +378,7 @@ def strip(
         for c, x, y in zip(order, b, a, strict=True)
     ]
     data = []
-    for name, colour, wanted in _moves(b, a, p):
+    for name, color, wanted in _moves(b, a, p):
         y, x = _segments(b, a, wanted)
         data.append(
             {
@@ -389,7 +387,7 @@ def strip(
                 "x": [None if v is None else v + 1 for v in x],
                 "y": y,
                 "name": name,
-                "line": {"color": colour, "width": 1.4},
+                "line": {"color": color, "width": 1.4},
                 "hoverinfo": "skip",
             }
         )
@@ -467,7 +465,7 @@ def picture(
     by: str = "difficulty",
     marked: int | None = None,
 ) -> Figure:
-    """The figure of this kind ("bars", "dumbbell" or "strip"); one side alone has no strip."""
+    """The figure of this kind ("bars", "dumbbell" or "strip"); a single side has no strip."""
     order = ordering(before.tpr, None if after is None else after.tpr, by)
     if after is None:
         return (dumbbell if kind == "dumbbell" else bars)(names, before, None, p, order)
@@ -477,7 +475,7 @@ def picture(
 
 
 def describe(names: list[str], before: Side, after: Side | None) -> str:
-    """The picture in one sentence, for screen readers."""
+    """The chart in one sentence, for screen readers."""
     hardest = names[int(np.nanargmin(before.tpr))]
     text = (
         f"TPR per class, {before.label}: mean {percent(before.mean)}, spread {formatting.points(before.sd)} points, "

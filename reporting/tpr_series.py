@@ -1,4 +1,4 @@
-"""One state of a classifier as the pictures draw it: a run's, or the mean of a run over its seeds. Needs no Streamlit."""
+"""One side of a chart: the TPRs of a run, or their means over seeds. Needs no Streamlit."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Vector = NDArray[np.float64]  # [C]
 
 @dataclass(frozen=True)
 class Side:
-    """One state of a classifier: TPRs [C] in 0..1 (NaN where the split holds no sample) and the ends of a thin line around each.
+    """TPRs [C] of a run or of means over seeds, in 0..1 (NaN if the split has no sample), with limits.
 
     low, high  95 % limits of a run's TPRs; over seeds the smallest and the largest
-    each       the TPRs of every seed [S, C], where `tpr` is their mean
-    over       the spread over seeds, mean of each seed's own: that of the mean TPRs is smaller, as seeds even out
-    weighted   a run with class weights: alone in a picture it looks as it does after its baseline
+    each       the TPRs of every seed [S, C], if `tpr` is their mean
+    over       the mean of the seeds' spreads; the spread of the mean TPRs would be smaller, as seeds average out
+    weighted   a run with class weights: alone in a chart it is drawn in the style of "after"
     """
 
     label: str
@@ -42,14 +42,14 @@ class Side:
 
 
 def of_pair(c: Comparison) -> tuple[Side, Side]:
-    """The two runs, with the very numbers of the comparison."""
+    """The two runs, with the numbers of the comparison."""
     b = np.array([(r.before, r.before_low, r.before_high) for r in c.rows]).T
     a = np.array([(r.after, r.after_low, r.after_high) for r in c.rows]).T
     return Side(f"before ({c.before})", *b), Side(f"after ({c.after})", *a)
 
 
 def of_seeds(over: OverSeeds) -> tuple[Side, Side]:
-    """The means over seeds, with what each seed gave."""
+    """The means over seeds, with the TPRs of each seed."""
     spread = over.figures["tpr_spread"]
     return (
         _mean("before", np.array([r.each_before for r in over.rows]).T, spread.before),
@@ -62,5 +62,5 @@ def _mean(name: str, each: NDArray[np.float64], spread: float) -> Side:
 
 
 def pictured(c: Comparison, averaged: bool = True) -> tuple[Side, Side]:
-    """What a picture of the comparison shows: the means over seeds where there are some and they are wanted, else the two runs."""
+    """What a chart of the comparison shows: the means over seeds if there are any and `averaged`, else the two runs."""
     return of_seeds(c.over_seeds) if averaged and c.over_seeds is not None and c.over_seeds.rows else of_pair(c)

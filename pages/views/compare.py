@@ -1,4 +1,4 @@
-"""Compare: two runs side by side. The address /compare?a=1&b=2 restores it."""
+"""Compare: two runs side by side. The URL /compare?a=1&b=2 restores it."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from services import replicates as seeds_of
 from storage.jobs import queue
 from storage.results.runs import RunRow
 
-# of the list of runs, what the page and its parts read
+# columns of the run list that the page and its parts read
 COLUMNS = ("id", "name", "status", "wanted", "seed", "last_epoch", "group_sha", "baseline_id")
-MORE_SEEDS = 2  # offered at a time where there are enough already
+MORE_SEEDS = 2  # per click, once there are ENOUGH_SEEDS
 DIFFERING = "Settings that differ between the two runs"
 
 
 def headline(c: Comparison) -> bool:
-    """The verdict, in bold where nothing but the weighting differs, then four numbers with what changed.
+    """The verdict, in bold if only the weighting differs, then four tiles with the changes.
 
     Returns whether means over seeds are shown.
     """
@@ -45,13 +45,13 @@ def headline(c: Comparison) -> bool:
 
 
 def all_seeds(c: Comparison) -> bool:
-    """Whether the page shows the means over seeds or the two runs; a choice only where there are means."""
+    """Whether the page shows means over seeds; a choice is offered only if there are means."""
     if c.over_seeds is None:
         return False
-    options = {"seeds": "All seeds", "pair": "These two runs"}  # labels that changed would lose the choice
+    options = {"seeds": "All seeds", "pair": "These two runs"}  # fixed labels: changed ones would reset the choice
     return (
         st.radio(
-            "Figures and pictures of",
+            "Metrics and charts of",
             list(options),
             format_func=options.get,
             key="over",
@@ -63,20 +63,18 @@ def all_seeds(c: Comparison) -> bool:
 
 
 def shown(c: Comparison, averaged: bool) -> list[str]:
-    """What the numbers are of, where there is more than one answer."""
+    """Which runs the numbers are of, if there are means over seeds."""
     if c.over_seeds is None:
         return []
     if not averaged:
-        return [
-            f"Numbers and pictures show {c.before} and {c.after} alone; the verdict speaks of the means over seeds."
-        ]
+        return [f"Numbers and charts show only {c.before} and {c.after}; the verdict uses the means over seeds."]
     b, a = (text.numbered("seed", seeds) for seeds in (c.over_seeds.before, c.over_seeds.after))
-    which = f"{b}, each trained both ways" if c.over_seeds.paired else f"{b} before and {a} after"
-    return [f"Numbers and pictures are means over {which}; under each number the 95 % interval of its change."]
+    which = f"{b} on both sides" if c.over_seeds.paired else f"{b} before and {a} after"
+    return [f"Numbers and charts are means over {which}. Below each number: the 95 % interval of its change."]
 
 
-def unfair(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
-    """Each caution with the way to what it asks for."""
+def cautions(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
+    """Each caution, with links to what it asks for."""
     for caution in c.cautions:
         st.warning(message(text.of(caution)), icon=":material/balance:")
     unfinished = [r for r in (before, after) if r.status != "succeeded"]
@@ -88,15 +86,15 @@ def unfair(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) ->
             navigation.link_compare(
                 fair[0],
                 fair[1],
-                f"Compare run {fair[0]} with run {fair[1]}, both of seed {fair[2]}",
+                f"Compare run {fair[0]} with run {fair[1]}, both with seed {fair[2]}",
                 icon=":material/compare_arrows:",
             )
 
 
 def seeds(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
-    """One seed proves little and a few leave a wide interval: always offer more of both, and say which are on their way."""
+    """Offer more seeds for both runs, or show the progress of those queued: few seeds give a wide interval."""
     if pending := seeds_of.on_the_way(every, before, after):
-        coming(tuple(pending))
+        seed_progress(tuple(pending))
     elif c.noise.kind != SAME and before.status == after.status == "succeeded":
         pairs = len(c.noise.pairs)
         more = ENOUGH_SEEDS - pairs if pairs < ENOUGH_SEEDS else MORE_SEEDS
@@ -108,21 +106,23 @@ def seeds(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> 
             icon=":material/add_circle:",
             on_click=add_seeds,
             args=(before, after, wanted, cached_reads.last_id(every)),
-            help=f"Trains {again(before, b, after, a)}: the more seeds, the narrower the interval that tells an effect from seed noise.",
+            help=f"Trains {seeds_in_words(before, b, after, a)}. More seeds narrow the interval that separates an effect from seed noise.",
         )
 
 
-def again(before: RunRow, of_before: list[int], after: RunRow, of_after: list[int]) -> str:
-    """Which of the two is trained with which seeds; one that has a replicate of a seed is not trained with it again."""
+def seeds_in_words(before: RunRow, of_before: list[int], after: RunRow, of_after: list[int]) -> str:
+    """Which run is trained with which seeds; seeds that a run already has are left out."""
     if of_before == of_after:
-        return f"both again with {text.numbered('seed', of_before)}"
+        return f"both runs with {text.numbered('seed', of_before)}"
     each = ((before, of_before), (after, of_after))
-    return " and ".join(f"run {row.id} again with {text.numbered('seed', seeds)}" for row, seeds in each if seeds)
+    return " and ".join(f"run {row.id} with {text.numbered('seed', seeds)}" for row, seeds in each if seeds)
 
 
 def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> None:
-    """Queue the replicates once. The key holds the pair, the seeds and the newest run that the view had seen; seeds that
-    another view has started meanwhile are not started again, and the page that follows shows them on their way."""
+    """Queue the replicates once. The submit key holds the pair, the seeds and the newest run id this view has read.
+
+    Seeds that another view has queued meanwhile are not queued again; the rerun shows their progress.
+    """
     with told():
         every = cached_reads.runs(archived=None)
         if seeds_of.next_seeds(every, before, after, len(wanted)) != wanted:
@@ -135,34 +135,34 @@ def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> No
 
 @st.fragment(run_every=2.0)
 @told()
-def coming(ids: tuple[int, ...]) -> None:
-    """How far the replicates are; the page is redrawn when one has finished."""
+def seed_progress(ids: tuple[int, ...]) -> None:
+    """Progress of the replicates; reruns the page when one has ended."""
     frame = cached_reads.runs(ids=ids)
-    on = frame[frame["status"].isin(cached_reads.LIVE)]
+    active = frame[frame["status"].isin(cached_reads.LIVE)]
     st.progress(
         sum(cached_reads.progress(r) for r in frame.itertuples()) / max(len(frame), 1),
-        text=f"{count(len(on), 'run')} of these settings on the way; the figures follow",
+        text=f"{count(len(active), 'run')} with these settings queued or running; metrics update when they finish",
     )
-    if len(on) < len(ids):
+    if len(active) < len(ids):
         st.rerun()
 
 
 def settings(before: RunRow, after: RunRow) -> None:
-    """Only what differs."""
+    """The settings that differ."""
     st.subheader("Settings that differ", anchor=False)
     rows = run_settings.differing(before, after)
     if not rows:
         st.caption("None: the two runs have the same settings.")
         return
     table = pd.DataFrame(rows, columns=["setting", f"before (run {before.id})", f"after (run {after.id})"])
-    if viewport.narrow():  # its lines break, where the cells of the other are cut
+    if viewport.narrow():  # wraps long cells, which st.dataframe cuts
         st.table(table.map(plain), border="horizontal", hide_index=True, alt=DIFFERING)
         return
     st.dataframe(table, hide_index=True, height="content", key="compare_settings", alt=DIFFERING)
 
 
 def exports(before: RunRow, after: RunRow, c: Comparison, score: Score | None, names: list[str]) -> None:
-    """The comparison as files, with the weighted score that is shown; each is made when it is asked for."""
+    """Downloads of the comparison, with the weighted score that is shown; each file is built on click."""
     b, a = (replace(comparison.report(cached_reads.database(), row), score=score) for row in (before, after))
     name = f"evenly-{before.id}-{after.id}"
     files = (
@@ -180,16 +180,16 @@ def exports(before: RunRow, after: RunRow, c: Comparison, score: Score | None, n
 
 
 def nothing(frame: pd.DataFrame) -> None:
-    """Too little to compare: what to do next."""
+    """Too few runs to compare: what to do next."""
     finished = "No run has results yet." if frame.empty else "Choose a run on each side."
     st.markdown(
-        f"{finished} A comparison needs two runs on the same classes, best a baseline and a run weighted by its TPRs."
+        f"{finished} A comparison needs two runs on the same classes, ideally a baseline and a run weighted by its TPRs."
     )
     st.page_link(navigation.NEW, label="New run", icon=":material/add_circle:")
 
 
-def fitting(before: RunRow, after: RunRow, known: set[int]) -> None:
-    """Comparisons that would hold, where these two runs cannot be compared: each with its own baseline."""
+def baseline_links(before: RunRow, after: RunRow, known: set[int]) -> None:
+    """Valid alternatives if these two runs cannot be compared: each with its own baseline."""
     for r in {before.id: before, after.id: after}.values():
         if r.baseline_id in known:
             navigation.link_compare(
@@ -217,16 +217,16 @@ def main() -> None:
         c = cached_comparison.comparison(before, after)
     except EvenlyError as error:
         st.warning(f"{message(str(error))}.", icon=":material/compare_arrows:")
-        fitting(before, after, set(frame["id"].tolist()))
+        baseline_links(before, after, set(frame["id"].tolist()))
         return
     body(every, c, before, after)
     viewport.watch()
 
 
 def body(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
-    """A comparison that holds: what makes it unfair, the verdict, pictures, tables and files."""
+    """A valid comparison: cautions, verdict, charts, tables and downloads."""
     names = cached_reads.class_names(before)
-    unfair(every, c, before, after)
+    cautions(every, c, before, after)
     averaged = headline(c)
     seeds(every, c, before, after)
     charts.picture(c, names, averaged)
@@ -245,7 +245,7 @@ def body(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> N
 
 
 def behind(c: Comparison, before: RunRow, after: RunRow, averaged: bool) -> tuple[list[RunRow], list[RunRow]]:
-    """The runs that the curves and the confusion are of: all seeds' on each side, or the two."""
+    """The runs behind the curves and the confusion matrices: all seeds of each side, or the two runs."""
     if not averaged or c.over_seeds is None:
         return [before], [after]
     return cached_comparison.members(before, c.over_seeds.runs_before), cached_comparison.members(

@@ -1,4 +1,4 @@
-"""One run: state and buttons, the signature against its baseline, curves, heat map, weights, confusion, log."""
+"""One run: state and buttons, TPRs next to the baseline's, curves, heat map, weights, confusion, log."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from storage.jobs import queue
 from storage.results.runs import RunRow
 
 RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
-SHOWN = "run_shown"  # the run that this tab had on its page last
+SHOWN = "run_shown"  # session key: the run last shown in this tab
 ENDED = {"cancelled": "was stopped", "failed": "failed"}
 
 
 def ask(run_id: int, wanted: str) -> None:
-    """Write the person's wish; the worker obeys within a second."""
+    """Record the request; the worker acts on it within a second."""
     with told():
         queue.ask(cached_reads.database(), run_id, wanted)
 
 
 def use_tprs(row: RunRow) -> None:
-    """Open New run with this run as the baseline, the method left to choose; the one epoch of a post-hoc step is left behind."""
+    """Open New run with this run as the baseline and no method selected; the single epoch of a post-hoc step is dropped."""
     own = {"method", "params"} if run_status.trains(row) else {"method", "params", "epochs"}
     st.session_state["new_prefill"] = {
         "config": {k: v for k, v in row.config.stored().items() if k not in own},
@@ -39,7 +39,7 @@ def use_tprs(row: RunRow) -> None:
 
 
 def control(row: RunRow) -> None:
-    """Stop, pause, resume: only what makes sense now."""
+    """The Pause, Resume and Stop buttons that apply in the current state."""
     asked = row.status == "running" and row.wanted != "run"
     if row.status == "running":
         st.button(
@@ -53,7 +53,7 @@ def control(row: RunRow) -> None:
             icon=":material/play_arrow:",
             on_click=ask,
             args=(row.id, "run"),
-            help="Goes on from the last checkpoint." if run_status.trains(row) else "Applies the step again.",
+            help="Continues from the last checkpoint." if run_status.trains(row) else "Applies the step again.",
         )
     if row.status in cached_reads.BUSY:
         st.button(
@@ -63,7 +63,7 @@ def control(row: RunRow) -> None:
             on_click=ask,
             args=(row.id, "cancel"),
             disabled=asked,
-            help="Keeps the figures so far.",
+            help="Keeps the metrics recorded so far.",
         )
 
 
@@ -91,7 +91,7 @@ def onward(row: RunRow) -> None:
 
 
 def checkpoint(row: RunRow) -> None:
-    """The newest checkpoint as a download; read from disk only when asked for."""
+    """The newest checkpoint as a download; read from disk on click."""
     listed = results.list_checkpoints(cached_reads.database(), row.id)
     if not listed:
         return
@@ -112,12 +112,12 @@ def checkpoint(row: RunRow) -> None:
 
 
 def label_in(table: Registry, key: str) -> str:
-    """The label of a row, or the key itself where this version has no such row."""
+    """The label of a row, or the key itself if this version has no such row."""
     return table[key].label if key in table else key
 
 
 def heading(row: RunRow) -> None:
-    """Name, settings in a line, tags and notes."""
+    """Name, settings in one line, tags and notes."""
     st.title(plain(row.name), anchor=False)
     config = row.config
     facts = [
@@ -138,7 +138,7 @@ def heading(row: RunRow) -> None:
 
 
 def buttons(row: RunRow) -> None:
-    """What can be done with this run beside ordering its worker about."""
+    """Actions other than pause, resume and stop."""
     with st.container(horizontal=True, vertical_alignment="center", key="run_buttons"):
         onward(row)
         run_notes.editor(row)
@@ -146,35 +146,35 @@ def buttons(row: RunRow) -> None:
     downloads.draw(row)
     if row.status in RESUMABLE and provenance.orphaned(row):
         st.caption(
-            "It cannot go on: the run whose network it goes on from was deleted. Duplicate sets it up on another one."
+            "This run cannot resume: the run whose network it starts from was deleted. Duplicate it to choose another one."
         )
     elif row.status in RESUMABLE and not run_status.trains(row):
-        st.caption(f"{RESUMABLE[row.status]} applies the step from its start; that takes seconds.")
+        st.caption(f"{RESUMABLE[row.status]} applies the step from the start; this takes seconds.")
     elif row.status in RESUMABLE:
-        begun = (
-            "goes on from the last checkpoint"
+        effect = (
+            "continues from the last checkpoint"
             if cached_reads.has_epochs(row)
-            else "starts it again, or goes on where it was saved inside its first epoch"
+            else "restarts it, or continues from a checkpoint within the first epoch"
         )
-        st.caption(f"Its TPRs can feed weights once its last epoch is trained. {RESUMABLE[row.status]} {begun}.")
+        st.caption(f"Its TPRs can provide weights once its last epoch is trained. {RESUMABLE[row.status]} {effect}.")
 
 
 def state(row: RunRow) -> None:
-    """Badge, progress and estimate, the orders, what its worker warns of; the reason where it failed."""
-    where, silent = run_status.places(row), stalled_worker.words(row, cached_reads.workers())
+    """Badge, progress, estimate and control buttons; warnings of the worker; the error if the run failed."""
+    where, stalled = run_status.places(row), stalled_worker.words(row, cached_reads.workers())
     with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
         run_status.badge(row)
-        far = run_status.progress_text(row, where) if silent is None else run_status.reached(row, {})
-        tried = f"attempt {row.attempt}" if (row.attempt or 0) > 1 else ""
-        if text := ", ".join(filter(None, (far, tried))):
+        progress = run_status.progress_text(row, where) if stalled is None else run_status.reached(row, {})
+        attempt = f"attempt {row.attempt}" if (row.attempt or 0) > 1 else ""
+        if text := ", ".join(filter(None, (progress, attempt))):
             st.caption(text, width="content")
         control(row)
     if row.status in cached_reads.BUSY and run_status.trains(row):
         st.progress(run_status.share(row, where))
     if row.status == "queued":
         worker_status.notice()
-    if silent is not None:
-        st.warning(silent, icon=":material/sensors_off:")
+    if stalled is not None:
+        st.warning(stalled, icon=":material/sensors_off:")
     if row.status == "running":
         worker_status.warned(row.id)
     if row.error:
@@ -184,7 +184,7 @@ def state(row: RunRow) -> None:
 
 
 def log(row: RunRow) -> None:
-    """The last events, newest first; folded."""
+    """The last events, newest first, in a collapsed expander."""
     with st.expander("Log", icon=":material/notes:"):
         events = queue.events(cached_reads.database(), row.id, 200)
         lines = [
@@ -192,7 +192,7 @@ def log(row: RunRow) -> None:
             for e in sorted(events, key=lambda e: e.at, reverse=True)
         ]
         st.code(
-            "\n".join(lines) or "Nothing yet.",
+            "\n".join(lines) or "No events yet.",
             language=None,
             wrap_lines=True,
             height=260 if len(lines) > 9 else "content",
@@ -200,7 +200,7 @@ def log(row: RunRow) -> None:
 
 
 def pictures(row: RunRow) -> None:
-    """What is looked at first: how even, and how it got there."""
+    """The main charts, or what will appear before the first epoch."""
     if cached_reads.has_epochs(row):
         charts.pictures(row)
     else:
@@ -208,7 +208,7 @@ def pictures(row: RunRow) -> None:
 
 
 def details(row: RunRow) -> None:
-    """What stands below: where it errs, every class and all figures in numbers, the log. Of a run that is on it holds no input."""
+    """The lower part: confusion, post-hoc steps, class table, measures, log. Without inputs while the run is active."""
     if cached_reads.has_epochs(row):
         charts.confusion(row)
         posthoc.draw(row)
@@ -225,8 +225,8 @@ def waiting(row: RunRow) -> None:
         and cached_reads.run(row.baseline_id).status != "succeeded"
     ):
         st.markdown(
-            f"This run {run_status.waits(row)}. It starts when that one has finished."
-            + (" Resume starts that one." if run_status.resume(row) else "")
+            f"This run {run_status.waits(row)}. It starts once the baseline has succeeded."
+            + (" Resume also resumes the baseline." if run_status.resume(row) else "")
         )
         navigation.link_run(
             row.baseline_id, f"Run {row.baseline_id}, its baseline", icon=":material/monitoring:", width="content"
@@ -236,30 +236,30 @@ def waiting(row: RunRow) -> None:
 
 
 def nothing_yet(row: RunRow) -> str:
-    """Why there is no picture, and when there will be one."""
+    """Why there are no charts yet, and when they appear."""
     if run_status.trains(row):
         what, when, before = "Curves, the TPR", "after the first epoch", "before its first epoch"
     else:
-        what, when, before = "The TPR", "once the step is through", "before it was through"
+        what, when, before = "The TPR", "once the step has finished", "before it finished"
     if row.status in cached_reads.LIVE:
         return f"{what} of every class and the confusion matrix appear here {when}."
     if row.status == "paused":
-        return f"This run is paused {before}. Resume goes on; its pictures appear {when}."
-    return f"This run {ENDED.get(row.status, 'ended')} {before}, so there is nothing to draw."
+        return f"This run is paused {before}. Resume it; charts appear {when}."
+    return f"This run {ENDED.get(row.status, 'ended')} {before}, so it has no results."
 
 
 def kind(row: RunRow) -> tuple[str, bool, str]:
-    """What the page is made for; another one redraws the whole page."""
+    """What the layout of the page depends on; a change reruns the whole page."""
     return row.status, cached_reads.has_epochs(row), run_status.waits(row)
 
 
 @st.fragment(run_every=live.EVERY)
 @told()
 def live_state(run_id: int, was: tuple[str, bool, str]) -> None:
-    """The state and the orders, every second: a click is answered without a picture being drawn."""
+    """State and control buttons, every second; a click redraws no chart."""
     row = cached_reads.run(run_id)
     state(row)
-    if kind(row) != was:  # what it is now is on the screen before the rest is drawn
+    if kind(row) != was:  # show the new state before the rest is drawn
         st.rerun()
     live.ring(row)
 
@@ -267,7 +267,7 @@ def live_state(run_id: int, was: tuple[str, bool, str]) -> None:
 @st.fragment(key=live.PICTURES)
 @told()
 def live_pictures(run_id: int) -> None:
-    """The pictures; drawn again when the state's fragment asks for it."""
+    """The main charts; redrawn when the state fragment requests it."""
     row = cached_reads.run(run_id)
     with live.drawing(live.PICTURES, row):
         pictures(row)
@@ -276,7 +276,7 @@ def live_pictures(run_id: int) -> None:
 @st.fragment(key=live.DETAILS)
 @told()
 def live_details(run_id: int) -> None:
-    """What stands below them; drawn again less often."""
+    """The lower part; redrawn less often."""
     row = cached_reads.run(run_id)
     with live.drawing(live.DETAILS, row):
         details(row)
@@ -293,16 +293,15 @@ def main() -> None:
     """The page."""
     run_id = navigation.id_from_url("id")
     if run_id is None and "id" not in st.query_params and SHOWN in st.session_state:
-        # An address from between two pages, which a second click or the browser's way back asks for:
-        # the run that was on this page is meant.
+        # A second click or the browser's back button can open this page without an id: show the last run again.
         run_id = st.session_state[SHOWN]
         st.query_params["id"] = str(run_id)
     if run_id is None:
-        unknown(plain("The address names no run; it looks like /run?id=3."))
+        unknown(plain("The URL contains no run number; use /run?id=3."))
         return
     try:
         row = cached_reads.run(run_id)
-    except queue.UnknownRunError as error:  # any other trouble with the database is the guard's to tell
+    except queue.UnknownRunError as error:  # the error guard reports other database errors
         unknown(sentence(str(error)))
         return
     st.session_state[SHOWN] = run_id
@@ -312,7 +311,7 @@ def main() -> None:
         buttons(row)
         live_pictures(run_id)
         live_details(run_id)
-    else:  # in containers, as a fragment has one: each part takes the place of its live one
+    else:  # containers, as fragments have: each part replaces its live version
         with st.container():
             state(row)
         buttons(row)

@@ -1,4 +1,4 @@
-"""Runs: the table of every run, its filters, and what can be done with the chosen ones."""
+"""Runs: the table of every run, its filters, and actions on the selected runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from storage.db.connection import database_warning
 
 
 def filters() -> tuple[str, str, bool, list[str]]:
-    """Search, state, archived and the columns beside those that are always there; kept in the address."""
+    """Search, state, archived and optional columns; kept in the URL."""
     phone = viewport.narrow()
     more: list[str] = []
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -32,7 +32,7 @@ def filters() -> tuple[str, str, bool, list[str]]:
             icon=":material/search:",
             width=220 if phone else 320,
         )
-        if phone:  # where it fills the line
+        if phone:  # the search field fills the line
             more = more_columns()
         state = st.selectbox(
             "State",
@@ -53,8 +53,8 @@ def filters() -> tuple[str, str, bool, list[str]]:
 @st.fragment(run_every=2.0)
 @told()
 def live(filters_now: tuple[str, str, bool]) -> None:
-    """While runs are on and nothing is chosen: read again; redraw the page only when something has moved."""
-    if st.session_state.pop("runs_fresh", False):  # the page has read this very moment
+    """While runs are active and none is selected: poll, and rerun the page only after a change."""
+    if st.session_state.pop("runs_fresh", False):  # the page has just read the runs
         return
     frame = load(*filters_now)[0]
     if seen(frame, states_of(frame)) != st.session_state.get("runs_seen"):
@@ -62,7 +62,7 @@ def live(filters_now: tuple[str, str, bool]) -> None:
 
 
 def load(text: str, state: str, archived: bool) -> tuple[pd.DataFrame, int]:
-    """The runs that pass the filters, newest first, and how many there are in all. One read; a second one only for a search."""
+    """The runs that match the filters, newest first, and the number of all runs. One read, a second only for a search."""
     every = cached_reads.runs(archived=None)
     found = cached_reads.runs(archived=None, text=text) if text.strip() else every
     keep = (found["archived"] <= archived) & ((found["status"] == state) | (state == "all"))
@@ -70,7 +70,7 @@ def load(text: str, state: str, archived: bool) -> tuple[pd.DataFrame, int]:
 
 
 def seen(frame: pd.DataFrame, states: list[str]) -> tuple:
-    """What the table shows of runs that may move."""
+    """The values in the table that change while runs are active."""
     return tuple(zip(frame["id"], states, frame["last_epoch"], strict=True))
 
 
@@ -81,7 +81,7 @@ def main() -> None:
     *wanted, more = filters()
     frame, total = load(*wanted)
     if not total:
-        st.markdown("No run yet. Start one under New run, or press the button on Home.")
+        st.markdown("No runs yet. Start one under New run, or use the button on Home.")
         st.page_link(navigation.NEW, label="New run", icon=":material/add_circle:")
         return
     if (frame["status"] == "queued").any():
@@ -93,16 +93,18 @@ def main() -> None:
         st.caption(TO_CHOOSE, width=HINT)
     states = states_of(frame)
     ids = table(frame, states, more) if len(frame) else []
-    with st.container() if phone else above:  # a table that moves down by a choice gets the next tap on another row
+    with (
+        st.container() if phone else above
+    ):  # above, the buttons would push the table down and the next tap would hit another row
         actions(frame, ids)
         archived_now(ids)
     if frame.empty:
         nothing_passes(*wanted)
-    if ids:  # another order of rows would lose the choice
+    if ids:  # a changed row order would reset the selection
         auto_refresh.hold()
     st.caption(
         f"{len(frame):,} of {total:,} runs shown. Accuracy, TPR variance and lowest TPR: test split, last epoch."
-        + (" New runs join them once none is chosen." if found > len(frame) else "")
+        + (" New runs appear once the selection is cleared." if found > len(frame) else "")
     )
     viewport.watch()
     st.session_state["runs_seen"] = seen(frame, states)
@@ -112,14 +114,14 @@ def main() -> None:
 
 
 def nothing_passes(text: str, state: str, archived: bool) -> None:
-    """Which filters leave nothing over, and the way out."""
+    """Which filters match no run, and buttons to clear them."""
     asked = [f'search "{plain(text)}"'] if text.strip() else []
     asked += [] if state == "all" else [f"state {state_word(state)}"]
     hidden = "" if archived else " Archived runs are not shown."
     st.markdown(
-        f"No run passes {'this filter' if len(asked) == 1 else 'these filters'}: {', '.join(asked)}.{hidden}"
+        f"No run matches {'this filter' if len(asked) == 1 else 'these filters'}: {', '.join(asked)}.{hidden}"
         if asked
-        else f"No run to show.{hidden}"
+        else f"No runs to show.{hidden}"
     )
     with st.container(horizontal=True):
         if asked:
@@ -135,38 +137,35 @@ def nothing_passes(text: str, state: str, archived: bool) -> None:
 
 
 def clear() -> None:
-    """No search and every state."""
+    """Reset search and state."""
     st.session_state.update({"q": "", "status": "all"})
 
 
-REFUSED = "runs_refused"  # what the address asked for and is no state
+REFUSED = "runs_refused"  # session key: an unknown state from the URL
 
 
 def refused_state() -> None:
-    """Take a state in the address by its word or its key, and name one that there is not, before the list of states drops it.
+    """Accept a state in the URL by its label or its key; warn of an unknown one before the select box drops it.
 
-    It is named until one is chosen.
+    The warning stays until a state is selected.
     """
     asked = st.query_params.get("status", "All")
     known = {name.lower(): state for state in STATES for name in (state, state_word(state))}
     if asked.lower() not in known:
         st.session_state[REFUSED] = asked
-    elif asked != state_word(
-        known[asked.lower()]
-    ):  # as scripts and the command line call it; the list of states takes its own words alone
+    elif asked != state_word(known[asked.lower()]):  # a key, as on the command line; the select box takes labels only
         st.query_params["status"] = state_word(known[asked.lower()])
-        st.rerun()  # so that the list of states finds its own word, which then stays in the address
+        st.rerun()  # so that the select box finds its label, which then stays in the URL
     if REFUSED in st.session_state:
         listed = ", ".join(map(state_word, STATES))
         st.warning(
-            f"The address asks for runs of the state {plain(repr(st.session_state[REFUSED][:40]))}, "
-            f"which there is not; all states are shown. Known: {listed}.",
+            f"Unknown state {plain(repr(st.session_state[REFUSED][:40]))} in the URL; showing all. Known: {listed}.",
             icon=":material/filter_alt_off:",
         )
 
 
 def old_database() -> None:
-    """A word about the database library in use, where it is not current."""
+    """A warning if the database library in use is outdated."""
     warning = database_warning()
     if warning:
         st.caption(f":material/warning: {message(warning)}.")

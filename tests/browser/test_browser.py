@@ -358,7 +358,7 @@ def test_a_phone_opens_a_run_by_a_tap_on_its_name(compared, browser):
     table = page.locator("[data-testid=stDataFrame]")
     top = table.bounding_box()["y"]
     page.mouse.click(*cell(page, 0, 180))
-    expect(page.get_by_text("1 chosen")).to_be_visible()
+    expect(page.get_by_text("1 selected")).to_be_visible()
     settle(page)
     assert table.bounding_box()["y"] == top  # where it moved, a second tap would choose another run
     key(page, "runs_open").get_by_role("button", name="Open").click()
@@ -392,7 +392,7 @@ def test_a_run_is_opened_with_the_keyboard(compared, page):
     page.locator("[data-testid=data-grid-canvas]").focus()
     for pressed in ("ArrowDown", "Shift+Space"):
         page.keyboard.press(pressed)
-    expect(page.get_by_text("1 chosen")).to_be_visible()
+    expect(page.get_by_text("1 selected")).to_be_visible()
     key(page, "runs_open").get_by_role("button", name="Open").press("Enter")
     page.wait_for_url(re.compile(r"/run\?id=\d+$"))
 
@@ -405,7 +405,7 @@ def test_a_run_that_comes_in_takes_no_choice_away(compared, page):
     for row in (rows - 1, rows - 2):  # the oldest, runs 1 and 2
         page.mouse.click(*cell(page, row, 16))
         settle(page)
-    expect(page.get_by_text("2 chosen")).to_be_visible()
+    expect(page.get_by_text("2 selected")).to_be_visible()
     cli(data, "run", "--dataset", "digits", "--model", "mlp", "--epochs", "1", "--seed", "77", "--wait", "--json")
     key(page, "runs_compare").get_by_role("button").click()
     page.wait_for_url(re.compile(r"/compare\?a=1&b=2$"))
@@ -418,7 +418,7 @@ def test_ticked_runs_are_archived_and_brought_back(compared, page):
     rows = len(cli(data, "runs", "--json"))
     table = page.locator("[data-testid=stDataFrame]").bounding_box()
     page.mouse.click(table["x"] + 16, table["y"] + 36 + 35 * (rows - 1) + 17)  # the oldest run, in the last row
-    expect(page.get_by_text("1 chosen")).to_be_visible()
+    expect(page.get_by_text("1 selected")).to_be_visible()
     key(page, "runs_archive").get_by_role("button").click()
     expect(page.get_by_text("Run 1 archived")).to_be_visible()
     assert 1 not in [r["id"] for r in cli(data, "runs", "--json")]

@@ -122,4 +122,4 @@ def test_a_run_that_ends_is_drawn_whole_at_once(page, training):
     settle(page)
     expect(confusion).to_contain_text("epoch 22.")
     drawn(page, 22)
-    expect(page.get_by_text(re.compile("Figures and pictures after epoch"))).to_have_count(0)
+    expect(page.get_by_text(re.compile("Metrics and charts after epoch"))).to_have_count(0)

@@ -51,7 +51,7 @@ def test_an_applied_step_is_compared_with_the_run_as_trained(finished, page):
     made = cli(data, "posthoc", str(run["id"]), "--strength", "1", "--json")
     page.goto(f"{address}/run?id={run['id']}")
     settle(page)
-    expect(page.get_by_text(f"Applied already, as run {made['id']}.")).to_be_visible()
+    expect(page.get_by_text(f"Already applied as run {made['id']}.")).to_be_visible()
     key(page, "posthoc_compare").get_by_role("button").click()
     page.wait_for_url(re.compile(rf"/compare\?a={run['id']}&b={made['id']}"))
     settle(page)

@@ -31,7 +31,7 @@ def warnings(at):
 def test_compare_names_what_is_no_number_of_a_run(full, query, bad):
     text = warnings(visit(COMPARE, **query))
     for value in bad:
-        assert f"The address asks for run '{value}', which is not the number of a run." in text
+        assert f"'{value}' in the URL is not the number of a run." in text
     assert "/compare?a=1&b=2" in text
 
 
@@ -43,10 +43,7 @@ def test_compare_has_nothing_to_say_of_a_good_address(full, query):
 def test_runs_names_a_state_that_there_is_not_until_one_is_chosen(full):
     _, ids = full
     at = visit(RUNS, status="bogus")
-    assert (
-        "asks for runs of the state 'bogus', which there is not; all states are shown. Known: All, Queued, Running"
-        in warnings(at)
-    )
+    assert "Unknown state 'bogus' in the URL; showing all. Known: All, Queued, Running" in warnings(at)
     assert len(at.dataframe[0].value) == len(ids)
     at.run()
     assert "bogus" in warnings(at)
@@ -68,7 +65,7 @@ def test_filters_that_leave_nothing_over_are_named_and_cleared(full):
     at.text_input(key="q").set_value("nothing like it").run()
     at.selectbox(key="status").set_value("paused").run()
     assert (
-        'No run passes these filters: search "nothing like it", state Paused. Archived runs are not shown.'
+        'No run matches these filters: search "nothing like it", state Paused. Archived runs are not shown.'
         in words_on(at)
     )
     at.button(key="runs_clear").click().run()
@@ -81,7 +78,7 @@ def test_a_list_of_archived_runs_alone_can_be_shown(full):
     results.archive(engine, [i for k, i in ids.items() if k != "running"])
     results.archive(engine, [ids["running"]])
     at = visit(RUNS)
-    assert "No run to show. Archived runs are not shown." in words_on(at)
+    assert "No runs to show. Archived runs are not shown." in words_on(at)
     at.button(key="runs_show_archived").click().run()
     assert len(at.dataframe[0].value) == len(ids)
 

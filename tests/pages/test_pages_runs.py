@@ -178,7 +178,7 @@ def test_the_question_before_deleting_names_who_took_tprs_from_a_run(full, monke
     ticked(monkeypatch, {ids["hundred_weighted"]})
     at = visit(RUNS)
     at.button(key="runs_delete").click().run()
-    assert "These stay" not in words_on(at)
+    assert "lose the baseline" not in words_on(at)
 
 
 def test_a_search_takes_words_in_any_order(full):

@@ -134,8 +134,8 @@ def test_blue_is_better_and_orange_worse_in_the_change_of_a_confusion():
     before, after = np.array([[8, 2, 0], [1, 9, 0], [0, 5, 5]]), np.array([[6, 4, 0], [0, 10, 0], [0, 5, 5]])
     figure = confusion_charts.confusion_change(NAMES, before, after, LIGHT, np.arange(3))
     trace, text = figure["data"]
-    assert trace["z"][0] == [-20, -20, 0], "fewer right, more errors"
-    assert trace["z"][1] == [10, 10, 0], "fewer errors, more right"
+    assert trace["z"][0] == [-20, -20, 0], "fewer correct, more errors"
+    assert trace["z"][1] == [10, 10, 0], "fewer errors, more correct"
     assert list(zip(text["x"], text["y"], text["text"], strict=True)) == [
         (0, 0, "−20"),
         (1, 0, "+20"),
@@ -170,10 +170,10 @@ def test_the_largest_changes_come_first_and_say_what_they_mean():
     before, after = np.array([[8, 2, 0], [1, 9, 0], [0, 5, 5]]), np.array([[6, 4, 0], [0, 10, 0], [0, 5, 5]])
     top = confusion_charts.top_changes(NAMES, before, after)
     assert top[["change", "true class", "predicted as", "means"]].values.tolist() == [
-        [pytest.approx(-20), "cat", "cat", "fewer right"],
+        [pytest.approx(-20), "cat", "cat", "fewer correct"],
         [pytest.approx(20), "cat", "dog", "more errors"],
         [pytest.approx(-10), "dog", "cat", "fewer errors"],
-        [pytest.approx(10), "dog", "dog", "more right"],
+        [pytest.approx(10), "dog", "dog", "more correct"],
     ]
 
 

@@ -180,7 +180,7 @@ def test_exports_hold_the_means_over_seeds_where_the_verdict_speaks_of_them():
     data = json.loads(csv_json.comparison_json(b, a, "better", (), over))
     assert data["over_seeds"]["figures"]["accuracy"]["change"] == pytest.approx(over.figures["accuracy"].change)
     page = html_pages.comparison_page(b, a, "better", (), over)
-    assert "<h2>Over seeds</h2><p>Mean ± standard deviation over 2 seeds, each trained both ways" in page
+    assert "<h2>Over seeds</h2><p>Mean ± standard deviation over 2 seeds on both sides" in page
     assert "before, 2 seeds: mean" in page
     assert "mean_change" not in read(csv_json.comparison_csv(b, a))[0]
     assert json.loads(csv_json.comparison_json(b, a, "better"))["over_seeds"] is None

@@ -154,19 +154,19 @@ def test_snippet_of_every_method(method):
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("ghm", "Only the class terms are here. What ghm does in every step is in core/training/objectives/ghm.py."),
-        ("l2rw", "Only the class terms are here. What l2rw does in every step is in core/training/objectives/l2rw.py."),
+        ("ghm", "Only the class terms are included. For each step of ghm see core/training/objectives/ghm.py."),
+        ("l2rw", "Only the class terms are included. For each step of l2rw see core/training/objectives/l2rw.py."),
         (
             "lws",
-            "Only the loss and the sampler are here. lws goes on from a finished run, see work/network_start.py and models/heads.py.",
+            "Only the loss and the sampler are included. lws continues from a finished run, see work/network_start.py and models/heads.py.",
         ),
         (
             "tau_norm",
-            "tau_norm trains nothing: it acts on the outputs of a finished run, see core/methods/posthoc.py. Below is the ordinary loss.",
+            "tau_norm trains nothing: it acts on the outputs of a finished run, see core/methods/posthoc.py. Below is the unweighted loss.",
         ),
         (
             "ldam",
-            "The logits are cosines: the last layer has normalised features and class vectors and no bias, see models/heads.py.",
+            "The logits are cosines: the last layer has normalized features and class vectors and no bias, see models/heads.py.",
         ),
     ],
 )
@@ -219,8 +219,8 @@ def test_the_code_follows_the_source_of_the_loss(rewritten):
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("losses = -true", "losses = -true\n    for _ in labels_B: pass", "cannot write out 'for _ in labels"),
-        ('if "s" in knobs', "if z.sum() > 0", r"cannot decide '.*sum\(\) > 0'"),
+        ("losses = -true", "losses = -true\n    for _ in labels_B: pass", "cannot inline 'for _ in labels"),
+        ('if "s" in knobs', "if z.sum() > 0", r"cannot evaluate '.*sum\(\) > 0'"),
     ],
 )
 def test_a_loss_that_cannot_be_written_out_is_refused(rewritten, old, new, message):

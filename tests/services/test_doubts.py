@@ -46,11 +46,11 @@ def test_a_runs_page_says_what_else_sets_it_apart_from_its_baseline(empty, basel
     for epochs in (12, 20):
         run = submit(empty, config_of(epochs=epochs, method="tpr_ratio"), "MNIST-1D: TPR ratio, seed 0", baseline)
         train(empty, worker, mnist1d(0.2), epochs)
-        said = [c.value.replace("\\", "") for c in visit(RUN, id=run).caption if "The two also differ" in c.value]
+        said = [c.value.replace("\\", "") for c in visit(RUN, id=run).caption if "The runs also differ" in c.value]
         assert said == (
             []
             if epochs == 12
-            else ["The two also differ in epochs (12 and 20), so a change is not due to the weighting alone."]
+            else ["The runs also differ in epochs (12 and 20), so the weighting alone does not explain a change."]
         )
 
 

@@ -76,8 +76,8 @@ def test_the_bias_of_a_step_is_kept_with_every_digit(worker, steps, key):
 
 def test_the_page_of_a_run_without_a_loss(steps):
     at = visit(RUN, id=str(steps["ncm"]))
-    assert "this step answers with distances" in words_on(at)
-    assert "this step answers with distances" not in words_on(visit(RUN, id=str(steps["equal_tpr_bias"])))
+    assert "this step outputs distances" in words_on(at)
+    assert "this step outputs distances" not in words_on(visit(RUN, id=str(steps["equal_tpr_bias"])))
 
 
 def test_exports_of_a_run_without_a_loss(worker, steps, monkeypatch):

@@ -1,4 +1,4 @@
-"""Two runs compared, cached by what they hold: the bridge between stored counts and core.comparison.compare."""
+"""The comparison of two stored runs, cached by their recorded epochs."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ def comparison(before: RunRow, after: RunRow) -> Comparison:
 
 
 def members(row: RunRow, ids: Iterable[int]) -> list[RunRow]:
-    """The runs behind a side's means, `row` among them as it is at hand."""
+    """The runs behind a side's means; `row` is reused, the others are read."""
     return [row if number == row.id else cached_reads.run(number) for number in ids]
 
 
 def same_seed(every: pd.DataFrame, before: RunRow, after: RunRow) -> tuple[int, int, int] | None:
-    """(before, after, seed) of two finished runs with these settings and one seed, where the two at hand have different ones.
+    """(before, after, seed) of the newest succeeded runs with the settings of these two and a common seed.
 
-    The newest, or None.
+    None if these two have the same seed or the same settings, or if there is no such pair.
     """
     if before.seed == after.seed or before.group_sha == after.group_sha:
         return None

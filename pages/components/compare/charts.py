@@ -1,4 +1,4 @@
-"""The pictures and tables of a comparison: the signature, the spread over epochs, what is predicted differently, every class in numbers."""
+"""The charts and tables of a comparison: TPRs per class, spread over epochs, confusion changes, metrics per class."""
 
 from __future__ import annotations
 
@@ -22,19 +22,17 @@ KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
 PERCENT = "%.1f %%"
 PHONE_CHANGES = ("change", "true class", "predicted as")
 CLASSES_OF_RUNS = (
-    "These two runs, test split. The interval of the gain is Newcombe's, "
-    "which takes the two sides as independent samples. Both are tested on the same "
-    "images, so it is usually wider than it need be. "
-    "McNemar's test would use that, but needs the prediction of every sample, which is not kept."
+    "These two runs, test split. Intervals of the gain: Newcombe, which assumes independent samples. "
+    "Both runs are tested on the same samples, so the intervals are usually too wide. "
+    "McNemar's test would use the pairing, but needs the prediction of every sample, which is not stored."
 )
 CLASSES_OF_SEEDS = (
-    "Means over the seeds, test split. The interval of the gain is a t interval over the seeds; "
-    "it holds for this test split."
+    "Means over the seeds, test split. Intervals of the gain: t intervals over the seeds, valid for this test split."
 )
 
 
 def usual_form(kind: str) -> None:
-    """The form that suits these classes, at first and when another one suits; one in the address comes before it."""
+    """Preselect the form that suits these classes, and again when another one does; a form in the URL takes precedence."""
     state = st.session_state
     if state.get("compare_usual", kind) != kind:
         state["kind"] = kind
@@ -43,13 +41,13 @@ def usual_form(kind: str) -> None:
 
 
 def picture(c: Comparison, names: list[str], averaged: bool) -> None:
-    """The signature, its form and its order."""
+    """The chart of TPRs per class, with its form and order."""
     b, a = tpr_series.pictured(c, averaged)
     usual = tpr_charts.usual_kind(b, a)
     usual_form(usual)
     st.subheader("TPR per class", anchor=False)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        kind = st.radio("Picture", list(KINDS), format_func=KINDS.get, key="kind", bind="query-params", horizontal=True)
+        kind = st.radio("Chart", list(KINDS), format_func=KINDS.get, key="kind", bind="query-params", horizontal=True)
         by = st.selectbox(
             "Sorted by",
             list(tpr_charts.ORDERS),
@@ -82,7 +80,7 @@ def picture(c: Comparison, names: list[str], averaged: bool) -> None:
                 (
                     tpr_charts.LINES,
                     tpr_charts.marks(kind, b),
-                    "Every TPR is above 90 %, so the usual form is dots on an axis that does not start at 0; bars always do."
+                    "Every TPR is above 90 %, so the default is dots on an axis that does not start at 0; bars always start at 0."
                     if zoomed
                     else "",
                 ),
@@ -91,13 +89,13 @@ def picture(c: Comparison, names: list[str], averaged: bool) -> None:
     )
 
 
-SPREAD, MOVED = "Spread over epochs, test split", "What is predicted differently"
+SPREAD, MOVED = "Spread over epochs, test split", "Change of the confusion matrix"
 THIN = "Thick: mean over the seeds. Thin: each seed."
-LEVEL = "A post-hoc step has no epochs: its line is level, at what it reached."
+LEVEL = "A post-hoc step has no epochs; its line is constant."
 
 
 def over_epochs(before: Sequence[RunRow], after: Sequence[RunRow]) -> None:
-    """The spread of the test TPRs, epoch by epoch: of two runs, or their seeds' mean with each seed thin."""
+    """The spread of the test TPRs over epochs: of two runs, or the mean over seeds with thin lines for each seed."""
     if not any(map(run_status.trains, (*before, *after))):  # two steps: no epochs at all
         return
     st.subheader(SPREAD, anchor=False)
@@ -108,20 +106,20 @@ def over_epochs(before: Sequence[RunRow], after: Sequence[RunRow]) -> None:
 
 
 def epochs_notes(before: Sequence[RunRow], after: Sequence[RunRow]) -> str:
-    """How the picture is to be read, where that is not plain."""
+    """How to read the chart, where that needs a note."""
     several, level = len(before) > 1 or len(after) > 1, not all(map(run_status.trains, (*before, *after)))
     return " ".join([THIN] * several + [LEVEL] * level)
 
 
 def epochs_picture(before: Sequence[RunRow], after: Sequence[RunRow], p: Palette) -> tuple[Figure, str]:
-    """The spread over epochs as a figure, and in a sentence."""
+    """The spread over epochs as a figure and as alt text."""
     series, thin, ends = [], [], []
     last = max(row.last_epoch for row in (*before, *after))
-    for rows, name, colour, dash in ((before, "before", p.before, "dot"), (after, "after", p.after, "solid")):
+    for rows, name, color, dash in ((before, "before", p.before, "dot"), (after, "after", p.after, "solid")):
         each = [spread_by_epoch(row, last) for row in rows]
         epochs, mean = mean_by_epoch(each)
-        series.append((name, epochs, mean, colour, dash))
-        thin += [(*curve, colour) for curve in each if len(each) > 1]
+        series.append((name, epochs, mean, color, dash))
+        thin += [(*curve, color) for curve in each if len(each) > 1]
         ends.append(f"{mean[-1]:.1f} points {name}")
     return epoch_charts.lines(
         p, series, share=False, unit="points", digits=2, thin=thin
@@ -129,14 +127,14 @@ def epochs_picture(before: Sequence[RunRow], after: Sequence[RunRow], p: Palette
 
 
 def spread_by_epoch(row: RunRow, last: int) -> tuple[NDArray, NDArray]:
-    """Epochs and the spread, in points, of a run's test split; of a post-hoc step the same from epoch 1 to `last`."""
+    """Epochs and the spread in points of a run's test split; for a post-hoc step, constant from epoch 1 to `last`."""
     epochs, variance = cached_reads.series(row, "test", "tpr_variance")
     spread = 100 * variance**0.5
     return (epochs, spread) if run_status.trains(row) else (np.array([1, last]), spread[[-1, -1]])
 
 
 def mean_by_epoch(each: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, NDArray]:
-    """The mean of several curves, (epochs, values) each, at every epoch over those that have a value there; NaN where none has."""
+    """The mean of several curves, (epochs, values) each, over those with a value at an epoch; NaN if none has one."""
     epochs, place = np.unique(np.concatenate([e for e, _ in each]), return_inverse=True)
     values = np.concatenate([v for _, v in each])
     known = ~np.isnan(values)
@@ -145,11 +143,11 @@ def mean_by_epoch(each: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, NDArray
 
 
 def confusion_change(before: Sequence[RunRow], after: Sequence[RunRow], names: list[str], order: NDArray) -> None:
-    """Where the predictions moved; of seeds the mean."""
+    """How the confusion matrix changed; with several seeds, its mean."""
     st.subheader(MOVED, anchor=False)
     found = matrices_of(before, after)
     if found is None:
-        st.caption("One of the runs keeps no confusion matrix.")
+        st.caption("One of the runs has no stored confusion matrix.")
         return
     b, a = found
     st.caption(change_of(before, names))
@@ -185,29 +183,29 @@ MOVED_ALT = "Change of the confusion matrix in points of each true class"
 def matrices_of(
     before: Sequence[RunRow], after: Sequence[RunRow]
 ) -> tuple[confusion_charts.Counts, confusion_charts.Counts] | None:
-    """The confusion matrices [C, C] of both sides after the last epoch, added up over the seeds; None where a run keeps none."""
+    """The confusion matrices [C, C] of both sides after the last epoch, summed over the seeds; None if one is not stored."""
     found = [[cached_reads.confusion(row) for row in rows] for rows in (before, after)]
     return None if any(None in side for side in found) else tuple(sum(matrix for _, matrix in side) for side in found)
 
 
 def change_of(before: Sequence[RunRow], names: list[str]) -> str:
-    """What the change of the confusion is of, and how to read it."""
+    """Caption of the confusion changes: split, epoch, seeds, and how to read them."""
     what = (
         f"Test split{', last epoch' if run_status.trains(before[0]) else ''}{', mean over the seeds' if len(before) > 1 else ''}. "
-        "Change in points: of 100 samples of the true class."
+        "Change in points: per 100 samples of the true class."
     )
     few = len(names) <= confusion_charts.TEXT_UP_TO
     return (
         f"{what} "
-        f"{'Blue is better: more right on the diagonal, fewer errors beside it. Orange is worse.' if few else 'The largest changes first.'}"
+        f"{'Blue: better (more correct on the diagonal, fewer errors off it). Orange: worse.' if few else 'Largest changes first.'}"
     )
 
 
 def class_table(c: Comparison, averaged: bool) -> None:
-    """Every number behind the picture: the whole split, then each class; folded."""
+    """The metrics of each class, then of the whole split; collapsed."""
     over = averaged and c.over_seeds is not None and bool(c.over_seeds.rows)
     noise = "seed noise" if over else "sampling noise"
-    with st.expander("Every class in numbers", icon=":material/table_rows:", key="compare_numbers"):
+    with st.expander("Metrics per class", icon=":material/table_rows:", key="compare_numbers"):
         number, text = st.column_config.NumberColumn, st.column_config.TextColumn
         st.caption(CLASSES_OF_SEEDS if over else CLASSES_OF_RUNS)
         st.dataframe(
@@ -237,9 +235,7 @@ def class_table(c: Comparison, averaged: bool) -> None:
                 "after": number("TPR after", format=PERCENT),
                 "gain": number("gain, points", format="%+.1f"),
                 "interval": "95 % interval",
-                "beyond": text(
-                    f"beyond {noise}", help=f"Whether the interval leaves out 0: a change of more than {noise}."
-                ),
+                "beyond": text(f"beyond {noise}", help=f"Whether the interval excludes 0: the change exceeds {noise}."),
                 **{
                     f"{name} {when}": number(format=PERCENT)
                     for name in ("precision", "F1")
@@ -250,20 +246,17 @@ def class_table(c: Comparison, averaged: bool) -> None:
         st.dataframe(
             pd.DataFrame(
                 summary_rows(c, over),
-                columns=["figure", "before", "after", *(["change", "95 % interval"] if over else [])],
+                columns=["metric", "before", "after", *(["change", "95 % interval"] if over else [])],
             ),
             hide_index=True,
             height="content",
             key="compare_summary",
-            alt="All figures of the test split before and after",
+            alt="All metrics of the test split before and after",
         )
 
 
 def summary_rows(c: Comparison, over: bool) -> list[list[str]]:
-    """All that is reported of the whole split, in words.
-
-    Over the seeds with standard deviations and the change's interval, or of the two runs.
-    """
+    """The metrics of the whole split as text: over the seeds, with standard deviations and intervals, or of the two runs."""
     if over:
         return [
             [cell.replace("-", "−") if i > 2 else cell for i, cell in enumerate(row)]

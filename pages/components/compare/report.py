@@ -1,4 +1,4 @@
-"""The HTML report of a comparison: what the page shows, with the pictures that only the database knows."""
+"""The HTML report of a comparison, with the charts that need the database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from storage.results.runs import RunRow
 
 
 def page(before: RunRow, after: RunRow, c: Comparison, names: list[str], reports: tuple[RunReport, RunReport]) -> str:
-    """The page's text: of means over seeds where there are some; `reports` as the other exports have them."""
+    """The HTML; shows means over seeds if there are any. `reports` are those of the other exports."""
     over = c.over_seeds
     b, a = (
         ([before], [after])
@@ -39,7 +39,7 @@ def page(before: RunRow, after: RunRow, c: Comparison, names: list[str], reports
 def reported(
     before: Sequence[RunRow], after: Sequence[RunRow], names: list[str], order: NDArray
 ) -> tuple[list[Picture], list[Listing]]:
-    """The pictures and tables of an exported page that need the epochs and the confusion of the runs."""
+    """The charts and tables of the report that need the runs' epochs and confusion matrices."""
     pictures = []
     if any(map(run_status.trains, (*before, *after))):
         pictures.append(

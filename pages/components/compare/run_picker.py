@@ -1,4 +1,4 @@
-"""Which two runs are compared: two lists, kept in the address, and why a run that was asked for cannot be taken."""
+"""Selection of the two runs: two select boxes, kept in the URL, and warnings for ids that cannot be used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NEXT = dict.fromkeys(("failed", "cancelled", "paused"), "Resume it on its page, 
 
 
 def choose(every: pd.DataFrame, frame: pd.DataFrame) -> tuple[int | None, int | None]:
-    """Before and after; ids stand in the address, which is the one truth. `frame` holds those of `every` run that have figures."""
+    """Ids of before and after; the URL is the source of truth. `frame` holds the runs of `every` that have metrics."""
     labels = {i: f"{i}: {name}" for i, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True)}
     start_with(labels, frame)
     left, swap, right = st.columns([10, 1, 10], vertical_alignment="bottom")
@@ -39,7 +39,7 @@ def choose(every: pd.DataFrame, frame: pd.DataFrame) -> tuple[int | None, int | 
 
 
 def start_with(labels: dict[int, str], frame: pd.DataFrame) -> None:
-    """With nothing in the address: the newest finished pair."""
+    """Without ids in the URL: the newest finished pair."""
     if "a" in st.query_params or "b" in st.query_params:
         return
     pair = cached_reads.latest_pair(frame)
@@ -48,7 +48,7 @@ def start_with(labels: dict[int, str], frame: pd.DataFrame) -> None:
 
 
 def select(label: str, side: str, labels: dict[int, str]) -> int | None:
-    """One run; its widget follows the address, and a choice goes into the address."""
+    """One select box; it follows the URL, and a selection changes the URL."""
     key, wanted = f"compare_{side}", navigation.id_from_url(side)
     st.session_state[key] = wanted if wanted in labels else None
     return st.selectbox(
@@ -63,7 +63,7 @@ def select(label: str, side: str, labels: dict[int, str]) -> int | None:
 
 
 def chosen(side: str) -> None:
-    """Write the choice into the address."""
+    """Write the selection to the URL."""
     value = st.session_state[f"compare_{side}"]
     if value is None:
         st.query_params.pop(side, None)
@@ -72,32 +72,31 @@ def chosen(side: str) -> None:
 
 
 def swap_sides() -> None:
-    """Before becomes after, in one step of the browser's history."""
+    """Swap before and after, in one step of the browser's history."""
     st.query_params.update({"a": st.query_params.get("b", ""), "b": st.query_params.get("a", "")})
 
 
 def not_a_run(asked: str) -> None:
-    """Name what the address asks for where it cannot be the number of a run; nothing where it asks for nothing."""
+    """Warn of a value in the URL that cannot be the number of a run; an empty one is ignored."""
     if asked and not (asked.isdecimal() and len(asked) < navigation.LONGEST_ID):
         st.warning(
-            f"The address asks for run {text.plain(repr(asked[:40]))}, which is not the number of a run. "
-            "It takes one number on each side, as in "
-            "/compare?a=1&b=2; choose the run here.",
+            f"{text.plain(repr(asked[:40]))} in the URL is not the number of a run. "
+            "Use one number per side, as in /compare?a=1&b=2, or choose the run here.",
             icon=":material/search_off:",
         )
 
 
 def without_figures(wanted: int, every: pd.DataFrame) -> None:
-    """Why a run in the address cannot be compared, and what to do."""
+    """Why a run in the URL cannot be compared, and what to do."""
     found = every[every["id"] == wanted]
     if found.empty:
         st.warning(
-            f"There is no run {wanted}; it may have been deleted. Choose another run.", icon=":material/search_off:"
+            f"Run {wanted} not found; it may have been deleted. Choose another run.", icon=":material/search_off:"
         )
         return
     row = next(found.itertuples())
     st.warning(
-        f"Run {wanted} ({run_status.label(row).lower()}) has no finished epoch, so it has no figures. {NEXT.get(row.status, WAIT)}",
+        f"Run {wanted} ({run_status.label(row).lower()}) has no finished epoch, so it has no metrics. {NEXT.get(row.status, WAIT)}",
         icon=":material/hourglass_empty:",
     )
     navigation.link_run(wanted, f"Open run {wanted}", icon=":material/monitoring:")

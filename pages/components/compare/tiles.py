@@ -1,8 +1,8 @@
-"""The four numbers over a comparison, of the means over seeds or of the two runs, coloured by one rule.
+"""The four tiles of a comparison: means over seeds, or the two runs.
 
-The rule: a colour says that the change is more than noise. Praise is held back where accuracy or the mean TPR fell by more than
-noise (`Comparison.fell`), where something else than the weighting may have done it (`Comparison.mixed`), and where two single runs
-are shown although means over seeds are what is judged.
+A color means that the change exceeds noise. Green is withheld if accuracy or the mean TPR fell by more than noise
+(`Comparison.fell`) or if something other than the weighting may explain the change (`Comparison.mixed`). No tile is colored
+while two single runs are shown although the verdict uses means over seeds.
 """
 
 from __future__ import annotations
@@ -31,21 +31,19 @@ def draw(c: Comparison, averaged: bool) -> None:
 
 
 def tile(label: str, c: Comparison, delta: Delta, up: bool, averaged: bool) -> None:
-    """A number after, with its change, the number before, and the interval of the change: in sight for means, on hover for two runs."""
+    """Value after, change, value before, and the interval of the change: visible for means, on hover for two runs."""
     if averaged and delta.seeds is not None:
         shown, ends = delta.seeds, (delta.seeds.low, delta.seeds.high)
     else:
         shown, ends = delta, (delta.change_low, delta.change_high)
     change, low, high = changes(delta, shown, *ends)
     interval = text.minus(f"{low} to {high}")
-    with st.container(
-        gap=None
-    ):  # Streamlit takes a text that begins with the real minus sign for a gain: arrow and colour are ours to say
+    with st.container(gap=None):  # Streamlit reads a leading real minus sign as a gain, so arrow and color are set here
         st.metric(
             label,
             written(delta.figure, shown.after),
             text.minus(change),
-            delta_color=colour(c, delta, shown.change, up, averaged),
+            delta_color=color(c, delta, shown.change, up, averaged),
             delta_arrow="off" if not float(change) else "up" if shown.change > 0 else "down",
             delta_description=f"from {written(delta.figure, shown.before)}",
             help=explained(c, delta, interval, averaged),
@@ -54,25 +52,22 @@ def tile(label: str, c: Comparison, delta: Delta, up: bool, averaged: bool) -> N
             st.caption(f"95 %: {interval}, n = {c.over_seeds.fewest}")
 
 
-def colour(c: Comparison, delta: Delta, change: float, up: bool, averaged: bool) -> str:
-    """ "off", or the colour of a change beyond noise.
-
-    No praise where the classifier as a whole fell, or where not the weights alone may have done it.
-    """
+def color(c: Comparison, delta: Delta, change: float, up: bool, averaged: bool) -> str:
+    """ "off", or the color of a change beyond noise; see the rule at the top of this file."""
     judged = delta.beyond and (averaged or c.over_seeds is None)
-    praise = (change > 0) == up
-    return "off" if not judged or (praise and (c.fell or c.mixed)) else "green" if praise else "red"
+    better = (change > 0) == up
+    return "off" if not judged or (better and (c.fell or c.mixed)) else "green" if better else "red"
 
 
 def written(figure: str, value: float) -> str:
-    """A figure as a tile shows it."""
+    """A metric as a tile shows it."""
     if figure == "tpr_variance":
         return text.small(value)
     return formatting.points(value) if figure == "tpr_spread" else text.percent(value)
 
 
 def changes(delta: Delta, shown: SeedChange | Delta, low: float, high: float) -> tuple[str, ...]:
-    """The change and the ends of its interval, signed and with alike decimals."""
+    """The change and the limits of its interval, signed, with equal decimals."""
     values = (shown.change, low, high)
     if delta.figure == "tpr_variance":
         return tuple(formatting.variances(values))
@@ -85,7 +80,7 @@ def changes(delta: Delta, shown: SeedChange | Delta, low: float, high: float) ->
 
 
 def explained(c: Comparison, delta: Delta, interval: str, averaged: bool) -> str:
-    """The help beside a tile: what the number is a mean of, or how far sampling noise alone reaches."""
+    """The help of a tile: what the number is a mean of, or the interval from sampling noise."""
     s, over = delta.seeds, c.over_seeds
     if not averaged or s is None or over is None:
         return f"These two runs: 95 % interval of the change {interval}, from the sampling noise of the test split."
@@ -96,5 +91,5 @@ def explained(c: Comparison, delta: Delta, interval: str, averaged: bool) -> str
             ("after", over.after, s.after, s.after_sd),
         )
     ]
-    each = "" if delta.figure == "accuracy" else " Each seed's own figure, then the mean."
+    each = "" if delta.figure == "accuracy" else " Computed per seed, then averaged."
     return f"{sides[0]} {sides[1]} Mean change with its 95 % t interval: {interval}.{each}"

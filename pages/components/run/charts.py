@@ -1,4 +1,4 @@
-"""The pictures of one run's page."""
+"""The charts of the run page."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from services import submission
 from storage.results.checkpoint_rows import CheckpointRow
 from storage.results.runs import RunRow
 
-WIDTH = 760  # pixels at most of a picture of bars alone: a class's name stays near its bar
-MOST_LIVE = 120  # epochs drawn of a run that is on
+WIDTH = 760  # maximum px of a bar chart, so that class names stay near their bars
+MOST_LIVE = 120  # epochs drawn of an active run
 SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def checkpoint_path(checkpoint: CheckpointRow) -> Path | None:
-    """Where the checkpoint lies, or None when its file is gone or outside the data folder."""
+    """Path of the checkpoint, or None if its file is missing or outside the data folder."""
     root = cached_reads.data_root().resolve()
     path = (root / checkpoint.path).resolve()
     return path if path.is_file() and path.is_relative_to(root) else None
 
 
 def baseline_of(row: RunRow) -> RunRow | None:
-    """The baseline when it has results on the same classes."""
+    """The baseline if it has results on the same classes."""
     if row.baseline_id is None:
         return None
     before = cached_reads.run(row.baseline_id)
@@ -45,18 +45,18 @@ def baseline_of(row: RunRow) -> RunRow | None:
 
 
 def order_of(row: RunRow, before: RunRow | None) -> NDArray[np.int64]:
-    """The classes from hardest to easiest, by the baseline where there is one."""
+    """The classes from hardest to easiest, by the baseline if there is one."""
     return tpr_charts.ordering(cached_reads.tpr_of(cached_reads.counts(before if before is not None else row)))
 
 
 def pictures(row: RunRow) -> None:
-    """The pictures in the order a person asks: how even, how it got there. A step that trained nothing has no way, only what it added."""
+    """All charts: TPRs per class, then the curves; for a post-hoc step, which has no epochs, what it added to the logits."""
     names, before = cached_reads.class_names(row), baseline_of(row)
     caution(row)
     if row.status in cached_reads.LIVE and run_status.trains(
         row
-    ):  # drawn again every few seconds, the state above every second
-        st.caption(f"Figures and pictures{run_status.after(row, row.last_epoch)}.")
+    ):  # redrawn every few seconds, the state above every second
+        st.caption(f"Metrics and charts{run_status.after(row, row.last_epoch)}.")
     numbers(row)
     picture(row, before, names)
     if run_status.trains(row):
@@ -66,7 +66,7 @@ def pictures(row: RunRow) -> None:
 
 
 def training(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
-    """How a run that trains got there, epoch by epoch."""
+    """The charts over epochs of a run that trains."""
     left, right = st.columns(2, gap="medium")
     with left:
         losses(row)
@@ -82,58 +82,55 @@ def training(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
 
 
 def added(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
-    """What a post-hoc step added to the logits, where it did that and it was kept; that it has no loss, where it has none."""
+    """The per-class bias that a post-hoc step added to the logits, if there is one; a note if the step has no loss."""
     frame = cached_reads.epochs(row)
     if frame["loss"].isna().all():
-        st.markdown("No loss: this step answers with distances, which have no cross entropy and no calibration error.")
-    summand = frame["info"].iloc[-1].get(SUMMAND)
-    if summand is None:  # another kind of step, or one of an earlier version
+        st.markdown("No loss: this step outputs distances, which have no cross entropy and no calibration error.")
+    bias = frame["info"].iloc[-1].get(SUMMAND)
+    if bias is None:  # another kind of step, or one of an earlier version
         return
-    values = np.array(summand, dtype=np.float64)
+    values = np.array(bias, dtype=np.float64)
     st.subheader("Added to the logits", anchor=False)
     st.caption(
-        "Hardest first. What the step adds to a class before the highest logit is taken: "
-        "above 0 it is predicted more often, below 0 less often."
+        "Hardest class first. The bias that the step adds to each logit: "
+        "a class above 0 is predicted more often, one below 0 less often."
     )
     with st.container(width=WIDTH):
         plotly_chart.draw(
-            epoch_charts.summand_bars(names, values, plotly_chart.palette(), order),
+            epoch_charts.bias_bars(names, values, plotly_chart.palette(), order),
             key="run_summand",
-            alt=epoch_charts.alt_summand(names, values),
+            alt=epoch_charts.alt_bias(names, values),
         )
 
 
 def drawn_epochs(row: RunRow, epochs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which of the recorded epochs are drawn, as places in `epochs`: all of a run that is over.
-
-    Of one that is on, which is drawn again and again, fewer.
-    """
+    """Indices into `epochs` of those that are drawn: all of an ended run, fewer of an active one, which is redrawn often."""
     return epoch_charts.some(epochs, MOST_LIVE) if row.status in cached_reads.LIVE else np.arange(len(epochs))
 
 
 def thinned(row: RunRow) -> None:
-    """Say so where not every epoch is drawn."""
+    """A note if not every epoch is drawn."""
     step = epoch_charts.step_of(int(row.last_epoch), MOST_LIVE)
     if row.status in cached_reads.LIVE and step > 1:
         st.caption(
-            f"While the run is on, one epoch in {step} is drawn, and the last one; all of them once it is over. Every epoch is recorded."
+            f"While the run is active, charts show one epoch in {step} and the last one; then all. Every epoch is recorded."
         )
 
 
 def caution(row: RunRow) -> None:
-    """Weights that rest on few validation samples, and a validation split that the run has learned from."""
+    """Cautions: weights based on few validation samples, and a method that learns from validation samples."""
     few = few_samples(f"run {row.id}", row.config, row.facts or {})
     if few:
         st.warning(message(text.of(few)), icon=":material/balance:")
     if row.method in METHODS and METHODS[row.method].meets_validation:
         st.caption(
             ":material/info: This method learns from validation samples, "
-            "so this run's figures of the validation split are too good. Judge it by the test split."
+            "so this run's validation metrics are too optimistic. Judge it by the test split."
         )
 
 
 def numbers(row: RunRow) -> None:
-    """Accuracy, spread, variance, lowest TPR of the test split; last epoch and best."""
+    """Accuracy, spread, variance and lowest TPR of the test split; last epoch, and best epoch on hover."""
     with st.grid(4, min_column_width=150):
         st.metric("Accuracy", percent(row.accuracy), help=_best(row, percent(row.best_accuracy)))
         st.metric("Spread of TPRs", spread(row.tpr_variance), help=_best(row, spread(row.best_tpr_variance)))
@@ -148,7 +145,7 @@ def _best(row: RunRow, value: str) -> str:
 
 
 def picture(row: RunRow, before: RunRow | None, names: list[str]) -> None:
-    """The signature against the baseline, or this run alone."""
+    """TPRs per class next to the baseline's, or of this run alone."""
     st.subheader("TPR per class, hardest first", anchor=False)
     p = plotly_chart.palette()
     if before is None:
@@ -214,7 +211,7 @@ def history(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
 
 
 def weights(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
-    """How the class weights moved, or the weights themselves when they did not."""
+    """The class weights over epochs, or as bars if they are constant."""
     st.subheader("Class weights", anchor=False)
     past = cached_reads.history(row)
     if past.weight is None or np.isnan(past.weight).all():
@@ -234,14 +231,14 @@ def weights(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
 
 
 def confusion(row: RunRow) -> None:
-    """The confusion matrix of the test split, or its largest cells for many classes."""
+    """The confusion matrix of the test split, or a table of its largest cells for many classes."""
     found = cached_reads.confusion(row)
     if found is None:
         return
     names, order, (epoch, matrix) = cached_reads.class_names(row), order_of(row, baseline_of(row)), found
     st.subheader("Confusion", anchor=False)
     st.caption(
-        f"Test split{run_status.after(row, epoch)}. Each row adds up to 100 %: how the samples of a true class were predicted."
+        f"Test split{run_status.after(row, epoch)}. Each row sums to 100 %: the predictions for the samples of a true class."
     )
     if len(names) <= confusion_charts.TEXT_UP_TO:
         plotly_chart.draw(

@@ -1,4 +1,4 @@
-"""Every class of a run in numbers, to sort by any of them, and all that is reported of its test split."""
+"""A sortable table of a run's metrics per class, and the metrics of its whole test split."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from storage.results.runs import RunRow
 
 PERCENT = "%.1f %%"
 CAPTION = (
-    "Test split{after}. TPR: share of a class's samples that are found (recall). "
-    "Precision: share of what is called this class that is right. "
-    "F1: their harmonic mean. A click on a column's name sorts."
+    "Test split{after}. TPR (recall): share of a class's samples that are predicted as this class. "
+    "Precision: share of the predictions of this class that are correct. "
+    "F1: harmonic mean of both. Click a column header to sort."
 )
 
 
 def draw(row: RunRow) -> None:
-    """The table of a run, folded; nothing before its first epoch."""
+    """The table of a run, collapsed; nothing before its first epoch."""
     if not cached_reads.has_epochs(row):
         return
     run = cached_reads.report(row)
-    with st.expander("Every class in numbers", icon=":material/table_rows:", key="run_numbers"):
+    with st.expander("Metrics per class", icon=":material/table_rows:", key="run_numbers"):
         st.caption(CAPTION.format(after=run_status.after(row, run.epoch)))
         number = st.column_config.NumberColumn
         st.dataframe(
@@ -32,22 +32,20 @@ def draw(row: RunRow) -> None:
             alt="TPR, precision and F1 of every class",
             column_config={
                 "samples": number(help="Test samples of the class."),
-                "predicted": number(help="Test samples that are called this class."),
+                "predicted": number(help="Test samples predicted as this class."),
                 "TPR": number(format=PERCENT),
                 "precision": number(format=PERCENT),
                 "F1": number(format=PERCENT),
-                "95 % interval": st.column_config.TextColumn(
-                    help="Wilson interval of the TPR: how far the test samples leave it open."
-                ),
+                "95 % interval": st.column_config.TextColumn(help="Wilson interval of the TPR: its sampling noise."),
                 "weight": number(format="%.4g", help="Class weight of the last epoch."),
             },
         )
         st.dataframe(
-            pd.DataFrame(tables.told(run.summary), columns=["figure", "value"]),
+            pd.DataFrame(tables.told(run.summary), columns=["metric", "value"]),
             hide_index=True,
             height="content",
             key="run_summary",
-            alt="All figures of the test split",
+            alt="All metrics of the test split",
         )
 
 

@@ -1,4 +1,4 @@
-"""A run's settings taken back to New run, as they are or with some of them changed."""
+"""Open New run with a run's settings, unchanged or with other parameters of the method."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from storage.results.runs import RunRow
 def duplicate(row: RunRow, params: Mapping[str, float | str] | None = None) -> NoReturn:
     """Open New run with this run's settings filled in.
 
-    TPRs that no run holds any more (pasted, or of a deleted baseline) come along as given ones.
+    TPRs that belong to no stored run (pasted, or of a deleted baseline) are passed on as given TPRs.
     """
     config = row.config if params is None else replace(row.config, params=params)
     baseline, text = row.baseline_id, provenance.as_text(row)
     if baseline is None and text:
         config = replace(config, tpr=None, tpr_support=None, tpr_source="")
         baseline, st.session_state["new_tpr_text"] = tpr_sources.GIVEN, text
-    elif baseline is None and config.tpr is None:  # no run is to be taken that this one did not name
+    elif baseline is None and config.tpr is None:  # do not preselect a baseline that this run did not have
         baseline = tpr_sources.TRAIN_FIRST if takes_tprs(row.config) else tpr_sources.NOTHING
     st.session_state["new_prefill"] = {"config": config.stored(), "baseline": baseline}
     navigation.open_new(dataset=config.dataset, model=config.model, method=config.method)

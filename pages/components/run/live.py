@@ -1,7 +1,7 @@
-"""A run that is on: which parts of its page are drawn again, and when.
+"""The page of an active run: which parts are redrawn, and when.
 
-Its state and its buttons are drawn every second. Pictures cost the browser most, so they are drawn again only for a new epoch and
-only after a pause, which is longer where a drawing takes long; for what lies below them it grows faster.
+State and buttons are redrawn every second. Charts cost the browser most, so they are redrawn only for a new epoch and after a
+pause that grows with the drawing time; for the lower part it grows faster.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from streamlit.errors import StreamlitAPIException
 
 from storage.results.runs import RunRow
 
-EVERY = 1.0  # seconds between two looks at the state
+EVERY = 1.0  # seconds between two redraws of the state
 PICTURES, DETAILS = "run_pictures", "run_details"  # keys of the fragments
 PAUSES: Mapping[str, float] = MappingProxyType(
     {PICTURES: 5.0, DETAILS: 5.0}
-)  # seconds at least from one drawing to the next: parts far apart show two epochs on one page
+)  # minimum seconds between two redraws; with very different pauses the page would show two epochs
 SHARES: Mapping[str, float] = MappingProxyType(
     {PICTURES: 0.1, DETAILS: 0.04}
-)  # of the time that a drawing may take on the server
-LULL, QUICK = 8, 1500  # times as long as it was blocked; milliseconds
-LONGEST = 30.0  # seconds that a slow drawing may make a pause, on the server and again in the browser: a page is not to look dead
+)  # share of time that drawing may take on the server
+LULL, QUICK = 8, 1500  # multiple of the time the browser was blocked; milliseconds
+LONGEST = 30.0  # maximum pause in seconds, on the server and in the browser, so that the page never looks frozen
 _KEY = "run_bell"
-# Only a widget's callback may have another fragment drawn, so the state's fragment asks for it through this one. The browser knows best
-# what a drawing costs: it rings again only after LULL times as long as it was blocked (where it can tell). Where the pictures blocked it
-# for less than QUICK, what lies below them follows at once, so that the page shows one epoch, and the lull comes after both.
+# Only a widget callback can rerun another fragment, so the state fragment triggers it through this component. The browser measures the
+# cost of drawing: it triggers again only after LULL times the time it was blocked (if it can measure that). If the charts blocked it for
+# less than QUICK, the lower part follows at once, so that the page shows one epoch, and the pause comes after both.
 _COMPONENT = st.components.v2.component(
     "evenly_run_bell",
     html="<div></div>",
@@ -57,7 +57,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a part shows: the epoch of a run, when it was drawn (by the monotonic clock) and how long that took, in seconds."""
+    """What a part shows: the epoch of a run, when it was drawn (monotonic clock) and how long that took, in seconds."""
 
     run_id: int
     epoch: int
@@ -67,7 +67,7 @@ class Drawn:
 
 @contextmanager
 def drawing(part: str, row: RunRow) -> Iterator[None]:
-    """Around the drawing of a part: note what it shows and how long it took."""
+    """Wraps the drawing of a part: records what it shows and how long it took."""
     began = time.monotonic()
     yield
     now = time.monotonic()
@@ -75,19 +75,19 @@ def drawing(part: str, row: RunRow) -> Iterator[None]:
 
 
 def due(part: str, drawn: Drawn | None, row: RunRow, now: float) -> bool:
-    """Whether a part is to be drawn again at the time `now`: a new epoch, and the pause is over."""
+    """Whether a part needs a redraw at time `now`: a new epoch, and the pause is over."""
     if drawn is None or drawn.run_id != int(row.id):  # the page draws it first
         return False
     return int(row.last_epoch) > drawn.epoch and now >= drawn.at + pause(part, drawn)
 
 
 def pause(part: str, drawn: Drawn) -> float:
-    """Seconds from a drawing to the next of the same part: the longer the slower it was, up to LONGEST."""
+    """Seconds between two redraws of a part: longer for slow ones, at most LONGEST."""
     return max(PAUSES[part], min(drawn.took / SHARES[part], LONGEST))
 
 
 def ring(row: RunRow) -> None:
-    """Have the next part that is due drawn again, one at a time. Takes no space."""
+    """Trigger the redraw of the next part that is due, one at a time. Takes no space."""
     now = time.monotonic()
     part = next((p for p in PAUSES if due(p, st.session_state.get(f"{p}_drawn"), row, now)), None)
     _COMPONENT(
@@ -106,7 +106,7 @@ def ring(row: RunRow) -> None:
 
 
 def _again() -> None:
-    part = st.session_state[_KEY]["due"] if _KEY in st.session_state else None  # gone with the run's end meanwhile
+    part = st.session_state[_KEY]["due"] if _KEY in st.session_state else None  # missing if the run has ended meanwhile
     if part in PAUSES:
         with suppress(StreamlitAPIException):  # another page was opened meanwhile
             st.rerun(part)

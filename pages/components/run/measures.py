@@ -1,6 +1,6 @@
-"""The measures for unequal classes: on a run's page beside its baseline's, on Compare before and after.
+"""The measures for imbalanced classes: on the run page next to the baseline's, on Compare before and after.
 
-For two classes the weighted score.
+With two classes also the weighted score.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ TITLE = "Measures"
 CHANGE, INTERVAL = "change", "95 % interval"
 PAIR = ("before", "after", CHANGE)
 SEEDS = (*PAIR, INTERVAL)
-WIDTH = 760  # pixels at most: numbers stay near their names
+WIDTH = 760  # maximum px, so that numbers stay near their names
 
 
 def draw(row: RunRow) -> None:
-    """The measures of a run, beside its baseline's where it has one on the same classes; nothing before its first epoch."""
+    """The measures of a run, next to those of a baseline on the same classes; nothing before its first epoch."""
     if not cached_reads.has_epochs(row):
         return
     after, before = cached_reads.report(row), charts.baseline_of(row)
@@ -39,16 +39,16 @@ def draw(row: RunRow) -> None:
     else:
         epoch = f", epoch {after.epoch}" if run_status.trains(row) else ""
         st.caption(
-            f"Test split. Before: run {before.id}, its baseline. After: run {row.id}{epoch}. "
-            "Changes in points. Two runs differ by seed noise too: Compare judges the change."
+            f"Test split. Before: run {before.id} (baseline). After: run {row.id}{epoch}. "
+            "Changes in points. They include seed noise; Compare judges the change."
         )
         if others := beside_the_weighting(before.config, row.config):
             st.caption(
                 text.plain(
-                    f"The two also differ in {listed(text.lines(others))}, so a change is not due to the weighting alone."
+                    f"The runs also differ in {listed(text.lines(others))}, so the weighting alone does not explain a change."
                 )
             )
-    # a run that is on is drawn again and again, and an input would be drawn anew under the hand of who moves it
+    # an active run is redrawn all the time, which would reset an input while a person moves it
     score = (
         None
         if row.status in cached_reads.LIVE
@@ -66,7 +66,7 @@ def draw(row: RunRow) -> None:
 def compared(c: Comparison, averaged: bool) -> Score | None:
     """The measures of a comparison: of its means over seeds or of its two runs.
 
-    Returns the weighted score that was asked for; None but for two classes.
+    Returns the selected weighted score; None unless there are two classes.
     """
     st.subheader(TITLE, anchor=False)
     names = [row.name for row in c.rows]
@@ -75,7 +75,7 @@ def compared(c: Comparison, averaged: bool) -> Score | None:
     found = c if score is None else with_score(c, score)
     if averaged and found.over_seeds is not None:
         rows, what = measure_rows(found.over_seeds, found.measures), "mean ± standard deviation"
-        if viewport.narrow():  # no room for the standard deviations; the interval tells the noise
+        if viewport.narrow():  # no room for the standard deviations; the interval shows the noise
             rows, what = (
                 [[cell.partition(" ± ")[0] if 0 < i < 3 else cell for i, cell in enumerate(row)] for row in rows],
                 "mean",
@@ -92,7 +92,7 @@ def compared(c: Comparison, averaged: bool) -> Score | None:
 
 
 def asked(classes: Sequence[str], positive: int) -> Score | None:
-    """Alpha and the positive class, kept in the address; None where there are not two classes. `positive` is the class at first."""
+    """Alpha and the positive class, kept in the URL; None unless there are two classes. `positive` is the default class."""
     if len(classes) != 2:
         return None
     with st.container(horizontal=True, vertical_alignment="bottom", key="measures_score"):
@@ -105,7 +105,7 @@ def asked(classes: Sequence[str], positive: int) -> Score | None:
             key="alpha",
             bind="query-params",
             width=320,
-            help="Weighted score: alpha TPR + (1 − alpha) TNR. 0.5 is balanced accuracy; 1 asks for the positive class alone.",
+            help="Weighted score: alpha TPR + (1 − alpha) TNR. 0.5 is balanced accuracy; 1 counts only the positive class.",
         )
         chosen = st.selectbox(
             "Positive class",
@@ -115,19 +115,19 @@ def asked(classes: Sequence[str], positive: int) -> Score | None:
             key="positive",
             bind="query-params",
             width=220,
-            help="The class whose TPR is meant; the TNR is the TPR of the other one. At first the class with the fewest training samples.",
+            help="The TPR is of this class, the TNR is the TPR of the other one. Default: the class with the fewest training samples.",
         )
     return Score(alpha, chosen)
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """One row a measure, in words; names of classes are among the values, so only differences get the real minus."""
+    """One row per measure. Values may contain class names, so only the columns of differences get the real minus sign."""
     signed = [c in (CHANGE, INTERVAL) for c in ("", *columns)]
     shown = [
         [text.plain(cell.replace("-", "−") if has_sign else cell) for cell, has_sign in zip(row, signed, strict=True)]
         for row in rows
     ]
-    with st.container(width=WIDTH):  # a table of a width of its own would not break its lines on a phone
+    with st.container(width=WIDTH):  # a table with a width of its own would not wrap on a phone
         st.table(
             pd.DataFrame(shown, columns=["measure", *columns]),
             border="horizontal",
@@ -137,6 +137,6 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def explained(found: Sequence[Reading | Change]) -> None:
-    """What each of them says; folded."""
-    with st.expander("What the measures say", icon=":material/help:", key="measures_said"):
+    """What each measure means; collapsed."""
+    with st.expander("What the measures mean", icon=":material/help:", key="measures_said"):
         st.markdown("\n".join(f"- **{text.plain(m.label)}**: {text.plain(m.help)}" for m in found))

@@ -1,4 +1,4 @@
-"""A run's page: whether the class weights swing, in words and as a picture, and New run with smoothed TPRs."""
+"""Oscillation of the class weights on the run page: warning, chart, and New run with smoothed TPRs."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from storage.results.runs import RunRow
 
 TICKS = (1, 2, 5, 10, 20, 50, 100, 1000, 10_000, 100_000)
 NAMED = 4  # classes named in the warning
-MOST_MARKED = 60  # epochs up to which every one has its own point
+MOST_MARKED = 60  # epochs up to which each has its own marker
 
 
 def calm(row: RunRow, w: NDArray[np.float64]) -> None:
-    """Under the picture of the weights [E, C]: how far they move an epoch, where they move and do not swing."""
+    """Caption of the chart of the weights [E, C]: their change per epoch, if they change without oscillating."""
     found = oscillation(w)
     if found is not None and not found.oscillates:
         st.caption(sentence(found, half(row)))
 
 
 def half(row: RunRow) -> str:
-    """The epochs that are judged: of a run that is not through, those it has."""
+    """The epochs that are judged; of an unfinished run, those recorded so far."""
     return f"the second half of the {'run' if row.last_epoch == row.epochs else 'epochs so far'}"
 
 
 def draw(row: RunRow, names: list[str]) -> None:
-    """Where the weights swing: how far, in which classes, and the way to smoothing. Nothing where they do not."""
+    """If the weights oscillate: by how much, in which classes, and a button to smooth the TPRs. Nothing otherwise."""
     past = cached_reads.history(row)
     found = None if past.weight is None else oscillation(past.weight)
     if found is None or not found.oscillates:
@@ -45,17 +45,17 @@ def draw(row: RunRow, names: list[str]) -> None:
         plotly_chart.draw(
             picture(past.epochs, past.weight, row),
             key="run_swings",
-            alt="Factor by which a weight changes from epoch to epoch, mean of the classes; "
+            alt="Factor by which a weight changes from epoch to epoch, mean over classes; "
             f"over {half(row)} {found.factor:.1f}",
         )
     with right:
         st.warning(warning(found, half(row), names), icon=":material/swap_vert:")
-        if row.status not in cached_reads.LIVE:  # what is live holds no input
+        if row.status not in cached_reads.LIVE:  # live parts have no inputs
             smooth(row)
 
 
 def sentence(found: Oscillation, half: str) -> str:
-    """The figures of weights that do not swing."""
+    """The change per epoch of weights that do not oscillate."""
     return (
         f"From epoch to epoch a weight changes by a factor of {found.factor:.2f} on average and turns back at "
         f"{100 * found.reversal:.0f}\u00a0% of the epochs ({half})."
@@ -63,13 +63,13 @@ def sentence(found: Oscillation, half: str) -> str:
 
 
 def warning(found: Oscillation, half: str, names: list[str]) -> str:
-    """Weights that swing, and in which classes."""
+    """The warning: how much the weights oscillate, and in which classes most."""
     most = listed([text.plain(text.short(names[c], 20)) for c in found.classes], NAMED)
     return text.oscillation(found, half=half, most=most).replace(" %", "\u00a0%")
 
 
 def smooth(row: RunRow) -> None:
-    """A button to New run with the TPRs smoothed, where the method can and does not yet."""
+    """A button to New run with smoothed TPRs, if the method supports it and does not smooth yet."""
     params = smoothed(row.config.method, row.config.params)
     if params is not None and st.button(
         "Smooth the TPRs",
@@ -81,9 +81,9 @@ def smooth(row: RunRow) -> None:
 
 
 def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: RunRow) -> Figure:
-    """The factor by which weights [E, C] change at each epoch, and the line above which they swing.
+    """The factor by which weights [E, C] change at each epoch, and the threshold above which they oscillate.
 
-    The factor is the mean of the classes (of their logarithms).
+    The factor is the geometric mean over the classes.
     """
     p, size = plotly_chart.palette(), np.abs(changes(w))
     known = np.isfinite(size)
@@ -91,7 +91,7 @@ def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: RunRow) -> F
     limit = ("2: a weight doubles or halves", epochs[1:], np.full(len(factor), FACTOR), p.muted, "dot")
     figure = epoch_charts.lines(
         p,
-        [("mean of the classes", epochs[1:], factor, p.after, "solid"), limit],
+        [("mean over classes", epochs[1:], factor, p.after, "solid"), limit],
         share=False,
         total=int(row.epochs),
         unit="factor",
@@ -107,7 +107,7 @@ def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: RunRow) -> F
 
 
 def marked(figure: Figure, epochs: int) -> Figure:
-    """The same with a point at every epoch, so that each change is seen."""
+    """The same with a marker at every epoch, so that each change is visible."""
     if epochs <= MOST_MARKED:
         for trace in figure["data"]:
             trace |= {"mode": "lines+markers", "marker": {"size": 4}}

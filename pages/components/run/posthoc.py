@@ -1,4 +1,4 @@
-"""A run's page: post-hoc steps on it. Choose one and its strength, apply it beside the app, see what it did."""
+"""Post-hoc steps on the run page: choose one and its strength, apply it in a helper process, see its effect."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from storage.jobs.queue import NewRun
 from storage.results.runs import RunRow
 
 ROWS = tuple(sorted((m for m in METHODS if m.stage == POSTHOC), key=lambda m: m.key != USUAL))
-EVERY = 1.0  # seconds between two looks while a step is on
+EVERY = 1.0  # seconds between two polls while a step is active
 MOST = 12  # steps in the table
 ROW, TALL_ROW = 35, 66  # px; Streamlit wraps text in rows above 64
 PHONE = ("step", "accuracy", "variance")
@@ -46,13 +46,13 @@ class StepRecord(Protocol):
 
 
 def draw(row: RunRow) -> None:
-    """The section; nothing on a run that has not succeeded or is itself a post-hoc step."""
+    """The section; nothing for a run that has not succeeded or is itself a post-hoc step."""
     if row.status != "succeeded" or row.method not in METHODS or METHODS[row.method].stage == POSTHOC:
         return
-    st.subheader("Even out without training", anchor=False)
+    st.subheader("Post-hoc steps", anchor=False)
     st.caption(
-        "A step on this run's outputs: seconds, whatever the workers are doing. "
-        "What it fits, it fits on the validation split; the figures are of the test split."
+        "Adjust this run's outputs without training; takes seconds, even if all workers are busy. "
+        "Anything fitted uses the validation split; the metrics are of the test split."
     )
     controls(row)
     frame = posthoc.steps_of(cached_reads.database(), row.id)
@@ -68,7 +68,7 @@ def draw(row: RunRow) -> None:
 @st.fragment
 @told()
 def controls(row: RunRow) -> None:
-    """The step, its parameters and the button. A fragment: a moved slider redraws nothing else."""
+    """The step, its parameters and the button. A fragment: moving a slider redraws nothing else."""
     left, right = st.columns([2, 3], gap="medium")
     with left:
         key = st.selectbox(
@@ -99,11 +99,11 @@ def controls(row: RunRow) -> None:
             apply(row, step, found)
             st.rerun()
         if found is not None and found[1] == "succeeded":
-            st.caption(f"Applied already, as run {found[0]}.", width="content")
+            st.caption(f"Already applied as run {found[0]}.", width="content")
 
 
 def parameter(owner: str, param: Param) -> float | str:
-    """A slider over the row's range where it has one, else the usual field."""
+    """A slider if the parameter has a range, else the usual field."""
     drag = (
         not (param.choices or param.words or param.text or param.integer)
         and math.isfinite(param.low)
@@ -123,7 +123,7 @@ def parameter(owner: str, param: Param) -> float | str:
 
 
 def apply(row: RunRow, step: NewRun, found: tuple[int, str] | None) -> None:
-    """Queue the step once and start a helper that works on it at once; one that ended badly is queued again."""
+    """Queue the step once and start a helper process that runs it at once; one that failed or was stopped is requeued."""
     with told():
         (run_id,) = [found[0]] if found else queue.submit(cached_reads.database(), [step], posthoc.key_of(step))
         if cached_reads.run(run_id).status in posthoc.OVER:
@@ -132,13 +132,13 @@ def apply(row: RunRow, step: NewRun, found: tuple[int, str] | None) -> None:
             helper_process.begin(run_id, *command(row.id, step))
         except OSError as error:
             st.toast(
-                f"No helper could be started ({plain(error.strerror or str(error))}): run {run_id} waits for a worker.",
+                f"Could not start a helper process ({plain(error.strerror or str(error))}). Run {run_id} is queued for a worker.",
                 icon=":material/schedule:",
             )
 
 
 def command(run_id: int, step: NewRun) -> list[str]:
-    """The step as arguments of cli.py; its key makes it take the run that is queued already."""
+    """The step as arguments of cli.py; its key selects the run that is already queued."""
     params = [
         f"{name}={value!r}" if isinstance(value, float) else f"{name}={value}"
         for name, value in step.config.params.items()
@@ -155,41 +155,41 @@ def command(run_id: int, step: NewRun) -> list[str]:
     ]
 
 
-# -- what there is -----------------------------------------------------------------------------------------------
+# -- steps so far ------------------------------------------------------------------------------------------------
 
 
 def states(frame: pd.DataFrame) -> tuple[tuple[int, bool], ...]:
-    """Which steps are on; when this changes, the page is drawn anew."""
+    """Which steps are active; a change reruns the page."""
     return tuple(zip(frame["id"].tolist(), frame["status"].isin(cached_reads.BUSY).tolist(), strict=True))
 
 
 @st.fragment(run_every=EVERY)
 @told()
 def live(run_id: int, was: tuple[tuple[int, bool], ...]) -> None:
-    """The steps that are on, until one of them is over; holds no input."""
+    """The active steps, until one of them ends; has no inputs."""
     frame = posthoc.steps_of(cached_reads.database(), run_id)
     if states(frame) != was:
         st.rerun()
     for record in frame[frame["status"].isin(cached_reads.BUSY)].itertuples():
-        on(record)
+        active(record)
 
 
-def on(record: StepRecord) -> None:
-    """A step on its way: state, name and seconds so far, and what its helper said where it ended badly."""
+def active(record: StepRecord) -> None:
+    """An active step: state, name and seconds so far, and the error of its helper process if it failed."""
     seconds = max((datetime.now(UTC) - record.created_at.to_pydatetime()).total_seconds(), 0.0)
     with st.container(horizontal=True, vertical_alignment="center"):
         run_status.badge(record)
         named = f"{plain(name_of(cached_reads.run(int(record.id))))} as run {record.id}"
-        paused = record.status == "paused"  # its page resumes it
+        paused = record.status == "paused"  # to be resumed on its page
         st.caption(f"{named} is paused" if paused else f"Applying {named}, {duration(seconds)}", width="content")
         if paused:
             navigation.link_run(int(record.id), f"Run {record.id}", icon=":material/monitoring:", width="content")
     if why := helper_process.failure(int(record.id)):
-        st.warning(message(f"{why}. The run waits for a worker."), icon=":material/schedule:")
+        st.warning(message(f"{why}. The run is queued for a worker."), icon=":material/schedule:")
 
 
 def listing(row: RunRow, frame: pd.DataFrame) -> None:
-    """The newest step's error where it failed, a table of those that are done, and the ways to the newest of them."""
+    """The error of the newest step if it failed, a table of the finished steps, and links to the newest of them."""
     newest = cached_reads.run(int(frame["id"].iloc[-1]))
     if newest.status in posthoc.OVER:
         st.error(
@@ -211,12 +211,12 @@ def listing(row: RunRow, frame: pd.DataFrame) -> None:
 
 
 def name_of(row: RunRow) -> str:
-    """The step and its parameters in words."""
+    """The step and its parameters as text."""
     return method_words(row.config)
 
 
 def table(row: RunRow, done: Sequence[RunRow]) -> None:
-    """The run as trained and every step on it, side by side; a press on a step opens its run."""
+    """The run as trained and every step on it; a click on a step opens its run."""
     keys = [m.key for m in ROWS]
     done = sorted(done, key=lambda r: (keys.index(r.method), strength(r)))
     shown, phone = figures(row, done), viewport.narrow()
@@ -242,18 +242,18 @@ def table(row: RunRow, done: Sequence[RunRow]) -> None:
 
 
 def strength(row: RunRow) -> float:
-    """The value of the slider's parameter, for the order."""
+    """The value of the slider's parameter, to sort by."""
     value = row.config.params.get(METHODS[row.method].slider)
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def figures(row: RunRow, done: Sequence[RunRow]) -> pd.DataFrame:
-    """One line a run, the run as trained first: test split; shares in percent, changes against the run as trained."""
+    """One row per run, the run as trained first: test split; shares in percent, changes relative to the run as trained."""
     return pd.DataFrame([of(r, row, NOTHING if r is row else f"{name_of(r)} (run {r.id})") for r in (row, *done)])
 
 
 def of(r: RunRow, row: RunRow, name: str) -> dict[str, str | float | None]:
-    """A line of the table."""
+    """A row of the table."""
     change = None if r is row else 100 * (r.accuracy - row.accuracy)
     less = None if r is row or not row.tpr_variance else 100 * (r.tpr_variance / row.tpr_variance - 1)
     return {
@@ -267,12 +267,12 @@ def of(r: RunRow, row: RunRow, name: str) -> dict[str, str | float | None]:
 
 
 def columns(phone: bool, name_key: str) -> dict[str, Any]:
-    """How each column is headed and written; a press on a step is kept under `name_key`.
+    """Header and format of each column; a click on a step is kept under `name_key`.
 
-    A button's label does not wrap: on a phone steps are text.
+    A button's label does not wrap, so on a phone steps are text.
     """
     number, text, button = st.column_config.NumberColumn, st.column_config.TextColumn, st.column_config.ButtonColumn
-    opens = "A click opens the run."
+    opens = "Click to open the run."
     return {
         "step": text("Step", width=150)
         if phone

@@ -1,4 +1,4 @@
-"""What can be done with chosen runs."""
+"""Actions on the selected runs."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ CAN = {
     "failed": ("run",),
     "cancelled": ("run",),
 }
-WISHES = {  # what is asked -> label, icon, what it does
-    "pause": ("Pause", ":material/pause:", "Holds"),
-    "run": ("Resume", ":material/play_arrow:", "Goes on, from the last checkpoint, with"),
-    "cancel": ("Stop", ":material/stop:", "Ends, with the figures so far kept,"),
+REQUESTS = {  # request -> label, icon, help
+    "pause": ("Pause", ":material/pause:", "Pauses {runs}."),
+    "run": ("Resume", ":material/play_arrow:", "Resumes {runs} from the last checkpoint."),
+    "cancel": ("Stop", ":material/stop:", "Stops {runs}; metrics recorded so far are kept."),
 }
-TO_OPEN = "A click on a name opens the run."
-TO_CHOOSE = "A tap on a name chooses the run, ticks choose several; the buttons are below."
-BY_KEYS = "With the keyboard: arrow keys to its row, Shift and Space to tick it, then this button."
-TO_TICK = "Tick rows on the left to compare or change them."
+TO_OPEN = "Click a name to open the run."
+TO_CHOOSE = "Tap a name to select the run, or tick several; the buttons are below."
+BY_KEYS = "Keyboard: arrow keys to its row, Shift+Space to tick it, then this button."
+TO_TICK = "Tick rows on the left to compare or edit them."
 HINT = 220  # px: on a phone the grid's own buttons lie to the right of it
-MOST_NAMED = 8  # dependants that the question before deleting names
+MOST_NAMED = 8  # dependent runs listed in the delete dialog
 
 
 class ListedRun(Protocol):
@@ -64,14 +64,14 @@ class ListedRun(Protocol):
 
 
 def archive(ids: list[int], flag: bool) -> None:
-    """Put runs aside or back, and remember it for Undo."""
+    """Archive or unarchive runs, and remember it for Undo."""
     with told():
         results.archive(cached_reads.database(), ids, flag)
         st.session_state["runs_archived"] = (ids, flag)
 
 
-def wishes(record: ListedRun, held: dict[int, str]) -> tuple[str, ...]:
-    """What can be asked of a run now; `held` as `status.held_by` gives it."""
+def requests(record: ListedRun, held: dict[int, str]) -> tuple[str, ...]:
+    """The requests that apply to a run now; `held` as `run_status.held_by` returns it."""
     if record.status == "running" and record.wanted != "run":
         return ()
     return (
@@ -80,21 +80,21 @@ def wishes(record: ListedRun, held: dict[int, str]) -> tuple[str, ...]:
     )
 
 
-def ask(ids: list[int], wish: str) -> None:
-    """Write a person's wish for each run; one that has ended meanwhile says so and keeps none of the others from it."""
+def ask(ids: list[int], request: str) -> None:
+    """Record the request for each run; one that has ended meanwhile shows an error and does not block the others."""
     for run_id in ids:
         with told():
-            queue.ask(cached_reads.database(), run_id, wish)
+            queue.ask(cached_reads.database(), run_id, request)
 
 
 def undo(ids: list[int], flag: bool) -> None:
-    """Take the last archiving back."""
+    """Revert the last archiving."""
     archive(ids, not flag)
     st.session_state.pop("runs_archived", None)
 
 
 def archived_now(ids: list[int]) -> None:
-    """What was just archived, with a way back, until other rows are chosen."""
+    """What was just archived, with an Undo button, until other rows are selected."""
     if ids:
         st.session_state.pop("runs_archived", None)
     if "runs_archived" not in st.session_state:
@@ -103,7 +103,7 @@ def archived_now(ids: list[int]) -> None:
     some = ", ".join(str(i) for i in sorted(moved)[:5]) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
-            f"{'Run' if len(moved) == 1 else 'Runs'} {some} {'archived' if flag else 'back in the list'}",
+            f"{'Run' if len(moved) == 1 else 'Runs'} {some} {'archived' if flag else 'unarchived'}",
             width="content",
         )
         st.button("Undo", key="runs_undo", icon=":material/undo:", on_click=undo, args=(moved, flag))
@@ -111,12 +111,12 @@ def archived_now(ids: list[int]) -> None:
 
 @st.dialog("Delete runs", icon=":material/delete:", on_dismiss="rerun")
 def confirm_delete(frame: pd.DataFrame) -> None:
-    """Names every run that will go; the ids are fixed when the dialog opens."""
-    st.markdown(f"{count(len(frame), 'run')} with all results and checkpoints will be gone for good:")
+    """Lists every run to be deleted; the ids are fixed when the dialog opens."""
+    st.markdown(f"This permanently deletes {count(len(frame), 'run')} with all results and checkpoints:")
     st.markdown("\n".join(f"- {r.id}: {plain(r.name)}" for r in frame.itertuples()))
     ids = frame["id"].tolist()
-    named("These cannot be resumed any more, because they go on from a network that goes:", stranded(ids))
-    named("These stay, without a baseline to compare with; the TPRs they took stay with them:", dependants(ids))
+    named("These runs can no longer be resumed, because they start from a network that is deleted:", stranded(ids))
+    named("These runs keep the TPRs they took, but lose the baseline to compare with:", dependants(ids))
     with st.container(horizontal=True):
         if st.button("Delete", key="runs_delete_yes", type="primary", icon=":material/delete:"):
             with told():
@@ -127,7 +127,7 @@ def confirm_delete(frame: pd.DataFrame) -> None:
 
 
 def named(why: str, lines: list[str]) -> None:
-    """A list under its reason; nothing where it is empty."""
+    """A list below its reason; nothing if it is empty."""
     if lines:
         st.markdown(why)
         st.markdown(
@@ -137,20 +137,20 @@ def named(why: str, lines: list[str]) -> None:
 
 
 def followers(ids: list[int]) -> list[ListedRun]:
-    """The runs that stay when these go and that name one of them as their baseline."""
+    """The other runs whose baseline is one of `ids`."""
     every = cached_reads.runs(archived=None)
     return list(every[every["baseline_id"].isin(ids) & ~every["id"].isin(ids)].sort_values("id").itertuples())
 
 
 def unfinished_stage(record: ListedRun) -> bool:
-    """Whether a run is a second stage or a post-hoc step that has not succeeded: without its baseline's network it cannot go on."""
-    return record.status != "succeeded" and provenance.goes_on_from(record.method)
+    """Whether a run is an unfinished second stage or post-hoc step, which cannot resume without its baseline's network."""
+    return record.status != "succeeded" and provenance.needs_network(record.method)
 
 
 def stranded(ids: list[int]) -> list[str]:
-    """Of the followers those that could not go on: "run 14 (Stopped) goes on from run 13"."""
+    """The followers that could no longer resume: "run 14 (Stopped) starts from run 13"."""
     return [
-        f"run {r.id} ({run_status.label(r)}) goes on from run {int(r.baseline_id)}"
+        f"run {r.id} ({run_status.label(r)}) starts from run {int(r.baseline_id)}"
         for r in followers(ids)
         if unfinished_stage(r)
     ]
@@ -176,32 +176,32 @@ def edit(record: ListedRun) -> None:
 
 @st.dialog("Tags of several runs", icon=":material/edit:", on_dismiss="rerun")
 def edit_tags(frame: pd.DataFrame) -> None:
-    """Tags added to each of the runs, and taken from those that have them; names and notes are edited run by run."""
+    """Add tags to all of the runs, or remove tags from those that have them; names and notes are edited run by run."""
     st.markdown(
         f"{count(len(frame), 'run')}: {plain(', '.join(str(i) for i in sorted(frame['id'])[:12]))}"
         f"{' and more' if len(frame) > 12 else ''}"
     )
-    new = st.text_input("Add tags", key="runs_tags_new", help="Words parted by commas.", max_chars=200)
-    gone = st.multiselect(
-        "Take tags away",
+    new = st.text_input("Add tags", key="runs_tags_new", help="Separate tags with commas.", max_chars=200)
+    removed = st.multiselect(
+        "Remove tags",
         sorted({tag for text in frame["tags"] for tag in results.tags_in(text)}),
         key="runs_tags_gone",
         placeholder="Choose tags",
     )
     if st.button("Save", key="runs_tags_save", type="primary"):
         with told():
-            results.retag(cached_reads.database(), frame["id"].tolist(), new, gone)
+            results.retag(cached_reads.database(), frame["id"].tolist(), new, removed)
             st.rerun()
 
 
 def actions(frame: pd.DataFrame, ids: list[int]) -> None:
-    """What can be done with the chosen rows; each button says why it is off."""
+    """Buttons for the selected rows; help texts say what to select for the disabled ones."""
     chosen = frame[frame["id"].isin(ids)]
     one, two, some = len(ids) == 1, len(ids) == 2, bool(ids)
     held = run_status.held_by(*chosen.itertuples())
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
-            "Open", key="runs_open", icon=":material/open_in_new:", disabled=not one, help=f"Choose one run. {BY_KEYS}"
+            "Open", key="runs_open", icon=":material/open_in_new:", disabled=not one, help=f"Select one run. {BY_KEYS}"
         ):
             navigation.open_run(ids[0])
         if st.button(
@@ -209,7 +209,7 @@ def actions(frame: pd.DataFrame, ids: list[int]) -> None:
             key="runs_compare",
             icon=":material/compare_arrows:",
             disabled=not two,
-            help="Choose two runs; the older one is before.",
+            help="Select two runs; the older one is Before.",
         ):
             navigation.open_compare(min(ids), max(ids))
         if st.button(
@@ -217,20 +217,20 @@ def actions(frame: pd.DataFrame, ids: list[int]) -> None:
             key="runs_edit",
             icon=":material/edit:",
             disabled=not some,
-            help="Name, tags and notes of one run; the tags of several together. Choose runs first.",
+            help="Name, tags and notes of one run, or the tags of several. Select runs first.",
         ):
             auto_refresh.hold()
             edit(next(chosen.itertuples())) if one else edit_tags(chosen)
-        for wish, (label, icon, told_as) in WISHES.items():
-            able = [int(r.id) for r in chosen.itertuples() if wish in wishes(r, held)]
-            if able:  # as on a run's own page: only what makes sense now
+        for request, (label, icon, effect) in REQUESTS.items():
+            able = [int(r.id) for r in chosen.itertuples() if request in requests(r, held)]
+            if able:  # as on the run page: only what applies now
                 st.button(
                     label,
-                    key=f"runs_{wish}",
+                    key=f"runs_{request}",
                     icon=icon,
                     on_click=ask,
-                    args=(able, wish),
-                    help=f"{told_as} {count(len(able), 'run')} of those chosen.",
+                    args=(able, request),
+                    help=effect.format(runs=count(len(able), "selected run")),
                 )
         put_back = some and bool(chosen["archived"].all())
         st.button(
@@ -240,12 +240,16 @@ def actions(frame: pd.DataFrame, ids: list[int]) -> None:
             disabled=not some,
             on_click=archive,
             args=(ids, not put_back),
-            help="Archived runs leave the list; nothing is lost.",
+            help="Archived runs are hidden from the list; nothing is deleted.",
         )
         if st.button(
-            "Delete", key="runs_delete", icon=":material/delete:", disabled=not some, help="Asks first, with the names."
+            "Delete",
+            key="runs_delete",
+            icon=":material/delete:",
+            disabled=not some,
+            help="Lists the runs and asks for confirmation.",
         ):
             auto_refresh.hold()
             confirm_delete(chosen)
         if ids or not viewport.narrow():
-            st.caption(f"{len(ids)} chosen" if ids else f"{TO_OPEN} {TO_TICK}", width="content")
+            st.caption(f"{len(ids)} selected" if ids else f"{TO_OPEN} {TO_TICK}", width="content")

@@ -27,13 +27,13 @@ ALWAYS = (
     "epochs",
     "best_epoch",
     "notes",
-)  # the rest to the right; a run's own name tells most
-PHONE = ("state", "name", "accuracy", "tpr_variance")  # fit 390 px; a tap on a head selects a cell of the first
+)  # those beyond FIT lie further to the right
+PHONE = ("state", "name", "accuracy", "tpr_variance")  # fit 390 px; a tap on a header selects a cell of the first
 MORE = ("spread", "seed", "baseline", "created", "best_accuracy", "best_spread", "best_tpr_min")
-NAME, WIDEST_NAME = 332, 412  # px: beside all of FIT; where long names take the room of the tags
-LEAST_NAME = 144  # px, what further columns leave of it
-LETTER, AROUND_NAME = 6.1, 34  # px: a letter of a name on average, what a button keeps free around it
-TOLD = [
+NAME, WIDEST_NAME = 332, 412  # px: next to all of FIT; over the room of the tags, for long names
+LEAST_NAME = 144  # px: next to further columns
+LETTER, AROUND_NAME = 6.1, 34  # px: average width of a letter, padding of a button
+STATE_COLUMNS = [
     "id",
     "status",
     "wanted",
@@ -42,13 +42,13 @@ TOLD = [
     "seconds",
     "archived",
     "baseline_id",
-]  # what the words for a state are made of
+]  # read for the cells of the column State
 HIGH, PHONE_HIGH = 600, 410  # px at most
 ROW, TALL_ROW = 35, 92  # px; Streamlit wraps text in rows above 64, and a name may take four lines
 
 
 def shape(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
-    """The stored columns as people read them: percent, points, words."""
+    """The stored columns in display form: percent, points, labels."""
     out = pd.DataFrame(
         {
             "id": frame["id"],
@@ -75,10 +75,10 @@ def shape(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
 
 
 def columns(phone: bool, name: int = NAME, name_key: str | None = None) -> dict[str, Any]:
-    """How each column is headed and written, that of the names `name` px wide; a press on a name is kept under `name_key`.
+    """Header and format of each column; names are `name` px wide, a click on one is kept under `name_key`.
 
-    A button's label does not wrap: on a phone names are text, and a tap on one chooses its run. Every head has room for the
-    arrow of a sorted column.
+    A button's label does not wrap, so on a phone names are text, and a tap on one selects its run. Every header has room
+    for the sort arrow.
     """
     number, text, button = st.column_config.NumberColumn, st.column_config.TextColumn, st.column_config.ButtonColumn
     return {
@@ -86,12 +86,15 @@ def columns(phone: bool, name: int = NAME, name_key: str | None = None) -> dict[
         "name": text("Name", width=116)
         if phone
         else button("Name", type="tertiary", alignment="left", width=name, key=name_key, help=TO_OPEN),
-        "state": text("State", width=82 if phone else 150, help="State, share of the epochs trained, estimate."),
+        "state": text("State", width=82 if phone else 150, help="State, share of epochs trained, time left."),
         "method": text("Method", width=108),
         "model": text("Model", width=96),
-        "epochs": number("Epochs", format="%d", width=74, help="Passes over the training split, as set."),
+        "epochs": number("Epochs", format="%d", width=74, help="Passes over the training split."),
         "baseline": number(
-            "Baseline", format="%d", width=82, help="The run whose TPRs make the weights, or that it is compared with."
+            "Baseline",
+            format="%d",
+            width=82,
+            help="The run whose TPRs provide the weights, or that this run is compared with.",
         ),
         "accuracy": number(
             "Acc." if phone else "Accuracy",
@@ -106,7 +109,7 @@ def columns(phone: bool, name: int = NAME, name_key: str | None = None) -> dict[
             help="Variance of the TPRs over classes, test split, last epoch.",
         ),
         "tpr_min": number(
-            "Lowest TPR", format="%.1f %%", width=98, help="TPR of the class with the lowest, test split, last epoch."
+            "Lowest TPR", format="%.1f %%", width=98, help="Lowest TPR of any class, test split, last epoch."
         ),
         "spread": number(
             "Spread",
@@ -128,26 +131,26 @@ def columns(phone: bool, name: int = NAME, name_key: str | None = None) -> dict[
     }
 
 
-def name_width(names: Iterable[str], beside: int) -> int:
-    """Room for the longest of the names, as far as there is any; `beside` px of further columns are taken from it."""
+def name_width(names: Iterable[str], reserved: int) -> int:
+    """Width in px for the longest name, within limits; further columns take `reserved` px of it."""
     wanted = round(LETTER * max(map(len, names), default=0)) + AROUND_NAME
-    return max(LEAST_NAME, min(max(wanted, NAME), WIDEST_NAME) - beside)
+    return max(LEAST_NAME, min(max(wanted, NAME), WIDEST_NAME) - reserved)
 
 
 def order(phone: bool, more: list[str]) -> list[str]:
-    """What fits the window first, further columns right after the state; on a phone the others of ALWAYS follow to the right."""
+    """Column order: what fits the window, with further columns right after the state; on a phone the rest of ALWAYS follows."""
     fits = PHONE if phone else ALWAYS
     lead = fits[: fits.index("state") + 1]
     return list(dict.fromkeys([*lead, *more, *fits, *ALWAYS]))
 
 
 def state_word(state: str) -> str:
-    """A state of the filter as people read it; the address holds this word."""
+    """The label of a state in the filter; the URL holds it."""
     return "All" if state == "all" else run_status.STATUS[state][0]
 
 
 def more_columns() -> list[str]:
-    """The choice of further columns."""
+    """Lets the user select further columns."""
     with st.popover("Columns", icon=":material/view_column:"):
         heads = {key: config["label"] for key, config in columns(phone=False).items()}
         return st.multiselect(
@@ -161,16 +164,16 @@ def more_columns() -> list[str]:
 
 
 def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
-    """The table; a press on a name opens that run, on a phone it chooses it. Returns the ids of the chosen rows.
+    """The table; a click on a name opens that run, on a phone it selects it. Returns the ids of the selected rows.
 
-    A text cell is chosen by the arrow keys, too, so that it must not open anything.
+    Arrow keys select text cells too, so selecting one must not open anything.
     """
     shown, phone = shape(frame, states), viewport.narrow()
-    # The keys hold the ids in order: when the rows change, the table is a new one and no choice or press can slide to another run.
+    # The keys hold the ids in order: changed rows make a new table, so no selection or click can move to another run.
     key, name_key = table_key(shown["id"]), f"runs_name_{hash(tuple(shown['id']))}"
     others = columns(phone)
-    beside = sum(others[c]["width"] for c in more)
-    config = columns(phone, name_width(shown["name"], beside), name_key)
+    reserved = sum(others[c]["width"] for c in more)
+    config = columns(phone, name_width(shown["name"], reserved), name_key)
     row = TALL_ROW if phone else ROW
     event = st.dataframe(
         shown,
@@ -196,8 +199,8 @@ def table_key(ids: Iterable[int]) -> str:
 
 
 def while_chosen(frame: pd.DataFrame, wanted: list) -> pd.DataFrame:
-    """The rows as they were while some of them are chosen: one that comes in would make another table and drop the choice, and with it
-    the press of a button. `wanted` are the filters; other ones show what they find."""
+    """The same rows as before while some are selected: a new row would make a new table and drop the selection, and with it
+    the click on a button. `wanted` are the filters; changed filters show all they match."""
     before, ids = st.session_state.get("runs_rows", (None, ()))
     chosen = st.session_state.get(table_key(ids), {}).get("selection", {})
     if before == wanted and any(chosen.values()) and set(ids) <= set(frame["id"]):
@@ -207,7 +210,9 @@ def while_chosen(frame: pd.DataFrame, wanted: list) -> pd.DataFrame:
 
 
 def states_of(frame: pd.DataFrame) -> list[str]:
-    """The cells of the column State."""
-    records = list(frame[TOLD].itertuples(index=False))  # of a thousand rows, all columns would take ten times as long
+    """Cells of the column State."""
+    records = list(
+        frame[STATE_COLUMNS].itertuples(index=False)
+    )  # with all columns, 1,000 rows would take ten times as long
     where, held = run_status.places(*records), run_status.held_by(*records)
     return [run_status.in_a_cell(r, where, held) for r in records]

@@ -91,14 +91,14 @@ def test_a_run_that_has_not_finished(ids, which, words):
 def test_a_run_without_figures(ids):
     at = visit(ids["baseline"], ids["queued"])
     assert (
-        f"Run {ids['queued']} (queued) has no finished epoch, so it has no figures. Wait for its first epoch, or choose another run."
+        f"Run {ids['queued']} (queued) has no finished epoch, so it has no metrics. Wait for its first epoch, or choose another run."
         in warned(at)
     )
     assert f"Open run {ids['queued']}" in links(at)
 
 
 def test_a_run_that_is_not_there(ids):
-    assert "There is no run 4711; it may have been deleted. Choose another run." in warned(visit(ids["baseline"], 4711))
+    assert "Run 4711 not found; it may have been deleted. Choose another run." in warned(visit(ids["baseline"], 4711))
 
 
 def test_other_splits(ids):

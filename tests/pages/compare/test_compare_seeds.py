@@ -143,7 +143,7 @@ def test_with_seeds_tiles_bars_and_verdict_are_means(ids):
         np.mean([results.class_counts(engine, i, "test").tp / 1000 for i in before], axis=0), kind="stable"
     )
     assert bars[1]["y"] == pytest.approx(tprs.mean(0)[order].tolist(), abs=1e-5)
-    assert "means over seeds 0, 1 and 2, each trained both ways" in captions(at)
+    assert "means over seeds 0, 1 and 2 on both sides" in captions(at)
     assert captions(at).count("n = 3") == 4
     assert "Small dots: each seed." in captions(at)
 
@@ -155,7 +155,7 @@ def test_the_two_runs_are_one_switch_away(ids):
     after = results.get_run(engine, ids["seed 0"][1])
     assert at.metric[0].value.startswith(f"{100 * after.accuracy:.1f}")
     assert (
-        f"show run {ids['seed 0'][0]} and run {ids['seed 0'][1]} alone; the verdict speaks of the means over seeds"
+        f"show only run {ids['seed 0'][0]} and run {ids['seed 0'][1]}; the verdict uses the means over seeds"
         in captions(at)
     )
     assert set(colours(at).values()) == {"gray"}, "what is judged are the means"
@@ -194,13 +194,13 @@ def test_the_table_of_classes_says_yes_or_no(ids):
     at = compared(ids["seed 0"])
     table = next(d.value for d in at.dataframe if "beyond" in d.value)
     assert set(table["beyond"]) <= {"yes", "no"}
-    assert "a t interval over the seeds" in captions(at)
+    assert "t intervals over the seeds" in captions(at)
 
 
 def test_the_interval_of_a_pair_is_explained(ids):
     text = captions(compared(ids["high"]))
     assert "Newcombe" in text
-    assert "the same images" in text
+    assert "the same samples" in text
     assert "McNemar" in text
 
 
@@ -216,7 +216,7 @@ def test_different_seeds_lead_to_two_runs_of_one_seed(ids):
     engine = open_database()
     results.delete(engine, [ids["seed 1"][1], ids["seed 0"][1]])
     at = compared((ids["seed 0"][0], ids["seed 2"][1]))
-    fair = f"Compare run {ids['seed 2'][0]} with run {ids['seed 2'][1]}, both of seed 2"
+    fair = f"Compare run {ids['seed 2'][0]} with run {ids['seed 2'][1]}, both with seed 2"
     assert fair in [link.label for link in at.get("page_link")]
 
 
@@ -264,7 +264,7 @@ def test_pairs_are_runs_whose_baseline_is_the_run_before(feeding):
     at = compared((base[5], shared[5]))
     assert at.radio(key="over").options == ["All seeds", "These two runs"]
     assert f"run {shared[5]} of this comparison" in captions(at)
-    assert "each trained both ways" in captions(at)
+    assert "on both sides" in captions(at)
 
 
 def test_runs_fed_by_one_baseline_are_two_groups(feeding):
@@ -404,9 +404,9 @@ def test_changes_of_many_classes_come_largest_first_with_what_they_mean(ids):
     assert table.columns[0] == "change"
     assert table["change"].abs().is_monotonic_decreasing
     right = table["true class"] == table["predicted as"]
-    assert set(table[right]["means"]) <= {"more right", "fewer right"}
+    assert set(table[right]["means"]) <= {"more correct", "fewer correct"}
     assert set(table[~right]["means"]) <= {"more errors", "fewer errors"}
-    assert "Change in points: of 100 samples of the true class. The largest changes first." in captions(at)
+    assert "Change in points: per 100 samples of the true class. Largest changes first." in captions(at)
     narrow = AppTest.from_file(str(APP), default_timeout=300).run()
     narrow.switch_page(COMPARE)
     narrow.session_state["narrow_window"] = True
@@ -422,7 +422,7 @@ def test_changes_of_many_classes_come_largest_first_with_what_they_mean(ids):
 def test_pictures_name_their_split(ids):
     at = compared(ids["high"])
     assert "Spread over epochs, test split" in [s.value for s in at.subheader]
-    assert "Blue is better: more right on the diagonal, fewer errors beside it." in captions(at)
+    assert "Blue: better (more correct on the diagonal, fewer errors off it)." in captions(at)
 
 
 # ---------------------------------------------------------------- files and the command line

@@ -100,12 +100,12 @@ def test_the_report_says_it_before_the_verdict_and_what_was_trained(pair):
         "test split, 10,000 samples, after epoch",
     ):
         assert cell in page
-    assert re.search(r"Page made</td><td>20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC", page)
-    for heading in ("Spread over epochs, test split", "What is predicted differently"):
+    assert re.search(r"Page created</td><td>20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC", page)
+    for heading in ("Spread over epochs, test split", "Change of the confusion matrix"):
         assert f"<h2>{heading}</h2>" in page
     assert "Band: mean and one standard deviation, the spread." in page
     assert "95 %" in page[page.index("Band: mean") :][:300]
-    assert "Blue is better" in page
+    assert "Blue: better" in page
 
 
 def test_new_run_says_what_sets_it_apart_from_its_baseline(pair):

@@ -133,7 +133,7 @@ def test_a_seed_that_one_side_has_is_trained_for_the_other_alone(empty):
     of_seed = dict(zip(trained["seed"], trained["id"], strict=False)) | {0: int(first[0])}
     button = visit(COMPARE, a=first[0], b=first[1]).button(key="compare_seeds")
     assert button.label == "Add 2 seeds"
-    assert f"Trains run {first[1]} again with seeds 1 and 2:" in button.help
+    assert f"Trains run {first[1]} with seeds 1 and 2." in button.help
     new = after_a_click_on_add(empty, *first)
     assert new["seed"].tolist() == [1, 2]
     assert new["baseline_id"].tolist() == [of_seed[1], of_seed[2]]
@@ -170,7 +170,7 @@ def test_a_side_whose_weights_came_from_elsewhere_is_not_trained_for_a_pair_that
     other = on_baseline(empty, baseline, replace(weighted.config, method="tpr_deficit", params={}), 0)
     for pair in (first, (first[1], other)):
         button = visit(COMPARE, a=pair[0], b=pair[1]).button(key="compare_seeds")
-        assert (button.label, "both again with seeds 2 and 3" in button.help) == ("Add 2 seeds to each", True)
+        assert (button.label, "both runs with seeds 2 and 3" in button.help) == ("Add 2 seeds to each", True)
 
 
 def test_a_baseline_that_feeds_no_weights_keeps_no_seed_from_being_completed(empty):

@@ -147,7 +147,7 @@ def test_a_run_that_ended_early_says_why_its_tprs_cannot_be_used(full, state):
     _, ids = full
     at = visit(RUN, id=str(ids[state]))
     assert "run_use" not in [b.key for b in at.button]
-    assert "Its TPRs can feed weights once its last epoch is trained" in words_on(at)
+    assert "Its TPRs can provide weights once its last epoch is trained" in words_on(at)
     assert "last epoch is trained" not in words_on(visit(RUN, id=str(ids["baseline"])))
 
 

@@ -148,7 +148,7 @@ def test_a_worker_that_lives_is_not_remarked_on():
 
 def test_a_worker_whose_process_is_gone_is_told_of_at_once():
     assert stalled_worker.words(ON, [of(pid=dead_pid())], 1004.0).startswith(
-        "Its worker has ended, 4 s after its last sign of life. A new worker goes on from the last checkpoint"
+        "Its worker has ended; last heartbeat 4 s ago. A new worker resumes from the last checkpoint"
     )
 
 
@@ -156,12 +156,12 @@ def test_of_another_machine_only_the_beat_is_known():
     there = of(host="another-machine", pid=dead_pid())
     assert stalled_worker.words(ON, [there], 1004.0) is None
     assert stalled_worker.words(ON, [there], 1000.0 + stalled_worker.LATE + 5).startswith(
-        "No sign of life from its worker for 20 s."
+        "No heartbeat from its worker for 20 s."
     )
 
 
 def test_a_run_without_its_worker_is_told_of():
-    assert stalled_worker.words(ON, [of(run_id=None)], 1000.0).startswith("Its worker is gone.")
+    assert stalled_worker.words(ON, [of(run_id=None)], 1000.0).startswith("No worker is registered for this run.")
 
 
 def test_the_page_promises_no_time_without_a_sign_of_life(full):

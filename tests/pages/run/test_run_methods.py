@@ -143,22 +143,22 @@ def test_a_step_that_is_not_through_speaks_of_no_epochs_either(trained, asked, e
     assert "epoch" not in said(at).lower()
     assert not at.main.get("progress")
     assert not any("epoch" in c.value for c in at.sidebar.caption)
-    assert ("once the step is through" if end in (None, "paused") else "before it was through") in said(at)
+    assert ("once the step has finished" if end in (None, "paused") else "before it finished") in said(at)
 
 
 def test_bars_of_what_was_added_carry_their_sign_and_hold_zero():
     names = [f"class {i}" for i in range(4)]
-    figure = epoch_charts.summand_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.arange(4))
+    figure = epoch_charts.bias_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.arange(4))
     (bars,) = figure["data"]
     assert bars["text"] == ["−0.50", "+0.25", "+0.00", "+1.00"]
     assert figure["layout"]["yaxis"]["ticktext"] == names
-    turned = epoch_charts.summand_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.array([3, 2, 1, 0]))
+    turned = epoch_charts.bias_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.array([3, 2, 1, 0]))
     assert (turned["data"][0]["text"][0], turned["layout"]["yaxis"]["ticktext"][0]) == ("+1.00", "class 3")
     for values in (np.zeros(4), np.full(4, 2.0), np.full(4, -2.0)):
-        low, high = epoch_charts.summand_bars(names, values, LIGHT, np.arange(4))["layout"]["xaxis"]["range"]
+        low, high = epoch_charts.bias_bars(names, values, LIGHT, np.arange(4))["layout"]["xaxis"]["range"]
         assert low < min(values.min(), 0.0)
         assert max(values.max(), 0.0) < high
-    assert epoch_charts.alt_summand(names, np.array([-0.5, 0.25, 0.0, 1.0])).endswith(
+    assert epoch_charts.alt_bias(names, np.array([-0.5, 0.25, 0.0, 1.0])).endswith(
         "from −0.50 for class 0 to +1.00 for class 3"
     )
 
@@ -333,7 +333,7 @@ def test_the_steps_there_are_stand_beside_the_run_as_trained(trained, begun):
         [100 * (r.tpr_variance / rows[0].tpr_variance - 1) for r in rows[1:]]
     )
     assert at.button(key="posthoc_apply").disabled  # full strength is there
-    assert f"Applied already, as run {full}." in words_on(at)
+    assert f"Already applied as run {full}." in words_on(at)
     at.button(key="posthoc_open").click().run()
     assert at.query_params["id"] in (str(full), [str(full)])
 
@@ -534,10 +534,10 @@ def test_the_question_names_a_stopped_second_stage_that_could_not_go_on(trained,
     done = submit(engine, replace(config_of(epochs=3), method="crt"), "MNIST-1D: cRT, seed 0", run)
     train(engine, worker, mnist1d(), 3)
     text = question(monkeypatch, run)
-    assert "These cannot be resumed any more" in text
-    assert f"run {made} (Stopped) goes on from run {run}" in text
+    assert "can no longer be resumed" in text
+    assert f"run {made} (Stopped) starts from run {run}" in text
     assert f"run {done} is compared with run {run}" in text
-    assert "cannot be resumed" not in question(monkeypatch, made)
+    assert "can no longer be resumed" not in question(monkeypatch, made)
 
 
 def test_a_second_stage_without_its_baseline_offers_no_resume_and_says_why(trained):
@@ -547,6 +547,6 @@ def test_a_second_stage_without_its_baseline_offers_no_resume_and_says_why(train
     results.delete(engine, [run])
     at = page_of(made)
     assert "run_resume" not in keys(at)
-    assert "the run whose network it goes on from was deleted" in words_on(at)
-    assert "goes on from the last checkpoint" not in words_on(at)
+    assert "the run whose network it starts from was deleted" in words_on(at)
+    assert "continues from the last checkpoint" not in words_on(at)
     assert "run_duplicate" in keys(at)
