@@ -120,7 +120,8 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
             )
     elif terms.objective not in PURE:
         left_out.append(
-            f"Only the class terms are included. For each step of {terms.objective} see core/training/objectives/{terms.objective}.py."
+            f"Only the class terms are included. For what {terms.objective} does in each step, "
+            f"see core/training/objectives/{terms.objective}.py."
         )
     if stage not in (TRAIN, POSTHOC):
         left_out.append(
@@ -129,7 +130,8 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
         )
     if "prior" in terms.knobs:
         left_out.append(
-            f"Initialize the biases of the last layer to -log((1 - p) / p), p = {float(terms.knobs['prior'])!r}, without weight decay."
+            f"Initialize the biases of the last layer to -log((1 - p) / p), p = {float(terms.knobs['prior'])!r}, "
+            "and exclude them from weight decay."
         )
     if "smote" in terms.knobs:
         left_out.append(

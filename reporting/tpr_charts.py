@@ -36,7 +36,7 @@ STEPS = (
 HALO = 6  # stacked shadows in the background color, so that whatever lies behind a number fades out around it
 SHARE = ".3~%"  # ticks: as many decimals as they need
 ORDERS = {"difficulty": "Baseline difficulty", "gain": "Gain", "class": "Class"}
-IN_ORDER = {"difficulty": "hardest first", "gain": "largest gain first", "class": "in class order"}
+IN_ORDER = {"difficulty": "hardest first", "gain": "largest gain first", "class": "in dataset order"}
 
 WILSON = "Thin lines: 95 % Wilson intervals."
 MARKS = {  # caption of the marks: (form, means over seeds)

@@ -146,7 +146,7 @@ def buttons(row: RunRow) -> None:
     downloads.draw(row)
     if row.status in RESUMABLE and provenance.orphaned(row):
         st.caption(
-            "This run cannot resume: the run whose network it starts from was deleted. Duplicate it to choose another one."
+            "This run cannot resume: the run whose network it continues from was deleted. Duplicate it to choose another run."
         )
     elif row.status in RESUMABLE and not run_status.trains(row):
         st.caption(f"{RESUMABLE[row.status]} applies the step from the start; this takes seconds.")

@@ -154,8 +154,14 @@ def test_snippet_of_every_method(method):
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("ghm", "Only the class terms are included. For each step of ghm see core/training/objectives/ghm.py."),
-        ("l2rw", "Only the class terms are included. For each step of l2rw see core/training/objectives/l2rw.py."),
+        (
+            "ghm",
+            "Only the class terms are included. For what ghm does in each step, see core/training/objectives/ghm.py.",
+        ),
+        (
+            "l2rw",
+            "Only the class terms are included. For what l2rw does in each step, see core/training/objectives/l2rw.py.",
+        ),
         (
             "lws",
             "Only the loss and the sampler are included. lws continues from a finished run, see work/network_start.py and models/heads.py.",

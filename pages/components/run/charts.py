@@ -113,7 +113,7 @@ def thinned(row: RunRow) -> None:
     step = epoch_charts.step_of(int(row.last_epoch), MOST_LIVE)
     if row.status in cached_reads.LIVE and step > 1:
         st.caption(
-            f"While the run is active, charts show one epoch in {step} and the last one; then all. Every epoch is recorded."
+            f"While the run is active, charts show one epoch in {step} and the last one; once it has ended, all. Every epoch is recorded."
         )
 
 

@@ -1,4 +1,4 @@
-"""A running run without a heartbeat from its worker: the message shown instead of an estimate."""
+"""A run whose worker sends no heartbeat: the message shown instead of an estimate."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def confirm_delete(frame: pd.DataFrame) -> None:
     st.markdown(f"This permanently deletes {count(len(frame), 'run')} with all results and checkpoints:")
     st.markdown("\n".join(f"- {r.id}: {plain(r.name)}" for r in frame.itertuples()))
     ids = frame["id"].tolist()
-    named("These runs can no longer be resumed, because they start from a network that is deleted:", stranded(ids))
+    named("These runs can no longer be resumed, because they continue from a network that is deleted:", stranded(ids))
     named("These runs keep the TPRs they took, but lose the baseline to compare with:", dependants(ids))
     with st.container(horizontal=True):
         if st.button("Delete", key="runs_delete_yes", type="primary", icon=":material/delete:"):
@@ -148,9 +148,9 @@ def unfinished_stage(record: ListedRun) -> bool:
 
 
 def stranded(ids: list[int]) -> list[str]:
-    """The followers that could no longer resume: "run 14 (Stopped) starts from run 13"."""
+    """The followers that could no longer resume: "run 14 (Stopped) continues from run 13"."""
     return [
-        f"run {r.id} ({run_status.label(r)}) starts from run {int(r.baseline_id)}"
+        f"run {r.id} ({run_status.label(r)}) continues from run {int(r.baseline_id)}"
         for r in followers(ids)
         if unfinished_stage(r)
     ]

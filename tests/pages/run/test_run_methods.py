@@ -535,7 +535,7 @@ def test_the_question_names_a_stopped_second_stage_that_could_not_go_on(trained,
     train(engine, worker, mnist1d(), 3)
     text = question(monkeypatch, run)
     assert "can no longer be resumed" in text
-    assert f"run {made} (Stopped) starts from run {run}" in text
+    assert f"run {made} (Stopped) continues from run {run}" in text
     assert f"run {done} is compared with run {run}" in text
     assert "can no longer be resumed" not in question(monkeypatch, made)
 
@@ -547,6 +547,6 @@ def test_a_second_stage_without_its_baseline_offers_no_resume_and_says_why(train
     results.delete(engine, [run])
     at = page_of(made)
     assert "run_resume" not in keys(at)
-    assert "the run whose network it starts from was deleted" in words_on(at)
+    assert "the run whose network it continues from was deleted" in words_on(at)
     assert "continues from the last checkpoint" not in words_on(at)
     assert "run_duplicate" in keys(at)
