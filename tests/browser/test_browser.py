@@ -1,4 +1,4 @@
-"""The app as a person meets it, in a real Chromium: the main job, the drag preview, Compare, the list of runs."""
+"""The app in a real Chromium: the main workflow, the drag preview, Compare, the list of runs."""
 
 import json
 import os
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
 @pytest.fixture(scope="module")
 def compared(served, browser):
-    """The main job, once: open Home, press the button (twice), arrive at Compare."""
+    """The main workflow, once: open Home, click the button (twice), end on Compare."""
     address, data = served
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     started = time.monotonic()
@@ -45,7 +45,7 @@ def test_the_main_job(compared):
     assert [len(bars) for bars in figure(page, "compare_signature", BARS)] == [10, 10]
 
 
-def test_the_address_restores_the_comparison(compared, page):
+def test_the_url_restores_the_comparison(compared, page):
     first, _, _ = compared
     page.goto(first.url)
     settle(page)
@@ -302,18 +302,18 @@ def test_the_console_is_quiet_about_our_settings(compared, page):
 
 
 def heads(page):
-    """The heads of the table's columns in their order, as a screen reader is told them."""
+    """The headers of the table's columns in order, as a screen reader gets them."""
     return page.locator("[data-testid=stDataFrame] canvas th").filter(has_text=re.compile(r"\S"))
 
 
-def test_the_columns_that_matter_fit_a_desktop_window(compared, page):
+def test_the_main_columns_fit_a_desktop_window(compared, page):
     _, address, _ = compared
     page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(f"{address}/runs")
     settle(page)
     expect(heads(page)).to_have_text(
         ["Run", "Name", "State", "Method", "Accuracy", "TPR var.", "Lowest TPR", "Tags", "Dataset"]
-    )  # those in sight, the last one in part
+    )  # the visible ones, the last one in part
 
 
 def test_a_phone_gets_the_columns_that_fit_it(compared, browser):
@@ -360,14 +360,14 @@ def test_a_phone_opens_a_run_by_a_tap_on_its_name(compared, browser):
     page.mouse.click(*cell(page, 0, 180))
     expect(page.get_by_text("1 selected")).to_be_visible()
     settle(page)
-    assert table.bounding_box()["y"] == top  # where it moved, a second tap would choose another run
+    assert table.bounding_box()["y"] == top  # otherwise a second tap would select another run
     key(page, "runs_open").get_by_role("button", name="Open").click()
     page.wait_for_url(re.compile(rf"/run\?id={newest}$"))
     context.close()
 
 
-def test_on_a_phone_neither_a_tap_on_a_head_nor_an_arrow_key_opens_a_run(compared, browser):
-    """Both make the grid choose a cell."""
+def test_on_a_phone_neither_a_tap_on_a_header_nor_an_arrow_key_opens_a_run(compared, browser):
+    """Both make the grid select a cell."""
     _, address, _ = compared
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     page = context.new_page()
@@ -397,7 +397,7 @@ def test_a_run_is_opened_with_the_keyboard(compared, page):
     page.wait_for_url(re.compile(r"/run\?id=\d+$"))
 
 
-def test_a_run_that_comes_in_takes_no_choice_away(compared, page):
+def test_a_new_run_keeps_the_selection(compared, page):
     _, address, data = compared
     page.goto(f"{address}/runs")
     settle(page)
@@ -411,7 +411,7 @@ def test_a_run_that_comes_in_takes_no_choice_away(compared, page):
     page.wait_for_url(re.compile(r"/compare\?a=1&b=2$"))
 
 
-def test_ticked_runs_are_archived_and_brought_back(compared, page):
+def test_selected_runs_are_archived_and_unarchived(compared, page):
     _, address, data = compared
     page.goto(f"{address}/runs")
     settle(page)

@@ -1,4 +1,4 @@
-"""A run's page in a real Chromium while the run is on. The test plays the worker: it records the epochs and obeys when it is told to."""
+"""The page of a running run in a real Chromium. The test acts as the worker: it records epochs and follows requests."""
 
 import os
 import re
@@ -20,7 +20,7 @@ LAST = "g => Math.max(...g.data.map(t => t.x[t.x.length - 1]))"
 
 
 class Training:
-    """A run that is on, and its worker's side."""
+    """A running run and its worker."""
 
     def __init__(self, engine):
         self.engine, self.made, self.rng = engine, seed.mnist1d(), np.random.default_rng(1)
@@ -44,7 +44,7 @@ class Training:
 
 @pytest.fixture
 def training(empty):
-    """Twenty epochs of a run that goes on."""
+    """Twenty epochs of a run that is still running."""
     training = Training(empty)
     training.train(20)
     return training
@@ -52,7 +52,7 @@ def training(empty):
 
 @pytest.fixture
 def page(training, browser):
-    """The run's page in a window that has settled."""
+    """The run page, settled."""
     with (
         app_on(os.environ["EVENLY_DATA"]) as address,
         window_of(browser, viewport={"width": 1440, "height": 1200}) as page,
@@ -69,12 +69,12 @@ def drawn(page, epoch, name="run_loss"):
     )
 
 
-def test_a_click_on_pause_is_answered_while_the_charts_go_on(page, training):
+def test_a_click_on_pause_is_acknowledged_while_the_charts_update(page, training):
     key(page, "run_pause").get_by_role("button").click()
     expect(key(page, "run_state")).to_contain_text("Pausing")
     assert training.row().wanted == "pause"
     expect(key(page, "run_stop").get_by_role("button")).to_be_disabled()
-    training.train(3)  # it has not obeyed yet
+    training.train(3)  # it has not acted on the request yet
     drawn(page, 23)
     expect(key(page, "run_state")).to_contain_text("Pausing")
     assert queue.finish(training.engine, training.claim, "paused")
@@ -86,7 +86,7 @@ def test_a_click_on_pause_is_answered_while_the_charts_go_on(page, training):
         expect(key(page, name)).to_have_count(1)
 
 
-def test_what_is_open_and_typed_outlives_new_epochs(page, training):
+def test_open_popovers_and_typed_text_survive_new_epochs(page, training):
     page.get_by_text("Log", exact=True).click()
     log = page.locator("[data-testid=stExpanderDetails]").filter(has_text="submitted")
     expect(log).to_be_visible()
@@ -106,7 +106,7 @@ def test_what_is_open_and_typed_outlives_new_epochs(page, training):
     assert training.row().notes == "first line\nsecond line"
 
 
-def test_the_figures_below_the_charts_follow(page, training):
+def test_the_lower_part_follows_the_charts(page, training):
     confusion = page.get_by_text(re.compile(r"Test split after epoch \d+\. Each row"))
     expect(confusion).to_contain_text("epoch 20.")
     training.train(1)
@@ -114,7 +114,7 @@ def test_the_figures_below_the_charts_follow(page, training):
     expect(confusion).to_contain_text("epoch 21.")
 
 
-def test_a_run_that_ends_is_drawn_whole_at_once(page, training):
+def test_a_run_that_ends_is_redrawn_completely_at_once(page, training):
     confusion = page.get_by_text(re.compile(r"Test split after epoch \d+\. Each row"))
     training.train(2)
     assert queue.finish(training.engine, training.claim, "succeeded")

@@ -1,4 +1,4 @@
-"""Post-hoc steps as a person meets them, in a real Chromium: from a finished run's page to the page of the evened-out run."""
+"""Post-hoc steps in a real Chromium: from the page of a finished run to the page of the step's run."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The measures for unequal classes wherever a user looks: run page, Compare, command line, exports.
+"""The measures for imbalanced classes wherever they are shown: run page, Compare, command line, exports.
 
 Values by scikit-learn from the confusion matrix.
 """
@@ -80,20 +80,20 @@ def seeded(tmp_path_factory):
 def labels(run_id: int) -> tuple[np.ndarray, np.ndarray]:
     """Truth and prediction of every test sample of a run."""
     matrix = results.confusion(open_database(), run_id, "test")[1]
-    truth, said = (axis.ravel() for axis in np.indices(matrix.shape))
-    return np.repeat(truth, matrix.ravel()), np.repeat(said, matrix.ravel())
+    truth, predicted = (axis.ravel() for axis in np.indices(matrix.shape))
+    return np.repeat(truth, matrix.ravel()), np.repeat(predicted, matrix.ravel())
 
 
 def expected(run_id: int) -> dict[str, float]:
     """Every measure of a run by scikit-learn; the G-mean by its formula."""
-    truth, said = labels(run_id)
-    tpr = sk.recall_score(truth, said, average=None)
+    truth, predicted = labels(run_id)
+    tpr = sk.recall_score(truth, predicted, average=None)
     found = {
-        "accuracy": sk.accuracy_score(truth, said),
-        "balanced_accuracy": sk.balanced_accuracy_score(truth, said),
+        "accuracy": sk.accuracy_score(truth, predicted),
+        "balanced_accuracy": sk.balanced_accuracy_score(truth, predicted),
         "g_mean": math.prod(tpr) ** (1 / len(tpr)),
-        "macro_precision": sk.precision_score(truth, said, average="macro"),
-        "macro_f1": sk.f1_score(truth, said, average="macro"),
+        "macro_precision": sk.precision_score(truth, predicted, average="macro"),
+        "macro_f1": sk.f1_score(truth, predicted, average="macro"),
         "worst_class": tpr.min(),
         "tpr_variance": tpr.var(),
     }
@@ -111,7 +111,7 @@ def score(run_id: int, alpha: float, positive: int = 0) -> float:
 
 
 def shown(at) -> dict[str, list[str]]:
-    """The table of measures: label -> its cells, without what keeps Markdown from reading them."""
+    """The table of measures: label -> its cells, without Markdown escapes."""
     frame = next(t.value for t in at.table if "measure" in t.value)
     return {
         row[0].replace("\\", ""): [cell.replace("\\", "").replace("−", "-") for cell in row[1:]]
@@ -181,7 +181,7 @@ def test_two_runs_are_grouped_by_one_sides_counts():
 # ---------------------------------------------------------------- run page
 
 
-def test_a_long_tailed_run_beside_its_baseline(ids):
+def test_a_long_tailed_run_next_to_its_baseline(ids):
     b, a = ids["tail"]
     at = visit(RUN, id=str(a))
     table = shown(at)
@@ -206,7 +206,7 @@ def test_a_long_tailed_run_beside_its_baseline(ids):
     assert table["TPR variance"][:2] == [f"{before['tpr_variance']:.4f}", f"{after['tpr_variance']:.4f}"]
     assert table["Calibration error (ECE), %"] == ["12.0", "5.0", "-7.0"]
     assert not [s for s in at.slider if s.label.startswith("Alpha")], "more than two classes have no weighted score"
-    assert any(f"Before: run {b}, its baseline" in c.value for c in at.caption)
+    assert any(f"Before: run {b} (baseline)" in c.value for c in at.caption)
 
 
 def test_a_balanced_run_alone_has_no_groups(ids):
@@ -231,7 +231,7 @@ def test_a_run_of_two_classes_has_its_weighted_score_to_move(ids):
     assert shown(at)["Weighted score (alpha 0.8, positive <b>well</b>), %"][1] == points(score(a, 0.8, 1))
 
 
-def test_a_run_that_is_on_shows_its_measures_without_an_input(ids):
+def test_an_active_run_shows_its_measures_without_an_input(ids):
     at = visit(RUN, id=str(ids["live"]))
     assert "Weighted score (alpha 0.5, positive sick), %" in shown(at)
     assert not [s for s in at.slider if s.key == "alpha"]
@@ -263,7 +263,7 @@ def test_compare_of_two_runs_and_of_seeds(ids):
     ]
 
 
-def test_alpha_stands_in_the_address(ids):
+def test_alpha_is_kept_in_the_url(ids):
     b, a = ids["two 0"]
     at = visit(COMPARE, a=str(b), b=str(a), alpha="0.8", over="pair")
     assert at.slider(key="alpha").value == 0.8
@@ -280,7 +280,7 @@ def test_alpha_stands_in_the_address(ids):
 
 
 @pytest.mark.parametrize("asked", [{"alpha": "7"}, {"alpha": "much"}, {"positive": "nobody"}])
-def test_an_address_that_asks_for_what_is_not_there_is_passed_over(ids, asked):
+def test_invalid_values_in_the_url_are_ignored(ids, asked):
     b, a = ids["two 0"]
     at = visit(COMPARE, a=str(b), b=str(a), **asked)
     assert not at.error
@@ -329,7 +329,7 @@ def test_show_weighs_two_classes(ids):
 
 
 @pytest.mark.parametrize(
-    ("command", "which", "options", "says"),
+    ("command", "which", "options", "text"),
     [
         ("show", "tail", ("--alpha", 0.3), "the weighted score is for 2 classes, this task has 10"),
         ("compare", "tail", ("--alpha", 0.3), "the weighted score is for 2 classes, this task has 10"),
@@ -337,10 +337,10 @@ def test_show_weighs_two_classes(ids):
         ("compare", "two 0", ("--positive", "ill"), "the positive class is 'ill', expected 'sick' or '<b>well</b>'"),
     ],
 )
-def test_what_cannot_be_weighed_is_said(ids, command, which, options, says):
+def test_a_weighted_score_that_is_impossible_is_refused_with_a_message(ids, command, which, options, text):
     runs = ids[which] if command == "compare" else ids[which][:1]
     error = CliRunner().invoke(cli.app, [command, *map(str, runs), *map(str, options)]).exception
-    assert says in str(error)
+    assert text in str(error)
 
 
 def test_compare_prints_and_gives_them(ids):
@@ -403,12 +403,12 @@ def test_a_comparisons_files_have_them(ids):
 
 
 def figures_of(page: str) -> list[dict]:
-    """The figures of an exported page, by scheme."""
+    """The figures of an exported page, by color scheme."""
     decoder = json.JSONDecoder()
     return [decoder.raw_decode(part)[0] for piece in page.split("drawn('p")[1:] for part in [piece[piece.index("{") :]]]
 
 
-def test_a_lone_weighted_run_is_drawn_as_after_its_baseline(ids):
+def test_a_weighted_run_alone_is_drawn_in_the_style_of_after(ids):
     for run_id, colour in ((ids["two 0"][0], "#9AA3B2"), (ids["two 0"][1], "#0B65C2")):
         (figure,) = figures_of(html_pages.run_page(reported(run_id)))
         assert figure["light"]["data"][0]["marker"]["color"] == colour
@@ -423,7 +423,7 @@ def test_charts_of_a_file_come_in_both_schemes(ids):
 
 
 def test_a_file_follows_the_browsers_scheme(ids, tmp_path, chromium):
-    """In a real browser: the text of a chart is light on the page's dark ground, and follows a change."""
+    """In a real browser: chart text is light on the dark page, and follows a change of the scheme."""
     pytest.importorskip("playwright.sync_api")
     from tests.browser.kit import chromium_at
 

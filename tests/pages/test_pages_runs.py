@@ -1,4 +1,4 @@
-"""Runs: the list, its filters and columns, and what can be done to the runs that were chosen."""
+"""Runs: the list, its filters and columns, and the actions on selected runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_table_filters_by_state_and_text(full):
     assert f"2 of {len(ids)} runs shown" in words_on(at)
 
 
-def test_archived_runs_leave_the_list_until_asked_for(full):
+def test_archived_runs_are_hidden_unless_requested(full):
     engine, ids = full
     results.archive(engine, [ids["stopped"]], True)
     at = visit(RUNS)
@@ -48,7 +48,7 @@ def test_archiving_can_be_undone_at_once(full):
     assert "runs_undo" not in [b.key for b in at.button]
 
 
-def test_the_state_says_how_far_a_run_is_and_whether_it_is_archived(full):
+def test_the_state_includes_progress_and_archived(full):
     engine, ids = full
     results.archive(engine, [ids["baseline"]], True)
     at = visit(RUNS, archived="true")
@@ -62,7 +62,7 @@ def test_the_state_says_how_far_a_run_is_and_whether_it_is_archived(full):
     assert state[ids["baseline"]] == "Succeeded, archived"
 
 
-def test_the_columns_that_matter_come_first_and_further_ones_when_chosen(full):
+def test_the_main_columns_come_first_and_further_ones_when_selected(full):
     at = visit(RUNS)
     first = list(at.dataframe[0].proto.column_order)
     assert {"state", "name", "method", "model", "accuracy", "tpr_variance", "tpr_min"} <= set(first)
@@ -74,14 +74,14 @@ def test_the_columns_that_matter_come_first_and_further_ones_when_chosen(full):
 def test_a_phone_gets_the_columns_that_fit_it(full):
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()
     at.switch_page(RUNS)
-    at.session_state["narrow_window"] = True  # what the browser says of its window
+    at.session_state["narrow_window"] = True  # as the browser reports its window
     at.run()
     assert list(at.dataframe[0].proto.column_order)[:4] == ["state", "name", "accuracy", "tpr_variance"]
 
 
-HEADS = {"id": 23, "accuracy": 52, "tpr_variance": 47, "tpr_min": 68}  # px of each head, measured in Chromium
-ARROW, PADDING = 11, 16  # px: the arrow of a sorted column and its blank; what a cell keeps free on both sides
-TABLE, TICKS = 1018, 33  # px: the table inside in a window of 1440, its boxes to tick
+HEADS = {"id": 23, "accuracy": 52, "tpr_variance": 47, "tpr_min": 68}  # px of each header, measured in Chromium
+ARROW, PADDING = 11, 16  # px: the sort arrow with its gap; the padding of a cell on both sides
+TABLE, TICKS = 1018, 33  # px: the table in a window of 1440, its checkboxes
 
 
 def widths(at):
@@ -90,7 +90,7 @@ def widths(at):
     return {name: column["width"] for name, column in columns.items() if "width" in column}
 
 
-def test_names_are_whole_on_a_desktop_and_heads_fit_with_the_arrow_of_a_sorted_column(full):
+def test_names_are_uncut_on_a_desktop_and_headers_fit_with_the_sort_arrow(full):
     shown = widths(visit(RUNS))
     assert shown["name"] >= 269 + 2 * PADDING, "MNIST-1D: Equal-TPR bias, strength 0.9, seed 0"
     assert {head: shown[head] >= text + ARROW + PADDING for head, text in HEADS.items()} == dict.fromkeys(HEADS, True)
@@ -108,7 +108,7 @@ def test_a_long_name_takes_the_room_of_the_tags_and_gives_way_to_further_columns
     assert widths(at)["name"] == wide - widths(at)["created"]
 
 
-def test_a_run_that_is_gone_is_told_in_a_sentence(full, monkeypatch):
+def test_a_deleted_run_is_reported_in_a_sentence(full, monkeypatch):
     engine, ids = full
     ticked(monkeypatch, {ids["stopped"]})
     at = visit(RUNS)
@@ -117,13 +117,13 @@ def test_a_run_that_is_gone_is_told_in_a_sentence(full, monkeypatch):
     assert at.error[0].value == f"Run {ids['stopped']} not found; it may have been deleted."
 
 
-def test_actions_are_off_until_rows_are_chosen(full):
+def test_actions_are_disabled_until_rows_are_selected(full):
     at = visit(RUNS)
     assert all(at.button(key=f"runs_{k}").disabled for k in ("open", "compare", "edit", "archive", "delete"))
 
 
 def ticked(monkeypatch, ids):
-    """Have the table say that the rows of these runs are ticked: AppTest cannot tick."""
+    """Patch the selection of the table, since AppTest cannot tick rows."""
     real = streamlit.dataframe
 
     def dataframe(frame, *args, **options):
@@ -137,7 +137,7 @@ def ticked(monkeypatch, ids):
     monkeypatch.setattr(streamlit, "dataframe", dataframe)
 
 
-def test_chosen_runs_are_paused_resumed_and_stopped_as_far_as_that_makes_sense(full, monkeypatch):
+def test_selected_runs_are_paused_resumed_and_stopped_where_that_applies(full, monkeypatch):
     engine, ids = full
     ticked(monkeypatch, {ids["baseline"], ids["running"], ids["queued"], ids["stopped"]})
     at = visit(RUNS)
@@ -166,7 +166,7 @@ def test_finished_runs_offer_nothing_to_pause_or_stop(full, monkeypatch):
     assert "runs_delete" in keys
 
 
-def test_the_question_before_deleting_names_who_took_tprs_from_a_run(full, monkeypatch):
+def test_the_delete_dialog_names_runs_that_took_tprs_from_a_run(full, monkeypatch):
     _, ids = full
     ticked(monkeypatch, {ids["baseline"]})
     at = visit(RUNS)
@@ -189,7 +189,7 @@ def test_a_search_takes_words_in_any_order(full):
     assert ids["baseline"] not in at.dataframe[0].value["id"].tolist()
 
 
-def test_what_another_page_was_asked_for_leaves_the_address(full):
+def test_parameters_of_another_page_leave_the_url(full):
     _, ids = full
     at = visit(RUNS, a="1", b="2", q="CIFAR")
     assert set(at.query_params) == {"q"}
@@ -197,13 +197,13 @@ def test_what_another_page_was_asked_for_leaves_the_address(full):
     assert set(at.query_params) == {"id"}
 
 
-def test_a_run_that_names_no_method_we_know_is_still_listed(full):
+def test_a_run_with_an_unknown_method_is_still_listed(full):
     engine, _ = full
     submit(engine, config_of(), "from another version")
     assert "from another version" in visit(RUNS).dataframe[0].value["name"].tolist()
 
 
-def test_an_old_sqlite_is_told_on_the_runs_page(full, monkeypatch):
+def test_an_old_sqlite_is_reported_on_the_runs_page(full, monkeypatch):
     assert "SQLite" not in words_on(visit(RUNS))
     monkeypatch.setattr(
         "storage.db.connection.database_warning", lambda: "SQLite 3.40.1 can, rarely, damage a database"
@@ -211,7 +211,7 @@ def test_an_old_sqlite_is_told_on_the_runs_page(full, monkeypatch):
     assert "SQLite 3.40.1 can, rarely, damage a database" in words_on(visit(RUNS)).replace("\\", "")
 
 
-def test_the_runs_page_reads_the_list_once_a_view(full, monkeypatch):
+def test_the_runs_page_reads_the_list_once_per_view(full, monkeypatch):
     from pages.components.common import cached_reads
 
     at, calls = visit(RUNS), []

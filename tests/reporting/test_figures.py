@@ -1,4 +1,4 @@
-"""Every kind of picture that a page draws is one that Plotly takes.
+"""Plotly accepts every kind of chart that a page draws.
 
 The pages hand figures over unchecked (pages.components.common.plotly_chart.Ready).
 """
@@ -25,19 +25,19 @@ ADDRESSES = {
     "compare": (COMPARE, {"a": "baseline", "b": "weighted"}),
     "compare many": (COMPARE, {"a": "hundred", "b": "hundred_weighted"}),
 }
-ALIKE = {"home_live"}  # made by the same function as home_signature, for runs that the seeded ones do not have
+ALIKE = {"home_live"}  # made by the same function as home_signature, for kinds of runs missing in the seed data
 
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The figures drawn since, by key, each checked by Plotly as it is drawn."""
+    """The figures drawn so far, by key, each validated by Plotly."""
     found = {}
     draw = plotly_chart.draw
 
     def checked(figure, **more):
         assert len(go.Figure(figure).data) == len(figure["data"]) > 0, more[
             "key"
-        ]  # raises, naming the attribute, where one is unknown or has a bad value
+        ]  # raises, naming the attribute, if one is unknown or has an invalid value
         found[more["key"]] = figure
         draw(figure, **more)
 
@@ -45,7 +45,7 @@ def drawn(monkeypatch):
     return found
 
 
-def test_plotly_takes_every_picture(ids, drawn):
+def test_plotly_accepts_every_chart(ids, drawn):
     for page, query in ADDRESSES.values():
         visit(page, **{key: ids[run] for key, run in query.items()})
     engine = open_database()
@@ -64,7 +64,7 @@ def test_plotly_takes_every_picture(ids, drawn):
     assert not missing
 
 
-def test_a_picture_reaches_streamlit_as_it_is():
+def test_a_figure_reaches_streamlit_unchanged():
     figure = {"data": [{"type": "bar", "x": ["cat"], "y": [0.5]}], "layout": {}}
     ready = plotly_chart.Ready(figure)
     assert isinstance(ready, BaseFigure)

@@ -1,4 +1,4 @@
-"""The pictures and words of the pages as pure functions: order, signs, sizes, colours, and what the preview sends."""
+"""Charts and texts of the pages as pure functions: order, signs, sizes, colors, and what the preview sends."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_form_follows_the_number_of_classes(classes, kind):
 
 
 @pytest.mark.parametrize("p", [LIGHT, DARK], ids=["light", "dark"])
-def test_bars_are_told_apart_by_hatch_and_start_at_zero(p):
+def test_bars_differ_by_hatching_and_start_at_zero(p):
     figure = tpr_charts.picture("bars", NAMES, BEFORE, AFTER, p)
     first, second = figure["data"]
     assert first["marker"]["pattern"]["shape"] == "/"
@@ -70,7 +70,7 @@ def near(low, high, each=None):
 
 
 def test_nearly_perfect_classes_are_dots_and_the_axis_says_where_it_starts():
-    """Bars are never cut short; dots may be, and say so."""
+    """Bars always start at 0; dots need not, and the axis says so."""
     high = near(0.985, 0.995)
     assert tpr_charts.usual_kind(high, high) == "dumbbell"
     assert tpr_charts.usual_kind(high, AFTER) == "bars"
@@ -147,14 +147,14 @@ def test_blue_is_better_and_orange_worse_in_the_change_of_a_confusion():
 
 
 def luminance(colour: str) -> float:
-    """Relative luminance as WCAG 2 has it."""
+    """Relative luminance by WCAG 2."""
     parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
     r, g, b = (v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in parts)
     return 0.2126 * r + 0.7152 * g + 0.0722 * b
 
 
 @pytest.mark.parametrize("p", [LIGHT, DARK], ids=lambda p: p.name)
-def test_numbers_in_a_matrix_are_read_on_every_cell(p):
+def test_numbers_in_a_matrix_are_readable_on_every_cell(p):
     scales = [(0, p.low), (1, p.high)], [(0, p.loss), (0.5, p.background), (1, p.after)]
     for scale in scales:
         for t in np.linspace(0, 1, 101):
@@ -166,7 +166,7 @@ def test_numbers_in_a_matrix_are_read_on_every_cell(p):
             assert (light + 0.05) / (dark + 0.05) >= 4.5
 
 
-def test_the_largest_changes_come_first_and_say_what_they_mean():
+def test_the_largest_changes_come_first_and_are_explained():
     before, after = np.array([[8, 2, 0], [1, 9, 0], [0, 5, 5]]), np.array([[6, 4, 0], [0, 10, 0], [0, 5, 5]])
     top = confusion_charts.top_changes(NAMES, before, after)
     assert top[["change", "true class", "predicted as", "means"]].values.tolist() == [
@@ -185,7 +185,7 @@ def test_levels_are_the_mean_and_one_standard_deviation():
     assert bands[0]["y1"] - bands[0]["y0"] == pytest.approx(2 * np.std([0.9, 0.6, 0.75]))
 
 
-def test_dumbbells_carry_a_sign_beside_the_colour():
+def test_dumbbells_have_a_sign_as_well_as_a_color():
     figure = tpr_charts.picture("dumbbell", NAMES, BEFORE, AFTER, LIGHT)
     gain, loss = (next(t for t in figure["data"] if t.get("name") == n) for n in ("gain", "loss"))
     assert (gain["line"]["color"], loss["line"]["color"]) == (LIGHT.gain, LIGHT.loss)
@@ -289,7 +289,7 @@ def test_weights_have_three_digits(value, text):
     assert weight(value) == text
 
 
-def test_differences_wear_a_real_minus():
+def test_differences_have_a_real_minus_sign():
     assert (points(0.04), points(-0.0123)) == ("+4.0", "−1.2")
 
 
@@ -407,7 +407,7 @@ ONLY_LATEX = {
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m.slider], ids=lambda m: m.key)
 def test_every_dragged_formula_reads_as_text(method):
-    """With its value, or not at all: what only LaTeX can show is left to the typeset formula."""
+    """With its value, or empty: what only LaTeX can show is left to the typeset formula."""
     text = latex_text.in_text(formula_with(method, {method.slider: 0.25}))
     assert "0.25" in text or (text == "" and method.key in ONLY_LATEX)
     assert not re.search(r"[\\{}_]", text)
@@ -447,7 +447,7 @@ def test_an_error_is_a_sentence(text, shown):
 
 
 def one_choice():
-    """A page with one list of words, for AppTest."""
+    """A page with one select box, for AppTest."""
     import streamlit as st
 
     from core.experiment.config import SETTINGS
@@ -456,7 +456,7 @@ def one_choice():
     st.text(param_fields.field("run", next(p for p in SETTINGS if p.key == "reduction")))
 
 
-def test_choices_are_shown_in_words_and_stored_as_they_are():
+def test_choices_are_shown_in_words_and_stored_unchanged():
     at = AppTest.from_function(one_choice, default_timeout=300).run()
     box = at.selectbox(key="new_run_reduction")
     assert box.options == ["weighted mean", "batch mean"]
@@ -466,8 +466,8 @@ def test_choices_are_shown_in_words_and_stored_as_they_are():
 
 
 @pytest.mark.parametrize("name", ["lr .1 -> .2", "a -- b", "x <-> y", "x >= 2", "x ~= 2"])
-def test_signs_in_names_are_not_beautified(name):
-    """Streamlit turns these pairs of signs into arrows, dashes and relations; something invisible keeps them apart."""
+def test_signs_in_names_are_not_replaced(name):
+    """Streamlit turns these pairs of signs into arrows, dashes and relations; an invisible character separates them."""
     shown = plain(name).replace("\\", "")
     assert not re.search(r"->|<-|--|>=|<=|~=", shown)
     assert shown.replace(WORD_JOINER, "") == name

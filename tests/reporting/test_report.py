@@ -1,4 +1,4 @@
-"""Exports: numbers as they are, names made harmless, an HTML file that needs no network."""
+"""Exports: numbers unchanged, names made safe, an HTML file that needs no network."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_csv_has_a_line_per_class_with_its_wilson_interval():
 
 
 def predicted_run(classes: int = 8, n: int = 600) -> tuple[run_report.RunReport, np.ndarray, np.ndarray, np.ndarray]:
-    """A run as a worker counts it, with the truth, the predictions and the scores behind it."""
+    """A run as a worker counts it, with its labels, predictions and scores."""
     draw = np.random.default_rng(classes)
     truth = draw.integers(0, classes, n)
     scores = draw.random((n, classes)) + np.eye(classes)[truth] * draw.random((n, 1))
@@ -71,7 +71,7 @@ def predicted_run(classes: int = 8, n: int = 600) -> tuple[run_report.RunReport,
     )
 
 
-def test_exported_figures_against_sklearn():
+def test_exported_metrics_against_sklearn():
     """CSV, JSON and HTML of a run."""
     made, truth, guess, scores = predicted_run()
     wanted = {"tpr": metrics.recall_score, "precision": metrics.precision_score, "f1": metrics.f1_score}
@@ -119,14 +119,14 @@ def test_five_classes_have_no_top5_accuracy():
     assert "top-5" not in html.run_html(predicted_run(5)[0])
 
 
-def test_the_pictures_have_the_limits_of_the_tables():
+def test_the_charts_have_the_limits_of_the_tables():
     side, row = html_pages.side(run(), "run 1"), run_report.class_rows(run())[1]
     assert (side.low[1], side.high[1]) == (row["tpr_low"], row["tpr_high"])
     assert pytest.approx(stats.norm.ppf(0.975), abs=1e-12) == Z95
 
 
 @pytest.mark.parametrize("name", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\tx", "\rx"])
-def test_a_cell_that_a_spreadsheet_would_run_is_made_harmless(name):
+def test_a_cell_that_a_spreadsheet_would_run_is_made_safe(name):
     rows = read(csv_json.run_csv(run(classes=(name, "b", "c"))))
     assert rows[0]["class"].startswith("'")
 
@@ -172,7 +172,7 @@ def over_seeds() -> OverSeeds:
     return means_of(["cat", "dog", "car"], support, before, after, paired=True)
 
 
-def test_exports_hold_the_means_over_seeds_where_the_verdict_speaks_of_them():
+def test_exports_hold_the_means_over_seeds_if_the_verdict_uses_them():
     over, b, a = over_seeds(), run(), run(2, "weighted", (80, 70, 75))
     rows = read(csv_json.comparison_csv(b, a, over))
     assert float(rows[0]["mean_change"]) == pytest.approx(-0.095)
@@ -212,7 +212,7 @@ def test_html_escapes_names_and_loads_nothing():
     assert page.count("<script>drawn(") >= 2
 
 
-def test_html_without_pictures_is_small():
+def test_html_without_charts_is_small():
     assert len(html.run_html(run())) < 10_000
 
 
@@ -221,11 +221,11 @@ def test_class_names_cannot_end_the_script():
     assert "</script><script>alert(1)" not in page
 
 
-# ---------------------------------------------------------------- settings in words
+# ---------------------------------------------------------------- settings as text
 
 
 def stored(config: RunConfig, **facts) -> SimpleNamespace:
-    """A run as the database gives it."""
+    """A run as the database returns it."""
     return SimpleNamespace(config=checked(config), facts=facts, baseline_id=None)
 
 
@@ -233,7 +233,7 @@ PLAIN = RunConfig(dataset="mnist1d", model="cnn1d")
 WEIGHTED = replace(PLAIN, method="tpr_ratio", params={"exponent": 2.5})
 
 
-def test_settings_that_differ_are_told_in_the_words_of_the_tables():
+def test_settings_that_differ_have_the_labels_of_the_registries():
     found = settings_text.differing(
         stored(PLAIN), stored(WEIGHTED, evidence={"from": "run 1, validation split, epoch 20"})
     )
@@ -269,7 +269,7 @@ def test_a_setting_in_words(change, row):
     assert row in settings_text.differing(stored(PLAIN), stored(replace(PLAIN, **change)))
 
 
-def test_given_tprs_are_summed_up():
+def test_given_tprs_are_summarized():
     given = replace(WEIGHTED, tpr=(0.5, None, 0.981), tpr_support=(100.0, 0.0, 1000.0), tpr_source="tprs.csv")
     rows = dict(settings_text.listed(stored(given)))
     assert (rows["Given TPRs"], rows["Samples behind the given TPRs"], rows["Given TPRs from"]) == (
@@ -280,7 +280,7 @@ def test_given_tprs_are_summed_up():
 
 
 def test_every_setting_of_every_row_has_a_label():
-    """No raw key and no Python value reaches a person."""
+    """No raw key and no Python value is shown."""
     from core.experiment.recipes import RECIPES
     from core.methods import METHODS
 
@@ -295,7 +295,7 @@ def test_every_setting_of_every_row_has_a_label():
             ), rows
 
 
-def test_what_this_version_does_not_know_stays_as_it_is():
+def test_what_this_version_does_not_know_is_kept():
     old = SimpleNamespace(
         config=RunConfig("d", "m", "gone", {"strength": 2.0}, others={"colour": "red"}), facts={}, baseline_id=None
     )

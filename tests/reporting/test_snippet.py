@@ -41,7 +41,7 @@ def double():
 
 
 def loaded(text):
-    """What the snippet defines."""
+    """The names that the snippet defines."""
     scope = {}
     exec(compile(text, "snippet", "exec"), scope)
     return scope
@@ -55,7 +55,7 @@ def vectors(keys=TERMS):
 
 
 def assert_same_loss(terms, reduction, method="none"):
-    """Loss and gradient of the snippet's criterion are those of the objective that a run trains with, draws included."""
+    """Loss and gradient of the snippet's criterion equal those of the objective of a run, random numbers included."""
     g = torch.Generator().manual_seed(0)
     model, labels = Fixed(torch.randn(64, C, generator=g) * 3), torch.randint(0, C, (64,), generator=g)
     acting = tensor_terms(terms, CPU, torch.float64)
@@ -137,7 +137,7 @@ PURE = {"terms", "sigmoid", "poly_tail"}
 @pytest.mark.usefixtures("double")
 @pytest.mark.parametrize("method", list(METHODS), ids=lambda m: m.key)
 def test_snippet_of_every_method(method):
-    """The whole loss where the method is one; else a comment that says what is missing and names the file that has it."""
+    """The whole loss if the method is one; else a comment on what is missing, with the file that has it."""
     terms = of(method)
     text = pytorch_snippet(terms, NAMES, "weighted_mean", method.key)
     scope = loaded(text)
@@ -152,7 +152,7 @@ def test_snippet_of_every_method(method):
 
 
 @pytest.mark.parametrize(
-    ("key", "said"),
+    ("key", "note"),
     [
         (
             "ghm",
@@ -176,8 +176,8 @@ def test_snippet_of_every_method(method):
         ),
     ],
 )
-def test_what_is_more_than_a_loss_is_said(key, said):
-    assert f"# {said}" in pytorch_snippet(of(METHODS[key]), NAMES, "batch_mean", key).splitlines()
+def test_what_goes_beyond_a_loss_is_named(key, note):
+    assert f"# {note}" in pytorch_snippet(of(METHODS[key]), NAMES, "batch_mean", key).splitlines()
 
 
 @pytest.mark.parametrize("objective", addresses())
@@ -202,7 +202,7 @@ def test_plain_weights_use_torchs_own_loss():
 
 @pytest.fixture
 def rewritten(tmp_path, monkeypatch):
-    """A copy of core/training with a piece of its loss in other words."""
+    """A copy of core/training with a changed piece of its loss."""
 
     def rewrite(old, new):
         shutil.copytree(loss_source.TRAINING, tmp_path / "training")
@@ -229,7 +229,7 @@ def test_the_code_follows_the_source_of_the_loss(rewritten):
         ('if "s" in knobs', "if z.sum() > 0", r"cannot evaluate '.*sum\(\) > 0'"),
     ],
 )
-def test_a_loss_that_cannot_be_written_out_is_refused(rewritten, old, new, message):
+def test_a_loss_that_cannot_be_inlined_is_refused(rewritten, old, new, message):
     rewritten(old, new)
     with pytest.raises(EvenlyError, match=message):
         pytorch_snippet(ClassTerms(shift=np.zeros(C)), NAMES, "batch_mean")
@@ -249,7 +249,7 @@ def labels_of(counts):
 
 
 @pytest.mark.usefixtures("double")
-def test_sampler_draws_classes_as_told():
+def test_sampler_draws_classes_with_the_given_probabilities():
     labels = labels_of([10, 200, 50, 5, 100])
     terms, sampler = sampler_of("square_root", labels)
     drawn = torch.stack([sampler.weights[labels == c].sum() for c in range(C)])
@@ -265,7 +265,7 @@ def test_sampler_draws_classes_as_told():
         ("undersample", {}, 25, 5),
     ],
 )
-def test_samplers_other_than_by_chance(key, params, window, each):
+def test_samplers_with_fixed_class_counts(key, params, window, each):
     """As many samples as in a run, the same number of every class in each window, and another order every epoch."""
     labels = labels_of([10, 200, 50, 5, 100])
     terms, sampler = sampler_of(key, labels, params)
@@ -277,7 +277,7 @@ def test_samplers_other_than_by_chance(key, params, window, each):
             assert np.bincount(part, minlength=C).tolist() == [each] * C
     assert not torch.equal(*epochs)
     longest = epochs[0][labels[epochs[0]] == 1]
-    assert len(longest.unique()) == min(200, len(longest)), "none comes again before all were seen"
+    assert len(longest.unique()) == min(200, len(longest)), "no sample repeats before all were drawn"
 
 
 @pytest.mark.parametrize("key", ["half_and_half", "class_aware", "undersample"])
@@ -294,13 +294,13 @@ def test_class_aware_takes_runs_in_a_shuffled_cycle():
 
 
 @pytest.mark.parametrize("draw", DRAWS)
-def test_every_draw_has_its_code_and_leaves_a_probability_of_0_alone(draw):
+def test_every_draw_has_its_code_and_never_draws_a_probability_of_0(draw):
     text = pytorch_snippet(ClassTerms(sampling=np.array([0.5, 0.5, 0, 0, 0]), draw=draw), NAMES, "batch_mean")
     labels = labels_of([8] * C)
     assert set(labels[list(loaded(text)["sampler"](labels))].tolist()) == {0, 1}
 
 
-def test_features_made_between_neighbours_are_named():
+def test_interpolated_features_are_named():
     terms = answer("smote", what_if(C, counts=COUNTS), table=SAMPLERS)
     assert files_named(pytorch_snippet(terms, NAMES, "batch_mean")) == {"core/training/feature_smote.py"}
 
@@ -337,7 +337,7 @@ def test_defaults_are_left_out():
     assert cli_command(steps) == "python cli.py run --dataset cifar10 --model resnet32 --method none --recipe sgd_steps"
 
 
-def test_everything_else_is_there():
+def test_everything_else_is_in_the_command():
     config = RunConfig(
         "my data/a'b.zip",
         "cnn1d",

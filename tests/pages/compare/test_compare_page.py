@@ -1,4 +1,4 @@
-"""Compare where two runs are not a fair pair: it says so plainly, and what to do next."""
+"""Compare with two runs that are not a fair pair: it warns, and says what to do next."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def trained(engine, worker, made, name, index_hash="0", **settings):
 
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory):
-    """One of everything, and runs on other data; made once."""
+    """One run of each kind, and runs on other data; created once."""
     root = tmp_path_factory.mktemp("compare")
     engine = open_database(f"sqlite:///{root}/evenly.db", role="worker")
     upgrade(engine)
@@ -46,7 +46,7 @@ def seeded(tmp_path_factory):
 
 
 def visit(before: int, after: int) -> AppTest:
-    """Compare with these two runs in its address."""
+    """Compare with these two runs in the URL."""
     at = AppTest.from_file(str(APP), default_timeout=300).run()
     at.switch_page(COMPARE)
     at.query_params.update({"a": str(before), "b": str(after)})
@@ -88,7 +88,7 @@ def test_a_run_that_has_not_finished(ids, which, words):
     assert len(at.metric) == 4
 
 
-def test_a_run_without_figures(ids):
+def test_a_run_without_metrics(ids):
     at = visit(ids["baseline"], ids["queued"])
     assert (
         f"Run {ids['queued']} (queued) has no finished epoch, so it has no metrics. Wait for its first epoch, or choose another run."
@@ -97,7 +97,7 @@ def test_a_run_without_figures(ids):
     assert f"Open run {ids['queued']}" in links(at)
 
 
-def test_a_run_that_is_not_there(ids):
+def test_a_missing_run(ids):
     assert "Run 4711 not found; it may have been deleted. Choose another run." in warned(visit(ids["baseline"], 4711))
 
 
@@ -108,10 +108,10 @@ def test_other_splits(ids):
     assert "The data changed between the two runs" in warned(visit(ids["plain"], ids["changed"]))
 
 
-def test_runs_that_differ_in_their_seed_alone(ids):
+def test_runs_that_differ_only_in_their_seed(ids):
     at = visit(ids["plain"], ids["again"])
     assert "no setting but the seed or the device differs" in at.markdown[0].value
-    assert "compare_seeds" not in [b.key for b in at.button], "more seeds would tell nothing"
+    assert "compare_seeds" not in [b.key for b in at.button], "more seeds would not help"
 
 
 def test_a_fair_pair_has_no_warning(ids):

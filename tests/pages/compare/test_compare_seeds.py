@@ -1,4 +1,4 @@
-"""Compare where there is more than a first look to see.
+"""Compare in the less simple cases.
 
 Several seeds, nearly perfect classifiers, a collapse, few samples, many classes.
 """
@@ -36,7 +36,7 @@ RATIO = {"method": "tpr_ratio", "params": {"exponent": 2.0}}
 
 
 def trained(engine, worker, name, made, baseline=None, draw=0, **settings) -> int:
-    """A finished run; one with a baseline says what its weights rest on, as a worker does."""
+    """A finished run; one with a baseline records the evidence of its weights, as a worker does."""
     run_id = seed.submit(engine, checked(replace(seed.config_of(epochs=EPOCHS), **settings)), name, baseline)
     seed.train(engine, worker, made, EPOCHS, seed=draw)
     if baseline is not None:
@@ -114,7 +114,7 @@ def warned(at: AppTest) -> str:
 
 
 def colours(at: AppTest) -> dict[str, str]:
-    """Label of every tile and the name of its colour."""
+    """Label of every tile and the name of its color."""
     kinds = at.metric[0].proto.DESCRIPTOR.enum_types_by_name["MetricColor"].values_by_number
     return {m.label: kinds[m.proto.color].name.lower() for m in at.metric}
 
@@ -148,7 +148,7 @@ def test_with_seeds_tiles_bars_and_verdict_are_means(ids):
     assert "Small dots: each seed." in captions(at)
 
 
-def test_the_two_runs_are_one_switch_away(ids):
+def test_a_switch_shows_the_two_runs(ids):
     at = compared(ids["seed 0"])
     at.radio(key="over").set_value("pair").run()
     engine = open_database()
@@ -158,11 +158,11 @@ def test_the_two_runs_are_one_switch_away(ids):
         f"show only run {ids['seed 0'][0]} and run {ids['seed 0'][1]}; the verdict uses the means over seeds"
         in captions(at)
     )
-    assert set(colours(at).values()) == {"gray"}, "what is judged are the means"
+    assert set(colours(at).values()) == {"gray"}, "the verdict uses the means"
     assert "Thin lines: 95 % Wilson intervals." in captions(at)
 
 
-def test_every_picture_follows_the_switch(ids):
+def test_every_chart_follows_the_switch(ids):
     at = compared(ids["seed 0"])
     assert len(figure(at, "compare_epochs")["data"]) == 2 + 6
     wide = figure(at, "compare_confusion")["data"][0]["hovertext"]
@@ -190,7 +190,7 @@ def test_home_shows_the_means_too(ids, monkeypatch):
     assert "Bars: means over the seeds." in captions(at)
 
 
-def test_the_table_of_classes_says_yes_or_no(ids):
+def test_the_table_of_classes_marks_changes_beyond_noise(ids):
     at = compared(ids["seed 0"])
     table = next(d.value for d in at.dataframe if "beyond" in d.value)
     assert set(table["beyond"]) <= {"yes", "no"}
@@ -204,15 +204,15 @@ def test_the_interval_of_a_pair_is_explained(ids):
     assert "McNemar" in text
 
 
-def test_different_seeds_are_said_where_a_run_leads_to_its_baseline(ids):
+def test_different_seeds_of_a_run_and_its_baseline_are_a_caution(ids):
     at = visit(RUN, id=ids["apart"][1])
     at.button(key="run_compare").click().run()
     assert f"Run {ids['apart'][0]} has seed 0 and run {ids['apart'][1]} has seed 2" in warned(at)
     assert "one seed each (seed 0 before, 2 after)" in at.markdown[0].value.replace("\\", "")
 
 
-def test_different_seeds_lead_to_two_runs_of_one_seed(ids):
-    """Two pairs are not enough for means to be what is judged where one side has one run; the fair pair is a link."""
+def test_different_seeds_offer_a_pair_with_one_seed(ids):
+    """With one run on a side there are no means to judge; the fair pair is offered as a link."""
     engine = open_database()
     results.delete(engine, [ids["seed 1"][1], ids["seed 0"][1]])
     at = compared((ids["seed 0"][0], ids["seed 2"][1]))
@@ -225,9 +225,9 @@ def test_different_seeds_lead_to_two_runs_of_one_seed(ids):
 
 @pytest.fixture(scope="module")
 def fed(tmp_path_factory):
-    """Baselines of seeds 3, 4 and 5, and weighted runs fed by their own.
+    """Baselines of seeds 3, 4 and 5, and weighted runs, each with the TPRs of its own baseline.
 
-    Further weighted runs of the same settings are fed by the baseline of seed 3.
+    Further weighted runs of the same settings use the TPRs of the baseline of seed 3.
     """
     root = tmp_path_factory.mktemp("fed")
     engine = open_database(f"sqlite:///{root}/evenly.db", role="worker")
@@ -267,7 +267,7 @@ def test_pairs_are_runs_whose_baseline_is_the_run_before(feeding):
     assert "on both sides" in captions(at)
 
 
-def test_runs_fed_by_one_baseline_are_two_groups(feeding):
+def test_runs_with_the_tprs_of_one_baseline_are_two_groups(feeding):
     base, own, shared = feeding
     results.delete(open_database(), list(own.values()))
     found = called("compare", base[3], shared[3])
@@ -278,7 +278,7 @@ def test_runs_fed_by_one_baseline_are_two_groups(feeding):
     assert note in captions(compared((base[3], shared[3])))
 
 
-def test_the_page_and_the_command_line_have_the_same_figures(ids):
+def test_the_page_and_the_command_line_have_the_same_metrics(ids):
     from pages.components.compare import cached_comparison as parts
 
     engine = open_database()
@@ -302,7 +302,7 @@ def test_compare_has_precision_and_f1_of_every_class_and_all_of_the_split(ids):
     found = table(at, "precision before", "F1 after")
     assert found["precision before"].tolist() == pytest.approx((100 * b.metrics.precision).tolist())
     assert found["F1 after"].tolist() == pytest.approx((100 * a.metrics.f1).tolist())
-    whole = table(at, "figure", "before", "after").set_index("figure")
+    whole = table(at, "metric", "before", "after").set_index("metric")
     assert whole.loc["macro F1, %"].tolist() == [f"{100 * r.summary.macro_f1:.1f}" for r in (b, a)]
     assert {"balanced accuracy, %", "highest TPR, %"} <= set(whole.index)
 
@@ -342,12 +342,12 @@ def test_the_table_of_a_run(ids):
     assert found["TPR"].tolist() == pytest.approx((100 * run.metrics.tpr).tolist())
     assert found["precision"].tolist() == pytest.approx((100 * run.metrics.precision).tolist())
     assert (
-        table(at, "figure", "value").set_index("figure").loc["macro F1, %", "value"]
+        table(at, "metric", "value").set_index("metric").loc["macro F1, %", "value"]
         == f"{100 * run.summary.macro_f1:.1f}"
     )
 
 
-# ---------------------------------------------------------------- what would hide
+# ---------------------------------------------------------------- hard-to-see cases
 
 
 def test_a_nearly_perfect_classifier_shows_its_digits_and_zoomed_dots(ids):
@@ -369,7 +369,7 @@ def test_a_nearly_perfect_run_alone_has_zoomed_dots_too(ids):
     assert found["layout"]["xaxis"]["range"][0] > 0.9
 
 
-def test_a_collapse_is_not_praised(ids):
+def test_a_collapse_is_not_colored_as_a_gain(ids):
     at = compared(ids["collapse"])
     assert (
         at.markdown[0].value.replace("\\", "").startswith("**More equal because all 120 classes got worse: accuracy ")
@@ -382,12 +382,12 @@ def test_a_collapse_is_not_praised(ids):
     }
 
 
-def test_an_even_gain_is_praised(ids):
+def test_a_gain_of_all_classes_is_colored(ids):
     assert "green" in colours(compared(ids["many"])).values()
 
 
 @pytest.mark.parametrize("page", [COMPARE, RUN])
-def test_weights_from_few_validation_samples_are_said(ids, page):
+def test_weights_from_few_validation_samples_are_a_caution(ids, page):
     a, b = ids["collapse"]
     at = visit(page, a=a, b=b, id=b)
     assert (
@@ -398,7 +398,7 @@ def test_weights_from_few_validation_samples_are_said(ids, page):
     assert "few validation samples" not in warned(visit(page, a=enough[0], b=enough[1], id=enough[1]))
 
 
-def test_changes_of_many_classes_come_largest_first_with_what_they_mean(ids):
+def test_changes_of_many_classes_are_sorted_and_explained(ids):
     at = compared(ids["many"])
     table = next(d.value for d in at.dataframe if "means" in d.value)
     assert table.columns[0] == "change"
@@ -419,7 +419,7 @@ def test_changes_of_many_classes_come_largest_first_with_what_they_mean(ids):
     ]
 
 
-def test_pictures_name_their_split(ids):
+def test_charts_name_their_split(ids):
     at = compared(ids["high"])
     assert "Spread over epochs, test split" in [s.value for s in at.subheader]
     assert "Blue: better (more correct on the diagonal, fewer errors off it)." in captions(at)

@@ -1,4 +1,4 @@
-"""What a comparison's runs differ in beside the weighting comes before the verdict.
+"""Settings other than the weighting that differ between two runs are a caution before the verdict.
 
 On Home, Compare, New run, the command line and the report.
 """
@@ -35,13 +35,13 @@ def pair(empty, request):
     return epochs != 20
 
 
-def told(at):
+def text_of(at):
     return "\n".join(w.value for w in at.warning).replace("\\", "")
 
 
-def test_home_says_it_before_the_verdict(pair):
+def test_home_shows_it_before_the_verdict(pair):
     at = visit(HOME)
-    assert (CAUTION in told(at)) is pair
+    assert (CAUTION in text_of(at)) is pair
     order = [e.type for e in at.main if e.type in ("warning", "markdown")]
     shown = [str(e.value).replace("\\", "") for e in at.main if e.type in ("warning", "markdown")]
     verdict = next(i for i, text in enumerate(shown) if "ariance" in text)
@@ -49,16 +49,16 @@ def test_home_says_it_before_the_verdict(pair):
     assert "**Variance" not in shown[verdict]
 
 
-def test_compare_says_it_and_writes_nothing_bold_or_green(pair):
+def test_compare_shows_it_and_nothing_bold_or_green(pair):
     at = visit(COMPARE, a="1", b="2")
-    assert (CAUTION in told(at)) is pair
+    assert (CAUTION in text_of(at)) is pair
     (verdict,) = [m.value for m in at.markdown if "ariance" in m.value and "seed noise" in m.value]
     assert verdict.startswith("**") is not pair
     kinds = at.metric[0].proto.DESCRIPTOR.enum_types_by_name["MetricColor"].values_by_number
     assert ("GREEN" in {kinds[m.proto.color].name for m in at.metric}) is not pair
 
 
-def test_the_command_line_says_it_before_the_verdict(pair):
+def test_the_command_line_prints_it_before_the_verdict(pair):
     from cli import app
 
     text = " ".join(CliRunner().invoke(app, ["compare", "1", "2"]).output.split())
@@ -86,7 +86,7 @@ def report():
     )
 
 
-def test_the_report_says_it_before_the_verdict_and_what_was_trained(pair):
+def test_the_report_shows_it_before_the_verdict_and_what_was_trained(pair):
     page = report()
     assert (CAUTION in page) is pair
     if pair:
@@ -108,11 +108,11 @@ def test_the_report_says_it_before_the_verdict_and_what_was_trained(pair):
     assert "Blue: better" in page
 
 
-def test_new_run_says_what_sets_it_apart_from_its_baseline(pair):
+def test_new_run_lists_differences_to_the_baseline(pair):
     at = visit(NEW)
     at.selectbox(key="method").set_value("tpr_ratio").run()
-    assert "differs from this run" not in told(at)
+    assert "differs from this run" not in text_of(at)
     from pages.components.new_run.settings import EPOCHS  # it imports Streamlit's widgets
 
     at.number_input(key=EPOCHS).set_value(35).run()
-    assert re.search(r"Run \d+ differs from this run in epochs \(\d+ and 35\)", told(at))
+    assert re.search(r"Run \d+ differs from this run in epochs \(\d+ and 35\)", text_of(at))

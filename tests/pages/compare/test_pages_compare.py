@@ -1,4 +1,4 @@
-"""Compare: what the address restores, what is refused, and seeds that are added to a comparison."""
+"""Compare: what the URL restores, what is refused, and seeds that are added to a comparison."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.pages.kit import COMPARE, ROOT, visit
 from tests.seed import config_of, mnist1d, submit, train, worker_of
 
 
-def test_the_address_restores_the_comparison(full):
+def test_the_url_restores_the_comparison(full):
     _, ids = full
     at = visit(COMPARE, a=str(ids["baseline"]), b=str(ids["dynamic"]))
     assert at.selectbox(key="compare_a").value == ids["baseline"]
@@ -23,7 +23,7 @@ def test_the_address_restores_the_comparison(full):
     assert len(at.metric) == 4
 
 
-def test_swapping_turns_the_change_round(full):
+def test_swapping_reverses_the_change(full):
     _, ids = full
     at = visit(COMPARE, a=str(ids["baseline"]), b=str(ids["weighted"]))
     first = at.metric[0].delta
@@ -33,7 +33,7 @@ def test_swapping_turns_the_change_round(full):
     assert at.metric[0].delta != first
 
 
-def test_runs_on_other_classes_are_refused_in_words(full):
+def test_runs_on_other_classes_are_refused_with_a_message(full):
     _, ids = full
     at = visit(COMPARE, a=str(ids["baseline"]), b=str(ids["hundred"]))
     assert "different classes" in at.warning[0].value
@@ -55,10 +55,10 @@ def test_only_settings_that_differ_are_listed(full):
     assert "epochs" not in settings
 
 
-def test_a_phone_gets_the_settings_that_differ_in_lines_that_break(full):
+def test_on_a_phone_the_settings_that_differ_wrap(full):
     _, ids = full
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()
-    at.session_state["narrow_window"] = True  # what the browser says of its window
+    at.session_state["narrow_window"] = True  # as the browser reports its window
     at.switch_page(COMPARE)
     at.query_params["a"], at.query_params["b"] = str(ids["baseline"]), str(ids["weighted"])
     at.run()
@@ -70,7 +70,7 @@ def test_a_phone_gets_the_settings_that_differ_in_lines_that_break(full):
 # -- seeds that are added ----------------------------------------------------------------------------------------
 
 
-def test_more_seeds_are_paired_replicates_and_asked_for_once(full):
+def test_more_seeds_are_paired_replicates_and_queued_once(full):
     engine, ids = full
     results.delete(engine, [ids["queued"]])
     queue.ask(engine, ids["running"], "cancel")
@@ -89,7 +89,7 @@ def test_more_seeds_are_paired_replicates_and_asked_for_once(full):
 
 
 def finished_pair(engine, seed, end="succeeded"):
-    """The first comparison's two runs with this seed, trained; `end` is how the weighted one ends."""
+    """The two runs of the first comparison with this seed, trained; `end` is the final status of the weighted one."""
     from core.experiment.presets import FIRST
     from tests.work.kit import pair
 
@@ -140,7 +140,7 @@ def test_a_seed_that_one_side_has_is_trained_for_the_other_alone(empty):
     assert set(new["group_sha"]) == {results.get_run(empty, int(first[1])).group_sha}
 
 
-def test_a_seed_that_failed_on_one_side_is_not_tried_for_ever(empty):
+def test_a_seed_that_failed_on_one_side_is_not_retried_forever(empty):
     first = finished_pair(empty, 0)
     finished_pair(empty, 1, end="failed")
     assert after_a_click_on_add(empty, *first)["seed"].tolist() == [2, 2, 3, 3]
@@ -163,7 +163,7 @@ def on_baseline(empty, baseline, config, seed):
     return str(made)
 
 
-def test_a_side_whose_weights_came_from_elsewhere_is_not_trained_for_a_pair_that_cannot_be(empty):
+def test_no_seed_is_trained_for_a_pair_that_is_impossible(empty):
     first = finished_pair(empty, 0)
     baseline, weighted = (results.get_run(empty, int(i)) for i in first)
     on_baseline(empty, baseline, weighted.config, 1)
@@ -173,7 +173,7 @@ def test_a_side_whose_weights_came_from_elsewhere_is_not_trained_for_a_pair_that
         assert (button.label, "both runs with seeds 2 and 3" in button.help) == ("Add 2 seeds to each", True)
 
 
-def test_a_baseline_that_feeds_no_weights_keeps_no_seed_from_being_completed(empty):
+def test_a_baseline_without_influence_on_weights_blocks_no_seed(empty):
     first = finished_pair(empty, 0)
     baseline = results.get_run(empty, int(first[0]))
     focal = replace(baseline.config, method="focal", params={})
@@ -192,7 +192,7 @@ def test_seeds_can_be_added_again_after_they_were_stopped(empty):
     assert again["seed"].tolist() == [1, 1, 2, 2]
 
 
-def test_a_view_from_before_another_submission_adds_nothing_twice(empty):
+def test_an_outdated_view_adds_no_seed_twice(empty):
     a, b = finished_pair(empty, 0)
     old = visit(COMPARE, a=a, b=b)
     submit(empty, config_of(epochs=3), "something else")
@@ -203,7 +203,7 @@ def test_a_view_from_before_another_submission_adds_nothing_twice(empty):
 
 
 def test_two_weighted_runs_get_new_seeds_from_the_baseline_of_the_same_seed(empty):
-    """Neither side is the baseline: one replicate of it per seed serves both, and one that is there already is used."""
+    """Neither side is the baseline: one replicate of it per seed serves both, and an existing one is reused."""
     base, one = finished_pair(empty, 0)
     finished_pair(empty, 1, end="cancelled")
     there = int(results.list_runs(empty, text="seed 1")["baseline_id"].max())
@@ -222,7 +222,7 @@ def test_two_weighted_runs_get_new_seeds_from_the_baseline_of_the_same_seed(empt
     assert new["baseline_id"].iloc[3:].tolist() == [new["id"].iloc[2]] * 2
 
 
-def test_seeds_of_a_run_whose_baseline_is_gone_are_refused_in_words(empty):
+def test_seeds_of_a_run_with_a_deleted_baseline_are_refused_with_a_message(empty):
     base, weighted = finished_pair(empty, 0)
     other = finished_pair(empty, 1)[0]
     results.delete(empty, [int(base)])

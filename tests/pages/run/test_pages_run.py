@@ -1,4 +1,4 @@
-"""A run's page: every state, its orders, its trace of a baseline, addresses that lead nowhere."""
+"""The run page: every state, the control buttons, deleted baselines, invalid URLs."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from tests.pages.kit import ROOT, RUN, RUNS, visit, without_its_baseline, words_
 @pytest.mark.parametrize(
     "state", ["baseline", "weighted", "dynamic", "hundred_weighted", "failed", "stopped", "running", "queued"]
 )
-def test_a_run_of_every_state_can_be_looked_at(full, state):
+def test_a_run_of_every_state_has_a_page(full, state):
     _, ids = full
     at = visit(RUN, id=str(ids[state]))
     assert not at.exception
     assert at.title[0].value
 
 
-def test_a_failed_run_says_why(full):
+def test_a_failed_run_shows_its_error(full):
     _, ids = full
     at = visit(RUN, id=str(ids["failed"]))
     assert "not finite at epoch 4" in at.error[0].value
 
 
-def test_stop_pause_and_resume_are_written_as_wishes(full):
+def test_stop_pause_and_resume_are_recorded_as_requests(full):
     engine, ids = full
     visit(RUN, id=str(ids["running"])).button(key="run_pause").click().run()
     assert results.get_run(engine, ids["running"]).wanted == "pause"
@@ -39,7 +39,7 @@ def test_stop_pause_and_resume_are_written_as_wishes(full):
     assert results.get_run(engine, ids["queued"]).status == "queued"
 
 
-def test_a_run_says_at_which_step_it_is_and_what_its_worker_warns_of(full):
+def test_a_run_shows_its_step_and_the_warnings_of_its_worker(full):
     engine, ids = full
     worker = queue.workers(engine)[0]
     queue.beat(engine, worker.id, state_text(Place(ids["running"], 10, 479, 3516, 900.0), "no step for 12 min"))
@@ -51,7 +51,7 @@ def test_a_run_says_at_which_step_it_is_and_what_its_worker_warns_of(full):
     assert state.replace("\u00a0", " ").startswith("Running 46 %")
 
 
-def test_a_run_paused_before_its_first_epoch_is_called_paused(full):
+def test_a_run_paused_before_its_first_epoch_is_shown_as_paused(full):
     engine, ids = full
     queue.ask(engine, ids["queued"], "pause")
     assert "This run is paused before its first epoch" in words_on(visit(RUN, id=str(ids["queued"])))
@@ -59,14 +59,14 @@ def test_a_run_paused_before_its_first_epoch_is_called_paused(full):
     assert "This run was stopped before its first epoch" in words_on(visit(RUN, id=str(ids["queued"])))
 
 
-def test_a_run_can_be_downloaded_as_figures(full):
+def test_the_metrics_of_a_run_can_be_downloaded(full):
     _, ids = full
     assert {"run_csv", "run_json", "run_html"} <= {
         b.key for b in visit(RUN, id=str(ids["weighted"])).get("download_button")
     }
 
 
-def test_a_run_keeps_a_trace_of_its_deleted_baseline(full):
+def test_a_run_names_its_deleted_baseline(full):
     engine, ids = full
     assert f"weights from run {ids['baseline']}" in words_on(visit(RUN, id=str(ids["weighted"])))
     without_its_baseline(engine, ids)
@@ -76,11 +76,11 @@ def test_a_run_keeps_a_trace_of_its_deleted_baseline(full):
 
 
 @pytest.mark.parametrize("address", ["999", "abc", "-1", "1e3", "9" * 40])
-def test_an_address_without_a_run_says_so(full, address):
+def test_a_url_without_a_run_shows_a_message(full, address):
     assert visit(RUN, id=address).title[0].value == "No such run"
 
 
-def test_its_tprs_lead_to_a_new_run_with_this_baseline(full):
+def test_use_its_tprs_opens_new_run_with_this_baseline(full):
     _, ids = full
     at = visit(RUN, id=str(ids["baseline"]))
     at.button(key="run_use").click().run()
@@ -104,11 +104,11 @@ def test_names_are_shown_as_text(full):
     assert "<script>" not in visit(RUN, id=str(ids["baseline"])).title[0].value.replace("\\<", "")
 
 
-def test_a_run_that_cannot_be_read_is_not_called_unknown(full):
+def test_a_run_that_cannot_be_read_is_not_reported_as_unknown(full):
     from storage.db.connection import write
 
     engine, ids = full
-    visit()  # the schema is looked at once, when the database is opened
+    visit()  # the schema is checked once, when the database is opened
     write(engine, lambda c: c.exec_driver_sql("ALTER TABLE detail RENAME COLUMN facts TO findings"))
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()
     at.switch_page(RUN)

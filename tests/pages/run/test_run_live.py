@@ -1,4 +1,4 @@
-"""A run's page while the run is on: what is drawn again and when, a worker without a sign of life, tags and notes.
+"""The page of an active run: what is redrawn and when, a worker without a heartbeat, tags and notes.
 
 Estimates by earlier runs.
 """
@@ -33,11 +33,11 @@ from storage.jobs import queue
 from tests import seed
 from tests.pages.kit import HOME, RUN, visit, words_on
 
-# -- what is drawn again -----------------------------------------------------------------------------------------
+# -- what is redrawn --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("part", [PICTURES, DETAILS])
-def test_a_part_is_drawn_again_for_a_new_epoch_and_after_its_pause(part):
+def test_a_part_is_redrawn_for_a_new_epoch_and_after_its_pause(part):
     drawn = Drawn(3, 7, 100.0, 0.1)
     assert due(part, drawn, SimpleNamespace(id=3, last_epoch=8), 100.0 + PAUSES[part])
     assert not due(part, drawn, SimpleNamespace(id=3, last_epoch=8), 99.9 + PAUSES[part]), "too soon"
@@ -47,14 +47,14 @@ def test_a_part_is_drawn_again_for_a_new_epoch_and_after_its_pause(part):
 
 
 @pytest.mark.parametrize("part", [PICTURES, DETAILS])
-def test_a_slow_drawing_makes_the_pause_longer(part):
+def test_slow_drawing_makes_the_pause_longer(part):
     drawn, row = Drawn(3, 7, 100.0, 1.0), SimpleNamespace(id=3, last_epoch=8)
     assert not due(part, drawn, row, 99.0 + 1.0 / SHARES[part])
     assert due(part, drawn, row, 100.0 + 1.0 / SHARES[part])
-    assert due(part, replace(drawn, took=900.0), row, 100.0 + LONGEST), "but not for ever"
+    assert due(part, replace(drawn, took=900.0), row, 100.0 + LONGEST), "but not forever"
 
 
-def test_what_lies_below_keeps_up_with_the_pictures_where_it_is_drawn_quickly():
+def test_the_lower_part_keeps_up_with_the_charts_if_it_is_drawn_quickly():
     quick, slow = Drawn(3, 7, 100.0, 0.1), Drawn(3, 7, 100.0, 0.8)
     assert pause(DETAILS, quick) == pause(PICTURES, quick) == 5.0
     assert pause(DETAILS, slow) > 2 * pause(PICTURES, slow)
@@ -71,7 +71,7 @@ def test_few_epochs_are_all_drawn_and_many_with_both_ends(count):
 
 @pytest.fixture
 def long(empty):
-    """A run that is on, at epoch 250 of 400. Returns its id."""
+    """A running run at epoch 250 of 400. Returns its id."""
     worker = seed.worker_of(empty)
     run_id = seed.submit(empty, seed.config_of(epochs=400, method="cdb"), "MNIST-1D: CDB, seed 0")
     seed.train(
@@ -93,10 +93,10 @@ def length(at, name):
 
 
 @pytest.mark.parametrize("name", ["run_loss", "run_accuracy", "run_heatmap", "run_weights"])
-def test_a_long_run_that_is_on_is_drawn_thinner_and_says_so(empty, long, name):
-    told = "one epoch in 4 is drawn"
+def test_a_long_active_run_is_drawn_with_fewer_epochs_and_a_note(empty, long, name):
+    note = "charts show one epoch in 4"
     at = visit(RUN, id=str(long))
-    assert told in words_on(at)
+    assert note in words_on(at)
     for x in length(at, name):
         assert x[-1] == 250
         assert len(x) <= charts.MOST_LIVE + 2
@@ -104,11 +104,11 @@ def test_a_long_run_that_is_on_is_drawn_thinner_and_says_so(empty, long, name):
     claim = queue.Claim(long, 1, 1, {}, None)
     assert queue.finish(empty, claim, "paused")
     at = visit(RUN, id=str(long))
-    assert told not in words_on(at)
+    assert note not in words_on(at)
     assert all(x == list(range(1, 251)) for x in length(at, name))
 
 
-def test_pause_is_acknowledged_beside_the_state(full):
+def test_pause_is_acknowledged_next_to_the_state(full):
     engine, ids = full
     at = visit(RUN, id=str(ids["running"]))
     assert not at.button(key="run_pause").disabled
@@ -119,7 +119,7 @@ def test_pause_is_acknowledged_beside_the_state(full):
     assert results.get_run(engine, ids["running"]).wanted == "pause"
 
 
-# -- no sign of life ---------------------------------------------------------------------------------------------
+# -- no heartbeat ------------------------------------------------------------------------------------------------
 
 
 def dead_pid():
@@ -141,18 +141,18 @@ def of(run_id=5, host=None, pid=None, seen=1000.0):
 ON = SimpleNamespace(id=5, status="running")
 
 
-def test_a_worker_that_lives_is_not_remarked_on():
+def test_a_live_worker_has_no_message():
     assert stalled_worker.words(ON, [of()], 1000.0 + stalled_worker.LATE) is None
     assert stalled_worker.words(SimpleNamespace(id=5, status="queued"), [], 1000.0) is None
 
 
-def test_a_worker_whose_process_is_gone_is_told_of_at_once():
+def test_a_worker_whose_process_has_ended_is_reported_at_once():
     assert stalled_worker.words(ON, [of(pid=dead_pid())], 1004.0).startswith(
         "Its worker has ended; last heartbeat 4 s ago. A new worker resumes from the last checkpoint"
     )
 
 
-def test_of_another_machine_only_the_beat_is_known():
+def test_a_worker_on_another_machine_is_judged_by_its_heartbeat():
     there = of(host="another-machine", pid=dead_pid())
     assert stalled_worker.words(ON, [there], 1004.0) is None
     assert stalled_worker.words(ON, [there], 1000.0 + stalled_worker.LATE + 5).startswith(
@@ -160,15 +160,15 @@ def test_of_another_machine_only_the_beat_is_known():
     )
 
 
-def test_a_run_without_its_worker_is_told_of():
+def test_a_run_without_a_worker_is_reported():
     assert stalled_worker.words(ON, [of(run_id=None)], 1000.0).startswith("No worker is registered for this run.")
 
 
-def test_the_page_promises_no_time_without_a_sign_of_life(full):
+def test_the_page_shows_no_estimate_without_a_heartbeat(full):
     engine, ids = full
     write(
         engine, lambda c: c.execute(workers_table.update().values(seen_at=time.time()))
-    )  # a sign of life just now, however long the tests before took
+    )  # a heartbeat just now, however long earlier tests took
     row = visit(RUN, id=str(ids["running"]))
     assert "left" in "".join(c.value for c in row.main.caption)
     write(engine, lambda c: c.execute(workers_table.update().values(host=platform.node(), pid=dead_pid())))
@@ -180,7 +180,7 @@ def test_the_page_promises_no_time_without_a_sign_of_life(full):
 # -- tags and notes ----------------------------------------------------------------------------------------------
 
 
-def test_tags_and_notes_stand_near_the_top_with_their_lines(full):
+def test_tags_and_notes_are_near_the_top_and_keep_their_lines(full):
     engine, ids = full
     results.set_tags(engine, ids["weighted"], "tail, *first*")
     results.set_notes(engine, ids["weighted"], "one\ntwo <b>bold</b>\n\nthree")
@@ -218,7 +218,7 @@ def frame(*rows):
     )
 
 
-def test_the_pace_is_that_of_finished_runs_of_the_same_kind():
+def test_the_estimate_uses_finished_runs_of_the_same_kind():
     kind = (FIRST.baseline.dataset, FIRST.baseline.model)
     found = frame(
         (*kind, "succeeded", 20, 40.0),
@@ -233,14 +233,14 @@ def test_the_pace_is_that_of_finished_runs_of_the_same_kind():
     assert run_time.seconds_an_epoch(frame(), *kind) is None
 
 
-def test_home_says_how_long_by_what_it_has_measured(empty):
+def test_home_estimates_from_measured_runs(empty):
     assert f"{FIRST.seconds} to {FIRST.most_seconds} s, depending on the machine" in words_on(visit(HOME))
     seed.submit(empty, seed.config_of(epochs=20), "MNIST-1D: none, seed 9")
     seed.train(empty, seed.worker_of(empty), seed.mnist1d(), 20)  # 0.42 s an epoch
     assert "about 20 s, estimated from earlier runs" in words_on(visit(HOME))
 
 
-def test_the_demo_says_how_long_by_what_it_has_measured(empty):
+def test_the_demo_estimates_from_measured_runs(empty):
     assert demo.lasts(empty, 3, {}) == "; 60 s to 4 min, depending on the machine"
     assert demo.lasts(empty, 3, {"epochs": 5}) == ""
     seed.submit(empty, seed.config_of(epochs=20), "MNIST-1D: none, seed 9")

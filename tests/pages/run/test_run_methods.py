@@ -1,4 +1,4 @@
-"""A run's page and what methods add to it: swinging weights, post-hoc steps, second stages whose baseline goes."""
+"""What methods add to the run page: oscillating weights, post-hoc steps, second stages with a deleted baseline."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EPOCHS = 12
 
 
 class Begun(list):
-    """The helpers that were asked for, (run, arguments) each; none is started."""
+    """The requested helpers as (run, arguments); none is started."""
 
     def __call__(self, run_id, *arguments):
         self.append((run_id, arguments))
@@ -77,7 +77,7 @@ def applied(engine, worker, run, even=0.8, **params):
 
 
 def stepped(engine, worker, run, summand=None, end="succeeded"):
-    """The newest post-hoc step on a run, with what it added to the logits; `end` None leaves it on. Returns its id."""
+    """The newest post-hoc step on a run, with its added bias; `end` None leaves it running. Returns its id."""
     new = step(engine, run)
     (made,) = queue.submit(engine, [new], posthoc.key_of(new))
     claim = queue.claim(engine, worker, "cpu")
@@ -97,42 +97,42 @@ def charts(at):
 # -- a post-hoc step's own page ----------------------------------------------------------------------------------
 
 
-def said(at):
-    """All words of the main part but the log, which is folded; those that help a figure too."""
+def text_of(at):
+    """All text of the main part except the collapsed log, including the help of the tiles."""
     helps = [m.help or "" for m in at.metric]
     return "\n".join(
         [e.value for kind in ("title", "subheader", "markdown", "caption") for e in getattr(at.main, kind)] + helps
     )
 
 
-def test_the_page_of_a_step_speaks_of_no_epochs_and_shows_what_was_added(trained):
+def test_the_page_of_a_step_mentions_no_epochs_and_shows_the_bias(trained):
     engine, worker, run = trained
     summand = np.linspace(-2, 1, 10)
     at = page_of(stepped(engine, worker, run, summand))
-    assert "epoch" not in said(at).lower()
-    assert RECIPES[results.get_run(engine, run).config.recipe].label not in said(at)
-    assert "No class weights" not in said(at)
+    assert "epoch" not in text_of(at).lower()
+    assert RECIPES[results.get_run(engine, run).config.recipe].label not in text_of(at)
+    assert "No class weights" not in text_of(at)
     assert set(charts(at)) == {"run_signature", "run_summand", "run_confusion"}
     (bars,) = charts(at)["run_summand"]["data"]
     classes = list(facts(mnist1d())["classes"])
     assert dict(zip(bars["customdata"], bars["x"], strict=True)) == pytest.approx(
         dict(zip(classes, summand, strict=True))
     )
-    before = said(page_of(run))
+    before = text_of(page_of(run))
     assert "12 epochs" in before
     assert "epoch 12 of 12" in before
     assert RECIPES[results.get_run(engine, run).config.recipe].label in before
 
 
-def test_a_step_of_an_earlier_version_shows_no_summand(trained):
+def test_a_step_of_an_earlier_version_shows_no_bias(trained):
     engine, worker, run = trained
     at = page_of(stepped(engine, worker, run))
-    assert "Added to the logits" not in said(at)
+    assert "Added to the logits" not in text_of(at)
     assert set(charts(at)) == {"run_signature", "run_confusion"}
 
 
 @pytest.mark.parametrize(("asked", "end"), [(None, None), ("pause", "paused"), (None, "failed")])
-def test_a_step_that_is_not_through_speaks_of_no_epochs_either(trained, asked, end):
+def test_an_unfinished_step_mentions_no_epochs_either(trained, asked, end):
     engine, worker, run = trained
     made = stepped(engine, worker, run, end=None)
     if asked:
@@ -140,13 +140,13 @@ def test_a_step_that_is_not_through_speaks_of_no_epochs_either(trained, asked, e
     if end:
         queue.finish(engine, queue.Claim(made, 1, 1, {}, None), end, None if asked else "the disk is full")
     at = page_of(made)
-    assert "epoch" not in said(at).lower()
+    assert "epoch" not in text_of(at).lower()
     assert not at.main.get("progress")
     assert not any("epoch" in c.value for c in at.sidebar.caption)
-    assert ("once the step has finished" if end in (None, "paused") else "before it finished") in said(at)
+    assert ("once the step has finished" if end in (None, "paused") else "before it finished") in text_of(at)
 
 
-def test_bars_of_what_was_added_carry_their_sign_and_hold_zero():
+def test_bias_bars_have_a_sign_and_their_axis_includes_zero():
     names = [f"class {i}" for i in range(4)]
     figure = epoch_charts.bias_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.arange(4))
     (bars,) = figure["data"]
@@ -163,7 +163,7 @@ def test_bars_of_what_was_added_carry_their_sign_and_hold_zero():
     )
 
 
-# -- swinging weights --------------------------------------------------------------------------------------------
+# -- oscillating weights -----------------------------------------------------------------------------------------
 
 
 def moving(engine, worker, factor, still=0, done=EPOCHS, **settings):
@@ -182,14 +182,14 @@ def moving(engine, worker, factor, still=0, done=EPOCHS, **settings):
     return run
 
 
-def test_a_run_that_is_not_through_is_judged_by_its_epochs_so_far(trained):
+def test_an_unfinished_run_is_judged_by_its_epochs_so_far(trained):
     engine, worker, _ = trained
     for done, half in ((EPOCHS, "the second half of the run"), (EPOCHS - 1, "the second half of the epochs so far")):
         (warning,) = page_of(moving(engine, worker, 4.0, done=done)).warning
         assert f"In {half} a weight changes" in warning.value
 
 
-def test_weights_that_swing_are_told_with_the_way_to_smoothing(trained):
+def test_oscillating_weights_are_reported_with_a_button_to_smooth(trained):
     engine, worker, _ = trained
     at = page_of(moving(engine, worker, 4.0, recipe="sgd_constant"))
     (warning,) = [w.value for w in at.warning if "oscillate between classes" in w.value]
@@ -201,14 +201,14 @@ def test_weights_that_swing_are_told_with_the_way_to_smoothing(trained):
     assert at.session_state["new_recipe"] == "sgd_constant"
 
 
-def test_weights_that_move_a_little_have_a_sentence_and_no_warning(trained):
+def test_weights_that_change_a_little_have_a_sentence_and_no_warning(trained):
     engine, worker, _ = trained
     at = page_of(moving(engine, worker, 1.2))
     assert not at.warning
     assert "changes by a factor of 1.20 on average" in words_on(at)
 
 
-def test_compare_names_weights_that_swing(trained):
+def test_compare_reports_oscillating_weights(trained):
     engine, worker, run = trained
     swings, calm = (
         moving(engine, worker, 4.0, recipe="sgd_constant"),
@@ -221,14 +221,14 @@ def test_compare_names_weights_that_swing(trained):
     assert not [w for w in visit(COMPARE, a=run, b=calm).warning if "oscillate" in w.value]
 
 
-def test_compare_names_them_too_where_the_last_epochs_were_calm(trained):
+def test_compare_reports_them_even_if_the_last_epochs_were_stable(trained):
     engine, worker, run = trained
     swings = moving(engine, worker, 16.0, still=2)
     for at in (page_of(swings), visit(COMPARE, a=run, b=swings)):
         assert [w for w in at.warning if "oscillate between classes" in w.value]
 
 
-def test_weights_that_stay_say_nothing_of_it(trained):
+def test_constant_weights_are_not_reported(trained):
     assert "From epoch to epoch" not in words_on(page_of(trained[2]))
 
 
@@ -246,7 +246,7 @@ def test_a_finished_run_offers_every_posthoc_row_with_its_own_sliders(trained, b
             assert (slider.min, slider.max, slider.value) == (param.low, param.high, param.default)
 
 
-def test_a_step_that_corrects_what_the_weights_did_already_is_warned_of(trained, begun, monkeypatch):
+def test_a_step_that_makes_a_double_correction_is_a_caution(trained, begun, monkeypatch):
     engine, worker, run = trained
     weighted = submit(
         engine,
@@ -260,12 +260,12 @@ def test_a_step_that_corrects_what_the_weights_did_already_is_warned_of(trained,
         at = page_of(number)
         assert not [
             w for w in at.warning if "applied twice" in w.value
-        ]  # the equal-TPR bias is fitted to the network as it is
+        ]  # the equal-TPR bias is fitted to the unmodified network
         at.selectbox(key="posthoc_step").select("logit_adjusted_posthoc").run()
         assert [w.value.partition(" and ")[0] for w in at.warning if "applied twice" in w.value] == twice
 
 
-def test_a_step_that_is_paused_is_not_said_to_be_applied(trained, begun):
+def test_a_paused_step_is_not_shown_as_applied(trained, begun):
     engine, _, run = trained
     new = step(engine, run)
     (made,) = queue.submit(engine, [new], posthoc.key_of(new))
@@ -316,7 +316,7 @@ def test_another_strength_is_another_run(trained, begun):
     assert [run_id for run_id, _ in begun] == [run + 1, run + 2]
 
 
-def test_the_steps_there_are_stand_beside_the_run_as_trained(trained, begun):
+def test_existing_steps_are_listed_with_the_run_as_trained(trained, begun):
     engine, worker, run = trained
     half, full = (applied(engine, worker, run, even, strength=s) for even, s in ((0.4, 0.5), (0.9, 1.0)))
     at = page_of(run)
@@ -332,7 +332,7 @@ def test_the_steps_there_are_stand_beside_the_run_as_trained(trained, begun):
     assert table["less"].tolist()[1:] == pytest.approx(
         [100 * (r.tpr_variance / rows[0].tpr_variance - 1) for r in rows[1:]]
     )
-    assert at.button(key="posthoc_apply").disabled  # full strength is there
+    assert at.button(key="posthoc_apply").disabled  # full strength exists already
     assert f"Already applied as run {full}." in words_on(at)
     at.button(key="posthoc_open").click().run()
     assert at.query_params["id"] in (str(full), [str(full)])
@@ -347,7 +347,7 @@ def test_the_newest_step_may_be_compared(trained, begun):
     assert at.query_params["b"] in (str(made), [str(made)])
 
 
-def test_a_step_has_a_level_line_in_the_spread_over_epochs_on_the_page_and_in_the_report(trained):
+def test_a_step_has_a_constant_line_in_the_spread_over_epochs_on_the_page_and_in_the_report(trained):
     engine, worker, run = trained
     made = stepped(engine, worker, run, np.zeros(10))
     at = visit(COMPARE, a=str(run), b=str(made))
@@ -394,7 +394,7 @@ def test_two_steps_have_no_spread_over_epochs(trained):
     assert SPREAD not in [picture[0] for picture in pictures]
 
 
-def test_a_step_that_failed_says_why_and_may_be_tried_again(trained, begun):
+def test_a_failed_step_shows_its_error_and_can_be_tried_again(trained, begun):
     engine, worker, run = trained
     made = applied(engine, worker, run, strength=0.5)
     page_of(run).button(key="posthoc_apply").click().run()
@@ -409,7 +409,7 @@ def test_a_step_that_failed_says_why_and_may_be_tried_again(trained, begun):
     assert [run_id for run_id, _ in begun] == [made + 1, made + 1]
 
 
-def test_no_section_where_there_is_nothing_to_apply_to(trained, begun):
+def test_no_section_without_a_run_to_apply_to(trained, begun):
     engine, worker, run = trained
     made = applied(engine, worker, run, strength=1.0)
     assert "posthoc_apply" not in keys(page_of(made))
@@ -418,7 +418,7 @@ def test_no_section_where_there_is_nothing_to_apply_to(trained, begun):
     assert "posthoc_apply" not in keys(page_of(stopped))
 
 
-def test_without_a_process_the_step_waits_for_a_worker(trained, monkeypatch):
+def test_without_a_helper_process_the_step_is_queued_for_a_worker(trained, monkeypatch):
     def no_process(run_id, *arguments):
         raise OSError(11, "Resource temporarily unavailable")
 
@@ -452,7 +452,7 @@ def test_a_step_on_a_step_and_on_an_unfinished_run_is_refused(trained):
 
 @pytest.fixture
 def script(tmp_path, monkeypatch):
-    """Helpers run this instead of cli.py: it says its arguments on stderr and ends with the first one as its code."""
+    """Helpers run this instead of cli.py: it prints its arguments on stderr and exits with the first one as its code."""
     monkeypatch.setattr(helper_process, "ROOT", tmp_path)
     monkeypatch.setattr(helper_process, "_helpers", {})
     (tmp_path / "cli.py").write_text(
@@ -466,7 +466,7 @@ def ended(run_id):
     helper_process._helpers[run_id].waiting.join()
 
 
-def test_a_helper_that_ends_badly_leaves_its_last_words(script):
+def test_a_failed_helper_reports_its_last_line(script):
     assert helper_process.failure(5) == ""
     helper_process.begin(5, "1", "no space left")
     ended(5)
@@ -476,7 +476,7 @@ def test_a_helper_that_ends_badly_leaves_its_last_words(script):
     assert helper_process.failure(5) == ""
 
 
-def test_one_helper_a_run(script):
+def test_one_helper_per_run(script):
     (script / "cli.py").write_text("import sys\nsys.stdin.read()\nimport time\ntime.sleep(600)\n")
     helper_process.begin(5, "x")
     first = helper_process._helpers[5].process
@@ -491,7 +491,7 @@ def test_one_helper_a_run(script):
 
 
 def second_stage(engine, worker, run, status):
-    """A second stage on a run: waiting, or left as `status` after one epoch."""
+    """A second stage on a run: queued, or left as `status` after one epoch."""
     made = submit(engine, replace(config_of(epochs=3), method="lws"), "MNIST-1D: LWS, seed 0", run)
     if status != "queued":
         train(engine, worker, mnist1d(), 3, until=1, end=status)
@@ -512,7 +512,7 @@ def test_a_baseline_stays_while_an_unfinished_second_stage_needs_its_network(tra
 
 
 def question(monkeypatch, run):
-    """What the page asks before this run is deleted. AppTest cannot tick a row, so the table is made to say so."""
+    """The text of the delete dialog for this run. AppTest cannot tick a row, so the selection is patched in."""
     real = streamlit.dataframe
 
     def dataframe(frame, *args, **options):
@@ -528,7 +528,7 @@ def question(monkeypatch, run):
     return words_on(at)
 
 
-def test_the_question_names_a_stopped_second_stage_that_could_not_go_on(trained, monkeypatch):
+def test_the_delete_dialog_names_a_stopped_second_stage_that_could_not_resume(trained, monkeypatch):
     engine, worker, run = trained
     made = second_stage(engine, worker, run, "cancelled")
     done = submit(engine, replace(config_of(epochs=3), method="crt"), "MNIST-1D: cRT, seed 0", run)
@@ -540,7 +540,7 @@ def test_the_question_names_a_stopped_second_stage_that_could_not_go_on(trained,
     assert "can no longer be resumed" not in question(monkeypatch, made)
 
 
-def test_a_second_stage_without_its_baseline_offers_no_resume_and_says_why(trained):
+def test_a_second_stage_without_its_baseline_offers_no_resume_and_explains_why(trained):
     engine, worker, run = trained
     made = second_stage(engine, worker, run, "cancelled")
     assert "run_resume" in keys(page_of(made))
