@@ -12,7 +12,9 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
+from core.comparison.compare import Comparison
 from core.comparison.seed_statistics import OverSeeds
 from core.metrics import tables
 from core.metrics.readings import Change

@@ -535,7 +535,7 @@ def _leveled(v: Verdict) -> str:
 def _by_means(v: Verdict) -> list[str]:
     noise = v.noise
     over = (
-        f"{len(noise.pairs)} seeds, each trained both ways"
+        f"{len(noise.pairs)} paired seeds"
         if noise.kind == PAIRED
         else f"{noise.seeds_before} seeds before and {noise.seeds_after} after"
     )

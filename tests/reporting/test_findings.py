@@ -273,7 +273,7 @@ MOVED = Moves(2, 10, 0.1, 0.3)
                 False,
             ),
             [
-                "Mean change over 5 seeds, each trained both ways: variance -0.0035 (95 % interval -0.0050 to -0.0020), "
+                "Mean change over 5 paired seeds: variance -0.0035 (95 % interval -0.0050 to -0.0020), "
                 "accuracy -1.0 points (95 % interval -1.5 to -0.5).",
                 "Both changes exceed seed noise (95 %).",
                 "These two runs (seed 0 before, 1 after): variance 0.0128 -> 0.0093, accuracy -1.0 points.",
