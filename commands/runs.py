@@ -324,7 +324,7 @@ def seed_tables(found: Comparison) -> None:
 
     over = found.over_seeds
     b, a = (", ".join(map(str, seeds)) for seeds in (over.before, over.after))
-    which = f"seeds {b}, each trained both ways" if over.paired else f"seeds {b} before and {a} after"
+    which = f"paired seeds {b}" if over.paired else f"seeds {b} before and {a} after"
     columns = ("before", "after", "change", "95 % interval")
     print(paragraph(f"Means over {which}, in the summary ± standard deviation; --pair shows these two runs"))
     table(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 from commands import progress
 from commands.runs import ENDS, in_words
 from core.errors import EvenlyError
+from core.formatting import listed
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -102,7 +103,5 @@ def left_as(rows: list[RunRow]) -> list[str]:
     out = []
     for status in dict.fromkeys(r.status for r in rows):
         ids = [str(r.id) for r in rows if r.status == status]
-        out.append(
-            f"run {' and '.join([', '.join(ids[:-1])] * (len(ids) > 1) + ids[-1:])}: {in_words(status)}{next_step.get(status, '')}"
-        )
+        out.append(f"run {listed(ids, len(ids))}: {in_words(status)}{next_step.get(status, '')}")
     return out

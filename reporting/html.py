@@ -138,7 +138,7 @@ def _trained(
     """What both runs share, the samples behind the metrics, and when the page was created."""
     n = [run.summary.n for run in (before, after)]
     epochs = f"epoch {before.epoch}" if before.epoch == after.epoch else f"epochs {before.epoch} and {after.epoch}"
-    samples = " and ".join(f"{v:,}" for v in dict.fromkeys(n))
+    samples = formatting.listed(f"{v:,}" for v in dict.fromkeys(n))
     rows = [("Metrics of", f"{before.split} split, {samples} samples, after {epochs}"), *common]
     if over is not None:
         rows += [("Seeds", f"{text.numbered('seed', over.before)} before, {text.numbered('seed', over.after)} after")]

@@ -340,7 +340,7 @@ def _(f: sample_size.FewSamples) -> str:
 
 @of.register
 def _(f: run_warnings.MadeOfFew) -> str:
-    made = " and ".join(f.made)
+    made = listed(f.made)
     return (
         f"The {made} of {f.run} {'rest' if made != 'sampling' else 'rests'} on TPRs of few validation samples. {of(f.few)} "
         f"Part of the {made} is noise. Raise the validation share, or compare several seeds."

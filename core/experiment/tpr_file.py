@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import EvenlyError
+from core.formatting import listed
 from core.methods.types import Vector
 
 LARGEST = 1_000_000  # bytes, or characters of pasted text
@@ -254,5 +255,4 @@ def _shown(cell: str) -> str:
 
 def _some(names: Sequence[str]) -> str:
     """Up to eight names; the rest is counted."""
-    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-    return ", ".join(repr(_shown(name)) for name in names[:8]) + more
+    return listed([repr(_shown(name)) for name in names])

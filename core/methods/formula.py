@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import EvenlyError
+from core.formatting import listed
 from core.methods.types import Vector
 
 LONGEST = 200  # characters
@@ -361,7 +362,7 @@ def _settled(result: Vector, node: ast.expr, parts: Iterable[ast.expr], operands
     ]
     where = "for any class" if all((x == x[0]).all() for x in operands) else f"for class {c}"
     raise EvenlyError(
-        f"formula: {ast.unparse(node)} has no finite value {where}{', where ' if known else ''}{' and '.join(known)}; {remedy}"
+        f"formula: {ast.unparse(node)} has no finite value {where}{', where ' if known else ''}{listed(known)}; {remedy}"
     )
 
 

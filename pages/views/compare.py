@@ -11,6 +11,7 @@ from core.comparison.compare import Comparison, with_score
 from core.comparison.verdict import ENOUGH_SEEDS, SAME
 from core.datasets import DATASETS
 from core.errors import EvenlyError
+from core.formatting import listed
 from core.metrics.readings import Score
 from pages.components.common import cached_reads, downloads, navigation, viewport
 from pages.components.common.error_guard import told
@@ -115,7 +116,7 @@ def seeds_in_words(before: RunRow, of_before: list[int], after: RunRow, of_after
     if of_before == of_after:
         return f"both runs with {text.numbered('seed', of_before)}"
     each = ((before, of_before), (after, of_after))
-    return " and ".join(f"run {row.id} with {text.numbered('seed', seeds)}" for row, seeds in each if seeds)
+    return listed(f"run {row.id} with {text.numbered('seed', seeds)}" for row, seeds in each if seeds)
 
 
 def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> None:

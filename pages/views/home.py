@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.experiment.presets import FIRST
+from core.formatting import listed
 from pages.components.common import cached_reads, navigation, plotly_chart, run_status
 from pages.components.common.error_guard import told
 from pages.components.common.run_records import ListedRun
@@ -66,7 +67,7 @@ def progress(busy: pd.DataFrame) -> str:
     paused = [f"run {i}" for i in sorted(busy[busy["status"] == "paused"]["id"])]
     if not paused:
         return "Both runs are in progress" if len(busy) > 1 else "One run is in progress"
-    text = f"{' and '.join(paused)} {'is' if len(paused) == 1 else 'are'} paused"
+    text = f"{listed(paused)} {'is' if len(paused) == 1 else 'are'} paused"
     return f"{text[:1].upper()}{text[1:]}"
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.comparison.compare import Comparison
+from core.formatting import listed
 from core.metrics.classification import share
 from pages.components.common import cached_reads, plotly_chart, run_status, viewport
 from reporting import confusion_charts, epoch_charts, tables, tpr_charts, tpr_series
@@ -123,7 +124,7 @@ def epochs_picture(before: Sequence[RunRow], after: Sequence[RunRow], p: Palette
         ends.append(f"{mean[-1]:.1f} points {name}")
     return epoch_charts.lines(
         p, series, share=False, unit="points", digits=2, thin=thin
-    ), f"Spread of the test TPRs per epoch; at the end {' and '.join(ends)}"
+    ), f"Spread of the test TPRs per epoch; at the end {listed(ends)}"
 
 
 def spread_by_epoch(row: RunRow, last: int) -> tuple[NDArray, NDArray]:

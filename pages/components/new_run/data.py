@@ -15,6 +15,7 @@ from core.datasets.uploads import is_upload, remove_upload, store_upload
 from core.diagnostics.sample_size import few_validation
 from core.errors import DataError, EvenlyError
 from core.experiment.config import RunConfig
+from core.formatting import listed
 from core.modality import MODALITIES
 from models import MODELS
 from pages.components.common import cached_reads, query_params
@@ -217,15 +218,8 @@ def runs_on(key: str) -> str:
     """ "run 3 (name)" or "runs 3 (name), 4 (name) and 2 more": the runs on a dataset, at any image size; "" without any."""
     frame = cached_reads.runs(archived=None)
     mine = frame[(frame["dataset"] == key) | frame["dataset"].str.startswith(f"{key}@")].sort_values("id")
-    some = [
-        f"{number} ({plain(short(name, 40))})"
-        for number, name in zip(mine["id"].tolist()[:NAMED], mine["name"].tolist(), strict=False)
-    ]
-    more = [f"{len(mine) - NAMED:,} more"] if len(mine) > NAMED else []
-    parts = [*some, *more]
-    if not parts:
-        return ""
-    return f"run {parts[0]}" if len(parts) == 1 else f"runs {', '.join(parts[:-1])} and {parts[-1]}"
+    named = [f"{number} ({plain(short(name, 40))})" for number, name in zip(mine["id"], mine["name"], strict=True)]
+    return f"run{'s' * (len(named) > 1)} {listed(named, NAMED)}" if named else ""
 
 
 def remove(key: str) -> None:

@@ -14,6 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.diagnostics.weight_dominance import DominantClass, dominant
+from core.formatting import listed
 from core.methods import Grid
 from core.methods.types import ClassTerms
 from core.registry import Param
@@ -53,10 +54,8 @@ def rounded(v: NDArray[np.float64], digits: int = 5) -> list[float]:
 
 def clipped_words(terms: ClassTerms, names: Sequence[str]) -> str:
     """ "class clipped: cat", "classes clipped: cat, dog and 3 more"."""
-    some = [words.short(names[c]) for c in terms.clipped[:3]]
-    more = len(terms.clipped) - len(some)
     text = "class clipped" if len(terms.clipped) == 1 else "classes clipped"
-    return text + (": " + ", ".join(some) + (f" and {more} more" if more else "") if some else "")
+    return text + (f": {listed([words.short(names[c]) for c in terms.clipped], 3)}" if terms.clipped else "")
 
 
 def _facts(ratio: float, share: NDArray[np.float64], terms: ClassTerms, names: Sequence[str]) -> list[list[str]]:

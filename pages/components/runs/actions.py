@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from core.experiment.baseline import takes_tprs
+from core.formatting import listed
 from pages.components.common import (
     auto_refresh,
     cached_reads,
@@ -100,7 +101,7 @@ def archived_now(ids: list[int]) -> None:
     if "runs_archived" not in st.session_state:
         return
     moved, flag = st.session_state["runs_archived"]
-    some = ", ".join(str(i) for i in sorted(moved)[:5]) + (f" and {len(moved) - 5} more" if len(moved) > 5 else "")
+    some = listed(sorted(moved), 5)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             f"{'Run' if len(moved) == 1 else 'Runs'} {some} {'archived' if flag else 'unarchived'}",

@@ -186,7 +186,7 @@ def test_home_shows_the_means_too(ids, monkeypatch):
     newest = cached_reads.Pair(*(results.get_run(engine, i) for i in ids["seed 0"]))
     monkeypatch.setattr(cached_reads, "latest_pair", lambda _: newest)
     at = visit(HOME)
-    assert "each trained both ways" in "\n".join(m.value for m in at.markdown)
+    assert "paired seeds" in "\n".join(m.value for m in at.markdown)
     assert "Bars: means over the seeds." in captions(at)
 
 
@@ -473,7 +473,7 @@ def called(*typed: object) -> str:
 def test_the_command_line_shows_the_means_or_the_two_runs(ids):
     a, b = ids["seed 0"]
     text = " ".join(called("compare", a, b).split())
-    assert "Means over seeds 0, 1, 2, each trained both ways" in text
+    assert "Means over paired seeds 0, 1, 2" in text
     assert "95 % interval" in text
     assert f"run {a}" not in text.partition("Method:")[0]
     assert f"run {a} run {b} change, points" in " ".join(called("compare", a, b, "--pair").split())
