@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reporting.figure import Figure, axis, layout
+from reporting.numbers import minus, percent, weight
 from reporting.palette import Palette, faint
-from reporting.text import drawn, minus, percent, short, weight
+from reporting.text import drawn, short
 from reporting.tpr_charts import NEARLY_ALL, SHARE
 
 Matrix = NDArray[np.float64]

@@ -18,9 +18,9 @@ from core.metrics.readings import Change
 from core.serialization import plain
 from reporting import text
 from reporting.figure import Figure
+from reporting.numbers import DASH, minus, percent
 from reporting.run_report import RunReport, class_rows, pair_measures, pair_rows
 from reporting.tables import FIGURES_TOLD, figure_rows, more_changes, more_rows, more_told, told
-from reporting.text import DASH, minus, percent
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -12,9 +12,9 @@ from core.metrics.intervals import limits
 from reporting import settings_text, tpr_charts, tpr_series
 from reporting.figure import Figure
 from reporting.html import Listing, Picture, comparison_html, run_html
+from reporting.numbers import exact
 from reporting.palette import DARK, LIGHT, Palette
 from reporting.run_report import RunReport
-from reporting.text import exact
 
 ALONE = "TPR per class, hardest first"
 PLAIN = {m.key for m in METHODS if not m.needs and not m.params}  # methods of a baseline: without inputs and parameters

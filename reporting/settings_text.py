@@ -12,8 +12,9 @@ from core.experiment.recipes import RECIPES
 from core.methods import METHODS, trains
 from core.registry import Param, Registry
 from models import MODELS
+from reporting.numbers import DASH, percent
 from reporting.run_report import ReportedRun
-from reporting.text import DASH, choice, percent
+from reporting.text import choice
 
 TABLES: dict[str, tuple[str, Registry]] = {
     "dataset": ("Dataset", DATASETS),

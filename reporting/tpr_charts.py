@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from core import formatting
 from reporting.figure import Figure, axis, layout
+from reporting.numbers import percent, points
 from reporting.palette import Palette, faint
-from reporting.text import drawn, percent, points
+from reporting.text import drawn
 from reporting.tpr_series import Side
 
 Vector = NDArray[np.float64]  # [C]

@@ -19,7 +19,8 @@ from pages.components.compare import cached_comparison, charts, report, run_pick
 from pages.components.run import measures
 from reporting import csv_json, text, tpr_charts, tpr_series
 from reporting import settings_text as run_settings
-from reporting.text import count, message, plain
+from reporting.numbers import count
+from reporting.text import message, plain
 from services import comparison, submission
 from services import replicates as seeds_of
 from storage.jobs import queue

@@ -11,8 +11,8 @@ from pages.components.common import cached_reads, navigation, plotly_chart, run_
 from pages.components.common.error_guard import told
 from pages.components.common.run_records import ListedRun
 from pages.components.compare import cached_comparison
+from reporting import numbers, tpr_charts, tpr_series
 from reporting import text as words
-from reporting import tpr_charts, tpr_series
 from services import run_time, submission
 from services.tpr_sources import TRAIN_FIRST, Source
 from storage.jobs import queue
@@ -77,10 +77,10 @@ def duration(every: pd.DataFrame) -> str:
         run_time.seconds_for(every, (FIRST.baseline, FIRST.weighted)),
         int(every["status"].isin(cached_reads.LIVE).sum()),
     )
-    behind = f", behind {words.count(ahead, 'run')}" if ahead else ""
+    behind = f", behind {numbers.count(ahead, 'run')}" if ahead else ""
     if seconds is None:
         return f"{FIRST.seconds} to {FIRST.most_seconds} s, depending on the machine{behind}"
-    return f"{words.left(seconds).removesuffix(' left')}, estimated from earlier runs{behind}"
+    return f"{numbers.left(seconds).removesuffix(' left')}, estimated from earlier runs{behind}"
 
 
 def header(busy: pd.DataFrame, seed: int, left: ListedRun | None, every: pd.DataFrame) -> None:
@@ -191,7 +191,7 @@ def latest_comparison(frame: pd.DataFrame) -> None:
     )
     st.caption(
         f"{words.plain(pair.after.name)}, compared with run {pair.before.id}. "
-        f"Test split, {words.count(int(cached_reads.counts(pair.after).support.sum()), 'sample')}. "
+        f"Test split, {numbers.count(int(cached_reads.counts(pair.after).support.sum()), 'sample')}. "
         f"{tpr_charts.marks(kind, before)}"
     )
 
@@ -213,11 +213,11 @@ def recent(frame: pd.DataFrame) -> None:
 def facts(record: ListedRun) -> str:
     """Accuracy, spread and age of a run in one line."""
     if pd.isna(record.accuracy):
-        return words.ago(cached_reads.moment(record.created_at))
+        return numbers.ago(cached_reads.moment(record.created_at))
     return (
-        f"accuracy {words.percent(record.accuracy)}, spread {words.spread(record.tpr_variance)}, "
-        f"lowest TPR {words.percent(record.tpr_min)}, "
-        f"{words.ago(cached_reads.moment(record.created_at))}"
+        f"accuracy {numbers.percent(record.accuracy)}, spread {numbers.spread(record.tpr_variance)}, "
+        f"lowest TPR {numbers.percent(record.tpr_min)}, "
+        f"{numbers.ago(cached_reads.moment(record.created_at))}"
     )
 
 

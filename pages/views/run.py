@@ -12,7 +12,8 @@ from pages.components.common import cached_reads, downloads, navigation, run_not
 from pages.components.common.error_guard import told
 from pages.components.run import charts, class_table, duplicate, live, measures, posthoc, stalled_worker
 from reporting import provenance
-from reporting.text import count, exact, message, plain, sentence
+from reporting.numbers import count, exact
+from reporting.text import message, plain, sentence
 from storage import results
 from storage.jobs import queue
 from storage.results.runs import RunRow

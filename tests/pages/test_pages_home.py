@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pages.components.common import cached_reads
-from reporting import text
+from reporting import numbers
 from storage import results
 from storage.jobs import queue
 from tests.pages.kit import HOME, NEW, RUN, RUNS, visit, words_on
@@ -91,8 +91,8 @@ def test_progress_picture_and_list_are_of_one_epoch_however_fast_the_run_is(empt
     at, shown = visit(), going.epoch - 1
     assert going.epoch > 4, "it went on while the page was drawn"
     frame = results.epochs(empty, [going.claim.run_id], "test").set_index("epoch")
-    at_last = text.percent(frame["accuracy"][shown])
-    assert at_last != text.percent(frame["accuracy"][going.epoch])
+    at_last = numbers.percent(frame["accuracy"][shown])
+    assert at_last != numbers.percent(frame["accuracy"][going.epoch])
     assert f"epoch {shown} of 20" in at.get("progress")[-1].proto.text
     (chart,) = at.get("plotly_chart")
     after = json.loads(chart.proto.spec)["data"][-1]

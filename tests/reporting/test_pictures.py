@@ -14,21 +14,9 @@ from streamlit.testing.v1 import AppTest
 from core.methods import METHODS, formula_with, grid, slider_param, what_if
 from pages.components.preview import component, latex_text
 from reporting import confusion_charts, epoch_charts, tpr_charts
+from reporting.numbers import ago, left, percent, points, small, spread, weight
 from reporting.palette import DARK, LIGHT, inks
-from reporting.text import (
-    WORD_JOINER,
-    ago,
-    drawn,
-    left,
-    message,
-    percent,
-    plain,
-    points,
-    sentence,
-    small,
-    spread,
-    weight,
-)
+from reporting.text import WORD_JOINER, drawn, message, plain, sentence
 
 NAMES = ["cat", "dog", "car"]
 BEFORE = tpr_charts.Side("before", np.array([0.9, 0.6, 0.75]), np.array([0.8, 0.5, 0.7]), np.array([0.95, 0.7, 0.8]))

@@ -9,7 +9,7 @@ from core import methods
 from pages.components.common import cached_reads
 from pages.components.common.navigation import Width
 from pages.components.common.run_records import ListedRun, RunState
-from reporting import text as words
+from reporting import numbers
 from storage.jobs import change_stamp, workers
 from storage.jobs.workers import Place
 
@@ -127,7 +127,7 @@ def in_a_cell(record: RunState, where: Places, held: dict[int, str] | None = Non
     done = f"{100 * share(record, where):.0f}\u00a0%"  # no line break before the percent sign
     text = label(record)
     if record.status == "running":
-        text = f"{text} {done}, {words.left(seconds_left(record, where)).removeprefix('about ')}"
+        text = f"{text} {done}, {numbers.left(seconds_left(record, where)).removeprefix('about ')}"
     elif resume(record, held) and record.status == "queued":
         text = f"{text}, run {int(record.baseline_id)} paused"
     elif record.status != "succeeded" and cached_reads.has_epochs(record):
@@ -157,5 +157,5 @@ def progress_text(record: ListedRun, where: Places | None = None) -> str:
         return waits(record)
     text = reached(record, where or {})
     if record.status == "running":
-        return f"{text}, {words.left(seconds_left(record, where or {}))}"
+        return f"{text}, {numbers.left(seconds_left(record, where or {}))}"
     return f"{text}, {waits(record)}" if record.status == "queued" else text

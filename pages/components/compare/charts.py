@@ -15,8 +15,8 @@ from core.metrics.classification import share
 from pages.components.common import cached_reads, plotly_chart, run_status, viewport
 from reporting import confusion_charts, epoch_charts, tables, tpr_charts, tpr_series
 from reporting.figure import Figure
+from reporting.numbers import points
 from reporting.palette import Palette
-from reporting.text import points
 from storage.results.runs import RunRow
 
 KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from core.comparison.compare import Comparison
 from pages.components.common import run_status
 from pages.components.compare import cached_comparison, charts
-from reporting import confusion_charts, html_pages, text, tpr_charts, tpr_series
+from reporting import confusion_charts, html_pages, numbers, text, tpr_charts, tpr_series
 from reporting.html import Listing, Picture
 from reporting.palette import LIGHT
 from reporting.run_report import RunReport
@@ -64,7 +64,7 @@ def reported(
             ),
         ], []
     rows = [
-        [r["true class"], r["predicted as"], text.minus(f"{r['change']:+.1f}"), r["means"]]
+        [r["true class"], r["predicted as"], numbers.minus(f"{r['change']:+.1f}"), r["means"]]
         for r in confusion_charts.top_changes(names, *found).to_dict("records")
     ]
     return pictures, [

@@ -13,7 +13,7 @@ from core import formatting
 from core.comparison.compare import Comparison
 from core.comparison.seed_statistics import SeedChange
 from core.comparison.verdict import Delta
-from reporting import text
+from reporting import numbers
 
 FOUR = (
     ("Accuracy", "accuracy", True),
@@ -37,12 +37,12 @@ def tile(label: str, c: Comparison, delta: Delta, up: bool, averaged: bool) -> N
     else:
         shown, ends = delta, (delta.change_low, delta.change_high)
     change, low, high = changes(delta, shown, *ends)
-    interval = text.minus(f"{low} to {high}")
+    interval = numbers.minus(f"{low} to {high}")
     with st.container(gap=None):  # Streamlit reads a leading real minus sign as a gain, so arrow and color are set here
         st.metric(
             label,
             written(delta.figure, shown.after),
-            text.minus(change),
+            numbers.minus(change),
             delta_color=color(c, delta, shown.change, up, averaged),
             delta_arrow="off" if not float(change) else "up" if shown.change > 0 else "down",
             delta_description=f"from {written(delta.figure, shown.before)}",
@@ -62,8 +62,8 @@ def color(c: Comparison, delta: Delta, change: float, up: bool, averaged: bool) 
 def written(figure: str, value: float) -> str:
     """A metric as a tile shows it."""
     if figure == "tpr_variance":
-        return text.small(value)
-    return formatting.points(value) if figure == "tpr_spread" else text.percent(value)
+        return numbers.small(value)
+    return formatting.points(value) if figure == "tpr_spread" else numbers.percent(value)
 
 
 def changes(delta: Delta, shown: SeedChange | Delta, low: float, high: float) -> tuple[str, ...]:

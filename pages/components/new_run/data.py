@@ -21,7 +21,8 @@ from models import MODELS
 from pages.components.common import cached_reads, query_params
 from pages.components.common.error_guard import told
 from reporting import text
-from reporting.text import count, message, plain, short
+from reporting.numbers import count
+from reporting.text import message, plain, short
 
 NAMED = 3  # unreadable files, and runs on a dataset, that a message names
 ADDED, REFUSED = "new_added", "new_zip_refused"  # the dataset just added; (id of an upload, why it was refused)

@@ -24,7 +24,7 @@ from pages.components.common import cached_reads, plotly_chart
 from pages.components.new_run.evidence import Source, cut, with_name
 from pages.components.new_run.terms import TERMS
 from pages.components.preview import component, epoch_component
-from reporting import text
+from reporting import numbers
 from reporting.palette import Palette
 
 FOLLOWED, PRESET = "new_along", "new_along_preset"  # the selected run; the run this page preselected
@@ -225,7 +225,7 @@ def notes(config: RunConfig, changing: ChangingTerms) -> None:
     epochs, end = changing.way.epochs, reach(config, changing.past)
     if end < config.epochs:
         st.caption(
-            f"Shown up to epoch {end} of {config.epochs:,}: the selected run has recorded {text.count(end - 1, 'epoch')}."
+            f"Shown up to epoch {end} of {config.epochs:,}: the selected run has recorded {numbers.count(end - 1, 'epoch')}."
         )
     if len(epochs) < end:
         st.caption(f"{len(epochs)} of {end:,} epochs are shown, evenly spaced.")

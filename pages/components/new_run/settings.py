@@ -16,7 +16,7 @@ from pages.components.common.param_fields import Value, Values
 from pages.components.new_run import evidence
 from pages.components.new_run.method import other_parameters, preview_key
 from pages.components.preview import component
-from reporting import text
+from reporting import numbers, text
 from services import submission, tpr_sources
 
 SETTING = {p.key: p for p in SETTINGS}
@@ -59,7 +59,7 @@ def take_prefill() -> None:
         values[evidence.ASKED] = str(given["baseline"])
     elif config.get("tpr"):
         values[evidence.ASKED] = tpr_sources.GIVEN
-        values["new_tpr_text"] = "\n".join("" if v is None else text.number(v) for v in config["tpr"])
+        values["new_tpr_text"] = "\n".join("" if v is None else numbers.number(v) for v in config["tpr"])
 
 
 def pick_recipe() -> str:

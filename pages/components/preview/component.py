@@ -19,6 +19,7 @@ from core.methods import Grid
 from core.methods.types import ClassTerms
 from core.registry import Param
 from pages.components.preview.latex_text import in_text
+from reporting import numbers
 from reporting import text as words
 from reporting.palette import Palette
 
@@ -60,11 +61,11 @@ def clipped_words(terms: ClassTerms, names: Sequence[str]) -> str:
 
 def _facts(ratio: float, share: NDArray[np.float64], terms: ClassTerms, names: Sequence[str]) -> list[list[str]]:
     rows = [
-        [words.weight(ratio) if np.isfinite(ratio) else "∞", "largest / smallest weight"],
+        [numbers.weight(ratio) if np.isfinite(ratio) else "∞", "largest / smallest weight"],
         [f"{100 * share.min():.1f} to {100 * share.max():.1f} %", "share of the weight (samples times weight)"],
         [str(len(terms.clipped)), clipped_words(terms, names)],
     ]
-    return rows + [[words.weight(v), name] for name, v in (terms.info or {}).items()]
+    return rows + [[numbers.weight(v), name] for name, v in (terms.info or {}).items()]
 
 
 def warned(found: DominantClass | None) -> str:
@@ -192,8 +193,8 @@ def _sample_factor(gamma: float, p: Palette) -> Payload:
         "facts": [[["none", "weight per class"]]],
         "notes": [[]],
         "alt": [
-            f"Factor on a sample's loss, from {words.weight(factor[0])} at p = {P_TRUE[0]:g} to "
-            f"{words.weight(factor[-1])} at p = {P_TRUE[-1]:g}, "
+            f"Factor on a sample's loss, from {numbers.weight(factor[0])} at p = {P_TRUE[0]:g} to "
+            f"{numbers.weight(factor[-1])} at p = {P_TRUE[-1]:g}, "
             "p the predicted probability of its true class"
         ],
         "words": {

@@ -17,7 +17,7 @@ from core.experiment.replay import Past, Way
 from core.methods.types import ClassTerms
 from core.registry import Param
 from pages.components.preview.component import CELLS, Payload, clipped_words, colors, own_share, rounded, stops, warned
-from reporting import text
+from reporting import numbers, text
 from reporting.epoch_charts import LINES
 from reporting.palette import Palette
 
@@ -40,7 +40,7 @@ class Drawn:
 
     def form(self, value: float) -> str:
         """A formatted value."""
-        return text.percent(float(value)) if self.percent else text.weight(float(value))
+        return numbers.percent(float(value)) if self.percent else numbers.weight(float(value))
 
 
 def most_epochs(classes: int) -> int:
@@ -150,11 +150,13 @@ class TextTable:
     def facts(self, terms: ClassTerms, names: Sequence[str]) -> list[Fact]:
         """The facts of an answer: how many classes were clipped, and its scalars."""
         out = self.fact(str(len(terms.clipped)), clipped_words(terms, names)) if terms.clipped else []
-        return out + [f for name, v in (terms.info or {}).items() for f in self.fact(text.weight(v), name)]
+        return out + [f for name, v in (terms.info or {}).items() for f in self.fact(numbers.weight(v), name)]
 
 
 def _ratio(weight: NDArray[np.float64]) -> tuple[str, str]:
-    return (text.weight(float(weight.max() / weight.min())) if weight.min() > 0 else "∞"), "largest / smallest weight"
+    return (
+        numbers.weight(float(weight.max() / weight.min())) if weight.min() > 0 else "∞"
+    ), "largest / smallest weight"
 
 
 def _shares(values: NDArray[np.float64], way: Way, order: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -15,7 +15,8 @@ from core.methods.posthoc import SUMMAND
 from pages.components.common import cached_reads, plotly_chart, run_status
 from pages.components.run import oscillation
 from reporting import confusion_charts, epoch_charts, text, tpr_charts
-from reporting.text import message, percent, small, spread
+from reporting.numbers import percent, small, spread
+from reporting.text import message
 from services import submission
 from storage.results.checkpoint_rows import CheckpointRow
 from storage.results.runs import RunRow

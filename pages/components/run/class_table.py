@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from pages.components.common import cached_reads, run_status
-from reporting import run_report, tables, text
+from reporting import numbers, run_report, tables
 from storage.results.runs import RunRow
 
 PERCENT = "%.1f %%"
@@ -56,7 +56,7 @@ def of_class(r: run_report.Row) -> run_report.Row:
         "samples": r["support"],
         "predicted": r["predicted"],
         "TPR": 100 * r["tpr"],
-        "95 % interval": f"{text.percent(r['tpr_low'])} to {text.percent(r['tpr_high'])}",
+        "95 % interval": f"{numbers.percent(r['tpr_low'])} to {numbers.percent(r['tpr_high'])}",
         "precision": 100 * r["precision"],
         "F1": 100 * r["f1"],
     }

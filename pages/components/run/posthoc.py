@@ -17,7 +17,8 @@ from core.registry import Param
 from pages.components.common import cached_reads, helper_process, navigation, param_fields, run_status, viewport
 from pages.components.common.error_guard import told
 from reporting import text
-from reporting.text import duration, message, plain
+from reporting.numbers import duration
+from reporting.text import message, plain
 from services import posthoc, preflight
 from services.run_names import method_words
 from storage.jobs import queue

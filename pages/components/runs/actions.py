@@ -19,7 +19,8 @@ from pages.components.common import (
 )
 from pages.components.common.error_guard import told
 from reporting import provenance
-from reporting.text import count, plain
+from reporting.numbers import count
+from reporting.text import plain
 from storage import results
 from storage.jobs import queue
 

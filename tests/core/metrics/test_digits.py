@@ -7,7 +7,7 @@ import math
 import pytest
 
 from core import formatting
-from reporting import text
+from reporting import numbers
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,13 @@ def test_a_variance_has_the_digits_it_needs(value, text):
 
 
 def test_pages_leave_the_leading_zero_out():
-    assert [text.small(v) for v in (0.0128, 3.14e-5, 3.1e-7, 0.0, None)] == ["0.0128", "0.000031", "3.1e-7", "0", "–"]
+    assert [numbers.small(v) for v in (0.0128, 3.14e-5, 3.1e-7, 0.0, None)] == [
+        "0.0128",
+        "0.000031",
+        "3.1e-7",
+        "0",
+        "–",
+    ]
 
 
 def test_changes_of_a_variance_have_alike_decimals():

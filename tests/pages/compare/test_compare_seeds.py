@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import cli
 from core.comparison.pairing import OTHER_BASELINE, Apart, LeftOut, Unpaired
 from core.experiment.config import checked
-from reporting import text
+from reporting import numbers, text
 from services import comparison
 from storage import results
 from storage.db.connection import open_database, write
@@ -132,7 +132,7 @@ def test_with_seeds_tiles_bars_and_verdict_are_means(ids):
     before, after = ([ids[f"seed {s}"][side] for s in range(3)] for side in (0, 1))
     assert at.radio(key="over").options == ["All seeds", "These two runs"]
     tiles = {m.label: m for m in at.metric}
-    assert tiles["Accuracy"].value == text.percent(means(after, "accuracy"))
+    assert tiles["Accuracy"].value == numbers.percent(means(after, "accuracy"))
     change = 100 * (means(after, "accuracy") - means(before, "accuracy"))
     assert float(tiles["Accuracy"].delta.replace("−", "-")) == pytest.approx(change, abs=0.051)
     assert f"by {tiles['Accuracy'].delta} points" in at.markdown[0].value.replace("\\", "")
