@@ -1,9 +1,8 @@
-"""Tiny worked examples of what no map of TPRs or counts shows, each computed by the very code.
+"""Small worked examples of objectives, post-hoc steps and synthetic features, which do not follow from TPRs or counts alone.
 
-They are of objectives, post-hoc steps and made features.
-`python docs/generate.py` writes them to reporting/worked_examples.json, which pages and docs read: they never
-import torch. tests/core/methods/test_methods_shown.py computes them anew. Networks are linear or seeded;
-the numbers that a network starts from stand in the example's first line.
+The training code computes them. `python docs/generate.py` writes them to reporting/worked_examples.json for pages and docs,
+which never import torch. tests/core/methods/test_methods_shown.py recomputes them. Networks are linear or seeded; an example's
+first line gives the values a network starts from.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ def linear(weight: Sequence[Sequence[float]]) -> nn.Linear:
 
 
 def objective(key: str, classes: int, counts: Sequence[float] | None = None, **params: Any) -> Objective:
-    """The objective of a method at these parameters, in float64, its own network seeded."""
+    """The objective of a method at these parameters, in float64; its own network is seeded."""
     terms = answer(
         key, what_if(classes, tpr=np.array(TPR[:classes]), counts=None if counts is None else np.array(counts)), params
     )
@@ -61,7 +60,7 @@ def objective(key: str, classes: int, counts: Sequence[float] | None = None, **p
 
 
 def batch(model: nn.Module, x: Sequence[Sequence[float]], labels: Sequence[int], rate: float = 0.1) -> Batch:
-    """One step's input. The meta samples are one of each class, along its own axis."""
+    """One step's input. There is one meta sample per class, along the axis of that class."""
     classes = max(labels) + 1
     meta = torch.eye(len(x[0]), dtype=torch.float64)[:classes], torch.arange(classes)
     return Batch(
@@ -108,13 +107,13 @@ def group_dro() -> Example:
             f"The loss of the first step is $\\sum_c q_c \\ell_c$ = {first:.6g}, with the new q.",
             "The adjustment adds $1/\\sqrt{n_c}$ to each loss: 0.0316, 0.1 and 0.316.",
         ),
-        intro="One sample of each of three classes, of which 1000, 100 and 10 are in the training data. "
-        "Every q begins at 1/3, and the losses stay the same over the steps.",
+        intro="One sample of each of three classes with 1000, 100 and 10 training samples. "
+        "Every q starts at 1/3, and the losses stay constant over the steps.",
     )
 
 
 def ghm() -> Example:
-    """Six outputs, of two samples and three classes."""
+    """Six outputs: two samples, three classes."""
     g = torch.tensor([[0.04, 0.03, 0.07], [0.95, 0.02, 0.55]], dtype=torch.float64)
     labels = torch.tensor([0, 0])
     own = nn.functional.one_hot(labels, 3).double()
@@ -125,57 +124,57 @@ def ghm() -> Example:
         loss, _ = objective("ghm", 3, bins=bins)(Batch(model, torch.zeros(2, 1), labels, {}, "batch_mean"))
         factor[bins] = (
             torch.autograd.grad(loss, model.z)[0].abs().flatten() / g.flatten()
-        )  # of an output's binary loss, whose slope is g
+        )  # of an output's binary loss, whose gradient is g
     return Example(
         (
             ("gradient norm g", cells(g.flatten())),
             *((f"factor on its loss, {bins} bins", cells(f)) for bins, f in factor.items()),
         ),
         (
-            "Of 10 bins three hold any output: four outputs share the first, whose factor is 1 / (3 · 4); "
-            "the two others are alone in theirs, with 1 / (3 · 1).",
+            "Three of 10 bins contain outputs: four outputs share the first, with factor 1 / (3 · 4); "
+            "each of the other two has its own, with factor 1 / (3 · 1).",
         ),
-        intro="The six outputs of a batch of two samples and three classes, by how far the sigmoid is from the truth.",
+        intro="The six outputs of a batch of two samples and three classes, by the distance of the sigmoid from its target.",
         of="output",
     )
 
 
-BATCH = ([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 0, 1, 1])  # the last is labelled wrongly
+BATCH = ([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 0.0]], [0, 0, 1, 1])  # the last is mislabeled
 
 
 def l2rw() -> Example:
-    """Four samples, one mislabelled; meta samples (1, 0) of class 0 and (0, 1) of class 1."""
+    """Four samples, one mislabeled; meta samples (1, 0) of class 0 and (0, 1) of class 1."""
     model = linear([[0.0, 0.0], [0.0, 0.0]])
     given = batch(model, *BATCH)
     loss, logits = objective("l2rw", 2)(given)
     slopes = torch.autograd.grad(loss, logits)[0]
     p = torch.softmax(logits.detach(), 1)
     own = nn.functional.one_hot(given.labels, 2)
-    weight = (slopes / (p - own))[:, 0]  # the loss of a sample has slope p - y
+    weight = (slopes / (p - own))[:, 0]  # the gradient of a sample's loss is p - y
     return Example(
         (
             ("class and inputs", tuple(f"{y} {x}" for x, y in zip(points(BATCH[0]), BATCH[1], strict=True))),
             ("weight", cells(weight)),
         ),
         (
-            "The last sample looks like class 0 and is labelled 1: a step on it alone would raise the loss "
-            "on the meta samples, so it counts nothing.",
+            "The last sample looks like class 0 and is labeled 1: a step on it alone would raise the loss "
+            "on the meta samples, so its weight is 0.",
         ),
-        intro="One batch of four samples. The network is linear, its weights are 0; "
+        intro="One batch of four samples. The network is linear with weights 0; "
         "the meta samples are (1, 0) of class 0 and (0, 1) of class 1.",
         of="sample",
     )
 
 
 def meta_weight_net() -> Example:
-    """The weights of one batch, by the network as it was drawn and after it has learned; the classifier is held still."""
+    """The weights of one batch from the initial and the trained weight network; the classifier is frozen."""
     model = linear([[1.0, 0.0], [0.0, 1.0]])
     given = batch(model, *BATCH)
     losses, rows = losses_of(model, given), []
     for label, params, steps in (
-        ("weight, as drawn", {}, 0),
+        ("initial weight", {}, 0),
         ("weight after 500 steps, lr 0.001", {}, 500),
-        ("weight, as drawn, variant imbalance_code", {"variant": "imbalance_code"}, 0),
+        ("initial weight, variant imbalance_code", {"variant": "imbalance_code"}, 0),
     ):
         made = objective("meta_weight_net", 2, **params)
         for _ in range(steps):
@@ -189,24 +188,24 @@ def meta_weight_net() -> Example:
             *rows,
         ),
         (
-            "The last sample is labelled wrongly and has the largest loss: the network learns to weigh it less than the others.",
+            "The last sample is mislabeled and has the largest loss: the network learns to weight it less than the others.",
         ),
-        intro="One batch of four samples, a linear network whose logits are its inputs and which is held still, "
-        f"and a weight network drawn with seed {SEED}. "
+        intro="One batch of four samples, a frozen linear network whose logits are its inputs, "
+        f"and a weight network initialized with seed {SEED}. "
         "The meta samples are (1, 0) of class 0 and (0, 1) of class 1.",
         of="sample",
     )
 
 
 def difficulty_net() -> Example:
-    """Weights of three classes, by the network as drawn and after it has learned."""
+    """Weights of three classes from the initial and the trained difficulty network."""
     model = linear(
         np.diag([3.0, 1.0, -1.0]).tolist()
-    )  # class 2 is far from learned: what helps it lowers the meta loss most
+    )  # class 2 is learned worst: weight on it lowers the meta loss most
     given = batch(model, np.eye(3).tolist(), [0, 1, 2], rate=0.1)
     tpr, rows = torch.tensor(TPR, dtype=torch.float64), []
     for label, params, steps in (
-        ("weight, as drawn", {}, 0),
+        ("initial weight", {}, 0),
         ("weight after 1000 steps, lr 0.001, driver 3", {"lr": 1e-3, "driver": 3.0}, 1000),
         ("the same, variant cifar_code", {"lr": 1e-3, "driver": 3.0, "variant": "cifar_code"}, 1000),
     ):
@@ -217,17 +216,17 @@ def difficulty_net() -> Example:
         with torch.no_grad():
             rows.append(
                 (label, cells(3 * made.weights(given, losses_of(model, given))))
-            )  # a weight of a sample is w_y / B, and B is 3
+            )  # the weight of a sample is w_y / B, with B = 3
     drive = 1 - tpr / tpr.sum()
     return Example(
         (("TPR", cells(TPR)), ("relative difficulty", cells(drive)), *rows),
         (
-            "With cifar_code the network learns from the driver loss alone, which pulls it to the relative difficulty: "
-            "the weights become that difficulty over its mean.",
-            f"That is {', '.join(cells(drive / drive.mean()))}. In the other variant the meta loss pulls as well, towards class 2.",
+            "With cifar_code the network learns from the driver loss alone, which drives it to the relative difficulty: "
+            "the weights become that difficulty divided by its mean.",
+            f"That is {', '.join(cells(drive / drive.mean()))}. In the other variant the meta loss also acts, toward class 2.",
         ),
-        intro="A batch with one sample of each of three classes, a linear network that is held still "
-        f"and gets class 2 wrong, and a difficulty network drawn with seed {SEED}.",
+        intro="A batch with one sample of each of three classes, a frozen linear network "
+        f"that misclassifies class 2, and a difficulty network initialized with seed {SEED}.",
     )
 
 
@@ -258,21 +257,21 @@ def poly_tail() -> Example:
     return Example(
         (("margin", cells(margins)), *rows, ("loss, beta 2", cells(losses(beta=2.0))), ("cross entropy", cells(plain))),
         (
-            "Alpha changes the loss only from the margin beta on: the smaller it is, the more a sample counts that is fitted already.",
-            "Below beta the loss is cross entropy over log(1 + exp -beta).",
+            "Alpha changes the loss only at margins above beta: the smaller it is, the more a sample counts that is already fitted.",
+            "Below beta the loss is cross entropy divided by log(1 + exp -beta).",
         ),
         intro="The loss of a sample of weight 1 by its margin $m$.",
         of="sample",
     )
 
 
-# -- post-hoc steps and made features ----------------------------------------------------------------------------
+# -- post-hoc steps and synthetic features ----------------------------------------------------------------------------
 
 
 def outputs(
     labels: Sequence[int], logits: NDArray | None = None, features: NDArray | None = None, weight: NDArray | None = None
 ) -> posthoc.Outputs:
-    """A finished run that says the same of every split."""
+    """A finished run with the same outputs on every split."""
     y = np.array(labels)
     classes = int(y.max()) + 1
     z = np.zeros((len(y), classes)) if logits is None else logits
@@ -289,13 +288,13 @@ def outputs(
 
 
 def stepped(key: str, given: posthoc.Outputs, **params: Any) -> posthoc.Stepped:
-    """What a post-hoc method makes of these outputs."""
+    """The result of a post-hoc method on these outputs."""
     terms = answer(key, what_if(len(given.counts), counts=given.counts), params)
     return posthoc.apply(terms.objective, given, terms.knobs)
 
 
 def tau_norm() -> Example:
-    """One sample, three class vectors of different length."""
+    """One sample, three class vectors of different lengths."""
     weight = np.array([[3.0, 4.0], [0.6, 0.8], [2.0, 0.0]])
     given = outputs([0, 1, 2], features=np.array([[1.0, 0.1]] * 3), weight=weight)
     rows = [
@@ -307,7 +306,7 @@ def tau_norm() -> Example:
     ]
     return Example(
         (("class vector", points(weight)), ("its length", cells(np.linalg.norm(weight, axis=1))), *rows),
-        ("At tau 0 the longest class vector wins; at tau 1 only the direction counts, and class 2 is nearest to it.",),
+        ("At tau 0 the longest class vector wins; at tau 1 only the direction counts, and class 2 is nearest.",),
         intro="One sample with the features (1, 0.1), a last layer with three class vectors and biases of 0.1.",
     )
 
@@ -328,14 +327,14 @@ def ncm() -> Example:
     means = [train[2 * c : 2 * c + 2].mean(axis=0) for c in range(3)]
     return Example(
         (("mean training feature", points(means)), *rows),
-        ("The score is minus the squared distance, or the cosine; the class with the largest is the prediction.",),
+        ("The score is the negative squared distance, or the cosine; the class with the largest score is predicted.",),
         intro="One sample with the features (1, 0.7), and six training samples of three classes.",
     )
 
 
 def equal_tpr_bias() -> Example:
     """Four validation samples of each of two classes."""
-    margin = np.array([3.0, 2.0, 1.0, 0.5, 2.5, 0.8, 0.3, -1.0])  # logit of class 0 over that of class 1
+    margin = np.array([3.0, 2.0, 1.0, 0.5, 2.5, 0.8, 0.3, -1.0])  # logit of class 0 minus that of class 1
     labels = np.array([0, 0, 0, 0, 1, 1, 1, 1])
     given = outputs(labels.tolist(), logits=np.stack([margin, np.zeros(8)], axis=1))
     rows = []
@@ -349,26 +348,26 @@ def equal_tpr_bias() -> Example:
     *rows, _, before = rows
     return Example(
         (("TPR before", before[1]), *rows),
-        ("With four samples of a class its TPR moves by steps of 0.25.",),
-        intro="Eight validation samples; the logit of class 0 lies above that of class 1 by "
+        ("With four samples per class, a TPR changes in steps of 0.25.",),
+        intro="Eight validation samples; the logit of class 0 minus that of class 1 is "
         f"{', '.join(f'{m:g}' for m in margin[:4])} for the samples of class 0 "
-        f"and by {', '.join(f'{m:g}' for m in margin[4:])} for those of class 1.",
+        f"and {', '.join(f'{m:g}' for m in margin[4:])} for those of class 1.",
     )
 
 
 def smote() -> Example:
-    """Three features of a class made up to six."""
+    """A class of three samples oversampled to six."""
     features = np.array([[5, 5], [6, 5], [5, 6], [6, 6], [7, 5], [7, 6], [0, 0], [1, 0], [0, 2]], dtype=np.float32)
     labels = np.array([0] * 6 + [1] * 3)
     knobs = answer("smote", what_if(2, counts=np.array([6.0, 3.0])), {}, table=SAMPLERS).knobs
     found, _ = oversampled(features, labels, int(knobs["smote"]), np.random.default_rng([SEED, 5]))
     return Example(
-        (("features of class 1", points(found[6:])), ("kind", ("there",) * 3 + ("made",) * 3)),
+        (("features of class 1", points(found[6:])), ("kind", ("real",) * 3 + ("synthetic",) * 3)),
         (
-            "Each made one lies on the line between one that was there and a neighbour of its class; "
-            "k falls to 2, as the class has only three.",
+            "Each synthetic sample lies on the line between a real one and a neighbor of its class; "
+            "k is reduced to 2, as the class has only three samples.",
         ),
-        intro=f"Class 0 has six samples, class 1 three, so three are made; drawn with seed {SEED}.",
+        intro=f"Class 0 has six samples, class 1 three, so three are added, drawn with seed {SEED}.",
         of="sample",
     )
 
@@ -388,7 +387,7 @@ WORKINGS: Mapping[str, Callable[[], Example]] = {
 
 
 def computed() -> dict[str, dict[str, Any]]:
-    """All of them as reporting/worked_examples.json holds them, by address, in the order of the tables."""
+    """All of them as in reporting/worked_examples.json, by key, in the order of the tables."""
     keys = [*METHODS.keys, *(f"sampler:{s.key}" for s in SAMPLERS)]
     return {
         key: {k: v for k, v in asdict(WORKINGS[key]()).items() if k != "command"} for key in keys if key in WORKINGS
