@@ -1,11 +1,11 @@
-# One image, two services: the app (as it stands) and the worker (command: python worker.py). See compose.yaml.
+# One image for two services: the app (default command) and the worker (python worker.py). See compose.yaml.
 FROM python:3.11-slim
 
 ENV PYTHONUNBUFFERED=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
 
-# tini is process 1: it passes signals on and reaps what ends. Its version follows the base image.
+# tini is process 1: it forwards signals and reaps child processes. Its version follows the base image.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends tini \
@@ -13,7 +13,7 @@ RUN apt-get update \
 
 WORKDIR /app
 
-# More arguments for pip, for example an index with a smaller, CPU-only torch.
+# Extra arguments for pip, for example an index with the smaller, CPU-only torch.
 ARG PIP_ARGS=""
 COPY requirements.txt ./
 # hadolint ignore=SC2086
