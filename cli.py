@@ -254,7 +254,7 @@ def health() -> None:
 def backup(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file; checkpoints and datasets are not included")],
 ) -> None:
-    """Copy the database into a new file while app and worker keep running."""
+    """Copy the database into a new file, also while runs train."""
     from storage.db import connection, paths
 
     engine = database()

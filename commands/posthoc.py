@@ -28,7 +28,7 @@ def posthoc(
     key: Annotated[str | None, typer.Option(metavar="TEXT", help="The same key again creates no second run")] = None,
     as_json: Json = False,
 ) -> None:
-    """Apply a post-hoc step to a finished run; takes seconds, without the queue.
+    """Apply a post-hoc step to a finished run: seconds, no queue.
 
     The result is a run of its own whose baseline is RUN. Anything fitted is fitted on the validation split.
     """

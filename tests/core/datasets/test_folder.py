@@ -454,7 +454,9 @@ def test_a_disk_without_room_is_refused_before_decoding(pets: Path, monkeypatch:
     usage = type("Usage", (), {"free": 1_000})
     monkeypatch.setattr(array_cache.shutil, "disk_usage", lambda path: usage)
     calls = _count_decodes(monkeypatch)
-    with pytest.raises(DataError, match=r"25 images of 32 x 32 pixels needs 269 MB free .*choose a smaller image size"):
+    with pytest.raises(
+        DataError, match=r"25 images of 32 x 32 pixels needs 269 MB of free space .*choose a smaller image size"
+    ):
         prepare("pets", pets)
     assert calls == []
 

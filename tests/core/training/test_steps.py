@@ -134,5 +134,5 @@ def test_the_command_line_counts_steps_too():
     done = row(id=11, status="succeeded", last_epoch=2, seconds=200.0, started_at=started)
     assert (
         progress.progress_line([done, running], places=FIRST)
-        == "1 of 2 runs over, 2 of 4 epochs, step 879 of 3,516, about 3 min left"
+        == "1 of 2 runs done, 2 of 4 epochs, step 879 of 3,516, about 3 min left"
     )
