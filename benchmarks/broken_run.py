@@ -1,7 +1,7 @@
-"""A run through the worker that is paused, resumed, killed with SIGKILL and taken up again, beside an unbroken one.
+"""A run through the worker that is paused, resumed, killed with SIGKILL and resumed again, compared with an uninterrupted one.
 
-The command line and the worker run as processes of their own, as a person starts them, and states are waited for in what
-`cli.py show --json` says. Used by benchmarks/gpu.py.
+The command line and the worker run as separate processes, as a person starts them; states are read from `cli.py show --json`.
+Used by benchmarks/gpu.py.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from pathlib import Path
 from core.errors import EvenlyError
 
 ROOT = Path(__file__).resolve().parents[1]
-TRIES = 3  # of a run that ends before it could be broken; each is twice as long
+TRIES = 3  # for a run that ends before it could be interrupted; each is twice as long
 ENDS = ("succeeded", "cancelled", "paused")
 
 
 class BrokenRunError(EvenlyError):
-    """The run could not be broken, or did not go on as it should."""
+    """The run could not be interrupted, or did not resume correctly."""
 
 
 class Runs:
@@ -40,12 +40,12 @@ class Runs:
         return self.worker
 
     def kill(self) -> None:
-        """SIGKILL: nothing can be saved or said."""
+        """SIGKILL: the worker can save and report nothing."""
         self.worker.kill()
         self.worker.wait()
 
     def cli(self, *words: str | int) -> str:
-        """What a command prints; one that fails raises BrokenRunError with its message."""
+        """The output of a command; if it fails, BrokenRunError with its message."""
         command, left = [sys.executable, "cli.py", *map(str, words)], self.deadline - time.monotonic()
         done = subprocess.run(
             command, check=False, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=left
@@ -62,8 +62,8 @@ class Runs:
         return int(json.loads(self.cli("run", *where, "--epochs", epochs, "--json"))["id"])
 
     def until(self, number: int, reached: Callable[[dict], bool] | None = None) -> dict:
-        """The run once it has `reached` a state, or at its end. A failed run or a dead worker raises BrokenRunError."""
-        pause = 0.1 if reached else 2.0  # each look costs a second or two of a core, which training may need
+        """Wait until the run has `reached` a state or ended; returns it. A failed run or a dead worker raises BrokenRunError."""
+        pause = 0.1 if reached else 2.0  # each check takes one or two core-seconds, which training may need
         while True:
             run = self.show(number)
             if run["status"] == "failed":
@@ -71,11 +71,11 @@ class Runs:
             if (reached and reached(run)) or run["status"] in ENDS:
                 return run
             if self.worker.poll() is not None:
-                raise BrokenRunError(f"the worker ended while run {number} was {run['status']}; its log stands above")
+                raise BrokenRunError(f"the worker ended while run {number} was {run['status']}; see its log above")
             time.sleep(pause)
 
     def paused(self, number: int) -> dict | None:
-        """The run once it is paused; None where it ended before."""
+        """Pause the run and wait; None if it ended first."""
         try:
             self.cli("pause", number)
         except BrokenRunError:
@@ -85,7 +85,7 @@ class Runs:
         return run if run["status"] == "paused" else None
 
     def broken(self, epochs: int) -> dict | None:
-        """A run paused, resumed, killed and taken up by another worker, at its end; None where it ended too early for that."""
+        """A run paused, resumed, killed and rescued by another worker, at its end; None if it ended too early for that."""
         number = self.submit(epochs)
         self.until(number, lambda run: run["last_epoch"] >= 2)
         if (held := self.paused(number)) is None:
@@ -102,17 +102,17 @@ class Runs:
         return self.until(number)
 
     def broken_and_whole(self, epochs: int, whole: int) -> tuple[dict, list[dict]]:
-        """A broken run and `whole` unbroken ones with the same settings, as `show` has them at their end."""
+        """An interrupted run and `whole` uninterrupted ones with the same settings, as `show` prints them at their end."""
         for epochs in (epochs * 2**i for i in range(TRIES)):
             if (broken := self.broken(epochs)) is not None:
                 return broken, [self.until(self.submit(epochs)) for _ in range(whole)]
-            print(f"  the run of {epochs} epochs ended before it was broken", flush=True)
+            print(f"  the run of {epochs} epochs ended before it was interrupted", flush=True)
         raise BrokenRunError(f"{TRIES} runs ended before they could be paused and killed, the last of {epochs} epochs")
 
 
 @contextmanager
 def runs(folder: Path, device: str, deadline: float) -> Iterator[Runs]:
-    """Runs on a data folder, with a worker that is gone afterwards. On "cpu" the worker sees no GPU."""
+    """Runs on a data folder with a worker, which is killed at the end. On "cpu" the worker sees no GPU."""
     own = {"EVENLY_DATA": str(folder)} | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})
     inherited = {k: v for k, v in os.environ.items() if k != "EVENLY_DATABASE_URL"}
     made = Runs({**inherited, **own}, device, deadline)

@@ -1,14 +1,14 @@
-"""What a GPU is for, tried and measured on this machine in under ten minutes; without one the same steps, tiny, on the CPU.
+"""Tests and measures GPU training on this machine in under ten minutes; without a GPU the same steps, tiny, on the CPU.
 
     make gpu
     make gpu GPU_ARGS="--minutes 5 --out gpu.md"
     python -m benchmarks.gpu --device cpu
 
 In order: the tests that need a GPU; ResNet-32 and LeNet-5 against the plain script (benchmarks/train_speed.py), on the
-images found under `--data` or on generated ones of the same shape; a run through the worker that is paused, killed and
-resumed, against an unbroken one (benchmarks/broken_run.py). A step that fails leaves the others alone. One table at the
-end; with `--out FILE.md` also there as Markdown, and its rows as JSON beside it. Exit status 0 when every step that could
-run succeeded; a target that is missed is reported and no failure.
+images under `--data` or generated ones of the same shape; a run through the worker that is paused, killed and resumed,
+against an uninterrupted one (benchmarks/broken_run.py). A failing step does not affect the others. Prints one table;
+`--out FILE.md` also writes it as Markdown, with its rows as JSON next to it. Exit status 0 if every step that could run
+succeeded; a missed target is reported but is no failure.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from core.training.host import cores
 
 log = logging.getLogger("evenly.gpu")
 PAIRS = 3  # of plain script and engine, at most
-LOADERS, CORES_FOR_LOADERS = 4, 6  # of the plain script's second try, and the cores that it is tried from
+LOADERS, CORES_FOR_LOADERS = 4, 6  # of a second plain script, and the least number of cores for it
 TEST_IMAGES = {"cuda": 5_000, "cpu": 100}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the steps run: the device, a scratch folder, where images may lie, and the share of ten minutes there is."""
+    """Where the steps run: device, scratch folder, folder of images, and the time as a share of ten minutes."""
 
     device: Device
     scratch: Path
@@ -64,7 +64,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Until:
-    """A step's time (time.monotonic): its share, after which it begins nothing more, and the end, at which it is cut off."""
+    """A step's time (time.monotonic): its share, after which it starts nothing new, and the end, at which it is stopped."""
 
     share: float
     end: float
@@ -76,7 +76,7 @@ class Until:
 
 @dataclass(frozen=True)
 class Step:
-    """A part of the script: `run(place, until)` yields its rows, `seconds` is about what it takes."""
+    """A part of the script: `run(place, until)` yields its rows; `seconds` is its approximate duration."""
 
     name: str
     run: Callable[[Place, Until], Iterator[Row]]
@@ -91,13 +91,13 @@ def say(text: str) -> None:
 
 
 def gpu_tests(place: Place, until: Until) -> Iterator[Row]:
-    """`pytest -m gpu` on the files that hold such tests. Without a GPU they are imported and skipped."""
+    """`pytest -m gpu` on the files with such tests. Without a GPU they are imported and skipped."""
     files = [str(p) for p in sorted((ROOT / "tests").rglob("test_*.py")) if "pytest.mark.gpu" in p.read_text()]
     report, hidden = place.scratch / "tests.xml", {} if place.gpu else {"CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-m", "pytest", "-m", "gpu", "-q", f"--junitxml={report}", *files]
     code = subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, **hidden}, timeout=until.left).returncode
     if not report.is_file():
-        raise EvenlyError(f"pytest ended with status {code} and left no report; its message stands above")
+        raise EvenlyError(f"pytest ended with status {code} without a report; see its message above")
     found = next(ET.parse(report).iter("testsuite"))
     total, skipped, failed, errors = (int(found.get(k, 0)) for k in ("tests", "skipped", "failures", "errors"))
     bad = failed + errors
@@ -108,7 +108,7 @@ def gpu_tests(place: Place, until: Until) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Race:
-    """A task of train_speed with its size on a GPU; `tiny` images and one epoch on the CPU. `target` is of the ratio."""
+    """A task of train_speed with its size on a GPU; on the CPU `tiny` images and one epoch. `target` is for the ratio."""
 
     task: str
     images: int
@@ -118,7 +118,7 @@ class Race:
 
 
 def images_of(race: Race, place: Place) -> tuple[Arrays, Path]:
-    """The images of a race, cut to the time there is, and the file that both sides read them from."""
+    """The images of a race, limited to the available time, and the file that both sides read."""
     n = max(int(race.images * place.share), 2_000) if place.gpu else race.tiny
     found, kept = find_arrays(TASKS[race.task], place.data).first(n), slice(0, TEST_IMAGES[place.kind])
     found = replace(found, test_x=found.test_x[kept], test_y=found.test_y[kept])
@@ -127,7 +127,7 @@ def images_of(race: Race, place: Place) -> tuple[Arrays, Path]:
 
 
 def against_plain(race: Race, place: Place, until: Until) -> Iterator[Row]:
-    """The engine against the plain script, taking turns; where there are cores for them, also one with several loaders."""
+    """The engine against the plain script, in turns; with enough cores also against one with several loaders."""
     task, (arrays, file) = TASKS[race.task], images_of(race, place)
     options = ["--task", race.task, "--arrays", str(file), "--epochs", str(race.epochs if place.gpu else 1)]
     options += ["--threads", str(min(cores(), 4)), "--device", place.kind]
@@ -165,7 +165,8 @@ def against_plain(race: Race, place: Place, until: Until) -> Iterator[Row]:
 
 
 def survives(place: Place, until: Until) -> Iterator[Row]:
-    """Pause, kill -9 and resume: the counts of an unbroken run on a CPU; on CUDA about as close as two unbroken runs are."""
+    """Pause, kill -9 and resume: on a CPU the counts equal those of an uninterrupted run, on CUDA they are about as close as
+    those of two uninterrupted runs."""
     with runs(place.scratch / "data", place.kind, until.end) as on:
         broken, whole = on.broken_and_whole(epochs=250 if place.gpu else 30, whole=2 if place.gpu else 1)
     apart, support = difference(broken, whole[0]), broken["classes"][0]["support"]
@@ -173,15 +174,15 @@ def survives(place: Place, until: Until) -> Iterator[Row]:
     accuracy = " and ".join(f"{100 * run['accuracy']:.2f} %" for run in (broken, whole[0]))
     yield Row(
         f"cnn1d, MNIST-1D, {broken['epochs']} epochs, paused, killed, resumed: largest difference of a class's counts",
-        f"{apart} of {support:,}; test accuracy {accuracy} unbroken",
+        f"{apart} of {support:,}; test accuracy {accuracy} uninterrupted",
         (apart,),
-        f"close; two unbroken runs: {difference(*whole)}" if place.gpu else "0",
+        f"close; two uninterrupted runs: {difference(*whole)}" if place.gpu else "0",
         None if place.gpu else apart == 0,
         failed=not ended or (apart != 0 and not place.gpu),
     )
 
 
-# -- all of it -----------------------------------------------------------------------------------------------------
+# -- the script -----------------------------------------------------------------------------------------------------
 
 
 def steps(gpu: bool) -> list[Step]:
@@ -195,8 +196,8 @@ def steps(gpu: bool) -> list[Step]:
 
 
 def run_steps(todo: Sequence[Step], place: Place, seconds: float) -> Iterator[Row]:
-    """The rows of all steps in order; each has its share of the time that is left, and at
-    most half of the others'. A step that fails adds a row that says so."""
+    """The rows of all steps in order; each gets its share of the remaining time and at most half of the
+    others'. A failing step adds a row that says so."""
     end = time.monotonic() + seconds
     for i, step in enumerate(todo):
         left, rest = max(end - time.monotonic(), 1), sum(s.seconds for s in todo[i:])
@@ -204,20 +205,18 @@ def run_steps(todo: Sequence[Step], place: Place, seconds: float) -> Iterator[Ro
         try:
             share = time.monotonic() + left * step.seconds / rest
             yield from step.run(place, Until(share, (share + end) / 2 if i + 1 < len(todo) else end))
-        except Exception as error:  # whatever it is, the next step is none the worse for it
+        except Exception as error:  # any error: the next steps must still run
             log.exception("%s", step.name)
             yield Row(step.name, f"{type(error).__name__}: {' '.join(str(error).split())[-200:]}", failed=True)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--minutes", type=float, default=10.0, help="for all steps together, which are shortened to fit"
-    )
-    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="cpu: the small part")
+    parser.add_argument("--minutes", type=float, default=10.0, help="for all steps together; they are shortened to fit")
+    parser.add_argument("--device", choices=("auto", "cuda", "cpu"), default="auto", help="cpu: the tiny version")
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("EVENLY_DATA") or "../shared/data"))
     parser.add_argument(
-        "--out", type=Path, metavar="FILE.md", help="also write the table there, and its rows as FILE.json"
+        "--out", type=Path, metavar="FILE.md", help="also write the table as Markdown, and its rows as FILE.json"
     )
     given = parser.parse_args()
     if not 1 <= given.minutes <= 60 or (given.out and given.out.suffix != ".md"):
@@ -227,9 +226,9 @@ def main() -> int:
         device = choose("cuda" if gpu else "cpu")
     except EvenlyError as error:
         parser.error(str(error))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the worker and the scratch folder go, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the worker and the scratch folder are removed too
     about, rows = machine(device), []
-    none = "No GPU is used (this torch finds none, or --device cpu): the same steps, tiny, on the CPU; no figures of a GPU."
+    none = "No GPU is used (torch finds none, or --device cpu): the same steps, tiny, on the CPU; not GPU figures."
     say(f"GPU: {device.name}" if gpu else none)
     say(", ".join(f"{k} {v}" for k, v in about.items()))
     with tempfile.TemporaryDirectory(prefix="evenly-gpu-") as scratch:

@@ -1,4 +1,4 @@
-"""The table of benchmarks/gpu.py: its rows, the machine they were measured on, as text, Markdown and JSON."""
+"""The table of benchmarks/gpu.py as text, Markdown and JSON, with the machine it was measured on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HEAD = ("measured", "value", "n", "target", "met")
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table; `values` are the numbers behind `value`. `met` is None where there is no target, or none here."""
+    """A line of the table; `values` are the numbers behind `value`. `met` is None without a target on this machine."""
 
     measured: str
     value: str
@@ -35,15 +35,13 @@ class Row:
 
 
 def machine(device: Device) -> dict[str, str]:
-    """What the figures were measured on."""
+    """The machine and versions the figures were measured with."""
     found = {"device": device.name, "processor": f"{platform.machine()}, {cores()} cores"}
     if device.device.type == "cuda":
-        ask, memory = (
-            ("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"),
-            torch.cuda.mem_get_info()[1],
-        )
-        said = subprocess.run(ask, check=False, capture_output=True, text=True).stdout if shutil.which(ask[0]) else ""
-        found |= {"memory": f"{memory / 2**30:.0f} GiB", "driver": (said.split() or ["unknown (no nvidia-smi)"])[0]}
+        query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        has_smi, memory = shutil.which(query[0]), torch.cuda.mem_get_info()[1]
+        driver = subprocess.run(query, check=False, capture_output=True, text=True).stdout if has_smi else ""
+        found |= {"memory": f"{memory / 2**30:.0f} GiB", "driver": (driver.split() or ["unknown (no nvidia-smi)"])[0]}
     return found | versions()
 
 
@@ -54,7 +52,7 @@ def as_text(rows: Sequence[Row]) -> str:
 
 
 def write(file: Path, rows: Sequence[Row], about: Mapping[str, str]) -> None:
-    """The table as Markdown in `file`, its rows with the machine as JSON beside it."""
+    """The table as Markdown in `file`, its rows with the machine as JSON next to it."""
     lines = [HEAD, ["---"] * len(HEAD), *([c.replace("|", "\\|") for c in row.cells()] for row in rows)]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     file.write_text(f"{', '.join(f'{k} {v}' for k, v in about.items())}\n\n{table}\n")

@@ -1,18 +1,18 @@
-"""Server time of every page on a database of 1,000 runs, asked of the real server as a browser asks it.
+"""Server time of every page on a database of 1,000 runs, requested from the real server as a browser does.
 
     python -m benchmarks.page_time [--runs 1000] [--servers 5] [--views 10] [--data FOLDER]
 
-Seeds a database (tests/seed.py; a folder given is seeded once and used again), starts the app on a free port and opens
-pages over its websocket. A view is timed from the request to the end of the script, with all messages received; there is
-no browser, so nothing is drawn.
+Seeds a database (tests/seed.py; a given folder is seeded once and reused), starts the app on a free port and opens pages
+over its websocket. A view is timed from the request to the end of the script, with all messages received; there is no
+browser, so nothing is rendered.
 
     start   the first page of a fresh server: Streamlit, pandas, SQLAlchemy and the app are imported
-    first   the first view of a page on that server, nothing read before
+    first   the first view of a page on that server, nothing cached
     warm    later views in one open tab, going from page to page
-    reload  later views, each a tab of its own and the only one open: Streamlit then compiles the page anew
+    reload  later views, each in its own tab, the only one open: Streamlit then recompiles the page
 
-Every line: median, 95th percentile, smallest and largest of n, in milliseconds by the wall clock, then the mean of the
-server's own CPU time. Where the clock says much more than the CPU, other programs held the processors: the load is printed.
+Every line: median, 95th percentile, minimum and maximum of n, in milliseconds of wall-clock time, then the mean of the
+server's CPU time. If the wall-clock time is much higher, other programs used the processors: the load is printed.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ sys.path.insert(0, str(ROOT))
 TARGET = 150.0  # milliseconds of server time, any page
 START_SECONDS = 60.0
 VIEW_SECONDS = 60.0
-PAUSE_SECONDS = 0.2  # between views, so that what a server does after a page is not counted on the next
+PAUSE_SECONDS = 0.2  # between views, so that work after a page does not count for the next
 KINDS = ("start", "first", "warm", "reload")
 Pages = dict[str, tuple[str, str]]  # shown name -> (path, query)
 Spent = dict[tuple[str, str], list[tuple[float, float]]]  # (page, kind of view) -> (wall, CPU) of each view
 
 
 def seeded(folder: Path, runs: int) -> Pages:
-    """The addresses to visit; the database is made where the folder has none."""
+    """The addresses to visit; creates the database if the folder has none."""
     from tests.seed import crowd, small
 
     os.environ["EVENLY_DATA"] = str(folder)
@@ -90,7 +90,7 @@ def seeded(folder: Path, runs: int) -> Pages:
 
 @contextmanager
 def server(folder: Path) -> Iterator[tuple[int, psutil.Process]]:
-    """The app on a free port, and its process; ended at the end."""
+    """The app on a free port, and its process; terminated afterwards."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -130,7 +130,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def tab(port: int) -> Iterator[Connection]:
-    """A session with the server, as an open browser tab has it."""
+    """A session with the server, like an open browser tab."""
     with connect(f"ws://127.0.0.1:{port}/_stcore/stream", subprotocols=["streamlit"], max_size=None) as wire:
         yield wire
 
@@ -151,7 +151,7 @@ def view(wire: Connection, path: str, query: str) -> float:
 
 
 def clocked(wire: Connection, process: psutil.Process, path: str, query: str) -> tuple[float, float]:
-    """One view: milliseconds by the wall clock and of the server's CPU time (which the system counts in steps of 10)."""
+    """One view: milliseconds of wall-clock time and of the server's CPU time (in system ticks of 10 ms)."""
     time.sleep(PAUSE_SECONDS)
     before = process.cpu_times()
     wall = view(wire, path, query)
@@ -160,7 +160,7 @@ def clocked(wire: Connection, process: psutil.Process, path: str, query: str) ->
 
 
 def alone(port: int, process: psutil.Process, path: str, query: str) -> tuple[float, float]:
-    """One view in a tab of its own."""
+    """One view in its own tab."""
     with tab(port) as wire:
         return clocked(wire, process, path, query)
 
@@ -170,7 +170,7 @@ def measure(folder: Path, pages: Pages, servers: int, views: int) -> Spent:
     spent: Spent = defaultdict(list)
     for _ in range(servers):
         with server(folder) as (port, process):
-            spent["any page", "start"].append(alone(port, process, "run", ""))  # asks for no run: nothing is read
+            spent["any page", "start"].append(alone(port, process, "run", ""))  # names no run: nothing is read
             for name, address in pages.items():
                 spent[name, "first"].append(alone(port, process, *address))
             with tab(port) as wire:

@@ -1,18 +1,18 @@
-"""What recording the metrics costs of an MNIST-1D epoch, through the real runner and a real database.
+"""The share of an MNIST-1D epoch that recording its metrics takes, with the real runner and a real database.
 
     python -m benchmarks.recording [--runs 5] [--epochs 20] [--database FOLDER]
 
-Trains the first comparison's baseline (cnn1d on MNIST-1D) as a worker does: queue, claim, runner.execute. Clocks stand
-around the epoch and around the calls the runner makes between two epochs; nothing else is changed. The first epoch of
-each run is left out: it pays for what is compiled once.
+Trains the first comparison's baseline (cnn1d on MNIST-1D) as a worker does: queue, claim, runner.execute. The epoch and
+the calls between two epochs are timed; nothing else is changed. The first epoch of each run is excluded, because it
+includes one-time compilation.
 
     epoch       training, evaluation of validation and test split
     record      counts -> figures -> one committed transaction: the metrics of an epoch
     checkpoint  state -> bytes -> file, fsync, rename -> its row in the database
 
-Every line: median of n, smallest and largest, in milliseconds by the wall clock, then the median of the thread's own CPU
-time. The difference is waiting: for the disk, and for a processor where others want it too. Shares are of the epoch
-itself, not of the sum, taken epoch by epoch. Run it on an idle machine; the load is printed.
+Every line: median of n, minimum and maximum, in milliseconds of wall-clock time, then the median of the thread's CPU
+time. The difference is waiting for the disk or for a busy processor. Shares are of the epoch itself, not of the sum,
+epoch by epoch. Run it on an idle machine; the load is printed.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from storage.results import checkpoint_files
 from work import recorded_run, runner
 
 TARGET = 3.0  # percent of an epoch, for recording the metrics
-CLOCKED = (  # name of the clock, where the call is found, its name there
+CLOCKED = (  # label, object with the call, name of the call
     ("epoch", runner.Trainer, "_epoch"),
     ("record", runner.Run, "_record"),
     ("- figures from counts", recorded_run, "record_of"),
@@ -56,13 +56,13 @@ CLOCKED = (  # name of the clock, where the call is found, its name there
     ("- file", checkpoint_files, "write"),
     ("- database rows", results, "record_checkpoint"),
 )
-Spent = tuple[float, float]  # milliseconds of one call: by the wall clock, of the thread's CPU time
+Spent = tuple[float, float]  # milliseconds of one call: wall-clock time, CPU time of the thread
 Clock = dict[str, list[Spent]]
 
 
 @contextmanager
 def clocks(spent: Clock) -> Iterator[None]:
-    """Time the calls of CLOCKED; they are put back as they were."""
+    """Time the calls of CLOCKED; the originals are restored afterwards."""
     originals = [(place, name, getattr(place, name)) for _, place, name in CLOCKED]
     for (label, place, name), (_, _, call) in zip(CLOCKED, originals, strict=True):
         setattr(place, name, timed(call, spent[label]))
@@ -74,7 +74,7 @@ def clocks(spent: Clock) -> Iterator[None]:
 
 
 def timed(call: Callable[..., Any], into: list[Spent]) -> Callable[..., Any]:
-    """The call, what it took appended to `into`."""
+    """The call, with its time appended to `into`."""
 
     def wrapped(*args: Any, **named: Any) -> Any:
         wall, cpu = time.perf_counter(), time.thread_time()
@@ -87,7 +87,7 @@ def timed(call: Callable[..., Any], into: list[Spent]) -> Callable[..., Any]:
 
 
 def train(engine: Engine, config: RunConfig, root: Path) -> Clock:
-    """One run from the queue to its end, clocked."""
+    """One run from the queue to its end, timed."""
     spent: Clock = defaultdict(list)
     run_id = queue.submit(engine, [new_run(config, FIRST.dataset_label)])[0]
     worker = queue.register_worker(engine, 0, "cpu", os.getpid(), platform.node())
@@ -100,20 +100,20 @@ def train(engine: Engine, config: RunConfig, root: Path) -> Clock:
 
 
 def counted(engine: Engine) -> list[str]:
-    """The statements that the engine sends from now on."""
+    """A list that collects the statements the engine sends from now on."""
     sent: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda _c, _cur, statement, *_: sent.append(statement))
     return sent
 
 
 def line(what: str, wall: Sequence[float], unit: str, cpu: Sequence[float]) -> str:
-    """Median (smallest to largest, n), and the median of the CPU time."""
+    """Median (minimum to maximum, n), and the median of the CPU time."""
     spread = f"({min(wall):.2f} to {max(wall):.2f}, n={len(wall)})"
     return f"{what:<31} {statistics.median(wall):9.2f} {unit}  {spread:<30} CPU {statistics.median(cpu):8.2f} {unit}"
 
 
 def report(ran: list[Clock]) -> None:
-    """The lines, and the share of each cost in its own epoch."""
+    """Print the lines, and the share of each cost in its epoch."""
     for label, _, _ in CLOCKED:
         calls = [spent for clock in ran for spent in clock[label][1:]]
         print(line(label, *_columns(calls, "ms")))
@@ -134,14 +134,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Time what recording costs of a training epoch.")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=FIRST.baseline.epochs)
-    parser.add_argument("--database", help="a folder on the disk to be measured; default a temporary one")
+    parser.add_argument("--database", help="a folder on the disk to measure; default: a temporary one")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.database) as folder:
         root = Path(folder)
         engine = open_database(f"sqlite:///{root / 'bench.db'}", role="worker")
         upgrade(engine)
         settings = replace(FIRST.baseline, epochs=args.epochs, device="cpu")
-        train(engine, replace(settings, epochs=2), root)  # draws the data, imports what is imported late
+        train(engine, replace(settings, epochs=2), root)  # prepares the data and triggers late imports
         statements = counted(engine)
         ran = [train(engine, replace(settings, seed=seed), root) for seed in range(args.runs)]
     about = versions()
@@ -150,7 +150,7 @@ def main() -> None:
         f"SQLite {sqlite_module().sqlite_version}; {settings.model} on {settings.dataset}, {args.runs} runs of {args.epochs} epochs"
     )
     report(ran)
-    print(f"{len(statements) / (args.runs * args.epochs):.1f} statements an epoch, everything of a run included")
+    print(f"{len(statements) / (args.runs * args.epochs):.1f} statements per epoch, including those of the whole run")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How long the pages wait for the database, and a worker for its records.
+"""How long pages wait for reads from the database, and a worker for its writes.
 
     python benchmarks/storage_read.py [--classes 1000] [--epochs 90] [--runs 10000] [--times 15]
 
-Builds a database in a temporary folder through the same calls the worker uses, then times the reads. "cold" opens the
-database anew and asks the system to drop the file from memory first (Linux); "warm" repeats on the open engine, which
-remembers class histories.
-Every line: median, smallest and largest of n, in milliseconds, and the target where there is one.
+Builds a database in a temporary folder with the calls the worker uses, then times the reads. "cold" reopens the database
+and first asks the system to drop the file from memory (Linux); "warm" repeats on the open engine, which caches class
+histories.
+Every line: median, minimum and maximum of n, in milliseconds, and the target if there is one.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SPLITS = ("train", "validation", "test")
 
 
 def epoch_record(number: int, classes: int, draw: np.random.Generator) -> results.EpochRecord:
-    """An epoch as it comes from training: 10 samples a class, TPRs around .7."""
+    """An epoch as training produces it: 10 samples per class, TPRs around .7."""
     splits, matrices = {}, {}
     for name in SPLITS:
         support = np.full(classes, 10)
@@ -76,7 +76,7 @@ def new_run(name: str, epochs: int) -> queue.NewRun:
 
 
 def trained(engine: Engine, classes: int, epochs: int, draw: np.random.Generator) -> tuple[int, list[float]]:
-    """A run recorded epoch by epoch; its id and the milliseconds of each record."""
+    """Record a run epoch by epoch; returns its id and the milliseconds of each record."""
     worker = queue.register_worker(engine, 0, "cpu", os.getpid(), platform.node())
     queue.submit(engine, [new_run(f"{classes} classes", epochs)])
     claim = queue.claim(engine, worker, "cpu")
@@ -93,7 +93,7 @@ def trained(engine: Engine, classes: int, epochs: int, draw: np.random.Generator
 
 
 def crowd(engine: Engine, count: int, draw: np.random.Generator) -> None:
-    """Finished runs for the list, facts of 10 classes each."""
+    """Add finished runs for the list, with facts of 10 classes each."""
     figures = draw.random((count, 4))
     facts = {
         "classes": [f"class {c}" for c in range(10)],
@@ -121,7 +121,7 @@ def crowd(engine: Engine, count: int, draw: np.random.Generator) -> None:
         }
         for i in range(count)
     ]
-    settings = {"config": new_run("", 20).config, "facts": facts}
+    settings = {"config": new_run("", 20).config.stored(), "facts": facts}
 
     def work(connection: Connection) -> None:
         connection.execute(insert(run), rows)
@@ -157,7 +157,7 @@ def forget(path: Path) -> None:
 
 
 def compare_page(engine: Engine, pair: list[int]) -> None:
-    """All that two runs side by side show: settings, facts, curves, counts of two splits, confusion of the test split."""
+    """Everything the Compare page reads: settings, facts, curves, counts of two splits, confusion of the test split."""
     for run_id in pair:
         results.get_run(engine, run_id)
         results.class_counts(engine, run_id, "test")
@@ -181,7 +181,7 @@ def cold_and_warm(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Time the reads of the pages and the records of a worker.")
+    parser = argparse.ArgumentParser(description="Time the reads of pages and the writes of a worker.")
     for name, default in (("classes", 1000), ("epochs", 90), ("runs", 10_000), ("times", 15)):
         parser.add_argument(f"--{name}", type=int, default=default)
     args = parser.parse_args()

@@ -1,13 +1,13 @@
-"""How much faster the engine trains than an ordinary PyTorch script, both in one run, taking turns.
+"""How much faster the engine trains than an ordinary PyTorch script, in turns.
 
     python -m benchmarks.train_speed --task lenet_mnist --pairs 3 --epochs 2 --data ../shared/data
     python -m benchmarks.train_speed --task resnet32_cifar --limit 10000 --threads 2
 
-Each pair trains both ways on the same images with the same network, batch size, optimiser, schedule and seed, each in
-a process of its own: the engine with the worker's settings (core.machine.tune), the script with what Python and torch
-do by themselves. Times are of training alone, the test comes after. Printed: seconds per epoch, images per second and their ratio as median
-(min to max) over the pairs, and both test accuracies with their spread, which must agree within seed noise. On a CPU without
-bf16 also what float32 arithmetic alone would allow.
+Each pair trains both ways on the same images with the same network, batch size, optimizer, schedule and seed, each in its
+own process: the engine with the worker's settings (core.training.host.tune), the script with the defaults of Python and
+torch. Times are of training only; the test follows. Prints seconds per epoch, images per second and their ratio as median
+(min to max) over the pairs, and both test accuracies with their spread, which must agree within seed noise; on a CPU without
+bf16 also the limit set by float32 arithmetic.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def channels_first(x: np.ndarray) -> np.ndarray:
 
 
 def train_engine(task: Task, arrays: Arrays, epochs: int, device: Device, seed: int) -> dict:
-    """The same training by core.engine in the precision a run of the app takes there; returns seconds per epoch and the test accuracy."""
+    """The same training by the engine, in the precision of an ordinary run; returns seconds per epoch and the test accuracy."""
     device = device.training(precision(task, device))
     config = checked(
         RunConfig(
@@ -69,7 +69,7 @@ def train_engine(task: Task, arrays: Arrays, epochs: int, device: Device, seed: 
     )
     mean, std = np.array(task.mean, np.float32), np.array(task.std, np.float32)
     x, y = channels_first(arrays.train_x), arrays.train_y
-    few = slice(0, 100)  # the engine evaluates after every epoch, the plain script does not: leave it next to nothing
+    few = slice(0, 100)  # the engine evaluates after every epoch, the plain script does not: make that negligible
     splits = {"train": Split(x, y, mean, std, device, "crop_flip" if task.augment else "none")}
     splits |= {name: Split(x[few], y[few], mean, std, device) for name in ("validation", "test")}
     torch.manual_seed(seed)
@@ -87,12 +87,12 @@ def train_engine(task: Task, arrays: Arrays, epochs: int, device: Device, seed: 
 
 
 def precision(task: Task, device: Device) -> str:
-    """The precision that the engine trains this task in on this device."""
+    """The precision in which the engine trains this task on this device."""
     return precision_of("auto", MODELS[task.model].bf16, device)
 
 
 def arithmetic(task: Task, classes: int) -> float:
-    """Floating point operations of convolutions and matrix products that a sample costs, forward and backward, by torch's own counter."""
+    """Floating point operations of convolutions and matrix products per sample, forward and backward, by torch's counter."""
     network, x = MODELS[task.model].build(task.shape, classes), torch.zeros(2, *task.shape)
     with FlopCounterMode(display=False) as counted:
         network(x).sum().backward()
@@ -100,7 +100,7 @@ def arithmetic(task: Task, classes: int) -> float:
 
 
 def matrix_speed(side: int = 2048, times: int = 20) -> float:
-    """float32 operations a second of a large matrix product, the best of some: what no convolution in float32 is much above."""
+    """float32 operations per second of a large matrix product, best of `times`: float32 convolutions are hardly faster."""
     a, seconds = torch.rand(side, side), []
     for _ in range(times):
         begin = time.perf_counter()
@@ -110,17 +110,17 @@ def matrix_speed(side: int = 2048, times: int = 20) -> float:
 
 
 def floor(task: Task, classes: int, n: int, plain: Sequence[float]) -> str:
-    """What float32 arithmetic alone allows on a CPU: the seconds of an epoch at the speed of a large matrix product, and the ratio then."""
+    """The limit of float32 on a CPU: seconds per epoch at the speed of a large matrix product, and the ratio then."""
     each, speed = arithmetic(task, classes), matrix_speed()
     least = n * each / speed
     return (
-        f"float32 floor {each / 1e9:.3f} GFLOP a sample at {speed / 1e9:.0f} GFLOP/s (a large matrix product) are {least:.2f} s an epoch: "
+        f"float32 floor {each / 1e9:.3f} GFLOP per sample at {speed / 1e9:.0f} GFLOP/s (large matrix product) is {least:.2f} s per epoch: "
         f"a ratio of {statistics.median(plain) / least:.1f} if all else took no time"
     )
 
 
 def in_process(options: Sequence[str], side: str, seed: int, seconds: float | None = None) -> dict:
-    """One side of a pair in a fresh process, what it says for people on this one's stderr.
+    """One side of a pair in a fresh process; its stderr goes to this one's.
 
     Raises subprocess.SubprocessError when it fails or takes longer than `seconds`.
     """
@@ -130,7 +130,7 @@ def in_process(options: Sequence[str], side: str, seed: int, seconds: float | No
 
 
 def per_epoch(found: dict) -> float:
-    """Seconds an epoch: the median, so that what only the first one pays does not count."""
+    """Median seconds per epoch, so that one-time costs of the first do not count."""
     return statistics.median(found["seconds_per_epoch"])
 
 
@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--task", choices=TASKS.keys, required=True)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--limit", type=int, help="use the first so many training images")
+    parser.add_argument("--limit", type=int, help="number of training images to use")
     parser.add_argument(
         "--data", type=Path, default=Path("../shared/data"), help="folder with MNIST/raw or cifar10-jpeg.zip"
     )

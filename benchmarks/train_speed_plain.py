@@ -1,17 +1,17 @@
-"""The other side of the speed comparison: training as an ordinary PyTorch script does it.
+"""The baseline of the speed comparison: training with an ordinary PyTorch script.
 
     python -m benchmarks.train_speed_plain --task lenet_mnist --epochs 1
     python -m benchmarks.train_speed_plain --task resnet32_cifar --data ../shared/data --limit 5000
     python -m benchmarks.train_speed_plain --task resnet32_cifar --arrays cifar.npz --device cuda --workers 4
 
-A torchvision Dataset of PIL images, per-sample torchvision transforms, a DataLoader, float32, the optimiser as it comes,
-`.item()` for the log at every step. The network, batch size, optimiser settings and schedule are those of our engine's
-"sgd_cosine" recipe, so only the way of training differs. `--workers` is 0: on two cores, worker processes only take
-the cores from the training; on a machine with a GPU and many cores also try 4.
+A torchvision Dataset of PIL images, per-sample torchvision transforms, a DataLoader, float32, the standard optimizer,
+`.item()` for the log at every step. Network, batch size, optimizer settings and schedule are those of the engine's
+"sgd_cosine" recipe, so only the way of training differs. `--workers` defaults to 0: on two cores, loader processes only
+take cores from the training; with a GPU and many cores also try 4.
 
 Data, in this order: `--arrays FILE.npz` with uint8 images [N, H, W] or [N, H, W, 3] as train_x and test_x and class
-ids as train_y and test_y; MNIST/raw, cifar-10-batches-py or cifar10-jpeg.zip under `--data`; generated images, and the
-label then says so.
+ids as train_y and test_y; MNIST/raw, cifar-10-batches-py or cifar10-jpeg.zip under `--data`; generated images, which the
+label states.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ ARRAYS = ("train_x", "train_y", "test_x", "test_y")
 
 @dataclass(frozen=True)
 class Arrays:
-    """Images uint8 [N, H, W] or [N, H, W, 3], labels int64 [N], and where they come from in words."""
+    """Images uint8 [N, H, W] or [N, H, W, 3], labels int64 [N], and their source as text."""
 
     train_x: np.ndarray
     train_y: np.ndarray
@@ -59,11 +59,11 @@ class Arrays:
         return int(max(self.train_y.max(), self.test_y.max())) + 1
 
     def save(self, file: Path) -> None:
-        """As the .npz file that `find_arrays` reads."""
+        """Write the .npz file that `find_arrays` reads."""
         np.savez(file, **{name: getattr(self, name) for name in (*ARRAYS, "label")})
 
     def first(self, limit: int | None) -> Arrays:
-        """The first `limit` training images; the test set stays whole."""
+        """The first `limit` training images and the whole test set."""
         if limit is None or limit >= len(self.train_x):
             return self
         return replace(
@@ -73,7 +73,7 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained on what, and how. mean and std are the usual published ones."""
+    """A network, a dataset and the training settings. mean and std are the usual published ones."""
 
     key: str
     label: str
@@ -114,7 +114,7 @@ TASKS = Registry(
 
 
 class Images(tv.datasets.VisionDataset):
-    """Arrays as torchvision's own MNIST and CIFAR classes hold them: a PIL image and a transform per sample."""
+    """Arrays in the style of torchvision's MNIST and CIFAR classes: a PIL image and a transform per sample."""
 
     def __init__(self, x: np.ndarray, y: np.ndarray, transform: object) -> None:
         super().__init__(root="", transform=transform)
@@ -142,18 +142,18 @@ def loaders(task: Task, arrays: Arrays, workers: int, seed: int) -> tuple[DataLo
 
 
 def one_epoch(
-    network: nn.Module, loader: DataLoader, optimiser: torch.optim.Optimizer, schedule: object, device: torch.device
+    network: nn.Module, loader: DataLoader, optimizer: torch.optim.Optimizer, schedule: object, device: torch.device
 ) -> list[tuple[float, float]]:
-    """One pass over the training data; the loss and the accuracy of every step come back to the host."""
+    """One pass over the training data; the loss and the accuracy of every step are copied to the host."""
     network.train()
     log = []
     for images, labels in loader:
         images, labels = images.to(device), labels.to(device)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         logits = network(images)
         loss = nn.functional.cross_entropy(logits, labels)
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
         log.append((loss.item(), (logits.argmax(1) == labels).float().mean().item()))
     return log
@@ -167,7 +167,7 @@ def accuracy(network: nn.Module, loader: DataLoader, device: torch.device) -> fl
 
 
 def train(task: Task | str, arrays: Arrays, epochs: int, device: str = "cpu", seed: int = 0, workers: int = 0) -> dict:
-    """Train and test; seconds_per_epoch holds training alone, seconds_testing the one test at the end.
+    """Train and test; seconds_per_epoch covers training only, seconds_testing the test at the end.
 
     The seed decides the initial parameters, the order and, through torch's global generator as in any ordinary
     script, the augmentation.
@@ -177,18 +177,18 @@ def train(task: Task | str, arrays: Arrays, epochs: int, device: str = "cpu", se
     torch.manual_seed(seed)
     network = MODELS[task.model].build(task.shape, arrays.classes).to(place)
     train_loader, test_loader = loaders(task, arrays, workers, seed)
-    optimiser = torch.optim.SGD(
+    optimizer = torch.optim.SGD(
         network.parameters(), task.lr, task.momentum, weight_decay=task.weight_decay, nesterov=True
     )
     steps = epochs * len(train_loader)
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser, lambda step: (1 + math.cos(math.pi * min(step / steps, 1))) / 2
+        optimizer, lambda step: (1 + math.cos(math.pi * min(step / steps, 1))) / 2
     )
     seconds, losses = [], []
     for _ in range(epochs):
         started = time.perf_counter()
         losses.append(
-            float(np.mean([loss for loss, _ in one_epoch(network, train_loader, optimiser, schedule, place)]))
+            float(np.mean([loss for loss, _ in one_epoch(network, train_loader, optimizer, schedule, place)]))
         )
         seconds.append(time.perf_counter() - started)
     started = time.perf_counter()
@@ -203,7 +203,7 @@ def train(task: Task | str, arrays: Arrays, epochs: int, device: str = "cpu", se
 
 
 def find_arrays(task: Task, data: Path | None, file: Path | None = None) -> Arrays:
-    """The task's data: the file given, what lies under `data`, or generated images. A file without the arrays raises DataError."""
+    """The task's data: the given file, files under `data`, or generated images. A file without the arrays raises DataError."""
     if file is not None:
         return _from_file(file)
     if data is not None:
@@ -221,7 +221,7 @@ def _from_file(file: Path) -> Arrays:
     with np.load(file) as given:
         missing = [name for name in ARRAYS if name not in given]
         if missing:
-            raise DataError(f"{file} holds no {missing[0]}; expected {', '.join(ARRAYS)}")
+            raise DataError(f"{file} has no array {missing[0]}; expected {', '.join(ARRAYS)}")
         found = {name: given[name].astype(np.int64) if name.endswith("y") else given[name] for name in ARRAYS}
         return Arrays(**found, label=str(given["label"]) if "label" in given else file.name)
 
@@ -256,14 +256,14 @@ def _jpegs(path: Path) -> Arrays:
         def part(split: str) -> tuple[np.ndarray, np.ndarray]:
             mine = [name for name in names if name.startswith(f"{split}/")]
             x = np.stack([np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("RGB")) for name in mine])
-            order = np.random.default_rng(0).permutation(len(mine))  # so that the first n hold every class
+            order = np.random.default_rng(0).permutation(len(mine))  # so that the first n contain every class
             return x[order], np.array([classes.index(name.split("/")[1]) for name in mine])[order]
 
         return Arrays(*part("train"), *part("test"), "CIFAR-10 (JPEG copy)")
 
 
 def generated_images(task: Task, samples: int = 50_000) -> Arrays:
-    """Noise of the task's shape over a coarse pattern for each of ten classes: good for timing, and easy to learn."""
+    """Noise of the task's shape over a coarse pattern for each of ten classes: for timing, and easy to learn."""
     draw = np.random.default_rng(0)
     channels, height, width = task.shape
     coarse = draw.integers(0, 128, (10, 4, 4, channels), dtype=np.uint8)
@@ -281,7 +281,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", choices=TASKS.keys, default="lenet_mnist")
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--limit", type=int, help="train on the first so many images")
+    parser.add_argument("--limit", type=int, help="number of training images to use")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=0, help="DataLoader worker processes")
