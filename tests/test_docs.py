@@ -1,4 +1,4 @@
-"""The docs say what the code says: generated pages are current, and every file, test, link, variable and command named exists."""
+"""The docs match the code: generated pages are current, and every file, test, link, variable and command they name exists."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ GENERATED = runpy.run_path(str(DOCS / "generate.py"))
 
 
 def text_of(path: Path) -> str:
-    """A page's text. One that is missing fails the test: a skip would hide it."""
+    """A page's text. A missing page fails the test: a skip would hide it."""
     assert path.is_file(), f"{path.relative_to(ROOT)} is missing"
     return path.read_text(encoding="utf-8")
 
@@ -65,12 +65,12 @@ def fenced(text: str) -> list[str]:
 
 
 def methods_of_the_readme():
-    """The function and the row of one method; the two files of the other."""
+    """The code blocks of both methods: function and row of the first, two files of the second."""
     return fenced(text_of(README).split("## Add a method in ten lines")[1].split("\n## ")[0])
 
 
 def test_the_method_of_the_readme_works_as_printed():
-    """Both blocks pasted where the text says: the function and the row."""
+    """The function and the row, pasted where the text says."""
     function, row, *_ = methods_of_the_readme()
     assert len((function + row).rstrip().splitlines()) <= 10
     there = dict(vars(tpr_weights))
@@ -86,20 +86,20 @@ def test_the_method_of_the_readme_works_as_printed():
 
 @pytest.mark.slow
 def test_the_method_with_its_own_objective_of_the_readme_trains_as_printed(tmp_path):
-    """Two new files in a copy of the code and no other change: the contract tests take the row, and a run of an epoch succeeds."""
+    """Two new files in a copy of the code and no other change: the contract tests pass for the row, and a run of one epoch succeeds."""
     row, objective = methods_of_the_readme()[2:]
     assert len((row + objective).splitlines()) <= 30
-    house = tmp_path / "house"
-    shutil.copytree(ROOT, house, ignore=shutil.ignore_patterns(".*", "__pycache__", "data", "pictures"))
+    copy = tmp_path / "copy"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "data", "pictures"))
     for text in (row, objective):
-        new = house / text.splitlines()[0].removeprefix("# ")
+        new = copy / text.splitlines()[0].removeprefix("# ")
         assert not new.exists()
         new.write_text(text, encoding="utf-8")
 
     def run(*words):
         done = subprocess.run(
             [sys.executable, *words],
-            cwd=house,
+            cwd=copy,
             env={**os.environ, "EVENLY_DATA": str(tmp_path / "data"), "PYTHONPATH": ""},
             capture_output=True,
             text=True,
@@ -195,7 +195,7 @@ def test_links_to_files_lead_somewhere(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_files_named_in_code_marks_exist(page):
     named = re.findall(r"`([\w./*-]+(?:/|\.(?:py|md|json|toml|js|css|yaml|ini)))`", text_of(page))
-    own = re.compile(r"^(train|val|test|pages/x)\b|^\*|^data/")  # a person's folders, not ours
+    own = re.compile(r"^(train|val|test|pages/x)\b|^\*|^data/")  # the user's folders, not ours
     assert [
         name for name in named if not own.match(name) and not list(ROOT.glob(name)) and not list(DOCS.glob(name))
     ] == []
@@ -219,8 +219,8 @@ def test_tests_named_exist():
     assert [f"{file}::{name}" for file, name in named if name not in functions_of(ROOT / "tests" / file)] == []
 
 
-def test_the_map_stays_short():
-    """What a newcomer reads first."""
+def test_the_architecture_page_stays_short():
+    """Newcomers read it first."""
     assert len(text_of(ARCHITECTURE).splitlines()) <= 200
 
 
@@ -271,6 +271,6 @@ def test_the_changelog_ends_at_the_version_of_the_project():
     assert re.search(r"^## (\d+\.\d+\.\d+)", text_of(CHANGELOG), flags=re.MULTILINE)[1] == version
 
 
-def test_nothing_of_the_workplace_is_named():
+def test_no_path_of_the_machine_is_named():
     words = re.compile(r"/work/|/root/|/home/\w+/|/tmp/")
     assert [page.name for page in PAGES if words.search(text_of(page))] == []

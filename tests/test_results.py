@@ -1,4 +1,4 @@
-"""The results page says what results/methods.csv says, covers every row of the tables, and its script queues fair pairs once."""
+"""The results page matches results/methods.csv and covers every row of the tables; its script queues each fair pair once."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def test_every_method_and_every_sampler_is_in_its_table_on_the_page(key):
 def test_the_tables_of_the_readme_are_rows_of_the_page():
     readme = (schema.ROOT / "README.md").read_text(encoding="utf-8")
     for key in FULL:
-        told = lines_of(
+        excerpt = lines_of(
             readme.partition(f"\n{schema.TABLES[key].label}, ")[2].partition("\n\n| ")[2].partition("\n\n")[0]
         )
-        rows = {name: row for name, row in told.items() if name.startswith(("`", "sampler"))}
+        rows = {name: row for name, row in excerpt.items() if name.startswith(("`", "sampler"))}
         assert len(rows) > 8
         page = on_the_page(key)
         assert rows == {name: [page[name][i] for i in (0, 2, 4, 5, 6)] for name in rows}
@@ -133,19 +133,19 @@ def test_two_replicates_have_no_interval():
 # -- the CSV and the queue ---------------------------------------------------------------------------------------
 
 
-def test_a_name_says_what_differs_from_the_defaults():
+def test_a_name_lists_what_differs_from_the_defaults():
     row = replicate(1, 0.5, "cdb")
     assert schema.name_of(row) == "`cdb`"
-    assert schema.name_of({**row, "params": "tau=dynamic; variant=paper"}) == "`cdb`"  # before `ema` was there
+    assert schema.name_of({**row, "params": "tau=dynamic; variant=paper"}) == "`cdb`"  # before `ema` existed
     assert schema.name_of({**row, "params": "tau=3; variant=paper", "start": "0.8"}) == "`cdb`, tau 3, from 80 %"
     late = {"sampler": "balanced", "start": "0.8 weight"}
     assert schema.name_of(replicate(1, 0.5, **late)) == "sampler `balanced`, weights from 80 %"
 
 
-def test_rows_of_a_cell_and_seed_are_put_in_place_of_the_old_ones(tmp_path):
+def test_rows_of_a_cell_and_seed_replace_the_old_ones(tmp_path):
     path = tmp_path / "methods.csv"
     assert table.merge(path, [replicate(10, 0.5), replicate(2, 0.5), replicate(1, 0.4)]) == 3
-    older = replicate(1, 0.2, "cdb", params="tau=dynamic; variant=paper")  # before `ema` was there
+    older = replicate(1, 0.2, "cdb", params="tau=dynamic; variant=paper")  # before `ema` existed
     assert table.merge(path, [older, replicate(2, 0.1)]) == 4
     assert table.merge(path, [replicate(1, 0.3, "cdb")]) == 4
     assert [(r.method, r.seed, r.tpr_variance) for r in schema.read(path).itertuples()] == [
@@ -156,7 +156,7 @@ def test_rows_of_a_cell_and_seed_are_put_in_place_of_the_old_ones(tmp_path):
     ]
 
 
-def test_a_merge_leaves_the_measured_rows_as_they_are(tmp_path):
+def test_a_merge_keeps_the_measured_rows(tmp_path):
     path = tmp_path / "methods.csv"
     table.merge(path, ROWS[::-1].to_dict("records"))
     assert path.read_bytes() == schema.CSV.read_bytes()
@@ -170,7 +170,7 @@ def test_a_second_call_queues_nothing_and_every_run_has_the_baseline_of_its_seed
     assert table.submit(engine, settings, [1]) == cells
     assert table.submit(engine, settings, [1, 2]) == cells
     assert table.submit(engine, settings, [1, 2]) == 0
-    assert list(table.measured(engine, settings, [1, 2])) == []  # nothing is over
+    assert list(table.measured(engine, settings, [1, 2])) == []  # no run has ended
     frame = results.list_runs(engine).set_index("id")
     weighted = frame[frame["baseline_id"].notna()]
     base = frame.loc[weighted["baseline_id"]]

@@ -1,4 +1,4 @@
-"""`make gpu`: its CPU part runs on any machine, and a step that fails hides no other."""
+"""`make gpu`: its CPU part runs on any machine, and a failing step hides no other."""
 
 import json
 import os
@@ -13,8 +13,8 @@ from core.training.device import choose
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(2500)  # a step that waits for other tests is not cut
-def test_the_cpu_part_runs_and_says_that_there_is_no_gpu(tmp_path, project_root):
+@pytest.mark.timeout(2500)  # a step that waits for other tests is not stopped
+def test_the_cpu_part_runs_and_reports_no_gpu(tmp_path, project_root):
     out = tmp_path / "gpu.md"
     command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--minutes", "40", "--out", str(out)]
     done = subprocess.run(
@@ -29,14 +29,14 @@ def test_the_cpu_part_runs_and_says_that_there_is_no_gpu(tmp_path, project_root)
     assert done.stdout.startswith("No GPU is used")
     found = json.loads(out.with_suffix(".json").read_text())
     assert found["machine"]["torch"]
-    tests, resnet, lenet, broken = found["rows"]
+    tests, resnet, lenet, interrupted = found["rows"]
     assert tests["value"].startswith("0 passed, 0 failed")
     assert all("generated images" in row["measured"] and row["values"][0] > 0 for row in (resnet, lenet))
-    assert (broken["values"], broken["met"]) == ([0], True)
+    assert (interrupted["values"], interrupted["met"]) == ([0], True)
     assert out.read_text().count("\n| ") == 2 + len(found["rows"])  # two lines of a head
 
 
-def test_a_step_that_fails_leaves_the_others_alone(tmp_path, capsys):
+def test_a_failing_step_does_not_affect_the_others(tmp_path, capsys):
     def fails(place, until):
         yield Row("first half", "1", (1.0,))
         raise KeyError("what went wrong")
@@ -53,9 +53,9 @@ def test_a_step_that_fails_leaves_the_others_alone(tmp_path, capsys):
         ("third", False),
     ]
     assert "what went wrong" in rows[1].value
-    said = capsys.readouterr().out
-    assert "[1/2] one that fails; about 2.0 min left" in said
-    assert "[2/2] one that works; about 1.0 min left" in said
+    text = capsys.readouterr().out
+    assert "[1/2] one that fails; about 2.0 min left" in text
+    assert "[2/2] one that works; about 1.0 min left" in text
     assert [line.split()[-1] for line in as_text(rows).splitlines()] == ["met", "-", "FAILED", "yes"]
 
 
@@ -70,7 +70,7 @@ def test_the_table_as_markdown_and_json(tmp_path):
 
 
 def test_all_steps_are_there_with_and_without_a_gpu():
-    """On a GPU they fit into ten minutes."""
+    """On a GPU they fit in ten minutes."""
     assert [s.name for s in steps(True)] == [s.name for s in steps(False)]
     assert sum(s.seconds for s in steps(True)) <= 600
     assert sum(s.seconds for s in steps(False)) <= 120
