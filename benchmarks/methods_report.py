@@ -166,9 +166,10 @@ def cells(row: pd.Series) -> list[str]:
     """A row of a table."""
     figures, variance, accuracy, holm_p = [""] * len(FIGURES), "", "", ""
     if row["n"]:
-        forms = zip(row["each"].T, (100, 100, 1, 100), ("{:.1f}", "{:.1f}", "{:.4f}", "{:.1f}"), strict=True)
-        spread = (lambda x: (x.mean(), x.std(ddof=1))) if row["n"] > 1 else (lambda x: (x.mean(),))
-        figures = [" ± ".join(map(form.format, spread(factor * values))) for values, factor, form in forms]
+        each = row["each"] * (100, 100, 1, 100)
+        spread = [each.mean(axis=0), each.std(axis=0, ddof=1)] if row["n"] > 1 else [each.mean(axis=0)]
+        forms = zip(("{:.1f}", "{:.1f}", "{:.4f}", "{:.1f}"), np.transpose(spread), strict=True)
+        figures = [" ± ".join(map(form.format, values)) for form, values in forms]
     if row["tested"]:
         variance = "{:+.4f} ({:+.4f} to {:+.4f})".format(*row[["v", "v_low", "v_high"]])
         accuracy = "{:+.1f} ({:+.1f} to {:+.1f})".format(*100 * row[["a", "a_low", "a_high"]])
@@ -201,9 +202,8 @@ def over_tables(sections: list[Section]) -> dict[str, list]:
     neither lower nor higher in any, of those in two tables or more (`often`); `ldam`: (table, points without, points with a margin);
     `bias`: (row, its table) of the post-hoc bias."""
     rows = pd.concat(s.found[s.found["tested"]].assign(table=s.setting.label) for s in sections)
-    often = (
-        rows.assign(tables=1).groupby("name", sort=False)[["tables", "v_lower", "v_higher"]].sum().query("tables > 1")
-    )
+    counts = rows.assign(tables=1).groupby("name", sort=False)[["tables", "v_lower", "v_higher"]].sum()
+    often = counts.query("tables > 1")
     points = rows.pivot(index="table", columns="name", values="a").reindex(rows["table"].unique())
     ldam = points.reindex(columns=["`ldam`, max_margin 0", "`ldam`"]).dropna()
     return {
@@ -225,7 +225,7 @@ def page(tables: Mapping[str, pd.DataFrame], machine: Mapping[str, str]) -> str:
         missing=[setting for key, setting in TABLES.items() if key not in tables],
         machine=", ".join(f"{k} {v}" for k, v in machine.items()),
         baseline=BASELINE,
-        limits={"level": LEVEL, "negligible": NEGLIGIBLE, "planned": PLANNED, "least": LEAST, "unsure": UNSURE},
+        limits={"level": LEVEL, "negligible": NEGLIGIBLE, "planned": PLANNED, "least": LEAST},
         stated=[(method, text) for method, given in schema.STATED.items() for text in given.values()],
         since=schema.SINCE,
         params_of=schema.params_of,
