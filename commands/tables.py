@@ -22,14 +22,6 @@ Params = Annotated[
 ]
 
 FEW = 10  # values per term in a note
-NEEDS = {
-    "tpr": "a baseline's TPRs",
-    "counts": "training counts",
-    "last_tpr": "its own TPRs after each epoch",
-    "network": "a finished run",
-    "meta": "meta samples from the validation split",
-    "validation": "that run's outputs on the validation split",
-}
 
 
 def methods(as_json: Json = False) -> None:
@@ -48,6 +40,8 @@ def samplers(as_json: Json = False) -> None:
 
 def method_list(table: Any, as_json: bool) -> None:
     """Rows of methods or samplers."""
+    from reporting.text import NEEDS
+
     rows = [
         {
             "key": m.key,

@@ -28,7 +28,7 @@ from core.experiment import baseline
 from core.experiment.config import RunConfig
 from core.findings import Finding
 from core.formatting import listed
-from core.methods import notes
+from core.methods import CLASSIFIER, FINETUNE, POSTHOC, notes
 from reporting.numbers import count, minus
 
 WORD_JOINER = "\u2060"  # invisible, of no width
@@ -83,6 +83,21 @@ def _spaced(part: str) -> str:
     """A piece of a sentence as plain text, with its blanks towards its neighbours."""
     text = plain(part)
     return f"{' ' * part[:1].isspace()}{text}{' ' * part[-1:].isspace()}" if text else " " * bool(part)
+
+
+NEEDS = {
+    "counts": "training samples per class",
+    "tpr": "validation TPRs of a baseline",
+    "last_tpr": "its own validation TPRs after each epoch",
+    "network": "a finished run on the same split",
+    "meta": "validation samples to learn from",
+    "validation": "that run's outputs on the validation split",
+}  # what a method looks at
+STAGES = {
+    CLASSIFIER: "A second stage: trains the last layer of a finished run on its frozen features, as a separate run.",
+    FINETUNE: "A second stage: trains the network of a finished run further, as a separate run.",
+    POSTHOC: "A post-hoc step: no training, takes seconds, a separate run.",
+}  # what a method is applied to, where it does not train from the start
 
 
 # -- helpers of the sentences ------------------------------------------------------------------------------------

@@ -11,22 +11,10 @@ from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
 from core.registry import Param, Registry, Source
 from pages.components.common import navigation, query_params
+from reporting import text
 from reporting.method_examples import Example, examples
 from reporting.text import plain
 
-NEEDS = {
-    "counts": "the training samples per class",
-    "tpr": "the validation TPRs of an earlier run",
-    "last_tpr": "the run's own validation TPRs after its last epoch",
-    "network": "a finished run on the same split",
-    "meta": "validation samples to learn from",
-    "validation": "that run's outputs on the validation split",
-}
-STAGES = {
-    "classifier": "A second stage, as a separate run: trains the last layer of a finished run on its frozen features.",
-    "finetune": "A second stage, as a separate run: trains a finished run's network further.",
-    "posthoc": "Post-hoc, as a separate run: trains nothing and takes seconds.",
-}
 Entry = tuple[str, Method, Registry[Method]]  # key in the URL, row, its table
 ALL = "All"
 SHOWN = "methods_shown"  # for the browser's Back, which restores the page without its URL parameters
@@ -53,7 +41,7 @@ def found(words: str, group: str) -> list[Entry]:
 
 
 def needs_of(method: Method) -> str:
-    return "; ".join(NEEDS[n] for n in sorted(method.needs)) or "nothing"
+    return "; ".join(text.NEEDS[n] for n in sorted(method.needs)) or "nothing"
 
 
 def choose(shown: list[Entry]) -> Entry:
@@ -140,7 +128,7 @@ def detail(method: Method, table: Registry[Method]) -> None:
     if method.when:
         st.markdown(f"**When.** {plain(method.when)}")
     if method.stage != TRAIN:
-        st.markdown(f"**How.** {STAGES[method.stage]}")
+        st.markdown(f"**How.** {text.STAGES[method.stage]}")
     if method.epochs is not None:
         st.markdown(f"**Epochs.** {method.epochs} by default, whatever the recipe.")
     if method.caveat:

@@ -245,4 +245,4 @@ def test_the_demo_estimates_from_measured_runs(empty):
     assert demo.lasts(empty, 3, {"epochs": 5}) == ""
     seed.submit(empty, seed.config_of(epochs=20), "MNIST-1D: none, seed 9")
     seed.train(empty, seed.worker_of(empty), seed.mnist1d(), 20)
-    assert demo.lasts(empty, 3, {"epochs": 5}) == "; about 13 s by earlier runs here"
+    assert demo.lasts(empty, 3, {"epochs": 5}) == "; about 13 s, estimated from earlier runs"
