@@ -1,7 +1,7 @@
 """The methods: pure functions Evidence -> ClassTerms, one row each, gathered in METHODS.
 
-To add a method, write a function and a row in the file of its kind or in a new one, which is found by itself; page, CLI, validation,
-docs and tests read the row.
+To add a method, write a function and a row in the file of its kind or in a new one, which is found automatically; page, CLI,
+validation, docs and tests read the row.
 """
 
 from core.methods.class_difficulty import dynamic_tau

@@ -25,14 +25,14 @@ CDB_VARIANTS = {  # epsilon, offset of the bias, factor of the sigmoid
 
 
 def dynamic_tau(tpr: Vector, variant: str) -> float:
-    """tau = factor / (1 + exp(-b)), b = max A / (min A + epsilon) - offset, over the defined of the raw TPRs [C]."""
+    """tau = factor / (1 + exp(-b)), b = max A / (min A + epsilon) - offset, over the defined raw TPRs [C]."""
     epsilon, offset, factor = CDB_VARIANTS[variant]
     bias = np.nanmax(tpr) / (np.nanmin(tpr) + epsilon) - offset
     return float(factor / (1 + math.exp(-bias)))
 
 
 def smoothed(past: NDArray[np.float64], ema: float) -> Vector:
-    """Moving average of TPRs [E, C] over the epochs: A <- ema A + (1 - ema) new, from the first defined value of a class on."""
+    """Moving average of TPRs [E, C] over the epochs: A <- ema A + (1 - ema) new, starting at a class's first defined value."""
     value = past[0].copy()
     for new in past[1:]:
         mixed = ema * value + (1 - ema) * new
@@ -41,15 +41,15 @@ def smoothed(past: NDArray[np.float64], ema: float) -> Vector:
 
 
 def _kept(past: NDArray[np.float64], params: Mapping[str, Any]) -> NDArray[np.float64] | None:
-    """Of the TPRs [E, C] so far their moving average [1, C], which goes on from itself bit for bit; nothing without one."""
+    """The moving average [1, C] of the TPRs [E, C] so far, from which later epochs continue bit for bit; None without smoothing."""
     return smoothed(past, params["ema"])[None] if params["ema"] > 0 else None
 
 
 def cdb(evidence: Evidence, *, tau: float | str, variant: str, normalize: str, ema: float) -> ClassTerms:
-    """w_c ~ (1 - A_c)^tau, at mean 1 or as it is, A_c of the last epoch's validation split; all 1 before the first epoch.
+    """w_c ~ (1 - A_c)^tau, rescaled to mean 1 or not, A_c the last epoch's validation TPR; all 1 before the first epoch.
 
-    "dynamic" takes tau from the raw TPRs, the weights come from the clamped ones. With `ema` > 0 A_c is a moving
-    average over the epochs so far. Looks at last_tpr [C], and at past for the average.
+    "dynamic" computes tau from the raw TPRs and the weights from the clamped ones. With `ema` > 0 A_c is a moving
+    average over the epochs so far. Uses last_tpr [C], and past for the average.
     """
     if evidence.last_tpr is None:
         return ClassTerms(weight=np.ones(evidence.classes), notes=(EqualBeforeFirstEpoch("weight"),))
@@ -69,7 +69,7 @@ def cdb(evidence: Evidence, *, tau: float | str, variant: str, normalize: str, e
 
 
 def difficulty_net(evidence: Evidence, *, driver: float, lr: float, variant: str) -> ClassTerms:
-    """The weights come from a small network that looks at last_tpr [C] and learns with every step: core/training/objectives."""
+    """A small network maps last_tpr [C] to weights and is trained in every step: core/training/objectives."""
     copied = {"copied": 1.0} if variant == "cifar_code" else {}
     return ClassTerms(objective="difficulty_net", knobs={"driver": driver, "lr": lr, **copied})
 
@@ -82,7 +82,7 @@ _NET_FORMULA = (
 
 
 def _net_latex(params: Mapping[str, Any]) -> str:
-    """With the meta loss where the network learns from it."""
+    """The formula, with the meta loss where the network learns from it."""
     return _NET_FORMULA.replace("META", "" if params["variant"] == "cifar_code" else r"\mathrm{CE}_\mathrm{meta} + ")
 
 
@@ -94,22 +94,22 @@ _CDB_TAU = Param(
     high=8.0,
     step=0.05,
     words=("dynamic",),
-    help="A fixed exponent, or dynamic: 2 / (1 + exp(-b)) with b = max TPR / (min TPR + eps) - 1, renewed after every epoch.",
+    help="A fixed exponent, or dynamic: 2 / (1 + exp(-b)) with b = max TPR / (min TPR + eps) - 1, updated after every epoch.",
 )
 _VARIANT = Param(
     "variant",
     "Variant",
     "paper",
     choices=tuple(CDB_VARIANTS),
-    help="What dynamic tau is made of. paper: eps 0.0001. imagenet_code: eps 0.01. cifar_code: eps 0.01, no - 1 in b and no factor 2, "
-    "so tau ends at 1 instead of 2. A fixed tau gives the same weights in all three.",
+    help="Constants of dynamic tau. paper: eps 0.0001. imagenet_code: eps 0.01. cifar_code: eps 0.01, no - 1 in b and no factor 2, "
+    "so tau approaches 1 instead of 2. A fixed tau gives the same weights in all three.",
 )
 _NORMALIZE = Param(
     "normalize",
-    "Normalise",
+    "Normalize",
     "mean_one",
     choices=("none", "mean_one"),
-    help="mean_one as in both codes; none: the paper states no rescaling. "
+    help="mean_one: as in both codes. none: as in the paper, which states no rescaling. "
     "With the weighted_mean reduction both give the same loss; with batch_mean the paper's "
     "weights, all at most 1, also lower the learning rate.",
 )
@@ -129,7 +129,7 @@ _DRIVER = Param(
     low=0.0,
     high=10.0,
     step=0.05,
-    help="Pull of the network's answer towards the relative difficulty 1 - TPR / sum TPR.",
+    help="Weight of the driver loss, which pulls the network's output toward the relative difficulty 1 - TPR / sum TPR.",
 )
 _NET_VARIANT = Param(
     "variant",
@@ -147,7 +147,7 @@ _META_LR = Param(
     low=1e-7,
     high=1.0,
     step=1e-5,
-    help="Adam's rate: 0.00001 in the authors' CIFAR code, 0.001 in their ImageNet configuration.",
+    help="Adam's learning rate: 0.00001 in the authors' CIFAR code, 0.001 in their ImageNet configuration.",
 )
 
 ORDER = 40
@@ -161,16 +161,16 @@ ROWS = (
         formula=r"w_{c,t} <normalize> (1 - \mathrm{TPR}_{c,t-1})^{<tau>}",
         needs=frozenset({"last_tpr"}),
         slider="tau",
-        summary="Weights follow the validation TPRs of the run itself, renewed after every epoch; all 1 in the first.",
+        summary="Weights from the run's own validation TPRs, updated after every epoch; all 1 in the first.",
         caveat="The released code differs from the paper: both codes use eps 0.01 and rescale to mean 1 (normalize), "
         "and the CIFAR code's dynamic tau has half the paper's range (variant). "
         "The ImageNet code divides by the sum of the weights, the CIFAR code by the batch size: "
         "choose the reduction to match. "
-        "With few epochs or a constant learning rate the weights can swing between classes and cost accuracy: "
-        "a smaller tau, smoothing of the TPRs "
-        "or a learning rate that falls to zero help.",
+        "With few epochs or a constant learning rate the weights can oscillate between classes and cost accuracy. "
+        "A smaller tau, smoothing of the TPRs "
+        "or a learning rate that decays to zero helps.",
         source=CDB_PAPER,
-        when="Classes differ in difficulty, counts do not tell which, and the run has many epochs.",
+        when="Classes differ in difficulty, the counts do not show which are hard, and the run has many epochs.",
         keeps=_kept,
         tested_with={"ema": 0.5},
     ),
@@ -183,14 +183,14 @@ ROWS = (
         formula=_net_latex({"variant": "paper"}),
         needs=frozenset({"last_tpr", "meta"}),
         slider=None,
-        summary="A small network turns the validation TPRs of the last epoch into weights; "
-        "it learns from a virtual step whose result is tried on meta samples.",
-        caveat="The TPRs count as 0 before the first epoch, and for a class without validation samples. "
+        summary="A small network maps the last epoch's validation TPRs to weights; "
+        "it learns from the loss on meta samples after a virtual step.",
+        caveat="TPRs are 0 before the first epoch and for a class without validation samples. "
         "The loss is divided by the batch size, as published, whatever the reduction. "
-        "The meta samples are taken from the validation split, which the weights therefore look at twice: "
-        "its figures then flatter the run; "
-        "judge it by the test split. A step costs about three times a plain one. "
-        "The published figures are from 12,800 epochs: never compare them with runs of 200.",
+        "The meta samples come from the validation split, which the weights therefore use twice. "
+        "Its figures are too optimistic: judge it by the test split. "
+        "A step costs about three times as much as an ordinary one. "
+        "The published figures are from 12,800 epochs: do not compare them with runs of 200.",
         source=Source(
             "Sinha and Ohashi",
             2023,
@@ -201,7 +201,7 @@ ROWS = (
         weighs=True,
         evens=class_even_meta,
         latex=_net_latex,
-        decided="Decided while training: a small network, trained along, turns the run's last validation TPRs into weights.",
+        decided="Computed during training: a small network, trained alongside, maps the run's last validation TPRs to weights.",
         objective="core.training.objectives.difficulty_net:DifficultyNet",
         tested_with={"variant": "cifar_code"},
         golden=(Golden(given={"tpr": (0.5, 0.25)}, expect={}, knobs={"driver": 0.3, "lr": 1e-5}),),

@@ -18,22 +18,22 @@ from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
 
 DEFAULT = "(mean_tpr / tpr) ** 2"
-TRIED = 1000  # epochs, evenly spread, that are tried before the first one
+TRIED = 1000  # epochs, evenly spaced, for which a formula is checked before the first
 
 
 def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float) -> ClassTerms:
     """w_c = the formula's value for class c, at least 0 and not all 0, capped at `max_ratio` x the smallest above 0.
 
-    Needs counts [C] or tpr [C] where the formula looks at them; TPRs are kept off 0 and 1 as in every method. A formula with
-    `epoch` is tried for all epochs in which it acts before the first one, so that it does not fail in the middle; before a
-    late start it answers as in the epoch it starts with. Errors as in core.methods.formula.
+    Needs counts [C] or tpr [C] where the formula uses them; TPRs are clamped away from 0 and 1 as in every method. A formula
+    with `epoch` is checked up front for the epochs in which it acts, so that a run does not fail midway; before a late start
+    it gives the weights of the start epoch. Errors as in core.methods.formula.
     """
     used = formulas.variables(formula)
     values, clipped, notes = _values(evidence, formulas.needs(formula))
     if "epoch" in used:
         notes = (*notes, WeightsOfEpoch(_acting(evidence), evidence.epochs))
         if evidence.epoch == 0:
-            _try_epochs(formula, values, evidence)
+            _check_epochs(formula, values, evidence)
     raw = _scaled(formulas.evaluate(formula, values, evidence.classes), normalize)
     weight = _limited(raw, max_ratio)
     capped, touched = np.flatnonzero(weight < raw), np.flatnonzero((weight < raw) | (weight > raw))
@@ -48,7 +48,7 @@ def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float
 def _values(
     evidence: Evidence, needs: frozenset[str]
 ) -> tuple[dict[str, Vector | float], tuple[int, ...], tuple[Finding, ...]]:
-    """What the names stand for, the TPRs that were clamped, and notes. NaN where a class has no TPR or no samples."""
+    """Values of the names, the classes whose TPR was clamped, and notes. NaN where a class has no TPR or no samples."""
     values: dict[str, Vector | float] = {"C": evidence.classes, "epoch": _acting(evidence), "epochs": evidence.epochs}
     clipped, notes = (), ()
     if "counts" in needs:
@@ -61,15 +61,15 @@ def _values(
 
 
 def _acting(evidence: Evidence) -> int:
-    """The epoch from 1 on whose weights are asked for: not one before the start, of which the formula may know nothing."""
+    """The epoch, counted from 1, whose weights are computed: never one before the start, where the formula need not be defined."""
     return max(evidence.epoch, evidence.start) + 1
 
 
-def _try_epochs(formula: str, values: Mapping[str, Vector | float], evidence: Evidence) -> None:
-    still: dict[ast.expr, Vector] = {}
+def _check_epochs(formula: str, values: Mapping[str, Vector | float], evidence: Evidence) -> None:
+    cache: dict[ast.expr, Vector] = {}
     for epoch in np.unique(np.linspace(evidence.start + 1, evidence.epochs, TRIED).round()):
         try:
-            formulas.evaluate(formula, {**values, "epoch": epoch}, evidence.classes, still)
+            formulas.evaluate(formula, {**values, "epoch": epoch}, evidence.classes, cache)
         except EvenlyError as error:
             raise EvenlyError(f"{error} (in epoch {epoch:.0f} of {evidence.epochs})") from None
 
@@ -77,7 +77,7 @@ def _try_epochs(formula: str, values: Mapping[str, Vector | float], evidence: Ev
 def _limited(raw: Vector, max_ratio: float) -> Vector:
     """Weights between 1e-12 of the largest and `max_ratio` x the smallest.
 
-    A weight of 0 is meant to be 0: it does not count as the smallest.
+    A weight of 0 is intended: it does not count as the smallest.
     """
     above = raw[raw > 0]
     if not len(above):
@@ -87,7 +87,7 @@ def _limited(raw: Vector, max_ratio: float) -> Vector:
 
 
 def _scaled(raw: Vector, normalize: str) -> Vector:
-    """Weights of a size that float32 can hold: divided by the largest where they are rescaled anyway, else refused."""
+    """Weights that fit float32: divided by the largest where they are rescaled anyway, else EvenlyError if they do not fit."""
     top = np.nanmax(raw, initial=0)
     if normalize == "mean_one":
         return raw / top if top > 0 else raw
@@ -113,7 +113,7 @@ _FORMULA = Param(
     "Formula",
     DEFAULT,
     text=True,
-    help=f"Names: {_NAMES}. Signs: + - * / ** and brackets. Functions: {_FUNCTIONS}.",
+    help=f"Names: {_NAMES}. Operators: + - * / ** and parentheses. Functions: {_FUNCTIONS}.",
 )
 _MAX_RATIO = Param(
     key="max_ratio",
@@ -136,9 +136,9 @@ ROWS = (
         formula=r"w_c <normalize> f(n_c, N, C, \mathrm{TPR}_c, \overline{\mathrm{TPR}}, \mathrm{epoch}, \mathrm{epochs})",
         needs=frozenset({"tpr"}),
         slider=None,
-        summary="A formula that you type, over the counts, the TPRs of an earlier run and the epoch.",
-        caveat="A class whose weight is 0 is not learned. TPRs are kept off 0 and 1 by half a validation "
-        "sample before the formula sees them.",
+        summary="A formula that you type, using the counts, the TPRs of an earlier run and the epoch.",
+        caveat="A class whose weight is 0 is not learned. TPRs are clamped away from 0 and 1 by half a validation "
+        "sample before the formula is evaluated.",
         source=Source("Evenly", 2026, "a formula of your own"),
         when="You want to try a weight that is not in this list.",
         asks=_asks,

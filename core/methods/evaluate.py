@@ -1,4 +1,4 @@
-"""Using the rows: a method's answer, its formula with numbers in it, and the grid behind the live preview."""
+"""Using the rows: a method's terms, its formula with numbers filled in, and the grid behind the live preview."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from core.registry import Param, Registry, check_params
 _NEEDS = {
     "tpr": ("tpr", "the TPRs of an earlier run: choose a baseline or paste TPRs"),
     "counts": ("counts", "the training counts of the classes: choose a dataset or give counts"),
-}  # the others are absent: before the first epoch there is no last_tpr, and networks and meta samples are the engine's business
+}  # the others are not checked: before the first epoch there is no last_tpr, and the engine supplies networks and meta samples
 
 _LATEX = {"mean_one": r"\propto", "none": "=", "dynamic": r"\tau_t"}
 
 
 def trains(key: str) -> bool:
-    """Whether a run of this method has epochs: a post-hoc step has none. A method that is unknown here is taken for one that has."""
+    """Whether a run of this method has epochs: a post-hoc step has none. An unknown method is assumed to have them."""
     return key not in METHODS or METHODS[key].stage != POSTHOC
 
 
@@ -34,7 +34,7 @@ def answer(
 ) -> ClassTerms:
     """The terms of method `key` (or of a sampler, with its table) for this evidence; defaults fill in missing parameters.
 
-    Raises EvenlyError for an unknown method or parameter, a value out of range, or evidence that the method needs and lacks.
+    Raises EvenlyError for an unknown method or parameter, a value out of range, or missing evidence that the method needs.
     """
     method = table[key]
     checked = check_params(method.params, params or {}, key)
@@ -76,10 +76,10 @@ def _in_latex(value: float | int | str) -> str:
 
 @dataclass(frozen=True)
 class Grid:
-    """A method at every stop of its slider, S of them. One frame without a value where nothing is dragged (value NaN).
+    """A method at each of the S stops of its slider; one frame with value NaN where no slider is active.
 
     values [S], weight [S, C], ratio [S] largest over smallest weight (inf where one is 0), share [S, C] of the weight: n_c w_c / sum n w,
-    clipped and formula one entry per stop, frames the whole answers.
+    clipped and formula one entry per stop, frames the complete terms.
     """
 
     values: NDArray[np.float64]
@@ -92,7 +92,7 @@ class Grid:
 
 
 def slider_param(method: Method, params: Mapping[str, Any] | None = None) -> Param | None:
-    """The parameter that can be dragged now; None if the method has none or it is set to a word such as dynamic."""
+    """The parameter that the slider sets; None if the method has none or it is set to a word such as dynamic."""
     if method.slider is None:
         return None
     value = check_params(method.params, params or {}, method.key)[method.slider]
@@ -100,7 +100,7 @@ def slider_param(method: Method, params: Mapping[str, Any] | None = None) -> Par
 
 
 def grid_values(method: Method, params: Mapping[str, Any] | None = None, limit: int | None = None) -> list[float]:
-    """The slider's stops from low to high, thinned evenly to `limit`; the present value is always among them."""
+    """The slider's stops from low to high, thinned evenly to `limit`; the current value is always included."""
     param = slider_param(method, params)
     if param is None:
         return []
@@ -114,7 +114,7 @@ def grid_values(method: Method, params: Mapping[str, Any] | None = None, limit: 
 def grid(key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, *, limit: int | None = None) -> Grid:
     """The method at every stop of its slider, the other parameters as given: what the live preview draws.
 
-    A method that looks at the last epoch is shown as if the TPRs given had been the last epoch's. Errors as in `answer`.
+    A method that uses the last epoch's TPRs is shown as if the given TPRs were those. Errors as in `answer`.
     """
     method, given = METHODS[key], dict(params or {})
     if evidence.last_tpr is None and evidence.tpr is not None:

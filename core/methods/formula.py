@@ -1,7 +1,7 @@
-r"""A weight formula typed by a user: read, worked out and shown back, without ever running it as code.
+r"""A weight formula typed by a user: parsed, evaluated and rendered, never executed as code.
 
-Python's own parser makes the tree; whatever is not a number, a name of VARIABLES, a call of FUNCTIONS or one of + - * / ** is
-refused. All numbers are float64, all values vectors [C], one per class; NaN marks a class without evidence and stays NaN.
+Python's parser builds the tree; anything but a number, a name of VARIABLES, a call of FUNCTIONS or one of + - * / ** is
+rejected. All numbers are float64, all values vectors [C], one per class; NaN marks a class without evidence and stays NaN.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST = 80  # numbers, names, operations and calls
 
 @dataclass(frozen=True)
 class Variable:
-    """A name of the formula. `needs` is what the evidence must hold for it: see core.methods.method.Method."""
+    """A name in a formula. `needs`: the evidence it requires; see core.methods.method.Method."""
 
     meaning: str
     latex: str
@@ -48,7 +48,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Operator:
-    """An operation on two vectors [C]. `level` is how tightly its LaTeX binds; `left` and `right` what the two sides must bind like."""
+    """An operation on two vectors [C]. `level`: precedence of its LaTeX; `left`, `right`: what the sides need."""
 
     call: Callable[[Vector, Vector], Vector]
     latex: str
@@ -106,7 +106,7 @@ def _sigmoid(x: Vector) -> Vector:
 
 # ---------------------------------------------------------------- LaTeX
 
-SUM, SIGN, PRODUCT, POWER, ATOM = range(1, 6)  # how tightly a piece binds
+SUM, SIGN, PRODUCT, POWER, ATOM = range(1, 6)  # precedence of a piece of LaTeX
 
 
 def _bracketed(latex: str) -> str:
@@ -169,7 +169,7 @@ OPERATORS: dict[type[ast.operator], Operator] = {
     ),
 }
 
-# ---------------------------------------------------------------- reading
+# ---------------------------------------------------------------- parsing
 
 KNOWN = f"names: {', '.join(VARIABLES)}; functions: {', '.join(FUNCTIONS)}"
 _INSTEAD = {
@@ -184,20 +184,20 @@ _INSTEAD = {
     "²": "** 2",
     "³": "** 3",
     "√": "sqrt(...)",
-    "[": "round brackets",
-    "{": "round brackets",
+    "[": "parentheses",
+    "{": "parentheses",
 }
 _ALLOWED = re.compile(r"[A-Za-z0-9_.,+\-*/() \t\r\n]")
 _GLUED = re.compile(r"(?<![\w.])((?>(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))([A-Za-z_]\w*)")  # 2n, 0x10, 1if
 _REFUSED = {
-    ast.Tuple: "only one formula is read; write decimals with a point, as in 0.5",
+    ast.Tuple: "only one formula is allowed; write decimals with a point, as in 0.5",
     ast.FloorDiv: "write / to divide",
-    ast.Attribute: "a point belongs in numbers only, as in 0.5",
+    ast.Attribute: "a point is allowed in numbers only, as in 0.5",
 }
 
 
 def parse(text: str) -> ast.expr:
-    """The formula as a tree of what is allowed and nothing else. Anything else raises EvenlyError that says what to write instead."""
+    """The formula as a tree of allowed nodes only. Anything else raises EvenlyError that says what to write instead."""
     if not isinstance(text, str):
         raise EvenlyError(f"formula is {str(text)[:40]!r}, expected a text such as (mean_tpr / tpr) ** 2")
     return _tree(text.strip())
@@ -212,7 +212,7 @@ def _tree(text: str) -> ast.expr:
             instead = (
                 f"write {_INSTEAD[character]}"
                 if character in _INSTEAD
-                else "use numbers, + - * / **, brackets and names only"
+                else "use numbers, + - * / **, parentheses and names only"
             )
             raise EvenlyError(f"formula: {character!r} at character {place} is not understood; {instead}")
     if glued := _GLUED.search(text):
@@ -220,15 +220,15 @@ def _tree(text: str) -> ast.expr:
     text = " ".join(text.split())  # a line break would end the expression
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # of odd code, which is refused below
+            warnings.simplefilter("ignore", SyntaxWarning)  # odd code is rejected below
             tree = ast.parse(text, mode="eval").body
     except SyntaxError as error:
         place = min(error.offset or 1, len(text))
         raise EvenlyError(
-            f"formula: cannot be read at character {place}, {text[place - 1 : place + 11]!r}; check brackets and operators there"
+            f"formula: syntax error at character {place}, {text[place - 1 : place + 11]!r}; check parentheses and operators there"
         ) from None
     except (ValueError, MemoryError, RecursionError):
-        raise EvenlyError(f"formula: {text[:40]!r} is too deeply nested; write it with fewer brackets") from None
+        raise EvenlyError(f"formula: {text[:40]!r} is too deeply nested; use fewer parentheses") from None
     parts = sum(isinstance(node, ast.expr) for node in ast.walk(tree))
     if parts > MOST:
         raise EvenlyError(
@@ -254,11 +254,11 @@ def _check(node: ast.AST) -> None:
             _check_call(name, args)
         case ast.Call(func=func, keywords=[]) if not isinstance(func, ast.Attribute):
             raise EvenlyError(
-                f"formula: {ast.unparse(func)[:40]!r} stands before a bracket but is no function; write * to multiply"
+                f"formula: {ast.unparse(func)[:40]!r} is followed by ( but is not a function; write * to multiply"
             )
         case _:
             kind = type(node.op if isinstance(node, (ast.BinOp, ast.UnaryOp)) else node)
-            why = _REFUSED.get(kind, "use numbers, + - * / **, brackets, names and calls such as log(n) only")
+            why = _REFUSED.get(kind, "use numbers, + - * / **, parentheses, names and calls such as log(n) only")
             raise EvenlyError(f"formula: {ast.unparse(node)[:40]!r} is not allowed; {why}")
 
 
@@ -271,9 +271,7 @@ def _check_name(name: str) -> None:
 
 def _check_call(name: str, args: list[ast.expr]) -> None:
     if name in VARIABLES:
-        raise EvenlyError(
-            f"formula: {name} stands before a bracket but is no function; write {name} * (...) to multiply"
-        )
+        raise EvenlyError(f"formula: {name} is followed by ( but is not a function; write {name} * (...) to multiply")
     if name not in FUNCTIONS:
         raise EvenlyError(f"formula: unknown function {name[:40]!r}; {KNOWN}")
     row = FUNCTIONS[name]
@@ -284,58 +282,58 @@ def _check_call(name: str, args: list[ast.expr]) -> None:
 
 
 def variables(text: str) -> frozenset[str]:
-    """The names of VARIABLES that the formula looks at. Errors as in `parse`."""
+    """The names of VARIABLES that the formula uses. Errors as in `parse`."""
     return frozenset(n.id for n in ast.walk(parse(text)) if isinstance(n, ast.Name) and n.id in VARIABLES)
 
 
 def needs(text: str) -> frozenset[str]:
-    """What the evidence must hold: "counts", "tpr", both or nothing. Errors as in `parse`."""
+    """The evidence it requires: "counts", "tpr", both or none. Errors as in `parse`."""
     return frozenset().union(*(VARIABLES[name].needs for name in variables(text)))
 
 
-# ---------------------------------------------------------------- working it out
+# ---------------------------------------------------------------- evaluation
 
 
 def evaluate(
-    text: str, values: Mapping[str, Vector | float], classes: int, still: dict[ast.expr, Vector] | None = None
+    text: str, values: Mapping[str, Vector | float], classes: int, cache: dict[ast.expr, Vector] | None = None
 ) -> Vector:
-    """The formula's value per class [C]: finite and at least 0, not all 0, NaN where a class lacks the evidence it looks at.
+    """The formula's value per class [C]: finite and at least 0, not all 0, NaN where a class lacks the evidence it uses.
 
-    `values` holds at least the formula's `variables`, a number or a vector [C] each. Every other outcome, and every step
-    on the way without a finite value, raises EvenlyError that names the step, the class and what to write instead.
-    `still`: a dictionary of the caller's, empty at first, for calls that differ in `epoch` alone: parts that do not
-    look at it are worked out once.
+    `values` holds at least the formula's `variables`, a number or a vector [C] each. Any other result, and any
+    intermediate step without a finite value, raises EvenlyError that names the step, the class and what to write instead.
+    `cache`: a dictionary of the caller, empty at first, for calls that differ in `epoch` alone: parts that do not use it
+    are evaluated once.
     """
     scope = {name: np.broadcast_to(np.asarray(value, dtype=np.float64), (classes,)) for name, value in values.items()}
-    with np.errstate(all="ignore"):  # _settled looks at every result
-        weight = _value(parse(text), scope, classes, {} if still is None else still)
+    with np.errstate(all="ignore"):  # _finite checks every result
+        weight = _value(parse(text), scope, classes, {} if cache is None else cache)
     negative = np.flatnonzero(weight < 0)
     if len(negative):
         raise EvenlyError(
             f"formula: the weight of class {negative[0]} is {weight[negative[0]]:g}, expected at least 0; write max(..., 0) around it"
         )
     if (weight == 0).any() and not (weight > 0).any():
-        raise EvenlyError("formula: every weight is 0; write one that is above 0 for some class")
+        raise EvenlyError("formula: every weight is 0; write a formula that is above 0 for some class")
     return weight
 
 
-def _value(node: ast.expr, scope: Mapping[str, Vector], classes: int, still: dict[ast.expr, Vector]) -> Vector:
-    if node in still:
-        return still[node]
+def _value(node: ast.expr, scope: Mapping[str, Vector], classes: int, cache: dict[ast.expr, Vector]) -> Vector:
+    if node in cache:
+        return cache[node]
     match node:
         case ast.Constant(value=value):
             result, parts = np.full(classes, float(value)), []
         case ast.Name(id=name):
             result, parts = scope[name], []
         case ast.UnaryOp(op=op, operand=operand):
-            value, parts = _value(operand, scope, classes, still), [operand]
+            value, parts = _value(operand, scope, classes, cache), [operand]
             result = -value if isinstance(op, ast.USub) else value
         case ast.BinOp(op=op, left=left, right=right):
-            result, parts = _applied(OPERATORS[type(op)], node, [left, right], scope, classes, still), [left, right]
+            result, parts = _applied(OPERATORS[type(op)], node, [left, right], scope, classes, cache), [left, right]
         case ast.Call(func=func, args=parts):
-            result = _applied(FUNCTIONS[func.id], node, parts, scope, classes, still)
-    if not (isinstance(node, ast.Name) and node.id == "epoch") and all(part in still for part in parts):
-        still[node] = result
+            result = _applied(FUNCTIONS[func.id], node, parts, scope, classes, cache)
+    if not (isinstance(node, ast.Name) and node.id == "epoch") and all(part in cache for part in parts):
+        cache[node] = result
     return result
 
 
@@ -345,14 +343,14 @@ def _applied(
     parts: list[ast.expr],
     scope: Mapping[str, Vector],
     classes: int,
-    still: dict[ast.expr, Vector],
+    cache: dict[ast.expr, Vector],
 ) -> Vector:
-    operands = [_value(part, scope, classes, still) for part in parts]
-    return _settled(row.call(*operands), node, parts, operands, row.remedy)
+    operands = [_value(part, scope, classes, cache) for part in parts]
+    return _finite(row.call(*operands), node, parts, operands, row.remedy)
 
 
-def _settled(result: Vector, node: ast.expr, parts: Iterable[ast.expr], operands: list[Vector], remedy: str) -> Vector:
-    """The result, unless it is infinite, or no number where every operand is one."""
+def _finite(result: Vector, node: ast.expr, parts: Iterable[ast.expr], operands: list[Vector], remedy: str) -> Vector:
+    """The result; EvenlyError where it is infinite, or NaN although no operand is."""
     bad = np.isinf(result) | (np.isnan(result) & ~np.isnan(operands).any(axis=0))
     if not bad.any():
         return result
@@ -366,16 +364,16 @@ def _settled(result: Vector, node: ast.expr, parts: Iterable[ast.expr], operands
     )
 
 
-# ---------------------------------------------------------------- showing it
+# ---------------------------------------------------------------- rendering
 
 
 def latex(text: str) -> str:
-    """The formula as it was understood, in LaTeX. c is the class; inside a mean, sum, min or max over the classes it is k."""
+    """The parsed formula in LaTeX. c is the class; inside a mean, sum, min or max over the classes it is k."""
     return _latex(parse(text), "c")[0]
 
 
 def _latex(node: ast.expr, index: str) -> tuple[str, int]:
-    """LaTeX, and how tightly it binds."""
+    """LaTeX and its precedence."""
     match node:
         case ast.Constant(value=value):
             return _number(float(value))
@@ -391,11 +389,11 @@ def _latex(node: ast.expr, index: str) -> tuple[str, int]:
         case ast.Call(func=func, args=args):
             inner = "k" if func.id in _OVER_CLASSES and len(args) == 1 else index
             return FUNCTIONS[func.id].latex(*(_within(a, 0, inner) for a in args)), ATOM if func.id == "abs" else POWER
-    raise AssertionError(node)  # parse lets nothing else through
+    raise AssertionError(node)  # parse allows nothing else
 
 
 def _within(node: ast.expr, level: int, index: str) -> str:
-    """A piece, bracketed where it binds less tightly than `level`."""
+    """A subexpression, in parentheses where its precedence is below `level`."""
     text, binds = _latex(node, index)
     return text if binds >= level else _bracketed(text)
 

@@ -55,7 +55,7 @@ def class_balanced(evidence: Evidence, *, beta: float) -> ClassTerms:
 def manual(evidence: Evidence, *, weights: str) -> ClassTerms:
     """w_c as typed: one number per class in class order, at least 0 and not all 0. Used as they are, without rescaling.
 
-    Raises EvenlyError for anything that is not such a list.
+    Raises EvenlyError for anything else.
     """
     parts = [p for p in weights.replace(";", ",").replace("\n", ",").split(",") if p.strip()]
     try:
@@ -63,7 +63,7 @@ def manual(evidence: Evidence, *, weights: str) -> ClassTerms:
     except ValueError:
         bad = next(p for p in parts if not _is_number(p))
         raise EvenlyError(
-            f"manual: weight {bad.strip()[:40]!r} is not a number; give one number per class with commas between them"
+            f"manual: weight {bad.strip()[:40]!r} is not a number; give one number per class, separated by commas"
         ) from None
     if len(values) != evidence.classes:
         raise EvenlyError(
@@ -104,7 +104,7 @@ _GAMMA = Param(
     low=0.0,
     high=1.0,
     step=0.01,
-    help="0 weights nothing, 1/2 is the square root, 1 is inverse frequency.",
+    help="0 is unweighted, 1/2 is the square root, 1 is inverse frequency.",
 )
 _BETA = Param(
     key="beta",
@@ -113,19 +113,19 @@ _BETA = Param(
     low=0.0,
     high=0.999999,
     step=0.0001,
-    help="0 weights nothing; towards 1 the weights become 1/n.",
+    help="0 is unweighted; toward 1 the weights become 1/n.",
 )
 _WEIGHTS = Param(
     "weights",
     "Weights",
     "1, 1",
     text=True,
-    help="One number per class in class order, commas between them; at least 0.",
+    help="One number per class in class order, separated by commas; at least 0.",
 )
 
 COUNTS = frozenset({"counts"})
 _TAILED = "Long-tailed data: classes with very different numbers of training samples."
-_EARLY = "On strongly long-tailed data it often lowers accuracy when applied from the first epoch on; starting late (DRW) helps."
+_EARLY = "On strongly long-tailed data it often lowers accuracy when applied from the first epoch on; a late start (DRW) helps."
 
 ORDER = 20
 ROWS = (
@@ -154,7 +154,7 @@ ROWS = (
         slider=None,
         summary='Inverse frequency at mean 1 over the samples instead of the classes: scikit-learn\'s class_weight="balanced".',
         caveat="With the weighted_mean reduction it is the same loss as inverse frequency; "
-        "with batch_mean the two differ in scale, as a learning rate does.",
+        "with batch_mean the two differ by a factor, which acts as a learning rate.",
         source=Source("King and Zeng", 2001, "Logistic regression in rare events data"),
         when=_TAILED,
         golden=(Golden(given={"counts": (1000, 300, 100, 30, 10)}, expect={"weight": (0.288, 0.96, 2.88, 9.6, 28.8)}),),
@@ -187,7 +187,7 @@ ROWS = (
         formula=r"w_c \propto \left(\frac{n_{\min}}{n_c}\right)^{<gamma>}",
         needs=COUNTS,
         slider="gamma",
-        summary="Any step between no weighting (gamma 0), the square root (1/2) and inverse frequency (1).",
+        summary="Anything between unweighted (gamma 0), the square root (1/2) and inverse frequency (1).",
         caveat="Published without rescaling (largest weight 1); here it is rescaled to mean 1, which matters for batch_mean only.",
         source=Source(
             "Zhang, Wei, Zhou and Wu",
@@ -224,8 +224,8 @@ ROWS = (
         formula=r"w_c \propto \frac{1 - <beta>}{1 - <beta>^{n_c}}",
         needs=COUNTS,
         slider="beta",
-        summary="One over the effective number of samples: between no weighting (beta 0) and inverse frequency (beta towards 1).",
-        caveat="The effect depends on n: with thousands of samples per class, beta 0.9 does next to nothing.",
+        summary="One over the effective number of samples: between unweighted (beta 0) and inverse frequency (beta toward 1).",
+        caveat="The effect depends on n: with thousands of samples per class, beta 0.9 has almost no effect.",
         source=Source(
             "Cui, Jia, Lin, Song and Belongie",
             2019,

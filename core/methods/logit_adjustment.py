@@ -1,4 +1,4 @@
-"""Methods that move the logits while training: shifts, scales, margins from the training counts. pi_c = n_c / N."""
+"""Methods that change the logits during training: shifts, scales and margins from the training counts. pi_c = n_c / N."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from core.registry import Param, Source
 
 
 def balanced_softmax(evidence: Evidence) -> ClassTerms:
-    """shift_c = log pi_c (published as log n_c: a common summand changes nothing). Needs counts [C]."""
+    """shift_c = log pi_c (published as log n_c: a constant on all logits changes nothing). Needs counts [C]."""
     return logit_adjusted(evidence, tau=1.0)
 
 
@@ -34,9 +34,9 @@ def vs(evidence: Evidence, *, gamma: float, tau: float) -> ClassTerms:
 
 
 def ldam(evidence: Evidence, *, max_margin: float, s: float, reweight: float) -> ClassTerms:
-    """margin_c = max_margin (n_c / n_min)^(-1/4) on the cosines of a normalised last layer, everything times s. Needs counts [C].
+    """margin_c = max_margin (n_c / n_min)^(-1/4) on the cosines of a normalized last layer, everything times s. Needs counts [C].
 
-    s (z - m 1[y]) = s z - s m 1[y]: the loss takes the scale s from the cosine head (`knobs`), and the margin before it.
+    s (z - m 1[y]) = s z - s m 1[y]: the loss subtracts the margin from the cosines, then applies the scale s (`knobs`).
     `reweight` > 0 adds class-balanced weights of that beta, as LDAM-DRW does with a late start.
     """
     n, notes = filled(evidence, as_smallest=True)
@@ -66,7 +66,7 @@ _CDT_GAMMA = Param(
     low=0.0,
     high=1.0,
     step=0.01,
-    help="0 is plain cross entropy; published values lie between 0.1 and 0.3, and the default in their middle.",
+    help="0 is plain cross entropy; published values are 0.1 to 0.3, and the default is their midpoint.",
 )
 _VS_GAMMA = Param(
     key="gamma",
@@ -75,8 +75,8 @@ _VS_GAMMA = Param(
     low=0.0,
     high=1.0,
     step=0.01,
-    help="Exponent of the logit scale: 0.3 by default in the authors' code, "
-    "0.2 (with tau 1.2) there for long-tailed CIFAR-10; 0.05 in a later rerun on CIFAR-100.",
+    help="Exponent of the logit scale. The authors' code uses 0.3 by default and "
+    "0.2 (with tau 1.2) for long-tailed CIFAR-10; a later rerun on CIFAR-100 uses 0.05.",
 )
 _MARGIN = Param(
     key="max_margin",
@@ -103,7 +103,7 @@ _LDAM_BETA = Param(
     low=0.0,
     high=0.999999,
     step=0.0001,
-    help="0 sets no weights. 0.9999 with a start at 80 % of the epochs, weights and sampling only, is LDAM-DRW.",
+    help="0 is unweighted. 0.9999 with a late start at 80 % of the epochs, of weights and sampling only, is LDAM-DRW.",
 )
 
 _LDAM_MARGIN = r"m_c = <max_margin>\left(\frac{n_{\min}}{n_c}\right)^{1/4},\quad "
@@ -124,8 +124,8 @@ ROWS = (
         formula=r"b_c = \log n_c",
         needs=COUNTS,
         slider=None,
-        summary="Adds the log count of each class to its logit while training, so the network need not learn the imbalance.",
-        caveat="Equal to logit adjustment at tau 1. On balanced data it changes nothing. Predictions use the plain logits.",
+        summary="Adds the log count of each class to its logit during training, so the network need not learn the imbalance.",
+        caveat="Equal to logit adjustment at tau 1. On balanced data it changes nothing. Predictions use the unshifted logits.",
         source=Source(
             "Ren, Yu, Sheng, Ma, Zhao, Yi and Li",
             2020,
@@ -143,8 +143,8 @@ ROWS = (
         formula=r"b_c = <tau>\,\log \pi_c",
         needs=COUNTS,
         slider="tau",
-        summary="Balanced softmax with a strength: the logarithm of the class's share of the samples, times tau, on its logit.",
-        caveat="The authors' recipe has 1,241 to 1,419 epochs; other recipes give other figures.",
+        summary="Balanced softmax with a strength: adds tau times the log of the class's share of the samples to its logit.",
+        caveat="The authors' recipe has 1,241 to 1,419 epochs; other recipes give different figures.",
         source=_MENON,
         when=_TAILED,
     ),
@@ -157,8 +157,8 @@ ROWS = (
         formula=r"a_c = \left(\frac{n_c}{n_{\max}}\right)^{<gamma>}",
         needs=COUNTS,
         slider="gamma",
-        summary="Shrinks the logits of rare classes while training, so that they must grow larger to fit.",
-        caveat="A factor keeps acting once the training data are fitted, where a weight fades.",
+        summary="Shrinks the logits of rare classes during training, so that they must grow larger to fit.",
+        caveat="Unlike a weight, a factor on the logits keeps acting once the training data are fitted.",
         source=Source(
             "Ye, Chen, Zhan and Chao",
             2020,
@@ -176,8 +176,8 @@ ROWS = (
         formula=r"a_c = \left(\frac{n_c}{n_{\max}}\right)^{<gamma>},\quad b_c = <tau>\,\log \pi_c",
         needs=COUNTS,
         slider="gamma",
-        summary="Class-dependent temperature and logit adjustment at once.",
-        caveat="Gamma and tau want tuning for each dataset; the defaults are those of the authors' code.",
+        summary="Class-dependent temperature combined with logit adjustment.",
+        caveat="Gamma and tau need tuning for each dataset; the defaults are those of the authors' code.",
         source=Source(
             "Kini, Paraskevas, Oymak and Thrampoulidis",
             2021,
@@ -195,7 +195,7 @@ ROWS = (
         formula=_LDAM,
         needs=COUNTS,
         slider="max_margin",
-        summary="Asks for a larger margin from rare classes. The last layer is a cosine classifier.",
+        summary="Requires a larger margin for rare classes. The last layer is a cosine classifier.",
         caveat="Compare it with cross entropy on an ordinary last layer, as the paper does: the cosine head alone changes the result.",
         source=Source(
             "Cao, Wei, Gaidon, Arechiga and Ma",

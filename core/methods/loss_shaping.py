@@ -1,4 +1,4 @@
-"""Methods that change the shape of the loss instead of weighing classes: what a sample counts, and against what."""
+"""Methods that change the shape of the loss instead of weighting classes: how much a sample counts, and against which classes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def focal(
 ) -> ClassTerms:
     """focus_c = gamma for every class: the loss of a sample is scaled by (1 - p_y)^gamma.
 
-    The softmax form is a modulated cross entropy; the sigmoid form sums C modulated binary cross entropies. alpha weighs
-    positives (1 - alpha negatives) in the sigmoid form; in the softmax form it is a common factor. `prior` is of the sigmoid form.
+    The softmax form is a modulated cross entropy; the sigmoid form sums C modulated binary cross entropies. alpha weights
+    positives (1 - alpha negatives) in the sigmoid form; in the softmax form it is a common factor. `prior`: sigmoid form only.
     """
     knobs: dict[str, float] = {} if alpha == "off" else {"alpha": float(alpha)}
     if variant == "detached":
@@ -36,30 +36,30 @@ def focal(
 
 
 def ghm(evidence: Evidence, *, bins: int, momentum: float, prior: float | str) -> ClassTerms:
-    """Samples and classes whose gradient norm |sigmoid(z) - y| is common count less; see core/training/objectives."""
+    """Outputs (sample, class) whose gradient norm |sigmoid(z) - y| is common count less; see core/training/objectives."""
     return ClassTerms(objective="ghm", knobs={"bins": bins, "momentum": momentum, **_prior(prior, evidence)})
 
 
 def seql(evidence: Evidence, *, gamma: float, threshold: float, variant: str) -> ClassTerms:
-    """mask_c = gamma for classes with n_c / N < lambda: their logit is left out for samples of other classes that often."""
-    return _equalised(evidence, gamma, threshold, "terms", _drawn(variant))
+    """mask_c = gamma for classes with n_c / N < lambda: the probability that their logit is left out for a sample of another class."""
+    return _equalized(evidence, gamma, threshold, "terms", _variant(variant))
 
 
 def eql(evidence: Evidence, *, gamma: float, threshold: float, variant: str, prior: float | str) -> ClassTerms:
-    """The sigmoid form: the binary loss of a rare class is left out for samples of other classes that often."""
-    return _equalised(evidence, gamma, threshold, "sigmoid", _drawn(variant) | _prior(prior, evidence))
+    """The sigmoid form: gamma is the probability that a rare class's binary loss is left out for a sample of another class."""
+    return _equalized(evidence, gamma, threshold, "sigmoid", _variant(variant) | _prior(prior, evidence))
 
 
-def _drawn(variant: str) -> dict[str, float]:
+def _variant(variant: str) -> dict[str, float]:
     return {"together": 1.0} if variant == "cdb_code" else {}
 
 
 def _prior(prior: float | str, evidence: Evidence) -> dict[str, float]:
-    """The knob prior of a head whose sigmoids start at that probability; none where it is off."""
+    """The knob `prior`: the probability at which the head's sigmoids start; no knob where it is off."""
     return {} if prior == "off" else {"prior": 1 / evidence.classes if prior == "1/C" else float(prior)}
 
 
-def _equalised(
+def _equalized(
     evidence: Evidence, gamma: float, threshold: float, objective: str, knobs: Mapping[str, float]
 ) -> ClassTerms:
     n, notes = filled(evidence)
@@ -70,7 +70,7 @@ def _equalised(
 
 @dataclass(frozen=True)
 class Shape:
-    """x in [0, 1], (n - n_min) / (n_max - n_min) -> share of the way from tail to head; `latex` writes it with {x} and <power>."""
+    """x in [0, 1], (n - n_min) / (n_max - n_min) -> fraction of the way from tail to head; `latex` writes it with {x} and <power>."""
 
     share: Callable[[Vector, float], Vector]
     latex: str
@@ -111,7 +111,7 @@ def poly_tail(evidence: Evidence, *, alpha: float, beta: float, reweight: float)
 
 
 def _focal_latex(params: Mapping[str, Any]) -> str:
-    """The form that is chosen, with its factor alpha where it is set."""
+    """The chosen form, with the factor alpha where it is set."""
     on = params["alpha"] != "off"
     if params["form"] == "softmax":
         return rf"\mathrm{{FL}} = -{'<alpha>' if on else ''}(1 - p_y)^{{<gamma>}} \log p_y"
@@ -123,7 +123,7 @@ def _focal_latex(params: Mapping[str, Any]) -> str:
 
 
 def _ghm_latex(params: Mapping[str, Any]) -> str:
-    """With the memory of the bins where there is a momentum."""
+    """The formula, with the moving average of the bins where momentum is above 0."""
     text = (
         r"\frac{1}{M}\sum_{i,c} \frac{\mathrm{BCE}_{ic}}{R(g_{ic})},\quad g_{ic} = |\sigma(z_{ic}) - y_{ic}|,"
         r"\quad R(g) = \text{outputs in the bin of } g \text{, one of } <bins>"
@@ -136,7 +136,7 @@ def _ghm_latex(params: Mapping[str, Any]) -> str:
 
 
 def _smoothing_latex(params: Mapping[str, Any]) -> str:
-    """With the shape that is chosen written out."""
+    """The formula with the chosen shape written out."""
     share = SHAPES[params["shape"]].latex.replace("{x}", "x_c")
     return rf"\epsilon_c = <tail> + (<head> - <tail>)\,{share},\quad x_c = \tfrac{{n_c - n_{{\min}}}}{{n_{{\max}} - n_{{\min}}}}"
 
@@ -161,7 +161,7 @@ _GAMMA = Param(
     low=0.0,
     high=8.0,
     step=0.05,
-    help="0 is plain cross entropy; larger looks away from samples that are already right.",
+    help="0 is plain cross entropy; larger values count samples less that are already right.",
 )
 _FORM = Param(
     "form",
@@ -186,11 +186,11 @@ _FOCAL_VARIANT = Param(
     "Variant",
     "paper",
     choices=("paper", "detached"),
-    help="paper: the factor (1 - p)^gamma is differentiated through. detached: it is a constant of the step, as in the CDB code.",
+    help="paper: the factor (1 - p)^gamma is differentiated through. detached: the factor is treated as a constant, as in the CDB code.",
 )
 _PRIOR_HELP = (
-    "The probability at which the sigmoid of every class starts, through biases of -log((1 - p) / p) that have no weight decay; "
-    "off: torch's biases near 0, with which C - 1 false halves swamp the first epochs. "
+    "Initial probability p of every class's sigmoid, set by biases of -log((1 - p) / p) without weight decay. "
+    "off: PyTorch's biases near 0, with which the C - 1 other classes start near 0.5 and dominate the first epochs. "
 )
 _FOCAL_PRIOR = Param(
     key="prior",
@@ -200,7 +200,7 @@ _FOCAL_PRIOR = Param(
     high=0.5,
     step=0.001,
     words=("1/C", "off"),
-    help=_PRIOR_HELP + "Sigmoid form only. 1/C as in the class-balanced and CDB codes; detectors take 0.01.",
+    help=_PRIOR_HELP + "Sigmoid form only. 1/C as in the class-balanced and CDB codes; detectors use 0.01.",
 )
 _EQL_PRIOR = Param(
     key="prior",
@@ -220,16 +220,17 @@ _GHM_PRIOR = Param(
     high=0.5,
     step=0.001,
     words=("1/C", "off"),
-    help=_PRIOR_HELP + "Off: we know of no source for it under this loss, which divides by how common a gradient is.",
+    help=_PRIOR_HELP
+    + "Off by default: we know of no source for it with this loss, which divides by how common a gradient norm is.",
 )
 _EQL_VARIANT = Param(
     "variant",
     "Variant",
     "paper",
     choices=("paper", "cdb_code"),
-    help="paper: a draw for every sample and class, as public codes of the softmax form have it. "
-    "cdb_code: one draw for the whole batch, so rare classes "
-    "are shielded from all of it or from nothing; that code is of the sigmoid form and has gamma 0.95 and lambda 0.03.",
+    help="paper: drawn per sample and class, as in public codes of the softmax form. "
+    "cdb_code: drawn once per batch, so rare classes "
+    "are shielded from all of its samples or none; that code uses the sigmoid form, gamma 0.95 and lambda 0.03.",
 )
 _BINS = Param(
     key="bins",
@@ -239,7 +240,7 @@ _BINS = Param(
     high=100,
     step=1,
     integer=True,
-    help="Equal bins of the gradient norm in [0, 1]: 10 as in the class's default, 30 in the authors' detector.",
+    help="Equal bins of the gradient norm in [0, 1]: 10 by default in the authors' code, 30 in their detector.",
 )
 _MOMENTUM = Param(
     key="momentum",
@@ -248,8 +249,8 @@ _MOMENTUM = Param(
     low=0.0,
     high=0.99,
     step=0.01,
-    help="Memory of the bin counts from step to step: 0 by default, "
-    "0.75 in the authors' detector. It starts at 0, so the first steps weigh more.",
+    help="Momentum of the moving average of the bin counts: 0 by default, "
+    "0.75 in the authors' detector. The average starts at 0, so the first steps weigh more.",
 )
 _KEEP = Param(
     key="gamma",
@@ -258,7 +259,7 @@ _KEEP = Param(
     low=0.0,
     high=1.0,
     step=0.05,
-    help="How often a rare class is shielded from a sample of another class; 0 is plain cross entropy.",
+    help="Probability that a rare class is shielded from a sample of another class; 0 is plain cross entropy.",
 )
 _LAMBDA = Param(
     key="threshold",
@@ -267,7 +268,7 @@ _LAMBDA = Param(
     low=0.0,
     high=1.0,
     step=0.001,
-    help="A class below this share of the training samples is rare. With 10 classes 0.05 is a start; 0.005 is for 100.",
+    help="A class below this share of the training samples is rare. Start with 0.05 for 10 classes; 0.005 suits 100.",
 )
 _HEAD = Param(
     key="head", label="Head", default=0.3, low=0.0, high=0.99, step=0.01, help="Smoothing of the largest class."
@@ -310,7 +311,7 @@ _REWEIGHT = Param(
     low=0.0,
     high=3.0,
     step=0.05,
-    help="Exponent of the inverse-frequency weights that the tail is to keep alive; 0 weighs nothing, the paper also tries above 1.",
+    help="Exponent of the inverse-frequency weights; 0 is unweighted, the paper also tries values above 1.",
 )
 
 COUNTS = frozenset({"counts"})
@@ -327,12 +328,12 @@ ROWS = (
         formula=r"\mathrm{FL} = -(1 - p_y)^{<gamma>} \log p_y",
         needs=frozenset(),
         slider=None,
-        summary="Samples already classified with confidence count less. It sets no weight per class.",
-        caveat="Two losses go by this name: the sigmoid form of the paper and the softmax form of most long-tail code. "
+        summary="Samples already classified with confidence count less. It sets no class weights.",
+        caveat="Two losses share this name: the sigmoid form of the paper and the softmax form of most long-tail code. "
         "The CDB code does not differentiate "
         "through the factor (variant detached).",
         source=_LIN,
-        when="Many easy samples drown few hard ones, as in detection.",
+        when="Many easy samples outweigh a few hard ones, as in detection.",
         latex=_focal_latex,
         objective=SIGMOID,
         tested_with={"form": "sigmoid", "alpha": 0.25},
@@ -347,7 +348,7 @@ ROWS = (
     ),
     Method(
         key="ghm",
-        label="Gradient harmonising (GHM-C)",
+        label="Gradient harmonizing (GHM-C)",
         group="Loss shape",
         terms=ghm,
         params=(_BINS, _MOMENTUM, _GHM_PRIOR),
@@ -356,16 +357,16 @@ ROWS = (
         slider=None,
         summary="Binary losses per class, each divided by how common its gradient norm is in the batch: "
         "very easy and very hard samples count less.",
-        caveat="All B x C outputs of a batch are binned together; M is the number of bins that hold any. "
-        "With a momentum m the memory S of a bin takes the place of R: it starts at 0 and becomes "
-        "m S + (1 - m) R in every step in which the bin is not empty. Sigmoid form only. It looks at samples, not at classes. "
-        "With hundreds of classes try an initial probability of 1/C, which no source asks for here.",
+        caveat="All B x C outputs of a batch are binned together; M is the number of bins that are not empty. "
+        "With momentum m, the moving average S of a bin replaces R: it starts at 0 and becomes "
+        "m S + (1 - m) R in every step in which the bin is not empty. Sigmoid form only. It depends on samples, not on classes. "
+        "With hundreds of classes try an initial probability of 1/C; no source recommends it for this loss.",
         source=Source(
             "Li, Liu and Wang", 2019, "Gradient harmonized single-stage detector", "https://arxiv.org/abs/1811.05181"
         ),
         when="Outliers and easy samples dominate the gradient.",
         latex=_ghm_latex,
-        decided="Decided in every step: an output counts the less, the more outputs of the batch have a gradient of about its length.",
+        decided="Computed in every step: an output counts less, the more outputs of the batch have a similar gradient norm.",
         objective="core.training.objectives.ghm:GradientHarmonising",
         golden=(
             Golden(
@@ -376,7 +377,7 @@ ROWS = (
     ),
     Method(
         key="seql",
-        label="Softmax equalisation (SEQL)",
+        label="Softmax equalization (SEQL)",
         group="Loss shape",
         terms=seql,
         params=(_KEEP, _LAMBDA, _EQL_VARIANT),
@@ -386,7 +387,7 @@ ROWS = (
         slider="threshold",
         summary="Rare classes are left out of the softmax of other classes' samples most of the time, so "
         "frequent classes do not push them down.",
-        caveat="The draw is per sample and class, as in two public codes; the CDB code, of the sigmoid form, "
+        caveat="Masks are drawn per sample and class, as in two public codes; the CDB code, of the sigmoid form, "
         "draws once per batch (variant cdb_code).",
         source=_TAN,
         when="Many rare classes.",
@@ -395,7 +396,7 @@ ROWS = (
     ),
     Method(
         key="eql",
-        label="Sigmoid equalisation (EQL)",
+        label="Sigmoid equalization (EQL)",
         group="Loss shape",
         terms=eql,
         params=(_KEEP, _LAMBDA, _EQL_VARIANT, _EQL_PRIOR),
@@ -403,9 +404,9 @@ ROWS = (
         r"\omega_j = 1 - \beta_j\,\mathbf{1}[\tfrac{n_j}{N} \lt <threshold>]\,(1 - y_j),\ \beta_j \sim \mathrm{Bernoulli}(<gamma>)",
         needs=COUNTS,
         slider="threshold",
-        summary="The detection form: one binary loss per class, with that of rare classes left out for samples of other classes.",
-        caveat="Made for detection, where gamma is 1 but for background; here every sample is of a class "
-        "and the draw is per sample and class.",
+        summary="The detection form: one binary loss per class, where that of a rare class is left out for samples of other classes.",
+        caveat="Made for detection, where gamma is 1 except for background; here there is no background, "
+        "and masks are drawn per sample and class.",
         source=_TAN,
         when="Many rare classes, sigmoid outputs.",
         objective=SIGMOID,
@@ -453,7 +454,7 @@ ROWS = (
         slider="alpha",
         summary="Cross entropy up to a margin, then a tail that falls as a power instead of exponentially: "
         "weights keep acting once the training data are fitted.",
-        caveat="Our reading for C classes: the margin is the true logit minus the log-sum-exp of the others, "
+        caveat="Our version for C classes: the margin is the true logit minus the log-sum-exp of the others, "
         "so below beta it is cross entropy up to a factor.",
         source=Source(
             "Wang, Chatterji, Haque and Hashimoto",

@@ -1,4 +1,4 @@
-"""What a method is: one row, and the small helpers that every method's function uses."""
+"""What a method is: one row, and the helpers that the methods' functions share."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ POSTHOC = "posthoc"  # the outputs of a finished run: nothing is trained
 
 NORMALIZE = Param(
     "normalize",
-    "Normalise",
+    "Normalize",
     "mean_one",
     choices=("none", "mean_one"),
     help="mean_one rescales the weights to mean 1. With the weighted_mean reduction both give the same loss.",
@@ -35,14 +35,14 @@ NORMALIZE = Param(
 
 @dataclass(frozen=True)
 class Golden:
-    """One case whose numbers were found by other means than the method's code. The tests hold the method to 1e-9 of them.
+    """One case whose numbers were computed independently of the method's code. The tests allow an error of 1e-9.
 
-    given   what it looks at: tpr or counts [C]; or logits [B, C] and labels [B], to take the loss of under batch_mean
-    expect  every term that it then sets [C], nothing where it sets none; `loss` of those logits; a scalar of its `info`
+    given   its input: tpr or counts [C]; or logits [B, C] and labels [B], whose loss is taken under batch_mean
+    expect  every term that it sets [C], empty where it sets none; `loss` of those logits; a scalar of its `info`
     params  parameters that are not at their defaults
-    knobs   the numbers that go to its objective, its draw or its step; None: they are not compared
+    knobs   the numbers passed to its objective, its sampling or its post-hoc step; None: not compared
 
-    Long cases stand beside the row's file: core/methods/golden/<file>.json.
+    Long cases are in core/methods/golden/<file>.json.
     """
 
     given: Mapping[str, Sequence[Any]]
@@ -55,31 +55,31 @@ class Golden:
 class Method:
     """One way to turn evidence into class terms.
 
-    group    heading in the choice of methods
+    group    heading in the list of methods
     terms    pure function (Evidence, **params) -> ClassTerms
     formula  LaTeX with <param> placeholders; see `formula_with`
-    needs    what it looks at: "counts", "tpr" (an earlier run's), "last_tpr" (this run's last epoch),
+    needs    what it uses: "counts", "tpr" (an earlier run's), "last_tpr" (this run's last epoch),
              "network" (the weights of a finished run), "meta" (samples of the validation split, to learn from),
-             "validation" (what a finished run says of that split, to fit on)
-    slider   the parameter that the live preview drags, or None
+             "validation" (a finished run's outputs on that split, to fit on)
+    slider   the parameter that the live preview's slider sets, or None
     stops    values of the preview's grid where even steps would miss the interesting end
     caveat   what a user should know before believing a result; may be empty
-    when     the situation it was made for
+    when     when to use it
     stage    TRAIN, CLASSIFIER, FINETUNE or POSTHOC
-    head     key of the last layer it wants, in models/heads.py
+    head     key of the last layer it needs, in models/heads.py
     asks     params -> needs, where they depend on the parameters; None: always `needs`
-    linear   it works on the weight vectors of a linear last layer, so a finished run with another head is none for it
-    epochs   what a run of it takes unless told otherwise; None: the recipe's number
-    weighs   its objective carries the weight: until a late start of the weight plain terms stand in for it
-    evens    params -> the power of 1 / n_c that it makes up for by means that its terms do not show; None: they show all
-    decided  what it does while training or after it, which no term shows; "" where the terms say it all
-    keeps    (past TPRs [E, C], params) -> what stands for them in later epochs [F, C]; None: it does not look at them
-    latex    params -> LaTeX to show instead of `formula`, with the same placeholders; None: `formula` says it all
-    objective    "module:Class" of what its terms act through in a step, imported when a run begins; "": the one loss. Terms and
-                 checkpoints call it by the last word of its module
-    tested_with  parameters under which the contract tests run it beside its defaults: what it cannot do without, or what its
+    linear   it uses the weight vectors of a linear last layer, so it cannot be applied to a run with another head
+    epochs   default number of epochs; None: the recipe's
+    weighs   its objective carries the weight: before a late start of the weight the objective is the plain loss
+    evens    params -> the power of 1 / n_c that it corrects for without showing it in its terms; None: its terms show everything
+    decided  what it does during or after training that no term shows; "" where the terms show everything
+    keeps    (past TPRs [E, C], params) -> what replaces them in later epochs [F, C]; None: it does not use them
+    latex    params -> LaTeX to show instead of `formula`, with the same placeholders; None: always `formula`
+    objective    "module:Class" that applies its terms in a step, imported when a run starts; "": the one loss. Terms and
+                 checkpoints name it by the last part of its module
+    tested_with  parameters that the contract tests try beside the defaults: those it requires, or cases that the
                  defaults do not reach. A value may be a function of the number of classes
-    golden       cases worked out by other means; every row owes one, here or beside its file
+    golden       independently computed cases; every row needs one, here or in core/methods/golden
     """
 
     key: str
@@ -111,11 +111,11 @@ class Method:
 
     @property
     def meets_validation(self) -> bool:
-        """Whether its network has learned from validation samples, whose TPRs then flatter it."""
+        """Whether its network learns from validation samples, whose TPRs are then too high."""
         return "meta" in self.needs
 
     def needs_with(self, params: Mapping[str, Any]) -> frozenset[str]:
-        """What it looks at under these parameters."""
+        """What it uses under these parameters."""
         return self.asks(params) if self.asks else self.needs
 
     def tested(self, classes: int) -> dict[str, Any]:
@@ -124,41 +124,41 @@ class Method:
 
 
 def class_even_meta(params: Mapping[str, Any]) -> float:
-    """`evens` of a method that learns from meta samples: they hold every class alike, so what helps there makes up for 1 / n_c."""
+    """`evens` of a method that learns from meta samples: these are balanced over the classes, so it corrects for 1 / n_c."""
     return 1.0
 
 
 def given(vector: Vector | None) -> Vector:
-    """The TPRs of an earlier run [C]; their absence raises EvenlyError."""
+    """The TPRs of an earlier run [C]; missing ones raise EvenlyError."""
     if vector is None:
         raise EvenlyError("this method needs a TPR per class: choose a baseline or paste TPRs")
     return vector
 
 
 def mean_of(tpr: Vector) -> float:
-    """Mean over the defined classes; NaN when there is none, which `weight_terms` refuses."""
+    """Mean over the defined classes; NaN when there is none, which `weight_terms` rejects."""
     defined = tpr[~np.isnan(tpr)]
     return float(defined.mean()) if len(defined) else math.nan
 
 
 def samples(evidence: Evidence) -> Vector:
-    """Counts [C] with NaN for classes without samples; no counts raise EvenlyError."""
+    """Counts [C] with NaN for classes without samples; missing counts raise EvenlyError."""
     if evidence.counts is None:
-        raise EvenlyError("this method needs the training counts of the classes")
+        raise EvenlyError("this method needs the training counts of the classes: choose a dataset or give counts")
     return np.where(evidence.counts > 0, evidence.counts, np.nan)
 
 
 def filled(evidence: Evidence, *, as_smallest: bool = False) -> tuple[Vector, tuple[Finding, ...]]:
     """Counts [C] without zeros, as terms must be finite, and a note where a class has no samples.
 
-    Such a class stands at one sample, or with `as_smallest` at the count of the smallest class that has any, where one
-    sample would change the terms of the others.
+    Such a class counts as one sample, or with `as_smallest` as the smallest class that has any, where one sample would
+    change the terms of the others.
     """
     n = samples(evidence)
-    absent = np.flatnonzero(np.isnan(n))
-    if len(absent) == len(n):
+    missing = np.flatnonzero(np.isnan(n))
+    if len(missing) == len(n):
         raise EvenlyError("no class has training samples; check the dataset")
-    if not len(absent):
+    if not len(missing):
         return n, ()
     stand_in = np.nanmin(n) if as_smallest else 1.0
-    return np.where(np.isnan(n), stand_in, n), (CountsFilled(tuple(map(int, absent)), as_smallest),)
+    return np.where(np.isnan(n), stand_in, n), (CountsFilled(tuple(map(int, missing)), as_smallest),)

@@ -1,4 +1,4 @@
-"""The baseline: no term at all."""
+"""No weighting: the baseline."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROWS = (
         formula=r"w_c = 1",
         needs=frozenset(),
         slider=None,
-        summary="Every class counts as its samples do: the baseline.",
+        summary="Every sample counts the same: the baseline.",
         caveat="",
         source=Source("Good", 1952, "Rational decisions"),
         when="Always: everything else is compared with it.",

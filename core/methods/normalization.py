@@ -1,4 +1,4 @@
-"""What every weight method shares: clamp TPRs away from 0 and 1, fill classes without evidence, rescale, and note it."""
+"""Shared by all weight methods: clamp TPRs away from 0 and 1, fill classes without evidence, rescale, and add notes."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from core.findings import Finding
 from core.methods.notes import TprsClamped, WeightsCapped, WeightsFilled, WeightsNegligible
 from core.methods.types import ClassTerms, Vector
 
-UNKNOWN_FLOOR = 1e-3  # distance kept from 0 and 1 where the number of validation samples is not known
+UNKNOWN_FLOOR = 1e-3  # distance from 0 and 1 where the number of validation samples is unknown
 NEGLIGIBLE = 1e-4  # a weight below this share of the largest is noted
 LARGEST = 1e30  # of a weight that is not rescaled; float32 ends at 3e38
 LEAST = 1e-12  # smallest share of the largest weight: float32 training must not round a class to zero
 MISSING = {
     "tpr": "a TPR (no validation samples)",
     "counts": "training samples",
-}  # what a class may lack -> its word in an error
+}  # what a class may lack -> its name in an error
 
 
 def indices(where: NDArray[np.intp]) -> tuple[int, ...]:
@@ -31,7 +31,7 @@ def floored_tpr(tpr: Vector, support: Vector | None) -> tuple[Vector, tuple[int,
     """TPRs clamped into [eps_c, 1 - eps_c], eps_c = 1 / (2 m_c): half of one of the m_c validation samples.
 
     tpr [C] in [0, 1]; NaN, or a support of 0, means undefined and stays NaN. Unknown support: eps = .001.
-    Where all defined TPRs are equal the largest eps serves all, so that they stay equal.
+    Where all defined TPRs are equal, the largest eps is used for all, so that they stay equal.
     Returns the clamped TPRs, the indices clamped, and notes.
     """
     m = np.full(len(tpr), np.nan) if support is None else support
@@ -59,8 +59,8 @@ def weight_terms(
 ) -> ClassTerms:
     """ClassTerms with `raw` [C] as weights: capped at `max_ratio` x the smallest, rescaled to mean 1 over the defined classes.
 
-    NaN in `raw` marks a class without evidence; it gets the mean of the others, with a note that it lacks what `missing` names.
-    No class ends below 1e-12 of the largest. No class defined at all raises EvenlyError.
+    NaN in `raw` marks a class without evidence; it gets the mean of the others, with a note that names what is `missing`.
+    No weight is below 1e-12 of the largest. EvenlyError where no class is defined.
     """
     defined = ~np.isnan(raw)
     if not defined.any():

@@ -1,4 +1,4 @@
-"""What holds for every method: the one loss, and the rules beside it, in words. The Methods page and docs/methods.md show the same text."""
+"""What applies to every method: the one loss and its rules. The Methods page and docs/methods.md show the same text."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ true class."""
 
 TERMS = """with weight $w$, focus $f$, smoothing $s$, logit scale $a$, logit shift $b$ and margin $m$ per class; what a method
 does not set is left out. A method may also set the probability with which a class is sampled, and the one with which a class's logit
-is left out for samples of other classes (mask). What does not fit this form (binary losses, weights renewed with every step, second
+is left out for samples of other classes (mask). What does not fit this form (binary losses, weights updated in every step, second
 stages, post-hoc steps) says so in its row and has one file in `core/training/objectives/`, `models/heads.py`
 or `core/methods/posthoc.py`."""
 
 RULES = {
     "Late start": """Any method and any sampler but SMOTE can start late (`start`, a share of the epochs): 0.8 with class-balanced
-weights is DRW, with a sampler DRS. `deferred weight` holds back weights and sampling only, so that LDAM's margins act from the first
-epoch: LDAM-DRW. Weights that are renewed with every step wait too; a method without a weight is refused there, unless its sampler can
-wait.""",
+weights is DRW, with a sampler DRS. `deferred weight` delays weights and sampling only, so that LDAM's margins act from the first
+epoch: LDAM-DRW. Weights that are updated in every step are delayed too; a method without a weight is rejected there, unless its sampler
+can be delayed.""",
     "Reduction": """`weighted_mean` divides by the sum of the weights in the batch, as PyTorch's `CrossEntropyLoss(weight=w)` does: a common
 factor on the weights changes nothing. `batch_mean` divides by the batch size: a common factor acts as a learning rate. Papers differ in
-this, so it is a setting of the run. Group DRO, L2RW, Meta-Weight-Net and Difficulty-Net weigh the samples of a batch in a way of their
-own, which their rows give: the setting plays no part there.""",
+this, so it is a setting of the run. Group DRO, L2RW, Meta-Weight-Net and Difficulty-Net weight the samples of a batch in their own
+way, described in their rows: the setting has no effect there.""",
     "Scale": r"""$\propto$ means that the weights are rescaled to mean 1 over the classes that have evidence.""",
     "Floors": rf"""A TPR is clamped into $[\epsilon_c, 1-\epsilon_c]$ with $\epsilon_c = 1/(2m_c)$, half of one of the class's $m_c$
 validation samples; if the number of samples is unknown, $\epsilon = {UNKNOWN_FLOOR:g}$. If all TPRs are equal, all weights are 1. A class

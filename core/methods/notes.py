@@ -1,4 +1,4 @@
-"""What a method, a sampler or a post-hoc step has to say of its answer; `reporting.text` has the sentences."""
+"""Notes of methods, samplers and post-hoc steps on their results; `reporting.text` has the sentences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Classes = tuple[int, ...]  # indices
 
 @dataclass(frozen=True)
 class TprsClamped(Finding):
-    """TPRs kept away from 0 and 1: by `floor` where the number of validation samples is unknown, else by half a sample."""
+    """TPRs clamped away from 0 and 1: by `floor` where the number of validation samples is unknown, else by half a sample."""
 
     classes: Classes
     floor: float | None = None
@@ -19,7 +19,7 @@ class TprsClamped(Finding):
 
 @dataclass(frozen=True)
 class WeightsCapped(Finding):
-    """Weights held at `max_ratio` times the smallest."""
+    """Weights capped at `max_ratio` times the smallest."""
 
     classes: Classes
     max_ratio: float
@@ -51,7 +51,7 @@ class WeightsZero(Finding):
 
 @dataclass(frozen=True)
 class WeightsOfEpoch(Finding):
-    """The weights are those of one epoch, counted from 1, of a formula that asks for it."""
+    """The weights are those of one epoch, counted from 1, of a formula that uses it."""
 
     epoch: int
     epochs: int
@@ -59,7 +59,7 @@ class WeightsOfEpoch(Finding):
 
 @dataclass(frozen=True)
 class EqualBeforeFirstEpoch(Finding):
-    """Nothing is known of the classes yet: the `term`, weight or sampling, is equal."""
+    """No TPRs are known yet: the `term`, weight or sampling, is equal for all classes."""
 
     term: str
 
@@ -91,7 +91,7 @@ class ClassesMasked(Finding):
 
 @dataclass(frozen=True)
 class EqualSmoothing(Finding):
-    """All counts are equal: every class gets the mean of the smoothing of head and tail."""
+    """All counts are equal: every class gets the mean of the smoothing for head and tail."""
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,14 @@ class NoMinority(Finding):
 
 @dataclass(frozen=True)
 class NeverDrawn(Finding):
-    """Classes that rho leaves out."""
+    """Classes that are never drawn at this rho."""
 
     classes: Classes
 
 
 @dataclass(frozen=True)
 class CountsNearlyEqual(Finding):
-    """Counts within `within` (a share) of each other, of which rho still makes some the minority."""
+    """Counts within `within` (a share) of each other, although some classes count as the minority for rho."""
 
     within: float
     rho: float
@@ -124,7 +124,7 @@ class EpochShare(Finding):
 
 @dataclass(frozen=True)
 class TermsWait(Finding):
-    """A late start: `terms` (all of them where empty) act from `epoch` on, counted from 1."""
+    """A late start: `terms` (all where empty) act from `epoch` on, counted from 1."""
 
     terms: tuple[str, ...]
     epoch: int
@@ -132,7 +132,7 @@ class TermsWait(Finding):
 
 @dataclass(frozen=True)
 class BiasCost(Finding):
-    """Figures of the validation split that a fitted bias lowers: (accuracy or mean TPR, before, after), shares."""
+    """Figures of the validation split that a fitted bias lowers: (accuracy or mean TPR, before, after), as shares."""
 
     lowered: tuple[tuple[str, float, float], ...]
 

@@ -1,7 +1,7 @@
 """Post-hoc steps: new predictions from a finished run's outputs, in numpy and in seconds. Nothing is trained.
 
-A step is a function (Outputs, knobs) -> Stepped, and a row of STEPS. What is fitted is fitted on the validation split; the
-test split is only reported.
+A step is a function (Outputs, knobs) -> Stepped, and a row of STEPS. Steps are fitted on the validation split; the test split
+is only reported.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ from core.methods.notes import BiasCost, BiasFewSamples
 from core.methods.two_stage import FEATURES
 from core.methods.types import Vector
 
-USUAL = "equal_tpr_bias"  # the step taken unless another is asked for: it applies to any finished run
+USUAL = "equal_tpr_bias"  # the default step: it applies to any finished run
 Matrix = NDArray[np.floating]
 ROUNDS, FIRST_STEP, LAST_STEP = (
     400,
     1.0,
     0.01,
-)  # of the search for equal TPRs: steps fall geometrically, in units of the logits' spread
-SUMMAND = "summand"  # what a run keeps of its step beside the figures: the summand of each class [C]
-LOST = 0.01  # accuracy or mean TPR on the validation split: a greater loss is worth a word
+)  # of the search for equal TPRs: step sizes decay geometrically, in units of the logits' spread
+SUMMAND = "summand"  # what a run stores of its step beside the figures: the bias of each class [C]
+LOST = 0.01  # accuracy or mean TPR on the validation split: a larger loss is noted
 FEW = 25  # validation samples of a class: with fewer the bias is mostly noise of the split
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a finished run says of its data. Each mapping goes from split ("train", "validation", "test") to an array.
+    """A finished run's outputs. Each mapping goes from split ("train", "validation", "test") to an array.
 
-    labels [n]; logits [n, C]; features [n, d], what the last layer sees; weight [C, d] and bias [C] of the last layer
+    labels [n]; logits [n, C]; features [n, d], the input of the last layer; weight [C, d] and bias [C] of the last layer
     (None where it is not linear); counts [C] training samples per class.
     """
 
@@ -51,10 +51,10 @@ Scores = dict[str, Matrix]  # split -> [n, C]; the largest of a row is the predi
 
 @dataclass(frozen=True)
 class Stepped:
-    """What a step answers: scores of every split, and `summand` [C], what it added to the logits, where it is that.
+    """Result of a step: scores of every split, and `summand` [C], the bias it added to the logits; None where it adds none.
 
-    logits  whether the softmax of the scores means probabilities; where not, they have no cross entropy and no calibration
-    notes   what the step cost and how far its fit can be trusted
+    logits  whether the softmax of the scores is a probability; where not, there is no cross entropy and no calibration error
+    notes   what the step costs and how reliable its fit is
     """
 
     scores: Scores
@@ -67,7 +67,7 @@ Step = Callable[[Outputs, Mapping[str, float]], Stepped]
 
 
 def apply(step: str, outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
-    """What a step makes of a finished run's outputs. An unknown step raises EvenlyError."""
+    """Apply a step to a finished run's outputs. An unknown step raises EvenlyError."""
     if step not in STEPS:
         raise EvenlyError(f"unknown post-hoc step {step!r}; known: {', '.join(STEPS)}")
     return STEPS[step](outputs, knobs)
@@ -77,7 +77,7 @@ def tau_norm(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
     """z_c = (w_c / |w_c|^tau) f + b_c, the bias dropped unless kept (Kang et al., 2020)."""
     if outputs.weight is None:
         raise EvenlyError(
-            "tau_norm needs a linear last layer, this run has another one; choose a run of another method"
+            "tau_norm needs a linear last layer, and this run has another; choose a run of another method"
         )
     norm = np.linalg.norm(outputs.weight, axis=1)
     scaled = outputs.weight / np.maximum(norm, 1e-12)[:, None] ** knobs["tau"]
@@ -88,12 +88,12 @@ def tau_norm(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
 def ncm(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
     """Minus the distance to each class's mean training feature, or the cosine. A class without training samples is never the nearest.
 
-    Neither is a logit: its scale is that of the features, so its softmax is no probability.
+    The scores are not logits: their scale is that of the features, so their softmax is not a probability.
     """
     kind, features = FEATURES[int(knobs["features"])], dict(outputs.features)
     if kind == "cl2n":
-        centre = features["train"].mean(axis=0)
-        features = {k: v - centre for k, v in features.items()}
+        center = features["train"].mean(axis=0)
+        features = {k: v - center for k, v in features.items()}
     if kind != "unc":
         features = {k: _unit(v) for k, v in features.items()}
     classes, labels = len(outputs.counts), outputs.labels["train"]
@@ -108,16 +108,16 @@ def ncm(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
 
 
 def logit_adjusted_posthoc(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
-    """z_c - tau log pi_c; a class without training samples counts as having one (Menon et al., 2021).
+    """z_c - tau log pi_c; a class without training samples counts as one sample (Menon et al., 2021).
 
-    The shift of the method's terms is this very summand, for previews and tables: it is added here alone.
+    The shift of the method's terms is this bias, for previews and tables: it is added only here.
     """
     n = np.maximum(outputs.counts, 1)
     return _shifted(outputs, -knobs["tau"] * np.log(n / n.sum()))
 
 
 def equal_tpr_bias(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
-    """z_c + strength b_c, with b fitted on the validation split by `fitted_bias`, and notes on its cost there."""
+    """z_c + strength b_c, b fitted on the validation split by `fitted_bias`, with notes on its cost there."""
     logits, labels = outputs.logits["validation"], outputs.labels["validation"]
     shift = knobs["strength"] * fitted_bias(logits, labels)
     stepped = _shifted(outputs, shift)
@@ -127,20 +127,20 @@ def equal_tpr_bias(outputs: Outputs, knobs: Mapping[str, float]) -> Stepped:
 
 
 def fitted_bias(logits: Matrix, labels: NDArray[np.int64]) -> Vector:
-    """The summands b [C], mean 0, whose predictions argmax z + b raise the worst TPRs most. logits [n, C], labels [n].
+    """The biases b [C], mean 0, whose predictions argmax z + b raise the lowest TPRs most. logits [n, C], labels [n].
 
-    The maximiser of sum_c lambda_c TPR_c is argmax z_c + log lambda_c - log pi_c; lambda is raised where the TPR is below
-    the mean, b <- b + step (mean TPR - TPR). The steps fall from 1 to 1/100 of `spread`, so that k z gets k b.
+    The maximizer of sum_c lambda_c TPR_c is argmax z_c + log lambda_c - log pi_c; lambda is raised where the TPR is below
+    the mean, b <- b + step (mean TPR - TPR). The step size decays from 1 to 1/100 of `spread`, so that k z gets k b.
 
-    Kept is the b on that way with the highest smallest TPR; of equals the one with the highest second smallest, and so on.
-    The way leads to equal TPRs, and with enough samples so does this choice. The least variance would be met as well by
-    getting every sample wrong; the smallest TPR alone would give up where one class stays at 0. No b is taken whose
-    variance is above that of the logits as they are.
+    Of all b along the search the one with the highest minimum TPR is used; ties go to the highest second lowest, and so
+    on. The search converges to equal TPRs, and with enough samples so does this choice. The lowest variance would also be
+    reached by getting every sample wrong; the minimum TPR alone would decide nothing where one class stays at 0. No b is
+    used whose TPR variance is above that of the unchanged logits.
     Classes without samples keep 0. After Narasimhan and Menon (2021).
     """
     if not len(labels):
         raise EvenlyError(
-            "equal_tpr_bias is fitted on validation samples, of which there are none; choose a run with a validation split"
+            "equal_tpr_bias is fitted on validation samples, and this run has none; choose a run with a validation split"
         )
     classes = logits.shape[1]
     there = np.bincount(labels, minlength=classes) > 0
@@ -157,7 +157,7 @@ def fitted_bias(logits: Matrix, labels: NDArray[np.int64]) -> Vector:
 
 
 def spread(logits: Matrix, labels: NDArray[np.int64]) -> float:
-    """How far apart logits are: the median over the samples of |z_y - max_{j != y} z_j|, or their mean, or 1, where that is 0."""
+    """Scale of the logits: the median over the samples of |z_y - max_{j != y} z_j|; their mean where it is 0; 1 where that is 0 too."""
     rows = np.arange(len(labels))
     others = logits.astype(np.float64)
     own = others[rows, labels]
@@ -177,7 +177,7 @@ def _tprs(scores: Matrix, labels: NDArray[np.int64]) -> Vector:
 
 
 def _cost(before: Matrix, after: Matrix, labels: NDArray[np.int64]) -> tuple[BiasCost, ...]:
-    """What a step cost on the split it was fitted on, where that is more than LOST."""
+    """What a step costs on the split it was fitted on, where that is more than LOST."""
     pairs = {
         "accuracy": [(z.argmax(axis=1) == labels).mean() for z in (before, after)],
         "mean TPR": [np.nanmean(_tprs(z, labels)) for z in (before, after)],
@@ -187,7 +187,7 @@ def _cost(before: Matrix, after: Matrix, labels: NDArray[np.int64]) -> tuple[Bia
 
 
 def _thin(labels: NDArray[np.int64], classes: int) -> tuple[BiasFewSamples, ...]:
-    """That some classes have too few samples to fit a bias on."""
+    """The note that some classes have too few samples to fit a bias on; empty without any."""
     support = np.bincount(labels, minlength=classes)
     few = int(((support > 0) & (support < FEW)).sum())
     return (BiasFewSamples(few, classes, FEW, int(support[support > 0].min())),) if few else ()

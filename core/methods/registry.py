@@ -1,4 +1,4 @@
-"""METHODS: the rows of every file of this folder that defines ROWS. A new file is found by itself."""
+"""METHODS: the rows of every file of this folder that defines ROWS. A new file is found automatically."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from types import ModuleType
 from core.methods.method import Method
 from core.registry import Registry
 
-READERS = {"registry", "evaluate", "examples"}  # files that read METHODS: they hold no rows, and cannot come before it
+READERS = {
+    "registry",
+    "evaluate",
+    "examples",
+}  # files that import METHODS: they hold no rows and cannot be imported before it
 
 
 def files_of_rows() -> Iterator[ModuleType]:
@@ -25,7 +29,7 @@ def files_of_rows() -> Iterator[ModuleType]:
 
 
 def place(module: ModuleType) -> tuple[float, str]:
-    """Where a file's rows are offered: by its ORDER, after all others without one; then by name."""
+    """Sort key of a file's rows: its ORDER, last without one; then its name."""
     return getattr(module, "ORDER", math.inf), module.__name__
 
 

@@ -1,4 +1,4 @@
-"""Methods whose weights are renewed with every step. The step itself is in core/training/objectives."""
+"""Methods whose weights are updated in every step. The step itself is in core/training/objectives."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from core.registry import Param, Source
 
 
 def group_dro(evidence: Evidence, *, eta: float, adjustment: float) -> ClassTerms:
-    """q_c <- q_c exp(eta l_c), normalised; loss = sum_c q_c l_c, l_c the mean loss of the class in the batch (+ adjustment / sqrt n_c)."""
+    """q_c <- q_c exp(eta l_c), normalized; loss = sum_c q_c l_c, l_c the mean loss of the class in the batch (+ adjustment / sqrt n_c)."""
     return ClassTerms(objective="group_dro", knobs={"eta": eta, "adjustment": adjustment})
 
 
 def l2rw(evidence: Evidence) -> ClassTerms:
-    """Sample weights from one gradient: how much each sample would have lowered the loss on meta samples."""
+    """Sample weights from one gradient: how much training on each sample would lower the loss on meta samples."""
     return ClassTerms(objective="l2rw")
 
 
@@ -25,7 +25,7 @@ MWN_RATES = {"noise_code": 1e-3, "imbalance_code": 1e-5}  # of the weight networ
 
 
 def meta_weight_net(evidence: Evidence, *, hidden: int, lr: float | str, variant: str) -> ClassTerms:
-    """Sample weights from a small network that looks at the sample's loss and learns from meta samples."""
+    """Sample weights from a small network whose input is the sample's loss and which learns from meta samples."""
     other = {"summed": 1.0, "sgd": 1.0} if variant == "imbalance_code" else {}
     return ClassTerms(
         objective="meta_weight_net",
@@ -58,7 +58,7 @@ _ADJUSTMENT = Param(
     low=0.0,
     high=100.0,
     step=0.5,
-    help="K of the summand K / sqrt(n_c) on each class's loss; 0 as published by default.",
+    help="K of the term K / sqrt(n_c) added to each class's loss; 0 is the published default.",
 )
 _HIDDEN = Param(
     key="hidden",
@@ -86,14 +86,14 @@ _MWN_VARIANT = Param(
     "noise_code",
     choices=tuple(MWN_RATES),
     help="noise_code, the authors' code for noisy labels: the mean of weight times loss over the batch, "
-    "a network that learns by Adam. imbalance_code, their code for "
-    "imbalance: the weights are divided by their sum, and the network learns by Nesterov SGD. Neither looks at the reduction of the run.",
+    "the weight network trained by Adam. imbalance_code, their code for "
+    "imbalance: the weights are divided by their sum, and the network is trained by Nesterov SGD. Neither uses the run's reduction.",
 )
 
 META = frozenset({"meta"})
 _FROM_VALIDATION = (
-    "The meta samples are taken from the validation split: its figures then flatter the run; "
-    "judge it by the test split. A step costs about three times a plain one."
+    "The meta samples come from the validation split, so its figures are too optimistic: "
+    "judge it by the test split. A step costs about three times as much as an ordinary one."
 )
 
 ORDER = 70
@@ -108,20 +108,20 @@ ROWS = (
         r"\quad \ell_c = \frac{1}{B_c}\sum_{y_i = c} \mathrm{CE}_i + \frac{<adjustment>}{\sqrt{n_c}}",
         needs=frozenset(),
         slider=None,
-        summary="Weighs the classes by how large their loss has been: a step towards the worst class, every step.",
-        caveat="A class absent from a batch has loss 0 there, before the adjustment, and falls back. "
+        summary="Weights the classes by how large their loss has been: every step shifts weight to the worst class.",
+        caveat="A class missing from a batch has loss 0 there, before the adjustment, and loses weight. "
         "The authors always add a balanced sampler, strong weight decay or early stopping: "
-        "without them an over-parameterised network brings every loss to 0.",
+        "without them an over-parameterized network brings every loss to 0.",
         source=Source(
             "Sagawa, Koh, Hashimoto and Liang",
             2020,
             "Distributionally robust neural networks for group shifts",
             "https://arxiv.org/abs/1911.08731",
         ),
-        when="The worst class is what counts.",
+        when="Only the worst class matters.",
         weighs=True,
         evens=lambda p: float(p["adjustment"] > 0 and p["eta"] > 0),
-        decided="Decided in every step: a class whose loss is high gets more weight in the next step.",
+        decided="Computed in every step: a class with a high loss gets more weight in the next step.",
         objective="core.training.objectives.group_dro:GroupDRO",
         golden=(
             Golden(
@@ -141,7 +141,7 @@ ROWS = (
         r"(\theta - \eta \nabla \textstyle\sum_j \epsilon_j \ell_j)\Big|_{\epsilon = 0}, 0\right)",
         needs=META,
         slider=None,
-        summary="Before every step it asks which samples of the batch lower the loss on balanced meta samples, and counts only those.",
+        summary="Before every step it finds the samples of the batch that lower the loss on balanced meta samples, and counts only those.",
         caveat=_FROM_VALIDATION,
         source=Source(
             "Ren, Zeng, Yang and Urtasun",
@@ -149,10 +149,10 @@ ROWS = (
             "Learning to reweight examples for robust deep learning",
             "https://arxiv.org/abs/1803.09050",
         ),
-        when="Small, clean and balanced validation data beside biased or noisy training data.",
+        when="Biased or noisy training data, with small, clean and balanced validation data.",
         weighs=True,
         evens=class_even_meta,
-        decided="Decided in every step: a sample counts as far as learning from it lowers the loss on validation samples.",
+        decided="Computed in every step: a sample counts as much as training on it lowers the loss on validation samples.",
         objective="core.training.objectives.l2rw:LearningToReweight",
         golden=(Golden(given={"counts": (3, 1)}, expect={}, knobs={}),),
     ),
@@ -165,23 +165,22 @@ ROWS = (
         formula=r"w_i = \tfrac{1}{B}\, V_\theta(\ell_i),\quad V_\theta = \sigma \circ \mathrm{MLP}_{1-<hidden>-1}",
         needs=META,
         slider=None,
-        summary="A small network turns a sample's loss into its weight; it learns from a virtual step "
-        "whose result is tried on meta samples.",
+        summary="A small network maps a sample's loss to its weight; it learns from the loss on meta samples "
+        "after a virtual step.",
         caveat="It sees the loss of a sample, not its class. "
-        "Its two public codes differ in the divisor and the optimiser (variant); "
-        "which of them the paper's own figures come from "
-        "we could not check. " + _FROM_VALIDATION,
+        "Its two public codes differ in the divisor and the optimizer (variant); "
+        "we could not verify which of them produced the paper's figures. " + _FROM_VALIDATION,
         source=Source(
             "Shu, Xie, Yi, Zhao, Zhou, Xu and Meng",
             2019,
             "Meta-Weight-Net: learning an explicit mapping for sample weighting",
             "https://arxiv.org/abs/1902.07379",
         ),
-        when="Imbalance or noise of unknown form, and clean validation data.",
+        when="Imbalance or noise of unknown form, with clean validation data.",
         latex=_mwn_latex,
         weighs=True,
         evens=class_even_meta,
-        decided="Decided in every step: a small network turns the loss of a sample into its weight; it learns from validation samples.",
+        decided="Computed in every step: a small network maps the loss of a sample to its weight; it learns from validation samples.",
         objective="core.training.objectives.meta_weight_net:MetaWeightNet",
         golden=(
             Golden(given={"counts": (3, 1)}, expect={}, knobs={"hidden": 100, "lr": 1e-3}),

@@ -1,7 +1,7 @@
-"""Samplers: how often each class is drawn while training. Rows like the methods', in a table of their own.
+"""Samplers: how often each class is drawn during training. Rows like the methods', in their own table.
 
-A run has a method and a sampler; a sampler other than instance takes the place of the sampling that a method brings
-itself (a second stage).
+A run has a method and a sampler; a sampler other than instance replaces the sampling of the method (a second stage has
+one).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from core.methods.notes import CountsNearlyEqual, EpochShare, EqualBeforeFirstEp
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Registry, Source
 
-NEARLY = 1.1  # counts within this factor of each other: that one of the classes is a minority is worth a word
+NEARLY = 1.1  # counts within this factor of each other: a minority among them is noted
 
 
 def instance(evidence: Evidence) -> ClassTerms:
@@ -73,10 +73,10 @@ def half_and_half(evidence: Evidence, *, length: str) -> ClassTerms:
 
 
 def share(evidence: Evidence, *, rho: float) -> ClassTerms:
-    """Each draw is of a minority class with probability rho, uniform over the samples inside. Needs counts [C].
+    """With probability rho a sample is drawn from the minority classes, uniformly over their samples. Needs counts [C].
 
-    Minority: classes with fewer samples than the mean of the classes. Without such classes, all counts equal, P(c) = n_c / N; counts
-    that are nearly equal are named, and so are the classes that are never drawn at rho 0 or 1.
+    Minority: classes with fewer samples than the class mean. Without such classes, all counts equal, P(c) = n_c / N. Notes report
+    counts that are nearly equal, and classes that are never drawn at rho 0 or 1.
     """
     n = _present(evidence)
     minority = (n < n[n > 0].mean()) & (n > 0)
@@ -91,7 +91,7 @@ def share(evidence: Evidence, *, rho: float) -> ClassTerms:
 
 
 def undersample(evidence: Evidence) -> ClassTerms:
-    """As many of each class as the smallest has, another choice every epoch. Needs counts [C]."""
+    """As many samples of each class as the smallest has, chosen anew every epoch. Needs counts [C]."""
     n = _present(evidence)
     kept = n[n > 0].min() * np.sum(n > 0) / n.sum()
     return ClassTerms(
@@ -102,12 +102,12 @@ def undersample(evidence: Evidence) -> ClassTerms:
 
 
 def smote(evidence: Evidence, *, k: int) -> ClassTerms:
-    """Synthetic features between neighbours of a class until every class is as large as the largest: core.training.feature_smote."""
+    """Synthetic features between neighbors of a class until every class is as large as the largest: core.training.feature_smote."""
     return ClassTerms(knobs={"smote": k})
 
 
 def _present(evidence: Evidence) -> Vector:
-    """Counts [C], 0 for classes without samples. Not a single sample raises EvenlyError."""
+    """Counts [C], 0 for classes without samples. EvenlyError where there are no samples at all."""
     n = np.nan_to_num(samples(evidence))
     if not n.any():
         raise EvenlyError("no class has training samples; check the dataset")
@@ -135,7 +135,7 @@ _Q = Param(
     low=0.0,
     high=1.0,
     step=0.05,
-    help="1 draws as the data are, 1/2 by the square root, 0 every class equally often.",
+    help="1 draws in proportion to the counts, 1/2 to their square root, 0 every class equally often.",
 )
 _TAU = Param(
     key="tau",
@@ -144,7 +144,7 @@ _TAU = Param(
     low=0.0,
     high=8.0,
     step=0.05,
-    help="0 draws every class equally often; larger draws hard classes more.",
+    help="0 draws every class equally often; larger values draw hard classes more.",
 )
 _FLOOR = Param(
     key="floor",
@@ -153,7 +153,7 @@ _FLOOR = Param(
     low=0.0,
     high=1.0,
     step=0.05,
-    help="Share of the draws that is spread equally, so that no class is forgotten.",
+    help="Share of the samples that is drawn equally from all classes, so that no class is forgotten.",
 )
 _RUN = Param(
     key="run",
@@ -170,7 +170,7 @@ _LENGTH = Param(
     "Epoch length",
     "same",
     choices=("same", "whole"),
-    help="same: as many samples as without the sampler. whole: until each sample of the largest class was seen once.",
+    help="same: as many samples as without the sampler. whole: until each sample of the largest class has been seen once.",
 )
 _RHO = Param(
     key="rho",
@@ -179,21 +179,21 @@ _RHO = Param(
     low=0.0,
     high=1.0,
     step=0.05,
-    help="Probability that a draw is of a minority class: one with fewer samples than the mean.",
+    help="Probability that a sample is drawn from a minority class: one with fewer samples than the mean.",
 )
 _K = Param(
     key="k",
-    label="Neighbours",
+    label="Neighbors",
     default=5,
     low=1,
     high=50,
     step=1,
     integer=True,
-    help="Nearest neighbours of the same class among which one is chosen; fewer where a class is smaller.",
+    help="Nearest neighbors of the same class, of which one is chosen at random; fewer in smaller classes.",
 )
 
 COUNTS = frozenset({"counts"})
-_REPEATS = "Rare samples are seen many times an epoch and may be learned by heart."
+_REPEATS = "Samples of rare classes are seen many times an epoch and may be memorized."
 
 SAMPLERS = Registry(
     "sampler",
@@ -234,7 +234,7 @@ SAMPLERS = Registry(
         formula=r"P(c) \propto \sqrt{n_c}",
         needs=COUNTS,
         slider=None,
-        summary="Half-way between instance and class-balanced sampling.",
+        summary="Halfway between instance and class-balanced sampling.",
         caveat="",
         source=_KANG,
         golden=(Golden(given={"counts": (9, 1)}, expect={"sampling": (0.75, 0.25)}),),
@@ -248,7 +248,7 @@ SAMPLERS = Registry(
         formula=r"P(c) \propto n_c^{<q>}",
         needs=COUNTS,
         slider="q",
-        summary="Any step between instance (q = 1) and class-balanced (q = 0) sampling.",
+        summary="Anything between instance (q = 1) and class-balanced (q = 0) sampling.",
         caveat="",
         source=_KANG,
     ),
@@ -276,9 +276,9 @@ SAMPLERS = Registry(
         r"{\sum_k (1 - \mathrm{TPR}_{k,t-1})^{<tau>}} + \frac{<floor>}{C}",
         needs=COUNTS | {"last_tpr"},
         slider="tau",
-        summary="Draws hard classes more often, by the run's own validation TPRs of the last epoch.",
+        summary="Draws hard classes more often, based on the run's own validation TPRs of the last epoch.",
         caveat="In the first epoch every class is drawn equally often. "
-        "Our reading: the paper's formula was not at hand and no code is public. The floor is ours.",
+        "Our version: the paper's formula was not available to us and no code is public. The floor is ours.",
         source=_CDBS,
         golden=(Golden(given={"counts": (10, 10), "tpr": (0.9, 0.5)}, expect={"sampling": (0.2, 0.8)}),),
     ),
@@ -291,7 +291,7 @@ SAMPLERS = Registry(
         formula=r"c_1 c_1 c_1 c_1\, c_2 c_2 c_2 c_2\, \ldots",
         needs=COUNTS,
         slider=None,
-        summary="The classes take turns in a shuffled cycle, some samples each.",
+        summary="The classes take turns in a shuffled cycle, a few samples each.",
         caveat=_REPEATS,
         source=Source(
             "Shen, Lin and Huang",
@@ -325,10 +325,10 @@ SAMPLERS = Registry(
         formula=r"P(\text{minority}) = <rho>",
         needs=COUNTS,
         slider="rho",
-        summary="Each draw is of a minority class with probability rho, so the number in a batch varies.",
+        summary="Each sample is drawn from a minority class with probability rho, so their number in a batch varies.",
         caveat="With two classes the minority is the smaller; with more, every class below the mean count. "
         "One sample fewer is enough. Where all counts are equal there is no "
-        "minority: rho plays no part, and the classes are drawn equally often.",
+        "minority: rho has no effect, and the classes are drawn equally often.",
         source=_NOTES,
         golden=(
             Golden(
@@ -347,8 +347,8 @@ SAMPLERS = Registry(
         formula=r"n'_c = n_{\min}",
         needs=COUNTS,
         slider=None,
-        summary="As many samples of every class as the smallest has, another choice every epoch.",
-        caveat="An epoch is short: give it more epochs to train as long. Where weights fail on large networks this has been found to work.",
+        summary="As many samples of every class as the smallest has, chosen anew every epoch.",
+        caveat="An epoch is shorter: use more epochs to train as long. It has been found to work where weights fail on large networks.",
         source=Source(
             "Sagawa, Raghunathan, Koh and Liang",
             2020,
@@ -366,8 +366,8 @@ SAMPLERS = Registry(
         formula=r"x' = x_i + u\,(x_{nn} - x_i),\quad u \sim U(0, 1)",
         needs=COUNTS | {"network"},
         slider=None,
-        summary="Makes new features between a sample and one of its neighbours until every class is as large as the largest.",
-        caveat="For a second stage on frozen features only: between raw images it would make ghosts.",
+        summary="Makes new features between a sample and one of its neighbors until every class is as large as the largest.",
+        caveat="For a second stage on frozen features only: between raw images it would produce meaningless blends.",
         source=Source(
             "Chawla, Bowyer, Hall and Kegelmeyer",
             2002,
@@ -375,7 +375,7 @@ SAMPLERS = Registry(
             "https://arxiv.org/abs/1106.1813",
         ),
         stage=CLASSIFIER,
-        decided="Made while training: new features between neighbours, until every class is as large as the largest.",
+        decided="Made during training: new features between neighbors, until every class is as large as the largest.",
         golden=(Golden(given={"counts": (3, 1)}, expect={}, knobs={"smote": 5}),),
     ),
 )

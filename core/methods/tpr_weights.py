@@ -1,4 +1,4 @@
-r"""Weights and logit shifts from the TPRs of an earlier run. TPR_c is A_c, its mean over classes \bar A."""
+r"""Weights and logit shifts from the TPRs of an earlier run. A_c is TPR_c, \bar A its mean over the classes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.registry import Param, Source
 
 
 def tpr_ratio(evidence: Evidence, *, exponent: float, normalize: str, max_ratio: float) -> ClassTerms:
-    """w_c = (mean A / A_c)^exponent. Equal to the seed's (1 - (A_c - mean A) / A_c)^exponent. Needs tpr [C]."""
+    """w_c = (mean A / A_c)^exponent. Equal to the source's (1 - (A_c - mean A) / A_c)^exponent. Needs tpr [C]."""
     tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
     raw = (mean_of(tpr) / tpr) ** exponent
     return weight_terms(
@@ -27,7 +27,7 @@ def tpr_inverse(evidence: Evidence, *, max_ratio: float) -> ClassTerms:
 
 
 def tpr_deficit(evidence: Evidence, *, tau: float) -> ClassTerms:
-    """w_c ~ (1 - A_c)^tau at mean 1: CDB's difficulty, taken once from an earlier run. Needs tpr [C]."""
+    """w_c ~ (1 - A_c)^tau at mean 1: CDB's difficulty, computed once from an earlier run. Needs tpr [C]."""
     tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
     return weight_terms((1 - tpr) ** tau, missing=NO_TPR, clipped=clipped, notes=notes)
 
@@ -35,7 +35,7 @@ def tpr_deficit(evidence: Evidence, *, tau: float) -> ClassTerms:
 def tpr_softmax(evidence: Evidence, *, temperature: float) -> ClassTerms:
     """w = C softmax((1 - A) / temperature), over the classes with a TPR. Never 0, never infinite. Needs tpr [C].
 
-    A TPR of 0 or 1 is harmless here and is used as it is.
+    A TPR of 0 or 1 needs no clamping here.
     """
     tpr = given(evidence.tpr)
     tpr = tpr if evidence.support is None else np.where(evidence.support > 0, tpr, np.nan)
@@ -51,7 +51,7 @@ def tpr_neglog(evidence: Evidence) -> ClassTerms:
 
 
 def tpr_logit_adjusted(evidence: Evidence, *, tau: float) -> ClassTerms:
-    """shift_c = tau log(A_c / mean A): the logit of an easy class is raised while training, so the network learns to lower it.
+    """shift_c = tau log(A_c / mean A): the logit of an easy class is raised during training, so the network learns to lower it.
 
     A class without a TPR gets shift 0. Needs tpr [C].
     """
@@ -59,10 +59,10 @@ def tpr_logit_adjusted(evidence: Evidence, *, tau: float) -> ClassTerms:
     mean = mean_of(tpr)
     if np.isnan(mean):
         weight_terms(tpr, missing=NO_TPR)  # raises: no class has a TPR
-    absent = np.isnan(tpr)
-    shift = tau * np.log(np.where(absent, 1.0, tpr / mean))
-    if absent.any():
-        notes = (*notes, ShiftsZero(int(absent.sum()), len(tpr)))
+    missing = np.isnan(tpr)
+    shift = tau * np.log(np.where(missing, 1.0, tpr / mean))
+    if missing.any():
+        notes = (*notes, ShiftsZero(int(missing.sum()), len(tpr)))
     return ClassTerms(shift=shift, notes=notes, clipped=clipped)
 
 
@@ -72,7 +72,7 @@ CDB_PAPER = Source(
     "Class-wise difficulty-balanced loss for solving class-imbalance",
     "https://arxiv.org/abs/2010.01824",
 )
-_SEED = Source(
+_QUESTION = Source(
     "Peifer",
     2021,
     "Weighting the loss function based on previous seen true positive rates",
@@ -87,7 +87,7 @@ _EXPONENT = Param(
     low=0.0,
     high=8.0,
     step=0.05,
-    help="0 weights nothing, 1 is proportional to 1/TPR, larger is steeper.",
+    help="0 is unweighted, 1 is proportional to 1/TPR, larger is steeper.",
 )
 _MAX_RATIO = Param(
     key="max_ratio",
@@ -105,7 +105,7 @@ _TAU = Param(
     low=0.0,
     high=8.0,
     step=0.05,
-    help="0 weights nothing, 1 is proportional to 1 - TPR, larger is steeper.",
+    help="0 is unweighted, 1 is proportional to 1 - TPR, larger is steeper.",
 )
 _TEMPERATURE = Param(
     key="temperature",
@@ -114,7 +114,7 @@ _TEMPERATURE = Param(
     low=0.02,
     high=5.0,
     step=0.02,
-    help="Large is even, small puts nearly all weight on the hardest class.",
+    help="Large values give nearly equal weights, small ones put nearly all weight on the hardest class.",
 )
 _SHIFT_TAU = Param(
     key="tau",
@@ -123,7 +123,7 @@ _SHIFT_TAU = Param(
     low=0.0,
     high=4.0,
     step=0.05,
-    help="0 is plain cross entropy; larger moves the boundary further towards the easy classes.",
+    help="0 is plain cross entropy; larger moves the boundary further toward the easy classes.",
 )
 
 _BALANCED = "Balanced data on which some classes are learned worse than others."
@@ -140,12 +140,12 @@ ROWS = (
         formula=r"w_c <normalize> \left(\frac{\overline{\mathrm{TPR}}}{\mathrm{TPR}_c}\right)^{<exponent>}",
         needs=TPR,
         slider="exponent",
-        summary="Classes that an earlier run found harder than average weigh more: mean TPR over the class's TPR, to a power.",
-        caveat="The example code in the question named as source, pow(1-((score-average)/score), 4) with TPRs .9561, "
+        summary="Classes that were harder than average in an earlier run weigh more: mean TPR over the class's TPR, to a power.",
+        caveat="The example code in the source question, pow(1-((score-average)/score), 4) with TPRs .9561, "
         ".7365 and .7808, is printed there with the numbers of exponent 2, not 4. "
-        "On a long tail a class with a TPR of 0 takes nearly all the weight and accuracy falls: take a map of the "
-        "counts there, or a small largest ratio.",
-        source=_SEED,
+        "On a long tail a class with a TPR of 0 takes nearly all the weight and accuracy falls: use a method from counts "
+        "there, or a small largest ratio.",
+        source=_QUESTION,
         when=_BALANCED,
     ),
     Method(
@@ -160,7 +160,7 @@ ROWS = (
         summary="One over the class's TPR: the TPR ratio at exponent 1.",
         caveat="1/TPR, max(TPR)/TPR and mean(TPR)/TPR are the same weights once rescaled. "
         "Mild: TPRs of .9 and .7 differ by a factor of 1.29.",
-        source=_SEED,
+        source=_QUESTION,
         when=_BALANCED,
         golden=(Golden(given={"tpr": (0.5, 0.25)}, expect={"weight": (2 / 3, 4 / 3)}),),
     ),
@@ -173,8 +173,8 @@ ROWS = (
         formula=r"w_c \propto (1 - \mathrm{TPR}_c)^{<tau>}",
         needs=TPR,
         slider="tau",
-        summary="Weighs a class by the share of its samples that an earlier run got wrong, to a power.",
-        caveat="Steeper than the ratio: a class with a TPR near 1 almost drops out of the loss and may be lost again.",
+        summary="Weights a class by the share of its samples that an earlier run got wrong, to a power.",
+        caveat="Steeper than the ratio: a class with a TPR near 1 almost drops out of the loss and may be unlearned.",
         source=CDB_PAPER,
         when=_BALANCED,
     ),
@@ -187,8 +187,8 @@ ROWS = (
         formula=r"w_c \propto \exp\left(\frac{1 - \mathrm{TPR}_c}{<temperature>}\right)",
         needs=TPR,
         slider="temperature",
-        summary="A softmax over the share of samples that an earlier run got wrong. The safest of these maps: never 0, never infinite.",
-        caveat="At temperature 1 it is nearly flat: the largest ratio it can reach is e.",
+        summary="A softmax over the share of samples that an earlier run got wrong. The safest of its group: never 0, never infinite.",
+        caveat="At temperature 1 it is nearly flat: the largest possible ratio is e.",
         source=_OURS,
         when=_BALANCED,
     ),
@@ -215,10 +215,10 @@ ROWS = (
         formula=r"b_c = <tau>\,\log\frac{\mathrm{TPR}_c}{\overline{\mathrm{TPR}}}",
         needs=TPR,
         slider="tau",
-        summary="Logit adjustment with the TPR in the place of the class frequency, for data whose counts are equal.",
-        caveat="Experimental: we know of no publication of it. "
+        summary="Logit adjustment with the TPR in place of the class frequency, for data with equal counts.",
+        caveat="Experimental: we know of no publication. "
         "Like a weight, a shift acts less and less once the training data are fitted perfectly: "
-        "only a factor on the logits, as in CDT and VS, moves the margins then (Kini et al., 2021).",
+        "only a factor on the logits, as in CDT and VS, changes the margins then (Kini et al., 2021).",
         source=Source(
             "Menon, Jayasumana, Rawat, Jain, Veit and Kumar",
             2021,

@@ -1,4 +1,4 @@
-"""Second stages: a finished run's network is taken over and trained further in part. And post-hoc steps, which train nothing."""
+"""Second stages, which continue from a finished run's network and train part of it, and post-hoc steps, which train nothing."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from core.registry import Param, Source
 
 
 def crt(evidence: Evidence) -> ClassTerms:
-    """The last layer anew, on frozen features, every class drawn equally often."""
-    return ClassTerms(sampling=_even(evidence), knobs={"fresh": 1.0})
+    """A new last layer on frozen features, every class drawn equally often."""
+    return ClassTerms(sampling=_equal(evidence), knobs={"fresh": 1.0})
 
 
 def lws(evidence: Evidence) -> ClassTerms:
     """One factor per class on the logits of the finished last layer, learned on samples drawn equally often from every class."""
-    return ClassTerms(sampling=_even(evidence))
+    return ClassTerms(sampling=_equal(evidence))
 
 
 def oltr(evidence: Evidence, *, scale: float, feature_rate: float, memory: float, repel: float) -> ClassTerms:
     """Memory of class centroids, modulated attention and a cosine classifier; see models/heads.py."""
     return ClassTerms(
-        sampling=_even(evidence),
+        sampling=_equal(evidence),
         objective="oltr",
         knobs={"scale": scale, "feature_rate": feature_rate, "memory": memory, "repel": repel},
     )
@@ -47,12 +47,12 @@ def ncm(evidence: Evidence, *, features: str, distance: str) -> ClassTerms:
 
 
 def logit_adjusted_posthoc(evidence: Evidence, *, tau: float) -> ClassTerms:
-    """argmax of z + shift, shift_c = -tau log pi_c: what core.methods.posthoc adds, from the same counts and once. Needs counts [C]."""
+    """argmax of z + shift, shift_c = -tau log pi_c, added once, by core.methods.posthoc, from the same counts. Needs counts [C]."""
     return replace(logit_adjusted(evidence, tau=-tau), objective="logit_adjusted_posthoc", knobs={"tau": tau})
 
 
 def equal_tpr_bias(evidence: Evidence, *, strength: float) -> ClassTerms:
-    """argmax of z + strength b, b fitted on the validation split so that the TPRs are as equal as they can be."""
+    """argmax of z + strength b, b fitted on the validation split to make the TPRs as equal as possible."""
     return ClassTerms(objective="equal_tpr_bias", knobs={"strength": strength})
 
 
@@ -66,7 +66,7 @@ def _tau_norm_latex(params: Mapping[str, Any]) -> str:
     return r"z_c = \frac{w_c^\top f(x)}{\lVert w_c \rVert^{<tau>}}" + (" + b_c" if params["bias"] == "keep" else "")
 
 
-def _even(evidence: Evidence) -> np.ndarray:
+def _equal(evidence: Evidence) -> np.ndarray:
     """The same probability for every class with training samples [C]."""
     there = np.ones(evidence.classes) if evidence.counts is None else (evidence.counts > 0).astype(float)
     return there / there.sum()
@@ -101,21 +101,21 @@ _NORM_TAU = Param(
     step=0.05,
     help="0 leaves the weight vectors as they are, 1 gives every class the same norm. "
     "At 0 with the bias dropped the logits still change, by that bias; with the bias kept "
-    "nothing changes. Choose it by the validation split.",
+    "nothing changes. Choose it on the validation split.",
 )
 _BIAS = Param(
     "bias",
     "Bias of the layer",
     "drop",
     choices=("drop", "keep"),
-    help="drop leaves it out, at tau 0 too, as the authors' evaluation does; keep adds it unchanged.",
+    help="drop: removed, at tau 0 too, as in the authors' evaluation. keep: added unchanged.",
 )
 _FEATURES = Param(
     "features",
     "Features",
     "cl2n",
     choices=FEATURES,
-    help="unc: as they are. l2n: scaled to length 1. cl2n: centred by the mean of all, then scaled to length 1.",
+    help="unc: unchanged. l2n: scaled to length 1. cl2n: centered by the overall mean, then scaled to length 1.",
 )
 _DISTANCE = Param("distance", "Distance", "l2", choices=("l2", "cosine"), help="How far a sample is from a class mean.")
 _LA_TAU = Param(
@@ -134,7 +134,7 @@ _STRENGTH = Param(
     low=0.0,
     high=1.0,
     step=0.01,
-    help="Share of the fitted bias: 0 changes nothing, 1 equalises as far as the validation split allows.",
+    help="Share of the fitted bias: 0 changes nothing, 1 equalizes as far as the validation split allows.",
 )
 _SCALE = Param(
     key="scale",
@@ -161,7 +161,7 @@ _MEMORY = Param(
     low=0.0,
     high=1.0,
     step=0.01,
-    help="Weight of the loss that draws features to their class centroid.",
+    help="Weight of the loss that pulls features to their class centroid.",
 )
 _REPEL = Param(
     key="repel",
@@ -170,16 +170,16 @@ _REPEL = Param(
     low=0.0,
     high=1.0,
     step=0.01,
-    help="Weight, inside the centroid loss, of the part that keeps other centroids away.",
+    help="Weight, inside the centroid loss, of the part that pushes other centroids away.",
 )
 
 NETWORK = frozenset({"network"})
-STAGE_EPOCHS = 10  # on top of the finished run's; Kang et al. retrain the classifier for 10
+STAGE_EPOCHS = 10  # in addition to the finished run's; Kang et al. retrain the classifier for 10
 _TAILED = "Long-tailed data, after ordinary training."
-_SECONDS = "It trains nothing and takes seconds. "
-_DRAWN_EVENLY = (
-    "Every draw is of each class with the same probability, with replacement; "
-    "the authors' code takes four samples of a class in turn, which the sampler class_aware does here. "
+_SECONDS = "Nothing is trained; it takes seconds. "
+_DRAWN_EQUALLY = (
+    "Every class is drawn with the same probability, with replacement; "
+    "the authors' code draws four samples per class in turn, as the sampler class_aware does here. "
 )
 
 ORDER = 80
@@ -193,10 +193,10 @@ ROWS = (
         formula=r"\min_{W, b}\ \mathrm{CE}(W f(x) + b),\quad P(c) = \tfrac{1}{C}",
         needs=NETWORK,
         slider=None,
-        summary="Takes a finished run, freezes its features and trains a new last layer on samples drawn equally from every class.",
+        summary="Freezes the features of a finished run and trains a new last layer on samples drawn equally from every class.",
         caveat="Features are computed once, without augmentation. "
-        + _DRAWN_EVENLY
-        + "Its epochs come on top of the baseline's.",
+        + _DRAWN_EQUALLY
+        + "Its epochs add to the baseline's.",
         source=_KANG,
         when=_TAILED,
         stage=CLASSIFIER,
@@ -212,8 +212,8 @@ ROWS = (
         formula=r"z_c = s_c\,(w_c^\top f(x) + b_c)",
         needs=NETWORK,
         slider=None,
-        summary="Takes a finished run, freezes everything and learns one factor per class on its logits.",
-        caveat="The factor scales the bias too, as in the authors' code. " + _DRAWN_EVENLY.strip(),
+        summary="Freezes the network of a finished run and learns one factor per class on its logits.",
+        caveat="The factor scales the bias too, as in the authors' code. " + _DRAWN_EQUALLY.strip(),
         source=_KANG,
         when=_TAILED,
         stage=CLASSIFIER,
@@ -230,11 +230,11 @@ ROWS = (
         formula=r"\hat x = \frac{r}{d_{\min}}\left(v + \tanh(W_s v)\odot \mathrm{softmax}(W_h v)\,M\right)",
         needs=NETWORK,
         slider=None,
-        summary="Takes a finished run, adds attention, a memory of class centroids that rare classes borrow from, "
-        "and a cosine classifier, and trains on.",
-        caveat="Named in the CDB paper's comparison. "
-        + _DRAWN_EVENLY
-        + "Its epochs come on top of the baseline's. The open-set part of the paper is left out: every test sample is of a known class.",
+        summary="Adds attention, a memory of class centroids that rare classes borrow from, "
+        "and a cosine classifier to a finished run, and continues training.",
+        caveat="One of the methods that the CDB paper compares. "
+        + _DRAWN_EQUALLY
+        + "Its epochs add to the baseline's. The open-set part of the paper is left out: every test sample is of a known class.",
         source=Source(
             "Liu, Miao, Zhan, Wang, Gong and Yu",
             2019,
@@ -245,8 +245,8 @@ ROWS = (
         stage=FINETUNE,
         head="oltr",
         epochs=STAGE_EPOCHS,
-        decided="Decided while training: attention, a memory of class centroids and a cosine classifier "
-        "are learned on top of the finished run.",
+        decided="Learned during training: attention, a memory of class centroids and a cosine classifier "
+        "on top of the finished run.",
         objective="core.training.objectives.oltr:MemoryLoss",
         golden=(
             Golden(
@@ -258,7 +258,7 @@ ROWS = (
     ),
     Method(
         key="tau_norm",
-        label="Tau-normalised classifier",
+        label="Tau-normalized classifier",
         group="Post-hoc",
         terms=tau_norm,
         params=(_NORM_TAU, _BIAS),
@@ -266,7 +266,7 @@ ROWS = (
         needs=NETWORK,
         slider="tau",
         summary="Shortens the weight vectors of the last layer, which are longer for frequent classes.",
-        caveat=_SECONDS + "Choose tau by the validation split.",
+        caveat=_SECONDS + "Choose tau on the validation split.",
         source=_KANG,
         when=_TAILED,
         stage=POSTHOC,
@@ -284,9 +284,9 @@ ROWS = (
         formula=r"\hat y = \arg\min_c\ d\left(f(x), \mu_c\right)",
         needs=NETWORK,
         slider=None,
-        summary="Forgets the last layer and takes the class whose mean training feature is nearest.",
+        summary="Replaces the last layer: predicts the class whose mean training feature is nearest.",
         caveat=_SECONDS
-        + "It often costs accuracy on frequent classes. Distances are no logits: such a run has no loss and no calibration error.",
+        + "It often costs accuracy on frequent classes. Distances are not logits: such a run has no loss and no calibration error.",
         source=_KANG,
         when=_TAILED,
         stage=POSTHOC,
@@ -323,22 +323,22 @@ ROWS = (
         formula=_EQUAL_BIAS,
         needs=NETWORK | {"validation"},
         slider="strength",
-        summary="One summand per class on the logits, fitted on the validation split "
-        "so that the worst TPR rises and the TPRs become equal; strength says how much of it is applied.",
+        summary="One bias per class on the logits, fitted on the validation split "
+        "so that the worst TPR rises and the TPRs become equal; strength is the share of it that is applied.",
         caveat=_SECONDS
         + "b starts at 0 and takes 400 steps on the validation split: each raises b where the TPR of argmax z + b "
-        "is below the mean, lowers it where it is above, and takes off its mean; "
-        "eta falls geometrically from 1 to 1/100 of how far apart the logits are "
+        "is below the mean, lowers it where it is above, and subtracts the mean of b; "
+        "eta decays geometrically from 1 to 1/100 of the scale of the logits "
         "(the median over the samples of the distance from the true logit to the largest other). "
-        "Of the b on that way the one with the highest smallest TPR is taken, of equals the one with the highest "
-        "second smallest, and so on; none whose variance is above that of the logits as they are. "
-        "It is the lower bar: a retraining that equalises less, or costs more accuracy, is not worth its time. "
+        "The b with the highest minimum TPR is used; ties go to the highest "
+        "second lowest, and so on; no b whose TPR variance is above that of the unchanged logits. "
+        "Use it as a reference: a retraining that equalizes less, or costs more accuracy, is not worth its time. "
         "It is fitted on few samples per class, so the test "
-        "split is equalised less than the validation split; the run's log says what it cost there.",
+        "split is equalized less than the validation split; the run's log gives its cost there.",
         source=_NARASIMHAN,
         when="Any finished run: what would equal TPRs cost?",
         stage=POSTHOC,
-        decided="Applied after training: one summand per class on the finished run's logits, fitted on the validation split.",
+        decided="Applied after training: one bias per class on the finished run's logits, fitted on the validation split.",
         golden=(Golden(given={"counts": (3, 1)}, expect={}, params={"strength": 0.5}, knobs={"strength": 0.5}),),
     ),
 )

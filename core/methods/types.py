@@ -1,4 +1,4 @@
-"""What a method may look at (Evidence) and what it may answer (ClassTerms). The two types everything hangs on."""
+"""Input and output of a method: Evidence and ClassTerms."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def _vector(name: str, values: ArrayLike | None, classes: int, low: float, high:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a method may look at. Vectors are [C]; NaN means undefined (a class without samples there).
+    """Input of a method. Vectors are [C]; NaN means undefined (a class without samples there).
 
     counts       training samples per class
     tpr          TPRs of an earlier run on its validation split
     support      validation samples behind each of `tpr`
     epoch        0-based epoch that is about to run, of `epochs`
-    start        0-based epoch from which the method acts; what it would answer before then is of no account
+    start        0-based epoch from which the method acts; its terms before then are not used
     last_tpr     this run's validation TPRs after the last epoch; None before the first
     last_support validation samples behind each of `last_tpr`
-    past         this run's validation TPRs after every epoch so far [E, C], or what stands for them (`keeps` of the method's row)
+    past         this run's validation TPRs after every epoch so far [E, C], or what replaces them (`keeps` of the method's row)
 
     Raises EvenlyError for a wrong length, TPRs outside [0, 1] or negative counts.
     """
@@ -79,22 +79,22 @@ class Evidence:
 
 @dataclass(frozen=True)
 class ClassTerms:
-    """What a method may answer, one value per class ([C]); None leaves that term alone.
+    """Output of a method, one value per class ([C]); None leaves that term unset.
 
     loss = reduce_i[ weight_y (1-p_y)^focus_y CE_smoothing_y( scale_c z_c + shift_c - margin_y 1[c=y] ) ]
 
     weight     factor on the loss of a sample of the class
     scale      factor on the class's logit
-    shift      summand on the class's logit
+    shift      added to the class's logit
     margin     subtracted from the logit of the true class
     smoothing  label smoothing for samples of the class
     focus      focusing exponent for samples of the class (focal loss gamma)
     mask       probability that the class's logit is left out for a sample of another class
-    sampling   probability that a drawn training sample is of the class (sums to 1)
+    sampling   probability that a drawn training sample belongs to the class (sums to 1)
     draw       how samples are drawn: key of core.training.index_samplers.DRAWS
-    objective  what the terms act through: "terms", the one loss; the last word of the module that the method's row names; or a key
+    objective  what applies the terms: "terms", the one loss; the last part of the module that the method's row names; or a key
                of core.methods.posthoc.STEPS after training
-    knobs      the numbers of that objective or draw
+    knobs      the numbers of that objective or of the drawing
     info       scalars worth showing, e.g. {"tau": 1.15}
     notes      what was clipped or assumed: findings of core.methods.notes
     clipped    indices of classes whose value was floored or capped

@@ -69,7 +69,7 @@ def test_a_row_that_there_is_not_is_said(empty):
         ("cdb", "Class-wise difficulty (CDB)", "Balanced"),
         ("CUI effective", "Class-balanced", "TPR ratio"),
         ("margin", "Label-distribution-aware margin (LDAM)", "TPR ratio"),
-        ("tau norm", "Tau-normalised classifier", "Focal"),
+        ("tau norm", "Tau-normalized classifier", "Focal"),
     ],
 )
 def test_the_search_narrows(empty, words, must, must_not):

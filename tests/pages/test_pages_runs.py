@@ -100,7 +100,7 @@ def test_names_are_uncut_on_a_desktop_and_headers_fit_with_the_sort_arrow(full):
 
 def test_a_long_name_takes_the_room_of_the_tags_and_gives_way_to_further_columns(full):
     engine, _ = full
-    submit(engine, config_of(), "MNIST-1D: Tau-normalised classifier, tau 0.7, of the layer, seed 0")
+    submit(engine, config_of(), "MNIST-1D: Tau-normalized classifier, tau 0.7, of the layer, seed 0")
     at = visit(RUNS)
     usual, wide = 332, widths(at)["name"]
     assert usual < wide <= usual + widths(at)["tags"]

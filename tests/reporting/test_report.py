@@ -241,7 +241,7 @@ def test_settings_that_differ_have_the_labels_of_the_registries():
         ("Method", "None (plain cross entropy)", "TPR ratio"),
         ("Exponent", "–", "2.5"),
         ("Largest ratio", "–", "10,000"),
-        ("Normalise", "–", "mean one"),
+        ("Normalize", "–", "mean one"),
         ("TPRs from", "–", "run 1, validation split, epoch 20"),
     ]
 

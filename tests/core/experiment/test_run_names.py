@@ -11,10 +11,10 @@ from tests.seed import config_of
     [
         ({}, "MNIST-1D: None, seed 0"),
         ({"sampler": "balanced", "start": 0.8}, "MNIST-1D: None, sampler balanced, from 80 %, seed 0"),
-        ({"method": "tau_norm"}, "MNIST-1D: Tau-normalised classifier, tau 0.7, seed 0"),
+        ({"method": "tau_norm"}, "MNIST-1D: Tau-normalized classifier, tau 0.7, seed 0"),
         (
             {"method": "tau_norm", "params": {"bias": "keep"}},
-            "MNIST-1D: Tau-normalised classifier, tau 0.7, bias of the layer keep, seed 0",
+            "MNIST-1D: Tau-normalized classifier, tau 0.7, bias of the layer keep, seed 0",
         ),
         ({"method": "focal", "params": {"form": "sigmoid"}}, "MNIST-1D: Focal, form sigmoid, seed 0"),
     ],

@@ -47,7 +47,7 @@ def test_the_bias_scales_with_the_logits(factor):
 
 
 @pytest.mark.parametrize("factor", [1, 10, 30, 100])
-def test_full_strength_equalises_at_any_scale(factor):
+def test_full_strength_equalizes_at_any_scale(factor):
     """Steps of a fixed size left .0253 and .0535 of the variance at 30 and 100 times the logits."""
     z, y = task(10, 400, 1)
     after = tprs(factor * z + fitted_bias(factor * z, y), y)
@@ -136,7 +136,7 @@ def test_on_new_samples_it_beats_the_least_variance_or_matches_it(each):
 
 
 @pytest.mark.parametrize("classes", [2, 10])
-def test_more_strength_equalises_more(classes):
+def test_more_strength_equalizes_more(classes):
     validation, test = task(classes, 400, 0), task(classes, 401, 0)
     variance = [tprs(stepped(validation, test, s).scores["test"], test[1]).var() for s in (0, 0.25, 0.5, 0.75, 1)]
     assert variance == sorted(variance, reverse=True)

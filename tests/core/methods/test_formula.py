@@ -239,8 +239,8 @@ def test_a_run_with_a_bad_formula_is_refused_when_it_is_given():
         ("1 − tpr", "'−' at character 3 is not understood; write -"),
         ("2n", "'2n' is not understood; to multiply write 2 * n"),
         ("1 / 2.5tpr", "'2.5tpr' is not understood; to multiply write 2.5 * tpr"),
-        ("2(n + 1)", "'2' stands before a bracket but is no function; write * to multiply"),
-        ("n(1 - tpr)", "n stands before a bracket but is no function; write n * (...) to multiply"),
+        ("2(n + 1)", "'2' is followed by ( but is not a function; write * to multiply"),
+        ("n(1 - tpr)", "n is followed by ( but is not a function; write n * (...) to multiply"),
         ("0,5 * n", "write decimals with a point, as in 0.5"),
         ("n // 2", "'n // 2' is not allowed; write / to divide"),
         ("TPR", "unknown name 'TPR'; names: n, N"),
@@ -249,9 +249,9 @@ def test_a_run_with_a_bad_formula_is_refused_when_it_is_given():
         ("clip(n, 1)", "clip is given 2 values; write clip(x, low, high)"),
         ("log(n, 10)", "log is given 2 values; write log(x)"),
         ("min()", "min is given 0 values; write min(x) over the classes"),
-        ("n n", "cannot be read at character 3, 'n'; check brackets and operators there"),
-        ("(n", "cannot be read at character 1, '(n'"),
-        ("n.real", "'n.real' is not allowed; a point belongs in numbers only"),
+        ("n n", "syntax error at character 3, 'n'; check parentheses and operators there"),
+        ("(n", "syntax error at character 1, '(n'"),
+        ("n.real", "'n.real' is not allowed; a point is allowed in numbers only"),
         ("+".join(["n"] * 41), "has 81 numbers, names and operations, expected at most 80"),
         ("1e999", "the number inf is too large; numbers stay below 1.8e308"),
         (
@@ -277,7 +277,7 @@ def test_a_run_with_a_bad_formula_is_refused_when_it_is_given():
         ),
         ("clip(n, tpr, 0.6)", "clip has the limits 0.9 and 0.6; write the smaller first"),
         ("0.5 - tpr", "the weight of class 0 is -0.4, expected at least 0; write max(..., 0) around it"),
-        ("0 * n", "every weight is 0; write one that is above 0 for some class"),
+        ("0 * n", "every weight is 0; write a formula that is above 0 for some class"),
     ],
 )
 def test_refusals_say_what_to_write(text, said):

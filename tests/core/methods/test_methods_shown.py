@@ -149,7 +149,7 @@ def test_a_class_at_tpr_1_is_shown_with_its_floor(empty, key):
     )
     assert value == pytest.approx(answer(key, what_if(3, tpr=np.array([1.0, 0.7365, 0.7808]))).weight[0], rel=1e-3)
     assert value > 0
-    note = "The TPR of class 0 is kept away from 0 and 1"
+    note = "The TPR of class 0 is clamped away from 0 and 1"
     assert any(text.startswith(note) for text in example.said)
     said = "\n".join(m.value for m in visit(PAGE, row=key).markdown)
     assert note in said
@@ -287,7 +287,7 @@ def test_the_equal_tpr_bias_shows_how_it_is_fitted():
     )
     assert f"takes {posthoc.ROUNDS} steps" in row.caveat
     assert (
-        f"from {posthoc.FIRST_STEP:g} to 1/{posthoc.FIRST_STEP / posthoc.LAST_STEP:g} of how far apart the logits are"
+        f"from {posthoc.FIRST_STEP:g} to 1/{posthoc.FIRST_STEP / posthoc.LAST_STEP:g} of the scale of the logits"
         in row.caveat
     )
 
@@ -302,7 +302,7 @@ def test_formulas_are_whole_at_every_choice(row, table):
         assert not re.search(r"<\w+>", text), choice
 
 
-def test_tau_0_is_said_to_change_nothing_only_where_the_bias_is_kept():
+def test_tau_0_changes_nothing_only_where_the_bias_is_kept():
     help_text = next(p.help for p in METHODS["tau_norm"].params if p.key == "tau")
     assert "0 changes nothing" not in help_text
     assert "with the bias kept nothing changes" in help_text
@@ -333,4 +333,4 @@ def test_every_post_hoc_row_is_shown_without_torch():
         "import sys; from reporting.method_examples import examples; from core.methods import METHODS; "
         "[examples(m) for m in METHODS]; assert 'torch' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=WORKED.parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=WORKED.parents[1])

@@ -41,7 +41,7 @@ def stepped(key, out, params=None):
     return answered.scores, answered.summand
 
 
-# ---------------------------------------------------------------- tau-normalised classifier
+# ---------------------------------------------------------------- tau-normalized classifier
 
 
 @pytest.mark.parametrize("bias", ["drop", "keep"])
@@ -162,7 +162,7 @@ def run_of(validation, test):
     return outputs(logits={k: z for k, (z, _) in data.items()}, labels={k: y for k, (_, y) in data.items()})
 
 
-def test_equal_tpr_bias_equalises_what_it_has_not_seen():
+def test_equal_tpr_bias_equalizes_what_it_has_not_seen():
     """20,000 validation samples: the variance on the test split falls by more than 99 %."""
     validation, test = task(20_000, 1), task(20_000, 2)
     scores, bias = stepped("equal_tpr_bias", run_of(validation, test))

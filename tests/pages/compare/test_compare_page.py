@@ -118,5 +118,5 @@ def test_a_fair_pair_has_no_warning(ids):
     at = visit(ids["baseline"], ids["weighted"])
     assert not at.warning
     table = next(d.value for d in at.dataframe if "setting" in d.value)
-    assert table["setting"].tolist() == ["Method", "Exponent", "Largest ratio", "Normalise", "TPRs from"]
+    assert table["setting"].tolist() == ["Method", "Exponent", "Largest ratio", "Normalize", "TPRs from"]
     assert table.iloc[2].tolist() == ["Largest ratio", "–", "10,000"]
