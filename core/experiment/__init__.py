@@ -1,1 +1,1 @@
-"""What decides a run: its settings, recipe, baseline, TPRs and what is in force in each epoch."""
+"""What determines a run: settings, recipe, baseline, TPRs and the terms of each epoch."""

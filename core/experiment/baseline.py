@@ -1,4 +1,4 @@
-"""What a run takes from an earlier one, its baseline: TPRs, or nothing but the comparison; and whether both saw the same data."""
+"""What a run takes from its baseline, TPRs or only the comparison, and whether both used the same data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SHOWN = 16  # characters of a fingerprint that a message shows
 
 @dataclass(frozen=True)
 class BaselineDiffers(Finding):
-    """What another run has that keeps it from being a baseline: older data, its tail (imbalance, profile), validation share, model.
+    """Why another run cannot be the baseline: older data, its tail (imbalance, profile), its validation share, its model.
 
     None: the same. False where nothing differs.
     """
@@ -38,22 +38,22 @@ class OtherSeedsBaseline(Finding):
 
 
 def takes_tprs(config: RunConfig) -> bool:
-    """Whether a run with these settings makes its weights from the TPRs of an earlier run, or from TPRs that were given.
+    """Whether a run with these settings computes its weights from the TPRs of an earlier run, or from given TPRs.
 
-    It is the parameters that decide: a formula over the counts alone takes none. A method that is unknown here takes none.
+    The parameters decide: a formula of the counts alone uses none. An unknown method uses none.
     """
     return config.method in METHODS and "tpr" in METHODS[config.method].needs_with(config.params)
 
 
 def same_data(theirs: str | None, ours: str | None) -> bool:
-    """Whether two fingerprints are of the same data; one that is unknown (a run made before they were kept) says nothing against it."""
+    """Whether two fingerprints are of the same data; an unknown one (a run from before they were recorded) counts as the same."""
     return not theirs or not ours or theirs == ours
 
 
 def older_data(run_id: int, dataset: str, theirs: str, ours: str) -> str:
-    """Why the TPRs of a run on another version of the data may not make weights, and what to do."""
+    """Why the TPRs of a run on another version of the data cannot be used for weights, and what to do."""
     return (
-        f"run {run_id} was trained on another version of {dataset} than is there now (data {theirs[:SHOWN]}, "
+        f"run {run_id} was trained on another version of {dataset} (data {theirs[:SHOWN]}, "
         f"now {ours[:SHOWN]}), so the samples "
         "behind its TPRs may be test samples of this run; train the baseline again, or give the TPRs as a file"
     )

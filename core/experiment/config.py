@@ -1,4 +1,4 @@
-"""RunConfig: everything that decides a run, as plain values. JSON in the database, one sha for "the same run"."""
+"""RunConfig: all settings of a run, as plain values. Stored as JSON; equal settings have equal hashes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def setting(key: str, label: str, default: Any, **about: Any) -> Any:
 class RunConfig:
     """One run's settings. Build it with `checked`; a raw instance is not validated.
 
-    others  stored settings that this version does not know; kept as they are, refused by `checked`
+    others  stored settings that this version does not know; kept unchanged, rejected by `checked`
     """
 
     dataset: str
@@ -48,7 +48,7 @@ class RunConfig:
         high=2**31 - 1,
         step=1,
         integer=True,
-        help="Decides the split, the initial weights and the order of samples.",
+        help="Determines the splits, the initial parameters and the order of samples.",
     )
     imbalance: float = setting(
         "imbalance",
@@ -89,7 +89,7 @@ class RunConfig:
         low=0.0,
         high=0.99,
         step=0.05,
-        help="Share of the epochs that run plainly before the method and the sampler act; 0.8 is the usual late start (DRW, DRS).",
+        help="Share of the epochs without weighting before the method and the sampler act; 0.8 is the usual late start (DRW, DRS).",
     )
     deferred: str = setting(
         "deferred",
@@ -104,14 +104,14 @@ class RunConfig:
         "Device",
         "auto",
         choices=("auto", "cpu", "cuda", "mps"),
-        help="auto takes CUDA, then Apple MPS, then the CPU.",
+        help="auto uses CUDA, else Apple MPS, else the CPU.",
     )
     precision: str = setting(
         "precision",
         "Precision",
         "auto",
         choices=("auto", "float32", "bfloat16"),
-        help="Of the training steps. auto takes bfloat16 for large networks on hardware that computes in it, else float32. "
+        help="Precision of the training steps. auto uses bfloat16 for large networks on hardware that supports it, else float32. "
         "Metrics, features and everything that is fitted are computed in float32.",
     )
     sampler: str = "instance"
@@ -158,21 +158,21 @@ def given_tprs(tpr: Sequence[float], support: Sequence[float] | None, source: st
 
 
 def from_dict(data: Mapping[str, Any]) -> RunConfig:
-    """The RunConfig of `RunConfig.stored`. What this version does not know is kept in `others`, so that such a run can be looked at."""
+    """The RunConfig of `RunConfig.stored`. Unknown settings are kept in `others`, so that such a run can be shown."""
     known = {f.name for f in fields(RunConfig)} - {"others"}
     values = {k: v for k, v in data.items() if k in known}
     for key in ("tpr", "tpr_support"):
         if values.get(key) is not None:
             values[key] = tuple(values[key])
     newer = {"schema"} if data.get("schema", SCHEMA) > SCHEMA else set()
-    values = {"dataset": "", "model": ""} | values  # a row without them was not written by Evenly; `checked` refuses it
+    values = {"dataset": "", "model": ""} | values  # a row without them was not written by Evenly; `checked` rejects it
     return RunConfig(**values, others={k: v for k, v in data.items() if k not in known and (k != "schema" or newer)})
 
 
 def checked(config: RunConfig) -> RunConfig:
-    """The config with every parameter in its type and range, defaults filled in. Raises EvenlyError naming the value.
+    """The config with every parameter checked and defaults filled in. Raises EvenlyError naming the value.
 
-    The dataset and the model are checked where they are known: `core.datasets` and the MODELS table.
+    The dataset and the model are checked elsewhere: in `core.datasets` and the MODELS table.
     """
     _refuse_others(config)
     method, recipe = METHODS[config.method], RECIPES[config.recipe]
@@ -186,7 +186,7 @@ def checked(config: RunConfig) -> RunConfig:
 
 
 def _refuse_others(config: RunConfig) -> None:
-    """Settings of another version of Evenly: nothing is trained without knowing what they mean."""
+    """Reject settings of another version of Evenly: a run is not trained with settings that are not understood."""
     if "schema" in config.others:
         raise EvenlyError(
             f"this run was written by a newer Evenly (schema {config.others['schema']}, this one reads {SCHEMA}); update Evenly"
@@ -197,12 +197,12 @@ def _refuse_others(config: RunConfig) -> None:
 
 
 def _fitting_stage(config: RunConfig) -> dict[str, Any]:
-    """The sampler's parameters and the late start as the method's stage allows them. A post-hoc step trains nothing: one epoch."""
+    """The sampler's parameters and the late start that the method's stage allows. A post-hoc step trains nothing: one epoch."""
     method, sampler = METHODS[config.method], SAMPLERS[config.sampler]
     if sampler.stage == CLASSIFIER and method.stage != CLASSIFIER:
         able = ", ".join(m.key for m in METHODS if m.stage == CLASSIFIER)
         raise EvenlyError(
-            f"sampler {sampler.key} works on the features of a second stage, {method.key} has none; "
+            f"sampler {sampler.key} works on the features of a second stage, and {method.key} is not one; "
             f"choose one of {able}, or another sampler"
         )
     if method.stage == POSTHOC:

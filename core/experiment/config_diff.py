@@ -1,4 +1,4 @@
-"""What two runs' settings differ in."""
+"""The settings in which two runs differ."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:
-    """A run's settings on one level; of a post-hoc step without the epochs, of which it has none."""
+    """A run's settings on one level; without the epochs for a post-hoc step, which has none."""
     return {key: value for key, value in flat(config.stored()).items() if key != "epochs" or trains(config.method)}
 
 
 def config_differences(a: RunConfig, b: RunConfig) -> list[tuple[str, Any, Any]]:
-    """(setting, in a, in b) for the settings that differ; nested ones as "params.exponent", an absent one as None."""
+    """(setting, in a, in b) for the settings that differ; nested ones as "params.exponent", a missing one as None."""
     x, y = settings_of(a), settings_of(b)
     return [(key, x.get(key), y.get(key)) for key in {**x, **y} if x.get(key) != y.get(key)]

@@ -1,4 +1,4 @@
-"""The first comparison a newcomer runs: a baseline and a weighted run with nothing to choose."""
+"""The first comparison of a new user: a baseline and a weighted run with nothing to set."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Preset:
     key: str
     label: str
     dataset_label: str
-    seconds: int  # both runs together on two quiet cores
+    seconds: int  # both runs together on two idle cores
     most_seconds: int  # and on a machine that is busy with other work
     baseline: RunConfig
     weighted: RunConfig
 
 
-# A learning-rate schedule that ends at zero: at a constant rate the TPR variance swings by half its mean from seed to seed.
+# The learning rate ends at zero: at a constant rate the TPR variance differs by half its mean from seed to seed.
 _BASE = RunConfig(dataset="mnist1d", model="cnn1d", method="none", recipe="adam_cycle", epochs=20)
 
 FIRST = Preset(

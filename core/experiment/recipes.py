@@ -1,7 +1,7 @@
-"""Optimiser recipes: which optimiser, and how the learning rate moves over a run.
+"""Optimizer recipes: the optimizer and the learning-rate schedule of a run.
 
 A recipe is a row; its schedule is a pure function of progress t in [0, 1): learning rate = lr * factor(t).
-The engine builds the optimiser from `optimiser`; nothing here imports torch.
+The engine builds the optimizer from `optimiser`; nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def _params(lr: float, batch_size: int, weight_decay: float, momentum: float | N
             low=0.0,
             high=10.0,
             step=1e-4,
-            help="L2 penalty; restores part of what class weights lose.",
+            help="L2 penalty; restores part of the effect that class weights lose.",
         ),
     )
     if momentum is None:
@@ -107,7 +107,7 @@ RECIPES = Registry(
         factor=one_cycle,
         epochs=20,
         params=_params(0.01, 100, 0.01),
-        summary="Warm-up, then cosine to zero: quick and steady on small data.",
+        summary="Warm-up, then cosine to zero: fast and stable on small data.",
         source=Source("Smith and Topin", 2018, "Super-convergence", "https://arxiv.org/abs/1708.07120"),
     ),
     Recipe(
@@ -117,7 +117,7 @@ RECIPES = Registry(
         factor=cosine,
         epochs=30,
         params=_params(0.1, 128, 5e-4, 0.9),
-        summary="Nesterov SGD with the rate falling to zero along a cosine.",
+        summary="Nesterov SGD with a cosine schedule to zero.",
         source=Source(
             "Loshchilov and Hutter",
             2017,
@@ -147,7 +147,7 @@ RECIPES = Registry(
         factor=constant,
         epochs=30,
         params=_params(0.01, 128, 5e-4, 0.9),
-        summary="No schedule. TPRs swing from epoch to epoch; compare only averages over seeds.",
+        summary="No schedule. TPRs vary strongly from epoch to epoch; compare only means over seeds.",
         source=Source("Robbins and Monro", 1951, "A stochastic approximation method"),
     ),
 )

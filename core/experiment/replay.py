@@ -1,7 +1,7 @@
-"""The terms of a run epoch by epoch, along the validation TPRs that an earlier run recorded: what the preview of a moving method draws.
+"""The terms of a run epoch by epoch, replayed on the validation TPRs that an earlier run recorded: for previews of changing terms.
 
-Every answer comes from `core.experiment.term_schedule.in_epoch`, which the worker asks too: along its own epochs a
-run's preview is what it trained with.
+Every term comes from `core.experiment.term_schedule.in_epoch`, which the worker calls too: replayed on its own epochs,
+a run's preview is what it trained with.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.methods.types import TERMS, ClassTerms, Evidence, Vector
 NEUTRAL = {
     "weight": 1.0,
     "scale": 1.0,
-}  # what a term that is not set amounts to; the others: 0, and sampling: the shares of the data
+}  # neutral value of an unset term; 0 for the others, and the shares of the data for sampling
 LAST_TPR = "last_tpr"
 
 
@@ -38,47 +38,47 @@ class Past:
 
 @dataclass(frozen=True)
 class Way:
-    """The terms in the epochs shown: `epochs` [E] from 0, ascending; one answer each."""
+    """The terms in the epochs shown: `epochs` [E] from 0, ascending; `frames`: the terms of each."""
 
     epochs: NDArray[np.int64]
     frames: tuple[ClassTerms, ...]
     counts: Vector | None = None
 
     def values(self, name: str) -> NDArray[np.float64]:
-        """One term over the epochs [E, C]; where it is not set, what that amounts to."""
+        """One term over the epochs [E, C]; its neutral value where it is not set."""
         classes = next((len(v) for t in self.frames for v in t.set().values()), 0)
         plain = unset(name, classes, self.counts)
         return np.stack([plain if (v := getattr(t, name)) is None else v for t in self.frames])
 
     def moving(self) -> tuple[str, ...]:
-        """The terms that are not the same in every epoch shown."""
+        """The terms that change between the epochs shown."""
         named = [name for name in TERMS if any(getattr(t, name) is not None for t in self.frames)]
         return tuple(name for name in named if not np.allclose(v := self.values(name), v[0], rtol=1e-9, atol=1e-12))
 
 
 def unset(name: str, classes: int, counts: Vector | None) -> Vector:
-    """What a term amounts to that nobody sets [C]."""
+    """Neutral value of an unset term [C]."""
     if name == "sampling" and counts is not None and np.nansum(counts) > 0:
         return np.nan_to_num(counts) / np.nansum(counts)
     return np.full(classes, 1 / classes if name == "sampling" and classes else NEUTRAL.get(name, 0.0))
 
 
 def looks_back(config: RunConfig) -> bool:
-    """Whether method or sampler look at the run's own TPRs of the last epoch, so that an earlier run must lend its."""
+    """Whether the method or the sampler uses the run's own TPRs of the last epoch, so that a preview needs those of an earlier run."""
     return LAST_TPR in METHODS[config.method].needs_with(config.params) | SAMPLERS[config.sampler].needs
 
 
 def reach(config: RunConfig, past: Past | None) -> int:
-    """How many epochs can be shown: all of the run, or one more than `past` holds where its TPRs are looked at."""
+    """How many epochs can be shown: all, or one more than `past` holds where its TPRs are used."""
     if not looks_back(config):
         return config.epochs
     return min(config.epochs, 1 + (0 if past is None else len(past.tpr)))
 
 
 def shown(config: RunConfig, past: Past | None, most: int) -> NDArray[np.int64]:
-    """The epochs [E] to show, from 0: all, or `most` and a few spread evenly.
+    """The epochs [E] to show, from 0: all, or about `most`, evenly spaced.
 
-    The first, the last and the two around a late start always.
+    The first, the last and the two around a late start are always included.
     """
     end, start = reach(config, past), first_epoch(config)
     spread = np.linspace(0, end - 1, min(end, max(most, 2))).round().astype(np.int64)
@@ -89,7 +89,7 @@ def shown(config: RunConfig, past: Past | None, most: int) -> NDArray[np.int64]:
 def along(config: RunConfig, evidence: Evidence, past: Past | None = None, *, most: int = 1000) -> Way:
     """The terms of `config` in its epochs, as if `past` had been its own TPRs so far.
 
-    `evidence` holds what stays the same: counts [C], and the TPRs of a baseline. Errors as in `core.methods.answer`.
+    `evidence` holds what does not change: counts [C], and the TPRs of a baseline. Errors as in `core.methods.answer`.
     """
     evidence = replace(evidence, epochs=config.epochs)
     epochs = shown(config, past, most)
@@ -105,9 +105,9 @@ def _before(
     past: Past | None,
     epochs: NDArray[np.int64],
 ) -> Iterator[tuple[Vector | None, Vector | None, NDArray[np.float64] | None]]:
-    """What a run has seen of itself before each of these epochs, ascending; nothing before its first.
+    """What a run has recorded before each of these epochs, ascending: (last_tpr, last_support, past); None before its first.
 
-    Beyond the end of `past`, all that there is.
+    Epochs beyond the end of `past` get all of it.
     """
     seen, so_far = 0, None
     for epoch in epochs:

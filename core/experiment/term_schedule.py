@@ -1,4 +1,4 @@
-"""What is in force in an epoch: the method's terms, the sampler's, and a late start of either (DRW, DRS)."""
+"""The terms of an epoch: the method's, the sampler's, and a late start of either (DRW, DRS)."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def first_epoch(config: RunConfig) -> int:
 
 
 def in_force(config: RunConfig, evidence: Evidence) -> ClassTerms:
-    """The terms for `evidence.epoch`. Before the start either nothing acts ("everything" waits), or all but weight and sampling.
+    """The terms for `evidence.epoch`. Before the start no term acts (deferred: everything), or all but weight and sampling.
 
-    Where the weight lives in the objective (row flag `weighs`), plain terms stand in for it until then. A scale that belongs
+    Where the objective carries the weight (row flag `weighs`), the plain loss replaces it until then. A scale that belongs
     to the last layer (knob s) always acts: without it a cosine classifier cannot learn.
-    Source of the late start: Cao et al. (2019). Errors as in `answer`; EvenlyError too where nothing would wait.
+    Source of the late start: Cao et al. (2019). Errors as in `answer`; EvenlyError too where nothing would be delayed.
     """
     start = first_epoch(config)
     if start and SAMPLERS[config.sampler].stage == CLASSIFIER:
         raise EvenlyError(
-            f"sampler {config.sampler} makes its samples once, before the first epoch: it cannot start late; "
+            f"sampler {config.sampler} creates its samples once, before the first epoch, and cannot start late; "
             "set start to 0, or choose another sampler"
         )
     evidence = replace(evidence, start=max(evidence.start, start))
@@ -64,7 +64,7 @@ def _kept_knobs(terms: ClassTerms) -> dict[str, float]:
 
 
 def _waiting(config: RunConfig, terms: ClassTerms) -> tuple[str, ...]:
-    """The terms that `deferred weight` holds back, weight and sampling or one of them; EvenlyError where that is none."""
+    """The terms that `deferred weight` delays: weight, sampling or both; EvenlyError where there are none."""
     held = {"weight": terms.weight is not None or METHODS[config.method].weighs, "sampling": terms.sampling is not None}
     if any(held.values()):
         return tuple(term for term, there in held.items() if there)
@@ -82,16 +82,16 @@ def in_epoch(
     last_support: Vector | None,
     past: NDArray[np.float64] | None,
 ) -> ClassTerms:
-    """What a run trains with in `epoch` (from 0), after what it has seen of itself.
+    """The terms of a run in `epoch` (from 0), given its own validation TPRs so far.
 
-    It has seen `last_tpr` and `last_support` [C] of the epoch before and `past` [epoch, C] so far.
-    The worker and the preview along an earlier run both ask here. Errors as in `answer`.
+    `last_tpr` and `last_support` [C] are of the epoch before, `past` [epoch, C] of all epochs so far.
+    Used by the worker and by the replay of an earlier run. Errors as in `answer`.
     """
     return in_force(config, replace(evidence, epoch=epoch, last_tpr=last_tpr, last_support=last_support, past=past))
 
 
 def kept(config: RunConfig, past: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """What stands for the TPRs of all epochs so far, `past` [E, C], in the epochs to come: the method's row says; None: nothing is needed.
+    """What replaces the TPRs of all epochs so far, `past` [E, C], in later epochs, by the method's row; None where nothing is needed.
 
     Folding epoch by epoch gives the same bits as all epochs at once: kept([kept(past), new]) = kept([past, new]).
     """

@@ -1,4 +1,4 @@
-"""TPRs that a person pastes or uploads: one number per line, a list with commas or blanks, or columns class, tpr and support."""
+"""Pasted or uploaded TPRs: one number per line, a list with commas or blanks, or columns class, tpr and support."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TPR_WORDS = ("tpr", "recall", "true positive rate")
 CLASS_WORDS = ("class", "name", "label")
 SUPPORT_WORDS = ("support", "n", "samples")
 SPLIT_WORDS = ("split",)
-VALIDATION = ("", "validation", "valid", "val", "dev")  # what a split may be called; "" says nothing
+VALIDATION = ("", "validation", "valid", "val", "dev")  # names of the validation split; "": not given
 COMMENT = re.compile(r"^[^\S\r\n]*#[^\r\n]*", re.MULTILINE)
 
 Line = tuple[int, list[str]]  # line number from 1, cells
@@ -29,7 +29,7 @@ Line = tuple[int, list[str]]  # line number from 1, cells
 
 @dataclass(frozen=True)
 class Columns:
-    """Where a table keeps its values; None where it has no such column."""
+    """Column indices of a table; None where it has no such column."""
 
     tpr: int
     name: int | None = None
@@ -38,11 +38,11 @@ class Columns:
 
 
 def parse(given: str | bytes, classes: Sequence[str] | int | None = None) -> tuple[Vector, Vector | None]:
-    """(tpr [C], support [C] or None) in the order of `classes`, or as given where only their number or nothing is known.
+    """(tpr [C], support [C] or None) in the order of `classes`, or as given where their names are unknown.
 
     Numbers are shares in [0, 1] or written with %; "nan" or an empty cell of a table means undefined and is NaN. Lines
-    that start with # are skipped. A table is known by a header naming tpr, or by class names in its first column. A column
-    "split" must say validation: weights made from TPRs of the test split would be fitted to what is tested.
+    that start with # are skipped. A table is recognized by a header naming tpr, or by class names in its first column. A column
+    "split" must be validation: weights from TPRs of the test split would be fitted to the test data.
     Raises EvenlyError that names the line and the value.
     """
     lines = _lines(_text(given))
@@ -70,16 +70,16 @@ def _text(given: str | bytes) -> str:
 
 
 def _lines(text: str) -> list[Line]:
-    """Cells of every line that holds something, with its number in what was given.
+    """Cells of every line that is not empty, with its line number.
 
-    The separator is ; or a tab if the first line that is no comment has one, else a comma. Numbers with nothing but
-    blanks between them, as numpy prints an array, are cells too.
+    The separator is ; or a tab if the first line that is not a comment has one, else a comma. Numbers separated by
+    blanks only, as numpy prints an array, are cells too.
     """
-    text = _unwrapped(COMMENT.sub("", text))  # first of all: what a comment holds must decide nothing; its line stays
+    text = _unwrapped(COMMENT.sub("", text))  # first, so that comments are ignored below; line numbers stay
     if _blanks_only(text):
         rows = [(n, line.split()) for n, line in enumerate(text.splitlines(), 1)]
         return [(n, cells) for n, cells in rows if cells]
-    # A spreadsheet puts a comment in quotes; that one is still here.
+    # A spreadsheet quotes a comment; such a comment is still here.
     first = next((s for s in text.splitlines() if s.strip() and not s.lstrip(' \t"').startswith("#")), "")
     separator = next((s for s in ";\t" if s in first), ",")
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
@@ -91,7 +91,7 @@ def _lines(text: str) -> list[Line]:
 
 
 def _unwrapped(text: str) -> str:
-    """The text without the brackets of a pasted Python or JSON list, or of a printed array. Line numbers stay."""
+    """The text without the brackets of a pasted Python or JSON list, or of a printed array. Line numbers stay the same."""
     found = re.fullmatch(r"(\s*)(?:array\()?\[(.*?)\](?:, *dtype=\w+)?\)?\s*", text, flags=re.DOTALL)
     if found:
         return found[1] + found[2]
@@ -99,13 +99,13 @@ def _unwrapped(text: str) -> str:
 
 
 def _blanks_only(text: str) -> bool:
-    """Whether the text is numbers alone, some of them on one line with blanks between them."""
+    """Whether the text is only numbers, with several on one line separated by blanks."""
     lines = [line.split() for line in text.splitlines()]
     return any(len(cells) > 1 for cells in lines) and all(_is_number(cell) for cells in lines for cell in cells)
 
 
 def _header(cells: list[str]) -> Columns | None:
-    """The columns, if this line names one of them tpr."""
+    """The columns, if this line names one tpr; else None."""
     low = [c.lower() for c in cells]
 
     def find(words: tuple[str, ...]) -> int | None:
@@ -118,8 +118,8 @@ def _header(cells: list[str]) -> Columns | None:
 def _guess(lines: list[Line], classes: Sequence[str] | int | None) -> Columns | None:
     """Columns of a table without a header: class, tpr and perhaps support; None for a plain list of numbers.
 
-    One line is always a list. Class names that are numbers make a table of lines that start with different ones of
-    them, unless the cells are just as many as the classes.
+    One line is always a list. Where class names are numbers, lines that start with different ones form a table, unless
+    there are as many cells as classes.
     """
     width = max(len(cells) for _, cells in lines)
     firsts = [cells[0] for _, cells in lines]
@@ -142,7 +142,7 @@ def _is_number(cell: str) -> bool:
 
 
 def _flat(lines: list[Line], classes: Sequence[str] | int | None) -> tuple[Vector, None]:
-    """A plain list: every cell is a TPR. A comma at the end of a line is forgiven."""
+    """A plain list: every cell is a TPR. A trailing comma is allowed."""
     values = []
     for n, cells in lines:
         values += [_tpr(cell, n) for cell in (cells[:-1] if not cells[-1] else cells)]
@@ -153,7 +153,7 @@ def _flat(lines: list[Line], classes: Sequence[str] | int | None) -> tuple[Vecto
 
 
 def _table(lines: list[Line], columns: Columns, classes: Sequence[str] | int | None) -> tuple[Vector, Vector | None]:
-    """A table: values put in the order of the class names where both are known."""
+    """A table: values sorted by the class names where both are known."""
     for n, cells in lines:
         _of_validation(cells, columns, n)
     found = [
@@ -174,23 +174,23 @@ Found = tuple[int, str, float, float]  # line, class name, TPR, support
 
 
 def _by_name(found: list[Found], names: list[str] | None) -> list[Found]:
-    """The rows in the order of `names`; an unknown, repeated or absent class raises EvenlyError."""
+    """The rows in the order of `names`; an unknown, repeated or missing class raises EvenlyError."""
     known, rows = set(names or ()), {}
     for row in found:
         name = row[1]
         if names is not None and name not in known:
-            name = name.removeprefix("'")  # our CSV export guards names that a spreadsheet would read as a formula
+            name = name.removeprefix("'")  # our CSV export escapes names that a spreadsheet would read as a formula
         if names is not None and name not in known:
             raise EvenlyError(f"line {row[0]}: unknown class {_shown(row[1])!r}; known: {_some(names)}")
         if name in rows:
             raise EvenlyError(
-                f"line {row[0]}: class {_shown(name)!r} is there twice, first in line {rows[name][0]}; keep one"
+                f"line {row[0]}: class {_shown(name)!r} is given twice, first in line {rows[name][0]}; keep one"
             )
         rows[name] = row
-    absent = [name for name in names or () if name not in rows]
-    if absent:
+    missing = [name for name in names or () if name not in rows]
+    if missing:
         raise EvenlyError(
-            f"no TPR for {'class' if len(absent) == 1 else 'classes'} {_some(absent)}; write nan where it is undefined"
+            f"no TPR for {'class' if len(missing) == 1 else 'classes'} {_some(missing)}; write nan where it is undefined"
         )
     return [rows[name] for name in (names or rows)]
 
@@ -206,7 +206,7 @@ def _cell(cells: list[str], column: int | None, n: int) -> str:
 def _number(cell: str, n: int) -> float:
     text = cell.removesuffix("%").strip()
     try:
-        if "_" in text:  # Python reads 1_000 as a number, people do not
+        if "_" in text:  # Python reads 1_000 as a number; a person may not mean that
             raise ValueError
         value = float(text)
     except ValueError:
@@ -231,7 +231,7 @@ def _support(cells: list[str], columns: Columns, n: int) -> float:
 
 
 def _of_validation(cells: list[str], columns: Columns, n: int) -> None:
-    """A row of another split than the validation split raises EvenlyError."""
+    """Raise EvenlyError for a row of another split than the validation split."""
     split = _cell(cells, columns.split, n)
     if split.lower() not in VALIDATION:
         raise EvenlyError(
@@ -249,7 +249,7 @@ def _count(n: int, noun: str) -> str:
 
 
 def _shown(cell: str) -> str:
-    """What a message quotes of a cell: QUOTED characters at most."""
+    """A cell as a message quotes it: QUOTED characters at most."""
     return cell if len(cell) <= QUOTED else cell[: QUOTED - 3] + "..."
 
 

@@ -20,7 +20,7 @@ Figures = NDArray[np.float64]  # [C]
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """Per class, each [C]. tpr is NaN where support is 0, precision where predicted is 0, f1 where both are."""
+    """Per class, each [C]. tpr is NaN where support is 0, precision where predicted is 0, f1 where both are 0."""
 
     support: Counts
     tp: Counts
@@ -34,10 +34,10 @@ class ClassMetrics:
 class Summary:
     """One split at one epoch. Shares in [0, 1]; NaN where there is no sample.
 
-    balanced_accuracy, tpr_mean  the same number under both its names: the mean TPR over the classes with samples
+    balanced_accuracy, tpr_mean  two names of one number: the mean TPR over the classes with samples
     tpr_variance  population variance of the TPRs over the classes with samples
-    macro_f1      mean F1 over the classes that occur as truth or as prediction; None without predictions
-    top5          share of samples whose class is among the five highest scores; None where not counted
+    macro_f1      mean F1 over the classes that are true or predicted for some sample; None without predictions
+    top5          share of samples whose class is among the five highest scores; None where not recorded
     """
 
     n: int
@@ -126,14 +126,14 @@ def summary_from_counts(
 def wilson(tp: ArrayLike, support: ArrayLike, z: float = Z95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(low, high) of the Wilson score interval of tp / support, elementwise; NaN where support is 0.
 
-    centre (p + z^2/2n) / (1 + z^2/n), half width z sqrt(p(1-p)/n + z^2/4n^2) / (1 + z^2/n). Source: Wilson (1927).
+    center (p + z^2/2n) / (1 + z^2/n), half width z sqrt(p(1-p)/n + z^2/4n^2) / (1 + z^2/n). Source: Wilson (1927).
     """
     n = np.asarray(support, dtype=np.float64)
     p = share(tp, n)
     safe = np.where(n > 0, n, np.nan)
     scale = 1 + z * z / safe
-    centre = (p + z * z / (2 * safe)) / scale
+    center = (p + z * z / (2 * safe)) / scale
     half = z * np.sqrt(p * (1 - p) / safe + z * z / (4 * safe * safe)) / scale
-    low = np.where(p == 0, 0.0, centre - half)  # exactly 0 and 1 at the ends, where rounding would miss them
-    high = np.where(p == 1, 1.0, centre + half)
+    low = np.where(p == 0, 0.0, center - half)  # exactly 0 and 1 at the ends, despite rounding
+    high = np.where(p == 1, 1.0, center + half)
     return low, high

@@ -1,4 +1,4 @@
-"""How large a difference chance alone makes: intervals for a difference of shares, for resampled test counts, for seeds."""
+"""Confidence intervals: for a difference of proportions, for resampled test counts, for seeds."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from core.metrics.classification import share, wilson
 Floats = NDArray[np.float64]
 
 FIGURES = ("accuracy", "balanced_accuracy", "tpr_variance", "tpr_spread", "tpr_min")  # order of the columns below
-REDRAWS = 20_240_101  # seed of the redrawn test counts: the same two runs get the same figures on every page and in every command
+REDRAWS = (
+    20_240_101  # seed of the resampling: the same two runs get the same figures on every page and in every command
+)
 CELLS = 200_000  # resampled counts per side at most
 
 
 def limits(tp: ArrayLike, support: ArrayLike) -> tuple[Floats, Floats]:
-    """(low, high) of the 95 % Wilson interval of tp / support, elementwise; NaN where support is 0. What every table and picture shows."""
+    """(low, high) of the 95 % Wilson interval of tp / support, elementwise; NaN where support is 0. Used in every table and figure."""
     return wilson(tp, support)
 
 
 def t95(freedom: int) -> float:
     """97.5 % quantile of Student's t with this many degrees of freedom, at least 1."""
-    from scipy.special import stdtrit  # takes 0.2 s to import, and most pages judge no seeds
+    from scipy.special import stdtrit  # takes 0.2 s to import, and most pages do not need it
 
     return float(stdtrit(freedom, 0.975))
 
@@ -42,7 +44,7 @@ def welch_interval(before: Floats, after: Floats) -> tuple[float, float, float]:
     """
     parts = [float(v.var(ddof=1)) / len(v) for v in (before, after)]
     change, se2 = float(after.mean() - before.mean()), sum(parts)
-    if not se2 > 0:  # no scatter, or a class without samples
+    if not se2 > 0:  # no variance, or a class without samples
         return change, change, change
     freedom = se2**2 / sum(p**2 / (len(v) - 1) for p, v in zip(parts, (before, after), strict=True))
     half = t95(max(int(freedom + 1e-9), 1)) * math.sqrt(se2)
@@ -52,8 +54,8 @@ def welch_interval(before: Floats, after: Floats) -> tuple[float, float, float]:
 def newcombe(tp_before: Floats, n_before: Floats, tp_after: Floats, n_after: Floats) -> tuple[Floats, Floats]:
     """(low, high) of the 95 % interval of after - before, elementwise [C], as if the two samples were independent.
 
-    Two runs see the same test images, so their counts are not independent and the interval is usually too wide. McNemar's
-    test would use the pairs; it needs every sample's prediction, which is not kept.
+    Two runs are tested on the same images, so their counts are not independent and the interval is usually too wide. McNemar's
+    test would use the pairs; it needs every sample's prediction, which is not stored.
     Newcombe (1998), method 10: the Wilson limits of both shares, combined. NaN where a side has no sample.
     """
     b, a = share(tp_before, n_before), share(tp_after, n_after)
@@ -71,15 +73,15 @@ def figures(tp: Floats, support: Floats) -> Floats:
 
 
 def resampled(tp: Floats, support: Floats, draws: int, rng: np.random.Generator) -> Floats:
-    """Errors of the figures [draws, 5]: figures of redrawn test counts minus the figures they were drawn from.
+    """Errors of the figures [draws, 5]: figures of resampled test counts minus those of the distribution sampled from.
 
-    Each class's true positives are redrawn as Binomial(n, (tp + .5) / (n + 1)); the half sample keeps classes with
-    none or all right from looking certain.
+    Each class's true positives are sampled from Binomial(n, (tp + .5) / (n + 1)); the half sample keeps classes with
+    none or all correct from having no variance.
     """
-    centre = (tp + 0.5) / (support + 1)
-    # class by class: numpy prepares a (n, p) once for all draws that follow each other
-    drawn = rng.binomial(support.astype(np.int64)[:, None], centre[:, None], size=(len(tp), draws))
-    return figures(np.ascontiguousarray(drawn.T), support) - figures(centre * support, support)
+    center = (tp + 0.5) / (support + 1)
+    # class by class: numpy sets up each (n, p) once for all its draws
+    drawn = rng.binomial(support.astype(np.int64)[:, None], center[:, None], size=(len(tp), draws))
+    return figures(np.ascontiguousarray(drawn.T), support) - figures(center * support, support)
 
 
 def sampling_intervals(
@@ -90,11 +92,11 @@ def sampling_intervals(
     rng: np.random.Generator,
     draws: int = 2000,
 ) -> tuple[Floats, Floats, int]:
-    """(low [5], high [5], draws used): 95 % intervals of the changes of FIGURES under redrawn test counts.
+    """(low [5], high [5], draws used): 95 % intervals of the changes of FIGURES under resampled test counts.
 
-    Parametric bootstrap, basic interval: change - quantiles of the error, which takes out the bias that noise gives
-    a variance and a minimum. Both sides are redrawn independently; two runs on the same test set share its luck, so
-    the intervals are rather too wide than too narrow. Classes without samples on either side are left out.
+    Parametric bootstrap, basic interval: change - quantiles of the error, which removes the bias that noise adds to
+    a variance and a minimum. Both sides are resampled independently; two runs share the same test set, so
+    the intervals are usually too wide. Classes without samples on either side are left out.
     """
     keep = (n_before > 0) & (n_after > 0)
     tp_before, n_before, tp_after, n_after = tp_before[keep], n_before[keep], tp_after[keep], n_after[keep]

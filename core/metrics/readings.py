@@ -1,6 +1,6 @@
-"""What a run's split measures, in order: every row of MEASURES, the weighted score of two classes, groups of classes, calibration.
+"""Measures of one split of a run, in order: every row of MEASURES, the weighted score of two classes, groups of classes, calibration.
 
-The pages, the command line and the exports show these readings, one run's or two runs' beside each other, and word them here.
+The pages, the command line and the exports show these readings, of one run or of two side by side, with the labels and help given here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.errors import EvenlyError
 from core.metrics.classification import ClassMetrics
 from core.metrics.scalar import FEW, MANY, MEASURES, group_tpr, halves, minority_class, shots, uneven, weighted
 
-HALF = 0.5  # alpha at first: the weighted score is balanced accuracy there
+HALF = 0.5  # default alpha, at which the weighted score is balanced accuracy
 WEIGHTED, ECE, WORST = "weighted_score", "ece", "worst_class"
 GROUPS = {  # group of core.metrics.scalar.shots and halves -> label, which classes are in it
     "many": ("Many-shot TPR", f"with more than {MANY} training samples"),
@@ -27,17 +27,17 @@ GROUPS = {  # group of core.metrics.scalar.shots and halves -> label, which clas
     "minority": ("Minority TPR", "with fewer training samples than the mean"),
 }
 ECE_HELP = (
-    "Expected calibration error: how far the confidence of a prediction is from the share that is right, "
-    "over 15 bins. 0: as sure as it is right. "
+    "Expected calibration error: the difference between the confidence of predictions and the share that is correct, "
+    "over 15 bins. 0: perfectly calibrated. "
     "The confidence is the softmax of the logits, also of a run trained with sigmoid outputs."
 )
-SHARE, ERROR, VARIANCE = "share", "error", "variance"  # what a value is, and so how it is written
+SHARE, ERROR, VARIANCE = "share", "error", "variance"  # kind of a value, which decides its format
 UNITS = {"tpr_variance": VARIANCE, ECE: ERROR}  # the rest are shares
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """What the measures of one run's split are made of.
+    """Input of the measures: one split of a run.
 
     counts  [C] training samples per class, None where unknown: there are no groups then
     ece     expected calibration error of the split, None where it was not recorded
@@ -51,7 +51,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Score:
-    """How the weighted score of two classes is asked for; without a positive class it is the one with the fewest training samples."""
+    """Parameters of the weighted score of two classes; the positive class defaults to the one with the fewest training samples."""
 
     alpha: float = HALF
     positive: int | None = None
@@ -62,7 +62,7 @@ class Reading:
     """One measure of one run. `value` is NaN where undefined.
 
     classes  number of classes that a group's mean is over; None elsewhere
-    of       the class that the value is of: the worst one, or the positive one; "" elsewhere
+    of       the class that the value is for: the worst or the positive one; "" elsewhere
     alpha    of the weighted score; None elsewhere
     """
 
@@ -81,9 +81,9 @@ class Reading:
 
 @dataclass(frozen=True)
 class Change:
-    """One measure of two runs. NaN on a side where it is undefined or was not recorded, and in the change then.
+    """One measure of two runs. NaN on a side where it is undefined or was not recorded; the change is NaN then.
 
-    of_before, of_after  the class that the value is of on each side; see `Reading.of`
+    of_before, of_after  the class that the value is for on each side; see `Reading.of`
     """
 
     key: str
@@ -106,7 +106,7 @@ class Change:
 
 
 def training_counts(facts: Mapping[str, Any]) -> NDArray[np.int64] | None:
-    """[C] training samples per class among a run's facts; None where a run tells none."""
+    """[C] training samples per class from a run's facts; None where they were not recorded."""
     found = (facts or {}).get("counts", {}).get("train")
     return None if found is None else np.asarray(found, dtype=np.int64)
 
@@ -117,8 +117,8 @@ def training_counts(facts: Mapping[str, Any]) -> NDArray[np.int64] | None:
 def readings(split: Split, score: Score | None = None) -> tuple[Reading, ...]:
     """Every measure of a split in order. Groups only where the training counts are not balanced, the weighted score only for two classes.
 
-    Of two classes each would be a group by itself, so there are none. Groups without a class, and one that holds
-    them all (its mean is balanced accuracy), are left out; so is an ECE that was not recorded.
+    Two classes are not grouped: each would be its own group. Empty groups, and one that holds all classes (its mean is
+    balanced accuracy), are left out; so is an ECE that was not recorded.
     A `score` for other than two classes raises EvenlyError.
     """
     m = split.metrics
@@ -154,17 +154,17 @@ def _weighted(split: Split, score: Score) -> Reading:
 
 
 def positive_class(counts: NDArray[np.int64] | None) -> int:
-    """The positive class of two where none is asked for: that with the fewest training samples; the second where they are unknown."""
+    """The default positive class of two: the one with the fewest training samples; the second where the counts are unknown."""
     return 1 if counts is None else minority_class(counts)
 
 
 def weighted_label(classes: Sequence[str], alpha: float, positive: int) -> str:
-    """The weighted score with what it was asked for."""
+    """Label of the weighted score, with its alpha and positive class."""
     return f"Weighted score (alpha {alpha:g}, positive {classes[positive]})"
 
 
 def weighted_help(classes: Sequence[str], alpha: float, positive: int) -> str:
-    """The weighted score of this alpha and positive class in words."""
+    """Help of the weighted score of this alpha and positive class."""
     return (
         f"{alpha:g} TPR + {1 - alpha:g} TNR: the TPR is that of class {classes[positive]}, the TNR that of class {classes[1 - positive]}. "
         "At alpha 0.5 it is balanced accuracy."
@@ -195,14 +195,14 @@ def grouping(before: NDArray[np.int64] | None, after: NDArray[np.int64] | None) 
 
 
 def changes(before: Split, after: Split, score: Score | None = None) -> tuple[Change, ...]:
-    """The readings of two runs beside each other, in order. Their classes are grouped by one side's training counts; see `grouping`."""
+    """The readings of two runs side by side, in order. Their classes are grouped by one side's training counts; see `grouping`."""
     counts = grouping(before.counts, after.counts)
     b, a = ({r.key: r for r in readings(Split(s.metrics, s.classes, counts, s.ece), score)} for s in (before, after))
     return tuple(_change(b.get(key), a.get(key)) for key in {**a, **b})
 
 
 def _change(before: Reading | None, after: Reading | None) -> Change:
-    """One measure; a side that lacks it is NaN."""
+    """One measure; NaN on a side where it is missing."""
     known = next(r for r in (after, before) if r is not None)
     value, of = (
         [getattr(r, name) if r is not None else missing for r in (before, after)]
@@ -230,7 +230,7 @@ def weighted_change(
 
 
 def score_for(classes: Sequence[str], alpha: float | None, positive: str | None) -> Score | None:
-    """What was asked for by name; None where nothing was. Other than two classes, or an unknown class, raises EvenlyError."""
+    """The Score for these options; None where neither is given. Other than two classes, or an unknown class, raises EvenlyError."""
     if alpha is None and positive is None:
         return None
     if len(classes) != 2:

@@ -1,7 +1,7 @@
-"""Measures for unequal classes, as rows: one figure of a split each, from its integer counts.
+"""Measures for unequal classes, as rows: each one figure of a split, from its integer counts.
 
-Beside them what needs more than the counts: groups of classes by their training samples, and calibration. What a run shows of
-all this, in order, is put together by `core.metrics.readings`.
+Also measures that need more than the counts: groups of classes by training samples, and calibration. `core.metrics.readings`
+combines them in the order shown.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.metrics.classification import ClassMetrics, share
 from core.registry import Registry, Source
 
 MANY, FEW = 100, 20  # training samples: many above 100, few below 20, as in the long-tail papers
-EVEN = 1.5  # largest over smallest class: up to here a training split counts as balanced, as MNIST (1.24) does
+EVEN = 1.5  # largest over smallest class: up to this ratio a training split counts as balanced, as MNIST (1.24) does
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def _over(values: NDArray[np.float64], reduce: Callable[[NDArray[np.float64]], f
 
 
 def accuracy(m: ClassMetrics) -> float:
-    """Hits over samples."""
+    """Correct samples over all samples."""
     return float(share(m.tp.sum(), m.support.sum()))
 
 
@@ -48,7 +48,7 @@ def balanced_accuracy(m: ClassMetrics) -> float:
 
 
 def g_mean(m: ClassMetrics) -> float:
-    """Geometric mean of the TPRs; 0 as soon as one class is never found."""
+    """Geometric mean of the TPRs; 0 if any class is never predicted correctly."""
     return _over(m.tpr, lambda t: 0.0 if (t == 0).any() else np.exp(np.log(t).mean()))
 
 
@@ -58,7 +58,7 @@ def macro_precision(m: ClassMetrics) -> float:
 
 
 def macro_f1(m: ClassMetrics) -> float:
-    """Mean F1 over the classes that occur as truth or as prediction."""
+    """Mean F1 over the classes that are true or predicted for some sample."""
     return _over(m.f1, np.mean)
 
 
@@ -86,7 +86,7 @@ MEASURES = Registry(
         label="Accuracy",
         compute=accuracy,
         formula=r"\frac{\sum_c \mathrm{TP}_c}{N}",
-        summary="Share of all samples that are right: frequent classes decide it.",
+        summary="Share of all samples that are classified correctly: frequent classes dominate it.",
         source=_SOKOLOVA,
     ),
     Measure(
@@ -102,7 +102,7 @@ MEASURES = Registry(
         label="G-mean",
         compute=g_mean,
         formula=r"\left(\prod_c \mathrm{TPR}_c\right)^{1/C}",
-        summary="Geometric mean of the TPRs: 0 as soon as one class is never found.",
+        summary="Geometric mean of the TPRs: 0 if any class is never predicted correctly.",
         source=_KUBAT,
     ),
     Measure(
@@ -110,7 +110,7 @@ MEASURES = Registry(
         label="Macro precision",
         compute=macro_precision,
         formula=r"\frac{1}{C}\sum_c \frac{\mathrm{TP}_c}{\mathrm{predicted}_c}",
-        summary="Mean precision: raising a class's TPR by guessing it more often lowers this.",
+        summary="Mean precision: raising a class's TPR by predicting it more often lowers this.",
         source=_SOKOLOVA,
     ),
     Measure(
@@ -126,7 +126,7 @@ MEASURES = Registry(
         label="Worst class",
         compute=worst_class,
         formula=r"\min_c \mathrm{TPR}_c",
-        summary="TPR of the class that is found least.",
+        summary="TPR of the class with the lowest TPR.",
         source=_SOKOLOVA,
     ),
     Measure(
@@ -134,16 +134,16 @@ MEASURES = Registry(
         label="TPR variance",
         compute=tpr_variance,
         formula=r"\frac{1}{C}\sum_c (\mathrm{TPR}_c - \overline{\mathrm{TPR}})^2",
-        summary="How unequally the classes are known.",
+        summary="How unequal the TPRs of the classes are.",
         source=_OURS,
     ),
 )
 
 
 def weighted(tpr: ArrayLike, alpha: float, positive: int) -> NDArray[np.float64]:
-    """alpha TPR + (1 - alpha) TNR from the TPRs [2] or [2, runs] of a two-class task: a number, or one a run.
+    """alpha TPR + (1 - alpha) TNR from the TPRs [2] or [2, runs] of a two-class task: a number, or one per run.
 
-    `positive` (0 or 1) is the class whose TPR is meant; the other's TPR is the TNR. NaN where a class has no samples.
+    `positive` (0 or 1) is the class that the TPR is of; the other's TPR is the TNR. NaN where a class has no samples.
     More classes, alpha outside [0, 1] or another class: EvenlyError.
     """
     tpr = np.asarray(tpr, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Readings of runs in words and as plain values, for tables, the command line and exports."""
+"""Readings of runs as text and as plain values, for tables, the command line and exports."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from core import formatting
 from core.metrics.readings import ERROR, SHARE, VARIANCE, WORST, Change, Reading
 
-# ---------------------------------------------------------------- in words
+# ---------------------------------------------------------------- as text
 
 
 @dataclass(frozen=True)
 class _Words:
-    """How values of a unit are written: what stands behind the number, a value, a difference, values that belong together."""
+    """Format of a unit: its suffix, a value, a difference, several values with equal decimals, a mean with its standard deviation."""
 
     unit: str
     value: Callable[[float], str]
@@ -73,7 +73,7 @@ def named(reading: Reading | Change) -> str:
 
 
 def written(unit: str, value: float, of: str = "") -> str:
-    """A value without its unit, as `named` gives it; the class it is of behind it."""
+    """A value without its unit, which is in `named`, followed by the class it is for."""
     text = NOTHING if math.isnan(value) else WORDS[unit].value(value)
     return f"{text} ({of})" if of else text
 
@@ -84,17 +84,17 @@ def written_change(unit: str, before: float, after: float) -> str:
 
 
 def _side(change: Change, when: str) -> str:
-    """One side of a change; the worst class is named on each, the positive class is the same on both."""
+    """One side of a change; the worst class is named on each; the positive class is the same on both."""
     return written(change.unit, getattr(change, when), getattr(change, f"of_{when}") if change.key == WORST else "")
 
 
 def told(found: Sequence[Reading]) -> list[tuple[str, str]]:
-    """(label, value) of a run's readings in words."""
+    """(label, value) of a run's readings as text."""
     return [(named(r), written(r.unit, r.value, r.of if r.key == WORST else "")) for r in found]
 
 
 def told_changes(found: Sequence[Change]) -> list[tuple[str, str, str, str]]:
-    """(label, before, after, difference) of two runs in words."""
+    """(label, before, after, difference) of two runs as text."""
     return [(named(c), _side(c, "before"), _side(c, "after"), written_change(c.unit, c.before, c.after)) for c in found]
 
 

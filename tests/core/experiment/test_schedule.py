@@ -164,7 +164,7 @@ def test_a_late_weight_that_is_none_is_refused(method):
 @pytest.mark.parametrize("deferred", ["everything", "weight"])
 def test_smote_cannot_start_late(deferred):
     """Its samples are made before the first epoch."""
-    with pytest.raises(EvenlyError, match=r"sampler smote makes its samples once.*set start to 0"):
+    with pytest.raises(EvenlyError, match=r"sampler smote creates its samples once.*set start to 0"):
         at(0, config("crt", "smote", start=0.5, deferred=deferred))
 
 

@@ -102,7 +102,7 @@ def test_without_names_the_order_stays():
         ("0.5", "1 TPR given, expected 3"),
         ("0.5\n0.6\n0.7\n0.8", "4 TPRs given, expected 3"),
         ("cat,0.6\ncow,0.7\ncar,1", "line 2: unknown class 'cow'; known: 'cat', 'dog', 'car'"),
-        ("cat,0.6\ncat,0.7\ncar,1", "line 2: class 'cat' is there twice, first in line 1"),
+        ("cat,0.6\ncat,0.7\ncar,1", "line 2: class 'cat' is given twice, first in line 1"),
         ("cat,0.6\ncar,1", "no TPR for class 'dog'; write nan"),
         ("class,tpr\ncat\ndog,1\ncar,1", "line 2: 1 value, expected at least 2"),
         ("cat,0.6,-3\ndog,0.7,1\ncar,1,1", "line 1: support -3"),
