@@ -1,4 +1,4 @@
-"""How numbers and lists of names are written: variances near 0 with the digits they need, long lists cut."""
+"""Format of numbers and lists of names: variances near 0 with enough digits, long lists shortened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 MOST_LISTED = 8  # names before "and n more"
 PLACES = 4  # decimals of a variance at least
-LEAST = 1e-5  # below, a variance is written with an exponent
+LEAST = 1e-5  # below this, a variance is written with an exponent
 
 
 def _missing(value: float | None) -> bool:
@@ -15,12 +15,12 @@ def _missing(value: float | None) -> bool:
 
 
 def places(value: float, least: int) -> int:
-    """Decimals that show two significant digits of `value`, `least` at least."""
+    """Decimals that show two significant digits of `value`, at least `least`."""
     return max(least, 1 - math.floor(math.log10(abs(value)))) if value else least
 
 
 def variance(value: float | None) -> str:
-    """.0128 -> "0.0128", 3.14e-5 -> "0.000031", 3.1e-7 -> "3.1e-7"; exactly none is "0", a missing one "-"."""
+    """.0128 -> "0.0128", 3.14e-5 -> "0.000031", 3.1e-7 -> "3.1e-7"; exactly 0 is "0", a missing value "-"."""
     if _missing(value):
         return "-"
     if not value or value >= LEAST:
@@ -30,9 +30,9 @@ def variance(value: float | None) -> str:
 
 
 def alike(values: Sequence[float], least: int) -> list[str]:
-    """A change and the ends of its interval, signed and with alike decimals.
+    """A change and the ends of its interval, signed, with equal decimals.
 
-    `least` decimals, and up to two more where an interval without 0 would read as one with it.
+    `least` decimals, and up to two more where rounding would make an interval that excludes 0 touch it.
     """
     beyond = all(v > 0 for v in values) or all(v < 0 for v in values)
     smallest = min(abs(v) for v in values)
@@ -41,7 +41,7 @@ def alike(values: Sequence[float], least: int) -> list[str]:
 
 
 def variances(values: Sequence[float]) -> list[str]:
-    """Changes of a variance that belong together: two significant digits of the largest, four decimals at least."""
+    """Changes of a variance that belong together: two significant digits of the largest, at least four decimals."""
     return alike(values, places(max(abs(v) for v in values), PLACES))
 
 
@@ -51,13 +51,13 @@ def variance_change(before: float, after: float) -> str:
 
 
 def variance_with_sd(mean: float, sd: float) -> str:
-    """A mean and its standard deviation with alike decimals: "0.0138 ± 0.0035"."""
+    """A mean and its standard deviation with equal decimals: "0.0138 ± 0.0035"."""
     digits = places(mean, PLACES)
     return f"{mean:.{digits}f} ± {sd:.{digits}f}"
 
 
 def points(share: float) -> str:
-    """A spread in points, one decimal, two significant digits at least: .0877 -> "8.8", .0056 -> "0.56"."""
+    """A spread in points, at least one decimal and two significant digits: .0877 -> "8.8", .0056 -> "0.56"."""
     return f"{100 * share:.{min(places(100 * share, 1), 4)}f}"
 
 
@@ -68,7 +68,7 @@ def signed(value: float, digits: int) -> str:
 
 
 def listed(names: Iterable[object], most: int = MOST_LISTED, last: str = "and") -> str:
-    """ "a", "a and b", "a, b and c"; beyond `most` names the rest is counted: "a, b and 3 more"."""
+    """ "a", "a and b", "a, b and c"; beyond `most` names the others are counted: "a, b and 3 more"."""
     shown = [str(name) for name in names]
     if len(shown) > most:
         shown, last = [*shown[:most], f"{len(shown) - most:,} more"], "and"

@@ -1,8 +1,8 @@
-"""Two runs on the same classes side by side: what changed, and whether noise could have done it.
+"""Two runs on the same classes side by side: what changed, and whether it exceeds noise.
 
 A change is judged by the best evidence available: the means over paired seeds, the means over each side's own seeds, the spread over
-one side's seeds, and else redrawn test counts, which say nothing about seeds. The verdict names which, and where it is on
-means so are the figures (`Comparison.over_seeds`). Runs that have not finished, or that differ in nothing but the seed, get no
+one side's seeds, else resampled test counts, which do not measure seed noise. The verdict names which; if it is based on
+means, so are the figures (`Comparison.over_seeds`). Runs that have not finished, or that differ only in the seed, get no
 verdict on a method. What makes a comparison unfair: `core.comparison.confounders`, `core.diagnostics.run_warnings`.
 """
 
@@ -47,7 +47,7 @@ from core.metrics.readings import WEIGHTED, Change, Score, changes, grouping, we
 class ClassRow(ClassChange):
     """A class of two runs: TPRs with 95 % Wilson limits, the gain with its 95 % Newcombe limits.
 
-    beyond             the gain's interval leaves out 0: more than the sampling noise of this class's test samples
+    beyond             the gain's interval excludes 0: it exceeds the sampling noise of this class's test samples
     precision_*, f1_*  NaN where the class is never predicted
     """
 
@@ -71,11 +71,11 @@ class ClassesBeyond(Finding):
 class Comparison:
     """Everything the Compare page shows. `deltas` by name of FIGURES; accuracies are shares, a spread is a standard deviation.
 
-    summary     all that is reported of each run's split, under "before" and "after"
-    cautions    why the comparison is not a fair one; notes add to the verdict
-    over_seeds  the same as means over seeds, where the verdict is on them; else None
-    fell        accuracy, mean TPR or both, where they fell by more than noise: nothing else is praised then
-    mixed       those of `cautions` that name another cause than the weighting: nothing is praised then either
+    summary     summaries of the split of both runs, under "before" and "after"
+    cautions    why the comparison is not fair; notes add to the verdict
+    over_seeds  the same as means over seeds, where the verdict is based on them; else None
+    fell        accuracy, mean TPR or both, where they fell by more than noise: no gain is highlighted then
+    mixed       those of `cautions` that name another cause than the weighting: no gain is highlighted then either
     measures    the measures for unequal classes of the two runs, in order; over the seeds they are in `over_seeds.measures`
     """
 
@@ -95,8 +95,8 @@ class Comparison:
 
 
 def compare(before: Side, after: Side, rng: np.random.Generator | None = None, draws: int = 2000) -> Comparison:
-    """Compare two runs. `rng` redraws test counts, by default from the seed `core.metrics.intervals.REDRAWS`; the
-    same state gives the same answer.
+    """Compare two runs. `rng` resamples test counts, by default from the seed `core.metrics.intervals.REDRAWS`; the
+    same state gives the same result.
 
     Raises EvenlyError when both sides are one run, when they have different classes, or when one has no test counts.
     """
@@ -155,7 +155,7 @@ def with_score(c: Comparison, score: Score) -> Comparison:
     """
     names = [row.name for row in c.rows]
     positive = score.positive
-    if positive is None:  # as it was computed at first
+    if positive is None:  # as computed before
         positive = next((names.index(m.of_after) for m in c.measures if m.key == WEIGHTED), 1)
     new = weighted_change(names, [row.before for row in c.rows], [row.after for row in c.rows], score.alpha, positive)
     measures = tuple(new if m.key == WEIGHTED else m for m in c.measures)
@@ -165,7 +165,7 @@ def with_score(c: Comparison, score: Score) -> Comparison:
 
 
 def _kind(before: Side, after: Side, chosen: Chosen) -> str:
-    """What the change is judged by: the first that holds. Two seeds a side already have a mean, though a wide interval."""
+    """What the change is judged by: the first rule that holds. Two seeds per side are enough for means, with a wide interval."""
     pairs, (fewest, most) = len(chosen.pairs), sorted((len(chosen.before), len(chosen.after)))
     rules = (
         (UNFINISHED, not (before.finished and after.finished)),
@@ -181,7 +181,7 @@ def _kind(before: Side, after: Side, chosen: Chosen) -> str:
 
 
 def _means(before: Side, after: Side, chosen: Chosen, noise: Noise) -> OverSeeds | None:
-    """The means over seeds where the change is judged by them: of the pairs alone, or of every seed."""
+    """The means over seeds where the change is judged by them: of the pairs only, or of all seeds."""
     if noise.kind not in AVERAGED:
         return None
     paired = noise.kind == PAIRED
@@ -193,9 +193,7 @@ def _means(before: Side, after: Side, chosen: Chosen, noise: Noise) -> OverSeeds
 
 def _check(before: Side, after: Side) -> None:
     if before.label == after.label:
-        raise EvenlyError(
-            f"before and after are both {before.label}, and a run does not differ from itself; choose another run on one side"
-        )
+        raise EvenlyError(f"before and after are both {before.label}; choose another run on one side")
     b, a = list(before.classes), list(after.classes)
     if b != a:
         first = next(
@@ -216,7 +214,7 @@ def _check(before: Side, after: Side) -> None:
         )
     if not ((before.support > 0) & (after.support > 0)).any():
         raise EvenlyError(
-            f"{before.label} and {after.label} have no class with test samples on both sides; nothing can be compared"
+            f"{before.label} and {after.label} have no class with test samples on both sides; compare runs on the same test split"
         )
 
 
@@ -268,6 +266,6 @@ def _seed_sd(name: str, chosen: Chosen) -> tuple[float, int]:
 
 
 def _notes(rows: Sequence[ClassRow | SeedRow], averaged: bool) -> tuple[ClassesBeyond, ...]:
-    """How many classes changed beyond noise, against how many noise alone would move."""
+    """How many classes changed beyond noise; empty where none did."""
     beyond, measured = sum(bool(r.beyond) for r in rows), sum(not math.isnan(r.gain) for r in rows)
     return (ClassesBeyond(beyond, measured, averaged),) if beyond else ()

@@ -1,4 +1,4 @@
-"""Why two runs are not a fair comparison: one has not finished, or something beside the weighting differs."""
+"""Why two runs are not a fair comparison: one has not finished, or something besides the weighting differs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.findings import Finding
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.registry import Param
 
-DRAWN_BY = ("seed", "validation", "imbalance", "profile")  # the settings that decide who is in which split
+DRAWN_BY = ("seed", "validation", "imbalance", "profile")  # the settings that determine the splits
 WEIGHTING = (
     "method",
     "params",
@@ -25,13 +25,13 @@ WEIGHTING = (
     "tpr_support",
     "tpr_source",
 )  # what Evenly compares
-TRAINED_BY = ("epochs", "recipe", "recipe_params")  # of a second stage its own, on top of its baseline's
-APART = ("dataset", "seed", "device")  # compared or refused elsewhere, or without influence on what is learned
+TRAINED_BY = ("epochs", "recipe", "recipe_params")  # a second stage has its own, in addition to its baseline's
+APART = ("dataset", "seed", "device")  # checked elsewhere, or without effect on the result
 
 
 @dataclass(frozen=True)
 class Difference(Finding):
-    """A setting that two runs differ in; both values where they are numbers or words of a list, else None."""
+    """A setting that two runs differ in; both values where they are numbers or choices, else None."""
 
     name: str
     before: float | str | None = None
@@ -60,7 +60,7 @@ class OtherSeeds(Finding):
 
 @dataclass(frozen=True)
 class DataChanged(Finding):
-    """The same settings drew other samples, tested or only trained on."""
+    """The same settings gave other samples: of the test split (`tested`), or only of the training split."""
 
     tested: bool
 
@@ -74,7 +74,7 @@ class OtherSamples(Finding):
 
 @dataclass(frozen=True)
 class OtherSettings(Finding):
-    """Something else than the weighting differs; `same_weighting`: the weighting does not."""
+    """Something other than the weighting differs; `same_weighting`: the weighting does not."""
 
     before: str
     after: str
@@ -91,7 +91,7 @@ class ApartFromBaseline(Finding):
 
 
 def cautions(before: Side, after: Side, same: bool = False, averaged: bool = False) -> tuple[Finding, ...]:
-    """None where the comparison is fair. `same`: no setting but the seed differs; `averaged`: means over seeds are compared."""
+    """Empty where the comparison is fair. `same`: no setting but the seed differs; `averaged`: means over seeds are compared."""
     sides = (before, after)
     unfinished = [Unfinished(s.label, s.status, s.epoch, s.epochs) for s in sides if not s.finished]
     of_one = [
@@ -107,9 +107,9 @@ def cautions(before: Side, after: Side, same: bool = False, averaged: bool = Fal
 
 
 def mixed(before: Side, after: Side, same: bool = False, averaged: bool = False) -> tuple[Finding, ...]:
-    """Of the cautions those that name another cause than the weighting: other samples, other seeds, other settings.
+    """The cautions that name another cause than the weighting: other samples, other seeds, other settings.
 
-    Nothing is praised then.
+    No gain is highlighted then.
     """
     others = _other_samples(before, after, averaged)
     seeds = () if same or averaged or others else _other_seeds(before, after)
@@ -117,11 +117,11 @@ def mixed(before: Side, after: Side, same: bool = False, averaged: bool = False)
 
 
 def beside_the_weighting(before: RunConfig, after: RunConfig) -> tuple[Difference, ...]:
-    """Settings that two runs' configs differ in and that are neither the weighting nor what draws the splits.
+    """Settings in which two runs differ and that are neither the weighting nor what determines the splits.
 
     Epochs and recipe of a second stage or a post-hoc step are its own and are not compared with a run of another stage; a post-hoc step
-    has no precision. A recipe's parameters count where the recipe is the same; of settings that this version does not know only the
-    names are given.
+    has no precision. A recipe's parameters count where the recipe is the same; of unknown settings only the names are
+    given.
     """
     stages = {_stage(before), _stage(after)}
     left_out = {*WEIGHTING, *APART, *DRAWN_BY, *(TRAINED_BY if len(stages) > 1 else ())}
@@ -139,7 +139,7 @@ def beside_the_weighting(before: RunConfig, after: RunConfig) -> tuple[Differenc
 
 
 def apart_from_baseline(number: int, config: RunConfig, baseline: RunConfig) -> ApartFromBaseline | None:
-    """For a run about to start: what else than the weighting sets it apart from its baseline, run `number`; None where nothing does."""
+    """For a run about to start: how it differs from its baseline, run `number`, besides the weighting; None where it does not."""
     found = beside_the_weighting(baseline, config)
     return ApartFromBaseline(number, found) if found else None
 
@@ -159,15 +159,15 @@ def _other_samples(before: Side, after: Side, averaged: bool) -> tuple[DataChang
     settings = tuple(p.label.lower() for p in SETTINGS if _draws(p, before, after))
     if tested or not settings:
         return (DataChanged(tested),)
-    if averaged and settings == ("seed",):  # of the two runs alone, and it is the means that are judged
+    if averaged and settings == ("seed",):  # concerns only the two runs, and the means are judged
         return ()
     return (OtherSamples(settings),)
 
 
 def _other_settings(before: Side, after: Side) -> tuple[OtherSettings, ...]:
-    """At most one, where something else than the weighting differs; what draws the splits only where no hash tells whether it did.
+    """At most one, where something other than the weighting differs; settings of the splits count only where no hash was recorded.
 
-    A precision of "auto" depends on the machine: the precision that was trained at counts.
+    A precision of "auto" depends on the machine: the precision that the run was trained at counts.
     """
     found = beside_the_weighting(*(replace(side.config, precision=_precision(side)) for side in (before, after)))
     if not (before.index_hash and after.index_hash):
@@ -182,12 +182,12 @@ def _stage(config: RunConfig) -> str:
 
 
 def _precision(side: Side) -> str:
-    """What a run was trained at; float32 of a run that began before it was recorded."""
+    """The precision a run was trained at; float32 for runs from before it was recorded."""
     return side.facts.get("precision", "float32")
 
 
 def _named(setting: Param | str, before: float | str, after: float | str) -> Difference:
-    """A setting with both values where these are numbers or words of a list; another key would mean nothing to people."""
+    """A setting with both values where these are numbers or choices; other values are keys that mean little to users."""
     name = setting if isinstance(setting, str) else setting.label.lower()
     numbers = all(isinstance(v, (int, float)) for v in (before, after))
     listed = isinstance(setting, Param) and bool(setting.choices)
@@ -195,7 +195,7 @@ def _named(setting: Param | str, before: float | str, after: float | str) -> Dif
 
 
 def _draws(param: Param, before: Side, after: Side) -> bool:
-    """Whether this setting differs and has a say in who is in which split; a long tail's profile has one only where there is a tail."""
+    """Whether this setting differs and affects the splits; a long tail's profile does so only where there is a tail."""
     b, a = before.config, after.config
     if param.key not in DRAWN_BY or getattr(b, param.key) == getattr(a, param.key):
         return False

@@ -1,9 +1,9 @@
 """Which runs of two sides stand for their seeds, and which of them are pairs.
 
-A pair is two runs of one seed that nothing but the method tells apart: drawn from the same samples, and where one takes its
-weights from the TPRs of an earlier run, that run is the other one of the pair (or, where neither side holds it, a run of this
-very seed). Several runs whose weights all come from one baseline are not paired with the baselines of other seeds: what the one
-baseline's TPRs happened to be is in all of them.
+A pair is two runs of one seed that differ only in the method: they have the same samples, and where one takes its
+weights from the TPRs of an earlier run, that run is the other one of the pair (or, where neither side holds it, a run of the
+same seed). Several runs whose weights come from one baseline are not paired with the baselines of other seeds: they share
+the noise of that baseline's TPRs.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from core.findings import Finding
 from core.metrics.classification import ClassMetrics, Summary, metrics_from_counts, summary_from_counts
 
-GONE = 0  # stands for a baseline that was deleted; runs count from 1
+GONE = 0  # a deleted baseline; run numbers start at 1
 OTHER_SAMPLES, BASELINE_DELETED, OTHER_BASELINE = (
     "other samples",
     "baseline deleted",
     "other baseline",
-)  # why two runs are no pair
+)  # why two runs are not a pair
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Replicate:
         return self.metrics.tpr
 
     def figure(self, name: str) -> float:
-        """One of the figures of its summary; NaN where it was not counted."""
+        """One of the figures of its summary; NaN where it was not recorded."""
         value = getattr(self.summary, name)
         return float("nan") if value is None else float(value)
 
@@ -73,7 +73,7 @@ def replicate(
 
 @dataclass(frozen=True)
 class Apart(Finding):
-    """Why runs of one seed are no pair; for OTHER_BASELINE the run their weights come from and its seed."""
+    """Why runs of one seed are not a pair; for OTHER_BASELINE the run their weights come from and its seed."""
 
     runs: tuple[int, ...]
     why: str
@@ -92,7 +92,7 @@ class Unpaired(Finding):
 
 @dataclass(frozen=True)
 class LeftOut(Finding):
-    """Runs left out because another run of their side has their seed; `shown`: those of them that the comparison is of."""
+    """Runs left out because another run of their side has their seed; `shown`: those of them that are being compared."""
 
     runs: tuple[int, ...]
     shown: tuple[int, ...] = ()
@@ -100,7 +100,7 @@ class LeftOut(Finding):
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """One run a seed on each side, the seeds at which these are pairs, the runs left out, and why common seeds are no pairs."""
+    """One run per seed on each side, the seeds that form pairs, the runs left out, and why common seeds do not form pairs."""
 
     before: Mapping[int, Replicate]
     after: Mapping[int, Replicate]
@@ -115,7 +115,8 @@ class Chosen:
 
 
 def choose(before: Sequence[Replicate], after: Sequence[Replicate], shown: Sequence[Replicate] = ()) -> Chosen:
-    """For every seed the pair, else each side's own run or its newest. Of several pairs that of the runs `shown`, else the newest."""
+    """For every seed the pair, else each side's run that is `shown`, else its newest. Of several pairs the one with runs `shown`,
+    else the newest."""
     b, a = _by_seed(before), _by_seed(after)
     chosen_b, chosen_a, pairs, apart = {}, {}, [], []
     for seed in sorted(b.keys() | a.keys()):
@@ -149,7 +150,7 @@ def _by_seed(runs: Sequence[Replicate]) -> dict[int, list[Replicate]]:
 
 
 def _apart(x: Replicate, y: Replicate, before: Sequence[Replicate], after: Sequence[Replicate]) -> list[Apart]:
-    """Why two runs of one seed are no pair; nothing where they are one. An unknown hash is no reason."""
+    """Why two runs of one seed are not a pair; empty where they are. An unknown hash is not a reason."""
     found = [_fed(y, x, before), _fed(x, y, after)]
     if x.index_hash and y.index_hash and x.index_hash != y.index_hash:
         found.append(Apart((x.run, y.run), OTHER_SAMPLES))
@@ -157,7 +158,7 @@ def _apart(x: Replicate, y: Replicate, before: Sequence[Replicate], after: Seque
 
 
 def _fed(run: Replicate, other: Replicate, others: Sequence[Replicate]) -> Apart | None:
-    """Whether a run's weights come from elsewhere than from its partner: None where not."""
+    """Why a run's weights come from a run other than its partner; None where they do not."""
     if run.baseline is None or run.baseline == other.run:
         return None
     if run.baseline == GONE:

@@ -1,7 +1,7 @@
-"""Two sides of a comparison over their seeds: means, what each seed gave, and the interval of the change.
+"""Two sides of a comparison over their seeds: means, values of each seed, and the interval of the change.
 
 Seeds at which both sides have runs that are pairs (`core.comparison.pairing`) are paired: the interval is that of the mean difference.
-Without enough of them the two groups are taken as independent (Welch). One seed a side has no mean to speak of.
+Without enough of them the two groups are treated as independent (Welch). One seed per side is too few.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from core.metrics.scalar import weighted
 
 Floats = NDArray[np.float64]
 Interval = Callable[[Floats, Floats], tuple[float, float, float]]
-MORE = ("tpr_max", "macro_f1", "top5")  # figures told over seeds beside FIGURES
+MORE = ("tpr_max", "macro_f1", "top5")  # figures reported over seeds beside FIGURES
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class SeedChange:
 
     @property
     def beyond(self) -> bool:
-        """The interval leaves out 0: more than seed noise."""
+        """The interval excludes 0: the change exceeds seed noise."""
         return self.low > 0 or self.high < 0
 
 
@@ -64,7 +64,7 @@ class SeedRow(ClassChange):
     """A class over the seeds: mean TPRs, the TPR of each seed, and the mean gain with its 95 % t interval.
 
     precision_*, f1_*  means over the seeds at which they are defined
-    beyond             the interval leaves out 0 and the gain is more than one test sample, which equal counts of few seeds would else be
+    beyond             the interval excludes 0 and the gain is more than one test sample: with few seeds the interval may have no width
     """
 
     each_before: tuple[float, ...]
@@ -76,7 +76,7 @@ class OverSeeds:
     """A comparison of means.
 
     `before` and `after` are the seeds used, `runs_*` their runs in this order; `figures` by name of FIGURES and MORE.
-    A figure of MORE is there where every run has it: top-5 accuracy needs more than five classes. So it is with
+    A figure of MORE is included if every run has it: top-5 accuracy needs more than five classes. The same holds for
     `measures`, by key of `core.metrics.readings`.
     """
 
@@ -103,9 +103,9 @@ def over_seeds(
     paired: bool,
     counts: Counts | None = None,
 ) -> OverSeeds:
-    """The comparison of means of Replicates by seed; `paired` uses the seeds that both sides have, else all. Needs two a side.
+    """The comparison of means of Replicates by seed; `paired` uses the seeds that both sides have, else all. Needs two per side.
 
-    Whether runs of one seed may be paired is said by `core.comparison.pairing.choose`.
+    `core.comparison.pairing.choose` decides which runs of one seed may be paired.
     `counts` [C] are the training samples that group the classes.
     """
     common = sorted(before.keys() & after.keys())
@@ -186,7 +186,7 @@ def _rows(
     after: Sequence[Replicate],
     interval: Interval,
 ) -> tuple[SeedRow, ...]:
-    """One row a class."""
+    """One row per class."""
     tpr_b, tpr_a = (np.array([r.tpr for r in side]) for side in (before, after))
     others = {
         f"{name}_{when}": _defined(np.array([getattr(r.metrics, name) for r in side]))
@@ -217,6 +217,6 @@ def _rows(
 
 
 def _defined(values: Floats) -> Floats:
-    """Means [C] over the seeds of [S, C], of what is defined; NaN where nothing is."""
+    """Means [C] of the defined values of [S, C] over the seeds; NaN where none is defined."""
     known = ~np.isnan(values)
     return share(np.where(known, values, 0).sum(0), known.sum(0))

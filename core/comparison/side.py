@@ -19,12 +19,12 @@ from core.metrics.readings import Split, training_counts
 class Side:
     """One run: class names, its own figures of the test split, and its replicates (itself may be among them).
 
-    label     what messages call it, unlike any other run's
-    status    as stored; anything but "succeeded" means that the counts are those of `epoch` and not of the end, `epochs`
+    label     its name in messages, unique to the run
+    status    as stored; unless "succeeded", the counts are those of `epoch`, not of the last of `epochs`
     group     equal for runs with the same settings but the seed; "" where unknown
     config    its settings
-    facts     what its worker told at the start: what the weights rest on is among it
-    weight    [E, C] class weights by epoch where they move; None where they do not, or where there are none
+    facts     what its worker recorded at the start, with the evidence of the weights
+    weight    [E, C] class weights by epoch where they change; None where they do not, or where there are none
     """
 
     label: str
@@ -50,7 +50,7 @@ class Side:
 
     @property
     def index_hash(self) -> str:
-        """Of its data and splits; "" where unknown."""
+        """Hash of its data and splits; "" where unknown."""
         return self.own.index_hash
 
     @property
@@ -72,7 +72,7 @@ class Side:
 
     @property
     def split(self) -> Split:
-        """What its measures are made of."""
+        """The input of its measures."""
         return Split(self.own.metrics, self.classes, self.counts, self.own.ece)
 
     def runs(self) -> list[Replicate]:

@@ -1,8 +1,8 @@
-"""The verdict on a comparison: what changed, and whether noise could have done it. `reporting.text` words it.
+"""The verdict on a comparison: what changed, and whether it exceeds noise. `reporting.text` has the sentences.
 
-The rule of praise: where accuracy or the mean TPR falls by more than noise, that comes first and nothing is praised. Where the
-variance falls too, and the classes that lost have lost more than twice what the others gained, the verdict is that the
-classes became more equal by getting worse.
+Where accuracy or the mean TPR falls by more than noise, that comes first and no gain is highlighted. Where the variance falls
+too, and the losing classes lost more than twice what the others gained, the verdict is that the classes became more equal by
+getting worse.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ ENOUGH_SEEDS = 3
 PAIRED, BOTH_SIDES, ONE_SIDE, SAMPLING = "paired seeds", "both sides' seeds", "one side's seeds", "test sampling"
 UNFINISHED, SAME = "unfinished run", "same settings"
 NO_VERDICT = (UNFINISHED, SAME)  # nothing is judged
-AVERAGED = (PAIRED, BOTH_SIDES)  # the verdict is on means over seeds
+AVERAGED = (PAIRED, BOTH_SIDES)  # the verdict is based on means over seeds
 HEADLINE = ("tpr_variance", "accuracy")  # the figures of the verdict
-LEVEL = ("accuracy", "balanced_accuracy")  # how good the classifier is as a whole
-ROUNDING = 1e-9  # a mean of differences that is not quite 0
+LEVEL = ("accuracy", "balanced_accuracy")  # overall quality of the classifier
+ROUNDING = 1e-9  # differences below this are rounding errors
 
 
 @dataclass(frozen=True)
 class Delta:
-    """A figure before and after. change_low and change_high: 95 % interval of the change under redrawn test counts.
+    """A figure before and after. change_low and change_high: 95 % interval of the change under resampled test counts.
 
-    beyond  whether the change is more than the noise that `Noise.kind` names; never where nothing is judged
+    beyond  whether the change exceeds the noise that `Noise.kind` names; False where nothing is judged
     seeds   the figure over the seeds, where the change is judged by means (AVERAGED); else None
     """
 
@@ -43,7 +43,7 @@ class Delta:
 
     @property
     def judged(self) -> SeedChange | Delta:
-        """What the verdict is on: the means where there are some, else the two runs; has before, after and change."""
+        """What the verdict is based on: the means where available, else the two runs; has before, after and change."""
         return self if self.seeds is None else self.seeds
 
 
@@ -51,7 +51,7 @@ class Delta:
 class Noise:
     """What the change is judged by, or why it is not (NO_VERDICT).
 
-    The seeds of each side, the pairs among them, the redraws made, the two runs' own seeds.
+    Also the seeds of each side, the pairs among them, the number of resamples, and the two runs' own seeds.
     """
 
     kind: str
@@ -63,7 +63,7 @@ class Noise:
 
     @property
     def fewest(self) -> int:
-        """The seeds that the means rest on: pairs, or those of the side that has fewer."""
+        """The seeds behind the means: pairs, or those of the side that has fewer."""
         return len(self.pairs) if self.kind == PAIRED else min(self.seeds_before, self.seeds_after)
 
 
@@ -74,7 +74,7 @@ def fallen(deltas: Mapping[str, Delta]) -> list[Delta]:
 
 @dataclass(frozen=True)
 class Moves:
-    """How the classes moved: those that lost, those measured, and the TPR lost and gained by all of them together."""
+    """Changes of the classes: how many lost, how many were measured, and the total TPR lost and gained."""
 
     losing: int
     measured: int
@@ -91,7 +91,7 @@ def moves(gains: Sequence[float]) -> Moves:
 
 @dataclass(frozen=True)
 class Verdict(Finding):
-    """The two changes that are judged, the most important first, by what noise, and how the classes moved.
+    """The two judged changes, the most important first, the noise they are judged by, and the changes of the classes.
 
     leveled  whether the classes became more equal by getting worse
     """

@@ -1,6 +1,6 @@
 """Double correction: whether one imbalance is corrected twice, by the method and the sampler of a run, or by a post-hoc step and its run.
 
-It is judged by what the terms and the sampling do under the run's own counts, not by what the rows say they look at.
+It is judged by the effect of the terms and the sampling on the run's own counts, not by what the rows declare.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import check_params
 
 SMALL = 1.5  # a correction whose classes differ by no more than this factor does not count
-ALIKE = 0.5  # two corrections with at least this correlation over the classes push the same way
-MASKED = 0.999  # a class that is left out always counts as left out this often
-HARDEST, EASIEST = 0.3, 0.9  # TPRs presumed where none is known and the counts are equal
+ALIKE = 0.5  # two corrections with at least this correlation over the classes act in the same direction
+MASKED = 0.999  # cap on the mask: a class that is always left out counts as left out this often
+HARDEST, EASIEST = 0.3, 0.9  # TPRs assumed where none is known and the counts are equal
 IMBALANCE, DIFFICULTY = "class imbalance", "class difficulty"  # what is corrected
 METHOD, SAMPLING, SAMPLER = (
     "method",
     "sampling",
     "sampler",
-)  # what corrects: by its terms, by its own sampling; the sampler
+)  # what corrects: the method's terms, the method's sampling, or the sampler
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Corrector(Finding):
 
 @dataclass(frozen=True)
 class DoubleCorrection(Finding):
-    """Two that correct the same thing, IMBALANCE or DIFFICULTY."""
+    """Two correctors of the same thing, IMBALANCE or DIFFICULTY."""
 
     first: Corrector
     second: Corrector
@@ -52,7 +52,7 @@ class DoubleCorrection(Finding):
 
 @dataclass(frozen=True)
 class Push:
-    """Log of how much a sample of each class counts [C], up to a common summand; NaN for a class that is not trained."""
+    """Log of how much a sample of each class counts [C], up to a constant; NaN for a class that is not trained."""
 
     by: Corrector
     log: Vector
@@ -67,13 +67,13 @@ def double_correction(
 ) -> DoubleCorrection | None:
     """What corrects one imbalance twice, else None.
 
-    evidence  counts [C] of the training split; TPRs [C] of an earlier run where they are known. Others are presumed: lower for
-              rarer classes, and spread evenly where the counts are equal
+    evidence  counts [C] of the training split; TPRs [C] of an earlier run where they are known. Others are assumed: lower for
+              rarer classes, and evenly spaced where the counts are equal
     before    the settings of the run that a post-hoc step is applied to, or a second stage continues from. A second stage retrains its
-              last layer with sampling of its own, which replaces what went before: no correction is applied twice there
-    None too where a method refuses the presumed TPRs: it is asked again when the real ones are known.
+              last layer with sampling of its own, which replaces the earlier correction: it is not applied twice there
+    None too where a method rejects the assumed TPRs: the check is repeated when the real ones are known.
     """
-    evidence = replace(_presumed(evidence), epochs=config.epochs)
+    evidence = replace(_assumed(evidence), epochs=config.epochs)
     try:
         method, draws = pushes(config, evidence)
         others = [draws]
@@ -89,7 +89,7 @@ def double_correction(
 
 
 def same_way(a: Push, b: Push) -> bool:
-    """Whether both change what classes count by more than a small factor, and alike."""
+    """Whether both change how much classes count, by more than a small factor and in the same direction."""
     there = ~np.isnan(a.log) & ~np.isnan(b.log)
     if there.sum() < 2:
         return False
@@ -100,7 +100,7 @@ def same_way(a: Push, b: Push) -> bool:
 
 
 def pushes(config: RunConfig, evidence: Evidence) -> tuple[Push, Push]:
-    """What a run's method and its sampling do to the classes, in its last epoch or, where that is more, the first in which they act."""
+    """Effect of a run's method and sampling on the classes: the stronger of the last epoch and the first in which they act."""
     method, sampler = METHODS[config.method], SAMPLERS[config.sampler]
     drawer = Corrector(SAMPLING, method.label) if config.sampler == PLAIN else Corrector(SAMPLER, sampler.label)
     each = []
@@ -122,11 +122,10 @@ def pushes(config: RunConfig, evidence: Evidence) -> tuple[Push, Push]:
 def _of_terms(method: Method, config: RunConfig, terms: ClassTerms, evidence: Evidence) -> Vector:
     """log of weight x prior that the terms correct for.
 
-    A shift b stands for a prior exp b, a scale a for a factor 1 / a, a mask m for 1 / (1 - m).
-    A shift of a post-hoc step is added when predicting, where it raises a class instead of asking more of its logit:
-    it counts the other way.
+    A shift b corresponds to a prior exp b, a scale a to a factor 1 / a, a mask m to 1 / (1 - m).
+    A shift of a post-hoc step is added at prediction: it counts with the opposite sign of one added during training.
 
-    Margin, smoothing and focus change what a class must reach, not what it counts.
+    Margin, smoothing and focus change the target of a class, not how much it counts.
     """
     n = np.where(evidence.counts > 0, evidence.counts, np.nan)
     evens = 0.0 if method.evens is None else method.evens(check_params(method.params, config.params, method.key))
@@ -143,14 +142,14 @@ def _of_terms(method: Method, config: RunConfig, terms: ClassTerms, evidence: Ev
 
 
 def _of_draws(sampling: Vector | None, evidence: Evidence) -> Vector:
-    """log of how much more often a sample of the class is drawn than it would be as the data are."""
+    """log of how much more often a sample of the class is drawn than without a sampler."""
     n = np.where(evidence.counts > 0, evidence.counts, np.nan)
     share = n if sampling is None else np.where(sampling > 0, sampling, np.nan)
     return np.log(share) - np.log(n)
 
 
-def _presumed(evidence: Evidence) -> Evidence:
-    """The evidence with TPRs: those of an earlier run stand for the run's own, and presumed ones for those of an earlier run."""
+def _assumed(evidence: Evidence) -> Evidence:
+    """The evidence with TPRs: an earlier run's replace the run's own, and assumed ones replace an earlier run's."""
     tpr, support = evidence.tpr, evidence.support
     if tpr is None:
         n = np.where(evidence.counts > 0, evidence.counts, np.nan)
@@ -161,7 +160,7 @@ def _presumed(evidence: Evidence) -> Evidence:
 
 
 def _corrected(push: Push, evidence: Evidence) -> str:
-    """What a correction corrects, by what it correlates with."""
+    """IMBALANCE if the correction follows the inverse counts, else DIFFICULTY."""
     n = np.where(evidence.counts > 0, evidence.counts, np.nan)
     there = ~np.isnan(push.log)
     log_n = np.log(n[there])

@@ -1,4 +1,4 @@
-"""Why a run's weights are not to be trusted: too few samples, samples that were trained on, or weights that oscillate.
+"""Why a run's weights are unreliable: too few samples, samples that were trained on, or weights that oscillate.
 
 What makes two runs an unfair comparison is in core.comparison.confounders.
 """
@@ -23,7 +23,7 @@ from core.methods.samplers import SAMPLERS
 
 @dataclass(frozen=True)
 class MadeOfFew(Finding):
-    """What a run made of TPRs, weights or sampling, rests on few validation samples."""
+    """The weights or the sampling of a run are based on TPRs of few validation samples."""
 
     run: str
     made: tuple[str, ...]
@@ -32,7 +32,7 @@ class MadeOfFew(Finding):
 
 @dataclass(frozen=True)
 class SeenInTraining(Finding):
-    """What a run made of validation samples, weights, sampling or a fit, rests on samples that the network was trained on.
+    """The weights, the sampling or the fit of a run use validation samples that the network was trained on.
 
     `learner` is the label of the method that takes its meta samples there.
     """
@@ -52,9 +52,9 @@ class Oscillating(Finding):
 
 
 def few_samples(label: str, config: RunConfig, facts: Mapping[str, Any]) -> MadeOfFew | None:
-    """Whether the TPRs behind a run's weights or sampling rest on few validation samples; None where they do not, or nothing is known.
+    """Whether the TPRs behind a run's weights or sampling come from few validation samples; None where they do not, or nothing is known.
 
-    config  its method and its sampler say whether they look at an earlier run's TPRs or at its own
+    config  its method and sampler determine whether an earlier run's TPRs or its own are used
     facts   what the worker recorded: the evidence it started from, and the counts of its splits
     """
     found = {
@@ -66,9 +66,9 @@ def few_samples(label: str, config: RunConfig, facts: Mapping[str, Any]) -> Made
 
 
 def seen_in_training(label: str, config: RunConfig, facts: Mapping[str, Any]) -> SeenInTraining | None:
-    """Whether what a run takes from a validation split comes from a network that was trained on that split; None where it does not.
+    """Whether a run uses validation outputs of a network that was trained on that split; None where it does not.
 
-    config  its method and its sampler say what they look at
+    config  its method and sampler determine what is used
     facts   what the worker recorded: `evidence` holds the key of the baseline's method
     """
     if config.method not in METHODS:
@@ -81,7 +81,7 @@ def seen_in_training(label: str, config: RunConfig, facts: Mapping[str, Any]) ->
 
 
 def behind_learner(label: str, config: RunConfig, learner: str) -> SeenInTraining | None:
-    """The same of settings whose baseline was trained by the method `learner`."""
+    """The same for settings whose baseline was trained by the method `learner`."""
     if learner not in METHODS or not METHODS[learner].meets_validation or config.tpr is not None:
         return None
     needs = METHODS[config.method].needs_with(config.params)
@@ -98,9 +98,9 @@ def oscillating(label: str, config: RunConfig, weight: ArrayLike | None) -> Osci
 
 
 def _supports(config: RunConfig, facts: Mapping[str, Any]) -> dict[str, list[float]]:
-    """What is made from TPRs, weights by the method and sampling by the sampler -> the validation samples behind them, one number a class.
+    """ "weights", "sampling" or both, where they are computed from TPRs -> the validation samples behind these, one number per class.
 
-    What is made without TPRs is left out; for TPRs whose samples are unknown the list is empty.
+    The list is empty where the samples are unknown.
     """
     method, sampler = config.method, config.sampler
     given = facts.get("evidence", {}).get("support") or []

@@ -1,4 +1,4 @@
-"""Whether a dataset has enough validation samples for what is done with them: TPRs, weights, the best epoch. Pure functions."""
+"""Whether a dataset has enough validation samples for TPRs, weights and the best epoch. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from core.datasets.spec import DataSpec
 from core.findings import Finding
 from core.metrics.classification import wilson
 
-FEW = 10  # validation samples of a class: below, one sample moves its TPR by more than 10 points
+FEW = 10  # validation samples of a class: with fewer, one sample changes its TPR by more than 10 points
 
 
 def half_width(samples: int) -> float:
-    """Half of the 95 % Wilson interval of a TPR of one half, the widest there is, from this many samples."""
+    """Half of the 95 % Wilson interval of a TPR of one half, the widest case, from this many samples."""
     low, high = wilson(samples / 2, samples)
     return float(high - low) / 2
 
@@ -23,7 +23,7 @@ class FewSamples(Finding):
     """Classes with fewer than FEW validation samples: how many, and the first of those with the fewest.
 
     half_width  of the 95 % interval of that class's TPR; None where it has no sample
-    remedy      what a dataset can do about it: "images" (it brings its own validation split) or "share"; "" where that is said elsewhere
+    remedy      what to increase: "images" (the dataset has its own validation split) or "share"; "" where that is reported elsewhere
     """
 
     classes: int
@@ -35,7 +35,7 @@ class FewSamples(Finding):
 
 
 def few_samples(counts: Sequence[float], names: Sequence[object]) -> FewSamples | None:
-    """The classes of which fewer than FEW validation samples make the TPR; None without any.
+    """The classes with fewer than FEW validation samples; None without any.
 
     counts  [C] validation samples
     names   [C] class names
@@ -49,6 +49,6 @@ def few_samples(counts: Sequence[float], names: Sequence[object]) -> FewSamples 
 
 
 def few_validation(spec: DataSpec) -> FewSamples | None:
-    """The same of a dataset, with the remedy; None too where there is no validation sample at all."""
+    """The same for a dataset, with the remedy; None too where there is no validation sample at all."""
     found = few_samples(spec.val_counts.tolist(), spec.classes) if spec.val_counts.sum() else None
     return None if found is None else replace(found, remedy="images" if spec.own_validation else "share")

@@ -1,4 +1,4 @@
-"""Whether class weights leave the training to a single class."""
+"""Whether class weights let a single class dominate the loss."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from core.findings import Finding
 from core.methods.types import ClassTerms, Vector
 
-MOST = 0.5  # above, the class outweighs all others together: answering it for every sample gets most of the weighted loss right
-TIMES = 10.0  # and it counts more than so many times the mean of the others: of three classes one holds half already where it counts twice
+MOST = 0.5  # above, the class outweighs all others together: predicting it for every sample gets most of the weighted loss right
+TIMES = 10.0  # and it must exceed this many times the mean of the others: of three classes one already holds half with twice their weight
 
 
 def shares(weight: Vector, drawn: Vector) -> NDArray[np.float64]:
-    """Part of each class in the loss, n_c w_c / sum n w [C]; `drawn` [C] is how often each class is drawn, up to a factor."""
+    """Share of each class in the loss, n_c w_c / sum n w [C]; `drawn` [C] is how often each class is drawn, up to a factor."""
     each = np.nan_to_num(weight * drawn)
     return each / max(each.sum(), np.finfo(float).tiny)
 
@@ -30,12 +30,12 @@ class DominantClass(Finding):
 
 
 def dominant(share: Vector, own: Vector, names: Sequence[str]) -> DominantClass | None:
-    """The one of more than two classes that holds most of the weight because of the weights; None without one.
+    """The class, of more than two, that dominates the loss because of the weights; None without one.
 
-    Most is over half of the weight, and ten times the mean of the others.
+    It has over half of the loss, and over ten times the mean of the others.
 
-    share, own  [C] part of each class in the loss with and without the weights, in [0, 1]
-    Of two classes one always holds half or more, and what the data gives a class by itself is not the weights' work.
+    share, own  [C] share of each class in the loss with and without the weights, in [0, 1]
+    Of two classes one always has half or more, and a share that the counts alone give is not due to the weights.
     """
     c = int(np.argmax(share))
     if len(share) <= 2 or share[c] <= max(MOST, own[c]) or share[c] * (len(share) - 1) <= TIMES * (1 - share[c]):
@@ -44,7 +44,7 @@ def dominant(share: Vector, own: Vector, names: Sequence[str]) -> DominantClass 
 
 
 def of_terms(terms: ClassTerms, counts: Vector | None, names: Sequence[str]) -> DominantClass | None:
-    """The same of a method's answer; `counts` [C] training samples, None for equal ones."""
+    """The same for a method's terms; `counts` [C] training samples, None for equal ones."""
     if terms.weight is None:
         return None
     plain = (

@@ -1,14 +1,14 @@
-"""Whether class weights oscillate: how far they move from epoch to epoch, how often they turn back, and what ends it. numpy only.
+"""Whether class weights oscillate: how much they change per epoch, how often the change reverses, and what stops it. numpy only.
 
-Own measure. Over the second half of the epochs in which the weights move (the first move, away from equal weights, is left out):
+Our measure, over the second half of the epochs in which the weights change (the first change, from equal weights, is left out):
 
-    change    = mean over epochs t and classes c of |log w_{t,c} - log w_{t-1,c}|; exp(change) is the usual factor an epoch
+    change    = mean over epochs t and classes c of |log w_{t,c} - log w_{t-1,c}|; exp(change) is the average factor per epoch
     reversal  = share of changes whose sign is not that of the change one epoch before, among those where neither is 0
 
-Weights drawn independently in every epoch turn back at 2/3 of the epochs, a drift never does, an alternation between two
-states always. Weights oscillate where the factor is at least 2 and more than half of the changes turn back.
+Independent random weights reverse in 2/3 of the epochs, a drift never, an alternation between two states always. Weights
+oscillate if the factor is at least 2 and more than half of the changes reverse.
 
-Where these limits come from: method `cdb`, n = 3 seeds each, test split after the last epoch, mean (standard deviation).
+Source of these limits: method `cdb`, n = 3 seeds each, test split after the last epoch, mean (standard deviation).
 MNIST-1D, CNN-1D. Constant: SGD at .05, 30 epochs; cosine: SGD from .1, 30 epochs; one cycle: AdamW at .01, 20 epochs.
 
     tau  ema   constant: accuracy, TPR variance, factor, reversal   cosine                          one cycle
@@ -22,7 +22,7 @@ MNIST-1D, CNN-1D. Constant: SGD at .05, 30 epochs; cosine: SGD from .1, 30 epoch
     .5   0     .858 (.016)  .0116   1.7  .75                        .896 (.007)  .0039   1.3  .77   .849 (.026)  .0095   1.3  .77
 
 Every group above a factor of 2 lost 7 to 49 points against plain cross entropy, none below it lost more than 2 (tau "dynamic"
-is as tau 2). Digits with the MLP agree: tau 2 has a factor of 5 to 23 and loses 3 to 16 points, tau 1 one of 1.1 to 1.9. A larger
+behaves like tau 2). Digits with the MLP agree: tau 2 has a factor of 5 to 23 and loses 3 to 16 points, tau 1 one of 1.1 to 1.9. A larger
 validation share did not help there: at tau 2 and a constant rate .801 (.101) with .1 and .886 (.109) with .3, the factor 18 and 23.
 """
 
@@ -39,19 +39,19 @@ from numpy.typing import ArrayLike, NDArray
 from core.methods import METHODS
 
 FACTOR = 2.0  # a weight that doubles or halves from one epoch to the next
-TURNS = 0.5  # changes turn back more often than they go on
-LEAST = 4  # changes in the half that is looked at; with fewer, the share of reversals means nothing
+TURNS = 0.5  # share of reversals above which weights oscillate
+LEAST = 4  # changes in the half that is judged; with fewer, the share of reversals is meaningless
 SMOOTHING, SMOOTH = (
     "ema",
     0.9,
-)  # the parameter of a method that smooths its TPRs, and the value that ended every oscillation above
+)  # the parameter of a method that smooths its TPRs, and the value that stopped every oscillation above
 
 
 @dataclass(frozen=True)
 class Oscillation:
-    """change [1] mean absolute change of the log weights an epoch; reversal [0, 1].
+    """change [1] mean absolute change of the log weights per epoch; reversal [0, 1].
 
-    `classes` those that oscillate, the most first; of `among` classes.
+    `classes`: those that oscillate, strongest first; of `among` classes.
     """
 
     change: float
@@ -61,12 +61,12 @@ class Oscillation:
 
     @property
     def factor(self) -> float:
-        """The usual factor between a weight and itself one epoch later, at least 1."""
+        """The average factor by which a weight changes per epoch, at least 1."""
         return math.exp(self.change)
 
     @property
     def oscillates(self) -> bool:
-        """Whether the weights oscillate; see the head of this file."""
+        """Whether the weights oscillate; see the module docstring."""
         return self.factor >= FACTOR and self.reversal > TURNS
 
 
@@ -77,7 +77,7 @@ def changes(weight: ArrayLike) -> NDArray[np.float64]:
 
 
 def oscillation(weight: ArrayLike) -> Oscillation | None:
-    """The measure of weights [E, C]; None where they do not move, or in too few epochs to judge."""
+    """The measure of weights [E, C]; None where they do not change, or in too few epochs to judge."""
     steps = changes(weight)
     moving = np.flatnonzero((np.nan_to_num(steps) != 0).any(axis=1))
     if not len(moving):
