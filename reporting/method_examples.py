@@ -1,7 +1,7 @@
-"""Worked examples of the methods, computed by the code: for the docs and for the Methods page.
+"""Worked examples of the methods, computed by the code, for the docs and the Methods page.
 
-What is a map from TPRs or counts is computed here and now. What networks and whole batches decide is computed by
-docs/worked_examples.py, which needs torch; its numbers are read from reporting/worked_examples.json, which
+Terms that depend on TPRs or counts alone are computed here. Those that depend on networks or batches are computed by
+docs/worked_examples.py, which needs torch; their numbers are read from reporting/worked_examples.json, which
 `python docs/generate.py` writes.
 """
 
@@ -22,23 +22,23 @@ from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Registry
 from reporting import text
 
-TPR = (0.9561, 0.7365, 0.7808)  # car, dog, cat: the example that the idea came with, to four digits
+TPR = (0.9561, 0.7365, 0.7808)  # car, dog, cat: the example of the source question, to four digits
 COUNTS = (1000, 300, 100, 30, 10)
-SURENESS = (0.1, 0.5, 0.9)  # probabilities of the true class at which a sample's factor is shown
-GIVEN = {"manual": {"weights": "1, 2, 1.5"}}  # where the defaults do not fit the example
+CONFIDENCES = (0.1, 0.5, 0.9)  # probabilities of the true class at which a sample's factor is shown
+GIVEN = {"manual": {"weights": "1, 2, 1.5"}}  # parameters where the defaults do not suit the example
 ALSO = {
     "seql": [("threshold", "0.05")],
     "eql": [("threshold", "0.05")],
-}  # what the help advises for as few classes as here
+}  # what the help recommends for few classes
 WORKED = Path(__file__).with_name("worked_examples.json")
 
 
 @dataclass(frozen=True)
 class Example:
-    """What is shown, in a line; rows (label, values [C]), the first what it was given; sentences on what follows.
+    """A worked example: rows (label, values [C]), the first of the input, and sentences on the result.
 
-    command  prints the numbers; "" where no command does
-    of       what a column stands for: a class, a sample, an output of the network
+    command  prints the numbers; "" where there is none
+    of       what a column is: a class, a sample, an output of the network
     """
 
     rows: tuple[tuple[str, tuple[str, ...]], ...]
@@ -49,7 +49,7 @@ class Example:
 
 
 def examples(method: Method, table: Registry[Method] = METHODS) -> tuple[Example, ...]:
-    """The examples of a row: its answer to TPRs or counts where it is a map of them, then what the training code makes of a tiny case.
+    """The examples of a row: its terms for TPRs or counts where they depend on these alone, then the training code on a tiny case.
 
     A row with neither shows its golden cases.
     """
@@ -58,7 +58,7 @@ def examples(method: Method, table: Registry[Method] = METHODS) -> tuple[Example
 
 
 def by_golden(method: Method) -> tuple[Example, ...]:
-    """The golden cases of the row that have a loss: what there is to show of an objective that nothing else works out."""
+    """The golden cases of the row that have a loss, for objectives without another example."""
     return tuple(
         Example(
             tuple(
@@ -92,7 +92,7 @@ def worked() -> dict[str, Example]:
 
 
 def by_map(method: Method, table: Registry[Method] = METHODS) -> Example | None:
-    """The method's answer at its defaults, at some other settings, and at a TPR of 1; None where it sets no term of TPRs or counts."""
+    """The method's terms at its defaults, at some other settings, and at a TPR of 1; None where it sets none from TPRs or counts."""
     by_tpr = bool({"tpr", "last_tpr"} & method.needs) or not method.needs
     values = TPR if by_tpr else COUNTS
     name, heading = ("tpr", "TPR") if by_tpr else ("counts", "training samples")
@@ -128,7 +128,7 @@ def _six(vector: Iterable[float]) -> tuple[str, ...]:
 
 
 def _changed(before: ClassTerms, after: ClassTerms) -> dict[str, Vector]:
-    """The terms of `after` that are not those of `before`."""
+    """The terms of `after` that differ from those of `before`."""
     old = before.set()
     return {
         name: v
@@ -140,7 +140,7 @@ def _changed(before: ClassTerms, after: ClassTerms) -> dict[str, Vector]:
 def in_later_epochs(
     key: str, evidence: Evidence, params: Mapping[str, Any], table: Registry[Method]
 ) -> dict[str, Vector]:
-    """The terms that are others in the second and last epoch of a run than in its first, on the same TPRs and counts.
+    """The terms in the second and last epoch of a run that differ from the first, for the same TPRs and counts.
 
     Errors as in `answer`.
     """
@@ -151,7 +151,7 @@ def in_later_epochs(
 def at_one(
     method: Method, vectors: Mapping[str, Vector], params: Mapping[str, Any], table: Registry[Method]
 ) -> tuple[str, ...]:
-    """Sentences for class 0 at a TPR of 1, where a formula alone would give 0 or nothing finite; none where no TPR is looked at."""
+    """Sentences for class 0 at a TPR of 1, where the bare formula would give 0 or infinity; none where no TPR is used."""
     if "tpr" not in vectors or not method.needs:
         return ()
     certain = {**vectors, "tpr": np.array([1.0, *vectors["tpr"][1:]])}
@@ -163,7 +163,7 @@ def at_one(
 
 
 def others(method: Method) -> list[tuple[str, str]]:
-    """Settings worth a line beside the defaults: half and double of what the preview drags, and the other choices."""
+    """Settings shown beside the defaults: half and double of the slider's parameter, and the other choices."""
     out: list[tuple[str, str]] = []
     for p in method.params:
         if (
@@ -178,14 +178,14 @@ def others(method: Method) -> list[tuple[str, str]]:
 
 
 def said(terms: ClassTerms) -> list[str]:
-    """What follows from the terms at the defaults, in sentences."""
+    """Sentences on the terms at the defaults."""
     out = []
     if terms.weight is not None:
         out.append(
             f"At the defaults the largest weight is {terms.weight.max() / terms.weight.min():.4g} times the smallest."
         )
     if terms.focus is not None:
-        factors = ", ".join(f"{(1 - p) ** terms.focus[0]:.3g} at $p_y$ = {p:g}" for p in SURENESS)
+        factors = ", ".join(f"{(1 - p) ** terms.focus[0]:.3g} at $p_y$ = {p:g}" for p in CONFIDENCES)
         out.append(f"Factor on a sample's loss: {factors}.")
     out += [f"{name} = {value:.6g}." for name, value in (terms.info or {}).items()]
     if not terms.set() and not terms.knobs:

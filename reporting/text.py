@@ -1,6 +1,6 @@
-"""Words that people read: names made safe for Markdown and Plotly, and a sentence for every finding. Pure functions.
+"""User-facing text: names escaped for Markdown and Plotly, and a sentence for every finding. Pure functions.
 
-`of(finding)` words any finding of core.methods.notes, core.diagnostics, core.comparison and core.experiment.baseline; one function each.
+`of(finding)` is the text of a finding of core.methods.notes, core.diagnostics, core.comparison or core.experiment.baseline.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ WORD_JOINER = "\u2060"  # invisible, of no width
 
 
 def plain(text: str) -> str:
-    """A name as Markdown shows it literally: what a person typed never formats or breaks the page. A web address links to itself."""
+    """A name escaped for Markdown, so that typed text never formats or breaks the page. A web address stays a link."""
     line = re.sub(r"\s+", " ", str(text)).strip()
     line = re.sub(
         r"[<>~-](?=[-=>])", lambda m: m[0] + WORD_JOINER, line
@@ -50,15 +50,15 @@ def short(text: str, length: int = 18) -> str:
 
 
 def drawn(text: str, length: int | None = None) -> str:
-    """A name as a Plotly figure shows it literally, cut to `length` characters first: Plotly reads tags and entities in every text."""
+    """A name escaped for a Plotly figure, cut to `length` characters first: Plotly interprets tags and entities in every text."""
     line = str(text) if length is None else short(str(text), length)
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def message(text: str) -> str:
-    """An error's text as Markdown: first letter up, `commands` as code, everything else literal.
+    """An error's text as Markdown: capitalized, `commands` as code, everything else escaped.
 
-    A first word that may be a name stays as it is: one with more than letters in it (notzip.zip, tpr_ratio) or with a
+    A first word that may be a name is not capitalized: one with more than letters in it (notzip.zip, tpr_ratio) or with a
     colon after it. Names with blanks come in quotes (core.datasets.folder_layout.at_head).
     """
     parts = text.split("`")
@@ -69,18 +69,18 @@ def message(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """An error's text as a sentence: as `message` has it, with a full stop where it ends without one."""
+    """An error's text as a sentence: `message` with a period at the end if it lacks one."""
     shown = message(text)
     return shown if shown.endswith((".", "?", "!", ":")) or not shown else f"{shown}."
 
 
 def choice(key: str) -> str:
-    """A choice of a list as people read it, and words about it: weighted_mean -> "weighted mean"."""
+    """A choice, or a text about it, as shown: weighted_mean -> "weighted mean"."""
     return key.replace("_", " ")
 
 
 def _spaced(part: str) -> str:
-    """A piece of a sentence as plain text, with its blanks towards its neighbours."""
+    """A piece of a sentence, escaped, with one blank at each end that had any."""
     text = plain(part)
     return f"{' ' * part[:1].isspace()}{text}{' ' * part[-1:].isspace()}" if text else " " * bool(part)
 
@@ -104,13 +104,13 @@ STAGES = {
 
 
 def numbered(noun: str, numbers: Sequence[int]) -> str:
-    """ "seed 3", "seeds 0, 1 and 2", "classes 0 and 2"; beyond eight the rest is counted."""
+    """ "seed 3", "seeds 0, 1 and 2", "classes 0 and 2"; beyond eight the others are counted."""
     plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{noun if len(numbers) == 1 else plural} {listed(numbers)}"
 
 
 def capitalized(text: str) -> str:
-    """First letter up, the others as they are."""
+    """The text with its first letter in upper case."""
     return f"{text[:1].upper()}{text[1:]}"
 
 
@@ -126,7 +126,7 @@ def lines(findings: Iterable[Finding]) -> list[str]:
 
 @singledispatch
 def of(finding: Finding) -> str:
-    """What a finding says, as one or more sentences for people. A finding without words raises TypeError."""
+    """The text of a finding, one or more sentences. A finding without a text raises TypeError."""
     raise TypeError(f"{type(finding).__name__} has no words; give reporting.text a function for it")
 
 
@@ -321,7 +321,7 @@ def _(f: double_correction.DoubleCorrection) -> str:
 
 # -- what makes a comparison unfair ------------------------------------------------------------------------------
 
-# status -> what became of the run, and what to do
+# status -> state of the run, and what to do
 ENDINGS = {
     "queued": "is queued at epoch {epoch} of {epochs}. Let it finish before you judge.",
     "running": "is running, at epoch {epoch} of {epochs}. Let it finish before you judge.",
@@ -517,13 +517,13 @@ VERDICTS = {
 
 
 def _own_seeds(noise: Noise) -> str:
-    """The two runs' seeds, where they differ: then the pair differs by more than the method."""
+    """The two runs' seeds, where they differ: the pair then differs by more than the method."""
     b, a = noise.shown
     return "" if b == a else f" (seed {b} before, {a} after)"
 
 
 def _judged(v: Verdict, noise: str, start: bool = True) -> str:
-    """Both changes together where they are judged alike."""
+    """The judgment of both changes, in one clause where it is the same."""
     first, second = ("exceeds" if d.beyond else "is within" for d in v.shown)
     names = [FIGURES[d.figure] for d in v.shown]
     if first == second:
@@ -589,7 +589,7 @@ def _(f: baseline.OtherSeedsBaseline) -> str:
 
 
 def baselines(takes: Mapping[int, int | None]) -> str:
-    """Which run each seed takes its TPRs from; None stands for a baseline that is trained first."""
+    """Which run each seed takes its TPRs from; None: a baseline that is trained first."""
     found = [f"run {number} for seed {seed}" for seed, number in takes.items() if number is not None]
     missing = [seed for seed, number in takes.items() if number is None]
     parts = []

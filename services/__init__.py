@@ -1,1 +1,1 @@
-"""What pages and command line do with runs: plan, submit, pair, compare. No streamlit, no torch, no SQL."""
+"""Shared by pages and command line: plan, submit, pair and compare runs. No streamlit, no torch, no SQL."""

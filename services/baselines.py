@@ -1,4 +1,4 @@
-"""Which baseline feeds which seed of a run."""
+"""Which baseline provides the TPRs for which seed of a run."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from core.datasets.spec import DataSpec
 from core.experiment.baseline import BaselineDiffers, OtherSeedsBaseline, same_data
 from core.experiment.config import RunConfig
 
-READY = ("succeeded", "running", "queued")  # a baseline that has TPRs or will have them, the best first
+READY = ("succeeded", "running", "queued")  # a baseline that has TPRs or will have them, in order of preference
 
 
 def by_seed(frame: pd.DataFrame, group_sha: str) -> dict[int, int]:
     """Seed -> run of a replicate group, among the runs in `frame` (see `storage.results.runs.list_runs`).
 
-    A succeeded run is preferred to a running one, that to a queued one; of equals the newest is taken.
+    Succeeded runs are preferred to running ones, these to queued ones; among equals the newest.
     """
     mine = frame[frame["group_sha"] == group_sha].sort_values("id", ascending=False)
     out: dict[int, int] = {}
@@ -30,7 +30,7 @@ def by_seed(frame: pd.DataFrame, group_sha: str) -> dict[int, int]:
 
 
 def differences(config: RunConfig, spec: DataSpec, theirs: Mapping[str, Any]) -> BaselineDiffers:
-    """What keeps a run from being a baseline of `config` on the data of `spec`; the seed is left aside.
+    """Why a run cannot be a baseline of `config` on the data of `spec`; the seed is ignored.
 
     `theirs`: a run of `drawn_by`.
     """
@@ -40,7 +40,7 @@ def differences(config: RunConfig, spec: DataSpec, theirs: Mapping[str, Any]) ->
 
 
 def other_data(config: RunConfig, theirs: Mapping[str, Any], own_validation: bool) -> BaselineDiffers:
-    """How another run's data differs from `config`'s, by its settings; the seed is left aside.
+    """How another run's data differs from `config`'s, by its settings; the seed is ignored.
 
     `theirs` holds DRAWN_BY. With `own_validation` the validation share has no effect.
     """
@@ -53,11 +53,11 @@ def other_data(config: RunConfig, theirs: Mapping[str, Any], own_validation: boo
 
 
 def _tail(imbalance: float, profile: str) -> tuple[float, str]:
-    """A tail as it acts: without imbalance the profile has no effect."""
+    """The effective tail: without imbalance the profile has no effect."""
     return (imbalance, profile) if imbalance > 1 else (1.0, RunConfig.profile)
 
 
 def another_seed(baseline: int, seed: int, seeds: Iterable[int], own_validation: bool) -> OtherSeedsBaseline | None:
-    """That seeds take the TPRs of a baseline with another seed; None where none does."""
+    """The seeds that take the TPRs of a baseline with another seed; None where none does."""
     others = tuple(s for s in seeds if s != seed)
     return OtherSeedsBaseline(baseline, seed, others, own_validation) if others else None

@@ -1,4 +1,4 @@
-"""Stored runs as the sides of a comparison and as reports: the records in the words of core.comparison.compare and reporting.run_report."""
+"""Stored runs as sides of a comparison and as reports, for core.comparison.compare and reporting.run_report."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def _replicate(engine: Engine, run_id: int, origin: dict[str, Any]) -> Replicate
 
 
 def moving_weight(engine: Engine, row: RunRow) -> Vector | None:
-    """A run's class weights epoch by epoch [E, C] where they have moved, else None: most runs keep theirs, and a history is a wide read.
+    """A run's class weights epoch by epoch [E, C] where they change, else None: in most runs they do not, and the history is a large read.
 
-    Looked at in the first, the middle and the last epoch: what moves has seldom come back to where it began in both of the others.
+    Checked in the first, the middle and the last epoch: weights that change are rarely the same in all three.
     """
-    looks = (
+    checked = (
         class_counts(engine, row.id, "validation", at).weight
         for at in sorted({1, max(row.last_epoch // 2, 1), row.last_epoch})
     )
     first, *others = (
-        np.zeros(0) if weight is None else weight for weight in looks
-    )  # before a late start there is none
+        np.zeros(0) if weight is None else weight for weight in checked
+    )  # before a late start there are none
     if all(np.array_equal(first, other, equal_nan=True) for other in others):
         return None
     return class_history(engine, row.id, "validation").weight
 
 
 def side(engine: Engine, row: RunRow) -> Side:
-    """One side of a comparison: the run's test figures after its last epoch, its replicates, and all that a caution may speak of."""
+    """One side of a comparison: the run's test figures after its last epoch, its replicates, and everything the cautions need."""
     measured(row)
     found = {number: _replicate(engine, number, origin) for number, origin in origins(engine, row).items()}
     return Side(
@@ -66,7 +66,7 @@ def side(engine: Engine, row: RunRow) -> Side:
 
 
 def report(engine: Engine, row: RunRow, split: str = "test") -> RunReport:
-    """A run as the exporters want it."""
+    """A run as the exporters need it."""
     measured(row)
     c = class_counts(engine, row.id, split)
     return RunReport(

@@ -17,15 +17,15 @@ from services.submission import new_run
 from storage.jobs.queue import NewRun
 from storage.results.runs import RunRow, list_runs
 
-OVER = ("failed", "cancelled")  # the step may be tried again
-COLUMNS = ("id", "status", "wanted", "created_at", "method", "seed", "group_sha")  # of a step that a list of them needs
+OVER = ("failed", "cancelled")  # the step may be retried
+COLUMNS = ("id", "status", "wanted", "created_at", "method", "seed", "group_sha")  # columns of the list of steps
 KEYS = tuple(m.key for m in METHODS if m.stage == POSTHOC)
 
 
 def config_for(before: RunRow, method: str, params: Mapping[str, Any]) -> RunConfig:
-    """The settings of a post-hoc step on a finished run: its data and model, another method. Refused where it cannot apply."""
+    """The settings of a post-hoc step on a finished run: its data and model, another method. EvenlyError where it cannot be applied."""
     if METHODS[method].stage != POSTHOC:
-        raise EvenlyError(f"{method} is no post-hoc step; choose one of {', '.join(KEYS)}")
+        raise EvenlyError(f"{method} is not a post-hoc step; choose one of {', '.join(KEYS)}")
     theirs = before.config
     if METHODS[theirs.method].stage == POSTHOC:
         raise EvenlyError(
@@ -36,8 +36,8 @@ def config_for(before: RunRow, method: str, params: Mapping[str, Any]) -> RunCon
     heads = before.facts.get("heads") or []
     if METHODS[method].linear and heads and heads[-1][0] != "linear":
         raise EvenlyError(
-            f"{method} works on the weight vectors of a linear last layer, "
-            f"and run {before.id} has a head of the kind {heads[-1][0]!r}; choose another step"
+            f"{method} uses the weight vectors of a linear last layer, "
+            f"and run {before.id} has a head of kind {heads[-1][0]!r}; choose another step"
         )
     return replace(theirs, method=method, params=params, tpr=None, tpr_support=None, tpr_source="", start=0.0)
 
@@ -47,13 +47,13 @@ def new_step(before: RunRow, method: str, params: Mapping[str, Any]) -> NewRun:
     config = checked(config_for(before, method, params))
     label = (
         before.name.partition(":")[0] or before.dataset
-    )  # the dataset as the run's own name has it; its tail is named anew
+    )  # the dataset as in the run's own name; its tail is added again
     label = label.removesuffix(f", {text.tail(config.imbalance, config.profile)}")
     return new_run(config, label, baseline=before.id, baseline_group=before.group_sha)
 
 
 def key_of(step: NewRun) -> str:
-    """The submit key under which a step is made once: nothing in it is random, so the same step on the same run is the same result."""
+    """The submit key of a step: nothing in a step is random, so the same step on the same run gives the same result and is run once."""
     return f"posthoc-{step.baseline}-{step.config.sha()}"
 
 
@@ -64,9 +64,9 @@ def steps_of(engine: Engine, run_id: int) -> pd.DataFrame:
 
 
 def made(steps: pd.DataFrame, step: NewRun) -> tuple[int, str] | None:
-    """(id, status) of the newest of these `steps` (see `steps_of`) that is this very step; None where there is none.
+    """(id, status) of the newest of these `steps` (see `steps_of`) that equals `step`; None where there is none.
 
-    One that has not ended badly goes before one that has.
+    Steps that failed or were cancelled come last.
     """
     mine = steps[(steps["group_sha"] == step.group_sha) & (steps["seed"] == step.config.seed)]
     good = mine[~mine["status"].isin(OVER)]

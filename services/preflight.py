@@ -28,10 +28,10 @@ def cautions(
     tpr: Vector | None = None,
     support: Vector | None = None,
 ) -> list[DoubleCorrection | ApartFromBaseline | SeenInTraining]:
-    """What is questionable about a run behind this baseline.
+    """What is questionable about a run with this baseline.
 
     counts        [C] its training samples; None where unknown
-    tpr, support  [C] what its weights will rest on, where that is known
+    tpr, support  [C] evidence of its weights, where known
     """
     before = None if baseline is None else baseline.config
     found: list[DoubleCorrection | ApartFromBaseline | SeenInTraining | None] = []
@@ -45,9 +45,9 @@ def cautions(
 
 
 def tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[Finding]:
-    """Ask for the terms of the first epoch in which they act; their notes. Raises what the method raises.
+    """Compute the terms of the first epoch in which they act and return their notes. Raises what the method raises.
 
-    Nothing is asked while TPRs that the method needs are not known yet.
+    Returns nothing while TPRs that the method needs are unknown.
     """
     if tpr is None and "tpr" in METHODS[config.method].needs_with(config.params):
         return []
@@ -58,7 +58,7 @@ def tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector
 
 
 def known_tprs(engine: Engine, config: RunConfig, baseline: int | None) -> tuple[Vector | None, Vector | None]:
-    """The TPRs [C] that a run will start from and their supports; None where its baseline has none yet, or there is no baseline."""
+    """The TPRs [C] that a run will use and their supports; None where its baseline has none yet, or there is no baseline."""
     if config.tpr is not None:
         support = None if config.tpr_support is None else np.array(config.tpr_support)
         return np.array([np.nan if v is None else v for v in config.tpr]), support

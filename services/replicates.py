@@ -1,6 +1,6 @@
-"""Which seeds two runs have, which are on their way, and with which they are best compared further.
+"""Which seeds two runs have, which are in progress, and which to add next.
 
-Every function takes the list of runs (`storage.results.runs.list_runs`), archived ones too.
+Every function takes the list of runs (`storage.results.runs.list_runs`), including archived ones.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import pandas as pd
 from core.experiment.baseline import takes_tprs
 
 LIVE = ("queued", "running")
-LOST = ("failed", "cancelled")  # their seeds are free again
+LOST = ("failed", "cancelled")  # their seeds may be tried again
 
 
 def next_seeds(frame: pd.DataFrame, before: Any, after: Any, count: int) -> list[int]:
-    """The next `count` seeds to compare the two runs with: first those that one side has finished and the other never began,
-    lowest first, then those that neither has, upwards from the two runs' own; of these, what failed or was stopped may be repeated.
+    """The next `count` seeds to compare the two runs with: first those that one side has finished and the other never started,
+    lowest first, then those that neither has, above the two runs' own; failed or stopped ones may be among these.
     """
     half = _half(frame, before, after) | _half(frame, after, before)
     have = _held(frame, before) | _held(frame, after)
@@ -28,8 +28,8 @@ def next_seeds(frame: pd.DataFrame, before: Any, after: Any, count: int) -> list
 
 
 def _half(frame: pd.DataFrame, row: Any, other: Any) -> set[int]:
-    """Seeds with which the row has succeeded and the other was never tried: one that failed would fail again, and a paused one waits
-    for a person. Where weights come from a baseline, only those whose baseline had that seed too: others make no pair."""
+    """Seeds with which the row has succeeded and the other was never tried: one that failed would fail again, and a paused one must be
+    resumed by the user. Where weights come from a baseline, only those whose baseline had that seed too: others form no pair."""
     fed = takes_tprs(row.config) and row.config.tpr is None
     seed_of = dict(zip(frame["id"].tolist(), frame["seed"].tolist(), strict=True))
     tried = {seed for seed, *_ in _tried(frame, other)}
@@ -41,14 +41,14 @@ def _half(frame: pd.DataFrame, row: Any, other: Any) -> set[int]:
 
 
 def on_the_way(frame: pd.DataFrame, before: Any, after: Any) -> list[int]:
-    """Ids of the replicates of the two that wait or train."""
+    """Ids of the two runs' replicates that are queued or running."""
     about = zip(frame["id"].tolist(), frame["group_sha"].tolist(), frame["status"].tolist(), strict=True)
     groups = {before.group_sha, after.group_sha}
     return [run_id for run_id, group, status in about if group in groups and status in LIVE]
 
 
 def lacking(frame: pd.DataFrame, row: Any, seeds: Sequence[int]) -> list[int]:
-    """Those of the seeds that a run has no replicate with."""
+    """The seeds for which a run has no replicate."""
     have = _held(frame, row)
     return [seed for seed in seeds if seed not in have]
 
@@ -58,7 +58,7 @@ def _held(frame: pd.DataFrame, row: Any) -> set[int]:
 
 
 def _tried(frame: pd.DataFrame, row: Any) -> list[tuple[int, str, Any]]:
-    """(seed, status, baseline) of every run with the row's settings. As lists: comparing columns of text is slow."""
+    """(seed, status, baseline) of every run with the row's settings. Lists, because comparing text columns is slow."""
     about = (frame[key].tolist() for key in ("seed", "status", "baseline_id", "group_sha"))
     return [
         (seed, status, baseline) for seed, status, baseline, group in zip(*about, strict=True) if group == row.group_sha

@@ -12,7 +12,7 @@ from reporting import text
 def method_words(config: RunConfig) -> str:
     """The method and its parameters, short: "TPR ratio, exponent 2", "None", "Focal, gamma 2, form sigmoid".
 
-    A label's bracket is left out.
+    The part of a label in parentheses is left out.
     """
     row = METHODS[config.method]
     values = {p.key: config.params.get(p.key, p.default) for p in row.params}
@@ -25,22 +25,22 @@ def method_words(config: RunConfig) -> str:
 
 
 def unusual_words(config: RunConfig) -> str:
-    """What else tells runs of one method apart, where it is not the usual; "" where all is.
+    """Settings besides the method that are not at their defaults; "" where all are.
 
     For example "given TPRs, sampler balanced, from 80 %, 60 epochs".
     """
     method, recipe = METHODS[config.method], RECIPES[config.recipe]
     usual = recipe.epochs if method.epochs is None else method.epochs
-    said = (
+    epochs = (
         ""
         if method.stage == POSTHOC or config.epochs == usual
         else f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
     )
     sampler = "" if config.sampler == PLAIN else f"sampler {config.sampler}"
     late = f"from {100 * config.start:g} %" if config.start > 0 else ""
-    return ", ".join(filter(None, ["" if config.tpr is None else "given TPRs", sampler, late, said]))
+    return ", ".join(filter(None, ["" if config.tpr is None else "given TPRs", sampler, late, epochs]))
 
 
 def data_words(config: RunConfig, dataset_label: str) -> str:
-    """The dataset and how it was thinned: "MNIST-1D, tail 100"."""
+    """The dataset and its long tail: "MNIST-1D, tail 100"."""
     return ", ".join(filter(None, [dataset_label, text.tail(config.imbalance, config.profile)]))

@@ -1,4 +1,4 @@
-"""How long runs take on this machine, by what it has finished before."""
+"""How long runs take on this machine, estimated from its finished runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from core.experiment.config import RunConfig
 
-NEWEST = 10  # finished runs that are asked; the machine may have been busier, or slower, before
+NEWEST = 10  # finished runs that are used; the machine's speed may have changed since older ones
 
 
 def seconds_an_epoch(frame: pd.DataFrame, dataset: str, model: str) -> float | None:
@@ -25,7 +25,7 @@ def seconds_an_epoch(frame: pd.DataFrame, dataset: str, model: str) -> float | N
 
 
 def seconds_for(frame: pd.DataFrame, configs: Iterable[RunConfig]) -> float | None:
-    """How long these runs would train one after the other; None where nothing was measured for one of them."""
+    """Time to train these runs one after another; None where one of them has no finished run to estimate from."""
     each = [(c.epochs, seconds_an_epoch(frame, c.dataset, c.model)) for c in configs]
     return (
         None

@@ -1,5 +1,5 @@
-"""From settings to a row of the queue: the one place where pages and command line name a run, mark its replicates,
-and say which baseline a seed takes its weights from.
+"""From settings to rows of the queue, for pages and command line: names of runs, replicate groups, and which baseline a seed
+takes its weights from.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def new_run(
 ) -> NewRun:
     """A checked config as a row for `storage.jobs.queue.submit`.
 
-    `baseline` is an earlier run, `baseline_index` the place of one in the same submission; `baseline_group` its group_sha,
-    so that runs weighted from different baselines' settings are not taken for replicates. Raises EvenlyError for bad settings.
+    `baseline` is an earlier run, `baseline_index` the index of one in the same submission; `baseline_group` its group_sha,
+    so that runs with baselines of different settings are not counted as replicates. Raises EvenlyError for bad settings.
     """
     config = checked(config)
     return NewRun(
@@ -77,55 +77,55 @@ def plan(
     ahead: Sequence[NewRun] = (),
     of: RunRow | None = None,
 ) -> Plan:
-    """A config with each of the seeds, each behind the baseline of its own seed, for one submission.
+    """A config with each of the seeds, each with the baseline of its own seed, for one submission.
 
-    spec    of the data; its label alone where nothing is to be tried
-    source  where TPRs come from; a baseline that it does not name is trained ahead of the run
-    ahead   rows of the same submission, kept in front; what they hold is not planned again
-    of      the run that is repeated: EvenlyError where these would not count as its replicates, since its baseline is gone
-    Every run is tried where `spec` is given: a method or a sampler that refuses what is known raises EvenlyError.
+    spec    of the data; only its label where nothing is to be checked
+    source  where TPRs come from; a baseline that it does not have is trained before the run
+    ahead   earlier rows of the same submission; runs among them are not planned again
+    of      the run to replicate: EvenlyError where these would not count as its replicates, since its baseline was deleted
+    Every run is checked where `spec` is given: a method or sampler that rejects the evidence raises EvenlyError.
     """
     rows, label = list(ahead), spec if isinstance(spec, str) else spec.label
-    links = {seed: _behind(engine, rows, replace(config, seed=seed), label, source, tags) for seed in seeds}
+    links = {seed: _link(engine, rows, replace(config, seed=seed), label, source, tags) for seed in seeds}
     for seed, link in links.items():
         called = f"{name}, seed {seed}" if name and len(links) > 1 else name
         new = new_run(replace(config, seed=seed), label, name=called, tags=tags, **link)
         if of is not None and new.group_sha != of.group_sha:
             raise EvenlyError(
-                f"other seeds of run {of.id} would not count as its replicates: its baseline was deleted, or another version of Evenly "
-                "made it; set it up again under New run"
+                f"other seeds of run {of.id} would not count as its replicates: its baseline was deleted, or it was created by "
+                "another version of Evenly; set it up again under New run"
             )
         rows.append(new)
     return Plan(tuple(rows), () if isinstance(spec, str) else tuple(_cautions(engine, config, spec, links.values())))
 
 
 def _cautions(engine: Engine, config: RunConfig, spec: DataSpec, links: Iterable[Mapping[str, Any]]) -> list[Finding]:
-    """What is questionable behind each of the baselines, each thing once."""
-    feeding = dict.fromkeys(link.get("baseline") for link in links)
-    known = [(None if b is None else get_run(engine, b), *known_tprs(engine, config, b)) for b in feeding]
-    said = [caution for _, tpr, support in known for caution in tried(config, spec, tpr, support)]
+    """What is questionable with each of the baselines, without duplicates."""
+    baselines = dict.fromkeys(link.get("baseline") for link in links)
+    known = [(None if b is None else get_run(engine, b), *known_tprs(engine, config, b)) for b in baselines]
+    noted = [caution for _, tpr, support in known for caution in tried(config, spec, tpr, support)]
     counts = train_counts(spec, config.validation, config.imbalance, config.profile)
-    return list(dict.fromkeys([*said, *(c for row, *tprs in known for c in cautions(config, counts, row, *tprs))]))
+    return list(dict.fromkeys([*noted, *(c for row, *tprs in known for c in cautions(config, counts, row, *tprs))]))
 
 
-def _behind(
+def _link(
     engine: Engine, rows: list[NewRun], config: RunConfig, label: str, source: Source, tags: str
 ) -> dict[str, Any]:
-    """How a run is linked to its baseline; one that is still to be trained is appended to `rows`."""
+    """How a run is linked to its baseline; a baseline to train first is appended to `rows`."""
     if source.kind == TRAIN_FIRST:
         rows.append(new_run(unweighted(config), label, tags=tags))
         return {"baseline_index": len(rows) - 1, "baseline_group": rows[-1].group_sha}
     if source.run is None:
         return {}
-    there, link = source.takes.get(config.seed), {"baseline_group": source.run.group_sha}
-    if there is not None:
-        return {"baseline": there, **link}
+    existing, link = source.takes.get(config.seed), {"baseline_group": source.run.group_sha}
+    if existing is not None:
+        return {"baseline": existing, **link}
     rows[:] = again(engine, source.run, label, config.seed, rows)
     return {"baseline_index": _place(rows, source.run, config.seed), **link}
 
 
 def again(engine: Engine, row: RunRow, label: str, seed: int, ahead: Sequence[NewRun] = ()) -> list[NewRun]:
-    """`ahead` with the run once more with this seed, unless it holds it, behind its own baseline of the seed. Errors as in `plan`."""
+    """`ahead` and, unless it is among them, the run with this seed after its own baseline of the seed. Errors as in `plan`."""
     if _place(ahead, row, seed) is not None:
         return list(ahead)
     source = Source()
@@ -138,7 +138,7 @@ def again(engine: Engine, row: RunRow, label: str, seed: int, ahead: Sequence[Ne
 def more_seeds(
     engine: Engine, frame: pd.DataFrame, before: RunRow, after: RunRow, label: str, seeds: Sequence[int]
 ) -> list[NewRun]:
-    """Each of the two again with those of these seeds that it lacks among the runs of `frame`, seed by seed. Errors as in `plan`."""
+    """Both runs with each of these seeds that they lack in `frame`, seed by seed. Errors as in `plan`."""
     out: list[NewRun] = []
     for seed in seeds:
         for row in (before, after):
@@ -148,17 +148,17 @@ def more_seeds(
 
 
 def _place(rows: Sequence[NewRun], row: RunRow, seed: int) -> int | None:
-    """Where in this submission the row's replicate of this seed stands."""
+    """Index of the row's replicate of this seed in this submission; None where it has none."""
     return next((i for i, new in enumerate(rows) if (new.group_sha, new.config.seed) == (row.group_sha, seed)), None)
 
 
 def _trained(engine: Engine, row: RunRow, seed: int) -> int | None:
-    """An earlier replicate of this seed that has succeeded, else one that is on its way; a paused one brings nothing by itself."""
+    """A replicate of this seed that has succeeded, else one that is running or queued; a paused one does not count."""
     return by_seed(list_runs(engine, archived=None), row.group_sha).get(seed)
 
 
 def unweighted_method() -> str:
-    """The method that needs nothing and has nothing to set: the baseline's."""
+    """The baseline's method: it needs no evidence and has no parameters."""
     return next(m.key for m in METHODS if not m.needs and not m.params)
 
 
@@ -166,7 +166,7 @@ def unweighted(config: RunConfig) -> RunConfig:
     """The same run without a method, a sampler or a late start: its baseline."""
     epochs = (
         config.epochs if METHODS[config.method].epochs is None else recipe_epochs(config.recipe)
-    )  # a short second stage goes on from a whole run
+    )  # a short second stage continues from a full-length run
     return replace(
         config,
         method=unweighted_method(),

@@ -1,4 +1,4 @@
-"""Where the TPRs, or the network, of runs to be queued come from."""
+"""Source of the TPRs, or the network, of runs to be queued."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Source:
     kind    RUN, TRAIN_FIRST, GIVEN (the config holds the TPRs) or NOTHING
     run     of kind RUN: the baseline
     takes   of kind RUN: seed -> the baseline it takes, a replicate of `run` with that seed; None: it is trained first
-    absent  why nothing fits a method that must have a run; "" where something does
+    absent  why no run is suitable for a method that needs one; "" where one is
     """
 
     kind: str = NOTHING
@@ -30,7 +30,7 @@ class Source:
     absent: str = ""
 
     def trained_first(self, seeds: list[int]) -> list[int]:
-        """Those of the seeds whose baseline is trained ahead."""
+        """The seeds whose baseline is trained first."""
         if self.kind == TRAIN_FIRST:
             return seeds
         return [seed for seed in seeds if self.kind == RUN and self.takes.get(seed) is None]

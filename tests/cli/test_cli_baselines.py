@@ -165,7 +165,7 @@ def test_a_baseline_from_before_the_folder_was_edited_feeds_no_weights(call, ref
     call("stop", fine.data["id"])
     pictures(folder, 50)
     error = refused(*take)
-    assert f"--baseline {first}: run {first} was trained on another version of {folder} than is there now" in error
+    assert f"--baseline {first}: run {first} was trained on another version of {folder} (data " in error
     assert "train the baseline again, or give the TPRs as a file" in error
     again = call(*words, "--wait", "--json").data["id"]
     assert "no replicate of it has seed 1" in refused(

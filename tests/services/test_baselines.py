@@ -137,7 +137,7 @@ def test_tprs_of_another_version_of_the_data_make_no_weights(worker, tmp_path):
     )
     row = drained(worker, late)
     assert row.status == "failed"
-    assert f"run {first} was trained on another version of {data} than is there now" in row.error
+    assert f"run {first} was trained on another version of {data} (data " in row.error
     assert "train the baseline again, or give the TPRs as a file" in row.error
     assert "\n" not in row.error
     assert drained(worker, compared).status == "succeeded", "a run that is only compared with it takes nothing from it"
@@ -183,9 +183,7 @@ def test_a_run_on_older_data_is_among_the_others_and_cannot_feed_weights(empty):
     other = at.selectbox(key="new_baseline_other")
     assert [o for o in other.options if "older data" in o] == other.options
     assert len(other.options) == 1, "a run from before fingerprints were kept is still offered as a baseline"
-    assert f"Run {old} was trained on another version of mnist1d than is there now" in at.error[0].value.replace(
-        "\\", ""
-    )
+    assert f"Run {old} was trained on another version of mnist1d" in at.error[0].value.replace("\\", "")
     assert at.button(key="new_start").disabled
     at.selectbox(key="new_baseline").set_value(str(now)).run()
     assert not at.error

@@ -60,7 +60,7 @@ def test_a_step_that_needs_a_linear_last_layer_refuses_another_head(empty, basel
     cosine = replace(row, facts=row.facts | {"heads": [["cosine", {}]]})
     with pytest.raises(
         EvenlyError,
-        match=f"tau_norm works on .* linear last layer, and run {baseline} has a head of the kind 'cosine'; choose another step",
+        match=f"tau_norm uses .* linear last layer, and run {baseline} has a head of kind 'cosine'; choose another step",
     ):
         posthoc.new_step(cosine, "tau_norm", {})
     assert posthoc.new_step(cosine, "equal_tpr_bias", {}).config.method == "equal_tpr_bias"
