@@ -1,4 +1,4 @@
-"""Which runs of two sides stand for their seeds, and which of them are pairs.
+"""Which run represents each seed on the two sides of a comparison, and which of them are pairs.
 
 A pair is two runs of one seed that differ only in the method: they have the same samples, and where one takes its
 weights from the TPRs of an earlier run, that run is the other one of the pair (or, where neither side holds it, a run of the

@@ -205,7 +205,7 @@ ROWS = (
         formula=r"w_c \propto 1 - \log\frac{n_c}{n_{\max}}",
         needs=COUNTS,
         slider=None,
-        summary="Grows with the logarithm of how much rarer a class is: at imbalance 100 the largest weight is 5.6 times the smallest.",
+        summary="Grows with the logarithm of a class's rarity: at imbalance 100 the largest weight is 5.6 times the smallest.",
         caveat="Mild on strong imbalance: inverse frequency reaches 100 there, its square root 10.",
         source=Source(
             "Zhang, Kang, Hooi, Yan and Feng",

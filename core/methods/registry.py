@@ -12,11 +12,7 @@ from types import ModuleType
 from core.methods.method import Method
 from core.registry import Registry
 
-READERS = {
-    "registry",
-    "evaluate",
-    "examples",
-}  # files that import METHODS: they hold no rows and cannot be imported before it
+READERS = {"registry", "evaluate"}  # files that import METHODS: they hold no rows
 
 
 def files_of_rows() -> Iterator[ModuleType]:

@@ -141,7 +141,7 @@ ROWS = (
         r"(\theta - \eta \nabla \textstyle\sum_j \epsilon_j \ell_j)\Big|_{\epsilon = 0}, 0\right)",
         needs=META,
         slider=None,
-        summary="Before every step it finds the samples of the batch that lower the loss on balanced meta samples, and counts only those.",
+        summary="Before every step, finds the samples of the batch that lower the loss on balanced meta samples, and counts only those.",
         caveat=_FROM_VALIDATION,
         source=Source(
             "Ren, Zeng, Yang and Urtasun",

@@ -216,7 +216,7 @@ ROWS = (
         needs=TPR,
         slider="tau",
         summary="Logit adjustment with the TPR in place of the class frequency, for data with equal counts.",
-        caveat="Experimental: we know of no publication. "
+        caveat="Experimental: we know of no publication that describes it. "
         "Like a weight, a shift acts less and less once the training data are fitted perfectly: "
         "only a factor on the logits, as in CDT and VS, changes the margins then (Kini et al., 2021).",
         source=Source(

@@ -196,7 +196,7 @@ ROWS = (
         summary="Freezes the features of a finished run and trains a new last layer on samples drawn equally from every class.",
         caveat="Features are computed once, without augmentation. "
         + _DRAWN_EQUALLY
-        + "Its epochs add to the baseline's.",
+        + "Its epochs are in addition to the baseline's.",
         source=_KANG,
         when=_TAILED,
         stage=CLASSIFIER,
@@ -234,7 +234,7 @@ ROWS = (
         "and a cosine classifier to a finished run, and continues training.",
         caveat="One of the methods that the CDB paper compares. "
         + _DRAWN_EQUALLY
-        + "Its epochs add to the baseline's. The open-set part of the paper is left out: every test sample is of a known class.",
+        + "Its epochs are in addition to the baseline's. The open-set part of the paper is left out: every test sample has a known class.",
         source=Source(
             "Liu, Miao, Zhan, Wang, Gong and Yu",
             2019,
@@ -330,7 +330,7 @@ ROWS = (
         "is below the mean, lowers it where it is above, and subtracts the mean of b; "
         "eta decays geometrically from 1 to 1/100 of the scale of the logits "
         "(the median over the samples of the distance from the true logit to the largest other). "
-        "The b with the highest minimum TPR is used; ties go to the highest "
+        "Of these b, the one with the highest minimum TPR is used; ties go to the highest "
         "second lowest, and so on; no b whose TPR variance is above that of the unchanged logits. "
         "Use it as a reference: a retraining that equalizes less, or costs more accuracy, is not worth its time. "
         "It is fitted on few samples per class, so the test "

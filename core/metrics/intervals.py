@@ -12,9 +12,7 @@ from core.metrics.classification import share, wilson
 Floats = NDArray[np.float64]
 
 FIGURES = ("accuracy", "balanced_accuracy", "tpr_variance", "tpr_spread", "tpr_min")  # order of the columns below
-REDRAWS = (
-    20_240_101  # seed of the resampling: the same two runs get the same figures on every page and in every command
-)
+REDRAWS = 20_240_101  # seed of the resampling: two runs get the same figures on every page and in every command
 CELLS = 200_000  # resampled counts per side at most
 
 
