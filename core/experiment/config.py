@@ -84,12 +84,12 @@ class RunConfig:
     )
     start: float = setting(
         "start",
-        "Start of the terms",
+        "Late start",
         0.0,
         low=0.0,
         high=0.99,
         step=0.05,
-        help="Share of the epochs without weighting before the method and the sampler act; 0.8 is the usual late start (DRW, DRS).",
+        help="Share of the epochs without weighting before the method and the sampler act; 0.8 is usual (DRW, DRS).",
     )
     deferred: str = setting(
         "deferred",

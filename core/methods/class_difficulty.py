@@ -1,4 +1,4 @@
-"""Weights that follow the difficulty of the classes while the run trains. TPR_c of the last epoch is A_c."""
+"""Weights that follow the difficulty of the classes while the run trains. A_c is TPR_c of the last epoch."""
 
 from __future__ import annotations
 

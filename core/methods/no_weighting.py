@@ -10,7 +10,7 @@ from core.registry import Source
 
 
 def none(evidence: Evidence) -> ClassTerms:
-    """No term at all: plain cross entropy."""
+    """No term: plain cross entropy."""
     return ClassTerms()
 
 
