@@ -1,4 +1,4 @@
-"""Numbers and times as people read them. Pure functions; minus is the real sign, percent has one decimal."""
+"""User-facing numbers and times. Pure functions; minus is the real sign, percent has one decimal."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def points(value: float | None, digits: int = 1) -> str:
-    """A difference of shares in signed points: .04 -> "+4.0"."""
+    """A difference of shares in signed percentage points: .04 -> "+4.0"."""
     if _missing(value):
         return DASH
     return minus(f"{100 * value:+.{digits}f}")
 
 
 def minus(text: str) -> str:
-    """Figures with the real minus sign; one inside a word stays a hyphen."""
+    """Text with real minus signs before digits; one inside a word stays a hyphen."""
     return re.sub(r"(?<!\w)-(?=\d)", "−", text)
 
 
@@ -38,7 +38,7 @@ def spread(variance: float | None) -> str:
 
 
 def small(value: float | None) -> str:
-    """A variance with the digits it needs, as every table and the command line write it: .0077 -> "0.0077", .000031 -> "0.000031"."""
+    """A variance with enough digits, as in every table and on the command line: .0077 -> "0.0077", .000031 -> "0.000031"."""
     return DASH if _missing(value) else formatting.variance(value)
 
 
@@ -53,7 +53,7 @@ def weight(value: float | None) -> str:
 
 
 def number(value: float) -> str:
-    """A setting's value as short as it can be: 2.0 -> "2", 0.9999 -> "0.9999"."""
+    """A setting's value, as short as possible: 2.0 -> "2", 0.9999 -> "0.9999"."""
     return f"{value:g}"
 
 
@@ -75,7 +75,7 @@ def duration(seconds: float | None) -> str:
 
 
 def left(seconds: float | None) -> str:
-    """An estimate, rounded as far as it can be trusted: 43 -> "about 45 s left"."""
+    """An estimate, rounded to its precision: 43 -> "about 45 s left"."""
     if _missing(seconds):
         return "estimating"
     if seconds < 1:
