@@ -64,9 +64,7 @@ def experiment(method: str, seed: int, data_root: str) -> tuple[Tensor, list[tup
     tp, n = counts(plain, val_x, val_y)
     terms = answer(method, Evidence(len(n), counts=d.counts, tpr=tp.double() / n, support=n))
     if list(terms.set()) != ["weight"] or terms.objective != "terms" or METHODS[method].needs - {"tpr", "counts"}:
-        raise EvenlyError(
-            f"{method} does not set one fixed weight per class; choose a method that does, such as tpr_ratio"
-        )
+        raise EvenlyError(f"{method} does not set one fixed weight per class; choose one that does, such as tpr_ratio")
     weighted = train(x, y, torch.as_tensor(terms.weight, dtype=torch.float32), seed)
     return torch.as_tensor(terms.weight), [counts(network, *test) for network in (plain, weighted)]
 
