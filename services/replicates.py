@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 
 from core.experiment.baseline import takes_tprs
+from storage.results.runs import RunRow
 
 LIVE = ("queued", "running")
 LOST = ("failed", "cancelled")  # their seeds may be tried again
 
 
-def next_seeds(frame: pd.DataFrame, before: Any, after: Any, count: int) -> list[int]:
+def next_seeds(frame: pd.DataFrame, before: RunRow, after: RunRow, count: int) -> list[int]:
     """The next `count` seeds to compare the two runs with: first those that one side has finished and the other never started,
     lowest first, then those that neither has, above the two runs' own; failed or stopped ones may be among these.
     """
@@ -27,7 +27,7 @@ def next_seeds(frame: pd.DataFrame, before: Any, after: Any, count: int) -> list
     return list(itertools.islice(itertools.chain(sorted(half), new), count))
 
 
-def _half(frame: pd.DataFrame, row: Any, other: Any) -> set[int]:
+def _half(frame: pd.DataFrame, row: RunRow, other: RunRow) -> set[int]:
     """Seeds with which the row has succeeded and the other was never tried: one that failed would fail again, and a paused one must be
     resumed by the user. Where weights come from a baseline, only those whose baseline had that seed too: others form no pair."""
     fed = takes_tprs(row.config) and row.config.tpr is None
@@ -40,24 +40,24 @@ def _half(frame: pd.DataFrame, row: Any, other: Any) -> set[int]:
     }
 
 
-def on_the_way(frame: pd.DataFrame, before: Any, after: Any) -> list[int]:
+def on_the_way(frame: pd.DataFrame, before: RunRow, after: RunRow) -> list[int]:
     """Ids of the two runs' replicates that are queued or running."""
     about = zip(frame["id"].tolist(), frame["group_sha"].tolist(), frame["status"].tolist(), strict=True)
     groups = {before.group_sha, after.group_sha}
     return [run_id for run_id, group, status in about if group in groups and status in LIVE]
 
 
-def lacking(frame: pd.DataFrame, row: Any, seeds: Sequence[int]) -> list[int]:
+def lacking(frame: pd.DataFrame, row: RunRow, seeds: Sequence[int]) -> list[int]:
     """The seeds for which a run has no replicate."""
     have = _held(frame, row)
     return [seed for seed in seeds if seed not in have]
 
 
-def _held(frame: pd.DataFrame, row: Any) -> set[int]:
+def _held(frame: pd.DataFrame, row: RunRow) -> set[int]:
     return {int(row.seed), *(seed for seed, status, _ in _tried(frame, row) if status not in LOST)}
 
 
-def _tried(frame: pd.DataFrame, row: Any) -> list[tuple[int, str, Any]]:
+def _tried(frame: pd.DataFrame, row: RunRow) -> list[tuple[int, str, int | None]]:
     """(seed, status, baseline) of every run with the row's settings. Lists, because comparing text columns is slow."""
     about = (frame[key].tolist() for key in ("seed", "status", "baseline_id", "group_sha"))
     return [
