@@ -211,7 +211,7 @@ def tables_page() -> str:
                 f"`{r.key}`",
                 r.label,
                 r.summary,
-                {"adamw": "AdamW", "sgd": "SGD, Nesterov"}[r.optimiser],
+                {"adamw": "AdamW", "sgd": "SGD, Nesterov"}[r.optimizer],
                 str(r.epochs),
                 ", ".join(f"{p.key} {p.default:g}" for p in r.params),
                 reference(r.source),

@@ -115,8 +115,8 @@ def test_the_method_with_its_own_objective_of_the_readme_trains_as_printed(tmp_p
         "training/test_objective_edges",
     ]
     files = [f"tests/core/{name}.py" for name in contract]
-    assert " passed" in run("-m", "pytest", "-q", "-k", "generalised", "-p", "no:cacheprovider", *files)
-    words = "run --dataset digits --model mlp --method generalised --epochs 1 --wait --json"
+    assert " passed" in run("-m", "pytest", "-q", "-k", "generalized", "-p", "no:cacheprovider", *files)
+    words = "run --dataset digits --model mlp --method generalized --epochs 1 --wait --json"
     assert json.loads(run("cli.py", *words.split()))["status"] == "succeeded"
 
 

@@ -1,7 +1,7 @@
 """Optimizer recipes: the optimizer and the learning-rate schedule of a run.
 
 A recipe is a row; its schedule is a pure function of progress t in [0, 1): learning rate = lr * factor(t).
-The engine builds the optimizer from `optimiser`; nothing here imports torch.
+The engine builds the optimizer from `optimizer`; nothing here imports torch.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def long_tail_steps(t: float) -> float:
 
 @dataclass(frozen=True)
 class Recipe:
-    """optimiser is "adamw" or "sgd"; `params` always hold lr, batch_size and weight_decay; sgd uses momentum too."""
+    """optimizer is "adamw" or "sgd"; `params` always hold lr, batch_size and weight_decay; sgd uses momentum too."""
 
     key: str
     label: str
-    optimiser: str
+    optimizer: str
     factor: Callable[[float], float]
     epochs: int
     params: tuple[Param, ...]
@@ -103,7 +103,7 @@ RECIPES = Registry(
     Recipe(
         key="adam_cycle",
         label="AdamW, one cycle",
-        optimiser="adamw",
+        optimizer="adamw",
         factor=one_cycle,
         epochs=20,
         params=_params(0.01, 100, 0.01),
@@ -113,7 +113,7 @@ RECIPES = Registry(
     Recipe(
         key="sgd_cosine",
         label="SGD, cosine",
-        optimiser="sgd",
+        optimizer="sgd",
         factor=cosine,
         epochs=30,
         params=_params(0.1, 128, 5e-4, 0.9),
@@ -128,7 +128,7 @@ RECIPES = Registry(
     Recipe(
         key="sgd_steps",
         label="SGD, CIFAR-LT steps",
-        optimiser="sgd",
+        optimizer="sgd",
         factor=long_tail_steps,
         epochs=200,
         params=_params(0.1, 128, 2e-4, 0.9),
@@ -143,7 +143,7 @@ RECIPES = Registry(
     Recipe(
         key="sgd_constant",
         label="SGD, constant rate",
-        optimiser="sgd",
+        optimizer="sgd",
         factor=constant,
         epochs=30,
         params=_params(0.01, 128, 5e-4, 0.9),

@@ -367,7 +367,7 @@ ROWS = (
         when="Outliers and easy samples dominate the gradient.",
         latex=_ghm_latex,
         decided="Computed in every step: an output counts less, the more outputs of the batch have a similar gradient norm.",
-        objective="core.training.objectives.ghm:GradientHarmonising",
+        objective="core.training.objectives.ghm:GradientHarmonizing",
         golden=(
             Golden(
                 given={"logits": ((0, 0), (math.log(3), 0)), "labels": (0, 0)},

@@ -47,7 +47,7 @@ def build_optimizer(
     groups = _groups(model, feature_rate)
     recipe, given = RECIPES[config.recipe], config.recipe_params
     common = {"lr": _rate(given["lr"], device), "weight_decay": given["weight_decay"], **_flags(device)}
-    if recipe.optimiser == "sgd":
+    if recipe.optimizer == "sgd":
         momentum = given["momentum"]
         return torch.optim.SGD(groups, momentum=momentum, nesterov=momentum > 0, **common)
     return torch.optim.AdamW(groups, capturable=device.graphs, **common)

@@ -13,7 +13,7 @@ from core.training.objectives.base import Batch, Objective
 from core.training.objectives.sigmoid import signs
 
 
-class GradientHarmonising(Objective):
+class GradientHarmonizing(Objective):
     """loss = 1/(B C) sum_i beta_i BCE_i over all B x C outputs, beta_i = B C / (S_k M) for the bin k of output i.
 
     The gradient norm g = |sigmoid(z) - y| falls into one of `bins` equal bins of [0, 1]; R_k outputs are in bin k, M bins

@@ -13,7 +13,7 @@ ONE_LOSS = "core.training.objectives.terms:Terms"  # for methods whose row names
 
 
 def key_of(address: str) -> str:
-    """ "core.training.objectives.ghm:GradientHarmonising" -> "ghm": its key in terms and checkpoints."""
+    """ "core.training.objectives.ghm:GradientHarmonizing" -> "ghm": its key in terms and checkpoints."""
     return address.partition(":")[0].rpartition(".")[2]
 
 

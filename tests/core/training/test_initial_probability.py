@@ -81,7 +81,7 @@ def test_the_rest_of_the_network_starts_as_without_it():
 def test_weight_decay_leaves_the_biases_alone(recipe):
     from core.experiment.recipes import RECIPES
 
-    key = recipe if recipe in RECIPES else next(r.key for r in RECIPES if r.optimiser == "sgd")
+    key = recipe if recipe in RECIPES else next(r.key for r in RECIPES if r.optimizer == "sgd")
     config = checked(RunConfig("mnist1d", "mlp", recipe=key, recipe_params={"weight_decay": 0.1}))
     model = network(10, prior=0.1)
     optimizer = build_optimizer(config, model, CPU)
