@@ -76,7 +76,7 @@ def test_methods_without_a_baseline_are_pairs_on_the_same_samples():
     other = [*plain[:2], run_of(45, 5, AFTER, index_hash="changed")]
     c = compare(of_runs("before", BASELINES), of_runs("after", other))
     assert c.noise.pairs == (3, 4)
-    assert c.notes[-1] == Unpaired((5,), True, (Apart((3, 45), OTHER_SAMPLES),))
+    assert c.notes[-1] == Unpaired((5,), False, (Apart((3, 45), OTHER_SAMPLES),))
 
 
 def test_a_deleted_baseline_makes_no_pair():

@@ -102,7 +102,7 @@ def test_a_missing_run(ids):
 
 
 def test_other_splits(ids):
-    assert "trained on different samples, because the imbalance factor differs" in warned(
+    assert "trained on different samples because the imbalance factor differs" in warned(
         visit(ids["plain"], ids["tail"])
     )
     assert "The data changed between the two runs" in warned(visit(ids["plain"], ids["changed"]))
@@ -110,7 +110,7 @@ def test_other_splits(ids):
 
 def test_runs_that_differ_only_in_their_seed(ids):
     at = visit(ids["plain"], ids["again"])
-    assert "no setting but the seed or the device differs" in at.markdown[0].value
+    assert "only the seed or the device differs" in at.markdown[0].value
     assert "compare_seeds" not in [b.key for b in at.button], "more seeds would not help"
 
 

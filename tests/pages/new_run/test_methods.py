@@ -123,7 +123,7 @@ def test_sampler_and_late_start_reach_run_command_and_snippet(empty):
     assert "--sampler-param q=0.25" in command
     assert "--start 0.8" in command
     assert "sampling = torch.tensor" in snippet
-    assert "act from epoch 17 of 20 on" in captions(at)
+    assert "act from epoch 17 of 20" in captions(at)
     (row,) = started(at, empty)
     assert (row.config.sampler, row.config.sampler_params, row.config.start) == ("power", {"q": 0.25}, 0.8)
 
@@ -214,7 +214,7 @@ def test_a_term_that_is_the_same_for_every_class_is_a_sentence_and_a_sampler_say
     at.selectbox(key="new_sampler").set_value("undersample").run()
     assert not at.get("plotly_chart")
     assert "10.0% for every class." in [m.value for m in at.markdown]
-    assert "An epoch holds" in captions(at)
+    assert "An epoch draws" in captions(at)
 
 
 def test_a_duplicated_run_brings_its_sampler_and_late_start_or_takes_them_back(empty):
