@@ -108,15 +108,16 @@ def comparison_dict(c: Comparison) -> dict[str, Any]:
     return plain({**asdict(c), "verdict": text.of(c.verdict), **worded, "measures": measures})
 
 
-def comparison_json(before: RunReport, after: RunReport, c: Comparison) -> str:
+def comparison_json(
+    before: RunReport, after: RunReport, verdict: str, cautions: Sequence[str] = (), over: OverSeeds | None = None
+) -> str:
     """Both runs with their settings, the verdict, the cautions, the paired measures and class rows, and the means over seeds."""
-    over = c.over_seeds
     return _dump(
         {
             "format": "evenly-comparison",
             "version": 1,
-            "verdict": text.pretty(text.of(c.verdict)),
-            "cautions": text.lines(c.cautions),
+            "verdict": verdict,
+            "cautions": list(cautions),
             "before": _run(before),
             "after": _run(after),
             "measures": tables.changes_as_dict(pair_measures(before, after)),

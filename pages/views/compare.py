@@ -166,10 +166,11 @@ def settings(before: RunRow, after: RunRow) -> None:
 def exports(before: RunRow, after: RunRow, c: Comparison, score: Score | None, names: list[str]) -> None:
     """Downloads of the comparison, with the weighted score that is shown; each file is built on click."""
     b, a = (replace(comparison.report(cached_reads.database(), row), score=score) for row in (before, after))
-    name = f"evenly-{before.id}-{after.id}"
+    name, over = f"evenly-{before.id}-{after.id}", c.over_seeds
+    words = text.pretty(text.of(c.verdict)), text.lines(c.cautions)
     files = (
-        ("CSV", "csv", "text/csv", lambda: csv_json.comparison_csv(b, a, c.over_seeds), None),
-        ("JSON", "json", "application/json", lambda: csv_json.comparison_json(b, a, c), None),
+        ("CSV", "csv", "text/csv", lambda: csv_json.comparison_csv(b, a, over), None),
+        ("JSON", "json", "application/json", lambda: csv_json.comparison_json(b, a, *words, over), None),
         (
             "HTML report",
             "html",
