@@ -33,6 +33,7 @@ def posthoc(
     The result is a run of its own whose baseline is RUN. Anything fitted is fitted on the validation split.
     """
     from core.metrics.readings import training_counts
+    from reporting import text
     from services.posthoc import new_step
     from services.preflight import cautions, known_tprs
     from storage.jobs.queue import submit
@@ -47,7 +48,7 @@ def posthoc(
     with notes_held():
         tprs = known_tprs(engine, step.config, run_id)
         for caution in cautions(step.config, training_counts(before.facts), before, *tprs):
-            note(caution.text)
+            note(text.of(caution))
         (made,) = submit(engine, [step], key)
     row = at_once(engine, made)
     emit(run_dict(engine, row)) if as_json else run_list([before, row])

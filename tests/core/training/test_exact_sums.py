@@ -48,8 +48,8 @@ def test_smote_never_holds_more_distances_than_it_may(monkeypatch):
 
 def settled(monkeypatch, formula, epochs):
     """How many operations a run of so many epochs works out before its first one."""
-    steps, real = [], formulas._settled
-    monkeypatch.setattr(formulas, "_settled", lambda *given: steps.append(1) or real(*given))
+    steps, real = [], formulas._finite
+    monkeypatch.setattr(formulas, "_finite", lambda *given: steps.append(1) or real(*given))
     answer("custom", Evidence(4, counts=[9, 5, 3, 1], tpr=[0.9, 0.7, 0.5, 0.2], epochs=epochs), {"formula": formula})
     return len(steps)
 

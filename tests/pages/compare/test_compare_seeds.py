@@ -20,6 +20,7 @@ import cli
 from core.comparison.pairing import OTHER_BASELINE, Apart, LeftOut, Unpaired
 from core.experiment.config import checked
 from reporting import numbers, text
+from reporting.csv_json import comparison_dict
 from services import comparison
 from storage import results
 from storage.db.connection import open_database, write
@@ -135,7 +136,7 @@ def test_with_seeds_tiles_bars_and_verdict_are_means(ids):
     assert tiles["Accuracy"].value == numbers.percent(means(after, "accuracy"))
     change = 100 * (means(after, "accuracy") - means(before, "accuracy"))
     assert float(tiles["Accuracy"].delta.replace("−", "-")) == pytest.approx(change, abs=0.051)
-    assert f"by {tiles['Accuracy'].delta} points" in at.markdown[0].value.replace("\\", "")
+    assert f"accuracy {tiles['Accuracy'].delta} points" in at.markdown[0].value.replace("\\", "")
     bars = [t for t in figure(at, "compare_signature")["data"] if t["type"] == "bar"]
     engine = open_database()
     tprs = np.array([results.class_counts(engine, i, "test").tp / 1000 for i in after])
@@ -283,7 +284,7 @@ def test_the_page_and_the_command_line_have_the_same_metrics(ids):
 
     engine = open_database()
     a, b = ids["high"]
-    with_page = parts.comparison(*(results.get_run(engine, i) for i in (a, b))).to_dict()
+    with_page = comparison_dict(parts.comparison(*(results.get_run(engine, i) for i in (a, b))))
     data = json.loads(called("compare", a, b, "--json"))
     assert (data["deltas"], data["verdict"]) == (with_page["deltas"], with_page["verdict"])
 

@@ -164,7 +164,7 @@ def test_a_run_that_knows_other_classes_is_not_followed(empty, mounted):
     submit(empty, config_of(epochs=3), "others")
     train(empty, worker_of(empty), many(12), 3)
     at = chosen("cdb")
-    assert any("other classes" in w.value for w in at.warning)
+    assert any("different classes" in w.value for w in at.warning)
     assert "along" not in mounted["new_preview_cdb"]
 
 

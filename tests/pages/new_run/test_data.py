@@ -6,7 +6,7 @@ import pytest
 
 from core.datasets import DATASETS, describe, prepare
 from core.datasets.spec import no_validation
-from core.diagnostics.sample_size import few_validation, half_width
+from core.diagnostics.sample_size import FewSamples, few_validation, half_width
 from core.metrics.classification import wilson
 from tests.pages.kit import NEW, RUNS
 from tests.pages.new_run.kit import baselines, captions, images, visit
@@ -72,11 +72,9 @@ def test_few_validation_samples_are_said_with_what_they_are_worth(empty, tmp_pat
     low, high = wilson(2.5, 5)
     assert spec.val_counts.tolist() == [5, 24]
     assert half_width(5) == pytest.approx((high - low) / 2)
-    assert (
-        few_validation(spec)
-        == "Class ant has 5 validation samples: its TPR is known only to about ±33 points (95 %). Raise the validation share or add images."
-    )
-    assert few_validation(describe("uneven", tmp_path, 0.3)) == ""
+    few = few_validation(spec)
+    assert few == FewSamples(1, "ant", 5, half_width(5), remedy="share")
+    assert few_validation(describe("uneven", tmp_path, 0.3)) is None
     at = visit()
     at.selectbox(key="dataset").set_value("uneven").run()
     assert "±33 points" in captions(at)
@@ -92,7 +90,7 @@ def test_a_validation_share_without_a_say_is_off_with_the_reason(empty):
     at = visit()
     share = next(n for n in at.number_input if n.label == "Validation share")
     assert share.disabled
-    assert "brings its own validation split" in captions(at)
+    assert "has its own validation split" in captions(at)
     at.selectbox(key="dataset").set_value("digits").run()
     assert not at.number_input(key="new_run_validation").disabled
 

@@ -122,7 +122,7 @@ def test_a_long_tail_shows_in_counts_names_and_the_choice_of_baselines(empty):
     assert at.selectbox(key="new_baseline_other").options == [
         f"Run {balanced[0]}: MNIST-1D: none, seed 0 (no long tail)"
     ]
-    assert "differs from this run" in captions(at)
+    assert "its TPRs are not those of a baseline" in captions(at)
     assert started(at, empty)[0].baseline_id == balanced[0]
 
 

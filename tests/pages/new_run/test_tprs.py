@@ -22,7 +22,7 @@ def test_pasted_tprs_and_a_file_together_are_refused(monkeypatch):
     spec = describe("digits", Path())
     text, data = "\n".join(["0.5"] * 10), b"0.9\n" * 10
     assert evidence.read_given(spec, text, "mine.csv", data).tpr is None
-    assert "There are pasted TPRs and the file mine.csv" in said[0]
+    assert "Both pasted TPRs and the file mine.csv are given" in said[0]
     assert evidence.read_given(spec, text, None, b"").name == "pasted TPRs"
     assert evidence.read_given(spec, "", "mine.csv", data).tpr.tolist() == [0.9] * 10
 
