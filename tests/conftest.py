@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -211,6 +212,7 @@ def worker(tmp_path, monkeypatch):
 
     monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
     monkeypatch.setattr(runner, "MIN_FREE_BYTES", 0)
+    gc.freeze()  # the worker collects garbage after every run: what the tests have loaded need not be searched each time
     with Worker(0) as worker:
         yield worker
 

@@ -1,5 +1,6 @@
 """What the tests of the runner share: a short run, its queue and its log."""
 
+import gc
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -44,5 +45,6 @@ def working(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EVENLY_DATA", str(folder))
         patch.setattr(runner, "MIN_FREE_BYTES", 0)
+        gc.freeze()  # the worker collects garbage after every run: what the tests have loaded need not be searched each time
         with door.Worker(0) as worker:
             yield worker

@@ -20,7 +20,7 @@ from storage.results import checkpoint_files
 
 ROOT = Path(__file__).resolve().parents[2]
 EPOCHS = 60
-KILLS = 10  # per seed of the test, three seeds
+KILLS = 8  # per seed of the test, two seeds
 CONFIG = RunConfig("digits", "mlp", method="cdb", params={"tau": 1.0}, epochs=EPOCHS, recipe_params={"batch_size": 32})
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ def history(engine, run_id):
     return frame.sort_values(["epoch", "split"]).reset_index(drop=True), classes
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.timeout(600)
 def test_a_run_survives_being_killed(home, seed):
     root, engine = home

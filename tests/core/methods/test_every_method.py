@@ -16,8 +16,8 @@ from services.submission import new_run
 from storage import results
 from storage.jobs import queue
 from storage.results import checkpoint_files
+from tests.work.kit import working
 from work import runner
-from work import worker as door
 
 BASE = RunConfig("mnist1d", "cnn1d", epochs=2, imbalance=100.0)
 CLASSES = 10
@@ -48,12 +48,9 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def worker(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("EVENLY_DATA", str(tmp_path_factory.mktemp("every")))
-        patch.setattr(runner, "MIN_FREE_BYTES", 0)
+    with working(tmp_path_factory.mktemp("every")) as worker, pytest.MonkeyPatch.context() as patch:
         patch.setattr("core.training.interrupts.LOOK_SECONDS", -1)
-        with door.Worker(0) as worker:
-            yield worker
+        yield worker
 
 
 @pytest.fixture(scope="module")
