@@ -11,11 +11,10 @@ from sqlalchemy import Engine
 
 from commands.progress import duration
 from commands.terminal import paragraph, points, table
-from core import formatting
 from core.comparison.compare import compare
 from core.comparison.side import Side
 from core.experiment.presets import FIRST
-from reporting import text
+from reporting import numbers, text
 from services import run_time
 from services.comparison import side
 from services.submission import plan
@@ -86,11 +85,7 @@ def spread(values: list[float], form: str = "{:.1f}", factor: float = 100.0) -> 
 def variance(values: list[float]) -> str:
     """The same for a variance, with the digits that it needs."""
     mean = float(np.mean(values))
-    return (
-        formatting.variance(mean)
-        if len(values) < 2
-        else formatting.variance_with_sd(mean, float(np.std(values, ddof=1)))
-    )
+    return numbers.variance(mean) if len(values) < 2 else numbers.variance_with_sd(mean, float(np.std(values, ddof=1)))
 
 
 def class_table(engine: Engine, before: list[Side], after: list[Side], weighted: list[RunRow]) -> None:

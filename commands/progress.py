@@ -115,13 +115,13 @@ def progress_line(rows: Sequence[Any], ahead: Sequence[Any] = (), places: Mappin
     text = ", ".join([text, *(place.words() for r in rows if (place := inside(r, places)) is not None)])
     if ahead:
         return f"{text}, waiting for {', '.join(map(at, ahead))}"
-    if (each := seconds_an_epoch(rows, places)) is not None:
+    if (each := pace(rows, places)) is not None:
         at_once = max(sum(r.status == "running" for r in rows), 1)
         return f"{text}, about {duration(left * each / at_once)} left"
     return f"{text}, " + ("estimating" if done else "starting" if started else "waiting to start")
 
 
-def seconds_an_epoch(rows: Sequence[Any], places: Mapping[int, Place]) -> float | None:
+def pace(rows: Sequence[Any], places: Mapping[int, Place]) -> float | None:
     """Seconds per epoch from the recorded epochs alone, without data preparation and imports.
 
     The first epoch is unusually slow: until the second is done, the pace of the steps in a long epoch is used, else None.

@@ -14,10 +14,10 @@ import typer
 from commands import terminal
 from commands.tables import Json
 from commands.terminal import clean, emit, figure, listing, paragraph, percent, points, share, table
-from core import formatting
 from core.errors import EvenlyError
 from core.experiment.config import EPOCHS, SETTINGS
 from core.methods import trains
+from reporting import numbers
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -108,7 +108,7 @@ def run_list(rows: Sequence[Any]) -> None:
                 in_words(r.status),
                 f"{r.last_epoch}/{r.epochs}",
                 share(r.accuracy),
-                formatting.variance(r.tpr_variance),
+                numbers.variance(r.tpr_variance),
                 share(r.tpr_min),
                 r.name,
             )
@@ -119,7 +119,7 @@ def run_list(rows: Sequence[Any]) -> None:
 
 def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[str, Any]:
     """A run with its settings, facts, and the figures of its test split after the last epoch: overall and per class."""
-    from core.metrics.tables import as_dict
+    from reporting.readings_text import as_dict
     from reporting.run_report import class_rows
     from services.comparison import report
 
@@ -310,7 +310,7 @@ def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
                 label,
                 in_words(name, x),
                 in_words(name, y),
-                formatting.variance_change(x, y) if name == "tpr_variance" else points(y - x),
+                numbers.variance_change(x, y) if name == "tpr_variance" else points(y - x),
             ]
             for label, name, x, y in known
         ],

@@ -16,10 +16,9 @@ from typing import Any
 
 from core.comparison.compare import Comparison
 from core.comparison.seed_statistics import OverSeeds
-from core.metrics import tables
 from core.metrics.readings import Change
 from core.serialization import plain
-from reporting import text
+from reporting import readings_text, text
 from reporting.run_report import Row, RunReport, class_rows, pair_measures, pair_rows, seed_rows
 
 Cell = str | float | None
@@ -67,7 +66,7 @@ def _run(run: RunReport) -> dict[str, object]:
         "split": run.split,
         "epoch": run.epoch,
         "summary": asdict(run.summary),
-        "measures": tables.as_dict(run.measures),
+        "measures": readings_text.as_dict(run.measures),
         "config": run.config.stored(),
         "facts": run.facts,
         "classes": class_rows(run),
@@ -104,7 +103,7 @@ def comparison_csv(before: RunReport, after: RunReport, over: OverSeeds | None =
 def comparison_dict(c: Comparison) -> dict[str, Any]:
     """A comparison as plain values, findings as sentences; undefined numbers are None."""
     worded = {name: text.lines(getattr(c, name)) for name in ("notes", "cautions", "mixed")}
-    measures = tables.changes_as_dict(c.measures)
+    measures = readings_text.changes_as_dict(c.measures)
     return plain({**asdict(c), "verdict": text.of(c.verdict), **worded, "measures": measures})
 
 
@@ -120,7 +119,7 @@ def comparison_json(
             "cautions": list(cautions),
             "before": _run(before),
             "after": _run(after),
-            "measures": tables.changes_as_dict(pair_measures(before, after)),
+            "measures": readings_text.changes_as_dict(pair_measures(before, after)),
             "classes": pair_rows(before, after),
             "over_seeds": None if over is None else asdict(over),
         }

@@ -12,11 +12,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from core import formatting
 from core.comparison.seed_statistics import OverSeeds
+from core.formatting import listed
 from core.metrics.readings import Change
 from core.serialization import plain
-from reporting import text
+from reporting import numbers, text
 from reporting.figure import Figure
 from reporting.numbers import DASH, minus, percent
 from reporting.run_report import RunReport, class_rows, pair_measures, pair_rows
@@ -138,7 +138,7 @@ def _trained(
     """What both runs share, the samples behind the metrics, and when the page was created."""
     n = [run.summary.n for run in (before, after)]
     epochs = f"epoch {before.epoch}" if before.epoch == after.epoch else f"epochs {before.epoch} and {after.epoch}"
-    samples = formatting.listed(f"{v:,}" for v in dict.fromkeys(n))
+    samples = listed(f"{v:,}" for v in dict.fromkeys(n))
     rows = [("Metrics of", f"{before.split} split, {samples} samples, after {epochs}"), *common]
     if over is not None:
         rows += [("Seeds", f"{text.numbered('seed', over.before)} before, {text.numbered('seed', over.after)} after")]
@@ -195,7 +195,7 @@ def _gain(change: float, praise: bool) -> str | Toned:
     """A change of a TPR in points, colored by its sign as shown: one that rounds to 0 has no color."""
     if math.isnan(change):
         return DASH
-    text = minus(formatting.signed(100 * change, 1))
+    text = minus(numbers.signed(100 * change, 1))
     tone = {"+": "gain" if praise else "", "−": "loss"}.get(text[0], "")
     return Toned(text, tone) if tone else text
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from core import formatting
 from core.comparison.seed_statistics import OverSeeds
 from core.metrics import readings as measured
-from core.metrics import tables
 from core.metrics.classification import Summary
 from core.metrics.readings import Change
+from reporting import numbers, readings_text
 from reporting.run_report import RunReport
 
 FIGURES_TOLD = (  # the metrics that a table shows: label, name
@@ -37,19 +36,22 @@ def in_words(name: str, value: float) -> str:
     if math.isnan(value):
         return "–"
     if name == "tpr_variance":
-        return formatting.variance(value)
-    return formatting.points(value) if name == "tpr_spread" else f"{100 * value:.1f}"
+        return numbers.variance(value)
+    return numbers.spread_points(value) if name == "tpr_spread" else f"{100 * value:.1f}"
 
 
 def more_told(run: RunReport) -> list[tuple[str, str]]:
     """(label, value as text) of the measures that FIGURES_TOLD does not name."""
-    return [(_small(label), value) for label, value in tables.told([r for r in run.measures if r.key not in LISTED])]
+    return [
+        (_small(label), value) for label, value in readings_text.told([r for r in run.measures if r.key not in LISTED])
+    ]
 
 
 def more_changes(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
     """(label, before, after, difference) of the measures that FIGURES_TOLD does not name."""
     return [
-        (_small(label), *cells) for label, *cells in tables.told_changes([c for c in changes if c.key not in LISTED])
+        (_small(label), *cells)
+        for label, *cells in readings_text.told_changes([c for c in changes if c.key not in LISTED])
     ]
 
 
@@ -65,16 +67,16 @@ def figure_rows(over: OverSeeds) -> list[list[str]]:
         f = over.figures[name]
         if name == "tpr_variance":
             sides = [
-                formatting.variance_with_sd(mean, sd) for mean, sd in ((f.before, f.before_sd), (f.after, f.after_sd))
+                numbers.variance_with_sd(mean, sd) for mean, sd in ((f.before, f.before_sd), (f.after, f.after_sd))
             ]
-            change, low, high = formatting.variances((f.change, f.low, f.high))
+            change, low, high = numbers.variances((f.change, f.low, f.high))
         else:
-            places = max(min(formatting.places(100 * v, 1), 4) for v in (f.before, f.after))
+            places = max(min(numbers.places(100 * v, 1), 4) for v in (f.before, f.after))
             sides = [
                 f"{100 * mean:.{places}f} ± {100 * sd:.{places}f}"
                 for mean, sd in ((f.before, f.before_sd), (f.after, f.after_sd))
             ]
-            change, low, high = formatting.alike([100 * v for v in (f.change, f.low, f.high)], places)
+            change, low, high = numbers.alike([100 * v for v in (f.change, f.low, f.high)], places)
         out.append([label, *sides, change, f"{low} to {high}"])
     return out
 
@@ -83,11 +85,11 @@ def measure_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
     """The measures that every run has, over the seeds as text, in the form of `figure_rows`."""
     out = []
     for c in (c for c in changes if c.key in over.measures):
-        f, words = over.measures[c.key], tables.WORDS[c.unit]
+        f, words = over.measures[c.key], readings_text.WORDS[c.unit]
         change, low, high = words.alike((f.change, f.low, f.high))
         out.append(
             [
-                tables.named(c),
+                readings_text.named(c),
                 words.with_sd(f.before, f.before_sd),
                 words.with_sd(f.after, f.after_sd),
                 change,

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import singledispatch
 
-from core import formatting
 from core.comparison import compare, confounders, pairing
 from core.comparison.verdict import (
     BOTH_SIDES,
@@ -29,6 +28,7 @@ from core.experiment.config import RunConfig
 from core.findings import Finding
 from core.formatting import listed
 from core.methods import CLASSIFIER, FINETUNE, POSTHOC, notes
+from reporting import numbers
 from reporting.numbers import count, minus
 
 WORD_JOINER = "\u2060"  # invisible, of no width
@@ -539,8 +539,8 @@ def _pair(v: Verdict) -> str:
 
 def _change(delta: Delta) -> str:
     if delta.figure == "tpr_variance":
-        return f"variance {formatting.variance(delta.before)} -> {formatting.variance(delta.after)}"
-    return f"{FIGURES[delta.figure]} {formatting.signed(100 * delta.change, 1)} points"
+        return f"variance {numbers.variance(delta.before)} -> {numbers.variance(delta.after)}"
+    return f"{FIGURES[delta.figure]} {numbers.signed(100 * delta.change, 1)} points"
 
 
 def _mean_change(delta: Delta) -> str:
@@ -549,7 +549,7 @@ def _mean_change(delta: Delta) -> str:
         raise ValueError(f"{delta.figure} has no means over seeds")
     values = (s.change, s.low, s.high)
     unit = "" if delta.figure == "tpr_variance" else " points"
-    mean, low, high = formatting.alike([100 * v for v in values], 1) if unit else formatting.variances(values)
+    mean, low, high = numbers.alike([100 * v for v in values], 1) if unit else numbers.variances(values)
     return f"{mean}{unit} (95 % interval {low} to {high})"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core import formatting
+from reporting import numbers
 from reporting.figure import Figure, axis, layout
 from reporting.numbers import percent, points
 from reporting.palette import Palette, faint
@@ -99,7 +99,7 @@ def ordering(before: Vector, after: Vector | None = None, by: str = "difficulty"
 
 
 def _legend(side: Side) -> str:
-    return f"{drawn(side.label)}: mean {percent(side.mean)}, spread {formatting.points(side.sd)} points"
+    return f"{drawn(side.label)}: mean {percent(side.mean)}, spread {numbers.spread_points(side.sd)} points"
 
 
 def _levels(
@@ -479,13 +479,13 @@ def describe(names: list[str], before: Side, after: Side | None) -> str:
     """The chart in one sentence, for screen readers."""
     hardest = names[int(np.nanargmin(before.tpr))]
     text = (
-        f"TPR per class, {before.label}: mean {percent(before.mean)}, spread {formatting.points(before.sd)} points, "
+        f"TPR per class, {before.label}: mean {percent(before.mean)}, spread {numbers.spread_points(before.sd)} points, "
         f"hardest class {hardest} at {percent(np.nanmin(before.tpr))}"
     )
     if after is None:
         return text
     worst = int(np.nanargmin(after.tpr))
     return (
-        f"{text}; {after.label}: mean {percent(after.mean)}, spread {formatting.points(after.sd)} points, "
+        f"{text}; {after.label}: mean {percent(after.mean)}, spread {numbers.spread_points(after.sd)} points, "
         f"lowest {names[worst]} at {percent(after.tpr[worst])}"
     )

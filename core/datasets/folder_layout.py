@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from core.datasets.image_header import MAX_FILE_BYTES, SUFFIXES, TOO_LARGE, Unreadable
+from core.datasets.image_file import MAX_FILE_BYTES, SUFFIXES, TOO_LARGE, Unreadable
 from core.datasets.splits import take_per_class, validation_counts
 from core.errors import DataError
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from core.datasets import array_cache
 from core.datasets.array_cache import Contents, Writer
 from core.datasets.folder_layout import Entry, FileSource, Layout, shown
-from core.datasets.image_header import (
+from core.datasets.image_file import (
     HEADER_BYTES,
     MAX_PIXELS,
     THREADS,
@@ -20,7 +23,6 @@ from core.datasets.image_header import (
     automatic_side,
     decode,
     image_size,
-    in_order,
     quick_size,
 )
 from core.datasets.spec import Progress
@@ -29,6 +31,8 @@ from core.errors import DataError
 CHUNK_BYTES = 8 * 2**20  # decoded at a time
 MAX_CHUNK = 256
 SIZING_SHARE = 0.2  # of the progress, for reading the sizes
+
+A, B = TypeVar("A"), TypeVar("B")
 
 
 def decode_all(
@@ -119,6 +123,24 @@ def _decoded(source: FileSource, entry: Entry, side: int) -> np.ndarray | Unread
         return decode(source.read(entry), side)
     except Unreadable as reason:
         return reason
+
+
+def in_order(work: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[B]:
+    """work(item) for every item, in order, on several threads, with no more than a few results waiting in memory."""
+    if threads <= 1:
+        yield from map(work, items)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        source = iter(items)
+        waiting: list[Future[B]] = [pool.submit(work, item) for item in islice(source, 2 * threads)]
+        try:
+            while waiting:
+                result = waiting.pop(0).result()
+                waiting += [pool.submit(work, item) for item in islice(source, 1)]
+                yield result
+        finally:
+            for left in waiting:
+                left.cancel()
 
 
 def _contents(plan: Layout, kept: np.ndarray, skips: Skips, extra: dict) -> Contents:

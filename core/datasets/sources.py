@@ -16,8 +16,8 @@ from typing import Protocol
 
 from core.datasets.array_cache import Meta
 from core.datasets.folder_layout import shown
+from core.datasets.image_file import SUFFIXES
 from core.datasets.image_folder import UPLOADS, ImageFolder, ImageSet, ImageZip
-from core.datasets.image_header import SUFFIXES
 from core.datasets.registry import DATASETS
 from core.datasets.spec import DataSpec, Progress
 from core.errors import DataError

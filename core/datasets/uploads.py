@@ -16,8 +16,8 @@ from core.datasets import array_cache
 from core.datasets.file_io import gigabytes, make_folder, writing
 from core.datasets.folder_layout import Layout, at_head, layout
 from core.datasets.image_decoding import Skips
+from core.datasets.image_file import Unreadable, image_size
 from core.datasets.image_folder import UPLOADS, ImageZip
-from core.datasets.image_header import Unreadable, image_size
 from core.datasets.sources import image_sets
 from core.datasets.spec import DEFAULT_VALIDATION, Progress, make_spec, no_validation, quiet
 from core.datasets.zip_archive import UPLOAD, Limits, ZipSource

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from core.datasets.file_io import gigabytes
 from core.datasets.folder_layout import Entry, at_head, is_junk, shown
-from core.datasets.image_header import MAX_FILE_BYTES, TOO_LARGE, Unreadable
+from core.datasets.image_file import MAX_FILE_BYTES, TOO_LARGE, Unreadable
 from core.errors import DataError
 
 MAX_NAME = 1_024  # characters of a whole entry name

@@ -20,9 +20,8 @@ from typer.testing import CliRunner
 import cli
 from core.errors import EvenlyError
 from core.experiment.config import checked
-from core.metrics import tables
 from core.metrics.readings import Score, Split, changes, positive_class, readings
-from reporting import csv_json, html_pages, run_report
+from reporting import csv_json, html_pages, readings_text, run_report
 from services import comparison
 from storage import results
 from storage.db.connection import open_database
@@ -175,7 +174,7 @@ def test_two_runs_are_grouped_by_one_sides_counts():
         assert found["few"].classes == 1
         assert found["few"].before == found["few"].after == m.tpr[2]
     assert math.isnan(found["ece"].after)
-    assert tables.told_changes([found["ece"]]) == [("Calibration error (ECE), %", "10.0", "–", "–")]
+    assert readings_text.told_changes([found["ece"]]) == [("Calibration error (ECE), %", "10.0", "–", "–")]
 
 
 # ---------------------------------------------------------------- run page

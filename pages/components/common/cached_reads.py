@@ -112,7 +112,7 @@ def _stamp(row: RunRow) -> tuple:
 
 
 def epochs(row: RunRow) -> pd.DataFrame:
-    """Per-epoch summary of every split."""
+    """Cached: per-epoch summary of every split."""
     return _epochs(database_url(), row.id, _stamp(row))
 
 
@@ -126,12 +126,12 @@ def series(row: RunRow, split: str, column: str) -> tuple[NDArray[np.int64], NDA
 
 
 def history(row: RunRow, split: str = "validation") -> results.ClassHistory:
-    """Class x epoch counts of a split."""
+    """Cached: class x epoch counts of a split."""
     return _history(database_url(), row.id, split, _stamp(row))
 
 
 def counts(row: RunRow, split: str = "test", epoch: int | None = None) -> results.ClassCounts:
-    """Class counts of a split at an epoch, by default the last epoch of `row`, even if a newer one is recorded by now."""
+    """Cached: class counts of a split at an epoch, by default the last epoch of `row`, even if a newer one is recorded by now."""
     return _counts(database_url(), int(row.id), split, int(row.last_epoch) if epoch is None else epoch, _stamp(row))
 
 
@@ -141,12 +141,12 @@ def confusion(row: RunRow, split: str = "test", which: str = "last") -> Confusio
 
 
 def report(row: RunRow, split: str = "test") -> RunReport:
-    """All figures of a split after the last epoch. Raises StorageError for a run without a finished epoch."""
+    """Cached: all figures of a split after the last epoch. Raises StorageError for a run without a finished epoch."""
     return _report(database_url(), row.id, split, _stamp(row), row)
 
 
 def class_names(row: RunRow) -> list[str]:
-    """Names of the run's classes; empty before it starts."""
+    """Class names of a run as pages show them; empty before it starts."""
     return list((row.facts or {}).get("classes", []))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core import formatting
 from core.comparison.compare import Comparison
 from core.comparison.seed_statistics import SeedChange
 from core.comparison.verdict import Delta
@@ -63,20 +62,20 @@ def written(figure: str, value: float) -> str:
     """A metric as a tile shows it."""
     if figure == "tpr_variance":
         return numbers.small(value)
-    return formatting.points(value) if figure == "tpr_spread" else numbers.percent(value)
+    return numbers.spread_points(value) if figure == "tpr_spread" else numbers.percent(value)
 
 
 def changes(delta: Delta, shown: SeedChange | Delta, low: float, high: float) -> tuple[str, ...]:
     """The change and the limits of its interval, signed, with equal decimals."""
     values = (shown.change, low, high)
     if delta.figure == "tpr_variance":
-        return tuple(formatting.variances(values))
+        return tuple(numbers.variances(values))
     places = (
-        max(min(formatting.places(100 * v, 1), 4) for v in (shown.before, shown.after))
+        max(min(numbers.places(100 * v, 1), 4) for v in (shown.before, shown.after))
         if delta.figure == "tpr_spread"
         else 1
     )
-    return tuple(formatting.alike([100 * v for v in values], places))
+    return tuple(numbers.alike([100 * v for v in values], places))
 
 
 def explained(c: Comparison, delta: Delta, interval: str, averaged: bool) -> str:

@@ -13,11 +13,11 @@ import streamlit as st
 from core.comparison.compare import Comparison, with_score
 from core.comparison.confounders import beside_the_weighting
 from core.formatting import listed
-from core.metrics import readings, tables
+from core.metrics import readings
 from core.metrics.readings import Change, Reading, Score
 from pages.components.common import cached_reads, run_status, viewport
 from pages.components.run import charts
-from reporting import text
+from reporting import readings_text, text
 from reporting.tables import measure_rows
 from storage.results.runs import RunRow
 
@@ -56,10 +56,10 @@ def draw(row: RunRow) -> None:
     )
     if before is None:
         found = readings.readings(after.measured, score)
-        table(("value",), tables.told(found))
+        table(("value",), readings_text.told(found))
     else:
         found = readings.changes(cached_reads.report(before).measured, after.measured, score)
-        table(PAIR, tables.told_changes(found))
+        table(PAIR, readings_text.told_changes(found))
     explained(found)
 
 
@@ -86,7 +86,7 @@ def compared(c: Comparison, averaged: bool) -> Score | None:
         table(SEEDS, rows)
     else:
         st.caption(f"Test split of {c.before} and {c.after}. Changes in points.")
-        table(PAIR, tables.told_changes(found.measures))
+        table(PAIR, readings_text.told_changes(found.measures))
     explained(found.measures)
     return score
 

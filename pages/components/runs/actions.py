@@ -170,7 +170,7 @@ def dependants(ids: list[int]) -> list[str]:
 
 @st.dialog("Tags and notes", icon=":material/edit:", on_dismiss="rerun")
 def edit(record: ListedRun) -> None:
-    """Name, tags and notes of one run."""
+    """The dialog of the Runs page to edit name, tags and notes of one run."""
     run_notes.fields(record, "runs")
     if st.button("Save", key="runs_edit_save", type="primary") and run_notes.save(int(record.id), "runs"):
         st.rerun()

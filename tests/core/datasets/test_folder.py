@@ -17,7 +17,7 @@ from core.datasets import (
     describe,
     find_dataset,
     image_decoding,
-    image_header,
+    image_file,
     image_sets,
     is_ready,
     load,
@@ -26,7 +26,8 @@ from core.datasets import (
     train_counts,
 )
 from core.datasets.folder_layout import Entry, FolderSource, layout, shown
-from core.datasets.image_header import Unreadable, automatic_side, decode, image_size, in_order, quick_size
+from core.datasets.image_decoding import in_order
+from core.datasets.image_file import Unreadable, automatic_side, decode, image_size, quick_size
 from core.datasets.spec import quiet
 from core.errors import DataError
 
@@ -402,7 +403,7 @@ def test_a_small_set_without_a_single_image_is_refused(tmp_path: Path) -> None:
 def test_a_size_behind_a_large_preview_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_set(tmp_path / "s", {"train/a": 3, "train/b": 3, "test/a": 1, "test/b": 1})
     picture(tmp_path / "s" / "train" / "a" / "9.jpg", 1, comment=b"x" * 60_000, exif=b"Exif\0\0" + bytes(60_000))
-    assert quick_size((tmp_path / "s" / "train" / "a" / "9.jpg").read_bytes()[: image_header.HEADER_BYTES]) is None
+    assert quick_size((tmp_path / "s" / "train" / "a" / "9.jpg").read_bytes()[: image_file.HEADER_BYTES]) is None
     assert prepare("s", tmp_path).pool_counts.tolist() == [4, 3]
 
 
@@ -608,7 +609,7 @@ def test_a_pixel_bomb_in_a_set_refuses_it_by_name(pets: Path) -> None:
 
 def test_a_file_too_large_for_an_image_is_not_read(pets: Path) -> None:
     file = pets / "pets" / "train" / "cat" / "000.png"
-    os.truncate(file, image_header.MAX_FILE_BYTES + 1)
+    os.truncate(file, image_file.MAX_FILE_BYTES + 1)
     with pytest.raises(DataError, match=r"'train/cat/000\.png': larger than the 64 MB allowed for one image"):
         prepare("pets", pets)
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from core.datasets import describe, find_dataset, image_sets, is_ready, load, prepare, uploads, zip_archive
 from core.datasets.folder_layout import layout
-from core.datasets.image_header import Unreadable
+from core.datasets.image_file import Unreadable
 from core.datasets.uploads import safe_stem, store_upload
 from core.datasets.zip_archive import Limits, ZipSource
 from core.errors import DataError

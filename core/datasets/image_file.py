@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -26,8 +24,6 @@ SIDES = (32, 64, 96, 128, 224)  # the automatic sizes
 THREADS = min(4, os.cpu_count() or 1)
 THREADS_FROM_PIXELS = 200 * 200  # below this, most of the time is spent in Python and threads only slow each other down
 ORIENTATION_TAGS = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")
-
-A, B = TypeVar("A"), TypeVar("B")
 
 
 class Unreadable(Exception):  # noqa: N818 - about one file, collected and listed; not an error of the program
@@ -127,21 +123,3 @@ def automatic_side(sizes: Iterable[tuple[int, int]]) -> int:
         return max(int(width), 8)
     median = float(np.median(seen.min(axis=1)))
     return max((s for s in SIDES if s <= median), default=SIDES[0])
-
-
-def in_order(work: Callable[[A], B], items: Iterable[A], threads: int) -> Iterator[B]:
-    """work(item) for every item, in order, on several threads, with no more than a few results waiting in memory."""
-    if threads <= 1:
-        yield from map(work, items)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        source = iter(items)
-        waiting: list[Future[B]] = [pool.submit(work, item) for item in islice(source, 2 * threads)]
-        try:
-            while waiting:
-                result = waiting.pop(0).result()
-                waiting += [pool.submit(work, item) for item in islice(source, 1)]
-                yield result
-        finally:
-            for left in waiting:
-                left.cancel()

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core import formatting
 from core.metrics.readings import ERROR, SHARE, VARIANCE, WORST, Change, Reading
+from reporting import numbers
 
 # ---------------------------------------------------------------- as text
 
@@ -25,7 +25,7 @@ class _Words:
 
 
 def _points(values: Sequence[float]) -> list[str]:
-    return formatting.alike([100 * v for v in values], 1)
+    return numbers.alike([100 * v for v in values], 1)
 
 
 def _share_with_sd(mean: float, sd: float) -> str:
@@ -34,15 +34,15 @@ def _share_with_sd(mean: float, sd: float) -> str:
 
 def _error_places(*values: float) -> int:
     """Decimals of small errors in percent: two significant digits of the smallest, one decimal at least and four at most."""
-    return max(min(formatting.places(100 * v, 1), 4) for v in values)
+    return max(min(numbers.places(100 * v, 1), 4) for v in values)
 
 
 def _error_change(before: float, after: float) -> str:
-    return formatting.signed(100 * (after - before), _error_places(before, after))
+    return numbers.signed(100 * (after - before), _error_places(before, after))
 
 
 def _error_points(values: Sequence[float]) -> list[str]:
-    return formatting.alike([100 * v for v in values], 2)
+    return numbers.alike([100 * v for v in values], 2)
 
 
 def _error_with_sd(mean: float, sd: float) -> str:
@@ -52,12 +52,10 @@ def _error_with_sd(mean: float, sd: float) -> str:
 
 WORDS = {
     SHARE: _Words(
-        "%", lambda v: f"{100 * v:.1f}", lambda b, a: formatting.signed(100 * (a - b), 1), _points, _share_with_sd
+        "%", lambda v: f"{100 * v:.1f}", lambda b, a: numbers.signed(100 * (a - b), 1), _points, _share_with_sd
     ),
-    ERROR: _Words("%", formatting.points, _error_change, _error_points, _error_with_sd),
-    VARIANCE: _Words(
-        "", formatting.variance, formatting.variance_change, formatting.variances, formatting.variance_with_sd
-    ),
+    ERROR: _Words("%", numbers.spread_points, _error_change, _error_points, _error_with_sd),
+    VARIANCE: _Words("", numbers.variance, numbers.variance_change, numbers.variances, numbers.variance_with_sd),
 }
 NOTHING = "–"
 

@@ -6,7 +6,6 @@ import math
 
 import pytest
 
-from core import formatting
 from reporting import numbers
 
 
@@ -25,7 +24,7 @@ from reporting import numbers
     ],
 )
 def test_a_variance_has_the_digits_it_needs(value, text):
-    assert formatting.variance(value) == text
+    assert numbers.variance(value) == text
 
 
 def test_pages_leave_the_leading_zero_out():
@@ -39,25 +38,25 @@ def test_pages_leave_the_leading_zero_out():
 
 
 def test_changes_of_a_variance_have_alike_decimals():
-    assert formatting.variances((-0.0065, -0.0092, -0.0038)) == ["-0.0065", "-0.0092", "-0.0038"]
-    assert formatting.variances((-1.2e-5, -3.1e-5, 7e-6)) == ["-0.000012", "-0.000031", "+0.000007"]
-    assert formatting.variances((0.0, 0.0, 0.0)) == ["0.0000"] * 3
-    assert formatting.variance_change(3.3e-5, 4.0e-5) == "+0.000007"
+    assert numbers.variances((-0.0065, -0.0092, -0.0038)) == ["-0.0065", "-0.0092", "-0.0038"]
+    assert numbers.variances((-1.2e-5, -3.1e-5, 7e-6)) == ["-0.000012", "-0.000031", "+0.000007"]
+    assert numbers.variances((0.0, 0.0, 0.0)) == ["0.0000"] * 3
+    assert numbers.variance_change(3.3e-5, 4.0e-5) == "+0.000007"
 
 
 def test_an_interval_without_zero_never_reads_as_one_with_it():
-    assert formatting.alike((-0.37, -0.72, -0.01), 1) == ["-0.37", "-0.72", "-0.01"]
-    assert formatting.alike((0.2, 0.1, 0.3), 1) == ["+0.2", "+0.1", "+0.3"]
-    assert formatting.alike((0.0, -0.4, 0.4), 1) == ["0.0", "-0.4", "+0.4"]
+    assert numbers.alike((-0.37, -0.72, -0.01), 1) == ["-0.37", "-0.72", "-0.01"]
+    assert numbers.alike((0.2, 0.1, 0.3), 1) == ["+0.2", "+0.1", "+0.3"]
+    assert numbers.alike((0.0, -0.4, 0.4), 1) == ["0.0", "-0.4", "+0.4"]
 
 
 @pytest.mark.parametrize(
     ("share", "text"), [(0.0877, "8.8"), (0.133, "13.3"), (0.0056, "0.56"), (0.00056, "0.056"), (0.0, "0.0")]
 )
 def test_a_spread_in_points(share, text):
-    assert formatting.points(share) == text
+    assert numbers.spread_points(share) == text
 
 
 def test_a_mean_with_its_standard_deviation():
-    assert formatting.variance_with_sd(0.0138, 0.0035) == "0.0138 ± 0.0035"
-    assert formatting.variance_with_sd(3.1e-5, 4e-6) == "0.000031 ± 0.000004"
+    assert numbers.variance_with_sd(0.0138, 0.0035) == "0.0138 ± 0.0035"
+    assert numbers.variance_with_sd(3.1e-5, 4e-6) == "0.000031 ± 0.000004"
