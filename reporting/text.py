@@ -114,8 +114,8 @@ def capitalized(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-def pretty(text: str) -> str:
-    """A verdict as pages show it: -> as an arrow, - before a digit as a minus."""
+def typographic(text: str) -> str:
+    """A sentence with real signs: -> as an arrow, - before a digit as a minus."""
     return minus(text.replace("->", "→"))
 
 

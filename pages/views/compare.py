@@ -37,7 +37,7 @@ def headline(c: Comparison) -> bool:
 
     Returns whether means over seeds are shown.
     """
-    change, *judged = map(plain, map(text.pretty, text.verdict(c.verdict)))
+    change, *judged = map(plain, map(text.typographic, text.verdict(c.verdict)))
     st.markdown(" ".join([change if c.mixed else f"**{change}**", *judged]), width=980)
     averaged = all_seeds(c)
     tiles.draw(c, averaged)
@@ -167,7 +167,7 @@ def exports(before: RunRow, after: RunRow, c: Comparison, score: Score | None, n
     """Downloads of the comparison, with the weighted score that is shown; each file is built on click."""
     b, a = (replace(comparison.report(cached_reads.database(), row), score=score) for row in (before, after))
     name, over = f"evenly-{before.id}-{after.id}", c.over_seeds
-    words = text.pretty(text.of(c.verdict)), text.lines(c.cautions)
+    words = text.typographic(text.of(c.verdict)), text.lines(c.cautions)
     files = (
         ("CSV", "csv", "text/csv", lambda: csv_json.comparison_csv(b, a, over), None),
         ("JSON", "json", "application/json", lambda: csv_json.comparison_json(b, a, *words, over), None),
@@ -233,7 +233,7 @@ def body(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> N
     averaged = headline(c)
     seeds(every, c, before, after)
     charts.picture(c, names, averaged)
-    of_before, of_after = behind(c, before, after, averaged)
+    of_before, of_after = cached_comparison.both_members(c, before, after, averaged)
     left, right = st.columns(2, gap="medium")
     with left:
         charts.over_epochs(of_before, of_after)
@@ -245,15 +245,6 @@ def body(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> N
     score = measures.compared(c, averaged)
     charts.class_table(c, averaged)
     exports(before, after, c if score is None else with_score(c, score), score, names)
-
-
-def behind(c: Comparison, before: RunRow, after: RunRow, averaged: bool) -> tuple[list[RunRow], list[RunRow]]:
-    """The runs behind the curves and the confusion matrices: all seeds of each side, or the two runs."""
-    if not averaged or c.over_seeds is None:
-        return [before], [after]
-    return cached_comparison.members(before, c.over_seeds.runs_before), cached_comparison.members(
-        after, c.over_seeds.runs_after
-    )
 
 
 with told():

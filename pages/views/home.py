@@ -182,7 +182,7 @@ def latest_comparison(frame: pd.DataFrame) -> None:
         navigation.link_compare(pair.before.id, pair.after.id, "Open the comparison", icon=":material/compare_arrows:")
     for caution in c.cautions:
         st.warning(words.message(words.of(caution)), icon=":material/balance:")
-    st.markdown(words.plain(words.pretty(words.of(c.verdict))))
+    st.markdown(words.plain(words.typographic(words.of(c.verdict))))
     kind = tpr_charts.usual_kind(before, after)
     plotly_chart.draw(
         tpr_charts.picture(kind, names, before, after, plotly_chart.palette()),

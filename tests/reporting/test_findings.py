@@ -315,7 +315,7 @@ def test_a_verdict_in_words(verdict, sentences):
 
 def test_a_verdict_as_pages_show_it():
     assert (
-        text.pretty("Variance 0.0128 -> 0.0093, accuracy -0.4 points.")
+        text.typographic("Variance 0.0128 -> 0.0093, accuracy -0.4 points.")
         == "Variance 0.0128 → 0.0093, accuracy −0.4 points."
     )
 

@@ -41,6 +41,13 @@ def members(row: RunRow, ids: Iterable[int]) -> list[RunRow]:
     return [row if number == row.id else cached_reads.run(number) for number in ids]
 
 
+def both_members(c: Comparison, before: RunRow, after: RunRow, averaged: bool) -> tuple[list[RunRow], list[RunRow]]:
+    """The runs behind the curves and the confusion matrices of Compare: all seeds of each side, or the two runs."""
+    if not averaged or c.over_seeds is None:
+        return [before], [after]
+    return members(before, c.over_seeds.runs_before), members(after, c.over_seeds.runs_after)
+
+
 def same_seed(every: pd.DataFrame, before: RunRow, after: RunRow) -> tuple[int, int, int] | None:
     """(before, after, seed) of the newest succeeded runs with the settings of these two and a common seed.
 

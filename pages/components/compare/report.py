@@ -27,7 +27,7 @@ def page(before: RunRow, after: RunRow, c: Comparison, names: list[str], reports
     pictures, tables = reported(b, a, names, tpr_charts.ordering(tpr_series.pictured(c)[0].tpr))
     return html_pages.comparison_page(
         *reports,
-        text.pretty(text.of(c.verdict)),
+        text.typographic(text.of(c.verdict)),
         text.lines(c.cautions),
         over,
         praise=not c.mixed,
