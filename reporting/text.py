@@ -218,7 +218,7 @@ def _(f: notes.CountsNearlyEqual) -> str:
 
 @of.register
 def _(f: notes.EpochShare) -> str:
-    return f"An epoch draws {f.share:.0%} of the training samples."
+    return f"An epoch draws {100 * f.share:.0f} % of the training samples."
 
 
 @of.register

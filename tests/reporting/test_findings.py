@@ -72,7 +72,7 @@ SENTENCES = [
         notes.CountsNearlyEqual(0.1, 0.5, (3,)),
         "The counts differ by less than 10 %, yet with rho 0.5 the minority is class 3.",
     ),
-    (notes.EpochShare(0.25), "An epoch draws 25% of the training samples."),
+    (notes.EpochShare(0.25), "An epoch draws 25 % of the training samples."),
     (notes.TermsWait((), 17), "Unweighted until epoch 16: the terms act from epoch 17 on."),
     (notes.TermsWait(("weight",), 17), "The weight acts from epoch 17 on."),
     (notes.TermsWait(("weight", "sampling"), 17), "Weight and sampling act from epoch 17 on."),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import pandas as pd
 import streamlit as st
 
@@ -18,6 +16,7 @@ from pages.components.common import (
     viewport,
 )
 from pages.components.common.error_guard import told
+from pages.components.common.run_records import ListedRun
 from reporting import provenance
 from reporting.numbers import count
 from reporting.text import plain
@@ -42,27 +41,6 @@ BY_KEYS = "Keyboard: arrow keys to its row, Shift+Space to tick it, then this bu
 TO_TICK = "Tick rows on the left to compare or edit them."
 HINT = 220  # px: on a phone the grid's own buttons lie to the right of it
 MOST_NAMED = 8  # dependent runs listed in the delete dialog
-
-
-class ListedRun(Protocol):
-    """A row of the list of runs, as itertuples gives it: the columns read here, by run_status and by run_notes."""
-
-    @property
-    def id(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def wanted(self) -> str: ...
-    @property
-    def method(self) -> str: ...
-    @property
-    def baseline_id(self) -> int: ...  # pandas' NA where there is none
-    @property
-    def tags(self) -> str: ...
-    @property
-    def notes(self) -> str: ...
 
 
 def archive(ids: list[int], flag: bool) -> None:
