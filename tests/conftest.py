@@ -75,6 +75,12 @@ def _own_main(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _loaded_stays_loaded() -> None:
+    """Streamlit and the worker collect garbage after every script and run: what is loaded by now need not be searched again."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="session")
 def project_root() -> Path:
     """The folder that holds app.py."""
@@ -212,7 +218,6 @@ def worker(tmp_path, monkeypatch):
 
     monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
     monkeypatch.setattr(runner, "MIN_FREE_BYTES", 0)
-    gc.freeze()  # the worker collects garbage after every run: what the tests have loaded need not be searched each time
     with Worker(0) as worker:
         yield worker
 

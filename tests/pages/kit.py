@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import select, update
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 from storage import results
 from storage.db.schema import detail, run
@@ -13,13 +16,15 @@ from storage.db.schema import detail, run
 ROOT = Path(__file__).resolve().parents[2]
 HOME, NEW, RUNS, RUN, COMPARE = (f"pages/views/{name}.py" for name in ("home", "new_run", "runs", "run", "compare"))
 
+# Streamlit searches all installed packages for components whenever an app starts: 0.3 s for each of hundreds of tests.
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+
 
 def visit(page: str = HOME, **query: object) -> AppTest:
-    """The app on a page, as a browser would open it."""
+    """The app on a page, opened by its URL as by a browser."""
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300)
-    at.run()
-    if page != HOME:
-        at.switch_page(page)
+    if page != HOME:  # switch_page() before the first run takes the file's name for the URL
+        at._page_hash = calc_hash("new" if page == NEW else Path(page).stem)
     for key, value in query.items():
         at.query_params[key] = str(value)
     at.run()
