@@ -4,25 +4,34 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from unittest import mock
 
 import pytest
 
-from storage.db import migrate
 from storage.db.connection import open_database
-from tests.cli.cli_kit import DIGITS, finished, here, process
+from tests.cli.cli_kit import DIGITS, here
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A data folder with a finished baseline and a run weighted by its TPRs; files work on copies. Returns (folder, both as JSON)."""
+    folder = tmp_path_factory.mktemp("trained")
+    with mock.patch.dict(os.environ, {"EVENLY_DATA": str(folder)}):
+        first = here(*DIGITS, "--epochs", 3, "--wait", "--json").data
+        ratio = ("--method", "tpr_ratio", "--param", "exponent=2", "--baseline", first["id"])
+        return folder, first, here(*DIGITS, "--epochs", 3, *ratio, "--wait", "--json").data
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """One data folder for all tests of this file."""
-    return tmp_path_factory.mktemp("cli")
+def home(trained, tmp_path_factory):
+    """One data folder for all tests of this file, with the two trained runs."""
+    return shutil.copytree(trained[0], tmp_path_factory.mktemp("cli") / "data")
 
 
 @pytest.fixture(scope="module")
 def engine(home):
     engine = open_database(f"sqlite:///{home / 'evenly.db'}")
-    migrate.upgrade(engine)
     yield engine
     engine.dispose()
 
@@ -50,29 +59,13 @@ def refused(call):
     return run
 
 
-@pytest.fixture(scope="module")
-def baseline(home, engine):
-    """A finished baseline, trained by `run --wait --json` in a process of its own; its JSON."""
-    done = finished(process(home, *DIGITS, "--epochs", "3", "--wait", "--json"))
-    assert done.err == "", "with --json not even progress is written to a log"
-    return done.data
+@pytest.fixture(scope="session")
+def baseline(trained):
+    """The finished baseline as `run --wait --json` printed it."""
+    return trained[1]
 
 
-@pytest.fixture(scope="module")
-def weighted(home, baseline):
-    """A finished run weighted by the baseline's TPRs; its JSON."""
-    words = (
-        *DIGITS,
-        "--epochs",
-        3,
-        "--method",
-        "tpr_ratio",
-        "--param",
-        "exponent=2",
-        "--baseline",
-        baseline["id"],
-        "--wait",
-        "--json",
-    )
-    with mock.patch.dict(os.environ, {"EVENLY_DATA": str(home)}):
-        return here(*words).data
+@pytest.fixture(scope="session")
+def weighted(trained):
+    """The run weighted by the baseline's TPRs, likewise."""
+    return trained[2]

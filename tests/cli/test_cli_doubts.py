@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.cli.cli_kit import QUICK, finished, process
+from tests.cli.cli_kit import QUICK
 
 TAILED = (*QUICK, "--imbalance", 20)
 
 
-def test_a_post_hoc_step_on_a_corrected_run(call, home):
+def test_a_post_hoc_step_on_a_corrected_run(call):
     trained = {
-        method: finished(process(home, *TAILED, "--method", method, "--wait", "--json")).data["id"]
+        method: call(*TAILED, "--method", method, "--wait", "--json").data["id"]
         for method in ("none", "balanced_softmax")
     }
     plain, twice = (call("posthoc", run, "--method", "logit_adjusted_posthoc", "--json") for run in trained.values())

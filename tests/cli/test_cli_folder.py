@@ -54,12 +54,12 @@ def test_a_bug_is_one_line_too(call, monkeypatch):
         call("runs")
 
 
-def test_a_backup_is_a_database_of_its_own(call, baseline, tmp_path, refused):
+def test_a_backup_is_a_database_of_its_own(call, baseline, weighted, tmp_path, refused):
     done = call("backup", str(tmp_path / "copy.db"))
     assert done.code == 0
     assert done.out.endswith(f" to {tmp_path / 'copy.db'}\n")
     copy = open_database(f"sqlite:///{tmp_path / 'copy.db'}")
     migrate.check_schema(copy)
-    assert list(results.list_runs(copy)["id"]) == [baseline["id"]]
+    assert sorted(results.list_runs(copy)["id"]) == [baseline["id"], weighted["id"]]
     copy.dispose()
     assert "give a new file in an existing folder" in refused("backup", str(tmp_path / "copy.db"))

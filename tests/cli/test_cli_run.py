@@ -27,11 +27,14 @@ def until(condition):
         time.sleep(0.02)
 
 
-def test_run_waits_and_trains_here(baseline, engine):
-    assert (baseline["status"], baseline["last_epoch"], baseline["error"]) == ("succeeded", 3, None)
-    row, counts = results.get_run(engine, baseline["id"]), results.class_counts(engine, baseline["id"], "test")
-    assert baseline["accuracy"] == row.accuracy
-    assert [c["tpr"] for c in baseline["classes"]] == pytest.approx((counts.tp / counts.support).tolist())
+def test_run_waits_and_trains_here(home, engine):
+    done = finished(process(home, *DIGITS, "--epochs", 1, "--wait", "--json"))
+    assert done.err == "", "with --json not even progress is written to a log"
+    run = done.data
+    assert (run["status"], run["last_epoch"], run["error"]) == ("succeeded", 1, None)
+    row, counts = results.get_run(engine, run["id"]), results.class_counts(engine, run["id"], "test")
+    assert run["accuracy"] == row.accuracy
+    assert [c["tpr"] for c in run["classes"]] == pytest.approx((counts.tp / counts.support).tolist())
 
 
 def test_a_weighted_run_takes_the_validation_tprs(weighted, baseline, engine):
@@ -62,7 +65,7 @@ def test_run_queues_and_a_worker_drains(call, home, engine, baseline):
     second = done.data
     assert done.err == f"note: Baselines: run {first['ids'][0]} for seed 5 and run {first['ids'][1]} for seed 6.\n"
     assert call(*QUICK).out == f"queued: run {second['ids'][-1] + 1}\n"
-    done = finished(process(home, "worker", "--drain"))
+    done = call("worker", "--drain")
     assert (done.code, done.out) == (0, "")
     rows = [results.get_run(engine, i) for i in (*first["ids"], *second["ids"])]
     assert [r.status for r in rows] == ["succeeded"] * 4

@@ -88,7 +88,7 @@ def test_progress_picture_and_list_are_of_one_epoch_however_fast_the_run_is(empt
     train(empty, worker_of(empty), mnist1d(), 20)
     going = Going(empty, 3)
     monkeypatch.setattr(cached_reads, "runs", going.runs)
-    at, shown = visit(), going.epoch - 1
+    at, shown = visit().run(), going.epoch - 1
     assert going.epoch > 4, "it went on while the page was drawn"
     frame = results.epochs(empty, [going.claim.run_id], "test").set_index("epoch")
     at_last = numbers.percent(frame["accuracy"][shown])
