@@ -1,4 +1,4 @@
-"""The contract of every method and sampler: two epochs on MNIST-1D with a long tail, through the worker, stopped in the
+"""The contract of every method and sampler: two epochs on Digits with a long tail, through the worker, stopped in the
 middle and resumed, end in the same figures and the same bits as an unbroken run."""
 
 from dataclasses import replace
@@ -19,7 +19,7 @@ from storage.results import checkpoint_files
 from tests.work.kit import working
 from work import runner
 
-BASE = RunConfig("mnist1d", "cnn1d", epochs=2, imbalance=100.0)
+BASE = RunConfig("digits", "mlp", epochs=2, imbalance=20.0)
 CLASSES = 10
 LATE = replace(
     BASE,
@@ -55,7 +55,7 @@ def worker(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def baseline(worker):
-    (run_id,) = queue.submit(worker.engine, [new_run(BASE, "MNIST-1D")])
+    (run_id,) = queue.submit(worker.engine, [new_run(BASE, "Digits")])
     worker.loop(drain=True)
     assert results.get_run(worker.engine, run_id).status == "succeeded"
     return run_id
@@ -73,7 +73,7 @@ def trained(worker, monkeypatch, config, baseline, stop_at=None):
 
     with monkeypatch.context() as patch:
         patch.setattr(runner.Trainer, "forward_backward", counted)
-        (run_id,) = queue.submit(worker.engine, [new_run(config, "MNIST-1D", baseline=baseline)])
+        (run_id,) = queue.submit(worker.engine, [new_run(config, "Digits", baseline=baseline)])
         worker.loop(drain=True)
         if stop_at:
             assert results.get_run(worker.engine, run_id).status == "queued"
