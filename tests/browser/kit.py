@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
@@ -97,23 +99,60 @@ def chromium_at(path):
         browser.close()
 
 
+class Talk:
+    """What a page and its server say to each other: `said` holds every frame sent, `waiting` whether the newest request of a person
+    still waits for the run of the script that answers it, `looks` how often the page looked for changes by itself."""
+
+    def __init__(self, page):
+        self.said, self.waiting, self.looks = [], False, 0
+        page.on("websocket", self._listen)
+
+    def _listen(self, socket):
+        if socket.url.endswith("/_stcore/stream"):
+            socket.on("framesent", self._sent)
+            socket.on("framereceived", self._received)
+
+    def _sent(self, frame):
+        self.said.append(frame if isinstance(frame, bytes) else frame.encode())
+        message = BackMsg.FromString(self.said[-1])
+        if message.WhichOneof("type") != "rerun_script":
+            return
+        if message.rerun_script.is_auto_rerun:
+            self.looks += 1
+        else:
+            self.waiting, self.fragment = True, message.rerun_script.fragment_id
+
+    def _received(self, frame):
+        message = ForwardMsg.FromString(frame)
+        if self.waiting and message.WhichOneof("type") == "new_session":
+            parts = message.metadata.run.fragment_ids
+            self.waiting = bool(parts) and self.fragment not in parts
+
+
+def complaint(message):
+    """What the console says that a person could read as a fault of ours; "" for the rest."""
+    ours = message.type in ("warning", "error") and "/_stcore/" not in message.location.get("url", "")
+    return message.text if ours else ""
+
+
 @contextmanager
 def window_of(browser, **options):
-    """A window that throws nothing; `said` of its page holds every frame that it sends to the server."""
-    context = browser.new_context(**options)
+    """A page that throws nothing and complains of nothing; `page.talk` is its Talk. Without animations, which only cost time."""
+    context = browser.new_context(reduced_motion="reduce", **options)
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
-    errors, page.said = [], []
+    errors, page.talk = [], Talk(page)
     page.on("pageerror", lambda e: errors.append(str(e)))
-    page.on(
-        "websocket",
-        lambda ws: ws.on(
-            "framesent", lambda frame: page.said.append(frame if isinstance(frame, bytes) else frame.encode())
-        ),
-    )
+    page.on("console", lambda m: errors.append(complaint(m)))
     yield page
     context.close()
-    assert not errors
+    assert not list(filter(None, errors))
+
+
+def go(page, path):
+    """Another address of the app, as the browser's Back and Forward get there: nothing is loaded again, the session goes on."""
+    page.evaluate("to => { history.pushState({}, '', to); dispatchEvent(new PopStateEvent('popstate')) }", path)
+    settle(page)
 
 
 def cli(data, *arguments):
@@ -130,9 +169,14 @@ def cli(data, *arguments):
 
 
 def settle(page):
-    page.wait_for_selector(IDLE, timeout=PATIENCE)
-    page.wait_for_timeout(300)
-    page.wait_for_selector(IDLE, timeout=PATIENCE)
+    """Wait until the server has answered the newest request and the page has drawn the answer."""
+    ends = time.monotonic() + PATIENCE / 1000
+    page.wait_for_timeout(300)  # sliders and text fields hold a request back for as long
+    while page.talk.waiting and time.monotonic() < ends:
+        page.wait_for_timeout(30)
+    page.wait_for_selector(IDLE)
+    page.wait_for_timeout(100)  # a script that runs again pauses between two runs
+    page.wait_for_selector(IDLE)
     expect(page.locator("[data-testid=stException]")).to_have_count(0)
 
 
