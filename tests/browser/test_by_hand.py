@@ -197,7 +197,7 @@ def test_a_click_on_a_name_opens_the_run_and_back_leaves_a_clean_address(app, pa
 
 
 def test_a_run_is_opened_with_the_keyboard(app, page):
-    address, engine, _ = app
+    _, engine, _ = app
     go(page, "/runs")
     page.locator("[data-testid=data-grid-canvas]").focus()
     for pressed in ("ArrowDown", "Shift+Space"):
@@ -205,6 +205,21 @@ def test_a_run_is_opened_with_the_keyboard(app, page):
     expect(page.get_by_text("1 selected")).to_be_visible()
     key(page, "runs_open").get_by_role("button", name="Open").press("Enter")
     page.wait_for_url(re.compile(rf"/run\?id=({'|'.join(map(str, stored(engine)))})$"))
+
+
+def test_a_ticked_run_is_archived_and_brought_back(app, page):
+    _, engine, _ = app
+    go(page, "/runs")
+    runs = stored(engine)
+    page.mouse.click(*cell(page, 1, 16))
+    expect(page.get_by_text("1 selected")).to_be_visible()
+    key(page, "runs_archive").get_by_role("button").click()
+    expect(page.get_by_text(f"Run {runs[1]} archived")).to_be_visible()
+    assert stored(engine) == [*runs[:1], *runs[2:]]
+    settle(page)
+    key(page, "runs_undo").get_by_role("button").click()
+    expect(page.get_by_text(f"Run {runs[1]} archived")).to_have_count(0)
+    assert stored(engine) == runs
 
 
 def looks(page, count):
@@ -316,7 +331,9 @@ def test_bars_follow_the_thumb_and_the_keys_and_the_value_at_release_stays(page)
     go(page, "/new?dataset=mnist1d&model=cnn1d&method=tpr_ratio")
     slider, output, exponent = page.locator("#level"), page.locator("output"), page.locator(".formula sup")
     said = len(values_said(page))
-    seen = drag(page, slider, 0.25, 0.75, lambda: (bars(page), float(output.inner_text()), float(exponent.inner_text())))
+    seen = drag(
+        page, slider, 0.25, 0.75, lambda: (bars(page), float(output.inner_text()), float(exponent.inner_text()))
+    )
     assert len({widths for widths, *_ in seen}) >= 8, "the bars follow the thumb"
     assert all(value == power for _, value, power in seen), "and so does the formula"
     assert page.locator("[data-testid=stMain] .katex").count() == 0, "of which there is one"
@@ -425,7 +442,9 @@ def test_many_classes_show_weight_and_share_of_each(page):
 
 
 def test_methods_without_what_they_need_are_gray_in_the_list(page):
-    go(page, "/new?dataset=digits&model=mlp")
+    go(page, "/new?dataset=digits&model=mlp&method=tpr_deficit")
+    expect(page.locator("#level")).to_be_visible()
+    expect(page.locator(".bars")).to_be_hidden()  # no run to take TPRs from: a slider without weights
     key(page, "method").locator("input").click()
     page.keyboard.type("logit")
     gray = page.get_by_role("option").filter(has_text="needs a finished run").first

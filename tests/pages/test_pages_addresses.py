@@ -57,6 +57,7 @@ def test_a_state_is_known_by_its_word_and_by_its_key(full, word):
     at = visit(RUNS, status=word)
     assert not warnings(at)
     assert at.dataframe[0].value["id"].tolist() == [ids["failed"]]
+    assert at.query_params["status"] == "Failed", "the word of the list, which stays in the address"
 
 
 def test_filters_that_leave_nothing_over_are_named_and_cleared(full):
