@@ -124,15 +124,6 @@ def browser(chromium):
         yield browser
 
 
-@pytest.fixture
-def page(browser):
-    """A window as wide as a desk."""
-    from tests.browser.kit import window_of
-
-    with window_of(browser, viewport={"width": 1440, "height": 900}, accept_downloads=True) as page:
-        yield page
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory, chromium):
     """App and worker on an empty data folder; returns (address, folder)."""

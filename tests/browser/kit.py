@@ -1,6 +1,5 @@
 """What the tests in a real Chromium share: the app as a process, a browser, and ways to look at a page."""
 
-import json
 import os
 import signal
 import socket
@@ -18,7 +17,7 @@ from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 sync_api = pytest.importorskip("playwright.sync_api")
 expect = sync_api.expect
-PATIENCE = 120_000  # ms for a state of the page: no promise, only what ends a test that waits in vain
+PATIENCE = 240_000  # ms for a state of the page: no promise, only what ends a test that waits in vain
 expect.set_options(timeout=PATIENCE)
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,25 +154,13 @@ def go(page, path):
     settle(page)
 
 
-def cli(data, *arguments):
-    done = subprocess.run(
-        [sys.executable, "cli.py", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "EVENLY_DATA": str(data)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout) if "--json" in arguments else done.stdout
-
-
 def settle(page):
     """Wait until the server has answered the newest request and the page has drawn the answer."""
     ends = time.monotonic() + PATIENCE / 1000
     page.wait_for_timeout(300)  # sliders and text fields hold a request back for as long
     while page.talk.waiting and time.monotonic() < ends:
         page.wait_for_timeout(30)
+    assert not page.talk.waiting, "the server did not answer"
     page.wait_for_selector(IDLE)
     page.wait_for_timeout(100)  # a script that runs again pauses between two runs
     page.wait_for_selector(IDLE)
@@ -192,7 +179,7 @@ def key(page, name):
 def figure(page, name, script, *, until="() => true"):
     """What `script` says of a chart as plotly holds it, once it is drawn and `until` holds for it."""
     plot = f"document.querySelector('.st-key-{name} .js-plotly-plot')"
-    page.wait_for_function(f"() => {{ const g = {plot}; return g && g.data && ({until})(g) }}", timeout=PATIENCE)
+    page.wait_for_function(f"() => {{ const g = {plot}; return g && g.data && ({until})(g) }}")
     return page.evaluate(f"() => ({script})({plot})")
 
 

@@ -17,7 +17,7 @@ from storage import results
 from storage.jobs import queue
 from tests.browser.kit import BARS, expect, figure, go, key, next_picture, settle, window_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 DESK, PHONE = {"width": 1440, "height": 1200}, {"width": 390, "height": 844}
 GAPS = (40, 140)  # ms between two clicks: before and after the first one has reached the server
 
