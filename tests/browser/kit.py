@@ -184,4 +184,3 @@ def figure(page, name, script, *, until="() => true"):
 
 
 BARS = "g => g.data.filter(t => t.type === 'bar').map(t => Array.from(t.y))"
-NEWEST = "g => Math.max(...g.data.flatMap(t => Array.from(t.x)))"  # epoch: of many not every one is drawn

@@ -1,7 +1,7 @@
 """What only hands on a page in a real Chromium show: dragging, typing, double clicks, Back, a phone. The app runs without a worker.
 
-All tests share one server, one window and its session, and one phone; they get from page to page without loading the app again.
-The console has to stay quiet all the way.
+All tests share one server and one window, which ends as a phone; they get from page to page without loading the app again. The
+console has to stay quiet all the way.
 """
 
 import re
@@ -43,13 +43,23 @@ def page(visit):
 
 
 @pytest.fixture(scope="module")
-def phone(app, browser):
-    """A phone that was sent the address of a comparison."""
+def link(app, visit):
+    """The address of a comparison, which the window has opened when it was a phone."""
     address, _, ids = app
-    with window_of(browser, viewport=PHONE, has_touch=True, is_mobile=True) as page:
-        page.goto(f"{address}/compare?a={ids['baseline']}&b={ids['weighted']}")
-        settle(page)
-        yield page
+    page, _ = visit
+    page.set_viewport_size(PHONE)
+    link = f"{address}/compare?a={ids['baseline']}&b={ids['weighted']}"
+    page.goto(link)
+    settle(page)
+    return link
+
+
+@pytest.fixture
+def phone(link, visit):
+    """The window as narrow as a phone."""
+    page, _ = visit
+    page.set_viewport_size(PHONE)
+    return page
 
 
 def title(page):
@@ -92,16 +102,15 @@ def choose(page, box, text):
     settle(page)
 
 
-@pytest.mark.parametrize(("where", "name"), [("/new", "method"), ("/methods", "methods_chosen")])
-def test_a_choice_by_keyboard_is_in_the_address_and_back_takes_it_back(page, where, name):
+def test_a_choice_by_keyboard_is_in_the_address_and_back_takes_it_back(page):
     """To one that the address names, and to the page as it was opened."""
-    go(page, where)
-    box = key(page, name).locator("input")
+    go(page, "/new")
+    box = key(page, "method").locator("input")
     first = box.input_value()
     assert "Focal" not in first
-    choose(page, name, "Focal")
+    choose(page, "method", "Focal")
     page.wait_for_url(re.compile("=focal"))
-    choose(page, name, "LDAM")
+    choose(page, "method", "LDAM")
     page.wait_for_url(re.compile("=ldam"))
     page.go_back()
     expect(box).to_have_value(re.compile("Focal"))
@@ -139,30 +148,33 @@ def test_start_queues_once_and_opens_the_run(app, page, gap):
     assert len(stored(engine)) == before + 1
 
 
-@pytest.mark.parametrize(
-    ("where", "button", "gap", "leads", "shown"),
-    [
-        ("/run?id={weighted}", "run_compare", GAPS[0], "/compare?a={baseline}&b={weighted}", "Compare"),
-        ("/run?id={weighted}", "run_duplicate", GAPS[1], "/new?*", "New run"),
-        ("/methods?row=ldam", "methods_use", GAPS[0], "/new?*method=ldam*", "New run"),
-    ],
-)
-def test_a_double_click_leads_where_the_first_click_does_and_back_to_what_was_shown(
-    app, page, where, button, gap, leads, shown
-):
-    address, _, ids = app
-    here = where.format(**ids)
+def test_a_double_click_leads_where_the_first_click_does_and_back_to_what_was_shown(app, page):
+    address, engine, ids = app
+    here = f"{address}/run?id={ids['weighted']}"
     go(page, here)
-    before = page.get_by_role("heading").all_inner_texts()[:2]
-    twice(page, key(page, button).get_by_role("button").first, gap)
-    page.wait_for_url(f"{address}{leads.format(**ids)}")
+    twice(page, key(page, "run_compare").get_by_role("button"), GAPS[0])
+    page.wait_for_url(f"{address}/compare?a={ids['baseline']}&b={ids['weighted']}")
     settle(page)
-    expect(title(page)).to_have_text(shown)
-    page.wait_for_url(f"{address}{leads.format(**ids)}")
+    expect(title(page)).to_have_text("Compare")
     page.go_back()
-    page.wait_for_url(address + here)
-    for i, text in enumerate(before):
-        expect(page.get_by_role("heading").nth(i)).to_have_text(text)
+    page.wait_for_url(here)
+    expect(title(page)).to_have_text(results.get_run(engine, ids["weighted"]).name)
+    settle(page)
+    twice(page, key(page, "run_duplicate").get_by_role("button"), GAPS[1])
+    page.wait_for_url(f"{address}/new?*")
+    settle(page)
+    expect(title(page)).to_have_text("New run")
+
+
+def test_the_way_back_from_new_run_leads_to_the_method_that_was_shown(app, page):
+    address, _, _ = app
+    go(page, "/methods?row=ldam")
+    key(page, "methods_use").get_by_role("button").press("Enter")
+    page.wait_for_url(f"{address}/new?*method=ldam*")
+    settle(page)
+    page.go_back()
+    page.wait_for_url(f"{address}/methods?row=ldam")
+    expect(page.get_by_role("heading", level=2).first).to_contain_text("LDAM")
 
 
 # -- the list of runs ----------------------------------------------------------------------------------------------
@@ -255,21 +267,22 @@ def test_ticked_runs_and_an_open_dialog_outlast_what_happens_to_other_runs(app, 
 
 
 def inside(page, css, what):
-    """What a property of every element that fits the selector is, within components too."""
+    """What a function says of every element that fits the selector, within components too."""
     return page.evaluate(
-        """([css, what]) => { const out = []; const walk = root => { for (const e of root.querySelectorAll('*')) {
-        if (e.matches(css)) out.push(Function('e', 'return ' + what)(e)); if (e.shadowRoot) walk(e.shadowRoot) } };
+        """([css, what]) => { const of = eval(what), out = []; const walk = root => {
+        out.push(...Array.from(root.querySelectorAll(css), of));
+        for (const e of root.querySelectorAll('*')) if (e.shadowRoot) walk(e.shadowRoot) };
         walk(document); return out }""",
         [css, what],
     )
 
 
 def bars(page):
-    return tuple(inside(page, ".bar", "e.style.width"))
+    return tuple(inside(page, ".bar", "e => e.style.width"))
 
 
 def lines(page):
-    return tuple(inside(page, "polyline", "e.getAttribute('points')"))
+    return tuple(inside(page, "polyline", "e => e.getAttribute('points')"))
 
 
 def values_said(page):
@@ -493,51 +506,45 @@ def drawn(page, epoch):
     figure(page, "run_loss", "() => null", until=f"g => g.data.every(t => t.x[t.x.length - 1] === {epoch})")
 
 
-def test_a_click_on_pause_is_acknowledged_while_the_charts_update(page, training):
+def test_a_running_run_acknowledges_pause_and_keeps_what_is_open_and_typed_over_new_epochs(page, training):
+    """Once it has paused, the whole page is drawn again at once, each part one time."""
+    state, confusion = key(page, "run_state"), page.get_by_text(re.compile(r"Test split after epoch \d+\. Each row"))
     go(page, f"/run?id={training.id}")
     drawn(page, 20)
-    key(page, "run_pause").get_by_role("button").click()
-    expect(key(page, "run_state")).to_contain_text("Pausing")
-    assert results.get_run(training.engine, training.id).wanted == "pause"
-    expect(key(page, "run_stop").get_by_role("button")).to_be_disabled()
-    training.train(3)  # it has not acted on the request yet
-    drawn(page, 23)
-    expect(key(page, "run_state")).to_contain_text("Pausing")
-    training.finish("paused")
-    expect(key(page, "run_state")).to_contain_text("Paused")
-    expect(key(page, "run_resume")).to_have_count(1)
-    expect(key(page, "run_pause")).to_have_count(0)
-    settle(page)
-    for name in ("run_state", "run_buttons", "run_loss", "run_confusion"):
-        expect(key(page, name)).to_have_count(1)
-
-
-def test_popovers_and_typed_text_outlast_new_epochs_and_the_end_is_drawn_at_once(page, training):
-    go(page, f"/run?id={training.id}")
-    drawn(page, 20)
-    confusion = page.get_by_text(re.compile(r"Test split after epoch \d+\. Each row"))
     expect(confusion).to_contain_text("epoch 20.")
+    key(page, "run_pause").get_by_role("button").click()
+    expect(state).to_contain_text("Pausing")
+    expect(key(page, "run_stop").get_by_role("button")).to_be_disabled()
+    assert results.get_run(training.engine, training.id).wanted == "pause"
     page.get_by_text("Log", exact=True).click()
     log = page.locator("[data-testid=stExpanderDetails]").filter(has_text="submitted")
     expect(log).to_be_visible()
     key(page, "run_about").get_by_role("button").first.click()
     notes = page.get_by_role("textbox", name="Notes")
     notes.fill("first line\nsecond line")
-    training.train(2)
+
+    training.train(2)  # it has not acted on the request yet
     drawn(page, 22)
-    expect(key(page, "run_state")).to_contain_text("epoch 22 of 400")
     expect(confusion).to_contain_text("epoch 22.")
+    expect(state).to_contain_text("epoch 22 of 400")
+    expect(state).to_contain_text("Pausing")
     expect(notes).to_have_value("first line\nsecond line")
     expect(log).to_be_visible()
     page.get_by_role("button", name="Save").click()
     shown = page.locator("[data-testid=stMain] p").filter(has_text=re.compile("first line")).first
     expect(shown).to_contain_text("second line")
     assert results.get_run(training.engine, training.id).notes == "first line\nsecond line"
-    training.train(2).finish("succeeded")
-    expect(key(page, "run_state")).to_contain_text("Succeeded")
+
+    training.train(2).finish("paused")
+    expect(state).to_contain_text("Paused")
     drawn(page, 24)
     expect(confusion).to_contain_text("epoch 24.")
+    expect(key(page, "run_resume")).to_have_count(1)
+    expect(key(page, "run_pause")).to_have_count(0)
+    settle(page)
     expect(page.get_by_text(re.compile("Metrics and charts after epoch"))).to_have_count(0)
+    for name in ("run_state", "run_buttons", "run_loss", "run_confusion"):
+        expect(key(page, name)).to_have_count(1)
 
 
 def test_a_runs_page_and_home_follow_what_others_do(app, page):
@@ -566,8 +573,8 @@ def test_the_button_on_home_starts_one_pair_and_leads_to_its_comparison(app, pag
     expect(key(page, "home_start").get_by_role("button")).to_be_disabled()
     settle(page)
     weighted, baseline = [run_id for run_id in stored(engine) if run_id not in before]
-    Training(engine, baseline).train(20).finish("succeeded")
-    Training(engine, weighted, even=0.4).train(20).finish("succeeded")
+    Training(engine, baseline).train(3).finish("succeeded")
+    Training(engine, weighted, even=0.4).train(3).finish("succeeded")
     page.wait_for_url(f"{address}/compare?a={baseline}&b={weighted}")
     settle(page)
     assert [len(values) for values in figure(page, "compare_signature", BARS)] == [10, 10]
@@ -583,13 +590,19 @@ PAGES = (
     "/run?id={dynamic}",
     "/methods?row=ldam",
     "/methods?row=cdb",
-    "/compare?a={baseline}&b={weighted}",
 )
 
 
-def test_a_phone_opens_a_comparison_by_its_address(app, phone):
-    address, _, ids = app
-    assert phone.url == f"{address}/compare?a={ids['baseline']}&b={ids['weighted']}"
+def widths(page):
+    """How wide what can be scrolled is."""
+    scrolled = ("document.scrollingElement", "document.querySelector('[data-testid=stMain]')")
+    return [page.evaluate(f"{element}.scrollWidth") for element in scrolled]
+
+
+def test_a_phone_opens_a_comparison_by_its_address(link, visit):
+    phone, _ = visit
+    assert phone.url == link
+    assert max(widths(phone)) <= PHONE["width"]
     assert [len(values) for values in figure(phone, "compare_signature", BARS)] == [10, 10]
 
 
@@ -605,8 +618,7 @@ def test_no_page_is_wider_than_a_phone(app, phone):
                 box = key(phone, name).bounding_box()
                 assert box["x"] >= 0, name
                 assert box["x"] + box["width"] <= PHONE["width"], name
-        for scrolled in ("document.scrollingElement", "document.querySelector('[data-testid=stMain]')"):
-            assert phone.evaluate(f"{scrolled}.scrollWidth") <= PHONE["width"], path
+        assert max(widths(phone)) <= PHONE["width"], path
 
 
 def test_the_keyboard_skips_a_collapsed_sidebar_on_a_phone(phone):
@@ -617,7 +629,22 @@ def test_the_keyboard_skips_a_collapsed_sidebar_on_a_phone(phone):
         assert phone.evaluate("document.activeElement.getBoundingClientRect().x") >= 0
 
 
-def test_on_a_phone_a_tap_on_a_name_selects_the_run_and_neither_a_header_nor_an_arrow_key_does(app, phone):
+@pytest.fixture
+def finger(phone):
+    """A tap on the phone at a point, as a finger makes it."""
+    device = phone.context.new_cdp_session(phone)
+    device.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+
+    def tap(x, y):
+        device.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]})
+        device.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    yield tap
+    device.send("Emulation.setTouchEmulationEnabled", {"enabled": False})
+    device.detach()
+
+
+def test_on_a_phone_a_tap_on_a_name_selects_the_run_and_neither_a_header_nor_an_arrow_key_does(app, phone, finger):
     """All three make the grid select a cell."""
     address, engine, _ = app
     go(phone, "/runs")
@@ -625,7 +652,7 @@ def test_on_a_phone_a_tap_on_a_name_selects_the_run_and_neither_a_header_nor_an_
         expect(heads(phone).nth(i)).to_have_text(name)
     table = phone.locator("[data-testid=stDataFrame]")
     room = table.bounding_box()
-    phone.touchscreen.tap(room["x"] + 290, room["y"] + 18)
+    finger(room["x"] + 290, room["y"] + 18)
     settle(phone)
     phone.locator("[data-testid=data-grid-canvas]").focus()
     for pressed in ("ArrowDown", "ArrowDown", "ArrowRight"):
@@ -633,7 +660,7 @@ def test_on_a_phone_a_tap_on_a_name_selects_the_run_and_neither_a_header_nor_an_
     settle(phone)
     assert phone.url == f"{address}/runs"
     top, newest = table.bounding_box()["y"], results.list_runs(engine)["id"].iloc[0]
-    phone.touchscreen.tap(*cell(phone, 0, 180, high=92))
+    finger(*cell(phone, 0, 180, high=92))
     expect(phone.get_by_text("1 selected")).to_be_visible()
     settle(phone)
     assert table.bounding_box()["y"] == top  # otherwise a second tap would select another run
