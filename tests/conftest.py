@@ -201,6 +201,25 @@ def full(seeded, tmp_path, monkeypatch):
     return open_database(), ids
 
 
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """The folder "cache" of a data folder in which Digits is prepared: a process that trains need not import scikit-learn."""
+    from core.datasets import prepare
+
+    root = tmp_path_factory.mktemp("digits")
+    prepare("digits", root)
+    return root / "cache"
+
+
+@pytest.fixture
+def fork(tmp_path_factory):
+    """Starts processes that have torch imported: (function, *what it is given)."""
+    from tests.work.forked import forking
+
+    with forking(tmp_path_factory.mktemp("forked")) as start:
+        yield start
+
+
 @pytest.fixture
 def worker(tmp_path, monkeypatch):
     """A worker in this process, on a data folder of the test's own, however little disk is free."""

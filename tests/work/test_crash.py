@@ -1,13 +1,10 @@
-"""SIGKILL at random moments: whatever the worker was doing, the run ends as if nothing had happened."""
+"""Signals to the worker's process, SIGKILL at random moments among them: the run ends as if nothing had happened."""
 
-import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,36 +14,21 @@ from services.submission import new_run
 from storage import results
 from storage.jobs import queue
 from storage.results import checkpoint_files
+from tests.work.forked import run_worker, until
+from work import inputs, runner
+from work import worker as door
 
-ROOT = Path(__file__).resolve().parents[2]
-EPOCHS = 60
-KILLS = 8  # per seed of the test, two seeds
+EPOCHS = 18
+KILLS = 5
 CONFIG = RunConfig("digits", "mlp", method="cdb", params={"tau": 1.0}, epochs=EPOCHS, recipe_params={"batch_size": 32})
-pytestmark = pytest.mark.slow
+LONG = replace(CONFIG, epochs=5000)  # ends within no test
+SLOT = (run_worker, "--slot", "0")
 
 
-def start_worker(root):
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "worker.py"), "--slot", "0"],
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "EVENLY_DATA": str(root), "OMP_NUM_THREADS": "1"},
-    )
-
-
-def until(condition):
-    """Wait for a state; one that never comes ends with the test's own timeout."""
-    while not condition():
-        time.sleep(0.02)
-
-
-def finish(root, engine, run_id):
-    worker = start_worker(root)
-    try:
-        until(lambda: results.get_run(engine, run_id).status not in ("queued", "running"))
-    finally:
-        worker.terminate()
-        assert worker.wait() == 0
+def finish(fork, engine, run_id):
+    """Another worker takes the run to its end."""
+    worker = fork(*SLOT, "--drain")
+    assert worker.wait() == 0, worker.said()
     return results.get_run(engine, run_id)
 
 
@@ -57,47 +39,43 @@ def history(engine, run_id):
     return frame.sort_values(["epoch", "split"]).reset_index(drop=True), classes
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.timeout(600)
-def test_a_run_survives_being_killed(home, seed):
+def resumed(engine, run_id):
+    """The run, which a person resumes if it was given up after three deaths in a row."""
+    row = results.get_run(engine, run_id)
+    if row.status == "failed":
+        assert "worker died 3 times" in row.error
+        queue.ask(engine, run_id, "run")
+    return results.get_run(engine, run_id)
+
+
+def test_a_run_survives_being_killed(home, fork):
     root, engine = home
-    rng = random.Random(seed)
+    rng = random.Random(1)
     unbroken, broken = queue.submit(engine, [new_run(CONFIG, "Digits"), new_run(CONFIG, "Digits")])
-    queue.ask(engine, broken, "pause")
-    assert finish(root, engine, unbroken).status == "succeeded"
-    queue.ask(engine, broken, "run")
-    kills = 0
-    while kills < KILLS:
-        before = results.get_run(engine, broken)
-        if before.status == "succeeded":
-            break
-        if before.status == "failed":  # after three deaths a person has to look at it
-            assert "worker died 3 times" in before.error
-            queue.ask(engine, broken, "run")
-        worker = start_worker(root)
+    for _ in range(KILLS):
+        before, worker = resumed(engine, broken), fork(*SLOT)
+        until(lambda: results.get_run(engine, unbroken).status == "succeeded")
         if rng.random() < 0.7:  # most often while it trains, else while it starts
-            until(lambda: results.get_run(engine, broken).status == "running")
+            until(lambda: results.get_run(engine, broken).status == "running", 0.01)
         moment = time.monotonic() + rng.uniform(0, 0.6)
-        most = before.last_epoch + EPOCHS // KILLS - 2  # a fast machine must not be through before the last kill
+        most = before.last_epoch + EPOCHS // KILLS - 1  # a fast machine must not be through before the last kill
         until(
             lambda moment=moment, most=most: (
                 time.monotonic() > moment or results.get_run(engine, broken).last_epoch >= most
-            )
+            ),
+            0.01,
         )
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
-        kills += 1
+        worker.send(signal.SIGKILL)
+        assert worker.wait() == -signal.SIGKILL
         after = results.get_run(engine, broken)
+        assert after.status != "succeeded", "the run was over too soon; give it more epochs"
         assert after.last_epoch >= before.last_epoch - 1, "at most one epoch may be trained again"
-    assert kills == KILLS, "the run was over too soon; give it more epochs"
-    if results.get_run(engine, broken).status == "failed":
-        queue.ask(engine, broken, "run")
-    row = finish(root, engine, broken)
+    row = finish(fork, engine, broken)
     if row.status == "failed":  # the last kill was the third of its kind
-        queue.ask(engine, broken, "run")
-        row = finish(root, engine, broken)
-    assert row.status == "succeeded"
-    assert row.last_epoch == EPOCHS
+        resumed(engine, broken)
+        row = finish(fork, engine, broken)
+    assert (row.status, row.last_epoch) == ("succeeded", EPOCHS)
+    assert any("died in attempt" in e.text for e in queue.events(engine, broken))
     check_same(engine, unbroken, broken)
     check_files(root, engine, broken)
     with engine.connect() as connection:
@@ -123,135 +101,101 @@ def check_files(root, engine, run_id):
     assert not list(folder.glob("*.tmp"))
 
 
-def test_term_saves_and_gives_the_run_back(home):
-    root, engine = home
-    (run_id,) = queue.submit(engine, [new_run(CONFIG, "Digits")])
-    worker = start_worker(root)
+def test_term_saves_and_gives_the_run_back(home, fork):
+    _, engine = home
+    (run_id,) = queue.submit(engine, [new_run(replace(CONFIG, epochs=2000), "Digits")])
+    worker = fork(*SLOT)
     until(lambda: results.get_run(engine, run_id).last_epoch >= 2)
-    worker.terminate()
+    worker.send(signal.SIGTERM)
     assert worker.wait() == 0
     row = results.get_run(engine, run_id)
-    assert row.status == "queued"
-    assert row.attempt == 0
-    assert finish(root, engine, run_id).status == "succeeded"
+    assert (row.status, row.attempt) == ("queued", 0)
+    again = fork(*SLOT)
+    until(lambda: results.get_run(engine, run_id).last_epoch > row.last_epoch)
     assert any(e.kind == "resume" for e in queue.events(engine, run_id))
+    again.send(signal.SIGTERM)
+    assert again.wait() == 0
 
 
-HANGING = """
-import sys, time
-from work import runner, worker
+def hang_in_a_step():
+    """One step takes ten minutes; what the worker hears is said."""
 
-def hang(*_):
-    print("in the step", flush=True)
-    time.sleep(600)
+    def hang(*_):
+        print("in the step")
+        time.sleep(600)
 
-def on_signals(handler):
-    def heard(*given):
-        handler(*given)
-        print("heard", flush=True)
-    real(heard)
+    def on_signals(handler):
+        def heard(*given):
+            handler(*given)
+            print("heard")
 
-runner.Trainer.forward_backward = hang
-real, worker.on_signals = worker.on_signals, on_signals
-sys.exit(worker.serve(0))
-"""
+        real(heard)
+
+    runner.Trainer.forward_backward = hang
+    real, door.on_signals = door.on_signals, on_signals
+    sys.exit(door.serve(0))
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_the_same_signal_again_ends_a_worker_at_once(home, signum):
-    """One step takes ten minutes: the first signal cannot be obeyed."""
-    root, engine = home
-    (run_id,) = queue.submit(engine, [new_run(CONFIG, "Digits")])
-    worker = subprocess.Popen(
-        [sys.executable, "-c", HANGING],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "EVENLY_DATA": str(root), "OMP_NUM_THREADS": "1"},
-    )
-    with worker:
-        assert worker.stdout.readline() == "in the step\n"
-        worker.send_signal(signum)
-        assert worker.stdout.readline() == "heard\n"
-        worker.send_signal(signum)
-    assert worker.returncode == 1
-    assert finish(root, engine, run_id).status == "succeeded"
+def test_the_same_signal_again_ends_a_worker_at_once(home, fork, signum):
+    """The first signal cannot be obeyed."""
+    _, engine = home
+    (run_id,) = queue.submit(engine, [new_run(replace(CONFIG, epochs=1), "Digits")])
+    worker = fork(hang_in_a_step)
+    worker.says("in the step")
+    worker.send(signum)
+    worker.says("heard")
+    worker.send(signum)
+    assert worker.wait() == 1
+    assert finish(fork, engine, run_id).status == "succeeded"
 
 
-def test_a_run_that_gets_further_between_deaths_is_never_given_up(home):
-    root, engine = home
-    (run_id,) = queue.submit(engine, [new_run(CONFIG, "Digits")])
-    for _ in range(6):
-        before = results.get_run(engine, run_id).last_epoch
-        worker = start_worker(root)
-        until(lambda before=before: (row := results.get_run(engine, run_id)).last_epoch > before and row.attempt == 1)
-        worker.send_signal(signal.SIGKILL)
-        worker.wait()
-    assert finish(root, engine, run_id).status == "succeeded"
-    log = [e.text for e in queue.events(engine, run_id)]
-    assert sum("died in attempt 1" in text for text in log) == 6
+def say_often_what_is_prepared():
+    inputs.LOG_SECONDS = 0.1
+    run_worker("--slot", "0")
 
 
-@pytest.mark.parametrize("order", ["pause", "cancel", "SIGTERM"])
-def test_orders_are_obeyed_while_a_large_file_is_checked(home, order):
+def test_orders_are_obeyed_while_a_large_file_is_checked(home, fork):
     """An archive of 1 TB, all of it a hole: nothing on the disk, and hashed within no test."""
     root, engine = home
     with open(root / "cifar-10-python.tar.gz", "wb") as file:
         file.truncate(2**40)
     (run_id,) = queue.submit(engine, [new_run(RunConfig("cifar10", "cnn", epochs=1), "CIFAR-10")])
-    worker = start_worker(root)
-    try:
-        until(lambda: any("checking cifar-10-python.tar.gz" in e.text for e in queue.events(engine, run_id)))
-        if order == "SIGTERM":
-            worker.terminate()
-        else:
-            queue.ask(engine, run_id, order)
+    worker = fork(say_often_what_is_prepared)
+
+    def checking():
+        until(lambda: "checking cifar-10-python.tar.gz" in queue.events(engine, run_id)[-1].text)
+
+    for order, status in (("pause", "paused"), ("cancel", "cancelled")):
+        checking()
+        queue.ask(engine, run_id, order)
         until(lambda: results.get_run(engine, run_id).status != "running")
-        assert (
-            results.get_run(engine, run_id).status
-            == {"pause": "paused", "cancel": "cancelled", "SIGTERM": "queued"}[order]
-        )
-    finally:
-        if order != "SIGTERM":
-            worker.terminate()
-        assert worker.wait() == 0
+        assert results.get_run(engine, run_id).status == status
+        queue.ask(engine, run_id, "run")
+    checking()
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+    assert results.get_run(engine, run_id).status == "queued"
     assert not list((root / "cache").glob("*.tmp"))
 
 
-def test_a_second_worker_is_refused(home):
-    root, engine = home
-    first = start_worker(root)
-    try:
-        until(lambda: any(w.alive for w in queue.workers(engine)))
-        second = subprocess.run(
-            [sys.executable, str(ROOT / "worker.py"), "--slot", "0"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "EVENLY_DATA": str(root)},
-        )
-        assert second.returncode == 3
-        assert "a worker already serves slot 0" in second.stderr
-    finally:
-        first.terminate()
-        first.wait()
-
-
-@pytest.mark.parametrize(("asked", "status"), [("pause", "paused"), ("cancel", "cancelled")])
-def test_requests_are_carried_out_in_the_middle_of_a_run(home, asked, status):
-    root, engine = home
-    (run_id,) = queue.submit(engine, [new_run(replace(CONFIG, epochs=5000), "Digits")])
-    worker = start_worker(root)
-    try:
-        until(lambda: results.get_run(engine, run_id).last_epoch >= 1)
+def test_requests_are_carried_out_in_the_middle_of_a_run(home, fork):
+    _, engine = home
+    (run_id,) = queue.submit(engine, [new_run(LONG, "Digits")])
+    fork(*SLOT)
+    reached = 0
+    for asked, status in (("pause", "paused"), ("cancel", "cancelled")):
+        until(lambda reached=reached: results.get_run(engine, run_id).last_epoch > reached)
         queue.ask(engine, run_id, asked)
-        until(lambda: results.get_run(engine, run_id).status == status)
-        if asked == "pause":
-            paused = results.get_run(engine, run_id).last_epoch
-            queue.ask(engine, run_id, "run")
-            until(lambda: results.get_run(engine, run_id).last_epoch > paused)
-    finally:
-        worker.terminate()
-        worker.wait()
+        until(lambda status=status: results.get_run(engine, run_id).status == status)
+        reached = results.get_run(engine, run_id).last_epoch
+        queue.ask(engine, run_id, "run")
+
+
+def test_a_second_worker_is_refused(home, fork):
+    first = fork(*SLOT)
+    first.says("ready on")
+    second = fork(*SLOT)
+    assert second.wait() == 3
+    assert "a worker already serves slot 0" in second.said()
+    assert not first.ended()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
-from pathlib import Path
+import time
 
 import pytest
 from filelock import FileLock
@@ -16,41 +14,36 @@ from core.experiment.config import RunConfig
 from services.submission import new_run
 from storage import results
 from storage.jobs import queue
+from work import worker as door
 from work.locks import lock_path
 
-ROOT = Path(__file__).resolve().parents[2]
 
-# What takes its time at a start, standing still: an upgrade of the database, the imports, the first dataset.
-STANDS = "def stand(*_, **__):\n    print('here', flush=True)\n    time.sleep(600)\n"
-START = "import sys, time, work.worker\n" + STANDS + "{place} = stand\nsys.exit(work.worker.serve(0))"
+def start_standing_at(place: object, name: str) -> None:
+    """What takes its time at a start (an upgrade of the database, the imports, the first dataset) takes ten minutes."""
+
+    def stand(*_: object, **__: object) -> None:
+        print("here")
+        time.sleep(600)
+
+    setattr(door if place is None else getattr(door, place), name, stand)
+    sys.exit(door.serve(0))
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
-@pytest.mark.parametrize("place", ["work.worker.upgrade", "work.worker.Worker.rescue", "work.worker.import_module"])
+@pytest.mark.parametrize(
+    "place", [(None, "upgrade"), ("Worker", "rescue"), (None, "import_module")], ids=["upgrade", "rescue", "imports"]
+)
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
-def test_a_worker_that_is_starting_ends_at_once(home, place, signum):
+def test_a_worker_that_is_starting_ends_at_once(home, fork, place, signum):
     root, engine = home
     (run_id,) = queue.submit(
         engine, [new_run(RunConfig("digits", "mlp", epochs=3, recipe_params={"batch_size": 64}), "Digits")]
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", START.format(place=place)],
-        cwd=ROOT,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "EVENLY_DATA": str(root), "OMP_NUM_THREADS": "1"},
-    )
-    try:
-        assert process.stdout.readline() == "here\n", process.stderr.read()
-        process.send_signal(signum)
-        _, said = process.communicate()  # it stands for ten minutes where it does not listen
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0
-    assert "Traceback" not in said
+    process = fork(start_standing_at, *place)
+    process.says("here")
+    process.send(signum)
+    assert process.wait() == 0  # it stands for ten minutes where it does not listen
+    assert "Traceback" not in process.said()
     with FileLock(lock_path(root / "locks", 0), timeout=0):
         pass  # its slot is free
     assert all(w.stopped_at is not None for w in queue.workers(engine))
