@@ -7,10 +7,8 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -20,6 +18,8 @@ import serve
 from core.errors import EvenlyError
 from services.launchers import local
 from services.launchers.process_group import Child
+from tests.work import standin
+from tests.work.forked import Forked, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,57 +30,8 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def until(condition: Callable[[], object]) -> None:
-    """Wait for a state; one that never comes ends with the test's own timeout."""
-    while not condition():
-        time.sleep(0.05)
-
-
-class Started:
-    """A running serve.py, its lines and its processes."""
-
-    def __init__(self, data: Path, port: int, **settings: str) -> None:
-        env = {
-            **os.environ,
-            "EVENLY_DATA": str(data),
-            "EVENLY_PORT": str(port),
-            "EVENLY_ADDRESS": "127.0.0.1",
-            "OMP_NUM_THREADS": "1",
-            **settings,
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "serve.py"], cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        )
-        self.lines: list[str] = []
-        threading.Thread(target=lambda: self.lines.extend(self.process.stdout), daemon=True).start()
-
-    def says(self, text: str) -> bool:
-        return any(text in line for line in self.lines)
-
-    def family(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
-
-    def slot(self) -> psutil.Process | None:
-        """The process that trains, below the worker's supervisor."""
-        return next((p for p in self.family() if "--slot" in p.cmdline()), None)
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Started]]:
-    """Start a serve.py; whatever is left of it at the end is killed."""
-    made: list[Started] = []
-
-    def begin(port: int | None = None, **settings: str) -> Started:
-        made.append(Started(tmp_path, port or free_port(), **settings))
-        return made[-1]
-
-    yield begin
-    for started in made:
-        left = [*(started.family() if started.process.poll() is None else []), started.process]
-        for process in left:
-            process.kill()
-        started.process.wait()
-        started.process.stdout.close()
+def family(pid: int) -> list[psutil.Process]:
+    return psutil.Process(pid).children(recursive=True)
 
 
 def gone(processes: list[psutil.Process]) -> bool:
@@ -120,71 +71,104 @@ def test_the_printed_address_can_be_opened():
     assert serve.url("::1", 8501) == "http://[::1]:8501"
 
 
+# -- as a person starts it -------------------------------------------------------------------------------------------
+
+
 @pytest.mark.slow
-def test_ctrl_c_ends_everything(start, tmp_path):
+def test_ctrl_c_ends_everything(tmp_path):
+    """And a proxy of the machine, which leads nowhere here, does not hide the app from the starter."""
     port = free_port()
-    evenly = start(port)
-    until(lambda: evenly.says(f"Evenly is at http://127.0.0.1:{port}"))
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=60) as answer:
-        assert answer.status == 200
-    until(evenly.slot)
-    family = evenly.family()
-    assert len(family) == 3  # the worker's supervisor, its slot, the app
-    evenly.process.send_signal(signal.SIGINT)
-    assert evenly.process.wait() == 0
-    assert gone(family)
-    assert (tmp_path / "evenly.db").is_file()
+    env = {**os.environ, "EVENLY_DATA": str(tmp_path / "data"), "EVENLY_PORT": str(port), "EVENLY_ADDRESS": "127.0.0.1"}
+    env |= {"http_proxy": f"http://127.0.0.1:{free_port()}", "no_proxy": "", "NO_PROXY": ""}
+    said = tmp_path / "said.txt"
+    with said.open("w") as file:
+        evenly = subprocess.Popen([sys.executable, "serve.py"], cwd=ROOT, env=env, stdout=file, stderr=file)
+    try:
+        until(lambda: f"Evenly is at http://127.0.0.1:{port} " in said.read_text() or evenly.poll() is not None)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=60) as answer:
+            assert answer.status == 200
+        until(lambda: any("--slot" in p.cmdline() for p in family(evenly.pid)))
+        members = family(evenly.pid)
+        assert len(members) == 3, said.read_text()  # the worker's parent, its slot, the app
+        evenly.send_signal(signal.SIGINT)
+        assert evenly.wait() == 0
+        assert gone(members)
+        assert (tmp_path / "data" / "evenly.db").is_file()
+    finally:
+        left = [*(family(evenly.pid) if evenly.poll() is None else []), evenly]
+        for process in left:
+            process.kill()
+        evenly.wait()
 
 
-@pytest.mark.slow
+# -- with stand-ins as worker and app --------------------------------------------------------------------------------
+
+
+class Started:
+    """A running starter."""
+
+    def __init__(self, forked: Forked) -> None:
+        self.forked = forked
+        forked.says("Evenly is at")
+
+    def member(self, option: str) -> psutil.Process | None:
+        """The worker's parent (--patient), the worker (--slot) or the app (--app)."""
+        return next((p for p in family(self.forked.pid) if option in p.cmdline()), None)
+
+    def end(self) -> None:
+        self.forked.send(signal.SIGTERM)
+        assert self.forked.wait() == 0
+
+
+@pytest.fixture
+def start(home, fork, monkeypatch) -> Callable[[], Started]:
+    def begin() -> Started:
+        monkeypatch.setenv("EVENLY_PORT", str(free_port()))
+        monkeypatch.setenv("EVENLY_ADDRESS", "127.0.0.1")
+        return Started(fork(standin.starter))
+
+    return begin
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
 def test_nothing_outlives_a_kill(start):
     evenly = start()
-    until(lambda: evenly.says("Evenly is at") and evenly.slot())
-    family = evenly.family()
-    evenly.process.kill()
-    until(lambda: gone(family))
+    evenly.forked.says("slot 0 is served")
+    members = family(evenly.forked.pid)
+    assert len(members) == 3
+    evenly.forked.send(signal.SIGKILL)
+    until(lambda: gone(members))
 
 
-@pytest.mark.slow
 def test_a_dead_worker_is_started_again_and_a_second_one_is_not_needed(start):
     first = start()
-    until(lambda: first.says("Evenly is at") and first.slot() and first.says("ready on"))
+    first.forked.says("slot 0 is served")
     second = start()
-    until(lambda: second.says("already serves slot 0") and second.says("Evenly is at"))
-    assert not second.says("ready on")
+    second.forked.says("slot 0 is taken")
+    assert "slot 0 is served" not in second.forked.said()
 
-    worker = next(p for p in first.family() if "--patient" in p.cmdline())
-    worker.kill()
-    until(lambda: first.says("restarting it"))
-    until(lambda: sum(line.count("ready on") for line in [*first.lines, *second.lines]) == 2)
-    first.process.terminate()
-    assert first.process.wait() == 0
-    until(lambda: second.says("ready on"))  # the one that waited takes over
-    second.process.terminate()
-    assert second.process.wait() == 0
+    first.member("--patient").kill()
+    first.forked.says("restarting it")
+    both = (first.forked, second.forked)
+    until(lambda: sum(each.said().count("slot 0 is served") for each in both) == 2)
+    first.end()
+    second.forked.says("slot 0 is served")  # the one that waited takes over
+    second.end()
 
 
-@pytest.mark.slow
-def test_a_proxy_of_the_machine_does_not_hide_the_app(start):
-    """The starter asks the app itself whether it is there; a proxy that leads nowhere would be asked in its place."""
-    evenly = start(http_proxy=f"http://127.0.0.1:{free_port()}", no_proxy="")
-    until(lambda: evenly.says("Evenly is at"))
-    evenly.process.terminate()
-    assert evenly.process.wait() == 0
-
-
-@pytest.mark.slow
 def test_an_app_that_dies_is_started_again_and_the_worker_stays(start):
     evenly = start()
-    until(lambda: evenly.says("Evenly is at") and evenly.slot() and evenly.says("ready on"))
-    slot = evenly.slot().pid
-    next(p for p in evenly.family() if "streamlit" in p.cmdline()).kill()
-    until(lambda: evenly.says("The app exited"))
-    until(lambda: any("streamlit" in p.cmdline() for p in evenly.family()))
-    assert evenly.slot().pid == slot
-    evenly.process.terminate()
-    assert evenly.process.wait() == 0
+    evenly.forked.says("slot 0 is served")
+    slot, app = evenly.member("--slot").pid, evenly.member("--app")
+    app.kill()
+    evenly.forked.says("The app exited")
+    evenly.forked.says("Evenly is at", times=2)
+    assert evenly.member("--app").pid != app.pid
+    assert evenly.member("--slot").pid == slot
+    evenly.end()
+
+
+# -- before anything is started --------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent is gone")
@@ -208,20 +192,16 @@ def test_a_child_has_the_data_folder_of_the_starter_wherever_that_stands(tmp_pat
         assert Path((tmp_path / "said").read_text()) == where / given
 
 
-def test_a_taken_port_ends_the_starter_before_anything_is_started(tmp_path):
+def test_a_taken_port_ends_the_starter_before_anything_is_started(tmp_path, monkeypatch, capsys):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        env = {
-            **os.environ,
-            "EVENLY_DATA": str(tmp_path),
-            "EVENLY_PORT": str(other.getsockname()[1]),
-            "EVENLY_ADDRESS": "127.0.0.1",
-        }
-        done = subprocess.run(
-            [sys.executable, "serve.py"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
-        )
-    assert done.returncode == 2
-    assert done.stderr.startswith("evenly: port ")
-    assert len(done.stderr.splitlines()) == 1
+        monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
+        monkeypatch.setenv("EVENLY_PORT", str(other.getsockname()[1]))
+        monkeypatch.setenv("EVENLY_ADDRESS", "127.0.0.1")
+        monkeypatch.setattr(sys, "argv", ["serve.py"])
+        assert serve.main() == 2
+    told = capsys.readouterr().err
+    assert told.startswith("evenly: port ")
+    assert len(told.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

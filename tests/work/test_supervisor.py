@@ -7,7 +7,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from functools import partial
 from pathlib import Path
 
@@ -21,110 +20,82 @@ from services.submission import new_run
 from storage import results
 from storage.db.errors import Unavailable
 from storage.jobs import queue
+from tests.work import standin
+from tests.work.forked import run_worker, until
 from work import liveness, runner
 from work import worker as door
 from work.liveness import Stillness
-from work.locks import beat_path, lock_path
+from work.locks import ALREADY_ON, REFUSED, beat_path, lock_path, taken
 from work.supervisor import Slot
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = RunConfig("digits", "mlp", epochs=5000, recipe_params={"batch_size": 32})  # ends within no test
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def supervise(home):
-    started = []
-
-    def start(call, before="pass"):
-        env = {**os.environ, "EVENLY_DATA": str(home[0]), "OMP_NUM_THREADS": "1"}
-        code = f"import logging, sys; from work import supervisor; logging.basicConfig(level=logging.INFO); {before}; sys.exit({call})"
-        started.append(
-            subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True)
-        )
-        return started[-1]
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
-        process.stderr.close()
+def locks(home):
+    """The folder for the locks of the workers."""
+    (home[0] / "locks").mkdir()
+    return home[0] / "locks"
 
 
-def until(condition):
-    """Wait for a state; one that never comes ends with the test's own timeout."""
-    while not condition():
-        time.sleep(0.05)
+# -- the parent, with stand-ins as its workers -----------------------------------------------------------------------
 
 
-def says(process, text):
-    """Wait until a process writes a line with this text to stderr."""
-    assert any(text in line for line in process.stderr), f"it ended without a word of {text!r}"
-
-
-def slots_on(engine):
-    return {w.slot for w in queue.workers(engine) if w.alive}
-
-
-def pids(process):
-    return {child.pid for child in psutil.Process(process.pid).children()}
-
-
-def test_a_slot_that_is_taken_leaves_the_others_alone(home, supervise):
-    root, engine = home
-    path = lock_path(root / "locks", 0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        both = supervise("supervisor.supervise(2, patient=True)")
-        says(both, "already serves slot 0")
-        until(lambda: slots_on(engine) == {1})
-    until(lambda: slots_on(engine) == {0, 1})
-    both.terminate()
+def test_a_slot_that_is_taken_leaves_the_others_alone(locks, fork):
+    with FileLock(lock_path(locks, 0)):
+        both = fork(partial(standin.supervise, 2, patient=True))
+        both.says("slot 0 is taken")
+        both.says("slot 1 is served")
+        assert "slot 0 is served" not in both.said()
+    both.says("slot 0 is served")
+    both.send(signal.SIGTERM)
     assert both.wait() == 0
-    assert slots_on(engine) == set()
+    assert not any(taken(locks, slot) for slot in (0, 1))
 
 
-def test_without_patience_a_taken_slot_ends_it(home, supervise):
-    root, _ = home
-    path = lock_path(root / "locks", 0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        assert supervise("supervisor.supervise(1)").wait() == 3
+def test_without_patience_a_taken_slot_ends_it(locks, fork):
+    with FileLock(lock_path(locks, 0)):
+        assert fork(partial(standin.supervise, 1)).wait() == ALREADY_ON
 
 
-def test_a_locked_database_is_waited_for_at_the_start(home, supervise):
+def test_a_worker_that_no_restart_would_help_ends_it(home, fork, monkeypatch):
+    monkeypatch.setenv("STANDIN_EXIT", str(REFUSED))
+    assert fork(partial(standin.supervise, 1, patient=True)).wait() == REFUSED
+
+
+def test_a_frozen_worker_is_killed_and_another_takes_its_place(locks, fork, monkeypatch):
+    """What becomes of a run whose worker was killed is in test_crash.py."""
+    monkeypatch.setenv("STANDIN_FREEZES", "yes")
+    parent = fork(partial(standin.supervise, 1, frozen_seconds=0.5))
+    parent.says("slot 0 is served", times=2)
+    assert "slot 0 has sent no heartbeat" in parent.said()
+    frozen = int((locks / "frozen-0").read_text())
+    assert not psutil.pid_exists(frozen) or psutil.Process(frozen).status() == psutil.STATUS_ZOMBIE
+
+
+# -- a database that is not ready for a worker -----------------------------------------------------------------------
+
+
+def test_a_locked_database_is_waited_for_at_the_start(home, locks, fork):
     root, engine = home
     lock = sqlite3.connect(root / "evenly.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
-    supervise("supervisor.supervise(1)")
-    until(lambda: beat_path(root / "locks", 0).exists())  # it has its slot and waits
+    fork(run_worker, "--slot", "0")
+    until(beat_path(locks, 0).exists)  # it has its slot and waits
+    assert queue.workers(engine) == []
     lock.execute("ROLLBACK")
     lock.close()
-    until(lambda: slots_on(engine) == {0})
+    until(lambda: [w.slot for w in queue.workers(engine) if w.alive] == [0])
 
 
-def test_a_newer_database_ends_it_with_a_reason(home, supervise):
+def test_a_newer_database_ends_a_worker_with_a_reason(home, fork):
     _, engine = home
     with engine.begin() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    one = supervise("supervisor.supervise(1)")
-    assert one.wait() == 2
-    assert "newer Evenly" in one.stderr.read()
-
-
-def test_a_frozen_worker_is_killed_and_its_run_goes_on(home, supervise):
-    root, engine = home
-    (run_id,) = queue.submit(engine, [new_run(LONG, "Digits")])
-    one = supervise("supervisor.supervise(1)", before="supervisor.FROZEN_SECONDS = 15.0")
-    until(lambda: results.get_run(engine, run_id).last_epoch >= 2)
-    until(lambda: beat_path(root / "locks", 0).exists())
-    (frozen,) = pids(one)
-    os.kill(frozen, signal.SIGSTOP)
-    until(lambda: pids(one) - {frozen})
-    until(lambda: results.get_run(engine, run_id).attempt == 2)
-    assert not psutil.pid_exists(frozen) or psutil.Process(frozen).status() == psutil.STATUS_ZOMBIE
-    assert any("died" in e.text for e in queue.events(engine, run_id))
+    one = fork(run_worker, "--slot", "0")
+    assert one.wait() == REFUSED
+    assert "newer Evenly" in one.said()
 
 
 # -- what stands still, by clocks of the test ------------------------------------------------------------------------
@@ -312,9 +283,8 @@ def test_a_worker_beats_while_it_waits_for_a_database_to_start_with(home, quick,
 # -- the signals that end it -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGHUP], ids=["Ctrl-C", "terminal closed"])
-def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home, signum):
-    """`python worker.py`: the worker hears of it twice, from the terminal and from its parent."""
+def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home):
+    """`python worker.py` and Ctrl-C: the worker hears of it twice, from the terminal and from its parent."""
     root, engine = home
     (run_id,) = queue.submit(engine, [new_run(LONG, "Digits")])
     env = {**os.environ, "EVENLY_DATA": str(root), "OMP_NUM_THREADS": "1"}
@@ -324,13 +294,10 @@ def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home, sig
         env=env,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-        preexec_fn=partial(
-            signal.signal, signum, signal.SIG_DFL
-        ),  # these tests may run under nohup, which the worker heeds
     )
     try:
         until(lambda: results.get_run(engine, run_id).last_epoch >= 1)
-        os.killpg(both.pid, signum)
+        os.killpg(both.pid, signal.SIGINT)
         assert both.wait() == 0
     finally:
         if both.poll() is None:
