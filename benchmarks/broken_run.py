@@ -1,12 +1,11 @@
 """A run through the worker that is paused, resumed, killed with SIGKILL and resumed again, compared with an uninterrupted one.
 
-The command line and the worker run as separate processes, as a person starts them; states are read from `cli.py show --json`.
-Used by benchmarks/gpu.py.
+The worker is a process of its own, as a person starts it; runs are submitted, paused and looked at in its database, as the
+command line does. Used by benchmarks/gpu.py.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -15,11 +14,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+
 from core.errors import EvenlyError
+from core.experiment.config import RunConfig
+from services.submission import new_run
+from storage import results
+from storage.db.connection import open_database
+from storage.db.errors import StorageError
+from storage.db.migrate import upgrade
+from storage.jobs import queue
 
 ROOT = Path(__file__).resolve().parents[1]
 TRIES = 3  # for a run that ends before it could be interrupted; each is twice as long
 ENDS = ("succeeded", "cancelled", "paused")
+PAUSE = 0.1  # seconds between two looks at a run
 
 
 class BrokenRunError(EvenlyError):
@@ -27,10 +36,13 @@ class BrokenRunError(EvenlyError):
 
 
 class Runs:
-    """The command line and one worker on the data folder that `environment` names, until `deadline` (time.monotonic)."""
+    """Runs and one worker on a data folder, with the worker's environment, until `deadline` (time.monotonic)."""
 
-    def __init__(self, environment: Mapping[str, str], device: str, deadline: float) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str], device: str, deadline: float) -> None:
         self.environment, self.device, self.deadline = dict(environment), device, deadline
+        folder.mkdir()
+        self.engine = open_database(f"sqlite:///{folder / 'evenly.db'}", role="worker")
+        upgrade(self.engine)
         self.worker = self.start()
 
     def start(self) -> subprocess.Popen[bytes]:
@@ -44,85 +56,77 @@ class Runs:
         self.worker.kill()
         self.worker.wait()
 
-    def cli(self, *words: str | int) -> str:
-        """The output of a command; if it fails, BrokenRunError with its message."""
-        command, left = [sys.executable, "cli.py", *map(str, words)], self.deadline - time.monotonic()
-        done = subprocess.run(
-            command, check=False, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=left
-        )
-        if done.returncode:
-            raise BrokenRunError(f"cli.py {' '.join(command[2:])}: {done.stderr.strip()}")
-        return done.stdout
-
-    def show(self, number: int) -> dict:
-        return json.loads(self.cli("show", number, "--json"))
-
     def submit(self, epochs: int) -> int:
-        where = ("--dataset", "mnist1d", "--model", "cnn1d", "--device", self.device)
-        return int(json.loads(self.cli("run", *where, "--epochs", epochs, "--json"))["id"])
+        config = RunConfig("mnist1d", "cnn1d", device=self.device, epochs=epochs)
+        return queue.submit(self.engine, [new_run(config, "MNIST-1D")])[0]
 
-    def until(self, number: int, reached: Callable[[dict], bool] | None = None) -> dict:
+    def until(self, number: int, reached: Callable[[results.RunRow], bool] = lambda run: False) -> results.RunRow:
         """Wait until the run has `reached` a state or ended; returns it. A failed run or a dead worker raises BrokenRunError."""
-        pause = 0.1 if reached else 2.0  # each check takes one or two core-seconds, which training may need
         while True:
-            run = self.show(number)
-            if run["status"] == "failed":
-                raise BrokenRunError(f"run {number} failed: {run['error']}")
-            if (reached and reached(run)) or run["status"] in ENDS:
+            run = results.get_run(self.engine, number)
+            if run.status == "failed":
+                raise BrokenRunError(f"run {number} failed: {run.error}")
+            if reached(run) or run.status in ENDS:
                 return run
             if self.worker.poll() is not None:
-                raise BrokenRunError(f"the worker ended while run {number} was {run['status']}; see its log above")
-            time.sleep(pause)
+                raise BrokenRunError(f"the worker ended while run {number} was {run.status}; see its log above")
+            if time.monotonic() > self.deadline:
+                raise BrokenRunError(f"no time is left, run {number} is {run.status} after {run.last_epoch} epochs")
+            time.sleep(PAUSE)
 
-    def paused(self, number: int) -> dict | None:
+    def paused(self, number: int) -> results.RunRow | None:
         """Pause the run and wait; None if it ended first."""
         try:
-            self.cli("pause", number)
-        except BrokenRunError:
-            if self.show(number)["status"] != "succeeded":
+            queue.ask(self.engine, number, "pause")
+        except StorageError:
+            if results.get_run(self.engine, number).status != "succeeded":
                 raise
         run = self.until(number)
-        return run if run["status"] == "paused" else None
+        return run if run.status == "paused" else None
 
-    def broken(self, epochs: int) -> dict | None:
+    def broken(self, epochs: int) -> results.RunRow | None:
         """A run paused, resumed, killed and rescued by another worker, at its end; None if it ended too early for that."""
         number = self.submit(epochs)
-        self.until(number, lambda run: run["last_epoch"] >= 2)
+        self.until(number, lambda run: run.last_epoch >= 1)
         if (held := self.paused(number)) is None:
             return None
-        print(f"  run {number}: paused after {held['last_epoch']} of {epochs} epochs", flush=True)
-        self.cli("resume", number)
-        self.until(number, lambda run: run["status"] == "running" and run["last_epoch"] > held["last_epoch"])
+        print(f"  run {number}: paused after {held.last_epoch} of {epochs} epochs", flush=True)
+        queue.ask(self.engine, number, "run")
+        self.until(number, lambda run: run.status == "running" and run.last_epoch > held.last_epoch)
         self.kill()
-        left = self.show(number)
+        left = results.get_run(self.engine, number)
         self.start()
-        if left["status"] != "running":
+        if left.status != "running":
             return None
-        print(f"  run {number}: its worker killed after {left['last_epoch']} epochs; another takes over", flush=True)
+        print(f"  run {number}: its worker killed after {left.last_epoch} epochs; another takes over", flush=True)
         return self.until(number)
 
-    def broken_and_whole(self, epochs: int, whole: int) -> tuple[dict, list[dict]]:
-        """An interrupted run and `whole` uninterrupted ones with the same settings, as `show` prints them at their end."""
+    def broken_and_whole(self, epochs: int, whole: int) -> tuple[results.RunRow, list[results.RunRow]]:
+        """An interrupted run and `whole` uninterrupted ones with the same settings, at their end."""
         for epochs in (epochs * 2**i for i in range(TRIES)):
             if (broken := self.broken(epochs)) is not None:
                 return broken, [self.until(self.submit(epochs)) for _ in range(whole)]
             print(f"  the run of {epochs} epochs ended before it was interrupted", flush=True)
         raise BrokenRunError(f"{TRIES} runs ended before they could be paused and killed, the last of {epochs} epochs")
 
+    def support(self, run: results.RunRow) -> int:
+        """Samples of the first class in the test split."""
+        return int(results.class_counts(self.engine, run.id, "test").support[0])
+
+    def difference(self, a: results.RunRow, b: results.RunRow) -> int:
+        """The largest difference of a class's true positives or predictions between two runs, in samples of the test split."""
+        x, y = (results.class_counts(self.engine, run.id, "test") for run in (a, b))
+        return int(max(np.abs(x.tp - y.tp).max(), np.abs(x.predicted - y.predicted).max()))
+
 
 @contextmanager
 def runs(folder: Path, device: str, deadline: float) -> Iterator[Runs]:
-    """Runs on a data folder with a worker, which is killed at the end. On "cpu" the worker sees no GPU."""
+    """Runs on a new data folder with a worker, which is killed at the end. On "cpu" the worker sees no GPU."""
     own = {"EVENLY_DATA": str(folder)} | ({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})
     inherited = {k: v for k, v in os.environ.items() if k != "EVENLY_DATABASE_URL"}
-    made = Runs({**inherited, **own}, device, deadline)
+    made = Runs(folder, {**inherited, **own}, device, deadline)
     try:
         yield made
     finally:
         made.kill()
-
-
-def difference(a: dict, b: dict) -> int:
-    """The largest difference of a class's true positives or predictions between two runs, in samples of the test split."""
-    pairs = list(zip(a["classes"], b["classes"], strict=True))
-    return max(abs(x[key] - y[key]) for x, y in pairs for key in ("true_positives", "predicted"))
+        made.engine.dispose()

@@ -30,9 +30,9 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.broken_run import ROOT, difference, runs
+from benchmarks.broken_run import ROOT, runs
 from benchmarks.gpu_table import Row, as_text, machine, write
-from benchmarks.train_speed import in_process, mean_sd, per_epoch, precision, spread
+from benchmarks.train_speed import SIDES, in_process, mean_sd, per_epoch, precision, spread, train_side
 from benchmarks.train_speed_plain import TASKS, Arrays, find_arrays
 from core.errors import EvenlyError
 from core.training.device import Device, choose
@@ -41,7 +41,7 @@ from core.training.host import cores
 log = logging.getLogger("evenly.gpu")
 PAIRS = 3  # of plain script and engine, at most
 LOADERS, CORES_FOR_LOADERS = 4, 6  # of a second plain script, and the least number of cores for it
-TEST_IMAGES = {"cuda": 5_000, "cpu": 100}
+TEST_IMAGES = {"cuda": 5_000, "cpu": 40}
 
 
 @dataclass(frozen=True)
@@ -108,19 +108,24 @@ def gpu_tests(place: Place, until: Until) -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Race:
-    """A task of train_speed with its size on a GPU; on the CPU `tiny` images and one epoch. `target` is for the ratio."""
+    """A task of train_speed with its size on a GPU; on the CPU `tiny` images and one epoch. `target` is for the ratio.
+
+    `apart`: the sides that run in a process of their own, which is fair but takes seconds to start.
+    """
 
     task: str
     images: int
     epochs: int
     tiny: int
     target: float | None = None
+    apart: Sequence[str] = SIDES
 
 
 def images_of(race: Race, place: Place) -> tuple[Arrays, Path]:
     """The images of a race, limited to the available time, and the file that both sides read."""
     n = max(int(race.images * place.share), 2_000) if place.gpu else race.tiny
-    found, kept = find_arrays(TASKS[race.task], place.data).first(n), slice(0, TEST_IMAGES[place.kind])
+    found = find_arrays(TASKS[race.task], place.data, samples=50_000 if place.gpu else n).first(n)
+    kept = slice(0, TEST_IMAGES[place.kind])
     found = replace(found, test_x=found.test_x[kept], test_y=found.test_y[kept])
     found.save(file := place.scratch / f"{race.task}.npz")
     return found, file
@@ -128,8 +133,8 @@ def images_of(race: Race, place: Place) -> tuple[Arrays, Path]:
 
 def against_plain(race: Race, place: Place, until: Until) -> Iterator[Row]:
     """The engine against the plain script, in turns; with enough cores also against one with several loaders."""
-    task, (arrays, file) = TASKS[race.task], images_of(race, place)
-    options = ["--task", race.task, "--arrays", str(file), "--epochs", str(race.epochs if place.gpu else 1)]
+    task, (arrays, file), epochs = TASKS[race.task], images_of(race, place), race.epochs if place.gpu else 1
+    options = ["--task", race.task, "--arrays", str(file), "--epochs", str(epochs)]
     options += ["--threads", str(min(cores(), 4)), "--device", place.kind]
     several = (LOADERS,) if place.gpu and cores() >= CORES_FOR_LOADERS else ()
     sides = {"engine": ("engine", 0), **{f"{n} loaders": ("plain", n) for n in several}, "plain": ("plain", 0)}
@@ -137,8 +142,11 @@ def against_plain(race: Race, place: Place, until: Until) -> Iterator[Row]:
     for pair in range(PAIRS if place.gpu else 1):
         began = time.monotonic()
         for name, (side, workers) in sides.items():
-            given = [*options, "--workers", str(workers)]
-            found[name].append(in_process(given, side, pair, until.left))
+            if side in race.apart:
+                result = in_process([*options, "--workers", str(workers)], side, pair, until.left)
+            else:
+                result = train_side(side, task, arrays, epochs, place.device, pair, workers)
+            found[name].append(result)
         took, each = time.monotonic() - began, {name: per_epoch(results[-1]) for name, results in found.items()}
         say(
             f"  turn {pair + 1}: "
@@ -168,15 +176,16 @@ def survives(place: Place, until: Until) -> Iterator[Row]:
     """Pause, kill -9 and resume: on a CPU the counts equal those of an uninterrupted run, on CUDA they are about as close as
     those of two uninterrupted runs."""
     with runs(place.scratch / "data", place.kind, until.end) as on:
-        broken, whole = on.broken_and_whole(epochs=250 if place.gpu else 30, whole=2 if place.gpu else 1)
-    apart, support = difference(broken, whole[0]), broken["classes"][0]["support"]
-    ended = all(run["status"] == "succeeded" and run["last_epoch"] == run["epochs"] for run in (broken, *whole))
-    accuracy = " and ".join(f"{100 * run['accuracy']:.2f} %" for run in (broken, whole[0]))
+        broken, whole = on.broken_and_whole(epochs=250 if place.gpu else 8, whole=2 if place.gpu else 1)
+        apart, support = on.difference(broken, whole[0]), on.support(broken)
+        usual = on.difference(*whole) if place.gpu else 0
+    ended = all(run.status == "succeeded" and run.last_epoch == run.config.epochs for run in (broken, *whole))
+    accuracy = " and ".join(f"{100 * run.accuracy:.2f} %" for run in (broken, whole[0]))
     yield Row(
-        f"cnn1d, MNIST-1D, {broken['epochs']} epochs, paused, killed, resumed: largest difference of a class's counts",
+        f"cnn1d, MNIST-1D, {broken.config.epochs} epochs, paused, killed, resumed: largest difference of a class's counts",
         f"{apart} of {support:,}; test accuracy {accuracy} uninterrupted",
         (apart,),
-        f"close; two uninterrupted runs: {difference(*whole)}" if place.gpu else "0",
+        f"close; two uninterrupted runs: {usual}" if place.gpu else "0",
         None if place.gpu else apart == 0,
         failed=not ended or (apart != 0 and not place.gpu),
     )
@@ -186,12 +195,13 @@ def survives(place: Place, until: Until) -> Iterator[Row]:
 
 
 def steps(gpu: bool) -> list[Step]:
-    resnet, lenet = Race("resnet32_cifar", 20_000, 3, 128, target=15), Race("lenet_mnist", 60_000, 3, 1_000)
+    resnet = Race("resnet32_cifar", 20_000, 3, 128, target=15, apart=SIDES if gpu else ())
+    lenet = Race("lenet_mnist", 60_000, 3, 256, apart=SIDES if gpu else ("engine",))
     return [
-        Step("the GPU tests", gpu_tests, 90 if gpu else 15),
-        Step("ResNet-32 against the plain script", partial(against_plain, resnet), 240 if gpu else 20),
+        Step("the GPU tests", gpu_tests, 90 if gpu else 10),
+        Step("ResNet-32 against the plain script", partial(against_plain, resnet), 240 if gpu else 10),
         Step("LeNet-5 against the plain script", partial(against_plain, lenet), 130 if gpu else 15),
-        Step("a run that is paused, killed and resumed", survives, 130 if gpu else 60),
+        Step("a run that is paused, killed and resumed", survives, 130 if gpu else 30),
     ]
 
 

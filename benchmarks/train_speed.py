@@ -86,6 +86,13 @@ def train_engine(task: Task, arrays: Arrays, epochs: int, device: Device, seed: 
     return {"seconds_per_epoch": seconds, "test_accuracy": float(np.trace(confusion) / confusion.sum())}
 
 
+def train_side(side: str, task: Task, arrays: Arrays, epochs: int, device: Device, seed: int, workers: int = 0) -> dict:
+    """One side of a pair, in this process."""
+    if side == "engine":
+        return train_engine(task, arrays, epochs, device, seed)
+    return train_plain(task, arrays, epochs, device.device.type, seed, workers)
+
+
 def precision(task: Task, device: Device) -> str:
     """The precision in which the engine trains this task on this device."""
     return precision_of("auto", MODELS[task.model].bf16, device)
@@ -164,12 +171,7 @@ def main() -> None:
     task, device = TASKS[given.task], choose(given.device)
     arrays = find_arrays(task, given.data, given.arrays).first(given.limit)
     if given.side:
-        found = (
-            train_engine(task, arrays, given.epochs, device, given.seed)
-            if given.side == "engine"
-            else train_plain(task, arrays, given.epochs, device.device.type, given.seed, given.workers)
-        )
-        print(json.dumps(found))
+        print(json.dumps(train_side(given.side, task, arrays, given.epochs, device, given.seed, given.workers)))
         return
     n = len(arrays.train_x)
     print(

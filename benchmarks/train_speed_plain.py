@@ -202,8 +202,11 @@ def train(task: Task | str, arrays: Arrays, epochs: int, device: str = "cpu", se
 # -- data ----------------------------------------------------------------------------------------------------------
 
 
-def find_arrays(task: Task, data: Path | None, file: Path | None = None) -> Arrays:
-    """The task's data: the given file, files under `data`, or generated images. A file without the arrays raises DataError."""
+def find_arrays(task: Task, data: Path | None, file: Path | None = None, samples: int = 50_000) -> Arrays:
+    """The task's data: the given file, files under `data`, or `samples` generated images and a fifth more for testing.
+
+    A file without the arrays raises DataError.
+    """
     if file is not None:
         return _from_file(file)
     if data is not None:
@@ -214,7 +217,7 @@ def find_arrays(task: Task, data: Path | None, file: Path | None = None) -> Arra
             return _cifar(data)
         if task.key == "resnet32_cifar" and jpegs.is_file():
             return _jpegs(jpegs)
-    return generated_images(task)
+    return generated_images(task, samples)
 
 
 def _from_file(file: Path) -> Arrays:
@@ -262,7 +265,7 @@ def _jpegs(path: Path) -> Arrays:
         return Arrays(*part("train"), *part("test"), "CIFAR-10 (JPEG copy)")
 
 
-def generated_images(task: Task, samples: int = 50_000) -> Arrays:
+def generated_images(task: Task, samples: int) -> Arrays:
     """Noise of the task's shape over a coarse pattern for each of ten classes: for timing, and easy to learn."""
     draw = np.random.default_rng(0)
     channels, height, width = task.shape
@@ -274,7 +277,7 @@ def generated_images(task: Task, samples: int = 50_000) -> Arrays:
         x = draw.integers(0, 128, (n, *patterns.shape[1:]), dtype=np.uint8) + patterns[y]
         return x[..., 0] if channels == 1 else x, y
 
-    return Arrays(*part(samples), *part(samples // 5), "generated images")
+    return Arrays(*part(samples), *part(max(samples // 5, 20)), "generated images")
 
 
 def main() -> None:

@@ -1,12 +1,12 @@
 """`make gpu`: its CPU part runs on any machine, and a failing step hides no other."""
 
 import json
-import os
-import subprocess
+import signal
 import sys
 
 import pytest
 
+from benchmarks import gpu
 from benchmarks.gpu import Place, Step, run_steps, steps
 from benchmarks.gpu_table import HEAD, Row, as_text, write
 from core.training.device import choose
@@ -14,19 +14,19 @@ from core.training.device import choose
 
 @pytest.mark.slow
 @pytest.mark.timeout(2500)  # a step that waits for other tests is not stopped
-def test_the_cpu_part_runs_and_reports_no_gpu(tmp_path, project_root):
+def test_the_cpu_part_runs_and_reports_no_gpu(tmp_path, monkeypatch, capfd):
+    """In this process, which has torch imported already."""
     out = tmp_path / "gpu.md"
-    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--minutes", "40", "--out", str(out)]
-    done = subprocess.run(
-        [*command, "--data", str(tmp_path)],
-        check=False,
-        cwd=project_root,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.startswith("No GPU is used")
+    options = ["--device", "cpu", "--minutes", "40", "--out", str(out), "--data", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["gpu.py", *options])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        status = gpu.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    said = capfd.readouterr()
+    assert status == 0, said.out + said.err
+    assert said.out.startswith("No GPU is used")
     found = json.loads(out.with_suffix(".json").read_text())
     assert found["machine"]["torch"]
     tests, resnet, lenet, interrupted = found["rows"]
