@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import sys
-import time
 from functools import partial
 
 import pytest
@@ -15,52 +16,57 @@ from services.launchers.process_group import Child, ProcessGroup
 from services.submission import new_run
 from storage import results
 from storage.jobs import queue
+from tests.work import standin
+from tests.work.forked import until
+from work.locks import beat_path, taken
 
 local = LAUNCHERS["local"]
 
 
-def until(condition, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it took too long"
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def data(home, monkeypatch):
-    monkeypatch.setenv("EVENLY_DATA", str(home[0]))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    return home[1]
-
-
-def submit(engine, epochs):
-    config = RunConfig("digits", "mlp", epochs=epochs, recipe_params={"batch_size": 32})
-    return queue.submit(engine, [new_run(config, "Digits")])[0]
-
-
 @pytest.mark.slow
-def test_a_worker_that_is_started_drains_the_queue_and_ends(data):
-    run_id = submit(data, epochs=2)
+def test_a_worker_that_is_started_drains_the_queue_and_ends(home, digits, monkeypatch):
+    root, engine = home
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    shutil.copytree(digits, root / "cache")
+    config = RunConfig("digits", "mlp", epochs=1, recipe_params={"batch_size": 32})
+    (run_id,) = queue.submit(engine, [new_run(config, "Digits")])
     started = local.start(1)
     assert local.alive(started) == started
     until(lambda: not local.alive(started))
-    assert results.get_run(data, run_id).status == "succeeded"
+    assert results.get_run(engine, run_id).status == "succeeded"
     local.stop(started)  # nothing to do any more
 
 
-@pytest.mark.slow
-def test_one_that_is_stopped_gives_its_run_back(data):
-    run_id = submit(data, epochs=250)
+def test_one_that_is_stopped_has_ended(home, monkeypatch):
+    """What a worker does with its run when it is told to end is in tests/work."""
+    monkeypatch.setattr("services.launchers.local.worker", standin.command)
     started = local.start(1)
-    until(lambda: results.get_run(data, run_id).last_epoch >= 1)
+    until(beat_path(home[0] / "locks", 0).exists)
+    assert local.alive(started) == started
     local.stop(started)
     assert local.alive(started) == []
-    assert results.get_run(data, run_id).status == "queued"
+    assert not taken(home[0] / "locks", 0)
 
 
 def test_a_number_that_another_program_has_is_no_worker():
     assert local.alive([f"0:{os.getpid()}"]) == []
     local.stop([f"0:{os.getpid()}"])  # this process goes on
+
+
+@pytest.mark.parametrize("nohup", [False, True])
+def test_a_closed_terminal_ends_whoever_was_not_started_with_nohup(nohup):
+    def told(*_):
+        """A handler."""
+
+    known = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if nohup else signal.SIG_DFL)
+        process_group.on_signals(told)
+        found = [signal.getsignal(signum) for signum in known]
+    finally:
+        for signum, handler in known.items():
+            signal.signal(signum, handler)
+    assert found == [told, told, signal.SIG_IGN if nohup else told]
 
 
 # -- the loop --------------------------------------------------------------------------------------------------------

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import shutil
 import signal
 import sqlite3
 import stat
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -25,8 +24,6 @@ from storage.db.migrate import check_schema, upgrade
 from storage.jobs import queue
 from tests.storage.kit import claimed, count, database, epoch_record, new_run
 
-ROOT = Path(__file__).resolve().parents[2]
-
 
 def setting(engine, name: str):
     with engine.connect() as connection:
@@ -36,29 +33,21 @@ def setting(engine, name: str):
 # -- no permission, no space, a wrong file -----------------------------------------------------------------------------
 
 
-AS_SOMEBODY = """
-import os, sys
-sys.path.insert(0, sys.argv[2])
-from storage.jobs import queue
-from storage.db.connection import open_database
-from storage.db.dialects import sqlite
-from storage.db.errors import StorageError
-from storage.db.migrate import check_schema, upgrade
-if os.getuid() == 0:  # root may write everywhere; nobody may not
-    os.setgid(65534)
-    os.setuid(65534)
-for work in (check_schema, upgrade, lambda e: queue.register_worker(e, 0, "cpu", 1, "h")):
-    try:
-        work(open_database("sqlite:///" + sys.argv[1]))
-        print("no error")
-    except StorageError as error:
-        print(error)
-"""
+def try_as_somebody(path):
+    if os.getuid() == 0:  # root may write everywhere; nobody may not
+        os.setgid(65534)
+        os.setuid(65534)
+    for work in (check_schema, upgrade, lambda e: queue.register_worker(e, 0, "cpu", 1, "h")):
+        try:
+            work(open_database(f"sqlite:///{path}"))
+            print("no error")
+        except StorageError as error:
+            print(error)
 
 
 @pytest.mark.parametrize("what", ["file", "folder"])
 @pytest.mark.skipif(os.name == "nt", reason="needs POSIX permissions")
-def test_a_read_only_database_is_named_with_the_remedy(tmp_path, what):
+def test_a_read_only_database_is_named_with_the_remedy(tmp_path, what, fork):
     folder = Path(tempfile.mkdtemp(prefix="evenly-readonly-"))  # pytest's own folders are closed to others
     try:
         database(tmp_path).dispose()
@@ -67,12 +56,13 @@ def test_a_read_only_database_is_named_with_the_remedy(tmp_path, what):
         (folder / "evenly.db").chmod(0o666 if what == "folder" else 0o444)
         if os.getuid() != 0 and what == "folder":
             folder.chmod(0o555)
-        command = [sys.executable, "-c", AS_SOMEBODY, str(folder / "evenly.db"), str(ROOT)]
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
-        if "PermissionError" in answer.stderr and "setgid" in answer.stderr:
+        process = fork(try_as_somebody, folder / "evenly.db")
+        process.wait()
+        answer = process.said()
+        if "PermissionError" in answer and "setgid" in answer:
             pytest.skip("this root cannot become another user")
-        lines = answer.stdout.splitlines()
-        assert len(lines) == 3, answer.stderr
+        lines = answer.splitlines()
+        assert len(lines) == 3, answer
         for line in lines[:2]:
             assert "is read-only for this user; make it writable, or set EVENLY_DATA" in line
         assert "read-only" in lines[2] or "cannot be opened" in lines[2]
@@ -175,25 +165,18 @@ def test_no_write_ahead_log_no_service(tmp_path):
 # -- killed at any moment ----------------------------------------------------------------------------------------------
 
 
-RECORDER = """
-import sys
-sys.path.insert(0, sys.argv[2])
-from tests.storage.kit import epoch_record
-from storage.jobs import queue
-from storage import results
-from storage.db.connection import open_database
-engine = open_database(sys.argv[1], role="worker")
-queue.rescue(engine, lambda worker: False)
-claim = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
-done = results.get_run(engine, claim.run_id).last_epoch
-print("on", flush=True)
-while True:
-    done += 1
-    results.record_epoch(engine, claim, epoch_record(done, classes=100))
-"""
+def record(url):
+    """Epoch after epoch of the oldest run."""
+    engine = open_database(url, role="worker")
+    queue.rescue(engine, lambda worker: False)
+    claim = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
+    done = results.get_run(engine, claim.run_id).last_epoch
+    print("on")
+    for number in itertools.count(done + 1):
+        results.record_epoch(engine, claim, epoch_record(number, classes=100))
 
 
-def test_a_recorder_killed_at_any_moment_leaves_whole_epochs_only(tmp_path):
+def test_a_recorder_killed_at_any_moment_leaves_whole_epochs_only(tmp_path, fork):
     engine = database(tmp_path)
     (run_id,) = queue.submit(engine, [new_run()])
     wait = random.Random(5)
@@ -201,13 +184,11 @@ def test_a_recorder_killed_at_any_moment_leaves_whole_epochs_only(tmp_path):
         queue.rescue(engine, lambda worker: False)
         if queue.ask(engine, run_id, "cancel") == "cancelled":  # attempts start anew
             queue.ask(engine, run_id, "run")
-        command = [sys.executable, "-c", RECORDER, str(engine.url), str(ROOT)]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert process.stdout.readline() == "on\n"
+        process = fork(record, str(engine.url))
+        process.says("on")
         time.sleep(wait.uniform(0.02, 0.2))
-        process.send_signal(signal.SIGKILL)
+        process.send(signal.SIGKILL)
         process.wait()
-        process.stdout.close()
         last = results.get_run(engine, run_id).last_epoch
         assert setting(engine, "integrity_check") == "ok"
         assert results.epochs(engine, [run_id], "test")["epoch"].tolist() == list(range(1, last + 1))

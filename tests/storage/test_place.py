@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import runpy
 import shutil
 import socket
-import subprocess
 import sys
 import threading
-import time
-from pathlib import Path
 
 import pytest
 from filelock import FileLock, Timeout
 
-from services import submission as launching
 from storage import results
 from storage.db import data_folder
 from storage.db.connection import open_database
@@ -23,12 +19,9 @@ from storage.db.migrate import check_schema, upgrade
 from storage.db.schema import place as table
 from storage.jobs import queue
 from tests.storage.kit import count, database, in_background, new_run
-from tests.work.kit import CONFIG, changed
 from work import worker as door
 from work.locks import ALREADY_ON, lock_path, locks_of, taken
 from work.worker import Worker
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
@@ -170,51 +163,28 @@ def test_two_databases_do_not_work_in_one_data_folder_at_once(apart, tmp_path, m
             Worker(0).__enter__()
 
 
+def enter(program, *options):
+    """As `python program options`."""
+    sys.argv = [program, *options]
+    if program.endswith(".py"):
+        runpy.run_path(program, run_name="__main__")
+    else:
+        runpy.run_module(program, run_name="__main__")
+
+
 @pytest.mark.parametrize(
-    "command", [("worker.py", "--slot", "0"), ("serve.py",), ("cli.py", "runs"), ("-m", "storage.db.migrate")]
+    "command", [("worker.py", "--slot", "0"), ("serve.py",), ("cli.py", "runs"), ("storage.db.migrate",)]
 )
-def test_every_door_refuses_with_one_line(apart, command):
+def test_every_door_refuses_with_one_line(apart, command, fork, monkeypatch):
     engine, first, second = apart
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        monkeypatch.setenv("EVENLY_PORT", str(probe.getsockname()[1]))
     data_folder.settle(engine)
-    launched = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        env={**os.environ, "EVENLY_DATA": str(second), "EVENLY_PORT": str(port)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert launched.returncode in (1, 2)
-    told = [line for line in launched.stderr.splitlines() if "set EVENLY_DATA=" in line]
+    monkeypatch.setenv("EVENLY_DATA", str(second))
+    launched = fork(enter, *command)
+    assert launched.wait() in (1, 2)
+    told = [line for line in launched.said().splitlines() if "set EVENLY_DATA=" in line]
     assert len(told) == 1
     assert str(first) in told[0]
-    assert "Traceback" not in launched.stderr
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_the_run_of_a_worker_goes_on_while_others_knock_from_another_folder(apart):
-    engine, first, second = apart
-    (run_id,) = queue.submit(engine, [launching.new_run(changed(CONFIG, epochs=60), "Digits")])
-    start = [sys.executable, "worker.py", "--slot", "0"]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    living = subprocess.Popen(start, cwd=ROOT, env={**env, "EVENLY_DATA": str(first)}, stderr=subprocess.DEVNULL)
-    try:
-        while results.get_run(engine, run_id).last_epoch < 2:
-            time.sleep(0.05)
-        knock = subprocess.run(
-            start,
-            cwd=ROOT,
-            env={**env, "EVENLY_DATA": str(second)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert knock.returncode == ALREADY_ON
-        assert not any("died" in e.text for e in queue.events(engine, run_id))
-    finally:
-        living.terminate()
-        living.wait()
+    assert "Traceback" not in launched.said()

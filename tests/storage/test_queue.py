@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -14,13 +11,13 @@ from sqlalchemy.dialects import postgresql
 
 from core.experiment.config import RunConfig
 from storage import results
+from storage.db.connection import open_database
 from storage.db.errors import StorageError
 from storage.db.schema import STATUSES
 from storage.jobs import queue
 from storage.jobs.queue import AT_ONCE
 from tests.storage.kit import claimed, count, database, in_background, new_run, plan, status
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.work.forked import until
 
 
 def alive(worker):
@@ -135,41 +132,27 @@ def test_a_paused_baseline_holds_its_follower_back_without_failing_it(engine):
     assert status(engine, second) == "queued"
 
 
-CLAIMER = """
-import sys, time
-from pathlib import Path
-from storage.jobs import queue
-from storage.db.connection import open_database
-engine = open_database(sys.argv[1], role="page")
-worker = queue.register_worker(engine, int(sys.argv[3]), "cpu", 1, "host")
-print("ready", flush=True)
-while not Path(sys.argv[2]).exists():
-    time.sleep(0.001)
-while (claim := queue.claim(engine, worker, "cpu")) is not None:
-    assert queue.finish(engine, claim, "succeeded")
-    time.sleep(0.001)  # SQLite grants locks unfairly: let the others in
-    print(claim.run_id, flush=True)
-"""
+def claim_all(url, go, slot):
+    """What each racer does once the file `go` is there."""
+    engine = open_database(url, role="page")
+    worker = queue.register_worker(engine, slot, "cpu", 1, "host")
+    print("ready")
+    until(go.exists, 0.001)
+    while (claim := queue.claim(engine, worker, "cpu")) is not None:
+        assert queue.finish(engine, claim, "succeeded")
+        time.sleep(0.001)  # SQLite grants locks unfairly: let the others in
+        print(claim.run_id)
 
 
-@pytest.mark.parametrize("processes", [2, 8])
-def test_racing_workers_take_each_of_200_runs_exactly_once(engine, tmp_path, processes):
+def test_racing_workers_take_each_of_200_runs_exactly_once(engine, tmp_path, fork):
     ids = queue.submit(engine, [new_run(f"run {i}") for i in range(200)])
     go = tmp_path / "go"
-    racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", CLAIMER, str(engine.url), str(go), str(i)],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for i in range(processes)
-    ]
+    racers = [fork(claim_all, str(engine.url), go, slot) for slot in range(4)]
     for racer in racers:
-        assert racer.stdout.readline() == "ready\n"
+        racer.says("ready")
     go.touch()
-    taken = [[int(word) for word in racer.communicate()[0].split()] for racer in racers]
-    assert all(racer.returncode == 0 for racer in racers)
+    assert [racer.wait() for racer in racers] == [0] * 4
+    taken = [[int(word) for word in racer.said().split()[1:]] for racer in racers]
     assert sorted(i for each in taken for i in each) == ids
     assert sum(bool(each) for each in taken) >= 2
     with engine.connect() as connection:
