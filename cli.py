@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,7 +42,7 @@ from commands.tables import Json, Params
 from commands.terminal import emit
 from commands.wait import wait_for
 from core.errors import EvenlyError
-from core.experiment.config import EPOCHS, SETTINGS, RunConfig
+from core.experiment.config import SETTINGS, RunConfig
 from core.registry import Param
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ OWN_DEFAULT = {"epochs": "; default: the method's own, else the recipe's"}  # wh
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """The command with an option for every setting of a run (core.experiment.config.SETTINGS), passed as `settings`.
 
-    Values stay text, None where not given: `core.experiment.config.checked` parses and validates them.
+    Values are text, None where not given: `commands.submit.parsed` reads them.
     """
     own = inspect.signature(command, eval_str=True)
     added = [
@@ -102,7 +101,7 @@ for command in (
 def run(
     dataset: Annotated[str, typer.Option(metavar="D", help="A dataset (see `datasets`), a folder or a .zip")],
     model: Annotated[str, typer.Option(metavar="M", help="A model: see `models`")],
-    method: Annotated[str, typer.Option(metavar="K", help="A method: see `methods`")] = "none",
+    method: Annotated[str, typer.Option(metavar="K", help="A method: see `methods`")] = RunConfig.method,
     param: Params = None,
     baseline: Annotated[
         int | None,
@@ -119,13 +118,13 @@ def run(
     seeds: Annotated[
         str, typer.Option(metavar="N", help="Replicates: N runs with consecutive seeds from --seed on")
     ] = "1",
-    recipe: Annotated[str, typer.Option(metavar="R", help="An optimizer recipe: see `recipes`")] = "adam_cycle",
+    recipe: Annotated[str, typer.Option(metavar="R", help="An optimizer recipe: see `recipes`")] = RunConfig.recipe,
     recipe_param: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the recipe; repeat for more")
     ] = None,
     sampler: Annotated[
         str, typer.Option(metavar="K", help="How often each class is drawn: see `samplers`")
-    ] = "instance",
+    ] = RunConfig.sampler,
     sampler_param: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="A parameter of the sampler; repeat for more")
     ] = None,
@@ -142,19 +141,17 @@ def run(
     from storage.jobs.queue import submit as queue_runs
 
     count = submit.SEEDS.check(seeds, "run")
-    config = RunConfig(  # numbers are still text: core.experiment.config.checked parses and validates them
+    config = RunConfig(
         dataset=dataset,
         model=model,
         method=method,
         params=submit.pairs(param, "--param"),
         recipe=recipe,
         recipe_params=submit.pairs(recipe_param, "--recipe-param"),
-        **{k: v for k, v in settings.items() if v is not None},
+        **submit.parsed(settings, method, recipe),
         sampler=sampler,
         sampler_params=submit.pairs(sampler_param, "--sampler-param"),
     )
-    if settings["epochs"] is None:
-        config = replace(config, epochs=submit.default_epochs(recipe, method))
     engine = database()
     with submit.notes_held():
         with preparing(quiet=as_json) as progress:
@@ -274,7 +271,7 @@ def demo(
     from commands import demo as script
 
     count = submit.SEEDS.check(seeds, "demo")
-    script.run(database(), count, None if epochs is None else EPOCHS.check(epochs, "demo"), wait_for)
+    script.run(database(), count, None if epochs is None else SETTINGS["epochs"].check(epochs, "demo"), wait_for)
 
 
 # -- the entry point -----------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from core.experiment.config import RunConfig, checked
 from core.experiment.presets import FIRST
 from core.methods import METHODS
 from core.methods.method import CLASSIFIER, TRAIN
-from core.methods.samplers import SAMPLERS
+from core.methods.samplers import PLAIN, SAMPLERS
 
 ROOT = Path(__file__).resolve().parents[1]
 CSV = ROOT / "results" / "methods.csv"  # the machine it was measured on is beside it, as .json
@@ -40,7 +40,7 @@ CELLS: dict[str, dict[str, Any]] = {  # key -> what the cell changes in the RunC
     **{
         f"sampler {s.key}": {"method": "crt" if s.stage == CLASSIFIER else "none", "sampler": s.key}
         for s in SAMPLERS
-        if s.key != "instance"
+        if s.key != PLAIN
     },
     # variants that papers use, and post-hoc steps at half strength
     "tpr_ratio 4": {"method": "tpr_ratio", "params": {"exponent": 4.0}},
@@ -131,9 +131,9 @@ def name_of(row: Mapping[str, str]) -> str:
     method, sampler = row["method"], row["sampler"]
     defaults = {p.key: _text(p.default) for owner in (METHODS[method], SAMPLERS[sampler]) for p in owner.params}
     defaults |= STATED.get(method, {})
-    parts = [] if method == "none" and sampler != "instance" else [f"`{method}`"]
+    parts = [] if method == "none" and sampler != PLAIN else [f"`{method}`"]
     parts += [f"{k} {v}" for k, v in params_of(row["params"]).items() if v != defaults.get(k)]
-    if sampler != "instance":
+    if sampler != PLAIN:
         parts.append(f"sampler `{sampler}`")
     share, _, weight = row["start"].partition(" ")
     if float(share):

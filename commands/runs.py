@@ -15,7 +15,7 @@ from commands import terminal
 from commands.tables import Json
 from commands.terminal import clean, emit, figure, listing, paragraph, percent, points, share, table
 from core.errors import EvenlyError
-from core.experiment.config import EPOCHS, SETTINGS
+from core.experiment.config import SETTINGS
 from core.methods import trains
 from reporting import numbers
 
@@ -210,7 +210,7 @@ def settings_line(row: RunRow) -> str:
     nested = {"method": "params", "recipe": "recipe_params"}
     words = []
     trained = trains(row.method)
-    for key in ("dataset", "model", "method", "recipe", *(p.key for p in SETTINGS if trained or p is not EPOCHS)):
+    for key in ("dataset", "model", "method", "recipe", *(p.key for p in SETTINGS if trained or p.key != "epochs")):
         params = getattr(row.config, nested[key]) if key in nested else {}
         inner = ", ".join(f"{k} {short(v)}" for k, v in params.items())
         words.append(f"{key} {short(getattr(row.config, key))}" + (f" ({inner})" if inner else ""))

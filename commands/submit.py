@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 
 from core.errors import EvenlyError
 from core.experiment.baseline import older_data, same_data
-from core.experiment.config import RunConfig, checked, given_tprs
-from core.experiment.recipes import RECIPES
+from core.experiment.config import SETTINGS, RunConfig, checked, given_tprs
 from core.experiment.tpr_file import LARGEST, parse
 from core.methods import METHODS
 from core.registry import Param
@@ -92,9 +91,15 @@ def notes_held() -> Iterator[None]:
         note(text)
 
 
-def default_epochs(recipe: str, method: str) -> int:
-    """The method's own default, else the recipe's."""
-    return METHODS[method].epochs or RECIPES[recipe].epochs
+def parsed(given: Mapping[str, str | None], method: str, recipe: str) -> dict[str, float | int | str]:
+    """The options of SETTINGS as values: numbers from text; without --epochs the method's own, else the recipe's.
+
+    An unknown method or recipe, and a value that is not allowed, raise EvenlyError.
+    """
+    from services.submission import recipe_epochs
+
+    usual = {"epochs": recipe_epochs(recipe, method)}
+    return usual | {key: SETTINGS[key].check(text, "run") for key, text in given.items() if text is not None}
 
 
 def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[RunConfig, DataSpec]:

@@ -235,7 +235,7 @@ def tables_page() -> str:
         "Parameters of a recipe; the defaults are in the table above.",
         params(max(RECIPES, key=lambda r: len(r.params)).params),
         "## Settings of every run",
-        params(SETTINGS),
+        params(tuple(SETTINGS)),
     ]
     return "\n\n".join(parts) + "\n"
 

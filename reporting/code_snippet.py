@@ -16,7 +16,7 @@ from core.methods.types import ClassTerms, Vector
 from core.registry import Param
 from reporting.loss_source import PURE, loss_lines
 
-REDUCTIONS = next(p for p in SETTINGS if p.key == "reduction").choices
+REDUCTIONS = SETTINGS["reduction"].choices
 COMMENTED = 64  # classes, up to which each value has its own line with the class name
 TPR_FILE = "tprs.csv"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from core.experiment.config import RunConfig
 from core.experiment.recipes import RECIPES
-from core.experiment.term_schedule import PLAIN
 from core.methods import METHODS, POSTHOC
+from core.methods.samplers import PLAIN
 from reporting import text
 
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
-from core.experiment.term_schedule import PLAIN, first_epoch
+from core.experiment.term_schedule import first_epoch
 from core.findings import Finding
 from core.methods import METHODS, POSTHOC, answer
 from core.methods.method import Method
-from core.methods.samplers import SAMPLERS
+from core.methods.samplers import PLAIN, SAMPLERS
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import check_params
 

@@ -7,21 +7,28 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Literal
 
 from core.errors import EvenlyError
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS
 from core.methods.method import CLASSIFIER, POSTHOC
-from core.methods.samplers import SAMPLERS
-from core.registry import Param, check_params
+from core.methods.samplers import PLAIN, SAMPLERS
+from core.registry import Param, Registry, check_params
 
 SCHEMA = 1
+# Where New run shows a setting: beside the recipe, under More settings, or there next to the sampler
+Shown = Literal["in_sight", "folded", "late"]
 
 
-def setting(key: str, label: str, default: Any, **about: Any) -> Any:
-    """A field of RunConfig with the Param that page, command line, validation and docs read."""
-    return field(default=default, metadata={"param": Param(key, label, default, **about)})
+def setting(key: str, label: str, default: Any, *, shown: Shown, first: bool = False, **about: Any) -> Any:
+    """A field of RunConfig with the Param that page, command line, validation and docs read.
+
+    `shown` is its place on New run. `first`: the first release had it; any other is left out of the stored form at
+    its default, so that runs stored before it keep their sha.
+    """
+    about = {"param": Param(key, label, default, **about), "shown": shown, "later": not first}
+    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,23 @@ class RunConfig:
     recipe: str = "adam_cycle"
     recipe_params: Mapping[str, Any] = field(default_factory=dict)
     epochs: int = setting(
-        "epochs", "Epochs", 20, low=1, high=100000, step=1, integer=True, help="Passes over the training split."
+        "epochs",
+        "Epochs",
+        20,
+        shown="in_sight",
+        first=True,
+        low=1,
+        high=100000,
+        step=1,
+        integer=True,
+        help="Passes over the training split.",
     )
     seed: int = setting(
         "seed",
         "Seed",
         0,
+        shown="in_sight",
+        first=True,
         low=0,
         high=2**31 - 1,
         step=1,
@@ -54,6 +72,8 @@ class RunConfig:
         "imbalance",
         "Imbalance factor",
         1.0,
+        shown="folded",
+        first=True,
         low=1.0,
         high=10000.0,
         step=1.0,
@@ -63,6 +83,8 @@ class RunConfig:
         "profile",
         "Long-tail profile",
         "exponential",
+        shown="folded",
+        first=True,
         choices=("exponential", "step"),
         help="How the counts fall from class to class.",
     )
@@ -70,6 +92,8 @@ class RunConfig:
         "validation",
         "Validation share",
         0.1,
+        shown="folded",
+        first=True,
         low=0.01,
         high=0.5,
         step=0.01,
@@ -79,6 +103,8 @@ class RunConfig:
         "reduction",
         "Reduction",
         "weighted_mean",
+        shown="folded",
+        first=True,
         choices=("weighted_mean", "batch_mean"),
         help="weighted_mean divides by the sum of the weights in the batch (PyTorch's weight=), batch_mean by the batch size.",
     )
@@ -86,6 +112,7 @@ class RunConfig:
         "start",
         "Late start",
         0.0,
+        shown="late",
         low=0.0,
         high=0.99,
         step=0.05,
@@ -95,6 +122,7 @@ class RunConfig:
         "deferred",
         "What starts late",
         "everything",
+        shown="late",
         choices=("everything", "weight"),
         help="everything: all terms and the sampler. weight: class weights and sampling only; "
         "logit terms act from the first epoch, as in LDAM-DRW.",
@@ -103,6 +131,8 @@ class RunConfig:
         "device",
         "Device",
         "auto",
+        shown="folded",
+        first=True,
         choices=("auto", "cpu", "cuda", "mps"),
         help="auto uses CUDA, else Apple MPS, else the CPU.",
     )
@@ -110,24 +140,28 @@ class RunConfig:
         "precision",
         "Precision",
         "auto",
+        shown="folded",
         choices=("auto", "float32", "bfloat16"),
         help="Precision of the training steps. auto uses bfloat16 for large networks on hardware that supports it, else float32. "
         "Metrics, features and everything that is fitted are computed in float32.",
     )
-    sampler: str = "instance"
-    sampler_params: Mapping[str, Any] = field(default_factory=dict)
+    sampler: str = field(default=PLAIN, metadata={"later": True})
+    sampler_params: Mapping[str, Any] = field(default_factory=dict, metadata={"later": True})
     tpr: tuple[float | None, ...] | None = None  # pasted or uploaded; None when a baseline run supplies them
     tpr_support: tuple[float, ...] | None = None  # validation samples behind each given TPR; None when unknown
     tpr_source: str = ""
     others: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Canonical JSON: sorted keys, schema number inside. Settings added since the first release are left out at
-        their defaults, so that runs made before them keep their sha."""
+        """Canonical JSON of `stored`: sorted keys."""
         return json.dumps(self.stored(), sort_keys=True)
 
     def stored(self) -> dict[str, Any]:
-        """The settings as plain values: what the database and the exports hold. `from_dict` reads them back."""
+        """The settings as plain values, with the schema number: what the database and the exports hold.
+
+        Settings added since the first release are left out at their defaults, so that runs made before them keep
+        their sha. `from_dict` reads them back.
+        """
         left_out = {k for k, v in LATER.items() if getattr(self, k) == v} | {"others"}
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         return {"schema": SCHEMA, **values, **self.others}
@@ -142,10 +176,17 @@ class RunConfig:
 
 
 NO_CONFIG = RunConfig("", "")  # where none is known
-SETTINGS: tuple[Param, ...] = tuple(f.metadata["param"] for f in fields(RunConfig) if f.metadata)
-EPOCHS = SETTINGS[0]
-UNSAMPLED = {"sampler": "instance", "sampler_params": {}, "start": 0.0, "deferred": "everything"}
-LATER = {**UNSAMPLED, "precision": "auto"}  # settings added since the first release, at their defaults
+SETTINGS: Registry[Param] = Registry(
+    "setting", *(f.metadata["param"] for f in fields(RunConfig) if "param" in f.metadata)
+)
+# The settings added since the first release, at their defaults
+LATER = {f.name: getattr(NO_CONFIG, f.name) for f in fields(RunConfig) if f.metadata.get("later")}
+UNSAMPLED = {key: getattr(NO_CONFIG, key) for key in ("sampler", "sampler_params", "start", "deferred")}
+
+
+def shown(place: Shown) -> tuple[Param, ...]:
+    """The settings that New run shows in this place, in their order."""
+    return tuple(f.metadata["param"] for f in fields(RunConfig) if f.metadata.get("shown") == place)
 
 
 def given_tprs(tpr: Sequence[float], support: Sequence[float] | None, source: str) -> dict[str, Any]:
@@ -206,5 +247,5 @@ def _fitting_stage(config: RunConfig) -> dict[str, Any]:
             f"choose one of {able}, or another sampler"
         )
     if method.stage == POSTHOC:
-        return {"sampler": "instance", "sampler_params": {}, "start": 0.0, "deferred": "everything", "epochs": 1}
+        return {**UNSAMPLED, "epochs": 1}
     return {"sampler_params": check_params(sampler.params, config.sampler_params, sampler.key)}

@@ -12,11 +12,9 @@ from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.methods import CLASSIFIER, METHODS, answer
 from core.methods.notes import TermsWait
-from core.methods.samplers import SAMPLERS
+from core.methods.samplers import PLAIN, SAMPLERS
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import check_params
-
-PLAIN = "instance"  # the sampler that changes nothing
 
 
 def first_epoch(config: RunConfig) -> int:

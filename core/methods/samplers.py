@@ -15,6 +15,7 @@ from core.methods.notes import CountsNearlyEqual, EpochShare, EqualBeforeFirstEp
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Registry, Source
 
+PLAIN = "instance"  # the sampler that changes nothing
 NEARLY = 1.1  # counts within this factor of each other: a minority among them is noted
 
 
@@ -198,7 +199,7 @@ _REPEATS = "Samples of rare classes are seen many times an epoch and may be memo
 SAMPLERS = Registry(
     "sampler",
     Method(
-        key="instance",
+        key=PLAIN,
         label="Instance",
         group="Sampling",
         terms=instance,

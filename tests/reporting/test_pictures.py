@@ -441,7 +441,7 @@ def one_choice():
     from core.experiment.config import SETTINGS
     from pages.components.common import param_fields
 
-    st.text(param_fields.field("run", next(p for p in SETTINGS if p.key == "reduction")))
+    st.text(param_fields.field("run", SETTINGS["reduction"]))
 
 
 def test_choices_are_shown_in_words_and_stored_unchanged():

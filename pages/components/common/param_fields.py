@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import streamlit as st
 
@@ -121,7 +121,7 @@ def number_default(param: Param) -> float:
     return min(max(1.0, param.low), param.high)
 
 
-def prefill(owner: str, params: tuple[Param, ...], values: Mapping[str, Value]) -> None:
+def prefill(owner: str, params: Iterable[Param], values: Mapping[str, Value]) -> None:
     """Write stored values to the widgets' session state. Call before the widgets are shown."""
     for param in params:
         if param.key not in values:

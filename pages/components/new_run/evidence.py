@@ -12,10 +12,10 @@ from core.datasets.spec import DataSpec
 from core.errors import EvenlyError
 from core.experiment.baseline import older_data, same_data
 from core.experiment.config import RunConfig
-from core.experiment.term_schedule import PLAIN
 from core.experiment.tpr_file import parse
 from core.methods import METHODS, POSTHOC
 from core.methods.method import Method
+from core.methods.samplers import PLAIN
 from pages.components.common import cached_reads
 from reporting import text as words
 from services import submission, tpr_sources

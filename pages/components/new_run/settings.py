@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from core.datasets.spec import DataSpec, train_counts
-from core.experiment.config import LATER, SETTINGS
+from core.experiment.config import LATER, SETTINGS, shown
 from core.experiment.recipes import RECIPES
-from core.experiment.term_schedule import PLAIN
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.method import Method
-from core.methods.samplers import SAMPLERS
+from core.methods.samplers import PLAIN, SAMPLERS
+from core.registry import Param
 from pages.components.common import param_fields
 from pages.components.common.param_fields import Value, Values
 from pages.components.new_run import evidence
@@ -19,10 +19,7 @@ from pages.components.preview import component
 from reporting import numbers, text
 from services import submission, tpr_sources
 
-SETTING = {p.key: p for p in SETTINGS}
-FOLDED = ("imbalance", "profile", "validation", "reduction", "device", "precision")
-LATE = ("start", "deferred")
-EPOCHS = param_fields.key_of("run", SETTING["epochs"])
+EPOCHS = param_fields.key_of("run", SETTINGS["epochs"])
 EPOCHS_FITTED = f"{EPOCHS}_fitted"  # what this page set; 0: set by a person or another page
 SAMPLER = "new_sampler"
 OWN_SAMPLING = "The method's own"
@@ -42,7 +39,7 @@ def take_prefill() -> None:
     for key in ("dataset", "model", "method", "recipe"):
         if key in config:
             values["new_recipe" if key == "recipe" else key] = config[key]
-    param_fields.prefill("run", SETTINGS, {k: v for k, v in config.items() if k in SETTING})
+    param_fields.prefill("run", SETTINGS, {k: v for k, v in config.items() if k in SETTINGS})
     if config.get("recipe") in RECIPES:
         param_fields.prefill(config["recipe"], RECIPES[config["recipe"]].params, config.get("recipe_params", {}))
     if config.get("sampler") in SAMPLERS:
@@ -84,21 +81,20 @@ def recipe_epochs() -> None:
 
 def fit_epochs(method: Method, recipe: str) -> None:
     """Set the number of epochs to the method's own, or else the recipe's, unless a person has changed it."""
-    values, default = st.session_state, SETTING["epochs"].default
+    values, default = st.session_state, SETTINGS["epochs"].default
     if values.get(EPOCHS, default) == values.get(EPOCHS_FITTED, default):
         values[EPOCHS] = values[EPOCHS_FITTED] = submission.recipe_epochs(recipe, method.key)
 
 
 def in_sight(trains: bool) -> tuple[Values, int]:
     """Show epochs (for a method that trains), seed and number of replicates; returns (settings, replicates)."""
-    *left, middle, right = st.columns(3 if trains else 2)
+    params = [p for p in shown("in_sight") if trains or p.key != "epochs"]
+    *places, last = st.columns(len(params) + 1)
     values = {}
-    if trains:
-        with left[0]:
-            values["epochs"] = param_fields.field("run", SETTING["epochs"])
-    with middle:
-        seed = param_fields.field("run", SETTING["seed"])
-    with right:
+    for param, place in zip(params, places, strict=True):
+        with place:
+            values[param.key] = param_fields.field("run", param)
+    with last:
         st.session_state.setdefault("new_replicates", 1)
         count = st.number_input(
             "Replicates",
@@ -109,7 +105,7 @@ def in_sight(trains: bool) -> tuple[Values, int]:
             help="Runs with seeds s, s+1, ..., each with the baseline of the same seed. "
             "Comparing methods takes several seeds.",
         )
-    return values | {"seed": seed}, int(count)
+    return values, int(count)
 
 
 def folded(method: Method, recipe: str, spec: DataSpec) -> tuple[Values, dict[str, Value | Values], Values]:
@@ -117,9 +113,9 @@ def folded(method: Method, recipe: str, spec: DataSpec) -> tuple[Values, dict[st
     with st.expander("More settings", icon=":material/tune:", key="new_more"):
         params = other_parameters(method)
         if method.stage == POSTHOC:
-            return params, {key: setting(key, spec) for key in FOLDED if key != "reduction"}, {}
+            return params, {p.key: setting(p, spec) for p in shown("folded") if p.key != "reduction"}, {}
         late = sampling(method)
-        values = {key: setting(key, spec) for key in FOLDED}
+        values = {p.key: setting(p, spec) for p in shown("folded")}
         samples = train_counts(spec, values["validation"], values["imbalance"], values["profile"]).sum()
         fit_batch(recipe, int(samples))
         return params, values | late, {p.key: param_fields.field(recipe, p) for p in RECIPES[recipe].params}
@@ -150,15 +146,15 @@ def sampling(method: Method) -> dict[str, Value | Values]:
     return {
         "sampler": chosen.key,
         "sampler_params": params,
-        **{key: param_fields.field("run", SETTING[key]) for key in LATE},
+        **{p.key: param_fields.field("run", p) for p in shown("late")},
     }
 
 
-def setting(key: str, spec: DataSpec) -> Value:
+def setting(param: Param, spec: DataSpec) -> Value:
     """One of SETTINGS. The validation share is disabled where the dataset has its own validation split."""
-    if key == "validation" and spec.own_validation:
-        return param_fields.switched_off(SETTING[key], OWN_SPLIT)
-    return param_fields.field("run", SETTING[key])
+    if param.key == "validation" and spec.own_validation:
+        return param_fields.switched_off(param, OWN_SPLIT)
+    return param_fields.field("run", param)
 
 
 def fit_batch(recipe: str, samples: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from commands.submit import default_epochs
+from commands.submit import parsed
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC, TRAIN
 from pages.components.new_run import evidence
@@ -132,7 +132,7 @@ def test_short_names_stand_as_they_are(empty):
 @pytest.mark.parametrize("method", METHODS.keys)
 def test_the_command_line_takes_the_same_number_of_epochs(method):
     wanted = 10 if method in STAGED else RECIPES["sgd_cosine"].epochs
-    assert default_epochs("sgd_cosine", method) == wanted
+    assert parsed({"epochs": None}, method, "sgd_cosine") == {"epochs": wanted}
 
 
 def test_the_copied_command_trains_as_many_epochs_as_the_form(empty):

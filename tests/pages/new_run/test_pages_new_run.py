@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from sqlalchemy import update
 
+from core.experiment.config import SETTINGS
 from core.experiment.tpr_file import parse
+from pages.components.common import param_fields
 from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import upgrade
@@ -185,3 +187,9 @@ def test_a_batch_larger_than_a_small_dataset_is_not_offered(tmp_path, monkeypatc
     batch.set_value(samples + 1).run()
     assert at.button(key="new_start").disabled
     assert any(f"larger than the {samples} training samples" in c.value for c in at.caption)
+
+
+def test_new_run_shows_every_setting_of_a_run(empty):
+    """It is listed in one place, core/experiment/config.py."""
+    at = visit(NEW, dataset="digits")  # without a validation split of its own
+    assert [p.key for p in SETTINGS if param_fields.key_of("run", p) not in at.session_state] == []
