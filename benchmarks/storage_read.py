@@ -26,6 +26,7 @@ from sqlalchemy import Connection, Engine, insert, select
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.experiment.config import RunConfig
+from core.experiment.facts import Facts
 from storage import results
 from storage.db.connection import open_database, write
 from storage.db.dialects.sqlite import sqlite_module
@@ -80,7 +81,7 @@ def trained(engine: Engine, classes: int, epochs: int, draw: np.random.Generator
     worker = queue.register_worker(engine, 0, "cpu", os.getpid(), platform.node())
     queue.submit(engine, [new_run(f"{classes} classes", epochs)])
     claim = queue.claim(engine, worker, "cpu")
-    facts = {"classes": [f"class {c}" for c in range(classes)], "counts": {s: [10] * classes for s in SPLITS}}
+    facts = Facts(tuple(f"class {c}" for c in range(classes)), {s: [10] * classes for s in SPLITS})
     results.start_run(engine, claim, facts)
     spent = []
     for number in range(1, epochs + 1):
@@ -95,11 +96,9 @@ def trained(engine: Engine, classes: int, epochs: int, draw: np.random.Generator
 def crowd(engine: Engine, count: int, draw: np.random.Generator) -> None:
     """Add finished runs for the list, with facts of 10 classes each."""
     figures = draw.random((count, 4))
-    facts = {
-        "classes": [f"class {c}" for c in range(10)],
-        "counts": {s: [400] * 10 for s in SPLITS},
-        "versions": {"torch": "2.13.0"},
-    }
+    facts = Facts(
+        tuple(f"class {c}" for c in range(10)), {s: [400] * 10 for s in SPLITS}, versions={"torch": "2.13.0"}
+    ).stored()
     keys = ("final_accuracy", "final_tpr_variance", "final_tpr_min", "best_accuracy")
     rows = [
         {

@@ -15,6 +15,8 @@ from core.errors import EvenlyError
 from core.methods.posthoc import USUAL
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from storage.results.runs import RunRow
 
 SLOTS = range(255, 199, -1)  # lock files of helper processes that run beside the workers
@@ -32,7 +34,6 @@ def posthoc(
 
     The result is a run of its own whose baseline is RUN. Anything fitted is fitted on the validation split.
     """
-    from core.metrics.readings import training_counts
     from reporting import text
     from services.posthoc import new_step
     from services.preflight import cautions, known_tprs
@@ -47,14 +48,14 @@ def posthoc(
     step = new_step(before, method, params)
     with notes_held():
         tprs = known_tprs(engine, step.config, run_id)
-        for caution in cautions(step.config, training_counts(before.facts), before, *tprs):
+        for caution in cautions(step.config, before.facts.training_counts, before, *tprs):
             note(text.of(caution))
         (made,) = submit(engine, [step], key)
     row = at_once(engine, made)
     emit(run_dict(engine, row)) if as_json else run_list([before, row])
 
 
-def at_once(engine: Any, run_id: int) -> RunRow:
+def at_once(engine: Engine, run_id: int) -> RunRow:
     """The run once it has ended. It is applied in this process, unless a worker claims it first."""
     from filelock import Timeout
 

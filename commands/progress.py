@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from commands.runs import in_words
 from commands.terminal import clean
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from storage.jobs.workers import Place
+    from storage.results.run_records import ListedRun
 
-NOWHERE: Mapping[int, Any] = MappingProxyType({})
+NOWHERE: Mapping[int, Place] = MappingProxyType({})
 LINE_SECONDS = 5.0  # between two lines of progress where bars cannot be drawn
 REDRAWS_PER_SECOND = 4
 ON = ("queued", "running")  # a run with any other status stays as it is until somebody acts
@@ -65,12 +66,13 @@ class Watched:
         from storage.jobs.workers import places
         from storage.results import list_runs
 
-        self.rows = list(list_runs(self.engine, ids=self.ids).sort_values("id").itertuples())
+        self.rows: list[ListedRun] = list(list_runs(self.engine, ids=self.ids).sort_values("id").itertuples())
         waiting = all(r.status == "queued" for r in self.rows)
-        self.ahead = list(list_runs(self.engine, status="running", archived=None).itertuples()) if waiting else []
+        running = list_runs(self.engine, status="running", archived=None).itertuples() if waiting else ()
+        self.ahead: list[ListedRun] = list(running)
         self.places = {} if all(r.status not in ON for r in self.rows) else places(self.engine)
 
-    def look(self) -> list[Any]:
+    def look(self) -> list[ListedRun]:
         """The newest rows; the previous ones while the database is locked."""
         from storage.db.errors import StorageError
 
@@ -83,23 +85,25 @@ class Watched:
         return progress_line(self.look(), self.ahead, self.places)
 
 
-def at(row: Any) -> str:
+def at(row: ListedRun) -> str:
     return f"run {row.id} at {row.last_epoch} of {row.epochs}"
 
 
-def inside(row: Any, places: Mapping[int, Place]) -> Place | None:
+def inside(row: ListedRun, places: Mapping[int, Place]) -> Place | None:
     """The position of a run in the epoch after its last recorded one; None if its worker has not reported it."""
     place = places.get(int(row.id)) if row.status == "running" else None
     return place if place is not None and place.epoch == int(row.last_epoch) + 1 <= int(row.epochs) else None
 
 
-def trained(row: Any, places: Mapping[int, Place]) -> float:
+def trained(row: ListedRun, places: Mapping[int, Place]) -> float:
     """Epochs done, including the fraction of the current one."""
     place = inside(row, places)
     return int(row.last_epoch) + (0.0 if place is None else place.share)
 
 
-def progress_line(rows: Sequence[Any], ahead: Sequence[Any] = (), places: Mapping[int, Place] = NOWHERE) -> str:
+def progress_line(
+    rows: Sequence[ListedRun], ahead: Sequence[ListedRun] = (), places: Mapping[int, Place] = NOWHERE
+) -> str:
     """Runs and epochs done, the step within a long epoch, and the time left."""
     done, planned = (sum(int(getattr(r, key)) for r in rows) for key in ("last_epoch", "epochs"))
     left = sum(int(r.epochs) - trained(r, places) for r in rows if r.status in ON)
@@ -121,7 +125,7 @@ def progress_line(rows: Sequence[Any], ahead: Sequence[Any] = (), places: Mappin
     return f"{text}, " + ("estimating" if done else "starting" if started else "waiting to start")
 
 
-def pace(rows: Sequence[Any], places: Mapping[int, Place]) -> float | None:
+def pace(rows: Sequence[ListedRun], places: Mapping[int, Place]) -> float | None:
     """Seconds per epoch from the recorded epochs alone, without data preparation and imports.
 
     The first epoch is unusually slow: until the second is done, the pace of the steps in a long epoch is used, else None.
@@ -166,14 +170,14 @@ class RunBars:
         )
 
 
-def fitting(rows: Sequence[Any], room: int) -> list[Any]:
+def fitting(rows: Sequence[ListedRun], room: int) -> list[ListedRun]:
     """At most `room` rows, in their order: the oldest ended runs are dropped first, then the last of the others."""
     ended, on = [r for r in rows if r.status not in ON], [r for r in rows if r.status in ON]
     kept = [*ended[max(len(ended) + len(on) - room, 0) :], *on[:room]]
     return sorted(kept, key=lambda r: r.id)
 
 
-def bars(rows: Sequence[Any], columns: int, places: Mapping[int, Place] = NOWHERE) -> Table:
+def bars(rows: Sequence[ListedRun], columns: int, places: Mapping[int, Place] = NOWHERE) -> Table:
     """A line per run: number, name, bar, epochs, status. The name is shortened first, then the bar."""
     from rich.progress_bar import ProgressBar
     from rich.table import Table

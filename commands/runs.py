@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from core.comparison.compare import Comparison
     from core.metrics.readings import Score
     from reporting.run_report import RunReport
+    from storage.results.run_records import ListedRun
     from storage.results.runs import RunRow
 
 ENDS = {"failed": "failed", "cancelled": "was stopped", "paused": "is paused"}  # a run that did not succeed
@@ -98,7 +99,7 @@ def in_words(status: str) -> str:
     return SAID.get(status, status)
 
 
-def run_list(rows: Sequence[Any]) -> None:
+def run_list(rows: Sequence[ListedRun]) -> None:
     """A line per run."""
     listing(
         ("run", "status", "epochs", "accuracy", "variance", "min TPR", "name"),
@@ -127,6 +128,7 @@ def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[st
     return {
         **asdict(row),
         "config": row.config.stored(),
+        "facts": row.facts.stored(),
         "summary": asdict(found.summary) if found else {},
         "measures": as_dict(found.measures) if found else {},
         "classes": class_rows(found) if found else [],
@@ -157,11 +159,11 @@ def asked_score(row: RunRow, alpha: float | None, positive: str | None) -> Score
     """The requested weighted score; EvenlyError if the run has not exactly two classes or has not started."""
     from core.metrics.readings import score_for
 
-    if (alpha is not None or positive is not None) and "classes" not in row.facts:
+    if (alpha is not None or positive is not None) and not row.facts.classes:
         raise EvenlyError(
             f"run {row.id} has not started, so it has no weighted score yet; leave out --alpha and --positive, or wait for its first epoch"
         )
-    return score_for(row.facts.get("classes", ()), alpha, positive)
+    return score_for(row.facts.classes, alpha, positive)
 
 
 def show(run_id: RunId, alpha: Alpha = None, positive: Positive = None, as_json: Json = False) -> None:
@@ -207,6 +209,8 @@ def measured(engine: Engine, run_id: int) -> RunRow:
 
 def settings_line(row: RunRow) -> str:
     """The settings of a run on one line: "dataset digits, model mlp, method tpr_ratio (exponent 2), ..."."""
+    from reporting.settings_text import tprs_from
+
     nested = {"method": "params", "recipe": "recipe_params"}
     words = []
     trained = trains(row.method)
@@ -216,7 +220,7 @@ def settings_line(row: RunRow) -> str:
         words.append(f"{key} {short(getattr(row.config, key))}" + (f" ({inner})" if inner else ""))
     if not trained:
         return ", ".join(words) + (f", applied to run {row.baseline_id}" if row.baseline_id else "")
-    origin = row.facts.get("evidence", {}).get("from") or (f"run {row.baseline_id}" if row.baseline_id else "")
+    origin = tprs_from(row)
     return ", ".join(words) + (f", TPRs of {origin}" if origin else "")
 
 

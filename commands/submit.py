@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from core.datasets.spec import DataSpec
     from services.tpr_sources import Source
-    from storage.results.runs import RunRow
+    from storage.results.runs import DrawnRun, RunRow
 
 LONGEST_NAME = 1000
 SEEDS = Param(key="seeds", label="Seeds", default=1, low=1, high=100, step=1, integer=True)
@@ -183,7 +183,7 @@ def source_of(
     row, drawn = get_run(engine, baseline), drawn_by(engine, config.dataset)
     _must_fit(row, config, spec, waits)
     _must_match(row, config, spec, drawn[baseline])
-    older = [n for n, theirs in drawn.items() if not same_data(theirs["fingerprint"], spec.fingerprint)]
+    older = [n for n, theirs in drawn.items() if not same_data(theirs.fingerprint, spec.fingerprint)]
     return Source(RUN, row, takes=_takes(engine, row, seeds, older, spec, same))
 
 
@@ -219,16 +219,13 @@ def _must_fit(row: RunRow, config: RunConfig, spec: DataSpec, waits: bool) -> No
         )
 
 
-def _must_match(row: RunRow, config: RunConfig, spec: DataSpec, theirs: Mapping[str, Any]) -> None:
-    """Refuse a baseline whose TPRs or network must not be used here; report what else in its data or model differs.
-
-    `theirs` as in `differences`.
-    """
+def _must_match(row: RunRow, config: RunConfig, spec: DataSpec, theirs: DrawnRun) -> None:
+    """Refuse a baseline whose TPRs or network must not be used here; report what else in its data or model differs."""
     from reporting import text
     from services.baselines import differences
 
     needs, differing = METHODS[config.method].needs_with(config.params), text.of(differences(config, spec, theirs))
-    if "tpr" in needs and not same_data(theirs["fingerprint"], spec.fingerprint):
+    if "tpr" in needs and not same_data(theirs.fingerprint, spec.fingerprint):
         raise EvenlyError(
             f"--baseline {row.id}: {older_data(row.id, config.dataset, theirs['fingerprint'], spec.fingerprint)}"
         )
@@ -246,8 +243,8 @@ def _must_match(row: RunRow, config: RunConfig, spec: DataSpec, theirs: Mapping[
 
 def _classes(row: RunRow) -> tuple[str, ...]:
     """The class names of a run; of one that has not started, those of its dataset."""
-    if "classes" in row.facts:
-        return tuple(row.facts["classes"])
+    if row.facts.classes:
+        return row.facts.classes
     from core.datasets import describe
     from storage.db.paths import data_root
 

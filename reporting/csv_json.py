@@ -68,7 +68,7 @@ def _run(run: RunReport) -> dict[str, object]:
         "summary": asdict(run.summary),
         "measures": readings_text.as_dict(run.measures),
         "config": run.config.stored(),
-        "facts": run.facts,
+        "facts": run.facts.stored(),
         "classes": class_rows(run),
     }
 

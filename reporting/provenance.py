@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from typing import Any
 
 from core.experiment.baseline import takes_tprs
 from core.methods import METHODS
@@ -27,7 +26,7 @@ def in_words(row: StoredRun) -> str:
     weighted = takes_tprs(row.config)
     if row.baseline_id is not None:
         return f"weights from run {row.baseline_id}" if weighted else f"baseline run {row.baseline_id}"
-    source = _evidence(row).get("from") or ""
+    source = row.facts.evidence.origin
     if deleted := deleted_baseline(row):
         return f"TPRs of run {deleted}, deleted" if weighted else f"baseline run {deleted}, deleted"
     return f"TPRs given: {source}" if source and weighted else ""
@@ -36,7 +35,7 @@ def in_words(row: StoredRun) -> str:
 def deleted_baseline(row: StoredRun) -> int | None:
     """The number of the deleted run whose TPRs this one took; None if there is none."""
     given = row.config.tpr is not None  # their origin is a file name, which may look like a run
-    found = None if given or row.baseline_id is not None else re.match(r"run (\d+)\b", _evidence(row).get("from") or "")
+    found = None if given or row.baseline_id is not None else re.match(r"run (\d+)\b", row.facts.evidence.origin)
     return int(found[1]) if found else None
 
 
@@ -45,8 +44,7 @@ def as_text(row: StoredRun) -> str:
 
     "" if its method takes none or none are stored.
     """
-    evidence, names = _evidence(row), (row.facts or {}).get("classes", [])
-    tpr, support = evidence.get("tpr"), evidence.get("support")
+    tpr, support, names = row.facts.evidence.tpr, row.facts.evidence.support, row.facts.classes
     if not takes_tprs(row.config) or tpr is None:
         return ""
     columns = {"tpr": map(_number, tpr)} | ({} if support is None else {"support": map(_number, support)})
@@ -59,10 +57,6 @@ def as_text(row: StoredRun) -> str:
     lines.writerow(columns)
     lines.writerows(zip(*columns.values(), strict=True))
     return out.getvalue().strip()
-
-
-def _evidence(row: StoredRun) -> dict[str, Any]:
-    return (row.facts or {}).get("evidence") or {}
 
 
 def _number(value: float | None) -> str:

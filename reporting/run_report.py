@@ -5,8 +5,8 @@ Also the rows of two runs and of means over seeds. As text they are in reporting
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from core.comparison.seed_statistics import OverSeeds
 from core.experiment.config import NO_CONFIG, RunConfig
+from core.experiment.facts import NOT_STARTED, Facts
 from core.metrics import readings as measured
 from core.metrics.classification import ClassMetrics, Counts, Summary, metrics_from_counts, summary_from_counts
 from core.metrics.intervals import limits
-from core.metrics.readings import Change, Reading, Score, Split, readings, training_counts
+from core.metrics.readings import Change, Reading, Score, Split, readings
 
 Row = dict[str, Any]  # one line of a table: column -> number, text or None
 
@@ -29,7 +30,7 @@ class ReportedRun(Protocol):
     @property
     def config(self) -> RunConfig: ...
     @property
-    def facts(self) -> Mapping[str, Any]: ...
+    def facts(self) -> Facts: ...
 
 
 class StoredRun(ReportedRun, Protocol):
@@ -60,7 +61,7 @@ class RunReport:
     predicted: Counts
     weight: NDArray[np.float64] | None = None
     config: RunConfig = NO_CONFIG
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Facts = NOT_STARTED
     top5: int | None = None
     ece: float | None = None
     score: Score | None = None
@@ -78,7 +79,7 @@ class RunReport:
     @cached_property
     def measured(self) -> Split:
         """The inputs of its measures."""
-        return Split(self.metrics, self.classes, training_counts(self.facts), self.ece)
+        return Split(self.metrics, self.classes, self.facts.training_counts, self.ece)
 
     @cached_property
     def measures(self) -> tuple[Reading, ...]:

@@ -63,10 +63,13 @@ def listed(run: ReportedRun) -> list[tuple[str, str]]:
 
 def origin(run: ReportedRun) -> str:
     """Where the TPRs behind a run's weights come from; "" if it uses none, even if it has a baseline to compare with."""
-    if not takes_tprs(run.config):
-        return ""
+    return tprs_from(run) if takes_tprs(run.config) else ""
+
+
+def tprs_from(run: ReportedRun) -> str:
+    """Where the TPRs that a run started from come from, also if only to compare with; its baseline until it starts."""
     baseline = getattr(run, "baseline_id", None)
-    return str(run.facts.get("evidence", {}).get("from") or (f"run {baseline}" if baseline else ""))
+    return run.facts.evidence.origin or (f"run {baseline}" if baseline else "")
 
 
 def applied_to(run: ReportedRun) -> str:

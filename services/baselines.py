@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable
 
 import pandas as pd
 
 from core.datasets.spec import DataSpec
 from core.experiment.baseline import BaselineDiffers, OtherSeedsBaseline, same_data
 from core.experiment.config import RunConfig
+from storage.results.runs import DrawnRun
 
 READY = ("succeeded", "running", "queued")  # a baseline that has TPRs or will have them, in order of preference
 
@@ -29,26 +28,17 @@ def by_seed(frame: pd.DataFrame, group_sha: str) -> dict[int, int]:
     return out
 
 
-def differences(config: RunConfig, spec: DataSpec, theirs: Mapping[str, Any]) -> BaselineDiffers:
+def differences(config: RunConfig, spec: DataSpec, theirs: DrawnRun) -> BaselineDiffers:
     """Why a run cannot be a baseline of `config` on the data of `spec`; the seed is ignored.
 
-    `theirs`: a run of `drawn_by`.
+    The validation share has no effect where the data has its own validation split.
     """
-    older = not same_data(theirs["fingerprint"], spec.fingerprint)
-    model = theirs["model"] if theirs["model"] != config.model else None
-    return replace(other_data(config, theirs, spec.own_validation), older=older, model=model)
-
-
-def other_data(config: RunConfig, theirs: Mapping[str, Any], own_validation: bool) -> BaselineDiffers:
-    """How another run's data differs from `config`'s, by its settings; the seed is ignored.
-
-    `theirs` holds DRAWN_BY. With `own_validation` the validation share has no effect.
-    """
-    tails = [_tail(theirs["imbalance"], theirs["profile"]), _tail(config.imbalance, config.profile)]
-    share = theirs["validation"]
+    tail, mine = _tail(theirs.imbalance, theirs.profile), _tail(config.imbalance, config.profile)
     return BaselineDiffers(
-        tail=None if tails[0] == tails[1] else tails[0],
-        validation=None if own_validation or share == config.validation else share,
+        older=not same_data(theirs.fingerprint, spec.fingerprint),
+        tail=None if tail == mine else tail,
+        validation=None if spec.own_validation or theirs.validation == config.validation else theirs.validation,
+        model=None if theirs.model == config.model else theirs.model,
     )
 
 

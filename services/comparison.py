@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from sqlalchemy import Engine
 
@@ -13,18 +11,21 @@ from core.methods.types import Vector
 from reporting.run_report import RunReport
 from storage.results.class_counts import beside_counts, class_counts, measured
 from storage.results.class_history import class_history
-from storage.results.runs import RunRow, origins
+from storage.results.runs import Origin, RunRow, origins
 
 
-def _replicate(engine: Engine, run_id: int, origin: dict[str, Any]) -> Replicate:
+def _replicate(engine: Engine, run_id: int, origin: Origin) -> Replicate:
     counts = class_counts(engine, run_id, "test")
     return replicate(
         tp=counts.tp,
         support=counts.support,
         predicted=counts.predicted,
         run=run_id,
+        seed=origin.seed,
+        index_hash=origin.index_hash,
+        baseline=origin.baseline,
+        baseline_seed=origin.baseline_seed,
         **beside_counts(engine, run_id, "test", counts.epoch),
-        **origin,
     )
 
 
@@ -51,7 +52,7 @@ def side(engine: Engine, row: RunRow) -> Side:
     found = {number: _replicate(engine, number, origin) for number, origin in origins(engine, row).items()}
     return Side(
         f"run {row.id}",
-        row.facts["classes"],
+        row.facts.classes,
         found[row.id],
         list(found.values()),
         row.dataset,
@@ -74,7 +75,7 @@ def report(engine: Engine, row: RunRow, split: str = "test") -> RunReport:
         row.name,
         split,
         c.epoch,
-        row.facts["classes"],
+        row.facts.classes,
         c.support,
         c.tp,
         c.predicted,

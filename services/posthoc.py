@@ -33,7 +33,7 @@ def config_for(before: RunRow, method: str, params: Mapping[str, Any]) -> RunCon
         )
     if before.status != "succeeded":
         raise EvenlyError(f"run {before.id} is {before.status}; a post-hoc step needs a run that has succeeded")
-    heads = before.facts.get("heads") or []
+    heads = before.facts.heads
     if METHODS[method].linear and heads and heads[-1][0] != "linear":
         raise EvenlyError(
             f"{method} uses the weight vectors of a linear last layer, "

@@ -18,6 +18,7 @@ from sqlalchemy import Engine
 
 from core.datasets import DATASETS
 from core.experiment.config import RunConfig, checked
+from core.experiment.facts import Facts
 from core.metrics.classification import rows_of
 from storage import results
 from storage.db.connection import open_database
@@ -136,17 +137,16 @@ def submit(engine: Engine, config: RunConfig, name: str, baseline: int | None = 
     return queue.submit(engine, [row])[0]
 
 
-def facts(made: Made) -> dict[str, Any]:
+def facts(made: Made) -> Facts:
     """What a worker tells at the start of a run."""
-    return {
-        "classes": list(made.classes),
-        "counts": {k: [n] * len(made.classes) for k, n in made.per_class.items()},
-        "index_hash": "0" * 64,
-        "device": "cpu",
-        "versions": {"torch": "2.13.0"},
-        "parameters": 5210,
-        "notes": [],
-    }
+    return Facts(
+        classes=made.classes,
+        counts={k: [n] * len(made.classes) for k, n in made.per_class.items()},
+        index_hash="0" * 64,
+        device="cpu",
+        versions={"torch": "2.13.0"},
+        parameters=5210,
+    )
 
 
 def weights_for(made: Made, exponent: float) -> np.ndarray:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from sqlalchemy import Engine
@@ -16,6 +15,7 @@ from core.datasets.spec import DataSpec, Progress
 from core.errors import EvenlyError
 from core.experiment.baseline import older_data, same_data, takes_tprs
 from core.experiment.config import RunConfig
+from core.experiment.facts import Facts
 from core.methods.types import Evidence
 from core.training.interrupts import Interrupted
 from storage import results
@@ -60,12 +60,13 @@ def interruptible(control: Orders, say: Callable[[str], None] = lambda line: Non
     return progress
 
 
-def stored_evidence(facts: dict[str, Any]) -> tuple[Evidence, str] | None:
+def stored_evidence(facts: Facts) -> tuple[Evidence, str] | None:
     """The evidence an earlier attempt of the run started from, or None. It is kept even if the baseline has been deleted since."""
-    if not (stored := facts.get("evidence")) or stored["tpr"] is None:
+    stored = facts.evidence
+    if stored.tpr is None:
         return None
-    vectors = {k: None if stored[k] is None else np.array(stored[k], dtype=np.float64) for k in ("tpr", "support")}
-    return Evidence(len(facts["classes"]), **vectors), stored["from"]
+    tpr, support = (None if v is None else np.array(v, dtype=np.float64) for v in (stored.tpr, stored.support))
+    return Evidence(len(facts.classes), tpr=tpr, support=support), stored.origin
 
 
 def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpec) -> tuple[Evidence, str]:
@@ -87,11 +88,11 @@ def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpe
             f"run {claim.baseline_id} was trained on {baseline.dataset}, this one on {config.dataset}; "
             "choose a baseline on the same dataset"
         )
-    if tuple(baseline.facts.get("classes", ())) != tuple(classes):
+    if baseline.facts.classes != tuple(classes):
         raise EvenlyError(
             f"run {claim.baseline_id} has other classes than this run; choose a baseline on the same dataset"
         )
-    theirs = baseline.facts.get("fingerprint")
+    theirs = baseline.facts.fingerprint
     if takes_tprs(claim.config) and not same_data(theirs, spec.fingerprint):
         raise EvenlyError(older_data(claim.baseline_id, config.dataset, theirs, spec.fingerprint))
     counts = results.class_counts(engine, claim.baseline_id, "validation")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked
+from core.experiment.facts import Head
 from core.methods import FINETUNE, METHODS, POSTHOC, TRAIN, posthoc
 from core.methods.types import ClassTerms
 from core.training import checkpoint
@@ -28,7 +29,7 @@ from storage import results
 from storage.results import checkpoint_files
 from storage.results.runs import RunRow
 
-Heads = Sequence[tuple[str, Mapping[str, float]]]  # the heads a network was given, one after another
+Heads = Sequence[Head]  # the heads a network was given, one after another
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
         raise EvenlyError(f"run {run_id} is {row.status}; choose a run that has succeeded")
     if theirs.model != config.model:
         raise EvenlyError(f"run {run_id} trained {theirs.model}, this run uses {config.model}; choose the same model")
-    if row.facts.get("index_hash") != index_hash:
+    if row.facts.index_hash != index_hash:
         raise EvenlyError(
             f"run {run_id} was trained on another split (seed {theirs.seed}, imbalance {theirs.imbalance:g}, "
             f"validation {theirs.validation:g}): its training "
@@ -130,8 +131,7 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
             f"the newest checkpoint of run {run_id} is from epoch {saved.epoch}, its metrics are from epoch {row.last_epoch}: "
             "the last checkpoint could not be written (see its log); train it again"
         )
-    heads = [(key, knobs) for key, knobs in row.facts.get("heads", [])]
-    network = fresh(theirs, shape, len(row.facts["classes"]), heads)
+    network = fresh(theirs, shape, len(row.facts.classes), row.facts.heads)
     # A run trained by an earlier version has its settings as stored; one queued there and trained here has newer parameters filled in.
     state = checkpoint.loads(checkpoint_files.read(Path(saved.path), saved.sha256), theirs.sha(), checked(theirs).sha())
     try:
@@ -140,7 +140,7 @@ def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, .
         raise EvenlyError(
             f"the checkpoint of run {run_id} does not fit its model: {str(error).splitlines()[0]}; train it again"
         ) from error
-    return Finished(row, theirs, network, heads)
+    return Finished(row, theirs, network, row.facts.heads)
 
 
 # -- features and outputs ----------------------------------------------------------------------------------------

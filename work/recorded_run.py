@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +16,7 @@ from core.diagnostics.double_correction import double_correction
 from core.diagnostics.run_warnings import seen_in_training
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
+from core.experiment.facts import Facts, StartEvidence
 from core.experiment.term_schedule import first_epoch, in_epoch, in_force
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.posthoc import SUMMAND
@@ -61,16 +61,16 @@ def log_to_run(engine: Engine, claim: Claim, kind: str, text: str) -> None:
         log.warning("run %s: %s (not logged: %s)", claim.run_id, text, error)
 
 
-def _precision(config: RunConfig, device: Device, known: Mapping[str, Any]) -> tuple[str, str]:
+def _precision(config: RunConfig, device: Device, known: Facts) -> tuple[str, str]:
     """The precision of a run, that of an earlier attempt or else that of its settings, and a note where it is assumed.
 
     Before the precision was recorded, a run trained in bfloat16 wherever the hardware had it.
     """
-    if known.get("precision") or not known.get("device"):
-        return known.get("precision") or precision_of(config.precision, MODELS[config.model].bf16, device), ""
+    if known.precision or not known.device:
+        return known.precision or precision_of(config.precision, MODELS[config.model].bf16, device), ""
     before = "bfloat16" if device.bf16 else "float32"
     return before, (
-        f"this run started on {known['device']} before the precision was recorded; it resumes in {before}, "
+        f"this run started on {known.device} before the precision was recorded; it resumes in {before}, "
         f"which {device.name} used then"
     )
 
@@ -86,7 +86,7 @@ class Run:
         splits: datasets.DataSplits,
         evidence: Evidence,
         device: Device,
-        known: Mapping[str, Any],
+        known: Facts,
     ) -> None:
         """`known`: the facts that an earlier attempt recorded."""
         self.engine, self.claim, self.config, self.data = engine, claim, config, splits
@@ -129,24 +129,19 @@ class Run:
     def start(self, origin: str) -> None:
         """Record what the run starts from, then resume from its newest intact checkpoint, if it has one."""
         e = self.evidence
-        facts: dict[str, Any] = {
-            "classes": list(self.data.spec.classes),
-            "counts": {name: self._counts(name) for name in SPLITS},
-            "index_hash": self.data.index_hash,
-            "fingerprint": self.data.spec.fingerprint,
-            "evidence": {
-                "tpr": plain(e.tpr),
-                "support": plain(e.support),
-                "from": origin,
-                "method": self.baseline_method(),
-            },
-            "device": self.device.name,
-            "precision": self.precision,
-            "versions": versions(),
-            "parameters": self.parameters,
-            "heads": [[key, dict(knobs)] for key, knobs in self.heads],
-            "skipped": list(self.data.skipped)[:20],
-        }
+        facts = Facts(
+            classes=tuple(self.data.spec.classes),
+            counts={name: self._counts(name) for name in SPLITS},
+            index_hash=self.data.index_hash,
+            fingerprint=self.data.spec.fingerprint,
+            evidence=StartEvidence(plain(e.tpr), plain(e.support), origin, self.baseline_method()),
+            device=self.device.name,
+            precision=self.precision,
+            versions=versions(),
+            parameters=self.parameters,
+            heads=tuple(self.heads),
+            skipped=tuple(self.data.skipped)[:20],
+        )
         results.start_run(self.engine, self.claim, facts)
         for warning in (
             double_correction(self.config, e, None if self.before is None else self.before.config),
@@ -170,7 +165,7 @@ class Run:
 
         An earlier attempt's value counts, because the baseline may have been deleted since.
         """
-        known = results.get_run(self.engine, self.claim.run_id).facts.get("evidence", {}).get("method")
+        known = results.get_run(self.engine, self.claim.run_id).facts.evidence.method
         if known is not None or self.claim.baseline_id is None:
             return known or ""
         return results.get_run(self.engine, self.claim.baseline_id).config.method

@@ -128,7 +128,7 @@ def _attempt(
 
     before = results.get_run(engine, claim.run_id).facts  # of an earlier attempt, whose inputs are kept
     splits = load_splits(config, root, control, lambda line: log_to_run(engine, claim, "data", line))
-    if before.get("index_hash", splits.index_hash) != splits.index_hash:
+    if before.index_hash not in ("", splits.index_hash):
         raise EvenlyError(
             f"the data of {config.dataset} has changed since this run started; duplicate the run to train on the current data"
         )

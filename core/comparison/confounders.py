@@ -169,7 +169,7 @@ def _other_settings(before: Side, after: Side) -> tuple[OtherSettings, ...]:
 
     A precision of "auto" depends on the machine: the precision that the run was trained at counts.
     """
-    found = beside_the_weighting(*(replace(side.config, precision=_precision(side)) for side in (before, after)))
+    found = beside_the_weighting(*(replace(side.config, precision=side.facts.trained_in) for side in (before, after)))
     if not (before.index_hash and after.index_hash):
         drawn = (p.label.lower() for p in SETTINGS if p.key != "seed" and _draws(p, before, after))
         found = (*found, *map(Difference, drawn))
@@ -179,11 +179,6 @@ def _other_settings(before: Side, after: Side) -> tuple[OtherSettings, ...]:
 
 def _stage(config: RunConfig) -> str:
     return METHODS[config.method].stage if config.method in METHODS else TRAIN
-
-
-def _precision(side: Side) -> str:
-    """The precision a run was trained at; float32 for runs from before it was recorded."""
-    return side.facts.get("precision", "float32")
 
 
 def _named(setting: Param | str, before: float | str, after: float | str) -> Difference:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.comparison.pairing import Replicate
 from core.experiment.config import NO_CONFIG, RunConfig
+from core.experiment.facts import NOT_STARTED, Facts
 from core.metrics.classification import Counts, Summary
-from core.metrics.readings import Split, training_counts
+from core.metrics.readings import Split
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Side:
     epochs: int = 0
     group: str = ""
     config: RunConfig = NO_CONFIG
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Facts = NOT_STARTED
     weight: NDArray[np.float64] | None = None
 
     @property
@@ -68,7 +68,7 @@ class Side:
     @property
     def counts(self) -> Counts | None:
         """[C] training samples; None where unknown."""
-        return training_counts(self.facts)
+        return self.facts.training_counts
 
     @property
     def split(self) -> Split:

@@ -5,9 +5,7 @@ What makes two runs an unfair comparison is in core.comparison.confounders.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from numpy.typing import ArrayLike
 
@@ -16,6 +14,7 @@ from core.diagnostics.sample_size import FewSamples
 from core.diagnostics.weight_oscillation import Oscillation
 from core.experiment.baseline import takes_tprs
 from core.experiment.config import RunConfig
+from core.experiment.facts import Facts
 from core.findings import Finding
 from core.methods import METHODS
 from core.methods.samplers import SAMPLERS
@@ -51,7 +50,7 @@ class Oscillating(Finding):
     smoothable: bool
 
 
-def few_samples(label: str, config: RunConfig, facts: Mapping[str, Any]) -> MadeOfFew | None:
+def few_samples(label: str, config: RunConfig, facts: Facts) -> MadeOfFew | None:
     """Whether the TPRs behind a run's weights or sampling come from few validation samples; None where they do not, or nothing is known.
 
     config  its method and sampler determine whether an earlier run's TPRs or its own are used
@@ -60,12 +59,12 @@ def few_samples(label: str, config: RunConfig, facts: Mapping[str, Any]) -> Made
     found = {
         made: few
         for made, support in _supports(config, facts).items()
-        if (few := sample_size.few_samples(support, facts.get("classes") or range(len(support))))
+        if (few := sample_size.few_samples(support, facts.classes or range(len(support))))
     }
     return MadeOfFew(label, tuple(found), next(iter(found.values()))) if found else None
 
 
-def seen_in_training(label: str, config: RunConfig, facts: Mapping[str, Any]) -> SeenInTraining | None:
+def seen_in_training(label: str, config: RunConfig, facts: Facts) -> SeenInTraining | None:
     """Whether a run uses validation outputs of a network that was trained on that split; None where it does not.
 
     config  its method and sampler determine what is used
@@ -73,7 +72,7 @@ def seen_in_training(label: str, config: RunConfig, facts: Mapping[str, Any]) ->
     """
     if config.method not in METHODS:
         return None
-    row, learner = METHODS[config.method], facts.get("evidence", {}).get("method", "")
+    row, learner = METHODS[config.method], facts.evidence.method or ""
     if found := behind_learner(label, config, learner):
         return found
     own = config.sampler in SAMPLERS and "last_tpr" in SAMPLERS[config.sampler].needs
@@ -97,14 +96,13 @@ def oscillating(label: str, config: RunConfig, weight: ArrayLike | None) -> Osci
     return Oscillating(label, found, weight_oscillation.smoothed(config.method, config.params) is not None)
 
 
-def _supports(config: RunConfig, facts: Mapping[str, Any]) -> dict[str, list[float]]:
+def _supports(config: RunConfig, facts: Facts) -> dict[str, list[float]]:
     """ "weights", "sampling" or both, where they are computed from TPRs -> the validation samples behind these, one number per class.
 
     The list is empty where the samples are unknown.
     """
     method, sampler = config.method, config.sampler
-    given = facts.get("evidence", {}).get("support") or []
-    own = facts.get("counts", {}).get("validation", [])
+    given, own = facts.evidence.support or (), facts.validation_counts
     looked = METHODS[method].needs_with(config.params) if method in METHODS else frozenset()
     found = {"weights": given} if takes_tprs(config) else {"weights": own} if "last_tpr" in looked else {}
     if sampler in SAMPLERS and "last_tpr" in SAMPLERS[sampler].needs:

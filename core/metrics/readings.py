@@ -6,9 +6,8 @@ The pages, the command line and the exports show these readings, of one run or o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,12 +102,6 @@ class Change:
     @property
     def unit(self) -> str:
         return UNITS.get(self.key, SHARE)
-
-
-def training_counts(facts: Mapping[str, Any]) -> NDArray[np.int64] | None:
-    """[C] training samples per class from a run's facts; None where they were not recorded."""
-    found = (facts or {}).get("counts", {}).get("train")
-    return None if found is None else np.asarray(found, dtype=np.int64)
 
 
 # ---------------------------------------------------------------- readings

@@ -9,13 +9,13 @@ from core.experiment.presets import FIRST
 from core.formatting import listed
 from pages.components.common import cached_reads, navigation, plotly_chart, run_status
 from pages.components.common.error_guard import told
-from pages.components.common.run_records import ListedRun
 from pages.components.compare import cached_comparison
 from reporting import numbers, tpr_charts, tpr_series
 from reporting import text as words
 from services import run_time, submission
 from services.tpr_sources import TRAIN_FIRST, Source
 from storage.jobs import queue
+from storage.results.run_records import ListedRun
 
 RECENT = 5
 

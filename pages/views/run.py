@@ -131,9 +131,9 @@ def heading(row: RunRow) -> None:
         facts += [label_in(RECIPES, config.recipe), count(int(row.epochs), "epoch")]
     if source := provenance.in_words(row):
         facts.append(source)
-    if (row.facts or {}).get("device"):
-        precision = row.facts.get("precision", "float32")
-        facts.append(f"on {row.facts['device']}" + ("" if precision == "float32" else f" in {precision}"))
+    if row.facts.device:
+        precision = row.facts.trained_in
+        facts.append(f"on {row.facts.device}" + ("" if precision == "float32" else f" in {precision}"))
     st.caption(plain(", ".join(str(f) for f in facts)))
     run_notes.shown(row)
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Engine, Select, and_, delete, or_, select, update
+from sqlalchemy import Connection, Engine, Select, and_, delete, func, or_, select, update
 
 from core.comparison.pairing import GONE
 from core.experiment.baseline import takes_tprs
 from core.experiment.config import RunConfig, from_dict
+from core.experiment.facts import Facts
 from core.methods import METHODS
 from storage.db.connection import reading, write
 from storage.db.errors import StorageError
@@ -66,7 +67,7 @@ SEARCHED = (run.c.name, run.c.tags, run.c.notes, run.c.dataset, run.c.model, run
 class RunRow:
     """One run. Figures are from the test split: after the last epoch, and `best_*` after the epoch best on validation.
 
-    `last_epoch` is the number of epochs done. `facts` is empty until the run has started.
+    `last_epoch` is the number of epochs done. `facts` are at their defaults until the run has started.
     """
 
     id: int
@@ -101,7 +102,7 @@ class RunRow:
     best_tpr_min: float | None
     config_sha: str
     config: RunConfig
-    facts: dict[str, Any]
+    facts: Facts
 
 
 def list_runs(
@@ -219,7 +220,7 @@ def get_run(engine: Engine, run_id: int) -> RunRow:
         row = connection.execute(query).mappings().one_or_none()
     if row is None:
         raise UnknownRunError(run_id)
-    parsed = {"config": from_dict(row["config"]), "facts": row["facts"] or {}}
+    parsed = {"config": from_dict(row["config"]), "facts": Facts.from_stored(row["facts"] or {})}
     values = dict(row) | {key: moment(row[key]) for key in TIMES} | parsed
     return RunRow(**{f.name: values[f.name] for f in fields(RunRow)})
 
@@ -343,33 +344,50 @@ def _check_deletable(connection: Connection, numbers: list[int]) -> None:
     )
 
 
-DRAWN_BY = ("imbalance", "profile", "validation")  # with the seed, these decide which samples are in which split
+@dataclass(frozen=True)
+class DrawnRun:
+    """What decides, with the seed, which samples a run has in which split; and its model.
 
-
-def drawn_by(engine: Engine, dataset: str) -> dict[int, dict[str, Any]]:
-    """Run -> its settings of DRAWN_BY, its model and its data's fingerprint, for every run on a dataset.
-
-    They are read in SQL, without loading the configs.
-    The fingerprint is None if a run has not started, or started before fingerprints were recorded.
+    `fingerprint` of its data is None if it has not started, or started before fingerprints were recorded.
     """
-    imbalance, profile, validation = (detail.c.config[key] for key in DRAWN_BY)
-    columns = (imbalance.as_float(), profile.as_string(), validation.as_float())
-    beside = (run.c.model, detail.c.facts["fingerprint"].as_string())
+
+    model: str
+    fingerprint: str | None
+    imbalance: float
+    profile: str
+    validation: float
+
+
+def drawn_by(engine: Engine, dataset: str) -> dict[int, DrawnRun]:
+    """Number -> run, for every run on a dataset. Read in SQL, without loading the configs."""
+    config = detail.c.config
+    settings = {
+        "imbalance": config["imbalance"].as_float(),
+        "profile": config["profile"].as_string(),
+        "validation": config["validation"].as_float(),
+    }
+    usual = [func.coalesce(column, getattr(RunConfig, key)).label(key) for key, column in settings.items()]
     query = (
-        select(run.c.id, *beside, *columns).join(detail, detail.c.run_id == run.c.id).where(run.c.dataset == dataset)
+        select(run.c.id, run.c.model, detail.c.facts["fingerprint"].as_string(), *usual)
+        .join(detail, detail.c.run_id == run.c.id)
+        .where(run.c.dataset == dataset)
     )
     with reading(engine) as connection:
-        rows = connection.execute(query).all()
-    usual = {key: getattr(RunConfig, key) for key in DRAWN_BY}
-    return {
-        number: {"model": model, "fingerprint": fingerprint}
-        | {k: usual[k] if v is None else v for k, v in zip(DRAWN_BY, values, strict=True)}
-        for number, model, fingerprint, *values in rows
-    }
+        return {number: DrawnRun(*values) for number, *values in connection.execute(query)}
 
 
-def origins(engine: Engine, row: RunRow) -> dict[int, dict[str, Any]]:
-    """Run -> seed, index_hash, baseline and baseline_seed: of this run and of its succeeded replicates, oldest first."""
+@dataclass(frozen=True)
+class Origin:
+    """Where the samples and the weights of a run come from; the fields are those of `core.comparison.pairing.Replicate`."""
+
+    seed: int
+    index_hash: str
+    baseline: int | None
+    baseline_seed: int | None
+
+
+def origins(engine: Engine, row: RunRow) -> dict[int, Origin]:
+    """Number -> run: this run and its succeeded replicates, oldest first."""
     first = run.alias("first")
     takes = takes_tprs(row.config) and row.config.tpr is None  # given TPRs do not come from a run
     query = (
@@ -382,11 +400,6 @@ def origins(engine: Engine, row: RunRow) -> dict[int, dict[str, Any]]:
     with reading(engine) as connection:
         rows = connection.execute(query).all()
     return {
-        number: {
-            "seed": seed,
-            "index_hash": index_hash or "",
-            "baseline": (baseline or GONE) if takes else None,
-            "baseline_seed": baseline_seed if takes else None,
-        }
+        number: Origin(seed, index_hash or "", (baseline or GONE) if takes else None, baseline_seed if takes else None)
         for number, seed, index_hash, baseline, baseline_seed in rows
     }

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from sqlalchemy import Connection, Engine, Table, and_, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from core.experiment.facts import Facts
 from storage.db.connection import strict_json, write
 from storage.db.errors import StorageError
 from storage.db.schema import SPLITS, TEST, VALIDATION, class_epoch, confusion, detail, epoch, run
@@ -66,9 +67,9 @@ class EpochRecord:
     info: Mapping[str, Any] = field(default_factory=dict)
 
 
-def start_run(engine: Engine, claim: Claim, facts: dict[str, Any]) -> None:
+def start_run(engine: Engine, claim: Claim, facts: Facts) -> None:
     """Store what the run starts from. NaN (an undefined TPR) is stored as null. Raises Lost if the claim has ended."""
-    plain = _plain(facts, "facts")
+    plain = _plain(facts.stored(), "facts")
 
     def work(connection: Connection) -> None:
         hold(connection, claim)

@@ -71,7 +71,7 @@ def test_run_queues_and_a_worker_drains(call, home, engine, baseline):
     assert [r.status for r in rows] == ["succeeded"] * 4
     assert [(r.name, r.seed) for r in rows[2:]] == [("pair, seed 5", 5), ("pair, seed 6", 6)]
     for row, base in zip(rows[2:], first["ids"], strict=True):
-        assert row.facts["evidence"]["from"].startswith(f"run {base}, validation split"), "each seed its own baseline"
+        assert row.facts.evidence.origin.startswith(f"run {base}, validation split"), "each seed its own baseline"
 
 
 def test_a_seed_without_a_baseline_is_named_with_the_command_that_trains_it(refused, baseline):

@@ -61,7 +61,7 @@ def test_compare_gives_the_numbers_of_the_database(call, baseline, weighted, eng
     for side, run in (("before", baseline), ("after", weighted)):
         counts, row = results.class_counts(engine, run["id"], "test"), results.get_run(engine, run["id"])
         assert [c[side] for c in found["classes"]] == pytest.approx((counts.tp / counts.support).tolist(), abs=1e-12)
-        assert [c["class"] for c in found["classes"]] == row.facts["classes"]
+        assert [c["class"] for c in found["classes"]] == list(row.facts.classes)
         for name in ("accuracy", "balanced_accuracy", "tpr_variance", "tpr_min"):
             assert found["summary"][side][name] == pytest.approx(getattr(row, name), abs=1e-12)
         matrix = results.confusion(engine, run["id"], "test")[1]

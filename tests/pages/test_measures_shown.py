@@ -42,7 +42,7 @@ def trained(engine, worker, name, classes, tpr, counts, ece, baseline=None, draw
     facts, split_record = seed.facts, seed.split_record
     run_id = seed.submit(engine, checked(replace(seed.config_of(epochs=3), **settings)), name, baseline)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seed, "facts", lambda m: {**facts(m), "counts": {**facts(m)["counts"], "train": list(counts)}})
+        patch.setattr(seed, "facts", lambda m: replace(facts(m), counts={**facts(m).counts, "train": list(counts)}))
         patch.setattr(seed, "split_record", lambda m, loss: replace(split_record(m, loss), ece=ece))
         seed.train(engine, worker, made, 3, seed=draw, until=None if end else 2, end=end)
     return run_id

@@ -18,6 +18,7 @@ from core.comparison.pairing import replicate
 from core.comparison.seed_statistics import OverSeeds
 from core.comparison.seed_statistics import over_seeds as means_of
 from core.experiment.config import RunConfig, checked
+from core.experiment.facts import Facts
 from core.metrics.classification import Z95, rows_of
 from reporting import csv_json, html, html_pages, run_report, settings_text
 
@@ -226,7 +227,7 @@ def test_class_names_cannot_end_the_script():
 
 def stored(config: RunConfig, **facts) -> SimpleNamespace:
     """A run as the database returns it."""
-    return SimpleNamespace(config=checked(config), facts=facts, baseline_id=None)
+    return SimpleNamespace(config=checked(config), facts=Facts.from_stored(facts), baseline_id=None)
 
 
 PLAIN = RunConfig(dataset="mnist1d", model="cnn1d")
@@ -297,6 +298,6 @@ def test_every_setting_of_every_row_has_a_label():
 
 def test_what_this_version_does_not_know_is_kept():
     old = SimpleNamespace(
-        config=RunConfig("d", "m", "gone", {"strength": 2.0}, others={"colour": "red"}), facts={}, baseline_id=None
+        config=RunConfig("d", "m", "gone", {"strength": 2.0}, others={"colour": "red"}), facts=Facts(), baseline_id=None
     )
     assert {("Method", "gone"), ("params.strength", "2"), ("colour", "red")} <= set(settings_text.listed(old))

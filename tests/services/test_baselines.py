@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from core.datasets import describe
 from core.diagnostics.run_warnings import few_samples
 from core.experiment.baseline import same_data, takes_tprs
 from core.experiment.config import RunConfig
+from core.experiment.facts import Facts, StartEvidence
 from pages.components.new_run import evidence
 from reporting import provenance
 from services import comparison, tpr_sources
@@ -74,8 +76,8 @@ def test_a_formula_over_counts_is_paired_by_seed_and_no_baseline_of_it_was_delet
 
 # -- few validation samples --------------------------------------------------------------------------------------
 
-FEW = {"classes": ["ant", "bee"], "counts": {"validation": [3, 400]}, "evidence": {"support": [3, 400]}}
-MANY = FEW | {"evidence": {"support": [300, 400]}}
+FEW = Facts(("ant", "bee"), {"validation": [3, 400]}, evidence=StartEvidence(support=[3, 400]))
+MANY = replace(FEW, evidence=StartEvidence(support=[300, 400]))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_a_run_keeps_what_its_data_was_and_seed_and_tail_do_not_change_it(worker
     data = folder(tmp_path / "insects", 30)
     config = changed(dataset=str(data), epochs=1, recipe_params={"batch_size": 8})
     ids = submit(worker, config, changed(config, seed=1, imbalance=4.0, validation=0.3))
-    kept = {drained(worker, i).facts["fingerprint"] for i in ids}
+    kept = {drained(worker, i).facts.fingerprint for i in ids}
     assert kept == {describe(str(data), tmp_path).fingerprint}
     assert re.fullmatch("[0-9a-f]{64}", *kept)
 
@@ -149,7 +151,7 @@ def test_a_baseline_from_before_fingerprints_still_feeds_weights(worker, tmp_pat
     (first,) = submit(worker, config)
     drained(worker, first)
     forget(worker.engine, first)
-    assert drawn_by(worker.engine, drained(worker, first).dataset)[first]["fingerprint"] is None
+    assert drawn_by(worker.engine, drained(worker, first).dataset)[first].fingerprint is None
     (second,) = queue.submit(worker.engine, [new_run(changed(config, method="tpr_ratio"), "insects", baseline=first)])
     assert drained(worker, second).status == "succeeded"
 

@@ -57,7 +57,7 @@ def test_a_runs_page_says_what_else_sets_it_apart_from_its_baseline(empty, basel
 def test_a_step_that_needs_a_linear_last_layer_refuses_another_head(empty, baseline):
     row = results.get_run(empty, baseline)
     assert posthoc.new_step(row, "tau_norm", {}).config.method == "tau_norm"
-    cosine = replace(row, facts=row.facts | {"heads": [["cosine", {}]]})
+    cosine = replace(row, facts=replace(row.facts, heads=(("cosine", {}),)))
     with pytest.raises(
         EvenlyError,
         match=f"tau_norm uses .* linear last layer, and run {baseline} has a head of kind 'cosine'; choose another step",

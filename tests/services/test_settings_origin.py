@@ -7,15 +7,15 @@ from types import SimpleNamespace
 import pytest
 
 from core.experiment.config import RunConfig
+from core.experiment.facts import Facts, StartEvidence
 from core.methods import METHODS
 from reporting import settings_text
 
 
 def row(method, **params):
     config = RunConfig("mnist1d", "cnn1d", method, {p.key: p.default for p in METHODS[method].params} | params)
-    return SimpleNamespace(
-        config=config, baseline_id=1, facts={"evidence": {"from": "run 1, validation split, epoch 20"}}
-    )
+    facts = Facts(evidence=StartEvidence(origin="run 1, validation split, epoch 20"))
+    return SimpleNamespace(config=config, baseline_id=1, facts=facts)
 
 
 @pytest.mark.parametrize("method", METHODS.keys)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.experiment.facts import Facts
 from storage import results
 from storage.db.errors import StorageError
 from storage.jobs import queue
@@ -42,7 +43,7 @@ def test_a_superseded_worker_cannot_write_anything(engine):
     before = results.get_run(engine, old.run_id)
     for write in (
         lambda: results.record_epoch(engine, old, epoch_record(2)),
-        lambda: results.start_run(engine, old, {"classes": []}),
+        lambda: results.start_run(engine, old, Facts()),
         lambda: results.record_checkpoint(engine, old, 2, ["last"], "x.pt", "0" * 64, 1),
         lambda: queue.note(engine, old, "warning", "from the one before"),
     ):

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import postgresql
 
+from core.experiment.facts import NOT_STARTED, Facts, StartEvidence
 from storage import results
 from storage.db.errors import StorageError
 from storage.db.schema import metadata
@@ -166,17 +167,13 @@ def test_a_bad_epoch_is_refused_whole(engine, claim, record, message):
 
 
 def test_facts_keep_undefined_tprs_as_null(engine, claim):
-    assert results.get_run(engine, claim.run_id).facts == {}
-    facts = {"classes": ["a", "b"], "evidence": {"tpr": np.array([0.5, math.nan])}, "parameters": np.int64(7)}
+    assert results.get_run(engine, claim.run_id).facts == NOT_STARTED
+    facts = Facts(("a", "b"), evidence=StartEvidence(np.array([0.5, math.nan])), parameters=np.int64(7))
     results.start_run(engine, claim, facts)
-    assert results.get_run(engine, claim.run_id).facts == {
-        "classes": ["a", "b"],
-        "evidence": {"tpr": [0.5, None]},
-        "parameters": 7,
-    }
+    assert results.get_run(engine, claim.run_id).facts == replace(facts, evidence=StartEvidence([0.5, None]))
     for bad in (math.inf, object()):
         with pytest.raises(StorageError, match="facts cannot be stored"):
-            results.start_run(engine, claim, {"x": bad})
+            results.start_run(engine, claim, Facts(others={"x": bad}))
 
 
 def test_upserts_compile_for_postgresql():

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from core.experiment.config import RunConfig
+from core.experiment.facts import NOT_STARTED, Facts, StartEvidence
 from storage import results
 from storage.db.errors import StorageError
 from storage.db.schema import metadata
@@ -95,7 +96,7 @@ def test_a_run_as_a_row(engine):
     assert (row.id, row.config, row.facts, row.accuracy, row.last_epoch, row.archived) == (
         run_id,
         RunConfig("mnist1d", "cnn1d", epochs=3, seed=3),
-        {},
+        NOT_STARTED,
         None,
         0,
         False,
@@ -160,7 +161,7 @@ def test_deleting_takes_everything_of_the_run_and_nothing_else(engine, tmp_path,
     monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
     for name in ("one", "two"):
         claim = claimed(engine, name=name)
-        results.start_run(engine, claim, {"classes": ["a"]})
+        results.start_run(engine, claim, Facts(("a",)))
         results.record_epoch(engine, claim, epoch_record(1))
         path = tmp_path / f"{name}.pt"
         path.write_bytes(b"x")
@@ -207,12 +208,13 @@ def test_a_baseline_goes_once_nobody_waits_for_it(engine):
     with pytest.raises(StorageError, match=f"run {follower} still needs run {claim.run_id}"):
         results.delete(engine, [claim.run_id])
     second = queue.claim(engine, 1, "cpu")
-    results.start_run(engine, second, {"evidence": {"tpr": [0.5], "from": f"run {claim.run_id}"}})
+    evidence = StartEvidence([0.5], origin=f"run {claim.run_id}")
+    results.start_run(engine, second, Facts(evidence=evidence))
     queue.finish(engine, second, "succeeded")
     results.delete(engine, [claim.run_id])
     row = results.get_run(engine, follower)
     assert row.baseline_id is None
-    assert row.facts["evidence"] == {"tpr": [0.5], "from": f"run {claim.run_id}"}
+    assert row.facts.evidence == evidence
     assert queue.events(engine, follower)[-1].text == f"its baseline, run {claim.run_id}, was deleted"
 
 

@@ -41,7 +41,7 @@ def steps(worker):
 
 
 def test_the_head_with_initial_biases_is_built_again_for_later_steps(worker, steps):
-    assert results.get_run(worker.engine, steps["eql"]).facts["heads"] == [["linear", {"prior": 0.001}]]
+    assert results.get_run(worker.engine, steps["eql"]).facts.heads == (("linear", {"prior": 0.001}),)
 
 
 @pytest.mark.parametrize("key", ["ncm", "equal_tpr_bias", "tau_norm", "logit_adjusted_posthoc"])

@@ -59,7 +59,7 @@ def test_the_evidence_of_a_run_outlives_its_baseline(worker, monkeypatch):
     queue.ask(worker.engine, second, "run")
     row = drained(worker, second)
     assert (row.status, row.error) == ("succeeded", None)
-    assert row.facts["evidence"]["from"] == f"run {first}, validation split, epoch 3"
+    assert row.facts.evidence.origin == f"run {first}, validation split, epoch 3"
     assert np.array_equal(results.class_counts(worker.engine, second, "train").weight, used)
 
 
@@ -93,14 +93,14 @@ def test_a_run_resumes_at_the_precision_it_was_trained_at(worker, monkeypatch, r
         stop_at(patch, worker, 1)
         drained(worker, run_id)
     facts = results.get_run(worker.engine, run_id).facts
-    assert facts["precision"] == (recorded or "float32")
+    assert facts.precision == (recorded or "float32")
     if recorded is None:
-        del facts["precision"]
+        stored = {key: value for key, value in facts.stored().items() if key != "precision"}
         with worker.engine.begin() as connection:
-            connection.execute(update(detail).where(detail.c.run_id == run_id).values(facts=facts))
+            connection.execute(update(detail).where(detail.c.run_id == run_id).values(facts=stored))
     worker.orders, worker.device = None, replace(worker.device, bf16=hardware)
     row = drained(worker, run_id)
-    assert (row.status, row.facts["precision"]) == ("succeeded", expected)
+    assert (row.status, row.facts.precision) == ("succeeded", expected)
     assert ("before the precision was recorded" in log_of(worker, run_id)) == (recorded is None)
 
 

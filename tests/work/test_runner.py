@@ -19,12 +19,12 @@ def test_a_run_leaves_everything_behind(worker):
     row = drained(worker, run_id)
     assert (row.status, row.last_epoch, row.error) == ("succeeded", 3, None)
     facts = row.facts
-    assert facts["classes"] == [str(d) for d in range(10)]
-    assert sum(facts["counts"]["train"]) + sum(facts["counts"]["validation"]) + sum(facts["counts"]["test"]) == 1797
-    assert len(facts["index_hash"]) == 64
-    assert facts["versions"]["torch"] == torch.__version__
+    assert facts.classes == tuple(str(d) for d in range(10))
+    assert sum(facts.counts["train"]) + sum(facts.counts["validation"]) + sum(facts.counts["test"]) == 1797
+    assert len(facts.index_hash) == 64
+    assert facts.versions["torch"] == torch.__version__
     counts = results.class_counts(worker.engine, run_id, "test")
-    assert counts.support.tolist() == facts["counts"]["test"]
+    assert counts.support.tolist() == facts.counts["test"]
     assert row.accuracy == pytest.approx(counts.tp.sum() / counts.support.sum())
     tpr = counts.tp / counts.support
     assert (row.tpr_variance, row.tpr_min) == pytest.approx((tpr.var(), tpr.min()))
@@ -44,7 +44,7 @@ def test_weights_come_from_the_baselines_validation_split(worker):
     expected = (tpr.mean() / tpr) ** 3
     used = results.class_counts(worker.engine, second, "train").weight
     assert used == pytest.approx(expected / expected.mean(), rel=1e-9)
-    assert row.facts["evidence"]["from"] == f"run {first}, validation split, epoch 3"
+    assert row.facts.evidence.origin == f"run {first}, validation split, epoch 3"
 
 
 def test_given_tprs_feed_the_weights_with_their_support(worker):
@@ -56,15 +56,15 @@ def test_given_tprs_feed_the_weights_with_their_support(worker):
     row = drained(worker, run_id)
     used = results.class_counts(worker.engine, run_id, "train").weight
     assert used[0] / used[1] == pytest.approx((1 / 100) / 0.5)  # floored at half a sample of 50
-    assert row.facts["evidence"]["from"] == "table.csv"
+    assert row.facts.evidence.origin == "table.csv"
 
 
 def test_long_tail_touches_the_training_split_alone(worker):
     plain, tailed = submit(worker, CONFIG, changed(imbalance=10.0))
     a, b = drained(worker, plain).facts, drained(worker, tailed).facts
-    assert a["counts"]["validation"] == b["counts"]["validation"]
-    assert a["counts"]["test"] == b["counts"]["test"]
-    assert max(b["counts"]["train"]) / min(b["counts"]["train"]) == pytest.approx(10, rel=0.1)
+    assert a.counts["validation"] == b.counts["validation"]
+    assert a.counts["test"] == b.counts["test"]
+    assert max(b.counts["train"]) / min(b.counts["train"]) == pytest.approx(10, rel=0.1)
 
 
 def test_cdb_weights_follow_the_last_epoch(worker):

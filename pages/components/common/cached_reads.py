@@ -14,7 +14,6 @@ from sqlalchemy import Engine
 
 from core.metrics.classification import share
 from core.metrics.intervals import limits
-from pages.components.common.run_records import RunState
 from reporting.run_report import RunReport
 from reporting.tpr_series import Side
 from services import comparison
@@ -25,7 +24,8 @@ from storage.db.migrate import check_schema
 from storage.db.paths import data_root, database_url
 from storage.jobs import change_stamp, queue
 from storage.jobs.workers import WorkerRow
-from storage.results.runs import RunRow
+from storage.results.run_records import RunState
+from storage.results.runs import DrawnRun, RunRow
 from storage.results.runs import drawn_by as read_drawn_by
 
 BUSY = (*LIVE, "paused")
@@ -65,15 +65,12 @@ def last_id(frame: pd.DataFrame) -> int:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _drawn_by(url: str, dataset: str, stamp: tuple) -> dict[int, dict[str, Any]]:
+def _drawn_by(url: str, dataset: str, stamp: tuple) -> dict[int, DrawnRun]:
     return read_drawn_by(database(), dataset)
 
 
-def drawn_by(dataset: str) -> dict[int, dict[str, Any]]:
-    """The data settings and model of every run on a dataset, see `storage.results.runs.drawn_by`.
-
-    They are final once a run has started.
-    """
+def drawn_by(dataset: str) -> dict[int, DrawnRun]:
+    """Cached: every run on a dataset, see `storage.results.runs.drawn_by`. It is final once it has started."""
     return _drawn_by(database_url(), dataset, change_stamp.stamp(database()))
 
 
@@ -147,7 +144,7 @@ def report(row: RunRow, split: str = "test") -> RunReport:
 
 def class_names(row: RunRow) -> list[str]:
     """Class names of a run as pages show them; empty before it starts."""
-    return list((row.facts or {}).get("classes", []))
+    return list(row.facts.classes)
 
 
 def tpr_of(count: results.ClassCounts | results.ClassHistory) -> NDArray[np.float64]:

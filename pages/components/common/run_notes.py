@@ -6,9 +6,9 @@ import streamlit as st
 
 from pages.components.common import cached_reads
 from pages.components.common.error_guard import told
-from pages.components.common.run_records import ListedRun
 from reporting.text import plain
 from storage import results
+from storage.results.run_records import ListedRun
 from storage.results.runs import RunRow
 
 

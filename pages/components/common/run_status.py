@@ -8,10 +8,10 @@ import streamlit as st
 from core import methods
 from pages.components.common import cached_reads
 from pages.components.common.navigation import Width
-from pages.components.common.run_records import ListedRun, RunState
 from reporting import numbers
 from storage.jobs import change_stamp, workers
 from storage.jobs.workers import Place
+from storage.results.run_records import ListedRun, RunState
 
 # status -> (label, badge color, icon)
 STATUS = {

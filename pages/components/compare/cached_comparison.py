@@ -29,7 +29,7 @@ def comparison(before: RunRow, after: RunRow) -> Comparison:
             r.last_epoch,
             r.seconds,
             r.status,
-            *((number, origin["baseline"]) for number, origin in origins(cached_reads.database(), r).items()),
+            *((number, origin.baseline) for number, origin in origins(cached_reads.database(), r).items()),
         )
         for r in (before, after)
     ]

@@ -103,7 +103,7 @@ def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candid
             others[str(number)] = f"Run {number}: {name} ({difference})"
         else:
             labels[str(number)] = f"Run {number}: {name}"
-    older = frozenset(n for n, theirs in drawn.items() if not same_data(theirs["fingerprint"], spec.fingerprint))
+    older = frozenset(n for n, theirs in drawn.items() if not same_data(theirs.fingerprint, spec.fingerprint))
     return Candidates(frame[np.array(alike, dtype=bool)], labels, others, older)
 
 
@@ -226,7 +226,7 @@ def pick_other(others: dict[str, str]) -> str:
 
 def refused(run_id: int, spec: DataSpec) -> Source:
     """Refuse a run on an older version of the data: the test split has changed since, so its TPRs may be of test samples."""
-    text = older_data(run_id, spec.key, cached_reads.run(run_id).facts["fingerprint"], spec.fingerprint)
+    text = older_data(run_id, spec.key, cached_reads.run(run_id).facts.fingerprint, spec.fingerprint)
     st.error(f"{words.message(text)}.", icon=":material/error:")
     return Source(GIVEN)
 

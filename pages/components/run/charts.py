@@ -120,7 +120,7 @@ def thinned(row: RunRow) -> None:
 
 def caution(row: RunRow) -> None:
     """Cautions: weights based on few validation samples, and a method that learns from validation samples."""
-    few = few_samples(f"run {row.id}", row.config, row.facts or {})
+    few = few_samples(f"run {row.id}", row.config, row.facts)
     if few:
         st.warning(message(text.of(few)), icon=":material/balance:")
     if row.method in METHODS and METHODS[row.method].meets_validation:

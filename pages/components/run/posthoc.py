@@ -12,7 +12,6 @@ import streamlit as st
 
 from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import USUAL
-from core.metrics.readings import training_counts
 from core.registry import Param
 from pages.components.common import cached_reads, helper_process, navigation, param_fields, run_status, viewport
 from pages.components.common.error_guard import told
@@ -85,7 +84,7 @@ def controls(row: RunRow) -> None:
     st.caption(plain(method.summary))
     step = posthoc.new_step(row, method.key, params)
     tprs = preflight.known_tprs(cached_reads.database(), step.config, row.id)
-    for caution in preflight.cautions(step.config, training_counts(row.facts), row, *tprs):
+    for caution in preflight.cautions(step.config, row.facts.training_counts, row, *tprs):
         st.warning(message(text.of(caution)), icon=":material/warning:")
     found = posthoc.made(posthoc.steps_of(cached_reads.database(), row.id), step)
     again = found is not None and found[1] in posthoc.OVER

@@ -16,12 +16,12 @@ from pages.components.common import (
     viewport,
 )
 from pages.components.common.error_guard import told
-from pages.components.common.run_records import ListedRun
 from reporting import provenance
 from reporting.numbers import count
 from reporting.text import plain
 from storage import results
 from storage.jobs import queue
+from storage.results.run_records import ListedRun
 
 CAN = {
     "queued": ("pause", "cancel"),

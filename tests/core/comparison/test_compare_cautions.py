@@ -11,6 +11,7 @@ from core.diagnostics.run_warnings import MadeOfFew, few_samples
 from core.diagnostics.sample_size import FEW, FewSamples, half_width
 from core.diagnostics.sample_size import few_samples as enough
 from core.experiment.config import RunConfig
+from core.experiment.facts import Facts, StartEvidence
 from tests.core.comparison.kit import AFTER, BEFORE, N, rng, shifted, side
 
 
@@ -75,20 +76,20 @@ def test_means_over_seeds_are_fair_whatever_two_runs_stand_for_them():
     [
         (
             "tpr_ratio",
-            {"evidence": {"support": [2.0, 2.0, 2.0]}},
+            Facts(evidence=StartEvidence(support=[2.0, 2.0, 2.0])),
             FewSamples(3, "0", 2, half_width(2)),
         ),
         (
             "tpr_ratio",
-            {"evidence": {"support": [9.0, 10.0, 500.0]}, "classes": ["ant", "bee", "cow"]},
+            Facts(("ant", "bee", "cow"), evidence=StartEvidence(support=[9.0, 10.0, 500.0])),
             FewSamples(1, "ant", 9, half_width(9)),
         ),
         (
             "tpr_ratio",
-            {"evidence": {"support": [0.0, 10.0, 1.0]}},
+            Facts(evidence=StartEvidence(support=[0.0, 10.0, 1.0])),
             FewSamples(2, "0", 0, None),
         ),
-        ("cdb", {"counts": {"validation": [40, 1, 40]}}, FewSamples(1, "1", 1, half_width(1))),
+        ("cdb", Facts(counts={"validation": [40, 1, 40]}), FewSamples(1, "1", 1, half_width(1))),
     ],
 )
 def test_weights_from_few_validation_samples_are_reported(method, facts, few):
@@ -100,7 +101,7 @@ def test_new_run_and_compare_report_few_samples_from_the_same_number_on():
     for n in (FEW - 1, FEW):
         few = enough([n, 500], ["ant", "bee"])
         assert (few is not None) is (n < FEW)
-        facts = {"evidence": {"support": [n, 500]}, "classes": ["ant", "bee"]}
+        facts = Facts(("ant", "bee"), evidence=StartEvidence(support=[n, 500]))
         found = few_samples("run 2", RunConfig("mnist1d", "cnn1d", "tpr_ratio"), facts)
         assert (found and found.few) == few
 
@@ -108,11 +109,10 @@ def test_new_run_and_compare_report_few_samples_from_the_same_number_on():
 @pytest.mark.parametrize(
     ("method", "facts"),
     [
-        ("tpr_ratio", {"evidence": {"support": [10.0, 10.0, 10.0]}}),
-        ("tpr_ratio", {"evidence": {"support": None}}),
-        ("tpr_ratio", {}),
-        ("inverse_frequency", {"evidence": {"support": [2.0, 2.0, 2.0]}, "counts": {"validation": [2, 2, 2]}}),
-        ("gone", {"counts": {"validation": [2, 2, 2]}}),
+        ("tpr_ratio", Facts(evidence=StartEvidence(support=[10.0, 10.0, 10.0]))),
+        ("tpr_ratio", Facts()),
+        ("inverse_frequency", Facts(counts={"validation": [2, 2, 2]}, evidence=StartEvidence(support=[2.0, 2.0, 2.0]))),
+        ("gone", Facts(counts={"validation": [2, 2, 2]})),
     ],
 )
 def test_enough_samples_unknown_ones_or_other_methods_need_no_word(method, facts):

@@ -16,6 +16,7 @@ from core.comparison.confounders import (
     beside_the_weighting,
 )
 from core.experiment.config import RunConfig, checked
+from core.experiment.facts import Facts
 from core.methods import METHODS, POSTHOC, TRAIN
 from pages.components.compare import tiles
 from reporting import text
@@ -85,9 +86,9 @@ def test_the_epochs_of_a_second_stage_are_its_own(method):
 @pytest.mark.parametrize(
     ("facts", "mixed"),
     [
-        ({"precision": "bfloat16"}, 1),
-        ({"precision": "float32"}, 0),
-        ({}, 0),  # before it was recorded
+        (Facts(precision="bfloat16"), 1),
+        (Facts(precision="float32"), 0),
+        (Facts(), 0),  # before it was recorded
     ],
 )
 def test_what_auto_trained_at_is_a_setting_too(facts, mixed):
@@ -102,7 +103,7 @@ def test_asking_for_what_auto_took_is_no_difference():
 
 def test_a_post_hoc_step_trains_at_no_precision():
     step = next(m.key for m in METHODS if m.stage == POSTHOC)
-    before = run("run 1", PLAIN, facts={"precision": "bfloat16"})
+    before = run("run 1", PLAIN, facts=Facts(precision="bfloat16"))
     assert compare(before, run("run 3", replace(PLAIN, method=step), AFTER + 20), rng()).mixed == ()
 
 

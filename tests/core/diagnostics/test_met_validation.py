@@ -9,6 +9,7 @@ from core.comparison.compare import compare
 from core.datasets import describe
 from core.diagnostics.run_warnings import SeenInTraining, behind_learner, seen_in_training
 from core.experiment.config import RunConfig, checked
+from core.experiment.facts import NOT_STARTED, Facts, StartEvidence
 from core.methods import METHODS
 from reporting import text
 from services.posthoc import new_step
@@ -31,7 +32,7 @@ def settings(method="tpr_ratio", **changes):
 
 
 def facts(method):
-    return {"evidence": {"method": method}}
+    return Facts(evidence=StartEvidence(method=method))
 
 
 def test_the_rows_that_learn_from_validation_samples():
@@ -60,7 +61,7 @@ def test_what_rests_on_samples_that_were_learned_from(method, made, learner):
     [
         (settings(), facts("none")),
         (settings(), facts("cdb")),
-        (settings(), {}),
+        (settings(), NOT_STARTED),
         (settings(), facts("gone")),
         (settings("inverse_frequency"), facts("l2rw")),
         (settings("custom", params={"formula": "1 / n"}), facts("l2rw")),
@@ -76,7 +77,7 @@ def test_what_does_not(given, known):
 
 
 def test_sampling_by_the_tprs_of_a_run_that_learns_from_them():
-    found = seen_in_training("run 2", settings("l2rw", sampler="difficulty"), {})
+    found = seen_in_training("run 2", settings("l2rw", sampler="difficulty"), NOT_STARTED)
     assert found == SeenInTraining("run 2", "sampling", L2RW)
 
 
@@ -94,8 +95,8 @@ def test_a_run_records_how_its_baseline_was_trained_and_logs_what_that_means(wor
         [new_run(replace(BASE, method=m), "MNIST-1D", baseline=base) for m in ("tpr_ratio", "inverse_frequency")],
     )
     fitted = queue.submit(worker.engine, [new_step(results.get_run(worker.engine, base), "equal_tpr_bias", {})])[0]
-    assert drained(worker, fitted).facts["evidence"]["method"] == "l2rw"
-    assert results.get_run(worker.engine, base).facts["evidence"]["method"] == ""
+    assert drained(worker, fitted).facts.evidence.method == "l2rw"
+    assert results.get_run(worker.engine, base).facts.evidence.method == ""
     assert f"warning: {text.of(WEIGHTS)}" in log_of(worker, weighted)
     assert f"warning: {text.of(FIT)}" in log_of(worker, fitted)
     assert "meta samples" not in log_of(worker, plain) + log_of(worker, base)

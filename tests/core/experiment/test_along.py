@@ -56,7 +56,7 @@ def test_along_its_own_epochs_a_run_is_shown_what_it_trained_with(worker, monkey
     history = results.class_history(worker.engine, run_id, "validation")
     way = along(
         config,
-        Evidence(10, counts=np.array(row.facts["counts"]["train"], float)),
+        Evidence(10, counts=np.array(row.facts.counts["train"], float)),
         Past(share(history.tp, history.support), history.support.astype(float)),
     )
     assert way.epochs.tolist() == list(range(EPOCHS)) == [epoch for epoch, _ in used]

@@ -42,7 +42,7 @@ def test_the_page_offers_the_tprs_that_new_run_takes(full, monkeypatch):
     row, offered = results.get_run(engine, ids["baseline"]), {}
     monkeypatch.setattr(downloads, "buttons", lambda prefix, name, files: offered.update({f[1]: f[3] for f in files}))
     downloads.draw(row)
-    classes, counts = row.facts["classes"], results.class_counts(engine, row.id, "validation")
+    classes, counts = row.facts.classes, results.class_counts(engine, row.id, "validation")
     tpr, support = parse(offered["validation.csv"](), classes)
     assert tpr.tolist() == pytest.approx((counts.tp / counts.support).tolist())
     assert support.tolist() == counts.support.tolist()

@@ -22,7 +22,7 @@ def trained(engine, worker, made, name, index_hash="0", **settings):
     run_id = seed.submit(engine, checked(replace(seed.config_of(epochs=4), **settings)), name)
     facts = seed.facts
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(seed, "facts", lambda m: {**facts(m), "index_hash": index_hash * 64})
+        patch.setattr(seed, "facts", lambda m: replace(facts(m), index_hash=index_hash * 64))
         seed.train(engine, worker, made, 4, seed=run_id)
     return run_id
 

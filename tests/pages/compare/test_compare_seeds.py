@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 import cli
 from core.comparison.pairing import OTHER_BASELINE, Apart, LeftOut, Unpaired
 from core.experiment.config import checked
+from core.experiment.facts import StartEvidence
 from reporting import numbers, text
 from reporting.csv_json import comparison_dict
 from services import comparison
@@ -42,17 +43,13 @@ def trained(engine, worker, name, made, baseline=None, draw=0, **settings) -> in
     seed.train(engine, worker, made, EPOCHS, seed=draw)
     if baseline is not None:
         counts = results.class_counts(engine, baseline, "validation")
-        evidence = {
-            "tpr": (counts.tp / counts.support).tolist(),
-            "support": counts.support.tolist(),
-            "from": f"run {baseline}",
-        }
-        facts = results.get_run(engine, run_id).facts
+        tpr, support = (counts.tp / counts.support).tolist(), counts.support.tolist()
+        facts = replace(
+            results.get_run(engine, run_id).facts, evidence=StartEvidence(tpr, support, origin=f"run {baseline}")
+        )
         write(
             engine,
-            lambda c: c.execute(
-                update(detail).where(detail.c.run_id == run_id).values(facts={**facts, "evidence": evidence})
-            ),
+            lambda c: c.execute(update(detail).where(detail.c.run_id == run_id).values(facts=facts.stored())),
         )
     return run_id
 

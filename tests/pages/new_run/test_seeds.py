@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.experiment.baseline import BaselineDiffers
 from services import tpr_sources
-from services.baselines import by_seed, other_data
+from services.baselines import by_seed, differences
 from storage import results
+from storage.results.runs import DrawnRun
 from tests.pages.kit import ROOT
 from tests.pages.new_run.kit import baselines, captions, started, visit
 from tests.seed import config_of, submit
@@ -148,9 +152,9 @@ def test_back_without_the_tail_the_baseline_is_back(empty):
     ],
 )
 def test_what_is_other_data(theirs, own, found):
-    assert (
-        other_data(config_of(), {"imbalance": 1.0, "profile": "exponential", "validation": 0.1} | theirs, own) == found
-    )
+    spec = SimpleNamespace(fingerprint="ab", own_validation=own)
+    row = replace(DrawnRun("cnn1d", "ab", imbalance=1.0, profile="exponential", validation=0.1), **theirs)
+    assert differences(config_of(), spec, row) == found
 
 
 def test_a_baseline_of_another_network_is_one_of_the_others(empty):

@@ -114,7 +114,7 @@ def test_the_page_of_a_step_mentions_no_epochs_and_shows_the_bias(trained):
     assert "No class weights" not in text_of(at)
     assert set(charts(at)) == {"run_signature", "run_summand", "run_confusion"}
     (bars,) = charts(at)["run_summand"]["data"]
-    classes = list(facts(mnist1d())["classes"])
+    classes = list(facts(mnist1d()).classes)
     assert dict(zip(bars["customdata"], bars["x"], strict=True)) == pytest.approx(
         dict(zip(classes, summand, strict=True))
     )
@@ -254,7 +254,7 @@ def test_a_step_that_makes_a_double_correction_is_a_caution(trained, begun, monk
         "MNIST-1D, tail 100: inverse frequency, seed 0",
     )
     tail = np.geomspace(400, 4, 10).astype(int).tolist()
-    monkeypatch.setattr(seed, "facts", lambda made: facts(made) | {"counts": facts(made)["counts"] | {"train": tail}})
+    monkeypatch.setattr(seed, "facts", lambda made: replace(facts(made), counts=facts(made).counts | {"train": tail}))
     train(engine, worker, mnist1d(0.2), EPOCHS)
     for number, twice in ((run, []), (weighted, ["Post-hoc logit adjustment"])):
         at = page_of(number)
@@ -357,7 +357,7 @@ def test_a_step_has_a_constant_line_in_the_spread_over_epochs_on_the_page_and_in
     assert (after["x"], after["y"]) == ([1, EPOCHS], pytest.approx([spread, spread]))
     assert LEVEL in words_on(at)
     rows = [results.get_run(engine, i) for i in (run, made)]
-    names = list(facts(mnist1d())["classes"])
+    names = list(facts(mnist1d()).classes)
     pictures, _ = report.reported([rows[0]], [rows[1]], names, np.arange(10))
     assert pictures[0][3].endswith(LEVEL)
 
@@ -390,7 +390,7 @@ def test_two_steps_have_no_spread_over_epochs(trained):
     made = [applied(engine, worker, run, strength=s) for s in (0.5, 1.0)]
     assert "compare_epochs" not in charts(visit(COMPARE, a=str(made[0]), b=str(made[1])))
     rows = [results.get_run(engine, i) for i in made]
-    pictures, _ = report.reported(rows[:1], rows[1:], list(facts(mnist1d())["classes"]), np.arange(10))
+    pictures, _ = report.reported(rows[:1], rows[1:], list(facts(mnist1d()).classes), np.arange(10))
     assert SPREAD not in [picture[0] for picture in pictures]
 
 

@@ -31,7 +31,7 @@ class RunState(Protocol):
 
 
 class ListedRun(RunState, Protocol):
-    """A run in a list. Missing figures are None in a RunRow, NaN in a list."""
+    """A run in a list. Missing figures and times are None in a RunRow, NaN and NaT in a list."""
 
     @property
     def name(self) -> str: ...
@@ -45,6 +45,8 @@ class ListedRun(RunState, Protocol):
     def error(self) -> str | None: ...
     @property
     def created_at(self) -> datetime: ...
+    @property
+    def started_at(self) -> datetime | None: ...
     @property
     def accuracy(self) -> float | None: ...
     @property
