@@ -271,8 +271,8 @@ def compare(
     """
     from core.comparison.compare import compare as compared
     from core.comparison.compare import with_score
-    from core.experiment.config_diff import config_differences
     from reporting import text
+    from reporting.csv_json import comparison_dict
     from reporting.settings_text import differing
     from services.comparison import side
 
@@ -283,14 +283,25 @@ def compare(
         found = with_score(found, score)
     notes = text.lines([*found.cautions, *found.notes])
     if as_json:
-        settings = [{"setting": k, "before": x, "after": y} for k, x, y in config_differences(a.config, b.config)]
-        emit({**comparison_dict(found, a, b), "notes": notes, "settings": settings})
+        emit({**comparison_dict(found), **two_runs(a, b), "notes": notes})
         return
     pair_tables(found, a, b) if pair or found.over_seeds is None else seed_tables(found)
     for setting, x, y in differing(a, b):
         print(paragraph(f"{setting}: {x} -> {y}"))
     for line in (*notes, text.of(found.verdict)):
         print(paragraph(line))
+
+
+def two_runs(a: RunRow, b: RunRow) -> dict[str, Any]:
+    """The two runs of a comparison and the settings that differ, for scripts."""
+    from core.experiment.config_diff import config_differences
+
+    sides = {
+        key: {"id": r.id, "name": r.name, "status": r.status, "seed": r.seed, "epoch": r.last_epoch}
+        for key, r in (("before", a), ("after", b))
+    }
+    settings = [{"setting": k, "before": x, "after": y} for k, x, y in config_differences(a.config, b.config)]
+    return {**sides, "settings": settings}
 
 
 def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
@@ -340,21 +351,6 @@ def seed_tables(found: Comparison) -> None:
     )
     table(("summary", *columns), figure_rows(over))
     table(("measure", *columns), more_rows(over, found.measures))
-
-
-def comparison_dict(found: Comparison, a: RunRow, b: RunRow) -> dict[str, Any]:
-    """A comparison for scripts: the two runs, per-class figures of the test split, a summary per side, deltas, the verdict."""
-    from reporting import csv_json
-
-    data = csv_json.comparison_dict(found)
-    sides = {
-        key: {"id": r.id, "name": r.name, "status": r.status, "seed": r.seed, "epoch": r.last_epoch}
-        for key, r in (("before", a), ("after", b))
-    }
-    for key, summary in found.summary.items():
-        data["summary"][key]["tpr_spread"] = summary.tpr_spread
-    classes = [{"class": row.pop("name"), **row} for row in data.pop("rows")]
-    return {**data, "split": "test", **sides, "classes": classes}
 
 
 def export(

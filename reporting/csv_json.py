@@ -101,10 +101,14 @@ def comparison_csv(before: RunReport, after: RunReport, over: OverSeeds | None =
 
 
 def comparison_dict(c: Comparison) -> dict[str, Any]:
-    """A comparison as plain values, findings as sentences; undefined numbers are None."""
+    """A comparison of test splits as plain values, findings as sentences; undefined numbers are None."""
+    values = asdict(c)
+    classes = [{"class": row.pop("name"), **row} for row in values.pop("rows")]
     worded = {name: text.lines(getattr(c, name)) for name in ("notes", "cautions", "mixed")}
+    summary = {when: {**asdict(s), "tpr_spread": s.tpr_spread} for when, s in c.summary.items()}
     measures = readings_text.changes_as_dict(c.measures)
-    return plain({**asdict(c), "verdict": text.of(c.verdict), **worded, "measures": measures})
+    values |= {"verdict": text.of(c.verdict), **worded, "summary": summary, "measures": measures}
+    return plain({**values, "split": "test", "classes": classes})
 
 
 def comparison_json(

@@ -67,7 +67,7 @@ def test_class_without_test_samples():
     assert math.isnan(c.rows[2].gain)
     assert not c.rows[2].beyond
     assert c.deltas["tpr_min"].before == pytest.approx(0.7)
-    assert comparison_dict(c)["rows"][2]["gain"] is None
+    assert comparison_dict(c)["classes"][2]["gain"] is None
 
 
 def test_a_comparison_has_all_that_is_reported():
