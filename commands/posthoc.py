@@ -59,11 +59,12 @@ def at_once(engine: Engine, run_id: int) -> RunRow:
     """The run once it has ended. It is applied in this process, unless a worker claims it first."""
     from filelock import Timeout
 
+    from storage.db.schema import LIVE
     from storage.results import get_run
     from work.worker import Worker
 
     def over() -> bool:
-        return get_run(engine, run_id).status not in ("queued", "running")
+        return get_run(engine, run_id).status not in LIVE
 
     for slot in _slots():
         try:

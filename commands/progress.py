@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 NOWHERE: Mapping[int, Place] = MappingProxyType({})
 LINE_SECONDS = 5.0  # between two lines of progress where bars cannot be drawn
 REDRAWS_PER_SECOND = 4
-ON = ("queued", "running")  # a run with any other status stays as it is until somebody acts
 
 
 def duration(seconds: float) -> str:
@@ -70,7 +69,7 @@ class Watched:
         waiting = all(r.status == "queued" for r in self.rows)
         running = list_runs(self.engine, status="running", archived=None).itertuples() if waiting else ()
         self.ahead: list[ListedRun] = list(running)
-        self.places = {} if all(r.status not in ON for r in self.rows) else places(self.engine)
+        self.places = {} if not any(map(live, self.rows)) else places(self.engine)
 
     def look(self) -> list[ListedRun]:
         """The newest rows; the previous ones while the database is locked."""
@@ -83,6 +82,13 @@ class Watched:
     def line(self) -> str:
         """The progress of these runs, in words."""
         return progress_line(self.look(), self.ahead, self.places)
+
+
+def live(row: ListedRun) -> bool:
+    """Whether a run is queued or running."""
+    from storage.db.schema import LIVE
+
+    return row.status in LIVE
 
 
 def at(row: ListedRun) -> str:
@@ -106,8 +112,8 @@ def progress_line(
 ) -> str:
     """Runs and epochs done, the step within a long epoch, and the time left."""
     done, planned = (sum(int(getattr(r, key)) for r in rows) for key in ("last_epoch", "epochs"))
-    left = sum(int(r.epochs) - trained(r, places) for r in rows if r.status in ON)
-    ended = sum(r.status not in ON for r in rows)
+    left = sum(int(r.epochs) - trained(r, places) for r in rows if live(r))
+    ended = sum(not live(r) for r in rows)
     text = (
         f"{done} of {planned} epochs"
         if len(rows) == 1
@@ -172,7 +178,7 @@ class RunBars:
 
 def fitting(rows: Sequence[ListedRun], room: int) -> list[ListedRun]:
     """At most `room` rows, in their order: the oldest ended runs are dropped first, then the last of the others."""
-    ended, on = [r for r in rows if r.status not in ON], [r for r in rows if r.status in ON]
+    ended, on = [r for r in rows if not live(r)], [r for r in rows if live(r)]
     kept = [*ended[max(len(ended) + len(on) - room, 0) :], *on[:room]]
     return sorted(kept, key=lambda r: r.id)
 

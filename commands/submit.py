@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.errors import EvenlyError
 from core.experiment.baseline import older_data, same_data
-from core.experiment.config import SETTINGS, RunConfig, checked, given_tprs
+from core.experiment.config import SETTINGS, RunConfig, checked, given_tprs, usual_epochs
 from core.experiment.tpr_file import LARGEST, parse
 from core.methods import METHODS
 from core.registry import Param
@@ -96,9 +96,7 @@ def parsed(given: Mapping[str, str | None], method: str, recipe: str) -> dict[st
 
     An unknown method or recipe, and a value that is not allowed, raise EvenlyError.
     """
-    from services.submission import recipe_epochs
-
-    usual = {"epochs": recipe_epochs(recipe, method)}
+    usual = {"epochs": usual_epochs(method, recipe)}
     return usual | {key: SETTINGS[key].check(text, "run") for key, text in given.items() if text is not None}
 
 

@@ -51,6 +51,7 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     """
     from filelock import Timeout
 
+    from storage.db.schema import LIVE
     from storage.jobs.change_stamp import statuses as statuses_of
     from storage.results import get_run
     from work.worker import Worker
@@ -59,7 +60,7 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
 
     def over() -> bool:
         statuses = statuses_of(engine, ids)
-        on = [i for i in ids if statuses.get(i) in progress.ON]
+        on = [i for i in ids if statuses.get(i) in LIVE]
         return stop.asked or all(statuses[i] == "queued" and held_by(engine, i) for i in on)
 
     with stop, nullcontext() if quiet else progress.watching(engine, ids):

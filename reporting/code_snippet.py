@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from core.errors import EvenlyError
-from core.experiment.config import SETTINGS, RunConfig
+from core.experiment.config import SETTINGS, RunConfig, usual_epochs
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.posthoc import STEPS
@@ -35,16 +35,13 @@ def cli_command(config: RunConfig, baseline: int | None = None, variables: Mappi
         words += ["--baseline", str(baseline)]
     elif config.tpr is not None:
         words += ["--tpr", TPR_FILE]
-    recipe = RECIPES[config.recipe]
     if config.recipe != RunConfig("", "").recipe:
         words += ["--recipe", config.recipe]
-    words += _pairs("--recipe-param", recipe.params, config.recipe_params)
+    words += _pairs("--recipe-param", RECIPES[config.recipe].params, config.recipe_params)
     if config.sampler != RunConfig("", "").sampler:
         words += ["--sampler", config.sampler]
     words += _pairs("--sampler-param", SAMPLERS[config.sampler].params, config.sampler_params)
-    words += _settings(
-        config, 1 if METHODS[config.method].stage == POSTHOC else METHODS[config.method].epochs or recipe.epochs
-    )
+    words += _settings(config, usual_epochs(config.method, config.recipe))
     given = "".join(f"{name}={shlex.quote(value)} " for name, value in (variables or {}).items())
     return _tpr_file(config) * (baseline is None) + given + shlex.join(words)
 

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from core.experiment.baseline import takes_tprs
+from storage.db.schema import LIVE
 from storage.results.runs import RunRow
 
-LIVE = ("queued", "running")
 LOST = ("failed", "cancelled")  # their seeds may be tried again
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from core.experiment.config import RunConfig
-from core.experiment.recipes import RECIPES
-from core.methods import METHODS, POSTHOC
+from core.experiment.config import RunConfig, usual_epochs
+from core.methods import METHODS
 from core.methods.samplers import PLAIN
 from reporting import text
 
@@ -29,13 +28,8 @@ def unusual_words(config: RunConfig) -> str:
 
     For example "given TPRs, sampler balanced, from 80 %, 60 epochs".
     """
-    method, recipe = METHODS[config.method], RECIPES[config.recipe]
-    usual = recipe.epochs if method.epochs is None else method.epochs
-    epochs = (
-        ""
-        if method.stage == POSTHOC or config.epochs == usual
-        else f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
-    )
+    usual = config.epochs == usual_epochs(config.method, config.recipe)
+    epochs = "" if usual else f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
     sampler = "" if config.sampler == PLAIN else f"sampler {config.sampler}"
     late = f"from {100 * config.start:g} %" if config.start > 0 else ""
     return ", ".join(filter(None, ["" if config.tpr is None else "given TPRs", sampler, late, epochs]))

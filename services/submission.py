@@ -13,8 +13,7 @@ from sqlalchemy import Engine
 
 from core.datasets.spec import DataSpec, train_counts
 from core.errors import EvenlyError
-from core.experiment.config import UNSAMPLED, RunConfig, checked
-from core.experiment.recipes import RECIPES
+from core.experiment.config import UNSAMPLED, RunConfig, checked, usual_epochs
 from core.findings import Finding
 from core.methods import METHODS
 from services.baselines import by_seed
@@ -164,12 +163,13 @@ def unweighted_method() -> str:
 
 def unweighted(config: RunConfig) -> RunConfig:
     """The same run without a method, a sampler or a late start: its baseline."""
+    method, own = unweighted_method(), METHODS[config.method].epochs
     epochs = (
-        config.epochs if METHODS[config.method].epochs is None else recipe_epochs(config.recipe)
+        config.epochs if own is None else usual_epochs(method, config.recipe)
     )  # a short second stage continues from a full-length run
     return replace(
         config,
-        method=unweighted_method(),
+        method=method,
         params={},
         epochs=epochs,
         tpr=None,
@@ -177,9 +177,3 @@ def unweighted(config: RunConfig) -> RunConfig:
         tpr_source="",
         **UNSAMPLED,
     )
-
-
-def recipe_epochs(recipe: str, method: str | None = None) -> int:
-    """The number of epochs a recipe was made for, or the method's own where it has one."""
-    own = None if method is None else METHODS[method].epochs
-    return RECIPES[recipe].epochs if own is None else own

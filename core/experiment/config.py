@@ -189,6 +189,12 @@ def shown(place: Shown) -> tuple[Param, ...]:
     return tuple(f.metadata["param"] for f in fields(RunConfig) if f.metadata.get("shown") == place)
 
 
+def usual_epochs(method: str, recipe: str) -> int:
+    """The number of epochs where none is set: one for a post-hoc step, else the method's own, else the recipe's."""
+    row = METHODS[method]
+    return 1 if row.stage == POSTHOC else row.epochs or RECIPES[recipe].epochs
+
+
 def given_tprs(tpr: Sequence[float], support: Sequence[float] | None, source: str) -> dict[str, Any]:
     """Pasted or uploaded TPRs [C] (NaN where undefined) with their supports, as fields of a RunConfig."""
     return {

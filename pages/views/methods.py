@@ -11,6 +11,7 @@ from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
 from core.registry import Param, Registry, Source
 from pages.components.common import navigation, query_params
+from pages.components.common.prefill import Prefill
 from reporting import text
 from reporting.method_examples import Example, examples
 from reporting.text import plain
@@ -141,7 +142,7 @@ def detail(method: Method, table: Registry[Method]) -> None:
     if table is METHODS and st.button(
         "Use in a new run", key="methods_use", icon=":material/add_circle:", type="primary"
     ):
-        st.session_state["new_prefill"] = {"config": {"method": method.key}}
+        st.session_state["new_prefill"] = Prefill(method=method.key)
         navigation.open_new(method=method.key)
 
 

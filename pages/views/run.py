@@ -10,6 +10,7 @@ from core.registry import Registry
 from models import MODELS
 from pages.components.common import cached_reads, downloads, navigation, run_notes, run_status, viewport, worker_status
 from pages.components.common.error_guard import told
+from pages.components.common.prefill import Prefill
 from pages.components.run import charts, class_table, duplicate, live, measures, posthoc, stalled_worker
 from reporting import provenance
 from reporting.numbers import count, exact
@@ -30,12 +31,8 @@ def ask(run_id: int, wanted: str) -> None:
 
 
 def use_tprs(row: RunRow) -> None:
-    """Open New run with this run as the baseline and no method selected; the single epoch of a post-hoc step is dropped."""
-    own = {"method", "params"} if run_status.trains(row) else {"method", "params", "epochs"}
-    st.session_state["new_prefill"] = {
-        "config": {k: v for k, v in row.config.stored().items() if k not in own},
-        "baseline": row.id,
-    }
+    """Open New run with this run's settings, this run as the baseline and no method selected."""
+    st.session_state["new_prefill"] = Prefill(row.config, baseline=row.id)
     navigation.open_new(dataset=row.dataset, model=row.model)
 
 

@@ -34,6 +34,8 @@ TRAIN, VALIDATION, TEST = range(3)
 # failed     ended by an error, keeps its results    -> queued
 # succeeded  trained to its last epoch
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled", "paused")
+LIVE = ("queued", "running")  # a run with another status stays as it is until somebody acts
+BUSY = (*LIVE, "paused")  # not ended
 WANTED = ("run", "pause", "cancel")  # a person's request for a running run, carried out by its worker
 
 metadata = MetaData(

@@ -19,7 +19,7 @@ from core.experiment.facts import Facts
 from core.methods import METHODS
 from storage.db.connection import reading, write
 from storage.db.errors import StorageError
-from storage.db.schema import STATUSES, detail, run
+from storage.db.schema import BUSY, STATUSES, detail, run
 from storage.jobs.events import log_event, moment
 from storage.jobs.queue import SAID, UnknownRunError
 from storage.results.checkpoint_files import prune
@@ -325,7 +325,7 @@ def _check_deletable(connection: Connection, numbers: list[int]) -> None:
     running = connection.scalar(select(run.c.id).where(run.c.id.in_(numbers), run.c.status == "running").limit(1))
     if running is not None:
         raise StorageError(f"run {running} is running; stop it first, then delete")
-    needs = run.c.baseline_id.in_(numbers), run.c.id.not_in(numbers), run.c.status.in_(("queued", "running", "paused"))
+    needs = run.c.baseline_id.in_(numbers), run.c.id.not_in(numbers), run.c.status.in_(BUSY)
     follower = connection.execute(
         select(run.c.id, run.c.baseline_id, run.c.method, run.c.status).where(*needs).limit(1)
     ).one_or_none()

@@ -17,18 +17,17 @@ from core.metrics.intervals import limits
 from reporting.run_report import RunReport
 from reporting.tpr_series import Side
 from services import comparison
-from services.replicates import LIVE
 from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import check_schema
 from storage.db.paths import data_root, database_url
+from storage.db.schema import BUSY, LIVE
 from storage.jobs import change_stamp, queue
 from storage.jobs.workers import WorkerRow
 from storage.results.run_records import RunState
 from storage.results.runs import DrawnRun, RunRow
 from storage.results.runs import drawn_by as read_drawn_by
 
-BUSY = (*LIVE, "paused")
 Confusion = tuple[int, NDArray[np.int64]]  # epoch, counts [C, C], rows by true class
 
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from core.datasets.spec import DataSpec, train_counts
-from core.experiment.config import LATER, SETTINGS, shown
+from core.experiment.config import SETTINGS, RunConfig, shown, usual_epochs
 from core.experiment.recipes import RECIPES
-from core.methods import METHODS, POSTHOC, TRAIN
+from core.methods import METHODS, POSTHOC, TRAIN, trains
 from core.methods.method import Method
 from core.methods.samplers import PLAIN, SAMPLERS
 from core.registry import Param
 from pages.components.common import param_fields
 from pages.components.common.param_fields import Value, Values
+from pages.components.common.prefill import Prefill
 from pages.components.new_run import evidence
 from pages.components.new_run.method import other_parameters, preview_key
 from pages.components.preview import component
@@ -28,35 +29,48 @@ OWN_SPLIT = "This dataset has its own validation split, so this share has no eff
 
 
 def take_prefill() -> None:
-    """Write settings from another page (Duplicate, use its TPRs) to the widgets."""
-    given = st.session_state.pop("new_prefill", None)
+    """Write choices of another page (Duplicate, use its TPRs) to the widgets."""
+    given: Prefill | None = st.session_state.pop("new_prefill", None)
     if given is None:
         return
-    config, values = given["config"], st.session_state
-    if "epochs" in config:  # a whole run's settings: what it leaves out has its default
-        values[EPOCHS_FITTED] = 0
-        config = LATER | config
-    for key in ("dataset", "model", "method", "recipe"):
-        if key in config:
-            values["new_recipe" if key == "recipe" else key] = config[key]
-    param_fields.prefill("run", SETTINGS, {k: v for k, v in config.items() if k in SETTINGS})
-    if config.get("recipe") in RECIPES:
-        param_fields.prefill(config["recipe"], RECIPES[config["recipe"]].params, config.get("recipe_params", {}))
-    if config.get("sampler") in SAMPLERS:
-        sampler = SAMPLERS[config["sampler"]]
-        values[SAMPLER] = sampler.key
-        param_fields.prefill(owner_of(sampler), sampler.params, config.get("sampler_params", {}))
-    if config.get("method") in METHODS:
-        method = METHODS[config["method"]]
-        param_fields.prefill(method.key, method.params, config.get("params", {}))
-        value = config.get("params", {}).get(method.slider) if method.slider else None
-        if isinstance(value, (int, float)):
-            component.preset(preview_key(method), float(value))
-    if given.get("baseline"):
-        values[evidence.ASKED] = str(given["baseline"])
-    elif config.get("tpr"):
+    config, values = given.config, st.session_state
+    if given.dataset is not None:
+        values["dataset"] = given.dataset
+    if config is not None:
+        take_settings(config)
+    if given.method is not None:
+        values["method"] = given.method
+    if config is not None and given.method in METHODS:
+        take_params(METHODS[given.method], config.params)
+    if given.baseline is not None:
+        values[evidence.ASKED] = str(given.baseline)
+    elif config is not None and config.tpr is not None:
         values[evidence.ASKED] = tpr_sources.GIVEN
-        values["new_tpr_text"] = "\n".join("" if v is None else numbers.number(v) for v in config["tpr"])
+        values["new_tpr_text"] = "\n".join("" if v is None else numbers.number(v) for v in config.tpr)
+
+
+def take_settings(config: RunConfig) -> None:
+    """Write a run's settings to the widgets, without its method. The single epoch of a post-hoc step is dropped."""
+    values, settings = st.session_state, {p.key: getattr(config, p.key) for p in SETTINGS}
+    values["dataset"], values["model"], values["new_recipe"] = config.dataset, config.model, config.recipe
+    if trains(config.method):
+        values[EPOCHS_FITTED] = 0
+    else:
+        del settings["epochs"]
+    param_fields.prefill("run", SETTINGS, settings)
+    if config.recipe in RECIPES:
+        param_fields.prefill(config.recipe, RECIPES[config.recipe].params, config.recipe_params)
+    if config.sampler in SAMPLERS:
+        values[SAMPLER], sampler = config.sampler, SAMPLERS[config.sampler]
+        param_fields.prefill(owner_of(sampler), sampler.params, config.sampler_params)
+
+
+def take_params(method: Method, params: Values) -> None:
+    """Write the method's parameters to the widgets, and its main one to the preview's slider."""
+    param_fields.prefill(method.key, method.params, params)
+    value = params.get(method.slider) if method.slider else None
+    if isinstance(value, (int, float)):
+        component.preset(preview_key(method), float(value))
 
 
 def pick_recipe() -> str:
@@ -75,7 +89,7 @@ def pick_recipe() -> str:
 
 def recipe_epochs() -> None:
     """Set the number of epochs to the method's own, or else the recipe's."""
-    usual = submission.recipe_epochs(st.session_state["new_recipe"], st.session_state.get("method"))
+    usual = usual_epochs(st.session_state["method"], st.session_state["new_recipe"])
     st.session_state[EPOCHS] = st.session_state[EPOCHS_FITTED] = usual
 
 
@@ -83,7 +97,7 @@ def fit_epochs(method: Method, recipe: str) -> None:
     """Set the number of epochs to the method's own, or else the recipe's, unless a person has changed it."""
     values, default = st.session_state, SETTINGS["epochs"].default
     if values.get(EPOCHS, default) == values.get(EPOCHS_FITTED, default):
-        values[EPOCHS] = values[EPOCHS_FITTED] = submission.recipe_epochs(recipe, method.key)
+        values[EPOCHS] = values[EPOCHS_FITTED] = usual_epochs(method.key, recipe)
 
 
 def in_sight(trains: bool) -> tuple[Values, int]:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.experiment.baseline import takes_tprs
 from pages.components.common import navigation
+from pages.components.common.prefill import Prefill
 from reporting import provenance
 from services import tpr_sources
 from storage.results.runs import RunRow
@@ -23,9 +24,8 @@ def duplicate(row: RunRow, params: Mapping[str, float | str] | None = None) -> N
     config = row.config if params is None else replace(row.config, params=params)
     baseline, text = row.baseline_id, provenance.as_text(row)
     if baseline is None and text:
-        config = replace(config, tpr=None, tpr_support=None, tpr_source="")
         baseline, st.session_state["new_tpr_text"] = tpr_sources.GIVEN, text
     elif baseline is None and config.tpr is None:  # do not preselect a baseline that this run did not have
         baseline = tpr_sources.TRAIN_FIRST if takes_tprs(row.config) else tpr_sources.NOTHING
-    st.session_state["new_prefill"] = {"config": config.stored(), "baseline": baseline}
+    st.session_state["new_prefill"] = Prefill(config, method=config.method, baseline=baseline)
     navigation.open_new(dataset=config.dataset, model=config.model, method=config.method)

@@ -2,6 +2,9 @@
 
 import pytest
 
+from core.experiment.config import usual_epochs
+from core.experiment.recipes import RECIPES
+from core.methods import METHODS, POSTHOC
 from services.submission import new_run
 from tests.seed import config_of
 
@@ -21,3 +24,11 @@ from tests.seed import config_of
 )
 def test_runs_that_differ_have_names_that_differ(settings, name):
     assert new_run(config_of(epochs=20, **settings), "MNIST-1D").name == name
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_usual_number_of_epochs_is_the_methods_own_else_the_recipes(method):
+    wanted = 1 if method.stage == POSTHOC else method.epochs or RECIPES["sgd_cosine"].epochs
+    assert usual_epochs(method.key, "sgd_cosine") == wanted
+    settings = {"method": method.key, "recipe": "sgd_cosine", "params": method.tested(10)}
+    assert "epoch" not in new_run(config_of(epochs=wanted, **settings), "MNIST-1D").name.partition(":")[2]

@@ -8,6 +8,7 @@ from streamlit.testing.v1 import AppTest
 from commands.submit import parsed
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC, TRAIN
+from pages.components.common.prefill import Prefill
 from pages.components.new_run import evidence
 from tests.pages.kit import NEW, ROOT
 from tests.pages.new_run.kit import baselines, captions, started, visit
@@ -103,12 +104,18 @@ def test_the_epochs_go_back_with_the_method_unless_they_were_typed(empty):
 
 
 def test_a_duplicated_second_stage_keeps_its_epochs(empty):
-    import json
-
     at = visit()
-    at.session_state["new_prefill"] = {"config": json.loads(config_of(epochs=20, method=STAGED[0]).to_json())}
+    at.session_state["new_prefill"] = Prefill(config_of(epochs=20, method=STAGED[0]), method=STAGED[0])
     at.run()
     assert (at.selectbox(key="method").value, at.number_input(key="new_run_epochs").value) == (STAGED[0], 20)
+
+
+def test_a_duplicated_post_hoc_step_leaves_its_single_epoch_behind(empty):
+    at = visit()
+    at.session_state["new_prefill"] = Prefill(config_of(epochs=1, method="tau_norm"), method="tau_norm")
+    at.run()
+    assert at.selectbox(key="method").value == "tau_norm"
+    assert at.selectbox(key="method").set_value("none").run().number_input(key="new_run_epochs").value == 20
 
 
 def test_a_long_name_is_cut_in_the_middle_and_whole_in_the_tooltip(empty):

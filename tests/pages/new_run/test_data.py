@@ -8,6 +8,7 @@ from core.datasets import DATASETS, describe, prepare
 from core.datasets.spec import no_validation
 from core.diagnostics.sample_size import FewSamples, few_validation, half_width
 from core.metrics.classification import wilson
+from pages.components.common.prefill import Prefill
 from tests.pages.kit import NEW, RUNS
 from tests.pages.new_run.kit import baselines, captions, images, visit
 
@@ -99,9 +100,7 @@ def test_images_that_were_left_out_and_an_upload_that_was_added_are_said(empty, 
     images(tmp_path / "spoilt", {"ant": 80, "bee": 80}, spoilt=("ant",))
     prepare("spoilt", tmp_path)
     at = visit()
-    at.session_state["new_prefill"] = {
-        "config": {"dataset": "spoilt"}
-    }  # as a press of "Add to the datasets" leaves them
+    at.session_state["new_prefill"] = Prefill(dataset="spoilt")  # as a press of "Add to the datasets" leaves them
     at.session_state["new_added"] = "spoilt"
     at.run()
     assert "1 image could not be read and was left out: 'ant/broken.png'" in captions(at).replace("\\", "")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 
 from core.datasets import prepare
+from pages.components.common.prefill import Prefill
 from pages.components.new_run import evidence, terms
 from services import tpr_sources
 from tests.pages.new_run.kit import baselines, captions, images, started, visit
@@ -222,7 +221,7 @@ def test_a_duplicated_run_brings_its_sampler_and_late_start_or_takes_them_back(e
     sampled = config_of(epochs=20, method="tpr_ratio", sampler="power", sampler_params={"q": 0.25}, start=0.8)
     at = visit()
     for config, sampler, start in ((sampled, "power", 0.8), (plain, "instance", 0.0)):
-        at.session_state["new_prefill"] = {"config": json.loads(config.to_json())}
+        at.session_state["new_prefill"] = Prefill(config, method=config.method)
         at.run()
         assert (at.selectbox(key="new_sampler").value, at.number_input(key="new_run_start").value) == (sampler, start)
         assert ("--sampler-param q=0.25" in at.code[0].value) == (sampler == "power")

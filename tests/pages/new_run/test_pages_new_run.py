@@ -9,6 +9,7 @@ from sqlalchemy import update
 from core.experiment.config import SETTINGS
 from core.experiment.tpr_file import parse
 from pages.components.common import param_fields
+from pages.components.common.prefill import Prefill
 from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import upgrade
@@ -179,7 +180,7 @@ def test_a_batch_larger_than_a_small_dataset_is_not_offered(tmp_path, monkeypatc
     spec = prepare("insects", tmp_path)
     samples = int(spec.train_counts.sum())
     at = visit(NEW)
-    at.session_state["new_prefill"] = {"config": {"dataset": spec.key}}
+    at.session_state["new_prefill"] = Prefill(dataset=spec.key)
     at.run()
     batch = next(n for n in at.number_input if n.label == "Batch size")
     assert batch.value == samples
