@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvenlyError
-from core.experiment.baseline import older_data, same_data
+from core.experiment.baseline import DrawnRun, differences, refusal
 from core.experiment.config import SETTINGS, RunConfig, checked, given_tprs, usual_epochs
 from core.experiment.tpr_file import LARGEST, parse
 from core.methods import METHODS
@@ -29,13 +29,12 @@ if TYPE_CHECKING:
 
     from core.datasets.spec import DataSpec
     from services.tpr_sources import Source
-    from storage.results.runs import DrawnRun, RunRow
+    from storage.results.runs import RunRow
 
 LONGEST_NAME = 1000
 SEEDS = Param(key="seeds", label="Seeds", default=1, low=1, high=100, step=1, integer=True)
 LISTS = {"--tpr": "0.9,0.7"}  # option -> an example of its list of shares; the others take numbers of samples
 QUOTED = 40  # characters of a bad value that a message repeats
-ENDED = {"failed": "has failed", "cancelled": "was stopped"}  # a baseline that has no TPRs unless it is resumed
 
 
 def numbers(text: str, option: str) -> NDArray[np.float64]:
@@ -108,10 +107,10 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
     and reset to its default, so that replicates still match.
     """
     from core import datasets
-    from core.datasets.spec import no_validation
     from core.diagnostics.sample_size import few_validation
     from models import MODELS
     from reporting import text
+    from services.preflight import too_few_samples
     from storage.db.paths import data_root
 
     config, model = checked(config), MODELS[config.model]
@@ -121,13 +120,8 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
     spec = datasets.describe(config.dataset, data_root(), config.validation)
     if reason := model.fits(spec.shape, len(spec.classes)):
         raise EvenlyError(f"model {model.key} does not fit {spec.label}: {reason}")
-    samples = int(datasets.train_counts(spec, config.validation, config.imbalance, config.profile).sum())
-    if reason := no_validation(spec, samples):
+    if reason := too_few_samples(config, spec):
         raise EvenlyError(f"{spec.label}: {reason}")
-    if (batch := config.recipe_params["batch_size"]) > samples:
-        raise EvenlyError(
-            f"batch size {batch} is larger than the training split of {samples} samples; give --recipe-param batch_size={samples} or less"
-        )
     if few := few_validation(spec):
         note(text.of(few))
     if spec.own_validation and config.validation != RunConfig.validation:
@@ -169,84 +163,37 @@ def source_of(
     A run that cannot be a baseline is refused; differences that matter less are reported.
     `waits`: the command waits for the run, so a paused baseline is refused too.
     """
-    from services.tpr_sources import RUN, Source
+    from reporting import text
+    from services.baselines import READY
+    from services.preflight import known_tprs
+    from services.tpr_sources import GIVEN, NOTHING, RUN, Source
     from storage.results import get_run
-    from storage.results.runs import drawn_by
 
+    needs = METHODS[config.method].needs_with(config.params)
     if baseline is None:
-        _without(config, same)
-        return Source()
+        _without(config, needs, same)
+        kind = NOTHING if config.tpr is None else GIVEN
+        return Source(kind, None, *known_tprs(engine, config, None))
     if config.tpr is not None:
         raise EvenlyError("--baseline and --tpr both provide TPRs; give one of them")
-    row, drawn = get_run(engine, baseline), drawn_by(engine, config.dataset)
-    _must_fit(row, config, spec, waits)
-    _must_match(row, config, spec, drawn[baseline])
-    older = [n for n, theirs in drawn.items() if not same_data(theirs.fingerprint, spec.fingerprint)]
-    return Source(RUN, row, takes=_takes(engine, row, seeds, older, spec, same))
+    row = get_run(engine, baseline)
+    if found := refusal(row, config, spec, needs, READY if waits else (*READY, "paused")):
+        raise EvenlyError(f"--baseline {row.id}: {text.of(found)}")
+    if differing := differences(config, spec, DrawnRun.of(row)):
+        unlike = ", so its TPRs are not those of a baseline with these settings" if "tpr" in needs else ""
+        note(f"run {row.id} differs from this run ({text.of(differing)}){unlike}")
+    takes = _takes(engine, row, seeds, spec, same)
+    return Source(RUN, row, *known_tprs(engine, config, takes[seeds[0]]), takes=takes)
 
 
-def _without(config: RunConfig, same: bool) -> None:
+def _without(config: RunConfig, needs: frozenset[str], same: bool) -> None:
     """No baseline is given: raise EvenlyError if the method needs one."""
     if same:
         raise EvenlyError("--same-baseline says how to use --baseline RUN; give that too, or leave it out")
-    needs = METHODS[config.method].needs_with(config.params)
     if "network" in needs:
         raise EvenlyError(f"{config.method} continues from a finished run; give --baseline RUN")
     if "tpr" in needs and config.tpr is None:
         raise EvenlyError(f"{config.method} needs the TPRs of a baseline; give --baseline RUN or --tpr FILE.csv")
-
-
-def _must_fit(row: RunRow, config: RunConfig, spec: DataSpec, waits: bool) -> None:
-    """Refuse a baseline that will have no TPRs, or that has another dataset or other classes."""
-    if row.status in ENDED:
-        raise EvenlyError(
-            f"--baseline {row.id}: run {row.id} {ENDED[row.status]}; resume it, or choose a run that has succeeded"
-        )
-    if row.status == "paused" and waits:
-        raise EvenlyError(f"--baseline {row.id}: run {row.id} is paused, so --wait would not end; resume it first")
-    if row.dataset != config.dataset:
-        raise EvenlyError(
-            f"--baseline {row.id}: run {row.id} was trained on {row.dataset}, not on {config.dataset}; "
-            "choose a baseline on the same dataset"
-        )
-    known = _classes(row)
-    if known != tuple(spec.classes):
-        raise EvenlyError(
-            f"--baseline {row.id}: run {row.id} was trained on {row.dataset} with {len(known)} classes, not on the {len(spec.classes)} "
-            f"of {config.dataset}; choose a baseline on the same dataset"
-        )
-
-
-def _must_match(row: RunRow, config: RunConfig, spec: DataSpec, theirs: DrawnRun) -> None:
-    """Refuse a baseline whose TPRs or network must not be used here; report what else in its data or model differs."""
-    from reporting import text
-    from services.baselines import differences
-
-    needs, differing = METHODS[config.method].needs_with(config.params), text.of(differences(config, spec, theirs))
-    if "tpr" in needs and not same_data(theirs.fingerprint, spec.fingerprint):
-        raise EvenlyError(
-            f"--baseline {row.id}: {older_data(row.id, config.dataset, theirs['fingerprint'], spec.fingerprint)}"
-        )
-    if differing and "network" in needs:
-        raise EvenlyError(
-            f"--baseline {row.id}: {config.method} continues from the network of run {row.id}, which differs from this run ({differing}); "
-            "choose a run on the same data and model"
-        )
-    if differing:
-        note(
-            f"run {row.id} differs from this run ({differing})"
-            + (", so its TPRs are not those of a baseline with these settings" if "tpr" in needs else "")
-        )
-
-
-def _classes(row: RunRow) -> tuple[str, ...]:
-    """The class names of a run; of one that has not started, those of its dataset."""
-    if row.facts.classes:
-        return row.facts.classes
-    from core.datasets import describe
-    from storage.db.paths import data_root
-
-    return tuple(describe(row.dataset, data_root()).classes)
 
 
 def named(name: str) -> str:
@@ -257,21 +204,21 @@ def named(name: str) -> str:
     return name
 
 
-def _takes(
-    engine: Engine, row: RunRow, seeds: list[int], older: list[int], spec: DataSpec, same: bool
-) -> dict[int, int | None]:
-    """Seed -> the run whose TPRs it uses, none of `older`; reported on stderr if it is not simply the given baseline."""
+def _takes(engine: Engine, row: RunRow, seeds: list[int], spec: DataSpec, same: bool) -> dict[int, int]:
+    """Seed -> the run whose TPRs it uses; reported on stderr if it is not simply the given baseline."""
     from reporting import text
-    from services.baselines import another_seed, by_seed
+    from services.baselines import another_seed, per_seed
     from storage.results import list_runs
+    from storage.results.runs import drawn_by
 
     if same:
         if other := another_seed(row.id, row.seed, seeds, spec.own_validation):
             note(text.of(other))
         return dict.fromkeys(seeds, row.id)
-    every = list_runs(engine, archived=None)
-    members = by_seed(every[~every["id"].isin(older)], row.group_sha) | {row.seed: row.id}
-    missing = [seed for seed in seeds if seed not in members]
+    every, about = list_runs(engine, archived=None), drawn_by(engine, row.dataset)
+    found = per_seed(every, about, row, seeds, spec)
+    takes = {seed: number for seed, number in found.items() if number is not None}
+    missing = [seed for seed in seeds if seed not in takes]
     if missing:
         more = f" --seeds {len(missing)}" if len(missing) > 1 and missing[-1] - missing[0] == len(missing) - 1 else ""
         command = cli_command(replace(row.config, seed=0), row.baseline_id)
@@ -280,7 +227,6 @@ def _takes(
             f"train that first with `{command} --seed {missing[0]}{more}`, "
             f"or give --same-baseline to use run {row.id} for every seed"
         )
-    takes = {seed: members[seed] for seed in seeds}
     if set(takes.values()) != {row.id}:
         note(text.baselines(takes))
     return takes

@@ -261,6 +261,11 @@ def _(f: sample_size.FewSamples) -> str:
 
 
 @of.register
+def _(f: sample_size.BatchTooLarge) -> str:
+    return f"batch size {f.batch} is larger than the training split of {f.samples} samples; choose at most {f.samples}"
+
+
+@of.register
 def _(f: run_warnings.MadeOfFew) -> str:
     made = listed(f.made)
     return (
@@ -574,6 +579,63 @@ def _(f: baseline.BaselineDiffers) -> str:
                 "" if f.model is None else f"model {f.model}",
             ],
         )
+    )
+
+
+UNREADY = {
+    "queued": "is queued; let it finish",
+    "running": "is running; let it finish",
+    "paused": "is paused; resume it",
+    "failed": "has failed; resume it",
+    "cancelled": "was stopped; resume it",
+}  # status -> state of a run that was to be a baseline, and what to do
+
+
+@of.register
+def _(f: baseline.NotSucceeded) -> str:
+    return f"run {f.run} {UNREADY[f.status]}, or choose a run that has succeeded"
+
+
+@of.register
+def _(f: baseline.OtherDataset) -> str:
+    return f"run {f.run} was trained on {f.theirs}, not on {f.ours}; choose a baseline on the same dataset"
+
+
+@of.register
+def _(f: baseline.OtherClasses) -> str:
+    return f"run {f.run} was trained on different classes than {f.dataset} has now; choose another run"
+
+
+SHOWN = 16  # characters of a fingerprint
+
+
+@of.register
+def _(f: baseline.OlderData) -> str:
+    return (
+        f"run {f.run} was trained on another version of {f.dataset} (data {f.theirs[:SHOWN]}, now {f.ours[:SHOWN]}), so the samples "
+        "behind its TPRs may be test samples of this run; train the baseline again, or give the TPRs as a file"
+    )
+
+
+@of.register
+def _(f: baseline.NoNetwork) -> str:
+    applied_to = "" if f.applied_to is None else f", run {f.applied_to}"
+    return f"run {f.run} is itself a post-hoc step and has no network; choose the run it was applied to{applied_to}"
+
+
+@of.register
+def _(f: baseline.OtherHead) -> str:
+    return (
+        f"{f.method} uses the weight vectors of a linear last layer, and run {f.run} has a head of kind {f.head!r}; "
+        "choose another step"
+    )
+
+
+@of.register
+def _(f: baseline.OtherNetwork) -> str:
+    return (
+        f"{f.method} continues from the network of run {f.run}, which differs from this run ({of(f.differs)}); "
+        "choose a run on the same data and model"
     )
 
 

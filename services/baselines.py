@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
 from core.datasets.spec import DataSpec
-from core.experiment.baseline import BaselineDiffers, OtherSeedsBaseline, same_data
-from core.experiment.config import RunConfig
-from storage.results.runs import DrawnRun
+from core.experiment.baseline import DrawnRun, OtherSeedsBaseline, same_data
+from storage.results.runs import RunRow
 
+GROUPED = ("id", "seed", "group_sha", "status")  # columns of the list of runs that `by_seed` reads
 READY = ("succeeded", "running", "queued")  # a baseline that has TPRs or will have them, in order of preference
 
 
@@ -28,23 +28,17 @@ def by_seed(frame: pd.DataFrame, group_sha: str) -> dict[int, int]:
     return out
 
 
-def differences(config: RunConfig, spec: DataSpec, theirs: DrawnRun) -> BaselineDiffers:
-    """Why a run cannot be a baseline of `config` on the data of `spec`; the seed is ignored.
+def per_seed(
+    frame: pd.DataFrame, drawn: Mapping[int, DrawnRun], row: RunRow, seeds: Iterable[int], spec: DataSpec
+) -> dict[int, int | None]:
+    """Seed -> the run whose TPRs it takes: `row` for its own seed, else its replicate with that seed; None without one.
 
-    The validation share has no effect where the data has its own validation split.
+    frame  the runs to choose from, as in `by_seed`; those on another version of the data are left out
+    drawn  see `storage.results.runs.drawn_by`
     """
-    tail, mine = _tail(theirs.imbalance, theirs.profile), _tail(config.imbalance, config.profile)
-    return BaselineDiffers(
-        older=not same_data(theirs.fingerprint, spec.fingerprint),
-        tail=None if tail == mine else tail,
-        validation=None if spec.own_validation or theirs.validation == config.validation else theirs.validation,
-        model=None if theirs.model == config.model else theirs.model,
-    )
-
-
-def _tail(imbalance: float, profile: str) -> tuple[float, str]:
-    """The effective tail: without imbalance the profile has no effect."""
-    return (imbalance, profile) if imbalance > 1 else (1.0, RunConfig.profile)
+    older = [number for number, theirs in drawn.items() if not same_data(theirs.fingerprint, spec.fingerprint)]
+    members = by_seed(frame[~frame["id"].isin(older)], row.group_sha) | {row.seed: row.id}
+    return {seed: members.get(seed) for seed in seeds}
 
 
 def another_seed(baseline: int, seed: int, seeds: Iterable[int], own_validation: bool) -> OtherSeedsBaseline | None:

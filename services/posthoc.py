@@ -10,6 +10,7 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from core.errors import EvenlyError
+from core.experiment.baseline import DONE, NotSucceeded, no_network
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC
 from reporting import text
@@ -26,20 +27,10 @@ def config_for(before: RunRow, method: str, params: Mapping[str, Any]) -> RunCon
     """The settings of a post-hoc step on a finished run: its data and model, another method. EvenlyError where it cannot be applied."""
     if METHODS[method].stage != POSTHOC:
         raise EvenlyError(f"{method} is not a post-hoc step; choose one of {', '.join(KEYS)}")
-    theirs = before.config
-    if METHODS[theirs.method].stage == POSTHOC:
-        raise EvenlyError(
-            f"run {before.id} is itself a post-hoc step; apply {method} to the run it came from, run {before.baseline_id}"
-        )
-    if before.status != "succeeded":
-        raise EvenlyError(f"run {before.id} is {before.status}; a post-hoc step needs a run that has succeeded")
-    heads = before.facts.heads
-    if METHODS[method].linear and heads and heads[-1][0] != "linear":
-        raise EvenlyError(
-            f"{method} uses the weight vectors of a linear last layer, "
-            f"and run {before.id} has a head of kind {heads[-1][0]!r}; choose another step"
-        )
-    return replace(theirs, method=method, params=params, tpr=None, tpr_support=None, tpr_source="", start=0.0)
+    found = no_network(before, method) or (None if before.status in DONE else NotSucceeded(before.id, before.status))
+    if found:
+        raise EvenlyError(text.of(found))
+    return replace(before.config, method=method, params=params, tpr=None, tpr_support=None, tpr_source="", start=0.0)
 
 
 def new_step(before: RunRow, method: str, params: Mapping[str, Any]) -> NewRun:

@@ -7,16 +7,18 @@ from numpy.typing import ArrayLike
 from sqlalchemy import Engine
 
 from core.comparison.confounders import ApartFromBaseline, apart_from_baseline
-from core.datasets.spec import DataSpec, train_counts
+from core.datasets.spec import DataSpec, no_validation, train_counts
 from core.diagnostics.double_correction import DoubleCorrection, double_correction
 from core.diagnostics.run_warnings import SeenInTraining, behind_learner
+from core.diagnostics.sample_size import BatchTooLarge
 from core.diagnostics.weight_dominance import of_terms
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch, in_force
 from core.findings import Finding
-from core.methods import METHODS
+from core.methods import METHODS, trains
 from core.methods.types import Evidence, Vector
 from core.metrics.classification import share
+from reporting import text
 from storage.results.class_counts import class_counts
 from storage.results.runs import RunRow, get_run
 
@@ -42,6 +44,15 @@ def cautions(
         found.append(apart_from_baseline(baseline.id, config, before))
         found.append(behind_learner("this run", config, before.method))
     return [caution for caution in found if caution]
+
+
+def too_few_samples(config: RunConfig, spec: DataSpec) -> str:
+    """Why no run can start on so few samples: none to validate on, or fewer than a batch; "" where it can."""
+    samples = int(train_counts(spec, config.validation, config.imbalance, config.profile).sum())
+    if reason := no_validation(spec, samples):
+        return reason
+    batch = config.recipe_params["batch_size"] if trains(config.method) else 1
+    return text.of(BatchTooLarge(int(batch), samples)) if batch > samples else ""
 
 
 def tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[Finding]:

@@ -13,11 +13,13 @@ from core import datasets
 from core.datasets.file_io import attended
 from core.datasets.spec import DataSpec, Progress
 from core.errors import EvenlyError
-from core.experiment.baseline import older_data, same_data, takes_tprs
+from core.experiment.baseline import refusal
 from core.experiment.config import RunConfig
 from core.experiment.facts import Facts
+from core.methods import METHODS
 from core.methods.types import Evidence
 from core.training.interrupts import Interrupted
+from reporting import text
 from storage import results
 from storage.jobs.queue import Claim
 
@@ -73,8 +75,7 @@ def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpe
     """The evidence that the method may use, and the origin of its TPRs in words.
 
     TPRs come from the run's own settings (pasted or uploaded) or from its baseline's validation split after the
-    last epoch, never from a test split. A baseline with other classes raises EvenlyError. So does one on an older version
-    of the data if its TPRs provide weights: the test split has been redrawn, so its samples may be among those measured.
+    last epoch, never from a test split. A run that cannot be its baseline (`core.experiment.baseline`) raises EvenlyError.
     """
     classes = spec.classes
     if config.tpr is not None:
@@ -82,19 +83,9 @@ def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpe
         return Evidence(len(classes), tpr=tpr, support=config.tpr_support), config.tpr_source or "given TPRs"
     if claim.baseline_id is None:
         return Evidence(len(classes)), ""
-    baseline = results.get_run(engine, claim.baseline_id)
-    if baseline.dataset != config.dataset:
-        raise EvenlyError(
-            f"run {claim.baseline_id} was trained on {baseline.dataset}, this one on {config.dataset}; "
-            "choose a baseline on the same dataset"
-        )
-    if baseline.facts.classes != tuple(classes):
-        raise EvenlyError(
-            f"run {claim.baseline_id} has other classes than this run; choose a baseline on the same dataset"
-        )
-    theirs = baseline.facts.fingerprint
-    if takes_tprs(claim.config) and not same_data(theirs, spec.fingerprint):
-        raise EvenlyError(older_data(claim.baseline_id, config.dataset, theirs, spec.fingerprint))
+    needs = METHODS[config.method].needs_with(config.params)
+    if found := refusal(results.get_run(engine, claim.baseline_id), config, spec, needs):
+        raise EvenlyError(text.of(found))
     counts = results.class_counts(engine, claim.baseline_id, "validation")
     with np.errstate(invalid="ignore", divide="ignore"):
         tpr = counts.tp / counts.support

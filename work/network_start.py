@@ -101,22 +101,14 @@ class Finished:
     heads: Heads
 
 
-def finished(engine: Engine, run_id: int, config: RunConfig, shape: tuple[int, ...], index_hash: str) -> Finished:
-    """The network of run `run_id`, for a run with `config` on the same splits.
+def finished(engine: Engine, run_id: int, shape: tuple[int, ...], index_hash: str) -> Finished:
+    """The network of run `run_id`, for a run on the same splits.
 
-    Raises EvenlyError if it has not succeeded, has no checkpoint, was itself a post-hoc step, or was trained on other
-    data, another model or another split: its training samples must not be among the new run's validation samples.
+    That the run can be its baseline was checked with the evidence (`work.inputs`). Raises EvenlyError if it was trained on
+    another split, since its training samples must not be among the new run's validation samples, or has no checkpoint.
     """
     row = results.get_run(engine, run_id)
     theirs = row.config
-    if METHODS[theirs.method].stage == POSTHOC:
-        raise EvenlyError(
-            f"run {run_id} is itself a post-hoc step and has no network; choose the run it was applied to, run {row.baseline_id}"
-        )
-    if row.status != "succeeded":
-        raise EvenlyError(f"run {run_id} is {row.status}; choose a run that has succeeded")
-    if theirs.model != config.model:
-        raise EvenlyError(f"run {run_id} trained {theirs.model}, this run uses {config.model}; choose the same model")
     if row.facts.index_hash != index_hash:
         raise EvenlyError(
             f"run {run_id} was trained on another split (seed {theirs.seed}, imbalance {theirs.imbalance:g}, "

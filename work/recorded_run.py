@@ -101,7 +101,7 @@ class Run:
             raise EvenlyError(f"{row.key} does not fit {config.dataset}: {reason}")
         self.method = METHODS[config.method]
         needs_network = self.method.stage != TRAIN and claim.baseline_id is not None
-        self.before = finished(engine, claim.baseline_id, config, shape, splits.index_hash) if needs_network else None
+        self.before = finished(engine, claim.baseline_id, shape, splits.index_hash) if needs_network else None
         parts = {
             "train": (splits.train_x, splits.train_y),
             "validation": (splits.val_x, splits.val_y),

@@ -13,7 +13,7 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, Select, and_, delete, func, or_, select, update
 
 from core.comparison.pairing import GONE
-from core.experiment.baseline import takes_tprs
+from core.experiment.baseline import DrawnRun, takes_tprs
 from core.experiment.config import RunConfig, from_dict
 from core.experiment.facts import Facts
 from core.methods import METHODS
@@ -342,20 +342,6 @@ def _check_deletable(connection: Connection, numbers: list[int]) -> None:
     raise StorageError(
         f"run {follower.id} still needs run {follower.baseline_id} as its baseline; stop or delete that one first"
     )
-
-
-@dataclass(frozen=True)
-class DrawnRun:
-    """What decides, with the seed, which samples a run has in which split; and its model.
-
-    `fingerprint` of its data is None if it has not started, or started before fingerprints were recorded.
-    """
-
-    model: str
-    fingerprint: str | None
-    imbalance: float
-    profile: str
-    validation: float
 
 
 def drawn_by(engine: Engine, dataset: str) -> dict[int, DrawnRun]:

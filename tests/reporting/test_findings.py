@@ -98,6 +98,10 @@ SENTENCES = [
         "Raise the validation share, or compare several seeds.",
     ),
     (
+        sample_size.BatchTooLarge(500, 210),
+        "batch size 500 is larger than the training split of 210 samples; choose at most 210",
+    ),
+    (
         run_warnings.SeenInTraining("run 2", "weights", "L2RW"),
         "The weights of run 2 rest on validation samples that the network was trained on (L2RW takes its meta samples there): "
         "their TPRs are too high. Use a baseline of another method, or judge by the test split alone.",
@@ -186,6 +190,36 @@ SENTENCES = [
     ),
     (baseline.BaselineDiffers(tail=(100.0, "step")), "step tail 100"),
     (baseline.BaselineDiffers(), ""),
+    (baseline.NotSucceeded(3, "cancelled"), "run 3 was stopped; resume it, or choose a run that has succeeded"),
+    (
+        baseline.OtherDataset(3, "digits", "mnist1d"),
+        "run 3 was trained on digits, not on mnist1d; choose a baseline on the same dataset",
+    ),
+    (
+        baseline.OtherClasses(3, "insects"),
+        "run 3 was trained on different classes than insects has now; choose another run",
+    ),
+    (
+        baseline.OlderData(3, "insects", "a" * 64, "b" * 64),
+        "run 3 was trained on another version of insects (data aaaaaaaaaaaaaaaa, now bbbbbbbbbbbbbbbb), so the samples behind its "
+        "TPRs may be test samples of this run; train the baseline again, or give the TPRs as a file",
+    ),
+    (
+        baseline.NoNetwork(4, 3),
+        "run 4 is itself a post-hoc step and has no network; choose the run it was applied to, run 3",
+    ),
+    (
+        baseline.NoNetwork(4, None),
+        "run 4 is itself a post-hoc step and has no network; choose the run it was applied to",
+    ),
+    (
+        baseline.OtherHead(3, "tau_norm", "cosine"),
+        "tau_norm uses the weight vectors of a linear last layer, and run 3 has a head of kind 'cosine'; choose another step",
+    ),
+    (
+        baseline.OtherNetwork(3, "crt", baseline.BaselineDiffers(model="mlp")),
+        "crt continues from the network of run 3, which differs from this run (model mlp); choose a run on the same data and model",
+    ),
     (
         baseline.OtherSeedsBaseline(3, 0, (1, 2), True),
         "Run 3 has seed 0, so the weights of seeds 1 and 2 come from another network than their own baseline's.",

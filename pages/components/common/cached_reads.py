@@ -12,6 +12,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from sqlalchemy import Engine
 
+from core.experiment.baseline import DrawnRun
 from core.metrics.classification import share
 from core.metrics.intervals import limits
 from reporting.run_report import RunReport
@@ -25,7 +26,7 @@ from storage.db.schema import BUSY, LIVE
 from storage.jobs import change_stamp, queue
 from storage.jobs.workers import WorkerRow
 from storage.results.run_records import RunState
-from storage.results.runs import DrawnRun, RunRow
+from storage.results.runs import RunRow
 from storage.results.runs import drawn_by as read_drawn_by
 
 Confusion = tuple[int, NDArray[np.int64]]  # epoch, counts [C, C], rows by true class

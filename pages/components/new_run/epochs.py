@@ -14,6 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.datasets.spec import DataSpec
+from core.experiment.baseline import OtherClasses
 from core.experiment.config import RunConfig, from_dict
 from core.experiment.replay import LAST_TPR, Past, Way, along, looks_back, reach, with_param
 from core.experiment.term_schedule import first_epoch
@@ -24,7 +25,7 @@ from pages.components.common import cached_reads, plotly_chart
 from pages.components.new_run.evidence import Source, cut, with_name
 from pages.components.new_run.terms import TERMS
 from pages.components.preview import component, epoch_component
-from reporting import numbers
+from reporting import numbers, text
 from reporting.palette import Palette
 
 FOLLOWED, PRESET = "new_along", "new_along_preset"  # the selected run; the run this page preselected
@@ -87,10 +88,7 @@ def recorded(run_id: int, spec: DataSpec) -> Past | None:
     """The validation TPRs of a run, epoch by epoch; None, with a warning, where its classes differ from the dataset's."""
     row = cached_reads.run(run_id)
     if tuple(cached_reads.class_names(row)) != tuple(spec.classes):
-        st.warning(
-            f"Run {run_id} was trained on different classes than this dataset has now. Choose another run.",
-            icon=":material/warning:",
-        )
+        st.warning(text.sentence(text.of(OtherClasses(run_id, row.dataset))), icon=":material/warning:")
         return None
     history = cached_reads.history(row)
     return Past(share(history.tp, history.support), history.support.astype(float))

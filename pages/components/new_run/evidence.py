@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.datasets.spec import DataSpec
 from core.errors import EvenlyError
-from core.experiment.baseline import older_data, same_data
+from core.experiment.baseline import differences, refusal
 from core.experiment.config import RunConfig
 from core.experiment.tpr_file import parse
 from core.methods import METHODS, POSTHOC
@@ -19,7 +19,7 @@ from core.methods.samplers import PLAIN
 from pages.components.common import cached_reads
 from reporting import text as words
 from services import submission, tpr_sources
-from services.baselines import another_seed, by_seed, differences
+from services.baselines import another_seed, by_seed, per_seed
 from services.tpr_sources import GIVEN, NOTHING, OTHERS, TRAIN_FIRST, Source
 from storage.results.runs import RunRow
 
@@ -73,13 +73,11 @@ class Candidates:
     alike   rows of the runs with the same data settings and model
     labels  id -> label of these
     others  id -> label of the rest, which names the difference
-    older   ids of the runs on an older version of the data
     """
 
     alike: pd.DataFrame
     labels: dict[str, str]
     others: dict[str, str]
-    older: frozenset[int] = frozenset()
 
     def text(self, option: str) -> str:
         """The label of an option of the list."""
@@ -103,8 +101,7 @@ def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candid
             others[str(number)] = f"Run {number}: {name} ({difference})"
         else:
             labels[str(number)] = f"Run {number}: {name}"
-    older = frozenset(n for n, theirs in drawn.items() if not same_data(theirs.fingerprint, spec.fingerprint))
-    return Candidates(frame[np.array(alike, dtype=bool)], labels, others, older)
+    return Candidates(frame[np.array(alike, dtype=bool)], labels, others)
 
 
 def preset(alike: pd.DataFrame, seed: int) -> str | None:
@@ -128,7 +125,7 @@ def pick(
     ):  # the unweighted method is itself the baseline
         return Source(NOTHING)
     if "network" in needs:
-        return pick_network(frame, spec, method, config, count)
+        return pick_network(frame, spec, method, needs, config, count)
     found, needed = candidates(frame, config, spec), "tpr" in needs
     options = [*found.labels, *((TRAIN_FIRST, GIVEN) if needed else (NOTHING,)), *([OTHERS] if found.others else [])]
     choose(found, options, config.seed, TRAIN_FIRST if needed else NOTHING)
@@ -146,18 +143,17 @@ def pick(
         return Source(chosen)
     if chosen == GIVEN:
         return given(spec)
-    if needed and int(chosen) in found.older:
-        return refused(int(chosen), spec)
-    return from_run(frame[~frame["id"].isin(found.older)], int(chosen), spec, config, count)
+    return from_run(frame, int(chosen), spec, needs, config, count)
 
 
-def pick_network(frame: pd.DataFrame, spec: DataSpec, method: Method, config: RunConfig, count: int) -> Source:
+def pick_network(
+    frame: pd.DataFrame, spec: DataSpec, method: Method, needs: frozenset[str], config: RunConfig, count: int
+) -> Source:
     """The run that a second stage or a post-hoc step continues from: same data, seed and model.
 
     For a second stage it can be trained first; a post-hoc step needs a finished run.
     """
-    every = candidates(frame, config, spec)
-    found, first = trained(every, config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
+    found, first = trained(candidates(frame, config, spec), config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
     options = [*found.labels, *first]
     if not found.labels:
         text = (
@@ -183,7 +179,7 @@ def pick_network(frame: pd.DataFrame, spec: DataSpec, method: Method, config: Ru
     )
     if chosen == TRAIN_FIRST:
         return Source(TRAIN_FIRST)
-    return from_run(frame[~frame["id"].isin(every.older)], int(chosen), spec, config, count, own_seed=True)
+    return from_run(frame, int(chosen), spec, needs, config, count, own_seed=True)
 
 
 def trained(found: Candidates, seed: int) -> Candidates:
@@ -224,28 +220,25 @@ def pick_other(others: dict[str, str]) -> str:
     return chosen
 
 
-def refused(run_id: int, spec: DataSpec) -> Source:
-    """Refuse a run on an older version of the data: the test split has changed since, so its TPRs may be of test samples."""
-    text = older_data(run_id, spec.key, cached_reads.run(run_id).facts.fingerprint, spec.fingerprint)
-    st.error(f"{words.message(text)}.", icon=":material/error:")
-    return Source(GIVEN)
-
-
 def from_run(
-    frame: pd.DataFrame, run_id: int, spec: DataSpec, config: RunConfig, count: int, *, own_seed: bool = False
+    frame: pd.DataFrame,
+    run_id: int,
+    spec: DataSpec,
+    needs: frozenset[str],
+    config: RunConfig,
+    count: int,
+    *,
+    own_seed: bool = False,
 ) -> Source:
-    """The validation TPRs of a finished run on the same classes, and of its replicates for the other seeds.
+    """The validation TPRs of a finished run, and of its replicates for the other seeds; a run that cannot be the baseline is refused.
 
     `own_seed`: every seed must take a run with that seed.
     """
     row = cached_reads.run(run_id)
-    if tuple(cached_reads.class_names(row)) != tuple(spec.classes):
-        st.error(
-            f"Run {run_id} was trained on different classes than this dataset has now. Choose another run.",
-            icon=":material/error:",
-        )
-        return Source(GIVEN)
-    takes = per_seed(frame, row, spec, [config.seed + i for i in range(count)], own_seed=own_seed)
+    if found := refusal(row, config, spec, needs):
+        st.error(words.sentence(words.of(found)), icon=":material/error:")
+        return Source(NOTHING, absent="Choose another run, see the message above.")
+    takes = pick_per_seed(frame, row, spec, [config.seed + i for i in range(count)], own_seed=own_seed)
     first = cached_reads.run(takes.get(config.seed) or run_id)
     if first.status != "succeeded" or cached_reads.class_names(first) != cached_reads.class_names(row):
         first = row
@@ -255,15 +248,14 @@ def from_run(
     )
 
 
-def per_seed(
+def pick_per_seed(
     frame: pd.DataFrame, row: RunRow, spec: DataSpec, seeds: list[int], *, own_seed: bool = False
 ) -> dict[int, int | None]:
     """Seed -> its baseline: the selected run's replicate with that seed, or None where it is trained first.
 
     The selected run for every seed if the person ticks that box.
     """
-    members = by_seed(frame, row.group_sha) | {row.seed: row.id}
-    takes = {seed: members.get(seed) for seed in seeds}
+    takes = per_seed(frame, cached_reads.drawn_by(row.dataset), row, seeds, spec)
     if set(takes.values()) == {row.id}:
         return takes
     line = st.container()

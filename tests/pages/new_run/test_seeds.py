@@ -8,11 +8,10 @@ from types import SimpleNamespace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.experiment.baseline import BaselineDiffers
+from core.experiment.baseline import BaselineDiffers, DrawnRun, differences
 from services import tpr_sources
-from services.baselines import by_seed, differences
+from services.baselines import by_seed
 from storage import results
-from storage.results.runs import DrawnRun
 from tests.pages.kit import ROOT
 from tests.pages.new_run.kit import baselines, captions, started, visit
 from tests.seed import config_of, submit

@@ -439,11 +439,14 @@ def test_a_step_on_a_step_and_on_an_unfinished_run_is_refused(trained):
     engine, worker, run = trained
     made = applied(engine, worker, run, strength=1.0)
     with pytest.raises(
-        EvenlyError, match=f"run {made} is itself a post-hoc step; apply ncm to the run it came from, run {run}"
+        EvenlyError,
+        match=f"run {made} is itself a post-hoc step and has no network; choose the run it was applied to, run {run}",
     ):
         step(engine, made, "ncm")
     waiting = submit(engine, config_of(epochs=EPOCHS, seed=1), "x")
-    with pytest.raises(EvenlyError, match=f"run {waiting} is queued; a post-hoc step needs a run that has succeeded"):
+    with pytest.raises(
+        EvenlyError, match=f"run {waiting} is queued; let it finish, or choose a run that has succeeded"
+    ):
         step(engine, waiting)
 
 
