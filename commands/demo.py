@@ -13,6 +13,7 @@ from commands.progress import duration
 from commands.terminal import paragraph, points, table
 from core.comparison.compare import compare
 from core.comparison.side import Side
+from core.datasets import describe
 from core.experiment.presets import FIRST
 from reporting import numbers, text
 from services import run_time
@@ -20,6 +21,7 @@ from services.comparison import side
 from services.submission import plan
 from services.tpr_sources import TRAIN_FIRST, Source
 from storage import results
+from storage.db.paths import data_root
 from storage.jobs import queue
 from storage.results.runs import RunRow
 
@@ -31,14 +33,15 @@ def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., 
     """
     stamp = f"demo {time.strftime('%Y-%m-%d %H:%M:%S')}"
     change = {} if epochs is None else {"epochs": epochs}
-    weighted, runs = replace(FIRST.weighted, **change), ()
-    for seed in range(seeds):
-        runs = plan(engine, weighted, FIRST.dataset_label, [seed], Source(TRAIN_FIRST), tags=stamp, ahead=runs).rows
+    weighted = replace(FIRST.weighted, **change)
+    spec = describe(weighted.dataset, data_root())
+    pairs = [plan(engine, weighted, spec, [seed], Source(TRAIN_FIRST), tags=stamp) for seed in range(seeds)]
     print(
         paragraph(f"{FIRST.label}: a baseline and a weighted run for {counted(seeds)}{lasts(engine, seeds, change)}."),
         flush=True,
     )
-    rows = wait_for(engine, queue.submit(engine, list(runs)), quiet=False)
+    ids = [run_id for pair in pairs for run_id in queue.submit(engine, list(pair.rows))]
+    rows = wait_for(engine, ids, quiet=False)
     before, after = (alone([side(engine, row) for row in rows[first::2]]) for first in (0, 1))
     class_table(engine, before, after, rows[1::2])
     summary_table(before, after)

@@ -4,7 +4,7 @@ takes its weights from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from core.errors import EvenlyError
 from core.experiment.config import UNSAMPLED, RunConfig, checked, usual_epochs
 from core.findings import Finding
 from core.methods import METHODS
-from services.baselines import by_seed
+from services.baselines import GROUPED, by_seed
 from services.preflight import cautions, known_tprs, tried
 from services.replicates import lacking
 from services.run_names import data_words, method_words, unusual_words
@@ -26,6 +26,8 @@ from storage.results import get_run, list_runs
 from storage.results.runs import RunRow
 
 MOST_REPLICATES = 10  # that New run offers
+Rows = tuple[NewRun, ...]
+Link = dict[str, Any]
 
 
 def new_run(
@@ -60,100 +62,101 @@ def new_run(
 class Plan:
     """Rows for the queue in order: baselines that are trained first, then the runs asked for. `cautions`: what is questionable."""
 
-    rows: tuple[NewRun, ...]
+    rows: Rows = ()
     cautions: tuple[Finding, ...] = ()
 
 
 def plan(
     engine: Engine,
     config: RunConfig,
-    spec: DataSpec | str,
+    spec: DataSpec,
     seeds: Sequence[int],
     source: Source,
     *,
     name: str = "",
     tags: str = "",
-    ahead: Sequence[NewRun] = (),
-    of: RunRow | None = None,
 ) -> Plan:
     """A config with each of the seeds, each with the baseline of its own seed, for one submission.
 
-    spec    of the data; only its label where nothing is to be checked
+    spec    of the config's dataset
     source  where TPRs come from; a baseline that it does not have is trained before the run
-    ahead   earlier rows of the same submission; runs among them are not planned again
-    of      the run to replicate: EvenlyError where these would not count as its replicates, since its baseline was deleted
-    Every run is checked where `spec` is given: a method or sampler that rejects the evidence raises EvenlyError.
+    Every run is checked: a method or sampler that rejects its evidence raises EvenlyError. Others as in `replicate_with_seed`.
     """
-    rows, label = list(ahead), spec if isinstance(spec, str) else spec.label
-    links = {seed: _link(engine, rows, replace(config, seed=seed), label, source, tags) for seed in seeds}
+    rows: Rows = ()
+    links: dict[int, Link] = {}
+    for seed in seeds:
+        rows, links[seed] = _linked(engine, rows, replace(config, seed=seed), spec.label, source, tags)
     for seed, link in links.items():
         called = f"{name}, seed {seed}" if name and len(links) > 1 else name
-        new = new_run(replace(config, seed=seed), label, name=called, tags=tags, **link)
-        if of is not None and new.group_sha != of.group_sha:
-            raise EvenlyError(
-                f"other seeds of run {of.id} would not count as its replicates: its baseline was deleted, or it was created by "
-                "another version of Evenly; set it up again under New run"
-            )
-        rows.append(new)
-    return Plan(tuple(rows), () if isinstance(spec, str) else tuple(_cautions(engine, config, spec, links.values())))
-
-
-def _cautions(engine: Engine, config: RunConfig, spec: DataSpec, links: Iterable[Mapping[str, Any]]) -> list[Finding]:
-    """What is questionable with each of the baselines, without duplicates."""
-    baselines = dict.fromkeys(link.get("baseline") for link in links)
-    known = [(None if b is None else get_run(engine, b), *known_tprs(engine, config, b)) for b in baselines]
-    noted = [caution for _, tpr, support in known for caution in tried(config, spec, tpr, support)]
+        rows = (*rows, new_run(replace(config, seed=seed), spec.label, name=called, tags=tags, **link))
     counts = train_counts(spec, config.validation, config.imbalance, config.profile)
-    return list(dict.fromkeys([*noted, *(c for row, *tprs in known for c in cautions(config, counts, row, *tprs))]))
-
-
-def _link(
-    engine: Engine, rows: list[NewRun], config: RunConfig, label: str, source: Source, tags: str
-) -> dict[str, Any]:
-    """How a run is linked to its baseline; a baseline to train first is appended to `rows`."""
-    if source.kind == TRAIN_FIRST:
-        rows.append(new_run(unweighted(config), label, tags=tags))
-        return {"baseline_index": len(rows) - 1, "baseline_group": rows[-1].group_sha}
-    if source.run is None:
-        return {}
-    existing, link = source.takes.get(config.seed), {"baseline_group": source.run.group_sha}
-    if existing is not None:
-        return {"baseline": existing, **link}
-    rows[:] = again(engine, source.run, label, config.seed, rows)
-    return {"baseline_index": _place(rows, source.run, config.seed), **link}
-
-
-def again(engine: Engine, row: RunRow, label: str, seed: int, ahead: Sequence[NewRun] = ()) -> list[NewRun]:
-    """`ahead` and, unless it is among them, the run with this seed after its own baseline of the seed. Errors as in `plan`."""
-    if _place(ahead, row, seed) is not None:
-        return list(ahead)
-    source = Source()
-    if row.baseline_id is not None:
-        baseline = get_run(engine, row.baseline_id)
-        source = Source(RUN, baseline, takes={seed: _trained(engine, baseline, seed)})
-    return list(plan(engine, row.config, label, [seed], source, ahead=ahead, of=row).rows)
+    found = [*_notes(engine, rows, spec), *cautions(config, counts, source.run, source.tpr, source.support)]
+    return Plan(rows, tuple(dict.fromkeys(found)))
 
 
 def more_seeds(
-    engine: Engine, frame: pd.DataFrame, before: RunRow, after: RunRow, label: str, seeds: Sequence[int]
-) -> list[NewRun]:
-    """Both runs with each of these seeds that they lack in `frame`, seed by seed. Errors as in `plan`."""
-    out: list[NewRun] = []
+    engine: Engine, frame: pd.DataFrame, before: RunRow, after: RunRow, spec: DataSpec, seeds: Sequence[int]
+) -> Plan:
+    """Both runs with each of these seeds that they lack in `frame`, seed by seed. Every run is checked as in `plan`."""
+    rows: Rows = ()
     for seed in seeds:
-        for row in (before, after):
-            if lacking(frame, row, [seed]):
-                out = again(engine, row, label, seed, out)
-    return out
+        for run in (before, after):
+            if lacking(frame, run, [seed]):
+                rows = replicate_with_seed(engine, rows, run, spec.label, seed)
+    return Plan(rows, tuple(_notes(engine, rows, spec)))
 
 
-def _place(rows: Sequence[NewRun], row: RunRow, seed: int) -> int | None:
-    """Index of the row's replicate of this seed in this submission; None where it has none."""
-    return next((i for i, new in enumerate(rows) if (new.group_sha, new.config.seed) == (row.group_sha, seed)), None)
+def replicate_with_seed(engine: Engine, rows: Rows, run: RunRow, label: str, seed: int) -> Rows:
+    """`rows` of a submission and, unless it is among them, the run's replicate with this seed, after its own baseline.
+
+    EvenlyError where it would not count as a replicate, since the run's baseline was deleted.
+    """
+    if _place(rows, run, seed) is not None:
+        return rows
+    config = replace(run.config, seed=seed)
+    rows, link = _linked(engine, rows, config, label, _source_of(engine, run, seed), "")
+    new = new_run(config, label, **link)
+    if new.group_sha != run.group_sha:
+        raise EvenlyError(
+            f"other seeds of run {run.id} would not count as its replicates: its baseline was deleted, or it was created by "
+            "another version of Evenly; set it up again under New run"
+        )
+    return (*rows, new)
 
 
-def _trained(engine: Engine, row: RunRow, seed: int) -> int | None:
-    """A replicate of this seed that has succeeded, else one that is running or queued; a paused one does not count."""
-    return by_seed(list_runs(engine, archived=None), row.group_sha).get(seed)
+def _linked(engine: Engine, rows: Rows, config: RunConfig, label: str, source: Source, tags: str) -> tuple[Rows, Link]:
+    """`rows` with the baseline that a run needs first, and how the run is linked to its baseline: arguments of `new_run`."""
+    if source.kind == TRAIN_FIRST:
+        first = new_run(unweighted(config), label, tags=tags)
+        return (*rows, first), {"baseline_index": len(rows), "baseline_group": first.group_sha}
+    if source.run is None:
+        return rows, {}
+    link: Link = {"baseline_group": source.run.group_sha}
+    existing = source.takes.get(config.seed)
+    if existing is not None:
+        return rows, {"baseline": existing, **link}
+    rows = replicate_with_seed(engine, rows, source.run, label, config.seed)
+    return rows, {"baseline_index": _place(rows, source.run, config.seed), **link}
+
+
+def _source_of(engine: Engine, run: RunRow, seed: int) -> Source:
+    """The run's own baseline with this seed: one that has succeeded, else is running or queued; a paused one does not count."""
+    if run.baseline_id is None:
+        return Source()
+    baseline = get_run(engine, run.baseline_id)
+    members = by_seed(list_runs(engine, archived=None, columns=GROUPED), baseline.group_sha)
+    return Source(RUN, baseline, takes={seed: members.get(seed)})
+
+
+def _place(rows: Rows, run: RunRow, seed: int) -> int | None:
+    """Index of the run's replicate of this seed in a submission; None where it has none."""
+    return next((i for i, new in enumerate(rows) if (new.group_sha, new.config.seed) == (run.group_sha, seed)), None)
+
+
+def _notes(engine: Engine, rows: Rows, spec: DataSpec) -> list[Finding]:
+    """The notes on the terms of these runs, as far as their TPRs are known. Errors as in `services.preflight.tried`."""
+    distinct = {(new.group_sha, new.baseline): new for new in rows}.values()  # seeds do not change the terms
+    return [n for new in distinct for n in tried(new.config, spec, *known_tprs(engine, new.config, new.baseline))]
 
 
 def unweighted_method() -> str:

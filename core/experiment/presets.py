@@ -13,7 +13,6 @@ class Preset:
 
     key: str
     label: str
-    dataset_label: str
     seconds: int  # both runs together on two idle cores
     most_seconds: int  # and on a machine that is busy with other work
     baseline: RunConfig
@@ -26,7 +25,6 @@ _BASE = RunConfig(dataset="mnist1d", model="cnn1d", method="none", recipe="adam_
 FIRST = Preset(
     "first",
     "Even out MNIST-1D",
-    "MNIST-1D",
     20,
     80,
     _BASE,

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.comparison.compare import Comparison, with_score
 from core.comparison.verdict import ENOUGH_SEEDS, SAME
-from core.datasets import DATASETS
+from core.datasets import DATASETS, describe
 from core.errors import EvenlyError
 from core.formatting import listed
 from core.metrics.readings import Score
@@ -129,10 +129,12 @@ def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> No
         every = cached_reads.runs(archived=None)
         if seeds_of.next_seeds(every, before, after, len(wanted)) != wanted:
             return
-        label = DATASETS[before.dataset].label if before.dataset in DATASETS else before.dataset
+        spec = describe(before.dataset, cached_reads.data_root())
+        if before.dataset not in DATASETS:
+            spec = replace(spec, label=before.dataset)
         key = f"seeds-{before.id}-{after.id}-{'.'.join(map(str, wanted))}-{last}"
         database = cached_reads.database()
-        queue.submit(database, submission.more_seeds(database, every, before, after, label, wanted), key)
+        queue.submit(database, list(submission.more_seeds(database, every, before, after, spec, wanted).rows), key)
 
 
 @st.fragment(run_every=2.0)

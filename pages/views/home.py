@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from core.datasets import describe
 from core.experiment.presets import FIRST
 from core.formatting import listed
 from pages.components.common import cached_reads, navigation, plotly_chart, run_status
@@ -22,8 +23,8 @@ RECENT = 5
 
 def planned(seed: int) -> submission.Plan:
     """The submission of the first comparison: a baseline and a weighted run."""
-    database, source = cached_reads.database(), Source(TRAIN_FIRST)
-    return submission.plan(database, FIRST.weighted, FIRST.dataset_label, [seed], source)
+    spec = describe(FIRST.weighted.dataset, cached_reads.data_root())
+    return submission.plan(cached_reads.database(), FIRST.weighted, spec, [seed], Source(TRAIN_FIRST))
 
 
 def first_runs(frame: pd.DataFrame) -> pd.DataFrame:

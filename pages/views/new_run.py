@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.comparison.confounders import ApartFromBaseline
 from core.datasets import describe
-from core.datasets.spec import DataSpec, no_validation, train_counts
+from core.datasets.spec import DataSpec, train_counts
 from core.diagnostics.double_correction import DoubleCorrection
 from core.diagnostics.run_warnings import SeenInTraining
 from core.errors import EvenlyError
 from core.experiment import config as settings
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch
+from core.findings import Finding
 from core.methods import POSTHOC
 from core.methods.method import Method
 from core.methods.types import ClassTerms
@@ -26,10 +28,11 @@ from pages.components.common.error_guard import told
 from pages.components.new_run import data as new_data
 from pages.components.new_run import method as new_method
 from pages.components.new_run.evidence import COLUMNS, any_finished, pick
-from pages.components.new_run.settings import BATCH, fit_epochs, folded, in_sight, pick_recipe, take_prefill
+from pages.components.new_run.settings import fit_epochs, folded, in_sight, pick_recipe, take_prefill
 from reporting import text
 from reporting.code_snippet import cli_command, pytorch_snippet
 from services import preflight, submission, tpr_sources
+from services.submission import Plan
 from services.tpr_sources import Source
 from storage.db.paths import surroundings
 from storage.jobs import queue
@@ -42,13 +45,14 @@ class Form:
     """The input on the left side."""
 
     spec: DataSpec
-    label: str
     method: Method
     needs: frozenset[str]
     error: EvenlyError | None  # why the method rejects its parameters
     source: Source
     config: RunConfig
     count: int
+    plan: Plan
+    unplanned: str  # why there is no plan; "" where there is one
 
     @property
     def seeds(self) -> list[int]:
@@ -70,8 +74,7 @@ def start(f: Form) -> None:
         st.session_state[navigation.OPEN] = st.session_state[STARTED]
         return
     with told():
-        plan = submission.plan(cached_reads.database(), f.config, f.label, f.seeds, f.source)
-        ids = queue.submit(cached_reads.database(), list(plan.rows), key)
+        ids = queue.submit(cached_reads.database(), list(f.plan.rows), key)
         st.session_state[navigation.OPEN] = st.session_state[STARTED] = ids[-f.count]
 
 
@@ -163,19 +166,30 @@ def form() -> Form | None:
         new_data.facts(spec, config)
     with evidence:
         source = pick(frame, spec, method, needs, config, count)
-        found = (
-            () if error else preflight.cautions(config, counts_of(spec, config), source.run, source.tpr, source.support)
-        )
-        for caution in found:
-            if isinstance(caution, ApartFromBaseline):
-                st.warning(text.message(text.of(caution)), icon=":material/balance:")
-            elif isinstance(caution, SeenInTraining):
-                st.caption(f":material/warning: {text.plain(text.of(caution))}")
-    for caution in found:
-        if isinstance(caution, DoubleCorrection):
-            warned.warning(text.message(text.of(caution)), icon=":material/warning:")
     config = replace(config, **given_tprs(source)) if trains else as_trained(config, source)
-    return Form(spec, label, method, needs, error, source, config, count)
+    plan, unplanned = (Plan(), "") if error else planned(config, replace(spec, label=label), count, source)
+    for caution in plan.cautions:
+        show_caution(caution, evidence, warned)
+    return Form(spec, method, needs, error, source, config, count, plan, unplanned)
+
+
+def planned(config: RunConfig, spec: DataSpec, count: int, source: Source) -> tuple[Plan, str]:
+    """The runs of the form, and why they cannot be planned; "" where they can."""
+    seeds = [config.seed + i for i in range(count)]
+    try:
+        return submission.plan(cached_reads.database(), config, spec, seeds, source), ""
+    except EvenlyError as error:
+        return Plan(), text.sentence(str(error))
+
+
+def show_caution(caution: Finding, evidence: DeltaGenerator, settings: DeltaGenerator) -> None:
+    """A caution under the choice of the baseline or under the settings; notes on terms are shown by the preview, stop by stop."""
+    if isinstance(caution, ApartFromBaseline):
+        evidence.warning(text.message(text.of(caution)), icon=":material/balance:")
+    elif isinstance(caution, SeenInTraining):
+        evidence.caption(f":material/warning: {text.plain(text.of(caution))}")
+    elif isinstance(caution, DoubleCorrection):
+        settings.warning(text.message(text.of(caution)), icon=":material/warning:")
 
 
 def as_trained(config: RunConfig, source: Source) -> RunConfig:
@@ -231,11 +245,7 @@ def headline(method: Method, terms: ClassTerms) -> str:
 
 def counts(f: Form) -> Counts:
     """[C] training samples under these settings."""
-    return counts_of(f.spec, f.config)
-
-
-def counts_of(spec: DataSpec, config: RunConfig) -> Counts:
-    return train_counts(spec, config.validation, config.imbalance, config.profile)
+    return train_counts(f.spec, f.config.validation, f.config.imbalance, f.config.profile)
 
 
 def blocked_by(f: Form) -> str | None:
@@ -244,15 +254,7 @@ def blocked_by(f: Form) -> str | None:
         return f.source.absent
     if "tpr" in f.needs and f.source.kind == tpr_sources.GIVEN and f.source.tpr is None:
         return "Enter one TPR per class first."
-    samples, batch = (
-        int(counts(f).sum()),
-        f.config.recipe_params.get(BATCH, 1),
-    )  # a post-hoc step has no batch size
-    if reason := no_validation(f.spec, samples):
-        return text.message(f"{reason}.")
-    if batch > samples and f.method.stage != POSTHOC:
-        return f"Batch size {batch:,} is larger than the {samples:,} training samples. Lower it under More settings."
-    return None
+    return text.sentence(preflight.too_few_samples(f.config, f.spec)) or f.unplanned or None
 
 
 def start_button(f: Form, refused: str | None) -> None:

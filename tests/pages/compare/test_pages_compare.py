@@ -93,9 +93,7 @@ def finished_pair(engine, seed, end="succeeded"):
     from core.experiment.presets import FIRST
     from tests.work.kit import pair
 
-    ids = queue.submit(
-        engine, pair(replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed), FIRST.dataset_label)
-    )
+    ids = queue.submit(engine, pair(replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed), "MNIST-1D"))
     worker = worker_of(engine)
     train(engine, worker, mnist1d(0, seed), 20, seed=seed)
     train(engine, worker, mnist1d(0.4, seed), 20, seed=seed, end=end)

@@ -187,7 +187,10 @@ def test_a_batch_larger_than_a_small_dataset_is_not_offered(tmp_path, monkeypatc
     assert not at.button(key="new_start").disabled
     batch.set_value(samples + 1).run()
     assert at.button(key="new_start").disabled
-    assert any(f"larger than the {samples} training samples" in c.value for c in at.caption)
+    assert any(
+        f"Batch size {samples + 1} is larger than the training split of {samples} samples" in c.value
+        for c in at.caption
+    )
 
 
 def test_new_run_shows_every_setting_of_a_run(empty):
