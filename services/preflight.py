@@ -20,7 +20,7 @@ from core.methods.types import Evidence, Vector
 from core.metrics.classification import share
 from reporting import text
 from storage.results.class_counts import class_counts
-from storage.results.runs import RunRow, get_run
+from storage.results.runs import RunRow, list_runs
 
 
 def cautions(
@@ -73,7 +73,7 @@ def known_tprs(engine: Engine, config: RunConfig, baseline: int | None) -> tuple
     if config.tpr is not None:
         support = None if config.tpr_support is None else np.array(config.tpr_support)
         return np.array([np.nan if v is None else v for v in config.tpr]), support
-    if baseline is None or get_run(engine, baseline).status != "succeeded":
+    if baseline is None or not len(list_runs(engine, ids=[baseline], status="succeeded", columns=("id",))):
         return None, None
     counts = class_counts(engine, baseline, "validation")
     return share(counts.tp, counts.support), counts.support.astype(np.float64)

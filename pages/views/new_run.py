@@ -167,7 +167,8 @@ def form() -> Form | None:
     with evidence:
         source = pick(frame, spec, method, needs, config, count)
     config = replace(config, **given_tprs(source)) if trains else as_trained(config, source)
-    plan, unplanned = (Plan(), "") if error else planned(config, replace(spec, label=label), count, source)
+    refused = text.sentence(str(error)) if error else ""
+    plan, unplanned = (Plan(), refused) if refused else planned(config, replace(spec, label=label), count, source)
     for caution in plan.cautions:
         show_caution(caution, evidence, warned)
     return Form(spec, method, needs, error, source, config, count, plan, unplanned)
