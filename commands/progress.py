@@ -69,7 +69,7 @@ class Watched:
         waiting = all(r.status == "queued" for r in self.rows)
         running = list_runs(self.engine, status="running", archived=None).itertuples() if waiting else ()
         self.ahead: list[ListedRun] = list(running)
-        self.places = {} if not any(map(live, self.rows)) else places(self.engine)
+        self.places = places(self.engine) if any(map(live, self.rows)) else {}
 
     def look(self) -> list[ListedRun]:
         """The newest rows; the previous ones while the database is locked."""

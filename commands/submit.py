@@ -91,7 +91,7 @@ def notes_held() -> Iterator[None]:
 
 
 def parsed(given: Mapping[str, str | None], method: str, recipe: str) -> dict[str, float | int | str]:
-    """The options of SETTINGS as values: numbers from text; without --epochs the method's own, else the recipe's.
+    """The options of SETTINGS as values: numbers from text; without --epochs the usual number.
 
     An unknown method or recipe, and a value that is not allowed, raise EvenlyError.
     """
