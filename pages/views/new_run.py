@@ -167,20 +167,23 @@ def form() -> Form | None:
     with evidence:
         source = pick(frame, spec, method, needs, config, count)
     config = replace(config, **given_tprs(source)) if trains else as_trained(config, source)
-    refused = text.sentence(str(error)) if error else ""
-    plan, unplanned = (Plan(), refused) if refused else planned(config, replace(spec, label=label), count, source)
+    plan, unplanned = planned(config, replace(spec, label=label), count, source, error)
     for caution in plan.cautions:
         show_caution(caution, evidence, warned)
     return Form(spec, method, needs, error, source, config, count, plan, unplanned)
 
 
-def planned(config: RunConfig, spec: DataSpec, count: int, source: Source) -> tuple[Plan, str]:
-    """The runs of the form, and why they cannot be planned; "" where they can."""
+def planned(
+    config: RunConfig, spec: DataSpec, count: int, source: Source, error: EvenlyError | None
+) -> tuple[Plan, str]:
+    """The runs of the form, and why they cannot be planned, "" where they can. `error`: of the method's parameters."""
     seeds = [config.seed + i for i in range(count)]
     try:
+        if error is not None:
+            raise error
         return submission.plan(cached_reads.database(), config, spec, seeds, source), ""
-    except EvenlyError as error:
-        return Plan(), text.sentence(str(error))
+    except EvenlyError as why:
+        return Plan(), text.sentence(str(why))
 
 
 def show_caution(caution: Finding, evidence: DeltaGenerator, settings: DeltaGenerator) -> None:
