@@ -38,7 +38,7 @@ def run(
         np.array([110, 90, 100]),
         np.array([1.0, 1.5, 0.5]),
         config or RunConfig("mnist1d", "cnn1d"),
-        {"device": "cpu"},
+        Facts.from_stored({"device": "cpu"}),
     )
 
 
@@ -162,6 +162,7 @@ def test_comparison_json_holds_both_runs_and_the_verdict():
     assert (data["before"]["id"], data["after"]["id"], data["verdict"]) == (1, 2, "the same")
     assert data["cautions"] == ["Run 2 failed."]
     assert data["before"]["config"] == RunConfig("mnist1d", "cnn1d").stored()
+    assert data["before"]["facts"] == {"device": "cpu"}, "as they were recorded"
 
 
 def over_seeds() -> OverSeeds:
