@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from core.experiment.baseline import GONE
 from core.findings import Finding
 from core.metrics.classification import ClassMetrics, Summary, metrics_from_counts, summary_from_counts
 
-GONE = 0  # a deleted baseline; run numbers start at 1
 OTHER_SAMPLES, BASELINE_DELETED, OTHER_BASELINE = (
     "other samples",
     "baseline deleted",

@@ -12,6 +12,7 @@ from core.findings import Finding
 from core.methods import METHODS, trains
 
 DONE = ("succeeded",)
+GONE = 0  # a deleted baseline; run numbers start at 1
 
 
 class Recorded(Protocol):

@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Engine, Select, and_, delete, func, or_, select, update
 
-from core.comparison.pairing import GONE
-from core.experiment.baseline import DrawnRun, takes_tprs
+from core.experiment.baseline import GONE, DrawnRun, takes_tprs
 from core.experiment.config import RunConfig, from_dict
 from core.experiment.facts import Facts
 from core.methods import METHODS

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from core.comparison.compare import compare
-from core.comparison.pairing import BASELINE_DELETED, GONE, OTHER_BASELINE, OTHER_SAMPLES, Apart, LeftOut, Unpaired
+from core.comparison.pairing import BASELINE_DELETED, OTHER_BASELINE, OTHER_SAMPLES, Apart, LeftOut, Unpaired
 from core.comparison.side import Side
+from core.experiment.baseline import GONE
 from core.metrics.intervals import REDRAWS, welch_interval
 from tests.core.comparison.kit import AFTER, BEFORE, NAMES, N, replicate, rng, side
 
