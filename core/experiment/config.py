@@ -143,7 +143,8 @@ class RunConfig:
         shown="folded",
         choices=("auto", "float32", "bfloat16"),
         help="Precision of the training steps. auto uses bfloat16 for large networks on hardware that supports it, else float32. "
-        "Metrics, features and everything that is fitted are computed in float32.",
+        "float32 may use TF32 in convolutions on GPUs that have it (PyTorch's default). "
+        "Metrics, features and everything that is fitted are computed in exact float32.",
     )
     sampler: str = field(default=PLAIN, metadata={"later": True})
     sampler_params: Mapping[str, Any] = field(default_factory=dict, metadata={"later": True})

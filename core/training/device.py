@@ -18,7 +18,8 @@ class Device:
     """A device with the choices that depend on its hardware (bf16, channels_last, CUDA graphs) and the precision of a run's steps.
 
     bf16       its hardware multiplies in bfloat16; otherwise bfloat16 is emulated
-    precision  "float32" or "bfloat16", of training steps only, see `exact`
+    precision  "float32" or "bfloat16", of training steps only, see `exact`; "float32" convolutions on NVIDIA GPUs may use
+               TF32 there, as torch's default allows
     """
 
     device: torch.device

@@ -18,11 +18,10 @@ M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4  # of glibc's mallopt
 def tune() -> None:
     """Set up a process that trains. Call it before torch is imported.
 
-    Waiting threads spin briefly, then sleep. Long spinning slowed LeNet-5 on MNIST from 1.4 s to 33 s per epoch when the
-    browser or another run used a core; sleeping at once made it two to four times slower on an idle machine and twice as
-    slow on a busy one, because the wait between two operations is shorter than a wake-up.
-    Freed memory is kept: otherwise glibc returns the large blocks of every step to the kernel and faults them in again
-    (26,000 page faults in a step of ResNet-32).
+    Waiting threads spin briefly, then sleep. Spinning for long slows training down when another program uses a core, as
+    threads that wait hold the others up; sleeping at once slows it down anywhere, because the wait between two operations
+    is shorter than a wake-up. A GOMP_SPINCOUNT that is already set is kept, to compare: benchmarks/train_speed.py.
+    Freed memory is kept: otherwise glibc returns the large blocks of every step to the kernel and faults them in again.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
