@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from core.experiment.states import STATES
+
 try:
     import typer
     from typer.exceptions import TyperException
@@ -31,7 +33,6 @@ from commands.runs import (
     compare,
     database,
     export,
-    in_words,
     run_dict,
     run_list,
     run_number,
@@ -198,7 +199,9 @@ def ask(run_id: int, request: str, to: str) -> None:
 
     status = queue.ask(database(), run_id, request)
     print(
-        f"run {run_id}: running, asked to {to}" if status == "running" and to else f"run {run_id}: {in_words(status)}"
+        f"run {run_id}: running, asked to {to}"
+        if status == "running" and to
+        else f"run {run_id}: {STATES[status].word}"
     )
 
 

@@ -56,7 +56,7 @@ CELLS: dict[str, dict[str, Any]] = {  # key -> what the cell changes in the RunC
 # The cheap ones first: a table that is stopped early has them.
 CHOSEN = """none, crt, lws, tau_norm, logit_adjusted_posthoc, bias half, equal_tpr_bias, balanced_softmax, class_balanced, \
 sampler balanced, inverse_frequency, tpr_ratio, ldam drw, cdb smooth, cdb, focal"""
-FEW = """none, tau_norm, logit_adjusted_posthoc, bias half, equal_tpr_bias, crt, balanced_softmax, tpr_ratio, \
+RESNET_METHODS = """none, tau_norm, logit_adjusted_posthoc, bias half, equal_tpr_bias, crt, balanced_softmax, tpr_ratio, \
 sampler balanced, ldam drw, cdb smooth"""
 TAIL = RunConfig("mnist", "lenet5", recipe="adam_cycle", epochs=10, imbalance=100.0)
 
@@ -100,7 +100,7 @@ _SETTINGS = (
         "cifar_resnet20",
         "CIFAR-10 (JPEG copy), ResNet-20, imbalance 100",
         replace(TAIL, dataset="cifar10-jpeg.zip", model="resnet20", recipe="sgd_cosine"),
-        FEW.split(", "),
+        RESNET_METHODS.split(", "),
         second=5,
         note="Ten epochs are few for ResNet-20, and one takes 80 to 200 core-seconds here: the networks are far from converged. "
         "The methods are those that the other tables leave undecided; a GPU would allow more epochs and methods. "

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from sqlalchemy import Engine
 
-from commands.progress import duration
+from commands.progress import rough_duration
 from commands.terminal import paragraph, points, table
 from core.comparison.compare import compare
 from core.comparison.side import Side
@@ -19,7 +19,7 @@ from reporting import numbers, text
 from services import run_time
 from services.comparison import side
 from services.submission import plan
-from services.tpr_sources import TRAIN_FIRST, Source
+from services.tpr_sources import TRAIN_FIRST, TprSource
 from storage import results
 from storage.db.paths import data_root
 from storage.jobs import queue
@@ -35,7 +35,7 @@ def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., 
     change = {} if epochs is None else {"epochs": epochs}
     weighted = replace(FIRST.weighted, **change)
     spec = describe(weighted.dataset, data_root())
-    pairs = [plan(engine, weighted, spec, [seed], Source(TRAIN_FIRST), tags=stamp) for seed in range(seeds)]
+    pairs = [plan(engine, weighted, spec, [seed], TprSource(TRAIN_FIRST), tags=stamp) for seed in range(seeds)]
     print(
         paragraph(f"{FIRST.label}: a baseline and a weighted run for {counted(seeds)}{lasts(engine, seeds, change)}."),
         flush=True,
@@ -58,11 +58,11 @@ def lasts(engine: Engine, seeds: int, change: Mapping[str, int]) -> str:
     pair_of = [replace(config, **change) for config in (FIRST.baseline, FIRST.weighted)]
     measured = run_time.seconds_for(results.list_runs(engine, archived=None), pair_of)
     if measured is not None:
-        return f"; about {duration(seeds * measured)}, estimated from earlier runs"
+        return f"; about {rough_duration(seeds * measured)}, estimated from earlier runs"
     return (
         ""
         if change
-        else f"; {duration(seeds * FIRST.seconds)} to {duration(seeds * FIRST.most_seconds)}, depending on the machine"
+        else f"; {rough_duration(seeds * FIRST.seconds)} to {rough_duration(seeds * FIRST.most_seconds)}, depending on the machine"
     )
 
 

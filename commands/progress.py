@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from commands.runs import in_words
 from commands.terminal import clean
+from core.experiment.states import STATES
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -26,7 +26,7 @@ LINE_SECONDS = 5.0  # between two lines of progress where bars cannot be drawn
 REDRAWS_PER_SECOND = 4
 
 
-def duration(seconds: float) -> str:
+def rough_duration(seconds: float) -> str:
     """Seconds in words, with the precision of an estimate: 40 s, 3 min, 2 h."""
     if seconds < 100:
         return f"{seconds:.0f} s"
@@ -95,15 +95,16 @@ def at(row: ListedRun) -> str:
     return f"run {row.id} at {row.last_epoch} of {row.epochs}"
 
 
-def inside(row: ListedRun, places: Mapping[int, Place]) -> Place | None:
-    """The position of a run in the epoch after its last recorded one; None if its worker has not reported it."""
-    place = places.get(int(row.id)) if row.status == "running" else None
-    return place if place is not None and place.epoch == int(row.last_epoch) + 1 <= int(row.epochs) else None
+def position_in_epoch(row: ListedRun, places: Mapping[int, Place]) -> Place | None:
+    """`storage.jobs.workers.position_in_epoch`; imported late, as all of storage is in commands."""
+    from storage.jobs import workers
+
+    return workers.position_in_epoch(row, places)
 
 
-def trained(row: ListedRun, places: Mapping[int, Place]) -> float:
+def epochs_trained(row: ListedRun, places: Mapping[int, Place]) -> float:
     """Epochs done, including the fraction of the current one."""
-    place = inside(row, places)
+    place = position_in_epoch(row, places)
     return int(row.last_epoch) + (0.0 if place is None else place.share)
 
 
@@ -112,7 +113,7 @@ def progress_line(
 ) -> str:
     """Runs and epochs done, the step within a long epoch, and the time left."""
     done, planned = (sum(int(getattr(r, key)) for r in rows) for key in ("last_epoch", "epochs"))
-    left = sum(int(r.epochs) - trained(r, places) for r in rows if live(r))
+    left = sum(int(r.epochs) - epochs_trained(r, places) for r in rows if live(r))
     ended = sum(not live(r) for r in rows)
     text = (
         f"{done} of {planned} epochs"
@@ -122,12 +123,12 @@ def progress_line(
     started = any(r.started_at == r.started_at for r in rows)  # NaT is not equal to itself
     if not left:
         return text
-    text = ", ".join([text, *(place.words() for r in rows if (place := inside(r, places)) is not None)])
+    text = ", ".join([text, *(place.words() for r in rows if (place := position_in_epoch(r, places)) is not None)])
     if ahead:
         return f"{text}, waiting for {', '.join(map(at, ahead))}"
     if (each := pace(rows, places)) is not None:
         at_once = max(sum(r.status == "running" for r in rows), 1)
-        return f"{text}, about {duration(left * each / at_once)} left"
+        return f"{text}, about {rough_duration(left * each / at_once)} left"
     return f"{text}, " + ("estimating" if done else "starting" if started else "waiting to start")
 
 
@@ -139,7 +140,7 @@ def pace(rows: Sequence[ListedRun], places: Mapping[int, Place]) -> float | None
     done = sum(int(r.last_epoch) for r in rows)
     if done >= 2:
         return sum(float(r.seconds) for r in rows) / done
-    paces = [place.pace for r in rows if (place := inside(r, places)) is not None and place.pace is not None]
+    paces = [place.pace for r in rows if (place := position_in_epoch(r, places)) is not None and place.pace is not None]
     return sum(paces) / len(paces) if paces else None
 
 
@@ -200,8 +201,8 @@ def bars(rows: Sequence[ListedRun], columns: int, places: Mapping[int, Place] = 
         grid.add_column(no_wrap=True, justify="right" if place == 3 else "left")
     for r, number, label, count in zip(rows, numbers, names, counts, strict=True):
         cut = label if len(label) <= name else label[: max(name - 1, 0)] + "…" * (name > 0)
-        drawn = ProgressBar(total=int(r.epochs), completed=trained(r, places), width=bar)
-        grid.add_row(number, Text(cut), drawn, count, in_words(r.status))
+        drawn = ProgressBar(total=int(r.epochs), completed=epochs_trained(r, places), width=bar)
+        grid.add_row(number, Text(cut), drawn, count, STATES[r.status].word)
     return grid
 
 

@@ -16,6 +16,7 @@ from commands.tables import Json
 from commands.terminal import clean, emit, figure, listing, paragraph, percent, points, share, table
 from core.errors import EvenlyError
 from core.experiment.config import SETTINGS
+from core.experiment.states import STATES, event_word
 from core.methods import trains
 from reporting import numbers
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from storage.results.run_records import ListedRun
     from storage.results.runs import RunRow
 
-ENDS = {"failed": "failed", "cancelled": "was stopped", "paused": "is paused"}  # a run that did not succeed
 MOST = 2**63 - 1  # largest integer the database accepts
 
 
@@ -92,13 +92,6 @@ def close_databases() -> None:
         _opened.pop().dispose()
 
 
-def in_words(status: str) -> str:
-    """A status as shown to people; JSON keeps the stored value."""
-    from storage.jobs.queue import SAID
-
-    return SAID.get(status, status)
-
-
 def run_list(rows: Sequence[ListedRun]) -> None:
     """A line per run."""
     listing(
@@ -106,7 +99,7 @@ def run_list(rows: Sequence[ListedRun]) -> None:
         [
             (
                 str(r.id),
-                in_words(r.status),
+                STATES[r.status].word,
                 f"{r.last_epoch}/{r.epochs}",
                 share(r.accuracy),
                 numbers.variance(r.tpr_variance),
@@ -120,7 +113,7 @@ def run_list(rows: Sequence[ListedRun]) -> None:
 
 def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[str, Any]:
     """A run with its settings, facts, and the figures of its test split after the last epoch: overall and per class."""
-    from reporting.readings_text import as_dict
+    from reporting.readings_text import readings_dict
     from reporting.run_report import class_rows
     from services.comparison import report
 
@@ -130,7 +123,7 @@ def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[st
         "config": row.config.stored(),
         "facts": row.facts.stored(),
         "summary": asdict(found.summary) if found else {},
-        "measures": as_dict(found.measures) if found else {},
+        "measures": readings_dict(found.measures) if found else {},
         "classes": class_rows(found) if found else [],
     }
 
@@ -192,7 +185,9 @@ def show(run_id: RunId, alpha: Alpha = None, positive: Positive = None, as_json:
             print(paragraph(text.of(found)))
     for event in log[-10:]:
         said = event.text.strip().splitlines()
-        print(f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}  {in_words(event.kind):<10}{clean(said[-1]) if said else ''}")
+        print(
+            f"{event.at.astimezone():%Y-%m-%d %H:%M:%S}  {event_word(event.kind):<10}{clean(said[-1]) if said else ''}"
+        )
 
 
 def measured(engine: Engine, run_id: int) -> RunRow:
@@ -202,7 +197,7 @@ def measured(engine: Engine, run_id: int) -> RunRow:
     row = get_run(engine, run_id)
     if not row.last_epoch and row.status in ("failed", "cancelled"):
         raise EvenlyError(
-            f"run {run_id} {ENDS[row.status]} before its first epoch, so it has no figures; resume it or choose another run"
+            f"run {run_id} {STATES[row.status].clause} before its first epoch, so it has no figures; resume it or choose another run"
         )
     return row
 
@@ -232,7 +227,7 @@ def short(value: Any) -> str:
 def figures(run: RunReport) -> None:
     """Print the test split: per class, then overall."""
     from reporting.run_report import class_rows
-    from reporting.tables import more_told, told
+    from reporting.tables import more_reading_rows, summary_rows
 
     table(
         ("class", "samples", "TPR", "95 % interval", "precision", "F1", "weight"),
@@ -250,8 +245,8 @@ def figures(run: RunReport) -> None:
         ],
         "Test split; TPR, precision and F1 in %",
     )
-    table(("summary", f"run {run.id}"), told(run.summary))
-    table(("measure", f"run {run.id}"), more_told(run))
+    table(("summary", f"run {run.id}"), summary_rows(run.summary))
+    table(("measure", f"run {run.id}"), more_reading_rows(run))
 
 
 def compare(
@@ -306,7 +301,7 @@ def two_runs(a: RunRow, b: RunRow) -> dict[str, Any]:
 
 def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
     """Print the two runs, per class and overall."""
-    from reporting.tables import FIGURES_TOLD, in_words, more_changes
+    from reporting.tables import SUMMARY_FIGURES, figure_text, more_change_rows
 
     table(
         ("class", f"run {a.id}", f"run {b.id}", "change, points"),
@@ -315,7 +310,7 @@ def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
     before, after = found.summary["before"], found.summary["after"]
     known = [
         (label, name, getattr(before, name), getattr(after, name))
-        for label, name in FIGURES_TOLD
+        for label, name in SUMMARY_FIGURES
         if getattr(before, name) is not None
     ]
     table(
@@ -323,19 +318,19 @@ def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
         [
             [
                 label,
-                in_words(name, x),
-                in_words(name, y),
+                figure_text(name, x),
+                figure_text(name, y),
                 numbers.variance_change(x, y) if name == "tpr_variance" else points(y - x),
             ]
             for label, name, x, y in known
         ],
     )
-    table(("measure", f"run {a.id}", f"run {b.id}", "change"), more_changes(found.measures))
+    table(("measure", f"run {a.id}", f"run {b.id}", "change"), more_change_rows(found.measures))
 
 
 def seed_tables(found: Comparison) -> None:
     """Print the means over seeds with the 95 % intervals of their changes; `--pair` shows the two runs."""
-    from reporting.tables import figure_rows, more_rows
+    from reporting.tables import figure_seed_rows, more_seed_rows
 
     over = found.over_seeds
     b, a = (", ".join(map(str, seeds)) for seeds in (over.before, over.after))
@@ -349,8 +344,8 @@ def seed_tables(found: Comparison) -> None:
             for r in over.rows
         ],
     )
-    table(("summary", *columns), figure_rows(over))
-    table(("measure", *columns), more_rows(over, found.measures))
+    table(("summary", *columns), figure_seed_rows(over))
+    table(("measure", *columns), more_seed_rows(over, found.measures))
 
 
 def export(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from core.datasets.spec import DataSpec
-    from services.tpr_sources import Source
+    from services.tpr_sources import TprSource
     from storage.results.runs import RunRow
 
 LONGEST_NAME = 1000
@@ -157,7 +157,7 @@ def source_of(
     *,
     same: bool,
     waits: bool,
-) -> Source:
+) -> TprSource:
     """The baseline of each seed: the replicate of run `baseline` with that seed on the current data, or that run for all (`same`).
 
     A run that cannot be a baseline is refused; differences that matter less are reported.
@@ -166,14 +166,14 @@ def source_of(
     from reporting import text
     from services.baselines import READY
     from services.preflight import known_tprs
-    from services.tpr_sources import GIVEN, NOTHING, RUN, Source
+    from services.tpr_sources import GIVEN, NOTHING, RUN, TprSource
     from storage.results import get_run
 
     needs = METHODS[config.method].needs_with(config.params)
     if baseline is None:
         _without(config, needs, same)
         kind = NOTHING if config.tpr is None else GIVEN
-        return Source(kind, None, *known_tprs(engine, config, None))
+        return TprSource(kind, None, *known_tprs(engine, config, None))
     if config.tpr is not None:
         raise EvenlyError("--baseline and --tpr both provide TPRs; give one of them")
     row = get_run(engine, baseline)
@@ -183,7 +183,7 @@ def source_of(
         unlike = ", so its TPRs are not those of a baseline with these settings" if "tpr" in needs else ""
         note(f"run {row.id} differs from this run ({text.of(differing)}){unlike}")
     takes = _takes(engine, row, seeds, spec, same)
-    return Source(RUN, row, *known_tprs(engine, config, takes[seeds[0]]), takes=takes)
+    return TprSource(RUN, row, *known_tprs(engine, config, takes[seeds[0]]), takes=takes)
 
 
 def _without(config: RunConfig, needs: frozenset[str], same: bool) -> None:

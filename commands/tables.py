@@ -21,7 +21,7 @@ Params = Annotated[
     list[str] | None, typer.Option("--param", metavar="NAME=VALUE", help="A parameter of the method; repeat for more")
 ]
 
-FEW = 10  # values per term in a note
+NOTE_VALUES = 10  # values per term in a note
 
 
 def methods(as_json: Json = False) -> None:
@@ -189,7 +189,7 @@ def _over_epochs(key: str, seen: Evidence, asked: Mapping[str, str], table: Any)
     if not later:
         return ""
     last = "; ".join(
-        f"{name} " + ", ".join(f"{v:.4g}" for v in vector[:FEW]) + ", ..." * (len(vector) > FEW)
+        f"{name} " + ", ".join(f"{v:.4g}" for v in vector[:NOTE_VALUES]) + ", ..." * (len(vector) > NOTE_VALUES)
         for name, vector in later.items()
     )
     return f"these are the terms of epoch 1, and they change from epoch to epoch; in a run of two epochs the last one has {last}"

@@ -8,8 +8,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Self
 
 from commands import progress
-from commands.runs import ENDS, in_words
 from core.errors import EvenlyError
+from core.experiment.states import STATES
 from core.formatting import listed
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     if missed:
         more = f" ({len(missed) - 1} more did not succeed either)" if len(missed) > 1 else ""
         raise EvenlyError(
-            f"run {missed[0].id} {ENDS.get(missed[0].status, missed[0].status)}"
+            f"run {missed[0].id} {STATES[missed[0].status].clause}"
             + (f": {missed[0].error}" if missed[0].error else "")
             + more
         )
@@ -104,5 +104,5 @@ def left_as(rows: list[RunRow]) -> list[str]:
     out = []
     for status in dict.fromkeys(r.status for r in rows):
         ids = [str(r.id) for r in rows if r.status == status]
-        out.append(f"run {listed(ids, len(ids))}: {in_words(status)}{next_step.get(status, '')}")
+        out.append(f"run {listed(ids, len(ids))}: {STATES[status].word}{next_step.get(status, '')}")
     return out

@@ -25,7 +25,7 @@ class Modality:
     size: str
     augmentations: tuple[str, ...]
 
-    def shown(self, shape: tuple[int, ...]) -> str:
+    def shape_text(self, shape: tuple[int, ...]) -> str:
         """The shape of one sample in words."""
         return self.size.format(*shape)
 

@@ -108,7 +108,7 @@ def example_section(found: Example) -> str:
     if found.rows:
         columns = map(str, range(len(found.rows[0][1])))
         body.append(table(" | ".join((found.of, *columns)), [(label, *values) for label, values in found.rows]))
-    return "\n\n".join(filter(None, [*body, " ".join(found.said)]))
+    return "\n\n".join(filter(None, [*body, " ".join(found.sentences)]))
 
 
 def method_section(method: Method, table_: Registry[Method] = METHODS) -> str:

@@ -37,71 +37,66 @@ def _matrix(
     text: list[list[str]],
     limits: tuple[float, float],
     scale: Scale,
-    **trace,
+    **trace: object,
 ) -> Figure:
     """Cells colored between two limits, classes in `order`; `text` [C, C] in that order.
 
     The text is a trace of its own: a heat map's text has one gray on all dark cells.
     """
-    z, (low, high) = z[np.ix_(order, order)], limits
-    labels = [drawn(names[c], 12) for c in order]
-    ticks = list(range(len(labels)))
-    true = [[drawn(names[c])] * len(order) for c in order]
-    data = [
-        {
-            "type": "heatmap",
-            "x": ticks,
-            "y": ticks,
-            "z": [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in z],
-            "customdata": np.dstack([true, np.transpose(true)]).tolist(),
-            "xgap": 1,
-            "ygap": 1,
-            "zmin": low,
-            "zmax": high,
-            "colorscale": scale,
-            "showscale": False,
-            **trace,
-        }
-    ]
-    written = [(x, y) for y in ticks for x in ticks if text[y][x]]
-    data.append(
-        {
-            "type": "scatter",
-            "mode": "text",
-            "x": [x for x, _ in written],
-            "y": [y for _, y in written],
-            "text": [text[y][x] for x, y in written],
-            "textfont": {"size": 11, "color": inks(scale, [(z[y, x] - low) / (high - low) for x, y in written])},
-            "hoverinfo": "skip",
-            "showlegend": False,
-        }
-    )
-    height = max(340, min(26 * len(labels) + 110, 640))
+    z, last = z[np.ix_(order, order)], len(order) - 0.5
+    common = {
+        "tickvals": list(range(len(order))),
+        "ticktext": [drawn(names[c], 12) for c in order],
+        "showgrid": False,
+        "zeroline": False,
+    }
     return {
-        "data": data,
+        "data": [_cells(names, z, order, limits, scale) | trace, _cell_texts(z, text, limits, scale)],
         "layout": layout(
             p,
-            height,
-            xaxis=axis(
-                p,
-                tickvals=ticks,
-                ticktext=labels,
-                range=[-0.5, len(labels) - 0.5],
-                side="bottom",
-                showgrid=False,
-                zeroline=False,
-                title="predicted class",
-            ),
-            yaxis=axis(
-                p,
-                tickvals=ticks,
-                ticktext=labels,
-                range=[len(labels) - 0.5, -0.5],
-                showgrid=False,
-                zeroline=False,
-                title="true class",
-            ),
+            max(340, min(26 * len(order) + 110, 640)),
+            xaxis=axis(p, **common, range=[-0.5, last], side="bottom", title="predicted class"),
+            yaxis=axis(p, **common, range=[last, -0.5], title="true class"),
         ),
+    }
+
+
+def _cells(
+    names: list[str], z: NDArray[np.float64], order: NDArray[np.int64], limits: tuple[float, float], scale: Scale
+) -> dict[str, object]:
+    """The colored cells; both class names are in `customdata` for the hover text. `z` in `order`."""
+    ticks = list(range(len(order)))
+    true = [[drawn(names[c])] * len(order) for c in order]
+    return {
+        "type": "heatmap",
+        "x": ticks,
+        "y": ticks,
+        "z": [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in z],
+        "customdata": np.dstack([true, np.transpose(true)]).tolist(),
+        "xgap": 1,
+        "ygap": 1,
+        "zmin": limits[0],
+        "zmax": limits[1],
+        "colorscale": scale,
+        "showscale": False,
+    }
+
+
+def _cell_texts(
+    z: NDArray[np.float64], text: list[list[str]], limits: tuple[float, float], scale: Scale
+) -> dict[str, object]:
+    """The texts of the cells that have one, in an ink that can be read on the cell's color."""
+    low, high = limits
+    filled = [(x, y) for y in range(len(text)) for x in range(len(text)) if text[y][x]]
+    return {
+        "type": "scatter",
+        "mode": "text",
+        "x": [x for x, _ in filled],
+        "y": [y for _, y in filled],
+        "text": [text[y][x] for x, y in filled],
+        "textfont": {"size": 11, "color": inks(scale, [(z[y, x] - low) / (high - low) for x, y in filled])},
+        "hoverinfo": "skip",
+        "showlegend": False,
     }
 
 

@@ -66,7 +66,7 @@ def _run(run: RunReport) -> dict[str, object]:
         "split": run.split,
         "epoch": run.epoch,
         "summary": asdict(run.summary),
-        "measures": readings_text.as_dict(run.measures),
+        "measures": readings_text.readings_dict(run.measures),
         "config": run.config.stored(),
         "facts": run.facts.stored(),
         "classes": class_rows(run),
@@ -106,7 +106,7 @@ def comparison_dict(c: Comparison) -> dict[str, Any]:
     classes = [{"class": row.pop("name"), **row} for row in values.pop("rows")]
     worded = {name: text.lines(getattr(c, name)) for name in ("notes", "cautions", "mixed")}
     summary = {when: {**asdict(s), "tpr_spread": s.tpr_spread} for when, s in c.summary.items()}
-    measures = readings_text.changes_as_dict(c.measures)
+    measures = readings_text.changes_dict(c.measures)
     values |= {"verdict": text.of(c.verdict), **worded, "summary": summary, "measures": measures}
     return plain({**values, "split": "test", "classes": classes})
 
@@ -123,7 +123,7 @@ def comparison_json(
             "cautions": list(cautions),
             "before": _run(before),
             "after": _run(after),
-            "measures": readings_text.changes_as_dict(pair_measures(before, after)),
+            "measures": readings_text.changes_dict(pair_measures(before, after)),
             "classes": pair_rows(before, after),
             "over_seeds": None if over is None else asdict(over),
         }

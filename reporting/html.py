@@ -20,7 +20,14 @@ from reporting import numbers, text
 from reporting.figure import Figure
 from reporting.numbers import DASH, minus, percent
 from reporting.run_report import RunReport, class_rows, pair_measures, pair_rows
-from reporting.tables import FIGURES_TOLD, figure_rows, more_changes, more_rows, more_told, told
+from reporting.tables import (
+    SUMMARY_FIGURES,
+    figure_seed_rows,
+    more_change_rows,
+    more_reading_rows,
+    more_seed_rows,
+    summary_rows,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -120,9 +127,11 @@ def comparison_html(
 
 def _summary(heading: str, runs: Sequence[RunReport]) -> Section:
     """All metrics, one row each, a column per run."""
-    columns = [dict(told(run.summary)) for run in runs]
-    labels = [label for label, _ in FIGURES_TOLD if any(label in column for column in columns)]
-    measures = more_told(runs[0]) if len(runs) == 1 else [row[:3] for row in more_changes(pair_measures(*runs))]
+    columns = [dict(summary_rows(run.summary)) for run in runs]
+    labels = [label for label, _ in SUMMARY_FIGURES if any(label in column for column in columns)]
+    measures = (
+        more_reading_rows(runs[0]) if len(runs) == 1 else [row[:3] for row in more_change_rows(pair_measures(*runs))]
+    )
     rows = [
         ["samples", *(f"{run.summary.n:,}" for run in runs)],
         *([label, *(column.get(label, DASH) for column in columns)] for label in labels),
@@ -151,7 +160,7 @@ def _over_seeds(over: OverSeeds, changes: Sequence[Change]) -> Section:
     """The means over seeds."""
     b, a = len(over.before), len(over.after)
     which = f"{b} seeds on both sides" if over.paired else f"{b} seeds before and {a} after"
-    rows = [[label, *map(minus, cells)] for label, *cells in (*figure_rows(over), *more_rows(over, changes))]
+    rows = [[label, *map(minus, cells)] for label, *cells in (*figure_seed_rows(over), *more_seed_rows(over, changes))]
     note = f"Mean ± standard deviation over {which}. Below: the two runs of this page."
     return Section("Over seeds", ("metric", "before", "after", "change", "95 % interval"), rows, note)
 

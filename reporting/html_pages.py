@@ -22,9 +22,9 @@ HEADINGS = {"bars": ALONE, "dumbbell": "Gain and loss of every class", "strip": 
 DUMBBELLS_UP_TO = 200  # classes; more fit into a report than on a screen
 
 
-def side(run: RunReport, label: str) -> tpr_series.Side:
+def side(run: RunReport, label: str) -> tpr_series.ChartSide:
     """A run's TPRs with their limits."""
-    return tpr_series.Side(label, run.metrics.tpr, *limits(run.tp, run.support))
+    return tpr_series.ChartSide(label, run.metrics.tpr, *limits(run.tp, run.support))
 
 
 def run_page(run: RunReport) -> str:

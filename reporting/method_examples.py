@@ -42,7 +42,7 @@ class Example:
     """
 
     rows: tuple[tuple[str, tuple[str, ...]], ...]
-    said: tuple[str, ...]
+    sentences: tuple[str, ...]
     command: str = ""
     intro: str = ""
     of: str = "class"
@@ -118,7 +118,7 @@ def by_map(method: Method, table: Registry[Method] = METHODS) -> Example | None:
     same = (f"The same with {', '.join(alike)}.",) if alike and rows else ()
     return Example(
         shown,
-        (*said(terms), *same, *at_one(method, vectors, fixed, table)),
+        (*term_sentences(terms), *same, *at_one(method, vectors, fixed, table)),
         command=f"python cli.py terms {address(method, table)}{words}",
     )
 
@@ -177,7 +177,7 @@ def others(method: Method) -> list[tuple[str, str]]:
     return out + ALSO.get(method.key, [])
 
 
-def said(terms: ClassTerms) -> list[str]:
+def term_sentences(terms: ClassTerms) -> list[str]:
     """Sentences on the terms at the defaults."""
     out = []
     if terms.weight is not None:

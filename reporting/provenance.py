@@ -21,7 +21,7 @@ def orphaned(row: StoredRun) -> bool:
     return row.baseline_id is None and needs_network(row.method)
 
 
-def in_words(row: StoredRun) -> str:
+def evidence_origin(row: StoredRun) -> str:
     """ "weights from run 13", "TPRs of run 13, deleted", "TPRs given: pasted TPRs"; "" for a run without a baseline or TPRs."""
     weighted = takes_tprs(row.config)
     if row.baseline_id is not None:

@@ -7,14 +7,63 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from core.metrics.readings import ERROR, SHARE, VARIANCE, WORST, Change, Reading
+from core.metrics.readings import ECE, ERROR, SHARE, VARIANCE, WEIGHTED, WORST, Change, Reading
+from core.metrics.scalar import FEW_SHOT, MANY_SHOT, MEASURES
 from reporting import numbers
+
+# ---------------------------------------------------------------- names and meanings
+
+GROUPS = {  # group of core.metrics.scalar.shots and halves -> label, which classes are in it
+    "many": ("Many-shot TPR", f"with more than {MANY_SHOT} training samples"),
+    "medium": ("Medium-shot TPR", f"with {FEW_SHOT} to {MANY_SHOT} training samples"),
+    "few": ("Few-shot TPR", f"with fewer than {FEW_SHOT} training samples"),
+    "majority": ("Majority TPR", "with at least the mean number of training samples"),
+    "minority": ("Minority TPR", "with fewer training samples than the mean"),
+}
+ECE_MEANING = (
+    "Expected calibration error: the difference between the confidence of predictions and the share that is correct, "
+    "over 15 bins. 0: perfectly calibrated. "
+    "The confidence is the softmax of the logits, also of a run trained with sigmoid outputs."
+)
+
+
+def label(reading: Reading | Change) -> str:
+    """A measure's name without its unit; of the weighted score with its alpha and positive class."""
+    if reading.key == WEIGHTED:
+        return f"Weighted score (alpha {reading.alpha:g}, positive {_positive(reading)})"
+    if reading.key == ECE:
+        return "Calibration error (ECE)"
+    return GROUPS[reading.key][0] if reading.key in GROUPS else MEASURES[reading.key].label
+
+
+def meaning(reading: Reading | Change) -> str:
+    """What a measure means, in one or more sentences."""
+    if reading.key == WEIGHTED:
+        return (
+            f"{reading.alpha:g} TPR + {1 - reading.alpha:g} TNR: the TPR is that of class {_positive(reading)}, "
+            f"the TNR that of class {reading.negative}. At alpha 0.5 it is balanced accuracy."
+        )
+    if reading.key == ECE:
+        return ECE_MEANING
+    if reading.key in GROUPS:
+        return f"Mean TPR of the {_classes(reading.classes)} {GROUPS[reading.key][1]}."
+    return MEASURES[reading.key].summary
+
+
+def _positive(score: Reading | Change) -> str:
+    """The positive class of the weighted score, the same on both sides of a change."""
+    return score.of if isinstance(score, Reading) else score.of_after
+
+
+def _classes(n: int) -> str:
+    return f"{n} {'class' if n == 1 else 'classes'}"
+
 
 # ---------------------------------------------------------------- as text
 
 
 @dataclass(frozen=True)
-class _Words:
+class UnitFormat:
     """Format of a unit: its suffix, a value, a difference, several values with equal decimals, a mean with its standard deviation."""
 
     unit: str
@@ -50,60 +99,59 @@ def _error_with_sd(mean: float, sd: float) -> str:
     return f"{100 * mean:.{places}f} ± {100 * sd:.{places}f}"
 
 
-WORDS = {
-    SHARE: _Words(
+FORMATS = {
+    SHARE: UnitFormat(
         "%", lambda v: f"{100 * v:.1f}", lambda b, a: numbers.signed(100 * (a - b), 1), _points, _share_with_sd
     ),
-    ERROR: _Words("%", numbers.spread_points, _error_change, _error_points, _error_with_sd),
-    VARIANCE: _Words("", numbers.variance, numbers.variance_change, numbers.variances, numbers.variance_with_sd),
+    ERROR: UnitFormat("%", numbers.spread_points, _error_change, _error_points, _error_with_sd),
+    VARIANCE: UnitFormat("", numbers.variance, numbers.variance_change, numbers.variances, numbers.variance_with_sd),
 }
 NOTHING = "–"
 
 
-def named(reading: Reading | Change) -> str:
+def label_with_unit(reading: Reading | Change) -> str:
     """A measure's name with its unit and, for a group, its number of classes: "Few-shot TPR (3 classes), %"."""
-    unit, n = WORDS[reading.unit].unit, reading.classes
-    return (
-        reading.label
-        + ("" if n is None else f" ({n} {'class' if n == 1 else 'classes'})")
-        + (f", {unit}" if unit else "")
-    )
+    unit, n = FORMATS[reading.unit].unit, reading.classes
+    return label(reading) + ("" if n is None else f" ({_classes(n)})") + (f", {unit}" if unit else "")
 
 
-def written(unit: str, value: float, of: str = "") -> str:
-    """A value without its unit, which is in `named`, followed by the class it is for."""
-    text = NOTHING if math.isnan(value) else WORDS[unit].value(value)
+def value_text(unit: str, value: float, of: str = "") -> str:
+    """A value without its unit, which is in `label_with_unit`, followed by the class it is for."""
+    text = NOTHING if math.isnan(value) else FORMATS[unit].value(value)
     return f"{text} ({of})" if of else text
 
 
-def written_change(unit: str, before: float, after: float) -> str:
+def change_text(unit: str, before: float, after: float) -> str:
     """A signed difference, shares in points."""
-    return NOTHING if math.isnan(before) or math.isnan(after) else WORDS[unit].change(before, after)
+    return NOTHING if math.isnan(before) or math.isnan(after) else FORMATS[unit].change(before, after)
 
 
 def _side(change: Change, when: str) -> str:
-    """One side of a change; the worst class is named on each; the positive class is the same on both."""
-    return written(change.unit, getattr(change, when), getattr(change, f"of_{when}") if change.key == WORST else "")
+    """One side of a change; the worst class is label_with_unit on each; the positive class is the same on both."""
+    return value_text(change.unit, getattr(change, when), getattr(change, f"of_{when}") if change.key == WORST else "")
 
 
-def told(found: Sequence[Reading]) -> list[tuple[str, str]]:
+def reading_rows(found: Sequence[Reading]) -> list[tuple[str, str]]:
     """(label, value) of a run's readings as text."""
-    return [(named(r), written(r.unit, r.value, r.of if r.key == WORST else "")) for r in found]
+    return [(label_with_unit(r), value_text(r.unit, r.value, r.of if r.key == WORST else "")) for r in found]
 
 
-def told_changes(found: Sequence[Change]) -> list[tuple[str, str, str, str]]:
+def change_rows(found: Sequence[Change]) -> list[tuple[str, str, str, str]]:
     """(label, before, after, difference) of two runs as text."""
-    return [(named(c), _side(c, "before"), _side(c, "after"), written_change(c.unit, c.before, c.after)) for c in found]
+    return [
+        (label_with_unit(c), _side(c, "before"), _side(c, "after"), change_text(c.unit, c.before, c.after))
+        for c in found
+    ]
 
 
 # ---------------------------------------------------------------- for scripts
 
 
-def as_dict(found: Sequence[Reading]) -> dict[str, dict[str, Any]]:
+def readings_dict(found: Sequence[Reading]) -> dict[str, dict[str, Any]]:
     """Key -> label, value and, where there is one, the number of classes or the class; for JSON."""
     return {
         r.key: {
-            "label": r.label,
+            "label": label(r),
             "value": r.value,
             **_known(classes=r.classes, **{"class": r.of or None}, alpha=r.alpha),
         }
@@ -115,11 +163,11 @@ def _known(**values: Any) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def changes_as_dict(found: Sequence[Change]) -> dict[str, dict[str, Any]]:
+def changes_dict(found: Sequence[Change]) -> dict[str, dict[str, Any]]:
     """Key -> label, before, after, change and, where there is one, the number of classes or the class on each side; for JSON."""
     return {
         c.key: {
-            "label": c.label,
+            "label": label(c),
             "before": c.before,
             "after": c.after,
             "change": c.change,

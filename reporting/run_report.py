@@ -19,7 +19,7 @@ from core.experiment.facts import NOT_STARTED, Facts
 from core.metrics import readings as measured
 from core.metrics.classification import ClassMetrics, Counts, Summary, metrics_from_counts, summary_from_counts
 from core.metrics.intervals import limits
-from core.metrics.readings import Change, Reading, Score, Split, readings
+from core.metrics.readings import Change, MeasuredSplit, Reading, Score, readings
 
 Row = dict[str, Any]  # one line of a table: column -> number, text or None
 
@@ -77,9 +77,9 @@ class RunReport:
         return summary_from_counts(self.tp, self.support, self.predicted, self.top5)
 
     @cached_property
-    def measured(self) -> Split:
+    def measured(self) -> MeasuredSplit:
         """The inputs of its measures."""
-        return Split(self.metrics, self.classes, self.facts.training_counts, self.ece)
+        return MeasuredSplit(self.metrics, self.classes, self.facts.training_counts, self.ece)
 
     @cached_property
     def measures(self) -> tuple[Reading, ...]:

@@ -12,7 +12,7 @@ from core.metrics.readings import Change
 from reporting import numbers, readings_text
 from reporting.run_report import RunReport
 
-FIGURES_TOLD = (  # the metrics that a table shows: label, name
+SUMMARY_FIGURES = (  # the metrics that a table shows: label, name
     ("accuracy, %", "accuracy"),
     ("balanced accuracy, %", "balanced_accuracy"),
     ("macro F1, %", "macro_f1"),
@@ -22,16 +22,16 @@ FIGURES_TOLD = (  # the metrics that a table shows: label, name
     ("lowest TPR, %", "tpr_min"),
     ("highest TPR, %", "tpr_max"),
 )
-LISTED = {name for _, name in FIGURES_TOLD}
+IN_SUMMARY = {name for _, name in SUMMARY_FIGURES}
 
 
-def told(summary: Summary) -> list[tuple[str, str]]:
+def summary_rows(summary: Summary) -> list[tuple[str, str]]:
     """(label, value as text) of the metrics of a split; top-5 accuracy only if it was counted."""
-    values = [(label, name, getattr(summary, name)) for label, name in FIGURES_TOLD]
-    return [(label, in_words(name, value)) for label, name, value in values if value is not None]
+    values = [(label, name, getattr(summary, name)) for label, name in SUMMARY_FIGURES]
+    return [(label, figure_text(name, value)) for label, name, value in values if value is not None]
 
 
-def in_words(name: str, value: float) -> str:
+def figure_text(name: str, value: float) -> str:
     """A metric without its unit, which is in the label."""
     if math.isnan(value):
         return "–"
@@ -40,18 +40,19 @@ def in_words(name: str, value: float) -> str:
     return numbers.spread_points(value) if name == "tpr_spread" else f"{100 * value:.1f}"
 
 
-def more_told(run: RunReport) -> list[tuple[str, str]]:
-    """(label, value as text) of the measures that FIGURES_TOLD does not name."""
+def more_reading_rows(run: RunReport) -> list[tuple[str, str]]:
+    """(label, value as text) of the measures that SUMMARY_FIGURES does not name."""
     return [
-        (_small(label), value) for label, value in readings_text.told([r for r in run.measures if r.key not in LISTED])
+        (_small(label), value)
+        for label, value in readings_text.reading_rows([r for r in run.measures if r.key not in IN_SUMMARY])
     ]
 
 
-def more_changes(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
-    """(label, before, after, difference) of the measures that FIGURES_TOLD does not name."""
+def more_change_rows(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
+    """(label, before, after, difference) of the measures that SUMMARY_FIGURES does not name."""
     return [
         (_small(label), *cells)
-        for label, *cells in readings_text.told_changes([c for c in changes if c.key not in LISTED])
+        for label, *cells in readings_text.change_rows([c for c in changes if c.key not in IN_SUMMARY])
     ]
 
 
@@ -60,10 +61,10 @@ def _small(label: str) -> str:
     return label[:1].lower() + label[1:] if label[1:2].islower() else label
 
 
-def figure_rows(over: OverSeeds) -> list[list[str]]:
-    """FIGURES_TOLD over the seeds as text: mean ± standard deviation before and after, change, 95 % interval."""
+def figure_seed_rows(over: OverSeeds) -> list[list[str]]:
+    """SUMMARY_FIGURES over the seeds as text: mean ± standard deviation before and after, change, 95 % interval."""
     out = []
-    for label, name in (row for row in FIGURES_TOLD if row[1] in over.figures):
+    for label, name in (row for row in SUMMARY_FIGURES if row[1] in over.figures):
         f = over.figures[name]
         if name == "tpr_variance":
             sides = [
@@ -81,15 +82,15 @@ def figure_rows(over: OverSeeds) -> list[list[str]]:
     return out
 
 
-def measure_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
-    """The measures that every run has, over the seeds as text, in the form of `figure_rows`."""
+def measure_seed_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
+    """The measures that every run has, over the seeds as text, in the form of `figure_seed_rows`."""
     out = []
     for c in (c for c in changes if c.key in over.measures):
-        f, words = over.measures[c.key], readings_text.WORDS[c.unit]
+        f, words = over.measures[c.key], readings_text.FORMATS[c.unit]
         change, low, high = words.alike((f.change, f.low, f.high))
         out.append(
             [
-                readings_text.named(c),
+                readings_text.label_with_unit(c),
                 words.with_sd(f.before, f.before_sd),
                 words.with_sd(f.after, f.after_sd),
                 change,
@@ -99,9 +100,9 @@ def measure_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
     return out
 
 
-def more_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
-    """The rows of `measure_rows` missing in `figure_rows`; over seeds the worst class has no name, so it is the lowest TPR."""
+def more_seed_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
+    """The rows of `measure_seed_rows` missing in `figure_seed_rows`; over seeds the worst class has no name, so it is the lowest TPR."""
     return [
         [_small(label), *cells]
-        for label, *cells in measure_rows(over, [c for c in changes if c.key not in {*LISTED, measured.WORST}])
+        for label, *cells in measure_seed_rows(over, [c for c in changes if c.key not in {*IN_SUMMARY, measured.WORST}])
     ]

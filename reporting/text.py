@@ -25,6 +25,7 @@ from core.comparison.verdict import (
 from core.diagnostics import double_correction, run_warnings, sample_size, weight_dominance
 from core.experiment import baseline
 from core.experiment.config import RunConfig
+from core.experiment.states import STATES
 from core.findings import Finding
 from core.formatting import listed
 from core.methods import CLASSIFIER, FINETUNE, POSTHOC, notes
@@ -326,20 +327,19 @@ def _(f: double_correction.DoubleCorrection) -> str:
 
 # -- what makes a comparison unfair ------------------------------------------------------------------------------
 
-# status -> state of the run, and what to do
-ENDINGS = {
-    "queued": "is queued at epoch {epoch} of {epochs}. Let it finish before you judge.",
-    "running": "is running, at epoch {epoch} of {epochs}. Let it finish before you judge.",
-    "paused": "is paused at epoch {epoch} of {epochs}. Resume it and let it finish, or choose another run.",
-    "cancelled": "was stopped at epoch {epoch} of {epochs}. Resume it and let it finish, or choose another run.",
-    "failed": "failed at epoch {epoch} of {epochs}. Its error says what to fix. Try it again, or choose another run.",
+UNFINISHED_ADVICE = {  # state of the run -> what to do
+    "queued": "Let it finish before you judge.",
+    "running": "Let it finish before you judge.",
+    "paused": "Resume it and let it finish, or choose another run.",
+    "cancelled": "Resume it and let it finish, or choose another run.",
+    "failed": "Its error says what to fix. Try it again, or choose another run.",
 }
 
 
 @of.register
 def _(f: confounders.Unfinished) -> str:
-    ending = ENDINGS.get(f.status, "is {status} at epoch {epoch} of {epochs}. Let it finish, or choose another run.")
-    return f"{capitalized(f.run)} {ending.format(status=f.status, epoch=f.epoch, epochs=f.epochs)}"
+    clause, advice = STATES[f.status].clause, UNFINISHED_ADVICE[f.status]
+    return f"{capitalized(f.run)} {clause} at epoch {f.epoch} of {f.epochs}. {advice}"
 
 
 @of.register
@@ -561,6 +561,9 @@ def _mean_change(delta: Delta) -> str:
 # -- baselines ---------------------------------------------------------------------------------------------------
 
 
+FINGERPRINT = 16  # characters of a fingerprint that a message shows
+
+
 def tail(imbalance: float, profile: str) -> str:
     """ "tail 100" or "step tail 100"; "" where the training split keeps its counts."""
     return "" if imbalance <= 1 else f"{'' if profile == RunConfig.profile else f'{profile} '}tail {imbalance:g}"
@@ -636,6 +639,14 @@ def _(f: baseline.OtherNetwork) -> str:
     return (
         f"{f.method} continues from the network of run {f.run}, which differs from this run ({of(f.differs)}); "
         "choose a run on the same data and model"
+    )
+
+
+@of.register
+def _(f: baseline.OlderData) -> str:
+    return (
+        f"run {f.baseline} was trained on another version of {f.dataset} (data {f.theirs[:FINGERPRINT]}, now {f.ours[:FINGERPRINT]}), "
+        "so the samples behind its TPRs may be test samples of this run; train the baseline again, or give the TPRs as a file"
     )
 
 

@@ -1,7 +1,7 @@
 """The chart of TPRs per class before and after, hardest class of the baseline first.
 
 The band is mean +- one standard deviation: it shrinks as TPRs get more equal; a lower line is the loss in mean TPR.
-Pure functions: two `Side`s and a palette in, a Plotly figure as a dict out.
+Pure functions: two `ChartSide`s and a palette in, a Plotly figure as a dict out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from reporting.figure import Figure, axis, layout
 from reporting.numbers import percent, points
 from reporting.palette import Palette, faint
 from reporting.text import drawn
-from reporting.tpr_series import Side
+from reporting.tpr_series import ChartSide
 
 Vector = NDArray[np.float64]  # [C]
 BARS_UP_TO = 15  # classes; above, dumbbells
@@ -60,7 +60,7 @@ def default_kind(classes: int, lowest: float = 0.0) -> str:
     return "dumbbell" if classes <= DUMBBELLS_UP_TO else "strip"
 
 
-def usual_kind(*sides: Side) -> str:
+def usual_kind(*sides: ChartSide) -> str:
     """The form that suits these states."""
     return default_kind(len(sides[0].tpr), min(float(np.nanmin(s.tpr)) for s in sides))
 
@@ -69,7 +69,7 @@ LINES = "Dotted: mean before. Solid: mean after. Band: mean and one standard dev
 LINES_ALONE = "Line: mean. Band: mean and one standard deviation, the spread."
 
 
-def marks(kind: str, side: Side) -> str:
+def marks(kind: str, side: ChartSide) -> str:
     """What the small marks of this form are, for the caption."""
     return MARKS[kind, side.each is not None]
 
@@ -98,12 +98,12 @@ def ordering(before: Vector, after: Vector | None = None, by: str = "difficulty"
     return np.argsort(np.where(np.isnan(keys[by]), np.inf, keys[by]), kind="stable")
 
 
-def _legend(side: Side) -> str:
+def _legend(side: ChartSide) -> str:
     return f"{drawn(side.label)}: mean {percent(side.mean)}, spread {numbers.spread_points(side.sd)} points"
 
 
 def _levels(
-    p: Palette, sides: list[tuple[Side, str, str, float]], across: str, line_layer: str = "above"
+    p: Palette, sides: list[tuple[ChartSide, str, str, float]], across: str, line_layer: str = "above"
 ) -> list[dict]:
     """Band and mean line of each side. `across` is the axis of the TPR."""
     other = "x" if across == "y" else "y"
@@ -139,14 +139,14 @@ def _levels(
     return shapes
 
 
-def _sides(p: Palette, before: Side, after: Side | None) -> list[tuple[Side, str, str, float]]:
+def _sides(p: Palette, before: ChartSide, after: ChartSide | None) -> list[tuple[ChartSide, str, str, float]]:
     strong = 0.16 if p.name == "light" else 0.18
     if after is None:
         return [(before, p.after, "solid", strong) if before.weighted else (before, p.before, "dot", strong)]
     return [(before, p.before, "dot", strong), (after, p.after, "solid", strong)]
 
 
-def _errors(side: Side, order: NDArray[np.int64], color: str) -> dict:
+def _errors(side: ChartSide, order: NDArray[np.int64], color: str) -> dict:
     t = side.tpr[order]
     return {
         "type": "data",
@@ -159,7 +159,7 @@ def _errors(side: Side, order: NDArray[np.int64], color: str) -> dict:
     }
 
 
-def _dots(side: Side, order: NDArray[np.int64], offset: float, p: Palette, across: str) -> list[dict]:
+def _dots(side: ChartSide, order: NDArray[np.int64], offset: float, p: Palette, across: str) -> list[dict]:
     """The TPR of each seed as small dots next to the class's position; `across` is the axis of the TPR.
 
     Empty if the side is one run.
@@ -185,7 +185,12 @@ def _rounded(values: Vector) -> list[float | None]:
 
 
 def bars(
-    names: list[str], before: Side, after: Side | None, p: Palette, order: NDArray[np.int64], height: int = 360
+    names: list[str],
+    before: ChartSide,
+    after: ChartSide | None,
+    p: Palette,
+    order: NDArray[np.int64],
+    height: int = 360,
 ) -> Figure:
     """Grouped bars from 0: before gray and hatched, after blue and solid, 95 % limits thin. With many classes no limits and names."""
     ticks, few = list(range(len(order))), len(order) <= DUMBBELLS_UP_TO
@@ -249,7 +254,9 @@ def _moves(before: Vector, after: Vector, p: Palette) -> list[tuple[str, str, ND
     return [("gain", p.gain, change >= 0), ("loss", p.loss, change < 0)]
 
 
-def dumbbell(names: list[str], before: Side, after: Side | None, p: Palette, order: NDArray[np.int64]) -> Figure:
+def dumbbell(
+    names: list[str], before: ChartSide, after: ChartSide | None, p: Palette, order: NDArray[np.int64]
+) -> Figure:
     """Hollow gray before, solid blue after, a line between them in green for a gain, orange for a loss.
 
     A single side: its dots with their limits.
@@ -323,7 +330,7 @@ def _lines_between(b: Vector, a: Vector, p: Palette) -> list[dict]:
     return data
 
 
-def _change_labels(before: Side, after: Side, p: Palette, order: NDArray[np.int64]) -> dict:
+def _change_labels(before: ChartSide, after: ChartSide, p: Palette, order: NDArray[np.int64]) -> dict:
     """The change of every class in points, right of its marks, readable on top of a mean line or a band."""
     edge = np.fmax(before.high[order], after.high[order])
     return {
@@ -340,7 +347,7 @@ def _change_labels(before: Side, after: Side, p: Palette, order: NDArray[np.int6
     }
 
 
-def _limits(side: Side, order: NDArray[np.int64], color: str) -> dict:
+def _limits(side: ChartSide, order: NDArray[np.int64], color: str) -> dict:
     x, y = _segments(side.low[order], side.high[order], ~np.isnan(side.tpr[order]))
     return {
         "type": "scatter",
@@ -362,8 +369,8 @@ def _named(names: list[str], order: NDArray[np.int64]) -> dict[str, object]:
 
 def strip(
     names: list[str],
-    before: Side,
-    after: Side,
+    before: ChartSide,
+    after: ChartSide,
     p: Palette,
     order: NDArray[np.int64],
     marked: int | None = None,
@@ -371,17 +378,33 @@ def strip(
     height: int = 400,
 ) -> Figure:
     """Many classes: one thin vertical line per class, the baseline as a curve; `marked` is a class index, `by` the sort key of `order`."""
-    b, a = before.tpr[order], after.tpr[order]
     lowest = float(np.nanmin([before.tpr, after.tpr]))
-    ranks = list(range(1, len(order) + 1))
-    hover = [
-        f"{drawn(names[c])}<br>{before.label} {percent(x)}, {after.label} {percent(y)} ({points(y - x)})"
-        for c, x, y in zip(order, b, a, strict=True)
-    ]
-    data = []
+    data = [*_changes(before, after, order, p), _curve(before, order, p), _points_after(names, before, after, order, p)]
+    if marked is not None:
+        data.append(_mark(names, after, order, marked, p))
+    xaxis = axis(
+        p,
+        title=f"classes, {IN_ORDER[by]}",
+        range=[0, len(order) + 1],
+        showgrid=False,
+        zeroline=False,
+        **_named(names, order),
+    )
+    shares = window(lowest, 1.0) if lowest >= NEARLY_ALL else {"range": [0, 1.02], "tickformat": ".0%", "dtick": 0.2}
+    levels = _levels(p, _sides(p, before, after), "y")
+    return {
+        "data": data,
+        "layout": layout(p, height, hovermode="closest", shapes=levels, xaxis=xaxis, yaxis=axis(p, **shares)),
+    }
+
+
+def _changes(before: ChartSide, after: ChartSide, order: NDArray[np.int64], p: Palette) -> list[dict]:
+    """A strip's vertical lines from before to after, one trace for gains and one for losses."""
+    b, a = before.tpr[order], after.tpr[order]
+    lines = []
     for name, color, wanted in _moves(b, a, p):
         y, x = _segments(b, a, wanted)
-        data.append(
+        lines.append(
             {
                 "type": "scatter",
                 "mode": "lines",
@@ -392,76 +415,61 @@ def strip(
                 "hoverinfo": "skip",
             }
         )
-    data.append(
-        {
-            "type": "scatter",
-            "mode": "lines",
-            "x": ranks,
-            "y": _rounded(b),
-            "name": _legend(before),
-            "hoverinfo": "skip",
-            "line": {"color": p.before, "width": 2},
-        }
-    )
-    data.append(
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "x": ranks,
-            "y": _rounded(a),
-            "name": _legend(after),
-            "text": hover,
-            "marker": {"size": 5, "color": p.after},
-            "hovertemplate": "%{text}<extra></extra>",
-        }
-    )
-    if marked is not None:
-        place = int(np.flatnonzero(order == marked)[0])
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers+text",
-                "x": [place + 1],
-                "y": _rounded(a[[place]]),
-                "text": [drawn(names[marked], 18)],
-                "textposition": "top center",
-                "showlegend": False,
-                "hoverinfo": "skip",
-                "marker": {"size": 14, "symbol": "circle-open", "color": p.text, "line": {"width": 2}},
-            }
-        )
+    return lines
+
+
+def _curve(before: ChartSide, order: NDArray[np.int64], p: Palette) -> dict:
+    """A strip's baseline: its TPRs as a curve over the ranks."""
     return {
-        "data": data,
-        "layout": layout(
-            p,
-            height,
-            hovermode="closest",
-            shapes=_levels(p, _sides(p, before, after), "y"),
-            xaxis=axis(
-                p,
-                title=f"classes, {IN_ORDER[by]}",
-                range=[0, len(order) + 1],
-                showgrid=False,
-                zeroline=False,
-                **_named(names, order),
-            ),
-            yaxis=axis(
-                p,
-                **(
-                    window(lowest, 1.0)
-                    if lowest >= NEARLY_ALL
-                    else {"range": [0, 1.02], "tickformat": ".0%", "dtick": 0.2}
-                ),
-            ),
-        ),
+        "type": "scatter",
+        "mode": "lines",
+        "x": list(range(1, len(order) + 1)),
+        "y": _rounded(before.tpr[order]),
+        "name": _legend(before),
+        "hoverinfo": "skip",
+        "line": {"color": p.before, "width": 2},
+    }
+
+
+def _points_after(names: list[str], before: ChartSide, after: ChartSide, order: NDArray[np.int64], p: Palette) -> dict:
+    """A strip's dots, the TPRs after, with both TPRs and the change on hover."""
+    b, a = before.tpr[order], after.tpr[order]
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": list(range(1, len(order) + 1)),
+        "y": _rounded(a),
+        "name": _legend(after),
+        "text": [
+            f"{drawn(names[c])}<br>{before.label} {percent(x)}, {after.label} {percent(y)} ({points(y - x)})"
+            for c, x, y in zip(order, b, a, strict=True)
+        ],
+        "marker": {"size": 5, "color": p.after},
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+
+
+def _mark(names: list[str], after: ChartSide, order: NDArray[np.int64], marked: int, p: Palette) -> dict:
+    """A circle and the name at one class of a strip."""
+    place = int(np.flatnonzero(order == marked)[0])
+    return {
+        "type": "scatter",
+        "mode": "markers+text",
+        "x": [place + 1],
+        "y": _rounded(after.tpr[order][[place]]),
+        "text": [drawn(names[marked], 18)],
+        "textposition": "top center",
+        "showlegend": False,
+        "hoverinfo": "skip",
+        "marker": {"size": 14, "symbol": "circle-open", "color": p.text, "line": {"width": 2}},
     }
 
 
 def picture(
     kind: str,
     names: list[str],
-    before: Side,
-    after: Side | None,
+    before: ChartSide,
+    after: ChartSide | None,
     p: Palette,
     by: str = "difficulty",
     marked: int | None = None,
@@ -475,7 +483,7 @@ def picture(
     return (bars if kind == "bars" else dumbbell)(names, before, after, p, order)
 
 
-def describe(names: list[str], before: Side, after: Side | None) -> str:
+def describe(names: list[str], before: ChartSide, after: ChartSide | None) -> str:
     """The chart in one sentence, for screen readers."""
     hardest = names[int(np.nanargmin(before.tpr))]
     text = (

@@ -14,7 +14,7 @@ Vector = NDArray[np.float64]  # [C]
 
 
 @dataclass(frozen=True)
-class Side:
+class ChartSide:
     """TPRs [C] of a run or of means over seeds, in 0..1 (NaN if the split has no sample), with limits.
 
     low, high  95 % limits of a run's TPRs; over seeds the smallest and the largest
@@ -41,14 +41,14 @@ class Side:
         return float(np.nanstd(self.tpr)) if self.over is None else self.over
 
 
-def of_pair(c: Comparison) -> tuple[Side, Side]:
+def of_pair(c: Comparison) -> tuple[ChartSide, ChartSide]:
     """The two runs, with the numbers of the comparison."""
     b = np.array([(r.before, r.before_low, r.before_high) for r in c.rows]).T
     a = np.array([(r.after, r.after_low, r.after_high) for r in c.rows]).T
-    return Side(f"before ({c.before})", *b), Side(f"after ({c.after})", *a)
+    return ChartSide(f"before ({c.before})", *b), ChartSide(f"after ({c.after})", *a)
 
 
-def of_seeds(over: OverSeeds) -> tuple[Side, Side]:
+def of_seeds(over: OverSeeds) -> tuple[ChartSide, ChartSide]:
     """The means over seeds, with the TPRs of each seed."""
     spread = over.figures["tpr_spread"]
     return (
@@ -57,10 +57,10 @@ def of_seeds(over: OverSeeds) -> tuple[Side, Side]:
     )
 
 
-def _mean(name: str, each: NDArray[np.float64], spread: float) -> Side:
-    return Side(f"{name}, {len(each)} seeds", each.mean(0), each.min(0), each.max(0), each, spread)
+def _mean(name: str, each: NDArray[np.float64], spread: float) -> ChartSide:
+    return ChartSide(f"{name}, {len(each)} seeds", each.mean(0), each.min(0), each.max(0), each, spread)
 
 
-def pictured(c: Comparison, averaged: bool = True) -> tuple[Side, Side]:
+def pictured(c: Comparison, averaged: bool = True) -> tuple[ChartSide, ChartSide]:
     """What a chart of the comparison shows: the means over seeds if there are any and `averaged`, else the two runs."""
     return of_seeds(c.over_seeds) if averaged and c.over_seeds is not None and c.over_seeds.rows else of_pair(c)

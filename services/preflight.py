@@ -7,11 +7,12 @@ from numpy.typing import ArrayLike
 from sqlalchemy import Engine
 
 from core.comparison.confounders import ApartFromBaseline, apart_from_baseline
-from core.datasets.spec import DataSpec, no_validation, train_counts
+from core.datasets.spec import DataSpec, check_validation, train_counts
 from core.diagnostics.double_correction import DoubleCorrection, double_correction
-from core.diagnostics.run_warnings import SeenInTraining, behind_learner
+from core.diagnostics.run_warnings import SeenInTraining, baseline_seen_in_training
 from core.diagnostics.sample_size import BatchTooLarge
 from core.diagnostics.weight_dominance import of_terms
+from core.errors import DataError
 from core.experiment.config import RunConfig
 from core.experiment.term_schedule import first_epoch, in_force
 from core.findings import Finding
@@ -42,20 +43,22 @@ def cautions(
         found.append(double_correction(config, seen, before))
     if baseline is not None and before is not None:
         found.append(apart_from_baseline(baseline.id, config, before))
-        found.append(behind_learner("this run", config, before.method))
+        found.append(baseline_seen_in_training("this run", config, before.method))
     return [caution for caution in found if caution]
 
 
 def too_few_samples(config: RunConfig, spec: DataSpec) -> str:
     """Why no run can start on so few samples: none to validate on, or fewer than a batch; "" where it can."""
     samples = int(train_counts(spec, config.validation, config.imbalance, config.profile).sum())
-    if reason := no_validation(spec, samples):
-        return reason
+    try:
+        check_validation(spec, samples)
+    except DataError as error:
+        return str(error)
     batch = config.recipe_params["batch_size"] if trains(config.method) else 1
     return text.of(BatchTooLarge(int(batch), samples)) if batch > samples else ""
 
 
-def tried(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[Finding]:
+def notes_before_start(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[Finding]:
     """Compute the terms of the first epoch in which they act and return their notes. Raises what the method raises.
 
     Returns nothing while TPRs that the method needs are unknown.

@@ -17,10 +17,10 @@ from core.experiment.config import UNSAMPLED, RunConfig, checked, usual_epochs
 from core.findings import Finding
 from core.methods import METHODS
 from services.baselines import GROUPED, by_seed
-from services.preflight import cautions, known_tprs, tried
+from services.preflight import cautions, known_tprs, notes_before_start
 from services.replicates import lacking
 from services.run_names import data_words, method_words, unusual_words
-from services.tpr_sources import RUN, TRAIN_FIRST, Source
+from services.tpr_sources import RUN, TRAIN_FIRST, TprSource
 from storage.jobs.queue import NewRun
 from storage.results import get_run, list_runs
 from storage.results.runs import RunRow
@@ -71,7 +71,7 @@ def plan(
     config: RunConfig,
     spec: DataSpec,
     seeds: Sequence[int],
-    source: Source,
+    source: TprSource,
     *,
     name: str = "",
     tags: str = "",
@@ -124,7 +124,9 @@ def replicate_with_seed(engine: Engine, rows: Rows, run: RunRow, label: str, see
     return (*rows, new)
 
 
-def _linked(engine: Engine, rows: Rows, config: RunConfig, label: str, source: Source, tags: str) -> tuple[Rows, Link]:
+def _linked(
+    engine: Engine, rows: Rows, config: RunConfig, label: str, source: TprSource, tags: str
+) -> tuple[Rows, Link]:
     """`rows` with the baseline that a run needs first, and how the run is linked to its baseline: arguments of `new_run`."""
     if source.kind == TRAIN_FIRST:
         first = new_run(unweighted(config), label, tags=tags)
@@ -139,13 +141,13 @@ def _linked(engine: Engine, rows: Rows, config: RunConfig, label: str, source: S
     return rows, {"baseline_index": _place(rows, source.run, config.seed), **link}
 
 
-def _source_of(engine: Engine, run: RunRow, seed: int) -> Source:
+def _source_of(engine: Engine, run: RunRow, seed: int) -> TprSource:
     """The run's own baseline with this seed: one that has succeeded, else is running or queued; a paused one does not count."""
     if run.baseline_id is None:
-        return Source()
+        return TprSource()
     baseline = get_run(engine, run.baseline_id)
     members = by_seed(list_runs(engine, archived=None, columns=GROUPED), baseline.group_sha)
-    return Source(RUN, baseline, takes={seed: members.get(seed)})
+    return TprSource(RUN, baseline, takes={seed: members.get(seed)})
 
 
 def _place(rows: Rows, run: RunRow, seed: int) -> int | None:
@@ -154,9 +156,13 @@ def _place(rows: Rows, run: RunRow, seed: int) -> int | None:
 
 
 def _notes(engine: Engine, rows: Rows, spec: DataSpec) -> list[Finding]:
-    """The notes on the terms of these runs, as far as their TPRs are known. Errors as in `services.preflight.tried`."""
+    """The notes on the terms of these runs, as far as their TPRs are known. Errors as in `services.preflight.notes_before_start`."""
     distinct = {(new.group_sha, new.baseline): new for new in rows}.values()  # seeds do not change the terms
-    return [n for new in distinct for n in tried(new.config, spec, *known_tprs(engine, new.config, new.baseline))]
+    return [
+        n
+        for new in distinct
+        for n in notes_before_start(new.config, spec, *known_tprs(engine, new.config, new.baseline))
+    ]
 
 
 def unweighted_method() -> str:

@@ -12,7 +12,7 @@ RUN, TRAIN_FIRST, GIVEN, NOTHING, OTHERS = "run", "first", "given", "nothing", "
 
 
 @dataclass(frozen=True)
-class Source:
+class TprSource:
     """The evidence of one submission. `tpr` [C] is None until a baseline has finished or numbers were given.
 
     kind    RUN, TRAIN_FIRST, GIVEN (the config holds the TPRs) or NOTHING

@@ -18,6 +18,7 @@ from core.experiment.config import RunConfig
 from core.experiment.facts import Facts
 from core.methods import METHODS
 from core.methods.types import Evidence
+from core.metrics.classification import share
 from core.training.interrupts import Interrupted
 from reporting import text
 from storage import results
@@ -87,8 +88,5 @@ def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpe
     if found := refusal(results.get_run(engine, claim.baseline_id), config, spec, needs):
         raise EvenlyError(text.of(found))
     counts = results.class_counts(engine, claim.baseline_id, "validation")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        tpr = counts.tp / counts.support
-    return Evidence(
-        len(classes), tpr=tpr, support=counts.support
-    ), f"run {claim.baseline_id}, validation split, epoch {counts.epoch}"
+    evidence = Evidence(len(classes), tpr=share(counts.tp, counts.support), support=counts.support)
+    return evidence, f"run {claim.baseline_id}, validation split, epoch {counts.epoch}"

@@ -1,8 +1,9 @@
-"""What a worker's other threads see of the current run: whether it makes progress, and its position in its epoch."""
+"""Whether a worker is alive and makes progress: its heartbeat file, and what its other threads see of the current run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from storage.jobs.workers import Place
 
@@ -13,7 +14,12 @@ HUNG_SECONDS = (
 )
 
 
-class Stillness:
+def beat_path(locks: Path, slot: int) -> Path:
+    """Touched with every heartbeat. A file, so that a locked database does not make a healthy worker look frozen."""
+    return locks / f"worker-{slot}.beat"
+
+
+class NoProgress:
     """How long the current run has finished no step (or, while its data is prepared, no piece of it).
 
     Counted in heartbeats of the worker, not by a clock, so that time in which the machine slept or the process was
@@ -43,7 +49,7 @@ class Stillness:
         return self.words()
 
 
-class Inside:
+class StepPosition:
     """The position of the current run in its epoch, as seen from another thread; the training code is not involved.
 
     An epoch that ends before the next look is never reported, so short ones cost nothing.

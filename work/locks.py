@@ -1,4 +1,4 @@
-"""A worker's slot as files: the lock it holds until it exits and the heartbeat file it touches. Also its exit codes.
+"""A worker's slot as files: the lock it holds until it exits, and its exit codes. Its heartbeat file is in work/liveness.py.
 
 They are beside the database, because they decide which of its workers are alive: all workers of a database see the same files.
 """
@@ -22,11 +22,6 @@ def locks_of(database: Path) -> Path:
 
 def lock_path(locks: Path, slot: int) -> Path:
     return locks / f"worker-{slot}.lock"
-
-
-def beat_path(locks: Path, slot: int) -> Path:
-    """Touched with every heartbeat. A file, so that a locked database does not make a healthy worker look frozen."""
-    return locks / f"worker-{slot}.beat"
 
 
 def taken(locks: Path, slot: int) -> bool:

@@ -8,9 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sqlalchemy import Engine
-from torch import Tensor, nn
+from torch import nn
 
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked
@@ -20,8 +19,9 @@ from core.methods.types import ClassTerms
 from core.training import checkpoint
 from core.training.device import Device
 from core.training.device_data import Split, generator
-from core.training.evaluation import CALIBRATION_BINS, eval_batch
+from core.training.evaluation import result_of_scores
 from core.training.feature_smote import oversampled
+from core.training.features import class_means, features_of
 from core.training.state import SPLITS, SplitResult
 from models import MODELS
 from models.heads import Network, Staged, attach
@@ -138,31 +138,6 @@ def finished(engine: Engine, run_id: int, shape: tuple[int, ...], index_hash: st
 # -- features and outputs ----------------------------------------------------------------------------------------
 
 
-def features_of(network: Network, split: Split, device: Device) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Features [n, d] and logits [n, C] of a split, in evaluation mode, without augmentation and in float32."""
-    network.eval()
-    features: list[Tensor] = []
-    logits: list[Tensor] = []
-    for part in torch.arange(len(split), device=device.device).split(eval_batch(split, device.device)):
-        with device.exact():
-            x, _ = split.batch(part)
-            f = network.features(x)
-            z = network.head(f)
-        features.append(f.cpu())
-        logits.append(z.cpu())
-    return torch.cat(features).numpy(), torch.cat(logits).numpy()
-
-
-def class_means(features: NDArray[np.float32], labels: NDArray[np.int64], classes: int) -> Tensor:
-    """Mean feature of each class [C, d]; that of all samples for a class without any."""
-    sums = np.zeros((classes, features.shape[1]))
-    np.add.at(sums, labels, features)
-    counts = np.bincount(labels, minlength=classes)
-    means = sums / np.maximum(counts, 1)[:, None]
-    means[counts == 0] = features.mean(axis=0)
-    return torch.as_tensor(means, dtype=torch.float32)
-
-
 def _feature_split(
     network: Network, name: str, split: Split, config: RunConfig, terms: ClassTerms, device: Device
 ) -> Split:
@@ -196,30 +171,7 @@ def posthoc_results(
     """Counts of every split after the post-hoc step that the terms name, and the result of the step."""
     outputs = outputs_of(before, splits, device)
     stepped = posthoc.apply(terms.objective, outputs, terms.knobs)
-    counted = {name: _counted(stepped.scores[name], outputs.labels[name]) for name in SPLITS}
+    counted = {name: result_of_scores(stepped.scores[name], outputs.labels[name]) for name in SPLITS}
     return (
         counted if stepped.logits else {name: replace(r, loss=None, calibration=None) for name, r in counted.items()}
     ), stepped
-
-
-def _counted(scores: NDArray[np.floating], labels: NDArray[np.int64]) -> SplitResult:
-    """A split's result from scores [n, C]: counts, and loss and calibration of their softmax."""
-    classes = scores.shape[1]
-    predicted = scores.argmax(axis=1)
-    confusion = np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
-    finite = np.where(np.isfinite(scores), scores, -1e30)
-    log_p = finite - finite.max(axis=1, keepdims=True)
-    log_p = log_p - np.log(np.exp(log_p).sum(axis=1, keepdims=True))
-    top5 = (
-        int((np.argpartition(-finite, 4, axis=1)[:, :5] == labels[:, None]).any(axis=1).sum()) if classes > 5 else None
-    )
-    confidence, hit = np.exp(log_p.max(axis=1)), predicted == labels
-    at = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int), 1, CALIBRATION_BINS) - 1
-    bins = np.stack(
-        [
-            np.bincount(at, weights=w, minlength=CALIBRATION_BINS)
-            for w in (np.ones(len(at)), hit.astype(float), confidence)
-        ]
-    )
-    loss = float(-log_p[np.arange(len(labels)), labels].mean()) if len(labels) else 0.0
-    return SplitResult(confusion, loss, top5, bins)

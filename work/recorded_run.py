@@ -19,7 +19,7 @@ from core.experiment.config import RunConfig
 from core.experiment.facts import Facts, StartEvidence
 from core.experiment.term_schedule import first_epoch, in_epoch, in_force
 from core.methods import METHODS, POSTHOC, TRAIN
-from core.methods.posthoc import SUMMAND
+from core.methods.posthoc import STORED_BIAS
 from core.methods.types import ClassTerms, Evidence
 from core.metrics.classification import rows_of, summary_from_counts
 from core.metrics.scalar import ece
@@ -240,7 +240,7 @@ class Run:
                 + ", ".join(f"{v:.3f}" for v in bias[:LONGEST_LIST])
                 + ", ..." * (len(bias) > LONGEST_LIST),
             )
-        kept = {} if bias is None else {SUMMAND: bias.tolist()}
+        kept = {} if bias is None else {STORED_BIAS: bias.tolist()}
         return EpochResult(0, time.perf_counter() - started, 0.0, splits, terms), kept
 
     def _record(self, result: EpochResult, kept: dict[str, Any], control: Orders) -> bool:

@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 
 from core.errors import EvenlyError
 from core.experiment.config import checked
-from core.training.device import Device, choose
+from core.training.device import Device, choose, out_of_memory
 from core.training.interrupts import Interrupted
 from core.training.trainer import Trainer
 from storage import results
@@ -37,7 +37,6 @@ MIN_FREE_BYTES = 1 << 30  # a run is not started with less free disk than this
 Steps = Callable[
     [], tuple[int, int, int] | None
 ]  # the epoch counted from 1, steps done in it, steps per epoch; None when the run has ended
-NO_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")  # in a RuntimeError
 LOST = ("lost", "another worker has taken over this run")
 
 
@@ -80,12 +79,6 @@ def execute(
             status, reason = "failed", f"unexpected {type(error).__name__}: {error}"
             log_to_run(engine, claim, "error", traceback.format_exc())
     return _close(engine, claim, status, reason, orders)
-
-
-def out_of_memory(error: Exception) -> bool:
-    """True for the out-of-memory errors of Python, torch's allocators and cuBLAS."""
-    named = isinstance(error, RuntimeError) and any(name in str(error) for name in NO_MEMORY)
-    return named or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
 def _close(engine: Engine, claim: Claim, status: str, reason: str | None, orders: Orders) -> tuple[str, str | None]:

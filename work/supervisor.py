@@ -15,7 +15,8 @@ from core.errors import EvenlyError
 from services.launchers import local
 from services.launchers.process_group import Child, ProcessGroup
 from storage.db.paths import database_path
-from work.locks import ALREADY_ON, REFUSED, beat_path, locks_of, taken
+from work.liveness import beat_path
+from work.locks import ALREADY_ON, REFUSED, locks_of, taken
 
 log = logging.getLogger("evenly.worker")
 TAKEN_SECONDS = 5.0  # between checks of a slot that another worker holds

@@ -26,8 +26,8 @@ from storage.db.paths import data_root, database_path
 from storage.jobs import queue
 from storage.jobs.workers import state_text
 from work import liveness
-from work.liveness import Inside, Stillness
-from work.locks import ALREADY_ON, PROBED_SECONDS, REFUSED, beat_path, lock_path, locks_of, taken
+from work.liveness import NoProgress, StepPosition, beat_path
+from work.locks import ALREADY_ON, PROBED_SECONDS, REFUSED, lock_path, locks_of, taken
 
 host.tune()  # before anything imports torch
 
@@ -51,7 +51,7 @@ class Worker:
         self.slot, self.root = slot, data_root()
         self.orders: str | None = None  # "stop" after SIGTERM
         self.claim: queue.Claim | None = None  # the current run
-        self.looks, self.still, self.inside = 0, Stillness(), Inside()
+        self.looks, self.no_progress, self.position = 0, NoProgress(), StepPosition()
         self._quiet = threading.Event()
         self._held = ExitStack()  # of locks
         self.id: int | None = None  # of its row, once it has one
@@ -124,8 +124,8 @@ class Worker:
 
     def _beat(self) -> None:
         """Touch the heartbeat file, unless the current run hangs."""
-        self.still.beat(self.looks, self.claim is not None)
-        if self.still.seconds >= liveness.HUNG_SECONDS:
+        self.no_progress.beat(self.looks, self.claim is not None)
+        if self.no_progress.seconds >= liveness.HUNG_SECONDS:
             return
         try:
             beat_path(self.locks, self.slot).touch()
@@ -134,9 +134,9 @@ class Worker:
 
     def _report(self) -> None:
         """Record the heartbeat in the database, and a warning if the run has made no progress for long."""
-        claim, words, news = self.claim, self.still.words(), self.still.news()
+        claim, words, news = self.claim, self.no_progress.words(), self.no_progress.news()
         try:
-            queue.beat(self.engine, self.id, state_text(self.inside.place, words))
+            queue.beat(self.engine, self.id, state_text(self.position.place, words))
             if claim is not None and news:
                 log.warning("run %s: %s", claim.run_id, news)
                 queue.note(
@@ -150,10 +150,10 @@ class Worker:
 
     def _report_steps(self) -> None:
         """Record how far the current run is within a long epoch, at most once a second."""
-        if not self.inside.look(time.monotonic()):
+        if not self.position.look(time.monotonic()):
             return
         try:
-            queue.beat(self.engine, self.id, state_text(self.inside.place, self.still.words()))
+            queue.beat(self.engine, self.id, state_text(self.position.place, self.no_progress.words()))
         except EvenlyError as error:
             log.warning("step not recorded: %s", error)
 
@@ -210,11 +210,11 @@ class Worker:
         from work.runner import execute
 
         log.info("run %s: attempt %s", claim.run_id, claim.attempt)
-        self.claim, self.inside = claim, Inside(claim.run_id)
+        self.claim, self.position = claim, StepPosition(claim.run_id)
         try:
-            status, error = execute(self.engine, claim, self.device, self.root, self.ask, self.inside.follow)
+            status, error = execute(self.engine, claim, self.device, self.root, self.ask, self.position.follow)
         finally:
-            self.claim, self.inside = None, Inside()
+            self.claim, self.position = None, StepPosition()
         log.info("run %s: %s%s", claim.run_id, status, f" ({error})" if error else "")
         if error and LOST_CARD in error:  # this process cannot use the GPU any more; the supervisor starts another
             raise SystemExit(1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from core.comparison.pairing import Replicate
 from core.metrics.classification import Counts, share
 from core.metrics.intervals import FIGURES, mean_interval, welch_interval
-from core.metrics.readings import WEIGHTED, Split, readings
+from core.metrics.readings import WEIGHTED, MeasuredSplit, readings
 from core.metrics.scalar import weighted
 
 Floats = NDArray[np.float64]
@@ -147,7 +147,7 @@ def _measures(
 ) -> dict[str, SeedChange]:
     """Every reading that all runs have, over the seeds."""
     sides = [
-        [{r.key: r.value for r in readings(Split(run.metrics, names, counts, run.ece))} for run in side]
+        [{r.key: r.value for r in readings(MeasuredSplit(run.metrics, names, counts, run.ece))} for run in side]
         for side in (before, after)
     ]
     found = {}

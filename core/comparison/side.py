@@ -12,7 +12,7 @@ from core.comparison.pairing import Replicate
 from core.experiment.config import NO_CONFIG, RunConfig
 from core.experiment.facts import NOT_STARTED, Facts
 from core.metrics.classification import Counts, Summary
-from core.metrics.readings import Split
+from core.metrics.readings import MeasuredSplit
 
 
 @dataclass(frozen=True)
@@ -71,9 +71,9 @@ class Side:
         return self.facts.training_counts
 
     @property
-    def split(self) -> Split:
+    def split(self) -> MeasuredSplit:
         """The input of its measures."""
-        return Split(self.own.metrics, self.classes, self.counts, self.own.ece)
+        return MeasuredSplit(self.own.metrics, self.classes, self.counts, self.own.ece)
 
     def runs(self) -> list[Replicate]:
         """Every run of these settings once: this one as it is now, and the other replicates."""

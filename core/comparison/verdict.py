@@ -19,7 +19,6 @@ PAIRED, BOTH_SIDES, ONE_SIDE, SAMPLING = "paired seeds", "both sides' seeds", "o
 UNFINISHED, SAME = "unfinished run", "same settings"
 NO_VERDICT = (UNFINISHED, SAME)  # nothing is judged
 AVERAGED = (PAIRED, BOTH_SIDES)  # the verdict is based on means over seeds
-HEADLINE = ("tpr_variance", "accuracy")  # the figures of the verdict
 LEVEL = ("accuracy", "balanced_accuracy")  # overall quality of the classifier
 ROUNDING = 1e-9  # differences below this are rounding errors
 

@@ -62,15 +62,6 @@ def _fetch_one(url: str, target: Path, md5: str, progress: Progress, timeout: fl
             raise OSError(f"the downloaded file has md5 {digest.hexdigest()}, expected {md5}")
 
 
-def file_md5(path: Path, look: Look = unwatched) -> str:
-    """md5 hex of a file's content."""
-    digest = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as file:
-        for piece in pieces(file, look):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
 def unpack(archive: Path, look: Look = unwatched) -> None:
     """Unpack a .gz beside itself, or a .tar.gz into its folder. For archives with a known checksum: no size limits.
 

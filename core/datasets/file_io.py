@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -28,6 +29,15 @@ def pieces(file: BinaryIO, look: Look) -> Iterator[bytes]:
     while piece := file.read(PIECE_BYTES):
         yield piece
         look()
+
+
+def file_md5(path: Path, look: Look = unwatched) -> str:
+    """md5 hex of a file's content."""
+    digest = hashlib.md5(usedforsecurity=False)
+    with open(path, "rb") as file:
+        for piece in pieces(file, look):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def attended(work: Callable[[], T], look: Look, end: Callable[[], None] | None = None) -> T:

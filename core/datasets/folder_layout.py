@@ -64,7 +64,7 @@ def is_junk(name: str) -> bool:
     return any(part.startswith(".") or part.casefold() in JUNK for part in name.split("/"))
 
 
-def shown(name: str, length: int = 80) -> str:
+def quoted(name: str, length: int = 80) -> str:
     """A file name fit for a one-line message: quoted, control characters escaped, shortened in the middle."""
     text = name.encode("utf-8", "replace").decode()
     if len(text) > length:
@@ -74,7 +74,7 @@ def shown(name: str, length: int = 80) -> str:
 
 def at_head(name: str) -> str:
     """A name at the start of a message: unchanged, or quoted if spaces would blur where it ends."""
-    return shown(name) if len(name.split()) != 1 else name
+    return quoted(name) if len(name.split()) != 1 else name
 
 
 def layout(entries: Iterable[Entry], folders: Iterable[str]) -> Layout:
@@ -120,7 +120,7 @@ def _has_splits(tops: set[str]) -> bool:
         split = SPLITS.get(top.casefold())
         if split is not None and split in found:
             raise DataError(
-                f"folders {shown(found[split])} and {shown(top)} are both the {SPLIT_NAMES[split]} split; keep one"
+                f"folders {quoted(found[split])} and {quoted(top)} are both the {SPLIT_NAMES[split]} split; keep one"
             )
         if split is not None:
             found[split] = top
@@ -128,12 +128,12 @@ def _has_splits(tops: set[str]) -> bool:
         return False
     if 0 not in found:
         raise DataError(
-            f"found a folder {shown(next(iter(found.values())))} but no train/; add train/ with one folder per class"
+            f"found a folder {quoted(next(iter(found.values())))} but no train/; add train/ with one folder per class"
         )
     for top in sorted(tops):
         if top.casefold() not in SPLITS:
             raise DataError(
-                f"folder {shown(top)} is beside train/; expected only train/, validation/ (or val/) and test/"
+                f"folder {quoted(top)} is beside train/; expected only train/, validation/ (or val/) and test/"
             )
     return True
 
@@ -143,7 +143,7 @@ def _loose(parts: list[list[str]], depth: int) -> tuple[str, ...]:
     for name in loose:
         if name.casefold().endswith(SUFFIXES):
             raise DataError(
-                f"image {shown(name)} is outside the class folders; put each image into the folder of its class"
+                f"image {quoted(name)} is outside the class folders; put each image into the folder of its class"
             )
     return tuple(loose)
 
@@ -157,7 +157,7 @@ def _classes(
         raise DataError("no images found; expected train/<class>/image or <class>/image")
     classes = tuple(sorted(name for split, name in filled | listed if split == 0))
     if len(classes) < 2:
-        names = f" ({shown(classes[0])})" if classes else ""
+        names = f" ({quoted(classes[0])})" if classes else ""
         raise DataError(
             f"{len(classes)} class folder{'s' * (len(classes) != 1)}{names} to train on, expected at least 2: one folder per class"
         )
@@ -167,11 +167,11 @@ def _classes(
         )
     for name in classes:
         if (0, name) not in filled:
-            raise DataError(f"class {shown(name)} has no image in the training split; add images or remove the folder")
+            raise DataError(f"class {quoted(name)} has no image in the training split; add images or remove the folder")
     for split, name in sorted(filled):
         if (0, name) not in filled:
             raise DataError(
-                f"class {shown(name)} is in the {SPLIT_NAMES[split]} split but not in train/; remove it or add it there"
+                f"class {quoted(name)} is in the {SPLIT_NAMES[split]} split but not in train/; remove it or add it there"
             )
     for split in sorted(splits - {s for s, _ in filled}):
         raise DataError(f"the {SPLIT_NAMES[split]} folder has no image; add images or remove the folder")
@@ -221,7 +221,7 @@ def _walk(folder: str, prefix: str, depth: int) -> Iterator[Entry | str]:
     """Entries of files and names of folders below `folder`, junk left out; names relative, with /."""
     if depth > MAX_DEPTH:
         raise DataError(
-            f"folder {shown(prefix)} is more than {MAX_DEPTH} levels deep; check for a link back to a parent"
+            f"folder {quoted(prefix)} is more than {MAX_DEPTH} levels deep; check for a link back to a parent"
         )
     with os.scandir(folder) as found:
         for item in found:

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.datasets import array_cache
 from core.datasets.array_cache import Contents, Writer
-from core.datasets.folder_layout import Entry, FileSource, Layout, shown
+from core.datasets.folder_layout import Entry, FileSource, Layout, quoted
 from core.datasets.image_file import (
     HEADER_BYTES,
     MAX_PIXELS,
@@ -150,7 +150,7 @@ def _contents(plan: Layout, kept: np.ndarray, skips: Skips, extra: dict) -> Cont
     if not left.all():
         name = plan.classes[int(np.argmin(left))]
         raise DataError(
-            f"class {shown(name)} has no readable training image left: {'; '.join(skips.files[:3])}; repair or replace them"
+            f"class {quoted(name)} has no readable training image left: {'; '.join(skips.files[:3])}; repair or replace them"
         )
     train, validation, test = np.bincount(split, minlength=3).tolist()
     names = tuple(os.fsencode(name).decode("utf-8", "replace") for name in plan.classes)
@@ -170,7 +170,7 @@ class Skips:
 
     def add(self, name: str, reason: str) -> None:
         """Record a file and why. Stops early: checks the share as soon as NAMED files are known."""
-        self.files.append(f"{shown(name)}: {reason}")
+        self.files.append(f"{quoted(name)}: {reason}")
         if len(self.files) >= NAMED:
             self.check()
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from core.datasets.array_cache import Meta
-from core.datasets.folder_layout import shown
+from core.datasets.folder_layout import quoted
 from core.datasets.image_file import SUFFIXES
 from core.datasets.image_folder import UPLOADS, ImageFolder, ImageSet, ImageZip
 from core.datasets.registry import DATASETS
@@ -143,7 +143,7 @@ def find_dataset(name: str, data_root: Path | str, *, inside: bool = False) -> A
             return source.open(given)
     if given.path is None:
         raise DataError(
-            f"unknown dataset {shown(name)}; known: {', '.join(DATASETS.keys)}; or the path of an image folder or .zip, "
+            f"unknown dataset {quoted(name)}; known: {', '.join(DATASETS.keys)}; or the path of an image folder or .zip, "
             f"absolute or relative to {given.data_root}"
         )
     raise DataError(
@@ -181,7 +181,7 @@ def _locate(name: str, data_root: Path, inside: bool) -> Path | None:
     for path in (Path(os.path.normpath(place)) for place in places):
         if inside and root not in path.parents:
             raise DataError(
-                f"{shown(name)} is outside the data folder {root}; put the images there or use the command line"
+                f"{quoted(name)} is outside the data folder {root}; put the images there or use the command line"
             )
         if os.path.exists(path) and not (path.parent == root and path.name in NOT_IMAGES):
             return path

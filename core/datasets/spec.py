@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.datasets.splits import long_tail_counts, validation_counts
+from core.errors import DataError
 from core.modality import MODALITIES
 
 Counts = NDArray[np.int64]  # [C]
@@ -126,11 +127,10 @@ class DataSplits:
     skipped: tuple[str, ...] = field(default=())
 
 
-def no_validation(spec: DataSpec, train_samples: int) -> str:
-    """Why no run can start on data without validation samples, and what to do; "" if there are some."""
-    if spec.val_counts.sum():
-        return ""
-    return (
-        f"{train_samples:,} training samples but no validation samples, on which TPRs are measured; "
-        "give every class at least 3 images, or put some into a val folder beside train"
-    )
+def check_validation(spec: DataSpec, train_samples: int) -> None:
+    """Raise DataError if there are no validation samples: no run can start on such data."""
+    if not spec.val_counts.sum():
+        raise DataError(
+            f"{train_samples:,} training samples but no validation samples, on which TPRs are measured; "
+            "give every class at least 3 images, or put some into a val folder beside train"
+        )

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from core.datasets.array_cache import Contents, Writer
-from core.datasets.download import fetch, file_md5, unpack
-from core.datasets.file_io import attended
+from core.datasets.download import fetch, unpack
+from core.datasets.file_io import attended, file_md5
 from core.datasets.spec import Progress
 from core.errors import DataError
 from core.torchvision_compat import torchvision

@@ -19,7 +19,7 @@ from core.datasets.image_decoding import Skips
 from core.datasets.image_file import Unreadable, image_size
 from core.datasets.image_folder import UPLOADS, ImageZip
 from core.datasets.sources import image_sets
-from core.datasets.spec import DEFAULT_VALIDATION, Progress, make_spec, no_validation, quiet
+from core.datasets.spec import DEFAULT_VALIDATION, Progress, check_validation, make_spec, quiet
 from core.datasets.zip_archive import UPLOAD, Limits, ZipSource
 from core.errors import DataError
 
@@ -124,8 +124,10 @@ def _enough(plan: Layout, read: np.ndarray, filename: str) -> None:
         test=test,
         validation=DEFAULT_VALIDATION,
     )
-    if reason := no_validation(spec, int(spec.train_counts.sum())):
-        raise DataError(f"{label(filename)} is too small: {reason}")
+    try:
+        check_validation(spec, int(spec.train_counts.sum()))
+    except DataError as error:
+        raise DataError(f"{label(filename)} is too small: {error}") from error
 
 
 def is_upload(key: str) -> bool:

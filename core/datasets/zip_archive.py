@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.datasets.file_io import gigabytes
-from core.datasets.folder_layout import Entry, at_head, is_junk, shown
+from core.datasets.folder_layout import Entry, at_head, is_junk, quoted
 from core.datasets.image_file import MAX_FILE_BYTES, TOO_LARGE, Unreadable
 from core.errors import DataError
 
@@ -77,7 +77,7 @@ class ZipSource:
         if is_junk(name):
             return
         if name in self._infos:
-            raise DataError(f"entry {shown(name)} is in the archive twice; zip the folder again")
+            raise DataError(f"entry {quoted(name)} is in the archive twice; zip the folder again")
         self._infos[name] = info
         if info.is_dir():
             self.folders.append(name)
@@ -120,7 +120,7 @@ class ZipSource:
             raise Unreadable(f"damaged: {error}") from error
         if len(data) > info.file_size and first is None:
             raise DataError(
-                f"entry {shown(info.filename)} unpacks to more than the {info.file_size:,} bytes it declares: refused as a zip bomb"
+                f"entry {quoted(info.filename)} unpacks to more than the {info.file_size:,} bytes it declares: refused as a zip bomb"
             )
         return data
 
@@ -209,4 +209,4 @@ def check_entry(info: zipfile.ZipInfo) -> None:
     elif info.file_size > RATIO_FROM_BYTES and info.file_size > MAX_RATIO * info.compress_size:
         reason = f"unpacks {info.compress_size:,} bytes to {info.file_size:,}, more than {MAX_RATIO} times: refused as a zip bomb"
     if reason:
-        raise DataError(f"entry {shown(name)} {reason}")
+        raise DataError(f"entry {quoted(name)} {reason}")

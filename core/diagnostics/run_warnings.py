@@ -73,13 +73,13 @@ def seen_in_training(label: str, config: RunConfig, facts: Facts) -> SeenInTrain
     if config.method not in METHODS:
         return None
     row, learner = METHODS[config.method], facts.evidence.method or ""
-    if found := behind_learner(label, config, learner):
+    if found := baseline_seen_in_training(label, config, learner):
         return found
     own = config.sampler in SAMPLERS and "last_tpr" in SAMPLERS[config.sampler].needs
     return SeenInTraining(label, "sampling", row.label) if row.meets_validation and own else None
 
 
-def behind_learner(label: str, config: RunConfig, learner: str) -> SeenInTraining | None:
+def baseline_seen_in_training(label: str, config: RunConfig, learner: str) -> SeenInTraining | None:
     """The same for settings whose baseline was trained by the method `learner`."""
     if learner not in METHODS or not METHODS[learner].meets_validation or config.tpr is not None:
         return None

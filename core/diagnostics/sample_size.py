@@ -9,7 +9,7 @@ from core.datasets.spec import DataSpec
 from core.findings import Finding
 from core.metrics.classification import wilson
 
-FEW = 10  # validation samples of a class: with fewer, one sample changes its TPR by more than 10 points
+FEW_VALIDATION = 10  # validation samples of a class: with fewer, one sample changes its TPR by more than 10 points
 
 
 def half_width(samples: int) -> float:
@@ -20,7 +20,7 @@ def half_width(samples: int) -> float:
 
 @dataclass(frozen=True)
 class FewSamples(Finding):
-    """Classes with fewer than FEW validation samples: how many, and the first of those with the fewest.
+    """Classes with fewer than FEW_VALIDATION validation samples: how many, and the first of those with the fewest.
 
     half_width  of the 95 % interval of that class's TPR; None where it has no sample
     remedy      what to increase: "images" (the dataset has its own validation split) or "share"; "" where that is reported elsewhere
@@ -30,17 +30,17 @@ class FewSamples(Finding):
     name: str
     samples: int
     half_width: float | None
-    below: int = FEW
+    below: int = FEW_VALIDATION
     remedy: str = ""
 
 
 def few_samples(counts: Sequence[float], names: Sequence[object]) -> FewSamples | None:
-    """The classes with fewer than FEW validation samples; None without any.
+    """The classes with fewer than FEW_VALIDATION validation samples; None without any.
 
     counts  [C] validation samples
     names   [C] class names
     """
-    few = [c for c, n in enumerate(counts) if n < FEW]
+    few = [c for c, n in enumerate(counts) if n < FEW_VALIDATION]
     if not few:
         return None
     worst = min(few, key=lambda c: counts[c])

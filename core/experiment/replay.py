@@ -26,7 +26,7 @@ LAST_TPR = "last_tpr"
 
 
 @dataclass(frozen=True)
-class Past:
+class TprHistory:
     """Validation TPRs of an earlier run after each of its epochs [P, C], and the samples behind them [P, C].
 
     The TPRs are NaN where a class has no samples.
@@ -37,7 +37,7 @@ class Past:
 
 
 @dataclass(frozen=True)
-class Way:
+class TermHistory:
     """The terms in the epochs shown: `epochs` [E] from 0, ascending; `frames`: the terms of each."""
 
     epochs: NDArray[np.int64]
@@ -68,41 +68,41 @@ def looks_back(config: RunConfig) -> bool:
     return LAST_TPR in METHODS[config.method].needs_with(config.params) | SAMPLERS[config.sampler].needs
 
 
-def reach(config: RunConfig, past: Past | None) -> int:
+def replayable_epochs(config: RunConfig, past: TprHistory | None) -> int:
     """How many epochs can be shown: all, or one more than `past` holds where its TPRs are used."""
     if not looks_back(config):
         return config.epochs
     return min(config.epochs, 1 + (0 if past is None else len(past.tpr)))
 
 
-def shown(config: RunConfig, past: Past | None, most: int) -> NDArray[np.int64]:
+def epochs_shown(config: RunConfig, past: TprHistory | None, most: int) -> NDArray[np.int64]:
     """The epochs [E] to show, from 0: all, or about `most`, evenly spaced.
 
     The first, the last and the two around a late start are always included.
     """
-    end, start = reach(config, past), first_epoch(config)
+    end, start = replayable_epochs(config, past), first_epoch(config)
     spread = np.linspace(0, end - 1, min(end, max(most, 2))).round().astype(np.int64)
     around = [e for e in (start - 1, start) if 0 <= e < end]
     return np.unique(np.r_[spread, np.array(around, dtype=np.int64)])
 
 
-def along(config: RunConfig, evidence: Evidence, past: Past | None = None, *, most: int = 1000) -> Way:
+def replay(config: RunConfig, evidence: Evidence, past: TprHistory | None = None, *, most: int = 1000) -> TermHistory:
     """The terms of `config` in its epochs, as if `past` had been its own TPRs so far.
 
     `evidence` holds what does not change: counts [C], and the TPRs of a baseline. Errors as in `core.methods.answer`.
     """
     evidence = replace(evidence, epochs=config.epochs)
-    epochs = shown(config, past, most)
+    epochs = epochs_shown(config, past, most)
     frames = tuple(
         in_epoch(config, evidence, e, *seen)
         for e, seen in zip(epochs.tolist(), _before(config, past, epochs), strict=True)
     )
-    return Way(epochs, frames, evidence.counts)
+    return TermHistory(epochs, frames, evidence.counts)
 
 
 def _before(
     config: RunConfig,
-    past: Past | None,
+    past: TprHistory | None,
     epochs: NDArray[np.int64],
 ) -> Iterator[tuple[Vector | None, Vector | None, NDArray[np.float64] | None]]:
     """What a run has recorded before each of these epochs, ascending: (last_tpr, last_support, past); None before its first.

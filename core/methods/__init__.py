@@ -4,7 +4,6 @@ To add a method, write a function and a row in the file of its kind or in a new 
 validation, docs and tests read the row.
 """
 
-from core.methods.class_difficulty import dynamic_tau
 from core.methods.evaluate import Grid, answer, formula_with, grid, grid_values, slider_param, trains, what_if
 from core.methods.method import CLASSIFIER, FINETUNE, POSTHOC, TRAIN, Method
 from core.methods.registry import METHODS
@@ -18,7 +17,6 @@ __all__ = [
     "Grid",
     "Method",
     "answer",
-    "dynamic_tau",
     "formula_with",
     "grid",
     "grid_values",

@@ -25,9 +25,9 @@ ROUNDS, FIRST_STEP, LAST_STEP = (
     1.0,
     0.01,
 )  # of the search for equal TPRs: step sizes decay geometrically, in units of the logits' spread
-SUMMAND = "summand"  # what a run stores of its step beside the figures: the bias of each class [C]
+STORED_BIAS = "summand"  # what a run stores of its step beside the figures: the bias of each class [C]
 LOST = 0.01  # accuracy or mean TPR on the validation split: a larger loss is noted
-FEW = 25  # validation samples of a class: with fewer the bias is mostly noise of the split
+FEW_FOR_BIAS = 25  # validation samples of a class: with fewer the bias is mostly noise of the split
 
 
 @dataclass(frozen=True)
@@ -189,8 +189,8 @@ def _cost(before: Matrix, after: Matrix, labels: NDArray[np.int64]) -> tuple[Bia
 def _thin(labels: NDArray[np.int64], classes: int) -> tuple[BiasFewSamples, ...]:
     """The note that some classes have too few samples to fit a bias on; empty without any."""
     support = np.bincount(labels, minlength=classes)
-    few = int(((support > 0) & (support < FEW)).sum())
-    return (BiasFewSamples(few, classes, FEW, int(support[support > 0].min())),) if few else ()
+    few = int(((support > 0) & (support < FEW_FOR_BIAS)).sum())
+    return (BiasFewSamples(few, classes, FEW_FOR_BIAS, int(support[support > 0].min())),) if few else ()
 
 
 def _shifted(outputs: Outputs, shift: Vector) -> Stepped:

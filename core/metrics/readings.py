@@ -1,6 +1,7 @@
 """Measures of one split of a run, in order: every row of MEASURES, the weighted score of two classes, groups of classes, calibration.
 
-The pages, the command line and the exports show these readings, of one run or of two side by side, with the labels and help given here.
+The pages, the command line and the exports show these readings, of one run or of two side by side; `reporting.readings_text` has their
+labels and says what they mean.
 """
 
 from __future__ import annotations
@@ -14,28 +15,16 @@ from numpy.typing import NDArray
 
 from core.errors import EvenlyError
 from core.metrics.classification import ClassMetrics
-from core.metrics.scalar import FEW, MANY, MEASURES, group_tpr, halves, minority_class, shots, uneven, weighted
+from core.metrics.scalar import MEASURES, group_tpr, halves, minority_class, shots, uneven, weighted
 
 HALF = 0.5  # default alpha, at which the weighted score is balanced accuracy
 WEIGHTED, ECE, WORST = "weighted_score", "ece", "worst_class"
-GROUPS = {  # group of core.metrics.scalar.shots and halves -> label, which classes are in it
-    "many": ("Many-shot TPR", f"with more than {MANY} training samples"),
-    "medium": ("Medium-shot TPR", f"with {FEW} to {MANY} training samples"),
-    "few": ("Few-shot TPR", f"with fewer than {FEW} training samples"),
-    "majority": ("Majority TPR", "with at least the mean number of training samples"),
-    "minority": ("Minority TPR", "with fewer training samples than the mean"),
-}
-ECE_HELP = (
-    "Expected calibration error: the difference between the confidence of predictions and the share that is correct, "
-    "over 15 bins. 0: perfectly calibrated. "
-    "The confidence is the softmax of the logits, also of a run trained with sigmoid outputs."
-)
 SHARE, ERROR, VARIANCE = "share", "error", "variance"  # kind of a value, which decides its format
 UNITS = {"tpr_variance": VARIANCE, ECE: ERROR}  # the rest are shares
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class MeasuredSplit:
     """Input of the measures: one split of a run.
 
     counts  [C] training samples per class, None where unknown: there are no groups then
@@ -63,15 +52,15 @@ class Reading:
     classes  number of classes that a group's mean is over; None elsewhere
     of       the class that the value is for: the worst or the positive one; "" elsewhere
     alpha    of the weighted score; None elsewhere
+    negative the other class of the weighted score, whose TPR is the TNR; "" elsewhere
     """
 
     key: str
-    label: str
     value: float
-    help: str
     classes: int | None = None
     of: str = ""
     alpha: float | None = None
+    negative: str = ""
 
     @property
     def unit(self) -> str:
@@ -86,14 +75,13 @@ class Change:
     """
 
     key: str
-    label: str
     before: float
     after: float
-    help: str
     classes: int | None = None
     of_before: str = ""
     of_after: str = ""
     alpha: float | None = None
+    negative: str = ""
 
     @property
     def change(self) -> float:
@@ -107,7 +95,7 @@ class Change:
 # ---------------------------------------------------------------- readings
 
 
-def readings(split: Split, score: Score | None = None) -> tuple[Reading, ...]:
+def readings(split: MeasuredSplit, score: Score | None = None) -> tuple[Reading, ...]:
     """Every measure of a split in order. Groups only where the training counts are not balanced, the weighted score only for two classes.
 
     Two classes are not grouped: each would be its own group. Empty groups, and one that holds all classes (its mean is
@@ -115,35 +103,25 @@ def readings(split: Split, score: Score | None = None) -> tuple[Reading, ...]:
     A `score` for other than two classes raises EvenlyError.
     """
     m = split.metrics
-    found = [
-        Reading(row.key, row.label, row.compute(m), row.summary, of=_worst(split) if row.key == WORST else "")
-        for row in MEASURES
-    ]
+    found = [Reading(row.key, row.compute(m), of=_worst(split) if row.key == WORST else "") for row in MEASURES]
     if len(split.classes) == 2 or score is not None:
         found.append(_weighted(split, score or Score()))
     found += _groups(split)
     if split.ece is not None:
-        found.append(Reading(ECE, "Calibration error (ECE)", float(split.ece), ECE_HELP))
+        found.append(Reading(ECE, float(split.ece)))
     return tuple(found)
 
 
-def _worst(split: Split) -> str:
+def _worst(split: MeasuredSplit) -> str:
     """The class with the smallest TPR, the first of equals; "" without samples."""
     tpr = split.metrics.tpr
     return "" if np.isnan(tpr).all() else split.classes[int(np.nanargmin(tpr))]
 
 
-def _weighted(split: Split, score: Score) -> Reading:
+def _weighted(split: MeasuredSplit, score: Score) -> Reading:
     positive = positive_class(split.counts) if score.positive is None else score.positive
     value = float(weighted(split.metrics.tpr, score.alpha, positive))
-    return Reading(
-        WEIGHTED,
-        weighted_label(split.classes, score.alpha, positive),
-        value,
-        weighted_help(split.classes, score.alpha, positive),
-        of=split.classes[positive],
-        alpha=score.alpha,
-    )
+    return Reading(WEIGHTED, value, of=split.classes[positive], alpha=score.alpha, negative=split.classes[1 - positive])
 
 
 def positive_class(counts: NDArray[np.int64] | None) -> int:
@@ -151,31 +129,12 @@ def positive_class(counts: NDArray[np.int64] | None) -> int:
     return 1 if counts is None else minority_class(counts)
 
 
-def weighted_label(classes: Sequence[str], alpha: float, positive: int) -> str:
-    """Label of the weighted score, with its alpha and positive class."""
-    return f"Weighted score (alpha {alpha:g}, positive {classes[positive]})"
-
-
-def weighted_help(classes: Sequence[str], alpha: float, positive: int) -> str:
-    """Help of the weighted score of this alpha and positive class."""
-    return (
-        f"{alpha:g} TPR + {1 - alpha:g} TNR: the TPR is that of class {classes[positive]}, the TNR that of class {classes[1 - positive]}. "
-        "At alpha 0.5 it is balanced accuracy."
-    )
-
-
-def _groups(split: Split) -> list[Reading]:
+def _groups(split: MeasuredSplit) -> list[Reading]:
     if split.counts is None or len(split.counts) < 3 or not uneven(split.counts):
         return []
     measured = int((split.metrics.support > 0).sum())
     found = group_tpr(split.metrics, {**shots(split.counts), **halves(split.counts)})
-    return [
-        Reading(
-            key, GROUPS[key][0], mean, f"Mean TPR of the {n} {'class' if n == 1 else 'classes'} {GROUPS[key][1]}.", n
-        )
-        for key, (n, mean) in found.items()
-        if n < measured
-    ]
+    return [Reading(key, mean, n) for key, (n, mean) in found.items() if n < measured]
 
 
 # ---------------------------------------------------------------- two runs
@@ -187,10 +146,12 @@ def grouping(before: NDArray[np.int64] | None, after: NDArray[np.int64] | None) 
     return next((n for n in known if uneven(n)), known[0] if known else None)
 
 
-def changes(before: Split, after: Split, score: Score | None = None) -> tuple[Change, ...]:
+def changes(before: MeasuredSplit, after: MeasuredSplit, score: Score | None = None) -> tuple[Change, ...]:
     """The readings of two runs side by side, in order. Their classes are grouped by one side's training counts; see `grouping`."""
     counts = grouping(before.counts, after.counts)
-    b, a = ({r.key: r for r in readings(Split(s.metrics, s.classes, counts, s.ece), score)} for s in (before, after))
+    b, a = (
+        {r.key: r for r in readings(MeasuredSplit(s.metrics, s.classes, counts, s.ece), score)} for s in (before, after)
+    )
     return tuple(_change(b.get(key), a.get(key)) for key in {**a, **b})
 
 
@@ -201,7 +162,7 @@ def _change(before: Reading | None, after: Reading | None) -> Change:
         [getattr(r, name) if r is not None else missing for r in (before, after)]
         for name, missing in (("value", math.nan), ("of", ""))
     )
-    return Change(known.key, known.label, *value, known.help, known.classes, *of, known.alpha)
+    return Change(known.key, *value, known.classes, *of, known.alpha, known.negative)
 
 
 def weighted_change(
@@ -209,17 +170,8 @@ def weighted_change(
 ) -> Change:
     """The weighted score of two sides from their TPRs [2]; other than two classes raises EvenlyError."""
     b, a = (float(weighted(tpr, alpha, positive)) for tpr in (before, after))
-    return Change(
-        WEIGHTED,
-        weighted_label(classes, alpha, positive),
-        b,
-        a,
-        weighted_help(classes, alpha, positive),
-        None,
-        classes[positive],
-        classes[positive],
-        alpha,
-    )
+    of = classes[positive]
+    return Change(WEIGHTED, b, a, None, of, of, alpha, classes[1 - positive])
 
 
 def score_for(classes: Sequence[str], alpha: float | None, positive: str | None) -> Score | None:

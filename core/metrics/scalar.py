@@ -16,7 +16,7 @@ from core.errors import EvenlyError
 from core.metrics.classification import ClassMetrics, share
 from core.registry import Registry, Source
 
-MANY, FEW = 100, 20  # training samples: many above 100, few below 20, as in the long-tail papers
+MANY_SHOT, FEW_SHOT = 100, 20  # training samples: many above 100, few below 20, as in the long-tail papers
 EVEN = 1.5  # largest over smallest class: up to this ratio a training split counts as balanced, as MNIST (1.24) does
 
 
@@ -176,7 +176,7 @@ def uneven(counts: ArrayLike) -> bool:
 def shots(counts: ArrayLike) -> dict[str, NDArray[np.bool_]]:
     """Masks [C] of classes with many (> 100), medium and few (< 20) training samples. Source: Liu et al. (2019)."""
     n = np.asarray(counts)
-    return {"many": n > MANY, "medium": (n <= MANY) & (n >= FEW), "few": n < FEW}
+    return {"many": n > MANY_SHOT, "medium": (n <= MANY_SHOT) & (n >= FEW_SHOT), "few": n < FEW_SHOT}
 
 
 def halves(counts: ArrayLike) -> dict[str, NDArray[np.bool_]]:

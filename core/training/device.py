@@ -12,6 +12,8 @@ import torch
 from core.errors import TrainingError
 from core.training.host import free_memory
 
+NO_MEMORY = ("DefaultCPUAllocator", "CUBLAS_STATUS_ALLOC_FAILED", "MPS backend out of memory")  # in a RuntimeError
+
 
 @dataclass(frozen=True)
 class Device:
@@ -106,6 +108,12 @@ def cpu_bf16() -> bool:
     """True if the CPU multiplies bf16 in hardware (AVX512-BF16 or AMX); otherwise bf16 is emulated and slower."""
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+
+
+def out_of_memory(error: Exception) -> bool:
+    """True for the out-of-memory errors of Python, torch's allocators and cuBLAS."""
+    named = isinstance(error, RuntimeError) and any(name in str(error) for name in NO_MEMORY)
+    return named or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
 def versions() -> dict[str, str]:

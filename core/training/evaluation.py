@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.training.device import Device
@@ -68,3 +70,26 @@ def _calibrate(bins: Tensor, log_p: Tensor, labels: Tensor) -> None:
     at = (confidence * CALIBRATION_BINS).ceil().long().clamp(1, CALIBRATION_BINS) - 1
     for row, values in zip(bins, (torch.ones_like(confidence), predicted == labels, confidence), strict=True):
         row.scatter_add_(0, at, values.to(bins.dtype))
+
+
+def result_of_scores(scores: NDArray[np.floating], labels: NDArray[np.int64]) -> SplitResult:
+    """A split's result from scores [n, C]: counts, and loss and calibration of their softmax."""
+    classes = scores.shape[1]
+    predicted = scores.argmax(axis=1)
+    confusion = np.bincount(labels * classes + predicted, minlength=classes * classes).reshape(classes, classes)
+    finite = np.where(np.isfinite(scores), scores, -1e30)
+    log_p = finite - finite.max(axis=1, keepdims=True)
+    log_p = log_p - np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+    top5 = (
+        int((np.argpartition(-finite, 4, axis=1)[:, :5] == labels[:, None]).any(axis=1).sum()) if classes > 5 else None
+    )
+    confidence, hit = np.exp(log_p.max(axis=1)), predicted == labels
+    at = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(int), 1, CALIBRATION_BINS) - 1
+    bins = np.stack(
+        [
+            np.bincount(at, weights=w, minlength=CALIBRATION_BINS)
+            for w in (np.ones(len(at)), hit.astype(float), confidence)
+        ]
+    )
+    loss = float(-log_p[np.arange(len(labels)), labels].mean()) if len(labels) else 0.0
+    return SplitResult(confusion, loss, top5, bins)

@@ -18,6 +18,7 @@ from torch import Tensor
 from core.errors import EvenlyError
 from core.methods.types import ClassTerms
 
+# The choices of the setting `reduction`, stated again because reporting.loss_source evaluates this file by itself; a test compares.
 REDUCTIONS = ("weighted_mean", "batch_mean")
 NO_KNOBS: Mapping[str, float] = MappingProxyType({})
 

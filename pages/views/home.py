@@ -9,12 +9,12 @@ from core.datasets import describe
 from core.experiment.presets import FIRST
 from core.formatting import listed
 from pages.components.common import cached_reads, navigation, plotly_chart, run_status
-from pages.components.common.error_guard import told
+from pages.components.common.error_guard import showing_errors
 from pages.components.compare import cached_comparison
 from reporting import numbers, tpr_charts, tpr_series
 from reporting import text as words
 from services import run_time, submission
-from services.tpr_sources import TRAIN_FIRST, Source
+from services.tpr_sources import TRAIN_FIRST, TprSource
 from storage.jobs import queue
 from storage.results.run_records import ListedRun
 
@@ -24,7 +24,7 @@ RECENT = 5
 def planned(seed: int) -> submission.Plan:
     """The submission of the first comparison: a baseline and a weighted run."""
     spec = describe(FIRST.weighted.dataset, cached_reads.data_root())
-    return submission.plan(cached_reads.database(), FIRST.weighted, spec, [seed], Source(TRAIN_FIRST))
+    return submission.plan(cached_reads.database(), FIRST.weighted, spec, [seed], TprSource(TRAIN_FIRST))
 
 
 def first_runs(frame: pd.DataFrame) -> pd.DataFrame:
@@ -49,7 +49,7 @@ def next_seed(frame: pd.DataFrame) -> int:
 
 def start(seed: int) -> None:
     """Queue both runs. The submit key holds the newest run id on this page, so a second click or tab adds nothing."""
-    with told():
+    with showing_errors():
         rows = list(planned(seed).rows)
         st.session_state["home_started"] = queue.submit(
             cached_reads.database(), rows, st.session_state["home_submit_key"]
@@ -58,7 +58,7 @@ def start(seed: int) -> None:
 
 def resume(ids: list[int]) -> None:
     """Resume paused, stopped or failed runs, and the baselines they wait for."""
-    with told():
+    with showing_errors():
         for run_id in ids:
             queue.ask(cached_reads.database(), run_id, "run")
 
@@ -72,7 +72,7 @@ def progress(busy: pd.DataFrame) -> str:
     return f"{text[:1].upper()}{text[1:]}"
 
 
-def duration(every: pd.DataFrame) -> str:
+def expected_time(every: pd.DataFrame) -> str:
     """Estimated time of the two runs, from earlier runs on this machine, else a range; and how many runs are ahead."""
     seconds, ahead = (
         run_time.seconds_for(every, (FIRST.baseline, FIRST.weighted)),
@@ -113,7 +113,7 @@ def header(busy: pd.DataFrame, seed: int, left: ListedRun | None, every: pd.Data
             args=(seed,),
         )
         what = "A baseline and a weighted run" if seed == 0 else f"Adds seed {seed} to the comparison"
-        st.caption(f"{what}, {duration(every)}" if busy.empty else progress(busy))
+        st.caption(f"{what}, {expected_time(every)}" if busy.empty else progress(busy))
     if left is not None:
         with st.container(horizontal=True, vertical_alignment="center", key="home_left"):
             navigation.link_run(left.id, words.message(run_status.ended(left)), icon=":material/info:", width="content")
@@ -127,7 +127,7 @@ def header(busy: pd.DataFrame, seed: int, left: ListedRun | None, every: pd.Data
 
 
 @st.fragment(run_every=1.0)
-@told()
+@showing_errors()
 def live(ids: list[int], statuses: list[str]) -> None:
     """The unfinished runs and the recent ones, from one read; a changed state reruns the page."""
     frame = on_screen(ids)
@@ -250,5 +250,5 @@ def main() -> None:
         live([int(i) for i in shown["id"]], shown["status"].tolist())
 
 
-with told():
+with showing_errors():
     main()

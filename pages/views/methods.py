@@ -112,7 +112,7 @@ def one_example(shown: Example) -> None:
         )  # classes as rows: fits a phone
         st.caption(f"Rows: the {shown.of} and its {head}.")
         st.table(frame)
-    for sentence in shown.said:
+    for sentence in shown.sentences:
         st.markdown(sentence)
     if shown.command:
         st.code(shown.command, language=None, wrap_lines=True)  # syntax highlighting has too little contrast here

@@ -24,7 +24,7 @@ from core.methods.method import Method
 from core.methods.types import ClassTerms
 from core.metrics.classification import Counts
 from pages.components.common import cached_reads, navigation, query_params
-from pages.components.common.error_guard import told
+from pages.components.common.error_guard import showing_errors
 from pages.components.new_run import data as new_data
 from pages.components.new_run import method as new_method
 from pages.components.new_run.evidence import COLUMNS, any_finished, pick
@@ -33,7 +33,7 @@ from reporting import text
 from reporting.code_snippet import cli_command, pytorch_snippet
 from services import preflight, submission, tpr_sources
 from services.submission import Plan
-from services.tpr_sources import Source
+from services.tpr_sources import TprSource
 from storage.db.paths import surroundings
 from storage.jobs import queue
 
@@ -48,7 +48,7 @@ class Form:
     method: Method
     needs: frozenset[str]
     error: EvenlyError | None  # why the method rejects its parameters
-    source: Source
+    source: TprSource
     config: RunConfig
     count: int
     plan: Plan
@@ -73,7 +73,7 @@ def start(f: Form) -> None:
     if key is None:  # second click of a double click: the first one has queued the runs
         st.session_state[navigation.OPEN] = st.session_state[STARTED]
         return
-    with told():
+    with showing_errors():
         ids = queue.submit(cached_reads.database(), list(f.plan.rows), key)
         st.session_state[navigation.OPEN] = st.session_state[STARTED] = ids[-f.count]
 
@@ -174,7 +174,7 @@ def form() -> Form | None:
 
 
 def planned(
-    config: RunConfig, spec: DataSpec, count: int, source: Source, error: EvenlyError | None
+    config: RunConfig, spec: DataSpec, count: int, source: TprSource, error: EvenlyError | None
 ) -> tuple[Plan, str]:
     """The runs of the form, and why they cannot be planned, "" where they can. `error`: of the method's parameters."""
     seeds = [config.seed + i for i in range(count)]
@@ -196,7 +196,7 @@ def show_caution(caution: Finding, evidence: DeltaGenerator, settings: DeltaGene
         settings.warning(text.message(text.of(caution)), icon=":material/warning:")
 
 
-def as_trained(config: RunConfig, source: Source) -> RunConfig:
+def as_trained(config: RunConfig, source: TprSource) -> RunConfig:
     """A post-hoc step trains nothing: its training settings are those of the finished run."""
     if source.run is None:
         return replace(config, epochs=1)
@@ -206,7 +206,7 @@ def as_trained(config: RunConfig, source: Source) -> RunConfig:
     )
 
 
-def given_tprs(source: Source) -> dict[str, Any]:
+def given_tprs(source: TprSource) -> dict[str, Any]:
     """The settings that hold TPRs given by a person; empty where a run supplies them."""
     if source.kind != tpr_sources.GIVEN or source.tpr is None:
         return {}
@@ -310,5 +310,5 @@ def main() -> None:
         copies(f, terms)
 
 
-with told():
+with showing_errors():
     main()

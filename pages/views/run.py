@@ -6,107 +6,19 @@ import streamlit as st
 
 from core.datasets import known_as
 from core.experiment.recipes import RECIPES
+from core.experiment.states import STATES
 from core.registry import Registry
 from models import MODELS
-from pages.components.common import cached_reads, downloads, navigation, run_notes, run_status, viewport, worker_status
-from pages.components.common.error_guard import told
-from pages.components.common.prefill import Prefill
-from pages.components.run import charts, class_table, duplicate, live, measures, posthoc, stalled_worker
+from pages.components.common import cached_reads, navigation, run_notes, run_status, viewport, worker_status
+from pages.components.common.error_guard import showing_errors
+from pages.components.run import actions, charts, class_table, downloads, live, log, measures, posthoc, stalled_worker
 from reporting import provenance
-from reporting.numbers import count, exact
+from reporting.numbers import count
 from reporting.text import message, plain, sentence
-from storage import results
 from storage.jobs import queue
 from storage.results.runs import RunRow
 
-RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
 SHOWN = "run_shown"  # session key: the run last shown in this tab
-ENDED = {"cancelled": "was stopped", "failed": "failed"}
-
-
-def ask(run_id: int, wanted: str) -> None:
-    """Record the request; the worker acts on it within a second."""
-    with told():
-        queue.ask(cached_reads.database(), run_id, wanted)
-
-
-def use_tprs(row: RunRow) -> None:
-    """Open New run with this run's settings, this run as the baseline and no method selected."""
-    st.session_state["new_prefill"] = Prefill(row.config, baseline=row.id)
-    navigation.open_new(dataset=row.dataset, model=row.model)
-
-
-def control(row: RunRow) -> None:
-    """The Pause, Resume and Stop buttons that apply in the current state."""
-    asked = row.status == "running" and row.wanted != "run"
-    if row.status == "running":
-        st.button(
-            "Pause", key="run_pause", icon=":material/pause:", on_click=ask, args=(row.id, "pause"), disabled=asked
-        )
-    if (label := run_status.resume(row)) and not provenance.orphaned(row):
-        st.button(
-            label,
-            key="run_resume",
-            type="primary",
-            icon=":material/play_arrow:",
-            on_click=ask,
-            args=(row.id, "run"),
-            help="Continues from the last checkpoint." if run_status.trains(row) else "Applies the step again.",
-        )
-    if row.status in cached_reads.BUSY:
-        st.button(
-            "Stop",
-            key="run_stop",
-            icon=":material/stop:",
-            on_click=ask,
-            args=(row.id, "cancel"),
-            disabled=asked,
-            help="Keeps the metrics recorded so far.",
-        )
-
-
-def onward(row: RunRow) -> None:
-    """What to do next with this run."""
-    if row.status == "succeeded":
-        if st.button(
-            "Use its TPRs",
-            key="run_use",
-            type="primary" if row.baseline_id is None else "secondary",
-            icon=":material/balance:",
-            help="Set up a run whose weights come from this run's validation TPRs.",
-        ):
-            use_tprs(row)
-    if row.baseline_id is not None and cached_reads.has_epochs(row):
-        if st.button(
-            "Compare with its baseline",
-            key="run_compare",
-            type="primary" if row.status == "succeeded" else "secondary",
-            icon=":material/compare_arrows:",
-        ):
-            navigation.open_compare(row.baseline_id, row.id)
-    if st.button("Duplicate", key="run_duplicate", icon=":material/content_copy:", help="New run with these settings."):
-        duplicate.duplicate(row)
-
-
-def checkpoint(row: RunRow) -> None:
-    """The newest checkpoint as a download; read from disk on click."""
-    listed = results.list_checkpoints(cached_reads.database(), row.id)
-    if not listed:
-        return
-    last = max(listed, key=lambda c: c.epoch)
-    path = charts.checkpoint_path(last)
-    if path is None:
-        return
-    st.download_button(
-        "Checkpoint",
-        data=path.read_bytes,
-        file_name=f"run-{row.id}-epoch-{last.epoch}.pt",
-        mime="application/octet-stream",
-        key="run_checkpoint",
-        icon=":material/download:",
-        on_click="ignore",
-        help=f"State after epoch {last.epoch}, {last.bytes / 1e6:.1f} MB.",
-    )
 
 
 def label_in(table: Registry, key: str) -> str:
@@ -126,35 +38,37 @@ def heading(row: RunRow) -> None:
     ]
     if run_status.trains(row):
         facts += [label_in(RECIPES, config.recipe), count(int(row.epochs), "epoch")]
-    if source := provenance.in_words(row):
+    if source := provenance.evidence_origin(row):
         facts.append(source)
     if row.facts.device:
         precision = row.facts.trained_in
         facts.append(f"on {row.facts.device}" + ("" if precision == "float32" else f" in {precision}"))
     st.caption(plain(", ".join(str(f) for f in facts)))
-    run_notes.shown(row)
+    run_notes.show(row)
 
 
 def buttons(row: RunRow) -> None:
     """Actions other than pause, resume and stop."""
     with st.container(horizontal=True, vertical_alignment="center", key="run_buttons"):
-        onward(row)
+        actions.onward(row)
         run_notes.editor(row)
-        checkpoint(row)
+        downloads.checkpoint(row)
     downloads.draw(row)
-    if row.status in RESUMABLE and provenance.orphaned(row):
+    if row.status in run_status.RESUMABLE and provenance.orphaned(row):
         st.caption(
             "This run cannot resume: the run whose network it continues from was deleted. Duplicate it to choose another run."
         )
-    elif row.status in RESUMABLE and not run_status.trains(row):
-        st.caption(f"{RESUMABLE[row.status]} applies the step from the start; this takes seconds.")
-    elif row.status in RESUMABLE:
+    elif row.status in run_status.RESUMABLE and not run_status.trains(row):
+        st.caption(f"{run_status.RESUMABLE[row.status]} applies the step from the start; this takes seconds.")
+    elif row.status in run_status.RESUMABLE:
         effect = (
             "continues from the last checkpoint"
             if cached_reads.has_epochs(row)
             else "restarts it, or continues from a checkpoint within the first epoch"
         )
-        st.caption(f"Its TPRs can provide weights once its last epoch is trained. {RESUMABLE[row.status]} {effect}.")
+        st.caption(
+            f"Its TPRs can provide weights once its last epoch is trained. {run_status.RESUMABLE[row.status]} {effect}."
+        )
 
 
 def state(row: RunRow) -> None:
@@ -166,7 +80,7 @@ def state(row: RunRow) -> None:
         attempt = f"attempt {row.attempt}" if (row.attempt or 0) > 1 else ""
         if text := ", ".join(filter(None, (progress, attempt))):
             st.caption(text, width="content")
-        control(row)
+        actions.control(row)
     if row.status in cached_reads.BUSY and run_status.trains(row):
         st.progress(run_status.share(row, where))
     if row.status == "queued":
@@ -178,22 +92,6 @@ def state(row: RunRow) -> None:
     if row.error:
         (st.info if row.status == "cancelled" else st.error)(
             message(row.error), icon=":material/error:" if row.status == "failed" else ":material/info:"
-        )
-
-
-def log(row: RunRow) -> None:
-    """The last events, newest first, in a collapsed expander."""
-    with st.expander("Log", icon=":material/notes:"):
-        events = queue.events(cached_reads.database(), row.id, 200)
-        lines = [
-            f"{exact(cached_reads.moment(e.at))}  {queue.SAID.get(e.kind, e.kind):<10} {e.text}"
-            for e in sorted(events, key=lambda e: e.at, reverse=True)
-        ]
-        st.code(
-            "\n".join(lines) or "No events yet.",
-            language=None,
-            wrap_lines=True,
-            height=260 if len(lines) > 9 else "content",
         )
 
 
@@ -212,7 +110,7 @@ def details(row: RunRow) -> None:
         posthoc.draw(row)
         class_table.draw(row)
         measures.draw(row)
-    log(row)
+    log.draw(row)
 
 
 def waiting(row: RunRow) -> None:
@@ -243,7 +141,7 @@ def nothing_yet(row: RunRow) -> str:
         return f"{what} of every class and the confusion matrix appear here {when}."
     if row.status == "paused":
         return f"This run is paused {before}. Resume it; charts appear {when}."
-    return f"This run {ENDED.get(row.status, 'ended')} {before}, so it has no results."
+    return f"This run {STATES[row.status].clause} {before}, so it has no results."
 
 
 def kind(row: RunRow) -> tuple[str, bool, str]:
@@ -252,7 +150,7 @@ def kind(row: RunRow) -> tuple[str, bool, str]:
 
 
 @st.fragment(run_every=live.EVERY)
-@told()
+@showing_errors()
 def live_state(run_id: int, was: tuple[str, bool, str]) -> None:
     """State and control buttons, every second; a click redraws no chart."""
     row = cached_reads.run(run_id)
@@ -263,7 +161,7 @@ def live_state(run_id: int, was: tuple[str, bool, str]) -> None:
 
 
 @st.fragment(key=live.PICTURES)
-@told()
+@showing_errors()
 def live_pictures(run_id: int) -> None:
     """The main charts; redrawn when the state fragment requests it."""
     row = cached_reads.run(run_id)
@@ -272,7 +170,7 @@ def live_pictures(run_id: int) -> None:
 
 
 @st.fragment(key=live.DETAILS)
-@told()
+@showing_errors()
 def live_details(run_id: int) -> None:
     """The lower part; redrawn less often."""
     row = cached_reads.run(run_id)
@@ -320,5 +218,5 @@ def main() -> None:
     viewport.watch()
 
 
-with told():
+with showing_errors():
     main()

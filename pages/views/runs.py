@@ -12,9 +12,9 @@ from pages.components.common import (
     viewport,
     worker_status,
 )
-from pages.components.common.error_guard import told
+from pages.components.common.error_guard import showing_errors
 from pages.components.runs.actions import HINT, TO_CHOOSE, actions, archived_now
-from pages.components.runs.table import STATES, more_columns, state_word, states_of, table, while_chosen
+from pages.components.runs.table import STATE_FILTERS, more_columns, state_word, states_of, table, while_chosen
 from reporting.text import message, plain
 from storage.db.connection import database_warning
 
@@ -36,7 +36,7 @@ def filters() -> tuple[str, str, bool, list[str]]:
             more = more_columns()
         state = st.selectbox(
             "State",
-            STATES,
+            STATE_FILTERS,
             key="status",
             bind="query-params",
             format_func=state_word,
@@ -51,7 +51,7 @@ def filters() -> tuple[str, str, bool, list[str]]:
 
 
 @st.fragment(run_every=2.0)
-@told()
+@showing_errors()
 def live(filters_now: tuple[str, str, bool]) -> None:
     """While runs are active and none is selected: poll, and rerun the page only after a change."""
     if st.session_state.pop("runs_fresh", False):  # the page has just read the runs
@@ -150,14 +150,14 @@ def refused_state() -> None:
     The warning stays until a state is selected.
     """
     asked = st.query_params.get("status", "All")
-    known = {name.lower(): state for state in STATES for name in (state, state_word(state))}
+    known = {name.lower(): state for state in STATE_FILTERS for name in (state, state_word(state))}
     if asked.lower() not in known:
         st.session_state[REFUSED] = asked
     elif asked != state_word(known[asked.lower()]):  # a key, as on the command line; the select box takes labels only
         st.query_params["status"] = state_word(known[asked.lower()])
         st.rerun()  # so that the select box finds its label, which then stays in the URL
     if REFUSED in st.session_state:
-        listed = ", ".join(map(state_word, STATES))
+        listed = ", ".join(map(state_word, STATE_FILTERS))
         st.warning(
             f"Unknown state {plain(repr(st.session_state[REFUSED][:40]))} in the URL; showing all. Known: {listed}.",
             icon=":material/filter_alt_off:",
@@ -171,6 +171,6 @@ def old_database() -> None:
         st.caption(f":material/warning: {message(warning)}.")
 
 
-with told():
+with showing_errors():
     main()
     old_database()

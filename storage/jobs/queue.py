@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Update, and_, exists, func, insert, or_, select, update
 
 from core.experiment.config import RunConfig, from_dict
+from core.experiment.states import STATES
 from storage.db.connection import reading, strict_json, write
 from storage.db.errors import StorageError
 from storage.db.schema import detail, run
@@ -24,7 +25,6 @@ from storage.jobs.workers import IDLE, WorkerRow, beat, register_worker, stop_wo
 ATTEMPTS = 3  # a run fails after its worker has died this often without an epoch recorded in between
 ENDED = ("succeeded", "failed", "cancelled")
 LEFT = (*ENDED, "paused")  # the statuses in which a worker may leave a run
-SAID = {"cancelled": "stopped"}  # the word shown to people where it differs from the stored one
 # a baseline's end -> the error of a run that waited for it and ends the same way; its beginning tells such a run
 # from one that a person stopped (only that: earlier versions worded the rest differently)
 BASELINE_ENDED = "its baseline, run {}, "
@@ -36,7 +36,6 @@ WITH_BASELINE = {
 __all__ = [
     "ATTEMPTS",
     "IDLE",
-    "SAID",
     "Claim",
     "Event",
     "Lost",
@@ -353,8 +352,6 @@ AT_ONCE = {  # (status, request) -> status: no worker is needed for these
 ALREADY = (("queued", "run"), ("paused", "pause"), ("cancelled", "cancel"))
 REQUESTS = {"run": "resume", "pause": "pause", "cancel": "stop"}
 VERBS = {"run": "resumed", "pause": "paused", "cancel": "stopped"}
-IS = {"succeeded": "has already succeeded", "failed": "has failed", "cancelled": "was stopped"}
-
 INSTEAD = {
     "succeeded": "start another run with its settings to train again",
     "failed": "resume it to continue",
@@ -392,7 +389,8 @@ def _carried_out(connection: Connection, run_id: int, row: Any, request: str) ->
     if (row.status, request) in ALREADY:
         return row.status
     if (row.status, request) not in AT_ONCE:
-        raise StorageError(f"run {run_id} {IS[row.status]}, so it cannot be {VERBS[request]}; {INSTEAD[row.status]}")
+        clause = STATES[row.status].clause
+        raise StorageError(f"run {run_id} {clause}, so it cannot be {VERBS[request]}; {INSTEAD[row.status]}")
     return _at_once(connection, run_id, AT_ONCE[row.status, request])
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
 
@@ -163,6 +165,15 @@ def _row(r: dict) -> WorkerRow:
 def places(engine: Engine) -> dict[int, Place]:
     """Run -> its position in its epoch, for runs whose live workers have reported it."""
     return {w.run_id: w.at for w in workers(engine) if w.alive and w.at is not None}
+
+
+def position_in_epoch(row: Any, positions: Mapping[int, Place]) -> Place | None:
+    """The position of a run in the epoch after its last recorded one; None if it is not running or its worker has not reported it.
+
+    `positions` as from `places`.
+    """
+    place = positions.get(int(row.id)) if row.status == "running" else None
+    return place if place is not None and place.epoch == int(row.last_epoch) + 1 <= int(row.epochs) else None
 
 
 def workers(engine: Engine) -> list[WorkerRow]:

@@ -15,12 +15,13 @@ from sqlalchemy import Connection, Engine, Select, and_, delete, func, or_, sele
 from core.experiment.baseline import GONE, DrawnRun, takes_tprs
 from core.experiment.config import RunConfig, from_dict
 from core.experiment.facts import Facts
+from core.experiment.states import STATES
 from core.methods import METHODS
 from storage.db.connection import reading, write
 from storage.db.errors import StorageError
-from storage.db.schema import BUSY, STATUSES, detail, run
+from storage.db.schema import BUSY, detail, run
 from storage.jobs.events import log_event, moment
-from storage.jobs.queue import SAID, UnknownRunError
+from storage.jobs.queue import UnknownRunError
 from storage.results.checkpoint_files import prune
 from storage.results.checkpoint_rows import paths_of, remove_folders, unnamed
 
@@ -169,14 +170,14 @@ def list_query(
     return query
 
 
-STORED = {shown: status for status, shown in SAID.items()}
+STORED = {state.word: state.key for state in STATES}
 
 
 def _known(statuses: list[str]) -> list[str]:
     statuses = [STORED.get(status, status) for status in statuses]
     for status in statuses:
-        if status not in STATUSES:
-            raise StorageError(f"unknown status {status!r}; known: {', '.join(SAID.get(s, s) for s in STATUSES)}")
+        if status not in STATES:
+            raise StorageError(f"unknown status {status!r}; known: {', '.join(STORED)}")
     return statuses
 
 

@@ -168,7 +168,7 @@ def test_a_worker_that_is_on_does_the_work(call, home, engine, baseline, tmp_pat
         assert (
             call("compare", baseline["id"], long, "--json")
             .data["notes"][0]
-            .startswith(f"Run {long} is running, at epoch")
+            .startswith(f"Run {long} is running at epoch")
         )
         assert call("health").out.startswith("slot 0 on CPU")
         assert call("pause", long).out == f"run {long}: running, asked to pause\n"
@@ -222,7 +222,7 @@ def test_a_run_that_fails_says_why(call, engine):
     assert "lower learning rate" in call("show", row.id).out
     for words in (("compare", row.id, row.id), ("export", row.id)):
         assert f"run {row.id} failed before its first epoch" in call(*words).err
-    assert "has failed" in call(*QUICK, "--method", "tpr_ratio", "--baseline", row.id).err
+    assert " failed; resume it" in call(*QUICK, "--method", "tpr_ratio", "--baseline", row.id).err
 
 
 def test_a_long_tail_thins_the_training_split_only(call, baseline):

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import cli
 from core.errors import EvenlyError
 from core.experiment.config import checked
-from core.metrics.readings import Score, Split, changes, positive_class, readings
+from core.metrics.readings import MeasuredSplit, Score, changes, positive_class, readings
 from reporting import csv_json, html_pages, readings_text, run_report
 from services import comparison
 from storage import results
@@ -132,7 +132,7 @@ def points(value: float) -> str:
 
 
 def test_readings_come_in_order_and_leave_out_what_does_not_apply():
-    even = Split(class_metrics(np.diag([9, 8, 7]) + 1), ("a", "b", "c"), np.array([100, 110, 90]))
+    even = MeasuredSplit(class_metrics(np.diag([9, 8, 7]) + 1), ("a", "b", "c"), np.array([100, 110, 90]))
     assert [r.key for r in readings(even)] == [
         "accuracy",
         "balanced_accuracy",
@@ -147,12 +147,12 @@ def test_readings_come_in_order_and_leave_out_what_does_not_apply():
     small = {r.key: r.classes for r in readings(replace(even, counts=np.array([15, 5, 2])))}
     assert "few" not in small, "all classes are in it: its mean is balanced accuracy"
     assert (small["majority"], small["minority"]) == (1, 2)
-    two = Split(class_metrics([[90, 10], [12, 28]]), ("no", "yes"), np.array([100, 40]))
+    two = MeasuredSplit(class_metrics([[90, 10], [12, 28]]), ("no", "yes"), np.array([100, 40]))
     assert [r.key for r in readings(two)][7:] == ["weighted_score"]
 
 
 def test_the_positive_class_is_the_smaller_one_unless_asked_for():
-    two = Split(class_metrics([[90, 10], [12, 28]]), ("no", "yes"), np.array([100, 40]))
+    two = MeasuredSplit(class_metrics([[90, 10], [12, 28]]), ("no", "yes"), np.array([100, 40]))
     found = {r.key: r for r in readings(two, Score(0.25))}["weighted_score"]
     assert (found.of, found.value) == ("yes", pytest.approx(0.25 * 0.7 + 0.75 * 0.9))
     other = {r.key: r for r in readings(two, Score(0.25, 0))}["weighted_score"]
@@ -161,20 +161,23 @@ def test_the_positive_class_is_the_smaller_one_unless_asked_for():
 
 
 def test_a_weighted_score_of_more_classes_is_refused():
-    three = Split(class_metrics(np.diag([9, 8, 7])), ("a", "b", "c"))
+    three = MeasuredSplit(class_metrics(np.diag([9, 8, 7])), ("a", "b", "c"))
     with pytest.raises(EvenlyError, match="for 2 classes, this task has 3"):
         readings(three, Score())
 
 
 def test_two_runs_are_grouped_by_one_sides_counts():
     m = class_metrics(np.diag([90, 80, 70]) + 5)
-    even, tail = Split(m, "abc", np.array([300, 300, 300])), Split(m, "abc", np.array([300, 50, 5]), 0.1)
+    even, tail = (
+        MeasuredSplit(m, "abc", np.array([300, 300, 300])),
+        MeasuredSplit(m, "abc", np.array([300, 50, 5]), 0.1),
+    )
     for b, a in ((even, tail), (tail, even)):
         found = {c.key: c for c in changes(b, a)}
         assert found["few"].classes == 1
         assert found["few"].before == found["few"].after == m.tpr[2]
     assert math.isnan(found["ece"].after)
-    assert readings_text.told_changes([found["ece"]]) == [("Calibration error (ECE), %", "10.0", "–", "–")]
+    assert readings_text.change_rows([found["ece"]]) == [("Calibration error (ECE), %", "10.0", "–", "–")]
 
 
 # ---------------------------------------------------------------- run page

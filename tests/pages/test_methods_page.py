@@ -53,7 +53,7 @@ def test_a_row_named_in_the_address_is_shown_whole(empty, address, row, table):
         (_, given), *computed = e.rows
         assert [c.split(": ", 1) for c in frame.index] == [[f"{e.of} {i}", v] for i, v in enumerate(given)]
         assert {label: tuple(column) for label, column in frame.items()} == dict(computed)
-    assert all(sentence in texts(at) for e in shown for sentence in (e.intro, *e.said))
+    assert all(sentence in texts(at) for e in shown for sentence in (e.intro, *e.sentences))
 
 
 def test_a_row_that_there_is_not_is_said(empty):

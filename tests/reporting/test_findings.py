@@ -127,7 +127,7 @@ SENTENCES = [
     ),
     (
         confounders.Unfinished("run 2", "running", 3, 20),
-        "Run 2 is running, at epoch 3 of 20. Let it finish before you judge.",
+        "Run 2 is running at epoch 3 of 20. Let it finish before you judge.",
     ),
     (
         confounders.Unfinished("run 2", "failed", 3, 20),
@@ -219,6 +219,11 @@ SENTENCES = [
     (
         baseline.OtherNetwork(3, "crt", baseline.BaselineDiffers(model="mlp")),
         "crt continues from the network of run 3, which differs from this run (model mlp); choose a run on the same data and model",
+    ),
+    (
+        baseline.OlderData(3, "mnist1d", "0123456789abcdefgh", "fedcba9876543210zz"),
+        "run 3 was trained on another version of mnist1d (data 0123456789abcdef, now fedcba9876543210), so the samples behind its "
+        "TPRs may be test samples of this run; train the baseline again, or give the TPRs as a file",
     ),
     (
         baseline.OtherSeedsBaseline(3, 0, (1, 2), True),

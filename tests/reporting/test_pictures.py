@@ -19,8 +19,12 @@ from reporting.palette import DARK, LIGHT, inks
 from reporting.text import WORD_JOINER, drawn, message, plain, sentence
 
 NAMES = ["cat", "dog", "car"]
-BEFORE = tpr_charts.Side("before", np.array([0.9, 0.6, 0.75]), np.array([0.8, 0.5, 0.7]), np.array([0.95, 0.7, 0.8]))
-AFTER = tpr_charts.Side("after", np.array([0.85, 0.7, 0.75]), np.array([0.75, 0.6, 0.7]), np.array([0.9, 0.8, 0.8]))
+BEFORE = tpr_charts.ChartSide(
+    "before", np.array([0.9, 0.6, 0.75]), np.array([0.8, 0.5, 0.7]), np.array([0.95, 0.7, 0.8])
+)
+AFTER = tpr_charts.ChartSide(
+    "after", np.array([0.85, 0.7, 0.75]), np.array([0.75, 0.6, 0.7]), np.array([0.9, 0.8, 0.8])
+)
 
 
 def test_classes_run_from_the_baselines_hardest_to_its_easiest():
@@ -54,7 +58,7 @@ def test_bars_differ_by_hatching_and_start_at_zero(p):
 
 def near(low, high, each=None):
     t = np.linspace(low, high, 3)
-    return tpr_charts.Side("before", t, t - 0.004, t + 0.004, each)
+    return tpr_charts.ChartSide("before", t, t - 0.004, t + 0.004, each)
 
 
 def test_nearly_perfect_classes_are_dots_and_the_axis_says_where_it_starts():
@@ -87,7 +91,7 @@ def test_a_window_has_a_handful_of_round_ticks(low, high, start, step):
 def test_seeds_are_dots_over_the_bar_of_their_mean():
     each = np.array([[0.9, 0.6, 0.7], [0.8, 0.5, 0.9]])
     before, after = (
-        tpr_charts.Side(name, each.mean(0), each.min(0), each.max(0), each, 0.1)
+        tpr_charts.ChartSide(name, each.mean(0), each.min(0), each.max(0), each, 0.1)
         for name in ("before, 2 seeds", "after, 2 seeds")
     )
     traces = tpr_charts.picture("bars", NAMES, before, after, LIGHT)["data"]
@@ -191,14 +195,14 @@ def test_numbers_of_dumbbells_lie_on_the_mean_lines_and_fade_them_out(p):
 
 def test_a_strip_of_a_thousand_classes_has_few_traces():
     t = np.random.default_rng(0).uniform(0.2, 1, 1000)
-    side = tpr_charts.Side("before", t, t - 0.01, np.minimum(t + 0.01, 1))
+    side = tpr_charts.ChartSide("before", t, t - 0.01, np.minimum(t + 0.01, 1))
     figure = tpr_charts.picture("strip", [str(i) for i in range(1000)], side, side, LIGHT, marked=7)
     assert len(figure["data"]) <= 5
     json.dumps(figure, allow_nan=False)
 
 
 def test_undefined_values_leave_gaps_and_stay_valid_json():
-    hole = tpr_charts.Side(
+    hole = tpr_charts.ChartSide(
         "before", np.array([0.9, np.nan, 0.7]), np.array([0.8, np.nan, 0.6]), np.array([1, np.nan, 0.8])
     )
     for kind in ("bars", "dumbbell", "strip"):

@@ -68,7 +68,7 @@ def test_a_formula_over_counts_is_paired_by_seed_and_no_baseline_of_it_was_delet
     found = compare(comparison.side(empty, plain), comparison.side(empty, weighted))
     assert found.over_seeds.paired
     assert not [f for f in (*found.cautions, *found.notes) if isinstance(f, Unpaired)]
-    assert provenance.in_words(weighted) == ""
+    assert provenance.evidence_origin(weighted) == ""
     by_tpr = seeds(empty, 3, **BY_TPR)
     found = compare(comparison.side(empty, plain), comparison.side(empty, by_tpr))
     assert [f.reasons[0].why for f in found.notes if isinstance(f, Unpaired)] == [BASELINE_DELETED]

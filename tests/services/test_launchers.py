@@ -18,7 +18,8 @@ from storage import results
 from storage.jobs import queue
 from tests.work import standin
 from tests.work.forked import until
-from work.locks import beat_path, taken
+from work.liveness import beat_path
+from work.locks import taken
 
 local = LAUNCHERS["local"]
 

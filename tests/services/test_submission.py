@@ -8,7 +8,7 @@ from core.datasets import describe
 from core.errors import EvenlyError
 from pages.components.common.prefill import Prefill
 from services.submission import more_seeds, plan
-from services.tpr_sources import RUN, Source
+from services.tpr_sources import RUN, TprSource
 from storage import results
 from storage.jobs import queue
 from tests.pages.new_run.kit import baselines, captions, visit
@@ -36,7 +36,7 @@ def apart(empty):
 
 def test_a_plan_checks_the_evidence_of_every_seed(empty, apart):
     (good, bad), config = apart
-    source = Source(RUN, good, takes={good.seed: good.id, bad.seed: bad.id})
+    source = TprSource(RUN, good, takes={good.seed: good.id, bad.seed: bad.id})
     assert [r.baseline for r in plan(empty, config, SPEC, [good.seed], source).rows] == [good.id]
     with pytest.raises(EvenlyError, match="formula"):
         plan(empty, config, SPEC, [good.seed, bad.seed], source)
@@ -55,7 +55,7 @@ def test_new_run_cannot_start_what_the_evidence_of_a_later_seed_forbids(empty, a
 
 def test_more_seeds_are_checked_too(empty, apart):
     (good, bad), config = apart
-    source = Source(RUN, good, takes={good.seed: good.id})
+    source = TprSource(RUN, good, takes={good.seed: good.id})
     (weighted,) = queue.submit(empty, list(plan(empty, config, SPEC, [good.seed], source).rows))
     after = results.get_run(empty, weighted)
     with pytest.raises(EvenlyError, match="formula"):

@@ -210,7 +210,7 @@ def test_every_request_in_every_status(engine, before, asked):
     lines = len(log(engine, run_id))
     if after is None:
         with pytest.raises(
-            StorageError, match=rf"^run {run_id} .*(already succeeded|has failed|was stopped), so it cannot be"
+            StorageError, match=rf"^run {run_id} .*(already succeeded|failed|was stopped), so it cannot be"
         ):
             queue.ask(engine, run_id, asked)
         assert status(engine, run_id) == before

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from work.locks import ALREADY_ON, beat_path, lock_path
+from work.liveness import beat_path
+from work.locks import ALREADY_ON, lock_path
 
 ALIVE_SECONDS = 0.05  # between two beats
 

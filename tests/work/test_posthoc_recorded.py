@@ -9,7 +9,7 @@ import pytest
 
 from core.methods import METHODS, POSTHOC
 from core.methods.notes import BiasFewSamples
-from core.methods.posthoc import SUMMAND
+from core.methods.posthoc import STORED_BIAS
 from reporting import text
 from services import posthoc
 from storage import results
@@ -65,7 +65,7 @@ def test_few_validation_samples_are_told_in_the_log(worker, steps):
 def test_the_bias_of_a_step_is_kept_with_every_digit(worker, steps, key):
     frame = results.epochs(worker.engine, [steps[key]], "test")
     logged = [e.text for e in queue.events(worker.engine, steps[key]) if e.text.startswith("bias per class: ")]
-    kept = frame["info"].iloc[-1].get(SUMMAND)
+    kept = frame["info"].iloc[-1].get(STORED_BIAS)
     assert (kept is None) == (not logged)
     assert (kept is None) == (key in ("ncm", "tau_norm"))
     if kept is not None:

@@ -13,6 +13,7 @@ from core.methods import posthoc
 from core.methods.types import ClassTerms, Evidence
 from core.training.device import choose
 from core.training.device_data import Split
+from core.training.features import features_of
 from core.training.objectives.base import Objective
 from core.training.trainer import Trainer
 from models import MODELS
@@ -129,7 +130,7 @@ def test_features_are_those_of_evaluation_mode_and_leave_the_network_as_it_was(s
     """Running statistics of batch norm too: the finished run goes on to be the baseline of others."""
     was = values(before.network)
     before.network.train()
-    features, logits = network_start.features_of(before.network, splits["train"], device)
+    features, logits = features_of(before.network, splits["train"], device)
     assert same(values(before.network), was)
     expected = in_evaluation(before.network, splits["train"])
     np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-5)

@@ -24,8 +24,8 @@ from tests.work import standin
 from tests.work.forked import run_worker, until
 from work import liveness, runner
 from work import worker as door
-from work.liveness import Stillness
-from work.locks import ALREADY_ON, REFUSED, beat_path, lock_path, taken
+from work.liveness import NoProgress, beat_path
+from work.locks import ALREADY_ON, REFUSED, lock_path, taken
 from work.supervisor import Slot
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,7 +179,7 @@ def test_whoever_slept_as_long_as_the_worker_kills_nobody(watched):
 
 
 def test_stillness_is_told_after_5_minutes_and_at_every_doubling():
-    still, news = Stillness(), []
+    still, news = NoProgress(), []
     for beat in range(int(liveness.HUNG_SECONDS / liveness.BEAT_SECONDS) + 1):
         still.beat(looks=7, busy=True)
         if said := still.news():
@@ -192,7 +192,7 @@ def test_stillness_is_told_after_5_minutes_and_at_every_doubling():
 
 
 def test_a_worker_without_a_run_is_never_too_still():
-    still = Stillness()
+    still = NoProgress()
     for _ in range(10_000):
         still.beat(looks=7, busy=False)
     assert still.seconds == 0
@@ -229,10 +229,10 @@ def test_a_run_that_hangs_is_told_of_then_its_beat_stops_and_comes_back_with_the
         hangs.wait()
         until(lambda: any(e.kind == "warning" and "no step for" in e.text for e in queue.events(engine, run_id)))
         until(lambda: "no step for" in queue.workers(engine)[0].state)
-        until(lambda: worker.still.seconds >= liveness.HUNG_SECONDS)
+        until(lambda: worker.no_progress.seconds >= liveness.HUNG_SECONDS)
         last = beat_path(root / "locks", 0).stat().st_mtime_ns
-        beats = worker.still.seconds
-        until(lambda: worker.still.seconds > beats + 0.2)
+        beats = worker.no_progress.seconds
+        until(lambda: worker.no_progress.seconds > beats + 0.2)
         assert beat_path(root / "locks", 0).stat().st_mtime_ns == last
         over.set()
         until(lambda: beat_path(root / "locks", 0).stat().st_mtime_ns != last)

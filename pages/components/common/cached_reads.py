@@ -16,7 +16,7 @@ from core.experiment.baseline import DrawnRun
 from core.metrics.classification import share
 from core.metrics.intervals import limits
 from reporting.run_report import RunReport
-from reporting.tpr_series import Side
+from reporting.tpr_series import ChartSide
 from services import comparison
 from storage import results
 from storage.db.connection import open_database
@@ -152,10 +152,10 @@ def tpr_of(count: results.ClassCounts | results.ClassHistory) -> NDArray[np.floa
     return share(count.tp, count.support)
 
 
-def side(row: RunRow, label: str, split: str = "test") -> Side:
+def side(row: RunRow, label: str, split: str = "test") -> ChartSide:
     """One side of the TPR chart, with Wilson limits."""
     count = counts(row, split)
-    return Side(label, tpr_of(count), *limits(count.tp, count.support))
+    return ChartSide(label, tpr_of(count), *limits(count.tp, count.support))
 
 
 def has_epochs(row: RunRow) -> bool:
@@ -183,7 +183,7 @@ def latest_pair(frame: pd.DataFrame) -> Pair | None:
     return None
 
 
-def live_pair(before: RunRow, row: RunRow) -> tuple[list[str], Side, Side | None] | None:
+def live_pair(before: RunRow, row: RunRow) -> tuple[list[str], ChartSide, ChartSide | None] | None:
     """The TPR chart of unfinished runs: class names, the baseline, and `row` once it has finished an epoch.
 
     Shows the epochs that `before` and `row` know of. None before the baseline's first epoch.

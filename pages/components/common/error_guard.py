@@ -42,7 +42,7 @@ def first_line(error: Exception) -> str:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def showing_errors() -> Iterator[None]:
     """Show an EvenlyError or a busy database as a message in place; the rest of the page still runs."""
     try:
         yield

@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from pages.components.common import cached_reads
-from pages.components.common.error_guard import told
+from pages.components.common.error_guard import showing_errors
 from reporting.text import plain
 from storage import results
 from storage.results.run_records import ListedRun
 from storage.results.runs import RunRow
 
 
-def shown(row: RunRow) -> None:
+def show(row: RunRow) -> None:
     """Tags in one line, and the notes with their line breaks; nothing where both are empty."""
     if row.tags:
         st.caption(f":material/sell: {plain(row.tags)}")
@@ -47,7 +47,7 @@ def fields(record: ListedRun, prefix: str) -> None:
 def save(run_id: int, prefix: str) -> bool:
     """Store the fields. Returns False, with the reason on the page, if a value was refused."""
     name, tags, notes = (st.session_state[f"{prefix}_{field}_{run_id}"] for field in ("name", "tags", "notes"))
-    with told():
+    with showing_errors():
         engine = cached_reads.database()
         results.rename(engine, run_id, name)
         results.set_tags(engine, run_id, tags)

@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core import methods
+from core.experiment.states import STATES
 from pages.components.common import cached_reads
 from pages.components.common.navigation import Width
 from reporting import numbers
@@ -13,18 +14,16 @@ from storage.jobs import change_stamp, workers
 from storage.jobs.workers import Place
 from storage.results.run_records import ListedRun, RunState
 
-# status -> (label, badge color, icon)
-STATUS = {
-    "queued": ("Queued", "gray", ":material/schedule:"),
-    "running": ("Running", "blue", ":material/play_circle:"),
-    "succeeded": ("Succeeded", "green", ":material/check_circle:"),
-    "failed": ("Failed", "red", ":material/error:"),
-    "cancelled": ("Stopped", "gray", ":material/cancel:"),
-    "paused": ("Paused", "orange", ":material/pause_circle:"),
+BADGES = {  # state -> color, icon
+    "queued": ("gray", ":material/schedule:"),
+    "running": ("blue", ":material/play_circle:"),
+    "succeeded": ("green", ":material/check_circle:"),
+    "failed": ("red", ":material/error:"),
+    "cancelled": ("gray", ":material/cancel:"),
+    "paused": ("orange", ":material/pause_circle:"),
 }
 WANTED = {"cancel": "Stopping", "pause": "Pausing"}
 RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
-ENDED = {"cancelled": "was stopped", "failed": "failed"}
 Places = dict[int, Place]  # of the running runs
 
 
@@ -32,7 +31,7 @@ def label(record: RunState) -> str:
     """The state as one word; a pending request to stop or pause takes precedence."""
     if record.status == "running" and record.wanted in WANTED:
         return WANTED[record.wanted]
-    return STATUS.get(record.status, (record.status, "", ""))[0]
+    return STATES[record.status].label
 
 
 # -- what a queued run waits for ---------------------------------------------------------------------------------
@@ -74,10 +73,10 @@ def resume(record: RunState, held: dict[int, str] | None = None) -> str:
 
 def ended(record: ListedRun) -> str:
     """ "Run 17 was stopped: its baseline, run 16, was stopped."; "" unless it was stopped or failed."""
-    if record.status not in ENDED:
+    if record.status not in ("cancelled", "failed"):
         return ""
     error = record.error if isinstance(record.error, str) and record.error else ""
-    return f"Run {record.id} {ENDED[record.status]}{f': {error}' if error else ''}."
+    return f"Run {record.id} {STATES[record.status].clause}{f': {error}' if error else ''}."
 
 
 # -- training runs and post-hoc steps ----------------------------------------------------------------------------
@@ -101,21 +100,15 @@ def places(*records: RunState) -> Places:
     return workers.places(cached_reads.database()) if any(r.status == "running" for r in records) else {}
 
 
-def inside(record: RunState, where: Places) -> Place | None:
-    """Progress inside the epoch after the last recorded one; None if the run is not running or its worker has not reported."""
-    place = where.get(int(record.id)) if record.status == "running" else None
-    return place if place is not None and place.epoch == int(record.last_epoch) + 1 <= int(record.epochs) else None
-
-
 def share(record: RunState, where: Places) -> float:
     """Share of all epochs that is done, including the steps of the current one; 0 to 1."""
-    place = inside(record, where)
+    place = workers.position_in_epoch(record, where)
     return cached_reads.progress(record) + (0.0 if place is None else place.share / int(record.epochs))
 
 
 def seconds_left(record: RunState, where: Places) -> float | None:
     """Estimate from the mean time per epoch, in the first epoch from its steps; None before that."""
-    place, left = inside(record, where), cached_reads.seconds_left(record)
+    place, left = workers.position_in_epoch(record, where), cached_reads.seconds_left(record)
     if place is None:
         return left
     an_epoch = place.pace if left is None else float(record.seconds) / int(record.last_epoch)
@@ -137,7 +130,7 @@ def in_a_cell(record: RunState, where: Places, held: dict[int, str] | None = Non
 
 def badge(record: RunState, width: Width = "content") -> None:
     """The state as a badge."""
-    _, color, icon = STATUS.get(record.status, ("", "gray", ":material/help:"))
+    color, icon = BADGES[record.status]
     st.badge(label(record), color=color, icon=icon, width=width)
 
 
@@ -145,7 +138,7 @@ def reached(record: ListedRun, where: Places) -> str:
     """ "epoch 3 of 20" once three are done, "epoch 1 of 2, step 479 of 3,516" in the first; "" for a post-hoc step."""
     if not trains(record):
         return ""
-    place = inside(record, where)
+    place = workers.position_in_epoch(record, where)
     if place is None:
         return f"epoch {int(record.last_epoch or 0)} of {int(record.epochs)}"
     return f"epoch {place.epoch} of {int(record.epochs)}, {place.words()}"

@@ -246,7 +246,7 @@ def class_table(c: Comparison, averaged: bool) -> None:
         )
         st.dataframe(
             pd.DataFrame(
-                summary_rows(c, over),
+                summary_table_rows(c, over),
                 columns=["metric", "before", "after", *(["change", "95 % interval"] if over else [])],
             ),
             hide_index=True,
@@ -256,12 +256,12 @@ def class_table(c: Comparison, averaged: bool) -> None:
         )
 
 
-def summary_rows(c: Comparison, over: bool) -> list[list[str]]:
+def summary_table_rows(c: Comparison, over: bool) -> list[list[str]]:
     """The metrics of the whole split as text: over the seeds, with standard deviations and intervals, or of the two runs."""
     if over:
         return [
             [cell.replace("-", "−") if i > 2 else cell for i, cell in enumerate(row)]
-            for row in tables.figure_rows(c.over_seeds)
+            for row in tables.figure_seed_rows(c.over_seeds)
         ]
-    before, after = (dict(tables.told(c.summary[side])) for side in ("before", "after"))
+    before, after = (dict(tables.summary_rows(c.summary[side])) for side in ("before", "after"))
     return [[label, value, after[label]] for label, value in before.items()]

@@ -19,7 +19,7 @@ from core.formatting import listed
 from core.modality import MODALITIES
 from models import MODELS
 from pages.components.common import cached_reads, query_params
-from pages.components.common.error_guard import told
+from pages.components.common.error_guard import showing_errors
 from pages.components.common.prefill import Prefill
 from reporting import text
 from reporting.numbers import count
@@ -71,7 +71,7 @@ def known(key: str) -> DataSpec | None:
         icon=":material/photo_library:",
         help="Decodes and resizes every image once.",
     ):
-        with told():
+        with showing_errors():
             prepare_images(key)
             st.rerun()
     return None
@@ -86,7 +86,7 @@ def prepare_images(key: str) -> None:
 def facts(spec: DataSpec, config: RunConfig) -> None:
     """The dataset under these settings in one line, and what to know before starting."""
     size, counts = (
-        MODALITIES[spec.kind].shown(spec.shape).replace(" ", "\N{NO-BREAK SPACE}"),
+        MODALITIES[spec.kind].shape_text(spec.shape).replace(" ", "\N{NO-BREAK SPACE}"),
         train_counts(spec, config.validation, config.imbalance, config.profile),
     )
     tail = text.tail(config.imbalance, config.profile)
@@ -226,7 +226,7 @@ def runs_on(key: str) -> str:
 
 def remove(key: str) -> None:
     """Delete an upload, unless a run has been started on it in the meantime."""
-    with told():
+    with showing_errors():
         if needed := runs_on(key):
             raise DataError(f"{key} is used by {needed}; delete them first")
         remove_upload(cached_reads.data_root(), key)

@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 from core.datasets.spec import DataSpec
 from core.experiment.baseline import OtherClasses
 from core.experiment.config import RunConfig, from_dict
-from core.experiment.replay import LAST_TPR, Past, Way, along, looks_back, reach, with_param
+from core.experiment.replay import LAST_TPR, TermHistory, TprHistory, looks_back, replay, replayable_epochs, with_param
 from core.experiment.term_schedule import first_epoch
 from core.methods import METHODS, POSTHOC, Method, formula_with, grid_values, slider_param
 from core.methods.types import ClassTerms, Evidence
 from core.metrics.classification import share
 from pages.components.common import cached_reads, plotly_chart
-from pages.components.new_run.evidence import Source, cut, with_name
+from pages.components.new_run.evidence import cut, with_name
 from pages.components.new_run.terms import TERMS
 from pages.components.preview import component, epoch_component
 from reporting import numbers, text
 from reporting.palette import Palette
+from services.tpr_sources import TprSource
 
 FOLLOWED, PRESET = "new_along", "new_along_preset"  # the selected run; the run this page preselected
 WEIGHT = "weight"
@@ -52,7 +53,7 @@ def candidates(dataset: str) -> dict[str, str]:
     }
 
 
-def pick(spec: DataSpec, config: RunConfig, source: Source) -> Past | None:
+def pick(spec: DataSpec, config: RunConfig, source: TprSource) -> TprHistory | None:
     """Show the choice of the earlier run, by default the baseline. None, with what to do on the page, where no run fits."""
     labels = candidates(spec.key)
     if not labels:
@@ -84,14 +85,14 @@ def pick(spec: DataSpec, config: RunConfig, source: Source) -> Past | None:
     return recorded(int(chosen), spec)
 
 
-def recorded(run_id: int, spec: DataSpec) -> Past | None:
+def recorded(run_id: int, spec: DataSpec) -> TprHistory | None:
     """The validation TPRs of a run, epoch by epoch; None, with a warning, where its classes differ from the dataset's."""
     row = cached_reads.run(run_id)
     if tuple(cached_reads.class_names(row)) != tuple(spec.classes):
         st.warning(text.sentence(text.of(OtherClasses(run_id, row.dataset))), icon=":material/warning:")
         return None
     history = cached_reads.history(row)
-    return Past(share(history.tp, history.support), history.support.astype(float))
+    return TprHistory(share(history.tp, history.support), history.support.astype(float))
 
 
 # -- what changes over the epochs --------------------------------------------------------------------------------
@@ -102,13 +103,13 @@ class ChangingTerms:
     """Names of the terms that change over the epochs, and the TPRs they are computed from. `lacking`: no run can supply these."""
 
     names: tuple[str, ...] = ()
-    past: Past | None = None
-    way: Way | None = None
+    past: TprHistory | None = None
+    replayed: TermHistory | None = None
     lacking: bool = False
 
 
 def changing_terms(
-    method: Method, config: RunConfig, seen: Evidence, terms: ClassTerms, spec: DataSpec, source: Source
+    method: Method, config: RunConfig, seen: Evidence, terms: ClassTerms, spec: DataSpec, source: TprSource
 ) -> ChangingTerms:
     """Which terms change over the epochs; shows the choice of a run where they depend on TPRs. `terms`: those of one epoch."""
     if method.stage == POSTHOC:
@@ -117,7 +118,7 @@ def changing_terms(
     past = pick(spec, config, source) if needs_past else None
     if needs_past and past is None:
         return ChangingTerms(lacking=True)
-    present = way(config, seen, past)
+    present = replay_of(config, seen, past)
     names = present.moving()
     if (
         past is not None
@@ -129,10 +130,10 @@ def changing_terms(
     return ChangingTerms(names, past, present)
 
 
-def way(config: RunConfig, seen: Evidence, past: Past | None) -> Way:
+def replay_of(config: RunConfig, seen: Evidence, past: TprHistory | None) -> TermHistory:
     """The terms under these settings, epoch by epoch. `seen` holds what is constant: counts and the baseline's TPRs."""
     still = replace(seen, last_tpr=None, last_support=None, past=None, epoch=0)
-    return along(config, still, past, most=epoch_component.most_epochs(seen.classes))
+    return replay(config, still, past, most=epoch_component.most_epochs(seen.classes))
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
@@ -150,17 +151,15 @@ def _payload(
 ) -> component.Payload:
     """The browser's data for one changing term. `stored` is the RunConfig as JSON, which can be a cache key."""
     config = from_dict(json.loads(stored))
-    method, past = METHODS[config.method], None if history is None else Past(*history)
+    method, past = METHODS[config.method], None if history is None else TprHistory(*history)
     seen = Evidence(len(names), counts=counts, tpr=tpr, support=support, epochs=config.epochs)
-    ways, slider = (way(config, seen, past),), None
+    replays, slider = (replay_of(config, seen, past),), None
     if dragged and slider_param(method, config.params) is not None:
-        ways, slider = _over_stops(config, method, seen, past, ways[0])
+        replays, slider = _over_stops(config, method, seen, past, replays[0])
     begin = first_epoch(config) if config.start > 0 else 0
     return epoch_component.payload(
-        names,
-        order,
-        tpr,
-        ways,
+        epoch_component.Classes(names, tpr, order),
+        replays,
         term,
         DRAWN[term],
         p,
@@ -171,15 +170,15 @@ def _payload(
 
 
 def _over_stops(
-    config: RunConfig, method: Method, seen: Evidence, past: Past | None, present: Way
-) -> tuple[Sequence[Way], epoch_component.Slider]:
+    config: RunConfig, method: Method, seen: Evidence, past: TprHistory | None, present: TermHistory
+) -> tuple[Sequence[TermHistory], epoch_component.Slider]:
     """The terms at every stop of the slider if the browser can hold them, else at the current stop only; and the slider."""
     param, params = slider_param(method, config.params), dict(config.params)
     values = grid_values(method, params, component.stops_for(seen.classes))
     formulas = [formula_with(method, params | {param.key: v}) for v in values]
     carried = epoch_component.carries(len(values), len(present.epochs), seen.classes)
-    ways = [way(with_param(config, {param.key: v}), seen, past) for v in values] if carried else [present]
-    return ways, (param, values, formulas, float(params[param.key]))
+    replays = [replay_of(with_param(config, {param.key: v}), seen, past) for v in values] if carried else [present]
+    return replays, (param, values, formulas, float(params[param.key]))
 
 
 def draw(
@@ -218,9 +217,9 @@ def notes(config: RunConfig, changing: ChangingTerms) -> None:
         st.caption(
             "Computed from the selected TPRs, or without TPRs if none are selected. The run uses its own TPRs of each epoch."
         )
-    if not changing.names or changing.way is None:
+    if not changing.names or changing.replayed is None:
         return
-    epochs, end = changing.way.epochs, reach(config, changing.past)
+    epochs, end = changing.replayed.epochs, replayable_epochs(config, changing.past)
     if end < config.epochs:
         st.caption(
             f"Shown up to epoch {end} of {config.epochs:,}: the selected run has recorded {numbers.count(end - 1, 'epoch')}."

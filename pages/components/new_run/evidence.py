@@ -20,7 +20,7 @@ from pages.components.common import cached_reads
 from reporting import text as words
 from services import submission, tpr_sources
 from services.baselines import another_seed, by_seed, per_seed
-from services.tpr_sources import GIVEN, NOTHING, OTHERS, TRAIN_FIRST, Source
+from services.tpr_sources import GIVEN, NOTHING, OTHERS, TRAIN_FIRST, TprSource
 from storage.results.runs import RunRow
 
 TEXTS = {
@@ -115,7 +115,7 @@ def preset(alike: pd.DataFrame, seed: int) -> str | None:
 
 def pick(
     frame: pd.DataFrame, spec: DataSpec, method: Method, needs: frozenset[str], config: RunConfig, count: int
-) -> Source:
+) -> TprSource:
     """Show the choice among the runs in `frame`, all on the dataset, and return the selection.
 
     A method that needs no TPRs may still name a baseline to compare with.
@@ -123,7 +123,7 @@ def pick(
     if (
         method.key == submission.unweighted_method() and config.sampler == PLAIN
     ):  # the unweighted method is itself the baseline
-        return Source(NOTHING)
+        return TprSource(NOTHING)
     if "network" in needs:
         return pick_network(frame, spec, method, needs, config, count)
     found, needed = candidates(frame, config, spec), "tpr" in needs
@@ -140,7 +140,7 @@ def pick(
     if chosen == OTHERS:
         chosen = pick_other(found.others)
     if chosen in (TRAIN_FIRST, NOTHING):
-        return Source(chosen)
+        return TprSource(chosen)
     if chosen == GIVEN:
         return given(spec)
     return from_run(frame, int(chosen), spec, needs, config, count)
@@ -148,7 +148,7 @@ def pick(
 
 def pick_network(
     frame: pd.DataFrame, spec: DataSpec, method: Method, needs: frozenset[str], config: RunConfig, count: int
-) -> Source:
+) -> TprSource:
     """The run that a second stage or a post-hoc step continues from: same data, seed and model.
 
     For a second stage it can be trained first; a post-hoc step needs a finished run.
@@ -167,7 +167,7 @@ def pick_network(
         )
         st.caption(f":material/info: {words.plain(text)}")
         if not first:
-            return Source(NOTHING, absent="Needs a finished run on the same data, with the same seed and model.")
+            return TprSource(NOTHING, absent="Needs a finished run on the same data, with the same seed and model.")
     choose(found, options, config.seed, options[0])
     chosen = st.selectbox(
         "Continues from",
@@ -178,7 +178,7 @@ def pick_network(
         help=with_name(HELP_NETWORK, found.labels.get(st.session_state[CHOSEN])),
     )
     if chosen == TRAIN_FIRST:
-        return Source(TRAIN_FIRST)
+        return TprSource(TRAIN_FIRST)
     return from_run(frame, int(chosen), spec, needs, config, count, own_seed=True)
 
 
@@ -229,7 +229,7 @@ def from_run(
     count: int,
     *,
     own_seed: bool = False,
-) -> Source:
+) -> TprSource:
     """The validation TPRs of a finished run, and of its replicates for the other seeds; a run that cannot be the baseline is refused.
 
     `own_seed`: every seed must take a run with that seed.
@@ -237,13 +237,13 @@ def from_run(
     row = cached_reads.run(run_id)
     if found := refusal(row, config, spec, needs):
         st.error(words.sentence(words.of(found)), icon=":material/error:")
-        return Source(NOTHING, absent="Choose another run, see the message above.")
+        return TprSource(NOTHING, absent="Choose another run, see the message above.")
     takes = pick_per_seed(frame, row, spec, [config.seed + i for i in range(count)], own_seed=own_seed)
     first = cached_reads.run(takes.get(config.seed) or run_id)
     if first.status != "succeeded" or cached_reads.class_names(first) != cached_reads.class_names(row):
         first = row
     counts = cached_reads.counts(first, "validation")
-    return Source(
+    return TprSource(
         tpr_sources.RUN, row, cached_reads.tpr_of(counts), counts.support.astype(float), f"run {first.id}", takes
     )
 
@@ -271,7 +271,7 @@ def pick_per_seed(
     return takes
 
 
-def given(spec: DataSpec) -> Source:
+def given(spec: DataSpec) -> TprSource:
     """TPRs pasted or from a CSV file. An error is shown at once, and the run cannot start."""
     text = st.text_area(
         "TPRs",
@@ -285,20 +285,20 @@ def given(spec: DataSpec) -> Source:
     return read_given(spec, text.strip(), None if file is None else file.name, b"" if file is None else file.getvalue())
 
 
-def read_given(spec: DataSpec, text: str, name: str | None, data: bytes) -> Source:
+def read_given(spec: DataSpec, text: str, name: str | None, data: bytes) -> TprSource:
     """Parse the pasted text or the content of file `name`; both at once are refused as ambiguous."""
     if text and name is not None:
         st.error(
             f"Both pasted TPRs and the file {words.plain(name)} are given. Clear the text or remove the file.",
             icon=":material/error:",
         )
-        return Source(GIVEN)
+        return TprSource(GIVEN)
     if not text and name is None:
         st.caption(f"{len(spec.classes)} numbers are needed, one per class.")
-        return Source(GIVEN)
+        return TprSource(GIVEN)
     try:
         values, support = parse(text or data, spec.classes)
     except EvenlyError as error:
         st.error(words.message(str(error)), icon=":material/error:")
-        return Source(GIVEN)
-    return replace(Source(GIVEN), tpr=values, support=support, name=name or "pasted TPRs")
+        return TprSource(GIVEN)
+    return replace(TprSource(GIVEN), tpr=values, support=support, name=name or "pasted TPRs")

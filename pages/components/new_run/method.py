@@ -17,17 +17,15 @@ from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, gri
 from core.methods.method import Method
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence
-from core.registry import Source as Publication
-from core.registry import check_params
+from core.registry import Source, check_params
 from pages.components.common import param_fields, plotly_chart, query_params
 from pages.components.common.param_fields import Values
 from pages.components.new_run import epochs, overlay, terms
-from pages.components.new_run.evidence import Source
 from pages.components.preview import component
 from pages.components.preview.latex_text import in_text
 from reporting import tpr_charts
 from reporting.text import message, plain
-from services.tpr_sources import TRAIN_FIRST
+from services.tpr_sources import TRAIN_FIRST, TprSource
 
 LABEL = "Method"
 HELP = "Grouped by what the method uses. Type part of a name to search; the Methods page explains each method."
@@ -103,7 +101,7 @@ def other_parameters(method: Method) -> Values:
 
 
 def evidence(
-    needs: frozenset[str], spec: DataSpec, counts: NDArray[np.int64], source: Source, epochs: int
+    needs: frozenset[str], spec: DataSpec, counts: NDArray[np.int64], source: TprSource, epochs: int
 ) -> Evidence | None:
     """The evidence for the preview; None while required TPRs are missing."""
     if source.tpr is None and "tpr" in needs:
@@ -125,7 +123,7 @@ def _grid(
     return grid(key, seen, dict(params), limit=component.stops_for(len(counts)))
 
 
-def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConfig, source: Source) -> ClassTerms:
+def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConfig, source: TprSource) -> ClassTerms:
     """Show slider and bars, then the other terms and the sampler's. Returns the first epoch's terms, ignoring a late start.
 
     A term that changes over the epochs is shown epoch by epoch, with an earlier run's TPRs where it depends on the run's own.
@@ -197,13 +195,13 @@ def formula(method: Method, params: Values) -> None:
         st.markdown(f":small[{source_link(method.source)}]")  # no caption: its links have too little contrast
 
 
-def source_link(source: Publication) -> str:
+def source_link(source: Source) -> str:
     """The method's publication as Markdown, linked if it has a URL."""
     text = plain(str(source))
     return f"Source: [{text}]({source.url})." if source.url else f"Source: {text}."
 
 
-def missing(method: Method, params: Values, source: Source | None) -> None:
+def missing(method: Method, params: Values, source: TprSource | None) -> None:
     """The slider, and below it what the preview is waiting for."""
     draw_slider(method, params)
     with st.container(border=True, key="new_waiting"):

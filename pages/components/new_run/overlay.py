@@ -111,31 +111,11 @@ def draw(
         return
     others = comparable(evidence)
     others.pop(key, None)
-    kept = [k for k in st.session_state.get("new_overlay", []) if k in others]
-    if kept != st.session_state.get("new_overlay", kept):
-        st.session_state["new_overlay"] = kept
-    chosen = st.multiselect(
-        "Compare with",
-        list(others),
-        format_func=lambda k: f"{METHODS[k].group}: {METHODS[k].label}",
-        max_selections=MOST,
-        key="new_overlay",
-        persist_state="session",
-        placeholder=f"up to {MOST} other methods, on the same TPRs and counts",
-        help="Shown with default parameters, for comparison only: they are not trained.",
-    )
+    chosen = choose(list(others))
     if not chosen:
         return
     if changing or any("last_tpr" in METHODS[k].needs for k in chosen):
-        st.caption(
-            "Terms that change over the epochs are shown here for one epoch only: "
-            + (
-                "epoch 1, before the run has its own TPRs"
-                if evidence.last_tpr is None
-                else "with the baseline's TPRs in place of the run's own"
-            )
-            + ". The chart above shows every epoch."
-        )
+        st.caption(one_epoch_only(evidence))
     rows = {METHODS[key].label: terms} | {METHODS[k].label: others[k] for k in chosen}
     for name, term in SHOWN.items():
         values = {label: v for label, t in rows.items() if (v := getattr(t, name)) is not None}
@@ -148,3 +128,30 @@ def draw(
             key=f"new_overlay_{name}",
             alt=f"{term.label} of {', '.join(values)}",
         )
+
+
+def choose(others: list[str]) -> list[str]:
+    """The choice of up to MOST methods among `others`; what is no longer among them is dropped."""
+    kept = [k for k in st.session_state.get("new_overlay", []) if k in others]
+    if kept != st.session_state.get("new_overlay", kept):
+        st.session_state["new_overlay"] = kept
+    return st.multiselect(
+        "Compare with",
+        others,
+        format_func=lambda k: f"{METHODS[k].group}: {METHODS[k].label}",
+        max_selections=MOST,
+        key="new_overlay",
+        persist_state="session",
+        placeholder=f"up to {MOST} other methods, on the same TPRs and counts",
+        help="Shown with default parameters, for comparison only: they are not trained.",
+    )
+
+
+def one_epoch_only(evidence: Evidence) -> str:
+    """What the charts show of terms that change over the epochs."""
+    which = (
+        "epoch 1, before the run has its own TPRs"
+        if evidence.last_tpr is None
+        else "with the baseline's TPRs in place of the run's own"
+    )
+    return f"Terms that change over the epochs are shown here for one epoch only: {which}. The chart above shows every epoch."

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.diagnostics.weight_dominance import dominant
-from core.experiment.replay import Past, Way
+from core.experiment.replay import TermHistory, TprHistory
 from core.methods.types import ClassTerms
 from core.registry import Param
 from pages.components.preview.component import CELLS, Payload, clipped_words, colors, own_share, rounded, stops, warned
@@ -53,75 +53,114 @@ def carries(stops: int, epochs: int, classes: int) -> bool:
     return stops * epochs <= FRAMES and stops * epochs * classes <= CELLS
 
 
+@dataclass(frozen=True)
+class Classes:
+    """The classes of a preview: names and TPRs [C] by class id, None where no TPRs are known; `order` [C], the ids as shown."""
+
+    names: Sequence[str]
+    tpr: NDArray[np.float64] | None
+    order: NDArray[np.int64]
+
+    @property
+    def ordered(self) -> list[str]:
+        """The names as shown."""
+        return [self.names[c] for c in self.order]
+
+
 def payload(
-    names: Sequence[str],
-    order: NDArray[np.int64],
-    tpr: NDArray[np.float64] | None,
-    ways: Sequence[Way],
+    classes: Classes,
+    replays: Sequence[TermHistory],
     term: str,
     drawn: Drawn,
     p: Palette,
     *,
     slider: Slider | None = None,
     begin: int = 0,
-    past: Past | None = None,
+    past: TprHistory | None = None,
 ) -> Payload:
-    """The browser's data: one frame per stop and epoch, the epoch varying fastest; classes in `order`.
+    """The browser's data: one frame per stop and epoch, the epoch varying fastest; classes as shown.
 
-    ways   one per stop of the slider, or only one
-    begin  0-based first epoch of a late start, 0 for none
-    past   TPRs that the terms are computed from; each epoch shows those of the previous one
+    replays  one per stop of the slider, or only one
+    begin    0-based first epoch of a late start, 0 for none
+    past     TPRs that the terms are computed from; each epoch shows those of the previous one
     """
-    values = np.stack([w.values(term)[:, order] for w in ways])  # [S, E, C]
-    stops_, epochs_, classes = values.shape
-    frames = [t for w in ways for t in w.frames]
-    texts = TextTable()
-    low, high = np.minimum(values.min(axis=(1, 2)), 0.0), values.max(axis=(1, 2))
-    level = values.mean(axis=2)
-    top = np.maximum(np.repeat(high, epochs_), 2 * level.ravel()).clip(1e-12)
-    place = {int(c): i for i, c in enumerate(order)}
-    shares = _shares(values, ways[0], order) if term == "weight" else None
-    hard, flat = tpr is not None or past is not None, values.reshape(-1, classes)
-    if term == "weight":
-        facts = [[*texts.fact(*_ratio(v)), *texts.facts(t, names)] for v, t in zip(flat, frames, strict=True)]
+    order, tpr = classes.order, classes.tpr
+    values = np.stack([r.values(term)[:, order] for r in replays])  # [S, E, C]
+    shares = _shares(values, replays[0], order) if term == "weight" else None
+    over_epochs = _over_epochs(classes, values, replays[0], drawn, p, begin, past)
+    over_epochs["carried"] = len(values) > 1 or slider is None or len(slider[1]) == 1
+    unknown = None if past is None else [None] * len(order)
+    return {
+        "names": classes.ordered,
+        "tpr": unknown if tpr is None else _tprs(tpr[order]),
+        **_frames(classes, values, shares, [t for r in replays for t in r.frames], drawn),
+        "warn": None if shares is None else _warned(shares, replays[0], order, classes.names),
+        "alt": [alternative(drawn, v, classes.ordered, replays[0]) for v in values],
+        "bars": bool(values.min() >= 0),
+        "words": _words(drawn, hard=tpr is not None or past is not None, share=shares is not None),
+        "colours": colors(p),
+        "percent": drawn.percent,
+        "along": over_epochs,
+        **({"slider": False, "values": [0.0]} if slider is None else stops(slider[1], slider[2], slider[0], slider[3])),
+    }
+
+
+def _frames(
+    classes: Classes,
+    values: NDArray[np.float64],
+    shares: NDArray[np.float64] | None,
+    terms: Sequence[ClassTerms],
+    drawn: Drawn,
+) -> Payload:
+    """What each frame shows: bars, their scale, clipped classes, facts and notes. `values`, `shares` [S, E, C]; `terms` [S * E]."""
+    flat, texts, level = values.reshape(-1, values.shape[2]), TextTable(), values.mean(axis=2).ravel()
+    highest = np.repeat(values.max(axis=(1, 2)), values.shape[1])
+    place = {int(c): i for i, c in enumerate(classes.order)}
+    if shares is not None:
+        facts = [[*texts.fact(*_ratio(v)), *texts.facts(t, classes.names)] for v, t in zip(flat, terms, strict=True)]
     else:
         facts = [
             [*texts.fact(drawn.form(v.min()), "smallest"), *texts.fact(drawn.form(v.max()), "largest")] for v in flat
         ]
     return {
-        "names": [names[c] for c in order],
-        "tpr": _tprs(tpr[order]) if tpr is not None else [None] * classes if past is not None else None,
         "grid": [rounded(v, 4) for v in flat],
-        "shares": None if shares is None else [rounded(v, 4) for v in shares.reshape(-1, classes)],
-        "level": rounded(level.ravel(), 4),
-        "top": rounded(top, 4),
-        "clipped": [[place[int(c)] for c in t.clipped] for t in frames],
+        "shares": None if shares is None else [rounded(v, 4) for v in shares.reshape(flat.shape)],
+        "level": rounded(level, 4),
+        "top": rounded(np.maximum(highest, 2 * level).clip(1e-12), 4),
+        "clipped": [[place[int(c)] for c in t.clipped] for t in terms],
         "facts": facts,
-        "notes": [[texts.at(text.of(n)) for n in t.notes] for t in frames],
+        "notes": [[texts.at(text.of(n)) for n in t.notes] for t in terms],
         "said": texts.texts,
-        "warn": None if shares is None else _warned(shares, ways[0], order, names),
-        "alt": [alternative(drawn, v, [names[c] for c in order], ways[0]) for v in values],
-        "bars": bool(values.min() >= 0),
-        "words": _words(drawn, hard=hard, share=shares is not None),
-        "colours": colors(p),
-        "percent": drawn.percent,
-        "along": {
-            "epochs": (ways[0].epochs + 1).tolist(),
-            "at": epochs_ - 1,
-            "label": "epoch",
-            "title": drawn.title,
-            "carried": stops_ > 1 or slider is None or len(slider[1]) == 1,
-            "ranges": [[float(a), float(b)] for a, b in zip(low, high, strict=True)],
-            "lines": list(LINES) if classes <= FEW_LINES else None,
-            "dashes": list(DASHES),
-            "map": [p.low, p.high],
-            "tpr": None
-            if past is None
-            else [_tprs(past.tpr[e - 1, order]) if e else [None] * classes for e in ways[0].epochs.tolist()],
-            "begin": _begin(ways[0], begin),
-            "begin_words": f"Late start: from epoch {begin + 1}",
-        },
-        **({"slider": False, "values": [0.0]} if slider is None else stops(slider[1], slider[2], slider[0], slider[3])),
+    }
+
+
+def _over_epochs(
+    classes: Classes,
+    values: NDArray[np.float64],
+    replayed: TermHistory,
+    drawn: Drawn,
+    p: Palette,
+    begin: int,
+    past: TprHistory | None,
+) -> Payload:
+    """The chart over the epochs and its slider; `values` [S, E, C]."""
+    epochs, unknown = replayed.epochs, [None] * len(classes.order)
+    low, high = np.minimum(values.min(axis=(1, 2)), 0.0), values.max(axis=(1, 2))
+    before = (
+        None if past is None else [_tprs(past.tpr[e - 1, classes.order]) if e else unknown for e in epochs.tolist()]
+    )
+    return {
+        "epochs": (epochs + 1).tolist(),
+        "at": len(epochs) - 1,
+        "label": "epoch",
+        "title": drawn.title,
+        "ranges": [[float(a), float(b)] for a, b in zip(low, high, strict=True)],
+        "lines": list(LINES) if len(classes.order) <= FEW_LINES else None,
+        "dashes": list(DASHES),
+        "map": [p.low, p.high],
+        "tpr": before,
+        "begin": _begin(replayed, begin),
+        "begin_words": f"Late start: from epoch {begin + 1}",
     }
 
 
@@ -159,19 +198,21 @@ def _ratio(weight: NDArray[np.float64]) -> tuple[str, str]:
     ), "largest / smallest weight"
 
 
-def _shares(values: NDArray[np.float64], way: Way, order: NDArray[np.int64]) -> NDArray[np.float64]:
+def _shares(values: NDArray[np.float64], replayed: TermHistory, order: NDArray[np.int64]) -> NDArray[np.float64]:
     """Share of the weight, n_c w_c / sum n w, as in core.methods.grid; [S, E, C]."""
     n = (
         np.ones(values.shape[2])
-        if way.counts is None or not np.nansum(way.counts)
-        else np.nan_to_num(way.counts)[order]
+        if replayed.counts is None or not np.nansum(replayed.counts)
+        else np.nan_to_num(replayed.counts)[order]
     )
     return values * n / (values * n).sum(axis=2, keepdims=True)
 
 
-def _warned(shares: NDArray[np.float64], way: Way, order: NDArray[np.int64], names: Sequence[str]) -> list[str]:
+def _warned(
+    shares: NDArray[np.float64], replayed: TermHistory, order: NDArray[np.int64], names: Sequence[str]
+) -> list[str]:
     """Per frame, a warning where one class has most of the weight; "" elsewhere."""
-    own, ordered = own_share(way.counts, len(names))[order], [names[c] for c in order]
+    own, ordered = own_share(replayed.counts, len(names))[order], [names[c] for c in order]
     return [warned(dominant(s, own, ordered)) for s in shares.reshape(-1, len(names))]
 
 
@@ -189,17 +230,17 @@ def _words(drawn: Drawn, *, hard: bool, share: bool) -> dict[str, str | list[str
     }
 
 
-def _begin(way: Way, begin: int) -> int | None:
+def _begin(replayed: TermHistory, begin: int) -> int | None:
     """Index of the first epoch of a late start among the epochs shown; None without one."""
-    where = np.flatnonzero(way.epochs == begin)
+    where = np.flatnonzero(replayed.epochs == begin)
     return int(where[0]) if begin and len(where) else None
 
 
-def alternative(drawn: Drawn, values: NDArray[np.float64], names: Sequence[str], way: Way) -> str:
+def alternative(drawn: Drawn, values: NDArray[np.float64], names: Sequence[str], replayed: TermHistory) -> str:
     """The chart as a sentence, for screen readers; `values` [E, C]."""
     last = values[-1]
     return (
-        f"{drawn.title}, epochs {way.epochs[0] + 1} to {way.epochs[-1] + 1}; "
+        f"{drawn.title}, epochs {replayed.epochs[0] + 1} to {replayed.epochs[-1] + 1}; "
         f"in the last epoch the largest is {drawn.form(last.max())} for {names[int(last.argmax())]}, "
         f"the smallest {drawn.form(last.min())} for {names[int(last.argmin())]}"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -11,26 +10,18 @@ from numpy.typing import NDArray
 
 from core.diagnostics.run_warnings import few_samples
 from core.methods import METHODS
-from core.methods.posthoc import SUMMAND
+from core.methods.posthoc import STORED_BIAS
 from pages.components.common import cached_reads, plotly_chart, run_status
 from pages.components.run import oscillation
 from reporting import confusion_charts, epoch_charts, text, tpr_charts
 from reporting.numbers import percent, small, spread
 from reporting.text import message
 from services import submission
-from storage.results.checkpoint_rows import CheckpointRow
 from storage.results.runs import RunRow
 
 WIDTH = 760  # maximum px of a bar chart, so that class names stay near their bars
 MOST_LIVE = 120  # epochs drawn of an active run
 SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
-
-
-def checkpoint_path(checkpoint: CheckpointRow) -> Path | None:
-    """Path of the checkpoint, or None if its file is missing or outside the data folder."""
-    root = cached_reads.data_root().resolve()
-    path = (root / checkpoint.path).resolve()
-    return path if path.is_file() and path.is_relative_to(root) else None
 
 
 def baseline_of(row: RunRow) -> RunRow | None:
@@ -87,7 +78,7 @@ def added(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
     frame = cached_reads.epochs(row)
     if frame["loss"].isna().all():
         st.markdown("No loss: this step outputs distances, which have no cross entropy and no calibration error.")
-    bias = frame["info"].iloc[-1].get(SUMMAND)
+    bias = frame["info"].iloc[-1].get(STORED_BIAS)
     if bias is None:  # another kind of step, or one of an earlier version
         return
     values = np.array(bias, dtype=np.float64)

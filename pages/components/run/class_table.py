@@ -41,7 +41,7 @@ def draw(row: RunRow) -> None:
             },
         )
         st.dataframe(
-            pd.DataFrame(tables.told(run.summary), columns=["metric", "value"]),
+            pd.DataFrame(tables.summary_rows(run.summary), columns=["metric", "value"]),
             hide_index=True,
             height="content",
             key="run_summary",

@@ -18,7 +18,7 @@ from core.metrics.readings import Change, Reading, Score
 from pages.components.common import cached_reads, run_status, viewport
 from pages.components.run import charts
 from reporting import readings_text, text
-from reporting.tables import measure_rows
+from reporting.tables import measure_seed_rows
 from storage.results.runs import RunRow
 
 TITLE = "Measures"
@@ -56,10 +56,10 @@ def draw(row: RunRow) -> None:
     )
     if before is None:
         found = readings.readings(after.measured, score)
-        table(("value",), readings_text.told(found))
+        table(("value",), readings_text.reading_rows(found))
     else:
         found = readings.changes(cached_reads.report(before).measured, after.measured, score)
-        table(PAIR, readings_text.told_changes(found))
+        table(PAIR, readings_text.change_rows(found))
     explained(found)
 
 
@@ -74,7 +74,7 @@ def compared(c: Comparison, averaged: bool) -> Score | None:
     score = asked(names, first)
     found = c if score is None else with_score(c, score)
     if averaged and found.over_seeds is not None:
-        rows, what = measure_rows(found.over_seeds, found.measures), "mean ± standard deviation"
+        rows, what = measure_seed_rows(found.over_seeds, found.measures), "mean ± standard deviation"
         if viewport.narrow():  # no room for the standard deviations; the interval shows the noise
             rows, what = (
                 [[cell.partition(" ± ")[0] if 0 < i < 3 else cell for i, cell in enumerate(row)] for row in rows],
@@ -86,7 +86,7 @@ def compared(c: Comparison, averaged: bool) -> Score | None:
         table(SEEDS, rows)
     else:
         st.caption(f"Test split of {c.before} and {c.after}. Changes in points.")
-        table(PAIR, readings_text.told_changes(found.measures))
+        table(PAIR, readings_text.change_rows(found.measures))
     explained(found.measures)
     return score
 
@@ -139,4 +139,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def explained(found: Sequence[Reading | Change]) -> None:
     """What each measure means; collapsed."""
     with st.expander("What the measures mean", icon=":material/help:", key="measures_said"):
-        st.markdown("\n".join(f"- **{text.plain(m.label)}**: {text.plain(m.help)}" for m in found))
+        st.markdown(
+            "\n".join(
+                f"- **{text.plain(readings_text.label(m))}**: {text.plain(readings_text.meaning(m))}" for m in found
+            )
+        )

@@ -14,7 +14,7 @@ from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import USUAL
 from core.registry import Param
 from pages.components.common import cached_reads, helper_process, navigation, param_fields, run_status, viewport
-from pages.components.common.error_guard import told
+from pages.components.common.error_guard import showing_errors
 from reporting import text
 from reporting.numbers import duration
 from reporting.text import message, plain
@@ -66,7 +66,7 @@ def draw(row: RunRow) -> None:
 
 
 @st.fragment
-@told()
+@showing_errors()
 def controls(row: RunRow) -> None:
     """The step, its parameters and the button. A fragment: moving a slider redraws nothing else."""
     left, right = st.columns([2, 3], gap="medium")
@@ -124,7 +124,7 @@ def parameter(owner: str, param: Param) -> float | str:
 
 def apply(row: RunRow, step: NewRun, found: tuple[int, str] | None) -> None:
     """Queue the step once and start a helper process that runs it at once; one that failed or was stopped is requeued."""
-    with told():
+    with showing_errors():
         (run_id,) = [found[0]] if found else queue.submit(cached_reads.database(), [step], posthoc.key_of(step))
         if cached_reads.run(run_id).status in posthoc.OVER:
             queue.ask(cached_reads.database(), run_id, "run")
@@ -164,7 +164,7 @@ def states(frame: pd.DataFrame) -> tuple[tuple[int, bool], ...]:
 
 
 @st.fragment(run_every=EVERY)
-@told()
+@showing_errors()
 def live(run_id: int, was: tuple[tuple[int, bool], ...]) -> None:
     """The active steps, until one of them ends; has no inputs."""
     frame = posthoc.steps_of(cached_reads.database(), run_id)

@@ -15,7 +15,7 @@ from pages.components.common import (
     run_status,
     viewport,
 )
-from pages.components.common.error_guard import told
+from pages.components.common.error_guard import showing_errors
 from reporting import provenance
 from reporting.numbers import count
 from reporting.text import plain
@@ -45,7 +45,7 @@ MOST_NAMED = 8  # dependent runs listed in the delete dialog
 
 def archive(ids: list[int], flag: bool) -> None:
     """Archive or unarchive runs, and remember it for Undo."""
-    with told():
+    with showing_errors():
         results.archive(cached_reads.database(), ids, flag)
         st.session_state["runs_archived"] = (ids, flag)
 
@@ -63,7 +63,7 @@ def requests(record: ListedRun, held: dict[int, str]) -> tuple[str, ...]:
 def ask(ids: list[int], request: str) -> None:
     """Record the request for each run; one that has ended meanwhile shows an error and does not block the others."""
     for run_id in ids:
-        with told():
+        with showing_errors():
             queue.ask(cached_reads.database(), run_id, request)
 
 
@@ -99,7 +99,7 @@ def confirm_delete(frame: pd.DataFrame) -> None:
     named("These runs keep the TPRs they took, but lose the baseline to compare with:", dependants(ids))
     with st.container(horizontal=True):
         if st.button("Delete", key="runs_delete_yes", type="primary", icon=":material/delete:"):
-            with told():
+            with showing_errors():
                 results.delete(cached_reads.database(), [int(i) for i in frame["id"]])
                 st.rerun()
         if st.button("Keep", key="runs_delete_no"):
@@ -169,7 +169,7 @@ def edit_tags(frame: pd.DataFrame) -> None:
         placeholder="Choose tags",
     )
     if st.button("Save", key="runs_tags_save", type="primary"):
-        with told():
+        with showing_errors():
             results.retag(cached_reads.database(), frame["id"].tolist(), new, removed)
             st.rerun()
 
@@ -177,59 +177,87 @@ def edit_tags(frame: pd.DataFrame) -> None:
 def actions(frame: pd.DataFrame, ids: list[int]) -> None:
     """Buttons for the selected rows; help texts say what to select for the disabled ones."""
     chosen = frame[frame["id"].isin(ids)]
-    one, two, some = len(ids) == 1, len(ids) == 2, bool(ids)
-    held = run_status.held_by(*chosen.itertuples())
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(
-            "Open", key="runs_open", icon=":material/open_in_new:", disabled=not one, help=f"Select one run. {BY_KEYS}"
-        ):
-            navigation.open_run(ids[0])
-        if st.button(
-            "Compare",
-            key="runs_compare",
-            icon=":material/compare_arrows:",
-            disabled=not two,
-            help="Select two runs; the older one is Before.",
-        ):
-            navigation.open_compare(min(ids), max(ids))
-        if st.button(
-            "Edit",
-            key="runs_edit",
-            icon=":material/edit:",
-            disabled=not some,
-            help="Name, tags and notes of one run, or the tags of several. Select runs first.",
-        ):
-            auto_refresh.hold()
-            edit(next(chosen.itertuples())) if one else edit_tags(chosen)
-        for request, (label, icon, effect) in REQUESTS.items():
-            able = [int(r.id) for r in chosen.itertuples() if request in requests(r, held)]
-            if able:  # as on the run page: only what applies now
-                st.button(
-                    label,
-                    key=f"runs_{request}",
-                    icon=icon,
-                    on_click=ask,
-                    args=(able, request),
-                    help=effect.format(runs=count(len(able), "selected run")),
-                )
-        put_back = some and bool(chosen["archived"].all())
-        st.button(
-            "Unarchive" if put_back else "Archive",
-            key="runs_archive",
-            icon=":material/unarchive:" if put_back else ":material/archive:",
-            disabled=not some,
-            on_click=archive,
-            args=(ids, not put_back),
-            help="Archived runs are hidden from the list; nothing is deleted.",
-        )
-        if st.button(
-            "Delete",
-            key="runs_delete",
-            icon=":material/delete:",
-            disabled=not some,
-            help="Lists the runs and asks for confirmation.",
-        ):
-            auto_refresh.hold()
-            confirm_delete(chosen)
+        open_and_compare(ids)
+        edit_button(chosen)
+        request_buttons(chosen)
+        archive_button(chosen, ids)
+        delete_button(chosen)
         if ids or not viewport.narrow():
             st.caption(f"{len(ids)} selected" if ids else f"{TO_OPEN} {TO_TICK}", width="content")
+
+
+def open_and_compare(ids: list[int]) -> None:
+    """Open one run, or compare two."""
+    if st.button(
+        "Open",
+        key="runs_open",
+        icon=":material/open_in_new:",
+        disabled=len(ids) != 1,
+        help=f"Select one run. {BY_KEYS}",
+    ):
+        navigation.open_run(ids[0])
+    if st.button(
+        "Compare",
+        key="runs_compare",
+        icon=":material/compare_arrows:",
+        disabled=len(ids) != 2,
+        help="Select two runs; the older one is Before.",
+    ):
+        navigation.open_compare(min(ids), max(ids))
+
+
+def edit_button(chosen: pd.DataFrame) -> None:
+    """Edit one run, or the tags of several."""
+    if st.button(
+        "Edit",
+        key="runs_edit",
+        icon=":material/edit:",
+        disabled=chosen.empty,
+        help="Name, tags and notes of one run, or the tags of several. Select runs first.",
+    ):
+        auto_refresh.hold()
+        edit(next(chosen.itertuples())) if len(chosen) == 1 else edit_tags(chosen)
+
+
+def request_buttons(chosen: pd.DataFrame) -> None:
+    """Pause, resume and stop; as on the run page only what applies now."""
+    held = run_status.held_by(*chosen.itertuples())
+    for request, (label, icon, effect) in REQUESTS.items():
+        able = [int(r.id) for r in chosen.itertuples() if request in requests(r, held)]
+        if able:
+            st.button(
+                label,
+                key=f"runs_{request}",
+                icon=icon,
+                on_click=ask,
+                args=(able, request),
+                help=effect.format(runs=count(len(able), "selected run")),
+            )
+
+
+def archive_button(chosen: pd.DataFrame, ids: list[int]) -> None:
+    """Archive the runs, or unarchive them if all are archived."""
+    put_back = bool(ids) and bool(chosen["archived"].all())
+    st.button(
+        "Unarchive" if put_back else "Archive",
+        key="runs_archive",
+        icon=":material/unarchive:" if put_back else ":material/archive:",
+        disabled=not ids,
+        on_click=archive,
+        args=(ids, not put_back),
+        help="Archived runs are hidden from the list; nothing is deleted.",
+    )
+
+
+def delete_button(chosen: pd.DataFrame) -> None:
+    """Delete the runs, after a confirmation."""
+    if st.button(
+        "Delete",
+        key="runs_delete",
+        icon=":material/delete:",
+        disabled=chosen.empty,
+        help="Lists the runs and asks for confirmation.",
+    ):
+        auto_refresh.hold()
+        confirm_delete(chosen)

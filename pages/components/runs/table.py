@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.datasets import known_as
+from core.experiment.states import STATES
 from core.methods import METHODS
 from models import MODELS
 from pages.components.common import (
@@ -18,7 +19,7 @@ from pages.components.common import (
 )
 from pages.components.runs.actions import TO_OPEN
 
-STATES = ("all", *run_status.STATUS)
+STATE_FILTERS = ("all", *STATES.keys)
 FIT = ("id", "name", "state", "method", "accuracy", "tpr_variance", "tpr_min", "tags")  # a window of 1440 px
 ALWAYS = (
     *FIT,
@@ -146,7 +147,7 @@ def order(phone: bool, more: list[str]) -> list[str]:
 
 def state_word(state: str) -> str:
     """The label of a state in the filter; the URL holds it."""
-    return "All" if state == "all" else run_status.STATUS[state][0]
+    return "All" if state == "all" else STATES[state].label
 
 
 def more_columns() -> list[str]:

@@ -8,7 +8,7 @@ from core.comparison.compare import compare
 from core.comparison.confounders import DataChanged, OtherSamples, OtherSeeds, Unfinished
 from core.comparison.verdict import SAME, UNFINISHED
 from core.diagnostics.run_warnings import MadeOfFew, few_samples
-from core.diagnostics.sample_size import FEW, FewSamples, half_width
+from core.diagnostics.sample_size import FEW_VALIDATION, FewSamples, half_width
 from core.diagnostics.sample_size import few_samples as enough
 from core.experiment.config import RunConfig
 from core.experiment.facts import Facts, StartEvidence
@@ -98,9 +98,9 @@ def test_weights_from_few_validation_samples_are_reported(method, facts, few):
 
 
 def test_new_run_and_compare_report_few_samples_from_the_same_number_on():
-    for n in (FEW - 1, FEW):
+    for n in (FEW_VALIDATION - 1, FEW_VALIDATION):
         few = enough([n, 500], ["ant", "bee"])
-        assert (few is not None) is (n < FEW)
+        assert (few is not None) is (n < FEW_VALIDATION)
         facts = Facts(("ant", "bee"), evidence=StartEvidence(support=[n, 500]))
         found = few_samples("run 2", RunConfig("mnist1d", "cnn1d", "tpr_ratio"), facts)
         assert (found and found.few) == few

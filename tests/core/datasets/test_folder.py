@@ -25,7 +25,7 @@ from core.datasets import (
     sources,
     train_counts,
 )
-from core.datasets.folder_layout import Entry, FolderSource, layout, shown
+from core.datasets.folder_layout import Entry, FolderSource, layout, quoted
 from core.datasets.image_decoding import in_order
 from core.datasets.image_file import Unreadable, automatic_side, decode, image_size, quick_size
 from core.datasets.spec import quiet
@@ -358,9 +358,9 @@ def test_a_link_back_to_a_parent_ends(pets: Path) -> None:
 
 
 def test_long_and_hostile_names_stay_on_one_short_line() -> None:
-    assert shown("a\nb\x1b[31m") == r"'a\nb\x1b[31m'"
-    assert len(shown("x" * 10_000)) <= 82
-    assert shown(os.fsdecode(b"\xff")) == "'?'"
+    assert quoted("a\nb\x1b[31m") == r"'a\nb\x1b[31m'"
+    assert len(quoted("x" * 10_000)) <= 82
+    assert quoted(os.fsdecode(b"\xff")) == "'?'"
 
 
 # --- unreadable images ---

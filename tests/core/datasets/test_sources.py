@@ -56,7 +56,7 @@ def test_a_folder_and_a_zip_of_it_are_of_the_image_modality(own: Path) -> None:
     for key in ("pets", "cars.zip"):
         spec = prepare(key, own)
         assert modality_of(spec.shape).key == spec.kind == "image"
-        assert MODALITIES[spec.kind].shown(spec.shape) == "3 x 10 x 10"
+        assert MODALITIES[spec.kind].shape_text(spec.shape) == "3 x 10 x 10"
 
 
 @pytest.mark.parametrize("row", DATASETS, ids=DATASETS.keys)

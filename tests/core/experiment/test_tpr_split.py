@@ -6,7 +6,7 @@ import pytest
 
 from core.errors import EvenlyError
 from core.experiment.tpr_file import parse
-from pages.components.common import downloads
+from pages.components.run import downloads
 from storage import results
 from tests.pages.kit import RUN, visit
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from core.methods.notes import BiasFewSamples
-from core.methods.posthoc import FEW, Outputs, apply, fitted_bias
+from core.methods.posthoc import FEW_FOR_BIAS, Outputs, apply, fitted_bias
 
 
 def task(classes, each, seed, noise=1.0):
@@ -159,7 +159,7 @@ def test_a_loss_of_accuracy_is_told():
 
 
 def test_few_samples_are_told():
-    z, y = task(4, FEW - 1, 0)
-    assert stepped((z, y), (z, y)).notes[-1] == BiasFewSamples(4, 4, FEW, FEW - 1)
-    z, y = task(4, FEW, 0)
+    z, y = task(4, FEW_FOR_BIAS - 1, 0)
+    assert stepped((z, y), (z, y)).notes[-1] == BiasFewSamples(4, 4, FEW_FOR_BIAS, FEW_FOR_BIAS - 1)
+    z, y = task(4, FEW_FOR_BIAS, 0)
     assert not any(isinstance(note, BiasFewSamples) for note in stepped((z, y), (z, y)).notes)

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import EvenlyError
-from core.methods import METHODS, answer, dynamic_tau, formula_with, grid, grid_values, slider_param, what_if
-from core.methods.class_difficulty import smoothed
+from core.methods import METHODS, answer, formula_with, grid, grid_values, slider_param, what_if
+from core.methods.class_difficulty import dynamic_tau, smoothed
 from core.methods.normalization import NEGLIGIBLE
 from core.methods.notes import (
     CountsFilled,

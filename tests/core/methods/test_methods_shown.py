@@ -55,7 +55,7 @@ def test_every_row_has_a_worked_example_with_a_word_on_what_is_shown(row, table)
     found = examples(row, table)
     assert found
     assert all(e.command or e.intro for e in found)
-    assert any(e.rows or e.said for e in found)
+    assert any(e.rows or e.sentences for e in found)
     assert all(len({len(row) for _, row in e.rows}) <= 1 for e in found)
 
 
@@ -88,7 +88,7 @@ def test_the_stored_examples_are_what_the_code_computes():
 
 def test_group_dro_shows_the_vector_of_the_reference():
     assert cells("group_dro", "q after 1 step") == [0.330998, 0.331992, 0.33701]
-    assert "0.906215" in " ".join(e.said[0] for e in examples(METHODS["group_dro"]))
+    assert "0.906215" in " ".join(e.sentences[0] for e in examples(METHODS["group_dro"]))
 
 
 def test_l2rw_shows_what_can_be_computed_by_hand():
@@ -144,13 +144,13 @@ def test_a_class_at_tpr_1_is_shown_with_its_floor(empty, key):
     (example,) = examples(METHODS[key])
     value = next(
         float(found[1])
-        for text in example.said
+        for text in example.sentences
         if (found := re.match(r"With class 0 at TPR 1 its weight is (\S+)\.$", text))
     )
     assert value == pytest.approx(answer(key, what_if(3, tpr=np.array([1.0, 0.7365, 0.7808]))).weight[0], rel=1e-3)
     assert value > 0
     note = "The TPR of class 0 is clamped away from 0 and 1"
-    assert any(text.startswith(note) for text in example.said)
+    assert any(text.startswith(note) for text in example.sentences)
     said = "\n".join(m.value for m in visit(PAGE, row=key).markdown)
     assert note in said
     for rule in ("**Floors.**", "**Reduction.**", "**Late start.**", "**Loss.**"):

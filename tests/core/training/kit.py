@@ -20,7 +20,6 @@ KNOBS = {  # what the numbers in the tests rest on, and small networks; of anoth
     "oltr": {"memory": 0.01, "repel": 0.01},
 }
 LOOKS_AHEAD = ("l2rw", "meta_weight_net", "difficulty_net")
-REDUCTIONS = ("weighted_mean", "batch_mean")
 
 
 class Fixed(nn.Module):

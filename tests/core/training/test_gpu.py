@@ -188,7 +188,7 @@ def test_resume_on_cuda_goes_on_where_it_was(precision, recipe):
 @pytest.mark.usefixtures("deterministic")
 def test_resume_in_the_middle_of_an_epoch_counts_every_sample_once(monkeypatch, precision):
     """Interrupted after replayed steps: the sums on the device go through the checkpoint, and the epoch ends whole."""
-    monkeypatch.setattr("core.orders.LOOK_SECONDS", -1)  # a look at every step
+    monkeypatch.setattr("core.training.interrupts.LOOK_SECONDS", -1)  # a look at every step
     device, looks = card(precision), count()
     whole = list(make_trainer(device).run())
     first = make_trainer(device)

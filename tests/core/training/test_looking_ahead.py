@@ -11,7 +11,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from core.errors import EvenlyError
-from tests.core.training.kit import LOOKS_AHEAD, REDUCTIONS, B, C, batch, double, make, net, seeded
+from core.training.losses import REDUCTIONS
+from tests.core.training.kit import LOOKS_AHEAD, B, C, batch, double, make, net, seeded
 
 
 def virtual_meta_loss(model, given, weights, step):

@@ -6,8 +6,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from core.errors import EvenlyError
+from core.experiment.config import SETTINGS
 from core.methods.types import ClassTerms
-from core.training.losses import class_loss, sample_losses, tensor_terms
+from core.training.losses import REDUCTIONS, class_loss, sample_losses, tensor_terms
 
 CPU = torch.device("cpu")
 Z = torch.tensor([2.0, 1.0, 0.5, 0.0, -1.0], dtype=torch.float64)
@@ -17,6 +18,10 @@ Y = torch.arange(5)
 
 def terms(**vectors):
     return tensor_terms(ClassTerms(**{k: np.asarray(v, dtype=float) for k, v in vectors.items()}), CPU, torch.float64)
+
+
+def test_the_reductions_are_the_choices_of_the_setting():
+    assert next(p for p in SETTINGS if p.key == "reduction").choices == REDUCTIONS
 
 
 def test_plain_cross_entropy():

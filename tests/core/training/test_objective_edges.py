@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from core.training.losses import REDUCTIONS
 from tests.core.training.kit import (
     LOOKS_AHEAD,
     OBJECTIVES,
-    REDUCTIONS,
     B,
     C,
     batch,

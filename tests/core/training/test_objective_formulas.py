@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, one_hot
 
-from core.training.losses import class_loss
+from core.training.losses import REDUCTIONS, class_loss
 from tests.core.training.kit import (
-    REDUCTIONS,
     B,
     C,
     batch,

@@ -15,7 +15,7 @@ from core.training.losses import REDUCTIONS, reduced
 from core.training.train_step import GraphStep
 from core.training.trainer import Trainer
 from tests.core.training.kit import C, loss_and_slope, make, of_logits, random_logits
-from tests.core.training.test_engine import CLASSES, make_config, make_model, make_splits, make_trainer
+from tests.core.training.test_trainer import CLASSES, make_config, make_model, make_splits, make_trainer
 
 TERMS = (
     "terms",

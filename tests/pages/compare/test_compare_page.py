@@ -75,7 +75,7 @@ def test_a_run_with_itself(ids):
 @pytest.mark.parametrize(
     ("which", "words"),
     [
-        ("running", "is running, at epoch 9 of 20."),
+        ("running", "is running at epoch 9 of 20."),
         ("failed", "failed at epoch 3 of 20."),
         ("stopped", "was stopped at epoch 6 of 20."),
     ],

@@ -427,7 +427,7 @@ def test_charts_name_their_split(ids):
 
 
 def test_a_run_offers_the_files_of_the_command_line(ids, monkeypatch):
-    from pages.components.common import downloads
+    from pages.components.run import downloads
     from reporting import csv_json, html_pages
 
     engine, offered = open_database(), []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.datasets import DATASETS, describe, prepare
-from core.datasets.spec import no_validation
+from core.datasets.spec import check_validation
 from core.diagnostics.sample_size import FewSamples, few_validation, half_width
 from core.metrics.classification import wilson
 from pages.components.common.prefill import Prefill
@@ -63,7 +63,7 @@ def test_without_a_validation_sample_nothing_can_start(empty, tmp_path):
 
 def test_three_images_a_class_are_enough_to_start(empty, tmp_path):
     images(tmp_path / "three", {"ant": 3, "bee": 3})
-    assert no_validation(prepare("three", tmp_path), 2) == ""
+    check_validation(prepare("three", tmp_path), 2)
 
 
 def test_few_validation_samples_are_said_with_what_they_are_worth(empty, tmp_path):

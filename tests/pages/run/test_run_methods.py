@@ -15,7 +15,7 @@ from commands.runs import settings_line
 from core.errors import EvenlyError
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC
-from core.methods.posthoc import SUMMAND
+from core.methods.posthoc import STORED_BIAS
 from pages.components.common import helper_process
 from pages.components.compare import report
 from pages.components.compare.charts import LEVEL, SPREAD, mean_by_epoch
@@ -84,7 +84,7 @@ def stepped(engine, worker, run, summand=None, end="succeeded"):
     results.start_run(engine, claim, facts(mnist1d(0.8)))
     if end is not None:
         record = epoch_record(mnist1d(0.8), 1, 1, None, np.random.default_rng(0))
-        kept = {} if summand is None else {SUMMAND: list(summand)}
+        kept = {} if summand is None else {STORED_BIAS: list(summand)}
         results.record_epoch(engine, claim, replace(record, info=kept))
         queue.finish(engine, claim, end)
     return made

@@ -17,7 +17,7 @@ from storage.jobs import queue
 from storage.jobs.workers import Place, places
 from work import runner
 from work import worker as door
-from work.liveness import Inside
+from work.liveness import StepPosition
 
 
 def row(**values):
@@ -37,7 +37,10 @@ def row(**values):
 
 
 def test_only_an_epoch_that_lasts_is_told_of():
-    inside, now = Inside(12), iter([(1, 0, 10), (1, 4, 10), (1, 4, 10), (1, 10, 10), (2, 3, 10), (3, 2, 10), None])
+    inside, now = (
+        StepPosition(12),
+        iter([(1, 0, 10), (1, 4, 10), (1, 4, 10), (1, 10, 10), (2, 3, 10), (3, 2, 10), None]),
+    )
     inside.follow(lambda: next(now))
     assert not inside.look(0.0)  # nothing was told of an epoch at its first look
     assert inside.look(2.0)
@@ -87,7 +90,7 @@ def test_a_long_epoch_is_told_of_while_it_lasts(tmp_path, monkeypatch):
         training.join()
         assert (told.epoch, told.step) == (1, 3)
         assert told.steps > 3
-        assert worker.inside.place is None
+        assert worker.position.place is None
         assert places(worker.engine) == {}
         assert results.get_run(worker.engine, run_id).status == "succeeded"
 

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from core.datasets import array_cache, download, file_io, find_dataset, image_decoding, prepare
-from core.datasets.file_io import PIECE_BYTES, attended, unwatched
+from core.datasets.file_io import PIECE_BYTES, attended, file_md5, unwatched
 from core.datasets.spec import quiet
 from core.datasets.torchvision_sets import MNIST, VisionSet
 
@@ -74,9 +74,9 @@ def test_unpacking_ends_between_two_pieces_and_leaves_nothing(archive: Path, loo
 @pytest.mark.parametrize("archive", ["a.gz"], indirect=True)
 def test_a_checksum_ends_between_two_pieces(archive: Path) -> None:
     with pytest.raises(StoppedError):
-        download.file_md5(archive, after(3))
+        file_md5(archive, after(3))
     looks: list[int] = []
-    download.file_md5(archive, lambda: looks.append(1))
+    file_md5(archive, lambda: looks.append(1))
     assert len(looks) >= archive.stat().st_size // PIECE_BYTES
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.experiment.config import checked
-from core.experiment.replay import Past, along
+from core.experiment.replay import TprHistory, replay
 from core.methods.types import Evidence
 from core.metrics.classification import share
 from pages.components.preview import component, epoch_component
@@ -39,7 +39,7 @@ def shown(data, frame):
 
 def past_of(engine, run):
     history = results.class_history(engine, run, "validation")
-    return Past(share(history.tp, history.support), history.support.astype(float))
+    return TprHistory(share(history.tp, history.support), history.support.astype(float))
 
 
 def test_a_dynamic_method_is_drawn_along_the_epochs_of_its_baseline(empty, mounted):
@@ -48,10 +48,10 @@ def test_a_dynamic_method_is_drawn_along_the_epochs_of_its_baseline(empty, mount
     data = mounted["new_preview_cdb"]
     assert at.selectbox(key="new_along").value == str(base)
     assert data["along"]["epochs"] == list(range(1, 21))
-    way = along(
+    replayed = replay(
         checked(config_of(epochs=20, method="cdb")), Evidence(10, counts=np.full(10, 400.0)), past_of(empty, base)
     )
-    for epoch, weight in enumerate(way.values("weight")):
+    for epoch, weight in enumerate(replayed.values("weight")):
         assert shown(data, epoch) == pytest.approx(dict(zip(DIGITS, weight, strict=True)), rel=1e-3)
     assert data["along"]["tpr"][0] == [None] * 10, "before the first epoch there is none"
     tprs = dict(zip(data["names"], data["along"]["tpr"][5], strict=True))
@@ -93,9 +93,9 @@ def test_every_stop_of_the_slider_is_sent_with_all_epochs_where_they_fit(empty, 
     assert data["along"]["carried"]
     assert len(data["grid"]) == len(data["values"]) * 20
     config = checked(config_of(epochs=20, method="cdb", params={"tau": 2.0}))
-    way = along(config, Evidence(10, counts=np.full(10, 400.0)), past_of(empty, base))
+    replayed = replay(config, Evidence(10, counts=np.full(10, 400.0)), past_of(empty, base))
     assert shown(data, data["values"].index(2.0) * 20 + 12) == pytest.approx(
-        dict(zip(DIGITS, way.values("weight")[12], strict=True)), rel=1e-3
+        dict(zip(DIGITS, replayed.values("weight")[12], strict=True)), rel=1e-3
     )
     at.session_state["new_preview_cdb"] = {"value": 3.0}
     at.run()

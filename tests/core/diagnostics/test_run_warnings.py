@@ -7,7 +7,7 @@ import pytest
 from commands.submit import source_of
 from core.comparison.compare import compare
 from core.datasets import describe
-from core.diagnostics.run_warnings import SeenInTraining, behind_learner, seen_in_training
+from core.diagnostics.run_warnings import SeenInTraining, baseline_seen_in_training, seen_in_training
 from core.experiment.config import RunConfig, checked
 from core.experiment.facts import NOT_STARTED, Facts, StartEvidence
 from core.methods import METHODS
@@ -53,7 +53,7 @@ def test_the_rows_that_learn_from_validation_samples():
 def test_what_rests_on_samples_that_were_learned_from(method, made, learner):
     found = SeenInTraining("run 2", made, METHODS[learner].label)
     assert seen_in_training("run 2", settings(method), facts(learner)) == found
-    assert behind_learner("run 2", settings(method), learner) == found
+    assert baseline_seen_in_training("run 2", settings(method), learner) == found
 
 
 @pytest.mark.parametrize(

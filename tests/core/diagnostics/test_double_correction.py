@@ -19,7 +19,7 @@ from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
 from services.submission import plan
-from services.tpr_sources import Source
+from services.tpr_sources import TprSource
 
 COUNTS = np.array([360, 129, 46, 16, 3])  # imbalance 120
 WEIGHTS = "0.01, 0.03, 0.07, 0.2, 1"
@@ -180,7 +180,7 @@ def test_a_step_that_corrects_once(method, params, before):
 
 def test_a_plan_says_it_once(home):
     settings = config("inverse_frequency", "balanced", imbalance=100.0)
-    made = plan(home[1], settings, describe("mnist1d", home[0]), [0, 1], Source())
+    made = plan(home[1], settings, describe("mnist1d", home[0]), [0, 1], TprSource())
     assert len(made.rows) == 2
     sampler = Corrector(SAMPLER, SAMPLERS["balanced"].label)
     assert made.cautions == (DoubleCorrection(Corrector(METHOD, "Inverse frequency"), sampler, IMBALANCE),)

@@ -1,0 +1,81 @@
+"""More seeds for both runs of a comparison: the button that queues them, and their progress."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from core.comparison.compare import Comparison
+from core.comparison.verdict import ENOUGH_SEEDS, SAME
+from core.datasets import DATASETS, describe
+from core.formatting import listed
+from pages.components.common import cached_reads
+from pages.components.common.error_guard import showing_errors
+from reporting import text
+from reporting.numbers import count
+from services import replicates as seeds_of
+from services import submission
+from storage.jobs import queue
+from storage.results.runs import RunRow
+
+MORE_SEEDS = 2  # per click, once there are ENOUGH_SEEDS
+
+
+def draw(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
+    """Offer more seeds for both runs, or show the progress of those queued: few seeds give a wide interval."""
+    if pending := seeds_of.on_the_way(every, before, after):
+        seed_progress(tuple(pending))
+    elif c.noise.kind != SAME and before.status == after.status == "succeeded":
+        pairs = len(c.noise.pairs)
+        more = ENOUGH_SEEDS - pairs if pairs < ENOUGH_SEEDS else MORE_SEEDS
+        wanted = seeds_of.next_seeds(every, before, after, more)
+        b, a = (seeds_of.lacking(every, row, wanted) for row in (before, after))
+        st.button(
+            f"Add {count(more, 'seed')}" + (" to each" if b == a else ""),
+            key="compare_seeds",
+            icon=":material/add_circle:",
+            on_click=add_seeds,
+            args=(before, after, wanted, cached_reads.last_id(every)),
+            help=f"Trains {what_trains(before, b, after, a)}. More seeds narrow the interval that separates an effect from seed noise.",
+        )
+
+
+def what_trains(before: RunRow, of_before: list[int], after: RunRow, of_after: list[int]) -> str:
+    """Which run is trained with which seeds; seeds that a run already has are left out."""
+    if of_before == of_after:
+        return f"both runs with {text.numbered('seed', of_before)}"
+    each = ((before, of_before), (after, of_after))
+    return listed(f"run {row.id} with {text.numbered('seed', seeds)}" for row, seeds in each if seeds)
+
+
+def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> None:
+    """Queue the replicates once. The submit key holds the pair, the seeds and the newest run id this view has read.
+
+    Seeds that another view has queued meanwhile are not queued again; the rerun shows their progress.
+    """
+    with showing_errors():
+        every = cached_reads.runs(archived=None)
+        if seeds_of.next_seeds(every, before, after, len(wanted)) != wanted:
+            return
+        spec = describe(before.dataset, cached_reads.data_root())
+        if before.dataset not in DATASETS:
+            spec = replace(spec, label=before.dataset)
+        key = f"seeds-{before.id}-{after.id}-{'.'.join(map(str, wanted))}-{last}"
+        database = cached_reads.database()
+        queue.submit(database, list(submission.more_seeds(database, every, before, after, spec, wanted).rows), key)
+
+
+@st.fragment(run_every=2.0)
+@showing_errors()
+def seed_progress(ids: tuple[int, ...]) -> None:
+    """Progress of the replicates; reruns the page when one has ended."""
+    frame = cached_reads.runs(ids=ids)
+    active = frame[frame["status"].isin(cached_reads.LIVE)]
+    st.progress(
+        sum(cached_reads.progress(r) for r in frame.itertuples()) / max(len(frame), 1),
+        text=f"{count(len(active), 'run')} with these settings queued or running; metrics update when they finish",
+    )
+    if len(active) < len(ids):
+        st.rerun()

@@ -1,0 +1,77 @@
+"""What can be done with a run: pause, resume and stop it, and the next steps from it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from pages.components.common import cached_reads, navigation, run_status
+from pages.components.common.error_guard import showing_errors
+from pages.components.common.prefill import Prefill
+from pages.components.run import duplicate
+from reporting import provenance
+from storage.jobs import queue
+from storage.results.runs import RunRow
+
+
+def ask(run_id: int, wanted: str) -> None:
+    """Record the request; the worker acts on it within a second."""
+    with showing_errors():
+        queue.ask(cached_reads.database(), run_id, wanted)
+
+
+def use_tprs(row: RunRow) -> None:
+    """Open New run with this run's settings, this run as the baseline and no method selected."""
+    st.session_state["new_prefill"] = Prefill(row.config, baseline=row.id)
+    navigation.open_new(dataset=row.dataset, model=row.model)
+
+
+def control(row: RunRow) -> None:
+    """The Pause, Resume and Stop buttons that apply in the current state."""
+    asked = row.status == "running" and row.wanted != "run"
+    if row.status == "running":
+        st.button(
+            "Pause", key="run_pause", icon=":material/pause:", on_click=ask, args=(row.id, "pause"), disabled=asked
+        )
+    if (label := run_status.resume(row)) and not provenance.orphaned(row):
+        st.button(
+            label,
+            key="run_resume",
+            type="primary",
+            icon=":material/play_arrow:",
+            on_click=ask,
+            args=(row.id, "run"),
+            help="Continues from the last checkpoint." if run_status.trains(row) else "Applies the step again.",
+        )
+    if row.status in cached_reads.BUSY:
+        st.button(
+            "Stop",
+            key="run_stop",
+            icon=":material/stop:",
+            on_click=ask,
+            args=(row.id, "cancel"),
+            disabled=asked,
+            help="Keeps the metrics recorded so far.",
+        )
+
+
+def onward(row: RunRow) -> None:
+    """What to do next with this run."""
+    if row.status == "succeeded":
+        if st.button(
+            "Use its TPRs",
+            key="run_use",
+            type="primary" if row.baseline_id is None else "secondary",
+            icon=":material/balance:",
+            help="Set up a run whose weights come from this run's validation TPRs.",
+        ):
+            use_tprs(row)
+    if row.baseline_id is not None and cached_reads.has_epochs(row):
+        if st.button(
+            "Compare with its baseline",
+            key="run_compare",
+            type="primary" if row.status == "succeeded" else "secondary",
+            icon=":material/compare_arrows:",
+        ):
+            navigation.open_compare(row.baseline_id, row.id)
+    if st.button("Duplicate", key="run_duplicate", icon=":material/content_copy:", help="New run with these settings."):
+        duplicate.duplicate(row)
