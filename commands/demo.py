@@ -79,13 +79,13 @@ def counted(seeds: int) -> str:
     return "one seed" if seeds == 1 else f"each of {seeds} seeds"
 
 
-def spread(values: list[float], form: str = "{:.1f}", factor: float = 100.0) -> str:
+def mean_with_sd(values: list[float], form: str = "{:.1f}", factor: float = 100.0) -> str:
     """Mean and, from two values on, the standard deviation (n - 1)."""
     mean = form.format(factor * float(np.mean(values)))
     return mean if len(values) < 2 else f"{mean} ± {form.format(factor * float(np.std(values, ddof=1)))}"
 
 
-def variance(values: list[float]) -> str:
+def variance_with_sd(values: list[float]) -> str:
     """The same for a variance, with the digits that it needs."""
     mean = float(np.mean(values))
     return numbers.variance(mean) if len(values) < 2 else numbers.variance_with_sd(mean, float(np.std(values, ddof=1)))
@@ -98,10 +98,10 @@ def class_table(engine: Engine, before: list[Side], after: list[Side], weighted:
     rows = [
         [
             before[0].classes[c],
-            spread(b[:, c]),
-            spread(a[:, c]),
+            mean_with_sd(b[:, c]),
+            mean_with_sd(a[:, c]),
             points(float((a[:, c] - b[:, c]).mean())),
-            spread(weights[:, c], "{:.3f}", 1.0),
+            mean_with_sd(weights[:, c], "{:.3f}", 1.0),
         ]
         for c in np.argsort(b.mean(axis=0))
     ]
@@ -113,9 +113,9 @@ def summary_table(before: list[Side], after: list[Side]) -> None:
     """Accuracy, TPR variance and lowest TPR on the test split."""
     rows = []
     for label, name, write in (
-        ("accuracy, %", "accuracy", spread),
-        ("TPR variance", "tpr_variance", variance),
-        ("min TPR, %", "tpr_min", spread),
+        ("accuracy, %", "accuracy", mean_with_sd),
+        ("TPR variance", "tpr_variance", variance_with_sd),
+        ("min TPR, %", "tpr_min", mean_with_sd),
     ):
         rows.append([label, *(write([getattr(s.summary, name) for s in sides]) for sides in (before, after))])
     table(("summary", "before", "after"), rows)

@@ -586,17 +586,14 @@ def _(f: baseline.BaselineDiffers) -> str:
 
 
 UNREADY = {
-    "queued": "is queued; let it finish",
-    "running": "is running; let it finish",
-    "paused": "is paused; resume it",
-    "failed": "has failed; resume it",
-    "cancelled": "was stopped; resume it",
-}  # status -> state of a run that was to be a baseline, and what to do
+    "queued": "let it finish",
+    "running": "let it finish",
+}  # status of a run that was to be a baseline -> what to do; else "resume it"
 
 
 @of.register
 def _(f: baseline.NotSucceeded) -> str:
-    return f"run {f.run} {UNREADY[f.status]}, or choose a run that has succeeded"
+    return f"run {f.run} {STATES[f.status].clause}; {UNREADY.get(f.status, 'resume it')}, or choose a run that has succeeded"
 
 
 @of.register

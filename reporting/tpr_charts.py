@@ -193,32 +193,11 @@ def bars(
     height: int = 360,
 ) -> Figure:
     """Grouped bars from 0: before gray and hatched, after blue and solid, 95 % limits thin. With many classes no limits and names."""
-    ticks, few = list(range(len(order))), len(order) <= DUMBBELLS_UP_TO
-    full = [drawn(names[c]) for c in order]
-    data, sides = [], _sides(p, before, after)
-    for side, color, _, _ in sides:
-        first = side is before
-        pattern = {"shape": "/", "size": 6, "solidity": 0.28, "fgcolor": faint(p.background, 0.75), "bgcolor": color}
-        data.append(
-            {
-                "type": "bar",
-                "name": _legend(side),
-                "x": ticks,
-                "y": _rounded(side.tpr[order]),
-                "customdata": full,
-                "marker": {"color": color, **({"pattern": pattern} if color == p.before else {}), "cornerradius": 2},
-                **(
-                    {"error_y": _errors(side, order, p.text if p.name == "light" else faint(p.text, 0.75))}
-                    if few and side.each is None
-                    else {}
-                ),
-                "hovertemplate": f"%{{customdata}}<br>{side.label} %{{y:.1%}}<extra></extra>",
-            }
-        )
-        data += (
-            _dots(side, order, (-1 if first else 1) * (1 - BAR_GAP) / 4, p, "y") if few else []
-        )  # at the middle of its bar
-    data.sort(key=lambda trace: trace["type"])  # bars first, so that dots are drawn on top
+    ticks, few, sides = list(range(len(order))), len(order) <= DUMBBELLS_UP_TO, _sides(p, before, after)
+    data = [_bars_of(names, side, order, color, p, limits=few and side.each is None) for side, color, *_ in sides]
+    if few:
+        for side, *_ in sides:  # dots at the middle of their bars
+            data += _dots(side, order, (-1 if side is before else 1) * (1 - BAR_GAP) / 4, p, "y")
     named = (
         {"tickvals": ticks, "ticktext": [drawn(names[c], 12) for c in order]}
         if few
@@ -237,6 +216,24 @@ def bars(
             xaxis=axis(p, showgrid=False, zeroline=False, range=[-0.5, len(order) - 0.5], **named),
             yaxis=axis(p, range=[0, 1.02], tickformat=".0%", dtick=0.2),
         ),
+    }
+
+
+def _bars_of(
+    names: list[str], side: ChartSide, order: NDArray[np.int64], color: str, p: Palette, *, limits: bool
+) -> dict:
+    """The bars of one side; `limits` draws its 95 % limits."""
+    hatch = {"shape": "/", "size": 6, "solidity": 0.28, "fgcolor": faint(p.background, 0.75), "bgcolor": color}
+    ink = p.text if p.name == "light" else faint(p.text, 0.75)
+    return {
+        "type": "bar",
+        "name": _legend(side),
+        "x": list(range(len(order))),
+        "y": _rounded(side.tpr[order]),
+        "customdata": [drawn(names[c]) for c in order],
+        "marker": {"color": color, **({"pattern": hatch} if color == p.before else {}), "cornerradius": 2},
+        **({"error_y": _errors(side, order, ink)} if limits else {}),
+        "hovertemplate": f"%{{customdata}}<br>{side.label} %{{y:.1%}}<extra></extra>",
     }
 
 
@@ -261,31 +258,12 @@ def dumbbell(
 
     A single side: its dots with their limits.
     """
-    sides, full = _sides(p, before, after), [drawn(names[c]) for c in order]
-    rows = list(range(len(order)))
+    sides, rows = _sides(p, before, after), list(range(len(order)))
     data = [_limits(side, order, faint(color, 0.8)) for side, color, _, _ in sides]
     data += [] if after is None else _lines_between(before.tpr[order], after.tpr[order], p)
     for (side, *_), offset in zip(sides, (-0.27, 0.27), strict=False):
         data += _dots(side, order, offset, p, "x")
-    hollow = {
-        "size": 11,
-        "color": p.background,
-        "line": {"width": 2.5, "color": p.text if p.name == "dark" else p.muted},
-    }
-    markers = {p.before: hollow, p.after: {"size": 11, "color": p.after}}
-    for side, color, *_ in sides:
-        data.append(
-            {
-                "type": "scatter",
-                "mode": "markers",
-                "x": _rounded(side.tpr[order]),
-                "y": rows,
-                "name": _legend(side),
-                "customdata": full,
-                "marker": markers[color],
-                "hovertemplate": f"%{{customdata}}<br>{side.label} %{{x:.2%}}<extra></extra>",
-            }
-        )
+    data += [_row_marks(names, side, order, color, p) for side, color, *_ in sides]
     if after is not None:
         data.append(_change_labels(before, after, p, order))
     low, high = min(float(np.nanmin(s.low)) for s, *_ in sides), max(float(np.nanmax(s.high)) for s, *_ in sides)
@@ -307,6 +285,22 @@ def dumbbell(
                 zeroline=False,
             ),
         ),
+    }
+
+
+def _row_marks(names: list[str], side: ChartSide, order: NDArray[np.int64], color: str, p: Palette) -> dict:
+    """The TPRs of one side of a dumbbell: hollow for the gray side, solid for the blue one."""
+    edge = {"width": 2.5, "color": p.text if p.name == "dark" else p.muted}
+    hollow = {"size": 11, "color": p.background, "line": edge}
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "x": _rounded(side.tpr[order]),
+        "y": list(range(len(order))),
+        "name": _legend(side),
+        "customdata": [drawn(names[c]) for c in order],
+        "marker": hollow if color == p.before else {"size": 11, "color": p.after},
+        "hovertemplate": f"%{{customdata}}<br>{side.label} %{{x:.2%}}<extra></extra>",
     }
 
 

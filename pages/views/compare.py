@@ -9,8 +9,17 @@ from core.comparison.compare import Comparison, with_score
 from core.errors import EvenlyError
 from pages.components.common import cached_reads, navigation, viewport
 from pages.components.common.error_guard import showing_errors
-from pages.components.compare import cached_comparison, charts, downloads, headline, more_seeds, run_picker, settings
-from pages.components.run import measures
+from pages.components.compare import (
+    cached_comparison,
+    charts,
+    class_table,
+    downloads,
+    headline,
+    measures,
+    more_seeds,
+    run_picker,
+    settings,
+)
 from reporting import text, tpr_charts, tpr_series
 from reporting.text import message
 from storage.results.runs import RunRow
@@ -97,8 +106,8 @@ def body(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> N
         charts.confusion_change(
             of_before, of_after, names, tpr_charts.ordering(tpr_series.pictured(c, averaged)[0].tpr)
         )
-    score = measures.compared(c, averaged)
-    charts.class_table(c, averaged)
+    score = measures.draw(c, averaged)
+    class_table.draw(c, averaged)
     downloads.draw(before, after, c if score is None else with_score(c, score), score, names)
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import Engine, and_, select
 
+from core.experiment.states import STATES
 from storage.db.connection import reading
 from storage.db.errors import StorageError
 from storage.db.schema import SPLITS, class_epoch, epoch, run
@@ -125,7 +126,9 @@ def confusion(engine: Engine, run_id: int, split: str, which: str = "last") -> t
 def measured(row: RunRow) -> None:
     """A run without a finished epoch raises StorageError."""
     if not row.last_epoch:
-        raise StorageError(f"run {row.id} is {row.status} and has no finished epoch yet; wait for its first one")
+        raise StorageError(
+            f"run {row.id} {STATES[row.status].clause} and has no finished epoch yet; wait for its first one"
+        )
 
 
 def beside_counts(engine: Engine, run_id: int, split: str, at: int) -> dict[str, Any]:

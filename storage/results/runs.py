@@ -335,7 +335,7 @@ def _check_deletable(connection: Connection, numbers: list[int]) -> None:
         follower.method in METHODS and "network" in METHODS[follower.method].needs
     ):  # once stopped, it could not be resumed
         raise StorageError(
-            f"run {follower.id} is {follower.status} and continues from the network of run {follower.baseline_id}: "
+            f"run {follower.id} {STATES[follower.status].clause} and continues from the network of run {follower.baseline_id}: "
             "let it finish, or delete it too; "
             f"it could not be resumed without run {follower.baseline_id}"
         )

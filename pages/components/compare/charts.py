@@ -1,11 +1,10 @@
-"""The charts and tables of a comparison: TPRs per class, spread over epochs, confusion changes, metrics per class."""
+"""The charts of a comparison: TPRs per class, spread over epochs, confusion changes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
@@ -13,23 +12,13 @@ from core.comparison.compare import Comparison
 from core.formatting import listed
 from core.metrics.classification import share
 from pages.components.common import cached_reads, plotly_chart, run_status, viewport
-from reporting import confusion_charts, epoch_charts, tables, tpr_charts, tpr_series
+from reporting import confusion_charts, epoch_charts, tpr_charts, tpr_series
 from reporting.figure import Figure
-from reporting.numbers import points
 from reporting.palette import Palette
 from storage.results.runs import RunRow
 
 KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
-PERCENT = "%.1f %%"
 PHONE_CHANGES = ("change", "true class", "predicted as")
-CLASSES_OF_RUNS = (
-    "These two runs, test split. Intervals of the gain: Newcombe, which assumes independent samples. "
-    "Both runs are tested on the same samples, so the intervals are usually too wide. "
-    "McNemar's test would use the pairing, but needs the prediction of every sample, which is not stored."
-)
-CLASSES_OF_SEEDS = (
-    "Means over the seeds, test split. Intervals of the gain: t intervals over the seeds, valid for this test split."
-)
 
 
 def usual_form(kind: str) -> None:
@@ -200,68 +189,3 @@ def change_of(before: Sequence[RunRow], names: list[str]) -> str:
         f"{what} "
         f"{'Blue: better (more correct on the diagonal, fewer errors off it). Orange: worse.' if few else 'Largest changes first.'}"
     )
-
-
-def class_table(c: Comparison, averaged: bool) -> None:
-    """The metrics of each class, then of the whole split; collapsed."""
-    over = averaged and c.over_seeds is not None and bool(c.over_seeds.rows)
-    noise = "seed noise" if over else "sampling noise"
-    with st.expander("Metrics per class", icon=":material/table_rows:", key="compare_numbers"):
-        number, text = st.column_config.NumberColumn, st.column_config.TextColumn
-        st.caption(CLASSES_OF_SEEDS if over else CLASSES_OF_RUNS)
-        st.dataframe(
-            pd.DataFrame(
-                [
-                    {
-                        "class": r.name,
-                        "samples": r.support if over else r.support_after,
-                        "before": 100 * r.before,
-                        "after": 100 * r.after,
-                        "gain": 100 * r.gain,
-                        "interval": f"{points(r.gain_low)} to {points(r.gain_high)}",
-                        "beyond": "yes" if r.beyond else "no",
-                        "precision before": 100 * r.precision_before,
-                        "precision after": 100 * r.precision_after,
-                        "F1 before": 100 * r.f1_before,
-                        "F1 after": 100 * r.f1_after,
-                    }
-                    for r in (c.over_seeds.rows if over else c.rows)
-                ]
-            ),
-            hide_index=True,
-            key="compare_table",
-            alt="TPR, precision and F1 of every class before and after",
-            column_config={
-                "before": number("TPR before", format=PERCENT),
-                "after": number("TPR after", format=PERCENT),
-                "gain": number("gain, points", format="%+.1f"),
-                "interval": "95 % interval",
-                "beyond": text(f"beyond {noise}", help=f"Whether the interval excludes 0: the change exceeds {noise}."),
-                **{
-                    f"{name} {when}": number(format=PERCENT)
-                    for name in ("precision", "F1")
-                    for when in ("before", "after")
-                },
-            },
-        )
-        st.dataframe(
-            pd.DataFrame(
-                summary_table_rows(c, over),
-                columns=["metric", "before", "after", *(["change", "95 % interval"] if over else [])],
-            ),
-            hide_index=True,
-            height="content",
-            key="compare_summary",
-            alt="All metrics of the test split before and after",
-        )
-
-
-def summary_table_rows(c: Comparison, over: bool) -> list[list[str]]:
-    """The metrics of the whole split as text: over the seeds, with standard deviations and intervals, or of the two runs."""
-    if over:
-        return [
-            [cell.replace("-", "−") if i > 2 else cell for i, cell in enumerate(row)]
-            for row in tables.figure_seed_rows(c.over_seeds)
-        ]
-    before, after = (dict(tables.summary_rows(c.summary[side])) for side in ("before", "after"))
-    return [[label, value, after[label]] for label, value in before.items()]
