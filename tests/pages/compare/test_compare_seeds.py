@@ -453,7 +453,8 @@ def test_a_run_offers_the_files_of_the_command_line(ids, monkeypatch):
 def test_the_buttons_can_be_drawn(ids):
     at = AppTest.from_string(
         f"""
-        from pages.components.common import downloads, cached_reads as reads
+        from pages.components.common import cached_reads as reads
+        from pages.components.run import downloads
         downloads.draw(reads.run({ids["high"][1]}))
     """,
         default_timeout=300,
