@@ -6,6 +6,7 @@ docs and tests read the rows, so adding one touches one file.
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -97,6 +98,12 @@ def check_params(params: tuple[Param, ...], given: Mapping[str, Any], owner: str
             hint = f"known: {', '.join(sorted(known))}" if known else f"{owner} has no parameters; leave it out"
             raise EvenlyError(f"{owner}: unknown parameter {key!r}; {hint}")
     return {p.key: p.check(given.get(p.key, p.default), owner) for p in params}
+
+
+def imported(address: str) -> Any:
+    """What a row names as "module:name", its module imported now."""
+    module, _, name = address.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 class Row(Protocol):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.registry import Registry, Source
+from core.registry import Registry, Source, imported
 from models.shapes import images, signals, up_to
 
 if TYPE_CHECKING:
@@ -55,8 +54,7 @@ class Model:
         """
         from models.heads import split
 
-        module, _, name = self.maker.partition(":")
-        return split(getattr(importlib.import_module(module), name)(shape, classes), shape)
+        return split(imported(self.maker)(shape, classes), shape)
 
 
 _HE = Source(

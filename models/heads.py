@@ -214,10 +214,10 @@ class Head:
 
 HEADS = Registry(
     "head",
-    Head("linear", "Linear", linear),
-    Head("cosine", "Cosine (normalized features and weights)", cosine),
-    Head("scaled", "Finished head times one factor per class", scaled),
-    Head("oltr", "Memory, attention and cosines (OLTR)", oltr),
+    Head(key="linear", label="Linear", maker=linear),
+    Head(key="cosine", label="Cosine (normalized features and weights)", maker=cosine),
+    Head(key="scaled", label="Finished head times one factor per class", maker=scaled),
+    Head(key="oltr", label="Memory, attention and cosines (OLTR)", maker=oltr),
 )
 
 

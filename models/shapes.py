@@ -14,8 +14,8 @@ def _named(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def _checked(check: Callable[[tuple[int, ...]], str | None], kind: str | None = None) -> Fits:
-    """A check of the shape, after the checks common to all networks; `kind`: the only modality it takes."""
+def of_kind(kind: str | None, check: Callable[[tuple[int, ...]], str | None]) -> Fits:
+    """A check of the shape, after the checks common to all networks; `kind`: the only modality it takes, None for any."""
 
     def fits(shape: tuple[int, ...], classes: int) -> str | None:
         if classes < 2:
@@ -42,7 +42,7 @@ def up_to(most: int) -> Fits:
             else f"it takes at most {most:,} values per sample, the data has {values:,} ({_named(shape)})"
         )
 
-    return _checked(check)
+    return of_kind(None, check)
 
 
 def signals(low: int) -> Fits:
@@ -51,7 +51,7 @@ def signals(low: int) -> Fits:
     def check(shape: tuple[int, ...]) -> str | None:
         return None if shape[1] >= low else f"it takes signals of at least {low} steps, the data has {shape[1]}"
 
-    return _checked(check, "signal")
+    return of_kind("signal", check)
 
 
 def images(channels: tuple[int, ...], *, low: int = 1, high: int = 512, sides: tuple[int, ...] = ()) -> Fits:
@@ -67,4 +67,4 @@ def images(channels: tuple[int, ...], *, low: int = 1, high: int = 512, sides: t
         )
         return None if fine else f"it takes images of {wanted}, the data is {height}x{width}"
 
-    return _checked(check, "image")
+    return of_kind("image", check)

@@ -1,4 +1,4 @@
-"""Data on the device: normalized there, shuffled by index, augmented in batches.
+"""Data on the device: normalized there, shuffled by index, augmented in batches by what its modality names.
 
 A split that fits is on the device as one tensor (uint8 or float32); a larger one streams from its array file.
 All randomness comes from generators seeded by (seed, purpose, epoch), so an epoch can be trained again or resumed
@@ -10,15 +10,16 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from core.modality import modality_of
+from core.registry import imported
 from core.training.device import Device
 
-PAD = 4  # pixels on each side for the random crop, as in He et al. (2016)
 SHARE_OF_MEMORY = 0.6  # of the free memory of the device, at most, for the data of all splits
 
 
@@ -26,6 +27,33 @@ def generator(seed: int, purpose: str, epoch: int) -> torch.Generator:
     """A CPU generator that depends only on its three arguments."""
     digest = hashlib.sha256(f"{seed}/{purpose}/{epoch}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+class Augmentation(Protocol):
+    """How training samples are varied. `growth`: bytes it keeps on the device for each byte of the data."""
+
+    growth: int
+
+    def kept(self, x: Tensor) -> Tensor:
+        """Samples [N, ...] in their own type, as they are kept on the device."""
+        ...
+
+    def draws(self, n: int, generator: torch.Generator) -> Tensor:
+        """An epoch's random numbers [n, k], a row per sample."""
+        ...
+
+    def plain(self, kept: Tensor) -> Tensor:
+        """Kept samples as they are in the data."""
+        ...
+
+    def augmented(self, kept: Tensor, rows: Tensor, draws: Tensor) -> Tensor:
+        """The samples `rows` [B] of all that are kept, varied by their draws [B, k]; no random numbers of its own."""
+        ...
+
+
+def augmentation(shape: tuple[int, ...], key: str) -> Augmentation | None:
+    """The augmentation with this key for samples of this shape; None for "none"."""
+    return None if key == "none" else imported(modality_of(shape).augmenting[key])()
 
 
 Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]  # split -> inputs, labels
@@ -55,9 +83,9 @@ class Split:
         budget: float = math.inf,
     ) -> None:
         """`budget`: bytes it may use on the device; a larger split streams."""
-        self.device, self.augment = device, augment
+        self.device, self.augmentation = device, augmentation(x.shape[1:], augment)
         self.labels = torch.as_tensor(np.ascontiguousarray(y), dtype=torch.int64).to(device.device)
-        self.bytes = x.nbytes * (2 if augment != "none" else 1)
+        self.bytes = x.nbytes * (1 if self.augmentation is None else self.augmentation.growth)
         self.resident = self.bytes < budget
         shape = (1, -1) + (1,) * (x.ndim - 2)
         factor = 1 / 255 if x.dtype == np.uint8 else 1.0
@@ -72,53 +100,35 @@ class Split:
 
     def _place(self, x: np.ndarray) -> Tensor:
         data = torch.as_tensor(x).to(self.device.device)
-        return self._padded(data) if self.augment != "none" else data
-
-    def _padded(self, data: Tensor) -> Tensor:
-        # Black borders before normalizing, as torchvision's RandomCrop(padding=4) on a PIL image gives.
-        return F.pad(data, (PAD, PAD, PAD, PAD))
+        return data if self.augmentation is None else self.augmentation.kept(data)
 
     def draws(self, seed: int, epoch: int) -> Tensor | None:
-        """The epoch's augmentation, one row (dy, dx, flip) per sample of the split, on the device. None without augmentation."""
-        if self.augment == "none":
+        """The epoch's augmentation, one row per sample of the split, on the device. None without augmentation."""
+        if self.augmentation is None:
             return None
-        g = generator(seed, "augment", epoch)
-        n = len(self)
-        offsets = torch.randint(0, 2 * PAD + 1, (n, 2), generator=g)
-        flips = torch.randint(0, 2, (n, 1), generator=g) * int("flip" in self.augment)
-        return torch.cat([offsets, flips], dim=1).to(self.device.device)
+        return self.augmentation.draws(len(self), generator(seed, "augment", epoch)).to(self.device.device)
 
     def batch(self, index: Tensor, draws: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Inputs [B, ...] float32 and labels [B] for sample indices on the device."""
-        labels = self.labels[index]
-        if draws is None:
-            x = self._crop_center(self._take(index)) if self.augment != "none" else self._take(index)
-        else:
-            x = self._crop(index, draws[index])
-        x = torch.addcmul(self._bias, x.to(torch.float32), self._scale)
+        x = torch.addcmul(self._bias, self._samples(index, draws).to(torch.float32), self._scale)
         if self.device.channels_last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        return x, labels
+        return x, self.labels[index]
+
+    def _samples(self, index: Tensor, draws: Tensor | None) -> Tensor:
+        """The samples of a batch, augmented if there are draws, not yet normalized."""
+        if self.augmentation is None:
+            return self._take(index)
+        if draws is None:
+            return self.augmentation.plain(self._take(index))
+        if isinstance(self._source, Tensor):
+            return self.augmentation.augmented(self._source, index, draws[index])
+        return self.augmentation.augmented(
+            self._take(index), torch.arange(len(index), device=index.device), draws[index]
+        )
 
     def _take(self, index: Tensor) -> Tensor:
+        """The samples of a batch as they are kept."""
         if isinstance(self._source, Tensor):
             return self._source[index]
-        rows = torch.as_tensor(np.ascontiguousarray(self._source[index.cpu().numpy()])).to(self.device.device)
-        return self._padded(rows) if self.augment != "none" else rows
-
-    @staticmethod
-    def _crop_center(x: Tensor) -> Tensor:
-        return x[:, :, PAD:-PAD, PAD:-PAD]
-
-    def _crop(self, index: Tensor, draws: Tensor) -> Tensor:
-        """Random crop and horizontal flip of a batch in one gather: every window is a view of the padded images."""
-        size = 2 * PAD
-        if isinstance(self._source, Tensor):
-            windows, rows = self._source, index
-        else:
-            windows = self._take(index)
-            rows = torch.arange(len(index), device=index.device)
-        h, w = windows.shape[2] - size, windows.shape[3] - size
-        windows = windows.unfold(2, h, 1).unfold(3, w, 1)  # [N, C, 2P+1, 2P+1, h, w], no copy
-        x = windows[rows, :, draws[:, 0], draws[:, 1]]
-        return torch.where(draws[:, 2].bool()[:, None, None, None], x.flip(3), x)
+        return self._place(np.ascontiguousarray(self._source[index.cpu().numpy()]))

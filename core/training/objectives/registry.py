@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable
 
 from core.errors import EvenlyError
 from core.methods import METHODS, Method
+from core.registry import imported
 from core.training.objectives.base import Objective
 
 ONE_LOSS = "core.training.objectives.terms:Terms"  # for methods whose row names no objective, and before a late start
@@ -36,5 +36,4 @@ def objective_class(key: str, methods: Iterable[Method] = METHODS) -> type[Objec
     known = addresses(methods)
     if key not in known:
         raise EvenlyError(f"unknown objective {key!r}; known: {', '.join(known)}; a method names its own in its row")
-    module, _, name = known[key].partition(":")
-    return getattr(importlib.import_module(module), name)
+    return imported(known[key])

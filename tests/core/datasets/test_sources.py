@@ -5,14 +5,18 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from core.datasets import DATASETS, find_dataset, known_as, offered, prepare, sources
 from core.datasets.sources import SOURCES, Name
 from core.datasets.spec import make_spec
-from core.modality import MODALITIES, modality_of
-from models import MODELS
+from core.modality import MODALITIES, Modality, modality_of
+from core.training.device import choose
+from core.training.device_data import Split
+from models import MODELS, fitting
 
 
 @pytest.fixture
@@ -72,6 +76,48 @@ def test_a_signal_cannot_be_cropped() -> None:
             "x", "X", "signal", (1, 40), ("a", "b"), pool=counts, own_validation=None, test=counts, validation=0.5,
             augment="crop",
         )  # fmt: skip
+
+
+class Reversed:
+    """An augmentation that keeps the data as they are and turns samples round at random."""
+
+    growth = 1
+
+    def kept(self, x):
+        return x
+
+    def draws(self, n, generator):
+        return torch.randint(0, 2, (n, 1), generator=generator)
+
+    def plain(self, kept):
+        return kept
+
+    def augmented(self, kept, rows, draws):
+        return torch.where(draws[:, :1, None, None, None].bool(), kept[rows].flip(2), kept[rows])
+
+
+def test_a_new_kind_of_sample_is_a_row(monkeypatch) -> None:
+    """Specs, models and the data of a run know videos by the row alone."""
+    video = Modality(
+        key="video", label="videos", rank=4, axes="(channels, frames, height, width)", size="{} x {} x {} x {}",
+        augmenting={"reversed": f"{__name__}:Reversed"},
+    )  # fmt: skip
+    monkeypatch.setitem(MODALITIES._rows, "video", video)
+    shape, counts = (1, 3, 4, 4), np.array([4, 4])
+    given = {"pool": counts, "own_validation": None, "test": counts, "validation": 0.5, "augment": "reversed"}
+    assert make_spec("x", "X", "video", shape, ("a", "b"), **given).augment == "reversed"
+    assert [model.key for model in fitting(shape, 2)] == ["mlp"]
+    assert MODELS["cnn"].fits(shape, 2) == "it takes images, the data is videos of 1x3x4x4"
+    x, one = np.random.default_rng(0).random((6, *shape), dtype=np.float32), np.ones(1, np.float32)
+    split = Split(x, np.zeros(6, np.int64), 0 * one, one, choose("cpu"), "reversed")
+    draws = split.draws(seed=1, epoch=0)
+    assert sorted(set(draws[:, 0].tolist())) == [0, 1]
+    inputs, _ = split.batch(torch.arange(6), draws)
+    assert all(
+        np.array_equal(a, b[:, ::-1] if turned else b)
+        for a, b, turned in zip(inputs.numpy(), x, draws[:, 0], strict=True)
+    )
+    assert MODELS["mlp"].build(shape, 2)(inputs).shape == (6, 2)
 
 
 def test_a_model_of_another_modality_says_which_it_takes() -> None:

@@ -240,7 +240,7 @@ def test_all_splits_share_one_budget_and_training_data_come_first(monkeypatch):
     size = parts["train"][0].nbytes
     monkeypatch.setattr(device_data, "SHARE_OF_MEMORY", 1.0)
     monkeypatch.setattr("core.training.device.free_memory", lambda: 3 * size + 1)
-    found = device_data.placed(parts, np.zeros(2, np.float32), np.ones(2, np.float32), CPU, "flip")
+    found = device_data.placed(parts, np.zeros(2, np.float32), np.ones(2, np.float32), CPU, "crop_flip")
     assert {name: s.resident for name, s in found.items()} == {
         "test": True,
         "validation": False,
