@@ -259,7 +259,7 @@ def backup(
 
     engine = database()
     connection.backup(engine, file.resolve())
-    print(f"copied the database {paths.path_of(engine)} to {file.resolve()}")
+    print(f"copied the database {paths.name_of(engine)} to {file.resolve()}")
 
 
 @app.command()

@@ -18,13 +18,14 @@ import urllib.request
 from contextlib import suppress
 
 from core.errors import EvenlyError
-from services.launchers import local
-from services.launchers.process_group import GRACE_SECONDS, Child, ProcessGroup, die_with_parent, end, kill
+from services.launchers import launcher
+from services.launchers.local import GRACE_SECONDS, end, kill, popen_options
 from storage.db.connection import open_database
 from storage.db.data_folder import settle
 from storage.db.migrate import upgrade
 from storage.db.paths import data_root
 from work.locks import REFUSED
+from work.process_group import Child, ProcessGroup, die_with_parent
 
 APP_GRACE_SECONDS = 3.0  # it has nothing to save
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the app is local: never ask a proxy
@@ -90,7 +91,7 @@ class App(Child):
     def __init__(self, address: str, port: int) -> None:
         place = ["--server.port", str(port), "--server.address", address]
         quiet = ["--logger.hideWelcomeMessage", "true", "--logger.level", "warning"]
-        super().__init__([sys.executable, "-m", "streamlit", "run", "app.py", *place, *quiet], **local.popen_options())
+        super().__init__([sys.executable, "-m", "streamlit", "run", "app.py", *place, *quiet], **popen_options())
         self.url, self.deaths, self.announced = url(address, port), 0, False
 
     def next_start(self, code: int, now: float) -> float | None:
@@ -118,7 +119,7 @@ class Serve(ProcessGroup):
     """Worker and app."""
 
     def __init__(self, address: str, port: int) -> None:
-        self.worker, self.app = WorkerParent(local.worker("--patient"), **local.popen_options()), App(address, port)
+        self.worker, self.app = WorkerParent(launcher().command("--patient"), **popen_options()), App(address, port)
         super().__init__(self.worker, self.app)
 
     def run(self) -> int:

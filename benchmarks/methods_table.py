@@ -31,14 +31,14 @@ from benchmarks import methods_report
 from benchmarks.methods_schema import COLUMNS, CSV, FIGURES, ROOT, TABLES, Setting, name_of, read, row_of
 from core.experiment.config import RunConfig
 from core.training.host import cores
-from services.launchers import LAUNCHERS
-from services.launchers.process_group import on_signals
+from services.launchers import launcher
 from services.submission import new_run
 from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import upgrade
 from storage.jobs import queue
 from work import supervisor
+from work.process_group import on_signals
 
 
 class Planned(NamedTuple):
@@ -75,12 +75,12 @@ def submit(engine: Engine, settings: Sequence[Setting], seeds: Iterable[int]) ->
 
 def work(workers: int) -> None:
     """Drain the queue in that many processes. SIGTERM and Ctrl-C are passed on: runs in progress are requeued."""
-    local, signals = LAUNCHERS["local"], []
+    place, signals = launcher(), []
     on_signals(lambda signum, _: signals.append(signum))
-    started = local.start(workers)
-    while not signals and local.alive(started):
+    started = place.start(workers)
+    while not signals and place.alive(started):
         time.sleep(0.5)
-    local.stop(started)
+    place.stop(started)
 
 
 def measured(engine: Engine, settings: Sequence[Setting], seeds: Iterable[int]) -> Iterator[dict[str, str]]:

@@ -52,7 +52,7 @@ MAY = {
     "storage.results": "GROUND core.methods core.experiment storage.db storage.jobs sqlalchemy",
     "reporting": "SCIENCE models",
     "services": "SCIENCE RECORDS models reporting.run_report reporting.text sqlalchemy.Engine",
-    "services.launchers": "storage.db",
+    "services.launchers": "core.registry storage.db",
     "pages.components.common": "ROOMS streamlit sqlalchemy.Engine sqlalchemy.exc",
     "pages.components.preview": "ROOMS streamlit",
     "pages.components": "ROOMS pages.components.common pages.components.preview streamlit",

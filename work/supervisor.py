@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 from core.errors import EvenlyError
-from services.launchers import local
-from services.launchers.process_group import Child, ProcessGroup
-from storage.db.paths import database_path
+from services.launchers import LAUNCHERS
+from storage.db.paths import lock_folder
 from work.liveness import beat_path
-from work.locks import ALREADY_ON, REFUSED, locks_of, taken
+from work.locks import ALREADY_ON, REFUSED, taken
+from work.process_group import Child, ProcessGroup
 
 log = logging.getLogger("evenly.worker")
 TAKEN_SECONDS = 5.0  # between checks of a slot that another worker holds
@@ -27,7 +27,7 @@ class Slot(Child):
     """A slot's worker."""
 
     def __init__(self, locks: Path, slot: int) -> None:
-        super().__init__(local.worker("--slot", str(slot)))
+        super().__init__(LAUNCHERS["local"].command("--slot", str(slot)))  # wherever this parent was started
         self.locks, self.slot = locks, slot
         self.refused: int | None = None  # the exit code, while it says that this slot cannot be served
         self.beat, self.seen = 0.0, 0.0
@@ -73,7 +73,7 @@ def supervise(slots: int, *, patient: bool = False) -> int:
     they exit), or the database cannot be used.
     """
     try:
-        locks = locks_of(database_path())
+        locks = lock_folder()
     except EvenlyError as error:
         log.error("%s", error)
         return REFUSED

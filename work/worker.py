@@ -16,18 +16,18 @@ from filelock import FileLock, Timeout
 
 from core.errors import EvenlyError
 from core.training import host
-from services.launchers.process_group import on_signals
 from storage import results
 from storage.db.connection import open_database
 from storage.db.data_folder import settle
 from storage.db.errors import Unavailable
 from storage.db.migrate import upgrade
-from storage.db.paths import data_root, database_path
+from storage.db.paths import data_root, lock_folder
 from storage.jobs import queue
 from storage.jobs.workers import state_text
 from work import liveness
 from work.liveness import NoProgress, StepPosition, beat_path
-from work.locks import ALREADY_ON, PROBED_SECONDS, REFUSED, lock_path, locks_of, taken
+from work.locks import ALREADY_ON, PROBED_SECONDS, REFUSED, lock_path, taken
+from work.process_group import on_signals
 
 host.tune()  # before anything imports torch
 
@@ -58,7 +58,7 @@ class Worker:
 
     def __enter__(self) -> Self:
         """Take the slot's lock (filelock.Timeout if another has it), migrate, register, rescue, start the heartbeats."""
-        self.locks = locks_of(database_path())
+        self.locks = lock_folder()
         # The first shows which of the database's workers are alive. The second keeps workers of two databases from using
         # one data folder at the same time; if the database is in the data folder, both are the same file.
         wanted = dict.fromkeys(lock_path(folder, self.slot) for folder in (self.locks, self.root / "locks"))

@@ -1,13 +1,15 @@
-"""The places where workers can be started, one row each. Starting one imports nothing from `work`, so a page may do it.
+"""The places where workers can be started, one row each; EVENLY_LAUNCHER names the one that is used.
 
-A worker started this way drains the queue and exits. It reports to the database like any other.
+Starting a worker imports nothing from `work`, so a page may do it. A worker reports to the database wherever it is.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Protocol
 
+from core.registry import Registry
 from services.launchers.local import Local
 
 
@@ -15,9 +17,15 @@ class Launcher(Protocol):
     """A place for workers. An id names a worker that was started there; any process may use it."""
 
     key: str
+    label: str
+
+    def command(self, *options: str) -> list[str]:
+        """The command line, for a child of this process, of a worker.py there with these options. It ends when the worker
+        does and passes SIGTERM on to it: what serve.py keeps running."""
+        ...
 
     def start(self, n: int) -> list[str]:
-        """Start `n` workers that exit when nothing is left to train; returns their ids."""
+        """Start `n` workers that exit when nothing is left to train and outlive this process; returns their ids."""
         ...
 
     def alive(self, ids: Sequence[str]) -> list[str]:
@@ -33,4 +41,9 @@ class Launcher(Protocol):
         ...
 
 
-LAUNCHERS: dict[str, Launcher] = {launcher.key: launcher for launcher in (Local(),)}
+LAUNCHERS: Registry[Launcher] = Registry("launcher", Local())
+
+
+def launcher() -> Launcher:
+    """The row that EVENLY_LAUNCHER names, "local" without it. An unknown one raises EvenlyError."""
+    return LAUNCHERS[os.environ.get("EVENLY_LAUNCHER") or "local"]

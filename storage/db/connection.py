@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, Engine, Executable, Table, event
 from sqlalchemy.exc import DBAPIError
 
 from storage.db.dialects import checked_url, dialect_of
@@ -83,6 +83,11 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         raise dialect_of(engine.url).explained(error, engine) from error
+
+
+def upsert(connection: Connection, table: Table) -> Executable:
+    """INSERT that replaces the row of the same primary key, as the connection's database writes it."""
+    return dialect_of(connection.engine.url).upsert(table)
 
 
 def backup(engine: Engine, target: Path) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select
 
 from storage.db.connection import reading, write
 from storage.db.errors import StorageError
-from storage.db.paths import data_root, path_of
+from storage.db.paths import data_root, folder_of, name_of
 from storage.db.schema import place
 
 log = logging.getLogger("evenly.storage")
@@ -23,7 +23,7 @@ RUNS = "runs"  # the folder of the checkpoints in the data folder
 def check_place(engine: Engine) -> None:
     """Return if the database may be used with EVENLY_DATA as it is; else raise StorageError. Changes nothing."""
     with reading(engine) as connection:
-        _refuse_another(connection, path_of(engine))
+        _refuse_another(connection, engine)
 
 
 def settle(engine: Engine) -> None:
@@ -31,11 +31,11 @@ def settle(engine: Engine) -> None:
 
     Two processes may call this at once, with different folders: the first one's is kept, the other raises StorageError.
     """
-    path = path_of(engine)
+    folder = folder_of(engine)
 
     def work(connection: Connection) -> None:
-        before = _recorded(connection, path)
-        _refuse_another(connection, path)
+        before = _recorded(connection, folder)
+        _refuse_another(connection, engine)
         (data_root() / RUNS).mkdir(parents=True, exist_ok=True)  # marks the folder as the one with the checkpoints
         if before is not None and _same(before, data_root()):
             return
@@ -43,28 +43,28 @@ def settle(engine: Engine) -> None:
             log.warning(
                 "the data folder %s of %s is missing; using %s from now on, checkpoints that are not there are lost",
                 before,
-                path,
+                name_of(engine),
                 data_root(),
             )
         connection.execute(delete(place))
-        connection.execute(insert(place).values(id=1, data=_seen_from(path.parent, data_root())))
+        connection.execute(insert(place).values(id=1, data=_seen_from(folder, data_root())))
 
     write(engine, work)
 
 
-def _recorded(connection: Connection, path: Path) -> Path | None:
+def _recorded(connection: Connection, folder: Path) -> Path | None:
     data = connection.scalar(select(place.c.data))
-    return None if data is None else (path.parent / data).resolve()
+    return None if data is None else (folder / data).resolve()
 
 
-def _refuse_another(connection: Connection, path: Path) -> None:
-    own, given = _recorded(connection, path), data_root()
+def _refuse_another(connection: Connection, engine: Engine) -> None:
+    own, given = _recorded(connection, folder_of(engine)), data_root()
     if (
         own is None or not (own / RUNS).is_dir() or _same(own, given)
     ):  # a copy of the database alone may be read from anywhere
         return
     raise StorageError(
-        f"the database {path} belongs to the data folder {own}, where its checkpoints are, not to {given}; "
+        f"the database {name_of(engine)} belongs to the data folder {own}, where its checkpoints are, not to {given}; "
         f"set EVENLY_DATA={own}, or EVENLY_DATABASE_URL to a database of its own"
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from core.errors import EvenlyError
 
 
@@ -15,11 +13,11 @@ class Unavailable(StorageError):  # noqa: N818 - it passes
     """Locked, full or unreachable at the moment: the operation can be retried. Workers wait and do not fail the run."""
 
 
-def no_database(path: Path) -> StorageError:
-    return StorageError(f"no database at {path} yet; `make run` or `python -m storage.db.migrate` creates it")
+def no_database(name: str) -> StorageError:
+    return StorageError(f"no database at {name} yet; `make run` or `python -m storage.db.migrate` creates it")
 
 
-def not_migrated(path: Path) -> StorageError:
+def not_migrated(name: str) -> StorageError:
     return StorageError(
-        f"the database {path} was written by an older Evenly; `make run` or `python -m storage.db.migrate` upgrades it"
+        f"the database {name} was written by an older Evenly; `make run` or `python -m storage.db.migrate` upgrades it"
     )

@@ -18,7 +18,7 @@ from storage.db.connection import backup, open_database, reading
 from storage.db.data_folder import check_place
 from storage.db.dialects import dialect_of
 from storage.db.errors import StorageError, Unavailable, not_migrated
-from storage.db.paths import database_url, path_of
+from storage.db.paths import database_url, folder_of, name_of
 
 REVISIONS = ("0001", "0002", "0003")  # oldest first; each is a file in migrations/versions
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -26,12 +26,12 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 
 def check_schema(engine: Engine) -> None:
     """Return if the database can be used; else raise StorageError: missing, read-only, older, newer, not ours, of another data folder."""
-    path = path_of(engine)
+    name = name_of(engine)
     dialect_of(engine.url).check(engine.url)
     found = revision(engine)
     if found is None or (found in REVISIONS and found != REVISIONS[-1]):
-        raise not_migrated(path)
-    _check_known(found, path)
+        raise not_migrated(name)
+    _check_known(found, name)
     check_place(engine)
 
 
@@ -43,15 +43,15 @@ def revision(engine: Engine) -> str | None:
             return connection.scalar(text("SELECT version_num FROM alembic_version"))
     if names:
         raise StorageError(
-            f"{path_of(engine)} holds tables of another program ({min(names)}); set EVENLY_DATABASE_URL to another file"
+            f"{name_of(engine)} holds tables of another program ({min(names)}); set EVENLY_DATABASE_URL to another file"
         )
     return None
 
 
-def _check_known(found: str | None, path: Path) -> None:
+def _check_known(found: str | None, name: str) -> None:
     if found is not None and found not in REVISIONS:
         raise StorageError(
-            f"the database {path} was written by a newer Evenly (schema {found}, this one supports up to {REVISIONS[-1]}); update Evenly"
+            f"the database {name} was written by a newer Evenly (schema {found}, this one supports up to {REVISIONS[-1]}); update Evenly"
         )
 
 
@@ -73,22 +73,22 @@ def upgrade(engine: Engine) -> None:
 def _at_head(engine: Engine) -> bool:
     dialect_of(engine.url).check(engine.url)
     found = revision(engine)
-    _check_known(found, path_of(engine))
+    _check_known(found, name_of(engine))
     return found == REVISIONS[-1]
 
 
 def _copy(engine: Engine) -> None:
     """Back an older database up beside itself."""
-    found, path = revision(engine), path_of(engine)
+    found, stem = revision(engine), Path(engine.url.database).stem
     if found is not None:
-        target = path.with_name(f"{path.stem}-{found}-{time.strftime('%Y%m%d-%H%M%S')}.backup.db")
+        target = folder_of(engine) / f"{stem}-{found}-{time.strftime('%Y%m%d-%H%M%S')}.backup.db"
         try:
             backup(engine, target)
         except Unavailable:
             raise
         except StorageError as error:
             raise StorageError(
-                f"the database {path} could not be backed up before its upgrade ({error}); nothing was changed"
+                f"the database {name_of(engine)} could not be backed up before its upgrade ({error}); nothing was changed"
             ) from error
 
 
@@ -111,7 +111,7 @@ def main() -> int:
     except EvenlyError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"database ready: {path_of(engine)}")
+    print(f"database ready: {name_of(engine)}")
     return 0
 
 

@@ -40,10 +40,10 @@ def _usual_url(root: Path) -> str:
     return str(URL.create("sqlite", database=str(root / "evenly.db")))
 
 
-def database_path() -> Path:
-    """The database file that `database_url` names; StorageError if it names none."""
+def lock_folder() -> Path:
+    """The folder for the locks of the workers of the database that `database_url` names; StorageError if it names none."""
     url = checked_url(database_url())
-    return dialect_of(url).identity(url)
+    return dialect_of(url).locks(url)
 
 
 def surroundings() -> dict[str, str]:
@@ -54,6 +54,11 @@ def surroundings() -> dict[str, str]:
     return data | ({"EVENLY_DATABASE_URL": given} if given else {})
 
 
-def path_of(engine: Engine) -> Path:
-    """The database file."""
+def name_of(engine: Engine) -> str:
+    """How messages name the database."""
     return dialect_of(engine.url).identity(engine.url)
+
+
+def folder_of(engine: Engine) -> Path:
+    """Where copies of the database go; its data folder is recorded relative to it."""
+    return dialect_of(engine.url).folder(engine.url)

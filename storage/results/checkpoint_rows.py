@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, delete, select
 
-from storage.db.connection import reading, write
+from storage.db.connection import reading, upsert, write
 from storage.db.data_folder import RUNS
 from storage.db.errors import StorageError
 from storage.db.paths import data_root
@@ -20,7 +20,6 @@ from storage.db.schema import checkpoint, run
 from storage.jobs.events import moment
 from storage.jobs.queue import Claim, Lost, hold
 from storage.results.checkpoint_files import prune, sweep
-from storage.results.writer import upsert
 
 KEPT = {"last": 2, "best": 1}  # number kept of each kind; the second last is used if the last turns out to be damaged
 
@@ -60,7 +59,7 @@ def record_checkpoint(
         hold(connection, claim)
         before = _paths(connection, claim.run_id)
         for kind in kinds:
-            connection.execute(upsert(connection.dialect.name, checkpoint), row | {"kind": kind})
+            connection.execute(upsert(connection, checkpoint), row | {"kind": kind})
             mine = (checkpoint.c.run_id == claim.run_id, checkpoint.c.kind == kind)
             newest = select(checkpoint.c.epoch).where(*mine).order_by(checkpoint.c.epoch.desc()).limit(KEPT[kind])
             older = checkpoint.c.epoch.not_in(connection.scalars(newest).all())

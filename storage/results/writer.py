@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sqlalchemy import Connection, Engine, Table, and_, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Engine, and_, delete, select, update
 
 from core.experiment.facts import Facts
-from storage.db.connection import strict_json, write
+from storage.db.connection import strict_json, upsert, write
 from storage.db.errors import StorageError
 from storage.db.schema import SPLITS, TEST, VALIDATION, class_epoch, confusion, detail, epoch, run
 from storage.jobs.queue import Claim, hold
@@ -28,7 +26,6 @@ SUMMARY = (
     "tpr_variance",
     "tpr_min",
 )  # a run has final_* and best_* columns of these
-UPSERTS = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 Counts = NDArray[np.int64]  # [C]
 
 
@@ -146,19 +143,10 @@ class _Rows:
     def upsert(self, connection: Connection) -> None:
         for table, rows in ((epoch, self.epochs), (class_epoch, self.classes), (confusion, self.matrices)):
             if rows:
-                connection.execute(upsert(connection.dialect.name, table), rows)
+                connection.execute(upsert(connection, table), rows)
 
     def split(self, number: int) -> dict[str, Any] | None:
         return next((row for row in self.epochs if row["split"] == number), None)
-
-
-@cache
-def upsert(dialect: str, table: Table) -> Any:
-    """INSERT that replaces the row of the same key, in the SQL of the dialect."""
-    statement = UPSERTS[dialect](table)
-    keys = [c.name for c in table.primary_key]
-    rest = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
-    return statement.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
 def _split(name: str) -> int:

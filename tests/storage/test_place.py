@@ -14,13 +14,15 @@ from filelock import FileLock, Timeout
 from storage import results
 from storage.db import data_folder
 from storage.db.connection import open_database
+from storage.db.dialects import checked_url, dialect_of
 from storage.db.errors import StorageError
 from storage.db.migrate import check_schema, upgrade
+from storage.db.paths import lock_folder
 from storage.db.schema import place as table
 from storage.jobs import queue
 from tests.storage.kit import count, database, in_background, new_run
 from work import worker as door
-from work.locks import ALREADY_ON, lock_path, locks_of, taken
+from work.locks import ALREADY_ON, lock_path, taken
 from work.worker import Worker
 
 
@@ -128,7 +130,7 @@ def test_a_second_folder_cannot_take_the_run_of_a_living_worker(apart, monkeypat
 @pytest.mark.parametrize(("seconds", "code"), [(0.3, 0), (300, ALREADY_ON)])
 def test_a_worker_is_refused_a_slot_that_is_taken_and_not_one_that_is_asked_about(apart, monkeypatch, seconds, code):
     """Whoever asks whether a slot is taken holds it for a moment."""
-    locks, held, over = locks_of(apart[1].parent / "evenly.db"), threading.Event(), threading.Event()
+    locks, held, over = lock_folder(), threading.Event(), threading.Event()
     locks.mkdir()
 
     def asks():
@@ -150,9 +152,12 @@ def test_a_worker_is_refused_a_slot_that_is_taken_and_not_one_that_is_asked_abou
 
 
 def test_life_is_decided_beside_the_database_and_two_databases_of_a_folder_differ(tmp_path):
-    own, other = locks_of(tmp_path / "evenly.db"), locks_of(tmp_path / "more.db")
-    assert own == tmp_path / "locks"
-    assert other == tmp_path / "more.db.locks"
+    folders = {
+        name: dialect_of(url).locks(url)
+        for name in ("evenly.db", "more.db")
+        for url in [checked_url(f"sqlite:///{tmp_path / name}")]
+    }
+    assert folders == {"evenly.db": tmp_path / "locks", "more.db": tmp_path / "more.db.locks"}
 
 
 def test_two_databases_do_not_work_in_one_data_folder_at_once(apart, tmp_path, monkeypatch):

@@ -10,15 +10,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.dialects import postgresql
 
 from core.experiment.facts import NOT_STARTED, Facts, StartEvidence
 from storage import results
 from storage.db.errors import StorageError
-from storage.db.schema import metadata
 from storage.jobs import queue
 from storage.results import confusion_codec
-from storage.results.writer import upsert
 from tests.storage.kit import SPLITS, broken, claimed, count, database, epoch_record
 
 
@@ -174,12 +171,6 @@ def test_facts_keep_undefined_tprs_as_null(engine, claim):
     for bad in (math.inf, object()):
         with pytest.raises(StorageError, match="facts cannot be stored"):
             results.start_run(engine, claim, Facts(others={"x": bad}))
-
-
-def test_upserts_compile_for_postgresql():
-    for table in metadata.tables.values():
-        if table.name in ("epoch", "class_epoch", "confusion", "checkpoint"):
-            assert "ON CONFLICT" in str(upsert("postgresql", table).compile(dialect=postgresql.dialect()))
 
 
 # -- confusion matrices as bytes ---------------------------------------------------------------------------------------

@@ -25,7 +25,7 @@ ALIVE_SECONDS = 0.05  # between two beats
 
 
 def command(*options: str) -> list[str]:
-    """In place of services.launchers.local.worker."""
+    """In place of `services.launchers.local.Local.command`."""
     return [sys.executable, "-m", "tests.work.standin", *options]
 
 
@@ -49,15 +49,21 @@ def slot(number: int) -> int:
         return ALREADY_ON
 
 
+def use_it() -> None:
+    """Have every worker that this process starts replaced by a stand-in."""
+    from services.launchers.local import Local
+
+    Local.command = lambda self, *options: command(*options)
+
+
 def supervise(slots: int, *, patient: bool = False, frozen_seconds: float | None = None) -> None:
     """The parent of workers, in this process, with stand-ins as workers."""
     import logging
 
-    from services.launchers import local
     from work import supervisor
 
     logging.basicConfig(level=logging.INFO)
-    local.worker = command
+    use_it()
     supervisor.TAKEN_SECONDS = 0.2
     supervisor.FROZEN_SECONDS = frozen_seconds or supervisor.FROZEN_SECONDS
     sys.exit(supervisor.supervise(slots, patient=patient))
@@ -77,14 +83,14 @@ def app(port: int) -> None:
 def starter() -> None:
     """serve.py, in this process, with stand-ins as worker and app."""
     import serve
-    from services.launchers import local
 
     class App(serve.App):
         def __init__(self, address: str, port: int) -> None:
             super().__init__(address, port)
             self.command = command("--app", str(port))
 
-    local.worker, serve.App = command, App
+    serve.App = App
+    use_it()
     sys.argv = ["serve.py"]
     sys.exit(serve.main())
 

@@ -16,10 +16,12 @@ import pytest
 
 import serve
 from core.errors import EvenlyError
-from services.launchers import local
-from services.launchers.process_group import Child
+from core.registry import Registry
+from services import launchers
+from services.launchers.local import Local, popen_options
 from tests.work import standin
 from tests.work.forked import Forked, until
+from work.process_group import Child
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -71,7 +73,16 @@ def test_the_printed_address_can_be_opened():
     assert serve.url("::1", 8501) == "http://[::1]:8501"
 
 
-# -- as a person starts it -------------------------------------------------------------------------------------------
+def test_the_worker_is_started_as_the_chosen_launcher_says(monkeypatch):
+    class Elsewhere(Local):
+        key = "elsewhere"
+
+        def command(self, *options):
+            return ["remote", *options]
+
+    monkeypatch.setattr(launchers, "LAUNCHERS", Registry("launcher", Local(), Elsewhere()))
+    monkeypatch.setenv("EVENLY_LAUNCHER", "elsewhere")
+    assert serve.Serve("127.0.0.1", 8501).worker.command == ["remote", "--patient"]
 
 
 @pytest.mark.slow
@@ -186,7 +197,7 @@ def test_a_child_has_the_data_folder_of_the_starter_wherever_that_stands(tmp_pat
     for where, given in ((tmp_path, "mine"), (ROOT.parent, f"{ROOT.name}/data")):  # the second is the usual one
         monkeypatch.chdir(where)
         monkeypatch.setenv("EVENLY_DATA", given)
-        child = Child([sys.executable, "-c", say], **local.popen_options())
+        child = Child([sys.executable, "-c", say], **popen_options())
         child.look(0.0)
         assert child.process.wait(30) == 0
         assert Path((tmp_path / "said").read_text()) == where / given

@@ -15,7 +15,6 @@ import pytest
 from filelock import FileLock, Timeout
 
 from core.experiment.config import RunConfig
-from services.launchers.process_group import Awake
 from services.submission import new_run
 from storage import results
 from storage.db.errors import Unavailable
@@ -26,6 +25,7 @@ from work import liveness, runner
 from work import worker as door
 from work.liveness import NoProgress, beat_path
 from work.locks import ALREADY_ON, REFUSED, lock_path, taken
+from work.process_group import Awake
 from work.supervisor import Slot
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -314,7 +314,7 @@ def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home):
 
 ORPHAN = """
 import os, sys, time
-from services.launchers import process_group
+from work import process_group
 parent = os.getpid()
 if os.fork() == 0:
     while os.getppid() == parent:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from services.launchers.local import ROOT, popen_options
 
 
 class Helper:
@@ -20,11 +19,10 @@ class Helper:
         self.why = ""
         self.process = subprocess.Popen(
             [sys.executable, str(ROOT / "cli.py"), *arguments],
-            stdin=subprocess.DEVNULL,
+            **popen_options(),  # Ctrl-C in the app must not interrupt a step
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            start_new_session=True,
-        )  # Ctrl-C in the app must not interrupt a step
+        )
         self.waiting = threading.Thread(target=self._wait, daemon=True, name="helper")
         self.waiting.start()
 

@@ -10,12 +10,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.errors import EvenlyError
 from pages.components.common import cached_reads, run_status
 from reporting.text import message, plain, short
-from services.launchers import LAUNCHERS
+from services.launchers import launcher
 from storage.jobs.workers import WorkerRow
 from storage.results.runs import RunRow
 
 EVERY = 1.0  # seconds, the same as Home and a run's page, so that all show the same epoch; one short query
-START = LAUNCHERS["local"].describe()
 
 
 @st.fragment(run_every=EVERY)
@@ -39,14 +38,17 @@ def _alive() -> list[WorkerRow]:
 
 def _no_worker() -> None:
     st.markdown(":material/power_off: **No worker**")
-    st.caption(f"Runs stay queued until one starts: {START}.")
+    st.caption(f"Runs stay queued until one starts: {launcher().describe()}.")
 
 
 def notice() -> None:
     """Warn that no worker is running, and how to start one; nothing while one is alive. Contains no input widget."""
     with suppress(EvenlyError, SQLAlchemyError):  # the sidebar reports a busy database
         if not _alive():
-            st.warning(f"No worker is running, so runs stay queued. Start one: {START}.", icon=":material/power_off:")
+            st.warning(
+                f"No worker is running, so runs stay queued. Start one: {launcher().describe()}.",
+                icon=":material/power_off:",
+            )
 
 
 def warned(run_id: int) -> None:

@@ -1,7 +1,7 @@
 """The databases that Evenly supports, a module each, chosen by the scheme of EVENLY_DATABASE_URL.
 
-Statements are SQLAlchemy's and the same for all. What differs is behind `Dialect`: a new database is one more
-module with a class of these methods, and its line in DIALECTS.
+Statements are SQLAlchemy's. What differs between databases is behind `Dialect`: a new one is one more module with a class
+of these methods, and its line in DIALECTS.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import URL, Connection, Engine, make_url
+from sqlalchemy import URL, Connection, Engine, Executable, Table, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from storage.db.dialects.sqlite import Sqlite
@@ -39,6 +39,10 @@ class Dialect(Protocol):
         """Open a transaction; one that writes waits here for the write lock."""
         ...
 
+    def upsert(self, table: Table) -> Executable:
+        """INSERT that replaces the row of the same primary key."""
+        ...
+
     def busy(self, error: DBAPIError) -> bool:
         """Whether the error is only that another process holds a lock."""
         ...
@@ -47,8 +51,16 @@ class Dialect(Protocol):
         """A StorageError in plain words; an error caused by a bug of ours is returned unchanged."""
         ...
 
-    def identity(self, url: URL) -> Path:
-        """The database's file: messages name it, and its lock and backup files are beside it."""
+    def identity(self, url: URL) -> str:
+        """How messages name the database."""
+        ...
+
+    def folder(self, url: URL) -> Path:
+        """Where copies of the database go; its data folder is recorded relative to it."""
+        ...
+
+    def locks(self, url: URL) -> Path:
+        """The folder for the locks and heartbeat files of its workers, which belongs to this database alone."""
         ...
 
     def warning(self) -> str | None:

@@ -17,7 +17,8 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, text
+from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
@@ -25,6 +26,7 @@ from storage.db.errors import StorageError, Unavailable, no_database, not_migrat
 
 log = logging.getLogger("evenly.storage")
 
+USUAL = "evenly.db"  # the file, unless EVENLY_DATABASE_URL names another
 MOUNTS = Path("/proc/self/mounts")
 SAFE_SQLITE = (3, 51, 3)  # older ones can damage a WAL database when two connections write at the same moment
 SYNCHRONOUS = {
@@ -93,7 +95,7 @@ class Sqlite:
         return url.set(database=str(Path(url.database).expanduser().resolve()))
 
     def connect(self, url: URL, role: str, timeout: float, options: dict[str, Any]) -> Engine:
-        module, uri = sqlite_module(), self.identity(url).as_uri() + "?mode=rw"
+        module, uri = sqlite_module(), _path(url).as_uri() + "?mode=rw"
         module.register_adapter(np.int64, int)  # an id out of a data frame would be stored as eight raw bytes
 
         def connect() -> Any:
@@ -101,17 +103,20 @@ class Sqlite:
 
         pool = {"poolclass": QueuePool, "pool_size": 5, "max_overflow": 20}
         engine = create_engine(url, module=module, creator=connect, **pool, **options)
-        event.listen(engine, "connect", lambda connection, _: _prepare(connection, role, self.identity(url)))
+        event.listen(engine, "connect", lambda connection, _: _prepare(connection, role, _path(url)))
         return engine
 
     def begin(self, connection: Connection, *, writes: bool) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
+    def upsert(self, table: Table) -> Insert:
+        return _upsert(table)
+
     def busy(self, error: DBAPIError) -> bool:
         return _code(error) in BUSY
 
     def explained(self, error: DBAPIError, engine: Engine) -> Exception:
-        code, path = _code(error), self.identity(engine.url)
+        code, path = _code(error), _path(engine.url)
         if _extended_code(error) in DAMAGE:
             return StorageError(
                 f"the database {path} cannot be read (disk error) and may be damaged; check the disk, then restore a copy"
@@ -122,24 +127,32 @@ class Sqlite:
         if code == 14:
             return StorageError(_cannot_open(path))
         if code == 1 and "no such" in str(error.orig):
-            return not_migrated(path)
+            return not_migrated(str(path))
         if code == 19:
             return StorageError(f"the database refused the record: {error.orig}")
         return error
 
-    def identity(self, url: URL) -> Path:
-        return Path(url.database)
+    def identity(self, url: URL) -> str:
+        return url.database
+
+    def folder(self, url: URL) -> Path:
+        return _path(url).parent
+
+    def locks(self, url: URL) -> Path:
+        """`locks` beside evenly.db, `other.db.locks` beside other.db."""
+        path = _path(url)
+        return path.with_name("locks" if path.name == USUAL else f"{path.name}.locks")
 
     def warning(self) -> str | None:
         module = sqlite_module()
         return None if module.sqlite_version_info >= SAFE_SQLITE else _old(module)
 
     def is_new(self, url: URL) -> bool:
-        path = self.identity(url)
+        path = _path(url)
         return not path.exists() or not path.stat().st_size
 
     def create(self, url: URL) -> None:
-        path = self.identity(url)
+        path = _path(url)
         kind = _file_system(path)
         if kind in NETWORK:
             raise StorageError(
@@ -154,9 +167,9 @@ class Sqlite:
             ) from error
 
     def check(self, url: URL) -> None:
-        path = self.identity(url)
+        path = _path(url)
         if not path.exists():
-            raise no_database(path)
+            raise no_database(str(path))
         for place in (path, path.parent):
             if not os.access(place, os.W_OK):
                 raise StorageError(
@@ -167,7 +180,7 @@ class Sqlite:
     def alone(self, url: URL) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
-        path = self.identity(url)
+        path = _path(url)
         lock = FileLock(path.with_name(path.name + ".lock"))
         try:
             lock.acquire(timeout=LOCK_SECONDS)
@@ -183,7 +196,7 @@ class Sqlite:
     @contextmanager
     def rebuilding(self, connection: Connection) -> Iterator[None]:
         """Dropping a table would delete all rows that reference it: foreign keys are off here and checked at the end."""
-        path = self.identity(connection.engine.url)
+        path = _path(connection.engine.url)
         _outside(connection, "PRAGMA foreign_keys=OFF")
         try:
             with connection.execution_options(evenly_write=True).begin():
@@ -208,6 +221,18 @@ class Sqlite:
         except StorageError:
             target.unlink()  # half a copy looks like a whole one
             raise
+
+
+def _path(url: URL) -> Path:
+    """The database's file."""
+    return Path(url.database)
+
+
+@cache
+def _upsert(table: Table) -> Insert:
+    statement, keys = insert(table), [c.name for c in table.primary_key]
+    rest = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
 def _prepare(connection: Any, role: str, path: Path) -> None:
@@ -248,7 +273,7 @@ def _extended_code(error: DBAPIError) -> int:
 
 def _cannot_open(path: Path) -> str:
     if not path.exists():
-        return str(no_database(path))
+        return str(no_database(str(path)))
     return f"the database {path} cannot be opened; make the file and its folder readable and writable for this user"
 
 

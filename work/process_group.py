@@ -11,16 +11,16 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import psutil
 
+from services.launchers.local import end
+
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: a forked child must not load a library
 
 POLL_SECONDS = 0.1
-GRACE_SECONDS = 30.0  # to finish a step and save, then SIGKILL: a large network on a slow or busy machine needs it
 LONGEST_WAIT = 30.0  # between two starts of a child that keeps dying
 STEADY_SECONDS = 60.0  # a child that lived longer resets its wait
 
@@ -120,26 +120,6 @@ def on_signals(handler: Callable[[int, object], None]) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signum != signal.SIGHUP or signal.getsignal(signum) is not signal.SIG_IGN:
             signal.signal(signum, handler)
-
-
-def end(processes: Sequence[psutil.Process], seconds: float = GRACE_SECONDS) -> None:
-    """SIGTERM to all, time to save, then SIGKILL."""
-    for process in processes:
-        with suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, left = psutil.wait_procs(processes, seconds)
-    for process in left:
-        kill(process)
-    psutil.wait_procs(left)
-
-
-def kill(process: psutil.Process) -> None:
-    """SIGKILL, to its whole process group if it leads one."""
-    with suppress(ProcessLookupError, psutil.NoSuchProcess):
-        if os.getpgid(process.pid) == process.pid:
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
 
 
 def die_with_parent(parent: int) -> None:
