@@ -153,8 +153,10 @@ class Section:
         return [", ".join(equal) for equal in names if len(equal) > 1]
 
     def markdown(self) -> str:
-        """The table; rows that failed have no figures and come last."""
-        return table(HEAD, map(cells, self.rows("n >= 0", by="tpr_variance")))
+        """The table; rows that failed or were not measured have no figures and come last."""
+        known = set(self.found["name"])
+        new = [[name, "0", *[""] * 7, "not measured"] for name in self.setting.names() if name not in known]
+        return table(HEAD, [*map(cells, self.rows("n >= 0", by="tpr_variance")), *new])
 
 
 def changed(row: pd.Series) -> str:

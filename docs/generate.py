@@ -1,5 +1,6 @@
-"""Writes reporting/worked_examples.json, then docs/methods.md and docs/tables.md from the rows of the tables. tests/test_docs.py and
-tests/core/methods/test_methods_shown.py fail while the files are outdated.
+"""Writes reporting/worked_examples.json, then docs/methods.md and docs/tables.md from the rows of the tables, and docs/results.md with its
+picture from results/methods.csv. tests/test_docs.py, tests/test_results.py and tests/core/methods/test_methods_shown.py fail
+while the files are outdated.
 
     python docs/generate.py
 """
@@ -73,7 +74,7 @@ Rows of `DATASETS` (core/datasets/registry.py), `MODELS` (models/__init__.py), `
 
 
 def table(head: str, rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table. `head` is like "key | method"; pipes inside cells are escaped."""
+    """A Markdown table. `head` is like "key | method"; pipes inside cells are escaped. (pandas needs a further package, tabulate.)"""
     ruled = [f"| {head} |", "| --- " * (head.count(" | ") + 1) + "|"]
     return "\n".join([*ruled, *("| " + " | ".join(c.replace("|", r"\|") for c in row) + " |" for row in rows)])
 
@@ -256,6 +257,10 @@ def main() -> None:
     for name, page in PAGES.items():
         (HERE / name).write_text(page(), encoding="utf-8")
         print(f"docs/{name}")
+    from benchmarks import methods_report  # which uses the tables of this file
+
+    methods_report.write()
+    print("docs/results.md")
 
 
 if __name__ == "__main__":

@@ -86,11 +86,12 @@ def test_the_method_of_the_readme_works_as_printed():
 
 @pytest.mark.slow
 def test_the_method_with_its_own_objective_of_the_readme_trains_as_printed(tmp_path):
-    """Two new files in a copy of the code and no other change: the contract tests pass for the row, and a run of one epoch succeeds."""
+    """Two new files in a copy of the code, and the docs made again: the contract tests pass for the row, the pages are current and a run
+    of one epoch succeeds."""
     row, objective = methods_of_the_readme()[2:]
     assert len((row + objective).splitlines()) <= 30
     copy = tmp_path / "copy"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "data", "pictures"))
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "data"))
     for text in (row, objective):
         new = copy / text.splitlines()[0].removeprefix("# ")
         assert not new.exists()
@@ -108,6 +109,12 @@ def test_the_method_with_its_own_objective_of_the_readme_trains_as_printed(tmp_p
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
 
+    run("docs/generate.py")
+    pages = "generated_pages or every_row or page_and_its_picture or every_method_and_every_sampler"
+    assert " passed" in run(
+        "-m", "pytest", "-q", "-k", pages, "-p", "no:cacheprovider", "tests/test_docs.py", "tests/test_results.py"
+    )
+    assert "| `generalized` | 0 |" in (copy / "docs" / "results.md").read_text(encoding="utf-8")
     contract = [
         "methods/test_method_rows",
         "methods/test_golden",

@@ -124,6 +124,11 @@ def test_a_table_without_rows_is_not_measured_yet(tmp_path):
     assert page.count("Not measured yet: ") == len(schema.TABLES)
 
 
+def test_a_row_that_was_not_measured_is_listed_as_such():
+    page = report.page({"mnist1d": report.results_of(pd.DataFrame([replicate(1, 0.02)]))}, {})
+    assert lines_of(page)["`tpr_ratio`"][1:] == ["0", *[""] * 7, "not measured"]
+
+
 def test_two_replicates_have_no_interval():
     rows = [*(replicate(s, 0.02) for s in (1, 2)), *(replicate(s, 0.01, "tpr_ratio") for s in (1, 2))]
     page = report.page({"mnist1d": report.results_of(pd.DataFrame(rows))}, {})

@@ -93,7 +93,7 @@ def oscillating(label: str, config: RunConfig, weight: ArrayLike | None) -> Osci
     found = None if weight is None else weight_oscillation.oscillation(weight)
     if found is None or not found.oscillates:
         return None
-    return Oscillating(label, found, weight_oscillation.smoothed(config.method, config.params) is not None)
+    return Oscillating(label, found, weight_oscillation.smoothable(config.method, config.params))
 
 
 def _supports(config: RunConfig, facts: Facts) -> dict[str, list[float]]:

@@ -142,6 +142,11 @@ def link_compare(before: int, after: int, label: str, *, icon: str | None = None
     st.page_link(COMPARE, label=label, query_params={"a": str(before), "b": str(after)}, icon=icon)
 
 
+def link_method(key: str, label: str) -> None:
+    """A link to a method's formula, parameters and source."""
+    st.page_link(METHODS, label=label, query_params={"row": key}, icon=":material/function:")
+
+
 def id_from_url(name: str) -> int | None:
     """The run id in a URL parameter; None where it is missing or not a whole number."""
     text = st.query_params.get(name, "")

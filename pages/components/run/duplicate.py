@@ -1,8 +1,7 @@
-"""Open New run with a run's settings, unchanged or with other parameters of the method."""
+"""Open New run with a run's settings."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import NoReturn
 
@@ -16,13 +15,12 @@ from services import tpr_sources
 from storage.results.runs import RunRow
 
 
-def duplicate(row: RunRow, params: Mapping[str, float | str] | None = None) -> NoReturn:
+def duplicate(row: RunRow) -> NoReturn:
     """Open New run with this run's settings filled in.
 
     TPRs that belong to no stored run (pasted, or of a deleted baseline) are passed on as given TPRs.
     """
-    config = row.config if params is None else replace(row.config, params=params)
-    baseline, text = row.baseline_id, provenance.as_text(row)
+    config, baseline, text = row.config, row.baseline_id, provenance.as_text(row)
     if baseline is None and text:
         baseline, st.session_state["new_tpr_text"] = tpr_sources.GIVEN, text
     elif baseline is None and config.tpr is None:  # do not preselect a baseline that this run did not have

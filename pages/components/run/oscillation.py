@@ -1,4 +1,4 @@
-"""Oscillation of the class weights on the run page: warning, chart, and New run with smoothed TPRs."""
+"""Oscillation of the class weights on the run page: warning, chart, and a link to smoothing."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from core.diagnostics.weight_oscillation import FACTOR, Oscillation, changes, oscillation, smoothed
+from core.diagnostics.weight_oscillation import FACTOR, SMOOTHING, Oscillation, changes, oscillation, smoothable
 from core.formatting import listed
-from pages.components.common import cached_reads, plotly_chart
-from pages.components.run import duplicate
+from pages.components.common import cached_reads, navigation, plotly_chart
 from reporting import epoch_charts, text
 from reporting.figure import Figure
 from storage.results.runs import RunRow
@@ -34,7 +33,7 @@ def half(row: RunRow) -> str:
 
 
 def draw(row: RunRow, names: list[str]) -> None:
-    """If the weights oscillate: by how much, in which classes, and a button to smooth the TPRs. Nothing otherwise."""
+    """If the weights oscillate: by how much, in which classes, and a link to the smoothing of the TPRs. Nothing otherwise."""
     past = cached_reads.history(row)
     found = None if past.weight is None else oscillation(past.weight)
     if found is None or not found.oscillates:
@@ -50,8 +49,8 @@ def draw(row: RunRow, names: list[str]) -> None:
         )
     with right:
         st.warning(warning(found, half(row), names), icon=":material/swap_vert:")
-        if row.status not in cached_reads.LIVE:  # live parts have no inputs
-            smooth(row)
+        if smoothable(row.config.method, row.config.params):
+            navigation.link_method(row.config.method, f"Smoothing of its TPRs: {SMOOTHING}")
 
 
 def sentence(found: Oscillation, half: str) -> str:
@@ -66,18 +65,6 @@ def warning(found: Oscillation, half: str, names: list[str]) -> str:
     """The warning: how much the weights oscillate, and in which classes most."""
     most = listed([text.plain(text.short(names[c], 20)) for c in found.classes], NAMED)
     return text.oscillation(found, half=half, most=most).replace(" %", "\u00a0%")
-
-
-def smooth(row: RunRow) -> None:
-    """A button to New run with smoothed TPRs, if the method supports it and does not smooth yet."""
-    params = smoothed(row.config.method, row.config.params)
-    if params is not None and st.button(
-        "Smooth the TPRs",
-        key="run_smooth",
-        icon=":material/content_copy:",
-        help="New run with these settings and smoothed TPRs.",
-    ):
-        duplicate.duplicate(row, params=params)
 
 
 def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: RunRow) -> Figure:

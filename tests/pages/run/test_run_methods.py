@@ -189,16 +189,14 @@ def test_an_unfinished_run_is_judged_by_its_epochs_so_far(trained):
         assert f"In {half} a weight changes" in warning.value
 
 
-def test_oscillating_weights_are_reported_with_a_button_to_smooth(trained):
+def test_oscillating_weights_are_reported_with_a_link_to_smoothing(trained):
     engine, worker, _ = trained
     at = page_of(moving(engine, worker, 4.0, recipe="sgd_constant"))
     (warning,) = [w.value for w in at.warning if "oscillate between classes" in w.value]
     assert "factor of 4.0" in warning
     assert "10 of 10 classes" in warning
-    at.button(key="run_smooth").click().run()
-    assert at.title[0].value == "New run"
-    assert at.number_input(key="new_cdb_ema").value == 0.9
-    assert at.session_state["new_recipe"] == "sgd_constant"
+    (link,) = [e.proto for e in at.get("page_link") if e.proto.label == "Smoothing of its TPRs: ema"]
+    assert (link.page, link.query_string) == ("methods", "row=cdb")
 
 
 def test_weights_that_change_a_little_have_a_sentence_and_no_warning(trained):
