@@ -1,9 +1,9 @@
 """The house: which folder may import which, no circle of files, and no torch in the process that draws pages.
 
 The rules are MAY, printed in docs/architecture.md. Read are all import statements, those inside functions and for type
-checkers as well, and `import_module("name")`. Any other import by a call is refused, except in LOADERS, and so is a
-relative import. What no statement shows (exec, a name put together at run time) is seen only by the tests that load the
-rooms in a fresh Python and look for torch, sklearn, streamlit and sqlalchemy.
+checkers as well, and `import_module("name")`. Relative imports, `__import__` and any other use of `import_module` are refused,
+except that LOADERS import what a row or a folder names. What no such name shows (exec, runpy, a name put together at run
+time) only the tests see that load the rooms in a fresh Python and look for torch, sklearn, streamlit and sqlalchemy.
 """
 
 from __future__ import annotations
