@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.core.datasets.kit import own_copy
@@ -17,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 GIVEN = "EVENLY_TEST_DATA"  # the EVENLY_DATA that the tests were started with
 _made: list[str] = []
+hypothesis.settings.register_profile("evenly", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("evenly")
 
 
 def pytest_configure(config: pytest.Config) -> None:

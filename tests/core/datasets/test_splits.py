@@ -76,7 +76,7 @@ def test_a_validation_share_out_of_range_is_refused(share: float) -> None:
         validation_counts([5, 5], share)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(class_counts, st.floats(0.01, 0.5), st.integers(0, 2**31 - 1))
 def test_a_split_is_a_partition_with_the_promised_counts(counts: list[int], share: float, seed: int) -> None:
     y = labels(counts)
@@ -91,7 +91,7 @@ def test_a_split_is_a_partition_with_the_promised_counts(counts: list[int], shar
     assert np.array_equal(kept, again[0])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(class_counts, st.floats(1, 1000), st.sampled_from(["exponential", "step"]), st.integers(0, 2**31 - 1))
 def test_a_long_tail_has_the_previewed_counts(counts: list[int], factor: float, profile: str, seed: int) -> None:
     y = labels(counts)

@@ -140,7 +140,7 @@ def renumbered(row, params, order):
 
 
 @every_row
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(data=st.data())
 def test_any_parameters_any_evidence_and_any_numbering(table, row, data):
     """Renumbering the classes renumbers every term and changes nothing else."""

@@ -607,7 +607,7 @@ def test_past_tprs_of_another_shape():
 # ---------------------------------------------------------------- order
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(0.01, 0.99), min_size=2, max_size=20), st.floats(0.05, 4))
 def test_harder_never_weighs_less(values, power):
     order = np.argsort(values)
@@ -623,7 +623,7 @@ def test_harder_never_weighs_less(values, power):
         assert (np.diff(w) <= 1e-12 * w[:-1]).all(), key
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(1, 10**6), min_size=2, max_size=20), st.floats(0, 1))
 def test_rarer_is_never_helped_less(counts, power):
     """A larger weight, margin and mask, a lower shift and scale, and less smoothing, the rarer a class is."""

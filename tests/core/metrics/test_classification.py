@@ -109,7 +109,7 @@ def test_impossible_counts():
 Z = float(norm.ppf(0.975))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_against_scipy(pair):
     tp, n = pair
