@@ -85,7 +85,10 @@ def worked() -> dict[str, Example]:
     stored = json.loads(WORKED.read_text(encoding="utf-8"))
     return {
         key: Example(
-            tuple((label, tuple(cells)) for label, cells in e["rows"]), tuple(e["said"]), intro=e["intro"], of=e["of"]
+            tuple((label, tuple(cells)) for label, cells in e["rows"]),
+            tuple(e["sentences"]),
+            intro=e["intro"],
+            of=e["of"],
         )
         for key, e in stored.items()
     }

@@ -82,7 +82,7 @@ def test_the_stored_examples_are_what_the_code_computes():
                     re.sub(r"[-\d.e]", "", b),
                     pytest.approx(numbers(b), rel=2e-3, abs=1e-6),
                 ), (key, label)
-        for a, b in zip(old["said"], example["said"], strict=True):
+        for a, b in zip(old["sentences"], example["sentences"], strict=True):
             assert numbers(a) == pytest.approx(numbers(b), rel=2e-3), key
 
 
