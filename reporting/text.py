@@ -606,14 +606,11 @@ def _(f: baseline.OtherClasses) -> str:
     return f"run {f.run} was trained on different classes than {f.dataset} has now; choose another run"
 
 
-SHOWN = 16  # characters of a fingerprint
-
-
 @of.register
 def _(f: baseline.OlderData) -> str:
     return (
-        f"run {f.run} was trained on another version of {f.dataset} (data {f.theirs[:SHOWN]}, now {f.ours[:SHOWN]}), so the samples "
-        "behind its TPRs may be test samples of this run; train the baseline again, or give the TPRs as a file"
+        f"run {f.run} was trained on another version of {f.dataset} (data {f.theirs[:FINGERPRINT]}, now {f.ours[:FINGERPRINT]}), "
+        "so the samples behind its TPRs may be test samples of this run; train the baseline again, or give the TPRs as a file"
     )
 
 
@@ -636,14 +633,6 @@ def _(f: baseline.OtherNetwork) -> str:
     return (
         f"{f.method} continues from the network of run {f.run}, which differs from this run ({of(f.differs)}); "
         "choose a run on the same data and model"
-    )
-
-
-@of.register
-def _(f: baseline.OlderData) -> str:
-    return (
-        f"run {f.baseline} was trained on another version of {f.dataset} (data {f.theirs[:FINGERPRINT]}, now {f.ours[:FINGERPRINT]}), "
-        "so the samples behind its TPRs may be test samples of this run; train the baseline again, or give the TPRs as a file"
     )
 
 

@@ -221,11 +221,6 @@ SENTENCES = [
         "crt continues from the network of run 3, which differs from this run (model mlp); choose a run on the same data and model",
     ),
     (
-        baseline.OlderData(3, "mnist1d", "0123456789abcdefgh", "fedcba9876543210zz"),
-        "run 3 was trained on another version of mnist1d (data 0123456789abcdef, now fedcba9876543210), so the samples behind its "
-        "TPRs may be test samples of this run; train the baseline again, or give the TPRs as a file",
-    ),
-    (
         baseline.OtherSeedsBaseline(3, 0, (1, 2), True),
         "Run 3 has seed 0, so the weights of seeds 1 and 2 come from another network than their own baseline's.",
     ),
