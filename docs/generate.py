@@ -251,9 +251,8 @@ def worked_json() -> str:
     return json.dumps(computed(), indent=1, ensure_ascii=False) + "\n"
 
 
-def main() -> None:
-    WORKED.write_text(worked_json(), encoding="utf-8")
-    print("reporting/worked_examples.json")
+def write_pages() -> None:
+    """Write the generated pages of docs/; the worked examples are taken as they are stored."""
     for name, page in PAGES.items():
         (HERE / name).write_text(page(), encoding="utf-8")
         print(f"docs/{name}")
@@ -261,6 +260,12 @@ def main() -> None:
 
     methods_report.write()
     print("docs/results.md")
+
+
+def main() -> None:
+    WORKED.write_text(worked_json(), encoding="utf-8")
+    print("reporting/worked_examples.json")
+    write_pages()
 
 
 if __name__ == "__main__":
