@@ -30,14 +30,15 @@ class Slot(Child):
         super().__init__(LAUNCHERS["local"].command("--slot", str(slot)))  # wherever this parent was started
         self.locks, self.slot = locks, slot
         self.refused: int | None = None  # the exit code, while it says that this slot cannot be served
-        self.beat, self.seen = 0.0, 0.0
+        self.beat = 0.0  # time of the heartbeat file when last looked at
+        self.seen: float | None = None  # when this worker's newest heartbeat was seen; None before its first
 
     def start(self, now: float) -> None:
         if self.refused == ALREADY_ON and taken(self.locks, self.slot):
             self.due = now + TAKEN_SECONDS
             return
         super().start(now)
-        self.seen = now
+        self.beat, self.seen = self._beat(), None
 
     def next_start(self, code: int, now: float) -> float | None:
         """Soon if another worker has the slot, never if a person has to act."""
@@ -58,12 +59,15 @@ class Slot(Child):
             self.seen = now  # the kernel may need a while to kill a process that waits for a disk
 
     def _frozen(self, now: float) -> bool:
-        """True if the heartbeat file has not changed for FROZEN_SECONDS."""
-        path = beat_path(self.locks, self.slot)
-        beat = path.stat().st_mtime if path.exists() else 0.0
-        if beat != self.beat:
+        """True if the worker has sent heartbeats, but none for FROZEN_SECONDS. A busy machine may take longer to start it."""
+        if (beat := self._beat()) != self.beat:
             self.beat, self.seen = beat, now
-        return self.beat > 0 and now - max(self.seen, self.started) > FROZEN_SECONDS
+        return self.seen is not None and now - self.seen > FROZEN_SECONDS
+
+    def _beat(self) -> float:
+        """The modification time of the heartbeat file; 0 without one."""
+        path = beat_path(self.locks, self.slot)
+        return path.stat().st_mtime if path.exists() else 0.0
 
 
 def supervise(slots: int, *, patient: bool = False) -> int:

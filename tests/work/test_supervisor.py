@@ -147,12 +147,18 @@ def test_a_worker_that_beats_is_left_alone_and_one_that_stands_still_is_killed(w
     assert child.process.kills == 2
 
 
-def test_a_beat_that_an_earlier_life_left_is_none_of_this_one(watched):
+def test_a_worker_that_takes_long_to_start_is_not_judged_by_the_beat_of_an_earlier_one(watched, monkeypatch):
     child, beat = watched
     beat()
-    for now in range(30):
-        child.look(1000.0 + now)
+    monkeypatch.setattr("work.process_group.psutil.Popen", lambda *_, **__: Process())
+    child.start(1000.0)
+    for now in range(1000, 1600):
+        child.look(float(now))
     assert child.process.kills == 0
+    beat()
+    for now in range(1600, 1632):
+        child.look(float(now))
+    assert child.process.kills == 1
 
 
 @pytest.mark.parametrize("jump", [-86_400, 86_400])
