@@ -206,10 +206,10 @@ def settings_line(row: RunRow) -> str:
     """The settings of a run on one line: "dataset digits, model mlp, method tpr_ratio (exponent 2), ..."."""
     from reporting.settings_text import tprs_from
 
-    nested = {"method": "params", "recipe": "recipe_params"}
+    nested = {"method": "params", "sampler": "sampler_params", "recipe": "recipe_params"}
     words = []
     trained = trains(row.method)
-    for key in ("dataset", "model", "method", "recipe", *(p.key for p in SETTINGS if trained or p.key != "epochs")):
+    for key in ("dataset", "model", *nested, *(p.key for p in SETTINGS if trained or p.key != "epochs")):
         params = getattr(row.config, nested[key]) if key in nested else {}
         inner = ", ".join(f"{k} {short(v)}" for k, v in params.items())
         words.append(f"{key} {short(getattr(row.config, key))}" + (f" ({inner})" if inner else ""))

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from core.comparison.seed_statistics import OverSeeds
 from core.methods import METHODS
-from core.metrics.intervals import limits
+from core.metrics.intervals import wilson
 from reporting import settings_text, tpr_charts, tpr_series
 from reporting.figure import Figure
 from reporting.html import Listing, Picture, comparison_html, run_html
@@ -24,7 +24,7 @@ DUMBBELLS_UP_TO = 200  # classes; more fit into a report than on a screen
 
 def side(run: RunReport, label: str) -> tpr_series.ChartSide:
     """A run's TPRs with their limits."""
-    return tpr_series.ChartSide(label, run.metrics.tpr, *limits(run.tp, run.support))
+    return tpr_series.ChartSide(label, run.metrics.tpr, *wilson(run.tp, run.support))
 
 
 def run_page(run: RunReport) -> str:

@@ -18,7 +18,7 @@ from core.experiment.config import NO_CONFIG, RunConfig
 from core.experiment.facts import NOT_STARTED, Facts
 from core.metrics import readings as measured
 from core.metrics.classification import ClassMetrics, Counts, Summary, metrics_from_counts, summary_from_counts
-from core.metrics.intervals import limits
+from core.metrics.intervals import wilson
 from core.metrics.readings import Change, MeasuredSplit, Reading, Score, readings
 
 Row = dict[str, Any]  # one line of a table: column -> number, text or None
@@ -89,7 +89,7 @@ class RunReport:
 
 def class_rows(run: RunReport) -> list[Row]:
     """One row per class: counts, TPR with its 95 % Wilson interval, precision, F1, weight."""
-    m, (low, high) = run.metrics, limits(run.tp, run.support)
+    m, (low, high) = run.metrics, wilson(run.tp, run.support)
     return [
         {
             "class": name,
@@ -109,7 +109,7 @@ def class_rows(run: RunReport) -> list[Row]:
 
 def pair_rows(before: RunReport, after: RunReport) -> list[Row]:
     """One row per class of two runs on the same classes: TPRs, their intervals and the change, precision and F1."""
-    (bl, bh), (al, ah) = limits(before.tp, before.support), limits(after.tp, after.support)
+    (bl, bh), (al, ah) = wilson(before.tp, before.support), wilson(after.tp, after.support)
     b, a = before.metrics, after.metrics
     return [
         {

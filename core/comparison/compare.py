@@ -39,7 +39,7 @@ from core.comparison.verdict import (
 from core.errors import EvenlyError
 from core.findings import Finding
 from core.metrics.classification import Summary
-from core.metrics.intervals import FIGURES, REDRAWS, limits, newcombe, sampling_intervals, t95
+from core.metrics.intervals import FIGURES, REDRAWS, newcombe, sampling_intervals, t95, wilson
 from core.metrics.readings import WEIGHTED, Change, Score, changes, grouping, weighted_change
 
 
@@ -220,7 +220,7 @@ def _check(before: Side, after: Side) -> None:
 
 def _rows(before: Side, after: Side) -> tuple[ClassRow, ...]:
     b, a = before.own.metrics, after.own.metrics
-    (bl, bh), (al, ah) = limits(b.tp, b.support), limits(a.tp, a.support)
+    (bl, bh), (al, ah) = wilson(b.tp, b.support), wilson(a.tp, a.support)
     gl, gh = newcombe(b.tp, b.support, a.tp, a.support)
     columns = {
         "name": list(before.classes),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from core.datasets.spec import DataSpec
 from core.findings import Finding
-from core.metrics.classification import wilson
+from core.metrics.intervals import wilson
 
 FEW_VALIDATION = 10  # validation samples of a class: with fewer, one sample changes its TPR by more than 10 points
 

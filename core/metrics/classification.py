@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import EvenlyError
 
-Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 Counts = NDArray[np.int64]  # [C]
 Figures = NDArray[np.float64]  # [C]
 
@@ -121,19 +120,3 @@ def summary_from_counts(
         macro_f1,
         None if top5 is None else top5 / n,
     )
-
-
-def wilson(tp: ArrayLike, support: ArrayLike, z: float = Z95) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(low, high) of the Wilson score interval of tp / support, elementwise; NaN where support is 0.
-
-    center (p + z^2/2n) / (1 + z^2/n), half width z sqrt(p(1-p)/n + z^2/4n^2) / (1 + z^2/n). Source: Wilson (1927).
-    """
-    n = np.asarray(support, dtype=np.float64)
-    p = share(tp, n)
-    safe = np.where(n > 0, n, np.nan)
-    scale = 1 + z * z / safe
-    center = (p + z * z / (2 * safe)) / scale
-    half = z * np.sqrt(p * (1 - p) / safe + z * z / (4 * safe * safe)) / scale
-    low = np.where(p == 0, 0.0, center - half)  # exactly 0 and 1 at the ends, despite rounding
-    high = np.where(p == 1, 1.0, center + half)
-    return low, high

@@ -7,18 +7,30 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from core.metrics.classification import share, wilson
+from core.metrics.classification import share
 
 Floats = NDArray[np.float64]
 
+Z95 = 1.959963984540054  # 97.5 % quantile of the normal distribution
 FIGURES = ("accuracy", "balanced_accuracy", "tpr_variance", "tpr_spread", "tpr_min")  # order of the columns below
 REDRAWS = 20_240_101  # seed of the resampling: two runs get the same figures on every page and in every command
 CELLS = 200_000  # resampled counts per side at most
 
 
-def limits(tp: ArrayLike, support: ArrayLike) -> tuple[Floats, Floats]:
-    """(low, high) of the 95 % Wilson interval of tp / support, elementwise; NaN where support is 0. Used in every table and figure."""
-    return wilson(tp, support)
+def wilson(tp: ArrayLike, support: ArrayLike, z: float = Z95) -> tuple[Floats, Floats]:
+    """(low, high) of the Wilson score interval of tp / support, elementwise; NaN where support is 0. 95 % by default.
+
+    center (p + z^2/2n) / (1 + z^2/n), half width z sqrt(p(1-p)/n + z^2/4n^2) / (1 + z^2/n). Source: Wilson (1927).
+    """
+    n = np.asarray(support, dtype=np.float64)
+    p = share(tp, n)
+    safe = np.where(n > 0, n, np.nan)
+    scale = 1 + z * z / safe
+    center = (p + z * z / (2 * safe)) / scale
+    half = z * np.sqrt(p * (1 - p) / safe + z * z / (4 * safe * safe)) / scale
+    low = np.where(p == 0, 0.0, center - half)  # exactly 0 and 1 at the ends, despite rounding
+    high = np.where(p == 1, 1.0, center + half)
+    return low, high
 
 
 def t95(freedom: int) -> float:
@@ -57,7 +69,7 @@ def newcombe(tp_before: Floats, n_before: Floats, tp_after: Floats, n_after: Flo
     Newcombe (1998), method 10: the Wilson limits of both shares, combined. NaN where a side has no sample.
     """
     b, a = share(tp_before, n_before), share(tp_after, n_after)
-    (bl, bh), (al, ah) = limits(tp_before, n_before), limits(tp_after, n_after)
+    (bl, bh), (al, ah) = wilson(tp_before, n_before), wilson(tp_after, n_after)
     return a - b - np.hypot(a - al, bh - b), a - b + np.hypot(ah - a, b - bl)
 
 

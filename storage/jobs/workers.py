@@ -111,11 +111,8 @@ def register_worker(engine: Engine, slot: int, device: str, pid: int, host: str)
     return write(engine, work)
 
 
-def beat(engine: Engine, worker_id: int, state: str | None = None, run_id: int | None = None) -> None:
-    """One heartbeat.
-
-    `state` is IDLE or a text of `state_text`; the run shown is always the one claimed, `run_id` is not needed.
-    """
+def beat(engine: Engine, worker_id: int, state: str | None = None) -> None:
+    """One heartbeat. `state` is IDLE or a text of `state_text`."""
     values = {"beat": worker.c.beat + 1, "seen_at": time.time()} | ({} if state is None else {"state": state})
     write(engine, lambda connection: connection.execute(update(worker).where(worker.c.id == worker_id).values(values)))
 

@@ -164,7 +164,8 @@ def settle(page):
     page.wait_for_selector(IDLE)
     page.wait_for_timeout(100)  # a script that runs again pauses between two runs
     page.wait_for_selector(IDLE)
-    expect(page.locator("[data-testid=stException]")).to_have_count(0)
+    wrong = page.locator("[data-testid=stException]")
+    assert not wrong.count(), wrong.first.inner_text()
 
 
 def next_picture(page):

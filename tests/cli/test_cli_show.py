@@ -106,6 +106,7 @@ def test_runs_are_valid_json_with_nulls(call, baseline):
 def test_show_has_settings_figures_and_log(call, baseline, weighted):
     text = call("show", weighted["id"]).out
     assert "method tpr_ratio (exponent 2, max_ratio 10000, normalize mean_one)" in " ".join(text.split())
+    assert "sampler instance, recipe " in " ".join(text.split())
     assert f"TPRs of run {baseline['id']}, validation split, epoch 3" in " ".join(text.split())
     data = call("show", weighted["id"], "--json").data
     assert [e["kind"] for e in data["log"]][:2] == ["queued", "running"]

@@ -19,7 +19,8 @@ from core.comparison.seed_statistics import OverSeeds
 from core.comparison.seed_statistics import over_seeds as means_of
 from core.experiment.config import RunConfig, checked
 from core.experiment.facts import Facts
-from core.metrics.classification import Z95, rows_of
+from core.metrics.classification import rows_of
+from core.metrics.intervals import Z95
 from reporting import csv_json, html, html_pages, run_report, settings_text
 
 

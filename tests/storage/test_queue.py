@@ -278,7 +278,7 @@ def test_workers_are_shown_by_what_they_do(engine):
     (run_id,) = queue.submit(engine, [new_run()])
     claim = queue.claim(engine, new, "cuda:0")
     queue.beat(engine, new)
-    queue.beat(engine, new, "no step for 12 min", run_id)
+    queue.beat(engine, new, "no step for 12 min")
     queue.stop_worker(engine, other)
     first, second = queue.workers(engine)
     assert (first.state, first.run_id, first.beat, first.device, first.pid) == (

@@ -14,7 +14,7 @@ from sqlalchemy import Engine
 
 from core.experiment.baseline import DrawnRun
 from core.metrics.classification import share
-from core.metrics.intervals import limits
+from core.metrics.intervals import wilson
 from reporting.run_report import RunReport
 from reporting.tpr_series import ChartSide
 from services import comparison
@@ -155,7 +155,7 @@ def tpr_of(count: results.ClassCounts | results.ClassHistory) -> NDArray[np.floa
 def side(row: RunRow, label: str, split: str = "test") -> ChartSide:
     """One side of the TPR chart, with Wilson limits."""
     count = counts(row, split)
-    return ChartSide(label, tpr_of(count), *limits(count.tp, count.support))
+    return ChartSide(label, tpr_of(count), *wilson(count.tp, count.support))
 
 
 def has_epochs(row: RunRow) -> bool:

@@ -14,7 +14,7 @@ class Prefill:
     config    a run's settings, all but its method and the method's parameters
     dataset   where no `config` says it
     method    the method, with its parameters in `config`
-    baseline  a run, or a kind of `services.tpr_sources.Source`
+    baseline  a run, or a kind of `services.tpr_sources.TprSource`
     """
 
     config: RunConfig | None = None

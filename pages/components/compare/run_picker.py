@@ -15,7 +15,7 @@ NEXT = dict.fromkeys(("failed", "cancelled", "paused"), "Resume it on its page, 
 def choose(every: pd.DataFrame, frame: pd.DataFrame) -> tuple[int | None, int | None]:
     """Ids of before and after; the URL is the source of truth. `frame` holds the runs of `every` that have metrics."""
     labels = {i: f"{i}: {name}" for i, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True)}
-    start_with(labels, frame)
+    start_with(frame)
     left, swap, right = st.columns([10, 1, 10], vertical_alignment="bottom")
     with left:
         before = select("Before", "a", labels)
@@ -38,7 +38,7 @@ def choose(every: pd.DataFrame, frame: pd.DataFrame) -> tuple[int | None, int | 
     return before, after
 
 
-def start_with(labels: dict[int, str], frame: pd.DataFrame) -> None:
+def start_with(frame: pd.DataFrame) -> None:
     """Without ids in the URL: the newest finished pair."""
     if "a" in st.query_params or "b" in st.query_params:
         return

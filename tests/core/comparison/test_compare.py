@@ -12,7 +12,7 @@ from core.comparison.compare import ClassesBeyond, compare
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.experiment.config_diff import config_differences
-from core.metrics.intervals import FIGURES, limits, mean_interval, newcombe, sampling_intervals, t95
+from core.metrics.intervals import FIGURES, mean_interval, newcombe, sampling_intervals, t95, wilson
 from reporting.csv_json import comparison_dict
 from tests.core.comparison.kit import AFTER, BEFORE, NAMES, N, compared, replicate, rng, side
 
@@ -43,7 +43,7 @@ def test_rows_and_deltas_by_hand():
 
 def test_tables_and_comparisons_have_the_same_limits():
     c = compared(side(BEFORE), side(AFTER))
-    low, high = limits(BEFORE, N)
+    low, high = wilson(BEFORE, N)
     assert [(r.before_low, r.before_high) for r in c.rows] == list(zip(low, high, strict=True))
 
 

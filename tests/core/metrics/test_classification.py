@@ -17,7 +17,8 @@ from sklearn.metrics import (
 )
 
 from core.errors import EvenlyError
-from core.metrics.classification import metrics_from_counts, summary_from_counts, wilson
+from core.metrics.classification import metrics_from_counts, summary_from_counts
+from core.metrics.intervals import wilson
 from tests.core.metrics.kit import class_metrics, summary
 
 CASES = [(2, 40), (3, 200), (10, 2_000), (1000, 20_000)]

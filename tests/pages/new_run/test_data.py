@@ -7,7 +7,7 @@ import pytest
 from core.datasets import DATASETS, describe, prepare
 from core.datasets.spec import check_validation
 from core.diagnostics.sample_size import FewSamples, few_validation, half_width
-from core.metrics.classification import wilson
+from core.metrics.intervals import wilson
 from pages.components.common.prefill import Prefill
 from tests.pages.kit import NEW, RUNS
 from tests.pages.new_run.kit import baselines, captions, images, visit
