@@ -12,6 +12,7 @@ from commands.submit import note, notes_held, pairs
 from commands.tables import Json, Params
 from commands.terminal import emit
 from core.errors import EvenlyError
+from core.experiment.states import STATES
 from core.methods.posthoc import USUAL
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def at_once(engine: Engine, run_id: int) -> RunRow:
             continue
     row = get_run(engine, run_id)
     if row.status != "succeeded":
-        raise EvenlyError(f"run {run_id}: {row.error or row.status}")
+        raise EvenlyError(f"run {run_id} {STATES[row.status].clause}" + (f": {row.error}" if row.error else ""))
     return row
 
 

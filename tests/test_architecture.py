@@ -298,7 +298,7 @@ IMPORT_ALL = "import sys, importlib\nfor name in sys.argv[1:]: importlib.import_
     [
         ("SCIENCE reporting models.shapes models", "torch sklearn streamlit sqlalchemy"),
         ("RECORDS services", "torch sklearn streamlit"),
-        ("cli serve worker", "torch sklearn streamlit"),
+        ("cli commands serve worker", "torch sklearn streamlit"),
     ],
     ids=["science", "records", "entry points"],
 )
