@@ -287,7 +287,7 @@ def lines(page):
 
 def values_said(page):
     """Frames that carry the preview's value to the server."""
-    return [frame for frame in page.talk.said if b'"value":' in frame]
+    return [frame for frame in page.talk.said if b'"released":' in frame]
 
 
 def at(slider, share=0.5):

@@ -244,8 +244,9 @@ export default function (component) {
   else render(component)
 }
 
-// `chosen`: the value of a release that Python has not answered yet.
-function render(component, chosen) {
+// Keys and quick hands release faster than Python answers. What answers an earlier release must not move the slider back, so every
+// release has a number, and data that answer an earlier one are drawn around the value that was released last.
+function render(component) {
   const { parentElement, data, setStateValue } = component
   const find = name => parentElement.querySelector(name)
   const box = find(".box"), input = find("#level"), output = find(".control output"), bars = find(".bars")
@@ -253,17 +254,18 @@ function render(component, chosen) {
   box.style.setProperty("--after", data.colours.after)
   box.style.setProperty("--before", data.colours.before)
   const kind = data.names.length > 40 ? "strip" : "rows"
-  const signature = JSON.stringify([kind, data.names, data.tpr, data.words, data.along && { ...data.along, ranges: null }, data.bars])
+  const signature = JSON.stringify([data.key, kind, data.names, data.tpr, data.words, data.along && { ...data.along, ranges: null }, data.bars])
   let state = seen.get(parentElement)
   if (!state || state.signature !== signature) {
     const parts = (kind === "strip" ? buildStrip : buildRows)(bars, data)
     const before = state && state.epoch !== null && data.along ? data.along.epochs.indexOf(state.epoch) : -1
-    state = { signature, kind, parts, facts: find(".facts"), formula: find(".formula"), notes: find(".notes"), along: buildAlong(box, data), held: false, waiting: null }
+    state = { signature, kind, parts, facts: find(".facts"), formula: find(".formula"), notes: find(".notes"), along: buildAlong(box, data), held: false, waiting: null, key: data.key,
+      ...(state && state.key === data.key ? { value: state.value, sent: state.sent } : { value: data.value, sent: data.answered }) }
     state.at = data.along ? (before >= 0 ? before : data.along.at) : 0
     state.epoch = data.along ? data.along.epochs[state.at] : null
     seen.set(parentElement, state)
   }
-  state.value = data.value
+  if (data.answered >= state.sent) state.value = data.value
   find(".control").hidden = !data.slider
   bars.hidden = state.facts.hidden = !data.names.length || data.bars === false
   const present = data.slider ? nearest(data.values, data.value) : 0
@@ -298,13 +300,12 @@ function render(component, chosen) {
   state.letGo = () => {
     state.held = false
     const stop = data.slider ? Number(input.value) : 0, value = data.values[stop], next = state.waiting
+    const changed = data.slider && value !== state.value
+    if (changed) Object.assign(state, { value, sent: state.sent + 1 })
     state.waiting = null
-    if (next) render(next, data.slider ? value : undefined)
+    if (next) render(next)
     else show(stop, true)
-    if (data.slider && value !== seen.get(parentElement).value) {
-      seen.get(parentElement).value = value
-      ;(next || component).setStateValue("value", value)
-    }
+    if (changed) (next || component).setStateValue("released", { value, count: state.sent })
   }
   if (data.along) {
     holding(state.along.input, state)
@@ -318,7 +319,7 @@ function render(component, chosen) {
   // The range input counts stops, so that uneven grids (beta near 1) can be dragged; the value is values[stop].
   find("label").textContent = data.label
   input.max = data.values.length - 1
-  input.value = chosen === undefined ? present : nearest(data.values, chosen)
+  input.value = nearest(data.values, state.value)
   show(Number(input.value), true)
   holding(input, state)
   input.oninput = () => show(Number(input.value), false)

@@ -24,7 +24,7 @@ from reporting import text as words
 from reporting.palette import Palette
 
 _HERE = Path(__file__).parent
-_HTML = """<div class="box" part="box">
+HTML = """<div class="box" part="box">
   <div class="control" hidden><label for="level">value</label>\
 <input id="level" type="range" min="0" step="1" /><output for="level"></output></div>
   <div class="bars" role="img" aria-label="weights per class"></div>
@@ -32,11 +32,12 @@ _HTML = """<div class="box" part="box">
   <div class="formula" hidden></div>
   <ul class="notes"></ul>
 </div>"""
+SCRIPT = (_HERE / "component.js").read_text("utf-8")
 _COMPONENT = st.components.v2.component(
     "evenly_preview",
-    html=_HTML,
+    html=HTML,
     css=(_HERE / "component.css").read_text("utf-8"),
-    js=(_HERE / "component.js").read_text("utf-8"),
+    js=SCRIPT,
 )
 Payload = dict[str, Any]  # JSON for component.js
 CELLS = 40_000  # maximum of stops x classes sent to the browser; more classes mean fewer stops
@@ -215,22 +216,34 @@ def _sample_factor(gamma: float, p: Palette) -> Payload:
 
 def value_of(key: str, default: float) -> float:
     """The last released value in this session, or the default. Stored separately: Streamlit drops a component's state with its page."""
-    state = st.session_state.get(key) or {}
-    value, kept = state.get("value"), f"{key}_kept"
-    if value is not None:
-        st.session_state[kept] = float(value)
+    released, kept = _released(key), f"{key}_kept"
+    if released:
+        st.session_state[kept] = float(released["value"])
     return st.session_state.get(kept, default)
 
 
 def preset(key: str, value: float) -> None:
     """Set the slider's value. Call before the component is mounted."""
-    st.session_state[key] = {"value": value}
+    st.session_state[key] = {"released": {"value": value, "count": _count(key)}}
 
 
 def mount(data: Payload, key: str) -> None:
-    """Show the component. Its state `value` changes once, when the slider is released."""
-    _COMPONENT(key=key, data=data, on_value_change=_released, width="stretch", height="content")
+    """Show the component. Its state `released` changes once, when the slider is released: the value, and the how-manieth release it is.
+
+    The browser is told which release the data answer, so that an answer to an earlier one does not move the slider back.
+    """
+    shown = {**data, "key": key, "answered": _count(key)}
+    _COMPONENT(key=key, data=shown, on_released_change=_rerun, width="stretch", height="content")
 
 
-def _released() -> None:
+def _released(key: str) -> dict[str, float]:
+    return (st.session_state.get(key) or {}).get("released") or {}
+
+
+def _count(key: str) -> int:
+    """Number of the newest release that has arrived here; 0 before the first."""
+    return int(_released(key).get("count", 0))
+
+
+def _rerun() -> None:
     """Nothing to do: the rerun that follows reads the value from the session state."""

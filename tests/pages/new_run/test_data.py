@@ -22,7 +22,7 @@ def test_settings_outlive_a_visit_to_another_page(empty):
     at.number_input(key="new_run_seed").set_value(5)
     at.number_input(key="new_replicates").set_value(2)
     at.number_input(key="new_run_imbalance").set_value(3.0)
-    at.session_state["new_preview_tpr_deficit"] = {"value": 1.5}
+    at.session_state["new_preview_tpr_deficit"] = {"released": {"value": 1.5, "count": 1}}
     at.run()
     at.switch_page(RUNS).run()
     at.switch_page(NEW).run()

@@ -97,7 +97,7 @@ def test_every_stop_of_the_slider_is_sent_with_all_epochs_where_they_fit(empty, 
     assert shown(data, data["values"].index(2.0) * 20 + 12) == pytest.approx(
         dict(zip(DIGITS, replayed.values("weight")[12], strict=True)), rel=1e-3
     )
-    at.session_state["new_preview_cdb"] = {"value": 3.0}
+    at.session_state["new_preview_cdb"] = {"released": {"value": 3.0, "count": 1}}
     at.run()
     assert started(at, empty)[0].config.params["tau"] == 3.0
 

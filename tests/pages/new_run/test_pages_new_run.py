@@ -51,7 +51,7 @@ def test_a_double_click_starts_one_run(full):
 def test_the_value_at_release_is_the_one_that_starts(full):
     engine, _ = full
     at = visit(NEW)
-    at.session_state["new_preview_tpr_ratio"] = {"value": 3.5}
+    at.session_state["new_preview_tpr_ratio"] = {"released": {"value": 3.5, "count": 1}}
     at.run()
     at.button(key="new_start").click().run()
     newest = int(results.list_runs(engine)["id"].max())

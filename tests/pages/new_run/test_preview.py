@@ -13,7 +13,7 @@ from tests.pages.new_run.kit import baselines, started, visit
 def test_with_a_baseline_trained_first_the_slider_is_there_and_counts(empty):
     at = visit()
     assert at.selectbox(key="new_baseline").value == tpr_sources.TRAIN_FIRST
-    at.session_state["new_preview_tpr_ratio"] = {"value": 3.5}
+    at.session_state["new_preview_tpr_ratio"] = {"released": {"value": 3.5, "count": 1}}
     at.run()
     assert started(at, empty)[1].config.params["exponent"] == 3.5
 
