@@ -21,6 +21,7 @@ PATIENCE = 240_000  # ms for a state of the page: no promise, only what ends a t
 expect.set_options(timeout=PATIENCE)
 
 ROOT = Path(__file__).resolve().parents[2]
+DETAILS = {"STREAMLIT_CLIENT_SHOW_ERROR_DETAILS": "full"}  # a test that meets an exception on a page says which
 IDLE = "[data-testid=stApp][data-test-script-state=notRunning]"
 QUIET = [
     "--no-sandbox",
@@ -56,7 +57,7 @@ def app_on(data):
     app = subprocess.Popen(
         [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--server.headless", "true"],
         cwd=ROOT,
-        env={**os.environ, "EVENLY_DATA": str(data)},
+        env={**os.environ, **DETAILS, "EVENLY_DATA": str(data)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -72,7 +73,7 @@ def app_on(data):
 def served_on(data):
     """`make run` without make: app and worker on a data folder; yields the address. Both end cleanly."""
     port = free_port()
-    env = {**os.environ, "EVENLY_DATA": str(data), "EVENLY_PORT": str(port)}
+    env = {**os.environ, **DETAILS, "EVENLY_DATA": str(data), "EVENLY_PORT": str(port)}
     served = subprocess.Popen(
         [sys.executable, "serve.py"], cwd=ROOT, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
