@@ -204,9 +204,9 @@ def measured(engine: Engine, run_id: int) -> RunRow:
 
 def settings_line(row: RunRow) -> str:
     """The settings of a run on one line: "dataset digits, model mlp, method tpr_ratio (exponent 2), ..."."""
-    from reporting.settings_text import tprs_from
+    from reporting.settings_text import NESTED, tprs_from
 
-    nested = {"method": "params", "sampler": "sampler_params", "recipe": "recipe_params"}
+    nested = {owner: params for params, owner in NESTED.items()}
     words = []
     trained = trains(row.method)
     for key in ("dataset", "model", *nested, *(p.key for p in SETTINGS if trained or p.key != "epochs")):

@@ -10,6 +10,7 @@ from core.experiment.config import SETTINGS, RunConfig
 from core.experiment.config_diff import config_differences, settings_of
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, trains
+from core.methods.samplers import SAMPLERS
 from core.registry import Param, Registry
 from models import MODELS
 from reporting.numbers import DASH, percent
@@ -20,17 +21,28 @@ TABLES: dict[str, tuple[str, Registry]] = {
     "dataset": ("Dataset", DATASETS),
     "model": ("Model", MODELS),
     "method": ("Method", METHODS),
+    "sampler": ("Sampler", SAMPLERS),
     "recipe": ("Recipe", RECIPES),
 }
 NESTED = {
-    "params": ("method", METHODS),
-    "recipe_params": ("recipe", RECIPES),
-}  # field of parameters -> (its owner's field, registry)
+    "params": "method",
+    "sampler_params": "sampler",
+    "recipe_params": "recipe",
+}  # field of parameters -> the setting they belong to, a key of TABLES
 GIVEN = {"tpr": "Given TPRs", "tpr_support": "Samples behind the given TPRs", "tpr_source": "Given TPRs from"}
 ORIGIN, APPLIED = "TPRs from", "Applied to"
 FORMS = {float: "{:,.6g}", int: "{:,}"}
 HIDDEN = {"schema"}  # describes the stored form, not the run
-FIRST = ("dataset", "model", "method", "params", "recipe", "recipe_params")  # the order of New run; the rest as stored
+FIRST = (
+    "dataset",
+    "model",
+    "method",
+    "params",
+    "sampler",
+    "sampler_params",
+    "recipe",
+    "recipe_params",
+)  # the order of New run; the rest as stored
 
 
 def differing(before: ReportedRun, after: ReportedRun) -> list[tuple[str, str, str]]:
@@ -91,8 +103,9 @@ def _param(key: str, config: RunConfig) -> Param | None:
     group, _, name = key.partition(".")
     if not name:
         return next((p for p in SETTINGS if p.key == key), None)
-    owner, table = NESTED.get(group, ("", ()))
-    row = getattr(config, owner, None)
+    if group not in NESTED:
+        return None
+    table, row = TABLES[NESTED[group]][1], getattr(config, NESTED[group])
     return next((p for p in table[row].params if p.key == name), None) if row in table else None
 
 

@@ -14,7 +14,8 @@ from reporting.palette import LIGHT
 from tests.browser.kit import window_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
-STEP = 0.05  # of the exponent's slider
+EXPONENT = slider_param(METHODS["tpr_ratio"])
+STEP = EXPONENT.step
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,7 @@ class Slider:
         """Data of Python around a value, which answer the release of that number."""
         tpr = np.array([0.9, 0.6])
         answers = grid("tpr_ratio", what_if(2, tpr=tpr), {"exponent": value})
-        data = component.payload(
-            ["car", "cat"], np.arange(2), tpr, answers, slider_param(METHODS["tpr_ratio"]), value, LIGHT
-        )
+        data = component.payload(["car", "cat"], np.arange(2), tpr, answers, EXPONENT, value, LIGHT)
         self.page.evaluate("data => answer(data)", {**data, "key": name, "answered": answered})
 
     def press(self, times=1):

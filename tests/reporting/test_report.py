@@ -266,6 +266,8 @@ def test_equal_runs_differ_in_nothing():
         ({"recipe_params": {"lr": 0.01000000001}}, ("Learning rate", "0.01", "0.01000000001")),
         ({"method": "class_balanced", "params": {"beta": 0.9998741075}}, ("Beta", "–", "0.999874")),
         ({"method": "cdb"}, ("Tau", "–", "dynamic")),
+        ({"sampler": "balanced"}, ("Sampler", "–", "Class-balanced")),
+        ({"sampler": "power", "sampler_params": {"q": 0.25}}, ("Power q", "–", "0.25")),
     ],
 )
 def test_a_setting_in_words(change, row):
@@ -286,16 +288,17 @@ def test_every_setting_of_every_row_has_a_label():
     """No raw key and no Python value is shown."""
     from core.experiment.recipes import RECIPES
     from core.methods import METHODS
+    from core.methods.method import CLASSIFIER
+    from core.methods.samplers import SAMPLERS
 
-    for method in METHODS:
-        for recipe in RECIPES:
-            rows = settings_text.listed(
-                stored(replace(PLAIN, method=method.key, recipe=recipe.key, epochs=recipe.epochs))
-            )
-            assert all(
-                label[0].isupper() and "." not in label and "_" not in label + value and "{" not in value
-                for label, value in rows
-            ), rows
+    runs = [{"method": m.key, "recipe": r.key, "epochs": r.epochs} for m in METHODS for r in RECIPES]
+    runs += [{"method": "crt" if s.stage == CLASSIFIER else "none", "sampler": s.key} for s in SAMPLERS]
+    for run in runs:
+        rows = settings_text.listed(stored(replace(PLAIN, **run)))
+        assert all(
+            label[0].isupper() and "." not in label and "_" not in label + value and "{" not in value
+            for label, value in rows
+        ), rows
 
 
 def test_what_this_version_does_not_know_is_kept():

@@ -228,7 +228,7 @@ def preset(key: str, value: float) -> None:
 
 
 def mount(data: Payload, key: str) -> None:
-    """Show the component. Its state `released` changes once, when the slider is released: the value, and the how-manieth release it is.
+    """Show the component. Its state `released` changes once, when the slider is released: the value, and the number of the release.
 
     The browser is told which release the data answer, so that an answer to an earlier one does not move the slider back.
     """
