@@ -12,8 +12,8 @@ from plotly.basedatatypes import BaseFigure
 from pages.components.common import plotly_chart
 from storage.db.connection import open_database
 from storage.jobs import queue
+from tests.pages.components.run.test_run_methods import moving, stepped
 from tests.pages.kit import COMPARE, HOME, NEW, ROOT, RUN, visit
-from tests.pages.run.test_run_methods import moving, stepped
 from tests.seed import worker_of
 
 ADDRESSES = {

@@ -25,7 +25,7 @@ from storage import results
 from storage.db.schema import detail
 from storage.jobs import queue
 from storage.results.runs import drawn_by
-from tests.pages.new_run.kit import baselines, captions, started, visit
+from tests.pages.components.new_run.kit import baselines, captions, started, visit
 from tests.seed import config_of, mnist1d, train, worker_of
 from tests.seed import submit as queued
 from tests.work.kit import changed, drained, submit

@@ -11,7 +11,7 @@ from services.submission import more_seeds, plan
 from services.tpr_sources import RUN, TprSource
 from storage import results
 from storage.jobs import queue
-from tests.pages.new_run.kit import baselines, captions, visit
+from tests.pages.components.new_run.kit import baselines, captions, visit
 from tests.seed import config_of
 
 SPEC = describe("mnist1d", "")

@@ -21,8 +21,8 @@ from core.training.objectives.poly_tail import margins, tailed
 from docs.worked_examples import WORKINGS, computed
 from reporting.code_snippet import pytorch_snippet
 from reporting.method_examples import WORKED, by_map, examples
+from tests.pages.components.new_run.kit import baselines
 from tests.pages.kit import NEW, visit
-from tests.pages.new_run.kit import baselines
 
 PAGE = "pages/views/methods.py"
 ROWS = [*((m, METHODS) for m in METHODS), *((s, SAMPLERS) for s in SAMPLERS)]
