@@ -10,7 +10,7 @@ from core.registry import Registry, Source, imported
 from models.shapes import images, signals, up_to
 
 if TYPE_CHECKING:
-    from models.heads import Network
+    from models.networks.heads import Network
 
 Shape = tuple[int, ...]  # one sample: (1, L) a signal, (channels, height, width) an image
 
@@ -52,7 +52,7 @@ class Model:
         The initial parameters come from torch's global generator, as torch's layers initialize them: fork and seed it around
         this call. Nothing else is random, here or in the forward pass. Call `fits` first.
         """
-        from models.heads import split
+        from models.networks.heads import split
 
         return split(imported(self.maker)(shape, classes), shape)
 
@@ -71,7 +71,7 @@ MODELS = Registry(
         summary="Two hidden layers, 256 and 128 wide. Takes any small input; does not use the order of its values.",
         size=Size((1, 40), 10, 44_682),
         fits=up_to(12_288),
-        maker="models.small:mlp",
+        maker="models.networks.small:mlp",
         source=Source("Rumelhart, Hinton and Williams", 1986, "Learning representations by back-propagating errors"),
     ),
     Model(
@@ -80,7 +80,7 @@ MODELS = Registry(
         summary="Three 1-D convolutions, 16 to 32 wide, and a mean over time: seconds per run on a CPU.",
         size=Size((1, 40), 10, 5_098),
         fits=signals(8),
-        maker="models.small:cnn1d",
+        maker="models.networks.small:cnn1d",
         source=Source(
             "Greydanus and Kobak", 2024, "Scaling down deep learning with MNIST-1D", "https://arxiv.org/abs/2011.14439"
         ),
@@ -91,7 +91,7 @@ MODELS = Registry(
         summary="The 1998 network for digits, with ReLU and max pooling; 28x28 is padded to 32x32.",
         size=Size((1, 32, 32), 2, 61_026),
         fits=images((1, 3), sides=(28, 32)),
-        maker="models.lenet:lenet5",
+        maker="models.networks.lenet:lenet5",
         source=Source(
             "LeCun, Bottou, Bengio and Haffner", 1998, "Gradient-based learning applied to document recognition"
         ),
@@ -102,7 +102,7 @@ MODELS = Registry(
         summary="Three convolutions with batch norm, 32 to 128 wide, for images from 8x8 to 128x128.",
         size=Size((1, 8, 8), 10, 94_186),
         fits=images((1, 2, 3, 4), low=8, high=128),
-        maker="models.small:cnn",
+        maker="models.networks.small:cnn",
         source=Source("Ioffe and Szegedy", 2015, "Batch normalization", "https://arxiv.org/abs/1502.03167"),
     ),
     Model(
@@ -111,7 +111,7 @@ MODELS = Registry(
         summary="The small residual network for CIFAR, parameter-free shortcuts (option A).",
         size=Size((3, 32, 32), 10, 269_722),
         fits=images((1, 3), low=16, high=64),
-        maker="models.resnet:resnet20",
+        maker="models.networks.resnet:resnet20",
         source=_HE,
         bf16=True,
     ),
@@ -121,7 +121,7 @@ MODELS = Registry(
         summary="The standard network of the long-tailed CIFAR papers, shortcuts of option A.",
         size=Size((3, 32, 32), 100, 470_004),
         fits=images((1, 3), low=16, high=64),
-        maker="models.resnet:resnet32",
+        maker="models.networks.resnet:resnet32",
         source=_HE,
         bf16=True,
     ),
@@ -131,7 +131,7 @@ MODELS = Registry(
         summary="torchvision's ResNet-18, not pretrained, for image folders; needs a GPU.",
         size=Size((3, 224, 224), 1000, 11_689_512),
         fits=images((3,), low=64, high=512),
-        maker="models.resnet:resnet18",
+        maker="models.networks.resnet:resnet18",
         source=_HE,
         bf16=True,
     ),

@@ -123,7 +123,7 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
     if stage not in (TRAIN, POSTHOC):
         left_out.append(
             f"Only the loss and the sampler are included. {method} continues from a finished run, "
-            "see work/network_start.py and models/heads.py."
+            "see work/network_start.py and models/networks/heads.py."
         )
     if "prior" in terms.knobs:
         left_out.append(
@@ -136,7 +136,7 @@ def _left_out(terms: ClassTerms, method: str) -> list[str]:
         )
     if "s" in terms.knobs:
         left_out.append(
-            "The logits are cosines: the last layer has normalized features and class vectors and no bias, see models/heads.py."
+            "The logits are cosines: the last layer has normalized features and class vectors and no bias, see models/networks/heads.py."
         )
     return left_out
 

@@ -41,7 +41,7 @@ CODE = (
     "core/**/*.py",
     "services/**/*.py",
     "reporting/**/*.py",
-    "models/*.py",
+    "models/**/*.py",
     "storage/**/*.py",
     "pages/**/*.py",
     "tests/**/*.py",

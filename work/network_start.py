@@ -24,7 +24,7 @@ from core.training.feature_smote import oversampled
 from core.training.features import class_means, features_of
 from core.training.state import SPLITS, SplitResult
 from models import MODELS
-from models.heads import Network, Staged, attach
+from models.networks.heads import Network, Staged, attach
 from storage import results
 from storage.results import checkpoint_files
 from storage.results.runs import RunRow

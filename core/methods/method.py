@@ -66,7 +66,7 @@ class Method:
     caveat   what a user should know before believing a result; may be empty
     when     when to use it
     stage    TRAIN, CLASSIFIER, FINETUNE or POSTHOC
-    head     key of the last layer it needs, in models/heads.py
+    head     key of the last layer it needs, in models/networks/heads.py
     asks     params -> needs, where they depend on the parameters; None: always `needs`
     linear   it uses the weight vectors of a linear last layer, so it cannot be applied to a run with another head
     epochs   default number of epochs; None: the recipe's

@@ -16,8 +16,8 @@ true class."""
 TERMS = """with weight $w$, focus $f$, smoothing $s$, logit scale $a$, logit shift $b$ and margin $m$ per class; what a method
 does not set is left out. A method may also set the probability with which a class is sampled, and the one with which a class's logit
 is left out for samples of other classes (mask). Methods that do not fit this form (binary losses, weights updated in every
-step, second stages, post-hoc steps) say so in their rows and have one file each in `core/training/objectives/`, `models/heads.py`
-or `core/methods/posthoc.py`."""
+step, second stages, post-hoc steps) say so in their rows and have one file each in `core/training/objectives/`,
+`models/networks/heads.py` or `core/methods/posthoc.py`."""
 
 RULES = {
     "Late start": """Any method and any sampler but SMOTE can start late (`start`, a share of the epochs): 0.8 with class-balanced

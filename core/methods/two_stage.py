@@ -26,7 +26,7 @@ def lws(evidence: Evidence) -> ClassTerms:
 
 
 def oltr(evidence: Evidence, *, scale: float, feature_rate: float, memory: float, repel: float) -> ClassTerms:
-    """Memory of class centroids, modulated attention and a cosine classifier; see models/heads.py."""
+    """Memory of class centroids, modulated attention and a cosine classifier; see models/networks/heads.py."""
     return ClassTerms(
         sampling=_equal(evidence),
         objective="oltr",

@@ -15,7 +15,7 @@ from core.training.evaluation import eval_batch
 
 
 class WithFeatures(Protocol):
-    """A network in two parts, as models.heads.Network: a body that gives features, and a head that makes logits of them."""
+    """A network in two parts, as models.networks.heads.Network: a body that gives features, and a head that makes logits of them."""
 
     head: nn.Module
 

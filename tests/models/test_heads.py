@@ -15,8 +15,8 @@ from core.errors import EvenlyError
 from core.methods import METHODS
 from core.training.optimizer import _groups
 from models import MODELS
-from models.heads import HEADS, Memory, Network, Pooled, Staged, attach, freeze, split
-from models.oltr import Attention
+from models.networks.heads import HEADS, Memory, Network, Pooled, Staged, attach, freeze, split
+from models.networks.oltr import Attention
 
 SMALL = {
     "mlp": (1, 8), "cnn1d": (1, 40), "lenet5": (1, 28, 28), "cnn": (1, 8, 8),

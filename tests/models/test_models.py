@@ -117,7 +117,7 @@ def test_an_unknown_model_names_the_known_ones():
 
 def test_resnet_shortcuts_are_option_a():
     """Where a stage begins, the shortcut is every second pixel between zero channels; it has no parameters."""
-    from models.resnet import Block
+    from models.networks.resnet import Block
 
     x = sample((16, 8, 8))
     out = Block(16, 32, stride=2).shortcut(x)

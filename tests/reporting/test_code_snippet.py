@@ -164,7 +164,8 @@ def test_snippet_of_every_method(method):
         ),
         (
             "lws",
-            "Only the loss and the sampler are included. lws continues from a finished run, see work/network_start.py and models/heads.py.",
+            "Only the loss and the sampler are included. lws continues from a finished run, "
+            "see work/network_start.py and models/networks/heads.py.",
         ),
         (
             "tau_norm",
@@ -172,7 +173,7 @@ def test_snippet_of_every_method(method):
         ),
         (
             "ldam",
-            "The logits are cosines: the last layer has normalized features and class vectors and no bias, see models/heads.py.",
+            "The logits are cosines: the last layer has normalized features and class vectors and no bias, see models/networks/heads.py.",
         ),
     ],
 )

@@ -17,7 +17,7 @@ from core.training.features import features_of
 from core.training.objectives.base import Objective
 from core.training.trainer import Trainer
 from models import MODELS
-from models.heads import Scaled
+from models.networks.heads import Scaled
 from services.submission import new_run
 from storage.jobs import queue
 from tests.work.kit import drained, submit

@@ -11,7 +11,7 @@ from core.training.objectives.base import Batch, Objective
 class MemoryLoss(Objective):
     """class_loss + memory * head.memory_loss(labels, repel). Source: Liu et al. (2019).
 
-    The model's `head` has the features of its last forward pass and its centroids; see models/oltr.py.
+    The model's `head` has the features of its last forward pass and its centroids; see models/networks/oltr.py.
     Knobs: memory, the weight of the centroid loss; repel, the weight of its part that keeps other centroids away.
     """
 

@@ -256,7 +256,7 @@ def test_bad_parameters_are_refused_by_name(table, row):
 @every_row
 def test_what_the_terms_act_through_exists(table, row):
     from core.training.index_samplers import DRAWS
-    from models.heads import HEADS
+    from models.networks.heads import HEADS
 
     named = set()
     for params in (*settings_of(row, 3), *variants(row)):

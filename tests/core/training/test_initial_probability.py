@@ -13,7 +13,7 @@ from core.training.device import choose
 from core.training.objectives import Batch, objective_class
 from core.training.optimizer import build_optimizer
 from models import MODELS
-from models.heads import Prior, attach
+from models.networks.heads import Prior, attach
 
 CPU = choose("cpu")
 

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from core.errors import EvenlyError
 from core.registry import Registry
-from models.oltr import Attention, Memory
+from models.networks.oltr import Attention, Memory
 
 # ---------------------------------------------------------------- the two parts
 
