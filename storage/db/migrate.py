@@ -18,7 +18,7 @@ from storage.db.connection import backup, open_database, reading
 from storage.db.data_folder import check_place
 from storage.db.dialects import dialect_of
 from storage.db.errors import StorageError, Unavailable, not_migrated
-from storage.db.paths import database_url, folder_of, name_of
+from storage.db.paths import database_url, name_of
 
 REVISIONS = ("0001", "0002", "0003")  # oldest first; each is a file in migrations/versions
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -79,9 +79,8 @@ def _at_head(engine: Engine) -> bool:
 
 def _copy(engine: Engine) -> None:
     """Back an older database up beside itself."""
-    found, stem = revision(engine), Path(engine.url.database).stem
-    if found is not None:
-        target = folder_of(engine) / f"{stem}-{found}-{time.strftime('%Y%m%d-%H%M%S')}.backup.db"
+    if (found := revision(engine)) is not None:
+        target = dialect_of(engine.url).backup_file(engine.url, f"{found}-{time.strftime('%Y%m%d-%H%M%S')}")
         try:
             backup(engine, target)
         except Unavailable:

@@ -6,9 +6,9 @@ import os
 from functools import cache
 from pathlib import Path
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import Engine
 
-from storage.db.dialects import checked_url, dialect_of
+from storage.db.dialects import USUAL, checked_url, dialect_of
 
 
 def data_root() -> Path:
@@ -31,13 +31,13 @@ def _resolved(path: Path) -> Path:
 
 
 def database_url() -> str:
-    """EVENLY_DATABASE_URL, or the file evenly.db in the data folder."""
+    """EVENLY_DATABASE_URL, or the usual database of the data folder."""
     return os.environ.get("EVENLY_DATABASE_URL") or _usual_url(data_root())
 
 
 @cache
 def _usual_url(root: Path) -> str:
-    return str(URL.create("sqlite", database=str(root / "evenly.db")))
+    return str(USUAL.usual_url(root))
 
 
 def lock_folder() -> Path:
@@ -60,5 +60,5 @@ def name_of(engine: Engine) -> str:
 
 
 def folder_of(engine: Engine) -> Path:
-    """Where copies of the database go; its data folder is recorded relative to it."""
+    """The folder that the data folder of the database is recorded relative to."""
     return dialect_of(engine.url).folder(engine.url)

@@ -56,7 +56,7 @@ class Dialect(Protocol):
         ...
 
     def folder(self, url: URL) -> Path:
-        """Where copies of the database go; its data folder is recorded relative to it."""
+        """The folder that its data folder is recorded relative to."""
         ...
 
     def locks(self, url: URL) -> Path:
@@ -87,12 +87,17 @@ class Dialect(Protocol):
         """A writing transaction in which tables may be dropped and created again."""
         ...
 
+    def backup_file(self, url: URL, version: str) -> Path:
+        """Where a copy of this version, a word for file names, is kept."""
+        ...
+
     def backup(self, connection: Connection, target: Path) -> None:
         """A whole copy in a new file, while others read and write. Raises StorageError."""
         ...
 
 
-DIALECTS: dict[str, Dialect] = {dialect.scheme: dialect for dialect in (Sqlite(),)}
+USUAL = Sqlite()  # of a data folder, where EVENLY_DATABASE_URL names no other
+DIALECTS: dict[str, Dialect] = {dialect.scheme: dialect for dialect in (USUAL,)}
 
 
 def checked_url(text: str) -> URL:

@@ -89,6 +89,10 @@ class Sqlite:
     scheme = "sqlite"
     expected = "a file: sqlite:///path/to/evenly.db"
 
+    def usual_url(self, root: Path) -> URL:
+        """The database in a data folder."""
+        return URL.create(self.scheme, database=str(root / USUAL))
+
     def checked(self, url: URL) -> URL | None:
         if url.database in (None, "", ":memory:"):
             return None
@@ -207,6 +211,11 @@ class Sqlite:
                     )
         finally:
             connection.invalidate()  # foreign_keys is off on this connection
+
+    def backup_file(self, url: URL, version: str) -> Path:
+        """Beside the database."""
+        path = _path(url)
+        return path.with_name(f"{path.stem}-{version}.backup.db")
 
     def backup(self, connection: Connection, target: Path) -> None:
         """Copied by SQLite itself: copying the file would miss what is in the write-ahead log."""
