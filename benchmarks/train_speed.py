@@ -35,6 +35,7 @@ from benchmarks.train_speed_plain import TASKS, Arrays, Task, find_arrays
 from benchmarks.train_speed_plain import train as train_plain
 from core.experiment.config import RunConfig, checked
 from core.methods.types import ClassTerms
+from core.training.crop import CropFlip
 from core.training.device import Device, choose, precision_of, versions
 from core.training.device_data import Split
 from core.training.trainer import Trainer
@@ -70,7 +71,7 @@ def train_engine(task: Task, arrays: Arrays, epochs: int, device: Device, seed: 
     mean, std = np.array(task.mean, np.float32), np.array(task.std, np.float32)
     x, y = channels_first(arrays.train_x), arrays.train_y
     few = slice(0, 100)  # the engine evaluates after every epoch, the plain script does not: make that negligible
-    splits = {"train": Split(x, y, mean, std, device, "crop_flip" if task.augment else "none")}
+    splits = {"train": Split(x, y, mean, std, device, CropFlip() if task.augment else None)}
     splits |= {name: Split(x[few], y[few], mean, std, device) for name in ("validation", "test")}
     torch.manual_seed(seed)
     trainer = Trainer(

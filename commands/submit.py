@@ -118,7 +118,7 @@ def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[R
     if not row.embedded:
         datasets.prepare(config.dataset, data_root(), progress)
     spec = datasets.describe(config.dataset, data_root(), config.validation)
-    if reason := model.fits(spec.shape, len(spec.classes)):
+    if reason := model.fits(spec.kind, spec.shape, len(spec.classes)):
         raise EvenlyError(f"model {model.key} does not fit {spec.label}: {reason}")
     if reason := too_few_samples(config, spec):
         raise EvenlyError(f"{spec.label}: {reason}")

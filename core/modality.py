@@ -1,7 +1,7 @@
 """The kinds of sample: their shape as an array, their names, and their augmentations in training.
 
 A new kind is a row here. Models of any shape (the MLP) take it at once; one for this kind alone has a `fits` made by
-`models.shapes.of_kind`. Its datasets name the row's key.
+`models.shapes.of_kind`. Its datasets name the row's key; it may have the rank of another kind.
 """
 
 from __future__ import annotations
@@ -53,8 +53,3 @@ MODALITIES: Registry[Modality] = Registry(
         augmenting={"crop": "core.training.crop:Crop", "crop_flip": "core.training.crop:CropFlip"},
     ),
 )
-
-
-def modality_of(shape: tuple[int, ...]) -> Modality | None:
-    """The kind of sample with this shape; None if there is none."""
-    return next((m for m in MODALITIES if m.rank == len(shape)), None)

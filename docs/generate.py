@@ -190,7 +190,7 @@ def dataset_row(d: Dataset) -> list[str]:
 def fitting_datasets(key: str) -> str:
     """The datasets that a model fits."""
     return (
-        ", ".join(f"`{d.key}`" for d in DATASETS if MODELS[key].fits(d.shape, len(d.classes)) is None)
+        ", ".join(f"`{d.key}`" for d in DATASETS if MODELS[key].fits(d.kind, d.shape, len(d.classes)) is None)
         or "image folders of a suitable size"
     )
 

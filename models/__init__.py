@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.registry import Registry, Source, imported
-from models.shapes import images, signals, up_to
+from models.shapes import Fits, images, signals, up_to
 
 if TYPE_CHECKING:
     from models.networks.heads import Network
@@ -32,7 +31,7 @@ class Model:
     """A network.
 
     size   its number of parameters in the usual case
-    fits   (shape, classes) -> why it does not fit, in words, or None if it does
+    fits   (key of MODALITIES, shape, classes) -> why it does not fit, in words, or None if it does
     maker  "module:function" of the builder, which returns a Sequential that ends in a Linear; imported by `build`
     bf16   with precision "auto" it trains in bfloat16 if the hardware supports it: it was measured to be faster
     """
@@ -41,7 +40,7 @@ class Model:
     label: str
     summary: str
     size: Size
-    fits: Callable[[Shape, int], str | None]
+    fits: Fits
     maker: str
     source: Source
     bf16: bool = False
@@ -138,6 +137,6 @@ MODELS = Registry(
 )
 
 
-def fitting(shape: Shape, classes: int) -> list[Model]:
+def fitting(kind: str, shape: Shape, classes: int) -> list[Model]:
     """The models that fit, in the order of the table."""
-    return [model for model in MODELS if model.fits(shape, classes) is None]
+    return [model for model in MODELS if model.fits(kind, shape, classes) is None]

@@ -5,27 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from core.modality import MODALITIES, modality_of
+from core.modality import MODALITIES
 
-Fits = Callable[[tuple[int, ...], int], str | None]
+Fits = Callable[[str, tuple[int, ...], int], str | None]
 
 
 def _named(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def of_kind(kind: str | None, check: Callable[[tuple[int, ...]], str | None]) -> Fits:
-    """A check of the shape, after the checks common to all networks; `kind`: the only modality it takes, None for any."""
+def of_kind(only: str | None, check: Callable[[tuple[int, ...]], str | None]) -> Fits:
+    """A check of the shape, after the checks common to all networks; `only`: the one modality it takes, None for any."""
 
-    def fits(shape: tuple[int, ...], classes: int) -> str | None:
+    def fits(kind: str, shape: tuple[int, ...], classes: int) -> str | None:
         if classes < 2:
             return f"a classifier needs at least 2 classes, the data has {classes}"
-        found = modality_of(shape)
-        if found is None or min(shape) < 1:
+        found = MODALITIES[kind]
+        if len(shape) != found.rank or min(shape) < 1:
             takes = " or ".join(f"{m.label} {m.axes}" for m in MODALITIES)
             return f"it takes {takes}, the data is {_named(shape)}"
-        if kind not in (None, found.key):
-            return f"it takes {MODALITIES[kind].label}, the data is {found.label} of {_named(shape)}"
+        if only not in (None, kind):
+            return f"it takes {MODALITIES[only].label}, the data is {found.label} of {_named(shape)}"
         return check(shape)
 
     return fits

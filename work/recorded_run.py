@@ -26,7 +26,7 @@ from core.metrics.scalar import ece
 from core.serialization import plain
 from core.training import checkpoint
 from core.training.device import Device, precision_of, versions
-from core.training.device_data import placed
+from core.training.device_data import augmentation, placed
 from core.training.host import cores
 from core.training.interrupts import Interrupted
 from core.training.state import SPLITS, EpochResult, Seen, SplitResult
@@ -96,8 +96,9 @@ class Run:
         self.folder = checkpoint_rows.run_folder(claim.run_id)
         self.furthest, self.deaths = 0, claim.attempt - 1  # epochs recorded, and workers that died, before this attempt
         self.recorded = 0  # epochs recorded, of those that this trainer has done or resumed
-        row, shape, classes = MODELS[config.model], splits.spec.shape, len(splits.spec.classes)
-        if reason := row.fits(shape, classes):
+        spec, row = splits.spec, MODELS[config.model]
+        shape, classes = spec.shape, len(spec.classes)
+        if reason := row.fits(spec.kind, shape, classes):
             raise EvenlyError(f"{row.key} does not fit {config.dataset}: {reason}")
         self.method = METHODS[config.method]
         needs_network = self.method.stage != TRAIN and claim.baseline_id is not None
@@ -107,7 +108,7 @@ class Run:
             "validation": (splits.val_x, splits.val_y),
             "test": (splits.test_x, splits.test_y),
         }
-        on_device = placed(parts, splits.mean, splits.std, device, splits.spec.augment)
+        on_device = placed(parts, splits.mean, splits.std, device, augmentation(spec.kind, spec.augment))
         start = begin(
             config,
             in_force(config, replace(self.evidence, epoch=first_epoch(config))),

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from core.modality import modality_of
+from core.modality import MODALITIES
 from core.registry import imported
 from core.training.device import Device
 
@@ -51,20 +51,22 @@ class Augmentation(Protocol):
         ...
 
 
-def augmentation(shape: tuple[int, ...], key: str) -> Augmentation | None:
-    """The augmentation with this key for samples of this shape; None for "none"."""
-    return None if key == "none" else imported(modality_of(shape).augmenting[key])()
+def augmentation(kind: str, key: str) -> Augmentation | None:
+    """The augmentation with this key for samples of this modality; None for "none"."""
+    return None if key == "none" else imported(MODALITIES[kind].augmenting[key])()
 
 
 Arrays = Mapping[str, tuple[np.ndarray, np.ndarray]]  # split -> inputs, labels
 
 
-def placed(parts: Arrays, mean: np.ndarray, std: np.ndarray, device: Device, augment: str) -> dict[str, Split]:
+def placed(
+    parts: Arrays, mean: np.ndarray, std: np.ndarray, device: Device, augmented: Augmentation | None
+) -> dict[str, Split]:
     """The splits, "train" first, as many on the device as fit into one budget; the rest of its memory is for the network."""
     left, out = SHARE_OF_MEMORY * device.free_bytes(), {}
     for name in sorted(parts, key=lambda name: name != "train"):
         x, y = parts[name]
-        out[name] = Split(x, y, mean, std, device, augment if name == "train" else "none", left)
+        out[name] = Split(x, y, mean, std, device, augmented if name == "train" else None, left)
         left -= out[name].bytes * out[name].resident
     return {name: out[name] for name in parts}
 
@@ -79,11 +81,11 @@ class Split:
         mean: np.ndarray,
         std: np.ndarray,
         device: Device,
-        augment: str = "none",
+        augmentation: Augmentation | None = None,
         budget: float = math.inf,
     ) -> None:
         """`budget`: bytes it may use on the device; a larger split streams."""
-        self.device, self.augmentation = device, augmentation(x.shape[1:], augment)
+        self.device, self.augmentation = device, augmentation
         self.labels = torch.as_tensor(np.ascontiguousarray(y), dtype=torch.int64).to(device.device)
         self.bytes = x.nbytes * (1 if self.augmentation is None else self.augmentation.growth)
         self.resident = self.bytes < budget

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from core.datasets import DATASETS
 from core.errors import EvenlyError
+from core.modality import MODALITIES, Modality
 from services.submission import new_run
 from storage import results
 from storage.jobs import queue
+from tests.core.datasets.reversal import REVERSED
 from tests.work.kit import CONFIG, changed, drained, pair, submit
 
 
@@ -31,6 +34,18 @@ def test_a_run_leaves_everything_behind(worker):
     _, matrix = results.confusion(worker.engine, run_id, "test")
     assert np.array_equal(np.diag(matrix), counts.tp)
     assert {c.kind for c in results.list_checkpoints(worker.engine, run_id)} == {"last", "best"}
+
+
+def test_a_kind_of_sample_with_the_rank_of_another_trains_with_its_own_augmentation(worker, monkeypatch):
+    kind = Modality("spectrogram", "spectrograms", 3, "(channels, bands, time)", "{} x {} x {}", {"reversed": REVERSED})
+    monkeypatch.setitem(MODALITIES._rows, "spectrogram", kind)
+    row = replace(DATASETS["digits"], key="spectra", kind="spectrogram", augment="reversed")
+    monkeypatch.setitem(DATASETS._rows, "spectra", row)
+    first, second = submit(worker, changed(dataset="spectra"), changed(dataset="spectra", model="cnn"))
+    assert (drained(worker, first).status, drained(worker, second).error) == (
+        "succeeded",
+        "cnn does not fit spectra: it takes images, the data is spectrograms of 1x8x8",
+    )
 
 
 def test_weights_come_from_the_baselines_validation_split(worker):

@@ -135,7 +135,7 @@ def not_prepared(key: str) -> str:
 
 def pick_model(spec: DataSpec) -> str | None:
     """Show the models that fit this data; the help lists the others with the reason. None where no model fits."""
-    reasons = {m.key: m.fits(spec.shape, len(spec.classes)) for m in MODELS}
+    reasons = {m.key: m.fits(spec.kind, spec.shape, len(spec.classes)) for m in MODELS}
     fitting = [k for k, reason in reasons.items() if reason is None]
     if not fitting:
         st.error("No model fits this dataset.", icon=":material/error:")

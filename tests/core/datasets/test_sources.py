@@ -13,10 +13,11 @@ from PIL import Image
 from core.datasets import DATASETS, find_dataset, known_as, offered, prepare, sources
 from core.datasets.sources import SOURCES, Name
 from core.datasets.spec import make_spec
-from core.modality import MODALITIES, Modality, modality_of
+from core.modality import MODALITIES, Modality
 from core.training.device import choose
-from core.training.device_data import Split
+from core.training.device_data import Split, augmentation
 from models import MODELS, fitting
+from tests.core.datasets.reversal import REVERSED, Reversed
 
 
 @pytest.fixture
@@ -59,13 +60,14 @@ def test_stored_keys_are_told_as_people_know_them() -> None:
 def test_a_folder_and_a_zip_of_it_are_of_the_image_modality(own: Path) -> None:
     for key in ("pets", "cars.zip"):
         spec = prepare(key, own)
-        assert modality_of(spec.shape).key == spec.kind == "image"
+        assert spec.kind == "image"
+        assert len(spec.shape) == MODALITIES[spec.kind].rank
         assert MODALITIES[spec.kind].shape_text(spec.shape) == "3 x 10 x 10"
 
 
 @pytest.mark.parametrize("row", DATASETS, ids=DATASETS.keys)
 def test_every_row_has_the_shape_and_augmentation_of_its_modality(row) -> None:
-    assert modality_of(row.shape) is MODALITIES[row.kind]
+    assert len(row.shape) == MODALITIES[row.kind].rank
     assert row.augment in MODALITIES[row.kind].augmentations
 
 
@@ -78,38 +80,20 @@ def test_a_signal_cannot_be_cropped() -> None:
         )  # fmt: skip
 
 
-class Reversed:
-    """An augmentation that keeps the data as they are and turns samples round at random."""
-
-    growth = 1
-
-    def kept(self, x):
-        return x
-
-    def draws(self, n, generator):
-        return torch.randint(0, 2, (n, 1), generator=generator)
-
-    def plain(self, kept):
-        return kept
-
-    def augmented(self, kept, rows, draws):
-        return torch.where(draws[:, :1, None, None, None].bool(), kept[rows].flip(2), kept[rows])
-
-
 def test_a_new_kind_of_sample_is_a_row(monkeypatch) -> None:
     """Specs, models and the data of a run know videos by the row alone."""
     video = Modality(
         key="video", label="videos", rank=4, axes="(channels, frames, height, width)", size="{} x {} x {} x {}",
-        augmenting={"reversed": f"{__name__}:Reversed"},
+        augmenting={"reversed": REVERSED},
     )  # fmt: skip
     monkeypatch.setitem(MODALITIES._rows, "video", video)
     shape, counts = (1, 3, 4, 4), np.array([4, 4])
     given = {"pool": counts, "own_validation": None, "test": counts, "validation": 0.5, "augment": "reversed"}
     assert make_spec("x", "X", "video", shape, ("a", "b"), **given).augment == "reversed"
-    assert [model.key for model in fitting(shape, 2)] == ["mlp"]
-    assert MODELS["cnn"].fits(shape, 2) == "it takes images, the data is videos of 1x3x4x4"
+    assert [model.key for model in fitting("video", shape, 2)] == ["mlp"]
+    assert MODELS["cnn"].fits("video", shape, 2) == "it takes images, the data is videos of 1x3x4x4"
     x, one = np.random.default_rng(0).random((6, *shape), dtype=np.float32), np.ones(1, np.float32)
-    split = Split(x, np.zeros(6, np.int64), 0 * one, one, choose("cpu"), "reversed")
+    split = Split(x, np.zeros(6, np.int64), 0 * one, one, choose("cpu"), augmentation("video", "reversed"))
     draws = split.draws(seed=1, epoch=0)
     assert sorted(set(draws[:, 0].tolist())) == [0, 1]
     inputs, _ = split.batch(torch.arange(6), draws)
@@ -120,9 +104,22 @@ def test_a_new_kind_of_sample_is_a_row(monkeypatch) -> None:
     assert MODELS["mlp"].build(shape, 2)(inputs).shape == (6, 2)
 
 
+def test_two_kinds_of_sample_may_have_one_rank(monkeypatch) -> None:
+    """What a sample is, its dataset says: its shape is that of images."""
+    row = Modality(
+        key="spectrogram", label="spectrograms", rank=3, axes="(channels, bands, time)", size="{} x {} x {}",
+        augmenting={"reversed": REVERSED},
+    )  # fmt: skip
+    monkeypatch.setitem(MODALITIES._rows, "spectrogram", row)
+    assert [model.key for model in fitting("spectrogram", (1, 28, 28), 2)] == ["mlp"]
+    assert "lenet5" in [model.key for model in fitting("image", (1, 28, 28), 2)]
+    assert MODELS["cnn"].fits("spectrogram", (1, 28, 28), 2) == "it takes images, the data is spectrograms of 1x28x28"
+    assert type(augmentation("spectrogram", "reversed")) is Reversed
+
+
 def test_a_model_of_another_modality_says_which_it_takes() -> None:
-    assert MODELS["cnn1d"].fits((3, 32, 32), 10) == "it takes signals, the data is images of 3x32x32"
-    assert MODELS["cnn"].fits((1, 40), 10) == "it takes images, the data is signals of 1x40"
-    assert MODELS["mlp"].fits((40,), 10) == (
+    assert MODELS["cnn1d"].fits("image", (3, 32, 32), 10) == "it takes signals, the data is images of 3x32x32"
+    assert MODELS["cnn"].fits("signal", (1, 40), 10) == "it takes images, the data is signals of 1x40"
+    assert MODELS["mlp"].fits("signal", (40,), 10) == (
         "it takes signals (1, length) or images (channels, height, width), the data is 40"
     )

@@ -11,6 +11,7 @@ from torch import nn
 from core.experiment.config import RunConfig, checked
 from core.methods.types import ClassTerms
 from core.training.checkpoint import dumps, loads
+from core.training.crop import CropFlip
 from core.training.device import choose
 from core.training.device_data import Split
 from core.training.interrupts import Interrupted
@@ -44,7 +45,7 @@ def make_splits(device, n=SAMPLES):
     y = rng.integers(0, CLASSES, n)
     x = np.clip(rng.normal(128, 40, (n, 3, 32, 32)) + (y * 8 - 40)[:, None, None, None], 0, 255).astype(np.uint8)
     mean, std = np.full(3, 0.5, np.float32), np.full(3, 0.25, np.float32)
-    return {name: Split(x, y, mean, std, device, "crop_flip" if name == "train" else "none") for name in SPLITS}
+    return {name: Split(x, y, mean, std, device, CropFlip() if name == "train" else None) for name in SPLITS}
 
 
 def make_trainer(

@@ -11,8 +11,9 @@ from core.errors import TrainingError
 from core.experiment.config import RunConfig, checked
 from core.methods.types import ClassTerms
 from core.training import checkpoint, device_data
+from core.training.crop import CropFlip
 from core.training.device import choose, precision_of
-from core.training.device_data import Split
+from core.training.device_data import Split, augmentation
 from core.training.interrupts import Interrupted
 from core.training.state import Seen
 from core.training.trainer import Trainer
@@ -35,7 +36,7 @@ def make_splits(augment="none", kind=np.float32):
     mean, std = np.zeros(2, np.float32), np.ones(2, np.float32)
     parts = zip(("train", "validation", "test"), (210, 80, 120), strict=True)
     return {
-        name: Split(*data(n, i, kind), mean, std, CPU, augment if name == "train" else "none")
+        name: Split(*data(n, i, kind), mean, std, CPU, augmentation("image", augment) if name == "train" else None)
         for i, (name, n) in enumerate(parts)
     }
 
@@ -225,7 +226,7 @@ def test_data_that_does_not_fit_streams_the_same_batches(monkeypatch):
     whole = make_splits("crop_flip", np.uint8)["train"]
     monkeypatch.setattr(device_data, "SHARE_OF_MEMORY", 0.0)
     mean, std = np.zeros(2, np.float32), np.ones(2, np.float32)
-    streamed = device_data.placed({"train": data(210, 0, np.uint8)}, mean, std, CPU, "crop_flip")["train"]
+    streamed = device_data.placed({"train": data(210, 0, np.uint8)}, mean, std, CPU, CropFlip())["train"]
     assert whole.resident
     assert not streamed.resident
     index = torch.arange(5, 60)
@@ -240,7 +241,7 @@ def test_all_splits_share_one_budget_and_training_data_come_first(monkeypatch):
     size = parts["train"][0].nbytes
     monkeypatch.setattr(device_data, "SHARE_OF_MEMORY", 1.0)
     monkeypatch.setattr("core.training.device.free_memory", lambda: 3 * size + 1)
-    found = device_data.placed(parts, np.zeros(2, np.float32), np.ones(2, np.float32), CPU, "crop_flip")
+    found = device_data.placed(parts, np.zeros(2, np.float32), np.ones(2, np.float32), CPU, CropFlip())
     assert {name: s.resident for name, s in found.items()} == {
         "test": True,
         "validation": False,
