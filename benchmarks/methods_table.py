@@ -30,6 +30,7 @@ from sqlalchemy import Engine
 from benchmarks import methods_report
 from benchmarks.methods_schema import COLUMNS, CSV, FIGURES, ROOT, TABLES, Setting, name_of, read, row_of
 from core.experiment.config import RunConfig
+from core.experiment.states import ENDED
 from core.training.host import cores
 from services.launchers import launcher
 from services.submission import new_run
@@ -87,7 +88,7 @@ def measured(engine: Engine, settings: Sequence[Setting], seeds: Iterable[int]) 
     """A row of the CSV for every replicate that has ended: figures of the test split after the last epoch."""
     runs = results.list_runs(engine, archived=None).set_index("id")
     for p in chain.from_iterable(planned(engine, settings, seeds)):
-        if p.run is None or runs.at[p.run, "status"] not in queue.ENDED:
+        if p.run is None or runs.at[p.run, "status"] not in ENDED:
             continue
         run = runs.loc[p.run]
         done = run["status"] == "succeeded"

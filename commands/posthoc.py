@@ -12,7 +12,7 @@ from commands.submit import note, notes_held, pairs
 from commands.tables import Json, Params
 from commands.terminal import emit
 from core.errors import EvenlyError
-from core.experiment.states import STATES
+from core.experiment.states import LIVE, STATES
 from core.methods.posthoc import USUAL
 
 if TYPE_CHECKING:
@@ -60,7 +60,6 @@ def at_once(engine: Engine, run_id: int) -> RunRow:
     """The run once it has ended. It is applied in this process, unless a worker claims it first."""
     from filelock import Timeout
 
-    from storage.db.schema import LIVE
     from storage.results import get_run
     from work.worker import Worker
 

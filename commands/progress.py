@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from commands.terminal import clean
-from core.experiment.states import STATES
+from core.experiment.states import LIVE, STATES
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -86,8 +86,6 @@ class Watched:
 
 def live(row: ListedRun) -> bool:
     """Whether a run is queued or running."""
-    from storage.db.schema import LIVE
-
     return row.status in LIVE
 
 

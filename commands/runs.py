@@ -16,7 +16,7 @@ from commands.tables import Json
 from commands.terminal import clean, emit, figure, listing, paragraph, percent, points, share, table
 from core.errors import EvenlyError
 from core.experiment.config import SETTINGS
-from core.experiment.states import STATES, event_word
+from core.experiment.states import STATES, UNSUCCESSFUL, event_word
 from core.methods import trains
 from reporting import numbers
 
@@ -195,7 +195,7 @@ def measured(engine: Engine, run_id: int) -> RunRow:
     from storage.results import get_run
 
     row = get_run(engine, run_id)
-    if not row.last_epoch and row.status in ("failed", "cancelled"):
+    if not row.last_epoch and row.status in UNSUCCESSFUL:
         raise EvenlyError(
             f"run {run_id} {STATES[row.status].clause} before its first epoch, so it has no figures; resume it or choose another run"
         )

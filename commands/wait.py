@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from commands import progress
 from core.errors import EvenlyError
-from core.experiment.states import STATES
+from core.experiment.states import LIVE, STATES
 from core.formatting import listed
 
 if TYPE_CHECKING:
@@ -51,7 +51,6 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     """
     from filelock import Timeout
 
-    from storage.db.schema import LIVE
     from storage.jobs.change_stamp import statuses as statuses_of
     from storage.results import get_run
     from work.worker import Worker
@@ -100,9 +99,8 @@ def held_by(engine: Engine, run_id: int) -> int | None:
 
 def left_as(rows: list[RunRow]) -> list[str]:
     """The status of runs after an interrupted wait, and what to do next."""
-    next_step = {"queued": ", `python cli.py worker --drain` trains it", "running": ", its worker continues"}
     out = []
-    for status in dict.fromkeys(r.status for r in rows):
-        ids = [str(r.id) for r in rows if r.status == status]
-        out.append(f"run {listed(ids, len(ids))}: {STATES[status].word}{next_step.get(status, '')}")
+    for state in dict.fromkeys(STATES[r.status] for r in rows):
+        ids = [str(r.id) for r in rows if r.status == state.key]
+        out.append(f"run {listed(ids, len(ids))}: " + ", ".join(filter(None, (state.word, state.trained))))
     return out

@@ -25,7 +25,7 @@ from core.comparison.verdict import (
 from core.diagnostics import double_correction, run_warnings, sample_size, weight_dominance
 from core.experiment import baseline
 from core.experiment.config import RunConfig
-from core.experiment.states import STATES
+from core.experiment.states import STATES, State
 from core.findings import Finding
 from core.formatting import listed
 from core.methods import CLASSIFIER, FINETUNE, POSTHOC, notes
@@ -327,19 +327,20 @@ def _(f: double_correction.DoubleCorrection) -> str:
 
 # -- what makes a comparison unfair ------------------------------------------------------------------------------
 
-UNFINISHED_ADVICE = {  # state of the run -> what to do
-    "queued": "Let it finish before you judge.",
-    "running": "Let it finish before you judge.",
-    "paused": "Resume it and let it finish, or choose another run.",
-    "cancelled": "Resume it and let it finish, or choose another run.",
-    "failed": "Its error says what to fix. Try it again, or choose another run.",
-}
-
 
 @of.register
 def _(f: confounders.Unfinished) -> str:
-    clause, advice = STATES[f.status].clause, UNFINISHED_ADVICE[f.status]
-    return f"{capitalized(f.run)} {clause} at epoch {f.epoch} of {f.epochs}. {advice}"
+    state = STATES[f.status]
+    return f"{capitalized(f.run)} {state.clause} at epoch {f.epoch} of {f.epochs}. {_to_finish(state)}"
+
+
+def _to_finish(state: State) -> str:
+    """What to do with an unfinished run before it is compared."""
+    if state.live:
+        return "Let it finish before you judge."
+    if state.error:
+        return "Its error says what to fix. Try it again, or choose another run."
+    return "Resume it and let it finish, or choose another run."
 
 
 @of.register
@@ -585,15 +586,11 @@ def _(f: baseline.BaselineDiffers) -> str:
     )
 
 
-UNREADY = {
-    "queued": "let it finish",
-    "running": "let it finish",
-}  # status of a run that was to be a baseline -> what to do; else "resume it"
-
-
 @of.register
 def _(f: baseline.NotSucceeded) -> str:
-    return f"run {f.run} {STATES[f.status].clause}; {UNREADY.get(f.status, 'resume it')}, or choose a run that has succeeded"
+    state = STATES[f.status]
+    advice = "let it finish" if state.live else "resume it"
+    return f"run {f.run} {state.clause}; {advice}, or choose a run that has succeeded"
 
 
 @of.register

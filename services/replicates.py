@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from core.experiment.baseline import takes_tprs
-from storage.db.schema import LIVE
+from core.experiment.states import LIVE
 from storage.results.runs import RunRow
 
 LOST = ("failed", "cancelled")  # their seeds may be tried again

@@ -49,7 +49,7 @@ MAY = {
     "core.training.reference": "core.errors core.methods core.datasets torch",
     "models": "GROUND models.networks",
     "models.networks": "core.errors core.registry core.torchvision_compat torch",
-    "storage.db": "core.errors sqlalchemy alembic",
+    "storage.db": "core.errors core.experiment.states sqlalchemy alembic",
     "storage.jobs": "GROUND core.methods core.experiment storage.db sqlalchemy",
     "storage.results": "GROUND core.methods core.experiment storage.db storage.jobs sqlalchemy",
     "reporting": "SCIENCE models",

@@ -21,6 +21,7 @@ from sqlalchemy import Engine
 
 from core.errors import EvenlyError
 from core.experiment.config import checked
+from core.experiment.states import REQUESTS
 from core.training.device import Device, choose, out_of_memory
 from core.training.interrupts import Interrupted
 from core.training.trainer import Trainer
@@ -60,7 +61,8 @@ def execute(
     except Interrupted as interrupted:
         if interrupted.reason == "lost":
             return LOST
-        status, reason = {"stop": "queued", "pause": "paused", "cancel": "cancelled"}[interrupted.reason], None
+        asked = interrupted.reason
+        status, reason = "queued" if asked == "stop" else REQUESTS[asked].leads_to, None
     except Halted as error:
         status, reason = "paused", str(error)
     except Unavailable as error:  # the run is fine; if the worker must stop, it is requeued as it is

@@ -7,6 +7,7 @@ import streamlit as st
 
 from core.datasets import describe
 from core.experiment.presets import FIRST
+from core.experiment.states import BUSY, LIVE
 from core.formatting import listed
 from pages.components.common import cached_reads, navigation, plotly_chart, run_status
 from pages.components.common.error_guard import showing_errors
@@ -34,7 +35,7 @@ def first_runs(frame: pd.DataFrame) -> pd.DataFrame:
 
 def unfinished(mine: pd.DataFrame) -> ListedRun | None:
     """The newest run of the first comparison if it was stopped or failed, is not archived, and no other is unfinished."""
-    if mine.empty or mine["status"].isin(cached_reads.BUSY).any():
+    if mine.empty or mine["status"].isin(BUSY).any():
         return None
     newest = next(mine.sort_values("id", ascending=False).head(1).itertuples())
     return newest if run_status.ended(newest) and not newest.archived else None
@@ -76,7 +77,7 @@ def expected_time(every: pd.DataFrame) -> str:
     """Estimated time of the two runs, from earlier runs on this machine, else a range; and how many runs are ahead."""
     seconds, ahead = (
         run_time.seconds_for(every, (FIRST.baseline, FIRST.weighted)),
-        int(every["status"].isin(cached_reads.LIVE).sum()),
+        int(every["status"].isin(LIVE).sum()),
     )
     behind = f", behind {numbers.count(ahead, 'run')}" if ahead else ""
     if seconds is None:
@@ -138,7 +139,7 @@ def live(ids: list[int], statuses: list[str]) -> None:
     for record in records:
         st.progress(
             run_status.share(record, where),
-            text=f"{words.plain(record.name)}: {run_status.label(record).lower()}, {run_status.progress_text(record, where)}",
+            text=f"{words.plain(record.name)}: {run_status.word(record)}, {run_status.progress_text(record, where)}",
         )
     live_chart(records)
     recent(frame[~frame["archived"]])
@@ -239,7 +240,7 @@ def main() -> None:
     frame = every[~every["archived"]]
     open_when_finished(every)
     mine = first_runs(every)
-    busy = mine[mine["status"].isin(cached_reads.BUSY)]
+    busy = mine[mine["status"].isin(BUSY)]
     st.session_state["home_submit_key"] = f"home-{FIRST.key}-{cached_reads.last_id(every)}"
     header(busy, next_seed(every), unfinished(mine), every)
     if busy.empty:

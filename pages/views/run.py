@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.datasets import known_as
 from core.experiment.recipes import RECIPES
-from core.experiment.states import STATES
+from core.experiment.states import BUSY, LIVE, STATES
 from core.registry import Registry
 from models import MODELS
 from pages.components.common import cached_reads, navigation, run_notes, run_status, viewport, worker_status
@@ -54,21 +54,20 @@ def buttons(row: RunRow) -> None:
         run_notes.editor(row)
         downloads.checkpoint(row)
     downloads.draw(row)
-    if row.status in run_status.RESUMABLE and provenance.orphaned(row):
+    resume = STATES[row.status].resume
+    if resume and provenance.orphaned(row):
         st.caption(
             "This run cannot resume: the run whose network it continues from was deleted. Duplicate it to choose another run."
         )
-    elif row.status in run_status.RESUMABLE and not run_status.trains(row):
-        st.caption(f"{run_status.RESUMABLE[row.status]} applies the step from the start; this takes seconds.")
-    elif row.status in run_status.RESUMABLE:
+    elif resume and not run_status.trains(row):
+        st.caption(f"{resume} applies the step from the start; this takes seconds.")
+    elif resume:
         effect = (
             "continues from the last checkpoint"
             if cached_reads.has_epochs(row)
             else "restarts it, or continues from a checkpoint within the first epoch"
         )
-        st.caption(
-            f"Its TPRs can provide weights once its last epoch is trained. {run_status.RESUMABLE[row.status]} {effect}."
-        )
+        st.caption(f"Its TPRs can provide weights once its last epoch is trained. {resume} {effect}.")
 
 
 def state(row: RunRow) -> None:
@@ -81,7 +80,7 @@ def state(row: RunRow) -> None:
         if text := ", ".join(filter(None, (progress, attempt))):
             st.caption(text, width="content")
         actions.control(row)
-    if row.status in cached_reads.BUSY and run_status.trains(row):
+    if row.status in BUSY and run_status.trains(row):
         st.progress(run_status.share(row, where))
     if row.status == "queued":
         worker_status.notice()
@@ -137,7 +136,7 @@ def nothing_yet(row: RunRow) -> str:
         what, when, before = "Curves, the TPR", "after the first epoch", "before its first epoch"
     else:
         what, when, before = "The TPR", "once the step has finished", "before it finished"
-    if row.status in cached_reads.LIVE:
+    if row.status in LIVE:
         return f"{what} of every class and the confusion matrix appear here {when}."
     if row.status == "paused":
         return f"This run is paused {before}. Resume it; charts appear {when}."
@@ -202,7 +201,7 @@ def main() -> None:
         return
     st.session_state[SHOWN] = run_id
     heading(row)
-    if row.status in cached_reads.LIVE:
+    if row.status in LIVE:
         live_state(run_id, kind(row))
         buttons(row)
         live_pictures(run_id)

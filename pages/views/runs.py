@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from core.experiment.states import LIVE
 from pages.components.common import (
     auto_refresh,
     cached_reads,
@@ -108,7 +109,7 @@ def main() -> None:
     )
     viewport.watch()
     st.session_state["runs_seen"] = seen(frame, states)
-    if not ids and frame["status"].isin(cached_reads.LIVE).any():
+    if not ids and frame["status"].isin(LIVE).any():
         st.session_state["runs_fresh"] = True
         live(tuple(wanted))
 

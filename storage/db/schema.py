@@ -24,19 +24,10 @@ from sqlalchemy import (
     false,
 )
 
+from core.experiment.states import REQUESTS, STATES
+
 SPLITS = ("train", "validation", "test")  # the position is the number in the tables
 TRAIN, VALIDATION, TEST = range(3)
-
-# queued     waits for a worker                      -> running, paused, cancelled (or its baseline was), failed (its baseline failed)
-# running    a worker trains it                      -> succeeded, failed, cancelled, paused, queued (rescued, released)
-# paused     paused by a person, can be resumed      -> queued, cancelled
-# cancelled  stopped by a person, keeps its results  -> queued
-# failed     ended by an error, keeps its results    -> queued
-# succeeded  trained to its last epoch
-STATUSES = ("queued", "running", "succeeded", "failed", "cancelled", "paused")
-LIVE = ("queued", "running")  # a run with another status stays as it is until somebody acts
-BUSY = (*LIVE, "paused")  # not ended
-WANTED = ("run", "pause", "cancel")  # a person's request for a running run, carried out by its worker
 
 metadata = MetaData(
     naming_convention={
@@ -117,8 +108,8 @@ run = Table(
     Column("tags", Text, nullable=False, server_default=""),
     Column("notes", Text, nullable=False, server_default=""),
     Column("error", Text),
-    _one_of("status", STATUSES),
-    _one_of("wanted", WANTED),
+    _one_of("status", STATES.keys),
+    _one_of("wanted", REQUESTS.keys),
     UniqueConstraint("submit_key", "submit_index"),
     Index(None, "status", "id"),
     Index(None, "group_sha", "status"),

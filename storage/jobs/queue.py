@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Update, and_, exists, func, insert, or_, select, update
 
 from core.experiment.config import RunConfig, from_dict
-from core.experiment.states import STATES
+from core.experiment.states import ENDED, LEFT, REQUESTS, STATES, UNSUCCESSFUL, State
 from storage.db.connection import reading, strict_json, write
 from storage.db.errors import StorageError
 from storage.db.schema import detail, run
@@ -23,15 +23,9 @@ from storage.jobs.events import Event, events, log_event
 from storage.jobs.workers import IDLE, WorkerRow, beat, register_worker, stop_worker, worker_rows, workers
 
 ATTEMPTS = 3  # a run fails after its worker has died this often without an epoch recorded in between
-ENDED = ("succeeded", "failed", "cancelled")
-LEFT = (*ENDED, "paused")  # the statuses in which a worker may leave a run
-# a baseline's end -> the error of a run that waited for it and ends the same way; its beginning tells such a run
-# from one that a person stopped (only that: earlier versions worded the rest differently)
+# The beginning of the error of a run that waited for its baseline and ended as this did. It tells such a run from one
+# that a person stopped; only the beginning, because earlier versions worded the rest differently.
 BASELINE_ENDED = "its baseline, run {}, "
-WITH_BASELINE = {
-    "cancelled": BASELINE_ENDED + "was stopped",
-    "failed": BASELINE_ENDED + "failed; fix the error in its log, then resume, which requeues both",
-}
 
 __all__ = [
     "ATTEMPTS",
@@ -219,13 +213,19 @@ def _follow_baselines(connection: Connection) -> None:
     waiting = (
         select(run.c.id, baseline.c.id.label("baseline"), baseline.c.status)
         .join(baseline, baseline.c.id == run.c.baseline_id)
-        .where(run.c.status == "queued", baseline.c.status.in_(("failed", "cancelled")))
+        .where(run.c.status == "queued", baseline.c.status.in_(UNSUCCESSFUL))
     )
     while orphans := connection.execute(waiting).all():
         for orphan in orphans:
-            reason = WITH_BASELINE[orphan.status].format(orphan.baseline)
+            reason = _with_baseline(orphan.baseline, STATES[orphan.status])
             connection.execute(_leave(orphan.id, orphan.status, reason).where(run.c.status == "queued"))
             log_event(connection, orphan.id, orphan.status, reason)
+
+
+def _with_baseline(baseline: int, state: State) -> str:
+    """The error of a run that ends in this state because its baseline did."""
+    fix = "; fix the error in its log, then resume, which requeues both" if state.error else ""
+    return f"{BASELINE_ENDED.format(baseline)}{state.clause}{fix}"
 
 
 def fence(claim: Claim) -> ColumnElement[bool]:
@@ -283,16 +283,13 @@ def release(engine: Engine, claim: Claim) -> bool:
         requested = connection.scalar(select(run.c.wanted).where(fence(claim)))
         if requested is None:
             return False
-        status = AFTER[requested]
+        status = REQUESTS[requested].leads_to
         connection.execute(_leave(claim.run_id, status, None).where(fence(claim)).values(attempt=run.c.attempt - 1))
         log_event(connection, claim.run_id, status, "its worker was stopped")
         _follow_baselines(connection)
         return True
 
     return write(engine, work)
-
-
-AFTER = {"run": "queued", "pause": "paused", "cancel": "cancelled"}  # request -> status of a run whose worker exits
 
 
 def _leave(run_id: int, status: str, error: str | None) -> Update:
@@ -327,7 +324,7 @@ def _rescue_one(connection: Connection, run_id: int, token: int, worker_id: int 
     now = connection.execute(select(run.c.attempt, run.c.wanted).where(still)).one_or_none()
     if now is None:  # finished or rescued by another process in the meantime
         return False
-    status, error = AFTER[now.wanted], None
+    status, error = REQUESTS[now.wanted].leads_to, None
     if status == "queued" and now.attempt >= ATTEMPTS:
         status, error = (
             "failed",
@@ -341,23 +338,6 @@ def _rescue_one(connection: Connection, run_id: int, token: int, worker_id: int 
 
 # -- requests by people ---------------------------------------------------------------------------------------------
 
-AT_ONCE = {  # (status, request) -> status: no worker is needed for these
-    ("queued", "pause"): "paused",
-    ("queued", "cancel"): "cancelled",
-    ("paused", "cancel"): "cancelled",
-    ("paused", "run"): "queued",
-    ("failed", "run"): "queued",
-    ("cancelled", "run"): "queued",
-}
-ALREADY = (("queued", "run"), ("paused", "pause"), ("cancelled", "cancel"))
-REQUESTS = {"run": "resume", "pause": "pause", "cancel": "stop"}
-VERBS = {"run": "resumed", "pause": "paused", "cancel": "stopped"}
-INSTEAD = {
-    "succeeded": "start another run with its settings to train again",
-    "failed": "resume it to continue",
-    "cancelled": "resume it to continue",
-}
-
 
 def ask(engine: Engine, run_id: int, request: str) -> str:
     """A person's request: run (resume), pause or cancel. Returns the status, "running" until the worker has carried it out.
@@ -365,8 +345,8 @@ def ask(engine: Engine, run_id: int, request: str) -> str:
     Resuming a run also resumes the baseline that it waits for, and the runs that were stopped or failed only because of this one.
     Raises StorageError for an unknown run or request, and for one that the run's status no longer allows.
     """
-    if request not in VERBS:
-        raise StorageError(f"request {request!r} for run {run_id}, expected one of {', '.join(VERBS)}")
+    if request not in REQUESTS:
+        raise StorageError(f"request {request!r} for run {run_id}, expected one of {', '.join(REQUESTS.keys)}")
 
     def work(connection: Connection) -> str:
         row = connection.execute(select(run.c.status, run.c.wanted).where(run.c.id == run_id)).one_or_none()
@@ -384,14 +364,15 @@ def ask(engine: Engine, run_id: int, request: str) -> str:
 
 def _carried_out(connection: Connection, run_id: int, row: Any, request: str) -> str:
     """Carry out or store the request for this run alone; returns its status then."""
-    if row.status == "running":
+    state, asked = STATES[row.status], REQUESTS[request]
+    if state.key == "running":
         return _want(connection, run_id, row.wanted, request)
-    if (row.status, request) in ALREADY:
-        return row.status
-    if (row.status, request) not in AT_ONCE:
-        clause = STATES[row.status].clause
-        raise StorageError(f"run {run_id} {clause}, so it cannot be {VERBS[request]}; {INSTEAD[row.status]}")
-    return _at_once(connection, run_id, AT_ONCE[row.status, request])
+    if state.key == asked.leads_to:
+        return state.key
+    if request not in state.requests:
+        instead = "resume it to continue" if state.resume else "start another run with its settings to train again"
+        raise StorageError(f"run {run_id} {state.clause}, so it cannot be {asked.done}; {instead}")
+    return _at_once(connection, run_id, asked.leads_to)
 
 
 def _take_along(connection: Connection, run_id: int) -> None:
@@ -406,7 +387,7 @@ def _take_along(connection: Connection, run_id: int) -> None:
     for baseline_id in resumed:
         ended = run.c.error.startswith(BASELINE_ENDED.format(baseline_id))
         for follower in connection.scalars(
-            select(run.c.id).where(run.c.baseline_id == baseline_id, run.c.status.in_(tuple(WITH_BASELINE)), ended)
+            select(run.c.id).where(run.c.baseline_id == baseline_id, run.c.status.in_(UNSUCCESSFUL), ended)
         ).all():
             _at_once(connection, follower, "queued")
             resumed.append(follower)  # and those that waited for it in turn
@@ -415,7 +396,7 @@ def _take_along(connection: Connection, run_id: int) -> None:
 def _want(connection: Connection, run_id: int, before: str, request: str) -> str:
     if before != request:
         connection.execute(update(run).where(run.c.id == run_id).values(wanted=request))
-        log_event(connection, run_id, "wanted", f"{REQUESTS[request]} requested")
+        log_event(connection, run_id, "wanted", f"{REQUESTS[request].word} requested")
     return "running"
 
 

@@ -15,11 +15,11 @@ from sqlalchemy import Connection, Engine, Select, and_, delete, func, or_, sele
 from core.experiment.baseline import GONE, DrawnRun, takes_tprs
 from core.experiment.config import RunConfig, from_dict
 from core.experiment.facts import Facts
-from core.experiment.states import STATES
+from core.experiment.states import BUSY, STATES
 from core.methods import METHODS
 from storage.db.connection import reading, write
 from storage.db.errors import StorageError
-from storage.db.schema import BUSY, detail, run
+from storage.db.schema import detail, run
 from storage.jobs.events import log_event, moment
 from storage.jobs.queue import UnknownRunError
 from storage.results.checkpoint_files import prune

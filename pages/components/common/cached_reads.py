@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from core.experiment.baseline import DrawnRun
+from core.experiment.states import BUSY, LIVE
 from core.metrics.classification import share
 from core.metrics.intervals import wilson
 from reporting.run_report import RunReport
@@ -22,7 +23,6 @@ from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import check_schema
 from storage.db.paths import data_root, database_url
-from storage.db.schema import BUSY, LIVE
 from storage.jobs import change_stamp, queue
 from storage.jobs.workers import WorkerRow
 from storage.results.run_records import RunState

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core import methods
-from core.experiment.states import STATES
+from core.experiment.states import REQUESTS, RESUME, STATES, UNSUCCESSFUL
 from pages.components.common import cached_reads
 from pages.components.common.navigation import Width
 from reporting import numbers
@@ -22,16 +22,18 @@ BADGES = {  # state -> color, icon
     "cancelled": ("gray", ":material/cancel:"),
     "paused": ("orange", ":material/pause_circle:"),
 }
-WANTED = {"cancel": "Stopping", "pause": "Pausing"}
-RESUMABLE = {"paused": "Resume", "cancelled": "Resume", "failed": "Try again"}
 Places = dict[int, Place]  # of the running runs
 
 
 def label(record: RunState) -> str:
     """The state as one word; a pending request to stop or pause takes precedence."""
-    if record.status == "running" and record.wanted in WANTED:
-        return WANTED[record.wanted]
-    return STATES[record.status].label
+    pending = REQUESTS[record.wanted].pending if record.status == "running" else ""
+    return pending or STATES[record.status].label
+
+
+def word(record: RunState) -> str:
+    """The label within a line."""
+    return label(record).lower()
 
 
 # -- what a queued run waits for ---------------------------------------------------------------------------------
@@ -67,13 +69,13 @@ def resume(record: RunState, held: dict[int, str] | None = None) -> str:
     Resuming a queued run with a paused baseline resumes both.
     """
     if record.status == "queued":
-        return "Resume" if waits(record, held).endswith("paused") else ""
-    return RESUMABLE.get(record.status, "")
+        return REQUESTS[RESUME].label if waits(record, held).endswith("paused") else ""
+    return STATES[record.status].resume
 
 
 def ended(record: ListedRun) -> str:
     """ "Run 17 was stopped: its baseline, run 16, was stopped."; "" unless it was stopped or failed."""
-    if record.status not in ("cancelled", "failed"):
+    if record.status not in UNSUCCESSFUL:
         return ""
     error = record.error if isinstance(record.error, str) and record.error else ""
     return f"Run {record.id} {STATES[record.status].clause}{f': {error}' if error else ''}."

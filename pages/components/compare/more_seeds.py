@@ -10,6 +10,7 @@ import streamlit as st
 from core.comparison.compare import Comparison
 from core.comparison.verdict import ENOUGH_SEEDS, SAME
 from core.datasets import DATASETS, describe
+from core.experiment.states import LIVE
 from core.formatting import listed
 from pages.components.common import cached_reads
 from pages.components.common.error_guard import showing_errors
@@ -72,7 +73,7 @@ def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> No
 def seed_progress(ids: tuple[int, ...]) -> None:
     """Progress of the replicates; reruns the page when one has ended."""
     frame = cached_reads.runs(ids=ids)
-    active = frame[frame["status"].isin(cached_reads.LIVE)]
+    active = frame[frame["status"].isin(LIVE)]
     st.progress(
         sum(cached_reads.progress(r) for r in frame.itertuples()) / max(len(frame), 1),
         text=f"{count(len(active), 'run')} with these settings queued or running; metrics update when they finish",

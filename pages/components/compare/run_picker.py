@@ -5,11 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from core.experiment.states import RESUMABLE
 from pages.components.common import cached_reads, navigation, run_status
 from reporting import text
-
-WAIT = "Wait for its first epoch, or choose another run."
-NEXT = dict.fromkeys(("failed", "cancelled", "paused"), "Resume it on its page, or choose another run.")
 
 
 def choose(every: pd.DataFrame, frame: pd.DataFrame) -> tuple[int | None, int | None]:
@@ -95,8 +93,9 @@ def without_figures(wanted: int, every: pd.DataFrame) -> None:
         )
         return
     row = next(found.itertuples())
+    step = "Resume it on its page" if row.status in RESUMABLE else "Wait for its first epoch"
     st.warning(
-        f"Run {wanted} ({run_status.label(row).lower()}) has no finished epoch, so it has no metrics. {NEXT.get(row.status, WAIT)}",
+        f"Run {wanted} ({run_status.word(row)}) has no finished epoch, so it has no metrics. {step}, or choose another run.",
         icon=":material/hourglass_empty:",
     )
     navigation.link_run(wanted, f"Open run {wanted}", icon=":material/monitoring:")

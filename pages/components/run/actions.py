@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.experiment.states import STATES, STOP
 from pages.components.common import cached_reads, navigation, run_status
 from pages.components.common.error_guard import showing_errors
 from pages.components.common.prefill import Prefill
@@ -42,7 +43,7 @@ def control(row: RunRow) -> None:
             args=(row.id, "run"),
             help="Continues from the last checkpoint." if run_status.trains(row) else "Applies the step again.",
         )
-    if row.status in cached_reads.BUSY:
+    if STOP in STATES[row.status].requests:
         st.button(
             "Stop",
             key="run_stop",

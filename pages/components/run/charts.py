@@ -9,6 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.diagnostics.run_warnings import few_samples
+from core.experiment.states import LIVE
 from core.methods import METHODS
 from core.methods.posthoc import STORED_BIAS
 from pages.components.common import cached_reads, plotly_chart, run_status
@@ -45,9 +46,7 @@ def pictures(row: RunRow) -> None:
     """All charts: TPRs per class, then the curves; for a post-hoc step, which has no epochs, what it added to the logits."""
     names, before = cached_reads.class_names(row), baseline_of(row)
     caution(row)
-    if row.status in cached_reads.LIVE and run_status.trains(
-        row
-    ):  # redrawn every few seconds, the state above every second
+    if row.status in LIVE and run_status.trains(row):  # redrawn every few seconds, the state above every second
         st.caption(f"Metrics and charts{run_status.after(row, row.last_epoch)}.")
     numbers(row)
     picture(row, before, names)
@@ -97,13 +96,13 @@ def added(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
 
 def drawn_epochs(row: RunRow, epochs: NDArray[np.int64]) -> NDArray[np.int64]:
     """Indices into `epochs` of those that are drawn: all of an ended run, fewer of an active one, which is redrawn often."""
-    return epoch_charts.some(epochs, MOST_LIVE) if row.status in cached_reads.LIVE else np.arange(len(epochs))
+    return epoch_charts.some(epochs, MOST_LIVE) if row.status in LIVE else np.arange(len(epochs))
 
 
 def thinned(row: RunRow) -> None:
     """A note if not every epoch is drawn."""
     step = epoch_charts.step_of(int(row.last_epoch), MOST_LIVE)
-    if row.status in cached_reads.LIVE and step > 1:
+    if row.status in LIVE and step > 1:
         st.caption(
             f"While the run is active, charts show one epoch in {step} and the last one; once it has ended, all. Every epoch is recorded."
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.comparison.confounders import beside_the_weighting
+from core.experiment.states import LIVE
 from core.formatting import listed
 from core.metrics import readings
 from pages.components.common import cached_reads, measures_table, run_status
@@ -36,7 +37,7 @@ def draw(row: RunRow) -> None:
     # an active run is redrawn all the time, which would reset an input while a person moves it
     score = (
         None
-        if row.status in cached_reads.LIVE
+        if row.status in LIVE
         else measures_table.asked(after.classes, readings.positive_class(after.measured.counts))
     )
     if before is None:

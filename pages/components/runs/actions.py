@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.experiment.baseline import takes_tprs
+from core.experiment.states import PAUSE, REQUESTS, RESUME, STATES, STOP
 from core.formatting import listed
 from pages.components.common import (
     auto_refresh,
@@ -23,17 +24,10 @@ from storage import results
 from storage.jobs import queue
 from storage.results.run_records import ListedRun
 
-CAN = {
-    "queued": ("pause", "cancel"),
-    "running": ("pause", "cancel"),
-    "paused": ("run", "cancel"),
-    "failed": ("run",),
-    "cancelled": ("run",),
-}
-REQUESTS = {  # request -> label, icon, help
-    "pause": ("Pause", ":material/pause:", "Pauses {runs}."),
-    "run": ("Resume", ":material/play_arrow:", "Resumes {runs} from the last checkpoint."),
-    "cancel": ("Stop", ":material/stop:", "Stops {runs}; metrics recorded so far are kept."),
+BUTTONS = {  # request -> icon, help
+    PAUSE: (":material/pause:", "Pauses {runs}."),
+    RESUME: (":material/play_arrow:", "Resumes {runs} from the last checkpoint."),
+    STOP: (":material/stop:", "Stops {runs}; metrics recorded so far are kept."),
 }
 TO_OPEN = "Click a name to open the run."
 TO_CHOOSE = "Tap a name to select the run, or tick several; the buttons are below."
@@ -55,8 +49,8 @@ def requests(record: ListedRun, held: dict[int, str]) -> tuple[str, ...]:
     if record.status == "running" and record.wanted != "run":
         return ()
     return (
-        *(["run"] if record.status == "queued" and run_status.resume(record, held) else []),
-        *CAN.get(record.status, ()),
+        *([RESUME] if record.status == "queued" and run_status.resume(record, held) else []),
+        *STATES[record.status].requests,
     )
 
 
@@ -223,11 +217,11 @@ def edit_button(chosen: pd.DataFrame) -> None:
 def request_buttons(chosen: pd.DataFrame) -> None:
     """Pause, resume and stop; as on the run page only what applies now."""
     held = run_status.held_by(*chosen.itertuples())
-    for request, (label, icon, effect) in REQUESTS.items():
+    for request, (icon, effect) in BUTTONS.items():
         able = [int(r.id) for r in chosen.itertuples() if request in requests(r, held)]
         if able:
             st.button(
-                label,
+                REQUESTS[request].label,
                 key=f"runs_{request}",
                 icon=icon,
                 on_click=ask,

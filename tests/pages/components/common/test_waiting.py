@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from core.experiment.states import STATES
+from pages.components.common import run_status
 from storage import results
 from storage.jobs import queue
 from tests.pages.kit import RUN, RUNS, visit, words_on
@@ -109,3 +111,7 @@ def test_the_list_says_what_a_queued_run_waits_for_and_resumes_it(pair, monkeypa
     assert frame.loc[2, "state"] == "Queued, run 1 paused"
     at.button(key="runs_run").click().run()
     assert states(pair) == ["queued", "queued"]
+
+
+def test_every_state_has_a_badge():
+    assert tuple(run_status.BADGES) == STATES.keys
