@@ -1,17 +1,21 @@
-"""Which baseline provides the TPRs for which seed of a run."""
+"""A run's baseline: its settings, and which one provides the TPRs for which seed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import pandas as pd
 
 from core.datasets.spec import DataSpec
 from core.experiment.baseline import DrawnRun, OtherSeedsBaseline, same_data
+from core.experiment.config import UNSAMPLED, RunConfig, usual_epochs
+from core.methods import METHODS
 from storage.results.runs import RunRow
 
 GROUPED = ("id", "seed", "group_sha", "status")  # columns of the list of runs that `by_seed` reads
 READY = ("succeeded", "running", "queued")  # a baseline that has TPRs or will have them, in order of preference
+NO_WEIGHTING = {"tpr": None, "tpr_support": None, "tpr_source": "", **UNSAMPLED}  # no given TPRs, sampler or late start
 
 
 def by_seed(frame: pd.DataFrame, group_sha: str) -> dict[int, int]:
@@ -45,3 +49,17 @@ def another_seed(baseline: int, seed: int, seeds: Iterable[int], own_validation:
     """The seeds that take the TPRs of a baseline with another seed; None where none does."""
     others = tuple(s for s in seeds if s != seed)
     return OtherSeedsBaseline(baseline, seed, others, own_validation) if others else None
+
+
+def unweighted_method() -> str:
+    """The baseline's method: it needs no evidence and has no parameters."""
+    return next(m.key for m in METHODS if not m.needs and not m.params)
+
+
+def unweighted(config: RunConfig) -> RunConfig:
+    """The same run without a method, a sampler or a late start: its baseline."""
+    method, own = unweighted_method(), METHODS[config.method].epochs
+    epochs = (
+        config.epochs if own is None else usual_epochs(method, config.recipe)
+    )  # a short second stage continues from a full-length run
+    return replace(config, method=method, params={}, epochs=epochs, **NO_WEIGHTING)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -11,10 +10,9 @@ from sqlalchemy import Engine
 
 from core.errors import EvenlyError
 from core.experiment.baseline import DONE, NotSucceeded, no_network
-from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC
 from reporting import text
-from services.submission import new_run
+from services.submission import new_run, posthoc_config
 from storage.jobs.queue import NewRun
 from storage.results.runs import RunRow, list_runs
 
@@ -23,22 +21,18 @@ COLUMNS = ("id", "status", "wanted", "created_at", "method", "seed", "group_sha"
 KEYS = tuple(m.key for m in METHODS if m.stage == POSTHOC)
 
 
-def config_for(before: RunRow, method: str, params: Mapping[str, Any]) -> RunConfig:
-    """The settings of a post-hoc step on a finished run: its data and model, another method. EvenlyError where it cannot be applied."""
+def new_step(before: RunRow, method: str, params: Mapping[str, Any]) -> NewRun:
+    """The row of a post-hoc step for `storage.jobs.queue.submit`; its baseline is the run it is applied to.
+
+    EvenlyError where it cannot be applied.
+    """
     if METHODS[method].stage != POSTHOC:
         raise EvenlyError(f"{method} is not a post-hoc step; choose one of {', '.join(KEYS)}")
     found = no_network(before, method) or (None if before.status in DONE else NotSucceeded(before.id, before.status))
     if found:
         raise EvenlyError(text.of(found))
-    return replace(before.config, method=method, params=params, tpr=None, tpr_support=None, tpr_source="", start=0.0)
-
-
-def new_step(before: RunRow, method: str, params: Mapping[str, Any]) -> NewRun:
-    """The row of a post-hoc step for `storage.jobs.queue.submit`; its baseline is the run it is applied to. Errors as in `config_for`."""
-    config = checked(config_for(before, method, params))
-    label = (
-        before.name.partition(":")[0] or before.dataset
-    )  # the dataset as in the run's own name; its tail is added again
+    config = posthoc_config(before.config, method, params)
+    label = before.name.partition(":")[0] or before.dataset  # as in the run's own name; its tail is added again
     label = label.removesuffix(f", {text.tail(config.imbalance, config.profile)}")
     return new_run(config, label, baseline=before.id, baseline_group=before.group_sha)
 

@@ -4,7 +4,7 @@ takes its weights from.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,10 +13,10 @@ from sqlalchemy import Engine
 
 from core.datasets.spec import DataSpec, train_counts
 from core.errors import EvenlyError
-from core.experiment.config import UNSAMPLED, RunConfig, checked, usual_epochs
+from core.experiment.config import RunConfig, checked
 from core.findings import Finding
-from core.methods import METHODS
-from services.baselines import GROUPED, by_seed
+from core.methods import METHODS, POSTHOC
+from services.baselines import GROUPED, NO_WEIGHTING, by_seed, unweighted
 from services.preflight import cautions, known_tprs, notes_before_start
 from services.replicates import lacking
 from services.run_names import data_words, method_words, unusual_words
@@ -82,6 +82,8 @@ def plan(
     source  where TPRs come from; a baseline that it does not have is trained before the run
     Every run is checked: a method or sampler that rejects its evidence raises EvenlyError. Others as in `replicate_with_seed`.
     """
+    if METHODS[config.method].stage == POSTHOC:
+        config = _as_step(config, source)
     rows: Rows = ()
     links: dict[int, Link] = {}
     for seed in seeds:
@@ -165,24 +167,14 @@ def _notes(engine: Engine, rows: Rows, spec: DataSpec) -> list[Finding]:
     ]
 
 
-def unweighted_method() -> str:
-    """The baseline's method: it needs no evidence and has no parameters."""
-    return next(m.key for m in METHODS if not m.needs and not m.params)
+def posthoc_config(trained: RunConfig, method: str, params: Mapping[str, Any]) -> RunConfig:
+    """The settings of a post-hoc step on a run with the settings `trained`: the same but for the method; nothing is trained or sampled."""
+    return replace(trained, method=method, params=params, epochs=1, **NO_WEIGHTING)
 
 
-def unweighted(config: RunConfig) -> RunConfig:
-    """The same run without a method, a sampler or a late start: its baseline."""
-    method, own = unweighted_method(), METHODS[config.method].epochs
-    epochs = (
-        config.epochs if own is None else usual_epochs(method, config.recipe)
-    )  # a short second stage continues from a full-length run
-    return replace(
-        config,
-        method=method,
-        params={},
-        epochs=epochs,
-        tpr=None,
-        tpr_support=None,
-        tpr_source="",
-        **UNSAMPLED,
-    )
+def _as_step(config: RunConfig, source: TprSource) -> RunConfig:
+    """A planned post-hoc step with the settings of the run it is applied to, so that it is a replicate of the same step from
+    anywhere else; of `config` only the step and the device count. EvenlyError without such a run."""
+    if source.run is None:
+        raise EvenlyError(f"{config.method} continues from a finished run; choose one")
+    return replace(posthoc_config(source.run.config, config.method, config.params), device=config.device)

@@ -32,6 +32,7 @@ from pages.components.new_run.settings import fit_epochs, folded, in_sight, pick
 from reporting import text
 from reporting.code_snippet import cli_command, pytorch_snippet
 from services import preflight, submission, tpr_sources
+from services.baselines import unweighted
 from services.submission import Plan
 from services.tpr_sources import TprSource
 from storage.db.paths import surroundings
@@ -96,7 +97,7 @@ def copies(f: Form, terms: ClassTerms | None) -> None:
 def commands(f: Form) -> list[str]:
     """The command of the run, after those of the baselines that are trained first."""
     if f.source.kind == tpr_sources.TRAIN_FIRST:
-        first = command(submission.unweighted(f.config)) + replicated(f.count)
+        first = command(unweighted(f.config)) + replicated(f.count)
         return [
             first,
             f"{command(f.config)} --baseline RUN{replicated(f.count)}  # RUN: the number that the first command printed",
@@ -166,7 +167,7 @@ def form() -> Form | None:
         new_data.facts(spec, config)
     with evidence:
         source = pick(frame, spec, method, needs, config, count)
-    config = replace(config, **given_tprs(source)) if trains else as_trained(config, source)
+    config = replace(config, **given_tprs(source)) if trains else replace(config, epochs=1)
     plan, unplanned = planned(config, replace(spec, label=label), count, source, error)
     for caution in plan.cautions:
         show_caution(caution, evidence, warned)
@@ -194,16 +195,6 @@ def show_caution(caution: Finding, evidence: DeltaGenerator, settings: DeltaGene
         evidence.caption(f":material/warning: {text.plain(text.of(caution))}")
     elif isinstance(caution, DoubleCorrection):
         settings.warning(text.message(text.of(caution)), icon=":material/warning:")
-
-
-def as_trained(config: RunConfig, source: TprSource) -> RunConfig:
-    """A post-hoc step trains nothing: its training settings are those of the finished run."""
-    if source.run is None:
-        return replace(config, epochs=1)
-    trained = source.run.config
-    return replace(
-        config, recipe=trained.recipe, recipe_params=trained.recipe_params, reduction=trained.reduction, epochs=1
-    )
 
 
 def given_tprs(source: TprSource) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from core.methods.method import Method
 from core.methods.samplers import PLAIN
 from pages.components.common import cached_reads
 from reporting import text as words
-from services import submission, tpr_sources
+from services import baselines, tpr_sources
 from services.baselines import another_seed, by_seed, per_seed
 from services.tpr_sources import GIVEN, NOTHING, OTHERS, TRAIN_FIRST, TprSource
 from storage.results.runs import RunRow
@@ -106,7 +106,7 @@ def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candid
 
 def preset(alike: pd.DataFrame, seed: int) -> str | None:
     """Id of the newest unweighted run's replicate with this seed, or of that run itself; None without an unweighted run."""
-    plain = alike[alike["method"] == submission.unweighted_method()]
+    plain = alike[alike["method"] == baselines.unweighted_method()]
     if plain.empty:
         return None
     newest = plain.iloc[0]
@@ -121,7 +121,7 @@ def pick(
     A method that needs no TPRs may still name a baseline to compare with.
     """
     if (
-        method.key == submission.unweighted_method() and config.sampler == PLAIN
+        method.key == baselines.unweighted_method() and config.sampler == PLAIN
     ):  # the unweighted method is itself the baseline
         return TprSource(NOTHING)
     if "network" in needs:

@@ -17,7 +17,7 @@ from pages.components.run import oscillation
 from reporting import confusion_charts, epoch_charts, text, tpr_charts
 from reporting.numbers import percent, small, spread
 from reporting.text import message
-from services import submission
+from services import baselines
 from storage.results.runs import RunRow
 
 WIDTH = 760  # maximum px of a bar chart, so that class names stay near their bars
@@ -140,7 +140,7 @@ def picture(row: RunRow, before: RunRow | None, names: list[str]) -> None:
     st.subheader("TPR per class, hardest first", anchor=False)
     p = plotly_chart.palette()
     if before is None:
-        mine = replace(cached_reads.side(row, f"run {row.id}"), weighted=row.method != submission.unweighted_method())
+        mine = replace(cached_reads.side(row, f"run {row.id}"), weighted=row.method != baselines.unweighted_method())
         plotly_chart.draw(
             tpr_charts.picture(tpr_charts.usual_kind(mine), names, mine, None, p),
             key="run_signature",

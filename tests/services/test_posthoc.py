@@ -1,0 +1,40 @@
+"""A post-hoc step has the settings of the run it is applied to, wherever it is set up."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.posthoc import new_step
+from storage import results
+from tests.cli.cli_kit import here
+from tests.pages.new_run.kit import baselines, started, visit
+
+TRAINED = {"recipe": "sgd_cosine", "recipe_params": {"lr": 0.02}, "reduction": "batch_mean", "precision": "float32"}
+
+
+@pytest.fixture
+def trained(empty):
+    """A finished run with settings that are not New run's defaults, nor the command line's."""
+    (number,) = baselines(empty, 0, **TRAINED)
+    return results.get_run(empty, number)
+
+
+def by_page(engine, trained, method):
+    at = visit(method=method)
+    at.selectbox(key="new_baseline").set_value(str(trained.id)).run()
+    (row,) = started(at, engine)
+    return row
+
+
+def by_command(engine, trained, method):
+    words = ("run", "--dataset", trained.dataset, "--model", trained.model, "--method", method)
+    return results.get_run(engine, here(*words, "--baseline", trained.id, "--json").data["id"])
+
+
+@pytest.mark.parametrize("entry", [by_page, by_command])
+@pytest.mark.parametrize("method", ["tau_norm", "equal_tpr_bias"])
+def test_a_step_is_a_replicate_of_itself_wherever_it_was_set_up(empty, trained, method, entry):
+    """On New run, on the command line, and on the page of the run (`cli.py posthoc` makes the same row)."""
+    step, made = new_step(trained, method, {}), entry(empty, trained, method)
+    assert made.config.stored() == step.config.stored()
+    assert (made.group_sha, made.baseline_id) == (step.group_sha, step.baseline)
