@@ -6,8 +6,8 @@ import pytest
 
 from services.posthoc import new_step
 from storage import results
-from tests.cli.cli_kit import here
-from tests.pages.new_run.kit import baselines, started, visit
+from tests.commands.kit import here
+from tests.pages.components.new_run.kit import baselines, started, visit
 
 TRAINED = {"recipe": "sgd_cosine", "recipe_params": {"lr": 0.02}, "reduction": "batch_mean", "precision": "float32"}
 
