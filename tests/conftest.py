@@ -140,14 +140,12 @@ def served(tmp_path_factory, chromium):
 @pytest.fixture(scope="module")
 def app(tmp_path_factory, chromium):
     """The app alone, without a worker, on one of everything; returns (address, engine, ids)."""
-    from storage.db.connection import open_database
-    from storage.db.migrate import upgrade
     from tests.browser.kit import app_on
     from tests.seed import small
+    from tests.storage.kit import database
 
     data = tmp_path_factory.mktemp("data")
-    engine = open_database(f"sqlite:///{data / 'evenly.db'}", role="worker")
-    upgrade(engine)
+    engine = database(data)
     ids = small(engine)
     with app_on(data) as address:
         yield address, engine, ids
@@ -160,13 +158,11 @@ def app(tmp_path_factory, chromium):
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """A data folder of the test's own with a migrated database; returns (folder, engine)."""
-    from storage.db.connection import open_database
-    from storage.db.migrate import upgrade
+    from tests.storage.kit import database
 
     monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
     monkeypatch.delenv("EVENLY_DATABASE_URL", raising=False)
-    engine = open_database(role="worker")
-    upgrade(engine)
+    engine = database(tmp_path)
     yield tmp_path, engine
     engine.dispose()
 
@@ -180,13 +176,11 @@ def empty(home):
 @pytest.fixture(scope="session")
 def seeded(tmp_path_factory):
     """A data folder with one of everything, made once; tests work on copies. Returns (folder, ids)."""
-    from storage.db.connection import open_database
-    from storage.db.migrate import upgrade
     from tests.seed import small
+    from tests.storage.kit import database
 
     root = tmp_path_factory.mktemp("seeded")
-    engine = open_database(f"sqlite:///{root}/evenly.db", role="worker")
-    upgrade(engine)
+    engine = database(root)
     ids = small(engine)
     engine.dispose()
     return root, ids

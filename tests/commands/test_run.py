@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
@@ -18,16 +15,12 @@ from core.methods import answer, what_if
 from services.submission import plan
 from storage import results
 from storage.jobs import queue
-from tests.commands.kit import DIGITS, QUICK, ROOT, environment, finished, process
-
-
-def until(condition):
-    """Wait for a state; one that never comes ends with the test's own timeout."""
-    while not condition():
-        time.sleep(0.02)
+from tests.commands.kit import DIGITS, QUICK, finished, process
+from tests.work.forked import run_command, until
 
 
 def test_run_waits_and_trains_here(home, engine):
+    """A process that starts from nothing; the others below are forked from one that has its imports."""
     done = finished(process(home, *DIGITS, "--epochs", 1, "--wait", "--json"))
     assert done.err == "", "with --json not even progress is written to a log"
     run = done.data
@@ -151,10 +144,9 @@ def test_a_validation_share_without_effect_is_reported(call, engine):
     call("stop", done.data["id"])
 
 
-def test_a_worker_that_is_on_does_the_work(call, home, engine, baseline, tmp_path):
+def test_a_worker_that_is_on_does_the_work(call, engine, baseline, fork):
     """--wait leaves the training to it, stop and pause reach it, and a second worker is refused."""
-    with open(tmp_path / "log", "w") as log:
-        worker = subprocess.Popen([sys.executable, "cli.py", "worker"], cwd=ROOT, env=environment(home), stderr=log)
+    worker = fork(run_command, "worker")
     try:
         until(lambda: call("health").code == 0)
         second = call("worker")
@@ -162,7 +154,7 @@ def test_a_worker_that_is_on_does_the_work(call, home, engine, baseline, tmp_pat
         assert re.fullmatch(r"error: a worker already serves slot 0 [^\n]+\n", second.err)
         waited = call(*QUICK, "--seed", 3, "--wait", "--json").data
         assert waited["status"] == "succeeded"
-        until(lambda: f"run {waited['id']}: succeeded" in (tmp_path / "log").read_text())
+        worker.says(f"run {waited['id']}: succeeded")
         long = call(*DIGITS, "--epochs", 5000, "--json").data["id"]
         until(lambda: results.get_run(engine, long).last_epoch >= 1)
         assert (
@@ -191,21 +183,22 @@ def test_a_worker_that_is_on_does_the_work(call, home, engine, baseline, tmp_pat
         assert call("stop", long).out == f"run {long}: running, asked to stop\n"
         until(lambda: results.get_run(engine, long).status == "cancelled")
     finally:
-        worker.send_signal(signal.SIGINT)
+        worker.send(signal.SIGINT)
         code = worker.wait()
     assert code == 0
     assert call("health").err == "error: no worker is running; start one with `python cli.py worker` or `make run`\n"
 
 
-def test_ctrl_c_gives_the_run_back(home, engine, baseline):
-    waiting = process(home, *DIGITS, "--epochs", 5000, "--name", "interrupted", "--wait")
+def test_ctrl_c_gives_the_run_back(home, engine, fork, monkeypatch):
+    monkeypatch.setenv("EVENLY_DATA", str(home))
+    waiting = fork(run_command, *DIGITS, "--epochs", 5000, "--name", "interrupted", "--wait")
     until(lambda: (found := results.list_runs(engine, text="interrupted")["last_epoch"]).size and found[0] >= 2)
-    waiting.send_signal(signal.SIGINT)
-    done = finished(waiting)
+    waiting.send(signal.SIGINT)
+    code = waiting.wait()
     row = results.get_run(engine, int(results.list_runs(engine, text="interrupted")["id"][0]))
-    assert (done.code, done.out) == (1, "")
+    assert (code, waiting.out) == (1, "")
     assert (
-        done.err.splitlines()[-1]
+        waiting.err.splitlines()[-1]
         == f"error: interrupted; run {row.id}: queued, `python cli.py worker --drain` trains it"
     )
     assert (row.status, row.attempt) == ("queued", 0)

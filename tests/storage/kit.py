@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -25,6 +26,7 @@ SPLITS = ("train", "validation", "test")
 def _template() -> Path:
     """One migrated database per test session; each test gets a copy."""
     path = Path(tempfile.mkdtemp(prefix="evenly-")) / "template.db"
+    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
     engine = open_database(f"sqlite:///{path}")
     upgrade(engine)
     with engine.connect() as connection:

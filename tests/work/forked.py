@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["work.runner", "torch._dynamo", "worker", "serve", "tests.work.kit"])
+SERVER.set_forkserver_preload(["work.runner", "torch._dynamo", "cli", "worker", "serve", "tests.work.kit"])
 
 
 def until(condition: Callable[[], object], pause: float = 0.05) -> None:
@@ -26,12 +26,13 @@ def until(condition: Callable[[], object], pause: float = 0.05) -> None:
 
 
 class Forked:
-    """A process that calls a function of a module; what it says is in a file."""
+    """A process that calls a function of a module; what it writes is in two files."""
 
-    def __init__(self, output: Path, call: Callable[..., object], *given: object) -> None:
-        self.output = output
-        output.touch()
-        about = (output, dict(os.environ), call, given)
+    def __init__(self, name: Path, call: Callable[..., object], *given: object) -> None:
+        self._files = name.with_suffix(".out"), name.with_suffix(".err")
+        for file in self._files:
+            file.touch()
+        about = (self._files, dict(os.environ), call, given)
         self.process = SERVER.Process(target=_child, args=about, daemon=True)
         self.process.start()
         self.pid: int = self.process.pid
@@ -47,8 +48,16 @@ class Forked:
     def ended(self) -> bool:
         return self.process.exitcode is not None
 
+    @property
+    def out(self) -> str:
+        return self._files[0].read_text()
+
+    @property
+    def err(self) -> str:
+        return self._files[1].read_text()
+
     def said(self) -> str:
-        return self.output.read_text()
+        return self.out + self.err
 
     def says(self, text: str, times: int = 1) -> None:
         """Wait until it has said so; if it ends without, that is the error."""
@@ -56,16 +65,24 @@ class Forked:
         assert self.said().count(text) >= times, self.said()
 
 
-def _child(output: Path, environment: Mapping[str, str], call: Callable[..., object], given: tuple) -> None:
+def _child(files: tuple[Path, Path], environment: Mapping[str, str], call: Callable[..., object], given: tuple) -> None:
     """As if started now, from the program's folder."""
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(ROOT)
-    with output.open("a") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
+    for number, path in enumerate(files, start=1):
+        with path.open("a") as file:
+            os.dup2(file.fileno(), number)
     sys.stdout.reconfigure(line_buffering=True)
     sys.exit(call(*given))
+
+
+def run_command(*words: object) -> int:
+    """What `python cli.py` does with these words once its imports are there."""
+    import cli
+
+    sys.argv = ["cli.py", *map(str, words)]
+    return cli.main()
 
 
 def run_worker(*options: str) -> None:
@@ -81,7 +98,7 @@ def forking(folder: Path) -> Iterator[Callable[..., Forked]]:
     made: list[Forked] = []
 
     def start(call: Callable[..., object], *given: object) -> Forked:
-        made.append(Forked(folder / f"said-{len(made)}.txt", call, *given))
+        made.append(Forked(folder / f"said-{len(made)}", call, *given))
         return made[-1]
 
     try:

@@ -5,11 +5,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
+import torch._dynamo  # noqa: F401  the first optimizer of a process loads it
 
 from core.experiment.config import RunConfig
 from services.submission import new_run
 from storage import results
 from storage.jobs import queue
+from tests.storage.kit import database
 from work import runner
 from work import worker as door
 
@@ -45,6 +47,7 @@ def working(folder):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EVENLY_DATA", str(folder))
         patch.setattr(runner, "MIN_FREE_BYTES", 0)
+        database(folder).dispose()
         gc.freeze()  # the worker collects garbage after every run: what the tests have loaded need not be searched each time
         with door.Worker(0) as worker:
             yield worker

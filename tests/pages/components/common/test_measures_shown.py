@@ -25,10 +25,10 @@ from reporting import csv_json, html_pages, readings_text, run_report
 from services import comparison
 from storage import results
 from storage.db.connection import open_database
-from storage.db.migrate import upgrade
 from tests import seed
 from tests.core.metrics.kit import class_metrics
 from tests.pages.kit import COMPARE, RUN, visit
+from tests.storage.kit import database
 
 RATIO = {"method": "tpr_ratio", "params": {"exponent": 2.0}}
 TAIL = (400, 240, 144, 86, 52, 31, 18, 11, 6, 4)
@@ -51,8 +51,7 @@ def trained(engine, worker, name, classes, tpr, counts, ece, baseline=None, draw
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory):
     root = tmp_path_factory.mktemp("measures")
-    engine = open_database(f"sqlite:///{root}/evenly.db", role="worker")
-    upgrade(engine)
+    engine = database(root)
     w, ids = seed.worker_of(engine), {}
     for s in range(3):
         before = trained(engine, w, f"two, none {s}", TWO, (0.62, 0.97), (60, 640), 0.061 + s / 1000, None, s, seed=s)

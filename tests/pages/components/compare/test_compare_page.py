@@ -9,9 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.experiment.config import checked
-from storage.db.connection import open_database
-from storage.db.migrate import upgrade
 from tests import seed
+from tests.storage.kit import database
 
 APP = Path(__file__).resolve().parents[4] / "app.py"
 COMPARE = "pages/views/compare.py"
@@ -31,8 +30,7 @@ def trained(engine, worker, made, name, index_hash="0", **settings):
 def seeded(tmp_path_factory):
     """One run of each kind, and runs on other data; created once."""
     root = tmp_path_factory.mktemp("compare")
-    engine = open_database(f"sqlite:///{root}/evenly.db", role="worker")
-    upgrade(engine)
+    engine = database(root)
     worker = seed.worker_of(engine)
     ids = {
         "plain": trained(engine, worker, seed.mnist1d(), "plain"),

@@ -25,11 +25,11 @@ from reporting.csv_json import comparison_dict
 from services import comparison
 from storage import results
 from storage.db.connection import open_database, write
-from storage.db.migrate import upgrade
 from storage.db.schema import detail
 from tests import seed
 from tests.core.datasets.kit import own_copy
 from tests.pages.kit import COMPARE, HOME, RUN, visit
+from tests.storage.kit import database
 
 APP = Path(__file__).resolve().parents[4] / "app.py"
 
@@ -68,8 +68,7 @@ def pair(engine, worker, name, before, after, draw=0, **settings) -> tuple[int, 
 @pytest.fixture(scope="module")
 def seeded(tmp_path_factory):
     root = tmp_path_factory.mktemp("seeds")
-    engine = open_database(f"sqlite:///{root}/evenly.db", role="worker")
-    upgrade(engine)
+    engine = database(root)
     w, high = seed.worker_of(engine), np.linspace(0.985, 0.995, 10)
     hundred = np.random.default_rng(0).beta(7, 3, 120)
     ids = {
@@ -228,8 +227,7 @@ def fed(tmp_path_factory):
     Further weighted runs of the same settings use the TPRs of the baseline of seed 3.
     """
     root = tmp_path_factory.mktemp("fed")
-    engine = open_database(f"sqlite:///{root}/evenly.db", role="worker")
-    upgrade(engine)
+    engine = database(root)
     w = seed.worker_of(engine)
     base = {s: trained(engine, w, f"none, seed {s}", seed.mnist1d(0, s), draw=s, seed=s) for s in (3, 4, 5)}
     own = {
