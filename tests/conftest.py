@@ -12,6 +12,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from core.training.host import cores
 from tests.core.datasets.kit import own_copy
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -20,6 +21,11 @@ GIVEN = "EVENLY_TEST_DATA"  # the EVENLY_DATA that the tests were started with
 _made: list[str] = []
 hypothesis.settings.register_profile("evenly", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("evenly")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: tests wait for browsers and other processes."""
+    return cores() + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -205,6 +211,16 @@ def digits(tmp_path_factory):
 
     root = tmp_path_factory.mktemp("digits")
     prepare("digits", root)
+    return root / "cache"
+
+
+@pytest.fixture(scope="session")
+def mnist1d(tmp_path_factory):
+    """The same for MNIST-1D, without its generator and what that imports."""
+    from core.datasets import prepare
+
+    root = tmp_path_factory.mktemp("mnist1d")
+    prepare("mnist1d", root)
     return root / "cache"
 
 

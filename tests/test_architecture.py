@@ -326,24 +326,26 @@ def test_what_a_room_loads(rooms, absent):
 OPEN_EVERY_PAGE = """
 import sys
 from streamlit.testing.v1 import AppTest
-from storage.db.connection import open_database
-from storage.db.migrate import upgrade
-upgrade(open_database(role="worker"))
 app = AppTest.from_file("app.py", default_timeout=300).run()
-for view in sys.argv[1:]:
-    app.switch_page(view).run()
+for view in sys.argv[2:]:
+    app.switch_page(view)
+    app.query_params["id"] = sys.argv[1]
+    app.run()
     assert not app.exception, (view, app.exception)
 """
 
 
-def test_no_page_loads_torch_or_sklearn(tmp_path, monkeypatch):
-    """Opened as a person opens them, not only imported: what a page imports while it draws counts too."""
-    monkeypatch.setenv("EVENLY_DATA", str(tmp_path))
+def test_no_page_loads_torch_or_sklearn(seeded, monkeypatch):
+    """Opened as a person opens them, not only imported: what a page imports while it draws a finished run counts too."""
+    root, ids = seeded
+    monkeypatch.setenv("EVENLY_DATA", str(root))
     views = [str(p.relative_to(ROOT)) for n, p in OURS.items() if under(n, "pages.views") and p.name != "__init__.py"]
     parts = [n for n in OURS if under(n, "pages.components")]
     assert views
     loaded = loaded_after(
-        f"{OPEN_EVERY_PAGE}\nimport importlib\nfor n in {parts!r}: importlib.import_module(n)", *views
+        f"{OPEN_EVERY_PAGE}\nimport importlib\nfor n in {parts!r}: importlib.import_module(n)",
+        str(ids["weighted"]),
+        *views,
     )
     assert "streamlit" in loaded
     assert not {"torch", "torchvision", "sklearn"} & loaded

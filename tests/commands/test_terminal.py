@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -144,10 +145,11 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are Unix's")
-def test_the_demo_in_a_terminal_of_80_columns(home, engine):
+def test_the_demo_in_a_terminal_of_80_columns(home, engine, mnist1d):
     import pty
     import termios
 
+    shutil.copytree(mnist1d, home / "cache", dirs_exist_ok=True)
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
     env = {k: v for k, v in environment(home).items() if k != "COLUMNS"}

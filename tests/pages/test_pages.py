@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -64,25 +62,6 @@ def test_a_file_that_is_no_database_is_a_message_page(tmp_path, monkeypatch):
     at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=300).run()
     assert not at.exception
     assert at.error
-
-
-def test_pages_never_import_torch(seeded):
-    root, ids = seeded
-    code = f"""
-import os, sys
-os.environ["EVENLY_DATA"] = {str(root)!r}
-from streamlit.testing.v1 import AppTest
-at = AppTest.from_file("app.py", default_timeout=300).run()
-for page in {VIEWS!r}:
-    at.switch_page(page)
-    at.query_params["id"] = "{ids["weighted"]}"
-    at.run()
-    assert not at.exception, at.exception
-bad = {{"torch", "torchvision", "sklearn"}} & set(sys.modules)
-assert not bad, bad
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,9 @@ from tests.seed import config_of, mnist1d, submit, train, worker_of
 STAGED = [m.key for m in METHODS if m.epochs is not None]
 
 
-@pytest.mark.parametrize("method", METHODS.keys)
+@pytest.mark.parametrize("method", {m.stage: m.key for m in METHODS}.values())
 def test_the_address_takes_and_keeps_the_key(empty, method):
+    """One method of each stage: the page reads the rows."""
     at = visit(dataset="digits", model="mlp", method=method)
     assert at.selectbox(key="method").value == method
     assert at.query_params["method"] == method
