@@ -1,5 +1,6 @@
 # Evenly: make run, make test. Settings come from the environment:
-#   EVENLY_PORT (8501), EVENLY_ADDRESS (127.0.0.1), EVENLY_DATA (./data), EVENLY_DATABASE_URL, PYTHON (python3)
+#   EVENLY_PORT (8501), EVENLY_ADDRESS (127.0.0.1), EVENLY_DATA (./data), EVENLY_DATABASE_URL, EVENLY_LAUNCHER (local),
+#   PYTHON (python3)
 
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -ec

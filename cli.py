@@ -58,7 +58,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-OWN_DEFAULT = {"epochs": "; default: the method's own, else the recipe's"}  # where RunConfig's default does not apply
+OWN_DEFAULT = {
+    "epochs": "; default: 1 for a post-hoc step, else the method's own, else the recipe's"
+}  # where RunConfig's default does not apply
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -137,7 +139,6 @@ def run(
     **settings: str | None,
 ) -> None:
     """Queue a run; with --wait, wait until it has ended."""
-    from reporting import text
     from services.submission import plan
     from storage.jobs.queue import submit as queue_runs
 
@@ -156,14 +157,13 @@ def run(
     engine = database()
     with submit.notes_held():
         with preparing(quiet=as_json) as progress:
-            config, spec = submit.fitted(config, progress)
+            config, spec = submit.config_and_spec(config, progress)
         if tpr is not None:
             config = submit.with_tprs(config, tpr, spec.classes)
         wanted = [config.seed + i for i in range(count)]
         source = submit.source_of(engine, config, spec, wanted, baseline, same=same_baseline, waits=wait)
         new = plan(engine, config, spec, wanted, source, name=submit.named(name))
-        for caution in new.cautions:
-            submit.note(text.of(caution))
+        submit.note_cautions(new, spec.label)
         ids = queue_runs(engine, list(new.rows))
     _show_queued(engine, ids, wait, as_json)
 

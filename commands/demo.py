@@ -10,6 +10,7 @@ import numpy as np
 from sqlalchemy import Engine
 
 from commands.progress import rough_duration
+from commands.submit import note_cautions
 from commands.terminal import paragraph, points, table
 from core.comparison.compare import compare
 from core.comparison.side import Side
@@ -40,9 +41,10 @@ def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., 
         paragraph(f"{FIRST.label}: a baseline and a weighted run for {counted(seeds)}{lasts(engine, seeds, change)}."),
         flush=True,
     )
+    note_cautions(pairs[0], spec.label)  # seeds do not change them
     ids = [run_id for pair in pairs for run_id in queue.submit(engine, list(pair.rows))]
     rows = wait_for(engine, ids, quiet=False)
-    before, after = (alone([side(engine, row) for row in rows[first::2]]) for first in (0, 1))
+    before, after = (own_replicates([side(engine, row) for row in rows[first::2]]) for first in (0, 1))
     class_table(engine, before, after, rows[1::2])
     summary_table(before, after)
     print(paragraph(text.of(compare(before[0], after[0]).verdict)))
@@ -66,7 +68,7 @@ def lasts(engine: Engine, seeds: int, change: Mapping[str, int]) -> str:
     )
 
 
-def alone(sides: list[Side]) -> list[Side]:
+def own_replicates(sides: list[Side]) -> list[Side]:
     """The sides with only each other as replicates.
 
     Runs of earlier demos enter neither the tables nor the verdict.

@@ -37,7 +37,8 @@ def posthoc(
     """
     from reporting import text
     from services.posthoc import new_step
-    from services.preflight import cautions, known_tprs
+    from services.preflight import cautions
+    from services.tpr_sources import known_tprs
     from storage.jobs.queue import submit
     from storage.results import get_run
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import EvenlyError
-from core.experiment.baseline import DrawnRun, differences, refusal
+from core.experiment.baseline import DrawnRun, differences
 from core.experiment.config import SETTINGS, RunConfig, checked, given_tprs, usual_epochs
 from core.experiment.tpr_file import LARGEST, parse
 from core.methods import METHODS
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from core.datasets.spec import DataSpec
+    from services.submission import Plan
     from services.tpr_sources import TprSource
     from storage.results.runs import RunRow
 
-LONGEST_NAME = 1000
 SEEDS = Param(key="seeds", label="Seeds", default=1, low=1, high=100, step=1, integer=True)
 LISTS = {"--tpr": "0.9,0.7"}  # option -> an example of its list of shares; the others take numbers of samples
 QUOTED = 40  # characters of a bad value that a message repeats
@@ -99,35 +99,19 @@ def parsed(given: Mapping[str, str | None], method: str, recipe: str) -> dict[st
     return usual | {key: SETTINGS[key].check(text, "run") for key, text in given.items() if text is not None}
 
 
-def fitted(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[RunConfig, DataSpec]:
-    """The checked config with its dataset's stored name, and the dataset's spec.
-
-    Downloads or decodes the data first if needed. Raises EvenlyError for a missing dataset, a model that does not fit it,
-    an empty validation split and a batch larger than the training split. A validation share without effect is reported
-    and reset to its default, so that replicates still match.
-    """
-    from core import datasets
+def config_and_spec(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[RunConfig, DataSpec]:
+    """As `services.preflight.config_and_spec`; few validation samples and a share without effect are reported."""
     from core.diagnostics.sample_size import few_validation
-    from models import MODELS
     from reporting import text
-    from services.preflight import too_few_samples
-    from storage.db.paths import data_root
+    from services import preflight
 
-    config, model = checked(config), MODELS[config.model]
-    row = datasets.find_dataset(config.dataset, data_root())
-    if not row.embedded:
-        datasets.prepare(config.dataset, data_root(), progress)
-    spec = datasets.describe(config.dataset, data_root(), config.validation)
-    if reason := model.fits(spec.kind, spec.shape, len(spec.classes)):
-        raise EvenlyError(f"model {model.key} does not fit {spec.label}: {reason}")
-    if reason := too_few_samples(config, spec):
-        raise EvenlyError(f"{spec.label}: {reason}")
+    asked = checked(config).validation
+    config, spec = preflight.config_and_spec(config, progress)
     if few := few_validation(spec):
         note(text.of(few))
-    if spec.own_validation and config.validation != RunConfig.validation:
-        note(f"--validation {config.validation:g} has no effect: {spec.label} has its own validation split")
-        config = replace(config, validation=RunConfig.validation)
-    return replace(config, dataset=row.key), spec
+    if config.validation != asked:
+        note(f"--validation {asked:g} has no effect: {spec.label} has its own validation split")
+    return config, spec
 
 
 def with_tprs(config: RunConfig, path: Path, classes: tuple[str, ...]) -> RunConfig:
@@ -164,10 +148,10 @@ def source_of(
     `waits`: the command waits for the run, so a paused baseline is refused too.
     """
     from reporting import text
-    from services.baselines import READY
-    from services.preflight import known_tprs
-    from services.tpr_sources import GIVEN, NOTHING, RUN, TprSource
-    from storage.results import get_run
+    from services.baselines import GROUPED, READY, DatasetRuns
+    from services.tpr_sources import GIVEN, NOTHING, STARTABLE, TprSource, from_run, known_tprs
+    from storage.results import get_run, list_runs
+    from storage.results.runs import drawn_by
 
     needs = METHODS[config.method].needs_with(config.params)
     if baseline is None:
@@ -177,13 +161,17 @@ def source_of(
     if config.tpr is not None:
         raise EvenlyError("--baseline and --tpr both provide TPRs; give one of them")
     row = get_run(engine, baseline)
-    if found := refusal(row, config, spec, needs, READY if waits else (*READY, "paused")):
-        raise EvenlyError(f"--baseline {row.id}: {text.of(found)}")
+    every = list_runs(engine, archived=None, dataset=row.dataset, columns=GROUPED)
+    runs = DatasetRuns(every, drawn_by(engine, row.dataset), spec)
+    try:
+        source = from_run(engine, runs, row, config, needs, seeds, same=same, statuses=READY if waits else STARTABLE)
+    except EvenlyError as error:
+        raise EvenlyError(f"--baseline {row.id}: {error}") from error
     if differing := differences(config, spec, DrawnRun.of(row)):
         unlike = ", so its TPRs are not those of a baseline with these settings" if "tpr" in needs else ""
         note(f"run {row.id} differs from this run ({text.of(differing)}){unlike}")
-    takes = _takes(engine, row, seeds, spec, same)
-    return TprSource(RUN, row, *known_tprs(engine, config, takes[seeds[0]]), takes=takes)
+    _note_takes(row, source, spec, same)
+    return source
 
 
 def _without(config: RunConfig, needs: frozenset[str], same: bool) -> None:
@@ -198,28 +186,25 @@ def _without(config: RunConfig, needs: frozenset[str], same: bool) -> None:
 
 def named(name: str) -> str:
     """The name of a run as stored, without line breaks; one that is too long raises EvenlyError."""
+    from storage.db.schema import LONGEST_NAME
+
     name = " ".join(name.split())
     if len(name) > LONGEST_NAME:
         raise EvenlyError(f"--name has {len(name):,} characters, expected at most {LONGEST_NAME:,}")
     return name
 
 
-def _takes(engine: Engine, row: RunRow, seeds: list[int], spec: DataSpec, same: bool) -> dict[int, int]:
-    """Seed -> the run whose TPRs it uses; reported on stderr if it is not simply the given baseline."""
+def _note_takes(row: RunRow, source: TprSource, spec: DataSpec, same: bool) -> None:
+    """Report which run each seed takes if it is not simply the given baseline `row`; EvenlyError for a seed without one."""
     from reporting import text
-    from services.baselines import another_seed, per_seed
-    from storage.results import list_runs
-    from storage.results.runs import drawn_by
+    from services.baselines import another_seed
 
+    seeds = list(source.takes)
     if same:
         if other := another_seed(row.id, row.seed, seeds, spec.own_validation):
             note(text.of(other))
-        return dict.fromkeys(seeds, row.id)
-    every, about = list_runs(engine, archived=None), drawn_by(engine, row.dataset)
-    found = per_seed(every, about, row, seeds, spec)
-    takes = {seed: number for seed, number in found.items() if number is not None}
-    missing = [seed for seed in seeds if seed not in takes]
-    if missing:
+        return
+    if missing := source.trained_first(seeds):
         more = f" --seeds {len(missing)}" if len(missing) > 1 and missing[-1] - missing[0] == len(missing) - 1 else ""
         command = cli_command(replace(row.config, seed=0), row.baseline_id)
         raise EvenlyError(
@@ -227,6 +212,14 @@ def _takes(engine: Engine, row: RunRow, seeds: list[int], spec: DataSpec, same: 
             f"train that first with `{command} --seed {missing[0]}{more}`, "
             f"or give --same-baseline to use run {row.id} for every seed"
         )
-    if set(takes.values()) != {row.id}:
-        note(text.baselines(takes))
-    return takes
+    if set(source.takes.values()) != {row.id}:
+        note(text.baselines(source.takes))
+
+
+def note_cautions(planned: Plan, label: str) -> None:
+    """Report a plan's cautions, after the dataset's label where several runs are planned."""
+    from reporting import text
+
+    about = f"{label}: " if len(planned.rows) > 1 else ""
+    for caution in planned.cautions:
+        note(f"{about}{text.of(caution)}")

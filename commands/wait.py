@@ -60,7 +60,7 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     def over() -> bool:
         statuses = statuses_of(engine, ids)
         on = [i for i in ids if statuses.get(i) in LIVE]
-        return stop.asked or all(statuses[i] == "queued" and held_by(engine, i) for i in on)
+        return stop.asked or all(statuses[i] == "queued" and paused_run(engine, i) for i in on)
 
     with stop, nullcontext() if quiet else progress.watching(engine, ids):
         while not over():
@@ -73,7 +73,7 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     missed = [r for r in rows if r.status != "succeeded"]
     if stop.asked and missed:
         raise EvenlyError("interrupted; " + "; ".join(left_as(missed)))
-    if missed and missed[0].status == "queued" and (paused := held_by(engine, missed[0].id)):
+    if missed and missed[0].status == "queued" and (paused := paused_run(engine, missed[0].id)):
         raise EvenlyError(
             f"run {missed[0].id} waits for run {paused}, which is paused; resume run {paused}, and run {missed[0].id} starts after it"
         )
@@ -87,7 +87,7 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     return rows
 
 
-def held_by(engine: Engine, run_id: int) -> int | None:
+def paused_run(engine: Engine, run_id: int) -> int | None:
     """The paused run that a queued one waits for, directly or through other baselines; None if there is none."""
     from storage.results import get_run
 

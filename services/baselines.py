@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import numpy as np
 import pandas as pd
 
 from core.datasets.spec import DataSpec
-from core.experiment.baseline import DrawnRun, OtherSeedsBaseline, same_data
+from core.experiment.baseline import DrawnRun, OtherSeedsBaseline, differences, same_data
 from core.experiment.config import UNSAMPLED, RunConfig, usual_epochs
-from core.methods import METHODS
+from core.methods import METHODS, POSTHOC
+from reporting import text
 from storage.results.runs import RunRow
 
+UNREAD = "settings not read yet"  # of a run queued after they were read
 GROUPED = ("id", "seed", "group_sha", "status")  # columns of the list of runs that `by_seed` reads
 READY = ("succeeded", "running", "queued")  # a baseline that has TPRs or will have them, in order of preference
 NO_WEIGHTING = {"tpr": None, "tpr_support": None, "tpr_source": "", **UNSAMPLED}  # no given TPRs, sampler or late start
@@ -32,17 +35,79 @@ def by_seed(frame: pd.DataFrame, group_sha: str) -> dict[int, int]:
     return out
 
 
-def per_seed(
-    frame: pd.DataFrame, drawn: Mapping[int, DrawnRun], row: RunRow, seeds: Iterable[int], spec: DataSpec
-) -> dict[int, int | None]:
+@dataclass(frozen=True, eq=False)
+class DatasetRuns:
+    """The runs on a dataset, to choose baselines from.
+
+    frame  their list, see `storage.results.runs.list_runs`
+    drawn  see `storage.results.runs.drawn_by`
+    spec   of the dataset as it is now
+    """
+
+    frame: pd.DataFrame
+    drawn: Mapping[int, DrawnRun]
+    spec: DataSpec
+
+
+def per_seed(runs: DatasetRuns, row: RunRow, seeds: Iterable[int]) -> dict[int, int | None]:
     """Seed -> the run whose TPRs it takes: `row` for its own seed, else its replicate with that seed; None without one.
 
-    frame  the runs to choose from, as in `by_seed`; those on another version of the data are left out
-    drawn  see `storage.results.runs.drawn_by`
+    Runs on another version of the data are left out.
     """
-    older = [number for number, theirs in drawn.items() if not same_data(theirs.fingerprint, spec.fingerprint)]
-    members = by_seed(frame[~frame["id"].isin(older)], row.group_sha) | {row.seed: row.id}
+    older = [i for i, theirs in runs.drawn.items() if not same_data(theirs.fingerprint, runs.spec.fingerprint)]
+    members = by_seed(runs.frame[~runs.frame["id"].isin(older)], row.group_sha) | {row.seed: row.id}
     return {seed: members.get(seed) for seed in seeds}
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Succeeded runs on a dataset, newest first.
+
+    alike   rows of the runs with the same data settings and model
+    labels  id -> label of these
+    others  id -> label of the rest, which names the difference
+    """
+
+    alike: pd.DataFrame
+    labels: dict[str, str]
+    others: dict[str, str]
+
+
+def candidates(runs: DatasetRuns, config: RunConfig) -> Candidates:
+    """Split the runs into baselines for `config` and others."""
+    frame = runs.frame[(runs.frame["status"] == "succeeded") & ~runs.frame["archived"]]
+    frame = frame.sort_values("id", ascending=False)
+    labels, others, alike = {}, {}, []
+    for number, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True):
+        known = number in runs.drawn
+        difference = text.of(differences(config, runs.spec, runs.drawn[number])) if known else UNREAD
+        alike.append(not difference)
+        if difference:
+            others[str(number)] = f"Run {number}: {name} ({difference})"
+        else:
+            labels[str(number)] = f"Run {number}: {name}"
+    return Candidates(frame[np.array(alike, dtype=bool)], labels, others)
+
+
+def trained(found: Candidates, seed: int) -> Candidates:
+    """The runs in `found.alike` with this seed and a trained network; a post-hoc step has no network of its own."""
+    posthoc = {m.key for m in METHODS if m.stage == POSTHOC}
+    alike = found.alike[(found.alike["seed"] == seed) & ~found.alike["method"].isin(posthoc)]
+    return Candidates(alike, {key: found.labels[key] for key in map(str, alike["id"].tolist())}, {})
+
+
+def preset(alike: pd.DataFrame, seed: int) -> str | None:
+    """Id of the newest unweighted run's replicate with this seed, or of that run itself; None without an unweighted run."""
+    plain = alike[alike["method"] == unweighted_method()]
+    if plain.empty:
+        return None
+    newest = plain.iloc[0]
+    return str(by_seed(plain, newest["group_sha"]).get(seed, int(newest["id"])))
+
+
+def any_finished(frame: pd.DataFrame, model: str) -> bool:
+    """Whether a post-hoc step might find a run to apply to: a finished one with this model, whatever its data settings and seed."""
+    return bool(((frame["status"] == "succeeded") & (frame["model"] == model) & ~frame["archived"]).any())
 
 
 def another_seed(baseline: int, seed: int, seeds: Iterable[int], own_validation: bool) -> OtherSeedsBaseline | None:

@@ -48,7 +48,7 @@ def steps_of(engine: Engine, run_id: int) -> pd.DataFrame:
     return frame if frame.empty else frame[frame["method"].isin(KEYS)].iloc[::-1]
 
 
-def made(steps: pd.DataFrame, step: NewRun) -> tuple[int, str] | None:
+def existing_step(steps: pd.DataFrame, step: NewRun) -> tuple[int, str] | None:
     """(id, status) of the newest of these `steps` (see `steps_of`) that equals `step`; None where there is none.
 
     Steps that failed or were cancelled come last.

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
-from sqlalchemy import Engine
 
 from core.comparison.confounders import ApartFromBaseline, apart_from_baseline
-from core.datasets.spec import DataSpec, check_validation, train_counts
+from core.datasets import describe, find_dataset, prepare
+from core.datasets.spec import DataSpec, Progress, check_validation, train_counts
+from core.datasets.splits import validation_counts
 from core.diagnostics.double_correction import DoubleCorrection, double_correction
 from core.diagnostics.run_warnings import SeenInTraining, baseline_seen_in_training
 from core.diagnostics.sample_size import BatchTooLarge
 from core.diagnostics.weight_dominance import of_terms
-from core.errors import DataError
-from core.experiment.config import RunConfig
+from core.errors import EvenlyError
+from core.experiment.config import RunConfig, checked
 from core.experiment.term_schedule import first_epoch, in_force
 from core.findings import Finding
 from core.methods import METHODS, trains
 from core.methods.types import Evidence, Vector
-from core.metrics.classification import share
+from models import MODELS
 from reporting import text
-from storage.results.class_counts import class_counts
-from storage.results.runs import RunRow, list_runs
+from storage.db.paths import data_root
+from storage.results.runs import RunRow
 
 
 def cautions(
@@ -47,15 +50,36 @@ def cautions(
     return [caution for caution in found if caution]
 
 
-def too_few_samples(config: RunConfig, spec: DataSpec) -> str:
-    """Why no run can start on so few samples: none to validate on, or fewer than a batch; "" where it can."""
+def config_and_spec(config: RunConfig, progress: Progress) -> tuple[RunConfig, DataSpec]:
+    """The checked config with its dataset's stored name, and the dataset's spec.
+
+    Downloads or decodes the data first if needed. A validation share without effect is reset to its default, so that
+    replicates still match. EvenlyError for a missing dataset, and for a model that does not fit it.
+    """
+    config, model, root = checked(config), MODELS[config.model], data_root()
+    row = find_dataset(config.dataset, root)
+    if not row.embedded:
+        prepare(config.dataset, root, progress)
+    spec = describe(config.dataset, root, config.validation)
+    if reason := model.fits(spec.kind, spec.shape, len(spec.classes)):
+        raise EvenlyError(f"model {model.key} does not fit {spec.label}: {reason}")
+    if spec.own_validation:
+        config = replace(config, validation=RunConfig.validation)
+    return replace(config, dataset=row.key), spec
+
+
+def check_samples(config: RunConfig, spec: DataSpec) -> None:
+    """Raise EvenlyError where no run can start on so few samples: none to validate on, or fewer than a batch.
+
+    `spec` may be of another validation share than the config's.
+    """
     samples = int(train_counts(spec, config.validation, config.imbalance, config.profile).sum())
-    try:
-        check_validation(spec, samples)
-    except DataError as error:
-        return str(error)
+    if not spec.own_validation:
+        spec = replace(spec, val_counts=validation_counts(spec.pool_counts, config.validation))
+    check_validation(spec, samples)
     batch = config.recipe_params["batch_size"] if trains(config.method) else 1
-    return text.of(BatchTooLarge(int(batch), samples)) if batch > samples else ""
+    if batch > samples:
+        raise EvenlyError(text.of(BatchTooLarge(int(batch), samples)))
 
 
 def notes_before_start(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[Finding]:
@@ -69,14 +93,3 @@ def notes_before_start(config: RunConfig, spec: DataSpec, tpr: Vector | None, su
     about = {"counts": counts, "tpr": tpr, "support": support, "epoch": first_epoch(config), "epochs": config.epochs}
     terms = in_force(config, Evidence(len(spec.classes), **about))
     return [*terms.notes, *filter(None, [of_terms(terms, counts, spec.classes)])]
-
-
-def known_tprs(engine: Engine, config: RunConfig, baseline: int | None) -> tuple[Vector | None, Vector | None]:
-    """The TPRs [C] that a run will use and their supports; None where its baseline has none yet, or there is no baseline."""
-    if config.tpr is not None:
-        support = None if config.tpr_support is None else np.array(config.tpr_support)
-        return np.array([np.nan if v is None else v for v in config.tpr]), support
-    if baseline is None or not len(list_runs(engine, ids=[baseline], status="succeeded", columns=("id",))):
-        return None, None
-    counts = class_counts(engine, baseline, "validation")
-    return share(counts.tp, counts.support), counts.support.astype(np.float64)

@@ -21,13 +21,13 @@ def next_seeds(frame: pd.DataFrame, before: RunRow, after: RunRow, count: int) -
     """The next `count` seeds to compare the two runs with: first those that one side has finished and the other never started,
     lowest first, then those that neither has, above the two runs' own; failed or stopped ones may be among these.
     """
-    half = _half(frame, before, after) | _half(frame, after, before)
-    have = _held(frame, before) | _held(frame, after)
+    one_sided = _one_sided_seeds(frame, before, after) | _one_sided_seeds(frame, after, before)
+    have = _seeds_held(frame, before) | _seeds_held(frame, after)
     new = (s for s in itertools.count(max(before.seed, after.seed) + 1) if s not in have)
-    return list(itertools.islice(itertools.chain(sorted(half), new), count))
+    return list(itertools.islice(itertools.chain(sorted(one_sided), new), count))
 
 
-def _half(frame: pd.DataFrame, row: RunRow, other: RunRow) -> set[int]:
+def _one_sided_seeds(frame: pd.DataFrame, row: RunRow, other: RunRow) -> set[int]:
     """Seeds with which the row has succeeded and the other was never tried: one that failed would fail again, and a paused one must be
     resumed by the user. Where weights come from a baseline, only those whose baseline had that seed too: others form no pair."""
     fed = takes_tprs(row.config) and row.config.tpr is None
@@ -49,11 +49,11 @@ def on_the_way(frame: pd.DataFrame, before: RunRow, after: RunRow) -> list[int]:
 
 def lacking(frame: pd.DataFrame, row: RunRow, seeds: Sequence[int]) -> list[int]:
     """The seeds for which a run has no replicate."""
-    have = _held(frame, row)
+    have = _seeds_held(frame, row)
     return [seed for seed in seeds if seed not in have]
 
 
-def _held(frame: pd.DataFrame, row: RunRow) -> set[int]:
+def _seeds_held(frame: pd.DataFrame, row: RunRow) -> set[int]:
     return {int(row.seed), *(seed for seed, status, _ in _tried(frame, row) if status not in LOST)}
 
 

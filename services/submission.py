@@ -11,21 +11,24 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Engine
 
+from core.datasets import DATASETS, describe, find_dataset
 from core.datasets.spec import DataSpec, train_counts
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked
 from core.findings import Finding
 from core.methods import METHODS, POSTHOC
 from services.baselines import GROUPED, NO_WEIGHTING, by_seed, unweighted
-from services.preflight import cautions, known_tprs, notes_before_start
+from services.preflight import cautions, check_samples, notes_before_start
 from services.replicates import lacking
 from services.run_names import data_words, method_words, unusual_words
-from services.tpr_sources import RUN, TRAIN_FIRST, TprSource
+from services.tpr_sources import RUN, TRAIN_FIRST, TprSource, check_baseline, known_tprs
+from storage.db.paths import data_root
 from storage.jobs.queue import NewRun
 from storage.results import get_run, list_runs
 from storage.results.runs import RunRow
 
-MOST_REPLICATES = 10  # that New run offers
+# Replicates that New run offers. The command line takes more (commands.submit.SEEDS): it plans once, a form at every change
+MOST_REPLICATES = 10
 Rows = tuple[NewRun, ...]
 Link = dict[str, Any]
 
@@ -80,7 +83,7 @@ def plan(
 
     spec    of the config's dataset
     source  where TPRs come from; a baseline that it does not have is trained before the run
-    Every run is checked: a method or sampler that rejects its evidence raises EvenlyError. Others as in `replicate_with_seed`.
+    EvenlyError as in `_checked` and `replicate_with_seed`.
     """
     if METHODS[config.method].stage == POSTHOC:
         config = _as_step(config, source)
@@ -92,20 +95,31 @@ def plan(
         called = f"{name}, seed {seed}" if name and len(links) > 1 else name
         rows = (*rows, new_run(replace(config, seed=seed), spec.label, name=called, tags=tags, **link))
     counts = train_counts(spec, config.validation, config.imbalance, config.profile)
-    found = [*_notes(engine, rows, spec), *cautions(config, counts, source.run, source.tpr, source.support)]
+    found = [*_checked(engine, rows, spec), *cautions(config, counts, source.run, source.tpr, source.support)]
     return Plan(rows, tuple(dict.fromkeys(found)))
 
 
-def more_seeds(
-    engine: Engine, frame: pd.DataFrame, before: RunRow, after: RunRow, spec: DataSpec, seeds: Sequence[int]
-) -> Plan:
-    """Both runs with each of these seeds that they lack in `frame`, seed by seed. Every run is checked as in `plan`."""
+def more_seeds(engine: Engine, frame: pd.DataFrame, before: RunRow, after: RunRow, seeds: Sequence[int]) -> Plan:
+    """Both runs with each of these seeds that they lack in `frame`, seed by seed.
+
+    Every run is checked as in `plan`, except on images whose array file is missing: it is made when the run starts.
+    """
+    known = {name: _label_and_spec(name) for name in dict.fromkeys((before.dataset, after.dataset))}
     rows: Rows = ()
     for seed in seeds:
         for run in (before, after):
             if lacking(frame, run, [seed]):
-                rows = replicate_with_seed(engine, rows, run, spec.label, seed)
-    return Plan(rows, tuple(_notes(engine, rows, spec)))
+                rows = replicate_with_seed(engine, rows, run, known[run.dataset][0], seed)
+    mine = {name: tuple(new for new in rows if new.config.dataset == name) for name in known}
+    found = [n for name, (_, spec) in known.items() if spec for n in _checked(engine, mine[name], spec)]
+    return Plan(rows, tuple(dict.fromkeys(found)))
+
+
+def _label_and_spec(name: str) -> tuple[str, DataSpec | None]:
+    """A dataset's label in names of runs and its description; None for images that are not prepared. EvenlyError without it."""
+    row = find_dataset(name, data_root())
+    spec = None if row.own and not row.is_ready(data_root()) else describe(name, data_root())
+    return row.label if name in DATASETS else name, spec
 
 
 def replicate_with_seed(engine: Engine, rows: Rows, run: RunRow, label: str, seed: int) -> Rows:
@@ -157,9 +171,18 @@ def _place(rows: Rows, run: RunRow, seed: int) -> int | None:
     return next((i for i, new in enumerate(rows) if (new.group_sha, new.config.seed) == (run.group_sha, seed)), None)
 
 
-def _notes(engine: Engine, rows: Rows, spec: DataSpec) -> list[Finding]:
-    """The notes on the terms of these runs, as far as their TPRs are known. Errors as in `services.preflight.notes_before_start`."""
-    distinct = {(new.group_sha, new.baseline): new for new in rows}.values()  # seeds do not change the terms
+def _checked(engine: Engine, rows: Rows, spec: DataSpec) -> list[Finding]:
+    """The notes on the terms of these runs, as far as their TPRs are known.
+
+    EvenlyError where one cannot start: too few samples, an existing baseline that cannot be its baseline, or evidence that
+    its method or sampler rejects.
+    """
+    distinct = {(new.group_sha, new.baseline): new for new in rows}.values()  # seeds change neither samples nor terms
+    for config, baseline in ((new.config, new.baseline) for new in distinct):
+        check_samples(config, spec)
+        if baseline is not None:
+            needs = METHODS[config.method].needs_with(config.params)
+            check_baseline(get_run(engine, baseline), config, spec, needs)
     return [
         n
         for new in distinct

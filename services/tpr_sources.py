@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from core.methods.types import Vector
-from storage.results.runs import RunRow
+import numpy as np
+from sqlalchemy import Engine
 
-RUN, TRAIN_FIRST, GIVEN, NOTHING, OTHERS = "run", "first", "given", "nothing", "others"
+from core.datasets.spec import DataSpec
+from core.errors import EvenlyError
+from core.experiment.baseline import DONE, refusal
+from core.experiment.config import RunConfig
+from core.methods.types import Vector
+from core.metrics.classification import share
+from reporting import text
+from services.baselines import READY, DatasetRuns, per_seed
+from storage.results import get_run
+from storage.results.class_counts import class_counts
+from storage.results.runs import RunRow, list_runs
+
+RUN, TRAIN_FIRST, GIVEN, NOTHING = "run", "first", "given", "nothing"
+STARTABLE = (*READY, "paused")  # a run may be queued after a baseline in one of these states
 
 
 @dataclass(frozen=True)
@@ -17,6 +30,7 @@ class TprSource:
 
     kind    RUN, TRAIN_FIRST, GIVEN (the config holds the TPRs) or NOTHING
     run     of kind RUN: the baseline
+    name    what the TPRs are called, as in "run 3"
     takes   of kind RUN: seed -> the baseline it takes, a replicate of `run` with that seed; None: it is trained first
     absent  why no run is suitable for a method that needs one; "" where one is
     """
@@ -34,3 +48,49 @@ class TprSource:
         if self.kind == TRAIN_FIRST:
             return seeds
         return [seed for seed in seeds if self.kind == RUN and self.takes.get(seed) is None]
+
+
+def check_baseline(
+    run: RunRow, config: RunConfig, spec: DataSpec, needs: Collection[str], statuses: Collection[str] = STARTABLE
+) -> None:
+    """Raise EvenlyError where a run cannot be the baseline of `config`; arguments as in `core.experiment.baseline.refusal`."""
+    if found := refusal(run, config, spec, needs, statuses):
+        raise EvenlyError(text.of(found))
+
+
+def from_run(
+    engine: Engine,
+    runs: DatasetRuns,
+    row: RunRow,
+    config: RunConfig,
+    needs: Collection[str],
+    seeds: list[int],
+    *,
+    same: bool = False,
+    statuses: Collection[str] = DONE,
+) -> TprSource:
+    """Run `row` as the baseline of the first seed's `config`, and its replicates as those of the other seeds.
+
+    The TPRs are those of the first seed's own baseline if it has succeeded on the same classes, else those of `row`.
+
+    needs     what the config's method uses, see `Method.needs_with`
+    same      every seed takes `row`
+    statuses  those that `row` may have; EvenlyError for others, and for a run that cannot be the baseline
+    """
+    check_baseline(row, config, runs.spec, needs, statuses)
+    takes = dict.fromkeys(seeds, row.id) if same else per_seed(runs, row, seeds)
+    first = get_run(engine, takes[seeds[0]] or row.id)
+    if first.status not in DONE or first.facts.classes != row.facts.classes:
+        first = row
+    return TprSource(RUN, row, *known_tprs(engine, config, first.id), f"run {first.id}", takes)
+
+
+def known_tprs(engine: Engine, config: RunConfig, baseline: int | None) -> tuple[Vector | None, Vector | None]:
+    """The TPRs [C] that a run will use and their supports; None where its baseline has none yet, or there is no baseline."""
+    if config.tpr is not None:
+        support = None if config.tpr_support is None else np.array(config.tpr_support)
+        return np.array([np.nan if v is None else v for v in config.tpr]), support
+    if baseline is None or not len(list_runs(engine, ids=[baseline], status="succeeded", columns=("id",))):
+        return None, None
+    counts = class_counts(engine, baseline, "validation")
+    return share(counts.tp, counts.support), counts.support.astype(np.float64)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
 from core.datasets import describe
 from core.experiment.presets import FIRST
 from core.experiment.states import BUSY, LIVE
+from core.findings import Finding
 from core.formatting import listed
 from pages.components.common import cached_reads, navigation, plotly_chart, run_status
 from pages.components.common.error_guard import showing_errors
@@ -28,9 +31,9 @@ def planned(seed: int) -> submission.Plan:
     return submission.plan(cached_reads.database(), FIRST.weighted, spec, [seed], TprSource(TRAIN_FIRST))
 
 
-def first_runs(frame: pd.DataFrame) -> pd.DataFrame:
-    """All runs of the first comparison, wherever they were started."""
-    return frame[frame["group_sha"].isin({row.group_sha for row in planned(0).rows})]
+def first_runs(frame: pd.DataFrame, plan: submission.Plan) -> pd.DataFrame:
+    """All runs of the first comparison, wherever they were started. `plan`: its submission, with any seed."""
+    return frame[frame["group_sha"].isin({row.group_sha for row in plan.rows})]
 
 
 def unfinished(mine: pd.DataFrame) -> ListedRun | None:
@@ -41,9 +44,9 @@ def unfinished(mine: pd.DataFrame) -> ListedRun | None:
     return newest if run_status.ended(newest) and not newest.archived else None
 
 
-def next_seed(frame: pd.DataFrame) -> int:
+def next_seed(frame: pd.DataFrame, plan: submission.Plan) -> int:
     """The first seed that the comparison lacks, so that pressing the button again adds a replicate."""
-    weighted = planned(0).rows[-1].group_sha
+    weighted = plan.rows[-1].group_sha
     done = set(frame[(frame["group_sha"] == weighted) & (frame["status"] == "succeeded")]["seed"])
     return next(seed for seed in range(len(done) + 1) if seed not in done)
 
@@ -85,8 +88,13 @@ def expected_time(every: pd.DataFrame) -> str:
     return f"{numbers.left(seconds).removesuffix(' left')}, estimated from earlier runs{behind}"
 
 
-def header(busy: pd.DataFrame, seed: int, left: ListedRun | None, every: pd.DataFrame) -> None:
-    """Title, introduction and the primary action: start, or resume paused runs. `left`: a run that was stopped or failed."""
+def header(
+    busy: pd.DataFrame, seed: int, cautions: Sequence[Finding], left: ListedRun | None, every: pd.DataFrame
+) -> None:
+    """Title, introduction and the primary action: start, or resume paused runs.
+
+    `cautions`: of the runs that the button starts. `left`: a run that was stopped or failed.
+    """
     st.title("No class left behind")
     st.markdown(
         "A classifier with 90 % accuracy can still fail on one class. Evenly trains a baseline, turns the true-positive rate (TPR) "
@@ -115,6 +123,8 @@ def header(busy: pd.DataFrame, seed: int, left: ListedRun | None, every: pd.Data
         )
         what = "A baseline and a weighted run" if seed == 0 else f"Adds seed {seed} to the comparison"
         st.caption(f"{what}, {expected_time(every)}" if busy.empty else progress(busy))
+    for caution in cautions:
+        st.warning(words.message(words.of(caution)), icon=":material/warning:")
     if left is not None:
         with st.container(horizontal=True, vertical_alignment="center", key="home_left"):
             navigation.link_run(left.id, words.message(run_status.ended(left)), icon=":material/info:", width="content")
@@ -239,10 +249,11 @@ def main() -> None:
     every = cached_reads.runs(archived=None)  # archived runs count too: for used seeds and for the submit key
     frame = every[~every["archived"]]
     open_when_finished(every)
-    mine = first_runs(every)
+    plan = planned(0)
+    mine = first_runs(every, plan)
     busy = mine[mine["status"].isin(BUSY)]
     st.session_state["home_submit_key"] = f"home-{FIRST.key}-{cached_reads.last_id(every)}"
-    header(busy, next_seed(every), unfinished(mine), every)
+    header(busy, next_seed(every, plan), plan.cautions, unfinished(mine), every)
     if busy.empty:
         latest_comparison(frame)
         recent(frame)

@@ -27,12 +27,12 @@ from pages.components.common import cached_reads, navigation, query_params
 from pages.components.common.error_guard import showing_errors
 from pages.components.new_run import data as new_data
 from pages.components.new_run import method as new_method
-from pages.components.new_run.evidence import COLUMNS, any_finished, pick
+from pages.components.new_run.evidence import COLUMNS, pick
 from pages.components.new_run.settings import fit_epochs, folded, in_sight, pick_recipe, take_prefill
 from reporting import text
 from reporting.code_snippet import cli_command, pytorch_snippet
-from services import preflight, submission, tpr_sources
-from services.baselines import unweighted
+from services import submission, tpr_sources
+from services.baselines import DatasetRuns, any_finished, unweighted
 from services.submission import Plan
 from services.tpr_sources import TprSource
 from storage.db.paths import surroundings
@@ -166,8 +166,9 @@ def form() -> Form | None:
     with facts:
         new_data.facts(spec, config)
     with evidence:
-        source = pick(frame, spec, method, needs, config, count)
-    config = replace(config, **given_tprs(source)) if trains else replace(config, epochs=1)
+        runs = DatasetRuns(frame, cached_reads.drawn_by(dataset), spec)
+        source = pick(runs, method, needs, config, count)
+    config = replace(config, **tpr_settings(source)) if trains else replace(config, epochs=1)
     plan, unplanned = planned(config, replace(spec, label=label), count, source, error)
     for caution in plan.cautions:
         show_caution(caution, evidence, warned)
@@ -197,7 +198,7 @@ def show_caution(caution: Finding, evidence: DeltaGenerator, settings: DeltaGene
         settings.warning(text.message(text.of(caution)), icon=":material/warning:")
 
 
-def given_tprs(source: TprSource) -> dict[str, Any]:
+def tpr_settings(source: TprSource) -> dict[str, Any]:
     """The settings that hold TPRs given by a person; empty where a run supplies them."""
     if source.kind != tpr_sources.GIVEN or source.tpr is None:
         return {}
@@ -249,7 +250,7 @@ def blocked_by(f: Form) -> str | None:
         return f.source.absent
     if "tpr" in f.needs and f.source.kind == tpr_sources.GIVEN and f.source.tpr is None:
         return "Enter one TPR per class first."
-    return text.sentence(preflight.too_few_samples(f.config, f.spec)) or f.unplanned or None
+    return f.unplanned or None
 
 
 def start_button(f: Form, refused: str | None) -> None:

@@ -28,6 +28,7 @@ from core.experiment.states import REQUESTS, STATES
 
 SPLITS = ("train", "validation", "test")  # the position is the number in the tables
 TRAIN, VALIDATION, TEST = range(3)
+LONGEST_NAME = 1000  # characters of a run's name
 
 metadata = MetaData(
     naming_convention={
@@ -104,7 +105,7 @@ run = Table(
     Column("group_sha", String(64), nullable=False),
     Column("submit_key", String(200)),
     Column("submit_index", Integer),
-    Column("name", String(1000), nullable=False),
+    Column("name", String(LONGEST_NAME), nullable=False),
     Column("tags", Text, nullable=False, server_default=""),
     Column("notes", Text, nullable=False, server_default=""),
     Column("error", Text),

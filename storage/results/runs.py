@@ -19,7 +19,7 @@ from core.experiment.states import BUSY, STATES
 from core.methods import METHODS
 from storage.db.connection import reading, write
 from storage.db.errors import StorageError
-from storage.db.schema import detail, run
+from storage.db.schema import LONGEST_NAME, detail, run
 from storage.jobs.events import log_event, moment
 from storage.jobs.queue import UnknownRunError
 from storage.results.checkpoint_files import prune
@@ -278,10 +278,10 @@ def set_notes(engine: Engine, run_id: int, notes: str) -> None:
 
 
 def rename(engine: Engine, run_id: int, name: str) -> None:
-    """Set a new name of 1 to 1000 characters."""
+    """Set a new name of 1 to LONGEST_NAME characters."""
     name = " ".join(name.split())
-    if not 1 <= len(name) <= 1000:
-        raise StorageError(f"a run's name needs 1 to 1000 characters, got {len(name)}")
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise StorageError(f"a run's name needs 1 to {LONGEST_NAME} characters, got {len(name)}")
     _set(engine, run_id, name=name)
 
 

@@ -22,7 +22,9 @@ def test_a_post_hoc_step_on_a_corrected_run(call):
 
 def test_two_corrections_in_one_run(call):
     done = call(*TAILED, "--method", "class_balanced", "--sampler", "balanced", "--seeds", 2, "--json")
-    assert done.err.startswith("note: Class-balanced and the sampler class-balanced both correct for class imbalance")
+    assert done.err.startswith(
+        "note: Digits (scikit-learn): Class-balanced and the sampler class-balanced both correct for class imbalance"
+    )
     assert done.err.count("\n") == 1
     assert (done.data["status"], len(done.data["ids"])) == ("queued", 2)
     assert call(*TAILED, "--method", "class_balanced", "--json").err == ""

@@ -123,7 +123,7 @@ def test_data_without_a_validation_sample_is_refused_and_few_are_reported(refuse
             for i in range(images):
                 Image.new("RGB", (16, 16), (20 * i, 90, 9)).save(tmp_path / name / kind / f"{i}.png")
     words = ("run", "--model", "mlp", "--epochs", 1, "--recipe-param", "batch_size=2", "--dataset")
-    assert "single: 2 training samples but no validation samples" in refused(*words, tmp_path / "single")
+    assert "error: 2 training samples but no validation samples" in refused(*words, tmp_path / "single")
     done = call(*words, tmp_path / "few", "--json")
     assert (
         "note: 2 classes have fewer than 10 validation samples. "

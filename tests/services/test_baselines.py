@@ -19,7 +19,7 @@ from core.experiment.config import RunConfig
 from core.experiment.facts import Facts, StartEvidence
 from pages.components.new_run import evidence
 from reporting import provenance
-from services import comparison, tpr_sources
+from services import comparison
 from services.submission import new_run
 from storage import results
 from storage.db.schema import detail
@@ -221,7 +221,7 @@ def test_a_run_that_finishes_on_other_data_is_sorted_while_the_page_is_open(empt
     baselines(empty, 0)
     at = visit()
     at.selectbox(key="method").set_value("tpr_ratio").run()
-    assert evidence.TEXTS[tpr_sources.OTHERS] not in at.selectbox(key="new_baseline").options
+    assert evidence.TEXTS[evidence.OTHERS] not in at.selectbox(key="new_baseline").options
     (other,) = baselines(empty, 0, imbalance=10.0)
     at.run()
     at.selectbox(key="new_baseline").set_value("others").run()

@@ -8,7 +8,8 @@ import pytest
 from core.comparison.confounders import ApartFromBaseline, Difference
 from core.errors import EvenlyError
 from services import posthoc
-from services.preflight import cautions, known_tprs
+from services.preflight import cautions
+from services.tpr_sources import known_tprs
 from storage import results
 from tests.pages.kit import RUN, visit
 from tests.seed import config_of, mnist1d, submit, train, worker_of

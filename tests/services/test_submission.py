@@ -59,6 +59,6 @@ def test_more_seeds_are_checked_too(empty, apart):
     (weighted,) = queue.submit(empty, list(plan(empty, config, SPEC, [good.seed], source).rows))
     after = results.get_run(empty, weighted)
     with pytest.raises(EvenlyError, match="formula"):
-        more_seeds(empty, results.list_runs(empty), good, after, SPEC, [bad.seed])
-    rows = more_seeds(empty, results.list_runs(empty), good, after, SPEC, [9]).rows
+        more_seeds(empty, results.list_runs(empty), good, after, [bad.seed])
+    rows = more_seeds(empty, results.list_runs(empty), good, after, [9]).rows
     assert [(r.config.method, r.config.seed, r.baseline_index) for r in rows] == [("none", 9, None), ("custom", 9, 0)]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pandas as pd
 import streamlit as st
 
 from core.comparison.compare import Comparison
 from core.comparison.verdict import ENOUGH_SEEDS, SAME
-from core.datasets import DATASETS, describe
 from core.experiment.states import LIVE
 from core.formatting import listed
 from pages.components.common import cached_reads
@@ -54,18 +51,18 @@ def what_trains(before: RunRow, of_before: list[int], after: RunRow, of_after: l
 def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> None:
     """Queue the replicates once. The submit key holds the pair, the seeds and the newest run id this view has read.
 
-    Seeds that another view has queued meanwhile are not queued again; the rerun shows their progress.
+    Seeds that another view has queued meanwhile are not queued again; the rerun shows their progress. Cautions are shown above it.
     """
     with showing_errors():
         every = cached_reads.runs(archived=None)
         if seeds_of.next_seeds(every, before, after, len(wanted)) != wanted:
             return
-        spec = describe(before.dataset, cached_reads.data_root())
-        if before.dataset not in DATASETS:
-            spec = replace(spec, label=before.dataset)
         key = f"seeds-{before.id}-{after.id}-{'.'.join(map(str, wanted))}-{last}"
         database = cached_reads.database()
-        queue.submit(database, list(submission.more_seeds(database, every, before, after, spec, wanted).rows), key)
+        planned = submission.more_seeds(database, every, before, after, wanted)
+        queue.submit(database, list(planned.rows), key)
+        for caution in planned.cautions:
+            st.warning(text.message(text.of(caution)), icon=":material/warning:")
 
 
 @st.fragment(run_every=2.0)

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from core.datasets.spec import DataSpec
 from core.errors import EvenlyError
-from core.experiment.baseline import differences, refusal
 from core.experiment.config import RunConfig
 from core.experiment.tpr_file import parse
-from core.methods import METHODS, POSTHOC
+from core.methods import POSTHOC
 from core.methods.method import Method
 from core.methods.samplers import PLAIN
 from pages.components.common import cached_reads
 from reporting import text as words
 from services import baselines, tpr_sources
-from services.baselines import another_seed, by_seed, per_seed
-from services.tpr_sources import GIVEN, NOTHING, OTHERS, TRAIN_FIRST, TprSource
-from storage.results.runs import RunRow
+from services.baselines import Candidates, DatasetRuns, another_seed, candidates, preset, trained
+from services.tpr_sources import GIVEN, NOTHING, TRAIN_FIRST, TprSource
 
+OTHERS = "others"  # the option that shows a second list
 TEXTS = {
     TRAIN_FIRST: "Train a baseline first, same settings",
     GIVEN: "My own TPRs, pasted or from a file",
@@ -52,7 +50,6 @@ COLUMNS = (
     "group_sha",
     "archived",
 )  # columns of the runs on a dataset that are read here
-UNREAD = "settings not read yet"  # of a run queued after they were read
 LONGEST = 52  # characters of a run's label that fit the list
 
 
@@ -66,57 +63,13 @@ def with_name(text: str, label: str | None) -> str:
     return text if label is None or len(label) <= LONGEST else f"{text}\n\nSelected: {words.plain(label)}"
 
 
-@dataclass(frozen=True)
-class Candidates:
-    """Succeeded runs on a dataset, newest first.
-
-    alike   rows of the runs with the same data settings and model
-    labels  id -> label of these
-    others  id -> label of the rest, which names the difference
-    """
-
-    alike: pd.DataFrame
-    labels: dict[str, str]
-    others: dict[str, str]
-
-    def text(self, option: str) -> str:
-        """The label of an option of the list."""
-        return cut(self.labels[option]) if option in self.labels else TEXTS[option]
+def option_text(found: Candidates, option: str) -> str:
+    """The label of an option of the list."""
+    return cut(found.labels[option]) if option in found.labels else TEXTS[option]
 
 
-def any_finished(frame: pd.DataFrame, model: str) -> bool:
-    """Whether a post-hoc step might find a run to apply to: a finished one with this model, whatever its data settings and seed."""
-    return bool(((frame["status"] == "succeeded") & (frame["model"] == model) & ~frame["archived"]).any())
-
-
-def candidates(frame: pd.DataFrame, config: RunConfig, spec: DataSpec) -> Candidates:
-    """Split the runs of `frame`, all on the dataset, into baselines for `config` and others."""
-    frame = frame[(frame["status"] == "succeeded") & ~frame["archived"]].sort_values("id", ascending=False)
-    drawn = cached_reads.drawn_by(config.dataset)
-    labels, others, alike = {}, {}, []
-    for number, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True):
-        difference = words.of(differences(config, spec, drawn[number])) if number in drawn else UNREAD
-        alike.append(not difference)
-        if difference:
-            others[str(number)] = f"Run {number}: {name} ({difference})"
-        else:
-            labels[str(number)] = f"Run {number}: {name}"
-    return Candidates(frame[np.array(alike, dtype=bool)], labels, others)
-
-
-def preset(alike: pd.DataFrame, seed: int) -> str | None:
-    """Id of the newest unweighted run's replicate with this seed, or of that run itself; None without an unweighted run."""
-    plain = alike[alike["method"] == baselines.unweighted_method()]
-    if plain.empty:
-        return None
-    newest = plain.iloc[0]
-    return str(by_seed(plain, newest["group_sha"]).get(seed, int(newest["id"])))
-
-
-def pick(
-    frame: pd.DataFrame, spec: DataSpec, method: Method, needs: frozenset[str], config: RunConfig, count: int
-) -> TprSource:
-    """Show the choice among the runs in `frame`, all on the dataset, and return the selection.
+def pick(runs: DatasetRuns, method: Method, needs: frozenset[str], config: RunConfig, count: int) -> TprSource:
+    """Show the choice among the runs and return the selection.
 
     A method that needs no TPRs may still name a baseline to compare with.
     """
@@ -125,14 +78,14 @@ def pick(
     ):  # the unweighted method is itself the baseline
         return TprSource(NOTHING)
     if "network" in needs:
-        return pick_network(frame, spec, method, needs, config, count)
-    found, needed = candidates(frame, config, spec), "tpr" in needs
+        return pick_network(runs, method, needs, config, count)
+    found, needed = candidates(runs, config), "tpr" in needs
     options = [*found.labels, *((TRAIN_FIRST, GIVEN) if needed else (NOTHING,)), *([OTHERS] if found.others else [])]
     choose(found, options, config.seed, TRAIN_FIRST if needed else NOTHING)
     chosen = st.selectbox(
         "TPRs from" if needed else "Baseline to compare with",
         options,
-        format_func=found.text,
+        format_func=partial(option_text, found),
         key=CHOSEN,
         persist_state="session",
         help=with_name(HELP_NEEDED if needed else HELP_COMPARE, found.labels.get(st.session_state[CHOSEN])),
@@ -142,18 +95,16 @@ def pick(
     if chosen in (TRAIN_FIRST, NOTHING):
         return TprSource(chosen)
     if chosen == GIVEN:
-        return given(spec)
-    return from_run(frame, int(chosen), spec, needs, config, count)
+        return given_source(runs.spec)
+    return from_run(runs, int(chosen), needs, config, count)
 
 
-def pick_network(
-    frame: pd.DataFrame, spec: DataSpec, method: Method, needs: frozenset[str], config: RunConfig, count: int
-) -> TprSource:
+def pick_network(runs: DatasetRuns, method: Method, needs: frozenset[str], config: RunConfig, count: int) -> TprSource:
     """The run that a second stage or a post-hoc step continues from: same data, seed and model.
 
     For a second stage it can be trained first; a post-hoc step needs a finished run.
     """
-    found, first = trained(candidates(frame, config, spec), config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
+    found, first = trained(candidates(runs, config), config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
     options = [*found.labels, *first]
     if not found.labels:
         text = (
@@ -172,21 +123,14 @@ def pick_network(
     chosen = st.selectbox(
         "Continues from",
         options,
-        format_func=found.text,
+        format_func=partial(option_text, found),
         key=CHOSEN,
         persist_state="session",
         help=with_name(HELP_NETWORK, found.labels.get(st.session_state[CHOSEN])),
     )
     if chosen == TRAIN_FIRST:
         return TprSource(TRAIN_FIRST)
-    return from_run(frame, int(chosen), spec, needs, config, count, own_seed=True)
-
-
-def trained(found: Candidates, seed: int) -> Candidates:
-    """The runs in `found.alike` with this seed and a trained network; a post-hoc step has no network of its own."""
-    posthoc = {m.key for m in METHODS if m.stage == POSTHOC}
-    alike = found.alike[(found.alike["seed"] == seed) & ~found.alike["method"].isin(posthoc)]
-    return Candidates(alike, {key: found.labels[key] for key in map(str, alike["id"].tolist())}, {})
+    return from_run(runs, int(chosen), needs, config, count, own_seed=True)
 
 
 def choose(found: Candidates, options: list[str], seed: int, default: str) -> None:
@@ -221,43 +165,21 @@ def pick_other(others: dict[str, str]) -> str:
 
 
 def from_run(
-    frame: pd.DataFrame,
-    run_id: int,
-    spec: DataSpec,
-    needs: frozenset[str],
-    config: RunConfig,
-    count: int,
-    *,
-    own_seed: bool = False,
+    runs: DatasetRuns, run_id: int, needs: frozenset[str], config: RunConfig, count: int, *, own_seed: bool = False
 ) -> TprSource:
-    """The validation TPRs of a finished run, and of its replicates for the other seeds; a run that cannot be the baseline is refused.
+    """A finished run as the baseline, and its replicates for the other seeds; or the run for every seed if the person ticks that box.
 
-    `own_seed`: every seed must take a run with that seed.
+    A run that cannot be the baseline is refused. `own_seed`: every seed must take a run with that seed.
     """
-    row = cached_reads.run(run_id)
-    if found := refusal(row, config, spec, needs):
-        st.error(words.sentence(words.of(found)), icon=":material/error:")
+    row, seeds = cached_reads.run(run_id), [config.seed + i for i in range(count)]
+    about = (cached_reads.database(), runs, row, config, needs, seeds)
+    try:
+        source = tpr_sources.from_run(*about)
+    except EvenlyError as refused:
+        st.error(words.sentence(str(refused)), icon=":material/error:")
         return TprSource(NOTHING, absent="Choose another run, see the message above.")
-    takes = pick_per_seed(frame, row, spec, [config.seed + i for i in range(count)], own_seed=own_seed)
-    first = cached_reads.run(takes.get(config.seed) or run_id)
-    if first.status != "succeeded" or cached_reads.class_names(first) != cached_reads.class_names(row):
-        first = row
-    counts = cached_reads.counts(first, "validation")
-    return TprSource(
-        tpr_sources.RUN, row, cached_reads.tpr_of(counts), counts.support.astype(float), f"run {first.id}", takes
-    )
-
-
-def pick_per_seed(
-    frame: pd.DataFrame, row: RunRow, spec: DataSpec, seeds: list[int], *, own_seed: bool = False
-) -> dict[int, int | None]:
-    """Seed -> its baseline: the selected run's replicate with that seed, or None where it is trained first.
-
-    The selected run for every seed if the person ticks that box.
-    """
-    takes = per_seed(frame, cached_reads.drawn_by(row.dataset), row, seeds, spec)
-    if set(takes.values()) == {row.id}:
-        return takes
+    if set(source.takes.values()) == {row.id}:
+        return source
     line = st.container()
     if not own_seed and st.checkbox(
         f"Use run {row.id} for every seed",
@@ -265,13 +187,13 @@ def pick_per_seed(
         persist_state="session",
         help="Otherwise each seed uses the replicate with its own seed.",
     ):
-        line.caption(f":material/warning: {words.of(another_seed(row.id, row.seed, seeds, spec.own_validation))}")
-        return dict.fromkeys(seeds, row.id)
-    line.caption(words.baselines(takes))
-    return takes
+        line.caption(f":material/warning: {words.of(another_seed(row.id, row.seed, seeds, runs.spec.own_validation))}")
+        return tpr_sources.from_run(*about, same=True)
+    line.caption(words.baselines(source.takes))
+    return source
 
 
-def given(spec: DataSpec) -> TprSource:
+def given_source(spec: DataSpec) -> TprSource:
     """TPRs pasted or from a CSV file. An error is shown at once, and the run cannot start."""
     text = st.text_area(
         "TPRs",

@@ -18,7 +18,7 @@ from pages.components.common.error_guard import showing_errors
 from reporting import text
 from reporting.numbers import duration
 from reporting.text import message, plain
-from services import posthoc, preflight
+from services import posthoc, preflight, tpr_sources
 from services.run_names import method_words
 from storage.jobs import queue
 from storage.jobs.queue import NewRun
@@ -83,10 +83,10 @@ def controls(row: RunRow) -> None:
         params = {p.key: parameter(method.key, p) for p in method.params}
     st.caption(plain(method.summary))
     step = posthoc.new_step(row, method.key, params)
-    tprs = preflight.known_tprs(cached_reads.database(), step.config, row.id)
+    tprs = tpr_sources.known_tprs(cached_reads.database(), step.config, row.id)
     for caution in preflight.cautions(step.config, row.facts.training_counts, row, *tprs):
         st.warning(message(text.of(caution)), icon=":material/warning:")
-    found = posthoc.made(posthoc.steps_of(cached_reads.database(), row.id), step)
+    found = posthoc.existing_step(posthoc.steps_of(cached_reads.database(), row.id), step)
     again = found is not None and found[1] in posthoc.OVER
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(

@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.experiment.baseline import BaselineDiffers, DrawnRun, differences
+from pages.components.new_run import evidence
 from services import tpr_sources
 from services.baselines import by_seed
 from storage import results
@@ -121,7 +122,7 @@ def test_a_long_tail_shows_in_counts_names_and_the_choice_of_baselines(empty):
     ]
     at = visit()
     at.number_input(key="new_run_imbalance").set_value(100.0).run()
-    at.selectbox(key="new_baseline").set_value(tpr_sources.OTHERS).run()
+    at.selectbox(key="new_baseline").set_value(evidence.OTHERS).run()
     assert at.selectbox(key="new_baseline_other").options == [
         f"Run {balanced[0]}: MNIST-1D: none, seed 0 (no long tail)"
     ]
