@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from core.comparison.confounders import ApartFromBaseline, apart_from_baseline
 from core.datasets import describe, find_dataset, prepare
 from core.datasets.spec import DataSpec, Progress, check_validation, train_counts
-from core.datasets.splits import validation_counts
 from core.diagnostics.double_correction import DoubleCorrection, double_correction
 from core.diagnostics.run_warnings import SeenInTraining, baseline_seen_in_training
 from core.diagnostics.sample_size import BatchTooLarge
@@ -69,13 +68,8 @@ def config_and_spec(config: RunConfig, progress: Progress) -> tuple[RunConfig, D
 
 
 def check_samples(config: RunConfig, spec: DataSpec) -> None:
-    """Raise EvenlyError where no run can start on so few samples: none to validate on, or fewer than a batch.
-
-    `spec` may be of another validation share than the config's.
-    """
+    """Raise EvenlyError where no run can start on so few samples: none to validate on, or fewer than a batch."""
     samples = int(train_counts(spec, config.validation, config.imbalance, config.profile).sum())
-    if not spec.own_validation:
-        spec = replace(spec, val_counts=validation_counts(spec.pool_counts, config.validation))
     check_validation(spec, samples)
     batch = config.recipe_params["batch_size"] if trains(config.method) else 1
     if batch > samples:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from core.datasets import describe
 from services.posthoc import new_step
+from services.submission import plan
+from services.tpr_sources import RUN, TprSource
 from storage import results
 from tests.commands.kit import here
 from tests.pages.components.new_run.kit import baselines, started, visit
+from tests.seed import mnist1d, submit, train, worker_of
 
 TRAINED = {"recipe": "sgd_cosine", "recipe_params": {"lr": 0.02}, "reduction": "batch_mean", "precision": "float32"}
 
@@ -38,3 +44,16 @@ def test_a_step_is_a_replicate_of_itself_wherever_it_was_set_up(empty, trained, 
     step, made = new_step(trained, method, {}), entry(empty, trained, method)
     assert made.config.stored() == step.config.stored()
     assert (made.group_sha, made.baseline_id) == (step.group_sha, step.baseline)
+
+
+def test_a_step_on_a_second_stage_drops_its_sampler_of_features(empty, trained):
+    """That sampler belongs to second stages alone: kept by the step, it would refuse the step."""
+    stage = submit(empty, replace(trained.config, method="crt", sampler="smote"), "a second stage", trained.id)
+    train(empty, worker_of(empty), mnist1d(), trained.epochs)
+    row = results.get_run(empty, stage)
+    step = new_step(row, "tau_norm", {})
+    config = replace(trained.config, method="tau_norm", params={})
+    (planned,) = plan(empty, config, describe("mnist1d", ""), [0], TprSource(RUN, row, takes={0: stage})).rows
+    for made in (step, planned):
+        assert (made.config.sampler, made.config.sampler_params, made.baseline) == ("instance", {}, stage)
+    assert planned.config.stored() == step.config.stored()
