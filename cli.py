@@ -58,9 +58,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-OWN_DEFAULT = {
-    "epochs": "; default: 1 for a post-hoc step, else the method's own, else the recipe's"
-}  # where RunConfig's default does not apply
+# where RunConfig's default does not apply
+OWN_DEFAULT = {"epochs": "; default: 1 for a post-hoc step, else the method's own, else the recipe's"}
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
@@ -157,7 +156,7 @@ def run(
     engine = database()
     with submit.notes_held():
         with preparing(quiet=as_json) as progress:
-            config, spec = submit.config_and_spec(config, progress)
+            config, spec = submit.with_data(config, progress)
         if tpr is not None:
             config = submit.with_tprs(config, tpr, spec.classes)
         wanted = [config.seed + i for i in range(count)]

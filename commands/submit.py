@@ -99,8 +99,8 @@ def parsed(given: Mapping[str, str | None], method: str, recipe: str) -> dict[st
     return usual | {key: SETTINGS[key].check(text, "run") for key, text in given.items() if text is not None}
 
 
-def config_and_spec(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[RunConfig, DataSpec]:
-    """As `services.preflight.config_and_spec`; few validation samples and a share without effect are reported."""
+def with_data(config: RunConfig, progress: Callable[[float, str], None]) -> tuple[RunConfig, DataSpec]:
+    """`services.preflight.config_and_spec`, with few validation samples and a validation share without effect reported."""
     from core.diagnostics.sample_size import few_validation
     from reporting import text
     from services import preflight

@@ -130,7 +130,7 @@ def replicate_with_seed(engine: Engine, rows: Rows, run: RunRow, label: str, see
     if _place(rows, run, seed) is not None:
         return rows
     config = replace(run.config, seed=seed)
-    rows, link = _linked(engine, rows, config, label, _source_of(engine, run, seed), "")
+    rows, link = _linked(engine, rows, config, label, _own_source(engine, run, seed), "")
     new = new_run(config, label, **link)
     if new.group_sha != run.group_sha:
         raise EvenlyError(
@@ -157,7 +157,7 @@ def _linked(
     return rows, {"baseline_index": _place(rows, source.run, config.seed), **link}
 
 
-def _source_of(engine: Engine, run: RunRow, seed: int) -> TprSource:
+def _own_source(engine: Engine, run: RunRow, seed: int) -> TprSource:
     """The run's own baseline with this seed: one that has succeeded, else is running or queued; a paused one does not count."""
     if run.baseline_id is None:
         return TprSource()

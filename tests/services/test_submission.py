@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from commands import demo
+from commands.submit import source_of
 from core.datasets import describe, prepare
 from core.diagnostics.weight_dominance import DominantClass
 from core.errors import EvenlyError
@@ -15,7 +16,7 @@ from pages.components.common.prefill import Prefill
 from reporting import text
 from services import submission
 from services.submission import more_seeds, new_run, plan
-from services.tpr_sources import NOTHING, RUN, TRAIN_FIRST, TprSource
+from services.tpr_sources import NOTHING, RUN, TRAIN_FIRST, TprSource, known_tprs
 from storage import results
 from storage.jobs import queue
 from tests.commands.kit import here
@@ -72,6 +73,20 @@ def test_more_seeds_are_checked_too(empty, apart):
         more_seeds(empty, results.list_runs(empty), good, after, [bad.seed])
     rows = more_seeds(empty, results.list_runs(empty), good, after, [9]).rows
     assert [(r.config.method, r.config.seed, r.baseline_index) for r in rows] == [("none", 9, None), ("custom", 9, 0)]
+
+
+def test_until_the_baseline_of_the_first_seed_has_finished_the_tprs_are_those_of_the_chosen_run(empty):
+    """On the command line as on New run, where test_seeds.py holds it for a baseline that is trained first."""
+    (base,) = baselines(empty, 0)
+    coming = submit(empty, config_of(epochs=20, seed=1), "on its way")
+    config = config_of(epochs=20, seed=1, method="tpr_ratio")
+    source = source_of(empty, config, SPEC, [1], base, same=False, waits=False)
+    assert (source.takes, source.name) == ({1: coming}, f"run {base}")
+    assert source.tpr.tolist() == known_tprs(empty, config, base)[0].tolist()
+    train(empty, worker_of(empty), mnist1d(0.3), 20, seed=1)
+    source = source_of(empty, config, SPEC, [1], base, same=False, waits=False)
+    assert source.name == f"run {coming}"
+    assert source.tpr.tolist() == known_tprs(empty, config, coming)[0].tolist()
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def pick(runs: DatasetRuns, method: Method, needs: frozenset[str], config: RunCo
         return TprSource(chosen)
     if chosen == GIVEN:
         return given_source(runs.spec)
-    return from_run(runs, int(chosen), needs, config, count)
+    return pick_per_seed(runs, int(chosen), needs, config, count)
 
 
 def pick_network(runs: DatasetRuns, method: Method, needs: frozenset[str], config: RunConfig, count: int) -> TprSource:
@@ -130,7 +130,7 @@ def pick_network(runs: DatasetRuns, method: Method, needs: frozenset[str], confi
     )
     if chosen == TRAIN_FIRST:
         return TprSource(TRAIN_FIRST)
-    return from_run(runs, int(chosen), needs, config, count, own_seed=True)
+    return pick_per_seed(runs, int(chosen), needs, config, count, own_seed=True)
 
 
 def choose(found: Candidates, options: list[str], seed: int, default: str) -> None:
@@ -164,7 +164,7 @@ def pick_other(others: dict[str, str]) -> str:
     return chosen
 
 
-def from_run(
+def pick_per_seed(
     runs: DatasetRuns, run_id: int, needs: frozenset[str], config: RunConfig, count: int, *, own_seed: bool = False
 ) -> TprSource:
     """A finished run as the baseline, and its replicates for the other seeds; or the run for every seed if the person ticks that box.
