@@ -236,3 +236,11 @@ def test_an_incomplete_comparison_asks_for_the_missing_side(full, query):
     at = visit(COMPARE, **query)
     assert not at.exception
     assert at.title[0].value == "Compare"
+
+
+def test_a_choice_of_runs_is_in_the_address(full):
+    _, ids = full
+    at = visit(COMPARE, a=ids["baseline"], b=ids["weighted"])
+    at.selectbox(key="compare_b").set_value(ids["dynamic"]).run()
+    assert at.query_params["b"] == str(ids["dynamic"])
+    assert not at.exception
