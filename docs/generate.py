@@ -19,13 +19,13 @@ from core.datasets import DATASETS, Dataset
 from core.experiment.config import SETTINGS
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC, Method, formula_with
-from core.methods.notation import NOTATION, ONE_LOSS, RULES, TERMS
 from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
 from core.registry import Param, Registry, Source, check_params
 from models import MODELS
 from reporting import text
 from reporting.method_examples import WORKED, Example, examples
+from reporting.notation import NOTATION, ONE_LOSS, RULES, TERMS
 
 HERE = Path(__file__).resolve().parent
 GREEK = {

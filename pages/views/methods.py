@@ -6,7 +6,6 @@ import pandas as pd
 import streamlit as st
 
 from core.methods import METHODS, TRAIN, Method, formula_with
-from core.methods.notation import NOTATION, ONE_LOSS, RULES, TERMS
 from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
 from core.registry import Param, Registry, Source
@@ -14,6 +13,7 @@ from pages.components.common import navigation, query_params
 from pages.components.common.prefill import Prefill
 from reporting import text
 from reporting.method_examples import Example, examples
+from reporting.notation import NOTATION, ONE_LOSS, RULES, TERMS
 from reporting.text import plain
 
 Entry = tuple[str, Method, Registry[Method]]  # key in the URL, row, its table
