@@ -16,7 +16,6 @@ from pages.components.preview import component, latex_text
 from reporting import confusion_charts, epoch_charts, tpr_charts
 from reporting.numbers import ago, left, percent, points, small, spread, weight
 from reporting.palette import DARK, LIGHT, inks
-from reporting.text import WORD_JOINER, drawn, message, plain, sentence
 
 NAMES = ["cat", "dog", "car"]
 BEFORE = tpr_charts.ChartSide(
@@ -312,16 +311,6 @@ def test_dates_are_relative():
     assert ago(None) == "–"
 
 
-@pytest.mark.parametrize(
-    "name", ["<script>alert(1)</script>", "**bold** [a](javascript:x)", ":material/home: $x$", "a\n# b"]
-)
-def test_typed_names_never_become_markup(name):
-    shown = plain(name)
-    for sign in "<>*[]$#":
-        assert sign not in shown.replace("\\" + sign, "")
-    assert "\n" not in shown
-
-
 EVIL = ["<b>dog</b>", "a & b", "%{x}"]
 
 
@@ -360,10 +349,6 @@ def test_names_are_literal_in_every_figure(kind, figure):
     assert not any(re.search(r"&(?!amp;|lt;|gt;)", t) for t in shown)
     templates = [t["hovertemplate"] for t in figure["data"] if "hovertemplate" in t]
     assert not any("dog" in t or "%{x} %{y" in t for t in templates)
-
-
-def test_a_name_is_cut_before_it_is_escaped():
-    assert drawn("<<<<<<", 4) == "&lt;&lt;&lt;…"
 
 
 @pytest.mark.parametrize(
@@ -409,35 +394,6 @@ def test_what_only_latex_can_show_is_left_out():
     assert latex_text.in_text(r"w_c = \sqrt{2}") == ""
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        (
-            "of an older Evenly; `make run` or `python -m storage.db.migrate` mends it",
-            "Of an older Evenly; `make run` or `python -m storage.db.migrate` mends it",
-        ),
-        ("run <b> is `odd", "Run \\<b\\> is odd"),
-        ("`make run` helps", "`make run` helps"),
-    ],
-)
-def test_a_message_keeps_its_commands_apart(text, shown):
-    assert message(text) == shown
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("there is no run 3; it may have been deleted", "There is no run 3; it may have been deleted."),
-        ("it ended. Start again.", "It ended. Start again."),
-        ("start it with `make run`", "Start it with `make run`."),
-        ("which one?", "Which one?"),
-        ("", ""),
-    ],
-)
-def test_an_error_is_a_sentence(text, shown):
-    assert sentence(text) == shown
-
-
 def one_choice():
     """A page with one select box, for AppTest."""
     import streamlit as st
@@ -455,11 +411,3 @@ def test_choices_are_shown_in_words_and_stored_unchanged():
     assert box.help.startswith("weighted mean divides by")
     box.set_value("batch_mean").run()
     assert at.text[0].value == "batch_mean"
-
-
-@pytest.mark.parametrize("name", ["lr .1 -> .2", "a -- b", "x <-> y", "x >= 2", "x ~= 2"])
-def test_signs_in_names_are_not_replaced(name):
-    """Streamlit turns these pairs of signs into arrows, dashes and relations; an invisible character separates them."""
-    shown = plain(name).replace("\\", "")
-    assert not re.search(r"->|<-|--|>=|<=|~=", shown)
-    assert shown.replace(WORD_JOINER, "") == name

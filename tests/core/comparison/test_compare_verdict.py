@@ -1,4 +1,4 @@
-"""The verdict of a comparison within noise, beyond it, over seeds, and of a fall. Its words: tests/reporting/test_findings.py."""
+"""The verdict of a comparison within noise, beyond it, over seeds, and of a fall. Its words: tests/reporting/text/test_verdicts.py."""
 
 import math
 from dataclasses import replace

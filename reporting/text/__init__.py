@@ -1,0 +1,33 @@
+"""User-facing text, in one place to import from: names escaped for Markdown and Plotly, and a sentence for every finding.
+
+`of(finding)` is the text of a finding. Its sentence is in the file named after the part of core that makes the finding:
+methods, diagnostics, comparison, verdicts or baseline. Pure functions.
+"""
+
+from reporting.text import comparison  # noqa: F401  # registers its sentences
+from reporting.text.baseline import baselines, tail
+from reporting.text.diagnostics import oscillation
+from reporting.text.escaping import drawn, message, plain, sentence, short
+from reporting.text.finding import lines, of
+from reporting.text.methods import NEEDS, STAGES
+from reporting.text.phrases import choice, numbered, typographic
+from reporting.text.verdicts import verdict
+
+__all__ = [
+    "NEEDS",
+    "STAGES",
+    "baselines",
+    "choice",
+    "drawn",
+    "lines",
+    "message",
+    "numbered",
+    "of",
+    "oscillation",
+    "plain",
+    "sentence",
+    "short",
+    "tail",
+    "typographic",
+    "verdict",
+]

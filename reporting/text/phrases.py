@@ -1,0 +1,29 @@
+"""Parts of sentences: numbers of runs and classes, capitals, signs, choices."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from core.formatting import listed
+from reporting.numbers import minus
+
+
+def choice(key: str) -> str:
+    """A choice, or a text about it, as shown: weighted_mean -> "weighted mean"."""
+    return key.replace("_", " ")
+
+
+def numbered(noun: str, numbers: Sequence[int]) -> str:
+    """ "seed 3", "seeds 0, 1 and 2", "classes 0 and 2"; beyond eight the others are counted."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{noun if len(numbers) == 1 else plural} {listed(numbers)}"
+
+
+def capitalized(text: str) -> str:
+    """The text with its first letter in upper case."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def typographic(text: str) -> str:
+    """A sentence with real signs: -> as an arrow, - before a digit as a minus."""
+    return minus(text.replace("->", "→"))
