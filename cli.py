@@ -25,12 +25,12 @@ except ModuleNotFoundError as missing:
     sys.exit(f"error: {sys.executable} has no {missing.name}; use .venv/bin/python, which `make run` sets up")
 
 from commands import submit, tables
+from commands.compare import compare
 from commands.posthoc import posthoc
 from commands.progress import preparing
 from commands.runs import (
     RunId,
     close_databases,
-    compare,
     database,
     export,
     run_dict,
