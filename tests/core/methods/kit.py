@@ -1,13 +1,20 @@
-"""What the contract tests read off the rows: the settings they run a row with, and its golden cases."""
+"""What the tests of methods share: vectors, a method's terms for them, and the settings and golden cases of the rows."""
 
 import json
 from pathlib import Path
 
+import numpy as np
+
 import core.methods
-from core.methods import METHODS
+from core.methods import METHODS, answer, what_if
 from core.methods.method import Golden
 from core.methods.samplers import SAMPLERS
 
+SEED = [0.9560878243512974, 0.7365384615384616, 0.7807933194154488]
+FIVE = [0.9, 0.7, 0.5, 0.3, 0.1]
+COUNTS = [1000, 300, 100, 30, 10]
+MANY = 1e9  # validation samples: so many that the floors are out of sight
+RAW = {"normalize": "none"}
 FOLDER = Path(core.methods.__file__).parent / "golden"
 
 
@@ -44,3 +51,12 @@ def classes_of(case):
 
 def name_of(row, case):
     return f"{row.key}-{classes_of(case)}-{dict(case.params)}"
+
+
+def terms(key, params=None, **vectors):
+    """The answer for these vectors: tpr stands for an earlier run and for the last epoch alike."""
+    return answer(key, what_if(len(next(iter(vectors.values()))), **vectors), params)
+
+
+def close(found, expected, digits=11):
+    np.testing.assert_allclose(found, expected, rtol=10.0**-digits, atol=1e-12)
