@@ -53,6 +53,36 @@ def holm(p: pd.Series) -> pd.Series:
     return (rising * np.arange(len(p), 0, -1)).cummax().clip(upper=1).reindex(p.index)
 
 
+def cells_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """method, params, errors and kind of each cell, by name, in the order of the rows."""
+    cells = rows.groupby("name", sort=False)
+    found = cells[["method", "params"]].first()
+    found["errors"] = cells["error"].agg(lambda errors: "; ".join(filter(None, errors.unique())))
+    stage = {TRAIN: "trained", POSTHOC: "post-hoc"}
+    found["kind"] = [stage.get(METHODS[method].stage, "second stage") for method in found["method"]]
+    found.loc[found.index.str.startswith("sampler"), "kind"] = "sampler"
+    found.loc[found.index == BASELINE, "kind"] = "baseline"
+    return found
+
+
+def with_baselines(rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """FIGURES by name and seed of the replicates whose seed has a baseline, and those of their baselines, line by line."""
+    done = rows[rows["error"] == ""].set_index(["name", "seed"])[FIGURES].astype(float).sort_index()
+    base = done[done.index.get_level_values("name") == BASELINE].droplevel("name")
+    done = done[done.index.get_level_values("seed").isin(base.index)]
+    return done, base.loc[done.index.get_level_values("seed")].set_axis(done.index)
+
+
+def judged(change: pd.DataFrame, tested: pd.Series, negligible: pd.Series | float) -> pd.DataFrame:
+    """Changes of a figure with `holm`, Holm's p over those that are tested, and `shows`, what each shows (see results_of)."""
+    low, high = change["low"], change["high"]
+    adjusted = holm(change.loc[tested, "p"]).reindex(change.index)
+    unsure = np.where(adjusted < LEVEL, "", UNSURE).astype(object)
+    cases = {"": ~tested, "lower": high < 0, "higher": low > 0, "no effect": np.maximum(-low, high) <= negligible}
+    shows = np.select(list(cases.values()), ["", "lower" + unsure, "higher" + unsure, "no effect"], "open")
+    return change.assign(holm=adjusted, shows=shows)
+
+
 def results_of(rows: pd.DataFrame) -> pd.DataFrame:
     """A line for each cell of one table's rows of the CSV, in their order, with Holm's correction over those that have a test.
 
@@ -67,18 +97,8 @@ def results_of(rows: pd.DataFrame) -> pd.DataFrame:
     v_lower, v_higher, ...      whether it is lower or higher, by its own interval at least
     """
     rows = rows.assign(name=[schema.name_of(row) for row in rows.to_dict("records")], seed=rows["seed"].astype(int))
-    cells = rows.groupby("name", sort=False)
-    found = cells[["method", "params"]].first()
-    found["errors"] = cells["error"].agg(lambda errors: "; ".join(filter(None, errors.unique())))
-    stage = {TRAIN: "trained", POSTHOC: "post-hoc"}
-    found["kind"] = [stage.get(METHODS[method].stage, "second stage") for method in found["method"]]
-    found.loc[found.index.str.startswith("sampler"), "kind"] = "sampler"
-    found.loc[found.index == BASELINE, "kind"] = "baseline"
-
-    done = rows[rows["error"] == ""].set_index(["name", "seed"])[FIGURES].astype(float).sort_index()
-    base = done[done.index.get_level_values("name") == BASELINE].droplevel("name")
-    done = done[done.index.get_level_values("seed").isin(base.index)]
-    theirs = base.loc[done.index.get_level_values("seed")].set_axis(done.index)
+    found = cells_of(rows)
+    done, theirs = with_baselines(rows)
     by_name = done.groupby(level="name")
     found["n"] = by_name.size().reindex(found.index, fill_value=0)
     found["each"] = pd.Series({name: mine.to_numpy() for name, mine in by_name}, dtype=object)
@@ -89,13 +109,7 @@ def results_of(rows: pd.DataFrame) -> pd.DataFrame:
     found["tested"] = (found["n"] >= LEAST) & (found.index != BASELINE)
     for key, figure, small in (("v", "tpr_variance", NEGLIGIBLE * found["base"]), ("a", "accuracy", 0.0)):
         change = changes(done[figure] - theirs[figure]).reindex(found.index).where(found["tested"])
-        tested, low, high = found["tested"] & ~found["same"], change["low"], change["high"]
-        change["holm"] = holm(change.loc[tested, "p"])
-        unsure = np.where(change["holm"] < LEVEL, "", UNSURE).astype(object)
-        cases = {"": ~tested, "lower": high < 0, "higher": low > 0, "no effect": np.maximum(-low, high) <= small}
-        change["shows"] = np.select(
-            list(cases.values()), ["", "lower" + unsure, "higher" + unsure, "no effect"], "open"
-        )
+        change = judged(change, found["tested"] & ~found["same"], small)
         found[[key, *(f"{key}_{what}" for what in change.columns[1:])]] = change
         found[f"{key}_lower"] = change["shows"].str.startswith("lower")
         found[f"{key}_higher"] = change["shows"].str.startswith("higher")

@@ -152,7 +152,8 @@ def mean_sd(values: Sequence[float]) -> str:
     return f"{100 * statistics.mean(values):.2f}{sd} %"
 
 
-def main() -> None:
+def options() -> argparse.Namespace:
+    """What the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--task", choices=TASKS.keys, required=True)
     parser.add_argument("--pairs", type=int, default=3)
@@ -167,7 +168,24 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="DataLoader workers of the plain script")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=0, help=argparse.SUPPRESS)
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def trained_in_turns(pairs: int) -> tuple[list[dict], list[dict]]:
+    """What the plain script and the engine have reached, a pair for each seed, each in a process of its own."""
+    plain, ours = [], []
+    for seed in range(pairs):
+        for name, side in (("plain", plain), ("engine", ours)):
+            side.append(in_process(sys.argv[1:], name, seed))
+        print(
+            f"  pair {seed + 1}: plain {min(plain[-1]['seconds_per_epoch']):.2f} s, engine {min(ours[-1]['seconds_per_epoch']):.2f} s",
+            flush=True,
+        )
+    return plain, ours
+
+
+def main() -> None:
+    given = options()
     torch.set_num_threads(given.threads)
     task, device = TASKS[given.task], choose(given.device)
     arrays = find_arrays(task, given.data, given.arrays).first(given.limit)
@@ -181,14 +199,7 @@ def main() -> None:
     print(
         f"{device.name}, {given.threads} threads, engine in {precision(task, device)}; {platform.machine()}; {versions()}"
     )
-    plain, ours = [], []
-    for seed in range(given.pairs):
-        for name, side in (("plain", plain), ("engine", ours)):
-            side.append(in_process(sys.argv[1:], name, seed))
-        print(
-            f"  pair {seed + 1}: plain {min(plain[-1]['seconds_per_epoch']):.2f} s, engine {min(ours[-1]['seconds_per_epoch']):.2f} s",
-            flush=True,
-        )
+    plain, ours = trained_in_turns(given.pairs)
     per = [[per_epoch(r) for r in side] for side in (plain, ours)]
     for name, seconds, side in zip(("plain script", "engine"), per, (plain, ours), strict=True):
         rate = spread([n / s for s in seconds], ",.0f")

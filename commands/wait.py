@@ -70,21 +70,25 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
             except Timeout:  # another worker is running: it trains the runs
                 time.sleep(0.2)
     rows = [get_run(engine, i) for i in ids]
-    missed = [r for r in rows if r.status != "succeeded"]
-    if stop.asked and missed:
-        raise EvenlyError("interrupted; " + "; ".join(left_as(missed)))
-    if missed and missed[0].status == "queued" and (paused := paused_run(engine, missed[0].id)):
-        raise EvenlyError(
-            f"run {missed[0].id} waits for run {paused}, which is paused; resume run {paused}, and run {missed[0].id} starts after it"
-        )
-    if missed:
-        more = f" ({len(missed) - 1} more did not succeed either)" if len(missed) > 1 else ""
-        raise EvenlyError(
-            f"run {missed[0].id} {STATES[missed[0].status].clause}"
-            + (f": {missed[0].error}" if missed[0].error else "")
-            + more
-        )
+    check_succeeded(engine, rows, interrupted=stop.asked)
     return rows
+
+
+def check_succeeded(engine: Engine, rows: list[RunRow], *, interrupted: bool) -> None:
+    """Raise EvenlyError unless all runs have succeeded: what became of the first that has not."""
+    missed = [r for r in rows if r.status != "succeeded"]
+    if not missed:
+        return
+    first = missed[0]
+    if interrupted:
+        raise EvenlyError("interrupted; " + "; ".join(left_as(missed)))
+    if first.status == "queued" and (paused := paused_run(engine, first.id)):
+        raise EvenlyError(
+            f"run {first.id} waits for run {paused}, which is paused; resume run {paused}, and run {first.id} starts after it"
+        )
+    why = f": {first.error}" if first.error else ""
+    more = f" ({len(missed) - 1} more did not succeed either)" if len(missed) > 1 else ""
+    raise EvenlyError(f"run {first.id} {STATES[first.status].clause}{why}{more}")
 
 
 def paused_run(engine: Engine, run_id: int) -> int | None:

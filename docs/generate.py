@@ -17,12 +17,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.datasets import DATASETS, Dataset
 from core.experiment.config import SETTINGS
-from core.experiment.recipes import RECIPES
+from core.experiment.recipes import RECIPES, Recipe
 from core.methods import METHODS, POSTHOC, Method, formula_with
 from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
 from core.registry import Param, Registry, Source, check_params
-from models import MODELS
+from models import MODELS, Model
 from reporting import text
 from reporting.method_examples import WORKED, Example, examples
 from reporting.notation import NOTATION, ONE_LOSS, RULES, TERMS
@@ -195,44 +195,42 @@ def fitting_datasets(key: str) -> str:
     )
 
 
+def model_row(m: Model) -> list[str]:
+    return [f"`{m.key}`", m.label, m.summary, str(m.size), fitting_datasets(m.key), reference(m.source)]
+
+
+def recipe_row(r: Recipe) -> list[str]:
+    return [
+        f"`{r.key}`",
+        r.label,
+        r.summary,
+        {"adamw": "AdamW", "sgd": "SGD, Nesterov"}[r.optimizer],
+        str(r.epochs),
+        ", ".join(f"{p.key} {p.default:g}" for p in r.params),
+        reference(r.source),
+    ]
+
+
+IMAGE_FOLDERS = (
+    "Any image folder (`train/`, optional `val/` and `test/`, one folder per class) or a zip of one is a dataset too: "
+    "give its path. `path@64` is the same folder at 64 x 64 pixels."
+)
+
+
 def tables_page() -> str:
     """docs/tables.md."""
-    datasets = table(
-        "key | dataset | about | one sample | classes | train | validation | test | files | augmentation | source",
-        map(dataset_row, DATASETS),
-    )
-    models = table(
-        "key | model | about | size | fits | source",
-        [[f"`{m.key}`", m.label, m.summary, str(m.size), fitting_datasets(m.key), reference(m.source)] for m in MODELS],
-    )
-    recipes = table(
-        "key | recipe | about | optimizer | epochs | defaults | source",
-        [
-            [
-                f"`{r.key}`",
-                r.label,
-                r.summary,
-                {"adamw": "AdamW", "sgd": "SGD, Nesterov"}[r.optimizer],
-                str(r.epochs),
-                ", ".join(f"{p.key} {p.default:g}" for p in r.params),
-                reference(r.source),
-            ]
-            for r in RECIPES
-        ],
-    )
-    folder = (
-        "Any image folder (`train/`, optional `val/` and `test/`, one folder per class) or a zip of one is a dataset too: "
-        "give its path. `path@64` is the same folder at 64 x 64 pixels."
-    )
     parts = [
         TABLES_INTRO.strip(),
         "## Datasets",
-        datasets,
-        folder,
+        table(
+            "key | dataset | about | one sample | classes | train | validation | test | files | augmentation | source",
+            map(dataset_row, DATASETS),
+        ),
+        IMAGE_FOLDERS,
         "## Models",
-        models,
+        table("key | model | about | size | fits | source", map(model_row, MODELS)),
         "## Recipes",
-        recipes,
+        table("key | recipe | about | optimizer | epochs | defaults | source", map(recipe_row, RECIPES)),
         "Parameters of a recipe; the defaults are in the table above.",
         params(max(RECIPES, key=lambda r: len(r.params)).params),
         "## Settings of every run",

@@ -26,7 +26,7 @@ from core.metrics.scalar import ece
 from core.serialization import plain
 from core.training import checkpoint
 from core.training.device import Device, precision_of, versions
-from core.training.device_data import augmentation, placed
+from core.training.device_data import Split, augmentation, placed
 from core.training.host import cores
 from core.training.interrupts import Interrupted
 from core.training.state import SPLITS, EpochResult, Seen, SplitResult
@@ -75,6 +75,24 @@ def _precision(config: RunConfig, device: Device, known: Facts) -> tuple[str, st
     )
 
 
+def _check_fits(config: RunConfig, spec: datasets.DataSpec) -> None:
+    """Raise EvenlyError if the model does not fit the dataset."""
+    model = MODELS[config.model]
+    if reason := model.fits(spec.kind, spec.shape, len(spec.classes)):
+        raise EvenlyError(f"{model.key} does not fit {config.dataset}: {reason}")
+
+
+def _on_device(splits: datasets.DataSplits, device: Device) -> dict[str, Split]:
+    """The three splits on the device, the training split with its augmentation."""
+    parts = {
+        "train": (splits.train_x, splits.train_y),
+        "validation": (splits.val_x, splits.val_y),
+        "test": (splits.test_x, splits.test_y),
+    }
+    augment = augmentation(splits.spec.kind, splits.spec.augment)
+    return placed(parts, splits.mean, splits.std, device, augment)
+
+
 class Run:
     """A run in training: its trainer, its records and its checkpoints."""
 
@@ -96,28 +114,13 @@ class Run:
         self.folder = checkpoint_rows.run_folder(claim.run_id)
         self.furthest, self.deaths = 0, claim.attempt - 1  # epochs recorded, and workers that died, before this attempt
         self.recorded = 0  # epochs recorded, of those that this trainer has done or resumed
-        spec, row = splits.spec, MODELS[config.model]
-        shape, classes = spec.shape, len(spec.classes)
-        if reason := row.fits(spec.kind, shape, classes):
-            raise EvenlyError(f"{row.key} does not fit {config.dataset}: {reason}")
+        _check_fits(config, splits.spec)
+        shape, classes = splits.spec.shape, len(splits.spec.classes)
         self.method = METHODS[config.method]
         needs_network = self.method.stage != TRAIN and claim.baseline_id is not None
         self.before = finished(engine, claim.baseline_id, shape, splits.index_hash) if needs_network else None
-        parts = {
-            "train": (splits.train_x, splits.train_y),
-            "validation": (splits.val_x, splits.val_y),
-            "test": (splits.test_x, splits.test_y),
-        }
-        on_device = placed(parts, splits.mean, splits.std, device, augmentation(spec.kind, spec.augment))
-        start = begin(
-            config,
-            in_force(config, replace(self.evidence, epoch=first_epoch(config))),
-            on_device,
-            shape,
-            classes,
-            device,
-            self.before,
-        )
+        terms = in_force(config, replace(self.evidence, epoch=first_epoch(config)))
+        start = begin(config, terms, _on_device(splits, device), shape, classes, device, self.before)
         self.heads, self.parameters = start.heads, sum(p.numel() for p in start.network.parameters())
         small = self.parameters < SMALL_PARAMETERS and np.prod(shape) < SMALL_SAMPLE
         torch.set_num_threads(1 if small else cores())

@@ -39,7 +39,7 @@ from core.comparison.verdict import (
 from core.errors import EvenlyError
 from core.findings import Finding
 from core.metrics.classification import Summary
-from core.metrics.intervals import FIGURES, REDRAWS, newcombe, sampling_intervals, t95, wilson
+from core.metrics.intervals import FIGURES, REDRAWS, Floats, newcombe, sampling_intervals, t95, wilson
 from core.metrics.readings import WEIGHTED, Change, Score, changes, grouping, weighted_change
 
 
@@ -101,24 +101,9 @@ def compare(before: Side, after: Side, rng: np.random.Generator | None = None, d
     Raises EvenlyError when both sides are one run, when they have different classes, or when one has no test counts.
     """
     _check(before, after)
-    shown = (before.own, after.own)
-    chosen = choose(before.runs(), after.runs(), shown)
-    low, high, used = sampling_intervals(
-        before.tp.astype(float),
-        before.support.astype(float),
-        after.tp.astype(float),
-        after.support.astype(float),
-        np.random.default_rng(REDRAWS) if rng is None else rng,
-        draws,
-    )
-    noise = Noise(
-        _kind(before, after, chosen),
-        len(chosen.before),
-        len(chosen.after),
-        chosen.pairs,
-        used,
-        (before.seed, after.seed),
-    )
+    chosen = choose(before.runs(), after.runs(), (before.own, after.own))
+    low, high, used = _resampled(before, after, np.random.default_rng(REDRAWS) if rng is None else rng, draws)
+    noise = _noise(before, after, chosen, used)
     means = _means(before, after, chosen, noise)
     deltas = {
         name: _delta(name, before, after, chosen, noise, means, float(low[i]), float(high[i]))
@@ -126,25 +111,21 @@ def compare(before: Side, after: Side, rng: np.random.Generator | None = None, d
     }
     rows = _rows(before, after)
     judged = means.rows if means is not None and means.rows else rows
-    notes = (
-        *_notes(judged, judged is not rows),
-        *(pairing.notes(chosen, noise.kind == PAIRED, shown) if means is not None else ()),
-    )
     fair = (before, after, noise.kind == SAME, means is not None)
     return Comparison(
-        before.label,
-        after.label,
-        rows,
-        deltas,
-        noise,
-        verdict(deltas, noise, moves([r.gain for r in judged])),
-        notes,
-        {"before": before.summary, "after": after.summary},
-        cautions(*fair),
-        means,
-        tuple(d.figure for d in fallen(deltas)),
-        changes(before.split, after.split),
-        mixed(*fair),
+        before=before.label,
+        after=after.label,
+        rows=rows,
+        deltas=deltas,
+        noise=noise,
+        verdict=verdict(deltas, noise, moves([r.gain for r in judged])),
+        notes=(*_beyond(judged, judged is not rows), *_on_pairs(before, after, chosen, noise)),
+        summary={"before": before.summary, "after": after.summary},
+        cautions=cautions(*fair),
+        over_seeds=means,
+        fell=tuple(d.figure for d in fallen(deltas)),
+        measures=changes(before.split, after.split),
+        mixed=mixed(*fair),
     )
 
 
@@ -162,6 +143,18 @@ def with_score(c: Comparison, score: Score) -> Comparison:
     return replace(
         c, measures=measures, over_seeds=None if c.over_seeds is None else weighed(c.over_seeds, score.alpha, positive)
     )
+
+
+def _resampled(before: Side, after: Side, rng: np.random.Generator, draws: int) -> tuple[Floats, Floats, int]:
+    """Sampling intervals of the changes of FIGURES, low and high, and the draws behind them."""
+    counts = (v.astype(float) for v in (before.tp, before.support, after.tp, after.support))
+    return sampling_intervals(*counts, rng, draws)
+
+
+def _noise(before: Side, after: Side, chosen: Chosen, draws: int) -> Noise:
+    """What the change is judged by, and what that rests on."""
+    kind, seeds = _kind(before, after, chosen), (before.seed, after.seed)
+    return Noise(kind, len(chosen.before), len(chosen.after), chosen.pairs, draws, seeds)
 
 
 def _kind(before: Side, after: Side, chosen: Chosen) -> str:
@@ -265,7 +258,14 @@ def _seed_sd(name: str, chosen: Chosen) -> tuple[float, int]:
     return float(np.std([r.figure(name) for r in most.values()], ddof=1)), len(most) - 1
 
 
-def _notes(rows: Sequence[ClassRow | SeedRow], averaged: bool) -> tuple[ClassesBeyond, ...]:
+def _beyond(rows: Sequence[ClassRow | SeedRow], averaged: bool) -> tuple[ClassesBeyond, ...]:
     """How many classes changed beyond noise; empty where none did."""
     beyond, measured = sum(bool(r.beyond) for r in rows), sum(not math.isnan(r.gain) for r in rows)
     return (ClassesBeyond(beyond, measured, averaged),) if beyond else ()
+
+
+def _on_pairs(before: Side, after: Side, chosen: Chosen, noise: Noise) -> tuple[Finding, ...]:
+    """Which runs form no pair or are left out, where the change is judged by means over seeds."""
+    if noise.kind not in AVERAGED:
+        return ()
+    return pairing.notes(chosen, noise.kind == PAIRED, (before.own, after.own))

@@ -18,6 +18,7 @@ from reporting.palette import Palette
 from storage.results.runs import RunRow
 
 KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
+ZOOMED = "Every TPR is above 90 %, so the default is dots on an axis that does not start at 0; bars always start at 0."
 PHONE_CHANGES = ("change", "true class", "predicted as")
 
 
@@ -36,6 +37,18 @@ def picture(c: Comparison, names: list[str], averaged: bool) -> None:
     usual = tpr_charts.usual_kind(b, a)
     usual_form(usual)
     st.subheader("TPR per class", anchor=False)
+    kind, by, marked = form_and_order(names)
+    plotly_chart.draw(
+        tpr_charts.picture(kind, names, b, a, plotly_chart.palette(), by, marked),
+        key="compare_signature",
+        alt=tpr_charts.describe(names, b, a),
+    )
+    zoomed = ZOOMED if usual != tpr_charts.default_kind(len(names)) else ""
+    st.caption(" ".join(filter(None, (tpr_charts.LINES, tpr_charts.marks(kind, b), zoomed))))
+
+
+def form_and_order(names: list[str]) -> tuple[str, str, int | None]:
+    """The chosen form of the chart, its order, and the class to mark in a strip, if one is."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         kind = st.radio("Chart", list(KINDS), format_func=KINDS.get, key="kind", bind="query-params", horizontal=True)
         by = st.selectbox(
@@ -57,26 +70,7 @@ def picture(c: Comparison, names: list[str], averaged: bool) -> None:
                 placeholder="Class name",
                 width=220,
             )
-    plotly_chart.draw(
-        tpr_charts.picture(kind, names, b, a, plotly_chart.palette(), by, marked),
-        key="compare_signature",
-        alt=tpr_charts.describe(names, b, a),
-    )
-    zoomed = usual != tpr_charts.default_kind(len(names))
-    st.caption(
-        " ".join(
-            filter(
-                None,
-                (
-                    tpr_charts.LINES,
-                    tpr_charts.marks(kind, b),
-                    "Every TPR is above 90 %, so the default is dots on an axis that does not start at 0; bars always start at 0."
-                    if zoomed
-                    else "",
-                ),
-            )
-        )
-    )
+    return kind, by, marked
 
 
 SPREAD, MOVED = "Spread over epochs, test split", "Change of the confusion matrix"
