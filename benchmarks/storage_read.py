@@ -27,14 +27,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from core.experiment.config import RunConfig
 from core.experiment.facts import Facts
+from core.split_names import SPLITS
 from storage import results
 from storage.db.connection import open_database, write
 from storage.db.dialects.sqlite import sqlite_module
 from storage.db.migrate import check_schema, upgrade
 from storage.db.schema import detail, run
 from storage.jobs import queue
-
-SPLITS = ("train", "validation", "test")
 
 
 def epoch_record(number: int, classes: int, draw: np.random.Generator) -> results.EpochRecord:

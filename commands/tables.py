@@ -14,7 +14,9 @@ from commands import submit
 from commands.terminal import clean, emit, paragraph
 from core.diagnostics.weight_dominance import of_terms
 from core.errors import EvenlyError
+from core.methods.method import Method
 from core.methods.types import Evidence
+from core.registry import Param, Registry
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else")]
 Params = Annotated[
@@ -38,7 +40,7 @@ def samplers(as_json: Json = False) -> None:
     method_list(SAMPLERS, as_json)
 
 
-def method_list(table: Any, as_json: bool) -> None:
+def method_list(table: Registry[Method], as_json: bool) -> None:
     """Rows of methods or samplers."""
     from reporting.text import NEEDS
 
@@ -120,7 +122,7 @@ def datasets(as_json: Json = False) -> None:
     )
 
 
-def param_rows(params: Sequence[Any]) -> list[dict[str, Any]]:
+def param_rows(params: Sequence[Param]) -> list[dict[str, Any]]:
     return [{"key": p.key, "default": p.default, "expected": p.expected, "help": p.help} for p in params]
 
 
@@ -178,7 +180,7 @@ def terms(
         print(f"note: {note if isinstance(note, str) else text.of(note)}", file=sys.stderr)
 
 
-def _over_epochs(key: str, seen: Evidence, asked: Mapping[str, str], table: Any) -> str:
+def _over_epochs(key: str, seen: Evidence, asked: Mapping[str, str], table: Registry[Method]) -> str:
     """A note that the terms change between epochs, with those of the last epoch; "" if they do not."""
     from reporting.method_examples import in_later_epochs
 

@@ -23,7 +23,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 GROUPS = {
-    "GROUND": "core.errors core.findings core.registry core.modality core.formatting core.serialization",
+    "GROUND": "core.errors core.findings core.registry core.modality core.formatting core.serialization core.split_names",
     "SCIENCE": "GROUND core.methods core.metrics core.datasets core.experiment core.diagnostics core.comparison",
     "RECORDS": "storage.db storage.jobs storage.results",
     "ROOMS": "SCIENCE RECORDS models reporting services",
@@ -36,6 +36,7 @@ MAY = {
     "core.findings": "",
     "core.formatting": "",
     "core.serialization": "",
+    "core.split_names": "",
     "core.registry": "core.errors",
     "core.modality": "core.registry",
     "core.torchvision_compat": "core.errors torch torchvision",

@@ -16,13 +16,14 @@ from core.experiment.config import RunConfig, checked
 from core.experiment.facts import Head
 from core.methods import FINETUNE, METHODS, POSTHOC, TRAIN, posthoc
 from core.methods.types import ClassTerms
+from core.split_names import SPLITS
 from core.training import checkpoint
 from core.training.device import Device
 from core.training.device_data import Split, generator
 from core.training.evaluation import result_of_scores
 from core.training.feature_smote import oversampled
 from core.training.features import class_means, features_of
-from core.training.state import SPLITS, SplitResult
+from core.training.state import SplitResult
 from models import MODELS
 from models.networks.heads import Network, Staged, attach
 from storage import results

@@ -24,12 +24,13 @@ from core.methods.types import ClassTerms, Evidence
 from core.metrics.classification import rows_of, summary_from_counts
 from core.metrics.scalar import ece
 from core.serialization import plain
+from core.split_names import SPLITS
 from core.training import checkpoint
 from core.training.device import Device, precision_of, versions
 from core.training.device_data import Split, augmentation, placed
 from core.training.host import cores
 from core.training.interrupts import Interrupted
-from core.training.state import SPLITS, EpochResult, Seen, SplitResult
+from core.training.state import EpochResult, Seen, SplitResult
 from core.training.trainer import Trainer
 from models import MODELS
 from reporting import text

@@ -17,9 +17,9 @@ import numpy as np
 from core.datasets.image_file import MAX_FILE_BYTES, SUFFIXES, TOO_LARGE, Unreadable
 from core.datasets.splits import take_per_class, validation_counts
 from core.errors import DataError
+from core.split_names import SPLITS
 
-SPLITS = {"train": 0, "val": 1, "validation": 1, "valid": 1, "test": 2}
-SPLIT_NAMES = ("train", "validation", "test")
+SPLIT_FOLDERS = {"train": 0, "val": 1, "validation": 1, "valid": 1, "test": 2}  # name of a folder -> position in SPLITS
 MAX_CLASSES = 1_000
 MAX_DEPTH = 8
 TEST_SHARE, TEST_SEED = 0.2, 20_240_102  # fixed, so the test split never depends on a run's seed
@@ -88,12 +88,12 @@ def layout(entries: Iterable[Entry], folders: Iterable[str]) -> Layout:
     depth = 1 if by_split else 0
     ignored = _loose(parts, depth)
     rows = [
-        (SPLITS[p[0].casefold()] if by_split else 0, p[depth], "/".join(p), e)
+        (SPLIT_FOLDERS[p[0].casefold()] if by_split else 0, p[depth], "/".join(p), e)
         for p, e in zip(parts, (files[n] for n in sorted(files)), strict=True)
         if len(p) > depth + 1
     ]
-    listed = {(SPLITS[d[0].casefold()] if by_split else 0, d[depth]) for d in dirs if len(d) > depth}
-    classes = _classes(rows, listed, {SPLITS[d[0].casefold()] for d in dirs} if by_split else {0})
+    listed = {(SPLIT_FOLDERS[d[0].casefold()] if by_split else 0, d[depth]) for d in dirs if len(d) > depth}
+    classes = _classes(rows, listed, {SPLIT_FOLDERS[d[0].casefold()] for d in dirs} if by_split else {0})
     ids = {name: i for i, name in enumerate(classes)}
     rows.sort(key=lambda r: (r[0], ids[r[1]], r[2]))
     split, y = np.array([r[0] for r in rows]), np.array([ids[r[1]] for r in rows])
@@ -107,7 +107,7 @@ def _without_wrapper(parts: list[list[str]], dirs: list[list[str]]) -> tuple[lis
     """Drop folders that only wrap everything else (pets/train/..., pets/cat/...)."""
     while parts and max(map(len, parts)) > 2:
         tops = {p[0] for p in parts} | {d[0] for d in dirs}
-        if len(tops) != 1 or next(iter(tops)).casefold() in SPLITS:
+        if len(tops) != 1 or next(iter(tops)).casefold() in SPLIT_FOLDERS:
             break
         parts, dirs = [p[1:] for p in parts], [d[1:] for d in dirs if len(d) > 1]
     return parts, dirs
@@ -117,10 +117,10 @@ def _has_splits(tops: set[str]) -> bool:
     """Whether the top folders are splits; raises DataError for a mixture, a missing train/ or two folders for one split."""
     found: dict[int, str] = {}
     for top in sorted(tops):
-        split = SPLITS.get(top.casefold())
+        split = SPLIT_FOLDERS.get(top.casefold())
         if split is not None and split in found:
             raise DataError(
-                f"folders {quoted(found[split])} and {quoted(top)} are both the {SPLIT_NAMES[split]} split; keep one"
+                f"folders {quoted(found[split])} and {quoted(top)} are both the {SPLITS[split]} split; keep one"
             )
         if split is not None:
             found[split] = top
@@ -131,7 +131,7 @@ def _has_splits(tops: set[str]) -> bool:
             f"found a folder {quoted(next(iter(found.values())))} but no train/; add train/ with one folder per class"
         )
     for top in sorted(tops):
-        if top.casefold() not in SPLITS:
+        if top.casefold() not in SPLIT_FOLDERS:
             raise DataError(
                 f"folder {quoted(top)} is beside train/; expected only train/, validation/ (or val/) and test/"
             )
@@ -171,10 +171,10 @@ def _classes(
     for split, name in sorted(filled):
         if (0, name) not in filled:
             raise DataError(
-                f"class {quoted(name)} is in the {SPLIT_NAMES[split]} split but not in train/; remove it or add it there"
+                f"class {quoted(name)} is in the {SPLITS[split]} split but not in train/; remove it or add it there"
             )
     for split in sorted(splits - {s for s, _ in filled}):
-        raise DataError(f"the {SPLIT_NAMES[split]} folder has no image; add images or remove the folder")
+        raise DataError(f"the {SPLITS[split]} folder has no image; add images or remove the folder")
     return classes
 
 

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from core.methods.types import ClassTerms, Vector
 
-SPLITS = ("train", "validation", "test")
-
 
 @dataclass(frozen=True)
 class Seen:

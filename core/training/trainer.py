@@ -22,6 +22,7 @@ from core.experiment.config import RunConfig
 from core.experiment.term_schedule import kept
 from core.methods import METHODS
 from core.methods.types import ClassTerms
+from core.split_names import SPLITS
 from core.training.device import Device
 from core.training.device_data import Split, generator
 from core.training.evaluation import count, evaluate, split_result
@@ -30,7 +31,7 @@ from core.training.interrupts import Interrupted, Patience
 from core.training.losses import tensor_terms
 from core.training.objectives import Batch, Objective, objective_class
 from core.training.optimizer import build_optimizer, learning_rate, load_state, set_learning_rate
-from core.training.state import SPLITS, EpochResult, Progress, Seen, SplitResult, TermsFor, seen_after
+from core.training.state import EpochResult, Progress, Seen, SplitResult, TermsFor, seen_after
 from core.training.train_step import Step, make_step
 
 

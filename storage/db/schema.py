@@ -26,8 +26,7 @@ from sqlalchemy import (
 
 from core.experiment.states import REQUESTS, STATES
 
-SPLITS = ("train", "validation", "test")  # the position is the number in the tables
-TRAIN, VALIDATION, TEST = range(3)
+TRAIN, VALIDATION, TEST = range(3)  # the positions in core.split_names
 LONGEST_NAME = 1000  # characters of a run's name
 
 metadata = MetaData(

@@ -11,9 +11,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Protocol
 
-from sqlalchemy import Connection, Engine, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, RowMapping, and_, delete, func, insert, select, update
 
 from storage.db.connection import reading, write
 from storage.db.schema import run, worker
@@ -133,7 +133,7 @@ def worker_rows(connection: Connection, *, every: bool = False) -> list[WorkerRo
     return [_row(r) for r in connection.execute(query).mappings()]
 
 
-def _row(r: dict) -> WorkerRow:
+def _row(r: RowMapping) -> WorkerRow:
     stopped, trains = r["stopped_at"] is not None, r["run_id"] is not None
     at, warning = _parsed(r["state"]) if trains and not stopped else (None, None)
     if at is not None and at.run_id != r["run_id"]:  # of the previous run
@@ -164,7 +164,20 @@ def places(engine: Engine) -> dict[int, Place]:
     return {w.run_id: w.at for w in workers(engine) if w.alive and w.at is not None}
 
 
-def position_in_epoch(row: Any, positions: Mapping[int, Place]) -> Place | None:
+class Training(Protocol):
+    """The columns of a run that its position in an epoch is checked against."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def epochs(self) -> int: ...
+    @property
+    def last_epoch(self) -> int: ...
+
+
+def position_in_epoch(row: Training, positions: Mapping[int, Place]) -> Place | None:
     """The position of a run in the epoch after its last recorded one; None if it is not running or its worker has not reported it.
 
     `positions` as from `places`.

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, and_, select
 
 from core.experiment.states import STATES
+from core.split_names import SPLITS
 from storage.db.connection import reading
 from storage.db.errors import StorageError
-from storage.db.schema import SPLITS, class_epoch, epoch, run
+from storage.db.schema import class_epoch, epoch, run
 from storage.db.schema import confusion as confusion_table
 from storage.db.schema import epoch as epoch_table
 from storage.jobs.queue import UnknownRunError

@@ -12,9 +12,10 @@ from numpy.typing import ArrayLike, NDArray
 from sqlalchemy import Connection, Engine, and_, delete, select, update
 
 from core.experiment.facts import Facts
+from core.split_names import SPLITS
 from storage.db.connection import strict_json, upsert, write
 from storage.db.errors import StorageError
-from storage.db.schema import SPLITS, TEST, VALIDATION, class_epoch, confusion, detail, epoch, run
+from storage.db.schema import TEST, VALIDATION, class_epoch, confusion, detail, epoch, run
 from storage.jobs.queue import Claim, hold
 from storage.results.confusion_codec import pack
 
