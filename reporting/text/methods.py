@@ -33,7 +33,7 @@ def _(f: notes.WeightsCapped) -> str:
     return f"The weight of {numbered('class', f.classes)} is capped at {f.max_ratio:g} times the smallest."
 
 
-MISSING = {"tpr": "validation samples", "counts": "training samples"}
+MISSING = {"tpr": "TPR", "counts": "training samples"}
 
 
 @of.register

@@ -57,7 +57,7 @@ class UnknownRunError(StorageError):
     """No run has this id."""
 
     def __init__(self, run_id: int) -> None:
-        super().__init__(f"run {run_id} not found; it may have been deleted")
+        super().__init__(f"run {run_id} not found; it was deleted, or no run has this number")
 
 
 class Lost(StorageError):  # noqa: N818 - the claim is lost; the worker stops at once without a message

@@ -31,6 +31,6 @@ def test_a_run_that_is_queued_says_what_was_made_up_for_a_class_without_a_tpr(ca
         file,
         "--json",
     )
-    assert "note: Class 0: no validation samples" in done.err
+    assert "note: Class 0: no TPR" in done.err
     assert "note: Class 1 holds 9" in done.err
     call("stop", done.data["id"])

@@ -89,7 +89,8 @@ def without_figures(wanted: int, every: pd.DataFrame) -> None:
     found = every[every["id"] == wanted]
     if found.empty:
         st.warning(
-            f"Run {wanted} not found; it may have been deleted. Choose another run.", icon=":material/search_off:"
+            f"Run {wanted} not found; it was deleted, or no run has this number. Choose another run.",
+            icon=":material/search_off:",
         )
         return
     row = next(found.itertuples())

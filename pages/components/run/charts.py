@@ -176,6 +176,9 @@ def losses(row: RunRow) -> None:
         key="run_loss",
         alt="Loss per epoch of the training, validation and test split",
     )
+    st.caption(
+        "Training: the loss that is minimized, weights included. Validation and test: cross entropy without weights."
+    )
 
 
 def accuracies(row: RunRow) -> None:

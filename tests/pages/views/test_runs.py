@@ -114,7 +114,7 @@ def test_a_deleted_run_is_reported_in_a_sentence(full, monkeypatch):
     at = visit(RUNS)
     results.delete(engine, [ids["stopped"]])
     at.button(key="runs_run").click().run()
-    assert at.error[0].value == f"Run {ids['stopped']} not found; it may have been deleted."
+    assert at.error[0].value == f"Run {ids['stopped']} not found; it was deleted, or no run has this number."
 
 
 def test_actions_are_disabled_until_rows_are_selected(full):

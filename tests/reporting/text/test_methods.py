@@ -14,7 +14,7 @@ SENTENCES = [
     (notes.WeightsCapped((1,), 100.0), "The weight of class 1 is capped at 100 times the smallest."),
     (
         notes.WeightsFilled((1, 2), ("tpr",)),
-        "Classes 1 and 2: no validation samples, so the weight is the mean of the others.",
+        "Classes 1 and 2: no TPR, so the weight is the mean of the others.",
     ),
     (
         notes.WeightsFilled((4,), ("counts", "tpr")),

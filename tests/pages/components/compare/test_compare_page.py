@@ -96,7 +96,9 @@ def test_a_run_without_metrics(ids):
 
 
 def test_a_missing_run(ids):
-    assert "Run 4711 not found; it may have been deleted. Choose another run." in warned(visit(ids["baseline"], 4711))
+    assert "Run 4711 not found; it was deleted, or no run has this number. Choose another run." in warned(
+        visit(ids["baseline"], 4711)
+    )
 
 
 def test_other_splits(ids):
