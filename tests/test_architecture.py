@@ -249,7 +249,7 @@ def test_the_rules_are_printed_in_the_docs():
 
 
 def test_no_component_of_a_screen_imports_another_screens():
-    """pages.components.run imports nothing of pages.components.compare, and no view another view."""
+    """pages.components.run imports nothing of pages.components.compare, and a view only its own components and the shared ones."""
     folders = {name: name.rpartition(".")[0] for name in OURS if name.startswith("pages.components.")}
     shared = {"pages.components.common", "pages.components.preview"}
     broken = [
@@ -263,9 +263,15 @@ def test_no_component_of_a_screen_imports_another_screens():
         for o in OURS
         if under(o, "pages.views")
         for _, n in imports(OURS[o])
-        if under(n, "pages.views")
+        if under(n, "pages.views") or folders.get(n, "") not in {"", *shared, o.replace("views", "components")}
     ]
     assert broken + views == []
+
+
+def test_every_folder_of_code_is_a_package():
+    """Without __init__.py a folder works by chance, and says of itself nothing."""
+    folders = {path.parent for path in OURS.values()} - {ROOT}
+    assert [str(folder.relative_to(ROOT)) for folder in sorted(folders) if not (folder / "__init__.py").is_file()] == []
 
 
 def test_no_circle_of_files():

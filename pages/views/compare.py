@@ -7,10 +7,9 @@ import streamlit as st
 
 from core.comparison.compare import Comparison, with_score
 from core.errors import EvenlyError
-from pages.components.common import cached_reads, navigation, viewport
+from pages.components.common import cached_comparison, cached_reads, navigation, viewport
 from pages.components.common.error_guard import showing_errors
 from pages.components.compare import (
-    cached_comparison,
     charts,
     class_table,
     downloads,

@@ -12,9 +12,8 @@ from core.experiment.presets import FIRST
 from core.experiment.states import BUSY, LIVE
 from core.findings import Finding
 from core.formatting import listed
-from pages.components.common import cached_reads, navigation, plotly_chart, run_status
+from pages.components.common import cached_comparison, cached_reads, navigation, plotly_chart, run_status
 from pages.components.common.error_guard import showing_errors
-from pages.components.compare import cached_comparison
 from reporting import numbers, tpr_charts, tpr_series
 from reporting import text as words
 from services import run_time, submission

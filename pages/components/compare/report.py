@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from numpy.typing import NDArray
 
 from core.comparison.compare import Comparison
-from pages.components.common import run_status
-from pages.components.compare import cached_comparison, charts
+from pages.components.common import cached_comparison, run_status
+from pages.components.compare import charts
 from reporting import confusion_charts, html_pages, numbers, text, tpr_charts, tpr_series
 from reporting.html import Listing, Picture
 from reporting.palette import LIGHT

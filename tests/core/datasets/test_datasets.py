@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import time
 from collections.abc import Iterator
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer, SimpleHTTPRequestHandler
@@ -39,6 +38,7 @@ from core.datasets.spec import quiet
 from core.datasets.splits import PROFILES
 from core.datasets.torchvision_sets import VisionSet
 from core.errors import DataError, EvenlyError
+from tests.work.forked import until
 
 ROOT = Path(__file__).parents[3]
 SHARED = (Path(os.environ.get("EVENLY_DATA", "")), ROOT.parent / "shared" / "data")
@@ -256,20 +256,22 @@ def test_what_a_killed_process_left_is_swept_away(tmp_path: Path) -> None:
     ]
 
 
-def _prepare_in_child(root: str, barrier: Any, results: Any) -> None:
-    built = []
-    real = builtin.build_digits
-    builtin.build_digits = lambda w, p: built.append(time.sleep(0.5)) or real(w, p)
+def _prepare_in_child(root: str, barrier: Any, waits: Any, results: Any) -> None:
+    """The builder goes on once the other process has said that it waits."""
+    built, real = [], builtin.build_digits
+    builtin.build_digits = lambda w, p: built.append(waits.wait()) or real(w, p)
+    array_cache.PATIENCE_SECONDS = 0.05
     barrier.wait()
-    told: list[str] = []
-    prepare("digits", root, lambda s, t: told.append(t))
+    prepare("digits", root, lambda s, t: waits.set() if t.startswith("waiting") else None)
     results.put((len(built), load("digits", root, seed=0).index_hash))
 
 
 def test_two_processes_at_once_build_it_once(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(2), context.Queue()
-    children = [context.Process(target=_prepare_in_child, args=(str(tmp_path), barrier, results)) for _ in range(2)]
+    barrier, waits, results = context.Barrier(2), context.Event(), context.Queue()
+    children = [
+        context.Process(target=_prepare_in_child, args=(str(tmp_path), barrier, waits, results)) for _ in range(2)
+    ]
     for child in children:
         child.start()
     answers = [results.get(timeout=300) for _ in children]
@@ -285,7 +287,7 @@ def test_waiting_for_another_process_is_said(tmp_path: Path, monkeypatch: pytest
     with array_cache.lock(tmp_path, "digits", quiet):
         waiter = threading.Thread(target=prepare, args=("digits", tmp_path, lambda s, t: told.append(t)))
         waiter.start()
-        time.sleep(0.4)
+        until(lambda: told)
         assert not is_ready("digits", tmp_path)
     waiter.join()
     assert "waiting for another process that prepares the same dataset" in told

@@ -275,7 +275,7 @@ def test_runs_with_the_tprs_of_one_baseline_are_two_groups(feeding):
 
 
 def test_the_page_and_the_command_line_have_the_same_metrics(ids):
-    from pages.components.compare import cached_comparison as parts
+    from pages.components.common import cached_comparison as parts
 
     engine = open_database()
     a, b = ids["high"]

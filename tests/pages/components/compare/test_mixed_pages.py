@@ -72,8 +72,7 @@ def test_the_command_line_prints_it_before_the_verdict(pair):
 
 def report():
     """The HTML report of the comparison of runs 1 and 2, as Compare makes it."""
-    from pages.components.common import cached_reads
-    from pages.components.compare import cached_comparison
+    from pages.components.common import cached_comparison, cached_reads
     from pages.components.compare import report as compare_report
     from services import comparison
 
