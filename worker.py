@@ -4,7 +4,7 @@
     python worker.py --slot 0   the worker of one slot, in this process
 
 A worker holds its slot's lock file until it exits, so the kernel frees it at once on any death. While it makes progress,
-it touches a heartbeat file (work/locks.py), which its parent watches (work/supervisor.py). The life of one run is in
+it touches a heartbeat file (work/liveness.py), which its parent watches (work/supervisor.py). The life of one run is in
 work/runner.py.
 """
 
