@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from core.experiment.states import STATES
+from core.experiment.states import PAUSE, REQUESTS, RESUME, STATES, STOP
 
 try:
     import typer
@@ -192,14 +192,14 @@ for command in (posthoc, runs, show, compare, export):
 # -- working on the queue ----------------------------------------------------------------------------------------
 
 
-def ask(run_id: int, request: str, to: str) -> None:
+def ask(run_id: int, request: str) -> None:
     """Store a person's request and print the resulting status."""
     from storage.jobs import queue
 
     status = queue.ask(database(), run_id, request)
     print(
-        f"run {run_id}: running, asked to {to}"
-        if status == "running" and to
+        f"run {run_id}: running, asked to {REQUESTS[request].word}"
+        if status == "running" and request != RESUME
         else f"run {run_id}: {STATES[status].word}"
     )
 
@@ -207,19 +207,19 @@ def ask(run_id: int, request: str, to: str) -> None:
 @app.command()
 def stop(run_id: RunId) -> None:
     """Stop a run; its results so far are kept."""
-    ask(run_id, "cancel", "stop")
+    ask(run_id, STOP)
 
 
 @app.command()
 def pause(run_id: RunId) -> None:
     """Pause a run at this step; `resume` continues it."""
-    ask(run_id, "pause", "pause")
+    ask(run_id, PAUSE)
 
 
 @app.command()
 def resume(run_id: RunId) -> None:
     """Resume a paused, stopped or failed run."""
-    ask(run_id, "run", "")
+    ask(run_id, RESUME)
 
 
 @app.command()

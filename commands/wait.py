@@ -52,6 +52,7 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
     from filelock import Timeout
 
     from storage.jobs.change_stamp import statuses as statuses_of
+    from storage.jobs.waiting import waiting_runs
     from storage.results import get_run
     from work.worker import Worker
 
@@ -59,8 +60,8 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
 
     def over() -> bool:
         statuses = statuses_of(engine, ids)
-        on = [i for i in ids if statuses.get(i) in LIVE]
-        return stop.asked or all(statuses[i] == "queued" and paused_run(engine, i) for i in on)
+        on = {i for i in ids if statuses.get(i) in LIVE}
+        return stop.asked or on <= {i for i, waiting in waiting_runs(engine, on).items() if waiting.paused}
 
     with stop, nullcontext() if quiet else progress.watching(engine, ids):
         while not over():
@@ -76,29 +77,23 @@ def wait_for(engine: Engine, ids: list[int], *, quiet: bool) -> list[RunRow]:
 
 def check_succeeded(engine: Engine, rows: list[RunRow], *, interrupted: bool) -> None:
     """Raise EvenlyError unless all runs have succeeded: what became of the first that has not."""
+    from storage.jobs.waiting import waiting_runs
+
     missed = [r for r in rows if r.status != "succeeded"]
     if not missed:
         return
     first = missed[0]
     if interrupted:
         raise EvenlyError("interrupted; " + "; ".join(left_as(missed)))
-    if first.status == "queued" and (paused := paused_run(engine, first.id)):
+    waiting = waiting_runs(engine, [first.id]).get(first.id)
+    if waiting is not None and waiting.paused:
         raise EvenlyError(
-            f"run {first.id} waits for run {paused}, which is paused; resume run {paused}, and run {first.id} starts after it"
+            f"run {first.id} waits for run {waiting.paused}, which is paused; "
+            f"resume run {waiting.paused}, and run {first.id} starts after it"
         )
     why = f": {first.error}" if first.error else ""
     more = f" ({len(missed) - 1} more did not succeed either)" if len(missed) > 1 else ""
     raise EvenlyError(f"run {first.id} {STATES[first.status].clause}{why}{more}")
-
-
-def paused_run(engine: Engine, run_id: int) -> int | None:
-    """The paused run that a queued one waits for, directly or through other baselines; None if there is none."""
-    from storage.results import get_run
-
-    row = get_run(engine, run_id)
-    while row.status == "queued" and row.baseline_id is not None:
-        row = get_run(engine, row.baseline_id)
-    return row.id if row.status == "paused" else None
 
 
 def left_as(rows: list[RunRow]) -> list[str]:

@@ -21,7 +21,7 @@ from sqlalchemy import Engine
 
 from core.errors import EvenlyError
 from core.experiment.config import checked
-from core.experiment.states import REQUESTS
+from core.experiment.states import REQUESTS, RESUME
 from core.training.device import Device, choose, out_of_memory
 from core.training.interrupts import Interrupted
 from core.training.trainer import Trainer
@@ -119,7 +119,7 @@ def _attempt(
         except StorageError as error:  # locked for a moment: keep training and check again
             log.warning("run %s: %s", claim.run_id, error)
             return None
-        return None if wanted == "run" else wanted
+        return None if wanted == RESUME else wanted
 
     before = results.get_run(engine, claim.run_id).facts  # of an earlier attempt, whose inputs are kept
     splits = load_splits(config, root, control, lambda line: log_to_run(engine, claim, "data", line))

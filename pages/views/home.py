@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.datasets import describe
 from core.experiment.presets import FIRST
-from core.experiment.states import BUSY, LIVE
+from core.experiment.states import BUSY, LIVE, RESUME
 from core.findings import Finding
 from core.formatting import listed
 from pages.components.common import cached_comparison, cached_reads, navigation, plotly_chart, run_status
@@ -63,7 +63,7 @@ def resume(ids: list[int]) -> None:
     """Resume paused, stopped or failed runs, and the baselines they wait for."""
     with showing_errors():
         for run_id in ids:
-            queue.ask(cached_reads.database(), run_id, "run")
+            queue.ask(cached_reads.database(), run_id, RESUME)
 
 
 def progress(busy: pd.DataFrame) -> str:

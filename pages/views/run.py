@@ -16,8 +16,10 @@ from reporting import provenance
 from reporting.numbers import count
 from reporting.text import message, plain, sentence
 from storage.jobs import queue
+from storage.jobs.waiting import Waiting
 from storage.results.runs import RunRow
 
+Kind = tuple[str, bool, Waiting | None]
 SHOWN = "run_shown"  # session key: the run last shown in this tab
 
 
@@ -114,20 +116,16 @@ def details(row: RunRow) -> None:
 
 def waiting(row: RunRow) -> None:
     """Before the first epoch: what will appear."""
-    if (
-        row.status == "queued"
-        and row.baseline_id is not None
-        and cached_reads.run(row.baseline_id).status != "succeeded"
-    ):
-        st.markdown(
-            f"This run {run_status.waits(row)}. It starts once the baseline has succeeded."
-            + (" Resume also resumes the baseline." if run_status.resume(row) else "")
-        )
-        navigation.link_run(
-            row.baseline_id, f"Run {row.baseline_id}, its baseline", icon=":material/monitoring:", width="content"
-        )
-    else:
+    held = run_status.held_by(row)
+    if row.id not in held:
         st.markdown(nothing_yet(row))
+        return
+    baseline, paused = held[row.id].baseline, held[row.id].paused
+    st.markdown(
+        f"This run {run_status.waits(row, held)}. It starts once the baseline has succeeded."
+        + (f" Resume also resumes {'the baseline' if paused == baseline else f'run {paused}'}." if paused else "")
+    )
+    navigation.link_run(baseline, f"Run {baseline}, its baseline", icon=":material/monitoring:", width="content")
 
 
 def nothing_yet(row: RunRow) -> str:
@@ -143,14 +141,14 @@ def nothing_yet(row: RunRow) -> str:
     return f"This run {STATES[row.status].clause} {before}, so it has no results."
 
 
-def kind(row: RunRow) -> tuple[str, bool, str]:
+def kind(row: RunRow) -> Kind:
     """What the layout of the page depends on; a change reruns the whole page."""
-    return row.status, cached_reads.has_epochs(row), run_status.waits(row)
+    return row.status, cached_reads.has_epochs(row), run_status.held_by(row).get(row.id)
 
 
 @st.fragment(run_every=live.EVERY)
 @showing_errors()
-def live_state(run_id: int, was: tuple[str, bool, str]) -> None:
+def live_state(run_id: int, was: Kind) -> None:
     """State and control buttons, every second; a click redraws no chart."""
     row = cached_reads.run(run_id)
     state(row)

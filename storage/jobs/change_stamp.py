@@ -1,4 +1,4 @@
-"""Whether runs have changed since a page was drawn, in one short query, and the status of runs that others wait for."""
+"""Whether runs have changed since a page was drawn, in one short query, and the status of given runs."""
 
 from __future__ import annotations
 

@@ -15,11 +15,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Update, and_, exists, func, insert, or_, select, update
 
 from core.experiment.config import RunConfig, from_dict
-from core.experiment.states import ENDED, LEFT, REQUESTS, STATES, UNSUCCESSFUL, State
+from core.experiment.states import ENDED, LEFT, REQUESTS, RESUME, STATES, UNSUCCESSFUL, State
 from storage.db.connection import reading, strict_json, write
 from storage.db.errors import StorageError
 from storage.db.schema import detail, run
 from storage.jobs.events import Event, events, log_event
+from storage.jobs.waiting import unfinished_baselines
 from storage.jobs.workers import IDLE, WorkerRow, beat, register_worker, stop_worker, worker_rows, workers
 
 ATTEMPTS = 3  # a run fails after its worker has died this often without an epoch recorded in between
@@ -175,7 +176,7 @@ def claim_statement(worker_id: int, device: str, now: float, only: Sequence[int]
         .where(run.c.id == next_run(only).scalar_subquery(), run.c.status == "queued")
         .values(
             status="running",
-            wanted="run",
+            wanted=RESUME,
             worker_id=worker_id,
             device=device,
             token=run.c.token + 1,
@@ -297,7 +298,7 @@ def _leave(run_id: int, status: str, error: str | None) -> Update:
     return (
         update(run)
         .where(run.c.id == run_id)
-        .values(status=status, wanted="run", worker_id=None, finished_at=ended, error=error)
+        .values(status=status, wanted=RESUME, worker_id=None, finished_at=ended, error=error)
     )
 
 
@@ -353,7 +354,7 @@ def ask(engine: Engine, run_id: int, request: str) -> str:
         if row is None:
             raise UnknownRunError(run_id)
         status = _carried_out(connection, run_id, row, request)
-        if request == "run":
+        if request == RESUME:
             _take_along(connection, run_id)
         elif status == "cancelled":
             _follow_baselines(connection)
@@ -377,12 +378,9 @@ def _carried_out(connection: Connection, run_id: int, row: Any, request: str) ->
 
 def _take_along(connection: Connection, run_id: int) -> None:
     """Resume with this run the chain of baselines it waits for, and all runs that ended only because one of these did."""
-    baseline, resumed = run.alias("baseline"), [run_id]
-    up = select(baseline.c.id, baseline.c.status, baseline.c.wanted).join(run, run.c.baseline_id == baseline.c.id)
-    while (
-        row := connection.execute(up.where(run.c.id == resumed[-1])).one_or_none()
-    ) is not None and row.status != "succeeded":
-        _carried_out(connection, row.id, row, "run")
+    resumed = [run_id]
+    for row in unfinished_baselines(connection, run.c.id == run_id).get(run_id, ()):
+        _carried_out(connection, row.id, row, RESUME)
         resumed.append(row.id)
     for baseline_id in resumed:
         ended = run.c.error.startswith(BASELINE_ENDED.format(baseline_id))

@@ -16,6 +16,7 @@ from services.submission import plan
 from storage import results
 from storage.jobs import queue
 from tests.commands.kit import DIGITS, QUICK, finished, process
+from tests.storage.kit import new_run
 from tests.work.forked import run_command, until
 
 
@@ -187,6 +188,16 @@ def test_a_worker_that_is_on_does_the_work(call, engine, baseline, fork):
         code = worker.wait()
     assert code == 0
     assert call("health").err == "error: no worker is running; start one with `python cli.py worker` or `make run`\n"
+
+
+def test_a_wait_names_the_paused_run_of_a_chain_without_a_worker(engine):
+    first, _, last = queue.submit(
+        engine, [new_run("a"), new_run("b", baseline_index=0), new_run("c", baseline_index=1)]
+    )
+    queue.ask(engine, first, "pause")
+    with pytest.raises(EvenlyError, match=f"^run {last} waits for run {first}, which is paused; resume run {first}"):
+        wait.wait_for(engine, [last], quiet=True)
+    queue.ask(engine, first, "cancel")
 
 
 def test_ctrl_c_gives_the_run_back(home, engine, fork, monkeypatch):

@@ -10,7 +10,8 @@ from core.experiment.states import REQUESTS, RESUME, STATES, UNSUCCESSFUL
 from pages.components.common import cached_reads
 from pages.components.common.navigation import Width
 from reporting import numbers
-from storage.jobs import change_stamp, workers
+from storage.jobs import workers
+from storage.jobs.waiting import Waiting, waiting_runs
 from storage.jobs.workers import Place
 from storage.results.run_records import ListedRun, RunState
 
@@ -23,12 +24,12 @@ BADGES = {  # state -> color, icon
     "paused": ("orange", ":material/pause_circle:"),
 }
 Places = dict[int, Place]  # of the running runs
+Held = dict[int, Waiting]  # of the queued runs whose baseline has not succeeded
 
 
 def label(record: RunState) -> str:
     """The state as one word; a pending request to stop or pause takes precedence."""
-    pending = REQUESTS[record.wanted].pending if record.status == "running" else ""
-    return pending or STATES[record.status].label
+    return REQUESTS[record.wanted].pending if pending(record) else STATES[record.status].label
 
 
 def word(record: RunState) -> str:
@@ -36,41 +37,59 @@ def word(record: RunState) -> str:
     return label(record).lower()
 
 
+def pending(record: RunState) -> bool:
+    """Whether its worker has yet to carry out a request to pause or stop it."""
+    return record.status == "running" and record.wanted != RESUME
+
+
 # -- what a queued run waits for ---------------------------------------------------------------------------------
 
 
-def held_by(*records: RunState) -> dict[int, str]:
-    """Unfinished baselines of the queued runs among `records` -> their status. One short query, or none without such runs."""
-    ids = {int(r.baseline_id) for r in records if r.status == "queued" and not pd.isna(r.baseline_id)}
-    return (
-        {}
-        if not ids
-        else {i: s for i, s in change_stamp.statuses(cached_reads.database(), sorted(ids)).items() if s != "succeeded"}
-    )
+def held_by(*records: RunState) -> Held:
+    """The queued runs among `records` whose baseline has not succeeded -> what they wait for.
+
+    One short query, or none without a queued run that has a baseline.
+    """
+    ids = [r.id for r in records if r.status == "queued" and not pd.isna(r.baseline_id)]
+    return waiting_runs(cached_reads.database(), ids) if ids else {}
 
 
-def waits(record: RunState, held: dict[int, str] | None = None) -> str:
+def _waiting(record: RunState, held: Held | None) -> Waiting | None:
+    return (held_by(record) if held is None else held).get(record.id)
+
+
+def waits(record: RunState, held: Held | None = None) -> str:
     """What a queued run waits for: "waits for its baseline, run 16, which is paused", "waiting for the worker".
 
     "" if it is not queued.
     """
     if record.status != "queued":
         return ""
-    held = held_by(record) if held is None else held
-    if not held or pd.isna(record.baseline_id) or int(record.baseline_id) not in held:
+    waiting = _waiting(record, held)
+    if waiting is None:
         return "waiting for the worker"
-    baseline = int(record.baseline_id)
-    return f"waits for its baseline, run {baseline}" + (", which is paused" if held[baseline] == "paused" else "")
+    between = f", which waits for run {waiting.paused}" if waiting.paused not in (None, waiting.baseline) else ""
+    return f"waits for its baseline, run {waiting.baseline}{between}" + (", which is paused" if waiting.paused else "")
 
 
-def resume(record: RunState, held: dict[int, str] | None = None) -> str:
+# -- what may be asked of it -------------------------------------------------------------------------------------
+
+
+def resume(record: RunState, held: Held | None = None) -> str:
     """The label of the resume button, "Resume" or "Try again"; "" where the run cannot be resumed.
 
-    Resuming a queued run with a paused baseline resumes both.
+    Resuming a queued run that waits for a paused one resumes both.
     """
-    if record.status == "queued":
-        return REQUESTS[RESUME].label if waits(record, held).endswith("paused") else ""
-    return STATES[record.status].resume
+    if record.status != "queued":
+        return STATES[record.status].resume
+    waiting = _waiting(record, held)
+    return REQUESTS[RESUME].label if waiting is not None and waiting.paused else ""
+
+
+def requests(record: RunState, held: Held | None = None) -> tuple[str, ...]:
+    """What may be asked of the run in its state; of one that is `pending`, nothing more is asked until its worker obeys."""
+    more = (RESUME,) if record.status == "queued" and resume(record, held) else ()
+    return (*more, *STATES[record.status].requests)
 
 
 def ended(record: ListedRun) -> str:
@@ -117,14 +136,14 @@ def seconds_left(record: RunState, where: Places) -> float | None:
     return None if an_epoch is None else an_epoch * (int(record.epochs) - int(record.last_epoch) - place.share)
 
 
-def in_a_cell(record: RunState, where: Places, held: dict[int, str] | None = None) -> str:
+def in_a_cell(record: RunState, where: Places, held: Held | None = None) -> str:
     """State, share of the epochs and estimate in a few words: "Running 45 %, 5 s left", "Failed at 15 %", "Queued, run 16 paused"."""
     done = f"{100 * share(record, where):.0f}\u00a0%"  # no line break before the percent sign
     text = label(record)
     if record.status == "running":
         text = f"{text} {done}, {numbers.left(seconds_left(record, where)).removeprefix('about ')}"
-    elif resume(record, held) and record.status == "queued":
-        text = f"{text}, run {int(record.baseline_id)} paused"
+    elif (waiting := _waiting(record, held)) is not None and waiting.paused:
+        text = f"{text}, run {waiting.paused} paused"
     elif record.status != "succeeded" and cached_reads.has_epochs(record):
         text = f"{text} at {done}"
     return f"{text}, archived" if record.archived else text

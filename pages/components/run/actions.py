@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.experiment.states import STATES, STOP
+from core.experiment.states import PAUSE, RESUME, STOP
 from pages.components.common import cached_reads, navigation, run_status
 from pages.components.common.error_guard import showing_errors
 from pages.components.common.prefill import Prefill
@@ -28,29 +28,30 @@ def use_tprs(row: RunRow) -> None:
 
 def control(row: RunRow) -> None:
     """The Pause, Resume and Stop buttons that apply in the current state."""
-    asked = row.status == "running" and row.wanted != "run"
-    if row.status == "running":
+    held, pending = run_status.held_by(row), run_status.pending(row)
+    able = run_status.requests(row, held)
+    if PAUSE in able:
         st.button(
-            "Pause", key="run_pause", icon=":material/pause:", on_click=ask, args=(row.id, "pause"), disabled=asked
+            "Pause", key="run_pause", icon=":material/pause:", on_click=ask, args=(row.id, PAUSE), disabled=pending
         )
-    if (label := run_status.resume(row)) and not provenance.orphaned(row):
+    if RESUME in able and not provenance.orphaned(row):
         st.button(
-            label,
+            run_status.resume(row, held),
             key="run_resume",
             type="primary",
             icon=":material/play_arrow:",
             on_click=ask,
-            args=(row.id, "run"),
+            args=(row.id, RESUME),
             help="Continues from the last checkpoint." if run_status.trains(row) else "Applies the step again.",
         )
-    if STOP in STATES[row.status].requests:
+    if STOP in able:
         st.button(
             "Stop",
             key="run_stop",
             icon=":material/stop:",
             on_click=ask,
-            args=(row.id, "cancel"),
-            disabled=asked,
+            args=(row.id, STOP),
+            disabled=pending,
             help="Keeps the metrics recorded so far.",
         )
 

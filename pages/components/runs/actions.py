@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.experiment.baseline import takes_tprs
-from core.experiment.states import PAUSE, REQUESTS, RESUME, STATES, STOP
+from core.experiment.states import PAUSE, REQUESTS, RESUME, STOP
 from core.formatting import listed
 from pages.components.common import (
     auto_refresh,
@@ -42,16 +42,6 @@ def archive(ids: list[int], flag: bool) -> None:
     with showing_errors():
         results.archive(cached_reads.database(), ids, flag)
         st.session_state["runs_archived"] = (ids, flag)
-
-
-def requests(record: ListedRun, held: dict[int, str]) -> tuple[str, ...]:
-    """The requests that apply to a run now; `held` as `run_status.held_by` returns it."""
-    if record.status == "running" and record.wanted != "run":
-        return ()
-    return (
-        *([RESUME] if record.status == "queued" and run_status.resume(record, held) else []),
-        *STATES[record.status].requests,
-    )
 
 
 def ask(ids: list[int], request: str) -> None:
@@ -216,9 +206,10 @@ def edit_button(chosen: pd.DataFrame) -> None:
 
 def request_buttons(chosen: pd.DataFrame) -> None:
     """Pause, resume and stop; as on the run page only what applies now."""
-    held = run_status.held_by(*chosen.itertuples())
+    records = [r for r in chosen.itertuples() if not run_status.pending(r)]
+    held = run_status.held_by(*records)
     for request, (icon, effect) in BUTTONS.items():
-        able = [int(r.id) for r in chosen.itertuples() if request in requests(r, held)]
+        able = [int(r.id) for r in records if request in run_status.requests(r, held)]
         if able:
             st.button(
                 REQUESTS[request].label,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import event, update
 
 from storage import results
 from storage.db.connection import write
 from storage.db.schema import run
 from storage.jobs import change_stamp, queue
+from storage.jobs.waiting import Waiting, waiting_runs
 from tests.storage.kit import database, new_run, plan, status
 
 
@@ -126,6 +127,25 @@ def test_a_run_submitted_behind_a_stopped_baseline_is_stopped_not_failed(engine)
 def test_the_statuses_of_runs_by_number(engine, chain):
     queue.ask(engine, chain[0], "pause")
     assert change_stamp.statuses(engine, [chain[0], chain[1], 99]) == {chain[0]: "paused", chain[1]: "queued"}
+
+
+def test_a_queued_run_waits_for_its_baseline_and_for_a_paused_run_further_up(engine, chain):
+    a, b, c, d = chain
+    assert waiting_runs(engine, chain) == {b: Waiting(a, None), c: Waiting(b, None), d: Waiting(a, None)}
+    queue.ask(engine, a, "pause")
+    assert waiting_runs(engine, [*chain, 99]) == {b: Waiting(a, a), c: Waiting(b, a), d: Waiting(a, a)}
+    queue.ask(engine, b, "pause")
+    assert waiting_runs(engine, [b, c]) == {c: Waiting(b, b)}
+    queue.ask(engine, c, "run")
+    queue.finish(engine, start(engine), "succeeded")
+    assert waiting_runs(engine, chain) == {c: Waiting(b, None)}
+
+
+def test_what_many_runs_wait_for_is_one_query(engine, chain):
+    asked = []
+    event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    waiting_runs(engine, chain)
+    assert [text.split()[0] for text in asked if text != "BEGIN"] == ["WITH"]
 
 
 # -- the stamp -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from storage.jobs import queue
 from tests.pages.kit import RUN, RUNS, visit, words_on
 from tests.pages.views.test_runs import ticked
 from tests.seed import mnist1d, train, worker_of
+from tests.storage.kit import new_run
 
 
 def states(engine):
@@ -111,6 +112,45 @@ def test_the_list_says_what_a_queued_run_waits_for_and_resumes_it(pair, monkeypa
     assert frame.loc[2, "state"] == "Queued, run 1 paused"
     at.button(key="runs_run").click().run()
     assert states(pair) == ["queued", "queued"]
+
+
+@pytest.fixture
+def chain(pair):
+    """A run on the second of Home's two, whose baseline is paused."""
+    queue.submit(pair, [new_run("third", baseline=2)])
+    queue.ask(pair, 1, "pause")
+    return pair
+
+
+def test_a_run_that_waits_for_a_paused_one_through_another_says_so_and_resumes_all(chain):
+    at = visit(RUN, id="3")
+    assert (
+        "This run waits for its baseline, run 2, which waits for run 1, which is paused. "
+        "It starts once the baseline has succeeded. Resume also resumes run 1." in words_on(at)
+    )
+    at.button(key="run_resume").click().run()
+    assert states(chain) == ["queued", "queued"]
+    assert "run_resume" not in {b.key for b in at.button}
+
+
+def test_the_list_names_the_paused_run_and_not_the_one_between(chain, monkeypatch):
+    ticked(monkeypatch, {3})
+    at = visit(RUNS)
+    frame = at.dataframe[0].value.set_index("id")
+    assert frame.loc[[3, 2], "state"].tolist() == ["Queued, run 1 paused"] * 2
+    at.button(key="runs_run").click().run()
+    assert states(chain) == ["queued", "queued"]
+
+
+def test_a_run_page_and_the_list_offer_the_same_in_every_state(full, monkeypatch):
+    _, ids = full
+    for run_id in ids.values():
+        with monkeypatch.context() as patch:
+            ticked(patch, {run_id})
+            listed = {b.key.removeprefix("runs_") for b in visit(RUNS).button}
+        here = {b.key.removeprefix("run_") for b in visit(RUN, id=str(run_id)).button}
+        offered = {"pause": "pause", "resume": "run", "stop": "cancel"}
+        assert {offered[name] for name in here & offered.keys()} == listed & set(offered.values())
 
 
 def test_every_state_has_a_badge():
