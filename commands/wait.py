@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from storage.results.runs import RunRow
 
 
+GOES_ON = {"queued": "`python cli.py worker --drain` trains it", "running": "its worker continues"}  # by state
+
+
 class Stop:
     """While entered, Ctrl-C and SIGTERM request a clean stop: the current run is saved and requeued first.
 
@@ -101,5 +104,5 @@ def left_as(rows: list[RunRow]) -> list[str]:
     out = []
     for state in dict.fromkeys(STATES[r.status] for r in rows):
         ids = [str(r.id) for r in rows if r.status == state.key]
-        out.append(f"run {listed(ids, len(ids))}: " + ", ".join(filter(None, (state.word, state.trained))))
+        out.append(f"run {listed(ids, len(ids))}: " + ", ".join(filter(None, (state.word, GOES_ON.get(state.key)))))
     return out

@@ -47,7 +47,6 @@ class State(_Named):
     live      the run goes on by itself; in any other state it stays as it is until somebody acts
     ended     the run is over, with or without success
     error     an error ended it, which is to be fixed before it is tried again
-    trained   who trains a live run on, in words
     """
 
     clause: str
@@ -55,7 +54,6 @@ class State(_Named):
     live: bool = False
     ended: bool = False
     error: bool = False
-    trained: str = ""
 
     @property
     def resume(self) -> str:
@@ -78,7 +76,6 @@ STATES = Registry(
         clause="is queued",
         requests=(PAUSE, STOP),
         live=True,
-        trained="`python cli.py worker --drain` trains it",
     ),
     State(  # -> any other: queued if its worker died or had to stop
         key="running",
@@ -86,7 +83,6 @@ STATES = Registry(
         clause="is running",
         requests=(PAUSE, STOP),
         live=True,
-        trained="its worker continues",
     ),
     State(key="succeeded", label="Succeeded", clause="has already succeeded", ended=True),  # trained to its last epoch
     State(key="failed", label="Failed", clause="failed", requests=(RESUME,), ended=True, error=True),
