@@ -21,7 +21,7 @@ from services.baselines import GROUPED, NO_WEIGHTING, by_seed, unweighted
 from services.preflight import cautions, check_samples, notes_before_start
 from services.replicates import lacking
 from services.run_names import data_words, method_words, unusual_words
-from services.tpr_sources import RUN, TRAIN_FIRST, TprSource, check_baseline, known_tprs
+from services.tpr_sources import NOTHING, RUN, TRAIN_FIRST, TprSource, check_baseline, known_tprs
 from storage.db.paths import data_root
 from storage.jobs.queue import NewRun
 from storage.results import get_run, list_runs
@@ -83,7 +83,8 @@ def plan(
 
     spec    of the config's dataset
     source  where TPRs come from; a baseline that it does not have is trained before the run
-    EvenlyError as in `_checked` and `replicate_with_seed`.
+    EvenlyError where a run cannot start: too few samples, a run that cannot be its baseline, evidence that its method or
+    sampler rejects, or a baseline whose own baseline was deleted, so that it gets no replicate.
     """
     if METHODS[config.method].stage == POSTHOC:
         config = _as_step(config, source)
@@ -94,25 +95,24 @@ def plan(
     for seed, link in links.items():
         called = f"{name}, seed {seed}" if name and len(links) > 1 else name
         rows = (*rows, new_run(replace(config, seed=seed), spec.label, name=called, tags=tags, **link))
-    counts = train_counts(spec, config.validation, config.imbalance, config.profile)
-    found = [*_checked(engine, rows, spec), *cautions(config, counts, source.run, source.tpr, source.support)]
-    return Plan(rows, tuple(dict.fromkeys(found)))
+    return Plan(rows, _questionable(engine, rows, {config.dataset: spec}, [(config, source)]))
 
 
 def more_seeds(engine: Engine, frame: pd.DataFrame, before: RunRow, after: RunRow, seeds: Sequence[int]) -> Plan:
     """Both runs with each of these seeds that they lack in `frame`, seed by seed.
 
-    Every run is checked as in `plan`, except on images whose array file is missing: it is made when the run starts.
+    Every run is checked, and reported where it is questionable, as in `plan`; on images whose array file is missing, only
+    what is known without it: it is made when the run starts.
     """
     known = {name: _label_and_spec(name) for name in dict.fromkeys((before.dataset, after.dataset))}
+    grown = {run.id: run for run in (before, after) if lacking(frame, run, seeds)}.values()
     rows: Rows = ()
     for seed in seeds:
-        for run in (before, after):
+        for run in grown:
             if lacking(frame, run, [seed]):
                 rows = replicate_with_seed(engine, rows, run, known[run.dataset][0], seed)
-    mine = {name: tuple(new for new in rows if new.config.dataset == name) for name in known}
-    found = [n for name, (_, spec) in known.items() if spec for n in _checked(engine, mine[name], spec)]
-    return Plan(rows, tuple(dict.fromkeys(found)))
+    asked = [(run.config, _own_source(engine, run, run.seed)) for run in grown]
+    return Plan(rows, _questionable(engine, rows, {name: spec for name, (_, spec) in known.items() if spec}, asked))
 
 
 def _label_and_spec(name: str) -> tuple[str, DataSpec | None]:
@@ -160,15 +160,37 @@ def _linked(
 def _own_source(engine: Engine, run: RunRow, seed: int) -> TprSource:
     """The run's own baseline with this seed: one that has succeeded, else is running or queued; a paused one does not count."""
     if run.baseline_id is None:
-        return TprSource()
+        return TprSource(NOTHING, None, *known_tprs(engine, run.config, None))
     baseline = get_run(engine, run.baseline_id)
     members = by_seed(list_runs(engine, archived=None, columns=GROUPED), baseline.group_sha)
-    return TprSource(RUN, baseline, takes={seed: members.get(seed)})
+    evidence = known_tprs(engine, run.config, baseline.id)
+    return TprSource(RUN, baseline, *evidence, takes={seed: members.get(seed)})
 
 
 def _place(rows: Rows, run: RunRow, seed: int) -> int | None:
     """Index of the run's replicate of this seed in a submission; None where it has none."""
     return next((i for i, new in enumerate(rows) if (new.group_sha, new.config.seed) == (run.group_sha, seed)), None)
+
+
+def _questionable(
+    engine: Engine,
+    rows: Rows,
+    specs: Mapping[str, DataSpec],
+    asked: Sequence[tuple[RunConfig, TprSource]],
+) -> tuple[Finding, ...]:
+    """What is questionable about the rows of a submission, each finding once. EvenlyError where one of them cannot start.
+
+    specs  dataset -> its description; rows of others are not checked
+    asked  the runs asked for, each with any one of its seeds, and their evidence
+    """
+    found: list[Finding] = []
+    for name, known in specs.items():
+        found += _checked(engine, tuple(new for new in rows if new.config.dataset == name), known)
+    for config, source in asked:
+        spec = specs.get(config.dataset)
+        counts = None if spec is None else train_counts(spec, config.validation, config.imbalance, config.profile)
+        found += cautions(config, counts, source.run, source.tpr, source.support)
+    return tuple(dict.fromkeys(found))
 
 
 def _checked(engine: Engine, rows: Rows, spec: DataSpec) -> list[Finding]:

@@ -8,7 +8,9 @@ import pytest
 
 from commands import demo
 from commands.submit import source_of
+from core.comparison.confounders import ApartFromBaseline
 from core.datasets import describe, prepare
+from core.diagnostics.double_correction import DoubleCorrection
 from core.diagnostics.weight_dominance import DominantClass
 from core.errors import EvenlyError
 from pages.components.common import cached_reads
@@ -191,6 +193,7 @@ def test_no_seed_is_added_where_the_images_are_gone(worker, of_images):
 
 UNEVEN = {"method": "manual", "params": {"weights": ", ".join(["1000"] + ["1"] * 9)}}
 SAID = "Class 0 "
+CAUTIONS = (DoubleCorrection, ApartFromBaseline)
 
 
 def warnings(at):
@@ -213,6 +216,21 @@ def test_the_caution_of_the_command_line_is_shown_by_add_seeds_too(empty):
     at.button(key="compare_seeds").click().run()
     assert len(warnings(at)) == before + 1
     assert not at.error
+
+
+def test_more_seeds_report_the_cautions_of_a_plan(empty):
+    """A method and a sampler that correct the same imbalance, and a baseline with another number of epochs: once, whatever the seeds."""
+    (base,) = baselines(empty, 0)
+    twice = config_of(epochs=12, method="inverse_frequency", sampler="balanced", imbalance=100.0)
+    after = results.get_run(empty, submit(empty, twice, "corrected twice", base))
+    train(empty, worker_of(empty), mnist1d(), 12)
+    before = results.get_run(empty, base)
+    source = TprSource(RUN, before, takes={0: base})
+    planned = [n for n in plan(empty, twice, SPEC, [0], source).cautions if isinstance(n, CAUTIONS)]
+    assert [type(n) for n in planned] == list(CAUTIONS)
+    added = more_seeds(empty, results.list_runs(empty), before, after, [1, 2])
+    assert len(added.rows) == 4
+    assert [n for n in added.cautions if isinstance(n, CAUTIONS)] == planned
 
 
 @pytest.fixture
