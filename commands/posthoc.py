@@ -36,9 +36,7 @@ def posthoc(
     The result is a run of its own whose baseline is RUN. Anything fitted is fitted on the validation split.
     """
     from reporting import text
-    from services.posthoc import new_step
-    from services.preflight import cautions
-    from services.tpr_sources import known_tprs
+    from services.posthoc import plan_step
     from storage.jobs.queue import submit
     from storage.results import get_run
 
@@ -47,12 +45,11 @@ def posthoc(
         params["strength"] = strength
     engine = database()
     before = get_run(engine, run_id)
-    step = new_step(before, method, params)
+    planned = plan_step(engine, before, method, params)
     with notes_held():
-        tprs = known_tprs(engine, step.config, run_id)
-        for caution in cautions(step.config, before.facts.training_counts, before, *tprs):
+        for caution in planned.cautions:
             note(text.of(caution))
-        (made,) = submit(engine, [step], key)
+        (made,) = submit(engine, list(planned.rows), key)
     row = at_once(engine, made)
     emit(run_dict(engine, row)) if as_json else run_list([before, row])
 

@@ -1,4 +1,4 @@
-"""From a finished run to a post-hoc step on it: settings, row and submit key, the same for the pages and the command line."""
+"""From a finished run to a post-hoc step on it: its plan and submit key, the same for the pages and the command line."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import pandas as pd
 from sqlalchemy import Engine
 
 from core.errors import EvenlyError
-from core.experiment.baseline import DONE, NotSucceeded, no_network
+from core.experiment.baseline import no_network
 from core.methods import METHODS, POSTHOC
 from reporting import text
-from services.submission import new_run, posthoc_config
+from services.preflight import cautions
+from services.submission import Plan, new_run, posthoc_config
+from services.tpr_sources import known_tprs
 from storage.jobs.queue import NewRun
 from storage.results.runs import RunRow, list_runs
 
@@ -21,20 +23,21 @@ COLUMNS = ("id", "status", "wanted", "created_at", "method", "seed", "group_sha"
 KEYS = tuple(m.key for m in METHODS if m.stage == POSTHOC)
 
 
-def new_step(before: RunRow, method: str, params: Mapping[str, Any]) -> NewRun:
-    """The row of a post-hoc step for `storage.jobs.queue.submit`; its baseline is the run it is applied to.
+def plan_step(engine: Engine, before: RunRow, method: str, params: Mapping[str, Any]) -> Plan:
+    """A post-hoc step as the one row of a submission, with its cautions; its baseline is the run it is applied to.
 
     EvenlyError where it cannot be applied.
     """
     if METHODS[method].stage != POSTHOC:
         raise EvenlyError(f"{method} is not a post-hoc step; choose one of {', '.join(KEYS)}")
-    found = no_network(before, method) or (None if before.status in DONE else NotSucceeded(before.id, before.status))
-    if found:
+    if found := no_network(before, method):
         raise EvenlyError(text.of(found))
     config = posthoc_config(before.config, method, params)
     label = before.name.partition(":")[0] or before.dataset  # as in the run's own name; its tail is added again
     label = label.removesuffix(f", {text.tail(config.imbalance, config.profile)}")
-    return new_run(config, label, baseline=before.id, baseline_group=before.group_sha)
+    step = new_run(config, label, baseline=before.id, baseline_group=before.group_sha)
+    evidence = known_tprs(engine, step.config, before.id)
+    return Plan((step,), tuple(cautions(step.config, before.facts.training_counts, before, *evidence)))
 
 
 def key_of(step: NewRun) -> str:

@@ -182,17 +182,21 @@ def refusal(
     if "network" not in needs:
         return None
     differs = differences(config, data, DrawnRun.of(run))
-    return no_network(run, config.method) or (OtherNetwork(run.id, config.method, differs) if differs else None)
+    return no_network(run, config.method, statuses) or (
+        OtherNetwork(run.id, config.method, differs) if differs else None
+    )
 
 
-def no_network(run: Recorded, method: str) -> NoNetwork | OtherHead | None:
-    """Why a run has no network that the method could continue from; None where it has."""
+def no_network(
+    run: Recorded, method: str, statuses: Collection[str] = DONE
+) -> NoNetwork | OtherHead | NotSucceeded | None:
+    """Why a run has no network that the method could continue from; None where it has. `statuses`: those that it may have."""
     if not trains(run.config.method):
         return NoNetwork(run.id, run.baseline_id)
     heads = run.facts.heads
     if METHODS[method].linear and heads and heads[-1][0] != "linear":
         return OtherHead(run.id, method, heads[-1][0])
-    return None
+    return None if run.status in statuses else NotSucceeded(run.id, run.status)
 
 
 def differences(config: RunConfig, data: Data, theirs: DrawnRun) -> BaselineDiffers:

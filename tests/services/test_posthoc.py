@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from core.datasets import describe
-from services.posthoc import new_step
+from services.posthoc import plan_step
 from services.submission import plan
 from services.tpr_sources import RUN, TprSource
 from storage import results
@@ -41,7 +41,7 @@ def by_command(engine, trained, method):
 @pytest.mark.parametrize("method", ["tau_norm", "equal_tpr_bias"])
 def test_a_step_is_a_replicate_of_itself_wherever_it_was_set_up(empty, trained, method, entry):
     """On New run, on the command line, and on the page of the run (`cli.py posthoc` makes the same row)."""
-    step, made = new_step(trained, method, {}), entry(empty, trained, method)
+    (step,), made = plan_step(empty, trained, method, {}).rows, entry(empty, trained, method)
     assert made.config.stored() == step.config.stored()
     assert (made.group_sha, made.baseline_id) == (step.group_sha, step.baseline)
 
@@ -51,7 +51,7 @@ def test_a_step_on_a_second_stage_drops_its_sampler_of_features(empty, trained):
     stage = submit(empty, replace(trained.config, method="crt", sampler="smote"), "a second stage", trained.id)
     train(empty, worker_of(empty), mnist1d(), trained.epochs)
     row = results.get_run(empty, stage)
-    step = new_step(row, "tau_norm", {})
+    (step,) = plan_step(empty, row, "tau_norm", {}).rows
     config = replace(trained.config, method="tau_norm", params={})
     (planned,) = plan(empty, config, describe("mnist1d", ""), [0], TprSource(RUN, row, takes={0: stage})).rows
     for made in (step, planned):

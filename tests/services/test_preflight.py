@@ -57,14 +57,14 @@ def test_a_runs_page_says_what_else_sets_it_apart_from_its_baseline(empty, basel
 
 def test_a_step_that_needs_a_linear_last_layer_refuses_another_head(empty, baseline):
     row = results.get_run(empty, baseline)
-    assert posthoc.new_step(row, "tau_norm", {}).config.method == "tau_norm"
+    assert posthoc.plan_step(empty, row, "tau_norm", {}).rows[0].config.method == "tau_norm"
     cosine = replace(row, facts=replace(row.facts, heads=(("cosine", {}),)))
     with pytest.raises(
         EvenlyError,
         match=f"tau_norm uses .* linear last layer, and run {baseline} has a head of kind 'cosine'; choose another step",
     ):
-        posthoc.new_step(cosine, "tau_norm", {})
-    assert posthoc.new_step(cosine, "equal_tpr_bias", {}).config.method == "equal_tpr_bias"
+        posthoc.plan_step(empty, cosine, "tau_norm", {})
+    assert posthoc.plan_step(empty, cosine, "equal_tpr_bias", {}).rows[0].config.method == "equal_tpr_bias"
 
 
 def test_a_run_that_learned_from_validation_samples_says_so(empty, baseline):

@@ -12,7 +12,7 @@ from core.experiment.config import RunConfig, checked
 from core.experiment.facts import NOT_STARTED, Facts, StartEvidence
 from core.methods import METHODS
 from reporting import text
-from services.posthoc import new_step
+from services.posthoc import plan_step
 from services.submission import new_run, plan
 from storage import results
 from storage.jobs import queue
@@ -94,7 +94,8 @@ def test_a_run_records_how_its_baseline_was_trained_and_logs_what_that_means(wor
         worker.engine,
         [new_run(replace(BASE, method=m), "MNIST-1D", baseline=base) for m in ("tpr_ratio", "inverse_frequency")],
     )
-    fitted = queue.submit(worker.engine, [new_step(results.get_run(worker.engine, base), "equal_tpr_bias", {})])[0]
+    step = plan_step(worker.engine, results.get_run(worker.engine, base), "equal_tpr_bias", {})
+    (fitted,) = queue.submit(worker.engine, list(step.rows))
     assert drained(worker, fitted).facts.evidence.method == "l2rw"
     assert results.get_run(worker.engine, base).facts.evidence.method == ""
     assert f"warning: {text.of(WEIGHTS)}" in log_of(worker, weighted)

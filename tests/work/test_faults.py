@@ -205,7 +205,8 @@ def test_no_step_goes_on_from_a_network_that_is_older_than_the_figures(worker, m
     (run_id,) = submit(worker, CONFIG)
     before = drained(worker, run_id)
     assert before.status == "succeeded"
-    (step,) = queue.submit(worker.engine, [posthoc.new_step(before, "equal_tpr_bias", {"strength": 0.0})])
+    planned = posthoc.plan_step(worker.engine, before, "equal_tpr_bias", {"strength": 0.0})
+    (step,) = queue.submit(worker.engine, list(planned.rows))
     row = drained(worker, step)
     assert row.status == "failed"
     assert (

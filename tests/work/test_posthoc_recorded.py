@@ -31,7 +31,9 @@ def steps(worker):
     row = drained(worker, base)
     assert (row.status, row.error) == ("succeeded", None)
     ids = {
-        m.key: queue.submit(worker.engine, [posthoc.new_step(row, m.key, {})])[0] for m in METHODS if m.stage == POSTHOC
+        m.key: queue.submit(worker.engine, list(posthoc.plan_step(worker.engine, row, m.key, {}).rows))[0]
+        for m in METHODS
+        if m.stage == POSTHOC
     }
     worker.loop(drain=True)
     for run_id in ids.values():

@@ -18,7 +18,7 @@ from pages.components.common.error_guard import showing_errors
 from reporting import text
 from reporting.numbers import duration
 from reporting.text import message, plain
-from services import posthoc, preflight, tpr_sources
+from services import posthoc
 from services.run_names import method_words
 from storage.jobs import queue
 from storage.jobs.queue import NewRun
@@ -82,9 +82,9 @@ def controls(row: RunRow) -> None:
     with right:
         params = {p.key: parameter(method.key, p) for p in method.params}
     st.caption(plain(method.summary))
-    step = posthoc.new_step(row, method.key, params)
-    tprs = tpr_sources.known_tprs(cached_reads.database(), step.config, row.id)
-    for caution in preflight.cautions(step.config, row.facts.training_counts, row, *tprs):
+    planned = posthoc.plan_step(cached_reads.database(), row, method.key, params)
+    (step,) = planned.rows
+    for caution in planned.cautions:
         st.warning(message(text.of(caution)), icon=":material/warning:")
     found = posthoc.existing_step(posthoc.steps_of(cached_reads.database(), row.id), step)
     again = found is not None and found[1] in posthoc.OVER

@@ -65,7 +65,7 @@ def keys(at: AppTest, kind: str = "button") -> list[str]:
 
 
 def step(engine, run, method=USUAL, **params):
-    return posthoc.new_step(results.get_run(engine, run), method, params)
+    return posthoc.plan_step(engine, results.get_run(engine, run), method, params).rows[0]
 
 
 def applied(engine, worker, run, even=0.8, **params):
