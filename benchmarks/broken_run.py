@@ -58,7 +58,7 @@ class Runs:
 
     def submit(self, epochs: int) -> int:
         config = RunConfig("mnist1d", "cnn1d", device=self.device, epochs=epochs)
-        return queue.submit(self.engine, [new_run(config, "MNIST-1D")])[0]
+        return queue.submit(self.engine, [new_run(config)])[0]
 
     def until(self, number: int, reached: Callable[[results.RunRow], bool] = lambda run: False) -> results.RunRow:
         """Wait until the run has `reached` a state or ended; returns it. A failed run or a dead worker raises BrokenRunError."""

@@ -58,8 +58,8 @@ def planned(engine: Engine, settings: Sequence[Setting], seeds: Iterable[int]) -
     for seed in seeds:
         for setting in settings:
             configs = [setting.config(cell, seed) for cell in setting.cells]
-            base = new_run(configs[0], setting.label, baseline_group="")
-            new = [base, *(new_run(c, setting.label, baseline_group=base.group_sha) for c in configs[1:])]
+            base = new_run(configs[0], baseline_group="")
+            new = [base, *(new_run(c, baseline_group=base.group_sha) for c in configs[1:])]
             yield [Planned(setting, c, n, known.get((n.group_sha, seed))) for c, n in zip(configs, new, strict=True)]
 
 

@@ -89,7 +89,7 @@ def timed(call: Callable[..., Any], into: list[Spent]) -> Callable[..., Any]:
 def train(engine: Engine, config: RunConfig, root: Path) -> Clock:
     """One run from the queue to its end, timed."""
     spent: Clock = defaultdict(list)
-    run_id = queue.submit(engine, [new_run(config, "MNIST-1D")])[0]
+    run_id = queue.submit(engine, [new_run(config)])[0]
     worker = queue.register_worker(engine, 0, "cpu", os.getpid(), platform.node())
     claim = queue.claim(engine, worker, "cpu")
     with clocks(spent):

@@ -33,9 +33,7 @@ def plan_step(engine: Engine, before: RunRow, method: str, params: Mapping[str, 
     if found := no_network(before, method):
         raise EvenlyError(text.of(found))
     config = posthoc_config(before.config, method, params)
-    label = before.name.partition(":")[0] or before.dataset  # as in the run's own name; its tail is added again
-    label = label.removesuffix(f", {text.tail(config.imbalance, config.profile)}")
-    step = new_run(config, label, baseline=before.id, baseline_group=before.group_sha)
+    step = new_run(config, baseline=before.id, baseline_group=before.group_sha)
     evidence = known_tprs(engine, step.config, before.id)
     return Plan((step,), tuple(cautions(step.config, before.facts.training_counts, before, *evidence)))
 

@@ -1,11 +1,25 @@
-"""The default name of a run."""
+"""The default name of a run, and what a dataset is called in it and on New run."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+from pathlib import Path
+
+from core.datasets import DATASETS, known_as, offered
 from core.experiment.config import RunConfig, usual_epochs
 from core.methods import METHODS
 from core.methods.samplers import PLAIN
 from reporting import text
+from storage.db.paths import data_root
+
+SIZED = re.compile(r"(.*?)(@\d{1,4})?", re.DOTALL)  # the name of an image set, and the size at which it is decoded
+
+
+def default_name(config: RunConfig) -> str:
+    """The name of a run that a person gave none: "MNIST-1D, tail 100: TPR ratio, exponent 2, 60 epochs, seed 0"."""
+    what = ", ".join(filter(None, [method_words(config), unusual_words(config)]))
+    return f"{data_words(config)}: {what}, seed {config.seed}"
 
 
 def method_words(config: RunConfig) -> str:
@@ -35,6 +49,27 @@ def unusual_words(config: RunConfig) -> str:
     return ", ".join(filter(None, ["" if config.tpr is None else "given TPRs", sampler, late, epochs]))
 
 
-def data_words(config: RunConfig, dataset_label: str) -> str:
+def data_words(config: RunConfig) -> str:
     """The dataset and its long tail: "MNIST-1D, tail 100"."""
-    return ", ".join(filter(None, [dataset_label, text.tail(config.imbalance, config.profile)]))
+    return ", ".join(filter(None, [dataset_label(config.dataset), text.tail(config.imbalance, config.profile)]))
+
+
+def dataset_labels() -> dict[str, str]:
+    """Key -> label: the built-in datasets, then image folders and zips in the data folder; shared names get their key appended."""
+    found = offered(data_root())
+    own = {d.key: _own_label(d.key) for d in found if d.own}
+    twice = {name for name, n in Counter(own.values()).items() if n > 1}
+    return {d.key: d.label for d in found if not d.own} | {
+        key: f"{name}, {key}" if name in twice else name for key, name in own.items()
+    }
+
+
+def dataset_label(key: str) -> str:
+    """The label of one dataset, as in `dataset_labels`; also of images that are elsewhere, of another size, or gone."""
+    return DATASETS[key].label if key in DATASETS else dataset_labels().get(key) or _own_label(key)
+
+
+def _own_label(key: str) -> str:
+    """ "cats (your images)": without folder, suffix and the prefix of uploads; "cats@64 (your images)" at a size of its own."""
+    name, size = SIZED.fullmatch(Path(known_as(key)).name).groups("")
+    return f"{Path(name).stem}{size} (your images)"

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Engine
 
-from core.datasets import DATASETS, describe, find_dataset
+from core.datasets import describe, find_dataset
 from core.datasets.spec import DataSpec, train_counts
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked
@@ -20,7 +20,7 @@ from core.methods import METHODS, POSTHOC
 from services.baselines import GROUPED, NO_WEIGHTING, by_seed, unweighted
 from services.preflight import cautions, check_samples, notes_before_start
 from services.replicates import lacking
-from services.run_names import data_words, method_words, unusual_words
+from services.run_names import default_name
 from services.tpr_sources import NOTHING, RUN, TRAIN_FIRST, TprSource, check_baseline, known_tprs
 from storage.db.paths import data_root
 from storage.jobs.queue import NewRun
@@ -30,12 +30,19 @@ from storage.results.runs import RunRow
 # Replicates that New run offers. The command line takes more (commands.submit.SEEDS): it plans once, a form at every change
 MOST_REPLICATES = 10
 Rows = tuple[NewRun, ...]
-Link = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Link:
+    """How a run of a submission is tied to its baseline, if it has one: as in `new_run`."""
+
+    baseline: int | None = None
+    baseline_index: int | None = None
+    baseline_group: str = ""
 
 
 def new_run(
     config: RunConfig,
-    dataset_label: str,
     *,
     baseline: int | None = None,
     baseline_index: int | None = None,
@@ -51,9 +58,7 @@ def new_run(
     config = checked(config)
     return NewRun(
         config=config,
-        name=name
-        or f"{data_words(config, dataset_label)}: "
-        f"{', '.join(filter(None, [method_words(config), unusual_words(config)]))}, seed {config.seed}",
+        name=name or default_name(config),
         group_sha=config.group_sha(baseline_group),
         baseline=baseline,
         baseline_index=baseline_index,
@@ -91,10 +96,10 @@ def plan(
     rows: Rows = ()
     links: dict[int, Link] = {}
     for seed in seeds:
-        rows, links[seed] = _linked(engine, rows, replace(config, seed=seed), spec.label, source, tags)
+        rows, links[seed] = _linked(engine, rows, replace(config, seed=seed), source, tags)
     for seed, link in links.items():
         called = f"{name}, seed {seed}" if name and len(links) > 1 else name
-        rows = (*rows, new_run(replace(config, seed=seed), spec.label, name=called, tags=tags, **link))
+        rows = (*rows, _tied(replace(config, seed=seed), link, name=called, tags=tags))
     return Plan(rows, _questionable(engine, rows, {config.dataset: spec}, [(config, source)]))
 
 
@@ -104,25 +109,24 @@ def more_seeds(engine: Engine, frame: pd.DataFrame, before: RunRow, after: RunRo
     Every run is checked, and reported where it is questionable, as in `plan`; on images whose array file is missing, only
     what is known without it: it is made when the run starts.
     """
-    known = {name: _label_and_spec(name) for name in dict.fromkeys((before.dataset, after.dataset))}
+    known = {name: _prepared(name) for name in dict.fromkeys((before.dataset, after.dataset))}
     grown = {run.id: run for run in (before, after) if lacking(frame, run, seeds)}.values()
     rows: Rows = ()
     for seed in seeds:
         for run in grown:
             if lacking(frame, run, [seed]):
-                rows = replicate_with_seed(engine, rows, run, known[run.dataset][0], seed)
+                rows = replicate_with_seed(engine, rows, run, seed)
     asked = [(run.config, _own_source(engine, run, run.seed)) for run in grown]
-    return Plan(rows, _questionable(engine, rows, {name: spec for name, (_, spec) in known.items() if spec}, asked))
+    return Plan(rows, _questionable(engine, rows, {name: spec for name, spec in known.items() if spec}, asked))
 
 
-def _label_and_spec(name: str) -> tuple[str, DataSpec | None]:
-    """A dataset's label in names of runs and its description; None for images that are not prepared. EvenlyError without it."""
+def _prepared(name: str) -> DataSpec | None:
+    """A dataset's description; None for images that are not prepared. EvenlyError where there is no such dataset."""
     row = find_dataset(name, data_root())
-    spec = None if row.own and not row.is_ready(data_root()) else describe(name, data_root())
-    return row.label if name in DATASETS else name, spec
+    return None if row.own and not row.is_ready(data_root()) else describe(name, data_root())
 
 
-def replicate_with_seed(engine: Engine, rows: Rows, run: RunRow, label: str, seed: int) -> Rows:
+def replicate_with_seed(engine: Engine, rows: Rows, run: RunRow, seed: int) -> Rows:
     """`rows` of a submission and, unless it is among them, the run's replicate with this seed, after its own baseline.
 
     EvenlyError where it would not count as a replicate, since the run's baseline was deleted.
@@ -130,8 +134,8 @@ def replicate_with_seed(engine: Engine, rows: Rows, run: RunRow, label: str, see
     if _place(rows, run, seed) is not None:
         return rows
     config = replace(run.config, seed=seed)
-    rows, link = _linked(engine, rows, config, label, _own_source(engine, run, seed), "")
-    new = new_run(config, label, **link)
+    rows, link = _linked(engine, rows, config, _own_source(engine, run, seed), "")
+    new = _tied(config, link)
     if new.group_sha != run.group_sha:
         raise EvenlyError(
             f"other seeds of run {run.id} would not count as its replicates: its baseline was deleted, or it was created by "
@@ -140,21 +144,30 @@ def replicate_with_seed(engine: Engine, rows: Rows, run: RunRow, label: str, see
     return (*rows, new)
 
 
-def _linked(
-    engine: Engine, rows: Rows, config: RunConfig, label: str, source: TprSource, tags: str
-) -> tuple[Rows, Link]:
-    """`rows` with the baseline that a run needs first, and how the run is linked to its baseline: arguments of `new_run`."""
+def _tied(config: RunConfig, link: Link, *, name: str = "", tags: str = "") -> NewRun:
+    """The run of a submission with its link."""
+    return new_run(
+        config,
+        baseline=link.baseline,
+        baseline_index=link.baseline_index,
+        baseline_group=link.baseline_group,
+        name=name,
+        tags=tags,
+    )
+
+
+def _linked(engine: Engine, rows: Rows, config: RunConfig, source: TprSource, tags: str) -> tuple[Rows, Link]:
+    """`rows` with the baseline that a run needs first, and how the run is tied to its baseline."""
     if source.kind == TRAIN_FIRST:
-        first = new_run(unweighted(config), label, tags=tags)
-        return (*rows, first), {"baseline_index": len(rows), "baseline_group": first.group_sha}
+        first = new_run(unweighted(config), tags=tags)
+        return (*rows, first), Link(baseline_index=len(rows), baseline_group=first.group_sha)
     if source.run is None:
-        return rows, {}
-    link: Link = {"baseline_group": source.run.group_sha}
-    existing = source.takes.get(config.seed)
+        return rows, Link()
+    existing, group = source.takes.get(config.seed), source.run.group_sha
     if existing is not None:
-        return rows, {"baseline": existing, **link}
-    rows = replicate_with_seed(engine, rows, source.run, label, config.seed)
-    return rows, {"baseline_index": _place(rows, source.run, config.seed), **link}
+        return rows, Link(baseline=existing, baseline_group=group)
+    rows = replicate_with_seed(engine, rows, source.run, config.seed)
+    return rows, Link(baseline_index=_place(rows, source.run, config.seed), baseline_group=group)
 
 
 def _own_source(engine: Engine, run: RunRow, seed: int) -> TprSource:

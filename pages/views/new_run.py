@@ -134,7 +134,7 @@ def form() -> Form | None:
     """
     data, network = st.columns(2)
     with data:
-        dataset, label = new_data.pick_dataset()
+        dataset = new_data.pick_dataset()
     spec = new_data.known(dataset)
     with network:
         model = None if spec is None else new_data.pick_model(spec)
@@ -169,7 +169,7 @@ def form() -> Form | None:
         runs = DatasetRuns(frame, cached_reads.drawn_by(dataset), spec)
         source = pick(runs, method, needs, config, count)
     config = replace(config, **tpr_settings(source)) if trains else replace(config, epochs=1)
-    plan, unplanned = planned(config, replace(spec, label=label), count, source, error)
+    plan, unplanned = planned(config, spec, count, source, error)
     for caution in plan.cautions:
         show_caution(caution, evidence, warned)
     return Form(spec, method, needs, error, source, config, count, plan, unplanned)

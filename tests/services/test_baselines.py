@@ -130,12 +130,12 @@ def test_tprs_of_another_version_of_the_data_make_no_weights(worker, tmp_path):
     (first,) = submit(worker, config)
     assert drained(worker, first).status == "succeeded"
     again, weighted = changed(config, seed=1), changed(config, method="tpr_ratio", seed=1)
-    (same,) = queue.submit(worker.engine, [new_run(weighted, "insects", baseline=first)])
+    (same,) = queue.submit(worker.engine, [new_run(weighted, baseline=first)])
     assert drained(worker, same).status == "succeeded", "another seed is the same data"
     folder(data, 50)
     late, compared = queue.submit(
         worker.engine,
-        [new_run(changed(weighted, seed=2), "insects", baseline=first), new_run(again, "insects", baseline=first)],
+        [new_run(changed(weighted, seed=2), baseline=first), new_run(again, baseline=first)],
     )
     row = drained(worker, late)
     assert row.status == "failed"
@@ -152,7 +152,7 @@ def test_a_baseline_from_before_fingerprints_still_feeds_weights(worker, tmp_pat
     drained(worker, first)
     forget(worker.engine, first)
     assert drawn_by(worker.engine, drained(worker, first).dataset)[first].fingerprint is None
-    (second,) = queue.submit(worker.engine, [new_run(changed(config, method="tpr_ratio"), "insects", baseline=first)])
+    (second,) = queue.submit(worker.engine, [new_run(changed(config, method="tpr_ratio"), baseline=first)])
     assert drained(worker, second).status == "succeeded"
 
 

@@ -27,7 +27,7 @@ def test_a_worker_that_is_started_drains_the_queue_and_ends(home, digits, monkey
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     shutil.copytree(digits, root / "cache")
     config = RunConfig("digits", "mlp", epochs=1, recipe_params={"batch_size": 32})
-    (run_id,) = queue.submit(engine, [new_run(config, "Digits")])
+    (run_id,) = queue.submit(engine, [new_run(config)])
     started = local.start(1)
     assert local.alive(started) == started
     until(lambda: not local.alive(started))

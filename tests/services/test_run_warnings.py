@@ -88,11 +88,11 @@ def test_compare_says_it():
 
 
 def test_a_run_records_how_its_baseline_was_trained_and_logs_what_that_means(worker):
-    (base,) = queue.submit(worker.engine, [new_run(replace(BASE, method="l2rw"), "MNIST-1D")])
+    (base,) = queue.submit(worker.engine, [new_run(replace(BASE, method="l2rw"))])
     drained(worker, base)
     weighted, plain = queue.submit(
         worker.engine,
-        [new_run(replace(BASE, method=m), "MNIST-1D", baseline=base) for m in ("tpr_ratio", "inverse_frequency")],
+        [new_run(replace(BASE, method=m), baseline=base) for m in ("tpr_ratio", "inverse_frequency")],
     )
     step = plan_step(worker.engine, results.get_run(worker.engine, base), "equal_tpr_bias", {})
     (fitted,) = queue.submit(worker.engine, list(step.rows))

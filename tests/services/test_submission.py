@@ -160,8 +160,8 @@ def of_images(worker):
     images(root / "insects", {"ant": 30, "bee": 30})
     prepare("insects", root)
     config = changed(dataset="insects", model="cnn", epochs=1, recipe_params={"batch_size": 8})
-    first = new_run(config, "insects")
-    then = new_run(replace(config, method="focal"), "insects", baseline_index=0, baseline_group=first.group_sha)
+    first = new_run(config)
+    then = new_run(replace(config, method="focal"), baseline_index=0, baseline_group=first.group_sha)
     base, after = queue.submit(worker.engine, [first, then])
     assert [drained(worker, i).status for i in (base, after)] == ["succeeded"] * 2
     for file in (root / "cache").iterdir():
@@ -176,7 +176,7 @@ def test_seeds_are_added_though_the_array_file_of_the_images_is_missing(worker, 
     assert [e.value for e in at.error] == []
     new = results.list_runs(worker.engine).sort_values("id").iloc[2:]
     assert new["method"].tolist() == ["none", "focal"] * 2
-    assert new["name"].str.startswith("insects: ").all()
+    assert new["name"].str.startswith("insects (your images): ").all(), "as on New run"
     assert drained(worker, int(new["id"].iloc[0])).status == "succeeded", "the file is made when the run starts"
 
 

@@ -19,13 +19,13 @@ CONFIG = RunConfig("digits", "mlp", epochs=3, recipe_params={"batch_size": 64})
 
 
 def submit(worker, *configs):
-    return queue.submit(worker.engine, [new_run(c, "Digits") for c in configs])
+    return queue.submit(worker.engine, [new_run(c) for c in configs])
 
 
-def pair(baseline, weighted, label="Digits"):
+def pair(baseline, weighted):
     """A baseline and the run that takes its TPRs from it, for one submission."""
-    first = new_run(baseline, label)
-    return [first, new_run(weighted, label, baseline_index=0, baseline_group=first.group_sha)]
+    first = new_run(baseline)
+    return [first, new_run(weighted, baseline_index=0, baseline_group=first.group_sha)]
 
 
 def drained(worker, run_id):

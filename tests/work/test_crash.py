@@ -51,7 +51,7 @@ def resumed(engine, run_id):
 def test_a_run_survives_being_killed(home, fork):
     root, engine = home
     rng = random.Random(1)
-    unbroken, broken = queue.submit(engine, [new_run(CONFIG, "Digits"), new_run(CONFIG, "Digits")])
+    unbroken, broken = queue.submit(engine, [new_run(CONFIG), new_run(CONFIG)])
     for _ in range(KILLS):
         before, worker = resumed(engine, broken), fork(*SLOT)
         until(lambda: results.get_run(engine, unbroken).status == "succeeded")
@@ -103,7 +103,7 @@ def check_files(root, engine, run_id):
 
 def test_term_saves_and_gives_the_run_back(home, fork):
     _, engine = home
-    (run_id,) = queue.submit(engine, [new_run(replace(CONFIG, epochs=2000), "Digits")])
+    (run_id,) = queue.submit(engine, [new_run(replace(CONFIG, epochs=2000))])
     worker = fork(*SLOT)
     until(lambda: results.get_run(engine, run_id).last_epoch >= 2)
     worker.send(signal.SIGTERM)
@@ -140,7 +140,7 @@ def hang_in_a_step():
 def test_the_same_signal_again_ends_a_worker_at_once(home, fork, signum):
     """The first signal cannot be obeyed."""
     _, engine = home
-    (run_id,) = queue.submit(engine, [new_run(replace(CONFIG, epochs=1), "Digits")])
+    (run_id,) = queue.submit(engine, [new_run(replace(CONFIG, epochs=1))])
     worker = fork(hang_in_a_step)
     worker.says("in the step")
     worker.send(signum)
@@ -160,7 +160,7 @@ def test_orders_are_obeyed_while_a_large_file_is_checked(home, fork):
     root, engine = home
     with open(root / "cifar-10-python.tar.gz", "wb") as file:
         file.truncate(2**40)
-    (run_id,) = queue.submit(engine, [new_run(RunConfig("cifar10", "cnn", epochs=1), "CIFAR-10")])
+    (run_id,) = queue.submit(engine, [new_run(RunConfig("cifar10", "cnn", epochs=1))])
     worker = fork(say_often_what_is_prepared)
 
     def checking():
@@ -181,7 +181,7 @@ def test_orders_are_obeyed_while_a_large_file_is_checked(home, fork):
 
 def test_requests_are_carried_out_in_the_middle_of_a_run(home, fork):
     _, engine = home
-    (run_id,) = queue.submit(engine, [new_run(LONG, "Digits")])
+    (run_id,) = queue.submit(engine, [new_run(LONG)])
     fork(*SLOT)
     reached = 0
     for asked, status in (("pause", "paused"), ("cancel", "cancelled")):

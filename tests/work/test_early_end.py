@@ -36,9 +36,7 @@ def start_standing_at(place: object, name: str) -> None:
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_worker_that_is_starting_ends_at_once(home, fork, place, signum):
     root, engine = home
-    (run_id,) = queue.submit(
-        engine, [new_run(RunConfig("digits", "mlp", epochs=3, recipe_params={"batch_size": 64}), "Digits")]
-    )
+    (run_id,) = queue.submit(engine, [new_run(RunConfig("digits", "mlp", epochs=3, recipe_params={"batch_size": 64}))])
     process = fork(start_standing_at, *place)
     process.says("here")
     process.send(signum)

@@ -81,9 +81,7 @@ def test_a_baseline_on_another_dataset_is_refused(worker):
     """Digits and MNIST-1D share their class names, nothing else."""
     (first,) = submit(worker, CONFIG)
     assert drained(worker, first).status == "succeeded"
-    (second,) = queue.submit(
-        worker.engine, [new_run(changed(dataset="mnist1d", method="tpr_ratio"), "MNIST-1D", baseline=first)]
-    )
+    (second,) = queue.submit(worker.engine, [new_run(changed(dataset="mnist1d", method="tpr_ratio"), baseline=first)])
     assert (
         f"run {first} was trained on digits, not on mnist1d; choose a baseline on the same dataset"
         in drained(worker, second).error

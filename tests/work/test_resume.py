@@ -41,7 +41,7 @@ def test_a_run_does_not_go_on_with_other_data(worker, monkeypatch, tmp_path):
 
 
 def test_the_evidence_of_a_run_outlives_its_baseline(worker, monkeypatch):
-    first, second = queue.submit(worker.engine, pair(CONFIG, changed(method="tpr_ratio"), "Digits"))
+    first, second = queue.submit(worker.engine, pair(CONFIG, changed(method="tpr_ratio")))
     with monkeypatch.context() as patch:
         patch.setattr("core.training.interrupts.LOOK_SECONDS", -1)
         real = recorded_run.Run.save

@@ -49,9 +49,7 @@ def test_a_kind_of_sample_with_the_rank_of_another_trains_with_its_own_augmentat
 
 
 def test_weights_come_from_the_baselines_validation_split(worker):
-    first, second = queue.submit(
-        worker.engine, pair(CONFIG, changed(method="tpr_ratio", params={"exponent": 3.0}), "Digits")
-    )
+    first, second = queue.submit(worker.engine, pair(CONFIG, changed(method="tpr_ratio", params={"exponent": 3.0})))
     row = drained(worker, second)
     seen = results.class_counts(worker.engine, first, "validation")
     eps = 1 / (2 * seen.support)
@@ -95,7 +93,7 @@ def test_cdb_weights_follow_the_last_epoch(worker):
 
 
 def test_stored_settings_of_a_newer_evenly_are_refused(worker):
-    new = new_run(CONFIG, "Digits")
+    new = new_run(CONFIG)
     (run_id,) = queue.submit(worker.engine, [replace(new, config=replace(new.config, others={"schema": 99}))])
     assert "newer Evenly (schema 99" in drained(worker, run_id).error
 

@@ -236,8 +236,6 @@ def test_the_recorded_training_counts_are_those_of_the_data(worker):
     plain = checked(RunConfig("mnist1d", "cnn1d", epochs=1, imbalance=100.0))
     (base,) = submit(worker, plain)
     counts = drained(worker, base).facts.counts
-    (made,) = queue.submit(
-        worker.engine, [new_run(replace(plain, method="crt", sampler="smote"), "MNIST-1D", baseline=base)]
-    )
+    (made,) = queue.submit(worker.engine, [new_run(replace(plain, method="crt", sampler="smote"), baseline=base)])
     assert drained(worker, made).facts.counts == counts
     assert max(counts["train"]) > 50 * min(counts["train"])

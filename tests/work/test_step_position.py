@@ -80,7 +80,7 @@ def test_a_long_epoch_is_told_of_while_it_lasts(tmp_path, monkeypatch):
     monkeypatch.setattr(runner.Trainer, "forward_backward", forward_backward)
     with door.Worker(0) as worker:
         (run_id,) = queue.submit(
-            worker.engine, [new_run(RunConfig("digits", "mlp", epochs=2, recipe_params={"batch_size": 64}), "Digits")]
+            worker.engine, [new_run(RunConfig("digits", "mlp", epochs=2, recipe_params={"batch_size": 64}))]
         )
         training = threading.Thread(target=worker.loop, kwargs={"drain": True})
         training.start()

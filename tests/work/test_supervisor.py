@@ -217,9 +217,7 @@ def quick(monkeypatch):
 
 def test_a_run_that_hangs_is_told_of_then_its_beat_stops_and_comes_back_with_the_next_step(home, quick, monkeypatch):
     root, engine = home
-    (run_id,) = queue.submit(
-        engine, [new_run(RunConfig("digits", "mlp", epochs=2, recipe_params={"batch_size": 64}), "Digits")]
-    )
+    (run_id,) = queue.submit(engine, [new_run(RunConfig("digits", "mlp", epochs=2, recipe_params={"batch_size": 64}))])
     hangs, over, real = threading.Event(), threading.Event(), runner.Trainer.forward_backward
 
     def forward_backward(self, *args):
@@ -292,7 +290,7 @@ def test_a_worker_beats_while_it_waits_for_a_database_to_start_with(home, quick,
 def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home):
     """`python worker.py` and Ctrl-C: the worker hears of it twice, from the terminal and from its parent."""
     root, engine = home
-    (run_id,) = queue.submit(engine, [new_run(LONG, "Digits")])
+    (run_id,) = queue.submit(engine, [new_run(LONG)])
     env = {**os.environ, "EVENLY_DATA": str(root), "OMP_NUM_THREADS": "1"}
     both = subprocess.Popen(
         [sys.executable, "worker.py"],

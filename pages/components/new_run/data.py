@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from pathlib import Path
 from typing import BinaryIO
 
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from core.datasets import DATASETS, DataSpec, describe, is_ready, offered, prepare, train_counts
+from core.datasets import DATASETS, DataSpec, describe, is_ready, prepare, train_counts
 from core.datasets.uploads import is_upload, remove_upload, store_upload
 from core.diagnostics.sample_size import few_validation
 from core.errors import DataError, EvenlyError
@@ -24,23 +22,14 @@ from pages.components.common.prefill import Prefill
 from reporting import text
 from reporting.numbers import count
 from reporting.text import message, plain, short
+from services.run_names import dataset_label, dataset_labels
 
 NAMED = 3  # unreadable files, and runs on a dataset, that a message names
 ADDED, REFUSED = "new_added", "new_zip_refused"  # the dataset just added; (id of an upload, why it was refused)
 
 
-def dataset_labels() -> dict[str, str]:
-    """Key -> label: the built-in datasets, then image folders and zips in the data folder; shared names get their key appended."""
-    found = offered(cached_reads.data_root())
-    own = {d.key: f"{re.sub('^[0-9a-f]{12}-', '', Path(d.label).stem)} (your images)" for d in found if d.own}
-    twice = {name for name, n in Counter(own.values()).items() if n > 1}
-    return {d.key: d.label for d in found if not d.own} | {
-        key: f"{name}, {key}" if name in twice else name for key, name in own.items()
-    }
-
-
-def pick_dataset() -> tuple[str, str]:
-    """Show the choice; returns the dataset's key and label."""
+def pick_dataset() -> str:
+    """Show the choice; returns the dataset's key."""
     labels = dataset_labels()
     query_params.take("dataset", labels, default=next(iter(labels)))
     if st.session_state.get("dataset", next(iter(labels))) not in labels:
@@ -50,7 +39,7 @@ def pick_dataset() -> tuple[str, str]:
         "Dataset", list(labels), format_func=labels.get, key="dataset", persist_state="session", help=summary(chosen)
     )
     query_params.keep("dataset", key, default=next(iter(labels)))
-    return key, labels[key]
+    return key
 
 
 def summary(key: str) -> str:
@@ -99,7 +88,7 @@ def facts(spec: DataSpec, config: RunConfig) -> None:
         del st.session_state[ADDED]
     if ADDED in st.session_state:
         st.success(
-            f"Added to the datasets and selected: {plain(dataset_labels()[config.dataset])}.",
+            f"Added to the datasets and selected: {plain(dataset_label(config.dataset))}.",
             icon=":material/check_circle:",
         )
     few = few_validation(spec)
@@ -199,7 +188,7 @@ def add(file: UploadedFile) -> None:
 
 def remove_button(key: str) -> None:
     """Remove the selected upload. Disabled while runs use it, which are then named."""
-    needed, name = runs_on(key), plain(dataset_labels()[key])
+    needed, name = runs_on(key), plain(dataset_label(key))
     st.button(
         f"Remove {name}",
         key="new_remove",

@@ -49,7 +49,7 @@ def test_replayed_on_its_own_epochs_a_run_is_shown_what_it_trained_with(worker, 
         "terms",
         lambda self, epoch, seen: used.append((epoch, real(self, epoch, seen))) or used[-1][1],
     )
-    (run_id,) = queue.submit(worker.engine, [new_run(config, "MNIST-1D")])
+    (run_id,) = queue.submit(worker.engine, [new_run(config)])
     worker.loop(drain=True)
     row = results.get_run(worker.engine, run_id)
     assert row.status == "succeeded", row.error

@@ -55,7 +55,7 @@ def worker(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def baseline(worker):
-    (run_id,) = queue.submit(worker.engine, [new_run(BASE, "Digits")])
+    (run_id,) = queue.submit(worker.engine, [new_run(BASE)])
     worker.loop(drain=True)
     assert results.get_run(worker.engine, run_id).status == "succeeded"
     return run_id
@@ -73,7 +73,7 @@ def trained(worker, monkeypatch, config, baseline, stop_at=None):
 
     with monkeypatch.context() as patch:
         patch.setattr(runner.Trainer, "forward_backward", counted)
-        (run_id,) = queue.submit(worker.engine, [new_run(config, "Digits", baseline=baseline)])
+        (run_id,) = queue.submit(worker.engine, [new_run(config, baseline=baseline)])
         worker.loop(drain=True)
         if stop_at:
             assert results.get_run(worker.engine, run_id).status == "queued"

@@ -31,7 +31,7 @@ def test_the_engine_ends_with_the_counts_of_the_plain_loop(one, monkeypatch, met
     monkeypatch.setattr(reference, "EPOCHS", EPOCHS)
     weight, (plain, weighted) = reference.experiment(method, seed, str(one.root))
     config = RunConfig("mnist1d", "cnn1d", epochs=EPOCHS, seed=seed, device="cpu")
-    ids = queue.submit(one.engine, pair(config, replace(config, method=method), "MNIST-1D"))
+    ids = queue.submit(one.engine, pair(config, replace(config, method=method)))
     assert [drained(one, run).status for run in ids] == ["succeeded", "succeeded"]
     assert results.class_counts(one.engine, ids[1], "train").weight == pytest.approx(weight.numpy(), rel=1e-9)
     for run, (tp, n) in zip(ids, (plain, weighted), strict=True):

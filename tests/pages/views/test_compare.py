@@ -93,7 +93,7 @@ def finished_pair(engine, seed, end="succeeded"):
     from core.experiment.presets import FIRST
     from tests.work.kit import pair
 
-    ids = queue.submit(engine, pair(replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed), "MNIST-1D"))
+    ids = queue.submit(engine, pair(replace(FIRST.baseline, seed=seed), replace(FIRST.weighted, seed=seed)))
     worker = worker_of(engine)
     train(engine, worker, mnist1d(0, seed), 20, seed=seed)
     train(engine, worker, mnist1d(0.4, seed), 20, seed=seed, end=end)
@@ -154,9 +154,7 @@ def test_no_seed_waits_for_a_paused_baseline(empty):
 def on_baseline(empty, baseline, config, seed):
     """A finished run of this seed on this baseline, whatever seed that has."""
     config = replace(config, seed=seed)
-    (made,) = queue.submit(
-        empty, [new_run(config, "MNIST-1D", baseline=baseline.id, baseline_group=baseline.group_sha)]
-    )
+    (made,) = queue.submit(empty, [new_run(config, baseline=baseline.id, baseline_group=baseline.group_sha)])
     train(empty, worker_of(empty), mnist1d(0.4, seed), 20, seed=seed)
     return str(made)
 

@@ -141,4 +141,4 @@ def test_a_name_tells_what_is_not_usual(more, name):
     config = replace(
         config_of(epochs=20), method="tpr_ratio", params={"exponent": 2.0}, **({"recipe_params": {}} | more)
     )
-    assert new_run(config, "MNIST-1D").name == name
+    assert new_run(config).name == name

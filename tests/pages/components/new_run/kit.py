@@ -21,7 +21,7 @@ def baselines(engine, *seeds, epochs=20, **settings):
     worker, ids = worker_of(engine), []
     for seed in seeds:
         config = config_of(epochs=epochs, seed=seed, **settings)
-        ids.append(submit(engine, config, f"{data_words(config, 'MNIST-1D')}: none, seed {seed}"))
+        ids.append(submit(engine, config, f"{data_words(config)}: none, seed {seed}"))
         train(engine, worker, mnist1d(0, seed), epochs, seed=seed, matrices=False)
     return ids
 
