@@ -52,7 +52,7 @@ MAY = {
     "models.networks": "core.errors core.registry core.torchvision_compat torch",
     "storage.db": "core.errors core.experiment.states sqlalchemy alembic",
     "storage.jobs": "GROUND core.methods core.experiment storage.db sqlalchemy",
-    "storage.results": "GROUND core.methods core.experiment storage.db storage.jobs sqlalchemy",
+    "storage.results": "GROUND core.methods core.metrics core.experiment storage.db storage.jobs sqlalchemy",
     "reporting": "SCIENCE models",
     "services": "SCIENCE RECORDS models reporting.run_report reporting.text sqlalchemy.Engine",
     "services.launchers": "core.registry storage.db",
