@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.errors import EvenlyError
 from core.experiment.baseline import DrawnRun, differences
-from core.experiment.config import SETTINGS, RunConfig, checked, given_tprs, usual_epochs
+from core.experiment.config import SETTINGS, RunConfig, checked, usual_epochs, with_given_tprs
 from core.experiment.tpr_file import LARGEST, parse
 from core.methods import METHODS
 from core.registry import Param
@@ -129,7 +129,7 @@ def with_tprs(config: RunConfig, path: Path, classes: tuple[str, ...]) -> RunCon
         tprs, support = parse(data, classes)
     except EvenlyError as error:
         raise EvenlyError(f"--tpr {path}: {error}") from error
-    return replace(config, **given_tprs(tprs, support, path.name))
+    return with_given_tprs(config, tprs, support, path.name)
 
 
 def source_of(

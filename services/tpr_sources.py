@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 from sqlalchemy import Engine
 
 from core.datasets.spec import DataSpec
 from core.errors import EvenlyError
 from core.experiment.baseline import DONE, refusal
-from core.experiment.config import RunConfig
+from core.experiment.config import RunConfig, given_tprs
 from core.methods.types import Vector
-from core.metrics.classification import share
 from reporting import text
 from services.baselines import READY, DatasetRuns, per_seed
 from storage.results import get_run
-from storage.results.class_counts import class_counts
+from storage.results.class_counts import validation_tprs
 from storage.results.runs import RunRow, list_runs
 
 RUN, TRAIN_FIRST, GIVEN, NOTHING = "run", "first", "given", "nothing"
@@ -88,9 +86,8 @@ def from_run(
 def known_tprs(engine: Engine, config: RunConfig, baseline: int | None) -> tuple[Vector | None, Vector | None]:
     """The TPRs [C] that a run will use and their supports; None where its baseline has none yet, or there is no baseline."""
     if config.tpr is not None:
-        support = None if config.tpr_support is None else np.array(config.tpr_support)
-        return np.array([np.nan if v is None else v for v in config.tpr]), support
+        return given_tprs(config)
     if baseline is None or not len(list_runs(engine, ids=[baseline], status="succeeded", columns=("id",))):
         return None, None
-    counts = class_counts(engine, baseline, "validation")
-    return share(counts.tp, counts.support), counts.support.astype(np.float64)
+    tpr, support, _ = validation_tprs(engine, baseline)
+    return tpr, support

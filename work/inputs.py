@@ -14,15 +14,15 @@ from core.datasets.file_io import attended
 from core.datasets.spec import DataSpec, Progress
 from core.errors import EvenlyError
 from core.experiment.baseline import refusal
-from core.experiment.config import RunConfig
+from core.experiment.config import RunConfig, given_tprs
 from core.experiment.facts import Facts
 from core.methods import METHODS
 from core.methods.types import Evidence
-from core.metrics.classification import share
 from core.training.interrupts import Interrupted
 from reporting import text
 from storage import results
 from storage.jobs.queue import Claim
+from storage.results.class_counts import validation_tprs
 
 ASK_SECONDS, LOG_SECONDS = 0.5, 5.0  # while data is prepared: between checks for a request, between lines in the log
 Orders = Callable[[], str | None]
@@ -80,13 +80,12 @@ def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpe
     """
     classes = spec.classes
     if config.tpr is not None:
-        tpr = np.array([np.nan if v is None else v for v in config.tpr], dtype=np.float64)
-        return Evidence(len(classes), tpr=tpr, support=config.tpr_support), config.tpr_source or "given TPRs"
+        tpr, support = given_tprs(config)
+        return Evidence(len(classes), tpr=tpr, support=support), config.tpr_source or "given TPRs"
     if claim.baseline_id is None:
         return Evidence(len(classes)), ""
     needs = METHODS[config.method].needs_with(config.params)
     if found := refusal(results.get_run(engine, claim.baseline_id), config, spec, needs):
         raise EvenlyError(text.of(found))
-    counts = results.class_counts(engine, claim.baseline_id, "validation")
-    evidence = Evidence(len(classes), tpr=share(counts.tp, counts.support), support=counts.support)
-    return evidence, f"run {claim.baseline_id}, validation split, epoch {counts.epoch}"
+    tpr, support, epoch = validation_tprs(engine, claim.baseline_id)
+    return Evidence(len(classes), tpr=tpr, support=support), f"run {claim.baseline_id}, validation split, epoch {epoch}"

@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
+import numpy as np
+
 from core.errors import EvenlyError
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS
 from core.methods.method import CLASSIFIER, POSTHOC
 from core.methods.samplers import PLAIN, SAMPLERS
+from core.methods.types import Vector
 from core.registry import Param, Registry, check_params
 
 SCHEMA = 1
@@ -196,13 +199,22 @@ def usual_epochs(method: str, recipe: str) -> int:
     return 1 if row.stage == POSTHOC else row.epochs or RECIPES[recipe].epochs
 
 
-def given_tprs(tpr: Sequence[float], support: Sequence[float] | None, source: str) -> dict[str, Any]:
-    """Pasted or uploaded TPRs [C] (NaN where undefined) with their supports, as fields of a RunConfig."""
-    return {
-        "tpr": tuple(None if math.isnan(v) else float(v) for v in tpr),
-        "tpr_support": None if support is None else tuple(float(v) for v in support),
-        "tpr_source": source,
-    }
+def with_given_tprs(config: RunConfig, tpr: Sequence[float], support: Sequence[float] | None, source: str) -> RunConfig:
+    """The config with pasted or uploaded TPRs [C] (NaN where undefined), their supports [C] and where they come from in words."""
+    return replace(
+        config,
+        tpr=tuple(None if math.isnan(v) else float(v) for v in tpr),
+        tpr_support=None if support is None else tuple(float(v) for v in support),
+        tpr_source=source,
+    )
+
+
+def given_tprs(config: RunConfig) -> tuple[Vector | None, Vector | None]:
+    """The TPRs [C] of `with_given_tprs` (NaN where undefined) and their supports [C]; None where not given."""
+    if config.tpr is None:
+        return None, None
+    tpr = np.array([np.nan if v is None else v for v in config.tpr], dtype=np.float64)
+    return tpr, None if config.tpr_support is None else np.array(config.tpr_support, dtype=np.float64)
 
 
 def from_dict(data: Mapping[str, Any]) -> RunConfig:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, replace
-from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -15,8 +14,7 @@ from core.datasets.spec import DataSpec, train_counts
 from core.diagnostics.double_correction import DoubleCorrection
 from core.diagnostics.run_warnings import SeenInTraining
 from core.errors import EvenlyError
-from core.experiment import config as settings
-from core.experiment.config import RunConfig
+from core.experiment.config import RunConfig, with_given_tprs
 from core.experiment.term_schedule import first_epoch
 from core.findings import Finding
 from core.methods import POSTHOC
@@ -168,7 +166,7 @@ def form() -> Form | None:
     with evidence:
         runs = DatasetRuns(frame, cached_reads.drawn_by(dataset), spec)
         source = pick(runs, method, needs, config, count)
-    config = replace(config, **tpr_settings(source)) if trains else replace(config, epochs=1)
+    config = with_given(config, source) if trains else replace(config, epochs=1)
     plan, unplanned = planned(config, spec, count, source, error)
     for caution in plan.cautions:
         show_caution(caution, evidence, warned)
@@ -198,11 +196,11 @@ def show_caution(caution: Finding, evidence: DeltaGenerator, settings: DeltaGene
         settings.warning(text.message(text.of(caution)), icon=":material/warning:")
 
 
-def tpr_settings(source: TprSource) -> dict[str, Any]:
-    """The settings that hold TPRs given by a person; empty where a run supplies them."""
+def with_given(config: RunConfig, source: TprSource) -> RunConfig:
+    """The config with the TPRs that a person gave; unchanged where a run supplies them."""
     if source.kind != tpr_sources.GIVEN or source.tpr is None:
-        return {}
-    return settings.given_tprs(source.tpr, source.support, source.name)
+        return config
+    return with_given_tprs(config, source.tpr, source.support, source.name)
 
 
 def weights(f: Form) -> tuple[ClassTerms | None, str | None]:

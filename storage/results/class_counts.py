@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine, and_, select
 
 from core.experiment.states import STATES
+from core.metrics.classification import share
 from core.split_names import SPLITS
 from storage.db.connection import reading
 from storage.db.errors import StorageError
@@ -108,6 +109,15 @@ def class_counts(engine: Engine, run_id: int, split: str, epoch: int | None = No
     support, tp, predicted, weight = zip(*rows, strict=True)
     weights = None if weight[0] is None else np.array(weight, dtype=np.float64)
     return ClassCounts(at, *(np.array(v, dtype=np.int64) for v in (support, tp, predicted)), weights)
+
+
+def validation_tprs(engine: Engine, run_id: int) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+    """The TPRs [C] of the validation split after a run's last epoch, as evidence for another run; their supports [C]; that epoch.
+
+    NaN for a class without validation samples. Raises StorageError as `class_counts`.
+    """
+    counts = class_counts(engine, run_id, "validation")
+    return share(counts.tp, counts.support), counts.support.astype(np.float64), counts.epoch
 
 
 def confusion(engine: Engine, run_id: int, split: str, which: str = "last") -> tuple[int, NDArray[np.int64]] | None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.experiment.config import RunConfig, given_tprs
+from core.experiment.config import RunConfig, with_given_tprs
 from reporting.code_snippet import cli_command
 from storage import results
 from tests.commands.kit import DIGITS, QUICK
@@ -67,7 +67,7 @@ def test_the_copied_command_keeps_the_samples_behind_the_tprs(tmp_path):
 
     tpr, support = [1.0, 0.25, 1 / 3, float("nan")], [10.0, 1000.0, 7.0, 0.0]
     for given in (support, None):
-        config = RunConfig("digits", "mlp", "tpr_ratio", **given_tprs(tpr, given, "mine"))
+        config = with_given_tprs(RunConfig("digits", "mlp", "tpr_ratio"), tpr, given, "mine")
         subprocess.run(["sh", "-c", cli_command(config).splitlines()[0]], cwd=tmp_path, check=True)
         read, behind = parse((tmp_path / "tprs.csv").read_bytes(), ("ant", "bee", "cat", "dog"))
         assert np.array_equal(read, tpr, equal_nan=True)

@@ -11,6 +11,7 @@ from core.datasets import DATASETS
 from core.errors import EvenlyError
 from core.modality import MODALITIES, Modality
 from services.submission import new_run
+from services.tpr_sources import known_tprs
 from storage import results
 from storage.jobs import queue
 from tests.core.datasets.reversal import REVERSED
@@ -58,14 +59,17 @@ def test_weights_come_from_the_baselines_validation_split(worker):
     used = results.class_counts(worker.engine, second, "train").weight
     assert used == pytest.approx(expected / expected.mean(), rel=1e-9)
     assert row.facts.evidence.origin == f"run {first}, validation split, epoch 3"
+    previewed = known_tprs(worker.engine, row.config, first)
+    trained = (row.facts.evidence.tpr, row.facts.evidence.support)
+    assert tuple(v.tolist() for v in previewed) == tuple(map(list, trained)), "every digit"
 
 
 def test_given_tprs_feed_the_weights_with_their_support(worker):
-    from core.experiment.config import given_tprs
+    from core.experiment.config import with_given_tprs
 
     tpr = [1.0, *[0.5] * 9]
-    given = given_tprs(tpr, [50.0] * 10, "table.csv")
-    (run_id,) = submit(worker, changed(method="tpr_deficit", params={"tau": 1.0}, **given))
+    config = changed(method="tpr_deficit", params={"tau": 1.0})
+    (run_id,) = submit(worker, with_given_tprs(config, tpr, [50.0] * 10, "table.csv"))
     row = drained(worker, run_id)
     used = results.class_counts(worker.engine, run_id, "train").weight
     assert used[0] / used[1] == pytest.approx((1 / 100) / 0.5)  # floored at half a sample of 50

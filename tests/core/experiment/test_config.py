@@ -2,9 +2,10 @@
 
 from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 
-from core.experiment.config import LATER, SETTINGS, RunConfig, checked, from_dict
+from core.experiment.config import LATER, SETTINGS, RunConfig, checked, from_dict, given_tprs, with_given_tprs
 
 OLDEST = RunConfig(
     "digits",
@@ -61,3 +62,12 @@ def test_a_setting_bears_the_name_and_the_default_of_its_field():
         if "param" in f.metadata
     }
     assert rows == {key: (key, getattr(RunConfig, key)) for key in SETTINGS.keys}
+
+
+@pytest.mark.parametrize("support", [None, [10.0, 1000.0, 0.0]])
+def test_given_tprs_come_back_with_every_digit(support):
+    config = with_given_tprs(RunConfig("digits", "mlp"), [1.0, 1 / 3, float("nan")], support, "mine")
+    tpr, behind = given_tprs(from_dict(config.stored()))
+    assert np.array_equal(tpr, [1.0, 1 / 3, np.nan], equal_nan=True)
+    assert behind is None if support is None else behind.tolist() == support
+    assert given_tprs(RunConfig("digits", "mlp")) == (None, None)
