@@ -18,7 +18,7 @@ SENTENCES = [
     ),
     (
         notes.WeightsFilled((4,), ("counts", "tpr")),
-        "Class 4: no training samples or validation samples, so the weight is the mean of the others.",
+        "Class 4: no training samples or TPR, so the weight is the mean of the others.",
     ),
     (
         notes.WeightsNegligible((0,), 1e-4),
