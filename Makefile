@@ -26,7 +26,7 @@ demo: $(VENV)/.installed  ## In the terminal: a baseline and a weighted run on M
 
 # One thread per test process, as several share the cores.
 test: $(VENV)/.installed-dev lint  ## Install what the tests need and run all of them
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
 
 gpu: $(VENV)/.installed-dev  ## Test and measure training on this machine's GPU in ten minutes; GPU_ARGS="--out gpu.md"
 	$(PY) -m benchmarks.gpu $(GPU_ARGS)
