@@ -14,12 +14,11 @@ import numpy as np
 from sqlalchemy import Engine, text
 
 from core.experiment.config import RunConfig
+from core.split_names import SPLITS
 from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import upgrade
 from storage.jobs import queue
-
-SPLITS = ("train", "validation", "test")
 
 
 @cache

@@ -10,6 +10,7 @@ from torch import nn
 
 from core.experiment.config import RunConfig, checked
 from core.methods.types import ClassTerms
+from core.split_names import SPLITS
 from core.training.checkpoint import dumps, loads
 from core.training.crop import CropFlip
 from core.training.device import choose
@@ -21,7 +22,6 @@ from models import MODELS
 
 pytestmark = pytest.mark.gpu
 CLASSES, SAMPLES, BATCH = 10, 1000, 96
-SPLITS = ("train", "validation", "test")
 both_precisions = pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 
 

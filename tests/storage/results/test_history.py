@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
+from core.split_names import SPLITS
 from storage import results
 from storage.db.connection import reading
 from storage.db.errors import StorageError
 from storage.db.schema import class_epoch
-from tests.storage.kit import SPLITS, claimed, database, epoch_record, plan
+from tests.storage.kit import claimed, database, epoch_record, plan
 
 history_module = import_module("storage.results.class_history")  # the package names the function alike
 

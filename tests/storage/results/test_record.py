@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.experiment.facts import NOT_STARTED, Facts, StartEvidence
+from core.split_names import SPLITS
 from storage import results
 from storage.db.errors import StorageError
 from storage.jobs import queue
 from storage.results import confusion_codec
-from tests.storage.kit import SPLITS, broken, claimed, count, database, epoch_record
+from tests.storage.kit import broken, claimed, count, database, epoch_record
 
 
 @pytest.fixture
