@@ -14,19 +14,9 @@ from storage import results
 from storage.db.connection import reading
 from storage.db.errors import StorageError
 from storage.db.schema import class_epoch
-from tests.storage.kit import claimed, database, epoch_record, plan
+from tests.storage.kit import epoch_record, plan
 
 history_module = import_module("storage.results.class_history")  # the package names the function alike
-
-
-@pytest.fixture
-def engine(tmp_path):
-    return database(tmp_path)
-
-
-@pytest.fixture
-def claim(engine):
-    return claimed(engine, epochs=10)
 
 
 def test_history_is_epochs_by_classes_and_grows(engine, claim):

@@ -17,17 +17,7 @@ from storage import results
 from storage.db.errors import StorageError
 from storage.jobs import queue
 from storage.results import confusion_codec
-from tests.storage.kit import broken, claimed, count, database, epoch_record
-
-
-@pytest.fixture
-def engine(tmp_path):
-    return database(tmp_path)
-
-
-@pytest.fixture
-def claim(engine):
-    return claimed(engine, epochs=10)
+from tests.storage.kit import broken, count, epoch_record
 
 
 def test_an_epoch_comes_back_as_it_was_recorded(engine, claim):

@@ -17,17 +17,7 @@ from storage.db.schema import metadata
 from storage.jobs import queue, workers
 from storage.results import runs
 from storage.results.checkpoint_rows import file_name
-from tests.storage.kit import claimed, count, database, epoch_record, new_run, plan
-
-
-@pytest.fixture
-def engine(tmp_path):
-    return database(tmp_path)
-
-
-@pytest.fixture
-def claim(engine):
-    return claimed(engine, epochs=10)
+from tests.storage.kit import claimed, count, epoch_record, new_run, plan
 
 
 def test_the_list_filters_and_sorts(engine):
