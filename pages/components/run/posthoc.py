@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pandas as pd
 import streamlit as st
 
+from core.experiment.states import RESUME
 from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import USUAL
 from core.registry import Param
@@ -127,7 +128,7 @@ def apply(row: RunRow, step: NewRun, found: tuple[int, str] | None) -> None:
     with showing_errors():
         (run_id,) = [found[0]] if found else queue.submit(cached_reads.database(), [step], posthoc.key_of(step))
         if cached_reads.run(run_id).status in posthoc.OVER:
-            queue.ask(cached_reads.database(), run_id, "run")
+            queue.ask(cached_reads.database(), run_id, RESUME)
         try:
             helper_process.begin(run_id, *command(row.id, step))
         except OSError as error:
