@@ -52,8 +52,12 @@ class Local:
         return self.command("--slot", str(slot), "--drain")
 
     def _process(self, given: str) -> psutil.Process | None:
-        """The process of an id; None if it has exited."""
+        """The process of an id; None if it has exited. For a moment after its start a process has no command line: a child of this
+        process is known by its number, which no other program has before it is reaped."""
         slot, _, pid = given.partition(":")
+        for child in self._children:
+            if str(child.pid) == pid and child.poll() is None:
+                return child
         try:
             process = psutil.Process(int(pid))
             return process if process.cmdline()[1:] == self._drain(slot)[1:] else None  # a zombie has none

@@ -46,6 +46,16 @@ def test_one_that_is_stopped_has_ended(home, monkeypatch):
     assert not taken(home[0] / "locks", 0)
 
 
+def test_one_that_has_no_command_line_yet_is_alive(home, monkeypatch):
+    """As in the moment between its start and the first line of its program."""
+    monkeypatch.setattr("services.launchers.local.Local.command", lambda self, *options: standin.command(*options))
+    monkeypatch.setattr("psutil.Process.cmdline", lambda self: [])
+    started = local.start(1)
+    assert local.alive(started) == started
+    local.stop(started)
+    assert local.alive(started) == []
+
+
 def test_a_number_that_another_program_has_is_no_worker():
     assert local.alive([f"0:{os.getpid()}"]) == []
     local.stop([f"0:{os.getpid()}"])  # this process goes on
