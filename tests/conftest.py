@@ -23,6 +23,7 @@ hypothesis.settings.register_profile("evenly", deadline=None)  # a busy machine 
 hypothesis.settings.load_profile("evenly")
 
 
+@pytest.hookimpl(optionalhook=True)  # plain pytest, without xdist, runs the tests too
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are cores: tests wait for browsers and other processes."""
     return cores() + 1
