@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pandas as pd
 import streamlit as st
 
+from core.comparison.compare import Comparison
 from core.datasets import describe
 from core.experiment.presets import FIRST
 from core.experiment.states import BUSY, LIVE, RESUME
-from core.findings import Finding
 from core.formatting import listed
 from pages.components.common import cached_comparison, cached_reads, navigation, plotly_chart, run_status
 from pages.components.common.error_guard import showing_errors
@@ -87,30 +85,22 @@ def expected_time(every: pd.DataFrame) -> str:
     return f"{numbers.left(seconds).removesuffix(' left')}, estimated from earlier runs{behind}"
 
 
-def header(
-    busy: pd.DataFrame, seed: int, cautions: Sequence[Finding], left: ListedRun | None, every: pd.DataFrame
-) -> None:
-    """Title, introduction and the primary action: start, or resume paused runs.
-
-    `cautions`: of the runs that the button starts. `left`: a run that was stopped or failed.
-    """
+def introduction() -> None:
+    """The title, and what Evenly does."""
     st.title("No class left behind")
     st.markdown(
         "A classifier with 90 % accuracy can still fail on one class. Evenly trains a baseline, turns the true-positive rate (TPR) "
         "of every class into class weights, trains again, and shows which classes improved and what it cost.",
         width=820,
     )
+
+
+def start_buttons(busy: pd.DataFrame, seed: int, every: pd.DataFrame) -> None:
+    """The primary action: start the first comparison with this seed, or resume its paused runs; and how far it is."""
     with st.container(horizontal=True, vertical_alignment="center"):
         paused = [int(i) for i in busy[busy["status"] == "paused"]["id"]]
         if paused:
-            st.button(
-                "Resume",
-                key="home_resume",
-                type="primary",
-                icon=":material/play_arrow:",
-                on_click=resume,
-                args=(paused,),
-            )
+            resume_button("Resume", paused, primary=True)
         st.button(
             FIRST.label,
             key="home_start",
@@ -122,18 +112,26 @@ def header(
         )
         what = "A baseline and a weighted run" if seed == 0 else f"Adds seed {seed} to the comparison"
         st.caption(f"{what}, {expected_time(every)}" if busy.empty else progress(busy))
-    for caution in cautions:
-        st.warning(words.message(words.of(caution)), icon=":material/warning:")
-    if left is not None:
-        with st.container(horizontal=True, vertical_alignment="center", key="home_left"):
-            navigation.link_run(left.id, words.message(run_status.ended(left)), icon=":material/info:", width="content")
-            st.button(
-                run_status.resume(left),
-                key="home_resume",
-                icon=":material/play_arrow:",
-                on_click=resume,
-                args=([int(left.id)],),
-            )
+
+
+def resume_button(label: str, ids: list[int], *, primary: bool = False) -> None:
+    """The one button of the page that resumes runs."""
+    st.button(
+        label,
+        key="home_resume",
+        type="primary" if primary else "secondary",
+        icon=":material/play_arrow:",
+        on_click=resume,
+        args=(ids,),
+    )
+
+
+def unfinished_line(record: ListedRun) -> None:
+    """A run that was stopped or failed: its link with the reason, and the button that resumes it."""
+    with st.container(horizontal=True, vertical_alignment="center", key="home_left"):
+        ended = words.message(run_status.ended(record))
+        navigation.link_run(record.id, ended, icon=":material/info:", width="content")
+        resume_button(run_status.resume(record), [int(record.id)])
 
 
 @st.fragment(run_every=1.0)
@@ -174,26 +172,35 @@ def live_chart(records: list[ListedRun]) -> None:
 
 
 def latest_comparison(frame: pd.DataFrame) -> None:
-    """The TPR chart of the newest finished pair, or what will appear here."""
+    """The newest finished pair: cautions, verdict and the TPR chart; or what will appear here."""
     pair = cached_reads.latest_pair(frame)
     if pair is None:
-        with st.container(border=True, key="home_empty"):
-            st.markdown(":material/bar_chart: **Nothing to compare yet**")
-            st.markdown(
-                "The TPR of every class will appear here, hardest class first: gray before, blue after. "
-                "The band is the spread, the line the mean. "
-                f"Press **{FIRST.label}** to start, or set up your own comparison under New run."
-            )
+        nothing_to_compare()
         return
-    names = cached_reads.class_names(pair.before)
     c = cached_comparison.comparison(pair.before, pair.after)
-    before, after = tpr_series.pictured(c)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute"):
         st.subheader("The latest comparison", anchor=False)
         navigation.link_compare(pair.before.id, pair.after.id, "Open the comparison", icon=":material/compare_arrows:")
     for caution in c.cautions:
         st.warning(words.message(words.of(caution)), icon=":material/balance:")
     st.markdown(words.plain(words.typographic(words.of(c.verdict))))
+    pair_chart(pair, c)
+
+
+def nothing_to_compare() -> None:
+    """Before the first comparison: what will appear here."""
+    with st.container(border=True, key="home_empty"):
+        st.markdown(":material/bar_chart: **Nothing to compare yet**")
+        st.markdown(
+            "The TPR of every class will appear here, hardest class first: gray before, blue after. "
+            "The band is the spread, the line the mean. "
+            f"Press **{FIRST.label}** to start, or set up your own comparison under New run."
+        )
+
+
+def pair_chart(pair: cached_reads.Pair, c: Comparison) -> None:
+    """The TPR chart of a finished pair, with a caption on its runs and marks."""
+    names, (before, after) = cached_reads.class_names(pair.before), tpr_series.pictured(c)
     kind = tpr_charts.usual_kind(before, after)
     plotly_chart.draw(
         tpr_charts.picture(kind, names, before, after, plotly_chart.palette()),
@@ -252,7 +259,12 @@ def main() -> None:
     mine = first_runs(every, plan)
     busy = mine[mine["status"].isin(BUSY)]
     st.session_state["home_submit_key"] = f"home-{FIRST.key}-{cached_reads.last_id(every)}"
-    header(busy, next_seed(every, plan), plan.cautions, unfinished(mine), every)
+    introduction()
+    start_buttons(busy, next_seed(every, plan), every)
+    for caution in plan.cautions:
+        st.warning(words.message(words.of(caution)), icon=":material/warning:")
+    if (left := unfinished(mine)) is not None:
+        unfinished_line(left)
     if busy.empty:
         latest_comparison(frame)
         recent(frame)
