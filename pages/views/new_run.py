@@ -17,7 +17,7 @@ from core.errors import EvenlyError
 from core.experiment.config import RunConfig, with_given_tprs
 from core.experiment.term_schedule import first_epoch
 from core.findings import Finding
-from core.methods import POSTHOC
+from core.methods import trains
 from core.methods.method import Method
 from core.methods.types import ClassTerms
 from core.metrics.classification import Counts
@@ -130,35 +130,15 @@ def form() -> Form | None:
 
     Facts, warnings and the choice of a baseline depend on settings below them, so their containers are filled last.
     """
-    data, network = st.columns(2)
-    with data:
-        dataset = new_data.pick_dataset()
-    spec = new_data.known(dataset)
-    with network:
-        model = None if spec is None else new_data.pick_model(spec)
+    dataset, spec, model = pick_data_and_model()
     if spec is None or model is None:
         new_data.upload(dataset)
         return None
     frame = cached_reads.runs(archived=None, dataset=dataset, columns=COLUMNS)
     facts, method, evidence = st.container(), new_method.pick(any_finished(frame, model)), st.container()
-    params, trains = new_method.main_parameter(method, len(spec.classes)), method.stage != POSTHOC
-    recipe = pick_recipe() if trains else RunConfig.recipe
-    if trains:
-        fit_epochs(method, recipe)
-    values, count = in_sight(trains)
-    others, more, recipe_params = folded(method, recipe, spec)
-    config = RunConfig(
-        dataset=dataset,
-        model=model,
-        method=method.key,
-        params=params | others,
-        recipe=recipe,
-        recipe_params=recipe_params,
-        **values,
-        **more,
-    )
+    config, count = pick_settings(RunConfig(dataset=dataset, model=model, method=method.key), method, spec)
     needs, error = new_method.needs(method, dict(config.params))
-    warned = st.container()
+    doubts = st.container()
     new_data.upload(dataset)
     spec = describe(dataset, cached_reads.data_root(), config.validation)
     with facts:
@@ -166,11 +146,34 @@ def form() -> Form | None:
     with evidence:
         runs = DatasetRuns(frame, cached_reads.drawn_by(dataset), spec)
         source = pick(runs, method, needs, config, count)
-    config = with_given(config, source) if trains else replace(config, epochs=1)
+    config = with_given(config, source) if trains(method.key) else replace(config, epochs=1)
     plan, unplanned = planned(config, spec, count, source, error)
     for caution in plan.cautions:
-        show_caution(caution, evidence, warned)
+        show_caution(caution, evidence, doubts)
     return Form(spec, method, needs, error, source, config, count, plan, unplanned)
+
+
+def pick_data_and_model() -> tuple[str, DataSpec | None, str | None]:
+    """Show both choices side by side. Returns dataset, its description and the model; None where `form` cannot go on."""
+    data, network = st.columns(2)
+    with data:
+        dataset = new_data.pick_dataset()
+    spec = new_data.known(dataset)
+    with network:
+        model = None if spec is None else new_data.pick_model(spec)
+    return dataset, spec, model
+
+
+def pick_settings(config: RunConfig, method: Method, spec: DataSpec) -> tuple[RunConfig, int]:
+    """Show the method's parameters, the recipe and the other settings; returns the config with them and the number of replicates."""
+    params, training = new_method.main_parameter(method, len(spec.classes)), trains(method.key)
+    recipe = pick_recipe() if training else config.recipe
+    if training:
+        fit_epochs(method, recipe)
+    values, count = in_sight(training)
+    others, more, recipe_params = folded(method, recipe, spec)
+    chosen = replace(config, params=params | others, recipe=recipe, recipe_params=recipe_params, **values, **more)
+    return chosen, count
 
 
 def planned(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,7 @@ from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Evidence
 from core.registry import Source, check_params
 from pages.components.common import param_fields, plotly_chart, query_params
-from pages.components.common.param_fields import Values
+from pages.components.common.param_fields import Value, Values
 from pages.components.new_run import epochs, overlay, terms
 from pages.components.preview import component
 from pages.components.preview.latex_text import in_text
@@ -112,63 +113,78 @@ def evidence(
     )
 
 
+def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConfig, source: TprSource) -> ClassTerms:
+    """Show slider and bars, then the other terms and the sampler's. Returns the first epoch's terms, ignoring a late start.
+
+    A term that changes over the epochs is shown epoch by epoch, with an earlier run's TPRs where it depends on the run's own.
+    """
+    seen = replace(seen, start=first_epoch(config))
+    in_force(config, seen)  # raises for a late start that delays nothing, as the worker would
+    first, last = (in_force(replace(config, start=0.0), replace(seen, epoch=epoch)) for epoch in (0, seen.epochs - 1))
+    changing = epochs.changing_terms(method, config, seen, first, spec, source)
+    known = seen.tpr if seen.tpr is not None or changing.past is None else changing.past.tpr[-1]
+    order = tpr_charts.ordering(np.arange(len(spec.classes), dtype=float) if known is None else known)
+    shown = draw_weights(method, config, seen, changing, order, spec)
+    for name in (n for n in changing.names if n in terms.TERMS):
+        epochs.draw(name, f"new_along_{name}", config, seen, changing, order, spec)
+    epochs.notes(config, changing)
+    sampler, hard = SAMPLERS[config.sampler], known is not None
+    terms.draw(method, sampler, first, last, order, spec.classes, hard=hard, shown=shown, elsewhere=changing.names)
+    overlay.draw(method.key, first, seen, order, spec.classes, changing=bool(changing.names) or changing.lacking)
+    return first
+
+
+def draw_weights(
+    method: Method,
+    config: RunConfig,
+    seen: Evidence,
+    changing: epochs.ChangingTerms,
+    order: NDArray[np.int64],
+    spec: DataSpec,
+) -> Sequence[Finding]:
+    """The weights under the method's slider: epoch by epoch where they change, else as bars; without weights the slider alone.
+
+    Returns the notes on the terms that it shows.
+    """
+    params = dict(config.params)
+    if epochs.WEIGHT in changing.names:
+        epochs.draw(epochs.WEIGHT, preview_key(method), config, seen, changing, order, spec, dragged=True)
+        return ()
+    answers = _at_every_stop(method, params, seen)
+    if not terms.has_bars(method, answers.frames):
+        draw_slider(method, params)
+        return ()
+    param, p = slider_param(method, params), plotly_chart.palette()
+    value = float(params[param.key]) if param else 0.0
+    bars = component.payload(list(spec.classes), order, seen.tpr, answers, param, value, p, seen.counts)
+    component.mount(bars, preview_key(method))
+    return answer(method.key, seen, params).notes
+
+
+def _at_every_stop(method: Method, params: Values, seen: Evidence) -> Grid:
+    """Cached: the method at every stop of its slider. Arrays become tuples, which can be cache keys."""
+    tpr, support = (None if v is None else tuple(v.tolist()) for v in (seen.tpr, seen.support))
+    return _grid(method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs, seen.start)
+
+
+PerClass = tuple[float, ...]  # [C]
+
+
 @st.cache_data(max_entries=64, show_spinner=False)
 def _grid(
-    key: str, params: tuple, tpr: tuple | None, support: tuple | None, counts: tuple, epochs: int, start: int
+    key: str,
+    params: tuple[tuple[str, Value], ...],
+    tpr: PerClass | None,
+    support: PerClass | None,
+    counts: PerClass,
+    epochs: int,
+    start: int,
 ) -> Grid:
     tpr_C, support_C = (None if v is None else np.array(v, float) for v in (tpr, support))
     seen = replace(
         what_if(len(counts), tpr=tpr_C, support=support_C, counts=np.array(counts, float)), epochs=epochs, start=start
     )
     return grid(key, seen, dict(params), limit=component.stops_for(len(counts)))
-
-
-def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConfig, source: TprSource) -> ClassTerms:
-    """Show slider and bars, then the other terms and the sampler's. Returns the first epoch's terms, ignoring a late start.
-
-    A term that changes over the epochs is shown epoch by epoch, with an earlier run's TPRs where it depends on the run's own.
-    """
-    params, seen = dict(config.params), replace(seen, start=first_epoch(config))
-    in_force(config, seen)  # raises for a late start that delays nothing, as the worker would
-    first, last = (in_force(replace(config, start=0.0), replace(seen, epoch=epoch)) for epoch in (0, seen.epochs - 1))
-    changing = epochs.changing_terms(method, config, seen, first, spec, source)
-    known = seen.tpr if seen.tpr is not None or changing.past is None else changing.past.tpr[-1]
-    order = tpr_charts.ordering(np.arange(len(spec.classes), dtype=float) if known is None else known)
-    tpr, support = (None if v is None else tuple(v.tolist()) for v in (seen.tpr, seen.support))
-    answers = _grid(
-        method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs, seen.start
-    )
-    shown: tuple[Finding, ...] = ()
-    if epochs.WEIGHT in changing.names:
-        epochs.draw(epochs.WEIGHT, preview_key(method), config, seen, changing, order, spec, dragged=True)
-    elif terms.has_bars(method, answers.frames):
-        shown = answer(method.key, seen, params).notes  # the component shows them
-        param = slider_param(method, params)
-        value = float(params[param.key]) if param else 0.0
-        component.mount(
-            component.payload(
-                list(spec.classes), order, seen.tpr, answers, param, value, plotly_chart.palette(), seen.counts
-            ),
-            preview_key(method),
-        )
-    else:
-        draw_slider(method, params)
-    for name in (n for n in changing.names if n in terms.TERMS):
-        epochs.draw(name, f"new_along_{name}", config, seen, changing, order, spec)
-    epochs.notes(config, changing)
-    terms.draw(
-        method,
-        SAMPLERS[config.sampler],
-        first,
-        last,
-        order,
-        spec.classes,
-        hard=known is not None,
-        shown=shown,
-        elsewhere=changing.names,
-    )
-    overlay.draw(method.key, first, seen, order, spec.classes, changing=bool(changing.names) or changing.lacking)
-    return first
 
 
 def draw_slider(method: Method, params: Values) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -21,6 +22,7 @@ MOST = 3
 HEIGHT = 280
 SHOWN = {"weight": Term("Weight per class", "factor on the loss of a sample of the class")} | TERMS
 SYMBOLS = ("circle", "square-open", "diamond", "triangle-up-open")  # so that color is not the only cue
+Look = tuple[str, str, str]  # color, symbol, dash
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
@@ -56,39 +58,33 @@ def picture(
 
     `methods`: labels of all compared methods, the selected one first; each keeps its style in every chart.
     """
-    few, at = len(classes) <= NAMED_UP_TO, list(range(len(order)))
-    names, form = [text.drawn(classes[c]) for c in order], SHOWN[name].form
-    looks = dict(
-        zip(
-            methods,
-            zip((p.after, p.before, p.gain, p.loss), SYMBOLS, ("solid", "dash", "dot", "dashdot"), strict=True),
-            strict=False,
-        )
-    )
-    data = [
-        {
-            "type": "scatter",
-            "mode": "markers" if few else "lines",
-            "name": text.drawn(label),
-            "x": at,
-            "y": v[order].tolist(),
-            "customdata": names,
-            "marker": {"color": color, "symbol": symbol, "size": 10, "line": {"width": 2, "color": color}},
-            "line": {"color": color, "width": 2, "dash": dash},
-            "hovertemplate": f"%{{customdata}}: %{{y:{form}}}<extra>{text.drawn(label)}</extra>",
-        }
-        for label, v in rows.items()
-        for color, symbol, dash in [looks[label]]
-    ]
+    names, form, looks = [text.drawn(classes[c]) for c in order], SHOWN[name].form, looks_of(methods, p)
+    y_axis = axis(p, rangemode="tozero", nticks=6, tickformat="~%" if form.endswith("%") else "~g")
     return {
-        "data": data,
-        "layout": layout(
-            p,
-            HEIGHT,
-            showlegend=True,
-            xaxis=class_axis(classes, order, p, hard=hard),
-            yaxis=axis(p, rangemode="tozero", nticks=6, tickformat="~%" if form.endswith("%") else "~g"),
-        ),
+        "data": [trace(label, v[order], names, form, looks[label]) for label, v in rows.items()],
+        "layout": layout(p, HEIGHT, showlegend=True, xaxis=class_axis(classes, order, p, hard=hard), yaxis=y_axis),
+    }
+
+
+def looks_of(methods: Sequence[str], p: Palette) -> dict[str, Look]:
+    """The style of each of up to 1 + MOST methods."""
+    colors, dashes = (p.after, p.before, p.gain, p.loss), ("solid", "dash", "dot", "dashdot")
+    return dict(zip(methods, zip(colors, SYMBOLS, dashes, strict=True), strict=False))
+
+
+def trace(label: str, values: NDArray[np.float64], names: Sequence[str], form: str, look: Look) -> dict[str, Any]:
+    """A method in Plotly's JSON: one value per class, in the order of `names`, formatted by `form`."""
+    color, symbol, dash = look
+    return {
+        "type": "scatter",
+        "mode": "markers" if len(names) <= NAMED_UP_TO else "lines",
+        "name": text.drawn(label),
+        "x": list(range(len(names))),
+        "y": values.tolist(),
+        "customdata": names,
+        "marker": {"color": color, "symbol": symbol, "size": 10, "line": {"width": 2, "color": color}},
+        "line": {"color": color, "width": 2, "dash": dash},
+        "hovertemplate": f"%{{customdata}}: %{{y:{form}}}<extra>{text.drawn(label)}</extra>",
     }
 
 
@@ -117,17 +113,23 @@ def draw(
     if changing or any("last_tpr" in METHODS[k].needs for k in chosen):
         st.caption(one_epoch_only(evidence))
     rows = {METHODS[key].label: terms} | {METHODS[k].label: others[k] for k in chosen}
-    for name, term in SHOWN.items():
-        values = {label: v for label, t in rows.items() if (v := getattr(t, name)) is not None}
-        if not values or list(values) == [METHODS[key].label]:
-            continue
-        st.markdown(f"**{term.label}** :small[{term.unit}]")
-        hard = evidence.tpr is not None
-        plotly_chart.draw(
-            picture(name, values, order, classes, plotly_chart.palette(), methods=list(rows), hard=hard),
-            key=f"new_overlay_{name}",
-            alt=f"{term.label} of {', '.join(values)}",
-        )
+    for name in SHOWN:
+        draw_term(name, rows, order, classes, hard=evidence.tpr is not None)
+
+
+def draw_term(
+    name: str, rows: Mapping[str, ClassTerms], order: NDArray[np.int64], classes: Sequence[str], *, hard: bool
+) -> None:
+    """The chart of one term; nothing where only the selected method, the first of `rows`, sets it, or none does."""
+    values, term = {label: v for label, t in rows.items() if (v := getattr(t, name)) is not None}, SHOWN[name]
+    if not values or list(values) == list(rows)[:1]:
+        return
+    st.markdown(f"**{term.label}** :small[{term.unit}]")
+    plotly_chart.draw(
+        picture(name, values, order, classes, plotly_chart.palette(), methods=list(rows), hard=hard),
+        key=f"new_overlay_{name}",
+        alt=f"{term.label} of {', '.join(values)}",
+    )
 
 
 def choose(others: list[str]) -> list[str]:

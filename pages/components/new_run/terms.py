@@ -72,23 +72,13 @@ def picture(
     hard: bool,
 ) -> Figure:
     """Bars of one term, classes in `order`; `values` holds one row [C], or the first and the last epoch's."""
-    term = TERMS[name]
-    at, names = list(range(len(order))), [drawn(classes[c]) for c in order]
+    names, form = [drawn(classes[c]) for c in order], TERMS[name].form
     colors = [p.after] if len(values) == 1 else [p.before, p.after]
-    data = [
-        {
-            "type": "bar",
-            "name": label,
-            "x": at,
-            "y": v[order].tolist(),
-            "customdata": names,
-            "marker": {"color": color},
-            "hovertemplate": f"%{{customdata}}: %{{y:{term.form}}}<extra></extra>",
-        }
-        for (label, v), color in zip(values.items(), colors, strict=True)
-    ]
+    y_axis = axis(p, rangemode="tozero", nticks=5, tickformat="~%" if form.endswith("%") else "~g")
     return {
-        "data": data,
+        "data": [
+            bars(label, v[order], names, form, color) for (label, v), color in zip(values.items(), colors, strict=True)
+        ],
         "layout": layout(
             p,
             HEIGHT,
@@ -96,8 +86,21 @@ def picture(
             bargap=0.3,
             showlegend=len(values) > 1,
             xaxis=class_axis(classes, order, p, hard=hard),
-            yaxis=axis(p, rangemode="tozero", nticks=5, tickformat="~%" if term.form.endswith("%") else "~g"),
+            yaxis=y_axis,
         ),
+    }
+
+
+def bars(label: str, values: NDArray[np.float64], names: Sequence[str], form: str, color: str) -> dict[str, Any]:
+    """The bars of one epoch in Plotly's JSON: one value per class, in the order of `names`, formatted by `form`."""
+    return {
+        "type": "bar",
+        "name": label,
+        "x": list(range(len(names))),
+        "y": values.tolist(),
+        "customdata": names,
+        "marker": {"color": color},
+        "hovertemplate": f"%{{customdata}}: %{{y:{form}}}<extra></extra>",
     }
 
 
@@ -145,23 +148,33 @@ def draw(
 ) -> None:
     """A chart of every term but the weight, then the sentences and the notes that are not `shown` yet.
 
-    `first` and `last`: the terms of those epochs. A term that is the same for every class becomes a sentence. Terms `elsewhere`,
-    shown epoch by epoch, are left out.
+    `first` and `last`: the terms of those epochs. Terms `elsewhere`, shown epoch by epoch, are left out.
     """
     for name in TERMS:
         if name in elsewhere or (getattr(first, name) is None and getattr(last, name) is None):
             continue
-        values = over_time(name, first, last)
-        st.markdown(f"**{TERMS[name].label}** :small[{TERMS[name].unit}]")
-        if alike := constant(name, values):
-            st.markdown(alike)
-            continue
-        plotly_chart.draw(
-            picture(name, values, order, classes, plotly_chart.palette(), hard=hard),
-            key=f"new_term_{name}",
-            alt=alternative(name, values, classes),
-        )
+        draw_term(name, over_time(name, first, last), order, classes, hard=hard)
     for line in sentences(method, sampler):
         st.markdown(f":material/info: {line}")
     for note in dict.fromkeys(n for n in last.notes if n not in shown):
         st.caption(plain(text.of(note)))
+
+
+def draw_term(
+    name: str,
+    values: Mapping[str, NDArray[np.float64]],
+    order: NDArray[np.int64],
+    classes: Sequence[str],
+    *,
+    hard: bool,
+) -> None:
+    """The chart of one term, or a sentence where it is the same for every class."""
+    st.markdown(f"**{TERMS[name].label}** :small[{TERMS[name].unit}]")
+    if alike := constant(name, values):
+        st.markdown(alike)
+        return
+    plotly_chart.draw(
+        picture(name, values, order, classes, plotly_chart.palette(), hard=hard),
+        key=f"new_term_{name}",
+        alt=alternative(name, values, classes),
+    )
