@@ -6,13 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.experiment.states import LIVE
-from pages.components.common import (
-    auto_refresh,
-    cached_reads,
-    navigation,
-    viewport,
-    worker_status,
-)
+from pages.components.common import auto_refresh, cached_reads, navigation, viewport, worker_status
 from pages.components.common.error_guard import showing_errors
 from pages.components.runs.actions import HINT, TO_CHOOSE, actions, archived_now
 from pages.components.runs.table import STATE_FILTERS, more_columns, state_word, states_of, table, while_chosen
@@ -70,7 +64,7 @@ def load(text: str, state: str, archived: bool) -> tuple[pd.DataFrame, int]:
     return found[keep], len(every)
 
 
-def seen(frame: pd.DataFrame, states: list[str]) -> tuple:
+def seen(frame: pd.DataFrame, states: list[str]) -> tuple[tuple[int, str, int], ...]:
     """The values in the table that change while runs are active."""
     return tuple(zip(frame["id"], states, frame["last_epoch"], strict=True))
 
@@ -82,36 +76,45 @@ def main() -> None:
     *wanted, more = filters()
     frame, total = load(*wanted)
     if not total:
-        st.markdown("No runs yet. Start one under New run, or use the button on Home.")
-        st.page_link(navigation.NEW, label="New run", icon=":material/add_circle:")
+        no_runs()
         return
     if (frame["status"] == "queued").any():
         worker_status.live_notice()
-    above, phone = st.container(), viewport.narrow()
-    found = len(frame)
-    frame = while_chosen(frame, wanted)
-    if phone and len(frame):
-        st.caption(TO_CHOOSE, width=HINT)
-    states = states_of(frame)
-    ids = table(frame, states, more) if len(frame) else []
-    with (
-        st.container() if phone else above
-    ):  # above, the buttons would push the table down and the next tap would hit another row
-        actions(frame, ids)
-        archived_now(ids)
-    if frame.empty:
+    shown = while_chosen(frame, wanted)
+    states, ids = table_and_actions(shown, more)
+    if shown.empty:
         nothing_passes(*wanted)
     if ids:  # a changed row order would reset the selection
         auto_refresh.hold()
     st.caption(
-        f"{len(frame):,} of {total:,} runs shown. Accuracy, TPR variance and lowest TPR: test split, last epoch."
-        + (" New runs appear once the selection is cleared." if found > len(frame) else "")
+        f"{len(shown):,} of {total:,} runs shown. Accuracy, TPR variance and lowest TPR: test split, last epoch."
+        + (" New runs appear once the selection is cleared." if len(frame) > len(shown) else "")
     )
     viewport.watch()
-    st.session_state["runs_seen"] = seen(frame, states)
-    if not ids and frame["status"].isin(LIVE).any():
+    st.session_state["runs_seen"] = seen(shown, states)
+    if not ids and shown["status"].isin(LIVE).any():
         st.session_state["runs_fresh"] = True
         live(tuple(wanted))
+
+
+def no_runs() -> None:
+    """Before the first run: what to do."""
+    st.markdown("No runs yet. Start one under New run, or use the button on Home.")
+    st.page_link(navigation.NEW, label="New run", icon=":material/add_circle:")
+
+
+def table_and_actions(frame: pd.DataFrame, more: list[str]) -> tuple[list[str], list[int]]:
+    """The table with its buttons, above it or on a phone below. Returns the cells of the column State and the ids of the selected rows."""
+    above, phone = st.container(), viewport.narrow()
+    if phone and len(frame):
+        st.caption(TO_CHOOSE, width=HINT)
+    states = states_of(frame)
+    ids = table(frame, states, more) if len(frame) else []
+    # on a phone, buttons above would push the table down and the next tap would hit another row
+    with st.container() if phone else above:
+        actions(frame, ids)
+        archived_now(ids)
+    return states, ids
 
 
 def nothing_passes(text: str, state: str, archived: bool) -> None:

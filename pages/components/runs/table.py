@@ -12,11 +12,7 @@ from core.datasets import known_as
 from core.experiment.states import STATES
 from core.methods import METHODS
 from models import MODELS
-from pages.components.common import (
-    navigation,
-    run_status,
-    viewport,
-)
+from pages.components.common import navigation, run_status, viewport
 from pages.components.runs.actions import TO_OPEN
 
 STATE_FILTERS = ("all", *STATES.keys)
@@ -199,9 +195,9 @@ def table_key(ids: Iterable[int]) -> str:
     return f"runs_table_{hash(tuple(ids))}"
 
 
-def while_chosen(frame: pd.DataFrame, wanted: list) -> pd.DataFrame:
+def while_chosen(frame: pd.DataFrame, wanted: list[str | bool]) -> pd.DataFrame:
     """The same rows as before while some are selected: a new row would make a new table and drop the selection, and with it
-    the click on a button. `wanted` are the filters; changed filters show all they match."""
+    the click on a button. `wanted`: search, state and whether archived; changed filters show all they match."""
     before, ids = st.session_state.get("runs_rows", (None, ()))
     chosen = st.session_state.get(table_key(ids), {}).get("selection", {})
     if before == wanted and any(chosen.values()) and set(ids) <= set(frame["id"]):
