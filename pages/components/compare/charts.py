@@ -19,6 +19,7 @@ from storage.results.runs import RunRow
 
 KINDS = {"bars": "Bars", "dumbbell": "Dumbbell", "strip": "Strip"}
 ZOOMED = "Every TPR is above 90 %, so the default is dots on an axis that does not start at 0; bars always start at 0."
+Curve = tuple[NDArray[np.int64], NDArray[np.float64]]  # epochs, values
 PHONE_CHANGES = ("change", "true class", "predicted as")
 
 
@@ -110,14 +111,14 @@ def epochs_picture(before: Sequence[RunRow], after: Sequence[RunRow], p: Palette
     ), f"Spread of the test TPRs per epoch; at the end {listed(ends)}"
 
 
-def spread_by_epoch(row: RunRow, last: int) -> tuple[NDArray, NDArray]:
+def spread_by_epoch(row: RunRow, last: int) -> Curve:
     """Epochs and the spread in points of a run's test split; for a post-hoc step, constant from epoch 1 to `last`."""
     epochs, variance = cached_reads.series(row, "test", "tpr_variance")
     spread = 100 * variance**0.5
     return (epochs, spread) if run_status.trains(row) else (np.array([1, last]), spread[[-1, -1]])
 
 
-def mean_by_epoch(each: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, NDArray]:
+def mean_by_epoch(each: Sequence[Curve]) -> Curve:
     """The mean of several curves, (epochs, values) each, over those with a value at an epoch; NaN if none has one."""
     epochs, place = np.unique(np.concatenate([e for e, _ in each]), return_inverse=True)
     values = np.concatenate([v for _, v in each])
@@ -126,25 +127,26 @@ def mean_by_epoch(each: list[tuple[NDArray, NDArray]]) -> tuple[NDArray, NDArray
     return epochs, share(np.bincount(place, values[known], len(epochs)), np.bincount(place, minlength=len(epochs)))
 
 
-def confusion_change(before: Sequence[RunRow], after: Sequence[RunRow], names: list[str], order: NDArray) -> None:
+def confusion_change(
+    before: Sequence[RunRow], after: Sequence[RunRow], names: list[str], order: NDArray[np.int64]
+) -> None:
     """How the confusion matrix changed; with several seeds, its mean."""
     st.subheader(MOVED, anchor=False)
     found = matrices_of(before, after)
     if found is None:
         st.caption("One of the runs has no stored confusion matrix.")
         return
-    b, a = found
     st.caption(change_of(before, names))
     if len(names) <= confusion_charts.TEXT_UP_TO:
         plotly_chart.draw(
-            confusion_charts.confusion_change(names, b, a, plotly_chart.palette(), order),
+            confusion_charts.confusion_change(names, *found, plotly_chart.palette(), order),
             key="compare_confusion",
             alt=MOVED_ALT,
         )
         return
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     st.dataframe(
-        confusion_charts.top_changes(names, b, a),
+        confusion_charts.top_changes(names, *found),
         hide_index=True,
         height="content",
         key="compare_changes",
@@ -162,11 +164,10 @@ def confusion_change(before: Sequence[RunRow], after: Sequence[RunRow], names: l
 
 
 MOVED_ALT = "Change of the confusion matrix in points of each true class"
+Matrices = tuple[confusion_charts.Counts, confusion_charts.Counts]  # before and after
 
 
-def matrices_of(
-    before: Sequence[RunRow], after: Sequence[RunRow]
-) -> tuple[confusion_charts.Counts, confusion_charts.Counts] | None:
+def matrices_of(before: Sequence[RunRow], after: Sequence[RunRow]) -> Matrices | None:
     """The confusion matrices [C, C] of both sides after the last epoch, summed over the seeds; None if one is not stored."""
     found = [[cached_reads.confusion(row) for row in rows] for rows in (before, after)]
     return None if any(None in side for side in found) else tuple(sum(matrix for _, matrix in side) for side in found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from numpy.typing import NDArray
 
 from core.comparison.compare import Comparison
@@ -24,7 +25,7 @@ def page(before: RunRow, after: RunRow, c: Comparison, names: list[str], reports
         if over is None
         else (cached_comparison.members(before, over.runs_before), cached_comparison.members(after, over.runs_after))
     )
-    pictures, tables = reported(b, a, names, tpr_charts.ordering(tpr_series.pictured(c)[0].tpr))
+    pictures, tables = charts_and_tables(b, a, names, tpr_charts.ordering(tpr_series.pictured(c)[0].tpr))
     return html_pages.comparison_page(
         *reports,
         text.typographic(text.of(c.verdict)),
@@ -36,42 +37,45 @@ def page(before: RunRow, after: RunRow, c: Comparison, names: list[str], reports
     )
 
 
-def reported(
-    before: Sequence[RunRow], after: Sequence[RunRow], names: list[str], order: NDArray
+def charts_and_tables(
+    before: Sequence[RunRow], after: Sequence[RunRow], names: list[str], order: NDArray[np.int64]
 ) -> tuple[list[Picture], list[Listing]]:
     """The charts and tables of the report that need the runs' epochs and confusion matrices."""
-    pictures = []
-    if any(map(run_status.trains, (*before, *after))):
-        pictures.append(
-            (
-                charts.SPREAD,
-                html_pages.in_both(lambda p: charts.epochs_picture(before, after, p)[0]),
-                charts.epochs_picture(before, after, LIGHT)[1],
-                f"Dotted: before. Solid: after. {charts.epochs_notes(before, after)}".rstrip(),
-            )
-        )
+    pictures = [spread_chart(before, after)] if any(map(run_status.trains, (*before, *after))) else []
     found = charts.matrices_of(before, after)
     if found is None:
         return pictures, []
     if len(names) <= confusion_charts.TEXT_UP_TO:
-        return [
-            *pictures,
-            (
-                charts.MOVED,
-                html_pages.in_both(lambda p: confusion_charts.confusion_change(names, *found, p, order)),
-                charts.MOVED_ALT,
-                charts.change_of(before, names),
-            ),
-        ], []
+        return [*pictures, change_chart(before, names, found, order)], []
+    return pictures, [change_table(before, names, found)]
+
+
+def spread_chart(before: Sequence[RunRow], after: Sequence[RunRow]) -> Picture:
+    """The spread of the test TPRs over the epochs, in both color schemes."""
+    return (
+        charts.SPREAD,
+        html_pages.in_both(lambda p: charts.epochs_picture(before, after, p)[0]),
+        charts.epochs_picture(before, after, LIGHT)[1],
+        f"Dotted: before. Solid: after. {charts.epochs_notes(before, after)}".rstrip(),
+    )
+
+
+def change_chart(
+    before: Sequence[RunRow], names: list[str], found: charts.Matrices, order: NDArray[np.int64]
+) -> Picture:
+    """The change of the confusion matrix, in both color schemes."""
+    return (
+        charts.MOVED,
+        html_pages.in_both(lambda p: confusion_charts.confusion_change(names, *found, p, order)),
+        charts.MOVED_ALT,
+        charts.change_of(before, names),
+    )
+
+
+def change_table(before: Sequence[RunRow], names: list[str], found: charts.Matrices) -> Listing:
+    """The largest changes of the confusion matrix: of many classes, whose matrix would be too large."""
     rows = [
         [r["true class"], r["predicted as"], numbers.minus(f"{r['change']:+.1f}"), r["means"]]
         for r in confusion_charts.top_changes(names, *found).to_dict("records")
     ]
-    return pictures, [
-        (
-            charts.MOVED,
-            ("true class", "predicted as", "points", "means"),
-            rows,
-            charts.change_of(before, names),
-        )
-    ]
+    return charts.MOVED, ("true class", "predicted as", "points", "means"), rows, charts.change_of(before, names)

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import pandas as pd
 import streamlit as st
 
-from core.experiment.states import RESUME
+from core.experiment.states import BUSY, RESUME
 from core.methods import METHODS, POSTHOC
+from core.methods.method import Method
 from core.methods.posthoc import USUAL
 from core.registry import Param
 from pages.components.common import cached_reads, helper_process, navigation, param_fields, run_status, viewport
@@ -57,7 +58,7 @@ def draw(row: RunRow) -> None:
     )
     controls(row)
     frame = posthoc.steps_of(cached_reads.database(), row.id)
-    if frame["status"].isin(cached_reads.BUSY).any():
+    if frame["status"].isin(BUSY).any():
         live(row.id, states(frame))
     if len(frame):
         listing(row, frame)
@@ -70,6 +71,17 @@ def draw(row: RunRow) -> None:
 @showing_errors()
 def controls(row: RunRow) -> None:
     """The step, its parameters and the button. A fragment: moving a slider redraws nothing else."""
+    method, params = pick_step()
+    st.caption(plain(method.summary))
+    planned = posthoc.plan_step(cached_reads.database(), row, method.key, params)
+    (step,) = planned.rows
+    for caution in planned.cautions:
+        st.warning(message(text.of(caution)), icon=":material/warning:")
+    apply_button(row, step)
+
+
+def pick_step() -> tuple[Method, param_fields.Values]:
+    """Show the choice of the step, and its parameters beside it."""
     left, right = st.columns([2, 3], gap="medium")
     with left:
         key = st.selectbox(
@@ -81,12 +93,11 @@ def controls(row: RunRow) -> None:
         )
     method = METHODS[key]
     with right:
-        params = {p.key: parameter(method.key, p) for p in method.params}
-    st.caption(plain(method.summary))
-    planned = posthoc.plan_step(cached_reads.database(), row, method.key, params)
-    (step,) = planned.rows
-    for caution in planned.cautions:
-        st.warning(message(text.of(caution)), icon=":material/warning:")
+        return method, {p.key: parameter(method.key, p) for p in method.params}
+
+
+def apply_button(row: RunRow, step: NewRun) -> None:
+    """Apply the step, or try it again; disabled, and which run it is, where it was already applied."""
     found = posthoc.existing_step(posthoc.steps_of(cached_reads.database(), row.id), step)
     again = found is not None and found[1] in posthoc.OVER
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -161,7 +172,7 @@ def command(run_id: int, step: NewRun) -> list[str]:
 
 def states(frame: pd.DataFrame) -> tuple[tuple[int, bool], ...]:
     """Which steps are active; a change reruns the page."""
-    return tuple(zip(frame["id"].tolist(), frame["status"].isin(cached_reads.BUSY).tolist(), strict=True))
+    return tuple(zip(frame["id"].tolist(), frame["status"].isin(BUSY).tolist(), strict=True))
 
 
 @st.fragment(run_every=EVERY)
@@ -171,7 +182,7 @@ def live(run_id: int, was: tuple[tuple[int, bool], ...]) -> None:
     frame = posthoc.steps_of(cached_reads.database(), run_id)
     if states(frame) != was:
         st.rerun()
-    for record in frame[frame["status"].isin(cached_reads.BUSY)].itertuples():
+    for record in frame[frame["status"].isin(BUSY)].itertuples():
         active(record)
 
 

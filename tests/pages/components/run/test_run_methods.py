@@ -356,7 +356,7 @@ def test_a_step_has_a_constant_line_in_the_spread_over_epochs_on_the_page_and_in
     assert LEVEL in words_on(at)
     rows = [results.get_run(engine, i) for i in (run, made)]
     names = list(facts(mnist1d()).classes)
-    pictures, _ = report.reported([rows[0]], [rows[1]], names, np.arange(10))
+    pictures, _ = report.charts_and_tables([rows[0]], [rows[1]], names, np.arange(10))
     assert pictures[0][3].endswith(LEVEL)
 
 
@@ -388,7 +388,7 @@ def test_two_steps_have_no_spread_over_epochs(trained):
     made = [applied(engine, worker, run, strength=s) for s in (0.5, 1.0)]
     assert "compare_epochs" not in charts(visit(COMPARE, a=str(made[0]), b=str(made[1])))
     rows = [results.get_run(engine, i) for i in made]
-    pictures, _ = report.reported(rows[:1], rows[1:], list(facts(mnist1d()).classes), np.arange(10))
+    pictures, _ = report.charts_and_tables(rows[:1], rows[1:], list(facts(mnist1d()).classes), np.arange(10))
     assert SPREAD not in [picture[0] for picture in pictures]
 
 
