@@ -74,10 +74,11 @@ def buttons(row: RunRow) -> None:
 
 def state(row: RunRow) -> None:
     """Badge, progress, estimate and control buttons; warnings of the worker; the error if the run failed."""
-    where, stalled = run_status.places(row), stalled_worker.words(row, cached_reads.workers())
+    where, workers = run_status.places(row), cached_reads.workers()
+    silent = stalled_worker.no_heartbeat(row, workers)
     with st.container(horizontal=True, vertical_alignment="center", key="run_state"):
         run_status.badge(row)
-        progress = run_status.progress_text(row, where) if stalled is None else run_status.reached(row, {})
+        progress = run_status.progress_text(row, where) if silent is None else run_status.reached(row, {})
         attempt = f"attempt {row.attempt}" if (row.attempt or 0) > 1 else ""
         if text := ", ".join(filter(None, (progress, attempt))):
             st.caption(text, width="content")
@@ -86,10 +87,9 @@ def state(row: RunRow) -> None:
         st.progress(run_status.share(row, where))
     if row.status == "queued":
         worker_status.notice()
-    if stalled is not None:
-        st.warning(stalled, icon=":material/sensors_off:")
-    if row.status == "running":
-        worker_status.warned(row.id)
+    if silent is not None:
+        st.warning(silent, icon=":material/sensors_off:")
+    stalled_worker.warn_of_stalled_worker(row, workers)
     if row.error:
         (st.info if row.status == "cancelled" else st.error)(
             message(row.error), icon=":material/error:" if row.status == "failed" else ":material/info:"

@@ -51,17 +51,6 @@ def notice() -> None:
             )
 
 
-def warned(run_id: int) -> None:
-    """Show the warning of this run's worker, such as "no step for 12 min"; nothing without one. Contains no input widget."""
-    with suppress(EvenlyError, SQLAlchemyError):
-        for worker in _alive():
-            if worker.run_id == run_id and worker.warning:
-                st.warning(
-                    f"{message(worker.warning)}. If this is unexpected, restart Evenly: the run resumes from its last checkpoint.",
-                    icon=":material/hourglass_disabled:",
-                )
-
-
 @st.fragment(run_every=EVERY)
 def live_notice() -> None:
     """The notice for a page without automatic reruns: it disappears once a worker has started."""

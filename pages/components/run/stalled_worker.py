@@ -1,4 +1,4 @@
-"""A run whose worker sends no heartbeat: the message shown instead of an estimate."""
+"""A running run whose worker has stalled: it sends no heartbeat, or trains no step. Messages of the run page."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 import platform
 import time
 
+import streamlit as st
+
+from reporting.text import message
 from storage.jobs.workers import WorkerRow
 from storage.results.runs import RunRow
 
@@ -26,8 +29,21 @@ def ended(worker: WorkerRow) -> bool:
     return False
 
 
-def words(row: RunRow, workers: list[WorkerRow], now: float | None = None) -> str | None:
-    """Why a running run has no estimate, or None if its worker is alive. `now` in Unix seconds."""
+def warn_of_stalled_worker(row: RunRow, workers: list[WorkerRow]) -> None:
+    """Show what the worker of a running run reports of itself, such as "no step for 12 min"; nothing without such a report."""
+    for worker in workers:
+        if row.status == "running" and worker.alive and worker.run_id == row.id and worker.warning:
+            st.warning(
+                f"{message(worker.warning)}. If this is unexpected, restart Evenly: the run resumes from its last checkpoint.",
+                icon=":material/hourglass_disabled:",
+            )
+
+
+def no_heartbeat(row: RunRow, workers: list[WorkerRow], now: float | None = None) -> str | None:
+    """The message that a running run's worker sends no heartbeat, shown instead of an estimate; None while it does.
+
+    `now` in Unix seconds.
+    """
     if row.status != "running":
         return None
     worker = next((w for w in workers if w.run_id == int(row.id)), None)

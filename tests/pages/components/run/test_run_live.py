@@ -142,26 +142,28 @@ ON = SimpleNamespace(id=5, status="running")
 
 
 def test_a_live_worker_has_no_message():
-    assert stalled_worker.words(ON, [of()], 1000.0 + stalled_worker.LATE) is None
-    assert stalled_worker.words(SimpleNamespace(id=5, status="queued"), [], 1000.0) is None
+    assert stalled_worker.no_heartbeat(ON, [of()], 1000.0 + stalled_worker.LATE) is None
+    assert stalled_worker.no_heartbeat(SimpleNamespace(id=5, status="queued"), [], 1000.0) is None
 
 
 def test_a_worker_whose_process_has_ended_is_reported_at_once():
-    assert stalled_worker.words(ON, [of(pid=dead_pid())], 1004.0).startswith(
+    assert stalled_worker.no_heartbeat(ON, [of(pid=dead_pid())], 1004.0).startswith(
         "Its worker has ended; last heartbeat 4 s ago. A new worker resumes from the last checkpoint"
     )
 
 
 def test_a_worker_on_another_machine_is_judged_by_its_heartbeat():
     there = of(host="another-machine", pid=dead_pid())
-    assert stalled_worker.words(ON, [there], 1004.0) is None
-    assert stalled_worker.words(ON, [there], 1000.0 + stalled_worker.LATE + 5).startswith(
+    assert stalled_worker.no_heartbeat(ON, [there], 1004.0) is None
+    assert stalled_worker.no_heartbeat(ON, [there], 1000.0 + stalled_worker.LATE + 5).startswith(
         "No heartbeat from its worker for 20 s."
     )
 
 
 def test_a_run_without_a_worker_is_reported():
-    assert stalled_worker.words(ON, [of(run_id=None)], 1000.0).startswith("No worker is registered for this run.")
+    assert stalled_worker.no_heartbeat(ON, [of(run_id=None)], 1000.0).startswith(
+        "No worker is registered for this run."
+    )
 
 
 def test_the_page_shows_no_estimate_without_a_heartbeat(full):
@@ -175,6 +177,14 @@ def test_the_page_shows_no_estimate_without_a_heartbeat(full):
     at = visit(RUN, id=str(ids["running"]))
     assert "Its worker has ended" in words_on(at)
     assert not any(" left" in c.value for c in at.main.caption)
+
+
+def test_the_page_warns_that_the_worker_trains_no_step(full):
+    engine, ids = full
+    write(engine, lambda c: c.execute(workers_table.update().values(seen_at=time.time(), state="no step for 12 min")))
+    warnings = [w.value for w in visit(RUN, id=str(ids["running"])).main.warning]
+    assert [w for w in warnings if w.startswith("No step for 12 min. If this is unexpected, restart Evenly")]
+    assert not any("No step" in w.value for w in visit(RUN, id=str(ids["queued"])).main.warning)
 
 
 # -- tags and notes ----------------------------------------------------------------------------------------------
