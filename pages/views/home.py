@@ -10,7 +10,7 @@ from core.datasets import describe
 from core.experiment.presets import FIRST
 from core.experiment.states import BUSY, LIVE, RESUME
 from core.formatting import listed
-from pages.components.common import cached_comparison, cached_reads, navigation, plotly_chart, run_status
+from pages.components.common import cached_comparison, cached_reads, navigation, plan_findings, plotly_chart, run_status
 from pages.components.common.error_guard import showing_errors
 from reporting import numbers, tpr_charts, tpr_series
 from reporting import text as words
@@ -261,8 +261,7 @@ def main() -> None:
     st.session_state["home_submit_key"] = f"home-{FIRST.key}-{cached_reads.last_id(every)}"
     introduction()
     start_buttons(busy, next_seed(every, plan), every)
-    for caution in plan.cautions:
-        st.warning(words.message(words.of(caution)), icon=":material/warning:")
+    plan_findings.draw(plan.cautions)
     if (left := unfinished(mine)) is not None:
         unfinished_line(left)
     if busy.empty:

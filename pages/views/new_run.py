@@ -6,22 +6,17 @@ import uuid
 from dataclasses import dataclass, replace
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
-from core.comparison.confounders import ApartFromBaseline
 from core.datasets import describe
 from core.datasets.spec import DataSpec, train_counts
-from core.diagnostics.double_correction import DoubleCorrection
-from core.diagnostics.run_warnings import SeenInTraining
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig, with_given_tprs
 from core.experiment.term_schedule import first_epoch
-from core.findings import Finding
 from core.methods import trains
 from core.methods.method import Method
 from core.methods.types import ClassTerms
 from core.metrics.classification import Counts
-from pages.components.common import cached_reads, navigation, query_params
+from pages.components.common import cached_reads, navigation, plan_findings, query_params
 from pages.components.common.error_guard import showing_errors
 from pages.components.new_run import data as new_data
 from pages.components.new_run import method as new_method
@@ -138,7 +133,7 @@ def form() -> Form | None:
     facts, method, evidence = st.container(), new_method.pick(any_finished(frame, model)), st.container()
     config, count = pick_settings(RunConfig(dataset=dataset, model=model, method=method.key), method, spec)
     needs, error = new_method.needs(method, dict(config.params))
-    doubts = st.container()
+    settings = st.container()
     new_data.upload(dataset)
     spec = describe(dataset, cached_reads.data_root(), config.validation)
     with facts:
@@ -148,8 +143,10 @@ def form() -> Form | None:
         source = pick(runs, method, needs, config, count)
     config = with_given(config, source) if trains(method.key) else replace(config, epochs=1)
     plan, unplanned = planned(config, spec, count, source, error)
-    for caution in plan.cautions:
-        show_caution(caution, evidence, doubts)
+    with evidence:
+        plan_findings.draw(plan.cautions, plan_findings.BASELINE)
+    with settings:  # the preview shows what is about the terms, stop by stop
+        plan_findings.draw(plan.cautions, plan_findings.SETTINGS)
     return Form(spec, method, needs, error, source, config, count, plan, unplanned)
 
 
@@ -187,16 +184,6 @@ def planned(
         return submission.plan(cached_reads.database(), config, spec, seeds, source), ""
     except EvenlyError as why:
         return Plan(), text.sentence(str(why))
-
-
-def show_caution(caution: Finding, evidence: DeltaGenerator, settings: DeltaGenerator) -> None:
-    """A caution under the choice of the baseline or under the settings; notes on terms are shown by the preview, stop by stop."""
-    if isinstance(caution, ApartFromBaseline):
-        evidence.warning(text.message(text.of(caution)), icon=":material/balance:")
-    elif isinstance(caution, SeenInTraining):
-        evidence.caption(f":material/warning: {text.plain(text.of(caution))}")
-    elif isinstance(caution, DoubleCorrection):
-        settings.warning(text.message(text.of(caution)), icon=":material/warning:")
 
 
 def with_given(config: RunConfig, source: TprSource) -> RunConfig:

@@ -19,6 +19,11 @@ METHODS = "pages/views/methods.py"
 LONGEST_ID = 12  # digits; anything longer is not a run id
 Width = int | Literal["content", "stretch"]  # of a widget; a number is in px
 OPEN = "nav_open"  # set by a callback: the run to open next, from any page
+SEEDS_SAID = "compare_seeds_said"  # ((before, after), what the plan of the seeds said that were added last)
+KEPT_ON = {
+    "new_submit_key": "new",
+    SEEDS_SAID: "compare",
+}  # session key -> path of the page that keeps it while it is shown
 PARAM_PAGE = {
     "id": "run",
     "a": "compare",
@@ -78,7 +83,7 @@ def navigation() -> st.Page:
     page = st.navigation(pages)
     if OPEN in st.session_state:
         open_run(st.session_state.pop(OPEN))
-    _renew_submit_key(page.url_path)
+    _forget_other_pages(page.url_path)
     _forget_other_params(page.url_path)
     query_params.begin(page.url_path)
     return page
@@ -105,10 +110,10 @@ def _no_such_page() -> None:
     st.page_link(HOME, label="Home", icon=":material/home:")
 
 
-def _renew_submit_key(path: str) -> None:
-    """Give the New run form a new submit key each time it is opened; it keeps the key while it is shown."""
-    if path != "new":
-        st.session_state.pop("new_submit_key", None)
+def _forget_other_pages(path: str) -> None:
+    """Remove from the session what only another page keeps: each time New run is opened, its form gets a new submit key."""
+    for name in [n for n, page in KEPT_ON.items() if page != path]:
+        st.session_state.pop(name, None)
 
 
 def _forget_other_params(path: str) -> None:

@@ -9,7 +9,7 @@ from core.comparison.compare import Comparison
 from core.comparison.verdict import ENOUGH_SEEDS, SAME
 from core.experiment.states import LIVE
 from core.formatting import listed
-from pages.components.common import cached_reads
+from pages.components.common import cached_reads, navigation, plan_findings
 from pages.components.common.error_guard import showing_errors
 from reporting import text
 from reporting.numbers import count
@@ -38,6 +38,7 @@ def draw(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> N
             args=(before, after, wanted, cached_reads.last_id(every)),
             help=f"Trains {what_trains(before, b, after, a)}. More seeds narrow the interval that separates an effect from seed noise.",
         )
+    said_of_added((before.id, after.id))
 
 
 def what_trains(before: RunRow, of_before: list[int], after: RunRow, of_after: list[int]) -> str:
@@ -51,8 +52,9 @@ def what_trains(before: RunRow, of_before: list[int], after: RunRow, of_after: l
 def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> None:
     """Queue the replicates once. The submit key holds the pair, the seeds and the newest run id this view has read.
 
-    Seeds that another view has queued meanwhile are not queued again; the rerun shows their progress. Cautions are shown above it.
+    Seeds that another view has queued meanwhile are not queued again; the rerun shows their progress.
     """
+    st.session_state.pop(navigation.SEEDS_SAID, None)
     with showing_errors():
         every = cached_reads.runs(archived=None)
         if seeds_of.next_seeds(every, before, after, len(wanted)) != wanted:
@@ -61,8 +63,17 @@ def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> No
         database = cached_reads.database()
         planned = submission.more_seeds(database, every, before, after, wanted)
         queue.submit(database, list(planned.rows), key)
-        for caution in planned.cautions:
-            st.warning(text.message(text.of(caution)), icon=":material/warning:")
+        st.session_state[navigation.SEEDS_SAID] = ((before.id, after.id), planned.cautions)
+
+
+def said_of_added(pair: tuple[int, int]) -> None:
+    """What the plan of the seeds added last says. It stays, also while they are trained, until the next click on the button,
+    another pair or another page."""
+    added_to, findings = st.session_state.get(navigation.SEEDS_SAID, (pair, ()))
+    if added_to == pair:
+        plan_findings.draw(findings)
+    else:
+        del st.session_state[navigation.SEEDS_SAID]
 
 
 @st.fragment(run_every=2.0)

@@ -15,9 +15,16 @@ from core.methods import METHODS, POSTHOC
 from core.methods.method import Method
 from core.methods.posthoc import USUAL
 from core.registry import Param
-from pages.components.common import cached_reads, helper_process, navigation, param_fields, run_status, viewport
+from pages.components.common import (
+    cached_reads,
+    helper_process,
+    navigation,
+    param_fields,
+    plan_findings,
+    run_status,
+    viewport,
+)
 from pages.components.common.error_guard import showing_errors
-from reporting import text
 from reporting.numbers import duration
 from reporting.text import message, plain
 from services import posthoc
@@ -75,8 +82,7 @@ def controls(row: RunRow) -> None:
     st.caption(plain(method.summary))
     planned = posthoc.plan_step(cached_reads.database(), row, method.key, params)
     (step,) = planned.rows
-    for caution in planned.cautions:
-        st.warning(message(text.of(caution)), icon=":material/warning:")
+    plan_findings.draw(planned.cautions)
     apply_button(row, step)
 
 

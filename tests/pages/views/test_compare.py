@@ -7,10 +7,15 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.diagnostics.weight_dominance import DominantClass
+from core.methods.notes import ShiftsZero
+from pages.components.common import navigation
+from reporting import text
+from services import submission
 from services.submission import new_run
 from storage import results
 from storage.jobs import queue
-from tests.pages.kit import COMPARE, ROOT, visit
+from tests.pages.kit import COMPARE, HOME, ROOT, visit
 from tests.seed import config_of, mnist1d, submit, train, worker_of
 
 
@@ -227,6 +232,46 @@ def test_seeds_of_a_run_with_a_deleted_baseline_are_refused_with_a_message(empty
     at.button(key="compare_seeds").click().run()
     assert "baseline was deleted" in at.error[0].value
     assert len(results.list_runs(empty)) == had
+
+
+CAUTION, NOTE = DominantClass("7", 0.99), ShiftsZero(1, 10)
+
+
+def said(at):
+    """Whether the page shows the caution, as a warning, and the note, as a caption."""
+    warnings, captions = ([e.value.replace("\\", "") for e in kind] for kind in (at.main.warning, at.main.caption))
+    return text.of(CAUTION) in warnings, f":material/info: {text.of(NOTE)}" in captions
+
+
+def test_what_added_seeds_say_stays_until_the_next_action(empty, monkeypatch):
+    a, b = finished_pair(empty, 0)
+    other, _ = finished_pair(empty, 1)
+    plans = submission.more_seeds
+
+    def questionable(*about):
+        return submission.Plan(plans(*about).rows, (CAUTION, NOTE))
+
+    at = visit(COMPARE, a=a, b=b)
+    assert said(at) == (False, False)
+    with monkeypatch.context() as patched:
+        patched.setattr(submission, "more_seeds", questionable)
+        at.button(key="compare_seeds").click().run()
+    assert said(at) == (True, True)
+    assert said(at.run()) == (True, True), "the page reruns by itself while the runs are trained"
+    for run_id in results.list_runs(empty, status="queued")["id"]:
+        queue.ask(empty, int(run_id), "cancel")
+    assert said(at.run()) == (True, True), "the runs have ended"
+    at.button(key="compare_seeds").click().run()
+    assert said(at) == (False, False), "this click said nothing"
+    at.session_state[navigation.SEEDS_SAID] = ((int(a), int(b)), (CAUTION, NOTE))
+    assert said(at.run()) == (True, True)
+    at.selectbox(key="compare_a").set_value(int(other)).run()
+    assert said(at) == (False, False)
+    at.selectbox(key="compare_a").set_value(int(a)).run()
+    assert said(at) == (False, False), "back at the pair"
+    at.session_state[navigation.SEEDS_SAID] = ((int(a), int(b)), (CAUTION, NOTE))
+    at.switch_page(HOME).run()
+    assert navigation.SEEDS_SAID not in at.session_state
 
 
 @pytest.mark.parametrize("query", [{"a": "1"}, {"a": "x", "b": "2"}, {"a": "1", "b": "77"}, {"a": "1", "b": "1"}])
