@@ -16,6 +16,7 @@ from reporting import numbers, tpr_charts, tpr_series
 from reporting import text as words
 from services import run_time, submission
 from services.tpr_sources import TRAIN_FIRST, TprSource
+from storage.db.paths import data_root
 from storage.jobs import queue
 from storage.results.run_records import ListedRun
 
@@ -24,7 +25,7 @@ RECENT = 5
 
 def planned(seed: int) -> submission.Plan:
     """The submission of the first comparison: a baseline and a weighted run."""
-    spec = describe(FIRST.weighted.dataset, cached_reads.data_root())
+    spec = describe(FIRST.weighted.dataset, data_root())
     return submission.plan(cached_reads.database(), FIRST.weighted, spec, [seed], TprSource(TRAIN_FIRST))
 
 

@@ -28,7 +28,7 @@ from services import submission, tpr_sources
 from services.baselines import DatasetRuns, any_finished, unweighted
 from services.submission import Plan
 from services.tpr_sources import TprSource
-from storage.db.paths import surroundings
+from storage.db.paths import data_root, surroundings
 from storage.jobs import queue
 
 STARTED = "new_started"  # the run that this session started last
@@ -135,7 +135,7 @@ def form() -> Form | None:
     needs, error = new_method.needs(method, dict(config.params))
     settings = st.container()
     new_data.upload(dataset)
-    spec = describe(dataset, cached_reads.data_root(), config.validation)
+    spec = describe(dataset, data_root(), config.validation)
     with facts:
         new_data.facts(spec, config)
     with evidence:

@@ -13,13 +13,13 @@ from core.datasets import describe, prepare
 from core.diagnostics.double_correction import DoubleCorrection
 from core.diagnostics.weight_dominance import DominantClass
 from core.errors import EvenlyError
-from pages.components.common import cached_reads
 from pages.components.common.prefill import Prefill
 from reporting import text
 from services import submission
 from services.submission import more_seeds, new_run, plan
 from services.tpr_sources import NOTHING, RUN, TRAIN_FIRST, TprSource, known_tprs
 from storage import results
+from storage.db.paths import data_root
 from storage.jobs import queue
 from tests.commands.kit import here
 from tests.pages.components.new_run.kit import baselines, captions, images, visit
@@ -156,7 +156,7 @@ def test_runs_on_two_datasets_get_seeds_each_on_its_own(empty):
 @pytest.fixture
 def of_images(worker):
     """Two finished runs on a folder of images whose array file is gone: the folder, and the runs' address on Compare."""
-    root = cached_reads.data_root()
+    root = data_root()
     images(root / "insects", {"ant": 30, "bee": 30})
     prepare("insects", root)
     config = changed(dataset="insects", model="cnn", epochs=1, recipe_params={"batch_size": 8})

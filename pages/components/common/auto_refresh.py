@@ -48,7 +48,7 @@ def moved(path: str) -> bool:
     return now is not None and now != st.session_state.get(_SEEN)
 
 
-def _stamp(path: str) -> tuple | None:
+def _stamp(path: str) -> tuple[tuple[object, ...], ...] | None:
     """Of all runs; on a run's own page only of that run, its baseline and its followers, so that other runs cause no rerun."""
     with suppress(EvenlyError, SQLAlchemyError):
         return change_stamp.stamp(cached_reads.database(), navigation.id_from_url("id") if path == "run" else None)

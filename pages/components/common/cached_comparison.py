@@ -15,7 +15,7 @@ from storage.results.runs import RunRow, origins
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _compared(url: str, key: tuple, _before: RunRow, _after: RunRow) -> Comparison:
+def _compared(url: str, key: tuple[tuple[object, ...], ...], _before: RunRow, _after: RunRow) -> Comparison:
     engine = cached_reads.database()
     return compare(side(engine, _before), side(engine, _after))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Engine
 
 from core.experiment.baseline import DrawnRun
-from core.experiment.states import BUSY, LIVE
+from core.experiment.states import LIVE
 from core.metrics.classification import share
 from core.metrics.intervals import wilson
 from reporting.run_report import RunReport
@@ -22,14 +22,16 @@ from services import comparison
 from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import check_schema
-from storage.db.paths import data_root, database_url
+from storage.db.paths import database_url
 from storage.jobs import change_stamp, queue
 from storage.jobs.workers import WorkerRow
 from storage.results.run_records import RunState
-from storage.results.runs import RunRow
+from storage.results.runs import LISTED, RunRow
 from storage.results.runs import drawn_by as read_drawn_by
 
 Confusion = tuple[int, NDArray[np.int64]]  # epoch, counts [C, C], rows by true class
+# of a run: attempt, last epoch, seconds (which tell a repeated epoch apart), whether it is live
+Stamp = tuple[int, int, float, bool]
 
 
 @st.cache_resource(max_entries=4)
@@ -54,9 +56,19 @@ def run(run_id: int) -> RunRow:
     return results.get_run(database(), run_id)
 
 
-def runs(**filters: Any) -> pd.DataFrame:
+def runs(
+    *,
+    archived: bool | None = False,
+    ids: Iterable[int] | None = None,
+    text: str | None = None,
+    limit: int | None = None,
+    dataset: str | None = None,
+    columns: Sequence[str] = tuple(LISTED),
+) -> pd.DataFrame:
     """The list of runs, uncached, newest first; filters as in `storage.results.list_runs`."""
-    return results.list_runs(database(), **filters)
+    return results.list_runs(
+        database(), archived=archived, ids=ids, text=text, limit=limit, dataset=dataset, columns=columns
+    )
 
 
 def last_id(frame: pd.DataFrame) -> int:
@@ -65,7 +77,7 @@ def last_id(frame: pd.DataFrame) -> int:
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def _drawn_by(url: str, dataset: str, stamp: tuple) -> dict[int, DrawnRun]:
+def _drawn_by(url: str, dataset: str, stamp: tuple[tuple[object, ...], ...]) -> dict[int, DrawnRun]:
     return read_drawn_by(database(), dataset)
 
 
@@ -80,32 +92,32 @@ def workers() -> list[WorkerRow]:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _epochs(url: str, run_id: int, stamp: tuple) -> pd.DataFrame:
+def _epochs(url: str, run_id: int, stamp: Stamp) -> pd.DataFrame:
     return results.epochs(database(), [run_id])
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def _history(url: str, run_id: int, split: str, stamp: tuple) -> results.ClassHistory:
+def _history(url: str, run_id: int, split: str, stamp: Stamp) -> results.ClassHistory:
     return results.class_history(database(), run_id, split)
 
 
 @st.cache_data(max_entries=512, show_spinner=False)
-def _counts(url: str, run_id: int, split: str, epoch: int | None, stamp: tuple) -> results.ClassCounts:
+def _counts(url: str, run_id: int, split: str, epoch: int | None, stamp: Stamp) -> results.ClassCounts:
     return results.class_counts(database(), run_id, split, epoch)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def _confusion(url: str, run_id: int, split: str, which: str, stamp: tuple) -> Confusion | None:
+def _confusion(url: str, run_id: int, split: str, which: str, stamp: Stamp) -> Confusion | None:
     return results.confusion(database(), run_id, split, which)
 
 
 @st.cache_data(max_entries=128, show_spinner=False)
-def _report(url: str, run_id: int, split: str, stamp: tuple, _row: RunRow) -> RunReport:
+def _report(url: str, run_id: int, split: str, stamp: Stamp, _row: RunRow) -> RunReport:
     return comparison.report(database(), _row, split)
 
 
-def _stamp(row: RunRow) -> tuple:
-    return row.attempt, row.last_epoch, row.seconds, row.status in LIVE  # seconds: tells a repeated epoch apart
+def _stamp(row: RunRow) -> Stamp:
+    return row.attempt, row.last_epoch, row.seconds, row.status in LIVE
 
 
 def epochs(row: RunRow) -> pd.DataFrame:
@@ -208,6 +220,3 @@ def progress(record: RunState) -> float:
 def moment(value: datetime | None) -> datetime | None:
     """A stored time as a datetime; None where it is missing."""
     return None if value is None or pd.isna(value) else pd.Timestamp(value).floor("us").to_pydatetime()
-
-
-__all__ = ["BUSY", "LIVE", "Pair", "data_root"]

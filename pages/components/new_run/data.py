@@ -23,6 +23,7 @@ from reporting import text
 from reporting.numbers import count
 from reporting.text import message, plain, short
 from services.run_names import dataset_label, dataset_labels
+from storage.db.paths import data_root
 
 NAMED = 3  # unreadable files, and runs on a dataset, that a message names
 ADDED, REFUSED = "new_added", "new_zip_refused"  # the dataset just added; (id of an upload, why it was refused)
@@ -50,7 +51,7 @@ def summary(key: str) -> str:
 def known(key: str) -> DataSpec | None:
     """The dataset's description; None where its images are not prepared, with a button that prepares them."""
     try:
-        return describe(key, cached_reads.data_root())
+        return describe(key, data_root())
     except DataError as error:
         st.markdown(message(f"these images cannot be used yet: {error}."))
     if st.button(
@@ -69,7 +70,7 @@ def known(key: str) -> DataSpec | None:
 def prepare_images(key: str) -> None:
     """Decode and resize every image once, with progress. Raises DataError."""
     bar = st.progress(0.0, text="Reading the images")
-    prepare(key, cached_reads.data_root(), lambda share, text: bar.progress(min(share, 1.0), text=plain(text)))
+    prepare(key, data_root(), lambda share, text: bar.progress(min(share, 1.0), text=plain(text)))
 
 
 def facts(spec: DataSpec, config: RunConfig) -> None:
@@ -113,7 +114,7 @@ def left_out(spec: DataSpec) -> str:
 
 def not_prepared(key: str) -> str:
     """That a built-in dataset is not prepared yet, and what happens then; "" where it is, or needs no files."""
-    if key not in DATASETS or DATASETS[key].embedded or is_ready(key, cached_reads.data_root()):
+    if key not in DATASETS or DATASETS[key].embedded or is_ready(key, data_root()):
         return ""
     size = re.search(r"[\d.,]+ [kMG]B", DATASETS[key].summary)
     return (
@@ -145,9 +146,7 @@ def pick_model(spec: DataSpec) -> str | None:
 def keep_upload(name: str, file: BinaryIO) -> str:
     """Check an uploaded zip completely and store it; returns the dataset's key. Raises DataError."""
     bar = st.progress(0.0, text="Checking the images")
-    return store_upload(
-        cached_reads.data_root(), name, file, lambda share, text: bar.progress(min(share, 1.0), text=plain(text))
-    )
+    return store_upload(data_root(), name, file, lambda share, text: bar.progress(min(share, 1.0), text=plain(text)))
 
 
 def upload(chosen: str) -> None:
@@ -218,5 +217,5 @@ def remove(key: str) -> None:
     with showing_errors():
         if needed := runs_on(key):
             raise DataError(f"{key} is used by {needed}; delete them first")
-        remove_upload(cached_reads.data_root(), key)
+        remove_upload(data_root(), key)
         st.session_state.pop(ADDED, None)

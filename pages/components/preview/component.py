@@ -162,7 +162,7 @@ def stops(values: Sequence[float], formulas: Sequence[str], param: Param, value:
 
 def slider_alone(values: Sequence[float], formulas: Sequence[str], param: Param, value: float, p: Palette) -> Payload:
     """The slider and its formula without bars, while there are no TPRs to compute weights from."""
-    each: list[list] = [[]] * len(values)
+    each: list[list[object]] = [[]] * len(values)
     return {
         "names": [],
         "tpr": None,

@@ -22,6 +22,7 @@ from storage.results.runs import RunRow
 
 WIDTH = 760  # maximum px of a bar chart, so that class names stay near their bars
 MOST_LIVE = 120  # epochs drawn of an active run
+Line = tuple[str, NDArray[np.int64], NDArray[np.float64], str, str]  # name, epochs, values, color, dash
 SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 
 
@@ -155,7 +156,7 @@ def picture(row: RunRow, before: RunRow | None, names: list[str]) -> None:
     )
 
 
-def _series(row: RunRow, column: str, splits: tuple[str, ...]) -> list:
+def _series(row: RunRow, column: str, splits: tuple[str, ...]) -> list[Line]:
     p = plotly_chart.palette()
     looks = {"train": (p.before, "dot"), "validation": (p.gain, "dash"), "test": (p.after, "solid")}
     out = []

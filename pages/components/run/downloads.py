@@ -12,6 +12,7 @@ from pages.components.common.downloads import OFFLINE, buttons
 from reporting import csv_json, html_pages, run_report
 from services import comparison
 from storage import results
+from storage.db.paths import data_root
 from storage.results.checkpoint_rows import CheckpointRow
 from storage.results.runs import RunRow
 
@@ -68,6 +69,6 @@ def checkpoint(row: RunRow) -> None:
 
 def checkpoint_path(checkpoint: CheckpointRow) -> Path | None:
     """Path of the checkpoint, or None if its file is missing or outside the data folder."""
-    root = cached_reads.data_root().resolve()
+    root = data_root().resolve()
     path = (root / checkpoint.path).resolve()
     return path if path.is_file() and path.is_relative_to(root) else None
