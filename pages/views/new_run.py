@@ -216,7 +216,7 @@ def weights(f: Form) -> tuple[ClassTerms | None, str | None]:
     )
     if f.config.start > 0 and (first := first_epoch(f.config)):
         what = "weight and sampling" if f.config.deferred == "weight" else "the method and the sampler"
-        st.caption(f"Late start: {what} act from epoch {first + 1} of {f.config.epochs}.")
+        st.caption(f"Late start: {what} act from epoch {first + 1:,} of {f.config.epochs:,}.")
     return terms, None
 
 

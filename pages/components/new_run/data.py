@@ -82,7 +82,7 @@ def facts(spec: DataSpec, config: RunConfig) -> None:
     tail = text.tail(config.imbalance, config.profile)
     thinned = f" ({tail}: {counts.max():,} to {counts.min():,} per class)" if tail else ""
     st.caption(
-        f"{len(spec.classes)} classes, {counts.sum():,} training samples{thinned}, "
+        f"{count(len(spec.classes), 'class')}, {counts.sum():,} training samples{thinned}, "
         f"{spec.val_counts.sum():,} validation, {spec.test_counts.sum():,} test, {size}"
     )
     if st.session_state.get(ADDED, config.dataset) != config.dataset:

@@ -222,7 +222,7 @@ def notes(config: RunConfig, changing: ChangingTerms) -> None:
     epochs, end = changing.replayed.epochs, replayable_epochs(config, changing.past)
     if end < config.epochs:
         st.caption(
-            f"Shown up to epoch {end} of {config.epochs:,}: the selected run has recorded {numbers.count(end - 1, 'epoch')}."
+            f"Shown up to epoch {end:,} of {config.epochs:,}: the selected run has recorded {numbers.count(end - 1, 'epoch')}."
         )
     if len(epochs) < end:
         st.caption(f"{len(epochs)} of {end:,} epochs are shown, evenly spaced.")

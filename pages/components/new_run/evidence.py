@@ -15,6 +15,7 @@ from core.methods import POSTHOC
 from core.methods.method import Method
 from core.methods.samplers import PLAIN
 from pages.components.common import cached_reads
+from reporting import numbers
 from reporting import text as words
 from services import baselines, tpr_sources
 from services.baselines import Candidates, DatasetRuns, another_seed, candidates, preset, trained
@@ -216,7 +217,7 @@ def read_given(spec: DataSpec, text: str, name: str | None, data: bytes) -> TprS
         )
         return TprSource(GIVEN)
     if not text and name is None:
-        st.caption(f"{len(spec.classes)} numbers are needed, one per class.")
+        st.caption(f"{numbers.count(len(spec.classes), 'number')} are needed, one per class.")
         return TprSource(GIVEN)
     try:
         values, support = parse(text or data, spec.classes)

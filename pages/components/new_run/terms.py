@@ -19,6 +19,7 @@ from core.methods.types import ClassTerms
 from pages.components.common import plotly_chart
 from reporting import text
 from reporting.figure import Figure, axis, layout
+from reporting.numbers import count
 from reporting.palette import Palette
 from reporting.text import drawn, plain
 
@@ -107,7 +108,7 @@ def bars(label: str, values: NDArray[np.float64], names: Sequence[str], form: st
 def class_axis(classes: Sequence[str], order: NDArray[np.int64], p: Palette, *, hard: bool) -> dict[str, Any]:
     """The axis of the classes in `order`; with names up to NAMED_UP_TO classes."""
     if len(classes) > NAMED_UP_TO:
-        title = f"{len(classes)} classes, {'hardest first' if hard else 'in dataset order'}"
+        title = f"{count(len(classes), 'class')}, {'hardest first' if hard else 'in dataset order'}"
         return axis(p, title=title, showgrid=False, showticklabels=False)
     names = [drawn(classes[c], 14) for c in order]
     return axis(p, showgrid=False, tickvals=list(range(len(order))), ticktext=names)

@@ -64,7 +64,7 @@ def _facts(ratio: float, share: NDArray[np.float64], terms: ClassTerms, names: S
     rows = [
         [numbers.weight(ratio) if np.isfinite(ratio) else "∞", "largest / smallest weight"],
         [f"{100 * share.min():.1f} to {100 * share.max():.1f} %", "share of the weight (samples times weight)"],
-        [str(len(terms.clipped)), clipped_words(terms, names)],
+        [f"{len(terms.clipped):,}", clipped_words(terms, names)],
     ]
     return rows + [[numbers.weight(v), name] for name, v in (terms.info or {}).items()]
 

@@ -160,7 +160,7 @@ def _over_epochs(
         "map": [p.low, p.high],
         "tpr": before,
         "begin": _begin(replayed, begin),
-        "begin_words": f"Late start: from epoch {begin + 1}",
+        "begin_words": f"Late start: from epoch {begin + 1:,}",
     }
 
 
@@ -188,7 +188,7 @@ class TextTable:
 
     def facts(self, terms: ClassTerms, names: Sequence[str]) -> list[Fact]:
         """The facts of an answer: how many classes were clipped, and its scalars."""
-        out = self.fact(str(len(terms.clipped)), clipped_words(terms, names)) if terms.clipped else []
+        out = self.fact(f"{len(terms.clipped):,}", clipped_words(terms, names)) if terms.clipped else []
         return out + [f for name, v in (terms.info or {}).items() for f in self.fact(numbers.weight(v), name)]
 
 

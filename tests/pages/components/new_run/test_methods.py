@@ -190,6 +190,8 @@ def test_a_sampler_that_moves_is_drawn_at_both_ends():
     figure = terms.picture("sampling", values, np.array([1, 0]), ("<b>a", "b"), LIGHT, hard=False)
     assert figure["data"][0]["y"] == [0.25, 0.75]
     assert figure["layout"]["xaxis"]["ticktext"] == ["b", "&lt;b&gt;a"]
+    many = terms.class_axis(["c"] * 1200, np.arange(1200), LIGHT, hard=True)
+    assert many["title"]["text"] == "1,200 classes, hardest first"
 
 
 def test_further_methods_are_drawn_beside_the_chosen_one(empty):

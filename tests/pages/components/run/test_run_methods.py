@@ -21,6 +21,7 @@ from pages.components.compare import report
 from pages.components.compare.charts import LEVEL, SPREAD, mean_by_epoch
 from pages.components.run.posthoc import USUAL
 from reporting import epoch_charts, settings_text
+from reporting.numbers import points
 from reporting.palette import LIGHT
 from services import posthoc
 from storage import results
@@ -327,9 +328,10 @@ def test_existing_steps_are_listed_with_the_run_as_trained(trained, begun):
     rows = [results.get_run(engine, i) for i in (run, half, full)]
     assert table["accuracy"].tolist() == pytest.approx([100 * r.accuracy for r in rows])
     assert table["variance"].tolist() == pytest.approx([r.tpr_variance for r in rows])
-    assert table["less"].tolist()[1:] == pytest.approx(
-        [100 * (r.tpr_variance / rows[0].tpr_variance - 1) for r in rows[1:]]
-    )
+    assert table["change"].tolist() == ["", *(points(r.accuracy - rows[0].accuracy) for r in rows[1:])]
+    less = [100 * (r.tpr_variance / rows[0].tpr_variance - 1) for r in rows[1:]]
+    assert max(less) < -1
+    assert table["less"].tolist() == ["", *(f"−{-value:.0f}" for value in less)]
     assert at.button(key="posthoc_apply").disabled  # full strength exists already
     assert f"Already applied as run {full}." in words_on(at)
     at.button(key="posthoc_open").click().run()
