@@ -143,7 +143,12 @@ def confusion_change(
             key="compare_confusion",
             alt=MOVED_ALT,
         )
-        return
+    else:
+        largest_changes(names, found)
+
+
+def largest_changes(names: list[str], found: Matrices) -> None:
+    """The table of the largest changes of the confusion matrix, for too many classes to draw it."""
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     st.dataframe(
         confusion_charts.top_changes(names, *found),
