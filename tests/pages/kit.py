@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 from sqlalchemy import select, update
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.runtime.scriptrunner import script_runner
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import AppTest, app_test, local_script_runner
 from streamlit.util import calc_hash
 
 from storage import results
@@ -18,6 +21,12 @@ HOME, NEW, RUNS, RUN, COMPARE = (f"pages/views/{name}.py" for name in ("home", "
 
 # Streamlit searches all installed packages for components whenever an app starts: 0.3 s for each of hundreds of tests.
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+# An app compiles a page once for all; AppTest would do so at every run of the script.
+app_test.ScriptCache = local_script_runner.ScriptCache = cache(ScriptCache)
+# AppTest asks every millisecond whether the script has ended, in the time of the script, and then joins its thread.
+local_script_runner.require_widgets_deltas = lambda runner, timeout: None
+# Streamlit collects garbage after each run of a script; Python does so, too, when it is due.
+script_runner.gc = SimpleNamespace(collect=lambda generation: 0)
 
 
 def visit(page: str = HOME, **query: object) -> AppTest:

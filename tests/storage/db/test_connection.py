@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest import TestCase
 
 import numpy as np
 import pytest
@@ -60,14 +61,15 @@ def test_the_sqlite_in_use_has_no_known_damage_or_says_so():
     assert (database_warning() is None) == (sqlite_module().sqlite_version_info >= (3, 51, 3))
 
 
-def test_an_old_sqlite_is_used_with_a_warning_where_there_is_no_other(monkeypatch, caplog):
+def test_an_old_sqlite_is_used_with_a_warning_where_there_is_no_other(monkeypatch):
     if sqlite3.sqlite_version_info >= (3, 51, 3):
         pytest.skip("this Python's own SQLite is current")
     monkeypatch.setitem(sys.modules, "pysqlite3", None)
     sqlite_module.cache_clear()
     try:
-        assert sqlite_module() is sqlite3
-        assert "install the package pysqlite3" in caplog.text
+        with TestCase().assertLogs() as logged:
+            assert sqlite_module() is sqlite3
+        assert "install the package pysqlite3" in logged.output[0]
         assert sqlite3.sqlite_version in database_warning()
     finally:
         sqlite_module.cache_clear()

@@ -7,6 +7,7 @@ import shutil
 import socket
 import sys
 import threading
+from unittest import TestCase
 
 import pytest
 from filelock import FileLock, Timeout
@@ -99,15 +100,16 @@ def test_a_copy_of_the_database_alone_is_read_with_the_folder_that_has_its_check
     check_schema(open_database(f"sqlite:///{backup}/evenly.db"))
 
 
-def test_a_folder_that_is_gone_is_replaced_and_said(apart, monkeypatch, caplog):
+def test_a_folder_that_is_gone_is_replaced_and_said(apart, monkeypatch):
     engine, first, second = apart
     data_folder.settle(engine)
     shutil.rmtree(first)
     monkeypatch.setenv("EVENLY_DATA", str(second))
     check_schema(engine)
-    data_folder.settle(engine)
+    with TestCase().assertLogs() as logged:
+        data_folder.settle(engine)
     assert recorded(engine) == ["rb"]
-    assert f"the data folder {first} of" in caplog.text
+    assert f"the data folder {first} of" in logged.output[0]
 
 
 def test_a_second_folder_cannot_take_the_run_of_a_living_worker(apart, monkeypatch):
