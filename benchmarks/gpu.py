@@ -176,7 +176,7 @@ def survives(place: Place, until: Until) -> Iterator[Row]:
     """Pause, kill -9 and resume: on a CPU the counts equal those of an uninterrupted run, on CUDA they are about as close as
     those of two uninterrupted runs."""
     with runs(place.scratch / "data", place.kind, until.end) as on:
-        broken, whole = on.broken_and_whole(epochs=250 if place.gpu else 8, whole=2 if place.gpu else 1)
+        broken, whole = on.broken_and_whole(epochs=250 if place.gpu else 5, whole=2 if place.gpu else 1)
         apart, support = on.difference(broken, whole[0]), on.support(broken)
         usual = on.difference(*whole) if place.gpu else 0
     ended = all(run.status == "succeeded" and run.last_epoch == run.config.epochs for run in (broken, *whole))

@@ -206,8 +206,8 @@ def difficulty_net() -> Example:
     tpr, rows = torch.tensor(TPR, dtype=torch.float64), []
     for label, params, steps in (
         ("initial weight", {}, 0),
-        ("weight after 1000 steps, lr 0.001, driver 3", {"lr": 1e-3, "driver": 3.0}, 1000),
-        ("the same, variant cifar_code", {"lr": 1e-3, "driver": 3.0, "variant": "cifar_code"}, 1000),
+        ("weight after 300 steps, lr 0.003, driver 3", {"lr": 3e-3, "driver": 3.0}, 300),
+        ("the same, variant cifar_code", {"lr": 1e-3, "driver": 3.0, "variant": "cifar_code"}, 300),
     ):
         made = objective("difficulty_net", 3, **params)
         made.new_epoch(tpr)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 GIVEN = "EVENLY_TEST_DATA"  # the EVENLY_DATA that the tests were started with
 _made: list[str] = []
-hypothesis.settings.register_profile("evenly", deadline=None)  # a busy machine is no failure
+hypothesis.settings.register_profile("evenly", deadline=None, max_examples=50)  # a busy machine is no failure
 hypothesis.settings.load_profile("evenly")
 
 
@@ -63,8 +63,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def apart(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The same tests, the files that drive a browser spread among the others: several at once, each with a server and a worker of
-    its own, make each other late."""
+    """The same tests, files with slow ones first, so that no process ends long after the others. The files that drive a browser are
+    spread among the others: several at once, each with a server and a worker of its own, make each other late."""
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
@@ -76,7 +76,9 @@ def apart(items: list[pytest.Item]) -> list[pytest.Item]:
         if i % step == 0 and driving:
             ordered += driving.pop(0)
         ordered += tests
-    return ordered + [test for tests in driving for test in tests]
+    ordered += [test for tests in driving for test in tests]
+    long = {test.path for test in items if test.get_closest_marker("slow")}
+    return sorted(ordered, key=lambda test: test.path not in long)
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from storage.db.connection import open_database
 from storage.jobs import queue
 from tests.browser.kit import BARS, expect, figure, go, key, settle, window_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(900)]
 BASELINE, WEIGHTED = 1, 2
 TRAINED = 600_000  # ms, for what waits for the worker
 

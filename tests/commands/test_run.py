@@ -19,6 +19,8 @@ from tests.commands.kit import DIGITS, QUICK, finished, process
 from tests.storage.kit import new_run
 from tests.work.forked import run_command, until
 
+pytestmark = pytest.mark.slow
+
 
 def test_run_waits_and_trains_here(home, engine):
     """A process that starts from nothing; the others below are forked from one that has its imports."""
@@ -149,7 +151,7 @@ def test_a_worker_that_is_on_does_the_work(call, engine, baseline, fork):
     """--wait leaves the training to it, stop and pause reach it, and a second worker is refused."""
     worker = fork(run_command, "worker")
     try:
-        until(lambda: call("health").code == 0)
+        until(lambda: call("health").code == 0, 0.5)
         second = call("worker")
         assert second.code != 0
         assert re.fullmatch(r"error: a worker already serves slot 0 [^\n]+\n", second.err)

@@ -6,7 +6,6 @@ import io
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,7 +17,8 @@ import pytest
 from commands import progress, terminal
 from core.errors import EvenlyError
 from storage import results
-from tests.commands.kit import ROOT, environment, row
+from tests.commands.kit import row
+from tests.work.forked import run_command_in
 
 
 @pytest.mark.parametrize(
@@ -145,24 +145,19 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are Unix's")
-def test_the_demo_in_a_terminal_of_80_columns(home, engine, mnist1d):
+def test_the_demo_in_a_terminal_of_80_columns(home, engine, mnist1d, fork, monkeypatch):
     import pty
     import termios
 
     shutil.copytree(mnist1d, home / "cache", dirs_exist_ok=True)
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, 80))
-    env = {k: v for k, v in environment(home).items() if k != "COLUMNS"}
-    demo = subprocess.Popen(
-        [sys.executable, "cli.py", "demo", "--seeds", "1", "--epochs", "3"],
-        cwd=ROOT,
-        env={**env, "TERM": "xterm"},
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-    )
+    monkeypatch.setenv("EVENLY_DATA", str(home))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("COLUMNS")
+    demo = fork(run_command_in, os.ttyname(slave), "demo", "--seeds", 1, "--epochs", 3)
+    seen = os.read(master, 65536)  # by now the process has opened it, and its end closes the last one
     os.close(slave)
-    seen = b""
     try:
         while part := os.read(master, 65536):
             seen += part

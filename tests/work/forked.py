@@ -16,10 +16,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["work.runner", "torch._dynamo", "cli", "worker", "serve", "tests.work.kit"])
+SERVER.set_forkserver_preload(
+    ["work.runner", "torch._dynamo", "sklearn.datasets", "cli", "worker", "serve", "tests.work.kit"]
+)
 
 
-def until(condition: Callable[[], object], pause: float = 0.05) -> None:
+def until(condition: Callable[[], object], pause: float = 0.1) -> None:
     """Wait for a state; one that never comes ends with the test's own timeout."""
     while not condition():
         time.sleep(pause)
@@ -83,6 +85,13 @@ def run_command(*words: object) -> int:
 
     sys.argv = ["cli.py", *map(str, words)]
     return cli.main()
+
+
+def run_command_in(terminal: str, *words: object) -> int:
+    """The same with a terminal, by its path, as standard input, output and error."""
+    for number in range(3):
+        os.dup2(os.open(terminal, os.O_RDWR), number)
+    return run_command(*words)
 
 
 def run_worker(*options: str) -> None:

@@ -1,8 +1,8 @@
 """What the tests of the runner share: a short run, its queue and its log."""
 
-import gc
 from contextlib import contextmanager
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch._dynamo  # noqa: F401  the first optimizer of a process loads it
@@ -48,6 +48,8 @@ def working(folder):
         patch.setenv("EVENLY_DATA", str(folder))
         patch.setattr(runner, "MIN_FREE_BYTES", 0)
         database(folder).dispose()
-        gc.freeze()  # the worker collects garbage after every run: what the tests have loaded need not be searched each time
+        patch.setattr(
+            runner, "gc", SimpleNamespace(collect=lambda: 0)
+        )  # of all that the tests have loaded, after each run
         with door.Worker(0) as worker:
             yield worker

@@ -18,6 +18,8 @@ from tests.work.forked import run_worker, until
 from work import inputs, runner
 from work import worker as door
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = 18
 KILLS = 5
 CONFIG = RunConfig("digits", "mlp", method="cdb", params={"tau": 1.0}, epochs=EPOCHS, recipe_params={"batch_size": 32})

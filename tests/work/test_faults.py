@@ -15,6 +15,8 @@ from storage.results import checkpoint_files
 from tests.work.kit import CONFIG, changed, drained, log_of, submit
 from work import recorded_run, runner
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("change", "words"),

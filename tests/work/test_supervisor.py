@@ -28,6 +28,8 @@ from work.locks import ALREADY_ON, REFUSED, lock_path, taken
 from work.process_group import Awake
 from work.supervisor import Slot
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 LONG = RunConfig("digits", "mlp", epochs=5000, recipe_params={"batch_size": 32})  # ends within no test
 

@@ -19,6 +19,8 @@ from storage.results import checkpoint_files
 from tests.work.kit import working
 from work import runner
 
+pytestmark = pytest.mark.slow
+
 BASE = RunConfig("digits", "mlp", epochs=2, imbalance=20.0)
 CLASSES = 10
 LATE = replace(

@@ -512,7 +512,7 @@ def test_which_of_the_hostile_are_harmless():
     assert [text for text in HOSTILE if not outcome(weights, text)[1]] == harmless
 
 
-@settings(max_examples=600)
+@settings(max_examples=200)
 @given(
     st.one_of(
         st.text(max_size=220),
@@ -595,7 +595,7 @@ made = st.recursive(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(made.filter(lambda t: len(t[0]) <= formula.LONGEST))
 def test_any_formula_means_what_numpy_says(pair):
     """Where every step is finite and the result a usable weight; and its LaTeX closes every bracket it opens."""

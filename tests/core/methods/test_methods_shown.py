@@ -110,7 +110,7 @@ def test_the_learned_weights_go_where_the_examples_say():
     drive = np.array(cells("difficulty_net", "relative difficulty"))
     label = next(k for k in shown("difficulty_net") if "cifar_code" in k)
     np.testing.assert_allclose(cells("difficulty_net", label), drive / drive.mean(), atol=1e-3)
-    paper = next(k for k in shown("difficulty_net") if "1000 steps" in k)
+    paper = next(k for k in shown("difficulty_net") if "300 steps" in k)
     assert cells("difficulty_net", paper)[2] > cells("difficulty_net", label)[2]
 
 

@@ -17,6 +17,8 @@ from storage.db.schema import run
 from storage.jobs import queue
 from tests.pages.kit import NEW, RUN, TPRS, visit, without_its_baseline, words_on
 
+pytestmark = pytest.mark.slow
+
 
 def test_new_run_without_a_finished_run_offers_to_train_the_baseline_too(empty):
     at = visit(NEW)
