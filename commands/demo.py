@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 from sqlalchemy import Engine
 
-from commands.progress import rough_duration
 from commands.submit import note_cautions
 from commands.terminal import paragraph, points, table
 from core.comparison.compare import compare
@@ -60,12 +59,11 @@ def lasts(engine: Engine, seeds: int, change: Mapping[str, int]) -> str:
     pair_of = [replace(config, **change) for config in (FIRST.baseline, FIRST.weighted)]
     measured = run_time.seconds_for(results.list_runs(engine, archived=None), pair_of)
     if measured is not None:
-        return f"; about {rough_duration(seeds * measured)}, estimated from earlier runs"
-    return (
-        ""
-        if change
-        else f"; {rough_duration(seeds * FIRST.seconds)} to {rough_duration(seeds * FIRST.most_seconds)}, depending on the machine"
-    )
+        return f"; about {numbers.rough(seeds * measured)}, estimated from earlier runs"
+    if change:
+        return ""
+    least, most = (numbers.duration(seeds * seconds) for seconds in (FIRST.seconds, FIRST.most_seconds))
+    return f"; {least} to {most}, depending on the machine"
 
 
 def own_replicates(sides: list[Side]) -> list[Side]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from commands.terminal import clean
 from core.experiment.states import LIVE, STATES
+from reporting import numbers
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -24,13 +25,6 @@ if TYPE_CHECKING:
 NOWHERE: Mapping[int, Place] = MappingProxyType({})
 LINE_SECONDS = 5.0  # between two lines of progress where bars cannot be drawn
 REDRAWS_PER_SECOND = 4
-
-
-def rough_duration(seconds: float) -> str:
-    """Seconds in words, with the precision of an estimate: 40 s, 3 min, 2 h."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager
@@ -93,53 +87,29 @@ def at(row: ListedRun) -> str:
     return f"run {row.id} at {row.last_epoch} of {row.epochs}"
 
 
-def position_in_epoch(row: ListedRun, places: Mapping[int, Place]) -> Place | None:
-    """`storage.jobs.workers.position_in_epoch`; imported late, as all of storage is in commands."""
-    from storage.jobs import workers
-
-    return workers.position_in_epoch(row, places)
-
-
-def epochs_trained(row: ListedRun, places: Mapping[int, Place]) -> float:
-    """Epochs done, including the fraction of the current one."""
-    place = position_in_epoch(row, places)
-    return int(row.last_epoch) + (0.0 if place is None else place.share)
-
-
 def progress_line(
     rows: Sequence[ListedRun], ahead: Sequence[ListedRun] = (), places: Mapping[int, Place] = NOWHERE
 ) -> str:
     """Runs and epochs done, the step within a long epoch, and the time left."""
+    from services import run_time
+    from storage.jobs.workers import position_in_epoch
+
     done, planned = (sum(int(getattr(r, key)) for r in rows) for key in ("last_epoch", "epochs"))
-    left = sum(int(r.epochs) - epochs_trained(r, places) for r in rows if live(r))
     ended = sum(not live(r) for r in rows)
     text = (
         f"{done} of {planned} epochs"
         if len(rows) == 1
         else f"{ended} of {len(rows)} runs done, {done} of {planned} epochs"
     )
-    started = any(r.started_at == r.started_at for r in rows)  # NaT is not equal to itself
-    if not left:
+    if not any(live(r) and r.last_epoch < r.epochs for r in rows):
         return text
     text = ", ".join([text, *(place.words() for r in rows if (place := position_in_epoch(r, places)) is not None)])
     if ahead:
         return f"{text}, waiting for {', '.join(map(at, ahead))}"
-    if (each := pace(rows, places)) is not None:
-        at_once = max(sum(r.status == "running" for r in rows), 1)
-        return f"{text}, about {rough_duration(left * each / at_once)} left"
-    return f"{text}, " + ("estimating" if done else "starting" if started else "waiting to start")
-
-
-def pace(rows: Sequence[ListedRun], places: Mapping[int, Place]) -> float | None:
-    """Seconds per epoch from the recorded epochs alone, without data preparation and imports.
-
-    The first epoch is unusually slow: until the second is done, the pace of the steps in a long epoch is used, else None.
-    """
-    done = sum(int(r.last_epoch) for r in rows)
-    if done >= 2:
-        return sum(float(r.seconds) for r in rows) / done
-    paces = [place.pace for r in rows if (place := position_in_epoch(r, places)) is not None and place.pace is not None]
-    return sum(paces) / len(paces) if paces else None
+    if (left := run_time.seconds_left(rows, places)) is not None:
+        return f"{text}, {numbers.left(left)}"
+    started = any(r.started_at == r.started_at for r in rows)  # NaT is not equal to itself
+    return f"{text}, " + ("starting" if started else "waiting to start")
 
 
 class RunBars:
@@ -188,16 +158,18 @@ def bars(rows: Sequence[ListedRun], columns: int, places: Mapping[int, Place] = 
     from rich.table import Table
     from rich.text import Text
 
+    from services.run_time import epochs_trained
+
     names = distinct([clean(r.name) for r in rows])
     counts = [f"{r.last_epoch}/{r.epochs}" for r in rows]
-    numbers = [f"run {r.id}" for r in rows]
-    taken = sum(max(map(len, column), default=0) for column in (numbers, counts)) + len("succeeded") + 4
+    called = [f"run {r.id}" for r in rows]
+    taken = sum(max(map(len, column), default=0) for column in (called, counts)) + len("succeeded") + 4
     bar = max(min(columns - taken - max(map(len, names), default=0), 40), 14)
     name = max(columns - taken - bar, 0)
     grid = Table.grid(padding=(0, 1, 0, 0))
     for place in range(5):
         grid.add_column(no_wrap=True, justify="right" if place == 3 else "left")
-    for r, number, label, count in zip(rows, numbers, names, counts, strict=True):
+    for r, number, label, count in zip(rows, called, names, counts, strict=True):
         cut = label if len(label) <= name else label[: max(name - 1, 0)] + "…" * (name > 0)
         drawn = ProgressBar(total=int(r.epochs), completed=epochs_trained(r, places), width=bar)
         grid.add_row(number, Text(cut), drawn, count, STATES[r.status].word)

@@ -75,14 +75,17 @@ def duration(seconds: float | None) -> str:
     return f"{s // 3600} h {s % 3600 // 60} min"
 
 
-def left(seconds: float | None) -> str:
-    """An estimate, rounded to its precision: 43 -> "about 45 s left"."""
+def rough(seconds: float) -> str:
+    """An estimated duration, rounded up to its precision: 43 -> "45 s", 130 -> "3 min"; at least "1 s"."""
+    step = 1 if seconds < 10 else 5 if seconds < 90 else 60 if seconds < 5400 else 600
+    return duration(max(step, step * math.ceil(seconds / step)))
+
+
+def left(seconds: float | None, *, short: bool = False) -> str:
+    """The estimated time left: "about 45 s left", `short` "45 s left"; "estimating" while it is unknown."""
     if _missing(seconds):
         return "estimating"
-    if seconds < 1:
-        return "about 1 s left"
-    step = 1 if seconds < 10 else 5 if seconds < 90 else 60 if seconds < 5400 else 600
-    return f"about {duration(max(step, step * math.ceil(seconds / step)))} left"
+    return f"{'' if short else 'about '}{rough(seconds)} left"
 
 
 def ago(moment: datetime | None, now: datetime | None = None) -> str:

@@ -83,7 +83,7 @@ def expected_time(every: pd.DataFrame) -> str:
     behind = f", behind {numbers.count(ahead, 'run')}" if ahead else ""
     if seconds is None:
         return f"{FIRST.seconds} to {FIRST.most_seconds} s, depending on the machine{behind}"
-    return f"{numbers.left(seconds).removesuffix(' left')}, estimated from earlier runs{behind}"
+    return f"about {numbers.rough(seconds)}, estimated from earlier runs{behind}"
 
 
 def introduction() -> None:

@@ -29,7 +29,7 @@ from tests.work.forked import run_command_in
         ([row(1, "running", 5)], "5 of 20 epochs, about 30 s left"),  # 2 s an epoch
         (
             [row(1, "succeeded", 20), row(2, "running", 5, started=1008), row(3, "queued", 0, started=None)],
-            "1 of 3 runs done, 25 of 60 epochs, about 70 s left",
+            "1 of 3 runs done, 25 of 60 epochs, about 1 min 10 s left",
         ),
         ([row(1, "failed", 5), row(2, "running", 5)], "1 of 2 runs done, 10 of 40 epochs, about 30 s left"),
         ([row(1, "succeeded", 20)], "20 of 20 epochs"),
@@ -37,9 +37,9 @@ from tests.work.forked import run_command_in
             [row(1, "running", 5), row(2, "running", 5)],
             "0 of 2 runs done, 10 of 40 epochs, about 30 s left",
         ),  # side by side
-        ([row(1, "running", 1)], "1 of 20 epochs, estimating"),  # the first one is slow
-        ([row(1, "running", 2, 2000, each=10.0)], "2 of 2000 epochs, about 5.5 h left"),
-        ([row(1, "running", 2, 41, each=10.0)], "2 of 41 epochs, about 6 min left"),
+        ([row(1, "running", 1)], "1 of 20 epochs, about 40 s left"),
+        ([row(1, "running", 2, 2000, each=10.0)], "2 of 2000 epochs, about 5 h 40 min left"),
+        ([row(1, "running", 2, 41, each=10.0)], "2 of 41 epochs, about 7 min left"),
     ],
 )
 def test_the_line_of_progress(rows, line):

@@ -133,7 +133,7 @@ def test_the_command_line_counts_steps_too():
     started = SimpleNamespace(timestamp=lambda: 1000.0)
     running = row(started_at=started)
     assert progress.progress_line([running]) == "0 of 2 epochs, starting"
-    assert progress.progress_line([running], places=FIRST) == "0 of 2 epochs, step 879 of 3,516, about 23 min left"
+    assert progress.progress_line([running], places=FIRST) == "0 of 2 epochs, step 879 of 3,516, about 24 min left"
     done = row(id=11, status="succeeded", last_epoch=2, seconds=200.0, started_at=started)
     assert (
         progress.progress_line([done, running], places=FIRST)

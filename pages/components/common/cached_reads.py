@@ -206,12 +206,6 @@ def live_pair(before: RunRow, row: RunRow) -> tuple[list[str], ChartSide, ChartS
     return class_names(run(int(before.id))), side(before, "before"), after
 
 
-def seconds_left(record: RunState) -> float | None:
-    """Estimate from the mean time per epoch so far; None before the first."""
-    done, total = int(record.last_epoch), int(record.epochs)
-    return max(total - done, 0) * float(record.seconds) / done if done else None
-
-
 def progress(record: RunState) -> float:
     """Share of the epochs that are finished, 0 to 1."""
     return min(int(record.last_epoch) / max(int(record.epochs), 1), 1.0)

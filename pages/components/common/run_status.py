@@ -10,6 +10,7 @@ from core.experiment.states import REQUESTS, RESUME, STATES, UNSUCCESSFUL
 from pages.components.common import cached_reads
 from pages.components.common.navigation import Width
 from reporting import numbers
+from services import run_time
 from storage.jobs import workers
 from storage.jobs.waiting import Waiting, waiting_runs
 from storage.jobs.workers import Place
@@ -127,21 +128,12 @@ def share(record: RunState, where: Places) -> float:
     return cached_reads.progress(record) + (0.0 if place is None else place.share / int(record.epochs))
 
 
-def seconds_left(record: RunState, where: Places) -> float | None:
-    """Estimate from the mean time per epoch, in the first epoch from its steps; None before that."""
-    place, left = workers.position_in_epoch(record, where), cached_reads.seconds_left(record)
-    if place is None:
-        return left
-    an_epoch = place.pace if left is None else float(record.seconds) / int(record.last_epoch)
-    return None if an_epoch is None else an_epoch * (int(record.epochs) - int(record.last_epoch) - place.share)
-
-
 def in_a_cell(record: RunState, where: Places, held: Held | None = None) -> str:
     """State, share of the epochs and estimate in a few words: "Running 45 %, 5 s left", "Failed at 15 %", "Queued, run 16 paused"."""
     done = f"{100 * share(record, where):.0f}\u00a0%"  # no line break before the percent sign
     text = label(record)
     if record.status == "running":
-        text = f"{text} {done}, {numbers.left(seconds_left(record, where)).removeprefix('about ')}"
+        text = f"{text} {done}, {numbers.left(run_time.seconds_left([record], where), short=True)}"
     elif (waiting := _waiting(record, held)) is not None and waiting.paused:
         text = f"{text}, run {waiting.paused} paused"
     elif record.status != "succeeded" and cached_reads.has_epochs(record):
@@ -171,5 +163,5 @@ def progress_text(record: ListedRun, where: Places | None = None) -> str:
         return waits(record)
     text = reached(record, where or {})
     if record.status == "running":
-        return f"{text}, {numbers.left(seconds_left(record, where or {}))}"
+        return f"{text}, {numbers.left(run_time.seconds_left([record], where or {}))}"
     return f"{text}, {waits(record)}" if record.status == "queued" else text

@@ -251,8 +251,8 @@ def test_home_estimates_from_measured_runs(empty):
 
 
 def test_the_demo_estimates_from_measured_runs(empty):
-    assert demo.lasts(empty, 3, {}) == "; 60 s to 4 min, depending on the machine"
+    assert demo.lasts(empty, 3, {}) == "; 1 min to 4 min, depending on the machine"
     assert demo.lasts(empty, 3, {"epochs": 5}) == ""
     seed.submit(empty, seed.config_of(epochs=20), "MNIST-1D: none, seed 9")
     seed.train(empty, seed.worker_of(empty), seed.mnist1d(), 20)
-    assert demo.lasts(empty, 3, {"epochs": 5}) == "; about 13 s, estimated from earlier runs"
+    assert demo.lasts(empty, 3, {"epochs": 5}) == "; about 15 s, estimated from earlier runs"
