@@ -18,7 +18,7 @@ import numpy as np
 
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.db.connection import open_database
 from storage.db.errors import StorageError

@@ -33,7 +33,7 @@ from core.experiment.config import RunConfig
 from core.experiment.states import ENDED
 from core.training.host import cores
 from services.launchers import launcher
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import upgrade

@@ -36,7 +36,7 @@ from core.experiment.config import RunConfig
 from core.experiment.presets import FIRST
 from core.training import checkpoint
 from core.training.device import choose, versions
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.db.connection import open_database
 from storage.db.dialects.sqlite import sqlite_module

@@ -10,6 +10,7 @@ from core.errors import EvenlyError
 from core.experiment.config import SETTINGS, RunConfig, usual_epochs
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC, TRAIN
+from core.methods.no_weighting import UNWEIGHTED
 from core.methods.posthoc import STEPS
 from core.methods.samplers import SAMPLERS
 from core.methods.types import ClassTerms, Vector
@@ -80,7 +81,7 @@ def _tpr_file(config: RunConfig) -> str:
 # ---------------------------------------------------------------- PyTorch
 
 
-def pytorch_snippet(terms: ClassTerms, classes: Sequence[str], reduction: str, method: str = "none") -> str:
+def pytorch_snippet(terms: ClassTerms, classes: Sequence[str], reduction: str, method: str = UNWEIGHTED) -> str:
     """Self-contained PyTorch code: `criterion(logits [B, C], labels [B])` with exactly these terms and this reduction.
 
     Uses torch's CrossEntropyLoss where it is equivalent, else the source of core/training (reporting.loss_source).

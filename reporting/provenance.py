@@ -6,8 +6,7 @@ import csv
 import io
 import re
 
-from core.experiment.baseline import takes_tprs
-from core.methods import METHODS
+from core.methods import METHODS, takes_tprs
 from reporting.run_report import StoredRun
 
 
@@ -23,7 +22,7 @@ def orphaned(row: StoredRun) -> bool:
 
 def evidence_origin(row: StoredRun) -> str:
     """ "weights from run 13", "TPRs of run 13, deleted", "TPRs given: pasted TPRs"; "" for a run without a baseline or TPRs."""
-    weighted = takes_tprs(row.config)
+    weighted = takes_tprs(row.config.method, row.config.params)
     if row.baseline_id is not None:
         return f"weights from run {row.baseline_id}" if weighted else f"baseline run {row.baseline_id}"
     source = row.facts.evidence.origin
@@ -45,7 +44,7 @@ def as_text(row: StoredRun) -> str:
     "" if its method takes none or none are stored.
     """
     tpr, support, names = row.facts.evidence.tpr, row.facts.evidence.support, row.facts.classes
-    if not takes_tprs(row.config) or tpr is None:
+    if not takes_tprs(row.config.method, row.config.params) or tpr is None:
         return ""
     columns = {"tpr": map(_number, tpr)} | ({} if support is None else {"support": map(_number, support)})
     if not any(

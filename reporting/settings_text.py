@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.datasets import DATASETS
-from core.experiment.baseline import takes_tprs
 from core.experiment.config import SETTINGS, RunConfig
 from core.experiment.config_diff import config_differences, settings_of
 from core.experiment.recipes import RECIPES
-from core.methods import METHODS, trains
+from core.methods import METHODS, takes_tprs, trains
 from core.methods.samplers import SAMPLERS
 from core.registry import Param, Registry
 from models import MODELS
@@ -75,7 +74,7 @@ def listed(run: ReportedRun) -> list[tuple[str, str]]:
 
 def origin(run: ReportedRun) -> str:
     """Where the TPRs behind a run's weights come from; "" if it uses none, even if it has a baseline to compare with."""
-    return tprs_from(run) if takes_tprs(run.config) else ""
+    return tprs_from(run) if takes_tprs(run.config.method, run.config.params) else ""
 
 
 def tprs_from(run: ReportedRun) -> str:

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 
 from core.datasets.spec import DataSpec
-from core.experiment.baseline import DrawnRun, OtherSeedsBaseline, differences, same_data
+from core.experiment.baseline import BaselineDiffers, DrawnRun, OtherSeedsBaseline, differences, same_data
 from core.experiment.config import UNSAMPLED, RunConfig, usual_epochs
 from core.methods import METHODS, POSTHOC
-from reporting import text
+from core.methods.no_weighting import UNWEIGHTED
 from storage.results.runs import RunRow
 
-UNREAD = "settings not read yet"  # of a run queued after they were read
 GROUPED = ("id", "seed", "group_sha", "status")  # columns of the list of runs that `by_seed` reads
 READY = ("succeeded", "running", "queued")  # a baseline that has TPRs or will have them, in order of preference
 NO_WEIGHTING = {"tpr": None, "tpr_support": None, "tpr_source": "", **UNSAMPLED}  # no given TPRs, sampler or late start
@@ -61,44 +59,39 @@ def per_seed(runs: DatasetRuns, row: RunRow, seeds: Iterable[int]) -> dict[int, 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Succeeded runs on a dataset, newest first.
+    """Succeeded runs on a dataset, newest first, as rows of `DatasetRuns.frame`.
 
-    alike   rows of the runs with the same data settings and model
-    labels  id -> label of these
-    others  id -> label of the rest, which names the difference
+    alike    those with the same data settings and model
+    others   the rest
+    differs  id of one of the others -> how it differs; None where its settings are not read yet
     """
 
     alike: pd.DataFrame
-    labels: dict[str, str]
-    others: dict[str, str]
+    others: pd.DataFrame
+    differs: Mapping[int, BaselineDiffers | None]
 
 
 def candidates(runs: DatasetRuns, config: RunConfig) -> Candidates:
     """Split the runs into baselines for `config` and others."""
     frame = runs.frame[(runs.frame["status"] == "succeeded") & ~runs.frame["archived"]]
     frame = frame.sort_values("id", ascending=False)
-    labels, others, alike = {}, {}, []
-    for number, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True):
-        known = number in runs.drawn
-        difference = text.of(differences(config, runs.spec, runs.drawn[number])) if known else UNREAD
-        alike.append(not difference)
-        if difference:
-            others[str(number)] = f"Run {number}: {name} ({difference})"
-        else:
-            labels[str(number)] = f"Run {number}: {name}"
-    return Candidates(frame[np.array(alike, dtype=bool)], labels, others)
+    found = {  # a run queued since `drawn` was read is not in it
+        number: differences(config, runs.spec, runs.drawn[number]) if number in runs.drawn else None
+        for number in frame["id"].tolist()
+    }
+    same = frame["id"].isin([number for number, differs in found.items() if differs is not None and not differs])
+    return Candidates(frame[same], frame[~same], found)
 
 
-def trained(found: Candidates, seed: int) -> Candidates:
-    """The runs in `found.alike` with this seed and a trained network; a post-hoc step has no network of its own."""
+def trained(alike: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The runs with this seed and a trained network; a post-hoc step has no network of its own."""
     posthoc = {m.key for m in METHODS if m.stage == POSTHOC}
-    alike = found.alike[(found.alike["seed"] == seed) & ~found.alike["method"].isin(posthoc)]
-    return Candidates(alike, {key: found.labels[key] for key in map(str, alike["id"].tolist())}, {})
+    return alike[(alike["seed"] == seed) & ~alike["method"].isin(posthoc)]
 
 
 def preset(alike: pd.DataFrame, seed: int) -> str | None:
     """Id of the newest unweighted run's replicate with this seed, or of that run itself; None without an unweighted run."""
-    plain = alike[alike["method"] == unweighted_method()]
+    plain = alike[alike["method"] == UNWEIGHTED]
     if plain.empty:
         return None
     newest = plain.iloc[0]
@@ -116,15 +109,8 @@ def another_seed(baseline: int, seed: int, seeds: Iterable[int], own_validation:
     return OtherSeedsBaseline(baseline, seed, others, own_validation) if others else None
 
 
-def unweighted_method() -> str:
-    """The baseline's method: it needs no evidence and has no parameters."""
-    return next(m.key for m in METHODS if not m.needs and not m.params)
-
-
 def unweighted(config: RunConfig) -> RunConfig:
     """The same run without a method, a sampler or a late start: its baseline."""
-    method, own = unweighted_method(), METHODS[config.method].epochs
-    epochs = (
-        config.epochs if own is None else usual_epochs(method, config.recipe)
-    )  # a short second stage continues from a full-length run
-    return replace(config, method=method, params={}, epochs=epochs, **NO_WEIGHTING)
+    short = METHODS[config.method].epochs is not None  # a short second stage continues from a full-length run
+    epochs = usual_epochs(UNWEIGHTED, config.recipe) if short else config.epochs
+    return replace(config, method=UNWEIGHTED, params={}, epochs=epochs, **NO_WEIGHTING)

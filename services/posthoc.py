@@ -13,7 +13,8 @@ from core.experiment.baseline import no_network
 from core.methods import METHODS, POSTHOC
 from reporting import text
 from services.preflight import cautions
-from services.submission import Plan, new_run, posthoc_config
+from services.queue_rows import new_run
+from services.submission import Plan, posthoc_config
 from services.tpr_sources import known_tprs
 from storage.jobs.queue import NewRun
 from storage.results.runs import RunRow, list_runs

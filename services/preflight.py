@@ -18,7 +18,7 @@ from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked
 from core.experiment.term_schedule import first_epoch, in_force
 from core.findings import Finding
-from core.methods import METHODS, trains
+from core.methods import takes_tprs, trains
 from core.methods.types import Evidence, Vector
 from models import MODELS
 from reporting import text
@@ -81,7 +81,7 @@ def notes_before_start(config: RunConfig, spec: DataSpec, tpr: Vector | None, su
 
     Returns nothing while TPRs that the method needs are unknown.
     """
-    if tpr is None and "tpr" in METHODS[config.method].needs_with(config.params):
+    if tpr is None and takes_tprs(config.method, config.params):
         return []
     counts = train_counts(spec, config.validation, config.imbalance, config.profile)
     about = {"counts": counts, "tpr": tpr, "support": support, "epoch": first_epoch(config), "epochs": config.epochs}

@@ -1,65 +1,47 @@
-"""Which seeds two runs have, which are in progress, and which to add next.
-
-Every function takes the list of runs (`storage.results.runs.list_runs`), including archived ones.
-"""
+"""The replicate of a recorded run with another seed, and the baseline that a run needs first, as rows of a submission."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from dataclasses import replace
 
-import pandas as pd
-
-from core.experiment.baseline import takes_tprs
-from core.experiment.states import LIVE
+from core.errors import EvenlyError
+from core.experiment.config import RunConfig
+from services.baselines import unweighted
+from services.queue_rows import Link, new_run
+from services.tpr_sources import TRAIN_FIRST, OwnSources, TprSource
+from storage.jobs.queue import NewRun
 from storage.results.runs import RunRow
 
-LOST = ("failed", "cancelled")  # their seeds may be tried again
 
+def replicate_with_seed(rows: list[NewRun], run: RunRow, seed: int, own: OwnSources) -> int:
+    """Add the run's replicate with this seed to a submission, after its own baseline, unless it is there; returns its index.
 
-def next_seeds(frame: pd.DataFrame, before: RunRow, after: RunRow, count: int) -> list[int]:
-    """The next `count` seeds to compare the two runs with: first those that one side has finished and the other never started,
-    lowest first, then those that neither has, above the two runs' own; failed or stopped ones may be among these.
+    EvenlyError where it would not count as a replicate, since the run's baseline was deleted.
     """
-    one_sided = _one_sided_seeds(frame, before, after) | _one_sided_seeds(frame, after, before)
-    have = _seeds_held(frame, before) | _seeds_held(frame, after)
-    new = (s for s in itertools.count(max(before.seed, after.seed) + 1) if s not in have)
-    return list(itertools.islice(itertools.chain(sorted(one_sided), new), count))
+    for index, new in enumerate(rows):
+        if (new.group_sha, new.config.seed) == (run.group_sha, seed):
+            return index
+    config = replace(run.config, seed=seed)
+    new = new_run(config, **baseline_first(rows, config, own.of(run), own))
+    if new.group_sha != run.group_sha:
+        raise EvenlyError(
+            f"other seeds of run {run.id} would not count as its replicates: its baseline was deleted, or it was created by "
+            "another version of Evenly; set it up again under New run"
+        )
+    rows.append(new)
+    return len(rows) - 1
 
 
-def _one_sided_seeds(frame: pd.DataFrame, row: RunRow, other: RunRow) -> set[int]:
-    """Seeds with which the row has succeeded and the other was never tried: one that failed would fail again, and a paused one must be
-    resumed by the user. Where weights come from a baseline, only those whose baseline had that seed too: others form no pair."""
-    fed = takes_tprs(row.config) and row.config.tpr is None
-    seed_of = dict(zip(frame["id"].tolist(), frame["seed"].tolist(), strict=True))
-    tried = {seed for seed, *_ in _tried(frame, other)}
-    return {
-        seed
-        for seed, status, baseline in _tried(frame, row)
-        if status == "succeeded" and seed not in tried and (not fed or seed_of.get(baseline) == seed)
-    }
-
-
-def on_the_way(frame: pd.DataFrame, before: RunRow, after: RunRow) -> list[int]:
-    """Ids of the two runs' replicates that are queued or running."""
-    about = zip(frame["id"].tolist(), frame["group_sha"].tolist(), frame["status"].tolist(), strict=True)
-    groups = {before.group_sha, after.group_sha}
-    return [run_id for run_id, group, status in about if group in groups and status in LIVE]
-
-
-def lacking(frame: pd.DataFrame, row: RunRow, seeds: Sequence[int]) -> list[int]:
-    """The seeds for which a run has no replicate."""
-    have = _seeds_held(frame, row)
-    return [seed for seed in seeds if seed not in have]
-
-
-def _seeds_held(frame: pd.DataFrame, row: RunRow) -> set[int]:
-    return {int(row.seed), *(seed for seed, status, _ in _tried(frame, row) if status not in LOST)}
-
-
-def _tried(frame: pd.DataFrame, row: RunRow) -> list[tuple[int, str, int | None]]:
-    """(seed, status, baseline) of every run with the row's settings. Lists, because comparing text columns is slow."""
-    about = (frame[key].tolist() for key in ("seed", "status", "baseline_id", "group_sha"))
-    return [
-        (seed, status, baseline) for seed, status, baseline, group in zip(*about, strict=True) if group == row.group_sha
-    ]
+def baseline_first(rows: list[NewRun], config: RunConfig, source: TprSource, own: OwnSources, tags: str = "") -> Link:
+    """How a run is tied to its baseline; one that has to be trained first is added to the rows."""
+    if source.kind == TRAIN_FIRST:
+        first = new_run(unweighted(config), tags=tags)
+        rows.append(first)
+        return {"baseline_index": len(rows) - 1, "baseline_group": first.group_sha}
+    if source.run is None:
+        return {}
+    existing, group = source.takes.get(config.seed), source.run.group_sha
+    if existing is not None:
+        return {"baseline": existing, "baseline_group": group}
+    index = replicate_with_seed(rows, source.run, config.seed, own)
+    return {"baseline_index": index, "baseline_group": group}

@@ -1,6 +1,4 @@
-"""From settings to rows of the queue, for pages and command line: names of runs, replicate groups, and which baseline a seed
-takes its weights from.
-"""
+"""From settings to the rows of a submission and what is questionable about them, for pages and command line."""
 
 from __future__ import annotations
 
@@ -14,63 +12,29 @@ from sqlalchemy import Engine
 from core.datasets import describe, find_dataset
 from core.datasets.spec import DataSpec, train_counts
 from core.errors import EvenlyError
-from core.experiment.config import RunConfig, checked
+from core.experiment.config import RunConfig
 from core.findings import Finding
 from core.methods import METHODS, POSTHOC
-from services.baselines import GROUPED, NO_WEIGHTING, by_seed, unweighted
+from services.baselines import NO_WEIGHTING
 from services.preflight import cautions, check_samples, notes_before_start
-from services.replicates import lacking
-from services.run_names import default_name
-from services.tpr_sources import NOTHING, RUN, TRAIN_FIRST, TprSource, check_baseline, known_tprs
+from services.queue_rows import new_run
+from services.replicates import baseline_first, replicate_with_seed
+from services.seeds import lacking
+from services.tpr_sources import OwnSources, TprSource, check_baseline, known_tprs
 from storage.db.paths import data_root
 from storage.jobs.queue import NewRun
-from storage.results import get_run, list_runs
+from storage.results import get_run
 from storage.results.runs import RunRow
 
 # Replicates that New run offers. The command line takes more (commands.submit.SEEDS): it plans once, a form at every change
 MOST_REPLICATES = 10
-Rows = tuple[NewRun, ...]
-
-
-@dataclass(frozen=True)
-class Link:
-    """How a run of a submission is tied to its baseline, if it has one: as in `new_run`."""
-
-    baseline: int | None = None
-    baseline_index: int | None = None
-    baseline_group: str = ""
-
-
-def new_run(
-    config: RunConfig,
-    *,
-    baseline: int | None = None,
-    baseline_index: int | None = None,
-    baseline_group: str = "",
-    name: str = "",
-    tags: str = "",
-) -> NewRun:
-    """A checked config as a row for `storage.jobs.queue.submit`.
-
-    `baseline` is an earlier run, `baseline_index` the index of one in the same submission; `baseline_group` its group_sha,
-    so that runs with baselines of different settings are not counted as replicates. Raises EvenlyError for bad settings.
-    """
-    config = checked(config)
-    return NewRun(
-        config=config,
-        name=name or default_name(config),
-        group_sha=config.group_sha(baseline_group),
-        baseline=baseline,
-        baseline_index=baseline_index,
-        tags=tags,
-    )
 
 
 @dataclass(frozen=True)
 class Plan:
     """Rows for the queue in order: baselines that are trained first, then the runs asked for. `cautions`: what is questionable."""
 
-    rows: Rows = ()
+    rows: tuple[NewRun, ...] = ()
     cautions: tuple[Finding, ...] = ()
 
 
@@ -93,14 +57,13 @@ def plan(
     """
     if METHODS[config.method].stage == POSTHOC:
         config = _as_step(config, source)
-    rows: Rows = ()
-    links: dict[int, Link] = {}
-    for seed in seeds:
-        rows, links[seed] = _linked(engine, rows, replace(config, seed=seed), source, tags)
-    for seed, link in links.items():
-        called = f"{name}, seed {seed}" if name and len(links) > 1 else name
-        rows = (*rows, _tied(replace(config, seed=seed), link, name=called, tags=tags))
-    return Plan(rows, _questionable(engine, rows, {config.dataset: spec}, [(config, source)]))
+    rows: list[NewRun] = []
+    own, each = OwnSources(engine), [replace(config, seed=seed) for seed in seeds]
+    links = [baseline_first(rows, one, source, own, tags) for one in each]
+    for one, link in zip(each, links, strict=True):
+        called = f"{name}, seed {one.seed}" if name and len(each) > 1 else name
+        rows.append(new_run(one, name=called, tags=tags, **link))
+    return Plan(tuple(rows), _questionable(engine, rows, {config.dataset: spec}, [(config, source)]))
 
 
 def more_seeds(engine: Engine, frame: pd.DataFrame, before: RunRow, after: RunRow, seeds: Sequence[int]) -> Plan:
@@ -111,13 +74,13 @@ def more_seeds(engine: Engine, frame: pd.DataFrame, before: RunRow, after: RunRo
     """
     known = {name: _prepared(name) for name in dict.fromkeys((before.dataset, after.dataset))}
     grown = {run.id: run for run in (before, after) if lacking(frame, run, seeds)}.values()
-    rows: Rows = ()
+    rows, own = list[NewRun](), OwnSources(engine)
     for seed in seeds:
         for run in grown:
             if lacking(frame, run, [seed]):
-                rows = replicate_with_seed(engine, rows, run, seed)
-    asked = [(run.config, _own_source(engine, run, run.seed)) for run in grown]
-    return Plan(rows, _questionable(engine, rows, {name: spec for name, spec in known.items() if spec}, asked))
+                replicate_with_seed(rows, run, seed, own)
+    asked = [(run.config, own.of(run)) for run in grown]
+    return Plan(tuple(rows), _questionable(engine, rows, {name: spec for name, spec in known.items() if spec}, asked))
 
 
 def _prepared(name: str) -> DataSpec | None:
@@ -126,68 +89,9 @@ def _prepared(name: str) -> DataSpec | None:
     return None if row.own and not row.is_ready(data_root()) else describe(name, data_root())
 
 
-def replicate_with_seed(engine: Engine, rows: Rows, run: RunRow, seed: int) -> Rows:
-    """`rows` of a submission and, unless it is among them, the run's replicate with this seed, after its own baseline.
-
-    EvenlyError where it would not count as a replicate, since the run's baseline was deleted.
-    """
-    if _place(rows, run, seed) is not None:
-        return rows
-    config = replace(run.config, seed=seed)
-    rows, link = _linked(engine, rows, config, _own_source(engine, run, seed), "")
-    new = _tied(config, link)
-    if new.group_sha != run.group_sha:
-        raise EvenlyError(
-            f"other seeds of run {run.id} would not count as its replicates: its baseline was deleted, or it was created by "
-            "another version of Evenly; set it up again under New run"
-        )
-    return (*rows, new)
-
-
-def _tied(config: RunConfig, link: Link, *, name: str = "", tags: str = "") -> NewRun:
-    """The run of a submission with its link."""
-    return new_run(
-        config,
-        baseline=link.baseline,
-        baseline_index=link.baseline_index,
-        baseline_group=link.baseline_group,
-        name=name,
-        tags=tags,
-    )
-
-
-def _linked(engine: Engine, rows: Rows, config: RunConfig, source: TprSource, tags: str) -> tuple[Rows, Link]:
-    """`rows` with the baseline that a run needs first, and how the run is tied to its baseline."""
-    if source.kind == TRAIN_FIRST:
-        first = new_run(unweighted(config), tags=tags)
-        return (*rows, first), Link(baseline_index=len(rows), baseline_group=first.group_sha)
-    if source.run is None:
-        return rows, Link()
-    existing, group = source.takes.get(config.seed), source.run.group_sha
-    if existing is not None:
-        return rows, Link(baseline=existing, baseline_group=group)
-    rows = replicate_with_seed(engine, rows, source.run, config.seed)
-    return rows, Link(baseline_index=_place(rows, source.run, config.seed), baseline_group=group)
-
-
-def _own_source(engine: Engine, run: RunRow, seed: int) -> TprSource:
-    """The run's own baseline with this seed: one that has succeeded, else is running or queued; a paused one does not count."""
-    if run.baseline_id is None:
-        return TprSource(NOTHING, None, *known_tprs(engine, run.config, None))
-    baseline = get_run(engine, run.baseline_id)
-    members = by_seed(list_runs(engine, archived=None, columns=GROUPED), baseline.group_sha)
-    evidence = known_tprs(engine, run.config, baseline.id)
-    return TprSource(RUN, baseline, *evidence, takes={seed: members.get(seed)})
-
-
-def _place(rows: Rows, run: RunRow, seed: int) -> int | None:
-    """Index of the run's replicate of this seed in a submission; None where it has none."""
-    return next((i for i, new in enumerate(rows) if (new.group_sha, new.config.seed) == (run.group_sha, seed)), None)
-
-
 def _questionable(
     engine: Engine,
-    rows: Rows,
+    rows: Sequence[NewRun],
     specs: Mapping[str, DataSpec],
     asked: Sequence[tuple[RunConfig, TprSource]],
 ) -> tuple[Finding, ...]:
@@ -198,7 +102,7 @@ def _questionable(
     """
     found: list[Finding] = []
     for name, known in specs.items():
-        found += _checked(engine, tuple(new for new in rows if new.config.dataset == name), known)
+        found += _checked(engine, [new for new in rows if new.config.dataset == name], known)
     for config, source in asked:
         spec = specs.get(config.dataset)
         counts = None if spec is None else train_counts(spec, config.validation, config.imbalance, config.profile)
@@ -206,7 +110,7 @@ def _questionable(
     return tuple(dict.fromkeys(found))
 
 
-def _checked(engine: Engine, rows: Rows, spec: DataSpec) -> list[Finding]:
+def _checked(engine: Engine, rows: Sequence[NewRun], spec: DataSpec) -> list[Finding]:
     """The notes on the terms of these runs, as far as their TPRs are known.
 
     EvenlyError where one cannot start: too few samples, an existing baseline that cannot be its baseline, or evidence that

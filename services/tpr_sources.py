@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
+import pandas as pd
 from sqlalchemy import Engine
 
 from core.datasets.spec import DataSpec
@@ -13,7 +15,7 @@ from core.experiment.baseline import DONE, refusal
 from core.experiment.config import RunConfig, given_tprs
 from core.methods.types import Vector
 from reporting import text
-from services.baselines import READY, DatasetRuns, per_seed
+from services.baselines import GROUPED, READY, DatasetRuns, by_seed, per_seed
 from storage.results import get_run
 from storage.results.class_counts import validation_tprs
 from storage.results.runs import RunRow, list_runs
@@ -91,3 +93,28 @@ def known_tprs(engine: Engine, config: RunConfig, baseline: int | None) -> tuple
         return None, None
     tpr, support, _ = validation_tprs(engine, baseline)
     return tpr, support
+
+
+class OwnSources:
+    """The evidence of recorded runs, from their own baselines. Every run, and the list of runs, is read once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._known: dict[int, TprSource] = {}
+
+    def of(self, run: RunRow) -> TprSource:
+        """The run's own baseline and its replicates: succeeded ones, else running or queued ones; a paused one does not count."""
+        if run.id not in self._known:
+            self._known[run.id] = self._read(run)
+        return self._known[run.id]
+
+    def _read(self, run: RunRow) -> TprSource:
+        evidence = known_tprs(self.engine, run.config, run.baseline_id)
+        if run.baseline_id is None:
+            return TprSource(NOTHING, None, *evidence)
+        baseline = get_run(self.engine, run.baseline_id)
+        return TprSource(RUN, baseline, *evidence, takes=by_seed(self._listed, baseline.group_sha))
+
+    @cached_property
+    def _listed(self) -> pd.DataFrame:
+        return list_runs(self.engine, archived=None, columns=GROUPED)

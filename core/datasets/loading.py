@@ -14,7 +14,7 @@ from core.datasets import array_cache
 from core.datasets.image_folder import ImageSet
 from core.datasets.sources import find_dataset
 from core.datasets.spec import DEFAULT_VALIDATION, DataSpec, DataSplits, Progress, quiet
-from core.datasets.splits import index_hash, long_tail, stratified_split
+from core.datasets.splits import index_hash, split_rows
 from core.errors import DataError
 
 
@@ -63,7 +63,15 @@ def load(
     dataset = find_dataset(name, data_root)
     entry = array_cache.open_entry(Path(data_root), dataset.prepared(Path(data_root), progress))
     spec = dataset.spec(Path(data_root), validation)
-    train, val, test = split_rows(entry, spec, seed, validation, imbalance, profile)
+    train, val, test = split_rows(
+        entry.y,
+        entry.meta.sizes,
+        len(spec.classes),
+        seed=seed,
+        validation=validation,
+        imbalance=imbalance,
+        profile=profile,
+    )
     mean, std = entry.mean_std(train)
     return DataSplits(
         spec,
@@ -82,21 +90,3 @@ def load(
         np.bincount(entry.y[train], minlength=len(spec.classes)),
         entry.meta.skipped,
     )
-
-
-def split_rows(
-    entry: array_cache.Prepared,
-    spec: DataSpec,
-    seed: int,
-    validation: float,
-    imbalance: float,
-    profile: str,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row numbers of train, validation and test, each ascending."""
-    n_train, n_val, n_test = entry.meta.sizes
-    classes = len(spec.classes)
-    kept, val = np.arange(n_train), np.arange(n_train, n_train + n_val)
-    if not spec.own_validation:
-        kept, val = stratified_split(entry.y[:n_train], classes, validation, seed)
-    train = kept[long_tail(entry.y[kept], classes, imbalance, profile, seed)]
-    return train, val, np.arange(n_train + n_val, n_train + n_val + n_test)

@@ -91,6 +91,28 @@ def long_tail(y_N: NDArray[np.int64], classes: int, factor: float, profile: str,
     return take_per_class(y_N, counts, np.random.default_rng([seed, _TAIL_STREAM]))[0]
 
 
+def split_rows(
+    y_N: NDArray[np.int64],
+    sizes: tuple[int, int, int],
+    classes: int,
+    *,
+    seed: int,
+    validation: float,
+    imbalance: float,
+    profile: str,
+) -> tuple[Index, Index, Index]:
+    """Rows of training, validation and test split in an array file, each ascending. The long tail acts on the training split.
+
+    sizes  of the file's three parts, one after another; if the second is empty, the share `validation` of the first is held out
+    """
+    n_train, n_val, n_test = sizes
+    kept, held = np.arange(n_train), np.arange(n_train, n_train + n_val)
+    if not n_val:
+        kept, held = stratified_split(y_N[:n_train], classes, validation, seed)
+    train = kept[long_tail(y_N[kept], classes, imbalance, profile, seed)]
+    return train, held, np.arange(n_train + n_val, n_train + n_val + n_test)
+
+
 def index_hash(fingerprint: str, *indices: Index) -> str:
     """sha256 hex over the dataset's fingerprint and the index lists with their lengths (little-endian int64)."""
     digest = hashlib.sha256(fingerprint.encode())

@@ -12,11 +12,10 @@ from numpy.typing import ArrayLike
 from core.diagnostics import sample_size, weight_oscillation
 from core.diagnostics.sample_size import FewSamples
 from core.diagnostics.weight_oscillation import Oscillation
-from core.experiment.baseline import takes_tprs
 from core.experiment.config import RunConfig
 from core.experiment.facts import Facts
 from core.findings import Finding
-from core.methods import METHODS
+from core.methods import METHODS, takes_tprs
 from core.methods.samplers import SAMPLERS
 
 
@@ -104,7 +103,13 @@ def _supports(config: RunConfig, facts: Facts) -> dict[str, list[float]]:
     method, sampler = config.method, config.sampler
     given, own = facts.evidence.support or (), facts.validation_counts
     looked = METHODS[method].needs_with(config.params) if method in METHODS else frozenset()
-    found = {"weights": given} if takes_tprs(config) else {"weights": own} if "last_tpr" in looked else {}
+    found = (
+        {"weights": given}
+        if takes_tprs(config.method, config.params)
+        else {"weights": own}
+        if "last_tpr" in looked
+        else {}
+    )
     if sampler in SAMPLERS and "last_tpr" in SAMPLERS[sampler].needs:
         found["sampling"] = own
     return {made: [0.0 if n is None else float(n) for n in support] for made, support in found.items()}

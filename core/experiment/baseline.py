@@ -148,14 +148,6 @@ class OtherSeedsBaseline(Finding):
     own_validation: bool
 
 
-def takes_tprs(config: RunConfig) -> bool:
-    """Whether a run with these settings computes its weights from the TPRs of an earlier run, or from given TPRs.
-
-    The parameters decide: a formula of the counts alone uses none. An unknown method uses none.
-    """
-    return config.method in METHODS and "tpr" in METHODS[config.method].needs_with(config.params)
-
-
 def same_data(theirs: str | None, ours: str | None) -> bool:
     """Whether two fingerprints are of the same data; an unknown one (a run from before they were recorded) counts as the same."""
     return not theirs or not ours or theirs == ours

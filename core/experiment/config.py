@@ -15,6 +15,7 @@ from core.errors import EvenlyError
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS
 from core.methods.method import CLASSIFIER, POSTHOC
+from core.methods.no_weighting import UNWEIGHTED
 from core.methods.samplers import PLAIN, SAMPLERS
 from core.methods.types import Vector
 from core.registry import Param, Registry, check_params
@@ -43,7 +44,7 @@ class RunConfig:
 
     dataset: str
     model: str
-    method: str = "none"
+    method: str = UNWEIGHTED
     params: Mapping[str, Any] = field(default_factory=dict)
     recipe: str = "adam_cycle"
     recipe_params: Mapping[str, Any] = field(default_factory=dict)

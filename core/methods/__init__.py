@@ -4,7 +4,17 @@ To add a method, write a function and a row in the file of its kind or in a new 
 validation, docs and tests read the row.
 """
 
-from core.methods.evaluate import Grid, answer, formula_with, grid, grid_values, slider_param, trains, what_if
+from core.methods.evaluate import (
+    Grid,
+    answer,
+    formula_with,
+    grid,
+    grid_values,
+    slider_param,
+    takes_tprs,
+    trains,
+    what_if,
+)
 from core.methods.method import CLASSIFIER, FINETUNE, POSTHOC, TRAIN, Method
 from core.methods.registry import METHODS
 
@@ -21,6 +31,7 @@ __all__ = [
     "grid",
     "grid_values",
     "slider_param",
+    "takes_tprs",
     "trains",
     "what_if",
 ]

@@ -11,9 +11,10 @@ import numpy as np
 from core.errors import EvenlyError
 from core.findings import Finding
 from core.methods import formula as formulas
-from core.methods.method import NORMALIZE, Golden, Method, given, mean_of, samples
+from core.methods.method import NORMALIZE, Golden, Method, given, samples
 from core.methods.normalization import LARGEST, LEAST, floored_tpr, indices, weight_terms
 from core.methods.notes import WeightsCapped, WeightsOfEpoch
+from core.methods.tpr_weights import mean_tpr
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
 
@@ -56,7 +57,7 @@ def _values(
         values |= {"n": n, "N": np.nansum(n)}
     if "tpr" in needs:
         tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
-        values |= {"tpr": tpr, "mean_tpr": mean_of(tpr)}
+        values |= {"tpr": tpr, "mean_tpr": mean_tpr(tpr)}
     return values, clipped, notes
 
 

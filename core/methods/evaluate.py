@@ -29,6 +29,14 @@ def trains(key: str) -> bool:
     return key not in METHODS or METHODS[key].stage != POSTHOC
 
 
+def takes_tprs(key: str, params: Mapping[str, Any]) -> bool:
+    """Whether a method with these parameters uses the TPRs of an earlier run, or given ones. An unknown method uses none.
+
+    The parameters decide: a formula of the counts alone uses none.
+    """
+    return key in METHODS and "tpr" in METHODS[key].needs_with(params)
+
+
 def answer(
     key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, *, table: Registry[Method] = METHODS
 ) -> ClassTerms:

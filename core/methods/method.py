@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -133,12 +132,6 @@ def given(vector: Vector | None) -> Vector:
     if vector is None:
         raise EvenlyError("this method needs a TPR per class: choose a baseline or paste TPRs")
     return vector
-
-
-def mean_of(tpr: Vector) -> float:
-    """Mean over the defined classes; NaN when there is none, which `weight_terms` rejects."""
-    defined = tpr[~np.isnan(tpr)]
-    return float(defined.mean()) if len(defined) else math.nan
 
 
 def samples(evidence: Evidence) -> Vector:

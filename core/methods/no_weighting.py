@@ -8,6 +8,8 @@ from core.methods.method import Golden, Method
 from core.methods.types import ClassTerms, Evidence
 from core.registry import Source
 
+UNWEIGHTED = "none"  # the method of a baseline
+
 
 def none(evidence: Evidence) -> ClassTerms:
     """No term: plain cross entropy."""
@@ -17,7 +19,7 @@ def none(evidence: Evidence) -> ClassTerms:
 ORDER = 0
 ROWS = (
     Method(
-        key="none",
+        key=UNWEIGHTED,
         label="None (plain cross entropy)",
         group="No weighting",
         terms=none,

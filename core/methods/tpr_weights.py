@@ -2,19 +2,27 @@ r"""Weights and logit shifts from the TPRs of an earlier run. A_c is TPR_c, \bar
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from core.methods.method import NO_TPR, NORMALIZE, Golden, Method, given, mean_of
+from core.methods.method import NO_TPR, NORMALIZE, Golden, Method, given
 from core.methods.normalization import floored_tpr, weight_terms
 from core.methods.notes import ShiftsZero
-from core.methods.types import ClassTerms, Evidence
+from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
+
+
+def mean_tpr(tpr: Vector) -> float:
+    """Mean over the classes that have a TPR; NaN where none has one, which `weight_terms` rejects."""
+    defined = tpr[~np.isnan(tpr)]
+    return float(defined.mean()) if len(defined) else math.nan
 
 
 def tpr_ratio(evidence: Evidence, *, exponent: float, normalize: str, max_ratio: float) -> ClassTerms:
     """w_c = (mean A / A_c)^exponent. Equal to the source's (1 - (A_c - mean A) / A_c)^exponent. Needs tpr [C]."""
     tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
-    raw = (mean_of(tpr) / tpr) ** exponent
+    raw = (mean_tpr(tpr) / tpr) ** exponent
     return weight_terms(
         raw, missing=NO_TPR, mean_one=normalize == "mean_one", max_ratio=max_ratio, clipped=clipped, notes=notes
     )
@@ -56,7 +64,7 @@ def tpr_logit_adjusted(evidence: Evidence, *, tau: float) -> ClassTerms:
     A class without a TPR gets shift 0. Needs tpr [C].
     """
     tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
-    mean = mean_of(tpr)
+    mean = mean_tpr(tpr)
     if np.isnan(mean):
         weight_terms(tpr, missing=NO_TPR)  # raises: no class has a TPR
     missing = np.isnan(tpr)

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from sqlalchemy import Connection, Engine, Select, and_, delete, func, or_, select, update
 
-from core.experiment.baseline import GONE, DrawnRun, takes_tprs
+from core.experiment.baseline import GONE, DrawnRun
 from core.experiment.config import RunConfig, from_dict
 from core.experiment.facts import Facts
 from core.experiment.states import BUSY, STATES
-from core.methods import METHODS
+from core.methods import METHODS, takes_tprs
 from storage.db.connection import reading, write
 from storage.db.errors import StorageError
 from storage.db.schema import LONGEST_NAME, detail, run
@@ -375,7 +375,9 @@ class Origin:
 def origins(engine: Engine, row: RunRow) -> dict[int, Origin]:
     """Number -> run: this run and its succeeded replicates, oldest first."""
     first = run.alias("first")
-    takes = takes_tprs(row.config) and row.config.tpr is None  # given TPRs do not come from a run
+    takes = (
+        takes_tprs(row.config.method, row.config.params) and row.config.tpr is None
+    )  # given TPRs do not come from a run
     query = (
         select(run.c.id, run.c.seed, detail.c.facts["index_hash"].as_string(), first.c.id, first.c.seed)
         .join(detail, detail.c.run_id == run.c.id)

@@ -14,13 +14,14 @@ from core.comparison.compare import compare
 from core.comparison.pairing import BASELINE_DELETED, Unpaired
 from core.datasets import describe
 from core.diagnostics.run_warnings import few_samples
-from core.experiment.baseline import same_data, takes_tprs
+from core.experiment.baseline import same_data
 from core.experiment.config import RunConfig
 from core.experiment.facts import Facts, StartEvidence
+from core.methods import takes_tprs
 from pages.components.new_run import evidence
 from reporting import provenance
 from services import comparison
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.db.schema import detail
 from storage.jobs import queue
@@ -51,7 +52,8 @@ BY_TPR = {"method": "custom", "params": {"formula": "1/tpr"}}
     ],
 )
 def test_the_parameters_decide_whether_a_method_takes_tprs(config, takes):
-    assert takes_tprs(RunConfig("mnist1d", "cnn1d", **config)) is takes
+    settings = RunConfig("mnist1d", "cnn1d", **config)
+    assert takes_tprs(settings.method, settings.params) is takes
 
 
 def seeds(engine, count, **settings):

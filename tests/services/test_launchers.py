@@ -10,7 +10,7 @@ import pytest
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from services.launchers import LAUNCHERS, launcher
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.jobs import queue
 from tests.work import standin

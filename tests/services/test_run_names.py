@@ -6,8 +6,9 @@ from core.experiment.config import usual_epochs
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS, POSTHOC
 from services.posthoc import plan_step
+from services.queue_rows import new_run
 from services.run_names import dataset_label, dataset_labels
-from services.submission import more_seeds, new_run
+from services.submission import more_seeds
 from storage import results
 from storage.db.paths import data_root
 from tests.pages.components.new_run.kit import baselines

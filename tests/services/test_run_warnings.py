@@ -13,7 +13,8 @@ from core.experiment.facts import NOT_STARTED, Facts, StartEvidence
 from core.methods import METHODS
 from reporting import text
 from services.posthoc import plan_step
-from services.submission import new_run, plan
+from services.queue_rows import new_run
+from services.submission import plan
 from storage import results
 from storage.jobs import queue
 from tests.core.comparison.kit import AFTER, BEFORE, rng, side

@@ -15,8 +15,9 @@ from core.diagnostics.weight_dominance import DominantClass
 from core.errors import EvenlyError
 from pages.components.common.prefill import Prefill
 from reporting import text
-from services import submission
-from services.submission import more_seeds, new_run, plan
+from services import submission, tpr_sources
+from services.queue_rows import new_run
+from services.submission import more_seeds, plan
 from services.tpr_sources import NOTHING, RUN, TRAIN_FIRST, TprSource, known_tprs
 from storage import results
 from storage.db.paths import data_root
@@ -231,6 +232,18 @@ def test_more_seeds_report_the_cautions_of_a_plan(empty):
     added = more_seeds(empty, results.list_runs(empty), before, after, [1, 2])
     assert len(added.rows) == 4
     assert [n for n in added.cautions if isinstance(n, CAUTIONS)] == planned
+
+
+def test_more_seeds_read_the_baseline_once(empty, monkeypatch):
+    """However many seeds are added, the list of runs is read once for the run that has a baseline."""
+    (base,) = baselines(empty, 0)
+    after = results.get_run(empty, submit(empty, config_of(method="tpr_ratio"), "weighted", base))
+    train(empty, worker_of(empty), mnist1d(), 20)
+    before, frame, read = results.get_run(empty, base), results.list_runs(empty), []
+    real = tpr_sources.list_runs
+    monkeypatch.setattr(tpr_sources, "list_runs", lambda *a, **named: read.append(named) or real(*a, **named))
+    assert len(more_seeds(empty, frame, before, after, [1, 2, 3]).rows) == 6
+    assert len([named for named in read if "ids" not in named]) == 1
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 import torch._dynamo  # noqa: F401  the first optimizer of a process loads it
 
 from core.experiment.config import RunConfig
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.jobs import queue
 from tests.storage.kit import database

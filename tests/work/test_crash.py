@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.experiment.config import RunConfig
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.jobs import queue
 from storage.results import checkpoint_files

@@ -11,7 +11,7 @@ from filelock import FileLock
 
 import serve
 from core.experiment.config import RunConfig
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.jobs import queue
 from work import worker as door

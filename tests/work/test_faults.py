@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from services import posthoc
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.db.errors import StorageError, Unavailable
 from storage.jobs import queue

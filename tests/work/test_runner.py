@@ -10,7 +10,7 @@ import torch
 from core.datasets import DATASETS
 from core.errors import EvenlyError
 from core.modality import MODALITIES, Modality
-from services.submission import new_run
+from services.queue_rows import new_run
 from services.tpr_sources import known_tprs
 from storage import results
 from storage.jobs import queue

@@ -18,7 +18,7 @@ from core.training.objectives.base import Objective
 from core.training.trainer import Trainer
 from models import MODELS
 from models.networks.heads import Scaled
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage.jobs import queue
 from tests.work.kit import drained, submit
 from work import network_start

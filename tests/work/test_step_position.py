@@ -11,7 +11,7 @@ import pytest
 from commands import progress
 from core.experiment.config import RunConfig
 from pages.components.common import run_status
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.jobs import queue
 from storage.jobs.workers import Place, places

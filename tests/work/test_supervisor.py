@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock, Timeout
 
 from core.experiment.config import RunConfig
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.db.errors import Unavailable
 from storage.jobs import queue

@@ -13,7 +13,7 @@ from pages.components.common import cached_reads, navigation, plan_findings
 from pages.components.common.error_guard import showing_errors
 from reporting import text
 from reporting.numbers import count
-from services import replicates as seeds_of
+from services import seeds as seeds_of
 from services import submission
 from storage.jobs import queue
 from storage.results.runs import RunRow

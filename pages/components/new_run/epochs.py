@@ -22,7 +22,7 @@ from core.methods import METHODS, POSTHOC, Method, formula_with, grid_values, sl
 from core.methods.types import ClassTerms, Evidence
 from core.metrics.classification import share
 from pages.components.common import cached_reads, plotly_chart
-from pages.components.new_run.evidence import cut, with_name
+from pages.components.new_run.evidence import cut, run_labels, with_name
 from pages.components.new_run.terms import TERMS
 from pages.components.preview import component, epoch_component
 from reporting import numbers, text
@@ -42,15 +42,9 @@ DRAWN = {WEIGHT: epoch_component.Drawn("Weight per class over the epochs", "weig
 
 def candidates(dataset: str) -> dict[str, str]:
     """Trained runs on a dataset with at least one recorded epoch, newest first: id -> label."""
-    frame, trained = (
-        cached_reads.runs(dataset=dataset, columns=("id", "name", "method", "last_epoch")),
-        [m.key for m in METHODS if m.stage != POSTHOC],
-    )
-    mine = frame[(frame["last_epoch"] >= 1) & frame["method"].isin(trained)]
-    return {
-        str(number): f"Run {number}: {name}"
-        for number, name in zip(mine["id"].tolist(), mine["name"].tolist(), strict=True)
-    }
+    frame = cached_reads.runs(dataset=dataset, columns=("id", "name", "method", "last_epoch"))
+    trained = [m.key for m in METHODS if m.stage != POSTHOC]
+    return run_labels(frame[(frame["last_epoch"] >= 1) & frame["method"].isin(trained)])
 
 
 def pick(spec: DataSpec, config: RunConfig, source: TprSource) -> TprHistory | None:

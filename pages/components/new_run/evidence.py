@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
+import pandas as pd
 import streamlit as st
 
 from core.datasets.spec import DataSpec
@@ -13,15 +15,17 @@ from core.experiment.config import RunConfig
 from core.experiment.tpr_file import parse
 from core.methods import POSTHOC
 from core.methods.method import Method
+from core.methods.no_weighting import UNWEIGHTED
 from core.methods.samplers import PLAIN
 from pages.components.common import cached_reads
 from reporting import numbers
 from reporting import text as words
-from services import baselines, tpr_sources
+from services import tpr_sources
 from services.baselines import Candidates, DatasetRuns, another_seed, candidates, preset, trained
 from services.tpr_sources import GIVEN, NOTHING, TRAIN_FIRST, TprSource
 
 OTHERS = "others"  # the option that shows a second list
+UNREAD = "settings not read yet"
 TEXTS = {
     TRAIN_FIRST: "Train a baseline first, same settings",
     GIVEN: "My own TPRs, pasted or from a file",
@@ -64,9 +68,20 @@ def with_name(text: str, label: str | None) -> str:
     return text if label is None or len(label) <= LONGEST else f"{text}\n\nSelected: {words.plain(label)}"
 
 
-def option_text(found: Candidates, option: str) -> str:
+def run_labels(frame: pd.DataFrame) -> dict[str, str]:
+    """Id -> label, for runs of a list."""
+    return {str(i): f"Run {i}: {name}" for i, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True)}
+
+
+def other_labels(found: Candidates) -> dict[str, str]:
+    """Id -> label of the runs with other data settings or another model, with the difference in parentheses."""
+    differs = {str(number): UNREAD if how is None else words.of(how) for number, how in found.differs.items()}
+    return {key: f"{label} ({differs[key]})" for key, label in run_labels(found.others).items()}
+
+
+def option_text(labels: Mapping[str, str], option: str) -> str:
     """The label of an option of the list."""
-    return cut(found.labels[option]) if option in found.labels else TEXTS[option]
+    return cut(labels[option]) if option in labels else TEXTS[option]
 
 
 def pick(runs: DatasetRuns, method: Method, needs: frozenset[str], config: RunConfig, count: int) -> TprSource:
@@ -74,25 +89,24 @@ def pick(runs: DatasetRuns, method: Method, needs: frozenset[str], config: RunCo
 
     A method that needs no TPRs may still name a baseline to compare with.
     """
-    if (
-        method.key == baselines.unweighted_method() and config.sampler == PLAIN
-    ):  # the unweighted method is itself the baseline
+    if method.key == UNWEIGHTED and config.sampler == PLAIN:  # the unweighted method is itself the baseline
         return TprSource(NOTHING)
     if "network" in needs:
         return pick_network(runs, method, needs, config, count)
     found, needed = candidates(runs, config), "tpr" in needs
-    options = [*found.labels, *((TRAIN_FIRST, GIVEN) if needed else (NOTHING,)), *([OTHERS] if found.others else [])]
-    choose(found, options, config.seed, TRAIN_FIRST if needed else NOTHING)
+    labels, others = run_labels(found.alike), other_labels(found)
+    options = [*labels, *((TRAIN_FIRST, GIVEN) if needed else (NOTHING,)), *([OTHERS] if others else [])]
+    choose(found.alike, others, options, config.seed, TRAIN_FIRST if needed else NOTHING)
     chosen = st.selectbox(
         "TPRs from" if needed else "Baseline to compare with",
         options,
-        format_func=partial(option_text, found),
+        format_func=partial(option_text, labels),
         key=CHOSEN,
         persist_state="session",
-        help=with_name(HELP_NEEDED if needed else HELP_COMPARE, found.labels.get(st.session_state[CHOSEN])),
+        help=with_name(HELP_NEEDED if needed else HELP_COMPARE, labels.get(st.session_state[CHOSEN])),
     )
     if chosen == OTHERS:
-        chosen = pick_other(found.others)
+        chosen = pick_other(others)
     if chosen in (TRAIN_FIRST, NOTHING):
         return TprSource(chosen)
     if chosen == GIVEN:
@@ -105,9 +119,10 @@ def pick_network(runs: DatasetRuns, method: Method, needs: frozenset[str], confi
 
     For a second stage it can be trained first; a post-hoc step needs a finished run.
     """
-    found, first = trained(candidates(runs, config), config.seed), [TRAIN_FIRST] * (method.stage != POSTHOC)
-    options = [*found.labels, *first]
-    if not found.labels:
+    alike = trained(candidates(runs, config).alike, config.seed)
+    labels, first = run_labels(alike), [TRAIN_FIRST] * (method.stage != POSTHOC)
+    options = [*labels, *first]
+    if not labels:
         text = (
             f"{method.label} continues from a finished run, but none has this dataset, tail, "
             f"validation share, model and seed {config.seed}. "
@@ -120,31 +135,31 @@ def pick_network(runs: DatasetRuns, method: Method, needs: frozenset[str], confi
         st.caption(f":material/info: {words.plain(text)}")
         if not first:
             return TprSource(NOTHING, absent="Needs a finished run on the same data, with the same seed and model.")
-    choose(found, options, config.seed, options[0])
+    choose(alike, {}, options, config.seed, options[0])
     chosen = st.selectbox(
         "Continues from",
         options,
-        format_func=partial(option_text, found),
+        format_func=partial(option_text, labels),
         key=CHOSEN,
         persist_state="session",
-        help=with_name(HELP_NETWORK, found.labels.get(st.session_state[CHOSEN])),
+        help=with_name(HELP_NETWORK, labels.get(st.session_state[CHOSEN])),
     )
     if chosen == TRAIN_FIRST:
         return TprSource(TRAIN_FIRST)
     return pick_per_seed(runs, int(chosen), needs, config, count, own_seed=True)
 
 
-def choose(found: Candidates, options: list[str], seed: int, default: str) -> None:
+def choose(alike: pd.DataFrame, others: Mapping[str, str], options: list[str], seed: int, default: str) -> None:
     """Before the list is shown: select what another page requests, or keep the selection if still available, else preselect."""
     values = st.session_state
     requested = values.pop(ASKED, None)
-    if requested in found.others:
+    if requested in others:
         values["new_baseline_other"], requested = requested, OTHERS
     if requested in options:
         values[CHOSEN] = requested
         values.pop(PRESET, None)
     elif values.get(CHOSEN) not in options or values[CHOSEN] == values.get(PRESET):
-        values[CHOSEN] = values[PRESET] = preset(found.alike, seed) or default
+        values[CHOSEN] = values[PRESET] = preset(alike, seed) or default
 
 
 def pick_other(others: dict[str, str]) -> str:

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from core.diagnostics.run_warnings import few_samples
 from core.experiment.states import LIVE
 from core.methods import METHODS
+from core.methods.no_weighting import UNWEIGHTED
 from core.methods.posthoc import STORED_BIAS
 from pages.components.common import cached_reads, plotly_chart, run_status
 from pages.components.run import oscillation
 from reporting import confusion_charts, epoch_charts, text, tpr_charts
 from reporting.numbers import percent, small, spread
 from reporting.text import message
-from services import baselines
 from storage.results.runs import RunRow
 
 WIDTH = 760  # maximum px of a bar chart, so that class names stay near their bars
@@ -141,7 +141,7 @@ def picture(row: RunRow, before: RunRow | None, names: list[str]) -> None:
     st.subheader("TPR per class, hardest first", anchor=False)
     p = plotly_chart.palette()
     if before is None:
-        mine = replace(cached_reads.side(row, f"run {row.id}"), weighted=row.method != baselines.unweighted_method())
+        mine = replace(cached_reads.side(row, f"run {row.id}"), weighted=row.method != UNWEIGHTED)
         plotly_chart.draw(
             tpr_charts.picture(tpr_charts.usual_kind(mine), names, mine, None, p),
             key="run_signature",

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import streamlit as st
 
-from core.experiment.baseline import takes_tprs
+from core.methods import takes_tprs
 from pages.components.common import navigation
 from pages.components.common.prefill import Prefill
 from reporting import provenance
@@ -23,6 +23,6 @@ def duplicate(row: RunRow) -> NoReturn:
     if baseline is None and text:
         baseline, st.session_state["new_tpr_text"] = tpr_sources.GIVEN, text
     elif baseline is None and config.tpr is None:  # do not preselect a baseline that this run did not have
-        baseline = tpr_sources.TRAIN_FIRST if takes_tprs(row.config) else tpr_sources.NOTHING
+        baseline = tpr_sources.TRAIN_FIRST if takes_tprs(row.config.method, row.config.params) else tpr_sources.NOTHING
     st.session_state["new_prefill"] = Prefill(config, method=config.method, baseline=baseline)
     navigation.open_new(dataset=config.dataset, model=config.model, method=config.method)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.experiment.baseline import takes_tprs
 from core.experiment.states import PAUSE, REQUESTS, RESUME, STOP
 from core.formatting import listed
+from core.methods import takes_tprs
 from pages.components.common import (
     auto_refresh,
     cached_reads,
@@ -122,11 +122,11 @@ def stranded(ids: list[int]) -> list[str]:
 
 def dependants(ids: list[int]) -> list[str]:
     """The other followers: "run 14 took its TPRs from run 13"."""
+    rows = [cached_reads.run(int(r.id)) for r in followers(ids) if not unfinished_stage(r)]
     return [
-        f"run {r.id} {'took its TPRs from' if takes_tprs(cached_reads.run(int(r.id)).config) else 'is compared with'} "
-        f"run {int(r.baseline_id)}"
-        for r in followers(ids)
-        if not unfinished_stage(r)
+        f"run {row.id} {'took its TPRs from' if takes_tprs(row.method, row.config.params) else 'is compared with'} "
+        f"run {row.baseline_id}"
+        for row in rows
     ]
 
 

@@ -12,7 +12,7 @@ from core.methods import METHODS, TRAIN, answer
 from core.methods.samplers import SAMPLERS
 from core.methods.types import Evidence
 from core.metrics.classification import share
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.jobs import queue
 from tests.work.kit import working

@@ -12,7 +12,7 @@ from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.methods.samplers import SAMPLERS
 from core.training import checkpoint
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.jobs import queue
 from storage.results import checkpoint_files

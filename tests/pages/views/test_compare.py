@@ -12,7 +12,7 @@ from core.methods.notes import ShiftsZero
 from pages.components.common import navigation
 from reporting import text
 from services import submission
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from storage.jobs import queue
 from tests.pages.kit import COMPARE, HOME, ROOT, visit

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.submission import new_run
+from services.queue_rows import new_run
 from storage import results
 from tests.pages.kit import COMPARE, RUNS, visit, words_on
 from tests.pages.views.test_runs import ticked
