@@ -240,9 +240,9 @@ def worker(
 @app.command()
 def health() -> None:
     """Succeed if a worker sent a heartbeat in the last 30 seconds."""
-    from storage.jobs import queue
+    from storage.jobs import workers
 
-    alive = [w for w in queue.workers(database()) if w.alive]
+    alive = [w for w in workers.newest(database()) if w.alive]
     if not alive:
         raise EvenlyError("no worker is running; start one with `python cli.py worker` or `make run`")
     for w in alive:

@@ -41,7 +41,7 @@ from storage import results
 from storage.db.connection import open_database
 from storage.db.dialects.sqlite import sqlite_module
 from storage.db.migrate import upgrade
-from storage.jobs import queue
+from storage.jobs import queue, workers
 from storage.results import checkpoint_files
 from work import recorded_run, runner
 
@@ -90,7 +90,7 @@ def train(engine: Engine, config: RunConfig, root: Path) -> Clock:
     """One run from the queue to its end, timed."""
     spent: Clock = defaultdict(list)
     run_id = queue.submit(engine, [new_run(config)])[0]
-    worker = queue.register_worker(engine, 0, "cpu", os.getpid(), platform.node())
+    worker = workers.register_worker(engine, 0, "cpu", os.getpid(), platform.node())
     claim = queue.claim(engine, worker, "cpu")
     with clocks(spent):
         status, error = runner.execute(engine, claim, choose("cpu"), root, lambda: None)

@@ -33,7 +33,7 @@ from storage.db.connection import open_database, write
 from storage.db.dialects.sqlite import sqlite_module
 from storage.db.migrate import check_schema, upgrade
 from storage.db.schema import detail, run
-from storage.jobs import queue
+from storage.jobs import queue, workers
 
 
 def epoch_record(number: int, classes: int, draw: np.random.Generator) -> results.EpochRecord:
@@ -77,7 +77,7 @@ def new_run(name: str, epochs: int) -> queue.NewRun:
 
 def trained(engine: Engine, classes: int, epochs: int, draw: np.random.Generator) -> tuple[int, list[float]]:
     """Record a run epoch by epoch; returns its id and the milliseconds of each record."""
-    worker = queue.register_worker(engine, 0, "cpu", os.getpid(), platform.node())
+    worker = workers.register_worker(engine, 0, "cpu", os.getpid(), platform.node())
     queue.submit(engine, [new_run(f"{classes} classes", epochs)])
     claim = queue.claim(engine, worker, "cpu")
     facts = Facts(tuple(f"class {c}" for c in range(classes)), {s: [10] * classes for s in SPLITS})

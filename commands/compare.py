@@ -8,8 +8,9 @@ import typer
 
 from commands.runs import Alpha, Positive, asked_score, database, measured, run_number
 from commands.tables import Json
-from commands.terminal import emit, paragraph, points, share, table
+from commands.terminal import emit, paragraph, table
 from reporting import numbers
+from reporting.numbers import percent, signed_points
 
 if TYPE_CHECKING:
     from core.comparison.compare import Comparison
@@ -77,7 +78,7 @@ def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
 
     table(
         ("class", f"run {a.id}", f"run {b.id}", "change, points"),
-        [[r.name, share(r.before), share(r.after), points(r.gain)] for r in found.rows],
+        [[r.name, percent(r.before), percent(r.after), signed_points(r.gain)] for r in found.rows],
     )
     before, after = found.summary["before"], found.summary["after"]
     known = [
@@ -92,7 +93,7 @@ def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
                 label,
                 figure_text(name, x),
                 figure_text(name, y),
-                numbers.variance_change(x, y) if name == "tpr_variance" else points(y - x),
+                numbers.variance_change(x, y) if name == "tpr_variance" else signed_points(y - x),
             ]
             for label, name, x, y in known
         ],
@@ -112,7 +113,13 @@ def seed_tables(found: Comparison) -> None:
     table(
         ("class", *columns),
         [
-            [r.name, share(r.before), share(r.after), points(r.gain), f"{points(r.gain_low)} to {points(r.gain_high)}"]
+            [
+                r.name,
+                percent(r.before),
+                percent(r.after),
+                signed_points(r.gain),
+                f"{signed_points(r.gain_low)} to {signed_points(r.gain_high)}",
+            ]
             for r in over.rows
         ],
     )

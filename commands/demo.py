@@ -10,7 +10,7 @@ import numpy as np
 from sqlalchemy import Engine
 
 from commands.submit import note_cautions
-from commands.terminal import paragraph, points, table
+from commands.terminal import paragraph, table
 from core.comparison.compare import compare
 from core.comparison.side import Side
 from core.datasets import describe
@@ -100,7 +100,7 @@ def class_table(engine: Engine, before: list[Side], after: list[Side], weighted:
             before[0].classes[c],
             mean_with_sd(b[:, c]),
             mean_with_sd(a[:, c]),
-            points(float((a[:, c] - b[:, c]).mean())),
+            numbers.signed_points(float((a[:, c] - b[:, c]).mean())),
             mean_with_sd(weights[:, c], "{:.3f}", 1.0),
         ]
         for c in np.argsort(b.mean(axis=0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -40,9 +40,7 @@ def posthoc(
     from storage.jobs.queue import submit
     from storage.results import get_run
 
-    params: dict[str, Any] = dict(pairs(param, "--param"))
-    if strength is not None:
-        params["strength"] = strength
+    params = {**pairs(param, "--param"), **({} if strength is None else {"strength": strength})}
     engine = database()
     before = get_run(engine, run_id)
     planned = plan_step(engine, before, method, params)

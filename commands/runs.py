@@ -13,12 +13,14 @@ import typer
 
 from commands import terminal
 from commands.tables import Json
-from commands.terminal import clean, emit, figure, listing, paragraph, percent, share, table
+from commands.terminal import clean, emit, listing, paragraph, table
 from core.errors import EvenlyError
 from core.experiment.config import SETTINGS
 from core.experiment.states import STATES, UNSUCCESSFUL, event_word
 from core.methods import trains
+from core.split_names import SPLITS
 from reporting import numbers
+from reporting.numbers import in_percent, percent
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -54,10 +56,7 @@ Positive = Annotated[
 ]
 
 
-class Part(StrEnum):
-    test = "test"
-    validation = "validation"
-    train = "train"
+Part = StrEnum("Part", SPLITS[::-1])  # the test split is the usual one
 
 
 class Format(StrEnum):
@@ -94,9 +93,9 @@ def run_list(rows: Sequence[ListedRun]) -> None:
                 str(r.id),
                 STATES[r.status].word,
                 f"{r.last_epoch}/{r.epochs}",
-                share(r.accuracy),
+                percent(r.accuracy),
                 numbers.variance(r.tpr_variance),
-                share(r.tpr_min),
+                percent(r.tpr_min),
                 r.name,
             )
             for r in rows
@@ -159,11 +158,11 @@ def show(run_id: RunId, alpha: Alpha = None, positive: Positive = None, as_json:
     from reporting import text
     from services import comparison
     from storage import results
-    from storage.jobs import queue
+    from storage.jobs import events
 
     engine = database()
     row = results.get_run(engine, run_id)
-    log, score = queue.events(engine, run_id), asked_score(row, alpha, positive)
+    log, score = events.log_of(engine, run_id), asked_score(row, alpha, positive)
     if as_json:
         emit({**run_dict(engine, row, score), "log": [asdict(e) for e in log]})
         return
@@ -213,7 +212,7 @@ def settings_line(row: RunRow) -> str:
     return ", ".join(words) + (f", TPRs of {origin}" if origin else "")
 
 
-def short(value: Any) -> str:
+def short(value: float | str | None) -> str:
     """A setting without unneeded digits; None as -."""
     return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -229,11 +228,11 @@ def figures(run: RunReport) -> None:
             [
                 r["class"],
                 str(r["support"]),
-                percent(r["tpr"]),
-                f"{percent(r['tpr_low'])} to {percent(r['tpr_high'])}",
-                percent(r["precision"]),
-                percent(r["f1"]),
-                figure(r["weight"]),
+                in_percent(r["tpr"]),
+                f"{in_percent(r['tpr_low'])} to {in_percent(r['tpr_high'])}",
+                in_percent(r["precision"]),
+                in_percent(r["f1"]),
+                numbers.weight(r["weight"]),
             ]
             for r in class_rows(run)
         ],

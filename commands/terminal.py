@@ -1,4 +1,4 @@
-"""What the command line prints: JSON, tables and formatted numbers.
+"""What the command line prints: JSON, text and tables.
 
 Names come from people and from folders: they are printed as text, never as markup, and without control characters.
 """
@@ -6,7 +6,6 @@ Names come from people and from folders: they are printed as text, never as mark
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import textwrap
@@ -55,27 +54,6 @@ def save(path: Path, text: str) -> None:
 def clean(text: str) -> str:
     """Text on one line without control characters."""
     return "".join(ch if ch.isprintable() else "\N{REPLACEMENT CHARACTER}" for ch in text)
-
-
-def percent(value: float | None) -> str:
-    """.832 as 83.2, under a heading that names the unit; None as -."""
-    return "-" if value is None or math.isnan(value) else f"{100 * value:.1f}"
-
-
-def share(value: float | None) -> str:
-    """.832 as 83.2 %; None as -."""
-    text = percent(value)
-    return text if text == "-" else f"{text} %"
-
-
-def figure(value: float | None) -> str:
-    """A variance or a weight with four decimals; None as -."""
-    return "-" if value is None or math.isnan(value) else f"{value:.4f}"
-
-
-def points(value: float) -> str:
-    """A change of shares as +1.2 points; undefined as -."""
-    return "-" if math.isnan(value) else f"{100 * value:+.1f}"
 
 
 def width() -> int:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from core.methods import METHODS, answer, posthoc, what_if
 from core.methods.samplers import SAMPLERS
+from core.split_names import SPLITS
 from core.training.feature_smote import oversampled
 from core.training.objectives import Batch, Objective, objective_class
 from reporting.method_examples import TPR, Example
@@ -276,11 +277,10 @@ def outputs(
     classes = int(y.max()) + 1
     z = np.zeros((len(y), classes)) if logits is None else logits
     f = z if features is None else features
-    every = ("train", "validation", "test")
     return posthoc.Outputs(
-        dict.fromkeys(every, y),
-        dict.fromkeys(every, z),
-        dict.fromkeys(every, f),
+        dict.fromkeys(SPLITS, y),
+        dict.fromkeys(SPLITS, z),
+        dict.fromkeys(SPLITS, f),
         weight,
         None if weight is None else np.full(classes, 0.1),
         np.bincount(y).astype(float),

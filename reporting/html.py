@@ -204,7 +204,7 @@ def _gain(change: float, praise: bool) -> str | Toned:
     """A change of a TPR in points, colored by its sign as shown: one that rounds to 0 has no color."""
     if math.isnan(change):
         return DASH
-    text = minus(numbers.signed(100 * change, 1))
+    text = numbers.points(change)
     tone = {"+": "gain" if praise else "", "−": "loss"}.get(text[0], "")
     return Toned(text, tone) if tone else text
 

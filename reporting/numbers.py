@@ -18,14 +18,22 @@ def _missing(value: float | None) -> bool:
 
 def percent(value: float | None, digits: int = 1) -> str:
     """.8321 -> "83.2 %"; a missing value is a dash."""
-    return DASH if _missing(value) else f"{100 * value:.{digits}f} %"
+    return DASH if _missing(value) else f"{in_percent(value, digits)} %"
+
+
+def in_percent(value: float | None, digits: int = 1) -> str:
+    """.8321 -> "83.2", under a heading that names the unit."""
+    return DASH if _missing(value) else f"{100 * value:.{digits}f}"
 
 
 def points(value: float | None, digits: int = 1) -> str:
-    """A difference of shares in signed percentage points: .04 -> "+4.0"."""
-    if _missing(value):
-        return DASH
-    return minus(f"{100 * value:+.{digits}f}")
+    """A difference of shares in signed percentage points, with a real minus: .04 -> "+4.0", -.0123 -> "−1.2"."""
+    return minus(signed_points(value, digits))
+
+
+def signed_points(value: float | None, digits: int = 1) -> str:
+    """The same on the command line, with a hyphen that a script can read: "-1.2"."""
+    return DASH if _missing(value) else signed(100 * value, digits)
 
 
 def minus(text: str) -> str:
@@ -38,13 +46,8 @@ def spread(variance: float | None) -> str:
     return DASH if _missing(variance) else f"{spread_points(math.sqrt(max(variance, 0.0)))} points"
 
 
-def small(value: float | None) -> str:
-    """A variance with enough digits, as in every table and on the command line: .0077 -> "0.0077", .000031 -> "0.000031"."""
-    return DASH if _missing(value) else variance(value)
-
-
 def weight(value: float | None) -> str:
-    """Three significant digits without an exponent up to a million: .6628, 1.25, 12.5, 125."""
+    """Three significant digits without an exponent up to a million: .6628 -> "0.663", 1.25, 12.5, 125."""
     if _missing(value):
         return DASH
     if value and not 1e-4 <= abs(value) < 1e6:
@@ -115,9 +118,9 @@ def places(value: float, least: int) -> int:
 
 
 def variance(value: float | None) -> str:
-    """.0128 -> "0.0128", 3.14e-5 -> "0.000031", 3.1e-7 -> "3.1e-7"; exactly 0 is "0", a missing value "-"."""
+    """.0128 -> "0.0128", 3.14e-5 -> "0.000031", 3.1e-7 -> "3.1e-7"; exactly 0 is "0", a missing value a dash."""
     if _missing(value):
-        return "-"
+        return DASH
     if not value or value >= LEAST:
         return f"{value:.{places(value, PLACES)}f}" if value else "0"
     mantissa, _, exponent = f"{value:.1e}".partition("e")

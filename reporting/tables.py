@@ -34,10 +34,10 @@ def summary_rows(summary: Summary) -> list[tuple[str, str]]:
 def figure_text(name: str, value: float) -> str:
     """A metric without its unit, which is in the label."""
     if math.isnan(value):
-        return "–"
+        return numbers.DASH
     if name == "tpr_variance":
         return numbers.variance(value)
-    return numbers.spread_points(value) if name == "tpr_spread" else f"{100 * value:.1f}"
+    return numbers.spread_points(value) if name == "tpr_spread" else numbers.in_percent(value)
 
 
 def more_reading_rows(run: RunReport) -> list[tuple[str, str]]:

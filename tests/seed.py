@@ -23,7 +23,7 @@ from core.metrics.classification import rows_of
 from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import upgrade
-from storage.jobs import queue
+from storage.jobs import queue, workers
 from tests.core.metrics.kit import summary
 
 DIGITS = tuple(str(d) for d in range(10))
@@ -185,7 +185,7 @@ def train(
 
 def worker_of(engine: Engine) -> int:
     """A registered worker."""
-    return queue.register_worker(engine, 0, "cpu", 4242, "seed")
+    return workers.register_worker(engine, 0, "cpu", 4242, "seed")
 
 
 def small(engine: Engine) -> dict[str, int]:

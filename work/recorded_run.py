@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -40,7 +39,7 @@ from storage.db.errors import StorageError, Unavailable
 from storage.jobs import queue
 from storage.jobs.queue import Claim, Lost
 from storage.results import checkpoint_files, checkpoint_rows
-from storage.results.writer import METRICS
+from storage.results.writer import METRICS, Info
 from work.inputs import Orders
 from work.network_start import begin, finished, posthoc_results
 
@@ -226,7 +225,7 @@ class Run:
             kept = self.save(best, again=True)
         return "succeeded"
 
-    def posthoc(self) -> tuple[EpochResult, dict[str, Any]]:
+    def posthoc(self) -> tuple[EpochResult, Info]:
         """The single epoch of a post-hoc step: counts of the finished run's outputs after it, and what is stored with them.
 
         That is the bias per class, if the step has one; it is also in the log.
@@ -248,7 +247,7 @@ class Run:
         kept = {} if bias is None else {STORED_BIAS: bias.tolist()}
         return EpochResult(0, time.perf_counter() - started, 0.0, splits, terms), kept
 
-    def _record(self, result: EpochResult, kept: dict[str, Any], control: Orders) -> bool:
+    def _record(self, result: EpochResult, kept: Info, control: Orders) -> bool:
         """Commit an epoch and what is `kept` with its metrics; True if it is the best.
 
         Waits for a locked or full database, then raises Halted. A request in the meantime raises Interrupted.
@@ -313,7 +312,7 @@ def split_record(split: SplitResult) -> results.SplitRecord:
     return results.SplitRecord(split.loss, about.n, support, tp, predicted, split.top5, ece=calibration, **figures)
 
 
-def record_of(result: EpochResult, kept: dict[str, Any]) -> results.EpochRecord:
+def record_of(result: EpochResult, kept: Info) -> results.EpochRecord:
     """An EpochResult as storage records it: counts per class, the narrow summary row, and what is `kept` with them."""
     return results.EpochRecord(
         epoch=result.epoch + 1,

@@ -22,7 +22,7 @@ from storage.db.data_folder import settle
 from storage.db.errors import Unavailable
 from storage.db.migrate import upgrade
 from storage.db.paths import data_root, lock_folder
-from storage.jobs import queue
+from storage.jobs import queue, workers
 from storage.jobs.workers import state_text
 from work import liveness
 from work.liveness import NoProgress, StepPosition, beat_path
@@ -85,7 +85,7 @@ class Worker:
 
         self.device = choose("auto", self.slot if self.only is None else None)
         register = (self.engine, self.slot, self.device.name, os.getpid(), platform.node())
-        self.id = self._patiently(lambda: queue.register_worker(*register))
+        self.id = self._patiently(lambda: workers.register_worker(*register))
         self._patiently(self.rescue)
         self._in_thread(self._report)  # apart from _beat, which a locked database must not delay
         self._in_thread(self._report_steps, STEP_SECONDS)
@@ -100,7 +100,7 @@ class Worker:
         if self.id is None:
             return
         try:
-            queue.stop_worker(self.engine, self.id)
+            workers.stop_worker(self.engine, self.id)
         except Unavailable as error:
             log.warning("%s", error)
 
@@ -136,7 +136,7 @@ class Worker:
         """Record the heartbeat in the database, and a warning if the run has made no progress for long."""
         claim, words, news = self.claim, self.no_progress.words(), self.no_progress.news()
         try:
-            queue.beat(self.engine, self.id, state_text(self.position.place, words))
+            workers.beat(self.engine, self.id, state_text(self.position.place, words))
             if claim is not None and news:
                 log.warning("run %s: %s", claim.run_id, news)
                 queue.note(
@@ -153,7 +153,7 @@ class Worker:
         if not self.position.look(time.monotonic()):
             return
         try:
-            queue.beat(self.engine, self.id, state_text(self.position.place, self.no_progress.words()))
+            workers.beat(self.engine, self.id, state_text(self.position.place, self.no_progress.words()))
         except EvenlyError as error:
             log.warning("step not recorded: %s", error)
 

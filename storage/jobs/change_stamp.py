@@ -9,8 +9,10 @@ from sqlalchemy import CompoundSelect, Engine, func, literal, or_, select, union
 from storage.db.connection import reading
 from storage.db.schema import run
 
+Stamp = tuple[tuple[str | int, ...], ...]
 
-def stamp(engine: Engine, run_id: int | None = None) -> tuple:
+
+def stamp(engine: Engine, run_id: int | None = None) -> Stamp:
     """Equal as long as no run was added, deleted or requested to change, and no status changed.
 
     With `run_id`: of that run, its baseline and the runs that use it as theirs.

@@ -33,7 +33,7 @@ def log_event(connection: Connection, run_id: int, kind: str, text: str) -> None
     connection.execute(insert(event).values(run_id=run_id, at=time.time(), kind=kind, text=text[-MOST_CHARACTERS:]))
 
 
-def events(engine: Engine, run_id: int, limit: int = 200) -> list[Event]:
+def log_of(engine: Engine, run_id: int, limit: int = 200) -> list[Event]:
     """The last `limit` lines of a run's log, oldest first."""
     newest = (
         select(event.c.at, event.c.kind, event.c.text)

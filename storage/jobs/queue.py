@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Update, and_, exists, func, insert, or_, select, update
 
@@ -19,39 +18,14 @@ from core.experiment.states import ENDED, LEFT, REQUESTS, RESUME, STATES, UNSUCC
 from storage.db.connection import reading, strict_json, write
 from storage.db.errors import StorageError
 from storage.db.schema import detail, run
-from storage.jobs.events import Event, events, log_event
-from storage.jobs.waiting import unfinished_baselines
-from storage.jobs.workers import IDLE, WorkerRow, beat, register_worker, stop_worker, worker_rows, workers
+from storage.jobs.events import log_event
+from storage.jobs.waiting import Requested, unfinished_baselines
+from storage.jobs.workers import WorkerRow, worker_rows
 
 ATTEMPTS = 3  # a run fails after its worker has died this often without an epoch recorded in between
 # The beginning of the error of a run that waited for its baseline and ended as this did. It tells such a run from one
 # that a person stopped; only the beginning, because earlier versions worded the rest differently.
 BASELINE_ENDED = "its baseline, run {}, "
-
-__all__ = [
-    "ATTEMPTS",
-    "IDLE",
-    "Claim",
-    "Event",
-    "Lost",
-    "NewRun",
-    "WorkerRow",
-    "ask",
-    "beat",
-    "claim",
-    "events",
-    "fence",
-    "finish",
-    "note",
-    "progressed",
-    "register_worker",
-    "release",
-    "rescue",
-    "stop_worker",
-    "submit",
-    "wanted",
-    "workers",
-]
 
 
 class UnknownRunError(StorageError):
@@ -350,10 +324,10 @@ def ask(engine: Engine, run_id: int, request: str) -> str:
         raise StorageError(f"request {request!r} for run {run_id}, expected one of {', '.join(REQUESTS.keys)}")
 
     def work(connection: Connection) -> str:
-        row = connection.execute(select(run.c.status, run.c.wanted).where(run.c.id == run_id)).one_or_none()
+        row = connection.execute(select(run.c.id, run.c.status, run.c.wanted).where(run.c.id == run_id)).one_or_none()
         if row is None:
             raise UnknownRunError(run_id)
-        status = _carried_out(connection, run_id, row, request)
+        status = _carried_out(connection, Requested(*row), request)
         if request == RESUME:
             _take_along(connection, run_id)
         elif status == "cancelled":
@@ -363,24 +337,24 @@ def ask(engine: Engine, run_id: int, request: str) -> str:
     return write(engine, work)
 
 
-def _carried_out(connection: Connection, run_id: int, row: Any, request: str) -> str:
+def _carried_out(connection: Connection, row: Requested, request: str) -> str:
     """Carry out or store the request for this run alone; returns its status then."""
     state, asked = STATES[row.status], REQUESTS[request]
     if state.key == "running":
-        return _want(connection, run_id, row.wanted, request)
+        return _want(connection, row.id, row.wanted, request)
     if state.key == asked.leads_to:
         return state.key
     if request not in state.requests:
         instead = "resume it to continue" if state.resume else "start another run with its settings to train again"
-        raise StorageError(f"run {run_id} {state.clause}, so it cannot be {asked.done}; {instead}")
-    return _at_once(connection, run_id, asked.leads_to)
+        raise StorageError(f"run {row.id} {state.clause}, so it cannot be {asked.done}; {instead}")
+    return _at_once(connection, row.id, asked.leads_to)
 
 
 def _take_along(connection: Connection, run_id: int) -> None:
     """Resume with this run the chain of baselines it waits for, and all runs that ended only because one of these did."""
     resumed = [run_id]
     for row in unfinished_baselines(connection, run.c.id == run_id).get(run_id, ()):
-        _carried_out(connection, row.id, row, RESUME)
+        _carried_out(connection, row, RESUME)
         resumed.append(row.id)
     for baseline_id in resumed:
         ended = run.c.error.startswith(BASELINE_ENDED.format(baseline_id))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, literal, select
+from sqlalchemy import ColumnElement, Connection, Engine, literal, select
 
 from storage.db.connection import reading
 from storage.db.schema import run
@@ -23,6 +24,14 @@ class Waiting:
     paused: int | None
 
 
+class Requested(NamedTuple):
+    """A run's status and the request for it."""
+
+    id: int
+    status: str
+    wanted: str
+
+
 def waiting_runs(engine: Engine, ids: Iterable[int]) -> dict[int, Waiting]:
     """The queued runs among `ids` whose baseline has not succeeded -> what they wait for. One query."""
     with reading(engine) as connection:
@@ -30,13 +39,13 @@ def waiting_runs(engine: Engine, ids: Iterable[int]) -> dict[int, Waiting]:
     return {run_id: Waiting(chain[0].id, _paused(chain)) for run_id, chain in chains.items()}
 
 
-def _paused(chain: list[Row]) -> int | None:
+def _paused(chain: list[Requested]) -> int | None:
     first = next((row for row in chain if row.status != "queued"), None)
     return first.id if first is not None and first.status == "paused" else None
 
 
-def unfinished_baselines(connection: Connection, *which: ColumnElement[bool]) -> dict[int, list[Row]]:
-    """Run -> its baseline, the baseline of this, and so on up to one that has succeeded, as (id, status, wanted).
+def unfinished_baselines(connection: Connection, *which: ColumnElement[bool]) -> dict[int, list[Requested]]:
+    """Run -> its baseline, the baseline of this, and so on up to one that has succeeded.
 
     For the runs that `which` selects and whose baseline has not succeeded.
     """
@@ -57,7 +66,7 @@ def unfinished_baselines(connection: Connection, *which: ColumnElement[bool]) ->
         .where(run.c.status != "succeeded")
         .order_by(link.c.step)
     )
-    chains: dict[int, list[Row]] = {}
-    for row in connection.execute(rows):
-        chains.setdefault(row.follower, []).append(row)
+    chains: dict[int, list[Requested]] = {}
+    for follower, *row in connection.execute(rows):
+        chains.setdefault(follower, []).append(Requested(*row))
     return chains

@@ -161,7 +161,7 @@ def _row(r: RowMapping) -> WorkerRow:
 
 def places(engine: Engine) -> dict[int, Place]:
     """Run -> its position in its epoch, for runs whose live workers have reported it."""
-    return {w.run_id: w.at for w in workers(engine) if w.alive and w.at is not None}
+    return {w.run_id: w.at for w in newest(engine) if w.alive and w.at is not None}
 
 
 class Training(Protocol):
@@ -186,7 +186,7 @@ def position_in_epoch(row: Training, positions: Mapping[int, Place]) -> Place | 
     return place if place is not None and place.epoch == int(row.last_epoch) + 1 <= int(row.epochs) else None
 
 
-def workers(engine: Engine) -> list[WorkerRow]:
+def newest(engine: Engine) -> list[WorkerRow]:
     """The newest worker of every slot, dead or alive."""
     with reading(engine) as connection:
         return worker_rows(connection)

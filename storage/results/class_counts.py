@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.extensions import ExtensionArray
 from sqlalchemy import Engine, and_, select
 
 from core.experiment.states import STATES
@@ -81,7 +82,7 @@ def epochs(engine: Engine, run_ids: Iterable[int], split: str | None = None) -> 
     return pd.DataFrame({key: _epoch_column(key, values) for key, values in zip(EPOCH_COLUMNS, columns, strict=True)})
 
 
-def _epoch_column(key: str, values: tuple) -> Any:
+def _epoch_column(key: str, values: tuple[Any, ...]) -> pd.Series | ExtensionArray | np.ndarray:
     if key == "split":
         return pd.array([SPLITS[v] for v in values], dtype="str")
     if key == "info":
@@ -142,13 +143,20 @@ def measured(row: RunRow) -> None:
         )
 
 
-def beside_counts(engine: Engine, run_id: int, split: str, at: int) -> dict[str, Any]:
+class BesideCounts(TypedDict):
     """The figures of a split after an epoch that do not follow from counts.
 
     top5  samples whose class was among the five highest scores; None with five classes or fewer
     ece   expected calibration error; None where it was not recorded
     """
+
+    top5: int | None
+    ece: float | None
+
+
+def beside_counts(engine: Engine, run_id: int, split: str, at: int) -> BesideCounts:
+    """Those of this epoch; None where nothing is recorded."""
     key = and_(epoch.c.run_id == run_id, epoch.c.epoch == at, epoch.c.split == split_number(split))
     with reading(engine) as connection:
         row = connection.execute(select(epoch.c.top5, epoch.c.ece).where(key)).one_or_none()
-    return {"top5": None, "ece": None} if row is None else dict(row._mapping)
+    return {"top5": None, "ece": None} if row is None else {"top5": row.top5, "ece": row.ece}

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sqlalchemy import Connection, Engine, Select, and_, delete, func, or_, select, update
+from pandas.api.extensions import ExtensionArray
+from sqlalchemy import ColumnElement, Connection, Engine, Select, and_, delete, func, or_, select, update
 
 from core.experiment.baseline import GONE, DrawnRun
 from core.experiment.config import RunConfig, from_dict
@@ -181,7 +182,7 @@ def _known(statuses: list[str]) -> list[str]:
     return statuses
 
 
-def _matches(text: str) -> Any:
+def _matches(text: str) -> ColumnElement[bool]:
     """The condition for one word of a search."""
     found = [column.icontains(text, autoescape=True) for column in SEARCHED]
     number = text.removeprefix("#")
@@ -192,7 +193,7 @@ def _matches(text: str) -> Any:
     )
 
 
-def _column(key: str, values: tuple) -> Any:
+def _column(key: str, values: tuple[Any, ...]) -> pd.DatetimeIndex | ExtensionArray | np.ndarray:
     kind = LISTED[key].type.python_type
     if key in TIMES:
         seconds = np.array(values, dtype=np.float64)
@@ -242,7 +243,7 @@ def replicates(engine: Engine, run_id: int) -> list[int]:
 # -- edits -------------------------------------------------------------------------------------------------------
 
 
-def _set(engine: Engine, run_id: int, **values: Any) -> None:
+def _set(engine: Engine, run_id: int, **values: str) -> None:
     def work(connection: Connection) -> None:
         if connection.execute(update(run).where(run.c.id == run_id).values(**values)).rowcount == 0:
             raise UnknownRunError(run_id)

@@ -28,6 +28,7 @@ SUMMARY = (
     "tpr_min",
 )  # a run has final_* and best_* columns of these
 Counts = NDArray[np.int64]  # [C]
+Info = Mapping[str, float | list[float]]  # scalars worth showing, and lists per class
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class EpochRecord:
     splits: Mapping[str, SplitRecord]
     weight: ArrayLike | None = None
     confusion: Mapping[str, ArrayLike] | None = None
-    info: Mapping[str, Any] = field(default_factory=dict)
+    info: Info = field(default_factory=dict)
 
 
 def start_run(engine: Engine, claim: Claim, facts: Facts) -> None:
@@ -176,7 +177,9 @@ def _summary(name: str, part: SplitRecord, record: EpochRecord) -> dict[str, Any
     return row
 
 
-def _columns(name: str, part: SplitRecord, record: EpochRecord) -> tuple[list[Any], ...]:
+def _columns(
+    name: str, part: SplitRecord, record: EpochRecord
+) -> tuple[list[int], list[int], list[int], list[float | None]]:
     """Support, tp, predicted and weight of a split as plain lists of equal length."""
     support, tp, predicted = (
         _counts(getattr(part, key), f"{name} {key}", record) for key in ("support", "tp", "predicted")

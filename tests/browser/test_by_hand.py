@@ -14,7 +14,7 @@ from tests import seed
 pytest.importorskip("playwright.sync_api")
 
 from storage import results
-from storage.jobs import queue
+from storage.jobs import queue, workers
 from tests.browser.kit import BARS, expect, figure, go, key, next_picture, settle, window_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
@@ -486,7 +486,7 @@ class Training:
             self.epoch += 1
             record = seed.epoch_record(self.made, self.epoch, self.epochs, None, self.rng)
             results.record_epoch(self.engine, self.claim, record)
-        queue.beat(self.engine, self.worker)
+        workers.beat(self.engine, self.worker)
         return self
 
     def finish(self, status):

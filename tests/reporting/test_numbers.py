@@ -18,8 +18,8 @@ from reporting import numbers
         (3.14e-5, "0.000031"),
         (3.1e-7, "3.1e-7"),
         (0.0, "0"),
-        (None, "-"),
-        (math.nan, "-"),
+        (None, "–"),
+        (math.nan, "–"),
         (0.25, "0.2500"),
     ],
 )
@@ -27,14 +27,10 @@ def test_a_variance_has_the_digits_it_needs(value, text):
     assert numbers.variance(value) == text
 
 
-def test_pages_leave_the_leading_zero_out():
-    assert [numbers.small(v) for v in (0.0128, 3.14e-5, 3.1e-7, 0.0, None)] == [
-        "0.0128",
-        "0.000031",
-        "3.1e-7",
-        "0",
-        "–",
-    ]
+def test_the_command_line_has_the_same_points_with_a_hyphen():
+    values = (0.04, -0.0123, -0.0001, None)
+    assert [numbers.points(v) for v in values] == ["+4.0", "−1.2", "0.0", "–"]
+    assert [numbers.signed_points(v) for v in values] == ["+4.0", "-1.2", "0.0", "–"]
 
 
 def test_changes_of_a_variance_have_alike_decimals():

@@ -18,7 +18,7 @@ from core.split_names import SPLITS
 from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import upgrade
-from storage.jobs import queue
+from storage.jobs import queue, workers
 
 
 @cache
@@ -51,7 +51,7 @@ def new_run(name: str = "a run", **values) -> queue.NewRun:
 def claimed(engine: Engine, **values) -> queue.Claim:
     """A run, claimed by a worker of its own."""
     queue.submit(engine, [new_run(**values)])
-    worker = queue.register_worker(engine, 0, "cpu", 1, "host")
+    worker = workers.register_worker(engine, 0, "cpu", 1, "host")
     claim = queue.claim(engine, worker, "cpu")
     assert claim is not None
     return claim

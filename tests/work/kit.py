@@ -10,7 +10,7 @@ import torch._dynamo  # noqa: F401  the first optimizer of a process loads it
 from core.experiment.config import RunConfig
 from services.queue_rows import new_run
 from storage import results
-from storage.jobs import queue
+from storage.jobs import events, queue
 from tests.storage.kit import database
 from work import runner
 from work import worker as door
@@ -38,7 +38,7 @@ def changed(config=CONFIG, **fields):
 
 
 def log_of(worker, run_id):
-    return " | ".join(f"{e.kind}: {e.text}" for e in queue.events(worker.engine, run_id))
+    return " | ".join(f"{e.kind}: {e.text}" for e in events.log_of(worker.engine, run_id))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 from core.experiment.config import RunConfig
 from services.queue_rows import new_run
 from storage import results
-from storage.jobs import queue
+from storage.jobs import events, queue
 from storage.results import checkpoint_files
 from tests.work.forked import run_worker, until
 from work import inputs, runner
@@ -77,7 +77,7 @@ def test_a_run_survives_being_killed(home, fork):
         resumed(engine, broken)
         row = finish(fork, engine, broken)
     assert (row.status, row.last_epoch) == ("succeeded", EPOCHS)
-    assert any("died in attempt" in e.text for e in queue.events(engine, broken))
+    assert any("died in attempt" in e.text for e in events.log_of(engine, broken))
     check_same(engine, unbroken, broken)
     check_files(root, engine, broken)
     with engine.connect() as connection:
@@ -114,7 +114,7 @@ def test_term_saves_and_gives_the_run_back(home, fork):
     assert (row.status, row.attempt) == ("queued", 0)
     again = fork(*SLOT)
     until(lambda: results.get_run(engine, run_id).last_epoch > row.last_epoch)
-    assert any(e.kind == "resume" for e in queue.events(engine, run_id))
+    assert any(e.kind == "resume" for e in events.log_of(engine, run_id))
     again.send(signal.SIGTERM)
     assert again.wait() == 0
 
@@ -166,7 +166,7 @@ def test_orders_are_obeyed_while_a_large_file_is_checked(home, fork):
     worker = fork(say_often_what_is_prepared)
 
     def checking():
-        until(lambda: "checking cifar-10-python.tar.gz" in queue.events(engine, run_id)[-1].text)
+        until(lambda: "checking cifar-10-python.tar.gz" in events.log_of(engine, run_id)[-1].text)
 
     for order, status in (("pause", "paused"), ("cancel", "cancelled")):
         checking()

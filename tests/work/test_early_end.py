@@ -13,7 +13,7 @@ import serve
 from core.experiment.config import RunConfig
 from services.queue_rows import new_run
 from storage import results
-from storage.jobs import queue
+from storage.jobs import queue, workers
 from work import worker as door
 from work.locks import lock_path
 
@@ -44,7 +44,7 @@ def test_a_worker_that_is_starting_ends_at_once(home, fork, place, signum):
     assert "Traceback" not in process.said()
     with FileLock(lock_path(root / "locks", 0), timeout=0):
         pass  # its slot is free
-    assert all(w.stopped_at is not None for w in queue.workers(engine))
+    assert all(w.stopped_at is not None for w in workers.newest(engine))
     row = results.get_run(engine, run_id)
     assert (row.status, row.attempt) == ("queued", 0)
 

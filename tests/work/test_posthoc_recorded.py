@@ -13,7 +13,7 @@ from core.methods.posthoc import STORED_BIAS
 from reporting import text
 from services import posthoc
 from storage import results
-from storage.jobs import queue
+from storage.jobs import events, queue
 from tests.pages.kit import RUN, visit, words_on
 from tests.work.kit import CONFIG, drained, log_of, submit, working
 
@@ -66,7 +66,7 @@ def test_few_validation_samples_are_told_in_the_log(worker, steps):
 @pytest.mark.parametrize("key", ["ncm", "equal_tpr_bias", "tau_norm", "logit_adjusted_posthoc"])
 def test_the_bias_of_a_step_is_kept_with_every_digit(worker, steps, key):
     frame = results.epochs(worker.engine, [steps[key]], "test")
-    logged = [e.text for e in queue.events(worker.engine, steps[key]) if e.text.startswith("bias per class: ")]
+    logged = [e.text for e in events.log_of(worker.engine, steps[key]) if e.text.startswith("bias per class: ")]
     kept = frame["info"].iloc[-1].get(STORED_BIAS)
     assert (kept is None) == (not logged)
     assert (kept is None) == (key in ("ncm", "tau_norm"))

@@ -18,7 +18,7 @@ from core.experiment.config import RunConfig
 from services.queue_rows import new_run
 from storage import results
 from storage.db.errors import Unavailable
-from storage.jobs import queue
+from storage.jobs import events, queue, workers
 from tests.work import standin
 from tests.work.forked import run_worker, until
 from work import liveness, runner
@@ -85,10 +85,10 @@ def test_a_locked_database_is_waited_for_at_the_start(home, locks, fork):
     lock.execute("BEGIN IMMEDIATE")
     fork(run_worker, "--slot", "0")
     until(beat_path(locks, 0).exists)  # it has its slot and waits
-    assert queue.workers(engine) == []
+    assert workers.newest(engine) == []
     lock.execute("ROLLBACK")
     lock.close()
-    until(lambda: [w.slot for w in queue.workers(engine) if w.alive] == [0])
+    until(lambda: [w.slot for w in workers.newest(engine) if w.alive] == [0])
 
 
 def test_a_newer_database_ends_a_worker_with_a_reason(home, fork):
@@ -233,8 +233,8 @@ def test_a_run_that_hangs_is_told_of_then_its_beat_stops_and_comes_back_with_the
         training = threading.Thread(target=worker.loop, kwargs={"drain": True})
         training.start()
         hangs.wait()
-        until(lambda: any(e.kind == "warning" and "no step for" in e.text for e in queue.events(engine, run_id)))
-        until(lambda: "no step for" in queue.workers(engine)[0].state)
+        until(lambda: any(e.kind == "warning" and "no step for" in e.text for e in events.log_of(engine, run_id)))
+        until(lambda: "no step for" in workers.newest(engine)[0].state)
         until(lambda: worker.no_progress.seconds >= liveness.HUNG_SECONDS)
         last = beat_path(root / "locks", 0).stat().st_mtime_ns
         beats = worker.no_progress.seconds
@@ -243,7 +243,7 @@ def test_a_run_that_hangs_is_told_of_then_its_beat_stops_and_comes_back_with_the
         over.set()
         until(lambda: beat_path(root / "locks", 0).stat().st_mtime_ns != last)
         training.join()
-        until(lambda: queue.workers(engine)[0].state == "idle")
+        until(lambda: workers.newest(engine)[0].state == "idle")
     assert results.get_run(engine, run_id).status == "succeeded"
 
 
@@ -257,7 +257,7 @@ def test_a_locked_database_does_not_stop_the_beat(home, quick, monkeypatch):
         over.wait(300)
         raise Unavailable("the database is locked")
 
-    monkeypatch.setattr(queue, "beat", locked)
+    monkeypatch.setattr(workers, "beat", locked)
     with door.Worker(0):
         waits.wait()
         for _ in range(3):
@@ -311,7 +311,7 @@ def test_a_terminal_tells_parent_and_worker_alike_and_the_run_is_saved(home):
             both.wait()
     row = results.get_run(engine, run_id)
     assert (row.status, row.attempt) == ("queued", 0)
-    assert queue.events(engine, run_id)[-1].text == "its worker was stopped"
+    assert events.log_of(engine, run_id)[-1].text == "its worker was stopped"
     assert (
         "-step-" in str(results.list_checkpoints(engine, run_id)[0].path)
         or results.list_checkpoints(engine, run_id)[0].epoch == row.last_epoch

@@ -23,8 +23,8 @@ from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import check_schema
 from storage.db.paths import database_url
-from storage.jobs import change_stamp, queue
-from storage.jobs.workers import WorkerRow
+from storage.jobs import change_stamp
+from storage.jobs.workers import WorkerRow, newest
 from storage.results.run_records import RunState
 from storage.results.runs import LISTED, RunRow
 from storage.results.runs import drawn_by as read_drawn_by
@@ -88,7 +88,7 @@ def drawn_by(dataset: str) -> dict[int, DrawnRun]:
 
 def workers() -> list[WorkerRow]:
     """The newest worker of every slot, alive or not."""
-    return queue.workers(database())
+    return newest(database())
 
 
 @st.cache_data(max_entries=256, show_spinner=False)

@@ -61,7 +61,7 @@ def color(c: Comparison, delta: Delta, change: float, up: bool, averaged: bool) 
 def written(figure: str, value: float) -> str:
     """A metric as a tile shows it."""
     if figure == "tpr_variance":
-        return numbers.small(value)
+        return numbers.variance(value)
     return numbers.spread_points(value) if figure == "tpr_spread" else numbers.percent(value)
 
 

@@ -13,10 +13,11 @@ from core.experiment.states import LIVE
 from core.methods import METHODS
 from core.methods.no_weighting import UNWEIGHTED
 from core.methods.posthoc import STORED_BIAS
+from core.split_names import SPLITS
 from pages.components.common import cached_reads, plotly_chart, run_status
 from pages.components.run import oscillation
 from reporting import confusion_charts, epoch_charts, text, tpr_charts
-from reporting.numbers import percent, small, spread
+from reporting.numbers import percent, spread, variance
 from reporting.text import message
 from storage.results.runs import RunRow
 
@@ -126,7 +127,7 @@ def numbers(row: RunRow) -> None:
     with st.grid(4, min_column_width=150):
         st.metric("Accuracy", percent(row.accuracy), help=_best(row, percent(row.best_accuracy)))
         st.metric("Spread of TPRs", spread(row.tpr_variance), help=_best(row, spread(row.best_tpr_variance)))
-        st.metric("TPR variance", small(row.tpr_variance), help=_best(row, small(row.best_tpr_variance)))
+        st.metric("TPR variance", variance(row.tpr_variance), help=_best(row, variance(row.best_tpr_variance)))
         st.metric("Lowest TPR", percent(row.tpr_min), help=_best(row, percent(row.best_tpr_min)))
 
 
@@ -156,11 +157,11 @@ def picture(row: RunRow, before: RunRow | None, names: list[str]) -> None:
     )
 
 
-def _series(row: RunRow, column: str, splits: tuple[str, ...]) -> list[Line]:
+def _series(row: RunRow, column: str) -> list[Line]:
     p = plotly_chart.palette()
     looks = {"train": (p.before, "dot"), "validation": (p.gain, "dash"), "test": (p.after, "solid")}
     out = []
-    for split in splits:
+    for split in SPLITS:
         epochs, values = cached_reads.series(row, split, column)
         shown = drawn_epochs(row, epochs)
         if np.isfinite(values[shown]).any():
@@ -171,7 +172,7 @@ def _series(row: RunRow, column: str, splits: tuple[str, ...]) -> list[Line]:
 def losses(row: RunRow) -> None:
     """Loss of every split."""
     st.subheader("Loss", anchor=False)
-    series = _series(row, "loss", ("train", "validation", "test"))
+    series = _series(row, "loss")
     plotly_chart.draw(
         epoch_charts.lines(plotly_chart.palette(), series, share=False, total=int(row.epochs)),
         key="run_loss",
@@ -185,7 +186,7 @@ def losses(row: RunRow) -> None:
 def accuracies(row: RunRow) -> None:
     """Accuracy of every split."""
     st.subheader("Accuracy", anchor=False)
-    series = _series(row, "accuracy", ("train", "validation", "test"))
+    series = _series(row, "accuracy")
     plotly_chart.draw(
         epoch_charts.lines(plotly_chart.palette(), series, share=True, total=int(row.epochs)),
         key="run_accuracy",

@@ -10,7 +10,7 @@ import pytest
 from pages.components.common import cached_reads
 from reporting import numbers
 from storage import results
-from storage.jobs import queue
+from storage.jobs import queue, workers
 from tests.pages.kit import HOME, NEW, RUN, RUNS, visit, words_on
 from tests.seed import epoch_record, facts, mnist1d, train, worker_of
 
@@ -111,7 +111,7 @@ def test_without_a_worker_the_sidebar_says_how_to_start_one(empty):
 
 def test_the_sidebar_names_the_run_being_trained(full):
     engine, ids = full
-    queue.beat(engine, 1)
+    workers.beat(engine, 1)
     text = "\n".join(m.value for m in visit().sidebar.markdown)
     assert f"run {ids['running']}" in text
 
@@ -123,17 +123,17 @@ def notices(at):
 @pytest.mark.parametrize(("page", "query"), [(HOME, None), (NEW, None), (RUNS, None), (RUN, "queued")])
 def test_where_a_run_would_wait_the_page_itself_says_how_to_start_a_worker(full, page, query):
     engine, ids = full
-    queue.stop_worker(engine, 1)
+    workers.stop_worker(engine, 1)
     address = {"id": str(ids[query])} if query else {}
     assert len(notices(visit(page, **address))) == 1
     assert "python worker.py" in notices(visit(page, **address))[0]
-    queue.beat(engine, worker_of(engine))
+    workers.beat(engine, worker_of(engine))
     assert notices(visit(page, **address)) == []
 
 
 def test_a_finished_run_needs_no_word_about_workers(full):
     engine, ids = full
-    queue.stop_worker(engine, 1)
+    workers.stop_worker(engine, 1)
     assert notices(visit(RUN, id=str(ids["baseline"]))) == []
 
 

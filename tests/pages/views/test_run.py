@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from reporting.palette import LIGHT
 from storage import results
-from storage.jobs import queue
+from storage.jobs import queue, workers
 from storage.jobs.workers import Place, state_text
 from tests.pages.kit import ROOT, RUN, RUNS, visit, without_its_baseline, words_on
 
@@ -41,8 +41,8 @@ def test_stop_pause_and_resume_are_recorded_as_requests(full):
 
 def test_a_run_shows_its_step_and_the_warnings_of_its_worker(full):
     engine, ids = full
-    worker = queue.workers(engine)[0]
-    queue.beat(engine, worker.id, state_text(Place(ids["running"], 10, 479, 3516, 900.0), "no step for 12 min"))
+    worker = workers.newest(engine)[0]
+    workers.beat(engine, worker.id, state_text(Place(ids["running"], 10, 479, 3516, 900.0), "no step for 12 min"))
     at = visit(RUN, id=str(ids["running"]))
     assert "epoch 10 of 20, step 479 of 3,516" in words_on(at)
     assert at.warning[0].value.startswith("No step for 12 min. ")

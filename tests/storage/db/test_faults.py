@@ -21,7 +21,7 @@ from storage.db.connection import open_database
 from storage.db.dialects import sqlite
 from storage.db.errors import StorageError
 from storage.db.migrate import check_schema, upgrade
-from storage.jobs import queue
+from storage.jobs import queue, workers
 from tests.storage.kit import claimed, count, database, epoch_record, new_run
 
 
@@ -37,7 +37,7 @@ def try_as_somebody(path):
     if os.getuid() == 0:  # root may write everywhere; nobody may not
         os.setgid(65534)
         os.setuid(65534)
-    for work in (check_schema, upgrade, lambda e: queue.register_worker(e, 0, "cpu", 1, "h")):
+    for work in (check_schema, upgrade, lambda e: workers.register_worker(e, 0, "cpu", 1, "h")):
         try:
             work(open_database(f"sqlite:///{path}"))
             print("no error")
@@ -169,7 +169,7 @@ def record(url):
     """Epoch after epoch of the oldest run."""
     engine = open_database(url, role="worker")
     queue.rescue(engine, lambda worker: False)
-    claim = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
+    claim = queue.claim(engine, workers.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
     done = results.get_run(engine, claim.run_id).last_epoch
     print("on")
     for number in itertools.count(done + 1):

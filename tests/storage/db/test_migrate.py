@@ -254,7 +254,7 @@ def test_a_start_imports_neither_alembic_nor_anything_heavy(tmp_path):
     code = (
         "import sys; from storage.jobs import queue, workers; from storage.db.connection import open_database; "
         "from storage.db.migrate import check_schema, upgrade\n"
-        f"e = open_database('sqlite:///{tmp_path}/evenly.db'); check_schema(e); upgrade(e); workers.workers(e)\n"
+        f"e = open_database('sqlite:///{tmp_path}/evenly.db'); check_schema(e); upgrade(e); workers.newest(e)\n"
         "print([m for m in ('alembic', 'filelock', 'pandas', 'streamlit', 'torch') if m in sys.modules])\n"
         "from storage import results; from storage.results import checkpoint_files\n"
         "print([m for m in ('alembic', 'filelock', 'streamlit', 'torch') if m in sys.modules])"

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event, text
 
 from storage import results
-from storage.jobs import queue
+from storage.jobs import queue, workers
 from tests.storage.kit import claimed, count, database, epoch_record
 
 FRAME, HEADER = 24 + 4096, 32  # bytes of a page in the log, and of the log's own head
@@ -62,7 +62,7 @@ def check(engine, run_id: int) -> int:
     assert count(engine, "class_epoch") == 3 * 50 * last
     assert all(saved.epoch <= last for saved in results.list_checkpoints(engine, run_id))
     queue.rescue(engine, lambda worker: False)
-    claim = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
+    claim = queue.claim(engine, workers.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
     results.record_epoch(engine, claim, epoch_record(last + 1, classes=50))
     engine.dispose()
     return last

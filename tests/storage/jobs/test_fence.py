@@ -10,7 +10,7 @@ import pytest
 from core.experiment.facts import Facts
 from storage import results
 from storage.db.errors import StorageError
-from storage.jobs import queue
+from storage.jobs import events, queue, workers
 from storage.jobs.queue import Lost
 from tests.storage.kit import claimed, count, database, epoch_record, in_background, new_run, status
 
@@ -38,7 +38,7 @@ def test_a_superseded_worker_cannot_write_anything(engine):
     results.record_epoch(engine, old, epoch_record(1))
     assert queue.rescue(engine, dead) == [old.run_id]
     assert queue.wanted(engine, old) == "lost"
-    new = queue.claim(engine, queue.register_worker(engine, 1, "cpu", 2, "host"), "cpu")
+    new = queue.claim(engine, workers.register_worker(engine, 1, "cpu", 2, "host"), "cpu")
     assert (new.run_id, new.token, new.attempt) == (old.run_id, old.token + 1, 2)
     before = results.get_run(engine, old.run_id)
     for write in (
@@ -101,7 +101,7 @@ def test_a_deleted_run_is_lost_to_its_worker_and_its_notes_too(engine):
     assert queue.wanted(engine, claim) == "lost"
     with pytest.raises(Lost):
         queue.note(engine, claim, "data", "decoded")
-    assert queue.events(engine, claim.run_id) == []
+    assert events.log_of(engine, claim.run_id) == []
 
 
 # -- release and rescue ------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_a_deleted_run_is_lost_to_its_worker_and_its_notes_too(engine):
 def test_release_gives_the_attempt_back(engine):
     claim = claimed(engine)
     assert queue.release(engine, claim) is True
-    again = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
+    again = queue.claim(engine, workers.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
     assert (again.run_id, again.attempt, again.token) == (claim.run_id, 1, 2)
 
 
@@ -135,13 +135,13 @@ def test_deaths_before_an_epoch_no_longer_count_after_it(engine):
             queue.progressed(engine, claim)
         assert queue.rescue(engine, dead) == [claim.run_id]
         assert status(engine, claim.run_id) == "queued"
-        claim = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
+        claim = queue.claim(engine, workers.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
 
 
 def test_a_superseded_worker_makes_no_progress(engine):
     old = claimed(engine)
     queue.rescue(engine, dead)
-    new = queue.claim(engine, queue.register_worker(engine, 1, "cpu", 2, "host"), "cpu")
+    new = queue.claim(engine, workers.register_worker(engine, 1, "cpu", 2, "host"), "cpu")
     queue.progressed(engine, old)
     assert results.get_run(engine, new.run_id).attempt == 2
 
@@ -152,17 +152,17 @@ def test_the_third_death_fails_the_run_and_resume_counts_anew(engine):
         assert claim.attempt == attempt
         assert queue.rescue(engine, dead) == [claim.run_id]
         if attempt < 3:
-            claim = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
+            claim = queue.claim(engine, workers.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
     row = results.get_run(engine, claim.run_id)
     assert row.status == "failed"
     assert "worker died 3 times without an epoch in between" in row.error
     assert queue.ask(engine, claim.run_id, "run") == "queued"
-    assert queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu").attempt == 1
+    assert queue.claim(engine, workers.register_worker(engine, 0, "cpu", 1, "host"), "cpu").attempt == 1
 
 
 def test_rescue_leaves_the_living_alone_and_asks_once_per_worker(engine):
     queue.submit(engine, [new_run(str(i)) for i in range(3)])
-    one, two = (queue.register_worker(engine, slot, "cpu", slot, "host") for slot in (0, 1))
+    one, two = (workers.register_worker(engine, slot, "cpu", slot, "host") for slot in (0, 1))
     claims = [queue.claim(engine, w, "cpu") for w in (one, one, two)]
     asked = []
     assert queue.rescue(engine, lambda w: asked.append(w.id) or w.id == one) == [claims[2].run_id]
@@ -173,8 +173,8 @@ def test_rescue_leaves_the_living_alone_and_asks_once_per_worker(engine):
 
 def test_a_worker_that_stopped_or_was_replaced_in_its_slot_is_dead_without_asking(engine):
     claim = claimed(engine)
-    new = queue.register_worker(engine, 0, "cpu", 2, "host")  # same slot: the lock of the first one was free
+    new = workers.register_worker(engine, 0, "cpu", 2, "host")  # same slot: the lock of the first one was free
     assert queue.rescue(engine, alive) == [claim.run_id]
     again = queue.claim(engine, new, "cpu")
-    queue.stop_worker(engine, new)
+    workers.stop_worker(engine, new)
     assert queue.rescue(engine, alive) == [again.run_id]

@@ -14,7 +14,7 @@ from core.experiment.states import STATES
 from storage import results
 from storage.db.connection import open_database
 from storage.db.errors import StorageError
-from storage.jobs import queue
+from storage.jobs import events, queue, workers
 from tests.storage.kit import claimed, count, database, in_background, new_run, plan, status
 from tests.work.forked import until
 
@@ -34,7 +34,7 @@ def put(engine, status: str) -> int:
     if status in ("queued", "cancelled", "paused"):
         queue.ask(engine, run_id, {"queued": "run", "cancelled": "cancel", "paused": "pause"}[status])
         return run_id
-    claim = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
+    claim = queue.claim(engine, workers.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
     assert claim.run_id == run_id
     if status != "running":
         assert queue.finish(engine, claim, status, "broken" if status == "failed" else None)
@@ -42,7 +42,7 @@ def put(engine, status: str) -> int:
 
 
 def log(engine, run_id: int) -> list[tuple[str, str]]:
-    return [(e.kind, e.text) for e in queue.events(engine, run_id)]
+    return [(e.kind, e.text) for e in events.log_of(engine, run_id)]
 
 
 # -- submit ------------------------------------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ def log(engine, run_id: int) -> list[tuple[str, str]]:
 
 def test_submitted_runs_come_out_oldest_first_with_their_config(engine):
     ids = queue.submit(engine, [new_run("a", seed=1, params={"tau": 2.0}), new_run("b")])
-    worker = queue.register_worker(engine, 0, "cpu", 1, "host")
+    worker = workers.register_worker(engine, 0, "cpu", 1, "host")
     first, second, third = (queue.claim(engine, worker, "cpu") for _ in range(3))
     assert [first.run_id, second.run_id] == ids
     assert first.config == RunConfig("mnist1d", "cnn1d", epochs=3, seed=1, params={"tau": 2.0})
@@ -102,7 +102,7 @@ def test_a_bad_run_queues_none_of_the_list(engine, bad, message):
 
 def test_a_run_waits_for_its_baseline(engine):
     first, second = queue.submit(engine, [new_run("baseline"), new_run("weighted", baseline_index=0)])
-    worker = queue.register_worker(engine, 0, "cpu", 1, "host")
+    worker = workers.register_worker(engine, 0, "cpu", 1, "host")
     baseline = queue.claim(engine, worker, "cpu")
     assert baseline.run_id == first
     assert queue.claim(engine, worker, "cpu") is None
@@ -116,7 +116,7 @@ def test_runs_on_a_baseline_that_will_not_come_end_as_it_did_with_the_reason(eng
     first, second, third, free = queue.submit(
         engine, [new_run("a"), new_run("b", baseline_index=0), new_run("c", baseline_index=1), new_run("d")]
     )
-    worker = queue.register_worker(engine, 0, "cpu", 1, "host")
+    worker = workers.register_worker(engine, 0, "cpu", 1, "host")
     queue.finish(engine, queue.claim(engine, worker, "cpu"), end, "why")
     assert queue.claim(engine, worker, "cpu").run_id == free
     assert [status(engine, i) for i in (second, third)] == [end, end]
@@ -127,14 +127,14 @@ def test_runs_on_a_baseline_that_will_not_come_end_as_it_did_with_the_reason(eng
 def test_a_paused_baseline_holds_its_follower_back_without_failing_it(engine):
     first, second = queue.submit(engine, [new_run("a"), new_run("b", baseline_index=0)])
     queue.ask(engine, first, "pause")
-    assert queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu") is None
+    assert queue.claim(engine, workers.register_worker(engine, 0, "cpu", 1, "host"), "cpu") is None
     assert status(engine, second) == "queued"
 
 
 def claim_all(url, go, slot):
     """What each racer does once the file `go` is there."""
     engine = open_database(url, role="page")
-    worker = queue.register_worker(engine, slot, "cpu", 1, "host")
+    worker = workers.register_worker(engine, slot, "cpu", 1, "host")
     print("ready")
     until(go.exists, 0.001)
     while (claim := queue.claim(engine, worker, "cpu")) is not None:
@@ -171,7 +171,7 @@ def test_the_claim_uses_its_index_and_compiles_for_postgresql(engine):
 
 
 def test_a_look_at_an_empty_queue_takes_no_lock(engine, tmp_path):
-    worker = queue.register_worker(engine, 0, "cpu", 1, "host")
+    worker = workers.register_worker(engine, 0, "cpu", 1, "host")
     holder = database(tmp_path)
     with holder.connect().execution_options(evenly_write=True) as connection, connection.begin():
         assert queue.claim(engine, worker, "cpu") is None
@@ -263,23 +263,23 @@ def test_the_log_tells_the_life_of_a_run(engine):
         "paused",
         "queued",
     ]
-    assert [e.kind for e in queue.events(engine, claim.run_id, limit=2)] == ["paused", "queued"]
-    assert queue.events(engine, claim.run_id)[0].at.tzinfo is not None
+    assert [e.kind for e in events.log_of(engine, claim.run_id, limit=2)] == ["paused", "queued"]
+    assert events.log_of(engine, claim.run_id)[0].at.tzinfo is not None
 
 
 def test_workers_are_shown_by_what_they_do(engine):
-    assert queue.workers(engine) == []
-    old = queue.register_worker(engine, 0, "cpu", 1, "host")
-    new = queue.register_worker(engine, 0, "cuda:0", 2, "host")
-    other = queue.register_worker(engine, 1, "cpu", 3, "host")
-    assert [(w.id, w.state, w.alive) for w in queue.workers(engine)] == [(new, "idle", True), (other, "idle", True)]
-    assert old not in [w.id for w in queue.workers(engine)]
+    assert workers.newest(engine) == []
+    old = workers.register_worker(engine, 0, "cpu", 1, "host")
+    new = workers.register_worker(engine, 0, "cuda:0", 2, "host")
+    other = workers.register_worker(engine, 1, "cpu", 3, "host")
+    assert [(w.id, w.state, w.alive) for w in workers.newest(engine)] == [(new, "idle", True), (other, "idle", True)]
+    assert old not in [w.id for w in workers.newest(engine)]
     (run_id,) = queue.submit(engine, [new_run()])
     claim = queue.claim(engine, new, "cuda:0")
-    queue.beat(engine, new)
-    queue.beat(engine, new, "no step for 12 min")
-    queue.stop_worker(engine, other)
-    first, second = queue.workers(engine)
+    workers.beat(engine, new)
+    workers.beat(engine, new, "no step for 12 min")
+    workers.stop_worker(engine, other)
+    first, second = workers.newest(engine)
     assert (first.state, first.run_id, first.beat, first.device, first.pid) == (
         "training (no step for 12 min)",
         run_id,
@@ -288,11 +288,11 @@ def test_workers_are_shown_by_what_they_do(engine):
         2,
     )
     assert (second.state, second.run_id, second.alive, second.stopped_at is not None) == ("stopped", None, False, True)
-    queue.beat(engine, new, queue.IDLE)
-    assert queue.workers(engine)[0].state == "training"
-    queue.beat(engine, new, "no step for 12 min")
+    workers.beat(engine, new, workers.IDLE)
+    assert workers.newest(engine)[0].state == "training"
+    workers.beat(engine, new, "no step for 12 min")
     queue.finish(engine, claim, "succeeded")
-    first = queue.workers(engine)[0]
+    first = workers.newest(engine)[0]
     assert (first.run_id, first.state) == (None, "idle")
 
 
@@ -300,7 +300,7 @@ def test_a_silent_worker_looks_dead_but_only_looks(engine):
     claimed(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE worker SET seen_at = :then"), {"then": time.time() - 3600})
-    assert not queue.workers(engine)[0].alive
+    assert not workers.newest(engine)[0].alive
     assert queue.rescue(engine, alive) == []
 
 
@@ -312,15 +312,15 @@ def test_a_clock_that_jumps_a_day_decides_nothing(engine, monkeypatch, jump):
     monkeypatch.setattr(time, "time", lambda: now() + jump)
     assert queue.rescue(engine, alive) == []
     assert (status(engine, claim.run_id), status(engine, waiting)) == ("running", "queued")
-    assert not queue.workers(engine)[0].alive, "seen a day ago or a day ahead: nobody knows until the next beat"
-    queue.beat(engine, claim_owner(engine))
-    assert queue.workers(engine)[0].alive
+    assert not workers.newest(engine)[0].alive, "seen a day ago or a day ahead: nobody knows until the next beat"
+    workers.beat(engine, claim_owner(engine))
+    assert workers.newest(engine)[0].alive
     assert queue.finish(engine, claim, "succeeded") is True
     assert queue.claim(engine, claim_owner(engine), "cpu").run_id == waiting
 
 
 def claim_owner(engine):
-    return queue.workers(engine)[0].id
+    return workers.newest(engine)[0].id
 
 
 @pytest.mark.parametrize("column", ["status", "wanted"])

@@ -8,7 +8,7 @@ from sqlalchemy import event, update
 from storage import results
 from storage.db.connection import write
 from storage.db.schema import run
-from storage.jobs import change_stamp, queue
+from storage.jobs import change_stamp, events, queue, workers
 from storage.jobs.waiting import Waiting, waiting_runs
 from tests.storage.kit import database, new_run, plan, status
 
@@ -32,7 +32,7 @@ def states(engine, ids):
 
 
 def start(engine):
-    return queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
+    return queue.claim(engine, workers.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
 
 
 def stop(engine, how, first):
@@ -54,7 +54,7 @@ def test_what_waits_for_a_baseline_is_stopped_with_it_and_says_so_at_once(engine
     assert states(engine, chain) == ["cancelled"] * 4
     assert results.get_run(engine, chain[1]).error == f"its baseline, run {chain[0]}, was stopped"
     assert results.get_run(engine, chain[2]).error == f"its baseline, run {chain[1]}, was stopped"
-    assert queue.events(engine, chain[1])[-1].kind == "cancelled"
+    assert events.log_of(engine, chain[1])[-1].kind == "cancelled"
 
 
 def test_resuming_the_baseline_puts_back_what_waited_for_it(engine, chain):
@@ -169,7 +169,7 @@ def test_the_stamp_changes_with_every_change_of_a_run_and_with_nothing_else(engi
         move()
         seen.append(change_stamp.stamp(engine))
         assert seen[-1] != seen[-2]
-        queue.beat(engine, queue.register_worker(engine, 3, "cpu", 1, "host"))
+        workers.beat(engine, workers.register_worker(engine, 3, "cpu", 1, "host"))
         assert change_stamp.stamp(engine) == seen[-1]
 
 

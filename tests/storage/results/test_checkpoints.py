@@ -12,7 +12,7 @@ import pytest
 
 from storage import results
 from storage.db.errors import StorageError
-from storage.jobs import queue
+from storage.jobs import queue, workers
 from storage.jobs.queue import Lost
 from storage.results import checkpoint_files
 from storage.results.checkpoint_rows import file_name, sweep_run
@@ -119,7 +119,7 @@ def killed(engine, tmp_path):
 def taken_over(engine):
     """A claim of the run whose worker is given up for dead."""
     queue.rescue(engine, lambda worker: False)
-    return queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
+    return queue.claim(engine, workers.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
 
 
 def epochs_in(folder):

@@ -9,7 +9,7 @@ import pytest
 from pages.components.common import cached_reads
 from storage import results
 from storage.db.connection import open_database
-from storage.jobs import queue
+from storage.jobs import queue, workers
 from tests.storage.kit import claimed, database, epoch_record
 
 AGAIN = 40  # added to what a redone epoch counts, so that it can be told from the first
@@ -35,7 +35,7 @@ def begun(engine):
         recorded(engine, first, number)
         results.class_history(page, first.run_id, "validation")
     queue.rescue(engine, lambda worker: False)
-    return queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu"), page
+    return queue.claim(engine, workers.register_worker(engine, 0, "cpu", 1, "host"), "cpu"), page
 
 
 def of_class_0(page, run_id):

@@ -15,7 +15,7 @@ from core.experiment.facts import NOT_STARTED, Facts, StartEvidence
 from core.split_names import SPLITS
 from storage import results
 from storage.db.errors import StorageError
-from storage.jobs import queue
+from storage.jobs import queue, workers
 from storage.results import confusion_codec
 from tests.storage.kit import broken, count, epoch_record
 
@@ -87,7 +87,7 @@ def test_an_epoch_done_again_replaces_the_first_and_counts_once(engine, claim):
     history = results.class_history(engine, claim.run_id, "test")
     assert history.tp[:, 0].tolist() == [4, 5, 6]
     queue.release(engine, claim)
-    again = queue.claim(engine, queue.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
+    again = queue.claim(engine, workers.register_worker(engine, 0, "cpu", 1, "host"), "cpu")
     assert (
         results.record_epoch(
             engine, again, broken(epoch_record(2, score=0.5), "test", tp=[50, 60], predicted=[90, 110])

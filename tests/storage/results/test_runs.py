@@ -14,7 +14,7 @@ from core.experiment.facts import NOT_STARTED, Facts, StartEvidence
 from storage import results
 from storage.db.errors import StorageError
 from storage.db.schema import metadata
-from storage.jobs import queue, workers
+from storage.jobs import events, queue, workers
 from storage.results import runs
 from storage.results.checkpoint_rows import file_name
 from tests.storage.kit import claimed, count, epoch_record, new_run, plan
@@ -97,7 +97,7 @@ def test_a_run_as_a_row(engine):
 
 def test_replicates_share_the_settings_and_have_succeeded(engine):
     ids = queue.submit(engine, [new_run(str(i), seed=i, group_sha=group) for i, group in enumerate("aaab")])
-    worker = queue.register_worker(engine, 0, "cpu", 1, "host")
+    worker = workers.register_worker(engine, 0, "cpu", 1, "host")
     for end in ("succeeded", "failed", "succeeded", "succeeded"):
         queue.finish(engine, queue.claim(engine, worker, "cpu"), end)
     assert results.replicates(engine, ids[0]) == [ids[0], ids[2]]
@@ -120,11 +120,11 @@ def test_names_tags_and_notes(engine):
 
 
 def test_a_worker_says_where_its_run_is_and_what_is_amiss(engine, claim):
-    worker = workers.workers(engine)[0].id
+    worker = workers.newest(engine)[0].id
 
     def told(*said):
-        queue.beat(engine, worker, workers.state_text(*said))
-        return workers.workers(engine)[0]
+        workers.beat(engine, worker, workers.state_text(*said))
+        return workers.newest(engine)[0]
 
     place = workers.Place(claim.run_id, 1, 479, 3516, 930.0)
     w = told(place, None)
@@ -140,7 +140,7 @@ def test_a_worker_says_where_its_run_is_and_what_is_amiss(engine, claim):
     assert told(replace(place, run_id=claim.run_id + 1), None).at is None  # of the run before this one
     told(place, None)
     queue.finish(engine, claim, "succeeded")
-    w = workers.workers(engine)[0]
+    w = workers.newest(engine)[0]
     assert (w.at, w.warning, w.state) == (None, None, "idle")
 
 
@@ -205,7 +205,7 @@ def test_a_baseline_goes_once_nobody_waits_for_it(engine):
     row = results.get_run(engine, follower)
     assert row.baseline_id is None
     assert row.facts.evidence == evidence
-    assert queue.events(engine, follower)[-1].text == f"its baseline, run {claim.run_id}, was deleted"
+    assert events.log_of(engine, follower)[-1].text == f"its baseline, run {claim.run_id}, was deleted"
 
 
 def test_baseline_and_follower_go_together(engine):
