@@ -20,7 +20,7 @@ from core.errors import EvenlyError
 from core.experiment.baseline import DrawnRun, differences
 from core.experiment.config import SETTINGS, RunConfig, checked, usual_epochs, with_given_tprs
 from core.experiment.tpr_file import LARGEST, parse
-from core.methods import METHODS
+from core.methods import METHODS, takes_tprs
 from core.registry import Param
 from reporting.code_snippet import cli_command
 
@@ -116,7 +116,7 @@ def with_data(config: RunConfig, progress: Callable[[float, str], None]) -> tupl
 
 def with_tprs(config: RunConfig, path: Path, classes: tuple[str, ...]) -> RunConfig:
     """The config with the TPRs of a CSV file, put in the order of the classes."""
-    if "tpr" not in METHODS[config.method].needs_with(config.params):
+    if not takes_tprs(config.method, config.params):
         raise EvenlyError(
             f"--tpr: {config.method} does not use the TPRs of a baseline; leave it out or choose another method"
         )

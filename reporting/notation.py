@@ -24,12 +24,12 @@ RULES = {
 weights is DRW, with a sampler DRS. `deferred weight` delays weights and sampling only, so that LDAM's margins act from the first
 epoch: LDAM-DRW. Weights that are updated in every step are delayed too; a method without a weight is rejected there, unless its sampler
 can be delayed.""",
-    "Reduction": """`weighted_mean` divides by the sum of the weights in the batch, as PyTorch's `CrossEntropyLoss(weight=w)` does: a common
-factor on the weights changes nothing. `batch_mean` divides by the batch size: a common factor acts as a learning rate. Papers differ in
-this, so it is a setting of the run. Group DRO, L2RW, Meta-Weight-Net and Difficulty-Net weight the samples of a batch in their own
-way, described in their rows: the setting has no effect there.""",
+    "Reduction": """The weighted mean (`weighted_mean`) divides by the sum of the weights in the batch, as PyTorch's
+`CrossEntropyLoss(weight=w)` does: a common factor on the weights changes nothing. The batch mean (`batch_mean`) divides by the batch
+size: a common factor acts as a learning rate. Papers differ in this, so it is a setting of the run. Group DRO, L2RW, Meta-Weight-Net and
+Difficulty-Net weight the samples of a batch in their own way, described in their rows: the setting has no effect there.""",
     "Scale": r"""$\propto$ means that the weights are rescaled to mean 1 over the classes that have evidence.""",
-    "Floors": rf"""A TPR is clamped into $[\epsilon_c, 1-\epsilon_c]$ with $\epsilon_c = 1/(2m_c)$, half of one of the class's $m_c$
+    "Clipping": rf"""A TPR is clipped into $[\epsilon_c, 1-\epsilon_c]$ with $\epsilon_c = 1/(2m_c)$, half of one of the class's $m_c$
 validation samples; if the number of samples is unknown, $\epsilon = {UNKNOWN_FLOOR:g}$. If all TPRs are equal, all weights are 1. A class
 without evidence gets the mean weight of the others. A weight below {NEGLIGIBLE:g} of the largest is reported. What was clipped or assumed
 is shown on the page and stored with the answer. No weight is ever NaN, and none is 0 unless asked for (manual weights, a formula).""",

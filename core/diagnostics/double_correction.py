@@ -22,7 +22,7 @@ from core.registry import check_params
 
 SMALL = 1.5  # a correction whose classes differ by no more than this factor does not count
 ALIKE = 0.5  # two corrections with at least this correlation over the classes act in the same direction
-MASKED = 0.999  # cap on the mask: a class that is always left out counts as left out this often
+MASKED = 0.999  # largest mask: a class that is always left out counts as left out this often
 HARDEST, EASIEST = 0.3, 0.9  # TPRs assumed where none is known and the counts are equal
 IMBALANCE, DIFFICULTY = "class imbalance", "class difficulty"  # what is corrected
 METHOD, SAMPLING, SAMPLER = (

@@ -13,7 +13,7 @@ import numpy as np
 
 from core.errors import EvenlyError
 from core.formatting import listed
-from core.methods.types import Vector
+from core.methods.types import PERCENTAGES, Vector
 
 LARGEST = 1_000_000  # bytes, or characters of pasted text
 QUOTED = 40
@@ -217,7 +217,7 @@ def _number(cell: str, n: int) -> float:
 def _tpr(cell: str, n: int) -> float:
     value = _number(cell, n)
     if not math.isnan(value) and not 0 <= value <= 1:
-        raise EvenlyError(f"line {n}: {_shown(cell)} is outside [0, 1]; write percentages with a % sign")
+        raise EvenlyError(f"line {n}: {_shown(cell)} is outside [0, 1]; {PERCENTAGES}")
     return value
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from core.errors import EvenlyError
 from core.methods.method import NO_TPR, Golden, Method, class_even_meta
-from core.methods.normalization import floored_tpr, weight_terms
+from core.methods.normalization import clipped_tpr, weight_terms
 from core.methods.notes import EqualBeforeFirstEpoch
 from core.methods.tpr_weights import CDB_PAPER
 from core.methods.types import ClassTerms, Evidence, Vector
@@ -48,13 +48,13 @@ def _kept(past: NDArray[np.float64], params: Mapping[str, Any]) -> NDArray[np.fl
 def cdb(evidence: Evidence, *, tau: float | str, variant: str, normalize: str, ema: float) -> ClassTerms:
     """w_c ~ (1 - A_c)^tau, rescaled to mean 1 or not, A_c the last epoch's validation TPR; all 1 before the first epoch.
 
-    "dynamic" computes tau from the raw TPRs and the weights from the clamped ones. With `ema` > 0 A_c is a moving
+    "dynamic" computes tau from the raw TPRs and the weights from the clipped ones. With `ema` > 0 A_c is a moving
     average over the epochs so far. Uses last_tpr [C], and past for the average.
     """
     if evidence.last_tpr is None:
         return ClassTerms(weight=np.ones(evidence.classes), notes=(EqualBeforeFirstEpoch("weight"),))
     seen = smoothed(evidence.past, ema) if ema > 0 and evidence.past is not None else evidence.last_tpr
-    tpr, clipped, notes = floored_tpr(seen, evidence.last_support)
+    tpr, clipped, notes = clipped_tpr(seen, evidence.last_support)
     if np.isnan(tpr).all():
         raise EvenlyError("cdb: no class has validation samples, so there is no TPR; check the validation split")
     power = dynamic_tau(np.where(np.isnan(tpr), np.nan, seen), variant) if tau == "dynamic" else float(tau)
@@ -110,7 +110,7 @@ _NORMALIZE = Param(
     "mean_one",
     choices=("none", "mean_one"),
     help="mean_one: as in both codes. none: as in the paper, which states no rescaling. "
-    "With the weighted_mean reduction both give the same loss; with batch_mean the paper's "
+    "With the weighted mean reduction both give the same loss; with the batch mean the paper's "
     "weights, all at most 1, also lower the learning rate.",
 )
 _EMA = Param(

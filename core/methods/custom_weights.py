@@ -12,8 +12,8 @@ from core.errors import EvenlyError
 from core.findings import Finding
 from core.methods import formula as formulas
 from core.methods.method import NORMALIZE, Golden, Method, given, samples
-from core.methods.normalization import LARGEST, LEAST, floored_tpr, indices, weight_terms
-from core.methods.notes import WeightsCapped, WeightsOfEpoch
+from core.methods.normalization import LARGEST, LEAST, clipped_tpr, indices, weight_terms
+from core.methods.notes import WeightsClipped, WeightsOfEpoch
 from core.methods.tpr_weights import mean_tpr
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
@@ -23,9 +23,9 @@ TRIED = 1000  # epochs, evenly spaced, for which a formula is checked before the
 
 
 def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float) -> ClassTerms:
-    """w_c = the formula's value for class c, at least 0 and not all 0, capped at `max_ratio` x the smallest above 0.
+    """w_c = the formula's value for class c, at least 0 and not all 0, clipped at `max_ratio` x the smallest above 0.
 
-    Needs counts [C] or tpr [C] where the formula uses them; TPRs are clamped away from 0 and 1 as in every method. A formula
+    Needs counts [C] or tpr [C] where the formula uses them; TPRs are clipped away from 0 and 1 as in every method. A formula
     with `epoch` is checked up front for the epochs in which it acts, so that a run does not fail midway; before a late start
     it gives the weights of the start epoch. Errors as in core.methods.formula.
     """
@@ -37,9 +37,9 @@ def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float
             _check_epochs(formula, values, evidence)
     raw = _scaled(formulas.evaluate(formula, values, evidence.classes), normalize)
     weight = _limited(raw, max_ratio)
-    capped, touched = np.flatnonzero(weight < raw), np.flatnonzero((weight < raw) | (weight > raw))
-    if len(capped):
-        notes = (*notes, WeightsCapped(indices(capped), max_ratio))
+    above, touched = np.flatnonzero(weight < raw), np.flatnonzero((weight < raw) | (weight > raw))
+    if len(above):
+        notes = (*notes, WeightsClipped(indices(above), max_ratio))
     missing = tuple(sorted(formulas.needs(formula)))
     return weight_terms(
         weight, missing=missing, mean_one=normalize == "mean_one", clipped=(*clipped, *touched.tolist()), notes=notes
@@ -49,14 +49,14 @@ def custom(evidence: Evidence, *, formula: str, normalize: str, max_ratio: float
 def _values(
     evidence: Evidence, needs: frozenset[str]
 ) -> tuple[dict[str, Vector | float], tuple[int, ...], tuple[Finding, ...]]:
-    """Values of the names, the classes whose TPR was clamped, and notes. NaN where a class has no TPR or no samples."""
+    """Values of the names, the classes whose TPR was clipped, and notes. NaN where a class has no TPR or no samples."""
     values: dict[str, Vector | float] = {"C": evidence.classes, "epoch": _acting(evidence), "epochs": evidence.epochs}
     clipped, notes = (), ()
     if "counts" in needs:
         n = samples(evidence)
         values |= {"n": n, "N": np.nansum(n)}
     if "tpr" in needs:
-        tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
+        tpr, clipped, notes = clipped_tpr(given(evidence.tpr), evidence.support)
         values |= {"tpr": tpr, "mean_tpr": mean_tpr(tpr)}
     return values, clipped, notes
 
@@ -123,7 +123,7 @@ _MAX_RATIO = Param(
     low=1.0,
     high=1e6,
     step=1.0,
-    help="Caps the largest weight at this multiple of the smallest above 0.",
+    help="Clips weights at this multiple of the smallest above 0.",
 )
 
 ORDER = 30
@@ -138,7 +138,7 @@ ROWS = (
         needs=frozenset({"tpr"}),
         slider=None,
         summary="A formula that you type, using the counts, the TPRs of an earlier run and the epoch.",
-        caveat="A class whose weight is 0 is not learned. TPRs are clamped away from 0 and 1 by half a validation "
+        caveat="A class whose weight is 0 is not learned. TPRs are clipped away from 0 and 1 by half a validation "
         "sample before the formula is evaluated.",
         source=Source("Evenly", 2026, "a formula of your own"),
         when="You want to try a weight that is not in this list.",

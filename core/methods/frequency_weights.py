@@ -153,8 +153,8 @@ ROWS = (
         needs=COUNTS,
         slider=None,
         summary='Inverse frequency at mean 1 over the samples instead of the classes: scikit-learn\'s class_weight="balanced".',
-        caveat="With the weighted_mean reduction it is the same loss as inverse frequency; "
-        "with batch_mean the two differ by a factor, which acts as a learning rate.",
+        caveat="With the weighted mean reduction it is the same loss as inverse frequency; "
+        "with the batch mean the two differ by a factor, which acts as a learning rate.",
         source=Source("King and Zeng", 2001, "Logistic regression in rare events data"),
         when=_TAILED,
         golden=(Golden(given={"counts": (1000, 300, 100, 30, 10)}, expect={"weight": (0.288, 0.96, 2.88, 9.6, 28.8)}),),
@@ -188,7 +188,7 @@ ROWS = (
         needs=COUNTS,
         slider="gamma",
         summary="Anything between unweighted (gamma 0), the square root (1/2) and inverse frequency (1).",
-        caveat="Published without rescaling (largest weight 1); here it is rescaled to mean 1, which matters for batch_mean only.",
+        caveat="Published without rescaling (largest weight 1); here it is rescaled to mean 1, which matters for the batch mean only.",
         source=Source(
             "Zhang, Wei, Zhou and Wu",
             2021,
@@ -245,7 +245,7 @@ ROWS = (
         needs=frozenset(),
         slider=None,
         summary="Weights of your own, one per class, used as they are.",
-        caveat="With the weighted_mean reduction only their ratios matter. A weight of 0 is allowed: the class is then not learned.",
+        caveat="With the weighted mean reduction only their ratios matter. A weight of 0 is allowed: the class is then not learned.",
         source=Source("Evenly", 2026, "weights typed by hand"),
         when="You know what an error on a class costs.",
         tested_with={"weights": lambda classes: ", ".join(str(1 + c % 7) for c in range(classes))},

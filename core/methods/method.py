@@ -28,7 +28,7 @@ NORMALIZE = Param(
     "Normalize",
     "mean_one",
     choices=("none", "mean_one"),
-    help="mean_one rescales the weights to mean 1. With the weighted_mean reduction both give the same loss.",
+    help="mean_one rescales the weights to mean 1. With the weighted mean reduction both give the same loss.",
 )
 
 

@@ -1,4 +1,4 @@
-"""Shared by all weight methods: clamp TPRs away from 0 and 1, fill classes without evidence, rescale, and add notes."""
+"""Shared by all weight methods: clip TPRs away from 0 and 1, fill classes without evidence, rescale, and add notes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from core.errors import EvenlyError
 from core.findings import Finding
-from core.methods.notes import TprsClamped, WeightsCapped, WeightsFilled, WeightsNegligible
+from core.methods.notes import TprsClipped, WeightsClipped, WeightsFilled, WeightsNegligible
 from core.methods.types import ClassTerms, Vector
 
 UNKNOWN_FLOOR = 1e-3  # distance from 0 and 1 where the number of validation samples is unknown
@@ -27,12 +27,12 @@ def indices(where: NDArray[np.intp]) -> tuple[int, ...]:
     return tuple(map(int, where))
 
 
-def floored_tpr(tpr: Vector, support: Vector | None) -> tuple[Vector, tuple[int, ...], tuple[Finding, ...]]:
-    """TPRs clamped into [eps_c, 1 - eps_c], eps_c = 1 / (2 m_c): half of one of the m_c validation samples.
+def clipped_tpr(tpr: Vector, support: Vector | None) -> tuple[Vector, tuple[int, ...], tuple[Finding, ...]]:
+    """TPRs clipped into [eps_c, 1 - eps_c], eps_c = 1 / (2 m_c): half of one of the m_c validation samples.
 
     tpr [C] in [0, 1]; NaN, or a support of 0, means undefined and stays NaN. Unknown support: eps = .001.
     Where all defined TPRs are equal, the largest eps is used for all, so that they stay equal.
-    Returns the clamped TPRs, the indices clamped, and notes.
+    Returns the clipped TPRs, the indices of their classes, and notes.
     """
     m = np.full(len(tpr), np.nan) if support is None else support
     defined = ~np.isnan(tpr) & (m != 0)
@@ -43,7 +43,7 @@ def floored_tpr(tpr: Vector, support: Vector | None) -> tuple[Vector, tuple[int,
     value = np.where(defined, np.clip(tpr, eps, 1 - eps), np.nan)
     clipped = np.flatnonzero(defined & (value != tpr))
     by_sample, by_floor = (indices(clipped[of]) for of in (known[clipped], ~known[clipped]))
-    notes = [TprsClamped(by_sample)] * bool(by_sample) + [TprsClamped(by_floor, UNKNOWN_FLOOR)] * bool(by_floor)
+    notes = [TprsClipped(by_sample)] * bool(by_sample) + [TprsClipped(by_floor, UNKNOWN_FLOOR)] * bool(by_floor)
     return value, indices(clipped), tuple(notes)
 
 
@@ -57,7 +57,7 @@ def weight_terms(
     notes: tuple[Finding, ...] = (),
     info: dict[str, float] | None = None,
 ) -> ClassTerms:
-    """ClassTerms with `raw` [C] as weights: capped at `max_ratio` x the smallest, rescaled to mean 1 over the defined classes.
+    """ClassTerms with `raw` [C] as weights: clipped at `max_ratio` x the smallest, rescaled to mean 1 over the defined classes.
 
     NaN in `raw` marks a class without evidence; it gets the mean of the others, with a note that names what is `missing`.
     No weight is below 1e-12 of the largest. EvenlyError where no class is defined.
@@ -70,9 +70,9 @@ def weight_terms(
     low = raw[defined].max() * LEAST
     high = math.inf if max_ratio is None else max(raw[defined].min(), low) * max_ratio
     weight = np.clip(raw, low, high)
-    capped = np.flatnonzero(raw > high)
-    if len(capped):
-        found.append(WeightsCapped(indices(capped), max_ratio))
+    above = np.flatnonzero(raw > high)
+    if len(above):
+        found.append(WeightsClipped(indices(above), max_ratio))
     if mean_one:
         weight /= weight[defined].mean()
     lacking = np.flatnonzero(~defined)
@@ -82,5 +82,5 @@ def weight_terms(
     negligible = np.flatnonzero(weight < NEGLIGIBLE * (1 - 1e-9) * weight.max())
     if len(negligible):
         found.append(WeightsNegligible(indices(negligible), NEGLIGIBLE))
-    touched = {*clipped, *capped.tolist(), *np.flatnonzero(raw < low).tolist()}
+    touched = {*clipped, *above.tolist(), *np.flatnonzero(raw < low).tolist()}
     return ClassTerms(weight=weight, info=info, notes=tuple(found), clipped=tuple(sorted(touched)))

@@ -10,16 +10,16 @@ Classes = tuple[int, ...]  # indices
 
 
 @dataclass(frozen=True)
-class TprsClamped(Finding):
-    """TPRs clamped away from 0 and 1: by `floor` where the number of validation samples is unknown, else by half a sample."""
+class TprsClipped(Finding):
+    """TPRs clipped away from 0 and 1: by `floor` where the number of validation samples is unknown, else by half a sample."""
 
     classes: Classes
     floor: float | None = None
 
 
 @dataclass(frozen=True)
-class WeightsCapped(Finding):
-    """Weights capped at `max_ratio` times the smallest."""
+class WeightsClipped(Finding):
+    """Weights clipped at `max_ratio` times the smallest."""
 
     classes: Classes
     max_ratio: float

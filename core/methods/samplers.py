@@ -10,7 +10,7 @@ import numpy as np
 
 from core.errors import EvenlyError
 from core.methods.method import CLASSIFIER, Golden, Method, samples
-from core.methods.normalization import floored_tpr, indices
+from core.methods.normalization import clipped_tpr, indices
 from core.methods.notes import CountsNearlyEqual, EpochShare, EqualBeforeFirstEpoch, NeverDrawn, NoMinority
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Registry, Source
@@ -56,7 +56,7 @@ def difficulty(evidence: Evidence, *, tau: float, floor: float) -> ClassTerms:
     even = balanced(evidence).sampling
     if evidence.last_tpr is None:
         return ClassTerms(sampling=even, notes=(EqualBeforeFirstEpoch("sampling"),))
-    tpr, clipped, notes = floored_tpr(evidence.last_tpr, evidence.last_support)
+    tpr, clipped, notes = clipped_tpr(evidence.last_tpr, evidence.last_support)
     hard = (1 - tpr) ** tau
     hard = np.where(np.isnan(hard), np.nanmean(hard) if not np.isnan(hard).all() else 1.0, hard) * (even > 0)
     return ClassTerms(sampling=(1 - floor) * hard / hard.sum() + floor * even, clipped=clipped, notes=notes)

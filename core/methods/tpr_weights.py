@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from core.methods.method import NO_TPR, NORMALIZE, Golden, Method, given
-from core.methods.normalization import floored_tpr, weight_terms
+from core.methods.normalization import clipped_tpr, weight_terms
 from core.methods.notes import ShiftsZero
 from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Param, Source
@@ -21,7 +21,7 @@ def mean_tpr(tpr: Vector) -> float:
 
 def tpr_ratio(evidence: Evidence, *, exponent: float, normalize: str, max_ratio: float) -> ClassTerms:
     """w_c = (mean A / A_c)^exponent. Equal to the source's (1 - (A_c - mean A) / A_c)^exponent. Needs tpr [C]."""
-    tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
+    tpr, clipped, notes = clipped_tpr(given(evidence.tpr), evidence.support)
     raw = (mean_tpr(tpr) / tpr) ** exponent
     return weight_terms(
         raw, missing=NO_TPR, mean_one=normalize == "mean_one", max_ratio=max_ratio, clipped=clipped, notes=notes
@@ -30,20 +30,20 @@ def tpr_ratio(evidence: Evidence, *, exponent: float, normalize: str, max_ratio:
 
 def tpr_inverse(evidence: Evidence, *, max_ratio: float) -> ClassTerms:
     """w_c ~ 1 / A_c at mean 1. Needs tpr [C]."""
-    tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
+    tpr, clipped, notes = clipped_tpr(given(evidence.tpr), evidence.support)
     return weight_terms(1 / tpr, missing=NO_TPR, max_ratio=max_ratio, clipped=clipped, notes=notes)
 
 
 def tpr_deficit(evidence: Evidence, *, tau: float) -> ClassTerms:
     """w_c ~ (1 - A_c)^tau at mean 1: CDB's difficulty, computed once from an earlier run. Needs tpr [C]."""
-    tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
+    tpr, clipped, notes = clipped_tpr(given(evidence.tpr), evidence.support)
     return weight_terms((1 - tpr) ** tau, missing=NO_TPR, clipped=clipped, notes=notes)
 
 
 def tpr_softmax(evidence: Evidence, *, temperature: float) -> ClassTerms:
     """w = C softmax((1 - A) / temperature), over the classes with a TPR. Never 0, never infinite. Needs tpr [C].
 
-    A TPR of 0 or 1 needs no clamping here.
+    A TPR of 0 or 1 needs no clipping here.
     """
     tpr = given(evidence.tpr)
     tpr = tpr if evidence.support is None else np.where(evidence.support > 0, tpr, np.nan)
@@ -54,7 +54,7 @@ def tpr_softmax(evidence: Evidence, *, temperature: float) -> ClassTerms:
 
 def tpr_neglog(evidence: Evidence) -> ClassTerms:
     """w_c ~ -log A_c at mean 1. Needs tpr [C]."""
-    tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
+    tpr, clipped, notes = clipped_tpr(given(evidence.tpr), evidence.support)
     return weight_terms(-np.log(tpr), missing=NO_TPR, clipped=clipped, notes=notes)
 
 
@@ -63,7 +63,7 @@ def tpr_logit_adjusted(evidence: Evidence, *, tau: float) -> ClassTerms:
 
     A class without a TPR gets shift 0. Needs tpr [C].
     """
-    tpr, clipped, notes = floored_tpr(given(evidence.tpr), evidence.support)
+    tpr, clipped, notes = clipped_tpr(given(evidence.tpr), evidence.support)
     mean = mean_tpr(tpr)
     if np.isnan(mean):
         weight_terms(tpr, missing=NO_TPR)  # raises: no class has a TPR
@@ -104,7 +104,7 @@ _MAX_RATIO = Param(
     low=1.0,
     high=1e6,
     step=1.0,
-    help="Caps the largest weight at this multiple of the smallest.",
+    help="Clips weights at this multiple of the smallest.",
 )
 _TAU = Param(
     key="tau",

@@ -12,6 +12,7 @@ from core.errors import EvenlyError
 from core.findings import Finding
 
 Vector = NDArray[np.float64]  # [C]
+PERCENTAGES = "write percentages with a % sign"  # to a person who gave a TPR above 1
 
 
 def _span(low: float, high: float) -> str:
@@ -31,7 +32,8 @@ def _vector(name: str, values: ArrayLike | None, classes: int, low: float, high:
     bad = (v < low) | (v > high) | np.isinf(v)
     if bad.any():
         c = int(np.argmax(bad))
-        raise EvenlyError(f"{name} of class {c} is {v[c]:g}, expected a finite number {_span(low, high)}")
+        hint = f"; {PERCENTAGES}" if high == 1 < v[c] else ""
+        raise EvenlyError(f"{name} of class {c} is {v[c]:g}, expected a finite number {_span(low, high)}{hint}")
     return v
 
 
@@ -97,7 +99,7 @@ class ClassTerms:
     knobs      the numbers of that objective or of the drawing
     info       scalars worth showing, e.g. {"tau": 1.15}
     notes      what was clipped or assumed: findings of core.methods.notes
-    clipped    indices of classes whose value was floored or capped
+    clipped    indices of classes whose TPR or weight was clipped
     """
 
     weight: Vector | None = None

@@ -91,14 +91,14 @@ def reference(source: Source) -> str:
 
 
 def worked(method: Method, table: Registry[Method]) -> None:
-    """The worked examples: rows, what follows from them, what was floored or assumed, and the command that prints them."""
+    """The worked examples: rows, what follows from them, what was clipped or assumed, and the command that prints them."""
     found = examples(method, table)
     if not found:
         return
     st.subheader("Worked example" if len(found) == 1 else "Worked examples")
     for shown in found:
         one_example(shown)
-    st.markdown(f":small[Notes say what was floored, capped or assumed; the rules are under *{COMMON}* below.]")
+    st.markdown(f":small[Notes say what was clipped or assumed; the rules are under *{COMMON}* below.]")
 
 
 def one_example(shown: Example) -> None:

@@ -23,14 +23,14 @@ STAGES = {
 
 
 @of.register
-def _(f: notes.TprsClamped) -> str:
+def _(f: notes.TprsClipped) -> str:
     why = "half a validation sample" if f.floor is None else f"{f.floor:g}: the number of validation samples is unknown"
-    return f"The TPR of {numbered('class', f.classes)} is clamped away from 0 and 1 by {why}."
+    return f"The TPR of {numbered('class', f.classes)} is clipped away from 0 and 1 by {why}."
 
 
 @of.register
-def _(f: notes.WeightsCapped) -> str:
-    return f"The weight of {numbered('class', f.classes)} is capped at {f.max_ratio:g} times the smallest."
+def _(f: notes.WeightsClipped) -> str:
+    return f"The weight of {numbered('class', f.classes)} is clipped at {f.max_ratio:g} times the smallest."
 
 
 MISSING = {"tpr": "TPR", "counts": "training samples"}

@@ -1,4 +1,4 @@
-"""Evidence that is missing, at its limits or wrong: floors, filled and capped weights, refusals."""
+"""Evidence that is missing, at its limits or wrong: clipped TPRs, filled and clipped weights, refusals."""
 
 import math
 
@@ -11,8 +11,8 @@ from core.methods.normalization import NEGLIGIBLE
 from core.methods.notes import (
     CountsFilled,
     ShiftsZero,
-    TprsClamped,
-    WeightsCapped,
+    TprsClipped,
+    WeightsClipped,
     WeightsFilled,
     WeightsNegligible,
 )
@@ -23,10 +23,10 @@ from tests.core.methods.kit import RAW, close, terms
 def test_floor_is_half_a_validation_sample():
     """(mean/A)^1 with A = 1/400 for the class at 0 of 200; the class at 1 of 50 counts as .99."""
     found = terms("tpr_ratio", {"exponent": 1, **RAW}, tpr=[0, 0.5, 1], support=[200, 100, 50])
-    clamped = np.array([0.0025, 0.5, 0.99])
-    close(found.weight, clamped.mean() / clamped)
+    clipped = np.array([0.0025, 0.5, 0.99])
+    close(found.weight, clipped.mean() / clipped)
     assert found.clipped == (0, 2)
-    assert found.notes == (TprsClamped((0, 2)),)
+    assert found.notes == (TprsClipped((0, 2)),)
 
 
 def test_a_tpr_without_samples_is_no_tpr():
@@ -42,7 +42,7 @@ def test_unknown_support_is_said_only_when_it_bites():
     assert terms("tpr_deficit", tpr=[0.4, 0.9]).notes == ()
     found = terms("tpr_deficit", tpr=[0.4, 1.0])
     assert found.weight[1] / found.weight[0] == pytest.approx(0.001 / 0.6)
-    assert found.notes == (TprsClamped((1,), 0.001),)
+    assert found.notes == (TprsClipped((1,), 0.001),)
 
 
 @pytest.mark.parametrize(
@@ -126,12 +126,12 @@ def test_nothing_known_of_any_class_is_refused(key, vectors):
         terms(key, **vectors)
 
 
-def test_largest_ratio_is_capped_and_said():
+def test_largest_ratio_is_clipped_and_said():
     found = terms("tpr_ratio", {"exponent": 4, "max_ratio": 100}, tpr=[0.9, 0.5, 0.01])
     assert found.weight.max() / found.weight.min() == pytest.approx(100)
     assert found.weight.mean() == pytest.approx(1)
     assert found.clipped == (2,)
-    assert found.notes[0] == WeightsCapped((2,), 100)
+    assert found.notes[0] == WeightsClipped((2,), 100)
     assert terms("tpr_ratio", {"max_ratio": 1}, tpr=[0.9, 0.5, 0.01]).weight.tolist() == [1, 1, 1]
 
 
@@ -158,7 +158,10 @@ def test_missing_evidence_and_unknown_method(key, message):
 @pytest.mark.parametrize(
     ("vectors", "message"),
     [
-        ({"tpr": [0.5, 1.2]}, r"tpr of class 1 is 1\.2, expected a finite number in \[0, 1\]"),
+        (
+            {"tpr": [0.5, 1.2]},
+            r"tpr of class 1 is 1\.2, expected a finite number in \[0, 1\]; write percentages with a % sign",
+        ),
         ({"tpr": [0.5]}, "tpr has 1 value, expected 2"),
         ({"counts": [1, -1]}, "counts of class 1 is -1"),
         ({"counts": [1, math.inf]}, "counts of class 1 is inf, expected a finite number"),

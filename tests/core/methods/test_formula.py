@@ -11,7 +11,7 @@ from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked
 from core.methods import METHODS, answer, formula, formula_with, grid, what_if
 from core.methods.normalization import NEGLIGIBLE
-from core.methods.notes import WeightsCapped, WeightsFilled, WeightsNegligible, WeightsOfEpoch
+from core.methods.notes import WeightsClipped, WeightsFilled, WeightsNegligible, WeightsOfEpoch
 from core.methods.types import Evidence
 
 TPR = np.array([0.9, 0.7, 0.5, 0.3, 0.1])
@@ -152,7 +152,7 @@ def test_a_weight_of_zero_is_meant_to_be_zero():
     terms = answer("custom", e, {"formula": "n - 1", "max_ratio": 10, "normalize": "none"})
     np.testing.assert_allclose(terms.weight, [1e-11, 1, 2, 10])
     assert terms.clipped == (0, 3)
-    assert terms.notes == (WeightsCapped((3,), 10), WeightsNegligible((0,), NEGLIGIBLE))
+    assert terms.notes == (WeightsClipped((3,), 10), WeightsNegligible((0,), NEGLIGIBLE))
 
 
 @pytest.mark.parametrize("text", ["1e300 * n", "1e-300 / n", "exp(-740) * n", "1e305 * (n + tpr)"])

@@ -139,7 +139,7 @@ def test_what_moves_shows_its_last_epoch_too():
 
 
 @pytest.mark.parametrize("key", ["tpr_ratio", "tpr_deficit", "tpr_neglog", "cdb"])
-def test_a_class_at_tpr_1_is_shown_with_its_floor(empty, key):
+def test_a_class_at_tpr_1_is_shown_clipped(empty, key):
     """A formula such as (1 - TPR)^tau says 0 there; no weight is 0, and the page says why."""
     (example,) = examples(METHODS[key])
     value = next(
@@ -149,11 +149,11 @@ def test_a_class_at_tpr_1_is_shown_with_its_floor(empty, key):
     )
     assert value == pytest.approx(answer(key, what_if(3, tpr=np.array([1.0, 0.7365, 0.7808]))).weight[0], rel=1e-3)
     assert value > 0
-    note = "The TPR of class 0 is clamped away from 0 and 1"
+    note = "The TPR of class 0 is clipped away from 0 and 1"
     assert any(text.startswith(note) for text in example.sentences)
     said = "\n".join(m.value for m in visit(PAGE, row=key).markdown)
     assert note in said
-    for rule in ("**Floors.**", "**Reduction.**", "**Late start.**", "**Loss.**"):
+    for rule in ("**Clipping.**", "**Reduction.**", "**Late start.**", "**Loss.**"):
         assert rule in said
 
 

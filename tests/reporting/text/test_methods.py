@@ -6,12 +6,12 @@ from core.methods import notes
 from reporting import text
 
 SENTENCES = [
-    (notes.TprsClamped((2,)), "The TPR of class 2 is clamped away from 0 and 1 by half a validation sample."),
+    (notes.TprsClipped((2,)), "The TPR of class 2 is clipped away from 0 and 1 by half a validation sample."),
     (
-        notes.TprsClamped((0, 3), 0.001),
-        "The TPR of classes 0 and 3 is clamped away from 0 and 1 by 0.001: the number of validation samples is unknown.",
+        notes.TprsClipped((0, 3), 0.001),
+        "The TPR of classes 0 and 3 is clipped away from 0 and 1 by 0.001: the number of validation samples is unknown.",
     ),
-    (notes.WeightsCapped((1,), 100.0), "The weight of class 1 is capped at 100 times the smallest."),
+    (notes.WeightsClipped((1,), 100.0), "The weight of class 1 is clipped at 100 times the smallest."),
     (
         notes.WeightsFilled((1, 2), ("tpr",)),
         "Classes 1 and 2: no TPR, so the weight is the mean of the others.",
