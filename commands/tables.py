@@ -153,6 +153,7 @@ def terms(
     from core.methods import METHODS, answer, what_if
     from core.methods.samplers import SAMPLERS
     from core.registry import check_params
+    from reporting import text
 
     table, key = (SAMPLERS, method.removeprefix("sampler:")) if method.startswith("sampler:") else (METHODS, method)
     row, asked = table[key], submit.pairs(param, "--param")
@@ -164,20 +165,22 @@ def terms(
     if not answered.set() and answered.objective != "terms":
         raise EvenlyError(f"{method} does not compute terms from TPRs or counts: {row.summary}")
     found = {**answered.set(), **{name: [value] for name, value in (answered.info or {}).items()}}
-    if as_json:
-        emit(found)
-    else:
-        width = max(8, *map(len, found)) + 2
-        for name, vector in found.items():
-            print(f"{name:<{width}}" + "  ".join(f"{v:.6g}" for v in vector))
-    classes = [str(c) for c in range(max(map(len, vectors.values())))]
-    from reporting import text
-
-    for note in filter(
-        None,
-        [*answered.notes, _over_epochs(key, seen, asked, table), of_terms(answered, vectors.get("counts"), classes)],
+    emit(found) if as_json else _print_vectors(found)
+    dominant = of_terms(answered, vectors.get("counts"), [str(c) for c in range(seen.classes)])
+    for line in (
+        *map(text.of, answered.notes),
+        _over_epochs(key, seen, asked, table),
+        text.of(dominant) if dominant else "",
     ):
-        print(f"note: {note if isinstance(note, str) else text.of(note)}", file=sys.stderr)
+        if line:
+            print(f"note: {line}", file=sys.stderr)
+
+
+def _print_vectors(found: Mapping[str, Sequence[float]]) -> None:
+    """A line for each term: its name and a value per class."""
+    width = max(8, *map(len, found)) + 2
+    for name, vector in found.items():
+        print(f"{name:<{width}}" + "  ".join(f"{v:.6g}" for v in vector))
 
 
 def _over_epochs(key: str, seen: Evidence, asked: Mapping[str, str], table: Registry[Method]) -> str:

@@ -105,41 +105,41 @@ def pytorch_snippet(terms: ClassTerms, classes: Sequence[str], reduction: str, m
 
 def _left_out(terms: ClassTerms, method: str) -> list[str]:
     """What the code leaves out, as sentences."""
-    left_out = []
-    stage = METHODS[method].stage
-    if terms.objective in STEPS:
-        left_out.append(
-            f"{terms.objective} trains nothing: it acts on the outputs of a finished run, see core/methods/posthoc.py. "
-            "Below is the unweighted loss."
-        )
-        if terms.shift is not None:
-            left_out.append(
-                "Add the shift to that run's logits for predictions: (logits + shift).argmax(dim=1). It is not part of the loss."
-            )
-    elif terms.objective not in PURE:
-        left_out.append(
+    second_stage = METHODS[method].stage not in (TRAIN, POSTHOC)
+    return [
+        *_beyond_the_loss(terms),
+        *[SECOND_STAGE.format(method=method)] * second_stage,
+        *(text.format(knob=float(terms.knobs[knob])) for knob, text in BY_KNOB.items() if knob in terms.knobs),
+    ]
+
+
+SECOND_STAGE = (
+    "Only the loss and the sampler are included. {method} continues from a finished run, "
+    "see work/network_start.py and models/networks/heads.py."
+)
+BY_KNOB = {  # knob of the terms -> what it does outside of the loss
+    "prior": "Initialize the biases of the last layer to -log((1 - p) / p), p = {knob!r}, and exclude them from weight decay.",
+    "smote": "The features interpolated between neighbors are not included, see core/training/feature_smote.py.",
+    "s": "The logits are cosines: the last layer has normalized features and class vectors and no bias, "
+    "see models/networks/heads.py.",
+}
+
+
+def _beyond_the_loss(terms: ClassTerms) -> list[str]:
+    """What the objective or the post-hoc step does that is no loss."""
+    if terms.objective in PURE:
+        return []
+    if terms.objective not in STEPS:
+        return [
             f"Only the class terms are included. For what {terms.objective} does in each step, "
             f"see core/training/objectives/{terms.objective}.py."
-        )
-    if stage not in (TRAIN, POSTHOC):
-        left_out.append(
-            f"Only the loss and the sampler are included. {method} continues from a finished run, "
-            "see work/network_start.py and models/networks/heads.py."
-        )
-    if "prior" in terms.knobs:
-        left_out.append(
-            f"Initialize the biases of the last layer to -log((1 - p) / p), p = {float(terms.knobs['prior'])!r}, "
-            "and exclude them from weight decay."
-        )
-    if "smote" in terms.knobs:
-        left_out.append(
-            "The features interpolated between neighbors are not included, see core/training/feature_smote.py."
-        )
-    if "s" in terms.knobs:
-        left_out.append(
-            "The logits are cosines: the last layer has normalized features and class vectors and no bias, see models/networks/heads.py."
-        )
-    return left_out
+        ]
+    shift = "Add the shift to that run's logits for predictions: (logits + shift).argmax(dim=1). It is not part of the loss."
+    return [
+        f"{terms.objective} trains nothing: it acts on the outputs of a finished run, see core/methods/posthoc.py. "
+        "Below is the unweighted loss.",
+        *[shift] * (terms.shift is not None),
+    ]
 
 
 def _tensor(name: str, vector: Vector, classes: Sequence[str]) -> list[str]:

@@ -116,15 +116,8 @@ def finished(engine: Engine, run_id: int, shape: tuple[int, ...], index_hash: st
             f"validation {theirs.validation:g}): its training "
             "samples could be among this run's validation samples; use the same dataset, seed, imbalance, profile and validation share"
         )
-    saved = next(iter(results.list_checkpoints(engine, run_id)), None)
-    if saved is None:
-        raise EvenlyError(f"run {run_id} no longer has a checkpoint; train it again")
-    if saved.epoch != row.last_epoch:
-        raise EvenlyError(
-            f"the newest checkpoint of run {run_id} is from epoch {saved.epoch}, its metrics are from epoch {row.last_epoch}: "
-            "the last checkpoint could not be written (see its log); train it again"
-        )
     network = fresh(theirs, shape, len(row.facts.classes), row.facts.heads)
+    saved = _last_checkpoint(engine, row)
     # A run trained by an earlier version has its settings as stored; one queued there and trained here has newer parameters filled in.
     state = checkpoint.loads(checkpoint_files.read(Path(saved.path), saved.sha256), theirs.sha(), checked(theirs).sha())
     try:
@@ -134,6 +127,19 @@ def finished(engine: Engine, run_id: int, shape: tuple[int, ...], index_hash: st
             f"the checkpoint of run {run_id} does not fit its model: {str(error).splitlines()[0]}; train it again"
         ) from error
     return Finished(row, theirs, network, row.facts.heads)
+
+
+def _last_checkpoint(engine: Engine, row: RunRow) -> results.CheckpointRow:
+    """The checkpoint of a run's last epoch; EvenlyError where there is none."""
+    saved = next(iter(results.list_checkpoints(engine, row.id)), None)
+    if saved is None:
+        raise EvenlyError(f"run {row.id} no longer has a checkpoint; train it again")
+    if saved.epoch != row.last_epoch:
+        raise EvenlyError(
+            f"the newest checkpoint of run {row.id} is from epoch {saved.epoch}, its metrics are from epoch {row.last_epoch}: "
+            "the last checkpoint could not be written (see its log); train it again"
+        )
+    return saved
 
 
 # -- features and outputs ----------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ import torch
 from sqlalchemy import Engine
 
 from core.errors import EvenlyError
-from core.experiment.config import checked
+from core.experiment.config import RunConfig, checked
 from core.experiment.states import REQUESTS, RESUME
 from core.training.device import Device, choose, out_of_memory
 from core.training.interrupts import Interrupted
@@ -35,9 +35,8 @@ from work.recorded_run import Halted, Run, log_to_run
 
 log = logging.getLogger("evenly.worker")
 MIN_FREE_BYTES = 1 << 30  # a run is not started with less free disk than this
-Steps = Callable[
-    [], tuple[int, int, int] | None
-]  # the epoch counted from 1, steps done in it, steps per epoch; None when the run has ended
+# The epoch counted from 1, steps done in it, steps per epoch; None when the run has ended
+Steps = Callable[[], tuple[int, int, int] | None]
 LOST = ("lost", "another worker has taken over this run")
 
 
@@ -71,16 +70,17 @@ def execute(
         status, reason = "failed", str(error)
     except Exception as error:  # a bug in a run must not end the worker; the run's log has the traceback
         if out_of_memory(error):
-            size = claim.config.recipe_params.get("batch_size", "?")
-            status, reason = (
-                "failed",
-                f"out of memory on {device.name} with batch size {size}: halve the batch size, or use a smaller model or image size",
-            )
+            status, reason = "failed", _memory_advice(claim.config, device)
         else:
             log.exception("run %s", claim.run_id)
             status, reason = "failed", f"unexpected {type(error).__name__}: {error}"
             log_to_run(engine, claim, "error", traceback.format_exc())
     return _close(engine, claim, status, reason, orders)
+
+
+def _memory_advice(config: RunConfig, device: Device) -> str:
+    size = config.recipe_params.get("batch_size", "?")
+    return f"out of memory on {device.name} with batch size {size}: halve the batch size, or use a smaller model or image size"
 
 
 def _close(engine: Engine, claim: Claim, status: str, reason: str | None, orders: Orders) -> tuple[str, str | None]:
@@ -103,24 +103,11 @@ def _close(engine: Engine, claim: Claim, status: str, reason: str | None, orders
 def _attempt(
     engine: Engine, claim: Claim, device: Device, root: Path, orders: Orders, follow: Callable[[Steps], None]
 ) -> str:
-    if (free := shutil.disk_usage(root).free) < MIN_FREE_BYTES:
-        raise Halted(
-            f"only {free / 1e6:.0f} MB are free in {root}, a run needs {MIN_FREE_BYTES / 1e6:.0f} MB; free some space, then resume"
-        )
-    config = checked(claim.config)
+    """Train the claimed run to its end; returns "succeeded", or raises what ended it."""
+    _check_space(root)
+    config, control = checked(claim.config), _control(engine, claim, orders)
     if config.device not in ("auto", device.device.type):
         device = choose(config.device)
-
-    def control() -> str | None:
-        if order := orders():
-            return order
-        try:
-            wanted = queue.wanted(engine, claim)
-        except StorageError as error:  # locked for a moment: keep training and check again
-            log.warning("run %s: %s", claim.run_id, error)
-            return None
-        return None if wanted == RESUME else wanted
-
     before = results.get_run(engine, claim.run_id).facts  # of an earlier attempt, whose inputs are kept
     splits = load_splits(config, root, control, lambda line: log_to_run(engine, claim, "data", line))
     if before.index_hash not in ("", splits.index_hash):
@@ -132,6 +119,29 @@ def _attempt(
     run.start(origin)
     follow(steps_of(run.trainer))
     return run.train(control)
+
+
+def _check_space(root: Path) -> None:
+    if (free := shutil.disk_usage(root).free) < MIN_FREE_BYTES:
+        raise Halted(
+            f"only {free / 1e6:.0f} MB are free in {root}, a run needs {MIN_FREE_BYTES / 1e6:.0f} MB; free some space, then resume"
+        )
+
+
+def _control(engine: Engine, claim: Claim, orders: Orders) -> Orders:
+    """The worker's orders, then the requests of people; None to keep training."""
+
+    def control() -> str | None:
+        if order := orders():
+            return order
+        try:
+            wanted = queue.wanted(engine, claim)
+        except StorageError as error:  # locked for a moment: keep training and check again
+            log.warning("run %s: %s", claim.run_id, error)
+            return None
+        return None if wanted == RESUME else wanted
+
+    return control
 
 
 def steps_of(trainer: Trainer) -> Steps:

@@ -187,33 +187,37 @@ def _rows(
     interval: Interval,
 ) -> tuple[SeedRow, ...]:
     """One row per class."""
-    tpr_b, tpr_a = (np.array([r.tpr for r in side]) for side in (before, after))
-    others = {
+    tpr_before, tpr_after = (np.array([r.tpr for r in side]) for side in (before, after))
+    means = {
         f"{name}_{when}": _defined(np.array([getattr(r.metrics, name) for r in side]))
         for name in ("precision", "f1")
         for when, side in (("before", before), ("after", after))
     }
-    found = []
-    for c, name in enumerate(names):
-        b, a, n = tpr_b[:, c], tpr_a[:, c], int(support[c])
-        gain, low, high = interval(b, a)
-        beyond = (low > 0 or high < 0) and abs(gain) * n > 1
-        found.append(
-            SeedRow(
-                name=name,
-                support=n,
-                before=float(b.mean()),
-                after=float(a.mean()),
-                gain=gain,
-                gain_low=low,
-                gain_high=high,
-                beyond=bool(beyond),
-                each_before=tuple(map(float, b)),
-                each_after=tuple(map(float, a)),
-                **{key: float(column[c]) for key, column in others.items()},
-            )
-        )
-    return tuple(found)
+    return tuple(
+        _row(name, n, tpr_before[:, c], tpr_after[:, c], interval, {key: float(mean[c]) for key, mean in means.items()})
+        for c, (name, n) in enumerate(zip(names, map(int, support), strict=True))
+    )
+
+
+def _row(
+    name: str, support: int, before: Floats, after: Floats, interval: Interval, means: Mapping[str, float]
+) -> SeedRow:
+    """A class with its TPRs [S] of each side; `means`: its mean precision and F1, by name of the field."""
+    gain, low, high = interval(before, after)
+    beyond = (low > 0 or high < 0) and abs(gain) * support > 1
+    return SeedRow(
+        name=name,
+        support=support,
+        before=float(before.mean()),
+        after=float(after.mean()),
+        gain=gain,
+        gain_low=low,
+        gain_high=high,
+        beyond=bool(beyond),
+        each_before=tuple(map(float, before)),
+        each_after=tuple(map(float, after)),
+        **means,
+    )
 
 
 def _defined(values: Floats) -> Floats:

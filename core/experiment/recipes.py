@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.registry import Param, Registry, Source
 
@@ -51,51 +51,49 @@ class Recipe:
     source: Source
 
 
-def _params(lr: float, batch_size: int, weight_decay: float, momentum: float | None = None) -> tuple[Param, ...]:
-    rows = (
-        Param(
-            key="lr",
-            label="Learning rate",
-            default=lr,
-            low=1e-6,
-            high=1e6,
-            step=0.001,
-            help="Peak learning rate; the schedule scales it.",
-        ),
-        Param(
-            key="batch_size",
-            label="Batch size",
-            default=batch_size,
-            low=1,
-            high=65536,
-            step=1,
-            integer=True,
-            help="Samples per step.",
-        ),
-        Param(
-            key="weight_decay",
-            label="Weight decay",
-            default=weight_decay,
-            low=0.0,
-            high=10.0,
-            step=1e-4,
-            help="L2 penalty; restores part of the effect that class weights lose.",
-        ),
-    )
-    if momentum is None:
-        return rows
-    return (
-        *rows,
-        Param(
-            key="momentum",
-            label="Momentum",
-            default=momentum,
-            low=0.0,
-            high=0.999,
-            step=0.01,
-            help="Nesterov momentum of SGD.",
-        ),
-    )
+_LR = Param(
+    key="lr",
+    label="Learning rate",
+    default=0.01,
+    low=1e-6,
+    high=1e6,
+    step=0.001,
+    help="Peak learning rate; the schedule scales it.",
+)
+_BATCH_SIZE = Param(
+    key="batch_size",
+    label="Batch size",
+    default=128,
+    low=1,
+    high=65536,
+    step=1,
+    integer=True,
+    help="Samples per step.",
+)
+_WEIGHT_DECAY = Param(
+    key="weight_decay",
+    label="Weight decay",
+    default=5e-4,
+    low=0.0,
+    high=10.0,
+    step=1e-4,
+    help="L2 penalty; restores part of the effect that class weights lose.",
+)
+_MOMENTUM = Param(
+    key="momentum",
+    label="Momentum",
+    default=0.9,
+    low=0.0,
+    high=0.999,
+    step=0.01,
+    help="Nesterov momentum of SGD.",
+)
+
+
+def _params(lr: float, batch_size: int, weight_decay: float, *more: Param) -> tuple[Param, ...]:
+    """The parameters that every recipe has, with these defaults, and more of its own."""
+    given = ((_LR, lr), (_BATCH_SIZE, batch_size), (_WEIGHT_DECAY, weight_decay))
+    return (*(replace(param, default=default) for param, default in given), *more)
 
 
 RECIPES = Registry(
@@ -116,7 +114,7 @@ RECIPES = Registry(
         optimizer="sgd",
         factor=cosine,
         epochs=30,
-        params=_params(0.1, 128, 5e-4, 0.9),
+        params=_params(0.1, 128, 5e-4, _MOMENTUM),
         summary="Nesterov SGD with a cosine schedule to zero.",
         source=Source(
             "Loshchilov and Hutter",
@@ -131,7 +129,7 @@ RECIPES = Registry(
         optimizer="sgd",
         factor=long_tail_steps,
         epochs=200,
-        params=_params(0.1, 128, 2e-4, 0.9),
+        params=_params(0.1, 128, 2e-4, _MOMENTUM),
         summary="Warm-up, then x .01 at 80 % and x .0001 at 90 % of the epochs, as in LDAM-DRW.",
         source=Source(
             "Cao, Wei, Gaidon, Arechiga and Ma",
@@ -146,7 +144,7 @@ RECIPES = Registry(
         optimizer="sgd",
         factor=constant,
         epochs=30,
-        params=_params(0.01, 128, 5e-4, 0.9),
+        params=_params(0.01, 128, 5e-4, _MOMENTUM),
         summary="No schedule. TPRs vary strongly from epoch to epoch; compare only means over seeds.",
         source=Source("Robbins and Monro", 1951, "A stochastic approximation method"),
     ),
