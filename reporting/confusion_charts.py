@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from reporting.figure import Figure, axis, layout
+from reporting.numbers import minus, signed
 from reporting.palette import Palette, inks
 from reporting.text import drawn
 
@@ -127,8 +128,8 @@ def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette
     better = np.where(np.eye(len(z), dtype=bool), z, -z)
     top = max(float(np.nanmax(np.abs(z))), 1.0)
     shown = z[np.ix_(order, order)]
-    text = [["" if np.isnan(v) or not round(v) else f"{v:+.0f}".replace("-", "−") for v in row] for row in shown]
-    change = [["" if np.isnan(v) else f"{v:+.1f}".replace("-", "−") for v in row] for row in shown]
+    text = [["" if np.isnan(v) or not round(v) else minus(f"{v:+.0f}") for v in row] for row in shown]
+    change = [["" if np.isnan(v) else minus(signed(v, 1)) for v in row] for row in shown]
     return _matrix(
         names,
         better,

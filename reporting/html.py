@@ -66,7 +66,7 @@ def run_html(run: RunReport, settings: Sequence[Setting] = (), pictures: Sequenc
             f"{_percent(r['tpr_low'])} to {_percent(r['tpr_high'])}",
             _percent(r["precision"]),
             _percent(r["f1"]),
-            _weight(r["weight"]),
+            numbers.weight(r["weight"]),
         ]
         for r in class_rows(run)
     ]
@@ -175,7 +175,7 @@ def _classes(before: RunReport, after: RunReport, heading: str, praise: bool) ->
             _percent(r["tpr_after"]),
             _gain(r["change"], praise),
             *(_percent(r[key]) for key in shares),
-            _weight(r["weight_after"]),
+            numbers.weight(r["weight_after"]),
         ]
         for r in pair_rows(before, after)
     ]
@@ -194,10 +194,6 @@ def _label(key: str) -> str:
 def _percent(value: float | None) -> str:
     """A share in percent without a line break before the sign."""
     return percent(value).replace(" ", "\N{NO-BREAK SPACE}")
-
-
-def _weight(value: float | None) -> str:
-    return DASH if value is None or math.isnan(value) else f"{value:.4g}"
 
 
 def _gain(change: float, praise: bool) -> str | Toned:

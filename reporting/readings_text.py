@@ -78,7 +78,7 @@ def _points(values: Sequence[float]) -> list[str]:
 
 
 def _share_with_sd(mean: float, sd: float) -> str:
-    return f"{100 * mean:.1f} ± {100 * sd:.1f}"
+    return f"{numbers.in_percent(mean)} ± {numbers.in_percent(sd)}"
 
 
 def _error_places(*values: float) -> int:
@@ -100,9 +100,7 @@ def _error_with_sd(mean: float, sd: float) -> str:
 
 
 FORMATS = {
-    SHARE: UnitFormat(
-        "%", lambda v: f"{100 * v:.1f}", lambda b, a: numbers.signed(100 * (a - b), 1), _points, _share_with_sd
-    ),
+    SHARE: UnitFormat("%", numbers.in_percent, lambda b, a: numbers.signed_points(a - b), _points, _share_with_sd),
     ERROR: UnitFormat("%", numbers.spread_points, _error_change, _error_points, _error_with_sd),
     VARIANCE: UnitFormat("", numbers.variance, numbers.variance_change, numbers.variances, numbers.variance_with_sd),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.diagnostics import double_correction, run_warnings, sample_size, weight_dominance
 from core.formatting import listed
-from reporting.numbers import count
+from reporting.numbers import count, percent
 from reporting.text.finding import of
 
 REMEDIES = {"images": "Add validation images.", "share": "Raise the validation share or add images."}
@@ -57,7 +57,7 @@ def oscillation(
     return (
         f"The weights{' of ' * bool(of_run)}{of_run} oscillate between classes. In {half} a weight changes by a factor of "
         f"{found.factor:.1f} per epoch on average, {len(found.classes)} of {found.among} classes oscillate"
-        f"{f' (most: {most})' if most else ''}, and changes reverse in {100 * found.reversal:.0f} % of the epochs. "
+        f"{f' (most: {most})' if most else ''}, and changes reverse in {percent(found.reversal, 0)} of the epochs. "
         "Such a run chases the errors of its last epoch and usually loses accuracy."
     )
 
@@ -65,7 +65,7 @@ def oscillation(
 @of.register
 def _(f: weight_dominance.DominantClass) -> str:
     return (
-        f"Class {f.name} holds {100 * f.share:.1f} % of the weighted loss, more than all others together: "
+        f"Class {f.name} holds {percent(f.share)} of the weighted loss, more than all others together: "
         "the run would learn little else. Lower the exponent, the strength or the largest ratio of the method."
     )
 

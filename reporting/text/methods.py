@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.formatting import listed
 from core.methods import CLASSIFIER, FINETUNE, POSTHOC, notes
+from reporting.numbers import in_percent, percent
 from reporting.text.finding import of
 from reporting.text.phrases import capitalized, numbered
 
@@ -100,14 +101,14 @@ def _(f: notes.NeverDrawn) -> str:
 @of.register
 def _(f: notes.CountsNearlyEqual) -> str:
     return (
-        f"The counts differ by less than {100 * f.within:.0f} %, "
+        f"The counts differ by less than {percent(f.within, 0)}, "
         f"yet with rho {f.rho:g} the minority is {numbered('class', f.minority)}."
     )
 
 
 @of.register
 def _(f: notes.EpochShare) -> str:
-    return f"An epoch draws {100 * f.share:.0f} % of the training samples."
+    return f"An epoch draws {percent(f.share, 0)} of the training samples."
 
 
 @of.register
@@ -120,7 +121,7 @@ def _(f: notes.TermsWait) -> str:
 
 @of.register
 def _(f: notes.BiasCost) -> str:
-    lowered = listed(f"{name} from {100 * old:.1f} to {100 * new:.1f} %" for name, old, new in f.lowered)
+    lowered = listed(f"{name} from {in_percent(old)} to {percent(new)}" for name, old, new in f.lowered)
     return f"On the validation split, where it was fitted, the bias lowers {lowered}."
 
 

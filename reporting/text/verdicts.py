@@ -38,7 +38,7 @@ def _leveled(v: Verdict) -> str:
     which = "all" if moved.losing == moved.measured else f"{moved.losing} of"
     return (
         f"More equal because {which} {moved.measured} classes got worse: {FIGURES[fell.figure]} "
-        f"{100 * fell.judged.before:.1f} % -> {100 * fell.judged.after:.1f} %."
+        f"{numbers.percent(fell.judged.before)} -> {numbers.percent(fell.judged.after)}."
     )
 
 
