@@ -124,8 +124,7 @@ def places(*records: RunState) -> Places:
 
 def share(record: RunState, where: Places) -> float:
     """Share of all epochs that is done, including the steps of the current one; 0 to 1."""
-    place = workers.position_in_epoch(record, where)
-    return cached_reads.progress(record) + (0.0 if place is None else place.share / int(record.epochs))
+    return min(run_time.epochs_trained(record, where) / max(int(record.epochs), 1), 1.0)
 
 
 def in_a_cell(record: RunState, where: Places, held: Held | None = None) -> str:
