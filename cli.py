@@ -162,7 +162,7 @@ def run(
         wanted = [config.seed + i for i in range(count)]
         source = submit.source_of(engine, config, spec, wanted, baseline, same=same_baseline, waits=wait)
         new = plan(engine, config, spec, wanted, source, name=submit.named(name))
-        submit.note_cautions(new, spec.label)
+        submit.note_findings(new, spec.label)
         ids = queue_runs(engine, list(new.rows))
     _show_queued(engine, ids, wait, as_json)
 

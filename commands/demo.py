@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from sqlalchemy import Engine
 
-from commands.submit import note_cautions
+from commands.submit import note_findings
 from commands.terminal import paragraph, table
 from core.comparison.compare import compare
 from core.comparison.side import Side
@@ -40,7 +40,7 @@ def run(engine: Engine, seeds: int, epochs: int | None, wait_for: Callable[..., 
         paragraph(f"{FIRST.label}: a baseline and a weighted run for {counted(seeds)}{lasts(engine, seeds, change)}."),
         flush=True,
     )
-    note_cautions(pairs[0], spec.label)  # seeds do not change them
+    note_findings(pairs[0], spec.label)  # seeds do not change them
     ids = [run_id for pair in pairs for run_id in queue.submit(engine, list(pair.rows))]
     rows = wait_for(engine, ids, quiet=False)
     before, after = (own_replicates([side(engine, row) for row in rows[first::2]]) for first in (0, 1))

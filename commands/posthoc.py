@@ -45,8 +45,8 @@ def posthoc(
     before = get_run(engine, run_id)
     planned = plan_step(engine, before, method, params)
     with notes_held():
-        for caution in planned.cautions:
-            note(text.of(caution))
+        for finding in planned.findings:
+            note(text.of(finding))
         (made,) = submit(engine, list(planned.rows), key)
     row = at_once(engine, made)
     emit(run_dict(engine, row)) if as_json else run_list([before, row])

@@ -216,10 +216,10 @@ def _note_takes(row: RunRow, source: TprSource, spec: DataSpec, same: bool) -> N
         note(text.baselines(source.takes))
 
 
-def note_cautions(planned: Plan, label: str) -> None:
-    """Report a plan's cautions, after the dataset's label where several runs are planned."""
+def note_findings(planned: Plan, label: str) -> None:
+    """Report what a plan found, after the dataset's label where several runs are planned."""
     from reporting import text
 
     about = f"{label}: " if len(planned.rows) > 1 else ""
-    for caution in planned.cautions:
-        note(f"{about}{text.of(caution)}")
+    for finding in planned.findings:
+        note(f"{about}{text.of(finding)}")

@@ -25,7 +25,7 @@ KEYS = tuple(m.key for m in METHODS if m.stage == POSTHOC)
 
 
 def plan_step(engine: Engine, before: RunRow, method: str, params: Mapping[str, Any]) -> Plan:
-    """A post-hoc step as the one row of a submission, with its cautions; its baseline is the run it is applied to.
+    """A post-hoc step as the one row of a submission, with what is questionable about it; its baseline is the run it is applied to.
 
     EvenlyError where it cannot be applied.
     """

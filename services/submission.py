@@ -32,10 +32,11 @@ MOST_REPLICATES = 10
 
 @dataclass(frozen=True)
 class Plan:
-    """Rows for the queue in order: baselines that are trained first, then the runs asked for. `cautions`: what is questionable."""
+    """Rows for the queue in order: baselines that are trained first, then the runs asked for. `findings`: the cautions
+    and notes to read before they start."""
 
     rows: tuple[NewRun, ...] = ()
-    cautions: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 def plan(

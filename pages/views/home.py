@@ -262,7 +262,7 @@ def main() -> None:
     st.session_state["home_submit_key"] = f"home-{FIRST.key}-{cached_reads.last_id(every)}"
     introduction()
     start_buttons(busy, next_seed(every, plan), every)
-    plan_findings.draw(plan.cautions)
+    plan_findings.draw(plan.findings)
     if (left := unfinished(mine)) is not None:
         unfinished_line(left)
     if busy.empty:

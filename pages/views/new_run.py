@@ -144,9 +144,9 @@ def form() -> Form | None:
     config = with_given(config, source) if trains(method.key) else replace(config, epochs=1)
     plan, unplanned = planned(config, spec, count, source, error)
     with evidence:
-        plan_findings.draw(plan.cautions, plan_findings.BASELINE)
+        plan_findings.draw(plan.findings, plan_findings.BASELINE)
     with settings:  # the preview shows what is about the terms, stop by stop
-        plan_findings.draw(plan.cautions, plan_findings.SETTINGS)
+        plan_findings.draw(plan.findings, plan_findings.SETTINGS)
     return Form(spec, method, needs, error, source, config, count, plan, unplanned)
 
 

@@ -145,4 +145,4 @@ def test_a_plan_says_it(home, baseline, cautions):
     config, spec = checked(replace(BASE, epochs=20, method="tpr_ratio")), describe("mnist1d", root)
     made = plan(engine, config, spec, [0], source_of(engine, config, spec, [0], run, same=False, waits=False))
     assert [r.baseline for r in made.rows] == [run]
-    assert made.cautions == cautions
+    assert made.findings == cautions

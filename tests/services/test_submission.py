@@ -227,11 +227,11 @@ def test_more_seeds_report_the_cautions_of_a_plan(empty):
     train(empty, worker_of(empty), mnist1d(), 12)
     before = results.get_run(empty, base)
     source = TprSource(RUN, before, takes={0: base})
-    planned = [n for n in plan(empty, twice, SPEC, [0], source).cautions if isinstance(n, CAUTIONS)]
+    planned = [n for n in plan(empty, twice, SPEC, [0], source).findings if isinstance(n, CAUTIONS)]
     assert [type(n) for n in planned] == list(CAUTIONS)
     added = more_seeds(empty, results.list_runs(empty), before, after, [1, 2])
     assert len(added.rows) == 4
-    assert [n for n in added.cautions if isinstance(n, CAUTIONS)] == planned
+    assert [n for n in added.findings if isinstance(n, CAUTIONS)] == planned
 
 
 def test_more_seeds_read_the_baseline_once(empty, monkeypatch):

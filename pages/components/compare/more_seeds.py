@@ -63,7 +63,7 @@ def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> No
         database = cached_reads.database()
         planned = submission.more_seeds(database, every, before, after, wanted)
         queue.submit(database, list(planned.rows), key)
-        st.session_state[navigation.SEEDS_SAID] = ((before.id, after.id), planned.cautions)
+        st.session_state[navigation.SEEDS_SAID] = ((before.id, after.id), planned.findings)
 
 
 def said_of_added(pair: tuple[int, int]) -> None:

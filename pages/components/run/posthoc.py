@@ -82,7 +82,7 @@ def controls(row: RunRow) -> None:
     st.caption(plain(method.summary))
     planned = posthoc.plan_step(cached_reads.database(), row, method.key, params)
     (step,) = planned.rows
-    plan_findings.draw(planned.cautions)
+    plan_findings.draw(planned.findings)
     apply_button(row, step)
 
 
