@@ -86,7 +86,7 @@ def mean_with_sd(values: list[float], form: str = "{:.1f}", factor: float = 100.
 
 
 def variance_with_sd(values: list[float]) -> str:
-    """The same for a variance, with the digits that it needs."""
+    """Mean and standard deviation of variances, with the digits that they need."""
     mean = float(np.mean(values))
     return numbers.variance(mean) if len(values) < 2 else numbers.variance_with_sd(mean, float(np.std(values, ddof=1)))
 

@@ -85,7 +85,7 @@ def close_databases() -> None:
 
 
 def run_list(rows: Sequence[ListedRun]) -> None:
-    """A line per run."""
+    """Print a table with a line per run."""
     listing(
         ("run", "status", "epochs", "accuracy", "variance", "min TPR", "name"),
         [

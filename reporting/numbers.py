@@ -32,7 +32,7 @@ def points(value: float | None, digits: int = 1) -> str:
 
 
 def signed_points(value: float | None, digits: int = 1) -> str:
-    """The same on the command line, with a hyphen that a script can read: "-1.2"."""
+    """Signed percentage points on the command line, with a hyphen that a script can read: -.0123 -> "-1.2"."""
     return DASH if _missing(value) else signed(100 * value, digits)
 
 
@@ -105,7 +105,7 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def exact(moment: datetime | None) -> str:
-    """The same time in full, for a tooltip."""
+    """A moment in full, for a tooltip: "2026-03-01 14:05:09 UTC"."""
     return DASH if moment is None or moment != moment else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 

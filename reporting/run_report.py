@@ -78,7 +78,7 @@ class RunReport:
 
     @cached_property
     def measured(self) -> MeasuredSplit:
-        """The inputs of its measures."""
+        """The run's split, as the measures take it."""
         return MeasuredSplit(self.metrics, self.classes, self.facts.training_counts, self.ece)
 
     @cached_property

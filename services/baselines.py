@@ -110,7 +110,7 @@ def another_seed(baseline: int, seed: int, seeds: Iterable[int], own_validation:
 
 
 def unweighted(config: RunConfig) -> RunConfig:
-    """The same run without a method, a sampler or a late start: its baseline."""
+    """The baseline of a run: its config without a method, a sampler or a late start."""
     short = METHODS[config.method].epochs is not None  # a short second stage continues from a full-length run
     epochs = usual_epochs(UNWEIGHTED, config.recipe) if short else config.epochs
     return replace(config, method=UNWEIGHTED, params={}, epochs=epochs, **NO_WEIGHTING)

@@ -42,7 +42,7 @@ class NoProgress:
         return f"no step for {self.seconds / 60:.0f} min" if self.seconds >= QUIET_SECONDS else None
 
     def news(self) -> str | None:
-        """The same for the run's log: only when the time has doubled since the last message."""
+        """How long there was no step, for the run's log: only when the time has doubled since the last message."""
         if self.seconds < self._next:
             return None
         self._next *= 2

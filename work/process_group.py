@@ -95,7 +95,7 @@ class ProcessGroup:
         return 0
 
     def end(self) -> None:
-        """Stop all at once."""
+        """Stop all processes of the group at once."""
         end([child.process for child in self.children if child.process is not None])
 
 

@@ -159,7 +159,7 @@ def _measures(
 
 
 def weighed(over: OverSeeds, alpha: float, positive: int) -> OverSeeds:
-    """The same with the weighted score of this alpha and positive class; two classes, else EvenlyError."""
+    """A comparison over seeds with the weighted score of this alpha and positive class; two classes, else EvenlyError."""
     if not over.rows:
         return over
     columns = [

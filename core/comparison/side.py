@@ -72,7 +72,7 @@ class Side:
 
     @property
     def split(self) -> MeasuredSplit:
-        """The input of its measures."""
+        """The run's test split, as the measures take it."""
         return MeasuredSplit(self.own.metrics, self.classes, self.counts, self.own.ece)
 
     def runs(self) -> list[Replicate]:

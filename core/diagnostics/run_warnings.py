@@ -79,7 +79,7 @@ def seen_in_training(label: str, config: RunConfig, facts: Facts) -> SeenInTrain
 
 
 def baseline_seen_in_training(label: str, config: RunConfig, learner: str) -> SeenInTraining | None:
-    """The same for settings whose baseline was trained by the method `learner`."""
+    """Whether a run meets validation samples that its baseline, trained by the method `learner`, has seen in training."""
     if learner not in METHODS or not METHODS[learner].meets_validation or config.tpr is not None:
         return None
     needs = METHODS[config.method].needs_with(config.params)

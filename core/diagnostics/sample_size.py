@@ -57,6 +57,6 @@ class BatchTooLarge(Finding):
 
 
 def few_validation(spec: DataSpec) -> FewSamples | None:
-    """The same for a dataset, with the remedy; None too where there is no validation sample at all."""
+    """The classes of a dataset with few validation samples, with the remedy; None too where it has no validation sample at all."""
     found = few_samples(spec.val_counts.tolist(), spec.classes) if spec.val_counts.sum() else None
     return None if found is None else replace(found, remedy="images" if spec.own_validation else "share")

@@ -44,7 +44,7 @@ def dominant(share: Vector, own: Vector, names: Sequence[str]) -> DominantClass 
 
 
 def of_terms(terms: ClassTerms, counts: Vector | None, names: Sequence[str]) -> DominantClass | None:
-    """The same for a method's terms; `counts` [C] training samples, None for equal ones."""
+    """The class that dominates the loss under a method's terms, if any; `counts` [C] training samples, None for equal ones."""
     if terms.weight is None:
         return None
     plain = (

@@ -14,7 +14,7 @@ from core.registry import Param, Registry, Source
 
 
 def constant(t: float) -> float:
-    """1 throughout."""
+    """The learning-rate schedule that is 1 throughout."""
     return 1.0
 
 

@@ -118,5 +118,5 @@ def _before(
 
 
 def with_param(config: RunConfig, values: Mapping[str, float]) -> RunConfig:
-    """The same run with some of the method's parameters changed."""
+    """A run's config with some of the method's parameters changed."""
     return replace(config, params={**config.params, **values})

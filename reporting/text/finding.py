@@ -9,7 +9,7 @@ from core.findings import Finding
 
 
 def lines(findings: Iterable[Finding]) -> list[str]:
-    """The sentences of several findings."""
+    """The sentences of several findings, one each."""
     return [of(finding) for finding in findings]
 
 

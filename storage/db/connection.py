@@ -71,7 +71,7 @@ def write(engine: Engine, work: Callable[[Connection], T]) -> T:
 
 
 def once(engine: Engine) -> Engine:
-    """The same database for a caller with its own retry loop: a write is tried once."""
+    """The database for a caller with a retry loop of its own: a write is tried once."""
     return engine.execution_options(evenly_tries=1)
 
 

@@ -79,7 +79,7 @@ def _paths(connection: Connection, run_id: int) -> set[str]:
 
 
 def paths_of(connection: Connection, run_ids: list[int]) -> list[Path]:
-    """The files of these runs."""
+    """The checkpoint files of these runs."""
     rows = connection.scalars(select(checkpoint.c.path).where(checkpoint.c.run_id.in_(run_ids)).distinct())
     return [data_root() / p for p in rows]
 

@@ -141,7 +141,7 @@ def in_a_cell(record: RunState, where: Places, held: Held | None = None) -> str:
 
 
 def badge(record: RunState, width: Width = "content") -> None:
-    """The state as a badge."""
+    """A run's state as a badge."""
     color, icon = BADGES[record.status]
     st.badge(label(record), color=color, icon=icon, width=width)
 

@@ -14,7 +14,7 @@ DIFFERING = "Settings that differ between the two runs"
 
 
 def draw(before: RunRow, after: RunRow) -> None:
-    """The settings that differ."""
+    """The settings that differ between the two runs, as a table."""
     st.subheader("Settings that differ", anchor=False)
     rows = settings_text.differing(before, after)
     if not rows:

@@ -44,7 +44,7 @@ def pick_dataset() -> str:
 
 
 def summary(key: str) -> str:
-    """One sentence on the dataset."""
+    """One sentence on the chosen dataset."""
     return DATASETS[key].summary if key in DATASETS else f"Images from {plain(key)} in the data folder."
 
 

@@ -80,7 +80,7 @@ def other_labels(found: Candidates) -> dict[str, str]:
 
 
 def option_text(labels: Mapping[str, str], option: str) -> str:
-    """The label of an option of the list."""
+    """What the list of baselines shows for an option: a run's label, cut, or the words of a special choice."""
     return cut(labels[option]) if option in labels else TEXTS[option]
 
 

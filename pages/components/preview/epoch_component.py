@@ -39,7 +39,7 @@ class Drawn:
     percent: bool = False
 
     def form(self, value: float) -> str:
-        """A formatted value."""
+        """A value as the preview over epochs shows it."""
         return numbers.percent(float(value)) if self.percent else numbers.weight(float(value))
 
 
@@ -63,7 +63,7 @@ class Classes:
 
     @property
     def ordered(self) -> list[str]:
-        """The names as shown."""
+        """The classes in the order in which the preview over epochs shows them."""
         return [self.names[c] for c in self.order]
 
 

@@ -170,7 +170,7 @@ def _series(row: RunRow, column: str) -> list[Line]:
 
 
 def losses(row: RunRow) -> None:
-    """Loss of every split."""
+    """The chart of the loss of every split over the epochs."""
     st.subheader("Loss", anchor=False)
     series = _series(row, "loss")
     plotly_chart.draw(
@@ -184,7 +184,7 @@ def losses(row: RunRow) -> None:
 
 
 def accuracies(row: RunRow) -> None:
-    """Accuracy of every split."""
+    """The chart of the accuracy of every split over the epochs."""
     st.subheader("Accuracy", anchor=False)
     series = _series(row, "accuracy")
     plotly_chart.draw(

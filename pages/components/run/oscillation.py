@@ -94,7 +94,7 @@ def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: RunRow) -> F
 
 
 def marked(figure: Figure, epochs: int) -> Figure:
-    """The same with a marker at every epoch, so that each change is visible."""
+    """The figure of weights with a marker at every epoch, so that each change is visible."""
     if epochs <= MOST_MARKED:
         for trace in figure["data"]:
             trace |= {"mode": "lines+markers", "marker": {"size": 4}}

@@ -196,7 +196,7 @@ def table_key(ids: Iterable[int]) -> str:
 
 
 def while_chosen(frame: pd.DataFrame, wanted: list[str | bool]) -> pd.DataFrame:
-    """The same rows as before while some are selected: a new row would make a new table and drop the selection, and with it
+    """Keep the rows of the table while some are selected: a new row would make a new table and drop the selection, and with it
     the click on a button. `wanted`: search, state and whether archived; changed filters show all they match."""
     before, ids = st.session_state.get("runs_rows", (None, ()))
     chosen = st.session_state.get(table_key(ids), {}).get("selection", {})
@@ -207,7 +207,7 @@ def while_chosen(frame: pd.DataFrame, wanted: list[str | bool]) -> pd.DataFrame:
 
 
 def states_of(frame: pd.DataFrame) -> list[str]:
-    """Cells of the column State."""
+    """The cells of the column State of Runs: icon and word."""
     records = list(
         frame[STATE_COLUMNS].itertuples(index=False)
     )  # with all columns, 1,000 rows would take ten times as long

@@ -213,7 +213,7 @@ class Sqlite:
             connection.invalidate()  # foreign_keys is off on this connection
 
     def backup_file(self, url: URL, version: str) -> Path:
-        """Beside the database."""
+        """The file of a backup before an upgrade to this version, beside the database."""
         path = _path(url)
         return path.with_name(f"{path.stem}-{version}.backup.db")
 
