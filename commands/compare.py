@@ -103,7 +103,7 @@ def pair_tables(found: Comparison, a: RunRow, b: RunRow) -> None:
 
 def seed_tables(found: Comparison) -> None:
     """Print the means over seeds with the 95 % intervals of their changes; `--pair` shows the two runs."""
-    from reporting.tables import figure_seed_rows, more_seed_rows
+    from reporting.tables import figures_over_seeds, further_measures_over_seeds
 
     over = found.over_seeds
     b, a = (", ".join(map(str, seeds)) for seeds in (over.before, over.after))
@@ -123,5 +123,5 @@ def seed_tables(found: Comparison) -> None:
             for r in over.rows
         ],
     )
-    table(("summary", *columns), figure_seed_rows(over))
-    table(("measure", *columns), more_seed_rows(over, found.measures))
+    table(("summary", *columns), figures_over_seeds(over))
+    table(("measure", *columns), further_measures_over_seeds(over, found.measures))

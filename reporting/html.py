@@ -22,10 +22,10 @@ from reporting.numbers import DASH, minus, percent
 from reporting.run_report import RunReport, class_rows, pair_measures, pair_rows
 from reporting.tables import (
     SUMMARY_FIGURES,
-    figure_seed_rows,
+    figures_over_seeds,
+    further_measures_over_seeds,
     more_change_rows,
     more_reading_rows,
-    more_seed_rows,
     summary_rows,
 )
 
@@ -160,7 +160,10 @@ def _over_seeds(over: OverSeeds, changes: Sequence[Change]) -> Section:
     """The means over seeds."""
     b, a = len(over.before), len(over.after)
     which = f"{b} seeds on both sides" if over.paired else f"{b} seeds before and {a} after"
-    rows = [[label, *map(minus, cells)] for label, *cells in (*figure_seed_rows(over), *more_seed_rows(over, changes))]
+    rows = [
+        [label, *map(minus, cells)]
+        for label, *cells in (*figures_over_seeds(over), *further_measures_over_seeds(over, changes))
+    ]
     note = f"Mean ± standard deviation over {which}. Below: the two runs of this page."
     return Section("Over seeds", ("metric", "before", "after", "change", "95 % interval"), rows, note)
 

@@ -61,8 +61,8 @@ def _small(label: str) -> str:
     return label[:1].lower() + label[1:] if label[1:2].islower() else label
 
 
-def figure_seed_rows(over: OverSeeds) -> list[list[str]]:
-    """SUMMARY_FIGURES over the seeds as text: mean ± standard deviation before and after, change, 95 % interval."""
+def figures_over_seeds(over: OverSeeds) -> list[list[str]]:
+    """Rows of the table of summary figures over seeds: mean ± standard deviation before and after, change, 95 % interval."""
     out = []
     for label, name in (row for row in SUMMARY_FIGURES if row[1] in over.figures):
         f = over.figures[name]
@@ -82,8 +82,8 @@ def figure_seed_rows(over: OverSeeds) -> list[list[str]]:
     return out
 
 
-def measure_seed_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
-    """The measures that every run has, over the seeds as text, in the form of `figure_seed_rows`."""
+def measures_over_seeds(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
+    """Rows of the table of measures over seeds, of those that every run has, in the form of `figures_over_seeds`."""
     out = []
     for c in (c for c in changes if c.key in over.measures):
         f, words = over.measures[c.key], readings_text.FORMATS[c.unit]
@@ -100,9 +100,11 @@ def measure_seed_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[s
     return out
 
 
-def more_seed_rows(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
-    """The rows of `measure_seed_rows` missing in `figure_seed_rows`; over seeds the worst class has no name, so it is the lowest TPR."""
+def further_measures_over_seeds(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
+    """The rows of `measures_over_seeds` that `figures_over_seeds` lacks; the worst class, nameless over seeds, is the lowest TPR."""
     return [
         [_small(label), *cells]
-        for label, *cells in measure_seed_rows(over, [c for c in changes if c.key not in {*IN_SUMMARY, measured.WORST}])
+        for label, *cells in measures_over_seeds(
+            over, [c for c in changes if c.key not in {*IN_SUMMARY, measured.WORST}]
+        )
     ]

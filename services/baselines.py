@@ -98,11 +98,6 @@ def preset(alike: pd.DataFrame, seed: int) -> str | None:
     return str(by_seed(plain, newest["group_sha"]).get(seed, int(newest["id"])))
 
 
-def any_finished(frame: pd.DataFrame, model: str) -> bool:
-    """Whether a post-hoc step might find a run to apply to: a finished one with this model, whatever its data settings and seed."""
-    return bool(((frame["status"] == "succeeded") & (frame["model"] == model) & ~frame["archived"]).any())
-
-
 def another_seed(baseline: int, seed: int, seeds: Iterable[int], own_validation: bool) -> OtherSeedsBaseline | None:
     """The seeds that take the TPRs of a baseline with another seed; None where none does."""
     others = tuple(s for s in seeds if s != seed)

@@ -39,6 +39,11 @@ def plan_step(engine: Engine, before: RunRow, method: str, params: Mapping[str, 
     return Plan((step,), tuple(cautions(step.config, before.facts.training_counts, before, *evidence)))
 
 
+def any_applicable(frame: pd.DataFrame, model: str) -> bool:
+    """Whether there is a run that a post-hoc step may be applied to: a finished one with this model, whatever its data and seed."""
+    return bool(((frame["status"] == "succeeded") & (frame["model"] == model) & ~frame["archived"]).any())
+
+
 def key_of(step: NewRun) -> str:
     """The submit key of a step: nothing in a step is random, so the same step on the same run gives the same result and is run once."""
     return f"posthoc-{step.baseline}-{step.config.sha()}"

@@ -50,7 +50,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked gpu are skipped, with the reason, where there is no CUDA device; files that drive a browser are kept apart."""
+    """Tests marked gpu are skipped, with the reason, where there is no CUDA device; files that wait are kept apart."""
     items[:] = apart(items)
     wanting = [item for item in items if item.get_closest_marker("gpu")]
     if not wanting:
@@ -63,22 +63,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def apart(items: list[pytest.Item]) -> list[pytest.Item]:
-    """The same tests, files with slow ones first, so that no process ends long after the others. The files that drive a browser are
-    spread among the others: several at once, each with a server and a worker of its own, make each other late."""
+    """The same tests, with the slow files and those that drive a browser spread evenly among the others, from the first on: they
+    wait for processes of their own, so several at once make each other late, or leave the cores idle."""
     files: dict[Path, list[pytest.Item]] = {}
     for item in items:
         files.setdefault(item.path, []).append(item)
-    driving = [tests for tests in files.values() if any(t.get_closest_marker("browser") for t in tests)]
-    others = [tests for tests in files.values() if tests not in driving]
-    step = len(others) // (len(driving) + 1) + 1
-    ordered = []
-    for i, tests in enumerate(others):
-        if i % step == 0 and driving:
-            ordered += driving.pop(0)
-        ordered += tests
-    ordered += [test for tests in driving for test in tests]
-    long = {test.path for test in items if test.get_closest_marker("slow")}
-    return sorted(ordered, key=lambda test: test.path not in long)
+    waiting = [tests for tests in files.values() if any(map(waits, tests))]
+    others = [tests for tests in files.values() if tests not in waiting]
+    places = [(i / max(len(group), 1), tests) for group in (waiting, others) for i, tests in enumerate(group)]
+    return [test for _, tests in sorted(places, key=lambda place: place[0]) for test in tests]
+
+
+def waits(item: pytest.Item) -> bool:
+    """Whether a test is marked as one that mostly waits."""
+    return any(item.get_closest_marker(name) for name in ("browser", "slow"))
 
 
 @pytest.fixture(autouse=True)

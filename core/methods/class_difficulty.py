@@ -31,7 +31,7 @@ def dynamic_tau(tpr: Vector, variant: str) -> float:
     return float(factor / (1 + math.exp(-bias)))
 
 
-def smoothed(past: NDArray[np.float64], ema: float) -> Vector:
+def smoothed_tprs(past: NDArray[np.float64], ema: float) -> Vector:
     """Moving average of TPRs [E, C] over the epochs: A <- ema A + (1 - ema) new, starting at a class's first defined value."""
     value = past[0].copy()
     for new in past[1:]:
@@ -42,7 +42,7 @@ def smoothed(past: NDArray[np.float64], ema: float) -> Vector:
 
 def _kept(past: NDArray[np.float64], params: Mapping[str, Any]) -> NDArray[np.float64] | None:
     """The moving average [1, C] of the TPRs [E, C] so far, from which later epochs continue bit for bit; None without smoothing."""
-    return smoothed(past, params["ema"])[None] if params["ema"] > 0 else None
+    return smoothed_tprs(past, params["ema"])[None] if params["ema"] > 0 else None
 
 
 def cdb(evidence: Evidence, *, tau: float | str, variant: str, normalize: str, ema: float) -> ClassTerms:
@@ -53,7 +53,7 @@ def cdb(evidence: Evidence, *, tau: float | str, variant: str, normalize: str, e
     """
     if evidence.last_tpr is None:
         return ClassTerms(weight=np.ones(evidence.classes), notes=(EqualBeforeFirstEpoch("weight"),))
-    seen = smoothed(evidence.past, ema) if ema > 0 and evidence.past is not None else evidence.last_tpr
+    seen = smoothed_tprs(evidence.past, ema) if ema > 0 and evidence.past is not None else evidence.last_tpr
     tpr, clipped, notes = clipped_tpr(seen, evidence.last_support)
     if np.isnan(tpr).all():
         raise EvenlyError("cdb: no class has validation samples, so there is no TPR; check the validation split")

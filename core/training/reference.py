@@ -24,7 +24,7 @@ EPOCHS, BATCH, RATE, DECAY = 20, 100, 0.01, 0.01  # of the recipe adam_cycle
 
 
 def train(x: Tensor, y: Tensor, weight: Tensor, seed: int) -> nn.Module:
-    """The CNN-1D, trained on signals x [n, 1, 40] of classes y [n]; a sample has the weight [C] of its class."""
+    """The plain loop: the CNN-1D, trained on signals x [n, 1, 40] of classes y [n]; a sample has the weight [C] of its class."""
     torch.manual_seed(seed)  # the initial parameters
     network = nn.Sequential(
         nn.Conv1d(1, 16, 5, stride=2, padding=2), nn.ReLU(),

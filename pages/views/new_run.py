@@ -25,7 +25,8 @@ from pages.components.new_run.settings import fit_epochs, folded, in_sight, pick
 from reporting import text
 from reporting.code_snippet import cli_command, pytorch_snippet
 from services import submission, tpr_sources
-from services.baselines import DatasetRuns, any_finished, unweighted
+from services.baselines import DatasetRuns, unweighted
+from services.posthoc import any_applicable
 from services.submission import Plan
 from services.tpr_sources import TprSource
 from storage.db.paths import data_root, surroundings
@@ -130,7 +131,7 @@ def form() -> Form | None:
         new_data.upload(dataset)
         return None
     frame = cached_reads.runs(archived=None, dataset=dataset, columns=COLUMNS)
-    facts, method, evidence = st.container(), new_method.pick(any_finished(frame, model)), st.container()
+    facts, method, evidence = st.container(), new_method.pick(any_applicable(frame, model)), st.container()
     config, count = pick_settings(RunConfig(dataset=dataset, model=model, method=method.key), method, spec)
     needs, error = new_method.needs(method, dict(config.params))
     settings = st.container()

@@ -86,7 +86,7 @@ def summary_rows(c: Comparison, over: bool) -> list[list[str]]:
     if over:
         return [
             [cell.replace("-", "−") if i > 2 else cell for i, cell in enumerate(row)]
-            for row in tables.figure_seed_rows(c.over_seeds)
+            for row in tables.figures_over_seeds(c.over_seeds)
         ]
     before, after = (dict(tables.summary_rows(c.summary[side])) for side in ("before", "after"))
     return [[label, value, after[label]] for label, value in before.items()]

@@ -9,7 +9,7 @@ from core.metrics import readings
 from core.metrics.readings import Score
 from pages.components.common import measures_table, viewport
 from reporting import readings_text
-from reporting.tables import measure_seed_rows
+from reporting.tables import measures_over_seeds
 
 
 def draw(c: Comparison, averaged: bool) -> Score | None:
@@ -23,7 +23,7 @@ def draw(c: Comparison, averaged: bool) -> Score | None:
     score = measures_table.asked(names, first)
     found = c if score is None else with_score(c, score)
     if averaged and found.over_seeds is not None:
-        rows, what = measure_seed_rows(found.over_seeds, found.measures), "mean ± standard deviation"
+        rows, what = measures_over_seeds(found.over_seeds, found.measures), "mean ± standard deviation"
         if viewport.narrow():  # no room for the standard deviations; the interval shows the noise
             rows, what = (
                 [[cell.partition(" ± ")[0] if 0 < i < 3 else cell for i, cell in enumerate(row)] for row in rows],

@@ -79,7 +79,7 @@ def other_labels(found: Candidates) -> dict[str, str]:
     return {key: f"{label} ({differs[key]})" for key, label in run_labels(found.others).items()}
 
 
-def option_text(labels: Mapping[str, str], option: str) -> str:
+def baseline_option_label(labels: Mapping[str, str], option: str) -> str:
     """What the list of baselines shows for an option: a run's label, cut, or the words of a special choice."""
     return cut(labels[option]) if option in labels else TEXTS[option]
 
@@ -100,7 +100,7 @@ def pick(runs: DatasetRuns, method: Method, needs: frozenset[str], config: RunCo
     chosen = st.selectbox(
         "TPRs from" if needed else "Baseline to compare with",
         options,
-        format_func=partial(option_text, labels),
+        format_func=partial(baseline_option_label, labels),
         key=CHOSEN,
         persist_state="session",
         help=with_name(HELP_NEEDED if needed else HELP_COMPARE, labels.get(st.session_state[CHOSEN])),
@@ -139,7 +139,7 @@ def pick_network(runs: DatasetRuns, method: Method, needs: frozenset[str], confi
     chosen = st.selectbox(
         "Continues from",
         options,
-        format_func=partial(option_text, labels),
+        format_func=partial(baseline_option_label, labels),
         key=CHOSEN,
         persist_state="session",
         help=with_name(HELP_NETWORK, labels.get(st.session_state[CHOSEN])),

@@ -183,4 +183,4 @@ def test_a_plan_says_it_once(home):
     made = plan(home[1], settings, describe("mnist1d", home[0]), [0, 1], TprSource())
     assert len(made.rows) == 2
     sampler = Corrector(SAMPLER, SAMPLERS["balanced"].label)
-    assert made.cautions == (DoubleCorrection(Corrector(METHOD, "Inverse frequency"), sampler, IMBALANCE),)
+    assert made.findings == (DoubleCorrection(Corrector(METHOD, "Inverse frequency"), sampler, IMBALANCE),)

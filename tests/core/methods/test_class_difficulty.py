@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.methods import answer
-from core.methods.class_difficulty import dynamic_tau, smoothed
+from core.methods.class_difficulty import dynamic_tau, smoothed_tprs
 from core.methods.types import Evidence
 from tests.core.methods.kit import FIVE, MANY, SEED, terms
 
@@ -72,14 +72,14 @@ PAST = np.array([[0.2, 0.9, math.nan], [0.6, 0.7, 0.4], [0.4, 0.8, 0.5]])
 
 def test_moving_average_by_hand():
     """A <- .75 A + .25 new; a class's average begins with its first value, and a missing value changes nothing."""
-    assert smoothed(PAST, 0.75) == pytest.approx(
+    assert smoothed_tprs(PAST, 0.75) == pytest.approx(
         [
             0.75 * (0.75 * 0.2 + 0.25 * 0.6) + 0.25 * 0.4,
             0.75 * (0.75 * 0.9 + 0.25 * 0.7) + 0.25 * 0.8,
             0.75 * 0.4 + 0.25 * 0.5,
         ]
     )
-    assert smoothed(np.vstack([PAST, [math.nan] * 3]), 0.75) == pytest.approx(smoothed(PAST, 0.75))
+    assert smoothed_tprs(np.vstack([PAST, [math.nan] * 3]), 0.75) == pytest.approx(smoothed_tprs(PAST, 0.75))
 
 
 def test_cdb_with_a_moving_average():
@@ -88,8 +88,10 @@ def test_cdb_with_a_moving_average():
 
     published = answer("cdb", Evidence(3, last_tpr=PAST[-1]))
     assert cdb(ema=0).weight.tolist() == published.weight.tolist()
-    assert cdb(ema=0.75).weight.tolist() == answer("cdb", Evidence(3, last_tpr=smoothed(PAST, 0.75))).weight.tolist()
-    assert cdb(ema=0.75).info["tau"] == pytest.approx(dynamic_tau(smoothed(PAST, 0.75), "paper"))
+    assert (
+        cdb(ema=0.75).weight.tolist() == answer("cdb", Evidence(3, last_tpr=smoothed_tprs(PAST, 0.75))).weight.tolist()
+    )
+    assert cdb(ema=0.75).info["tau"] == pytest.approx(dynamic_tau(smoothed_tprs(PAST, 0.75), "paper"))
 
 
 def test_cdb_before_the_first_epoch():
