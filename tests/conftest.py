@@ -92,20 +92,14 @@ def _loaded_stays_loaded() -> None:
 
 
 @pytest.fixture(scope="session")
-def project_root() -> Path:
-    """The folder that holds app.py."""
-    return ROOT
-
-
-@pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """A folder, to be read only, with MNIST/raw and cifar10-jpeg.zip: the EVENLY_DATA given, or ../shared/data."""
+    """A folder, to be read only, with the real MNIST: the EVENLY_DATA that the tests were started with, or ../shared/data."""
     places = [Path(given)] if (given := os.environ.get(GIVEN)) else []
     places.append(ROOT.parent / "shared" / "data")
     for place in places:
-        if (place / "MNIST" / "raw").is_dir() and (place / "cifar10-jpeg.zip").is_file():
+        if (place / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
             return place
-    pytest.skip(f"MNIST/raw and cifar10-jpeg.zip are in none of: {', '.join(map(str, places))}")
+    pytest.skip(f"MNIST/raw is in none of: {', '.join(map(str, places))}")
 
 
 @pytest.fixture(scope="session")

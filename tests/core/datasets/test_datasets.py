@@ -41,7 +41,6 @@ from core.errors import DataError, EvenlyError
 from tests.work.forked import until
 
 ROOT = Path(__file__).parents[3]
-SHARED = (Path(os.environ.get("EVENLY_DATA", "")), ROOT.parent / "shared" / "data")
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +53,11 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def mnist_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mnist_root(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Path:
     """A writable data root in which the real MNIST lies."""
-    for place in SHARED:
-        if (place / "MNIST" / "raw" / "train-images-idx3-ubyte").is_file():
-            path = tmp_path_factory.mktemp("mnist")
-            (path / "MNIST").symlink_to((place / "MNIST").resolve())
-            return path
-    pytest.skip("MNIST is neither in the data folder nor in ../shared/data")
+    path = tmp_path_factory.mktemp("mnist")
+    (path / "MNIST").symlink_to((shared_data / "MNIST").resolve())
+    return path
 
 
 # --- the table ---
