@@ -12,7 +12,6 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from core.training.host import cores
 from tests.core.datasets.kit import own_copy
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,12 +20,6 @@ GIVEN = "EVENLY_TEST_DATA"  # the EVENLY_DATA that the tests were started with
 _made: list[str] = []
 hypothesis.settings.register_profile("evenly", deadline=None, max_examples=50)  # a busy machine is no failure
 hypothesis.settings.load_profile("evenly")
-
-
-@pytest.hookimpl(optionalhook=True)  # plain pytest, without xdist, runs the tests too
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: tests wait for browsers and other processes."""
-    return cores() + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -19,7 +19,7 @@ from tests.work.kit import working
 from work import recorded_run
 
 EPOCHS = 4
-BASE = RunConfig("mnist1d", "cnn1d", epochs=EPOCHS, imbalance=50.0)
+BASE = RunConfig("digits", "mlp", epochs=EPOCHS, imbalance=20.0)
 COUNTS = np.array([400.0, 60.0, 9.0])
 PAST = TprHistory(np.array([[0.2, 0.5, 0.1], [0.6, 0.4, 0.0], [0.9, 0.7, 0.3]]), np.full((3, 3), 50.0))
 FOLLOWED = {

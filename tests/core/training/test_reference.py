@@ -15,7 +15,7 @@ from storage import results
 from storage.jobs import queue
 from tests.work.kit import drained, pair, working
 
-EPOCHS = 3  # of 40 steps; the learning rate rises and falls within them
+EPOCHS = 2  # of 40 steps; the learning rate rises and falls within them
 
 
 @pytest.fixture(scope="module")

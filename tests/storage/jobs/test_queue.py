@@ -143,8 +143,8 @@ def claim_all(url, go, slot):
         print(claim.run_id)
 
 
-def test_racing_workers_take_each_of_200_runs_exactly_once(engine, tmp_path, fork):
-    ids = queue.submit(engine, [new_run(f"run {i}") for i in range(200)])
+def test_racing_workers_take_each_of_80_runs_exactly_once(engine, tmp_path, fork):
+    ids = queue.submit(engine, [new_run(f"run {i}") for i in range(80)])
     go = tmp_path / "go"
     racers = [fork(claim_all, str(engine.url), go, slot) for slot in range(4)]
     for racer in racers:
