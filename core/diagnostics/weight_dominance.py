@@ -6,19 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from core.findings import Finding
+from core.methods import shares
 from core.methods.types import ClassTerms, Vector
 
 MOST = 0.5  # above, the class outweighs all others together: predicting it for every sample gets most of the weighted loss right
 TIMES = 10.0  # and it must exceed this many times the mean of the others: of three classes one already holds half with twice their weight
-
-
-def shares(weight: Vector, drawn: Vector) -> NDArray[np.float64]:
-    """Share of each class in the loss, n_c w_c / sum n w [C]; `drawn` [C] is how often each class is drawn, up to a factor."""
-    each = np.nan_to_num(weight * drawn)
-    return each / max(each.sum(), np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
@@ -34,7 +28,7 @@ def dominant(share: Vector, own: Vector, names: Sequence[str]) -> DominantClass 
 
     It has over half of the loss, and over ten times the mean of the others.
 
-    share, own  [C] share of each class in the loss with and without the weights, in [0, 1]
+    share, own  [C] share of each class in the loss under the terms, and by the counts alone, in [0, 1]
     Of two classes one always has half or more, and a share that the counts alone give is not due to the weights.
     """
     c = int(np.argmax(share))
@@ -47,10 +41,4 @@ def of_terms(terms: ClassTerms, counts: Vector | None, names: Sequence[str]) -> 
     """The class that dominates the loss under a method's terms, if any; `counts` [C] training samples, None for equal ones."""
     if terms.weight is None:
         return None
-    plain = (
-        np.ones(len(names))
-        if counts is None or not np.nansum(counts)
-        else np.nan_to_num(np.asarray(counts, dtype=float))
-    )
-    drawn = plain if terms.sampling is None else np.asarray(terms.sampling, dtype=float)
-    return dominant(shares(terms.weight, drawn), plain / plain.sum(), names)
+    return dominant(shares(terms, counts, len(names)), shares(ClassTerms(), counts, len(names)), names)

@@ -82,12 +82,23 @@ def _in_latex(value: float | int | str) -> str:
     return f"{value:.10g}" if value >= 0 else f"({value:.10g})"
 
 
+def shares(terms: ClassTerms, counts: Vector | None, classes: int) -> Vector:
+    """Share of each class in the weighted loss, n_c w_c / sum n w [C].
+
+    n  how often each class is drawn, up to a factor: the terms' sampling, else the training samples `counts` [C]; without either equal
+    w  the terms' weight; 1 without weights, so that `ClassTerms()` gives the shares of the counts alone
+    """
+    drawn = np.ones(classes) if counts is None or not np.nansum(counts) else np.nan_to_num(counts)
+    mass = (drawn if terms.sampling is None else terms.sampling) * (1.0 if terms.weight is None else terms.weight)
+    return mass / max(mass.sum(), np.finfo(float).tiny)
+
+
 @dataclass(frozen=True)
 class Grid:
     """A method at each of the S stops of its slider; one frame with value NaN where no slider is active.
 
-    values [S], weight [S, C], ratio [S] largest over smallest weight (inf where one is 0), share [S, C] of the weight: n_c w_c / sum n w,
-    clipped and formula one entry per stop, frames the complete terms.
+    values [S], weight [S, C], ratio [S] largest over smallest weight (inf where one is 0), share [S, C] of `shares`,
+    clipped and formula one entry per stop, frames the complete terms of the method.
     """
 
     values: NDArray[np.float64]
@@ -119,9 +130,17 @@ def grid_values(method: Method, params: Mapping[str, Any] | None = None, limit: 
     return sorted({*stops, float((params or {}).get(param.key, param.default))})
 
 
-def grid(key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, *, limit: int | None = None) -> Grid:
+def grid(
+    key: str,
+    evidence: Evidence,
+    params: Mapping[str, Any] | None = None,
+    *,
+    limit: int | None = None,
+    sampling: Vector | None = None,
+) -> Grid:
     """The method at every stop of its slider, the other parameters as given: what the live preview draws.
 
+    sampling  [C] how often a sampler draws each class; it counts in the shares. None: as the method or the counts say
     A method that uses the last epoch's TPRs is shown as if the given TPRs were those. Errors as in `answer`.
     """
     method, given = METHODS[key], dict(params or {})
@@ -132,16 +151,14 @@ def grid(key: str, evidence: Evidence, params: Mapping[str, Any] | None = None, 
     frames = [answer(key, evidence, s) for s in settings]
     ones = np.ones(evidence.classes)
     weight = np.stack([ones if t.weight is None else t.weight for t in frames])
-    mass = (
-        weight if evidence.counts is None or not np.nansum(evidence.counts) else weight * np.nan_to_num(evidence.counts)
-    )
+    trained_with = frames if sampling is None else [replace(t, sampling=sampling) for t in frames]
     with np.errstate(divide="ignore"):
         ratio = weight.max(axis=1) / weight.min(axis=1)
     return Grid(
         values=np.array(values or [math.nan]),
         weight=weight,
         ratio=ratio,
-        share=mass / mass.sum(axis=1, keepdims=True),
+        share=np.stack([shares(t, evidence.counts, evidence.classes) for t in trained_with]),
         clipped=[list(t.clipped) for t in frames],
         formula=[formula_with(method, s) for s in settings],
         frames=frames,

@@ -17,7 +17,7 @@ from core.findings import Finding
 from core.methods import METHODS, POSTHOC, Grid, answer, formula_with, grid, grid_values, slider_param, what_if
 from core.methods.method import Method
 from core.methods.samplers import SAMPLERS
-from core.methods.types import ClassTerms, Evidence
+from core.methods.types import ClassTerms, Evidence, Vector
 from core.registry import Source, check_params
 from pages.components.common import param_fields, plotly_chart, query_params
 from pages.components.common.param_fields import Value, Values
@@ -150,7 +150,8 @@ def draw_weights(
     if epochs.WEIGHT in changing.names:
         epochs.draw(epochs.WEIGHT, preview_key(method), config, seen, changing, order, spec, dragged=True)
         return ()
-    answers = _at_every_stop(method, params, seen)
+    drawn = answer(config.sampler, replace(seen, epoch=seen.start), config.sampler_params, table=SAMPLERS).sampling
+    answers = _at_every_stop(method, params, seen, drawn)
     if not terms.has_bars(method, answers.frames):
         draw_slider(method, params)
         return ()
@@ -161,10 +162,11 @@ def draw_weights(
     return answer(method.key, seen, params).notes
 
 
-def _at_every_stop(method: Method, params: Values, seen: Evidence) -> Grid:
-    """Cached: the method at every stop of its slider. Arrays become tuples, which can be cache keys."""
-    tpr, support = (None if v is None else tuple(v.tolist()) for v in (seen.tpr, seen.support))
-    return _grid(method.key, tuple(params.items()), tpr, support, tuple(seen.counts.tolist()), seen.epochs, seen.start)
+def _at_every_stop(method: Method, params: Values, seen: Evidence, sampling: Vector | None) -> Grid:
+    """Cached: the method at every stop of its slider; `sampling` [C] as in `grid`. Arrays become tuples, which can be cache keys."""
+    tpr, support, drawn = (None if v is None else tuple(v.tolist()) for v in (seen.tpr, seen.support, sampling))
+    counts = tuple(seen.counts.tolist())
+    return _grid(method.key, tuple(params.items()), tpr, support, counts, seen.epochs, seen.start, drawn)
 
 
 PerClass = tuple[float, ...]  # [C]
@@ -179,12 +181,13 @@ def _grid(
     counts: PerClass,
     epochs: int,
     start: int,
+    sampling: PerClass | None,
 ) -> Grid:
-    tpr_C, support_C = (None if v is None else np.array(v, float) for v in (tpr, support))
+    tpr_C, support_C, sampling_C = (None if v is None else np.array(v, float) for v in (tpr, support, sampling))
     seen = replace(
         what_if(len(counts), tpr=tpr_C, support=support_C, counts=np.array(counts, float)), epochs=epochs, start=start
     )
-    return grid(key, seen, dict(params), limit=component.stops_for(len(counts)))
+    return grid(key, seen, dict(params), limit=component.stops_for(len(counts)), sampling=sampling_C)
 
 
 def draw_slider(method: Method, params: Values) -> None:

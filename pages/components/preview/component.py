@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from core.diagnostics.weight_dominance import DominantClass, dominant
 from core.formatting import listed
-from core.methods import Grid
+from core.methods import Grid, shares
 from core.methods.types import ClassTerms
 from core.registry import Param
 from pages.components.preview.latex_text import in_text
@@ -98,7 +98,7 @@ def payload(
     level = weight.mean(axis=1)
     top = np.maximum(np.maximum(weight.max(axis=1), 2 * level), 1e-12)
     hard = tpr is not None
-    own = own_share(counts, len(names))
+    own = shares(ClassTerms(), counts, len(names))
     facts = [_facts(float(r), s, t, names) for r, s, t in zip(grid.ratio, share, grid.frames, strict=True)]
     return {
         "names": ordered,
@@ -110,7 +110,10 @@ def payload(
         "clipped": [[place[int(c)] for c in t.clipped] for t in grid.frames],
         "facts": facts,
         "notes": [words.lines(t.notes) for t in grid.frames],
-        "warn": [warned(dominant(s, own, names)) for s in grid.share],
+        "warn": [
+            warned(None if t.weight is None else dominant(s, own, names))
+            for s, t in zip(grid.share, grid.frames, strict=True)
+        ],
         "alt": [
             f"Weights per class, {f[0][0]} largest over smallest, largest for {ordered[int(w.argmax())]}"
             for f, w in zip(facts, weight, strict=True)
@@ -128,12 +131,6 @@ def payload(
         **_slider(grid, param, value),
         "colours": colors(p),
     }
-
-
-def own_share(counts: NDArray[np.float64] | None, classes: int) -> NDArray[np.float64]:
-    """Share of each class in the training samples [C]."""
-    n = np.ones(classes) if counts is None or not np.nansum(counts) else np.nan_to_num(counts)
-    return n / n.sum()
 
 
 def colors(p: Palette) -> dict[str, str]:

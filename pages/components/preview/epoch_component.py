@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.diagnostics.weight_dominance import dominant
+from core.diagnostics.weight_dominance import of_terms
 from core.experiment.replay import TermHistory, TprHistory
+from core.methods import shares
 from core.methods.types import ClassTerms
 from core.registry import Param
-from pages.components.preview.component import CELLS, Payload, clipped_words, colors, own_share, rounded, stops, warned
+from pages.components.preview.component import CELLS, Payload, clipped_words, colors, rounded, stops, warned
 from reporting import numbers, text
 from reporting.epoch_charts import LINES
 from reporting.palette import Palette
@@ -86,18 +87,18 @@ def payload(
     """
     order, tpr = classes.order, classes.tpr
     values = np.stack([r.values(term)[:, order] for r in replays])  # [S, E, C]
-    shares = _shares(values, replays[0], order) if term == "weight" else None
+    share = _shares(replays, classes) if term == "weight" else None
     over_epochs = _over_epochs(classes, values, replays[0], drawn, p, begin, past)
     over_epochs["carried"] = len(values) > 1 or slider is None or len(slider[1]) == 1
     unknown = None if past is None else [None] * len(order)
     return {
         "names": classes.ordered,
         "tpr": unknown if tpr is None else _tprs(tpr[order]),
-        **_frames(classes, values, shares, [t for r in replays for t in r.frames], drawn),
-        "warn": None if shares is None else _warned(shares, replays[0], order, classes.names),
+        **_frames(classes, values, share, [t for r in replays for t in r.frames], drawn),
+        "warn": None if share is None else _warned(replays, classes.names),
         "alt": [alternative(drawn, v, classes.ordered, replays[0]) for v in values],
         "bars": bool(values.min() >= 0),
-        "words": _words(drawn, hard=tpr is not None or past is not None, share=shares is not None),
+        "words": _words(drawn, hard=tpr is not None or past is not None, share=share is not None),
         "colours": colors(p),
         "percent": drawn.percent,
         "along": over_epochs,
@@ -108,15 +109,20 @@ def payload(
 def _frames(
     classes: Classes,
     values: NDArray[np.float64],
-    shares: NDArray[np.float64] | None,
+    share: NDArray[np.float64] | None,
     terms: Sequence[ClassTerms],
     drawn: Drawn,
 ) -> Payload:
-    """What each frame shows: bars, their scale, clipped classes, facts and notes. `values`, `shares` [S, E, C]; `terms` [S * E]."""
+    """What each frame shows: bars, their scale, clipped classes, facts and notes.
+
+    values  [S, E, C], the classes as shown
+    share   [S * E, C], by class id; None where no weights are shown
+    terms   [S * E]
+    """
     flat, texts, level = values.reshape(-1, values.shape[2]), TextTable(), values.mean(axis=2).ravel()
     highest = np.repeat(values.max(axis=(1, 2)), values.shape[1])
     place = {int(c): i for i, c in enumerate(classes.order)}
-    if shares is not None:
+    if share is not None:
         facts = [[*texts.fact(*_ratio(v)), *texts.facts(t, classes.names)] for v, t in zip(flat, terms, strict=True)]
     else:
         facts = [
@@ -124,7 +130,7 @@ def _frames(
         ]
     return {
         "grid": [rounded(v, 4) for v in flat],
-        "shares": None if shares is None else [rounded(v, 4) for v in shares.reshape(flat.shape)],
+        "shares": None if share is None else [rounded(v, 4) for v in share[:, classes.order]],
         "level": rounded(level, 4),
         "top": rounded(np.maximum(highest, 2 * level).clip(1e-12), 4),
         "clipped": [[place[int(c)] for c in t.clipped] for t in terms],
@@ -198,22 +204,14 @@ def _ratio(weight: NDArray[np.float64]) -> tuple[str, str]:
     ), "largest / smallest weight"
 
 
-def _shares(values: NDArray[np.float64], replayed: TermHistory, order: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Share of the weight, n_c w_c / sum n w, as in core.methods.grid; [S, E, C]."""
-    n = (
-        np.ones(values.shape[2])
-        if replayed.counts is None or not np.nansum(replayed.counts)
-        else np.nan_to_num(replayed.counts)[order]
-    )
-    return values * n / (values * n).sum(axis=2, keepdims=True)
+def _shares(replays: Sequence[TermHistory], classes: Classes) -> NDArray[np.float64]:
+    """Share of each class in the weighted loss in every frame, by class id [S * E, C]."""
+    return np.stack([shares(t, r.counts, len(classes.names)) for r in replays for t in r.frames])
 
 
-def _warned(
-    shares: NDArray[np.float64], replayed: TermHistory, order: NDArray[np.int64], names: Sequence[str]
-) -> list[str]:
+def _warned(replays: Sequence[TermHistory], names: Sequence[str]) -> list[str]:
     """Per frame, a warning where one class has most of the weight; "" elsewhere."""
-    own, ordered = own_share(replayed.counts, len(names))[order], [names[c] for c in order]
-    return [warned(dominant(s, own, ordered)) for s in shares.reshape(-1, len(names))]
+    return [warned(of_terms(t, r.counts, names)) for r in replays for t in r.frames]
 
 
 def _words(drawn: Drawn, *, hard: bool, share: bool) -> dict[str, str | list[str]]:

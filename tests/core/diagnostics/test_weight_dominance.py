@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from core.diagnostics.weight_dominance import dominant, of_terms, shares
+from core.diagnostics.weight_dominance import of_terms
 from core.experiment.config import RunConfig
-from core.methods import answer, grid, what_if
+from core.methods import answer, grid, shares, what_if
 from core.methods.types import ClassTerms
 from pages.components.preview import component
 from reporting import palette
@@ -39,8 +39,15 @@ def test_the_weights_of_a_class_that_was_never_hit_are_warned_of():
 )
 def test_more_than_half_that_the_weights_made(weight, counts, warned):
     w, n = np.array(weight, float), np.array(counts, float)
-    assert bool(dominant(shares(w, n), n / n.sum(), NAMES[: len(weight)])) == warned
     assert bool(of_terms(ClassTerms(weight=w), n, NAMES[: len(weight)])) == warned
+
+
+def test_the_shares_of_the_loss_follow_the_sampling_where_the_terms_have_one():
+    w, n, drawn = np.array([1.0, 2.0]), np.array([30.0, 10.0]), np.array([0.25, 0.75])
+    assert shares(ClassTerms(), n, 2).tolist() == [0.75, 0.25]
+    assert shares(ClassTerms(), None, 2).tolist() == shares(ClassTerms(), np.zeros(2), 2).tolist() == [0.5, 0.5]
+    assert shares(ClassTerms(weight=w), n, 2).tolist() == [0.6, 0.4]
+    assert shares(ClassTerms(weight=w, sampling=drawn), n, 2) == pytest.approx([1 / 7, 6 / 7])
 
 
 def test_the_preview_warns_stop_by_stop():

@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from core.datasets import describe
+from core.diagnostics.weight_dominance import DominantClass
+from pages.components.common.prefill import Prefill
 from pages.components.preview import component
-from services import tpr_sources
+from reporting import text
+from services import preflight, tpr_sources
+from storage.db.paths import data_root
 from tests.pages.components.new_run.kit import baselines, started, visit
+from tests.seed import config_of
 
 
 def test_with_a_baseline_trained_first_the_slider_is_there_and_counts(empty):
@@ -56,3 +62,23 @@ def test_count_times_weight_is_called_a_share_of_the_weight(empty):
         [2 / 3, 1 / 3], abs=1e-4
     )  # 30 / .9 against 10 / .6
     assert "of the loss" not in str(data)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.5])  # the weights as bars, and epoch by epoch
+def test_the_preview_warns_of_a_class_that_weights_and_sampler_together_make_dominant(empty, monkeypatch, start):
+    """The same sentence as the plan's; with the weights alone no class dominates."""
+    sent, words = [], []
+    monkeypatch.setattr(component, "mount", lambda data, key: sent.append(data))
+    at = visit()
+    for sampler in ("instance", "balanced"):
+        params = {"formula": "1 / n ** 2"}
+        config = config_of(epochs=20, method="custom", params=params, imbalance=100.0, sampler=sampler, start=start)
+        at.session_state["new_prefill"] = Prefill(config, method=config.method)
+        sent.clear()
+        at.run()
+        assert not at.exception
+        words.append(next(data["warn"][-1] for data in sent if data.get("warn")))
+        row = started(at, empty)[-1]
+        found = preflight.notes_before_start(row.config, describe("mnist1d", data_root()), None, None)
+        assert [text.of(f) for f in found if isinstance(f, DominantClass)] == list(filter(None, words[-1:]))
+    assert (bool(words[0]), bool(words[1])) == (False, True)
