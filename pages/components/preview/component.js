@@ -251,8 +251,8 @@ function render(component) {
   const find = name => parentElement.querySelector(name)
   const box = find(".box"), input = find("#level"), output = find(".control output"), bars = find(".bars")
   if (!box || !data) return
-  box.style.setProperty("--after", data.colours.after)
-  box.style.setProperty("--before", data.colours.before)
+  box.style.setProperty("--after", data.colors.after)
+  box.style.setProperty("--before", data.colors.before)
   const kind = data.names.length > 40 ? "strip" : "rows"
   const signature = JSON.stringify([data.key, kind, data.names, data.tpr, data.words, data.along && { ...data.along, ranges: null }, data.bars])
   let state = seen.get(parentElement)

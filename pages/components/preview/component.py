@@ -129,7 +129,7 @@ def payload(
             "last": "easiest class" if hard else "last class",
         },
         **_slider(grid, param, value),
-        "colours": colors(p),
+        "colors": colors(p),
     }
 
 
@@ -173,7 +173,7 @@ def slider_alone(values: Sequence[float], formulas: Sequence[str], param: Param,
         "alt": [""] * len(values),
         "words": {"name": "", "tpr": "", "bar": "", "legend": [], "value": "", "share": "", "first": "", "last": ""},
         **stops(values, formulas, param, value),
-        "colours": colors(p),
+        "colors": colors(p),
     }
 
 
@@ -207,7 +207,7 @@ def _sample_factor(gamma: float, p: Palette) -> Payload:
         },
         "slider": False,
         "values": [0.0],
-        "colours": colors(p),
+        "colors": colors(p),
     }
 
 

@@ -99,7 +99,7 @@ def payload(
         "alt": [alternative(drawn, v, classes.ordered, replays[0]) for v in values],
         "bars": bool(values.min() >= 0),
         "words": _words(drawn, hard=tpr is not None or past is not None, share=share is not None),
-        "colours": colors(p),
+        "colors": colors(p),
         "percent": drawn.percent,
         "along": over_epochs,
         **({"slider": False, "values": [0.0]} if slider is None else stops(slider[1], slider[2], slider[0], slider[3])),

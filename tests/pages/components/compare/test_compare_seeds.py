@@ -110,7 +110,7 @@ def warned(at: AppTest) -> str:
     return "\n".join(w.value for w in at.warning).replace("\\", "")
 
 
-def colours(at: AppTest) -> dict[str, str]:
+def colors(at: AppTest) -> dict[str, str]:
     """Label of every tile and the name of its color."""
     kinds = at.metric[0].proto.DESCRIPTOR.enum_types_by_name["MetricColor"].values_by_number
     return {m.label: kinds[m.proto.color].name.lower() for m in at.metric}
@@ -155,7 +155,7 @@ def test_a_switch_shows_the_two_runs(ids):
         f"show only run {ids['seed 0'][0]} and run {ids['seed 0'][1]}; the verdict uses the means over seeds"
         in captions(at)
     )
-    assert set(colours(at).values()) == {"gray"}, "the verdict uses the means"
+    assert set(colors(at).values()) == {"gray"}, "the verdict uses the means"
     assert "Thin lines: 95 % Wilson intervals." in captions(at)
 
 
@@ -370,7 +370,7 @@ def test_a_collapse_is_not_colored_as_a_gain(ids):
     assert (
         at.markdown[0].value.replace("\\", "").startswith("**More equal because all 120 classes got worse: accuracy ")
     )
-    assert colours(at) == {
+    assert colors(at) == {
         "Accuracy": "red",
         "Spread of TPRs, points": "gray",
         "TPR variance": "gray",
@@ -379,7 +379,7 @@ def test_a_collapse_is_not_colored_as_a_gain(ids):
 
 
 def test_a_gain_of_all_classes_is_colored(ids):
-    assert "green" in colours(compared(ids["many"])).values()
+    assert "green" in colors(compared(ids["many"])).values()
 
 
 @pytest.mark.parametrize("page", [COMPARE, RUN])
