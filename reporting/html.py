@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 TEMPLATES = Path(__file__).with_name("templates")
-SCHEMES = ("light", "dark")  # color schemes that a browser may prefer
-Picture = tuple[str, Mapping[str, Figure], str, str]  # heading, Plotly figure as a dict by SCHEMES, alt text, caption
+Picture = tuple[
+    str, Mapping[str, Figure], str, str
+]  # heading, Plotly figure as a dict by color scheme, light and dark, alt text, caption
 Listing = tuple[str, Sequence[str], Sequence[Sequence[str]], str]  # heading, column headers, rows, note; all plain text
 Setting = Sequence[str]  # a setting as text: its label, then its value on each side
 

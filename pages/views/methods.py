@@ -10,7 +10,7 @@ from core.methods.samplers import SAMPLERS
 from core.metrics.scalar import MEASURES
 from core.registry import Param, Registry, Source
 from pages.components.common import navigation, query_params
-from pages.components.common.prefill import Prefill
+from pages.components.common.prefill import PREFILL, Prefill
 from reporting import text
 from reporting.method_examples import Example, examples
 from reporting.notation import NOTATION, ONE_LOSS, RULES, TERMS
@@ -142,7 +142,7 @@ def detail(method: Method, table: Registry[Method]) -> None:
     if table is METHODS and st.button(
         "Use in a new run", key="methods_use", icon=":material/add_circle:", type="primary"
     ):
-        st.session_state["new_prefill"] = Prefill(method=method.key)
+        st.session_state[PREFILL] = Prefill(method=method.key)
         navigation.open_new(method=method.key)
 
 

@@ -18,7 +18,7 @@ from core.modality import MODALITIES
 from models import MODELS
 from pages.components.common import cached_reads, query_params
 from pages.components.common.error_guard import showing_errors
-from pages.components.common.prefill import Prefill
+from pages.components.common.prefill import PREFILL, Prefill
 from reporting import text
 from reporting.numbers import count
 from reporting.text import message, plain, short
@@ -181,7 +181,7 @@ def add(file: UploadedFile) -> None:
     except EvenlyError as error:
         values[REFUSED] = (file.file_id, str(error))
     else:
-        values["new_prefill"], values[ADDED] = Prefill(dataset=key), key
+        values[PREFILL], values[ADDED] = Prefill(dataset=key), key
     st.rerun()
 
 

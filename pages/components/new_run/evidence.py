@@ -18,6 +18,7 @@ from core.methods.method import Method
 from core.methods.no_weighting import UNWEIGHTED
 from core.methods.samplers import PLAIN
 from pages.components.common import cached_reads
+from pages.components.common.prefill import TPR_TEXT
 from reporting import numbers
 from reporting import text as words
 from services import tpr_sources
@@ -213,7 +214,7 @@ def given_source(spec: DataSpec) -> TprSource:
     """TPRs pasted or from a CSV file. An error is shown at once, and the run cannot start."""
     text = st.text_area(
         "TPRs",
-        key="new_tpr_text",
+        key=TPR_TEXT,
         placeholder="class,tpr\ncat,0.65\ndog,0.73",
         height=110,
         persist_state="session",

@@ -13,7 +13,7 @@ from core.methods.samplers import PLAIN, SAMPLERS
 from core.registry import Param
 from pages.components.common import param_fields
 from pages.components.common.param_fields import Value, Values
-from pages.components.common.prefill import Prefill
+from pages.components.common.prefill import PREFILL, TPR_TEXT, Prefill
 from pages.components.new_run import evidence
 from pages.components.new_run.method import other_parameters, preview_key
 from pages.components.preview import component
@@ -30,7 +30,7 @@ OWN_SPLIT = "This dataset has its own validation split, so this share has no eff
 
 def take_prefill() -> None:
     """Write choices of another page (Duplicate, use its TPRs) to the widgets."""
-    given: Prefill | None = st.session_state.pop("new_prefill", None)
+    given: Prefill | None = st.session_state.pop(PREFILL, None)
     if given is None:
         return
     config, values = given.config, st.session_state
@@ -46,7 +46,7 @@ def take_prefill() -> None:
         values[evidence.ASKED] = str(given.baseline)
     elif config is not None and config.tpr is not None:
         values[evidence.ASKED] = tpr_sources.GIVEN
-        values["new_tpr_text"] = "\n".join("" if v is None else numbers.number(v) for v in config.tpr)
+        values[TPR_TEXT] = "\n".join("" if v is None else numbers.number(v) for v in config.tpr)
 
 
 def take_settings(config: RunConfig) -> None:

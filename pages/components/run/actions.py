@@ -7,7 +7,7 @@ import streamlit as st
 from core.experiment.states import PAUSE, RESUME, STOP
 from pages.components.common import cached_reads, navigation, run_status
 from pages.components.common.error_guard import showing_errors
-from pages.components.common.prefill import Prefill
+from pages.components.common.prefill import PREFILL, Prefill
 from pages.components.run import duplicate
 from reporting import provenance
 from storage.jobs import queue
@@ -22,7 +22,7 @@ def ask(run_id: int, wanted: str) -> None:
 
 def use_tprs(row: RunRow) -> None:
     """Open New run with this run's settings, this run as the baseline and no method selected."""
-    st.session_state["new_prefill"] = Prefill(row.config, baseline=row.id)
+    st.session_state[PREFILL] = Prefill(row.config, baseline=row.id)
     navigation.open_new(dataset=row.dataset, model=row.model)
 
 
