@@ -31,13 +31,13 @@ class ReportedRun(Protocol):
     def config(self) -> RunConfig: ...
     @property
     def facts(self) -> Facts: ...
+    @property
+    def baseline_id(self) -> int | None: ...
 
 
 class StoredRun(ReportedRun, Protocol):
     """A row of the database, as far as reporting reads it."""
 
-    @property
-    def baseline_id(self) -> int | None: ...
     @property
     def method(self) -> str: ...
 
@@ -46,9 +46,10 @@ class StoredRun(ReportedRun, Protocol):
 class RunReport:
     """The content of an export of one run: integer counts [C] of one split at one epoch, and the settings.
 
-    top5   samples whose class was among the five highest scores; None if not counted
-    ece    expected calibration error of the split; None if not recorded
-    score  alpha and positive class of the weighted score of two classes; None: the defaults of `core.metrics.readings.Score`
+    baseline_id  the run whose TPRs or network it takes; None without one
+    top5         samples whose class was among the five highest scores; None if not counted
+    ece          expected calibration error of the split; None if not recorded
+    score        alpha and positive class of the weighted score of two classes; None: the defaults of `core.metrics.readings.Score`
     """
 
     id: int
@@ -62,6 +63,7 @@ class RunReport:
     weight: NDArray[np.float64] | None = None
     config: RunConfig = NO_CONFIG
     facts: Facts = NOT_STARTED
+    baseline_id: int | None = None
     top5: int | None = None
     ece: float | None = None
     score: Score | None = None

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.datasets import DATASETS
+from core.datasets.registry import Dataset
 from core.experiment.config import SETTINGS, RunConfig
 from core.experiment.config_diff import config_differences, settings_of
-from core.experiment.recipes import RECIPES
-from core.methods import METHODS, takes_tprs, trains
+from core.experiment.recipes import RECIPES, Recipe
+from core.methods import METHODS, Method, takes_tprs, trains
 from core.methods.samplers import SAMPLERS
 from core.registry import Param, Registry
-from models import MODELS
+from models import MODELS, Model
 from reporting.numbers import DASH, percent
 from reporting.run_report import ReportedRun
 from reporting.text import choice
 
-TABLES: dict[str, tuple[str, Registry]] = {
+Table = Registry[Dataset] | Registry[Model] | Registry[Method] | Registry[Recipe]
+TABLES: dict[str, tuple[str, Table]] = {
     "dataset": ("Dataset", DATASETS),
     "model": ("Model", MODELS),
     "method": ("Method", METHODS),
@@ -79,14 +81,12 @@ def origin(run: ReportedRun) -> str:
 
 def tprs_from(run: ReportedRun) -> str:
     """Where the TPRs that a run started from come from, also if only to compare with; its baseline until it starts."""
-    baseline = getattr(run, "baseline_id", None)
-    return run.facts.evidence.origin or (f"run {baseline}" if baseline else "")
+    return run.facts.evidence.origin or (f"run {run.baseline_id}" if run.baseline_id else "")
 
 
 def applied_to(run: ReportedRun) -> str:
     """The run whose outputs a post-hoc step changes; "" for a run that trains."""
-    baseline = getattr(run, "baseline_id", None)
-    return "" if baseline is None or trains(run.config.method) else f"run {baseline}"
+    return "" if run.baseline_id is None or trains(run.config.method) else f"run {run.baseline_id}"
 
 
 BEHIND = ((ORIGIN, origin), (APPLIED, applied_to))  # what a run takes from another, in addition to its settings

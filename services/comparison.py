@@ -82,5 +82,6 @@ def report(engine: Engine, row: RunRow, split: str = "test") -> RunReport:
         c.weight,
         row.config,
         row.facts,
+        row.baseline_id,
         **beside_counts(engine, row.id, split, c.epoch),
     )

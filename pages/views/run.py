@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from core.datasets import known_as
-from core.experiment.recipes import RECIPES
+from core.experiment.recipes import RECIPES, Recipe
 from core.experiment.states import BUSY, LIVE, STATES
 from core.registry import Registry
-from models import MODELS
+from models import MODELS, Model
 from pages.components.common import cached_reads, navigation, run_notes, run_status, viewport, worker_status
 from pages.components.common.error_guard import showing_errors
 from pages.components.run import actions, charts, class_table, downloads, live, log, measures, posthoc, stalled_worker
@@ -23,7 +23,7 @@ Kind = tuple[str, bool, Waiting | None]
 SHOWN = "run_shown"  # session key: the run last shown in this tab
 
 
-def label_in(table: Registry, key: str) -> str:
+def label_in(table: Registry[Model] | Registry[Recipe], key: str) -> str:
     """The label of a row, or the key itself if this version has no such row."""
     return table[key].label if key in table else key
 

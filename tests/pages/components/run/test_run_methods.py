@@ -20,10 +20,10 @@ from pages.components.common import helper_process
 from pages.components.compare import report
 from pages.components.compare.charts import LEVEL, SPREAD, mean_by_epoch
 from pages.components.run.posthoc import USUAL
-from reporting import epoch_charts, settings_text
+from reporting import epoch_charts, html_pages, settings_text
 from reporting.numbers import points
 from reporting.palette import LIGHT
-from services import posthoc
+from services import comparison, posthoc
 from storage import results
 from storage.db.errors import StorageError
 from storage.jobs import queue
@@ -375,6 +375,16 @@ def test_the_settings_of_a_step_name_no_epochs_but_the_run_it_is_applied_to(trai
     assert "epochs" not in line
     assert line.endswith(f", applied to run {run}")
     assert f"epochs {EPOCHS}" in settings_line(before)
+
+
+def test_the_exports_of_a_step_name_the_run_it_is_applied_to_as_compare_does(trained):
+    engine, worker, run = trained
+    rows = [results.get_run(engine, i) for i in (run, stepped(engine, worker, run, np.zeros(10)))]
+    reports = [comparison.report(engine, row) for row in rows]
+    assert settings_text.differing(*reports) == settings_text.differing(*rows)
+    for row, reported in zip(rows, reports, strict=True):
+        assert settings_text.listed(reported) == settings_text.listed(row)
+    assert f"Applied to</td><td>run {run}<" in html_pages.run_page(reports[1])
 
 
 def test_a_mean_over_seeds_is_over_those_that_have_a_value():
