@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from reporting.figure import Figure, axis, layout
-from reporting.numbers import minus, percent, weight
+from reporting.numbers import minus, percent, signed, weight
 from reporting.palette import Palette, faint
 from reporting.text import drawn, short
 from reporting.tpr_charts import NEARLY_ALL, SHARE
@@ -259,7 +259,7 @@ def weight_bars(names: list[str], w: NDArray[np.float64], p: Palette, order: NDA
 
 
 def _added(value: float) -> str:
-    return minus(f"{value:+.2f}")
+    return minus(signed(value, 2))
 
 
 def bias_bars(names: list[str], bias: NDArray[np.float64], p: Palette, order: NDArray[np.int64]) -> Figure:

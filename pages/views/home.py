@@ -82,7 +82,8 @@ def expected_time(every: pd.DataFrame) -> str:
     )
     behind = f", behind {numbers.count(ahead, 'run')}" if ahead else ""
     if seconds is None:
-        return f"{FIRST.seconds} to {FIRST.most_seconds} s, depending on the machine{behind}"
+        least, most = (numbers.duration(s) for s in (FIRST.seconds, FIRST.most_seconds))
+        return f"{least} to {most}, depending on the machine{behind}"
     return f"about {numbers.rough(seconds)}, estimated from earlier runs{behind}"
 
 

@@ -75,7 +75,7 @@ def change_chart(
 def change_table(before: Sequence[RunRow], names: list[str], found: charts.Matrices) -> Listing:
     """The largest changes of the confusion matrix: of many classes, whose matrix would be too large."""
     rows = [
-        [r["true class"], r["predicted as"], numbers.minus(f"{r['change']:+.1f}"), r["means"]]
+        [r["true class"], r["predicted as"], numbers.minus(numbers.signed(r["change"], 1)), r["means"]]
         for r in confusion_charts.top_changes(names, *found).to_dict("records")
     ]
     return charts.MOVED, ("true class", "predicted as", "points", "means"), rows, charts.change_of(before, names)
