@@ -25,7 +25,6 @@ from storage.db.migrate import check_schema
 from storage.db.paths import database_url
 from storage.jobs import change_stamp
 from storage.jobs.workers import WorkerRow, newest
-from storage.results.run_records import RunState
 from storage.results.runs import LISTED, RunRow
 from storage.results.runs import drawn_by as read_drawn_by
 
@@ -204,11 +203,6 @@ def live_pair(before: RunRow, row: RunRow) -> tuple[list[str], ChartSide, ChartS
         return None
     after = side(row, "after") if row.id != before.id and has_epochs(row) else None
     return class_names(run(int(before.id))), side(before, "before"), after
-
-
-def progress(record: RunState) -> float:
-    """Share of the epochs that are finished, 0 to 1."""
-    return min(int(record.last_epoch) / max(int(record.epochs), 1), 1.0)
 
 
 def moment(value: datetime | None) -> datetime | None:

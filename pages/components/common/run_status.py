@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import pandas as pd
 import streamlit as st
 
@@ -28,17 +30,26 @@ Places = dict[int, Place]  # of the running runs
 Held = dict[int, Waiting]  # of the queued runs whose baseline has not succeeded
 
 
-def label(record: RunState) -> str:
+class Stated(Protocol):
+    """The columns behind a run's label."""
+
+    @property
+    def status(self) -> str: ...
+    @property
+    def wanted(self) -> str: ...
+
+
+def label(record: Stated) -> str:
     """The state as one word; a pending request to stop or pause takes precedence."""
     return REQUESTS[record.wanted].pending if pending(record) else STATES[record.status].label
 
 
-def word(record: RunState) -> str:
+def word(record: Stated) -> str:
     """The label within a line."""
     return label(record).lower()
 
 
-def pending(record: RunState) -> bool:
+def pending(record: Stated) -> bool:
     """Whether its worker has yet to carry out a request to pause or stop it."""
     return record.status == "running" and record.wanted != RESUME
 
@@ -129,7 +140,7 @@ def share(record: RunState, where: Places) -> float:
 
 def in_a_cell(record: RunState, where: Places, held: Held | None = None) -> str:
     """State, share of the epochs and estimate in a few words: "Running 45 %, 5 s left", "Failed at 15 %", "Queued, run 16 paused"."""
-    done = f"{100 * share(record, where):.0f}\u00a0%"  # no line break before the percent sign
+    done = numbers.percent(share(record, where), 0).replace(" ", "\u00a0")  # no line break before the percent sign
     text = label(record)
     if record.status == "running":
         text = f"{text} {done}, {numbers.left(run_time.seconds_left([record], where), short=True)}"
@@ -140,7 +151,7 @@ def in_a_cell(record: RunState, where: Places, held: Held | None = None) -> str:
     return f"{text}, archived" if record.archived else text
 
 
-def badge(record: RunState, width: Width = "content") -> None:
+def badge(record: Stated, width: Width = "content") -> None:
     """A run's state as a badge."""
     color, icon = BADGES[record.status]
     st.badge(label(record), color=color, icon=icon, width=width)

@@ -9,7 +9,7 @@ from core.comparison.compare import Comparison
 from core.comparison.verdict import ENOUGH_SEEDS, SAME
 from core.experiment.states import LIVE
 from core.formatting import listed
-from pages.components.common import cached_reads, navigation, plan_findings
+from pages.components.common import cached_reads, navigation, plan_findings, run_status
 from pages.components.common.error_guard import showing_errors
 from reporting import text
 from reporting.numbers import count
@@ -81,9 +81,10 @@ def said_of_added(pair: tuple[int, int]) -> None:
 def seed_progress(ids: tuple[int, ...]) -> None:
     """Progress of the replicates; reruns the page when one has ended."""
     frame = cached_reads.runs(ids=ids)
-    active = frame[frame["status"].isin(LIVE)]
+    active, records = frame[frame["status"].isin(LIVE)], list(frame.itertuples())
+    where = run_status.places(*records)
     st.progress(
-        sum(cached_reads.progress(r) for r in frame.itertuples()) / max(len(frame), 1),
+        sum(run_status.share(r, where) for r in records) / max(len(records), 1),
         text=f"{count(len(active), 'run')} with these settings queued or running; metrics update when they finish",
     )
     if len(active) < len(ids):

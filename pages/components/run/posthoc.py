@@ -25,7 +25,7 @@ from pages.components.common import (
     viewport,
 )
 from pages.components.common.error_guard import showing_errors
-from reporting.numbers import duration, minus, points, signed
+from reporting.numbers import duration
 from reporting.text import message, plain
 from services import posthoc
 from services.run_names import method_words
@@ -41,15 +41,11 @@ PHONE = ("step", "accuracy", "variance")
 NOTHING = "As trained"
 
 
-class StepRecord(Protocol):
-    """A row of `services.posthoc.steps_of`, as itertuples gives it: the columns read here and by run_status."""
+class StepRecord(run_status.Stated, Protocol):
+    """A row of `services.posthoc.steps_of`, as itertuples gives it: the columns read here."""
 
     @property
     def id(self) -> int: ...
-    @property
-    def status(self) -> str: ...
-    @property
-    def wanted(self) -> str: ...
     @property
     def created_at(self) -> pd.Timestamp: ...
 
@@ -270,15 +266,15 @@ def figures(row: RunRow, done: Sequence[RunRow]) -> pd.DataFrame:
     return pd.DataFrame([of(r, row, NOTHING if r is row else f"{name_of(r)} (run {r.id})") for r in (row, *done)])
 
 
-def of(r: RunRow, row: RunRow, name: str) -> dict[str, str | float]:
-    """A row of the table. Changes are text, which has the real minus; they sort as accuracy and variance do, which are numbers."""
+def of(r: RunRow, row: RunRow, name: str) -> dict[str, str | float | None]:
+    """A row of the table, numbers so that every column sorts; None, an empty cell, for the changes of the run as trained."""
     less = None if r is row or not row.tpr_variance else 100 * (r.tpr_variance / row.tpr_variance - 1)
     return {
         "step": name,
         "accuracy": 100 * r.accuracy,
-        "change": "" if r is row else points(r.accuracy - row.accuracy),
+        "change": None if r is row else 100 * (r.accuracy - row.accuracy),
         "variance": r.tpr_variance,
-        "less": "" if less is None else minus(signed(less, 0)),
+        "less": less,
         "lowest": 100 * r.tpr_min,
     }
 
@@ -295,8 +291,8 @@ def columns(phone: bool, name_key: str) -> dict[str, Any]:
         if phone
         else button("Step", type="tertiary", alignment="left", width=340, key=name_key, help=opens),
         "accuracy": number("Acc." if phone else "Accuracy", format="%.1f %%", width=64 if phone else 90),
-        "change": text("Change, points", alignment="right"),
+        "change": number("Change, points", format="%+.1f"),
         "variance": number("TPR var." if phone else "TPR variance", format="%.4f", width=72 if phone else 110),
-        "less": text("Change, %", alignment="right"),
+        "less": number("Change, %", format="%+.0f"),
         "lowest": number("Lowest TPR", format="%.1f %%"),
     }
