@@ -1,4 +1,4 @@
-"""User-facing numbers and times. Pure functions; minus is the real sign, percent has one decimal."""
+"""User-facing numbers and times. Pure functions. A minus is a hyphen, which a script can read, except in `points` and after `minus`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def in_percent(value: float | None, digits: int = 1) -> str:
 
 
 def points(value: float | None, digits: int = 1) -> str:
-    """A difference of shares in signed percentage points, with a real minus: .04 -> "+4.0", -.0123 -> "−1.2"."""
+    """A difference of shares in signed percentage points, with a real minus, as sentences and charts have it: -.0123 -> "−1.2"."""
     return minus(signed_points(value, digits))
 
 
 def signed_points(value: float | None, digits: int = 1) -> str:
-    """Signed percentage points on the command line, with a hyphen that a script can read: -.0123 -> "-1.2"."""
+    """Signed percentage points with a hyphen, for the command line and for tables that replace it themselves: .04 -> "+4.0"."""
     return DASH if _missing(value) else signed(100 * value, digits)
 
 
@@ -47,13 +47,16 @@ def spread(variance: float | None) -> str:
 
 
 def weight(value: float | None) -> str:
-    """Three significant digits without an exponent up to a million: .6628 -> "0.663", 1.25, 12.5, 125."""
+    """Three significant digits, at least those before the point; an exponent below 1e-4 and from a million on.
+
+    .6628 -> "0.663", 9.999 -> "10.0", 1234.5 -> "1234", 0 -> "0.00"
+    """
     if _missing(value):
         return DASH
+    scientific = f"{value:.2e}"
     if value and not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.2e}"
-    digits = 2 - math.floor(math.log10(abs(value))) if value else 2
-    return f"{value:.{max(digits, 0)}f}"
+        return scientific
+    return f"{value:.{max(2 - int(scientific.partition('e')[2]), 0)}f}"
 
 
 def number(value: float) -> str:
@@ -62,8 +65,13 @@ def number(value: float) -> str:
 
 
 def count(n: int, noun: str) -> str:
-    """1 run, 2 runs."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s" if not noun.endswith("s") else f"{n:,} {noun}es"
+    """1 run, 2 runs, 1,000 classes."""
+    return f"{n:,} {plural(noun, n)}"
+
+
+def plural(noun: str, n: int) -> str:
+    """The noun for `n` of them: 1 run, 2 runs, 3 classes."""
+    return noun if n == 1 else f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
 def duration(seconds: float | None) -> str:
@@ -154,9 +162,14 @@ def variance_with_sd(mean: float, sd: float) -> str:
     return f"{mean:.{digits}f} ± {sd:.{digits}f}"
 
 
+def share_places(*shares: float) -> int:
+    """Decimals of shares in percent that show two significant digits of the smallest: at least one, at most four."""
+    return max(min(places(100 * share, 1), 4) for share in shares)
+
+
 def spread_points(share: float) -> str:
-    """A spread in points, at least one decimal and two significant digits: .0877 -> "8.8", .0056 -> "0.56"."""
-    return f"{100 * share:.{min(places(100 * share, 1), 4)}f}"
+    """A spread in points with the decimals of `share_places`: .0877 -> "8.8", .0056 -> "0.56", 1e-7 -> "0.0000"."""
+    return in_percent(share, share_places(share))
 
 
 def signed(value: float, digits: int) -> str:

@@ -46,17 +46,13 @@ def meaning(reading: Reading | Change) -> str:
     if reading.key == ECE:
         return ECE_MEANING
     if reading.key in GROUPS:
-        return f"Mean TPR of the {_classes(reading.classes)} {GROUPS[reading.key][1]}."
+        return f"Mean TPR of the {numbers.count(reading.classes, 'class')} {GROUPS[reading.key][1]}."
     return MEASURES[reading.key].summary
 
 
 def _positive(score: Reading | Change) -> str:
     """The positive class of the weighted score, the same on both sides of a change."""
     return score.of if isinstance(score, Reading) else score.of_after
-
-
-def _classes(n: int) -> str:
-    return f"{n} {'class' if n == 1 else 'classes'}"
 
 
 # ---------------------------------------------------------------- as text
@@ -77,17 +73,12 @@ def _points(values: Sequence[float]) -> list[str]:
     return numbers.alike([100 * v for v in values], 1)
 
 
-def _share_with_sd(mean: float, sd: float) -> str:
-    return f"{numbers.in_percent(mean)} ± {numbers.in_percent(sd)}"
-
-
-def _error_places(*values: float) -> int:
-    """Decimals of small errors in percent: two significant digits of the smallest, one decimal at least and four at most."""
-    return max(min(numbers.places(100 * v, 1), 4) for v in values)
+def _share_with_sd(mean: float, sd: float, digits: int = 1) -> str:
+    return f"{numbers.in_percent(mean, digits)} ± {numbers.in_percent(sd, digits)}"
 
 
 def _error_change(before: float, after: float) -> str:
-    return numbers.signed(100 * (after - before), _error_places(before, after))
+    return numbers.signed(100 * (after - before), numbers.share_places(before, after))
 
 
 def _error_points(values: Sequence[float]) -> list[str]:
@@ -95,8 +86,7 @@ def _error_points(values: Sequence[float]) -> list[str]:
 
 
 def _error_with_sd(mean: float, sd: float) -> str:
-    places = max(2, _error_places(mean))
-    return f"{100 * mean:.{places}f} ± {100 * sd:.{places}f}"
+    return _share_with_sd(mean, sd, max(2, numbers.share_places(mean)))
 
 
 FORMATS = {
@@ -104,28 +94,27 @@ FORMATS = {
     ERROR: UnitFormat("%", numbers.spread_points, _error_change, _error_points, _error_with_sd),
     VARIANCE: UnitFormat("", numbers.variance, numbers.variance_change, numbers.variances, numbers.variance_with_sd),
 }
-NOTHING = "–"
 
 
 def label_with_unit(reading: Reading | Change) -> str:
     """A measure's name with its unit and, for a group, its number of classes: "Few-shot TPR (3 classes), %"."""
     unit, n = FORMATS[reading.unit].unit, reading.classes
-    return label(reading) + ("" if n is None else f" ({_classes(n)})") + (f", {unit}" if unit else "")
+    return label(reading) + ("" if n is None else f" ({numbers.count(n, 'class')})") + (f", {unit}" if unit else "")
 
 
 def value_text(unit: str, value: float, of: str = "") -> str:
     """A value without its unit, which is in `label_with_unit`, followed by the class it is for."""
-    text = NOTHING if math.isnan(value) else FORMATS[unit].value(value)
+    text = numbers.DASH if math.isnan(value) else FORMATS[unit].value(value)
     return f"{text} ({of})" if of else text
 
 
 def change_text(unit: str, before: float, after: float) -> str:
     """A signed difference, shares in points."""
-    return NOTHING if math.isnan(before) or math.isnan(after) else FORMATS[unit].change(before, after)
+    return numbers.DASH if math.isnan(before) or math.isnan(after) else FORMATS[unit].change(before, after)
 
 
 def _side(change: Change, when: str) -> str:
-    """One side of a change; the worst class is label_with_unit on each; the positive class is the same on both."""
+    """One side of a change; the worst class is named on each side, the positive class, the same on both, is in the label."""
     return value_text(change.unit, getattr(change, when), getattr(change, f"of_{when}") if change.key == WORST else "")
 
 

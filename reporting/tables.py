@@ -72,9 +72,9 @@ def figures_over_seeds(over: OverSeeds) -> list[list[str]]:
             ]
             change, low, high = numbers.variances((f.change, f.low, f.high))
         else:
-            places = max(min(numbers.places(100 * v, 1), 4) for v in (f.before, f.after))
+            places = numbers.share_places(f.before, f.after)
             sides = [
-                f"{100 * mean:.{places}f} ± {100 * sd:.{places}f}"
+                f"{numbers.in_percent(mean, places)} ± {numbers.in_percent(sd, places)}"
                 for mean, sd in ((f.before, f.before_sd), (f.after, f.after_sd))
             ]
             change, low, high = numbers.alike([100 * v for v in (f.change, f.low, f.high)], places)

@@ -71,7 +71,7 @@ def progress(busy: pd.DataFrame) -> str:
     if not paused:
         return "Both runs are in progress" if len(busy) > 1 else "One run is in progress"
     text = f"{listed(paused)} {'is' if len(paused) == 1 else 'are'} paused"
-    return f"{text[:1].upper()}{text[1:]}"
+    return words.capitalized(text)
 
 
 def expected_time(every: pd.DataFrame) -> str:

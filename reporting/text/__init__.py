@@ -6,17 +6,20 @@ methods, diagnostics, comparison, verdicts or baseline. Pure functions.
 
 from reporting.text import comparison  # noqa: F401  # registers its sentences
 from reporting.text.baseline import baselines, tail
-from reporting.text.diagnostics import oscillation
+from reporting.text.diagnostics import calm, oscillation
 from reporting.text.escaping import drawn, message, plain, sentence, short
 from reporting.text.finding import lines, of
-from reporting.text.methods import NEEDS, STAGES
-from reporting.text.phrases import choice, numbered, typographic
+from reporting.text.methods import NEEDS, STAGES, TRAINED
+from reporting.text.phrases import capitalized, choice, numbered, typographic
 from reporting.text.verdicts import verdict
 
 __all__ = [
     "NEEDS",
     "STAGES",
+    "TRAINED",
     "baselines",
+    "calm",
+    "capitalized",
     "choice",
     "drawn",
     "lines",

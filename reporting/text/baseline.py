@@ -8,6 +8,7 @@ from core.experiment import baseline
 from core.experiment.config import RunConfig
 from core.experiment.states import STATES
 from core.formatting import listed
+from reporting.numbers import plural
 from reporting.text.finding import of
 from reporting.text.phrases import numbered
 
@@ -101,7 +102,7 @@ def baselines(takes: Mapping[int, int | None]) -> str:
     if len(found) > 1 and not missing and len(set(takes.values())) == 1:
         parts.append(f"Baseline: run {next(iter(takes.values()))} for every seed")
     elif found:
-        parts.append(f"Baseline{'s' * (len(found) > 1)}: {listed(found)}")
+        parts.append(f"{plural('Baseline', len(found))}: {listed(found)}")
     if missing:
         parts.append(f"{'for' if parts else 'For'} {numbered('seed', missing)} a baseline is trained first")
     return "; ".join(parts) + "." if parts else ""

@@ -62,6 +62,14 @@ def oscillation(
     )
 
 
+def calm(found: run_warnings.Oscillation, half: str) -> str:
+    """The change per epoch of weights that do not oscillate; `half`: the epochs that are judged."""
+    return (
+        f"From epoch to epoch a weight changes by a factor of {found.factor:.2f} on average and turns back at "
+        f"{percent(found.reversal, 0)} of the epochs ({half})."
+    )
+
+
 @of.register
 def _(f: weight_dominance.DominantClass) -> str:
     return (

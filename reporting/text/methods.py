@@ -21,6 +21,10 @@ STAGES = {
     FINETUNE: "A second stage: trains the network of a finished run further, as a separate run.",
     POSTHOC: "A post-hoc step: no training, takes seconds, a separate run.",
 }  # what a method is applied to, where it does not train from the start
+TRAINED = {
+    CLASSIFIER: "The features of the finished run are frozen; only its last layer is trained.",
+    FINETUNE: "The whole network of the finished run is trained further.",
+}  # what a second stage trains
 
 
 @of.register

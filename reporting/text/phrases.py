@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.formatting import listed
-from reporting.numbers import minus
+from reporting.numbers import minus, plural
 
 
 def choice(key: str) -> str:
@@ -15,8 +15,7 @@ def choice(key: str) -> str:
 
 def numbered(noun: str, numbers: Sequence[int]) -> str:
     """ "seed 3", "seeds 0, 1 and 2", "classes 0 and 2"; beyond eight the others are counted."""
-    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{noun if len(numbers) == 1 else plural} {listed(numbers)}"
+    return f"{plural(noun, len(numbers))} {listed(numbers)}"
 
 
 def capitalized(text: str) -> str:

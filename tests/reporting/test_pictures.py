@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
 import re
-from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from streamlit.testing.v1 import AppTest
 from core.methods import METHODS, formula_with, grid, slider_param, what_if
 from pages.components.preview import component, latex_text
 from reporting import confusion_charts, epoch_charts, tpr_charts
-from reporting.numbers import ago, left, percent, points, spread, weight
 from reporting.palette import DARK, LIGHT, inks
 
 NAMES = ["cat", "dog", "car"]
@@ -265,49 +262,6 @@ def test_the_preview_shows_hardest_first_and_shares_that_add_up():
     assert data["grid"][stop] == sorted(data["grid"][stop], reverse=True)
     assert sum(data["shares"][stop]) == pytest.approx(1, abs=1e-3)
     assert data["facts"][stop][0][0] == "2.25"  # (.9 / .6) ** 2
-
-
-@pytest.mark.parametrize(("value", "text"), [(0.8321, "83.2 %"), (1.0, "100.0 %"), (None, "–"), (math.nan, "–")])
-def test_percent(value, text):
-    assert percent(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.663, "0.663"), (1.25, "1.25"), (12.5, "12.5"), (125.4, "125"), (0.00001, "1.00e-05"), (0.0, "0.00")],
-)
-def test_weights_have_three_digits(value, text):
-    assert weight(value) == text
-
-
-def test_differences_have_a_real_minus_sign():
-    assert (points(0.04), points(-0.0123)) == ("+4.0", "−1.2")
-
-
-def test_spread_is_the_root_of_the_variance_in_points():
-    assert spread(0.0077) == "8.8 points"
-    assert spread(0.000031) == "0.56 points"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.4, "about 1 s left"),
-        (43, "about 45 s left"),
-        (130, "about 3 min left"),
-        (7300, "about 2 h 10 min left"),
-        (None, "estimating"),
-    ],
-)
-def test_estimates_are_rounded_as_far_as_they_can_be_trusted(seconds, text):
-    assert left(seconds) == text
-
-
-def test_dates_are_relative():
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    assert ago(now - timedelta(minutes=5), now) == "5 min ago"
-    assert ago(now - timedelta(days=3), now) == "3 days ago"
-    assert ago(None) == "–"
 
 
 EVIL = ["<b>dog</b>", "a & b", "%{x}"]

@@ -10,6 +10,7 @@ import streamlit as st
 from core.metrics import readings
 from core.metrics.readings import Change, Reading, Score
 from reporting import readings_text, text
+from reporting.numbers import minus
 
 TITLE = "Measures"
 CHANGE, INTERVAL = "change", "95 % interval"
@@ -51,7 +52,7 @@ def draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """One row per measure. Values may contain class names, so only the columns of differences get the real minus sign."""
     signed = [c in (CHANGE, INTERVAL) for c in ("", *columns)]
     shown = [
-        [text.plain(cell.replace("-", "−") if has_sign else cell) for cell, has_sign in zip(row, signed, strict=True)]
+        [text.plain(minus(cell) if has_sign else cell) for cell, has_sign in zip(row, signed, strict=True)]
         for row in rows
     ]
     with st.container(width=WIDTH):  # a table with a width of its own would not wrap on a phone

@@ -19,7 +19,7 @@ METHODS = "pages/views/methods.py"
 LONGEST_ID = 12  # digits; anything longer is not a run id
 Width = int | Literal["content", "stretch"]  # of a widget; a number is in px
 OPEN = "nav_open"  # set by a callback: the run to open next, from any page
-SEEDS_SAID = "compare_seeds_said"  # ((before, after), what the plan of the seeds said that were added last)
+SEEDS_SAID = "compare_seeds_said"  # ((before, after), the findings of the plan of the seeds that were added last)
 KEPT_ON = {
     "new_submit_key": "new",
     SEEDS_SAID: "compare",

@@ -36,7 +36,10 @@ NOTE = Display(TERMS, ":material/info:", False)  # of every other finding, a not
 
 
 def draw(findings: Iterable[Finding], about: str | None = None) -> None:
-    """A plan's cautions as warnings and its notes as captions; with `about`, only those about the baseline, settings or terms."""
+    """A plan's findings, each in a box or as a caption, as its row of DISPLAYS says, and notes as captions.
+
+    With `about`, only those about the baseline, settings or terms.
+    """
     for finding in findings:
         display = DISPLAYS.get(type(finding), NOTE)
         if about not in (None, display.about):

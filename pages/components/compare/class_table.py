@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.comparison.compare import Comparison
 from reporting import tables
-from reporting.numbers import points
+from reporting.numbers import minus, points
 
 PERCENT = "%.1f %%"
 CLASSES_OF_RUNS = (
@@ -85,7 +85,7 @@ def summary_rows(c: Comparison, over: bool) -> list[list[str]]:
     """The metrics of the whole split as text: over the seeds, with standard deviations and intervals, or of the two runs."""
     if over:
         return [
-            [cell.replace("-", "−") if i > 2 else cell for i, cell in enumerate(row)]
+            [minus(cell) if i > 2 else cell for i, cell in enumerate(row)]
             for row in tables.figures_over_seeds(c.over_seeds)
         ]
     before, after = (dict(tables.summary_rows(c.summary[side])) for side in ("before", "after"))

@@ -20,7 +20,7 @@ from pages.components.common import cached_reads, query_params
 from pages.components.common.error_guard import showing_errors
 from pages.components.common.prefill import PREFILL, Prefill
 from reporting import text
-from reporting.numbers import count
+from reporting.numbers import count, plural
 from reporting.text import message, plain, short
 from services.run_names import dataset_label, dataset_labels
 from storage.db.paths import data_root
@@ -209,7 +209,7 @@ def runs_on(key: str) -> str:
     frame = cached_reads.runs(archived=None)
     mine = frame[(frame["dataset"] == key) | frame["dataset"].str.startswith(f"{key}@")].sort_values("id")
     named = [f"{number} ({plain(short(name, 40))})" for number, name in zip(mine["id"], mine["name"], strict=True)]
-    return f"run{'s' * (len(named) > 1)} {listed(named, NAMED)}" if named else ""
+    return f"{plural('run', len(named))} {listed(named, NAMED)}" if named else ""
 
 
 def remove(key: str) -> None:

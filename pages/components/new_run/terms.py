@@ -14,7 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.findings import Finding
-from core.methods import CLASSIFIER, FINETUNE, POSTHOC, Method
+from core.methods import POSTHOC, Method
 from core.methods.types import ClassTerms
 from pages.components.common import plotly_chart
 from reporting import text
@@ -45,15 +45,10 @@ TERMS = {
     "sampling": Term("Sampling", "probability that a drawn training sample belongs to the class", ".1%"),
 }
 
-STAGES = {
-    CLASSIFIER: "The features of the finished run are frozen; only its last layer is trained.",
-    FINETUNE: "The whole network of the finished run is trained further.",
-}
-
 
 def sentences(method: Method, sampler: Method) -> list[str]:
     """What no chart can show: what a second stage trains, and what is decided during or after training."""
-    return [text for text in (STAGES.get(method.stage, ""), method.decided, sampler.decided) if text]
+    return [line for line in (text.TRAINED.get(method.stage, ""), method.decided, sampler.decided) if line]
 
 
 def has_bars(method: Method, frames: Sequence[ClassTerms]) -> bool:

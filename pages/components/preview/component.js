@@ -14,7 +14,7 @@ const three = v => {
   if (v === null || v === undefined || !isFinite(v)) return "–"
   const a = Math.abs(v)
   if (a !== 0 && (a < 1e-4 || a >= 1e6)) return v.toExponential(2)
-  return v.toFixed(a === 0 ? 2 : Math.max(0, 2 - Math.floor(Math.log10(a))))
+  return v.toFixed(Math.max(0, 2 - Number(a.toExponential(2).split("e")[1])))
 }
 const shown = (data, v) => (data.percent ? percent(v) : three(v))
 const percent = (v, digits = 1) => (v === null || v === undefined ? "–" : (100 * v).toFixed(digits) + " %")

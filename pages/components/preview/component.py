@@ -63,7 +63,10 @@ def clipped_words(terms: ClassTerms, names: Sequence[str]) -> str:
 def _facts(ratio: float, share: NDArray[np.float64], terms: ClassTerms, names: Sequence[str]) -> list[list[str]]:
     rows = [
         [numbers.weight(ratio) if np.isfinite(ratio) else "∞", "largest / smallest weight"],
-        [f"{100 * share.min():.1f} to {100 * share.max():.1f} %", "share of the weight (samples times weight)"],
+        [
+            f"{numbers.in_percent(share.min())} to {numbers.percent(share.max())}",
+            "share of the weight (samples times weight)",
+        ],
         [f"{len(terms.clipped):,}", clipped_words(terms, names)],
     ]
     return rows + [[numbers.weight(v), name] for name, v in (terms.info or {}).items()]

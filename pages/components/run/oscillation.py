@@ -24,7 +24,7 @@ def calm(row: RunRow, w: NDArray[np.float64]) -> None:
     """Caption of the chart of the weights [E, C]: their change per epoch, if they change without oscillating."""
     found = oscillation(w)
     if found is not None and not found.oscillates:
-        st.caption(sentence(found, half(row)))
+        st.caption(unbroken(text.calm(found, half(row))))
 
 
 def half(row: RunRow) -> str:
@@ -53,18 +53,15 @@ def draw(row: RunRow, names: list[str]) -> None:
             navigation.link_method(row.config.method, f"Smoothing of its TPRs: {SMOOTHING}")
 
 
-def sentence(found: Oscillation, half: str) -> str:
-    """The change per epoch of weights that do not oscillate."""
-    return (
-        f"From epoch to epoch a weight changes by a factor of {found.factor:.2f} on average and turns back at "
-        f"{100 * found.reversal:.0f}\u00a0% of the epochs ({half})."
-    )
-
-
 def warning(found: Oscillation, half: str, names: list[str]) -> str:
     """The warning: how much the weights oscillate, and in which classes most."""
     most = listed([text.plain(text.short(names[c], 20)) for c in found.classes], NAMED)
-    return text.oscillation(found, half=half, most=most).replace(" %", "\u00a0%")
+    return unbroken(text.oscillation(found, half=half, most=most))
+
+
+def unbroken(sentence: str) -> str:
+    """The sentence without a line break before a percent sign."""
+    return sentence.replace(" %", "\u00a0%")
 
 
 def picture(epochs: NDArray[np.int64], w: NDArray[np.float64], row: RunRow) -> Figure:

@@ -45,10 +45,11 @@ def test_a_run_shows_its_step_and_the_warnings_of_its_worker(full):
     workers.beat(engine, worker.id, state_text(Place(ids["running"], 10, 479, 3516, 900.0), "no step for 12 min"))
     at = visit(RUN, id=str(ids["running"]))
     assert "epoch 10 of 20, step 479 of 3,516" in words_on(at)
-    assert at.warning[0].value.startswith("No step for 12 min. ")
+    assert at.warning[0].value.startswith("No step for 12 min. If this is unexpected, restart Evenly")
     assert sum("No step for 12 min" in c.value for c in at.sidebar.caption) == 1
     state = visit(RUNS).dataframe[0].value.set_index("id")["state"][ids["running"]]
     assert state.replace("\u00a0", " ").startswith("Running 46 %")
+    assert not any("No step" in w.value for w in visit(RUN, id=str(ids["queued"])).main.warning)
 
 
 def test_a_run_paused_before_its_first_epoch_is_shown_as_paused(full):

@@ -41,7 +41,7 @@ def shown(about=None):
     return tuple([e.value.replace("\\", "") for e in kind] for kind in (at.warning, at.caption))
 
 
-def test_cautions_are_warnings_and_notes_are_captions():
+def test_a_finding_is_a_box_or_a_caption_as_its_row_says_and_a_note_is_a_caption():
     warnings, captions = shown()
     assert warnings == [text.of(f) for f in (MOST, TWICE, APART)]
     assert captions == [f":material/info: {text.of(NOTE)}", f":material/warning: {text.of(SEEN)}"]

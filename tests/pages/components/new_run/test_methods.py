@@ -8,6 +8,7 @@ import pytest
 from core.datasets import prepare
 from pages.components.common.prefill import Prefill
 from pages.components.new_run import evidence, terms
+from reporting.text import TRAINED
 from services import tpr_sources
 from tests.pages.components.new_run.kit import baselines, captions, images, started, visit
 from tests.seed import config_of
@@ -171,7 +172,7 @@ def test_what_no_picture_can_show_is_said_of_every_method():
         assert answer(method.key, known).set() or method.key == "none" or terms.sentences(method, plain), method.key
     assert terms.sentences(METHODS["l2rw"], plain) == [METHODS["l2rw"].decided]
     assert terms.sentences(METHODS["crt"], SAMPLERS["smote"]) == [
-        terms.STAGES["classifier"],
+        TRAINED["classifier"],
         SAMPLERS["smote"].decided,
     ]
 

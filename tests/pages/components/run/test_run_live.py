@@ -178,14 +178,6 @@ def test_the_page_shows_no_estimate_without_a_heartbeat(full):
     assert not any(" left" in c.value for c in at.main.caption)
 
 
-def test_the_page_warns_that_the_worker_trains_no_step(full):
-    engine, ids = full
-    write(engine, lambda c: c.execute(workers_table.update().values(seen_at=time.time(), state="no step for 12 min")))
-    warnings = [w.value for w in visit(RUN, id=str(ids["running"])).main.warning]
-    assert [w for w in warnings if w.startswith("No step for 12 min. If this is unexpected, restart Evenly")]
-    assert not any("No step" in w.value for w in visit(RUN, id=str(ids["queued"])).main.warning)
-
-
 # -- tags and notes ----------------------------------------------------------------------------------------------
 
 
