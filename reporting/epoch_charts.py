@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from reporting.figure import Figure, axis, layout
+from reporting.figure import Figure, Part, axis, layout
 from reporting.numbers import minus, percent, signed, weight
 from reporting.palette import Palette, faint
 from reporting.text import drawn, short
 from reporting.tpr_charts import NEARLY_ALL, SHARE
 
 Matrix = NDArray[np.float64]
+Series = tuple[str, ArrayLike, ArrayLike, str, str]  # name, epochs, values, color, dash
 FEW_LINES = 12  # classes drawn as single lines; above, a band with the extremes
 FEW_ROWS = 40  # classes, up to which rows show names and numbers
 HIGH = 300  # pixels
@@ -28,7 +29,7 @@ def _clean(values: ArrayLike) -> list[float | None]:
 
 def _line(
     name: str, x: ArrayLike, y: ArrayLike, color: str, dash: str = "solid", value: str = ".3f", width: float = 2.2
-) -> dict:
+) -> Part:
     """One curve. The hover template reads `name` from the trace, so that a placeholder in a class name stays text."""
     x = [int(v) for v in np.asarray(x)]
     mode = "lines+markers" if len(x) < 2 else "lines"
@@ -43,7 +44,7 @@ def _line(
     }
 
 
-def _thin(x: ArrayLike, y: ArrayLike, color: str) -> dict:
+def _thin(x: ArrayLike, y: ArrayLike, color: str) -> Part:
     return {
         "type": "scatter",
         "mode": "lines",
@@ -55,7 +56,7 @@ def _thin(x: ArrayLike, y: ArrayLike, color: str) -> dict:
     }
 
 
-def _epochs(p: Palette, last: int, start: float | None = None) -> dict:
+def _epochs(p: Palette, last: int, start: float | None = None) -> Part:
     """The epoch axis, with at most ten whole-number ticks."""
     step = next(s for s in (1, 2, 5, 10, 20, 25, 50, 100, 200, 250, 500, 1000, 10**6) if last / s <= 10)
     more = {} if start is None or last < 2 else {"range": [start, last + 0.5]}
@@ -78,19 +79,19 @@ def some(epochs: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     return np.flatnonzero(keep)
 
 
-def _last(series: list) -> int:
+def _last(series: Sequence[Series]) -> int:
     return max((int(np.max(x)) for _, x, *_ in series if len(x)), default=1)
 
 
 def lines(
     p: Palette,
-    series: list[tuple[str, ArrayLike, ArrayLike, str, str]],
+    series: Sequence[Series],
     *,
     share: bool,
     total: int | None = None,
     unit: str = "",
     digits: int = 3,
-    thin: list[tuple[ArrayLike, ArrayLike, str]] | None = None,
+    thin: Sequence[tuple[ArrayLike, ArrayLike, str]] = (),
 ) -> Figure:
     """One curve per (name, epochs, values, color, dash); shares are drawn in percent, with as many decimals as the ticks need.
 
@@ -98,7 +99,7 @@ def lines(
     values are shares above 90 %.
     """
     form = ".1%" if share else f".{digits}f"
-    data = [_thin(x, y, c) for x, y, c in thin or []] + [_line(n, x, y, c, d, form) for n, x, y, c, d in series]
+    data = [_thin(x, y, c) for x, y, c in thin] + [_line(n, x, y, c, d, form) for n, x, y, c, d in series]
     least = min((float(np.nanmin(np.asarray(y, float))) for _, _, y, *_ in series if len(y)), default=0.0)
     y = axis(
         p,
@@ -113,7 +114,7 @@ def lines(
     }
 
 
-def _class_axis(names: list[str], p: Palette, order: NDArray[np.int64]) -> dict:
+def _class_axis(names: list[str], p: Palette, order: NDArray[np.int64]) -> Part:
     """One row per class from the top, in the given order."""
     rows = len(order)
     return axis(
@@ -132,7 +133,7 @@ def _tall(rows: int) -> int:
     return max(HIGH, min(22 * rows + 70, 620))
 
 
-def heatmap(names: list[str], epochs: NDArray, tpr: Matrix, p: Palette, order: NDArray[np.int64]) -> Figure:
+def heatmap(names: list[str], epochs: NDArray[np.int64], tpr: Matrix, p: Palette, order: NDArray[np.int64]) -> Figure:
     """TPR [E, C] as color, hardest class on top, epochs to the right."""
     full = [drawn(names[c]) for c in order]
     z = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in tpr[:, order].T]
@@ -171,7 +172,7 @@ def _least(tpr: Matrix) -> float:
     return NEARLY_ALL if least >= NEARLY_ALL else 0.0
 
 
-def _trajectory_band(epochs: NDArray, w: Matrix, p: Palette) -> list[dict]:
+def _trajectory_band(epochs: NDArray[np.int64], w: Matrix, p: Palette) -> list[Part]:
     low, high, middle = w.min(1), w.max(1), np.median(w, axis=1)
     edge = {"width": 0, "color": p.after}
     x = [int(e) for e in epochs]
@@ -200,7 +201,7 @@ def _trajectory_band(epochs: NDArray, w: Matrix, p: Palette) -> list[dict]:
     ]
 
 
-def trajectory(names: list[str], epochs: NDArray, w: Matrix, p: Palette) -> Figure:
+def trajectory(names: list[str], epochs: NDArray[np.int64], w: Matrix, p: Palette) -> Figure:
     """Class weights [E, C] over epochs: single lines for few classes, else the range and its two extremes."""
     few = w.shape[1] <= FEW_LINES
     data = [] if few else _trajectory_band(epochs, w, p)

@@ -7,10 +7,11 @@ from typing import Any
 from reporting.palette import Palette
 
 Figure = dict[str, Any]  # Plotly's JSON
+Part = dict[str, Any]  # a trace, a shape or an axis of it
 FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 
 
-def axis(p: Palette, **more: object) -> dict[str, object]:
+def axis(p: Palette, **more: object) -> Part:
     """An axis in the palette's colors; `more` overrides."""
     base = {
         "gridcolor": p.grid,
@@ -27,7 +28,7 @@ def axis(p: Palette, **more: object) -> dict[str, object]:
     return {**base, **more}
 
 
-def layout(p: Palette, height: int, **more: object) -> dict[str, object]:
+def layout(p: Palette, height: int, **more: object) -> Part:
     """The common layout: transparent background, one font, a constant uirevision so that live updates keep the view."""
     base = {
         "height": height,

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from reporting import numbers
-from reporting.figure import Figure, axis, layout
+from reporting.figure import Figure, Part, axis, layout
 from reporting.numbers import percent, points
 from reporting.palette import Palette, faint
 from reporting.text import drawn
 from reporting.tpr_series import ChartSide
 
 Vector = NDArray[np.float64]  # [C]
+DrawnSide = tuple[ChartSide, str, str, float]  # color, dash of the mean, opacity of the band
 BARS_UP_TO = 15  # classes; above, dumbbells
 DUMBBELLS_UP_TO = 60  # classes; above, the sorted strip
 BAR_GAP = 0.24  # free share of a class's width between its bars and the next
@@ -74,7 +75,7 @@ def marks(kind: str, side: ChartSide) -> str:
     return MARKS[kind, side.each is not None]
 
 
-def window(low: float, high: float) -> dict[str, object]:
+def window(low: float, high: float) -> Part:
     """An axis of TPRs for dots and lines, which may not start at 0; the title states where it starts."""
     step = next((s for s in STEPS if (high - low) / s <= 8), STEPS[-1])
     start = max(0.0, float(np.floor(low / step - 0.2)) * step)
@@ -102,9 +103,7 @@ def _legend(side: ChartSide) -> str:
     return f"{drawn(side.label)}: mean {percent(side.mean)}, spread {numbers.spread_points(side.sd)} points"
 
 
-def _levels(
-    p: Palette, sides: list[tuple[ChartSide, str, str, float]], across: str, line_layer: str = "above"
-) -> list[dict]:
+def _levels(p: Palette, sides: list[DrawnSide], across: str, line_layer: str = "above") -> list[Part]:
     """Band and mean line of each side. `across` is the axis of the TPR."""
     other = "x" if across == "y" else "y"
     shapes = []
@@ -139,14 +138,14 @@ def _levels(
     return shapes
 
 
-def _sides(p: Palette, before: ChartSide, after: ChartSide | None) -> list[tuple[ChartSide, str, str, float]]:
+def _sides(p: Palette, before: ChartSide, after: ChartSide | None) -> list[DrawnSide]:
     strong = 0.16 if p.name == "light" else 0.18
     if after is None:
         return [(before, p.after, "solid", strong) if before.weighted else (before, p.before, "dot", strong)]
     return [(before, p.before, "dot", strong), (after, p.after, "solid", strong)]
 
 
-def _errors(side: ChartSide, order: NDArray[np.int64], color: str) -> dict:
+def _errors(side: ChartSide, order: NDArray[np.int64], color: str) -> Part:
     t = side.tpr[order]
     return {
         "type": "data",
@@ -159,7 +158,7 @@ def _errors(side: ChartSide, order: NDArray[np.int64], color: str) -> dict:
     }
 
 
-def _dots(side: ChartSide, order: NDArray[np.int64], offset: float, p: Palette, across: str) -> list[dict]:
+def _dots(side: ChartSide, order: NDArray[np.int64], offset: float, p: Palette, across: str) -> list[Part]:
     """The TPR of each seed as small dots next to the class's position; `across` is the axis of the TPR.
 
     Empty if the side is one run.
@@ -221,7 +220,7 @@ def bars(
 
 def _bars_of(
     names: list[str], side: ChartSide, order: NDArray[np.int64], color: str, p: Palette, *, limits: bool
-) -> dict:
+) -> Part:
     """The bars of one side; `limits` draws its 95 % limits."""
     hatch = {"shape": "/", "size": 6, "solidity": 0.28, "fgcolor": faint(p.background, 0.75), "bgcolor": color}
     ink = p.text if p.name == "light" else faint(p.text, 0.75)
@@ -237,7 +236,7 @@ def _bars_of(
     }
 
 
-def _segments(before: Vector, after: Vector, wanted: NDArray[np.bool_]) -> tuple[list, list]:
+def _segments(before: Vector, after: Vector, wanted: NDArray[np.bool_]) -> tuple[list[float | None], list[int | None]]:
     """Line pieces (position, TPR) of the wanted classes, separated by None so that one trace holds them all."""
     values, places = [], []
     for i in np.flatnonzero(wanted):
@@ -288,7 +287,7 @@ def dumbbell(
     }
 
 
-def _row_marks(names: list[str], side: ChartSide, order: NDArray[np.int64], color: str, p: Palette) -> dict:
+def _row_marks(names: list[str], side: ChartSide, order: NDArray[np.int64], color: str, p: Palette) -> Part:
     """The TPRs of one side of a dumbbell: hollow for the gray side, solid for the blue one."""
     edge = {"width": 2.5, "color": p.text if p.name == "dark" else p.muted}
     hollow = {"size": 11, "color": p.background, "line": edge}
@@ -304,7 +303,7 @@ def _row_marks(names: list[str], side: ChartSide, order: NDArray[np.int64], colo
     }
 
 
-def _lines_between(b: Vector, a: Vector, p: Palette) -> list[dict]:
+def _lines_between(b: Vector, a: Vector, p: Palette) -> list[Part]:
     """The lines from before to after: one trace of the classes that gain, one of those that lose."""
     data = []
     for name, color, wanted in _moves(b, a, p):
@@ -324,7 +323,7 @@ def _lines_between(b: Vector, a: Vector, p: Palette) -> list[dict]:
     return data
 
 
-def _change_labels(before: ChartSide, after: ChartSide, p: Palette, order: NDArray[np.int64]) -> dict:
+def _change_labels(before: ChartSide, after: ChartSide, p: Palette, order: NDArray[np.int64]) -> Part:
     """The change of every class in points, right of its marks, readable on top of a mean line or a band."""
     edge = np.fmax(before.high[order], after.high[order])
     return {
@@ -341,7 +340,7 @@ def _change_labels(before: ChartSide, after: ChartSide, p: Palette, order: NDArr
     }
 
 
-def _limits(side: ChartSide, order: NDArray[np.int64], color: str) -> dict:
+def _limits(side: ChartSide, order: NDArray[np.int64], color: str) -> Part:
     x, y = _segments(side.low[order], side.high[order], ~np.isnan(side.tpr[order]))
     return {
         "type": "scatter",
@@ -354,7 +353,7 @@ def _limits(side: ChartSide, order: NDArray[np.int64], color: str) -> dict:
     }
 
 
-def _named(names: list[str], order: NDArray[np.int64]) -> dict[str, object]:
+def _named(names: list[str], order: NDArray[np.int64]) -> Part:
     """Class names on the axis of a strip if they fit, else no labels."""
     if len(names) > 20:
         return {"showticklabels": False}
@@ -392,7 +391,7 @@ def strip(
     }
 
 
-def _changes(before: ChartSide, after: ChartSide, order: NDArray[np.int64], p: Palette) -> list[dict]:
+def _changes(before: ChartSide, after: ChartSide, order: NDArray[np.int64], p: Palette) -> list[Part]:
     """A strip's vertical lines from before to after, one trace for gains and one for losses."""
     b, a = before.tpr[order], after.tpr[order]
     lines = []
@@ -412,7 +411,7 @@ def _changes(before: ChartSide, after: ChartSide, order: NDArray[np.int64], p: P
     return lines
 
 
-def _curve(before: ChartSide, order: NDArray[np.int64], p: Palette) -> dict:
+def _curve(before: ChartSide, order: NDArray[np.int64], p: Palette) -> Part:
     """A strip's baseline: its TPRs as a curve over the ranks."""
     return {
         "type": "scatter",
@@ -425,7 +424,7 @@ def _curve(before: ChartSide, order: NDArray[np.int64], p: Palette) -> dict:
     }
 
 
-def _points_after(names: list[str], before: ChartSide, after: ChartSide, order: NDArray[np.int64], p: Palette) -> dict:
+def _points_after(names: list[str], before: ChartSide, after: ChartSide, order: NDArray[np.int64], p: Palette) -> Part:
     """A strip's dots, the TPRs after, with both TPRs and the change on hover."""
     b, a = before.tpr[order], after.tpr[order]
     return {
@@ -443,7 +442,7 @@ def _points_after(names: list[str], before: ChartSide, after: ChartSide, order: 
     }
 
 
-def _mark(names: list[str], after: ChartSide, order: NDArray[np.int64], marked: int, p: Palette) -> dict:
+def _mark(names: list[str], after: ChartSide, order: NDArray[np.int64], marked: int, p: Palette) -> Part:
     """A circle and the name at one class of a strip."""
     place = int(np.flatnonzero(order == marked)[0])
     return {
