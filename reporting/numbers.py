@@ -108,7 +108,7 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
     for size, name in ((86400, "day"), (3600, "h"), (60, "min")):
         if seconds >= size:
             n = int(seconds // size)
-            return f"{n} {name}{'s' if name == 'day' and n > 1 else ''} ago"
+            return f"{n} {plural(name, n) if name == 'day' else name} ago"
     return "just now"
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from reporting.text.phrases import capitalized
+
 WORD_JOINER = "\u2060"  # invisible, of no width
 
 
@@ -38,7 +40,7 @@ def message(text: str) -> str:
     shown = "".join(
         f"`{part}`" if i % 2 and i < len(parts) - 1 else _spaced(part) for i, part in enumerate(parts)
     ).strip()
-    return f"{shown[:1].upper()}{shown[1:]}" if re.match(r"[A-Za-z]+(,? |$)", text.lstrip()) else shown
+    return capitalized(shown) if re.match(r"[A-Za-z]+(,? |$)", text.lstrip()) else shown
 
 
 def sentence(text: str) -> str:

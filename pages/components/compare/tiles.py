@@ -70,11 +70,7 @@ def changes(delta: Delta, shown: SeedChange | Delta, low: float, high: float) ->
     values = (shown.change, low, high)
     if delta.figure == "tpr_variance":
         return tuple(numbers.variances(values))
-    places = (
-        max(min(numbers.places(100 * v, 1), 4) for v in (shown.before, shown.after))
-        if delta.figure == "tpr_spread"
-        else 1
-    )
+    places = numbers.share_places(shown.before, shown.after) if delta.figure == "tpr_spread" else 1
     return tuple(numbers.alike([100 * v for v in values], places))
 
 
