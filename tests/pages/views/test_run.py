@@ -52,6 +52,21 @@ def test_a_run_shows_its_step_and_the_warnings_of_its_worker(full):
     assert not any("No step" in w.value for w in visit(RUN, id=str(ids["queued"])).main.warning)
 
 
+def test_the_progress_of_added_seeds_counts_the_steps_of_the_epoch(full):
+    """As the other pages do; the run has done 9 epochs and four fifths of the tenth."""
+    engine, ids = full
+
+    def script(ids):
+        from pages.components.compare import more_seeds
+
+        more_seeds.seed_progress(ids)
+
+    workers.beat(engine, workers.newest(engine)[0].id, state_text(Place(ids["running"], 10, 2813, 3516, 900.0), ""))
+    at = AppTest.from_function(script, kwargs={"ids": (ids["running"],)}).run()
+    assert not at.exception
+    assert at.get("progress")[0].proto.value == 49  # 9.8 of 20 epochs
+
+
 def test_a_run_paused_before_its_first_epoch_is_shown_as_paused(full):
     engine, ids = full
     queue.ask(engine, ids["queued"], "pause")

@@ -150,7 +150,7 @@ def test_bias_bars_have_a_sign_and_their_axis_includes_zero():
     names = [f"class {i}" for i in range(4)]
     figure = epoch_charts.bias_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.arange(4))
     (bars,) = figure["data"]
-    assert bars["text"] == ["−0.50", "+0.25", "+0.00", "+1.00"]
+    assert bars["text"] == ["−0.50", "+0.25", "0.00", "+1.00"]
     assert figure["layout"]["yaxis"]["ticktext"] == names
     turned = epoch_charts.bias_bars(names, np.array([-0.5, 0.25, 0.0, 1.0]), LIGHT, np.array([3, 2, 1, 0]))
     assert (turned["data"][0]["text"][0], turned["layout"]["yaxis"]["ticktext"][0]) == ("+1.00", "class 3")
