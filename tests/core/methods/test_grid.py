@@ -54,6 +54,12 @@ def test_grid_shares_without_counts_and_lists_of_clipped():
     assert set(map(tuple, g.clipped)) == {(0,)}
 
 
+def test_grid_shares_count_the_sampling_of_a_sampler():
+    g = grid("tpr_ratio", spread(5), RAW, sampling=np.full(5, 0.2))
+    close(g.share, g.weight / g.weight.sum(axis=1, keepdims=True))
+    assert all(t.sampling is None for t in g.frames), "the terms are the method's"
+
+
 def test_grid_of_a_weight_of_zero_has_no_finite_ratio():
     assert grid("manual", spread(3), {"weights": "0, 1, 2"}).ratio.tolist() == [math.inf]
 
