@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -10,33 +11,33 @@ from sqlalchemy import Engine
 
 from core.errors import EvenlyError
 from core.experiment.baseline import no_network
+from core.experiment.states import UNSUCCESSFUL
 from core.methods import METHODS, POSTHOC
 from reporting import text
-from services.preflight import cautions
-from services.queue_rows import new_run
-from services.submission import Plan, posthoc_config
-from services.tpr_sources import known_tprs
+from services.submission import Plan, plan, prepared_spec
+from services.tpr_sources import RUN, TprSource
 from storage.jobs.queue import NewRun
+from storage.results.class_counts import validation_tprs
 from storage.results.runs import RunRow, list_runs
 
-OVER = ("failed", "cancelled")  # the step may be retried
 COLUMNS = ("id", "status", "wanted", "created_at", "method", "seed", "group_sha")  # columns of the list of steps
 KEYS = tuple(m.key for m in METHODS if m.stage == POSTHOC)
 
 
 def plan_step(engine: Engine, before: RunRow, method: str, params: Mapping[str, Any]) -> Plan:
-    """A post-hoc step as the one row of a submission, with what is questionable about it; its baseline is the run it is applied to.
+    """The plan of a post-hoc step on a finished run, its baseline: one row, with the checks and findings of `plan`.
 
-    EvenlyError where it cannot be applied.
+    On images whose array file is missing only what is known without it is checked. EvenlyError where the step cannot be
+    applied.
     """
     if METHODS[method].stage != POSTHOC:
         raise EvenlyError(f"{method} is not a post-hoc step; choose one of {', '.join(KEYS)}")
     if found := no_network(before, method):
         raise EvenlyError(text.of(found))
-    config = posthoc_config(before.config, method, params)
-    step = new_run(config, baseline=before.id, baseline_group=before.group_sha)
-    evidence = known_tprs(engine, step.config, before.id)
-    return Plan((step,), tuple(cautions(step.config, before.facts.training_counts, before, *evidence)))
+    tpr, support, _ = validation_tprs(engine, before.id)
+    source = TprSource(RUN, before, tpr, support, f"run {before.id}", {before.seed: before.id})
+    config = replace(before.config, method=method, params=params)
+    return plan(engine, config, prepared_spec(before.dataset), [before.seed], source)
 
 
 def any_applicable(frame: pd.DataFrame, model: str) -> bool:
@@ -61,6 +62,6 @@ def existing_step(steps: pd.DataFrame, step: NewRun) -> tuple[int, str] | None:
     Steps that failed or were cancelled come last.
     """
     mine = steps[(steps["group_sha"] == step.group_sha) & (steps["seed"] == step.config.seed)]
-    good = mine[~mine["status"].isin(OVER)]
+    good = mine[~mine["status"].isin(UNSUCCESSFUL)]
     found = good if len(good) else mine
     return None if found.empty else (int(found["id"].iloc[-1]), str(found["status"].iloc[-1]))

@@ -10,11 +10,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from core.experiment.states import LIVE
+from core.experiment.states import LIVE, UNSUCCESSFUL
 from core.methods import takes_tprs
 from storage.results.runs import RunRow
-
-LOST = ("failed", "cancelled")  # their seeds may be tried again
 
 
 def next_seeds(frame: pd.DataFrame, before: RunRow, after: RunRow, count: int) -> list[int]:
@@ -54,7 +52,8 @@ def lacking(frame: pd.DataFrame, row: RunRow, seeds: Sequence[int]) -> list[int]
 
 
 def _seeds_held(frame: pd.DataFrame, row: RunRow) -> set[int]:
-    return {int(row.seed), *(seed for seed, status, _ in _tried(frame, row) if status not in LOST)}
+    """Its own seed and those of its replicates; the seed of an unsuccessful one may be tried again."""
+    return {int(row.seed), *(seed for seed, status, _ in _tried(frame, row) if status not in UNSUCCESSFUL)}
 
 
 def _tried(frame: pd.DataFrame, row: RunRow) -> list[tuple[int, str, int | None]]:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pandas as pd
 from sqlalchemy import Engine
 
 from core.datasets import describe, find_dataset
-from core.datasets.spec import DataSpec, train_counts
+from core.datasets.spec import Counts, DataSpec, train_counts
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.findings import Finding
-from core.methods import METHODS, POSTHOC
+from core.methods import METHODS, trains
 from services.baselines import NO_WEIGHTING
 from services.preflight import cautions, check_samples, notes_before_start
 from services.queue_rows import new_run
@@ -25,9 +24,6 @@ from storage.db.paths import data_root
 from storage.jobs.queue import NewRun
 from storage.results import get_run
 from storage.results.runs import RunRow
-
-# Replicates that New run offers. The command line takes more (commands.submit.SEEDS): it plans once, a form at every change
-MOST_REPLICATES = 10
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Plan:
 def plan(
     engine: Engine,
     config: RunConfig,
-    spec: DataSpec,
+    spec: DataSpec | None,
     seeds: Sequence[int],
     source: TprSource,
     *,
@@ -51,12 +47,13 @@ def plan(
 ) -> Plan:
     """A config with each of the seeds, each with the baseline of its own seed, for one submission.
 
-    spec    of the config's dataset
+    spec    of the config's dataset; None for images whose array file is missing: only what is known without it is
+            checked, and the file is made when the run starts
     source  where TPRs come from; a baseline that it does not have is trained before the run
     EvenlyError where a run cannot start: too few samples, a run that cannot be its baseline, evidence that its method or
     sampler rejects, or a baseline whose own baseline was deleted, so that it gets no replicate.
     """
-    if METHODS[config.method].stage == POSTHOC:
+    if not trains(config.method):
         config = _as_step(config, source)
     rows: list[NewRun] = []
     own, each = OwnSources(engine), [replace(config, seed=seed) for seed in seeds]
@@ -73,7 +70,7 @@ def more_seeds(engine: Engine, frame: pd.DataFrame, before: RunRow, after: RunRo
     Every run is checked, and reported where it is questionable, as in `plan`; on images whose array file is missing, only
     what is known without it: it is made when the run starts.
     """
-    known = {name: _prepared(name) for name in dict.fromkeys((before.dataset, after.dataset))}
+    specs = {name: prepared_spec(name) for name in dict.fromkeys((before.dataset, after.dataset))}
     grown = {run.id: run for run in (before, after) if lacking(frame, run, seeds)}.values()
     rows, own = list[NewRun](), OwnSources(engine)
     for seed in seeds:
@@ -81,10 +78,10 @@ def more_seeds(engine: Engine, frame: pd.DataFrame, before: RunRow, after: RunRo
             if lacking(frame, run, [seed]):
                 replicate_with_seed(rows, run, seed, own)
     asked = [(run.config, own.of(run)) for run in grown]
-    return Plan(tuple(rows), _questionable(engine, rows, {name: spec for name, spec in known.items() if spec}, asked))
+    return Plan(tuple(rows), _questionable(engine, rows, specs, asked))
 
 
-def _prepared(name: str) -> DataSpec | None:
+def prepared_spec(name: str) -> DataSpec | None:
     """A dataset's description; None for images that are not prepared. EvenlyError where there is no such dataset."""
     row = find_dataset(name, data_root())
     return None if row.own and not row.is_ready(data_root()) else describe(name, data_root())
@@ -93,22 +90,29 @@ def _prepared(name: str) -> DataSpec | None:
 def _questionable(
     engine: Engine,
     rows: Sequence[NewRun],
-    specs: Mapping[str, DataSpec],
+    specs: Mapping[str, DataSpec | None],
     asked: Sequence[tuple[RunConfig, TprSource]],
 ) -> tuple[Finding, ...]:
     """What is questionable about the rows of a submission, each finding once. EvenlyError where one of them cannot start.
 
-    specs  dataset -> its description; rows of others are not checked
+    specs  dataset -> its description; rows on one that is None are not checked
     asked  the runs asked for, each with any one of its seeds, and their evidence
     """
     found: list[Finding] = []
-    for name, known in specs.items():
-        found += _checked(engine, [new for new in rows if new.config.dataset == name], known)
+    for name, spec in specs.items():
+        if spec is not None:
+            found += _checked(engine, [new for new in rows if new.config.dataset == name], spec)
     for config, source in asked:
-        spec = specs.get(config.dataset)
-        counts = None if spec is None else train_counts(spec, config.validation, config.imbalance, config.profile)
+        counts = _training_counts(config, specs[config.dataset], source)
         found += cautions(config, counts, source.run, source.tpr, source.support)
     return tuple(dict.fromkeys(found))
+
+
+def _training_counts(config: RunConfig, spec: DataSpec | None, source: TprSource) -> Counts | None:
+    """[C] training samples of a run; None where unknown. Without `spec`, a step has those recorded by its run."""
+    if spec is not None:
+        return train_counts(spec, config.validation, config.imbalance, config.profile)
+    return None if trains(config.method) or source.run is None else source.run.facts.training_counts
 
 
 def _checked(engine: Engine, rows: Sequence[NewRun], spec: DataSpec) -> list[Finding]:
@@ -130,14 +134,13 @@ def _checked(engine: Engine, rows: Sequence[NewRun], spec: DataSpec) -> list[Fin
     ]
 
 
-def posthoc_config(trained: RunConfig, method: str, params: Mapping[str, Any]) -> RunConfig:
-    """The settings of a post-hoc step on a run with the settings `trained`: the same but for the method; nothing is trained or sampled."""
-    return replace(trained, method=method, params=params, epochs=1, **NO_WEIGHTING)
-
-
 def _as_step(config: RunConfig, source: TprSource) -> RunConfig:
-    """A planned post-hoc step with the settings of the run it is applied to, so that it is a replicate of the same step from
-    anywhere else; of `config` only the step and the device count. EvenlyError without such a run."""
+    """A post-hoc step with the settings of the run it is applied to, so that it is a replicate of the same step from
+    anywhere else. `config` gives the step, its parameters and its device; nothing is trained or sampled.
+
+    EvenlyError without such a run.
+    """
     if source.run is None:
         raise EvenlyError(f"{config.method} continues from a finished run; choose one")
-    return replace(posthoc_config(source.run.config, config.method, config.params), device=config.device)
+    step = {"method": config.method, "params": config.params, "device": config.device}
+    return replace(source.run.config, **step, epochs=1, **NO_WEIGHTING)

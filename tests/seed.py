@@ -14,7 +14,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select, update
 
 from core.datasets import DATASETS
 from core.experiment.config import RunConfig, checked
@@ -23,6 +23,7 @@ from core.metrics.classification import rows_of
 from storage import results
 from storage.db.connection import open_database
 from storage.db.migrate import upgrade
+from storage.db.schema import detail
 from storage.jobs import queue, workers
 from tests.core.metrics.kit import summary
 
@@ -244,6 +245,16 @@ def crowd(engine: Engine, count: int) -> None:
     for i in range(count):
         submit(engine, config_of(seed=i, epochs=2), f"MNIST-1D: none, seed {i}")
         train(engine, worker, mnist1d(0, i), 2, seed=i, matrices=False)
+
+
+def record_fingerprint(engine: Engine, run_id: int, fingerprint: str | None) -> None:
+    """Change the data fingerprint that a run recorded; None: it started before they were recorded."""
+    with engine.begin() as connection:
+        facts = connection.scalar(select(detail.c.facts).where(detail.c.run_id == run_id))
+        facts = {k: v for k, v in facts.items() if k != "fingerprint"} | (
+            {} if fingerprint is None else {"fingerprint": fingerprint}
+        )
+        connection.execute(update(detail).where(detail.c.run_id == run_id).values(facts=facts))
 
 
 def main() -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from core.datasets import describe
+from core.errors import EvenlyError
 from services.posthoc import plan_step
 from services.submission import plan
-from services.tpr_sources import RUN, TprSource
+from services.tpr_sources import RUN, TprSource, known_tprs
 from storage import results
 from tests.commands.kit import here
 from tests.pages.components.new_run.kit import baselines, started, visit
-from tests.seed import mnist1d, submit, train, worker_of
+from tests.seed import mnist1d, record_fingerprint, submit, train, worker_of
 
 TRAINED = {"recipe": "sgd_cosine", "recipe_params": {"lr": 0.02}, "reduction": "batch_mean", "precision": "float32"}
 
@@ -57,3 +59,31 @@ def test_a_step_on_a_second_stage_drops_its_sampler_of_features(empty, trained):
     for made in (step, planned):
         assert (made.config.sampler, made.config.sampler_params, made.baseline) == ("instance", {}, stage)
     assert planned.config.stored() == step.config.stored()
+
+
+@pytest.mark.parametrize("method", ["tau_norm", "equal_tpr_bias"])
+def test_a_step_is_checked_and_questioned_as_on_new_run(empty, trained, method):
+    config = replace(trained.config, method=method, params={})
+    planned = plan(empty, config, describe("mnist1d", ""), [0], plan_source(empty, trained))
+    assert plan_step(empty, trained, method, {}) == planned
+
+
+def plan_source(engine, row):
+    """The run as New run chooses it."""
+    return TprSource(RUN, row, *known_tprs(engine, row.config, row.id), f"run {row.id}", {row.seed: row.id})
+
+
+@pytest.mark.parametrize("method", ["tau_norm", "equal_tpr_bias"])
+def test_a_step_on_a_run_with_older_data_is_refused_before_it_is_queued(empty, trained, method):
+    record_fingerprint(empty, trained.id, "mnist1d-0")
+    refused = f"{method} continues from the network of run 1, which differs from this run (older data)"
+    with pytest.raises(EvenlyError, match=re.escape(refused)):
+        plan_step(empty, results.get_run(empty, trained.id), method, {})
+    assert here("posthoc", trained.id, "--method", method).err.startswith(f"error: {refused}")
+    assert len(results.list_runs(empty)) == 1
+
+
+def test_a_step_on_a_dataset_that_is_gone_is_refused(empty, trained):
+    gone = replace(trained, config=replace(trained.config, dataset="gone"), dataset="gone")
+    with pytest.raises(EvenlyError, match="gone"):
+        plan_step(empty, gone, "equal_tpr_bias", {})

@@ -16,6 +16,7 @@ from core.errors import EvenlyError
 from pages.components.common.prefill import Prefill
 from reporting import text
 from services import submission, tpr_sources
+from services.posthoc import plan_step
 from services.queue_rows import new_run
 from services.submission import more_seeds, plan
 from services.tpr_sources import NOTHING, RUN, TRAIN_FIRST, TprSource, known_tprs
@@ -179,6 +180,12 @@ def test_seeds_are_added_though_the_array_file_of_the_images_is_missing(worker, 
     assert new["method"].tolist() == ["none", "focal"] * 2
     assert new["name"].str.startswith("insects (your images): ").all(), "as on New run"
     assert drained(worker, int(new["id"].iloc[0])).status == "succeeded", "the file is made when the run starts"
+
+
+def test_a_step_is_planned_though_the_array_file_of_the_images_is_missing(worker, of_images):
+    base = results.get_run(worker.engine, of_images[1]["a"])
+    (step,) = plan_step(worker.engine, base, "equal_tpr_bias", {}).rows
+    assert (step.baseline, step.config.dataset) == (base.id, "insects")
 
 
 def test_no_seed_is_added_where_the_images_are_gone(worker, of_images):

@@ -18,13 +18,14 @@ from pages.components.new_run import evidence
 from pages.components.new_run.method import other_parameters, preview_key
 from pages.components.preview import component
 from reporting import numbers, text
-from services import submission, tpr_sources
+from services import tpr_sources
 
 EPOCHS = param_fields.key_of("run", SETTINGS["epochs"])
 EPOCHS_FITTED = f"{EPOCHS}_fitted"  # what this page set; 0: set by a person or another page
 SAMPLER = "new_sampler"
 OWN_SAMPLING = "The method's own"
 BATCH = "batch_size"  # a parameter of every recipe
+MOST_REPLICATES = 10  # fewer than on the command line: this form is planned again at every change
 OWN_SPLIT = "This dataset has its own validation split, so this share has no effect."
 
 
@@ -113,7 +114,7 @@ def in_sight(trains: bool) -> tuple[Values, int]:
         count = st.number_input(
             "Replicates",
             1,
-            submission.MOST_REPLICATES,
+            MOST_REPLICATES,
             key="new_replicates",
             persist_state="session",
             help="Runs with seeds s, s+1, ..., each with the baseline of the same seed. "

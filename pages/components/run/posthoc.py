@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pandas as pd
 import streamlit as st
 
-from core.experiment.states import BUSY, RESUME
+from core.experiment.states import BUSY, RESUME, UNSUCCESSFUL
 from core.methods import METHODS, POSTHOC
 from core.methods.method import Method
 from core.methods.posthoc import USUAL
@@ -101,7 +101,7 @@ def pick_step() -> tuple[Method, param_fields.Values]:
 def apply_button(row: RunRow, step: NewRun) -> None:
     """Apply the step, or try it again; disabled, and which run it is, where it was already applied."""
     found = posthoc.existing_step(posthoc.steps_of(cached_reads.database(), row.id), step)
-    again = found is not None and found[1] in posthoc.OVER
+    again = found is not None and found[1] in UNSUCCESSFUL
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
             "Try again" if again else "Apply",
@@ -140,7 +140,7 @@ def apply(row: RunRow, step: NewRun, found: tuple[int, str] | None) -> None:
     """Queue the step once and start a helper process that runs it at once; one that failed or was stopped is requeued."""
     with showing_errors():
         (run_id,) = [found[0]] if found else queue.submit(cached_reads.database(), [step], posthoc.key_of(step))
-        if cached_reads.run(run_id).status in posthoc.OVER:
+        if cached_reads.run(run_id).status in UNSUCCESSFUL:
             queue.ask(cached_reads.database(), run_id, RESUME)
         try:
             helper_process.begin(run_id, *command(row.id, step))
@@ -205,7 +205,7 @@ def active(record: StepRecord) -> None:
 def listing(row: RunRow, frame: pd.DataFrame) -> None:
     """The error of the newest step if it failed, a table of the finished steps, and links to the newest of them."""
     newest = cached_reads.run(int(frame["id"].iloc[-1]))
-    if newest.status in posthoc.OVER:
+    if newest.status in UNSUCCESSFUL:
         st.error(
             message(f"{name_of(newest)}, run {newest.id}: {newest.error or 'it was stopped'}"),
             icon=":material/error:",
