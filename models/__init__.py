@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.errors import EvenlyError
 from core.registry import Registry, Source, imported
 from models.shapes import Fits, images, signals, up_to
 
@@ -44,6 +45,11 @@ class Model:
     maker: str
     source: Source
     bf16: bool = False
+
+    def check(self, kind: str, shape: Shape, classes: int, data: str) -> None:
+        """Raise EvenlyError where it does not fit; arguments as of `fits`, then what the data is called."""
+        if reason := self.fits(kind, shape, classes):
+            raise EvenlyError(f"model {self.key} does not fit {data}: {reason}")
 
     def build(self, shape: Shape, classes: int) -> Network:
         """A fresh network: [B, *shape] float32 -> logits [B, classes], in two parts, `body` and `head`.

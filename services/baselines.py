@@ -9,14 +9,14 @@ import pandas as pd
 
 from core.datasets.spec import DataSpec
 from core.experiment.baseline import BaselineDiffers, DrawnRun, OtherSeedsBaseline, differences, same_data
-from core.experiment.config import UNSAMPLED, RunConfig, usual_epochs
+from core.experiment.config import RunConfig, defaults, usual_epochs
 from core.methods import METHODS, POSTHOC
 from core.methods.no_weighting import UNWEIGHTED
 from storage.results.runs import RunRow
 
 GROUPED = ("id", "seed", "group_sha", "status")  # columns of the list of runs that `by_seed` reads
 READY = ("succeeded", "running", "queued")  # a baseline that has TPRs or will have them, in order of preference
-NO_WEIGHTING = {"tpr": None, "tpr_support": None, "tpr_source": "", **UNSAMPLED}  # no given TPRs, sampler or late start
+NO_WEIGHTING = defaults("sampling", "evidence")  # no given TPRs, sampler or late start
 
 
 def by_seed(frame: pd.DataFrame, group_sha: str) -> dict[int, int]:

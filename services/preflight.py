@@ -1,4 +1,7 @@
-"""Cautions before a run starts: for New run, the command line and post-hoc steps."""
+"""One run before it starts, as `services.submission` asks for every plan: enough samples, cautions, the notes of its method.
+
+And, for the command line, the checked config with the dataset that it names.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,13 @@ from core.datasets import describe, find_dataset, prepare
 from core.datasets.spec import DataSpec, Progress, check_validation, train_counts
 from core.diagnostics.double_correction import DoubleCorrection, double_correction
 from core.diagnostics.run_warnings import SeenInTraining, baseline_seen_in_training
-from core.diagnostics.sample_size import BatchTooLarge
 from core.diagnostics.weight_dominance import of_terms
-from core.errors import EvenlyError
-from core.experiment.config import RunConfig, checked
+from core.experiment.config import RunConfig, check_batch, checked
 from core.experiment.term_schedule import first_epoch, in_force
 from core.findings import Finding
 from core.methods import takes_tprs, trains
 from core.methods.types import Evidence, Vector
 from models import MODELS
-from reporting import text
 from storage.db.paths import data_root
 from storage.results.runs import RunRow
 
@@ -60,8 +60,7 @@ def config_and_spec(config: RunConfig, progress: Progress) -> tuple[RunConfig, D
     if not row.embedded:
         prepare(config.dataset, root, progress)
     spec = describe(config.dataset, root, config.validation)
-    if reason := model.fits(spec.kind, spec.shape, len(spec.classes)):
-        raise EvenlyError(f"model {model.key} does not fit {spec.label}: {reason}")
+    model.check(spec.kind, spec.shape, len(spec.classes), spec.label)
     if spec.own_validation:
         config = replace(config, validation=RunConfig.validation)
     return replace(config, dataset=row.key), spec
@@ -71,9 +70,8 @@ def check_samples(config: RunConfig, spec: DataSpec) -> None:
     """Raise EvenlyError where no run can start on so few samples: none to validate on, or fewer than a batch."""
     samples = int(train_counts(spec, config.validation, config.imbalance, config.profile).sum())
     check_validation(spec, samples)
-    batch = config.recipe_params["batch_size"] if trains(config.method) else 1
-    if batch > samples:
-        raise EvenlyError(text.of(BatchTooLarge(int(batch), samples)))
+    if trains(config.method):
+        check_batch(config, samples)
 
 
 def notes_before_start(config: RunConfig, spec: DataSpec, tpr: Vector | None, support: Vector | None) -> list[Finding]:

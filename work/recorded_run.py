@@ -75,13 +75,6 @@ def _precision(config: RunConfig, device: Device, known: Facts) -> tuple[str, st
     )
 
 
-def _check_fits(config: RunConfig, spec: datasets.DataSpec) -> None:
-    """Raise EvenlyError if the model does not fit the dataset."""
-    model = MODELS[config.model]
-    if reason := model.fits(spec.kind, spec.shape, len(spec.classes)):
-        raise EvenlyError(f"{model.key} does not fit {config.dataset}: {reason}")
-
-
 def _on_device(splits: datasets.DataSplits, device: Device) -> dict[str, Split]:
     """The three splits on the device, the training split with its augmentation."""
     parts = {
@@ -114,8 +107,8 @@ class Run:
         self.folder = checkpoint_rows.run_folder(claim.run_id)
         self.furthest, self.deaths = 0, claim.attempt - 1  # epochs recorded, and workers that died, before this attempt
         self.recorded = 0  # epochs recorded, of those that this trainer has done or resumed
-        _check_fits(config, splits.spec)
         shape, classes = splits.spec.shape, len(splits.spec.classes)
+        MODELS[config.model].check(splits.spec.kind, shape, classes, splits.spec.label)
         self.method = METHODS[config.method]
         needs_network = self.method.stage != TRAIN and claim.baseline_id is not None
         self.before = finished(engine, claim.baseline_id, shape, splits.index_hash) if needs_network else None

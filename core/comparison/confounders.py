@@ -6,27 +6,16 @@ from dataclasses import dataclass, replace
 
 from core.comparison.side import Side
 from core.diagnostics.run_warnings import few_samples, oscillating, seen_in_training
-from core.experiment.config import SETTINGS, RunConfig
+from core.experiment.config import SETTINGS, RunConfig, having
 from core.experiment.recipes import RECIPES
 from core.findings import Finding
 from core.methods import METHODS, POSTHOC, TRAIN
 from core.registry import Param
 
-DRAWN_BY = ("seed", "validation", "imbalance", "profile")  # the settings that determine the splits
-WEIGHTING = (
-    "method",
-    "params",
-    "sampler",
-    "sampler_params",
-    "start",
-    "deferred",
-    "reduction",
-    "tpr",
-    "tpr_support",
-    "tpr_source",
-)  # what Evenly compares
-TRAINED_BY = ("epochs", "recipe", "recipe_params")  # a second stage has its own, in addition to its baseline's
-APART = ("dataset", "seed", "device")  # checked elsewhere, or without effect on the result
+WEIGHTING = having("method", "sampling", "evidence")  # what Evenly compares
+DRAWN_BY = having("splits")
+TRAINED_BY = having("training")  # a second stage has its own, in addition to its baseline's
+APART = having("where")  # checked elsewhere, or without effect on the result
 
 
 @dataclass(frozen=True)

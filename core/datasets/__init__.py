@@ -4,11 +4,10 @@ from core.datasets.image_folder import ImageSet
 from core.datasets.loading import describe, is_ready, load, prepare
 from core.datasets.registry import DATASETS, Dataset
 from core.datasets.sources import find_dataset, image_sets, known_as, offered
-from core.datasets.spec import DEFAULT_VALIDATION, DataSpec, DataSplits, train_counts
+from core.datasets.spec import DataSpec, DataSplits, train_counts
 
 __all__ = [
     "DATASETS",
-    "DEFAULT_VALIDATION",
     "DataSpec",
     "DataSplits",
     "Dataset",

@@ -19,9 +19,10 @@ from core.datasets.array_cache import Contents, Meta, Writer
 from core.datasets.file_io import attended
 from core.datasets.folder_layout import Entry, FileSource, FolderSource, Layout, at_head, layout
 from core.datasets.image_decoding import decode_all
-from core.datasets.spec import DEFAULT_VALIDATION, DataSpec, Progress, make_spec, quiet
+from core.datasets.spec import DataSpec, Progress, make_spec, quiet
 from core.datasets.zip_archive import ZipSource
 from core.errors import DataError
+from core.split_names import DEFAULT_VALIDATION
 
 VERSION = "1"  # part of the fingerprint: raise it when decoding changes
 MIN_SIDE, MAX_SIDE = 8, 512

@@ -13,9 +13,10 @@ import numpy as np
 from core.datasets import array_cache
 from core.datasets.image_folder import ImageSet
 from core.datasets.sources import find_dataset
-from core.datasets.spec import DEFAULT_VALIDATION, DataSpec, DataSplits, Progress, quiet
+from core.datasets.spec import DataSpec, DataSplits, Progress, quiet
 from core.datasets.splits import index_hash, split_rows
 from core.errors import DataError
+from core.split_names import DEFAULT_VALIDATION, PROFILES
 
 
 def describe(name: str, data_root: Path | str, validation: float = DEFAULT_VALIDATION) -> DataSpec:
@@ -52,7 +53,7 @@ def load(
     seed: int,
     validation: float = DEFAULT_VALIDATION,
     imbalance: float = 1.0,
-    profile: str = "exponential",
+    profile: str = PROFILES[0],
     progress: Progress = quiet,
 ) -> DataSplits:
     """The three splits of a run: prepared if needed, validation held out and the long tail subsampled by `seed`.

@@ -11,8 +11,9 @@ import numpy as np
 
 from core.datasets import array_cache, builtin, torchvision_sets
 from core.datasets.array_cache import Contents, Meta, Writer
-from core.datasets.spec import DEFAULT_VALIDATION, DataSpec, Progress, make_spec, quiet
+from core.datasets.spec import DataSpec, Progress, make_spec, quiet
 from core.registry import Param, Registry, Source
+from core.split_names import DEFAULT_VALIDATION
 
 VERSION = "1"  # part of every fingerprint below: raise it when a builder changes what it writes
 
@@ -21,18 +22,18 @@ VERSION = "1"  # part of every fingerprint below: raise it when a builder change
 class Dataset:
     """A row: a dataset, what is known without loading it, and the function that writes its arrays.
 
-    embedded    nothing to download
+    about       what it is, in sentences
     kind        key of core.modality.MODALITIES
     build       (data_root, writer, progress) -> Contents
     own_validation  counts of the dataset's own validation split, None if it is drawn from the training data
+    download_bytes  size of its files; 0 where nothing is downloaded
     own             the user's own data
     """
 
     key: str
     label: str
-    summary: str
+    about: str
     source: Source
-    embedded: bool
     kind: str
     shape: tuple[int, ...]
     dtype: str
@@ -41,9 +42,20 @@ class Dataset:
     test: tuple[int, ...]
     build: Callable[[Path, Writer, Progress], Contents]
     own_validation: tuple[int, ...] | None = None
+    download_bytes: int = 0
     augment: str = "none"
     params: tuple[Param, ...] = ()
     own: ClassVar[bool] = False
+
+    @property
+    def embedded(self) -> bool:
+        """Whether there is nothing to download."""
+        return not self.download_bytes
+
+    @property
+    def summary(self) -> str:
+        """What it is, and how large its download."""
+        return self.about if self.embedded else f"{self.about} {self.download_bytes / 1e6:.0f} MB to download."
 
     @property
     def fingerprint(self) -> str:
@@ -93,12 +105,11 @@ DATASETS: Registry[Dataset] = Registry(
     Dataset(
         key="mnist1d",
         label="MNIST-1D",
-        summary="Ten digit shapes as noisy signals of 40 points: 4,000 to train, 2,000 to validate, 10,000 to test. "
+        about="Ten digit shapes as noisy signals of 40 points: 4,000 to train, 2,000 to validate, 10,000 to test. "
         "Some classes are much harder than others, and a run takes seconds.",
         source=Source(
             "Greydanus and Kobak", 2024, "Scaling down deep learning with MNIST-1D", "https://arxiv.org/abs/2011.14439"
         ),
-        embedded=True,
         kind="signal",
         shape=(1, 40),
         dtype="float32",
@@ -111,11 +122,10 @@ DATASETS: Registry[Dataset] = Registry(
     Dataset(
         key="digits",
         label="Digits (scikit-learn)",
-        summary="1,797 handwritten digits of 8 x 8 pixels; small and easy, good for a first look.",
+        about="1,797 handwritten digits of 8 x 8 pixels; small and easy, good for a first look.",
         source=Source(
             "Alpaydin and Kaynak", 1998, "Optical recognition of handwritten digits", "https://doi.org/10.24432/C50P49"
         ),
-        embedded=True,
         kind="image",
         shape=(1, 8, 8),
         dtype="uint8",
@@ -127,14 +137,14 @@ DATASETS: Registry[Dataset] = Registry(
     Dataset(
         key="mnist",
         label="MNIST",
-        summary="60,000 handwritten digits to train and 10,000 to test, 28 x 28 pixels. 12 MB to download.",
+        about="60,000 handwritten digits to train and 10,000 to test, 28 x 28 pixels.",
         source=Source(
             "LeCun, Bottou, Bengio and Haffner",
             1998,
             "Gradient-based learning applied to document recognition",
             "https://doi.org/10.1109/5.726791",
         ),
-        embedded=False,
+        download_bytes=12_000_000,
         kind="image",
         shape=(1, 28, 28),
         dtype="uint8",
@@ -146,11 +156,11 @@ DATASETS: Registry[Dataset] = Registry(
     Dataset(
         key="fashion_mnist",
         label="Fashion-MNIST",
-        summary="60,000 pictures of clothes to train and 10,000 to test, 28 x 28 pixels; shirts are hard. 31 MB to download.",
+        about="60,000 pictures of clothes to train and 10,000 to test, 28 x 28 pixels; shirts are hard.",
         source=Source(
             "Xiao, Rasul and Vollgraf", 2017, "Fashion-MNIST: a novel image dataset", "https://arxiv.org/abs/1708.07747"
         ),
-        embedded=False,
+        download_bytes=31_000_000,
         kind="image",
         shape=(1, 28, 28),
         dtype="uint8",
@@ -162,9 +172,9 @@ DATASETS: Registry[Dataset] = Registry(
     Dataset(
         key="cifar10",
         label="CIFAR-10",
-        summary="50,000 color photographs to train and 10,000 to test, 32 x 32 pixels, 10 classes. 170 MB to download.",
+        about="50,000 color photographs to train and 10,000 to test, 32 x 32 pixels, 10 classes.",
         source=_KRIZHEVSKY,
-        embedded=False,
+        download_bytes=170_000_000,
         kind="image",
         shape=(3, 32, 32),
         dtype="uint8",
@@ -177,9 +187,9 @@ DATASETS: Registry[Dataset] = Registry(
     Dataset(
         key="cifar100",
         label="CIFAR-100",
-        summary="50,000 color photographs to train and 10,000 to test, 32 x 32 pixels, 100 classes. 169 MB to download.",
+        about="50,000 color photographs to train and 10,000 to test, 32 x 32 pixels, 100 classes.",
         source=_KRIZHEVSKY,
-        embedded=False,
+        download_bytes=169_000_000,
         kind="image",
         shape=(3, 32, 32),
         dtype="uint8",

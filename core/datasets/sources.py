@@ -22,7 +22,7 @@ from core.datasets.registry import DATASETS
 from core.datasets.spec import DataSpec, Progress
 from core.errors import DataError
 
-NOT_IMAGES = {"cache", "checkpoints", UPLOADS, "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-100-python"}
+NOT_IMAGES = {"cache", "runs", UPLOADS, "MNIST", "FashionMNIST", "cifar-10-batches-py", "cifar-100-python"}
 
 
 class AnyDataset(Protocol):

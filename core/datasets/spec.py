@@ -15,8 +15,6 @@ from core.modality import MODALITIES
 Counts = NDArray[np.int64]  # [C]
 Progress = Callable[[float, str], None]  # share done in [0, 1], current step in words
 
-DEFAULT_VALIDATION = 0.1
-
 
 def quiet(share: float, text: str) -> None:
     """A Progress that reports nothing."""

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from core.errors import DataError
+from core.split_names import PROFILES
 
 Index = NDArray[np.int64]  # [N] positions
 Counts = NDArray[np.int64]  # [C]
 
-PROFILES = ("exponential", "step")
 _VALIDATION_STREAM, _TAIL_STREAM = (
     1,
     2,
@@ -35,7 +35,7 @@ def validation_counts(counts: ArrayLike, share: float) -> Counts:
     return np.where(n < 2, 0, np.clip(held, 1, np.maximum(n - 1, 1)))
 
 
-def long_tail_counts(counts: ArrayLike, factor: float, profile: str = "exponential") -> Counts:
+def long_tail_counts(counts: ArrayLike, factor: float, profile: str = PROFILES[0]) -> Counts:
     """[C] training samples kept per class, in the order of the class ids. Pure: used for previews as well as for the subsampling.
 
     exponential  n_c = int(n_max * mu^c), mu = (1 / factor)^(1 / (C - 1))

@@ -19,9 +19,10 @@ from core.datasets.image_decoding import Skips
 from core.datasets.image_file import Unreadable, image_size
 from core.datasets.image_folder import UPLOADS, ImageZip
 from core.datasets.sources import image_sets
-from core.datasets.spec import DEFAULT_VALIDATION, Progress, check_validation, make_spec, quiet
+from core.datasets.spec import Progress, check_validation, make_spec, quiet
 from core.datasets.zip_archive import UPLOAD, Limits, ZipSource
 from core.errors import DataError
+from core.split_names import DEFAULT_VALIDATION
 
 FOLDER = UPLOADS
 PIECE_BYTES = 2**20

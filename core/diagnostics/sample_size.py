@@ -48,14 +48,6 @@ def few_samples(counts: Sequence[float], names: Sequence[object]) -> FewSamples 
     return FewSamples(len(few), str(names[worst]), n, half_width(n) if n else None)
 
 
-@dataclass(frozen=True)
-class BatchTooLarge(Finding):
-    """A batch larger than the training split: no step could be made."""
-
-    batch: int
-    samples: int
-
-
 def few_validation(spec: DataSpec) -> FewSamples | None:
     """The classes of a dataset with few validation samples, with the remedy; None too where it has no validation sample at all."""
     found = few_samples(spec.val_counts.tolist(), spec.classes) if spec.val_counts.sum() else None

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from core.errors import EvenlyError
+from core.errors import EvenlyError, TrainingError
 from core.experiment.recipes import RECIPES
 from core.methods import METHODS
 from core.methods.method import CLASSIFIER, POSTHOC
@@ -19,19 +19,25 @@ from core.methods.no_weighting import UNWEIGHTED
 from core.methods.samplers import PLAIN, SAMPLERS
 from core.methods.types import Vector
 from core.registry import Param, Registry, check_params
+from core.split_names import DEFAULT_VALIDATION, PROFILES
 
 SCHEMA = 1
 # Where New run shows a setting: beside the recipe, under More settings, or there next to the sampler
 Shown = Literal["in_sight", "folded", "late"]
+# What a field decides: which samples are in which split; the method and its loss; what is sampled, and from when on;
+# the given TPRs; how the network is trained; with "where" the data or the machine, which nobody compares
+Role = Literal["splits", "method", "sampling", "evidence", "training", "where"]
 
 
-def setting(key: str, label: str, default: Any, *, shown: Shown, first: bool = False, **about: Any) -> Any:
+def setting(
+    key: str, label: str, default: Any, *, shown: Shown, role: Role | None = None, first: bool = False, **about: Any
+) -> Any:
     """A field of RunConfig with the Param that page, command line, validation and docs read.
 
-    `shown` is its place on New run. `first`: the first release had it; any other is left out of the stored form at
-    its default, so that runs stored before it keep their sha.
+    `shown` is its place on New run; `role` see `having`. `first`: the first release had it; any other is left out of the
+    stored form at its default, so that runs stored before it keep their sha.
     """
-    about = {"param": Param(key, label, default, **about), "shown": shown, "later": not first}
+    about = {"param": Param(key, label, default, **about), "shown": shown, "role": role, "later": not first}
     return field(default=default, metadata=about)
 
 
@@ -42,17 +48,18 @@ class RunConfig:
     others  stored settings that this version does not know; kept unchanged, rejected by `checked`
     """
 
-    dataset: str
+    dataset: str = field(metadata={"role": "where"})
     model: str
-    method: str = UNWEIGHTED
-    params: Mapping[str, Any] = field(default_factory=dict)
-    recipe: str = "adam_cycle"
-    recipe_params: Mapping[str, Any] = field(default_factory=dict)
+    method: str = field(default=UNWEIGHTED, metadata={"role": "method"})
+    params: Mapping[str, Any] = field(default_factory=dict, metadata={"role": "method"})
+    recipe: str = field(default="adam_cycle", metadata={"role": "training"})
+    recipe_params: Mapping[str, Any] = field(default_factory=dict, metadata={"role": "training"})
     epochs: int = setting(
         "epochs",
         "Epochs",
         20,
         shown="in_sight",
+        role="training",
         first=True,
         low=1,
         high=100000,
@@ -65,6 +72,7 @@ class RunConfig:
         "Seed",
         0,
         shown="in_sight",
+        role="splits",
         first=True,
         low=0,
         high=2**31 - 1,
@@ -77,6 +85,7 @@ class RunConfig:
         "Imbalance factor",
         1.0,
         shown="folded",
+        role="splits",
         first=True,
         low=1.0,
         high=10000.0,
@@ -86,17 +95,19 @@ class RunConfig:
     profile: str = setting(
         "profile",
         "Long-tail profile",
-        "exponential",
+        PROFILES[0],
         shown="folded",
+        role="splits",
         first=True,
-        choices=("exponential", "step"),
+        choices=PROFILES,
         help="How the counts fall from class to class.",
     )
     validation: float = setting(
         "validation",
         "Validation share",
-        0.1,
+        DEFAULT_VALIDATION,
         shown="folded",
+        role="splits",
         first=True,
         low=0.01,
         high=0.5,
@@ -108,6 +119,7 @@ class RunConfig:
         "Reduction",
         "weighted_mean",
         shown="folded",
+        role="method",
         first=True,
         choices=("weighted_mean", "batch_mean"),
         help="weighted_mean divides by the sum of the weights in the batch (PyTorch's weight=), batch_mean by the batch size.",
@@ -117,6 +129,7 @@ class RunConfig:
         "Late start",
         0.0,
         shown="late",
+        role="sampling",
         low=0.0,
         high=0.99,
         step=0.05,
@@ -127,6 +140,7 @@ class RunConfig:
         "What starts late",
         "everything",
         shown="late",
+        role="sampling",
         choices=("everything", "weight"),
         help="everything: all terms and the sampler. weight: class weights and sampling only; "
         "logit terms act from the first epoch, as in LDAM-DRW.",
@@ -136,6 +150,7 @@ class RunConfig:
         "Device",
         "auto",
         shown="folded",
+        role="where",
         first=True,
         choices=("auto", "cpu", "cuda", "mps"),
         help="auto uses CUDA, else Apple MPS, else the CPU.",
@@ -150,11 +165,12 @@ class RunConfig:
         "float32 may use TF32 in convolutions on GPUs that have it (PyTorch's default). "
         "Metrics, features and everything that is fitted are computed in exact float32.",
     )
-    sampler: str = field(default=PLAIN, metadata={"later": True})
-    sampler_params: Mapping[str, Any] = field(default_factory=dict, metadata={"later": True})
-    tpr: tuple[float | None, ...] | None = None  # pasted or uploaded; None when a baseline run supplies them
-    tpr_support: tuple[float, ...] | None = None  # validation samples behind each given TPR; None when unknown
-    tpr_source: str = ""
+    sampler: str = field(default=PLAIN, metadata={"role": "sampling", "later": True})
+    sampler_params: Mapping[str, Any] = field(default_factory=dict, metadata={"role": "sampling", "later": True})
+    # Pasted or uploaded TPRs, None when a baseline run supplies them; the validation samples behind each, None when unknown
+    tpr: tuple[float | None, ...] | None = field(default=None, metadata={"role": "evidence"})
+    tpr_support: tuple[float, ...] | None = field(default=None, metadata={"role": "evidence"})
+    tpr_source: str = field(default="", metadata={"role": "evidence"})
     others: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -186,7 +202,16 @@ SETTINGS: Registry[Param] = Registry(
 )
 # The settings added since the first release, at their defaults
 LATER = {f.name: getattr(NO_CONFIG, f.name) for f in fields(RunConfig) if f.metadata.get("later")}
-UNSAMPLED = {key: getattr(NO_CONFIG, key) for key in ("sampler", "sampler_params", "start", "deferred")}
+
+
+def having(*roles: Role) -> tuple[str, ...]:
+    """The names of the fields of RunConfig with one of these roles."""
+    return tuple(f.name for f in fields(RunConfig) if f.metadata.get("role") in roles)
+
+
+def defaults(*roles: Role) -> dict[str, Any]:
+    """The fields with one of these roles at their defaults."""
+    return {key: getattr(NO_CONFIG, key) for key in having(*roles)}
 
 
 def shown(place: Shown) -> tuple[Param, ...]:
@@ -246,6 +271,15 @@ def checked(config: RunConfig) -> RunConfig:
     return replace(config, **_fitting_stage(config))
 
 
+def check_batch(config: RunConfig, samples: int) -> None:
+    """Raise TrainingError where a batch of a checked config is larger than the training split: no step could be made."""
+    batch = int(config.recipe_params["batch_size"])
+    if batch > samples:
+        raise TrainingError(
+            f"batch size {batch} is larger than the training split of {samples} samples; choose at most {samples}"
+        )
+
+
 def _refuse_others(config: RunConfig) -> None:
     """Reject settings of another version of Evenly: a run is not trained with settings that are not understood."""
     if "schema" in config.others:
@@ -267,5 +301,5 @@ def _fitting_stage(config: RunConfig) -> dict[str, Any]:
             f"choose one of {able}, or another sampler"
         )
     if method.stage == POSTHOC:
-        return {**UNSAMPLED, "epochs": 1}
+        return {**defaults("sampling"), "epochs": 1}
     return {"sampler_params": check_params(sampler.params, config.sampler_params, sampler.key)}

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import TrainingError
-from core.experiment.config import RunConfig
+from core.experiment.config import RunConfig, check_batch
 from core.experiment.term_schedule import kept
 from core.methods import METHODS
 from core.methods.types import ClassTerms
@@ -52,10 +52,7 @@ class Trainer:
         feature_rate: float = 1.0,
     ) -> None:
         n, batch_size = len(splits["train"]), int(config.recipe_params["batch_size"])
-        if batch_size > n:
-            raise TrainingError(
-                f"batch size {batch_size} is larger than the training split of {n} samples; choose at most {n}"
-            )
+        check_batch(config, n)
         self.config, self.splits, self.terms_for, self.classes, self.device = config, splits, terms_for, classes, device
         memory = torch.channels_last if device.channels_last else torch.preserve_format
         self.model = model.to(device.device, memory_format=memory)

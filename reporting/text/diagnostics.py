@@ -23,11 +23,6 @@ def _(f: sample_size.FewSamples) -> str:
 
 
 @of.register
-def _(f: sample_size.BatchTooLarge) -> str:
-    return f"batch size {f.batch} is larger than the training split of {f.samples} samples; choose at most {f.samples}"
-
-
-@of.register
 def _(f: run_warnings.MadeOfFew) -> str:
     made = listed(f.made)
     return (

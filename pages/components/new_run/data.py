@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import BinaryIO
 
 import streamlit as st
@@ -116,10 +115,9 @@ def not_prepared(key: str) -> str:
     """That a built-in dataset is not prepared yet, and what happens then; "" where it is, or needs no files."""
     if key not in DATASETS or DATASETS[key].embedded or is_ready(key, data_root()):
         return ""
-    size = re.search(r"[\d.,]+ [kMG]B", DATASETS[key].summary)
     return (
         "Not prepared on this machine yet. When the run starts, its files are read from the data folder, "
-        f"or downloaded{f' ({size[0]})' if size else ''} if missing."
+        f"or downloaded ({DATASETS[key].download_bytes / 1e6:.0f} MB) if missing."
     )
 
 

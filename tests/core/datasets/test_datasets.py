@@ -35,9 +35,9 @@ from core.datasets import (
     train_counts,
 )
 from core.datasets.spec import quiet
-from core.datasets.splits import PROFILES
 from core.datasets.torchvision_sets import VisionSet
 from core.errors import DataError, EvenlyError
+from core.split_names import PROFILES
 from tests.work.forked import until
 
 ROOT = Path(__file__).parents[3]

@@ -17,6 +17,7 @@ from core.modality import MODALITIES, Modality
 from core.training.device import choose
 from core.training.device_data import Split, augmentation
 from models import MODELS, fitting
+from storage.db.data_folder import RUNS
 from tests.core.datasets.reversal import REVERSED, Reversed
 
 
@@ -48,6 +49,10 @@ def test_what_is_offered(own: Path) -> None:
     mine = ["cars.zip", "pets", "uploads/0123456789ab-mine.zip"]
     assert [d.key for d in offered(own)] == [*DATASETS.keys, *mine]
     assert [d.key for d in offered(own) if d.own] == mine
+    (own / "pets").rename(own / RUNS)
+    assert [d.key for d in offered(own) if d.own] == [key for key in mine if key != "pets"], (
+        "the folder of the checkpoints"
+    )
     assert [d.key for d in sources.ZIPS.listed(own)] == ["cars.zip", "uploads/0123456789ab-mine.zip"]
 
 

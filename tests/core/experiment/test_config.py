@@ -1,11 +1,23 @@
 """RunConfig: what is stored of it, so that runs of earlier versions resume."""
 
 from dataclasses import fields, replace
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from core.experiment.config import LATER, SETTINGS, RunConfig, checked, from_dict, given_tprs, with_given_tprs
+from core.experiment.config import (
+    LATER,
+    SETTINGS,
+    Role,
+    RunConfig,
+    checked,
+    defaults,
+    from_dict,
+    given_tprs,
+    having,
+    with_given_tprs,
+)
 
 OLDEST = RunConfig(
     "digits",
@@ -71,3 +83,17 @@ def test_given_tprs_come_back_with_every_digit(support):
     assert np.array_equal(tpr, [1.0, 1 / 3, np.nan], equal_nan=True)
     assert behind is None if support is None else behind.tolist() == support
     assert given_tprs(RunConfig("digits", "mlp")) == (None, None)
+
+
+def test_every_field_that_has_a_role_has_this_one():
+    """A comparison, a baseline and a post-hoc step leave settings out by role."""
+    assert {role: set(having(role)) for role in get_args(Role)} == {
+        "splits": {"seed", "validation", "imbalance", "profile"},
+        "method": {"method", "params", "reduction"},
+        "sampling": {"sampler", "sampler_params", "start", "deferred"},
+        "evidence": {"tpr", "tpr_support", "tpr_source"},
+        "training": {"epochs", "recipe", "recipe_params"},
+        "where": {"dataset", "device"},
+    }
+    assert defaults("sampling") == {"sampler": "instance", "sampler_params": {}, "start": 0.0, "deferred": "everything"}
+    assert defaults("evidence") == {"tpr": None, "tpr_support": None, "tpr_source": ""}

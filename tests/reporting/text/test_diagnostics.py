@@ -26,10 +26,6 @@ SENTENCES = [
         "Raise the validation share, or compare several seeds.",
     ),
     (
-        sample_size.BatchTooLarge(500, 210),
-        "batch size 500 is larger than the training split of 210 samples; choose at most 210",
-    ),
-    (
         run_warnings.SeenInTraining("run 2", "weights", "L2RW"),
         "The weights of run 2 rest on validation samples that the network was trained on (L2RW takes its meta samples there): "
         "their TPRs are too high. Use a baseline of another method, or judge by the test split alone.",
