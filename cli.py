@@ -27,7 +27,7 @@ except ModuleNotFoundError as missing:
 from commands import submit, tables
 from commands.compare import compare
 from commands.posthoc import posthoc
-from commands.progress import preparing
+from commands.progress import preparing, worker_line
 from commands.runs import (
     RunId,
     close_databases,
@@ -246,7 +246,7 @@ def health() -> None:
     if not alive:
         raise EvenlyError("no worker is running; start one with `python cli.py worker` or `make run`")
     for w in alive:
-        print(f"slot {w.slot} on {w.device}: {w.state}" + (f" run {w.run_id}" if w.run_id else ""))
+        print(worker_line(w))
 
 
 @app.command()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from sqlalchemy import Engine
 
-    from storage.jobs.workers import Place
+    from storage.jobs.workers import Place, WorkerRow
     from storage.results.run_records import ListedRun
 
 NOWHERE: Mapping[int, Place] = MappingProxyType({})
@@ -91,6 +91,7 @@ def progress_line(
     rows: Sequence[ListedRun], ahead: Sequence[ListedRun] = (), places: Mapping[int, Place] = NOWHERE
 ) -> str:
     """Runs and epochs done, the step within a long epoch, and the time left."""
+    from reporting.text import epoch_step
     from services import run_time
     from storage.jobs.workers import position_in_epoch
 
@@ -103,7 +104,8 @@ def progress_line(
     )
     if not any(live(r) and r.last_epoch < r.epochs for r in rows):
         return text
-    text = ", ".join([text, *(place.words() for r in rows if (place := position_in_epoch(r, places)) is not None)])
+    within = [place for r in rows if (place := position_in_epoch(r, places)) is not None]
+    text = ", ".join([text, *(epoch_step(place.step, place.steps) for place in within)])
     if ahead:
         return f"{text}, waiting for {', '.join(map(at, ahead))}"
     if (left := run_time.seconds_left(rows, places)) is not None:
@@ -213,3 +215,14 @@ def watching(engine: Engine, ids: Sequence[int]) -> RunBars | RunLines:
 
     live = sys.stderr.isatty() and Console(stderr=True).is_interactive  # rich alone would trust FORCE_COLOR in a log
     return RunBars(engine, ids) if live else RunLines(engine, ids)
+
+
+def worker_line(worker: WorkerRow) -> str:
+    """ "slot 0 on cpu: training (epoch 1, step 479 of 3,516, no step for 12 min) run 3"."""
+    from reporting.text import epoch_step, no_step
+
+    where = f"epoch {worker.at.epoch}, {epoch_step(worker.at.step, worker.at.steps)}" if worker.at else ""
+    quiet = "" if worker.quiet_minutes is None else no_step(worker.quiet_minutes)
+    details = ", ".join(filter(None, (where, quiet)))
+    doing = f"{worker.state} ({details})" if details else worker.state
+    return f"slot {worker.slot} on {worker.device}: {doing}" + (f" run {worker.run_id}" if worker.run_id else "")

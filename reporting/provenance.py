@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 
 from core.methods import METHODS, takes_tprs
 from reporting.run_report import StoredRun
@@ -34,8 +33,7 @@ def evidence_origin(row: StoredRun) -> str:
 def deleted_baseline(row: StoredRun) -> int | None:
     """The number of the deleted run whose TPRs this one took; None if there is none."""
     given = row.config.tpr is not None  # their origin is a file name, which may look like a run
-    found = None if given or row.baseline_id is not None else re.match(r"run (\d+)\b", row.facts.evidence.origin)
-    return int(found[1]) if found else None
+    return None if given or row.baseline_id is not None else row.facts.evidence.run
 
 
 def as_text(row: StoredRun) -> str:

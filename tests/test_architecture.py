@@ -58,7 +58,7 @@ MAY = {
     "services.launchers": "core.registry storage.db",
     "pages.components.common": "ROOMS services.launchers streamlit sqlalchemy.Engine sqlalchemy.exc",
     "pages.components.preview": "ROOMS streamlit",
-    "pages.components": "ROOMS pages.components.common pages.components.preview streamlit",
+    "pages.components": "ROOMS services.launchers pages.components.common pages.components.preview streamlit",
     "pages.views": "ROOMS pages.components pages.components.common streamlit",
     "app": "pages.components.common streamlit",
     "work": "SCIENCE RECORDS core.training models models.networks reporting.text services.launchers torch sqlalchemy.Engine",

@@ -15,7 +15,7 @@ from core.datasets.spec import DataSpec, Progress
 from core.errors import EvenlyError
 from core.experiment.baseline import refusal
 from core.experiment.config import RunConfig, given_tprs
-from core.experiment.facts import Facts
+from core.experiment.facts import Facts, origin_of_run
 from core.methods import METHODS
 from core.methods.types import Evidence
 from core.training.interrupts import Interrupted
@@ -88,4 +88,4 @@ def find_evidence(engine: Engine, claim: Claim, config: RunConfig, spec: DataSpe
     if found := refusal(results.get_run(engine, claim.baseline_id), config, spec, needs):
         raise EvenlyError(text.of(found))
     tpr, support, epoch = validation_tprs(engine, claim.baseline_id)
-    return Evidence(len(classes), tpr=tpr, support=support), f"run {claim.baseline_id}, validation split, epoch {epoch}"
+    return Evidence(len(classes), tpr=tpr, support=support), origin_of_run(claim.baseline_id, epoch)

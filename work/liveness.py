@@ -37,16 +37,17 @@ class NoProgress:
             self.seconds, self._next = 0.0, QUIET_SECONDS
         self._looks = looks
 
-    def words(self) -> str | None:
-        """ "no step for 12 min"; None before QUIET_SECONDS."""
-        return f"no step for {self.seconds / 60:.0f} min" if self.seconds >= QUIET_SECONDS else None
+    @property
+    def minutes(self) -> int | None:
+        """How long there was no step, in whole minutes; None before QUIET_SECONDS."""
+        return round(self.seconds / 60) if self.seconds >= QUIET_SECONDS else None
 
-    def news(self) -> str | None:
-        """How long there was no step, for the run's log: only when the time has doubled since the last message."""
+    def news(self) -> int | None:
+        """`minutes`, for the run's log: only when the time has doubled since the last message."""
         if self.seconds < self._next:
             return None
         self._next *= 2
-        return self.words()
+        return self.minutes
 
 
 class StepPosition:

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from sqlalchemy import Engine
@@ -22,7 +23,7 @@ from sqlalchemy import Engine
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig, checked
 from core.experiment.states import REQUESTS, RESUME
-from core.training.device import Device, choose, out_of_memory
+from core.training.device import Device, choose, device_lost, out_of_memory
 from core.training.interrupts import Interrupted
 from core.training.trainer import Trainer
 from storage import results
@@ -37,7 +38,17 @@ log = logging.getLogger("evenly.worker")
 MIN_FREE_BYTES = 1 << 30  # a run is not started with less free disk than this
 # The epoch counted from 1, steps done in it, steps per epoch; None when the run has ended
 Steps = Callable[[], tuple[int, int, int] | None]
-LOST = ("lost", "another worker has taken over this run")
+
+
+class Outcome(NamedTuple):
+    """How an attempt at a run ended: its new status, why it did not succeed, and whether the device is lost to this process."""
+
+    status: str
+    reason: str | None = None
+    device_lost: bool = False
+
+
+LOST = Outcome("lost", "another worker has taken over this run")
 
 
 def execute(
@@ -47,35 +58,35 @@ def execute(
     root: Path,
     orders: Orders,
     follow: Callable[[Steps], None] = lambda steps: None,
-) -> tuple[str, str | None]:
-    """Train a claimed run; returns its new status and, if it failed, the reason. Other runs are never affected.
+) -> Outcome:
+    """Train a claimed run. Other runs are never affected.
 
     `orders()` returns "stop" when the worker itself must exit: the run is then requeued.
     `follow` is called before the first step with a function that returns the training's position, for any thread.
     """
     try:
-        status, reason = _attempt(engine, claim, device, root, orders, follow), None
+        outcome = Outcome(_attempt(engine, claim, device, root, orders, follow))
     except Lost:
         return LOST
     except Interrupted as interrupted:
         if interrupted.reason == "lost":
             return LOST
         asked = interrupted.reason
-        status, reason = "queued" if asked == "stop" else REQUESTS[asked].leads_to, None
+        outcome = Outcome("queued" if asked == "stop" else REQUESTS[asked].leads_to)
     except Halted as error:
-        status, reason = "paused", str(error)
+        outcome = Outcome("paused", str(error))
     except Unavailable as error:  # the run is fine; if the worker must stop, it is requeued as it is
-        status, reason = ("queued", None) if orders() else ("paused", f"{error}; then resume")
+        outcome = Outcome("queued") if orders() else Outcome("paused", f"{error}; then resume")
     except EvenlyError as error:
-        status, reason = "failed", str(error)
+        outcome = Outcome("failed", str(error))
     except Exception as error:  # a bug in a run must not end the worker; the run's log has the traceback
         if out_of_memory(error):
-            status, reason = "failed", _memory_advice(claim.config, device)
+            outcome = Outcome("failed", _memory_advice(claim.config, device))
         else:
             log.exception("run %s", claim.run_id)
-            status, reason = "failed", f"unexpected {type(error).__name__}: {error}"
+            outcome = Outcome("failed", f"unexpected {type(error).__name__}: {error}", device_lost(error))
             log_to_run(engine, claim, "error", traceback.format_exc())
-    return _close(engine, claim, status, reason, orders)
+    return _close(engine, claim, outcome, orders)
 
 
 def _memory_advice(config: RunConfig, device: Device) -> str:
@@ -83,20 +94,20 @@ def _memory_advice(config: RunConfig, device: Device) -> str:
     return f"out of memory on {device.name} with batch size {size}: halve the batch size, or use a smaller model or image size"
 
 
-def _close(engine: Engine, claim: Claim, status: str, reason: str | None, orders: Orders) -> tuple[str, str | None]:
+def _close(engine: Engine, claim: Claim, outcome: Outcome, orders: Orders) -> Outcome:
     """Record the end of the run, waiting for a locked or full database, and free its memory."""
     gc.collect()  # here, outside of every except block, no traceback holds the tensors any more
     with suppress(RuntimeError):  # of a lost GPU; the worker is then restarted
         torch.cuda.empty_cache()
-    engine = once(engine)
+    engine, (status, reason, _) = once(engine), outcome
     while True:
         try:
             held = queue.release(engine, claim) if status == "queued" else queue.finish(engine, claim, status, reason)
-            return (status, reason) if held else LOST
+            return outcome if held else LOST
         except StorageError as error:
             log.error("run %s cannot be recorded as %s: %s", claim.run_id, status, error)
             if orders():
-                return status, reason  # the next worker finds it running without a worker and rescues it
+                return outcome  # the next worker finds it running without a worker and rescues it
             time.sleep(1)
 
 

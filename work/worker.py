@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from core.errors import EvenlyError
 from core.training import host
+from reporting.text import no_step
 from storage import results
 from storage.db.connection import open_database
 from storage.db.data_folder import settle
@@ -36,7 +37,6 @@ log = logging.getLogger("evenly.worker")
 POLL_SECONDS = 0.2  # between checks of an empty queue
 STEP_SECONDS = 1.0  # between two readings of a run's position in its epoch
 RESCUE_SECONDS = 30.0
-LOST_CARD = "AcceleratorError"  # torch's name for a CUDA error that ends the context
 
 
 class Worker:
@@ -134,16 +134,17 @@ class Worker:
 
     def _report(self) -> None:
         """Record the heartbeat in the database, and a warning if the run has made no progress for long."""
-        claim, words, news = self.claim, self.no_progress.words(), self.no_progress.news()
+        claim, minutes, news = self.claim, self.no_progress.minutes, self.no_progress.news()
         try:
-            workers.beat(self.engine, self.id, state_text(self.position.place, words))
-            if claim is not None and news:
-                log.warning("run %s: %s", claim.run_id, news)
+            workers.beat(self.engine, self.id, state_text(self.position.place, minutes))
+            if claim is not None and news is not None:
+                said = no_step(news)
+                log.warning("run %s: %s", claim.run_id, said)
                 queue.note(
                     self.engine,
                     claim,
                     "warning",
-                    f"{news}; unless that is expected, restart the worker (`make run` does so after {liveness.HUNG_SECONDS / 60:.0f} min)",
+                    f"{said}; unless that is expected, restart the worker (`make run` does so after {liveness.HUNG_SECONDS / 60:.0f} min)",
                 )
         except EvenlyError as error:  # a locked or full database: the next heartbeat tries again
             log.warning("heartbeat not recorded: %s", error)
@@ -153,7 +154,7 @@ class Worker:
         if not self.position.look(time.monotonic()):
             return
         try:
-            workers.beat(self.engine, self.id, state_text(self.position.place, self.no_progress.words()))
+            workers.beat(self.engine, self.id, state_text(self.position.place, self.no_progress.minutes))
         except EvenlyError as error:
             log.warning("step not recorded: %s", error)
 
@@ -212,11 +213,11 @@ class Worker:
         log.info("run %s: attempt %s", claim.run_id, claim.attempt)
         self.claim, self.position = claim, StepPosition(claim.run_id)
         try:
-            status, error = execute(self.engine, claim, self.device, self.root, self.ask, self.position.follow)
+            outcome = execute(self.engine, claim, self.device, self.root, self.ask, self.position.follow)
         finally:
             self.claim, self.position = None, StepPosition()
-        log.info("run %s: %s%s", claim.run_id, status, f" ({error})" if error else "")
-        if error and LOST_CARD in error:  # this process cannot use the GPU any more; the supervisor starts another
+        log.info("run %s: %s%s", claim.run_id, outcome.status, f" ({outcome.reason})" if outcome.reason else "")
+        if outcome.device_lost:  # the supervisor starts another worker
             raise SystemExit(1)
 
 

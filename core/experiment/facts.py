@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -13,12 +14,17 @@ PerClass = Sequence[float | None]  # [C], None where a class has no samples
 Head = tuple[str, Mapping[str, float]]  # key and knobs of a layer after the body of the network
 
 
+def origin_of_run(run_id: int, epoch: int) -> str:
+    """The origin of TPRs of a run after an epoch, as it is stored; `StartEvidence.run` is its inverse."""
+    return f"run {run_id}, validation split, epoch {epoch}"
+
+
 @dataclass(frozen=True)
 class StartEvidence:
     """The TPRs that a run started from.
 
     tpr, support  [C] of the baseline's validation split, or as given; None where there are none
-    origin        where they come from, in words; "" where there are none. Stored as "from"
+    origin        `origin_of_run`, or what given ones are called; "" where there are none. Stored as "from"
     method        key of the method that trained the baseline, "" without one; None where it was not recorded
     """
 
@@ -31,6 +37,12 @@ class StartEvidence:
     def from_stored(cls, stored: Mapping[str, Any]) -> StartEvidence:
         """The inverse of `stored`."""
         return cls(stored.get("tpr"), stored.get("support"), stored.get("from", ""), stored.get("method"))
+
+    @property
+    def run(self) -> int | None:
+        """The number of the run that they come from, which may be deleted; None for given ones, unless called like a run."""
+        found = re.match(r"run (\d+)\b", self.origin)
+        return int(found[1]) if found else None
 
     def stored(self) -> dict[str, Any]:
         """As plain values."""

@@ -116,6 +116,11 @@ def out_of_memory(error: Exception) -> bool:
     return named or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
+def device_lost(error: Exception) -> bool:
+    """True for a CUDA error that ends the context: this process cannot use the GPU any more."""
+    return isinstance(error, torch.AcceleratorError) and not out_of_memory(error)
+
+
 def versions() -> dict[str, str]:
     """The versions needed to reproduce a figure: torch, CUDA, Python and platform."""
     return {

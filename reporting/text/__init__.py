@@ -11,6 +11,7 @@ from reporting.text.escaping import drawn, message, plain, sentence, short
 from reporting.text.finding import lines, of
 from reporting.text.methods import NEEDS, STAGES, TRAINED
 from reporting.text.phrases import capitalized, choice, numbered, typographic
+from reporting.text.progress import epoch_step, no_step
 from reporting.text.verdicts import verdict
 
 __all__ = [
@@ -22,8 +23,10 @@ __all__ = [
     "capitalized",
     "choice",
     "drawn",
+    "epoch_step",
     "lines",
     "message",
+    "no_step",
     "numbered",
     "of",
     "oscillation",

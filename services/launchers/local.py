@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -63,6 +64,12 @@ class Local:
             return process if process.cmdline()[1:] == self._drain(slot)[1:] else None  # a zombie has none
         except psutil.Error:
             return None
+
+
+def has_ended(host: str, pid: int) -> bool:
+    """Whether a process of this machine has ended; False for another machine or container, which cannot be checked, and
+    where another program has the number by now."""
+    return host == platform.node() and not psutil.pid_exists(pid)
 
 
 def popen_options() -> dict[str, Any]:

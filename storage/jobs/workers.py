@@ -23,7 +23,8 @@ SILENT_SECONDS = 30.0
 KEPT_ROWS = 200
 IDLE = "idle"  # the state of a worker without a run
 LONGEST = 40  # characters of `worker.state`
-_PLACE = re.compile(r"(\d+)/(\d+)/(\d+)/(\d+)/(\d*)(?:; )?")
+_PLACE = re.compile(r"(\d+)/(\d+)/(\d+)/(\d+)/(\d*)")
+_QUIET = re.compile(r"no step for (\d+) min")
 
 
 @dataclass(frozen=True)
@@ -44,36 +45,37 @@ class Place:
         """Fraction of the epoch's steps done, 0 to 1."""
         return min(self.step / self.steps, 1.0) if self.steps else 0.0
 
-    def words(self) -> str:
-        """ "step 479 of 3,516"; once all are done "evaluating"."""
-        return f"step {self.step:,} of {self.steps:,}" if self.step < self.steps else "evaluating"
 
+def state_text(place: Place | None, quiet_minutes: int | None) -> str:
+    """What `beat` stores of a worker with a run: the run's position, and for how long it has finished no step.
 
-def state_text(place: Place | None, warning: str | None) -> str:
-    """The text of a worker's state for `beat`: the position of its run, and a warning. A position that does not fit is left out."""
+    A position that does not fit is left out.
+    """
     where = (
         ""
         if place is None
         else f"{place.run_id}/{place.epoch}/{place.step}/{place.steps}/"
         + ("" if place.pace is None else f"{place.pace:.0f}")
     )
-    text = "; ".join(filter(None, (where, warning)))
-    return (text if len(text) <= LONGEST else warning) or IDLE
+    quiet = "" if quiet_minutes is None else f"no step for {quiet_minutes} min"
+    text = "; ".join(filter(None, (where, quiet)))
+    return (text if len(text) <= LONGEST else quiet) or IDLE
 
 
-def _parsed(text: str) -> tuple[Place | None, str | None]:
+def _parsed(text: str) -> tuple[Place | None, int | None]:
     """A text of `state_text`, parsed."""
-    found = _PLACE.match(text)
-    if found is None:
-        return None, None if text == IDLE else text
-    *whole, pace = found.groups()
-    return Place(*map(int, whole), float(pace) if pace else None), text[found.end() :] or None
+    where, quiet = _PLACE.match(text), _QUIET.search(text)
+    minutes = None if quiet is None else int(quiet[1])
+    if where is None:
+        return None, minutes
+    *whole, pace = where.groups()
+    return Place(*map(int, whole), float(pace) if pace else None), minutes
 
 
 @dataclass(frozen=True)
 class WorkerRow:
-    """A worker as last seen. `state` is stopped, idle or training, with details from its last heartbeat: "training (no step
-    for 12 min)". `run_id` is the run it trains, `at` the position in its epoch and `warning` its warning, if reported.
+    """A worker as last seen. `state` is stopped, idle or training. `run_id` is the run it trains; as of its last heartbeat,
+    `at` is the run's position in its epoch and `quiet_minutes` for how long it has finished no step, None where not reported.
 
     `alive` is a guess for display (not stopped, seen within 30 s by the wall clock); decisions use the lock file.
     """
@@ -91,7 +93,7 @@ class WorkerRow:
     stopped_at: datetime | None
     alive: bool
     at: Place | None = None
-    warning: str | None = None
+    quiet_minutes: int | None = None
 
 
 def register_worker(engine: Engine, slot: int, device: str, pid: int, host: str) -> int:
@@ -135,11 +137,10 @@ def worker_rows(connection: Connection, *, every: bool = False) -> list[WorkerRo
 
 def _row(r: RowMapping) -> WorkerRow:
     stopped, trains = r["stopped_at"] is not None, r["run_id"] is not None
-    at, warning = _parsed(r["state"]) if trains and not stopped else (None, None)
+    at, quiet_minutes = _parsed(r["state"]) if trains and not stopped else (None, None)
     if at is not None and at.run_id != r["run_id"]:  # of the previous run
         at = None
-    details = ", ".join(filter(None, (at and f"epoch {at.epoch}, {at.words()}", warning)))
-    state = "stopped" if stopped else f"training ({details})" if details else "training" if trains else IDLE
+    state = "stopped" if stopped else "training" if trains else IDLE
     alive = not stopped and abs(time.time() - r["seen_at"]) < SILENT_SECONDS  # abs: the clock may have been set back
     return WorkerRow(
         r["id"],
@@ -155,7 +156,7 @@ def _row(r: RowMapping) -> WorkerRow:
         moment(r["stopped_at"]),
         alive,
         at,
-        warning,
+        quiet_minutes,
     )
 
 

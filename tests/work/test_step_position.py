@@ -11,6 +11,7 @@ import pytest
 from commands import progress
 from core.experiment.config import RunConfig
 from pages.components.common import run_status
+from reporting.text import epoch_step
 from services.queue_rows import new_run
 from storage import results
 from storage.jobs import queue
@@ -47,7 +48,7 @@ def test_only_an_epoch_that_lasts_is_told_of():
     assert inside.place == Place(12, 1, 4, 10, pace=5.0)
     assert not inside.look(3.0)
     assert inside.look(6.0)
-    assert (inside.place.share, inside.place.words()) == (1.0, "evaluating")
+    assert (inside.place.share, epoch_step(inside.place.step, inside.place.steps)) == (1.0, "evaluating")
     for _ in range(2):  # one look an epoch: short ones
         assert not inside.look(7.0)
         assert inside.place is None
@@ -139,3 +140,19 @@ def test_the_command_line_counts_steps_too():
         progress.progress_line([done, running], places=FIRST)
         == "1 of 2 runs done, 2 of 4 epochs, step 879 of 3,516, about 3 min left"
     )
+
+
+@pytest.mark.parametrize(
+    ("about", "line"),
+    [
+        ({"state": "idle"}, "slot 0 on CPU: idle"),
+        ({"state": "training", "run_id": 12}, "slot 0 on CPU: training run 12"),
+        (
+            {"state": "training", "run_id": 12, "at": FIRST[12], "quiet_minutes": 12},
+            "slot 0 on CPU: training (epoch 1, step 879 of 3,516, no step for 12 min) run 12",
+        ),
+    ],
+)
+def test_the_command_line_says_what_a_worker_does(about, line):
+    worker = {"slot": 0, "device": "CPU", "run_id": None, "at": None, "quiet_minutes": None} | about
+    assert progress.worker_line(SimpleNamespace(**worker)) == line

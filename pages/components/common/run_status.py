@@ -12,6 +12,7 @@ from core.experiment.states import REQUESTS, RESUME, STATES, UNSUCCESSFUL
 from pages.components.common import cached_reads
 from pages.components.common.navigation import Width
 from reporting import numbers
+from reporting.text import epoch_step
 from services import run_time
 from storage.jobs import workers
 from storage.jobs.waiting import Waiting, waiting_runs
@@ -164,7 +165,7 @@ def reached(record: ListedRun, where: Places) -> str:
     place = workers.position_in_epoch(record, where)
     if place is None:
         return f"epoch {int(record.last_epoch or 0)} of {int(record.epochs)}"
-    return f"epoch {place.epoch} of {int(record.epochs)}, {place.words()}"
+    return f"epoch {place.epoch} of {int(record.epochs)}, {epoch_step(place.step, place.steps)}"
 
 
 def progress_text(record: ListedRun, where: Places | None = None) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import EvenlyError
 from pages.components.common import cached_reads, run_status
-from reporting.text import message, plain, short
+from reporting.text import message, no_step, plain, short
 from services.launchers import launcher
 from storage.jobs.workers import WorkerRow
 from storage.results.runs import RunRow
@@ -64,5 +64,5 @@ def _line(worker: WorkerRow, training: RunRow | None) -> None:
     st.markdown(f":material/model_training: **Training** run {training.id}")
     progress = run_status.reached(training, {} if worker.at is None else {training.id: worker.at})
     st.caption(", ".join(filter(None, (plain(short(training.name, 34)), progress))))
-    if worker.warning:
-        st.caption(f":material/warning: {message(worker.warning)}")
+    if worker.quiet_minutes is not None:
+        st.caption(f":material/warning: {message(no_step(worker.quiet_minutes))}")

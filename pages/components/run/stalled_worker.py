@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import time
 
 import streamlit as st
 
-from reporting.text import message
+from reporting.text import message, no_step
+from services.launchers.local import has_ended
 from storage.jobs.workers import WorkerRow
 from storage.results.runs import RunRow
 
@@ -16,27 +15,13 @@ LATE = 15.0  # seconds; heartbeats come every five, later on a busy machine
 MORE = "A new worker resumes from the last checkpoint; `make run` starts one automatically."
 
 
-def ended(worker: WorkerRow) -> bool:
-    """Whether the process of a worker on this machine has ended; False for another machine or container, which cannot be checked."""
-    if worker.host != platform.node():
-        return False
-    try:
-        os.kill(worker.pid, 0)  # signal 0 only checks that the process exists
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
 def warn_of_stalled_worker(row: RunRow, workers: list[WorkerRow]) -> None:
     """Show what the worker of a running run reports of itself, such as "no step for 12 min"; nothing without such a report."""
     for worker in workers:
-        if row.status == "running" and worker.alive and worker.run_id == row.id and worker.warning:
-            st.warning(
-                f"{message(worker.warning)}. If this is unexpected, restart Evenly: the run resumes from its last checkpoint.",
-                icon=":material/hourglass_disabled:",
-            )
+        quiet = worker.quiet_minutes
+        if row.status == "running" and worker.alive and worker.run_id == row.id and quiet is not None:
+            again = "If this is unexpected, restart Evenly: the run resumes from its last checkpoint."
+            st.warning(f"{message(no_step(quiet))}. {again}", icon=":material/hourglass_disabled:")
 
 
 def no_heartbeat(row: RunRow, workers: list[WorkerRow], now: float | None = None) -> str | None:
@@ -50,7 +35,7 @@ def no_heartbeat(row: RunRow, workers: list[WorkerRow], now: float | None = None
     if worker is None:
         return f"No worker is registered for this run. {MORE}"
     silent = max((time.time() if now is None else now) - worker.seen_at.timestamp(), 0.0)
-    if worker.stopped_at is not None or ended(worker):
+    if worker.stopped_at is not None or has_ended(worker.host, worker.pid):
         return f"Its worker has ended; last heartbeat {silent:.0f} s ago. {MORE}"
     if silent > LATE:
         return (

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from core.experiment.facts import NOT_STARTED, Facts, StartEvidence
+from core.experiment.facts import NOT_STARTED, Facts, StartEvidence, origin_of_run
 
 OLDEST = {  # as version 0.1.0 stored them
     "classes": ["ant", "bee"],
@@ -41,3 +41,11 @@ def test_what_was_not_recorded_has_its_default():
     assert (facts.training_counts.tolist(), facts.validation_counts) == ([30, 20], [4, 3])
     assert (NOT_STARTED.training_counts, NOT_STARTED.validation_counts, NOT_STARTED.classes) == (None, (), ())
     assert Facts.from_stored(TODAY).trained_in == "bfloat16"
+
+
+@pytest.mark.parametrize(
+    ("origin", "run"),
+    [(origin_of_run(13, 20), 13), (OLDEST["evidence"]["from"], 1), ("run 7", 7), ("table.csv", None), ("", None)],
+)
+def test_the_run_that_the_tprs_come_from_is_read_back(origin, run):
+    assert StartEvidence(origin=origin).run == run

@@ -42,7 +42,7 @@ def test_stop_pause_and_resume_are_recorded_as_requests(full):
 def test_a_run_shows_its_step_and_the_warnings_of_its_worker(full):
     engine, ids = full
     worker = workers.newest(engine)[0]
-    workers.beat(engine, worker.id, state_text(Place(ids["running"], 10, 479, 3516, 900.0), "no step for 12 min"))
+    workers.beat(engine, worker.id, state_text(Place(ids["running"], 10, 479, 3516, 900.0), 12))
     at = visit(RUN, id=str(ids["running"]))
     assert "epoch 10 of 20, step 479 of 3,516" in words_on(at)
     assert at.warning[0].value.startswith("No step for 12 min. If this is unexpected, restart Evenly")

@@ -128,20 +128,18 @@ def test_a_worker_says_where_its_run_is_and_what_is_amiss(engine, claim):
 
     place = workers.Place(claim.run_id, 1, 479, 3516, 930.0)
     w = told(place, None)
-    assert (w.at, w.warning, w.state) == (place, None, "training (epoch 1, step 479 of 3,516)")
+    assert (w.at, w.quiet_minutes, w.state) == (place, None, "training")
     assert workers.places(engine) == {claim.run_id: place}
-    w = told(replace(place, pace=None), "no step for 12 min")
-    assert (w.at, w.warning) == (replace(place, pace=None), "no step for 12 min")
-    w = told(
-        workers.Place(99999, 9999, 999999, 999999, 99999.0), "no step for 60 min"
-    )  # too long for its column: the warning stays
-    assert (w.at, w.warning) == (None, "no step for 60 min")
+    w = told(replace(place, pace=None), 12)
+    assert (w.at, w.quiet_minutes) == (replace(place, pace=None), 12)
+    w = told(workers.Place(99999, 9999, 999999, 999999, 99999.0), 60)  # too long for its column: the minutes stay
+    assert (w.at, w.quiet_minutes) == (None, 60)
     assert (told(None, None).state, workers.places(engine)) == ("training", {})
     assert told(replace(place, run_id=claim.run_id + 1), None).at is None  # of the run before this one
     told(place, None)
     queue.finish(engine, claim, "succeeded")
     w = workers.newest(engine)[0]
-    assert (w.at, w.warning, w.state) == (None, None, "idle")
+    assert (w.at, w.quiet_minutes, w.state) == (None, None, "idle")
 
 
 # -- deleting ----------------------------------------------------------------------------------------------------------
