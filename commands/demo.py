@@ -62,8 +62,7 @@ def lasts(engine: Engine, seeds: int, change: Mapping[str, int]) -> str:
         return f"; about {numbers.rough(seeds * measured)}, estimated from earlier runs"
     if change:
         return ""
-    least, most = (numbers.duration(seeds * seconds) for seconds in (FIRST.seconds, FIRST.most_seconds))
-    return f"; {least} to {most}, depending on the machine"
+    return f"; {seeds * FIRST.seconds} to {seeds * FIRST.most_seconds} s, depending on the machine"
 
 
 def own_replicates(sides: list[Side]) -> list[Side]:
@@ -79,10 +78,10 @@ def counted(seeds: int) -> str:
     return "one seed" if seeds == 1 else f"each of {seeds} seeds"
 
 
-def mean_with_sd(values: list[float], form: str = "{:.1f}", factor: float = 100.0) -> str:
+def mean_with_sd(values: list[float], write: Callable[[float], str] = numbers.in_percent) -> str:
     """Mean and, from two values on, the standard deviation (n - 1)."""
-    mean = form.format(factor * float(np.mean(values)))
-    return mean if len(values) < 2 else f"{mean} ± {form.format(factor * float(np.std(values, ddof=1)))}"
+    mean = write(float(np.mean(values)))
+    return mean if len(values) < 2 else f"{mean} ± {write(float(np.std(values, ddof=1)))}"
 
 
 def variance_with_sd(values: list[float]) -> str:
@@ -101,7 +100,7 @@ def class_table(engine: Engine, before: list[Side], after: list[Side], weighted:
             mean_with_sd(b[:, c]),
             mean_with_sd(a[:, c]),
             numbers.signed_points(float((a[:, c] - b[:, c]).mean())),
-            mean_with_sd(weights[:, c], "{:.3f}", 1.0),
+            mean_with_sd(weights[:, c], numbers.weight),
         ]
         for c in np.argsort(b.mean(axis=0))
     ]

@@ -17,6 +17,7 @@ from commands.terminal import clean, emit, listing, paragraph, table
 from core.errors import EvenlyError
 from core.experiment.config import SETTINGS
 from core.experiment.states import STATES, UNSUCCESSFUL, event_word
+from core.formatting import number
 from core.methods import trains
 from core.split_names import SPLITS
 from reporting import numbers
@@ -213,8 +214,8 @@ def settings_line(row: RunRow) -> str:
 
 
 def short(value: float | str | None) -> str:
-    """A setting without unneeded digits; None as -."""
-    return "-" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+    """A setting without unneeded digits; a dash where it has none."""
+    return numbers.DASH if value is None else number(value) if isinstance(value, float) else str(value)
 
 
 def figures(run: RunReport) -> None:

@@ -1,6 +1,7 @@
 """From command-line options to runs that can be queued: numbers, parameters, TPR files, datasets, baselines.
 
-Everything is checked here, before a run exists; invalid input raises EvenlyError with the value and what to do.
+The options are checked here; samples, evidence and baselines in `services.submission.plan`. Invalid input raises
+EvenlyError with the value and what to do.
 """
 
 from __future__ import annotations

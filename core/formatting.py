@@ -1,4 +1,4 @@
-"""How lists of names are written: long ones are cut and the rest is counted."""
+"""How numbers and lists of names are written: long lists are cut and the rest is counted."""
 
 from __future__ import annotations
 
@@ -13,3 +13,13 @@ def listed(names: Iterable[object], most: int = MOST_LISTED, last: str = "and") 
     if len(shown) > most:
         shown, last = [*shown[:most], f"{len(shown) - most:,} more"], "and"
     return f" {last} ".join(filter(None, [", ".join(shown[:-1]), *shown[-1:]]))
+
+
+def count(n: int, noun: str) -> str:
+    """1 run, 2 runs, 3 classes."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s" if not noun.endswith("s") else f"{n:,} {noun}es"
+
+
+def number(value: float) -> str:
+    """A setting's value, as short as possible: 2.0 -> "2", 0.9999 -> "0.9999"."""
+    return f"{value:g}"

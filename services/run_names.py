@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.datasets import DATASETS, known_as, offered
 from core.experiment.config import RunConfig, usual_epochs
+from core.formatting import number
 from core.methods import METHODS
 from core.methods.samplers import PLAIN
 from reporting import text
@@ -30,7 +31,7 @@ def method_words(config: RunConfig) -> str:
     row = METHODS[config.method]
     values = {p.key: config.params.get(p.key, p.default) for p in row.params}
     shown = [
-        f"{p.label.lower()} {values[p.key] if isinstance(values[p.key], str) else format(float(values[p.key]), 'g')}"
+        f"{p.label.lower()} {values[p.key] if isinstance(values[p.key], str) else number(float(values[p.key]))}"
         for p in row.params
         if p.key == row.slider or values[p.key] != p.default
     ]
@@ -45,7 +46,7 @@ def unusual_words(config: RunConfig) -> str:
     usual = config.epochs == usual_epochs(config.method, config.recipe)
     epochs = "" if usual else f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
     sampler = "" if config.sampler == PLAIN else f"sampler {config.sampler}"
-    late = f"from {100 * config.start:g} %" if config.start > 0 else ""
+    late = f"from {number(100 * config.start)} %" if config.start > 0 else ""
     return ", ".join(filter(None, ["" if config.tpr is None else "given TPRs", sampler, late, epochs]))
 
 

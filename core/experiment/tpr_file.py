@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.errors import EvenlyError
-from core.formatting import listed
+from core.formatting import count, listed
 from core.methods.types import PERCENTAGES, Vector
 
 LARGEST = 1_000_000  # bytes, or characters of pasted text
@@ -148,7 +148,7 @@ def _flat(lines: list[Line], classes: Sequence[str] | int | None) -> tuple[Vecto
         values += [_tpr(cell, n) for cell in (cells[:-1] if not cells[-1] else cells)]
     expected = _number_of(classes)
     if expected is not None and len(values) != expected:
-        raise EvenlyError(f"{_count(len(values), 'TPR')} given, expected {expected}, one per class")
+        raise EvenlyError(f"{count(len(values), 'TPR')} given, expected {expected}, one per class")
     return np.array(values), None
 
 
@@ -165,7 +165,7 @@ def _table(lines: list[Line], columns: Columns, classes: Sequence[str] | int | N
         found = _by_name(found, names)
     expected = _number_of(classes)
     if not found or (expected is not None and len(found) != expected):
-        raise EvenlyError(f"{_count(len(found), 'TPR')} given, expected {expected or 'at least 2'}, one per class")
+        raise EvenlyError(f"{count(len(found), 'TPR')} given, expected {expected or 'at least 2'}, one per class")
     tpr, support = np.array([row[2] for row in found]), np.array([row[3] for row in found])
     return tpr, None if columns.support is None else support
 
@@ -199,7 +199,7 @@ def _cell(cells: list[str], column: int | None, n: int) -> str:
     if column is None:
         return ""
     if column >= len(cells):
-        raise EvenlyError(f"line {n}: {_count(len(cells), 'value')}, expected at least {column + 1}")
+        raise EvenlyError(f"line {n}: {count(len(cells), 'value')}, expected at least {column + 1}")
     return cells[column]
 
 
@@ -242,10 +242,6 @@ def _of_validation(cells: list[str], columns: Columns, n: int) -> None:
 
 def _number_of(classes: Sequence[str] | int | None) -> int | None:
     return classes if classes is None or isinstance(classes, int) else len(classes)
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def _shown(cell: str) -> str:

@@ -1,4 +1,4 @@
-"""Using the rows: a method's terms, its formula with numbers filled in, and the grid behind the live preview."""
+"""What a method with its parameters does: whether it trains and takes TPRs, its terms, its formula in numbers, the preview's grid."""
 
 from __future__ import annotations
 

@@ -26,7 +26,6 @@ from sqlalchemy import (
 
 from core.experiment.states import REQUESTS, STATES
 
-TRAIN, VALIDATION, TEST = range(3)  # the positions in core.split_names
 LONGEST_NAME = 1000  # characters of a run's name
 
 metadata = MetaData(

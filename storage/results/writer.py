@@ -15,8 +15,9 @@ from core.experiment.facts import Facts
 from core.split_names import SPLITS
 from storage.db.connection import strict_json, upsert, write
 from storage.db.errors import StorageError
-from storage.db.schema import TEST, VALIDATION, class_epoch, confusion, detail, epoch, run
+from storage.db.schema import class_epoch, confusion, detail, epoch, run
 from storage.jobs.queue import Claim, hold
+from storage.results.class_counts import split_number
 from storage.results.confusion_codec import pack
 
 METRICS = ("accuracy", "balanced_accuracy", "tpr_mean", "tpr_variance", "tpr_min", "tpr_max", "ece")
@@ -27,6 +28,7 @@ SUMMARY = (
     "tpr_variance",
     "tpr_min",
 )  # a run has final_* and best_* columns of these
+VALIDATION, TEST = map(split_number, ("validation", "test"))
 Counts = NDArray[np.int64]  # [C]
 Info = Mapping[str, float | list[float]]  # scalars worth showing, and lists per class
 
@@ -130,7 +132,7 @@ class _Rows:
         timing["info"] = _plain(dict(record.info), "info") or None
         epochs, classes = [], []
         for name, part in record.splits.items():
-            key = common | {"split": _split(name)}
+            key = common | {"split": split_number(name)}
             columns = _columns(name, part, record)
             epochs.append(key | timing | _summary(name, part, record))
             classes += [
@@ -138,7 +140,8 @@ class _Rows:
                 for c, (s, t, p, w) in enumerate(zip(*columns, strict=True))
             ]
         matrices = [
-            common | {"split": _split(name), **_cells(name, m, record)} for name, m in (record.confusion or {}).items()
+            common | {"split": split_number(name), **_cells(name, m, record)}
+            for name, m in (record.confusion or {}).items()
         ]
         return cls(epochs, classes, matrices)
 
@@ -149,12 +152,6 @@ class _Rows:
 
     def split(self, number: int) -> dict[str, Any] | None:
         return next((row for row in self.epochs if row["split"] == number), None)
-
-
-def _split(name: str) -> int:
-    if name not in SPLITS:
-        raise StorageError(f"unknown split {name!r}; known: {', '.join(SPLITS)}")
-    return SPLITS.index(name)
 
 
 def _finite(value: float | None, what: str, record: EpochRecord) -> float | None:

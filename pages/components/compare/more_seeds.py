@@ -13,8 +13,8 @@ from pages.components.common import cached_reads, navigation, plan_findings, run
 from pages.components.common.error_guard import showing_errors
 from reporting import text
 from reporting.numbers import count
-from services import seeds as seeds_of
 from services import submission
+from services.seeds import lacking, next_seeds, on_the_way
 from storage.jobs import queue
 from storage.results.runs import RunRow
 
@@ -23,13 +23,13 @@ MORE_SEEDS = 2  # per click, once there are ENOUGH_SEEDS
 
 def draw(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
     """Offer more seeds for both runs, or show the progress of those queued: few seeds give a wide interval."""
-    if pending := seeds_of.on_the_way(every, before, after):
+    if pending := on_the_way(every, before, after):
         seed_progress(tuple(pending))
     elif c.noise.kind != SAME and before.status == after.status == "succeeded":
         pairs = len(c.noise.pairs)
         more = ENOUGH_SEEDS - pairs if pairs < ENOUGH_SEEDS else MORE_SEEDS
-        wanted = seeds_of.next_seeds(every, before, after, more)
-        b, a = (seeds_of.lacking(every, row, wanted) for row in (before, after))
+        wanted = next_seeds(every, before, after, more)
+        b, a = (lacking(every, row, wanted) for row in (before, after))
         st.button(
             f"Add {count(more, 'seed')}" + (" to each" if b == a else ""),
             key="compare_seeds",
@@ -57,7 +57,7 @@ def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> No
     st.session_state.pop(navigation.SEEDS_SAID, None)
     with showing_errors():
         every = cached_reads.runs(archived=None)
-        if seeds_of.next_seeds(every, before, after, len(wanted)) != wanted:
+        if next_seeds(every, before, after, len(wanted)) != wanted:
             return
         key = f"seeds-{before.id}-{after.id}-{'.'.join(map(str, wanted))}-{last}"
         database = cached_reads.database()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 
 import pandas as pd
@@ -240,4 +239,4 @@ def read_given(spec: DataSpec, text: str, name: str | None, data: bytes) -> TprS
     except EvenlyError as error:
         st.error(words.message(str(error)), icon=":material/error:")
         return TprSource(GIVEN)
-    return replace(TprSource(GIVEN), tpr=values, support=support, name=name or "pasted TPRs")
+    return TprSource(GIVEN, tpr=values, support=support, name=name or "pasted TPRs")
