@@ -1,13 +1,18 @@
-"""Orders while a run's data is prepared, and while an idle worker warms up."""
+"""What a run starts from: orders while its data is prepared, also by an idle worker; TPRs of the data as it is now."""
 
+import re
 import threading
 
 import pytest
+from PIL import Image
 
 from core import datasets
 from core.errors import EvenlyError
+from services.queue_rows import new_run
 from storage.jobs import queue
-from tests.work.kit import CONFIG, drained, log_of, submit
+from storage.results.runs import drawn_by
+from tests.seed import record_fingerprint
+from tests.work.kit import CONFIG, changed, drained, log_of, submit
 from work import inputs
 
 
@@ -75,3 +80,55 @@ def test_a_worker_that_cannot_warm_up_works_all_the_same(worker, monkeypatch):
         worker.warm_up()
     (run_id,) = submit(worker, CONFIG)
     assert drained(worker, run_id).status == "succeeded"
+
+
+# -- another version of the data ---------------------------------------------------------------------------------
+
+
+def folder(root, green, names=("ant", "bee")):
+    for name in names:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for i in range(40):
+            Image.new("RGB", (16, 16), (i, green, 9)).save(root / name / f"{i}.png")
+    return root
+
+
+def test_a_run_keeps_what_its_data_was_and_seed_and_tail_do_not_change_it(worker, tmp_path):
+    data = folder(tmp_path / "insects", 30)
+    config = changed(dataset=str(data), epochs=1, recipe_params={"batch_size": 8})
+    ids = submit(worker, config, changed(config, seed=1, imbalance=4.0, validation=0.3))
+    kept = {drained(worker, i).facts.fingerprint for i in ids}
+    assert kept == {datasets.describe(str(data), tmp_path).fingerprint}
+    assert re.fullmatch("[0-9a-f]{64}", *kept)
+
+
+def test_tprs_of_another_version_of_the_data_make_no_weights(worker, tmp_path):
+    data = folder(tmp_path / "insects", 30)
+    config = changed(dataset=str(data), epochs=1, recipe_params={"batch_size": 8})
+    (first,) = submit(worker, config)
+    assert drained(worker, first).status == "succeeded"
+    again, weighted = changed(config, seed=1), changed(config, method="tpr_ratio", seed=1)
+    (same,) = queue.submit(worker.engine, [new_run(weighted, baseline=first)])
+    assert drained(worker, same).status == "succeeded", "another seed is the same data"
+    folder(data, 50)
+    late, compared = queue.submit(
+        worker.engine,
+        [new_run(changed(weighted, seed=2), baseline=first), new_run(again, baseline=first)],
+    )
+    row = drained(worker, late)
+    assert row.status == "failed"
+    assert f"run {first} was trained on another version of {data} (data " in row.error
+    assert "train the baseline again, or give the TPRs as a file" in row.error
+    assert "\n" not in row.error
+    assert drained(worker, compared).status == "succeeded", "a run that is only compared with it takes nothing from it"
+
+
+def test_a_baseline_from_before_fingerprints_still_feeds_weights(worker, tmp_path):
+    data = folder(tmp_path / "insects", 30)
+    config = changed(dataset=str(data), epochs=1, recipe_params={"batch_size": 8})
+    (first,) = submit(worker, config)
+    drained(worker, first)
+    record_fingerprint(worker.engine, first, None)
+    assert drawn_by(worker.engine, drained(worker, first).dataset)[first].fingerprint is None
+    (second,) = queue.submit(worker.engine, [new_run(changed(config, method="tpr_ratio"), baseline=first)])
+    assert drained(worker, second).status == "succeeded"

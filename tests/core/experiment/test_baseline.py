@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from core.experiment import baseline
-from core.experiment.baseline import BaselineDiffers, refusal
+from core.experiment.baseline import BaselineDiffers, refusal, same_data
 from core.experiment.config import RunConfig
 from core.experiment.facts import NOT_STARTED, Facts
 from core.methods import METHODS
@@ -74,3 +74,10 @@ def test_a_network_must_be_there_and_fit():
     cosine = Stored(facts=replace(STARTED, heads=(("cosine", {}),)))
     assert refused(cosine, "tau_norm") == baseline.OtherHead(3, "tau_norm", "cosine")
     assert refused(cosine, "crt") is None
+
+
+def test_an_unknown_fingerprint_says_nothing_against_a_run():
+    assert same_data(None, "a")
+    assert same_data("a", "")
+    assert same_data("a", "a")
+    assert not same_data("a", "b")

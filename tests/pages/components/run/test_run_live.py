@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from commands import demo
@@ -25,7 +24,6 @@ from pages.components.common import run_notes
 from pages.components.run import charts, stalled_worker
 from pages.components.run.live import DETAILS, LONGEST, PAUSES, PICTURES, SHARES, Drawn, due, pause
 from reporting import epoch_charts
-from services import run_time
 from storage import results
 from storage.db.connection import write
 from storage.db.schema import worker as workers_table
@@ -209,31 +207,6 @@ def test_tags_and_notes_are_changed_on_the_page(full, state):
 # -- estimates by earlier runs -----------------------------------------------------------------------------------
 
 
-def frame(*rows):
-    return pd.DataFrame(
-        [
-            {"id": i, "dataset": d, "model": m, "status": s, "last_epoch": e, "seconds": t}
-            for i, (d, m, s, e, t) in enumerate(rows, 1)
-        ],
-        columns=["id", "dataset", "model", "status", "last_epoch", "seconds"],
-    )
-
-
-def test_the_estimate_uses_finished_runs_of_the_same_kind():
-    kind = (FIRST.baseline.dataset, FIRST.baseline.model)
-    found = frame(
-        (*kind, "succeeded", 20, 40.0),
-        (*kind, "succeeded", 10, 30.0),
-        (*kind, "succeeded", 5, 50.0),
-        (*kind, "failed", 1, 900.0),
-        ("digits", "mlp", "succeeded", 1, 500.0),
-    )
-    assert run_time.seconds_an_epoch(found, *kind) == 3.0
-    assert run_time.seconds_for(found, (FIRST.baseline, FIRST.weighted)) == 120.0
-    assert run_time.seconds_for(found, (FIRST.baseline, replace(FIRST.weighted, dataset="cifar10"))) is None
-    assert run_time.seconds_an_epoch(frame(), *kind) is None
-
-
 def test_home_estimates_from_measured_runs(empty):
     assert "20 s to 1 min 20 s, depending on the machine" in words_on(visit(HOME))
     seed.submit(empty, seed.config_of(epochs=20), "MNIST-1D: none, seed 9")
@@ -242,7 +215,7 @@ def test_home_estimates_from_measured_runs(empty):
 
 
 def test_the_demo_estimates_from_measured_runs(empty):
-    assert demo.lasts(empty, 3, {}) == "; 1 min to 4 min, depending on the machine"
+    assert demo.lasts(empty, 3, {}) == "; 60 to 240 s, depending on the machine"
     assert demo.lasts(empty, 3, {"epochs": 5}) == ""
     seed.submit(empty, seed.config_of(epochs=20), "MNIST-1D: none, seed 9")
     seed.train(empty, seed.worker_of(empty), seed.mnist1d(), 20)
