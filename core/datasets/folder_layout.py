@@ -17,6 +17,7 @@ import numpy as np
 from core.datasets.image_file import MAX_FILE_BYTES, SUFFIXES, TOO_LARGE, Unreadable
 from core.datasets.splits import take_per_class, validation_counts
 from core.errors import DataError
+from core.formatting import count
 from core.split_names import SPLITS
 
 SPLIT_FOLDERS = {"train": 0, "val": 1, "validation": 1, "valid": 1, "test": 2}  # name of a folder -> position in SPLITS
@@ -159,7 +160,7 @@ def _classes(
     if len(classes) < 2:
         names = f" ({quoted(classes[0])})" if classes else ""
         raise DataError(
-            f"{len(classes)} class folder{'s' * (len(classes) != 1)}{names} to train on, expected at least 2: one folder per class"
+            f"{count(len(classes), 'class folder')}{names} to train on, expected at least 2: one folder per class"
         )
     if len(classes) > MAX_CLASSES:
         raise DataError(

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from core.errors import EvenlyError
 from core.findings import Finding
+from core.formatting import count
 
 Vector = NDArray[np.float64]  # [C]
 PERCENTAGES = "write percentages with a % sign"  # to a person who gave a TPR above 1
@@ -27,8 +28,7 @@ def _vector(name: str, values: ArrayLike | None, classes: int, low: float, high:
     except (TypeError, ValueError):
         raise EvenlyError(f"{name} must be numbers, got {values!r}") from None
     if v.shape != (classes,):
-        got = f"{v.size} value" + ("" if v.size == 1 else "s")
-        raise EvenlyError(f"{name} has {got}, expected {classes}, one per class")
+        raise EvenlyError(f"{name} has {count(v.size, 'value')}, expected {classes}, one per class")
     bad = (v < low) | (v > high) | np.isinf(v)
     if bad.any():
         c = int(np.argmax(bad))

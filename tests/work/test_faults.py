@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
     [
         ({"recipe": "sgd_constant", "recipe_params": {"lr": 1e6}}, "loss is not finite at epoch 1, step"),
         ({"recipe_params": {"batch_size": 5000}}, "batch size 5000 is larger than the training split of"),
-        ({"model": "resnet18"}, "resnet18 does not fit digits"),
+        ({"model": "resnet18"}, "model resnet18 does not fit Digits (scikit-learn)"),
         ({"dataset": "no/such/folder"}, "no/such/folder"),
         ({"method": "tpr_ratio"}, "tpr_ratio needs the TPRs of an earlier run"),
         ({"method": "tpr_ratio", "tpr": (0.5, 0.5)}, "tpr has 2 values, expected 10"),

@@ -45,7 +45,7 @@ def test_a_kind_of_sample_with_the_rank_of_another_trains_with_its_own_augmentat
     first, second = submit(worker, changed(dataset="spectra"), changed(dataset="spectra", model="cnn"))
     assert (drained(worker, first).status, drained(worker, second).error) == (
         "succeeded",
-        "cnn does not fit spectra: it takes images, the data is spectrograms of 1x8x8",
+        "model cnn does not fit Digits (scikit-learn): it takes images, the data is spectrograms of 1x8x8",
     )
 
 
