@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
+import subprocess
+import sys
 
 import pytest
 
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from services.launchers import LAUNCHERS, launcher
+from services.launchers.local import has_ended
 from services.queue_rows import new_run
 from storage import results
 from storage.jobs import queue
@@ -59,6 +63,15 @@ def test_one_that_has_no_command_line_yet_is_alive(home, monkeypatch):
 def test_a_number_that_another_program_has_is_no_worker():
     assert local.alive([f"0:{os.getpid()}"]) == []
     local.stop([f"0:{os.getpid()}"])  # this process goes on
+
+
+def test_a_process_has_ended_only_if_it_ran_here():
+    with subprocess.Popen([sys.executable, "-c", ""]) as child:
+        child.wait()
+    here = platform.node()
+    assert has_ended(here, child.pid)
+    assert not has_ended(here, os.getpid())
+    assert not has_ended("another machine", child.pid)
 
 
 def test_a_setting_chooses_the_launcher(monkeypatch):

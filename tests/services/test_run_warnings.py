@@ -7,10 +7,9 @@ import pytest
 from commands.submit import source_of
 from core.comparison.compare import compare
 from core.datasets import describe
-from core.diagnostics.run_warnings import SeenInTraining, baseline_seen_in_training, seen_in_training
+from core.diagnostics.run_warnings import SeenInTraining
 from core.experiment.config import RunConfig, checked
-from core.experiment.facts import NOT_STARTED, Facts, StartEvidence
-from core.methods import METHODS
+from core.experiment.facts import Facts, StartEvidence
 from reporting import text
 from services.posthoc import plan_step
 from services.queue_rows import new_run
@@ -23,7 +22,6 @@ from tests.seed import config_of, mnist1d, submit, train, worker_of
 from tests.work.kit import drained, log_of
 
 BASE = RunConfig("mnist1d", "cnn1d", epochs=1)
-LEARNERS = ("l2rw", "meta_weight_net", "difficulty_net")
 L2RW = "Learning to reweight (L2RW)"
 WEIGHTS, FIT = (SeenInTraining("this run", made, L2RW) for made in ("weights", "fit"))
 
@@ -34,52 +32,6 @@ def settings(method="tpr_ratio", **changes):
 
 def facts(method):
     return Facts(evidence=StartEvidence(method=method))
-
-
-def test_the_rows_that_learn_from_validation_samples():
-    assert tuple(sorted(m.key for m in METHODS if m.meets_validation)) == tuple(sorted(LEARNERS))
-    for key in LEARNERS:
-        assert "judge it by the test split" in METHODS[key].caveat
-
-
-@pytest.mark.parametrize("learner", LEARNERS)
-@pytest.mark.parametrize(
-    ("method", "made"),
-    [
-        ("tpr_ratio", "weights"),
-        ("custom", "weights"),
-        ("equal_tpr_bias", "fit"),
-    ],
-)
-def test_what_rests_on_samples_that_were_learned_from(method, made, learner):
-    found = SeenInTraining("run 2", made, METHODS[learner].label)
-    assert seen_in_training("run 2", settings(method), facts(learner)) == found
-    assert baseline_seen_in_training("run 2", settings(method), learner) == found
-
-
-@pytest.mark.parametrize(
-    ("given", "known"),
-    [
-        (settings(), facts("none")),
-        (settings(), facts("cdb")),
-        (settings(), NOT_STARTED),
-        (settings(), facts("gone")),
-        (settings("inverse_frequency"), facts("l2rw")),
-        (settings("custom", params={"formula": "1 / n"}), facts("l2rw")),
-        (settings("logit_adjusted_posthoc"), facts("l2rw")),
-        (settings("cdb"), facts("l2rw")),
-        (settings(tpr=(0.5,) * 10), facts("l2rw")),
-        (settings("l2rw"), facts("")),
-        (replace(BASE, method="gone"), facts("l2rw")),
-    ],
-)
-def test_what_does_not(given, known):
-    assert seen_in_training("run 2", given, known) is None
-
-
-def test_sampling_by_the_tprs_of_a_run_that_learns_from_them():
-    found = seen_in_training("run 2", settings("l2rw", sampler="difficulty"), NOT_STARTED)
-    assert found == SeenInTraining("run 2", "sampling", L2RW)
 
 
 def test_compare_says_it():
