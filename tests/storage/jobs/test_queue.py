@@ -280,16 +280,11 @@ def test_workers_are_shown_by_what_they_do(engine):
     workers.beat(engine, new, "no step for 12 min")
     workers.stop_worker(engine, other)
     first, second = workers.newest(engine)
-    assert (first.state, first.run_id, first.beat, first.device, first.pid) == (
-        "training (no step for 12 min)",
-        run_id,
-        2,
-        "cuda:0",
-        2,
-    )
+    assert (first.state, first.quiet_minutes, first.run_id) == ("training", 12, run_id)
+    assert (first.beat, first.device, first.pid) == (2, "cuda:0", 2)
     assert (second.state, second.run_id, second.alive, second.stopped_at is not None) == ("stopped", None, False, True)
     workers.beat(engine, new, workers.IDLE)
-    assert workers.newest(engine)[0].state == "training"
+    assert (workers.newest(engine)[0].state, workers.newest(engine)[0].quiet_minutes) == ("training", None)
     workers.beat(engine, new, "no step for 12 min")
     queue.finish(engine, claim, "succeeded")
     first = workers.newest(engine)[0]
