@@ -62,7 +62,8 @@ def lasts(engine: Engine, seeds: int, change: Mapping[str, int]) -> str:
         return f"; about {numbers.rough(seeds * measured)}, estimated from earlier runs"
     if change:
         return ""
-    return f"; {seeds * FIRST.seconds} to {seeds * FIRST.most_seconds} s, depending on the machine"
+    least, most = (numbers.duration(seeds * seconds) for seconds in (FIRST.seconds, FIRST.most_seconds))
+    return f"; {least} to {most}, depending on the machine"
 
 
 def own_replicates(sides: list[Side]) -> list[Side]:

@@ -16,8 +16,13 @@ def listed(names: Iterable[object], most: int = MOST_LISTED, last: str = "and") 
 
 
 def count(n: int, noun: str) -> str:
-    """1 run, 2 runs, 3 classes."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s" if not noun.endswith("s") else f"{n:,} {noun}es"
+    """1 run, 2 runs, 1,000 classes."""
+    return f"{n:,} {plural(noun, n)}"
+
+
+def plural(noun: str, n: int) -> str:
+    """The noun for `n` of them: 1 run, 2 runs, 3 classes."""
+    return noun if n == 1 else f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
 def number(value: float) -> str:

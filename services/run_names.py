@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.datasets import DATASETS, known_as, offered
 from core.experiment.config import RunConfig, usual_epochs
-from core.formatting import number
+from core.formatting import number, plural
 from core.methods import METHODS
 from core.methods.samplers import PLAIN
 from reporting import text
@@ -44,7 +44,7 @@ def unusual_words(config: RunConfig) -> str:
     For example "given TPRs, sampler balanced, from 80 %, 60 epochs".
     """
     usual = config.epochs == usual_epochs(config.method, config.recipe)
-    epochs = "" if usual else f"{config.epochs} epoch{'s' * (config.epochs != 1)}"
+    epochs = "" if usual else f"{config.epochs} {plural('epoch', config.epochs)}"
     sampler = "" if config.sampler == PLAIN else f"sampler {config.sampler}"
     late = f"from {number(100 * config.start)} %" if config.start > 0 else ""
     return ", ".join(filter(None, ["" if config.tpr is None else "given TPRs", sampler, late, epochs]))

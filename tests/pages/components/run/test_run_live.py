@@ -19,7 +19,6 @@ import numpy as np
 import pytest
 
 from commands import demo
-from core.experiment.presets import FIRST
 from pages.components.common import run_notes
 from pages.components.run import charts, stalled_worker
 from pages.components.run.live import DETAILS, LONGEST, PAUSES, PICTURES, SHARES, Drawn, due, pause
@@ -215,7 +214,7 @@ def test_home_estimates_from_measured_runs(empty):
 
 
 def test_the_demo_estimates_from_measured_runs(empty):
-    assert demo.lasts(empty, 3, {}) == "; 60 to 240 s, depending on the machine"
+    assert demo.lasts(empty, 3, {}) == "; 1 min to 4 min, depending on the machine"
     assert demo.lasts(empty, 3, {"epochs": 5}) == ""
     seed.submit(empty, seed.config_of(epochs=20), "MNIST-1D: none, seed 9")
     seed.train(empty, seed.worker_of(empty), seed.mnist1d(), 20)
