@@ -106,7 +106,7 @@ def run_list(rows: Sequence[ListedRun]) -> None:
 
 def run_dict(engine: Engine, row: RunRow, score: Score | None = None) -> dict[str, Any]:
     """A run with its settings, facts, and the figures of its test split after the last epoch: overall and per class."""
-    from reporting.readings_text import readings_dict
+    from reporting.csv_json import readings_dict
     from reporting.run_report import class_rows
     from services.comparison import report
 

@@ -185,10 +185,10 @@ def _print_vectors(found: Mapping[str, Sequence[float]]) -> None:
 
 def _over_epochs(key: str, seen: Evidence, asked: Mapping[str, str], table: Registry[Method]) -> str:
     """A note that the terms change between epochs, with those of the last epoch; "" if they do not."""
-    from reporting.method_examples import in_later_epochs
+    from reporting.method_examples import terms_in_later_epochs
 
     try:
-        later = in_later_epochs(key, seen, asked, table)
+        later = terms_in_later_epochs(key, seen, asked, table)
     except EvenlyError as error:  # a custom formula that fails after its first epoch
         return f"these are the terms of epoch 1; a later epoch fails: {error}"
     if not later:

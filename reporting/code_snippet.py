@@ -26,7 +26,7 @@ TPR_FILE = "tprs.csv"
 
 
 def cli_command(config: RunConfig, baseline: int | None = None, variables: Mapping[str, str] | None = None) -> str:
-    """The shell command that starts this run: quoted, with only the settings that differ from the defaults.
+    """A run as text to copy: the shell command that starts it, quoted, with only the settings that differ from the defaults.
 
     The environment `variables` precede it. Pasted TPRs are written to a file first, since the command reads a file.
     """
@@ -82,7 +82,7 @@ def _tpr_file(config: RunConfig) -> str:
 
 
 def pytorch_snippet(terms: ClassTerms, classes: Sequence[str], reduction: str, method: str = UNWEIGHTED) -> str:
-    """Self-contained PyTorch code: `criterion(logits [B, C], labels [B])` with exactly these terms and this reduction.
+    """A run as PyTorch code to copy: `criterion(logits [B, C], labels [B])` with exactly these terms and this reduction.
 
     Uses torch's CrossEntropyLoss where it is equivalent, else the source of core/training (reporting.loss_source).
     `sampling` becomes `sampler(labels)`. What goes beyond a loss and a sampler (an objective with state, a second stage,

@@ -21,8 +21,9 @@ MEANS = {
 }  # (diagonal, rises)
 
 
-def shares(confusion: Counts) -> NDArray[np.float64]:
-    """Each row divided by its sum: the share of a true class that was predicted as each class; empty rows are NaN."""
+def row_shares(confusion: Counts) -> NDArray[np.float64]:
+    """Each row of a confusion matrix divided by its sum: the share of a true class that was predicted as each class;
+    empty rows are NaN."""
     total = confusion.sum(1, keepdims=True).astype(float)
     return np.divide(confusion, total, out=np.full(confusion.shape, np.nan), where=total > 0)
 
@@ -102,8 +103,8 @@ def _cell_texts(
 
 
 def confusion_matrix(names: list[str], confusion: Counts, p: Palette, order: NDArray[np.int64]) -> Figure:
-    """Row shares as color and as whole percents; zeros stay blank."""
-    z = shares(confusion)
+    """The chart of a confusion matrix: row shares as color and as whole percents; zeros stay blank."""
+    z = row_shares(confusion)
     text = [
         ["" if np.isnan(v) or not round(100 * v) else f"{100 * v:.0f}" for v in row] for row in z[np.ix_(order, order)]
     ]
@@ -120,11 +121,11 @@ def confusion_matrix(names: list[str], confusion: Counts, p: Palette, order: NDA
 
 
 def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette, order: NDArray[np.int64]) -> Figure:
-    """After minus before in points of the true class, signed in the cell.
+    """The chart of the change of a confusion matrix: after minus before in points of the true class, signed in the cell.
 
     Blue: better (more correct on the diagonal, fewer errors off it). Orange: worse.
     """
-    z = 100 * (shares(after) - shares(before))
+    z = 100 * (row_shares(after) - row_shares(before))
     better = np.where(np.eye(len(z), dtype=bool), z, -z)
     top = max(float(np.nanmax(np.abs(z))), 1.0)
     shown = z[np.ix_(order, order)]
@@ -144,12 +145,12 @@ def confusion_change(names: list[str], before: Counts, after: Counts, p: Palette
 
 
 def top_confusions(names: list[str], confusion: Counts, limit: int = 12) -> pd.DataFrame:
-    """The most frequent confusions: true class, predicted class, count, share of the true class in percent."""
+    """The most frequent confusions, instead of a chart: true class, predicted class, count, share of the true class in percent."""
     wrong = confusion.copy()
     np.fill_diagonal(wrong, 0)
     flat = np.argsort(-wrong, axis=None, kind="stable")[:limit]
     rows, cols = np.unravel_index(flat, wrong.shape)
-    share = shares(confusion)
+    share = row_shares(confusion)
     keep = wrong[rows, cols] > 0
     return pd.DataFrame(
         {
@@ -162,8 +163,9 @@ def top_confusions(names: list[str], confusion: Counts, limit: int = 12) -> pd.D
 
 
 def top_changes(names: list[str], before: Counts, after: Counts, limit: int = 12) -> pd.DataFrame:
-    """The largest changes between two confusion matrices, largest first: points of the true class, and their meaning in words."""
-    b, a = shares(before), shares(after)
+    """The largest changes between two confusion matrices, instead of a chart, largest first: points of the true class,
+    and their meaning in words."""
+    b, a = row_shares(before), row_shares(after)
     change = 100 * (a - b)
     flat = np.argsort(-np.abs(np.nan_to_num(change)), axis=None, kind="stable")[:limit]
     rows, cols = np.unravel_index(flat, change.shape)

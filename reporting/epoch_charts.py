@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from reporting.figure import Figure, Part, axis, layout
 from reporting.numbers import minus, percent, signed, weight
 from reporting.palette import Palette, faint
-from reporting.text import drawn, short
+from reporting.text import drawn, shortened
 from reporting.tpr_charts import NEARLY_ALL, SHARE
 
 Matrix = NDArray[np.float64]
@@ -64,12 +64,12 @@ def _epochs(p: Palette, last: int, start: float | None = None) -> Part:
 
 
 def step_of(count: int, most: int) -> int:
-    """The stride that draws about `most` of `count` epochs: 1, 2, 4, 5, 10, 20, 40, 50, ..."""
+    """The stride of a chart over epochs that draws about `most` of `count` epochs: 1, 2, 4, 5, 10, 20, 40, 50, ..."""
     return next(step * 10**power for power in range(19) for step in (1, 2, 4, 5) if count <= most * step * 10**power)
 
 
-def some(epochs: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """Indices of the epochs to draw: the first, those at the stride, the last.
+def some_epochs(epochs: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """Indices of the epochs that a chart draws: the first, those at the stride, the last.
 
     As a run grows, drawn epochs stay until the stride grows.
     """
@@ -83,7 +83,7 @@ def _last(series: Sequence[Series]) -> int:
     return max((int(np.max(x)) for _, x, *_ in series if len(x)), default=1)
 
 
-def lines(
+def curves(
     p: Palette,
     series: Sequence[Series],
     *,
@@ -93,7 +93,8 @@ def lines(
     digits: int = 3,
     thin: Sequence[tuple[ArrayLike, ArrayLike, str]] = (),
 ) -> Figure:
-    """One curve per (name, epochs, values, color, dash); shares are drawn in percent, with as many decimals as the ticks need.
+    """The chart over epochs with one curve per (name, epochs, values, color, dash); shares are drawn in percent, with
+    as many decimals as the ticks need.
 
     `thin` are curves (epochs, values, color) behind the others, without a name. The axis starts at 0 unless all
     values are shares above 90 %.
@@ -134,7 +135,7 @@ def _tall(rows: int) -> int:
 
 
 def heatmap(names: list[str], epochs: NDArray[np.int64], tpr: Matrix, p: Palette, order: NDArray[np.int64]) -> Figure:
-    """TPR [E, C] as color, hardest class on top, epochs to the right."""
+    """The chart of TPRs [E, C] over epochs as a heat map, hardest class on top, epochs to the right."""
     full = [drawn(names[c]) for c in order]
     z = [[None if np.isnan(v) else round(float(v), 4) for v in row] for row in tpr[:, order].T]
     few = len(full) <= FEW_ROWS
@@ -201,14 +202,14 @@ def _trajectory_band(epochs: NDArray[np.int64], w: Matrix, p: Palette) -> list[P
     ]
 
 
-def trajectory(names: list[str], epochs: NDArray[np.int64], w: Matrix, p: Palette) -> Figure:
-    """Class weights [E, C] over epochs: single lines for few classes, else the range and its two extremes."""
+def weight_curves(names: list[str], epochs: NDArray[np.int64], w: Matrix, p: Palette) -> Figure:
+    """The chart of class weights [E, C] over epochs: single lines for few classes, else the range and its two extremes."""
     few = w.shape[1] <= FEW_LINES
     data = [] if few else _trajectory_band(epochs, w, p)
     final = np.argsort(-w[-1], kind="stable")
     shown = final if few else final[[0, 1, -2, -1]]
     for i, c in enumerate(shown):
-        data.append(_line(short(names[c], 14), epochs, w[:, c], LINES[i % 4], DASHES[i // 4 % 3], ".3f", 2))
+        data.append(_line(shortened(names[c], 14), epochs, w[:, c], LINES[i % 4], DASHES[i // 4 % 3], ".3f", 2))
     return {
         "data": data,
         "layout": layout(
@@ -251,7 +252,7 @@ def _class_bars(
 
 
 def weight_bars(names: list[str], w: NDArray[np.float64], p: Palette, order: NDArray[np.int64]) -> Figure:
-    """Constant class weights, hardest class first, with a line at the mean."""
+    """The chart of class weights that stay the same over the epochs, hardest class first, with a line at the mean."""
     mean = float(w.mean())
     line = {"color": p.muted, "width": 1, "dash": "dot"}
     at_mean = {"type": "line", "yref": "paper", "y0": 0, "y1": 1, "x0": mean, "x1": mean, "line": line}
@@ -264,7 +265,7 @@ def _added(value: float) -> str:
 
 
 def bias_bars(names: list[str], bias: NDArray[np.float64], p: Palette, order: NDArray[np.int64]) -> Figure:
-    """The bias that a step added to the logit of each class, as bars to either side of 0, hardest class first."""
+    """The chart of the bias that a step added to the logit of each class, as bars to either side of 0, hardest class first."""
     low, high = min(float(bias.min()), 0.0), max(float(bias.max()), 0.0)
     room = 0.18 * (high - low) or 1.0  # for the numbers next to the bars
     x = axis(p, title="added to the logit", nticks=6, range=[low - room, high + room], zerolinecolor=p.muted)
@@ -272,7 +273,7 @@ def bias_bars(names: list[str], bias: NDArray[np.float64], p: Palette, order: ND
 
 
 def alt_bias(names: list[str], bias: NDArray[np.float64]) -> str:
-    """The added biases in one sentence."""
+    """The chart of the added biases in one sentence, for screen readers."""
     most, least = int(bias.argmax()), int(bias.argmin())
     return (
         f"Added to the logit of each class: from {_added(bias[least])} for {names[least]} "
@@ -280,8 +281,8 @@ def alt_bias(names: list[str], bias: NDArray[np.float64]) -> str:
     )
 
 
-def alt_trajectory(names: list[str], w: Matrix) -> str:
-    """The weights over epochs in one sentence."""
+def alt_weights(names: list[str], w: Matrix) -> str:
+    """The chart of the weights over epochs in one sentence, for screen readers."""
     last = w[-1]
     return (
         f"Class weights over epochs; at the end largest {weight(last.max())} for {names[int(last.argmax())]}, "
@@ -290,7 +291,7 @@ def alt_trajectory(names: list[str], w: Matrix) -> str:
 
 
 def alt_heatmap(names: list[str], tpr: Matrix) -> str:
-    """The heat map in one sentence."""
+    """The heat map of TPRs over epochs in one sentence, for screen readers."""
     last = tpr[-1]
     worst = int(np.nanargmin(last))
     return f"TPR per class and epoch; at the last epoch the lowest is {names[worst]} at {percent(last[worst])}"

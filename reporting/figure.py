@@ -12,7 +12,7 @@ FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 
 
 def axis(p: Palette, **more: object) -> Part:
-    """An axis in the palette's colors; `more` overrides."""
+    """An axis of any chart in the palette's colors; `more` overrides."""
     base = {
         "gridcolor": p.grid,
         "linecolor": p.grid,
@@ -29,7 +29,8 @@ def axis(p: Palette, **more: object) -> Part:
 
 
 def layout(p: Palette, height: int, **more: object) -> Part:
-    """The common layout: transparent background, one font, a constant uirevision so that live updates keep the view."""
+    """The common layout of all charts: transparent background, one font, a constant uirevision so that live updates
+    keep the view."""
     base = {
         "height": height,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8},

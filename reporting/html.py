@@ -21,12 +21,11 @@ from reporting.figure import Figure
 from reporting.numbers import DASH, minus, percent
 from reporting.run_report import RunReport, class_rows, pair_measures, pair_rows
 from reporting.tables import (
-    SUMMARY_FIGURES,
     figures_over_seeds,
     further_measures_over_seeds,
     more_change_rows,
     more_reading_rows,
-    summary_rows,
+    summary_rows_of_runs,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ class Section:
 
 
 def run_html(run: RunReport, settings: Sequence[Setting] = (), pictures: Sequence[Picture] = ()) -> str:
-    """One run as a page of its own; `settings` as text, (label, value)."""
+    """One run as the content of an HTML page; `settings` as text, (label, value)."""
     rows = [
         [
             r["class"],
@@ -97,7 +96,7 @@ def comparison_html(
     praise: bool = True,
     tables: Sequence[Listing] = (),
 ) -> str:
-    """Two runs side by side as a page of its own.
+    """Two runs side by side as the content of an HTML page.
 
     settings  those that differ as text, (label, before, after); `common` those that do not, (label, value)
     made      when the page was created, as text
@@ -128,14 +127,12 @@ def comparison_html(
 
 def _summary(heading: str, runs: Sequence[RunReport]) -> Section:
     """All metrics, one row each, a column per run."""
-    columns = [dict(summary_rows(run.summary)) for run in runs]
-    labels = [label for label, _ in SUMMARY_FIGURES if any(label in column for column in columns)]
     measures = (
         more_reading_rows(runs[0]) if len(runs) == 1 else [row[:3] for row in more_change_rows(pair_measures(*runs))]
     )
     rows = [
         ["samples", *(f"{run.summary.n:,}" for run in runs)],
-        *([label, *(column.get(label, DASH) for column in columns)] for label in labels),
+        *summary_rows_of_runs([run.summary for run in runs]),
         *measures,
         ["epoch", *(str(run.epoch) for run in runs)],
     ]

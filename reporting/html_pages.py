@@ -22,19 +22,19 @@ HEADINGS = {"bars": ALONE, "dumbbell": "Gain and loss of every class", "strip": 
 DUMBBELLS_UP_TO = 200  # classes; more fit into a report than on a screen
 
 
-def side(run: RunReport, label: str) -> tpr_series.ChartSide:
-    """A run's TPRs with their limits."""
+def report_side(run: RunReport, label: str) -> tpr_series.ChartSide:
+    """For the charts of an HTML page: a run's TPRs with their limits."""
     return tpr_series.ChartSide(label, run.metrics.tpr, *wilson(run.tp, run.support))
 
 
 def run_page(run: RunReport) -> str:
-    """One run as a self-contained HTML page. A weighted run is drawn in the style of "after"."""
-    names, mine = list(run.classes), replace(side(run, f"run {run.id}"), weighted=run.config.method not in PLAIN)
+    """One run as a self-contained HTML page with charts. A weighted run is drawn in the style of "after"."""
+    names, mine = list(run.classes), replace(report_side(run, f"run {run.id}"), weighted=run.config.method not in PLAIN)
     kind = tpr_charts.usual_kind(mine)
-    figures = in_both(lambda p: tpr_charts.picture(kind, names, mine, None, p))
+    figures = in_both_schemes(lambda p: tpr_charts.tpr_figure(kind, names, mine, None, p))
     return run_html(
         run,
-        settings_text.listed(run),
+        settings_text.listed_settings(run),
         [
             (
                 ALONE,
@@ -46,8 +46,8 @@ def run_page(run: RunReport) -> str:
     )
 
 
-def in_both(draw: Callable[[Palette], Figure]) -> dict[str, Figure]:
-    """A figure in the light and the dark color scheme."""
+def in_both_schemes(draw: Callable[[Palette], Figure]) -> dict[str, Figure]:
+    """A chart of an HTML page in the light and the dark color scheme."""
     return {p.name: draw(p) for p in (LIGHT, DARK)}
 
 
@@ -62,14 +62,16 @@ def comparison_page(
     pictures: Sequence[Picture] = (),
     tables: Sequence[Listing] = (),
 ) -> str:
-    """Two runs as a self-contained HTML page, in the form that suits the classes and also as dumbbells.
+    """Two runs as a self-contained HTML page with charts, in the form that suits the classes and also as dumbbells.
 
     Shows means over seeds if there are any. `pictures` and `tables` that need the database, as curves over epochs,
     follow; `praise` as in `reporting.html.comparison_html`.
     """
     names = list(before.classes)
     b, a = (
-        tpr_series.of_seeds(over) if over is not None and over.rows else (side(before, "before"), side(after, "after"))
+        tpr_series.sides_of_seeds(over)
+        if over is not None and over.rows
+        else (report_side(before, "before"), report_side(after, "after"))
     )
     alt = tpr_charts.describe(names, b, a)
     kinds = [
@@ -80,7 +82,7 @@ def comparison_page(
     drawn = [
         (
             HEADINGS[k],
-            in_both(lambda p, k=k: tpr_charts.picture(k, names, b, a, p)),
+            in_both_schemes(lambda p, k=k: tpr_charts.tpr_figure(k, names, b, a, p)),
             alt,
             f"{tpr_charts.LINES} {tpr_charts.marks(k, b)}",
         )
@@ -94,7 +96,7 @@ def comparison_page(
         settings_text.differing(before, after),
         [*drawn, *pictures],
         over,
-        common=settings_text.common(before, after),
+        common=settings_text.shared_settings(before, after),
         made=exact(datetime.now(UTC)),
         praise=praise,
         tables=tables,

@@ -22,7 +22,8 @@ FORWARD = "forward"
 
 
 def loss_lines(objective: str, keys: AbstractSet[str], knobs: Mapping[str, float], reduction: str) -> list[str]:
-    """The body of `criterion(logits, labels)` for the terms that are set, each a tensor [C] under its own name.
+    """The loss as source, the body of `criterion(logits, labels)`, for the terms that are set, each a tensor [C] under
+    its own name.
 
     Raises EvenlyError for an objective that is not in PURE, and for source code that this file cannot evaluate.
     """

@@ -49,16 +49,19 @@ class Example:
 
 
 def examples(method: Method, table: Registry[Method] = METHODS) -> tuple[Example, ...]:
-    """The examples of a row: its terms for TPRs or counts where they depend on these alone, then the training code on a tiny case.
+    """The worked examples of a method: its terms for TPRs or counts where they depend on these alone, then the training
+    code on a tiny case.
 
     A row with neither shows its golden cases.
     """
-    mapped = by_map(method, table)
-    return tuple(e for e in (mapped, worked().get(address(method, table))) if e is not None) or by_golden(method)
+    mapped = terms_example(method, table)
+    return tuple(
+        e for e in (mapped, stored_examples().get(row_address(method, table))) if e is not None
+    ) or golden_examples(method)
 
 
-def by_golden(method: Method) -> tuple[Example, ...]:
-    """The golden cases of the row that have a loss, for objectives without another example."""
+def golden_examples(method: Method) -> tuple[Example, ...]:
+    """Worked examples from the golden cases of the method that have a loss, for objectives without another example."""
     return tuple(
         Example(
             tuple(
@@ -74,14 +77,14 @@ def by_golden(method: Method) -> tuple[Example, ...]:
     )
 
 
-def address(method: Method, table: Registry[Method]) -> str:
-    """The row's name on the command line: cdb, sampler:share."""
+def row_address(method: Method, table: Registry[Method]) -> str:
+    """The key of a worked example and its method's name on the command line: cdb, sampler:share."""
     return f"{'sampler:' if table is SAMPLERS else ''}{method.key}"
 
 
 @cache
-def worked() -> dict[str, Example]:
-    """The examples that docs/worked_examples.py computed, by address."""
+def stored_examples() -> dict[str, Example]:
+    """The worked examples that docs/worked_examples.py computed, by address."""
     stored = json.loads(WORKED.read_text(encoding="utf-8"))
     return {
         key: Example(
@@ -94,8 +97,9 @@ def worked() -> dict[str, Example]:
     }
 
 
-def by_map(method: Method, table: Registry[Method] = METHODS) -> Example | None:
-    """The method's terms at its defaults, at some other settings, and at a TPR of 1; None where it sets none from TPRs or counts."""
+def terms_example(method: Method, table: Registry[Method] = METHODS) -> Example | None:
+    """The worked example of a method's terms at its defaults, at some other settings, and at a TPR of 1; None where it
+    sets none from TPRs or counts."""
     by_tpr = bool({"tpr", "last_tpr"} & method.needs) or not method.needs
     values = TPR if by_tpr else COUNTS
     name, heading = ("tpr", "TPR") if by_tpr else ("counts", "training samples")
@@ -107,13 +111,13 @@ def by_map(method: Method, table: Registry[Method] = METHODS) -> Example | None:
     if not terms.set() and (terms.objective != "terms" or terms.knobs):
         return None
     rows, alike = [(key, _six(vector)) for key, vector in terms.set().items()], []
-    for key, value in others(method):
+    for key, value in other_settings(method):
         found = _changed(terms, answer(method.key, evidence, {**fixed, key: value}, table=table))
         rows += [(f"{term}, {key} {value}", _six(vector)) for term, vector in found.items()]
         alike += [] if found else [f"{key} {value}"]
     rows += [
         (f"{term}, last epoch", _six(vector))
-        for term, vector in in_later_epochs(method.key, evidence, fixed, table).items()
+        for term, vector in terms_in_later_epochs(method.key, evidence, fixed, table).items()
     ]
     words = "".join(f" --{k} {','.join(f'{v:g}' for v in vector)}" for k, vector in vectors.items())
     words += "".join(f" --param '{k}={v}'" for k, v in fixed.items())
@@ -121,8 +125,8 @@ def by_map(method: Method, table: Registry[Method] = METHODS) -> Example | None:
     same = (f"The same with {', '.join(alike)}.",) if alike and rows else ()
     return Example(
         shown,
-        (*term_sentences(terms), *same, *at_one(method, vectors, fixed, table)),
-        command=f"python cli.py terms {address(method, table)}{words}",
+        (*term_sentences(terms), *same, *sentences_at_one(method, vectors, fixed, table)),
+        command=f"python cli.py terms {row_address(method, table)}{words}",
     )
 
 
@@ -140,10 +144,11 @@ def _changed(before: ClassTerms, after: ClassTerms) -> dict[str, Vector]:
     }
 
 
-def in_later_epochs(
+def terms_in_later_epochs(
     key: str, evidence: Evidence, params: Mapping[str, Any], table: Registry[Method]
 ) -> dict[str, Vector]:
-    """The terms in the second and last epoch of a run that differ from the first, for the same TPRs and counts.
+    """For a worked example: the terms in the second and last epoch of a run that differ from the first, for the same
+    TPRs and counts.
 
     Errors as in `answer`.
     """
@@ -151,10 +156,11 @@ def in_later_epochs(
     return _changed(first, last)
 
 
-def at_one(
+def sentences_at_one(
     method: Method, vectors: Mapping[str, Vector], params: Mapping[str, Any], table: Registry[Method]
 ) -> tuple[str, ...]:
-    """Sentences for class 0 at a TPR of 1, where the bare formula would give 0 or infinity; none where no TPR is used."""
+    """Sentences of a worked example for class 0 at a TPR of 1, where the bare formula would give 0 or infinity; none
+    where no TPR is used."""
     if "tpr" not in vectors or not method.needs:
         return ()
     certain = {**vectors, "tpr": np.array([1.0, *vectors["tpr"][1:]])}
@@ -165,8 +171,9 @@ def at_one(
     return (f"With class 0 at TPR 1 {values}.", *text.lines(terms.notes))
 
 
-def others(method: Method) -> list[tuple[str, str]]:
-    """Settings shown beside the defaults: half and double of the slider's parameter, and the other choices."""
+def other_settings(method: Method) -> list[tuple[str, str]]:
+    """Settings that a worked example shows beside the defaults: half and double of the slider's parameter, and the
+    other choices."""
     out: list[tuple[str, str]] = []
     for p in method.params:
         if (
@@ -181,7 +188,7 @@ def others(method: Method) -> list[tuple[str, str]]:
 
 
 def term_sentences(terms: ClassTerms) -> list[str]:
-    """Sentences on the terms at the defaults."""
+    """Sentences of a worked example on the terms at the defaults."""
     out = []
     if terms.weight is not None:
         out.append(

@@ -32,12 +32,13 @@ def points(value: float | None, digits: int = 1) -> str:
 
 
 def signed_points(value: float | None, digits: int = 1) -> str:
-    """Signed percentage points with a hyphen, for the command line and for tables that replace it themselves: .04 -> "+4.0"."""
+    """A difference of shares in signed percentage points as `points`, but with a hyphen for a minus, which a script can
+    read: .04 -> "+4.0"."""
     return DASH if _missing(value) else signed(100 * value, digits)
 
 
 def minus(text: str) -> str:
-    """Text with real minus signs before digits; one inside a word stays a hyphen."""
+    """Numbers in a text with real minus signs; a hyphen inside a word stays."""
     return re.sub(r"(?<!\w)-(?=\d)", "−", text)
 
 
@@ -47,7 +48,7 @@ def spread(variance: float | None) -> str:
 
 
 def weight(value: float | None) -> str:
-    """Three significant digits, at least those before the point; an exponent below 1e-4 and from a million on.
+    """A class weight with three significant digits, at least those before the point; an exponent below 1e-4 and from a million on.
 
     .6628 -> "0.663", 9.999 -> "10.0", 1234.5 -> "1234", 0 -> "0.00"
     """
@@ -113,15 +114,15 @@ def ago(moment: datetime | None, now: datetime | None = None) -> str:
 
 
 def exact(moment: datetime | None) -> str:
-    """A moment in full, for a tooltip: "2026-03-01 14:05:09 UTC"."""
+    """A time in full, for a tooltip: "2026-03-01 14:05:09 UTC"."""
     return DASH if moment is None or moment != moment else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 # -- digits: variances and spreads near 0 are not rounded to nothing -----------------------------------------------
 
 
-def places(value: float, least: int) -> int:
-    """Decimals that show two significant digits of `value`, at least `least`."""
+def decimals(value: float, least: int) -> int:
+    """How many decimals show two significant digits of `value`, at least `least`."""
     return max(least, 1 - math.floor(math.log10(abs(value)))) if value else least
 
 
@@ -130,13 +131,13 @@ def variance(value: float | None) -> str:
     if _missing(value):
         return DASH
     if not value or value >= LEAST:
-        return f"{value:.{places(value, PLACES)}f}" if value else "0"
+        return f"{value:.{decimals(value, PLACES)}f}" if value else "0"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     return f"{mantissa}e{int(exponent)}"
 
 
 def alike(values: Sequence[float], least: int) -> list[str]:
-    """A change and the ends of its interval, signed, with equal decimals.
+    """Numbers that belong together, signed, with equal decimals: a change and the ends of its interval.
 
     `least` decimals, and up to two more where rounding would make an interval that excludes 0 touch it.
     """
@@ -148,28 +149,28 @@ def alike(values: Sequence[float], least: int) -> list[str]:
 
 def variances(values: Sequence[float]) -> list[str]:
     """Changes of a variance that belong together: two significant digits of the largest, at least four decimals."""
-    return alike(values, places(max(abs(v) for v in values), PLACES))
+    return alike(values, decimals(max(abs(v) for v in values), PLACES))
 
 
 def variance_change(before: float, after: float) -> str:
-    """after - before, signed, with the decimals of the larger."""
-    return signed(after - before, places(max(before, after), PLACES))
+    """The change of a variance, after - before, signed, with the decimals of the larger."""
+    return signed(after - before, decimals(max(before, after), PLACES))
 
 
 def variance_with_sd(mean: float, sd: float) -> str:
-    """A mean and its standard deviation with equal decimals: "0.0138 ± 0.0035"."""
-    digits = places(mean, PLACES)
+    """A mean variance and its standard deviation with equal decimals: "0.0138 ± 0.0035"."""
+    digits = decimals(mean, PLACES)
     return f"{mean:.{digits}f} ± {sd:.{digits}f}"
 
 
-def share_places(*shares: float) -> int:
-    """Decimals of shares in percent that show two significant digits of the smallest: at least one, at most four."""
-    return max(min(places(100 * share, 1), 4) for share in shares)
+def share_decimals(*shares: float) -> int:
+    """How many decimals of shares in percent show two significant digits of the smallest: at least one, at most four."""
+    return max(min(decimals(100 * share, 1), 4) for share in shares)
 
 
 def spread_points(share: float) -> str:
-    """A spread in points with the decimals of `share_places`: .0877 -> "8.8", .0056 -> "0.56", 1e-7 -> "0.0000"."""
-    return in_percent(share, share_places(share))
+    """A spread in points with the decimals of `share_decimals`: .0877 -> "8.8", .0056 -> "0.56", 1e-7 -> "0.0000"."""
+    return in_percent(share, share_decimals(share))
 
 
 def signed(value: float, digits: int) -> str:

@@ -55,6 +55,6 @@ def inks(scale: Sequence[tuple[float, str]], t: ArrayLike) -> list[str]:
 
 
 def faint(color: str, alpha: float) -> str:
-    """`#RRGGBB` as an rgba() string with this opacity."""
+    """A color of a chart, `#RRGGBB`, as an rgba() string with this opacity."""
     r, g, b = (int(color[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({r},{g},{b},{alpha:g})"

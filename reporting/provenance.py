@@ -10,17 +10,18 @@ from reporting.run_report import StoredRun
 
 
 def needs_network(method: str) -> bool:
-    """Whether the method needs the network of its baseline: a second stage or a post-hoc step."""
+    """Whether a run of this method takes the network of its baseline: a second stage or a post-hoc step."""
     return method in METHODS and "network" in METHODS[method].needs
 
 
 def orphaned(row: StoredRun) -> bool:
-    """Whether this run can never resume, because the run whose network it needs was deleted."""
+    """Whether the run that this one takes its network from was deleted, so that it can never resume."""
     return row.baseline_id is None and needs_network(row.method)
 
 
 def evidence_origin(row: StoredRun) -> str:
-    """ "weights from run 13", "TPRs of run 13, deleted", "TPRs given: pasted TPRs"; "" for a run without a baseline or TPRs."""
+    """Where a run's TPRs come from: "weights from run 13", "TPRs of run 13, deleted", "TPRs given: pasted TPRs"; "" for
+    a run without a baseline or TPRs."""
     weighted = takes_tprs(row.config.method, row.config.params)
     if row.baseline_id is not None:
         return f"weights from run {row.baseline_id}" if weighted else f"baseline run {row.baseline_id}"
@@ -36,8 +37,8 @@ def deleted_baseline(row: StoredRun) -> int | None:
     return None if given or row.baseline_id is not None else row.facts.evidence.run
 
 
-def as_text(row: StoredRun) -> str:
-    """The TPRs that the run was started with as lines of class, TPR and support, in the format of New run.
+def tprs_as_text(row: StoredRun) -> str:
+    """The TPRs that a run took, wherever they came from, as lines of class, TPR and support in the format of New run.
 
     "" if its method takes none or none are stored.
     """

@@ -1,11 +1,10 @@
-"""Readings of runs as text and as plain values, for tables, the command line and exports."""
+"""Readings of runs as text, for tables, the command line and exports."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from core.metrics.readings import ECE, ERROR, SHARE, VARIANCE, WEIGHTED, WORST, Change, Reading
 from core.metrics.scalar import FEW_SHOT, MANY_SHOT, MEASURES
@@ -27,8 +26,8 @@ ECE_MEANING = (
 )
 
 
-def label(reading: Reading | Change) -> str:
-    """A measure's name without its unit; of the weighted score with its alpha and positive class."""
+def reading_label(reading: Reading | Change) -> str:
+    """The name of a reading's measure without its unit; of the weighted score with its alpha and positive class."""
     if reading.key == WEIGHTED:
         return f"Weighted score (alpha {reading.alpha:g}, positive {_positive(reading)})"
     if reading.key == ECE:
@@ -36,8 +35,8 @@ def label(reading: Reading | Change) -> str:
     return GROUPS[reading.key][0] if reading.key in GROUPS else MEASURES[reading.key].label
 
 
-def meaning(reading: Reading | Change) -> str:
-    """What a measure means, in one or more sentences."""
+def reading_meaning(reading: Reading | Change) -> str:
+    """What a reading's measure means, in one or more sentences."""
     if reading.key == WEIGHTED:
         return (
             f"{reading.alpha:g} TPR + {1 - reading.alpha:g} TNR: the TPR is that of class {_positive(reading)}, "
@@ -78,7 +77,7 @@ def _share_with_sd(mean: float, sd: float, digits: int = 1) -> str:
 
 
 def _error_change(before: float, after: float) -> str:
-    return numbers.signed(100 * (after - before), numbers.share_places(before, after))
+    return numbers.signed(100 * (after - before), numbers.share_decimals(before, after))
 
 
 def _error_points(values: Sequence[float]) -> list[str]:
@@ -86,7 +85,7 @@ def _error_points(values: Sequence[float]) -> list[str]:
 
 
 def _error_with_sd(mean: float, sd: float) -> str:
-    return _share_with_sd(mean, sd, max(2, numbers.share_places(mean)))
+    return _share_with_sd(mean, sd, max(2, numbers.share_decimals(mean)))
 
 
 FORMATS = {
@@ -97,19 +96,23 @@ FORMATS = {
 
 
 def label_with_unit(reading: Reading | Change) -> str:
-    """A measure's name with its unit and, for a group, its number of classes: "Few-shot TPR (3 classes), %"."""
+    """The name of a reading's measure with its unit and, for a group, its number of classes: "Few-shot TPR (3 classes), %"."""
     unit, n = FORMATS[reading.unit].unit, reading.classes
-    return label(reading) + ("" if n is None else f" ({numbers.count(n, 'class')})") + (f", {unit}" if unit else "")
+    return (
+        reading_label(reading)
+        + ("" if n is None else f" ({numbers.count(n, 'class')})")
+        + (f", {unit}" if unit else "")
+    )
 
 
 def value_text(unit: str, value: float, of: str = "") -> str:
-    """A value without its unit, which is in `label_with_unit`, followed by the class it is for."""
+    """A reading's value without its unit, which is in `label_with_unit`, followed by the class it is for."""
     text = numbers.DASH if math.isnan(value) else FORMATS[unit].value(value)
     return f"{text} ({of})" if of else text
 
 
 def change_text(unit: str, before: float, after: float) -> str:
-    """A signed difference, shares in points."""
+    """The signed difference of two readings, shares in points."""
     return numbers.DASH if math.isnan(before) or math.isnan(after) else FORMATS[unit].change(before, after)
 
 
@@ -124,43 +127,8 @@ def reading_rows(found: Sequence[Reading]) -> list[tuple[str, str]]:
 
 
 def change_rows(found: Sequence[Change]) -> list[tuple[str, str, str, str]]:
-    """(label, before, after, difference) of two runs as text."""
+    """(label, before, after, difference) of the readings of two runs as text."""
     return [
         (label_with_unit(c), _side(c, "before"), _side(c, "after"), change_text(c.unit, c.before, c.after))
         for c in found
     ]
-
-
-# ---------------------------------------------------------------- for scripts
-
-
-def readings_dict(found: Sequence[Reading]) -> dict[str, dict[str, Any]]:
-    """Key -> label, value and, where there is one, the number of classes or the class; for JSON."""
-    return {
-        r.key: {
-            "label": label(r),
-            "value": r.value,
-            **_known(classes=r.classes, **{"class": r.of or None}, alpha=r.alpha),
-        }
-        for r in found
-    }
-
-
-def _known(**values: Any) -> dict[str, Any]:
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def changes_dict(found: Sequence[Change]) -> dict[str, dict[str, Any]]:
-    """Key -> label, before, after, change and, where there is one, the number of classes or the class on each side; for JSON."""
-    return {
-        c.key: {
-            "label": label(c),
-            "before": c.before,
-            "after": c.after,
-            "change": c.change,
-            **_known(
-                classes=c.classes, class_before=c.of_before or None, class_after=c.of_after or None, alpha=c.alpha
-            ),
-        }
-        for c in found
-    }

@@ -90,7 +90,7 @@ class RunReport:
 
 
 def class_rows(run: RunReport) -> list[Row]:
-    """One row per class: counts, TPR with its 95 % Wilson interval, precision, F1, weight."""
+    """The rows of a run's report as numbers, one per class: counts, TPR with its 95 % Wilson interval, precision, F1, weight."""
     m, (low, high) = run.metrics, wilson(run.tp, run.support)
     return [
         {
@@ -110,7 +110,7 @@ def class_rows(run: RunReport) -> list[Row]:
 
 
 def pair_rows(before: RunReport, after: RunReport) -> list[Row]:
-    """One row per class of two runs on the same classes: TPRs, their intervals and the change, precision and F1."""
+    """The rows of a report on two runs as numbers, one per class: TPRs, their intervals and the change, precision and F1."""
     (bl, bh), (al, ah) = wilson(before.tp, before.support), wilson(after.tp, after.support)
     b, a = before.metrics, after.metrics
     return [
@@ -136,12 +136,13 @@ def pair_rows(before: RunReport, after: RunReport) -> list[Row]:
 
 
 def pair_measures(before: RunReport, after: RunReport) -> tuple[Change, ...]:
-    """The measures of two runs on the same classes, in order; the weighted score with the settings of `after`."""
+    """The measures of a report on two runs on the same classes, in order; the weighted score with the settings of `after`."""
     return measured.changes(before.measured, after.measured, after.score)
 
 
 def seed_rows(over: OverSeeds | None) -> list[Row]:
-    """One row per class of the means over seeds and the mean change with its 95 % interval; empty without means."""
+    """The rows of a report on means over seeds as numbers, one per class: the means and the mean change with its 95 %
+    interval; empty without means."""
     return (
         []
         if over is None

@@ -47,7 +47,7 @@ FIRST = (
 
 
 def differing(before: ReportedRun, after: ReportedRun) -> list[tuple[str, str, str]]:
-    """(label, before, after) of the settings that differ between two runs."""
+    """(label, before, after) of the settings that differ between two runs, as text."""
     b, a = before.config, after.config
     rows = []
     for key, x, y in sorted(config_differences(b, a), key=lambda row: _place(row[0])):
@@ -58,38 +58,40 @@ def differing(before: ReportedRun, after: ReportedRun) -> list[tuple[str, str, s
     return rows
 
 
-def common(before: ReportedRun, after: ReportedRun) -> list[tuple[str, str]]:
-    """(label, value) of the settings that two runs share."""
-    theirs = set(listed(after))
-    return [row for row in listed(before) if row in theirs]
+def shared_settings(before: ReportedRun, after: ReportedRun) -> list[tuple[str, str]]:
+    """(label, value) of the settings that two runs share, as text."""
+    theirs = set(listed_settings(after))
+    return [row for row in listed_settings(before) if row in theirs]
 
 
-def listed(run: ReportedRun) -> list[tuple[str, str]]:
-    """(label, value) of every setting of a run."""
+def listed_settings(run: ReportedRun) -> list[tuple[str, str]]:
+    """(label, value) of every setting of a run, as text."""
     rows = []
     for key, value in sorted(settings_of(run.config).items(), key=lambda row: _place(row[0])):
         if key not in HIDDEN and not _absent(value):
             param = _param(key, run.config)
-            rows.append((_label(key, param), in_words(key, param, value)))
+            rows.append((_label(key, param), value_in_words(key, param, value)))
     return [*rows, *((label, of(run)) for label, of in BEHIND if of(run))]
 
 
-def origin(run: ReportedRun) -> str:
-    """Where the TPRs behind a run's weights come from; "" if it uses none, even if it has a baseline to compare with."""
+def weights_from(run: ReportedRun) -> str:
+    """Among a run's settings: where the TPRs behind its weights come from; "" if it uses none, even if it has a
+    baseline to compare with."""
     return tprs_from(run) if takes_tprs(run.config.method, run.config.params) else ""
 
 
 def tprs_from(run: ReportedRun) -> str:
-    """Where the TPRs that a run started from come from, also if only to compare with; its baseline until it starts."""
+    """Among a run's settings: where the TPRs that it started from come from, also if only to compare with; its baseline
+    until it starts."""
     return run.facts.evidence.origin or (f"run {run.baseline_id}" if run.baseline_id else "")
 
 
 def applied_to(run: ReportedRun) -> str:
-    """The run whose outputs a post-hoc step changes; "" for a run that trains."""
+    """Among a run's settings: the run whose outputs a post-hoc step changes; "" for a run that trains."""
     return "" if run.baseline_id is None or trains(run.config.method) else f"run {run.baseline_id}"
 
 
-BEHIND = ((ORIGIN, origin), (APPLIED, applied_to))  # what a run takes from another, in addition to its settings
+BEHIND = ((ORIGIN, weights_from), (APPLIED, applied_to))  # what a run takes from another, in addition to its settings
 
 
 def _place(key: str) -> int:
@@ -116,12 +118,12 @@ def _label(key: str, param: Param | None) -> str:
 
 def _apart(key: str, param: Param | None, x: object, y: object) -> tuple[str, str]:
     """Both values as text; in full if rounding would make them look equal."""
-    b, a = in_words(key, param, x), in_words(key, param, y)
+    b, a = value_in_words(key, param, x), value_in_words(key, param, y)
     return (str(x), str(y)) if b == a else (b, a)
 
 
-def in_words(key: str, param: Param | None, value: object) -> str:
-    """A value as text: the label of a row, a choice in words, a number without needless digits, a dash for none."""
+def value_in_words(key: str, param: Param | None, value: object) -> str:
+    """A setting's value as text: the label of a row, a choice in words, a number without needless digits, a dash for none."""
     if _absent(value):
         return DASH
     if key in TABLES:

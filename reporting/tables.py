@@ -31,8 +31,15 @@ def summary_rows(summary: Summary) -> list[tuple[str, str]]:
     return [(label, figure_text(name, value)) for label, name, value in values if value is not None]
 
 
+def summary_rows_of_runs(summaries: Sequence[Summary]) -> list[list[str]]:
+    """Rows of the table of the metrics of a split: label, then the value of each run as text, a dash where it was not counted."""
+    columns = [dict(summary_rows(summary)) for summary in summaries]
+    labels = [label for label, _ in SUMMARY_FIGURES if any(label in column for column in columns)]
+    return [[label, *(column.get(label, numbers.DASH) for column in columns)] for label in labels]
+
+
 def figure_text(name: str, value: float) -> str:
-    """A metric without its unit, which is in the label."""
+    """A metric in a table as text without its unit, which is in the label."""
     if math.isnan(value):
         return numbers.DASH
     if name == "tpr_variance":
@@ -41,7 +48,7 @@ def figure_text(name: str, value: float) -> str:
 
 
 def more_reading_rows(run: RunReport) -> list[tuple[str, str]]:
-    """(label, value as text) of the measures that SUMMARY_FIGURES does not name."""
+    """Rows of a run's table, (label, value as text): the measures that SUMMARY_FIGURES does not name."""
     return [
         (_small(label), value)
         for label, value in readings_text.reading_rows([r for r in run.measures if r.key not in IN_SUMMARY])
@@ -49,7 +56,7 @@ def more_reading_rows(run: RunReport) -> list[tuple[str, str]]:
 
 
 def more_change_rows(changes: Sequence[Change]) -> list[tuple[str, str, str, str]]:
-    """(label, before, after, difference) of the measures that SUMMARY_FIGURES does not name."""
+    """Rows of the table of two runs, (label, before, after, difference): the measures that SUMMARY_FIGURES does not name."""
     return [
         (_small(label), *cells)
         for label, *cells in readings_text.change_rows([c for c in changes if c.key not in IN_SUMMARY])
@@ -72,7 +79,7 @@ def figures_over_seeds(over: OverSeeds) -> list[list[str]]:
             ]
             change, low, high = numbers.variances((f.change, f.low, f.high))
         else:
-            places = numbers.share_places(f.before, f.after)
+            places = numbers.share_decimals(f.before, f.after)
             sides = [
                 f"{numbers.in_percent(mean, places)} ± {numbers.in_percent(sd, places)}"
                 for mean, sd in ((f.before, f.before_sd), (f.after, f.after_sd))
@@ -101,7 +108,8 @@ def measures_over_seeds(over: OverSeeds, changes: Sequence[Change]) -> list[list
 
 
 def further_measures_over_seeds(over: OverSeeds, changes: Sequence[Change]) -> list[list[str]]:
-    """The rows of `measures_over_seeds` that `figures_over_seeds` lacks; the worst class, nameless over seeds, is the lowest TPR."""
+    """Rows of the table of measures over seeds that `figures_over_seeds` lacks; the worst class, nameless over seeds,
+    is the lowest TPR."""
     return [
         [_small(label), *cells]
         for label, *cells in measures_over_seeds(

@@ -55,14 +55,14 @@ MARKS = {  # caption of the marks: (form, means over seeds)
 
 
 def default_kind(classes: int, lowest: float = 0.0) -> str:
-    """bars, dumbbell or strip: the form that is readable for this number of classes and this lowest TPR."""
+    """bars, dumbbell or strip: the form of the TPR chart that is readable for this number of classes and this lowest TPR."""
     if classes <= BARS_UP_TO:
         return "dumbbell" if lowest >= NEARLY_ALL else "bars"
     return "dumbbell" if classes <= DUMBBELLS_UP_TO else "strip"
 
 
 def usual_kind(*sides: ChartSide) -> str:
-    """The form that suits these states."""
+    """The form of the TPR chart that suits these states."""
     return default_kind(len(sides[0].tpr), min(float(np.nanmin(s.tpr)) for s in sides))
 
 
@@ -71,12 +71,12 @@ LINES_ALONE = "Line: mean. Band: mean and one standard deviation, the spread."
 
 
 def marks(kind: str, side: ChartSide) -> str:
-    """What the small marks of this form are, for the caption."""
+    """What the small marks of this form of the TPR chart are, for the caption."""
     return MARKS[kind, side.each is not None]
 
 
-def window(low: float, high: float) -> Part:
-    """An axis of TPRs for dots and lines, which may not start at 0; the title states where it starts."""
+def tpr_range(low: float, high: float) -> Part:
+    """The range of a TPR chart's axis for dots and lines, which may not start at 0; the title states where it starts."""
     step = next((s for s in STEPS if (high - low) / s <= 8), STEPS[-1])
     start = max(0.0, float(np.floor(low / step - 0.2)) * step)
     title = f"TPR; the axis starts at {100 * start:g} %" if start else "TPR"
@@ -90,7 +90,7 @@ def window(low: float, high: float) -> Part:
 
 
 def ordering(before: Vector, after: Vector | None = None, by: str = "difficulty") -> NDArray[np.int64]:
-    """Class indices in drawing order. Undefined TPRs come last; ties keep the class order."""
+    """The order of the classes in a TPR chart, as indices. Undefined TPRs come last; ties keep the class order."""
     keys = {
         "difficulty": before,
         "gain": before if after is None else before - after,  # largest gain first
@@ -191,7 +191,8 @@ def bars(
     order: NDArray[np.int64],
     height: int = 360,
 ) -> Figure:
-    """Grouped bars from 0: before gray and hatched, after blue and solid, 95 % limits thin. With many classes no limits and names."""
+    """The TPR chart as grouped bars from 0: before gray and hatched, after blue and solid, 95 % limits thin. With many
+    classes no limits and names."""
     ticks, few, sides = list(range(len(order))), len(order) <= DUMBBELLS_UP_TO, _sides(p, before, after)
     data = [_bars_of(names, side, order, color, p, limits=few and side.each is None) for side, color, *_ in sides]
     if few:
@@ -253,7 +254,7 @@ def _moves(before: Vector, after: Vector, p: Palette) -> list[tuple[str, str, ND
 def dumbbell(
     names: list[str], before: ChartSide, after: ChartSide | None, p: Palette, order: NDArray[np.int64]
 ) -> Figure:
-    """Hollow gray before, solid blue after, a line between them in green for a gain, orange for a loss.
+    """The TPR chart as dumbbells: hollow gray before, solid blue after, a line between them in green for a gain, orange for a loss.
 
     A single side: its dots with their limits.
     """
@@ -274,7 +275,7 @@ def dumbbell(
             height,
             margin={"l": 8, "r": 44, "t": 8, "b": 8},
             shapes=_levels(p, sides, "x", "between"),  # the numbers next to the marks are drawn over the lines
-            xaxis=axis(p, **window(low, high)),
+            xaxis=axis(p, **tpr_range(low, high)),
             yaxis=axis(
                 p,
                 tickvals=rows,
@@ -370,7 +371,8 @@ def strip(
     by: str = "difficulty",
     height: int = 400,
 ) -> Figure:
-    """Many classes: one thin vertical line per class, the baseline as a curve; `marked` is a class index, `by` the sort key of `order`."""
+    """The TPR chart of many classes: one thin vertical line per class, the baseline as a curve; `marked` is a class
+    index, `by` the sort key of `order`."""
     lowest = float(np.nanmin([before.tpr, after.tpr]))
     data = [*_changes(before, after, order, p), _curve(before, order, p), _points_after(names, before, after, order, p)]
     if marked is not None:
@@ -383,7 +385,7 @@ def strip(
         zeroline=False,
         **_named(names, order),
     )
-    shares = window(lowest, 1.0) if lowest >= NEARLY_ALL else {"range": [0, 1.02], "tickformat": ".0%", "dtick": 0.2}
+    shares = tpr_range(lowest, 1.0) if lowest >= NEARLY_ALL else {"range": [0, 1.02], "tickformat": ".0%", "dtick": 0.2}
     levels = _levels(p, _sides(p, before, after), "y")
     return {
         "data": data,
@@ -458,7 +460,7 @@ def _mark(names: list[str], after: ChartSide, order: NDArray[np.int64], marked: 
     }
 
 
-def picture(
+def tpr_figure(
     kind: str,
     names: list[str],
     before: ChartSide,
@@ -467,7 +469,7 @@ def picture(
     by: str = "difficulty",
     marked: int | None = None,
 ) -> Figure:
-    """The figure of this kind ("bars", "dumbbell" or "strip"); a single side has no strip."""
+    """The TPR chart of this kind ("bars", "dumbbell" or "strip"); a single side has no strip."""
     order = ordering(before.tpr, None if after is None else after.tpr, by)
     if after is None:
         return (dumbbell if kind == "dumbbell" else bars)(names, before, None, p, order)
@@ -477,7 +479,7 @@ def picture(
 
 
 def describe(names: list[str], before: ChartSide, after: ChartSide | None) -> str:
-    """The chart in one sentence, for screen readers."""
+    """The TPR chart in one sentence, for screen readers."""
     hardest = names[int(np.nanargmin(before.tpr))]
     text = (
         f"TPR per class, {before.label}: mean {percent(before.mean)}, spread {numbers.spread_points(before.sd)} points, "

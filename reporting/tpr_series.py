@@ -41,15 +41,15 @@ class ChartSide:
         return float(np.nanstd(self.tpr)) if self.over is None else self.over
 
 
-def of_pair(c: Comparison) -> tuple[ChartSide, ChartSide]:
-    """The two runs, with the numbers of the comparison."""
+def sides_of_pair(c: Comparison) -> tuple[ChartSide, ChartSide]:
+    """Both sides of a TPR chart: the two runs, with the numbers of the comparison."""
     b = np.array([(r.before, r.before_low, r.before_high) for r in c.rows]).T
     a = np.array([(r.after, r.after_low, r.after_high) for r in c.rows]).T
     return ChartSide(f"before ({c.before})", *b), ChartSide(f"after ({c.after})", *a)
 
 
-def of_seeds(over: OverSeeds) -> tuple[ChartSide, ChartSide]:
-    """The means over seeds, with the TPRs of each seed."""
+def sides_of_seeds(over: OverSeeds) -> tuple[ChartSide, ChartSide]:
+    """Both sides of a TPR chart: the means over seeds, with the TPRs of each seed."""
     spread = over.figures["tpr_spread"]
     return (
         _mean("before", np.array([r.each_before for r in over.rows]).T, spread.before),
@@ -61,6 +61,10 @@ def _mean(name: str, each: NDArray[np.float64], spread: float) -> ChartSide:
     return ChartSide(f"{name}, {len(each)} seeds", each.mean(0), each.min(0), each.max(0), each, spread)
 
 
-def pictured(c: Comparison, averaged: bool = True) -> tuple[ChartSide, ChartSide]:
-    """What a chart of the comparison shows: the means over seeds if there are any and `averaged`, else the two runs."""
-    return of_seeds(c.over_seeds) if averaged and c.over_seeds is not None and c.over_seeds.rows else of_pair(c)
+def chart_sides(c: Comparison, averaged: bool = True) -> tuple[ChartSide, ChartSide]:
+    """Both sides of a comparison's TPR chart: the means over seeds if there are any and `averaged`, else the two runs."""
+    return (
+        sides_of_seeds(c.over_seeds)
+        if averaged and c.over_seeds is not None and c.over_seeds.rows
+        else sides_of_pair(c)
+    )

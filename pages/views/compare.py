@@ -27,12 +27,12 @@ from storage.results.runs import RunRow
 COLUMNS = ("id", "name", "status", "wanted", "seed", "last_epoch", "group_sha", "baseline_id")
 
 
-def cautions(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
-    """Each caution, with links to what it asks for."""
+def draw_cautions(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
+    """Compare's cautions, each with links to what it asks for."""
     for caution in c.cautions:
         st.warning(message(text.of(caution)), icon=":material/balance:")
     unfinished = [r for r in (before, after) if r.status != "succeeded"]
-    fair = None if c.over_seeds is not None else cached_comparison.same_seed(every, before, after)
+    fair = None if c.over_seeds is not None else run_picker.same_seed_pair(every, before, after)
     with st.container(horizontal=True):
         for r in unfinished:
             navigation.link_run(r.id, f"Open run {r.id}", icon=":material/monitoring:")
@@ -45,8 +45,8 @@ def cautions(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) 
             )
 
 
-def nothing(frame: pd.DataFrame) -> None:
-    """Too few runs to compare: what to do next."""
+def too_few_runs(frame: pd.DataFrame) -> None:
+    """Compare with too few runs: what to do next."""
     finished = "No run has results yet." if frame.empty else "Choose a run on each side."
     st.markdown(
         f"{finished} A comparison needs two runs on the same classes, ideally a baseline and a run weighted by its TPRs."
@@ -55,7 +55,7 @@ def nothing(frame: pd.DataFrame) -> None:
 
 
 def baseline_links(before: RunRow, after: RunRow, known: set[int]) -> None:
-    """Valid alternatives if these two runs cannot be compared: each with its own baseline."""
+    """Compare's links if its two runs cannot be compared: each with its own baseline."""
     for r in {before.id: before, after.id: after}.values():
         if r.baseline_id in known:
             navigation.link_compare(
@@ -67,16 +67,16 @@ def baseline_links(before: RunRow, after: RunRow, known: set[int]) -> None:
 
 
 def main() -> None:
-    """The page."""
+    """The page Compare."""
     st.title("Compare")
     every = cached_reads.runs(archived=None, columns=COLUMNS)
     frame = every[every["last_epoch"] >= 1]
     if frame.empty:
-        nothing(frame)
+        too_few_runs(frame)
         return
-    a, b = run_picker.choose(every, frame)
+    a, b = run_picker.choose_runs(every, frame)
     if a is None or b is None:
-        nothing(frame)
+        too_few_runs(frame)
         return
     before, after = cached_reads.run(a), cached_reads.run(b)
     try:
@@ -90,20 +90,20 @@ def main() -> None:
 
 
 def body(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> None:
-    """A valid comparison: cautions, verdict, charts, tables and downloads."""
+    """Compare with two valid runs: cautions, verdict, charts, tables and downloads."""
     names = cached_reads.class_names(before)
-    cautions(every, c, before, after)
+    draw_cautions(every, c, before, after)
     averaged = headline.draw(c)
     more_seeds.draw(every, c, before, after)
-    charts.picture(c, names, averaged)
-    of_before, of_after = cached_comparison.both_members(c, before, after, averaged)
+    charts.tpr_chart(c, names, averaged)
+    of_before, of_after = cached_comparison.runs_of_both_sides(c, before, after, averaged)
     left, right = st.columns(2, gap="medium")
     with left:
-        charts.over_epochs(of_before, of_after)
+        charts.spread_over_epochs(of_before, of_after)
         settings.draw(before, after)
     with right:
         charts.confusion_change(
-            of_before, of_after, names, tpr_charts.ordering(tpr_series.pictured(c, averaged)[0].tpr)
+            of_before, of_after, names, tpr_charts.ordering(tpr_series.chart_sides(c, averaged)[0].tpr)
         )
     score = measures.draw(c, averaged)
     class_table.draw(c, averaged)

@@ -23,50 +23,51 @@ from storage.results.run_records import ListedRun
 RECENT = 5
 
 
-def planned(seed: int) -> submission.Plan:
-    """The submission of the first comparison: a baseline and a weighted run."""
+def planned_comparison(seed: int) -> submission.Plan:
+    """The submission of Home's first comparison: a baseline and a weighted run."""
     spec = describe(FIRST.weighted.dataset, data_root())
     return submission.plan(cached_reads.database(), FIRST.weighted, spec, [seed], TprSource(TRAIN_FIRST))
 
 
 def first_runs(frame: pd.DataFrame, plan: submission.Plan) -> pd.DataFrame:
-    """All runs of the first comparison, wherever they were started. `plan`: its submission, with any seed."""
+    """All runs of Home's first comparison, wherever they were started. `plan`: its submission, with any seed."""
     return frame[frame["group_sha"].isin({row.group_sha for row in plan.rows})]
 
 
-def unfinished(mine: pd.DataFrame) -> ListedRun | None:
-    """The newest run of the first comparison if it was stopped or failed, is not archived, and no other is unfinished."""
+def unfinished_run(mine: pd.DataFrame) -> ListedRun | None:
+    """The newest run of Home's first comparison if it was stopped or failed, is not archived, and no other is unfinished."""
     if mine.empty or mine["status"].isin(BUSY).any():
         return None
     newest = next(mine.sort_values("id", ascending=False).head(1).itertuples())
-    return newest if run_status.ended(newest) and not newest.archived else None
+    return newest if run_status.how_it_ended(newest) and not newest.archived else None
 
 
 def next_seed(frame: pd.DataFrame, plan: submission.Plan) -> int:
-    """The first seed that the comparison lacks, so that pressing the button again adds a replicate."""
+    """The first seed that Home's first comparison lacks, so that pressing the button again adds a replicate."""
     weighted = plan.rows[-1].group_sha
     done = set(frame[(frame["group_sha"] == weighted) & (frame["status"] == "succeeded")]["seed"])
     return next(seed for seed in range(len(done) + 1) if seed not in done)
 
 
-def start(seed: int) -> None:
-    """Queue both runs. The submit key holds the newest run id on this page, so a second click or tab adds nothing."""
+def start_comparison(seed: int) -> None:
+    """Queue both runs of Home's first comparison. The submit key holds the newest run id on this page, so a second
+    click or tab adds nothing."""
     with showing_errors():
-        rows = list(planned(seed).rows)
+        rows = list(planned_comparison(seed).rows)
         st.session_state["home_started"] = queue.submit(
             cached_reads.database(), rows, st.session_state["home_submit_key"]
         )
 
 
-def resume(ids: list[int]) -> None:
-    """Resume paused, stopped or failed runs, and the baselines they wait for."""
+def resume_runs(ids: list[int]) -> None:
+    """Resume from Home paused, stopped or failed runs, and the baselines they wait for."""
     with showing_errors():
         for run_id in ids:
             queue.ask(cached_reads.database(), run_id, RESUME)
 
 
-def progress(busy: pd.DataFrame) -> str:
-    """State of the unfinished runs of the first comparison: "Run 16 is paused"."""
+def progress_line(busy: pd.DataFrame) -> str:
+    """State of the unfinished runs of Home's first comparison: "Run 16 is paused"."""
     paused = [f"run {i}" for i in sorted(busy[busy["status"] == "paused"]["id"])]
     if not paused:
         return "Both runs are in progress" if len(busy) > 1 else "One run is in progress"
@@ -75,7 +76,8 @@ def progress(busy: pd.DataFrame) -> str:
 
 
 def expected_time(every: pd.DataFrame) -> str:
-    """Estimated time of the two runs, from earlier runs on this machine, else a range; and how many runs are ahead."""
+    """Estimated time of the two runs that Home starts, from earlier runs on this machine, else a range; and how many
+    runs are ahead."""
     seconds, ahead = (
         run_time.seconds_for(every, (FIRST.baseline, FIRST.weighted)),
         int(every["status"].isin(LIVE).sum()),
@@ -88,7 +90,7 @@ def expected_time(every: pd.DataFrame) -> str:
 
 
 def introduction() -> None:
-    """The title, and what Evenly does."""
+    """The title of Home, and what Evenly does."""
     st.title("No class left behind")
     st.markdown(
         "A classifier with 90 % accuracy can still fail on one class. Evenly trains a baseline, turns the true-positive rate (TPR) "
@@ -98,7 +100,7 @@ def introduction() -> None:
 
 
 def start_buttons(busy: pd.DataFrame, seed: int, every: pd.DataFrame) -> None:
-    """The primary action: start the first comparison with this seed, or resume its paused runs; and how far it is."""
+    """The primary action of Home: start the first comparison with this seed, or resume its paused runs; and how far it is."""
     with st.container(horizontal=True, vertical_alignment="center"):
         paused = [int(i) for i in busy[busy["status"] == "paused"]["id"]]
         if paused:
@@ -109,72 +111,85 @@ def start_buttons(busy: pd.DataFrame, seed: int, every: pd.DataFrame) -> None:
             type="secondary" if paused else "primary",
             icon=":material/equalizer:",
             disabled=not busy.empty,
-            on_click=start,
+            on_click=start_comparison,
             args=(seed,),
         )
         what = "A baseline and a weighted run" if seed == 0 else f"Adds seed {seed} to the comparison"
-        st.caption(f"{what}, {expected_time(every)}" if busy.empty else progress(busy))
+        st.caption(f"{what}, {expected_time(every)}" if busy.empty else progress_line(busy))
 
 
 def resume_button(label: str, ids: list[int], *, primary: bool = False) -> None:
-    """The one button of the page that resumes runs."""
+    """The one button of Home that resumes runs."""
     st.button(
         label,
         key="home_resume",
         type="primary" if primary else "secondary",
         icon=":material/play_arrow:",
-        on_click=resume,
+        on_click=resume_runs,
         args=(ids,),
     )
 
 
 def unfinished_line(record: ListedRun) -> None:
-    """A run that was stopped or failed: its link with the reason, and the button that resumes it."""
+    """A run of Home's first comparison that was stopped or failed: its link with the reason, and the button that resumes it."""
     with st.container(horizontal=True, vertical_alignment="center", key="home_left"):
-        ended = words.message(run_status.ended(record))
+        ended = words.message(run_status.how_it_ended(record))
         navigation.link_run(record.id, ended, icon=":material/info:", width="content")
-        resume_button(run_status.resume(record), [int(record.id)])
+        resume_button(run_status.resume_label(record), [int(record.id)])
 
 
 @st.fragment(run_every=1.0)
 @showing_errors()
-def live(ids: list[int], statuses: list[str]) -> None:
-    """The unfinished runs and the recent ones, from one read; a changed state reruns the page."""
-    frame = on_screen(ids)
+def live_runs(ids: list[int], statuses: list[str]) -> None:
+    """The unfinished runs and the recent ones on Home, from one read; a changed state reruns the page."""
+    frame = runs_on_screen(ids)
     records = list(frame[frame["id"].isin(ids)].sort_values("id").itertuples())
     if [record.status for record in records] != statuses:
         st.rerun()
     where = run_status.places(*records)
     for record in records:
         st.progress(
-            run_status.share(record, where),
+            run_status.share_done(record, where),
             text=f"{words.plain(record.name)}: {run_status.word(record)}, {run_status.progress_text(record, where)}",
         )
     live_chart(records)
-    recent(frame[~frame["archived"]])
+    recent_runs(frame[~frame["archived"]])
 
 
-def on_screen(ids: list[int]) -> pd.DataFrame:
-    """These runs and the recent ones, each once."""
+def runs_on_screen(ids: list[int]) -> pd.DataFrame:
+    """These runs and the recent ones on Home, each once."""
     return pd.concat([cached_reads.runs(ids=ids), cached_reads.runs(limit=RECENT)]).drop_duplicates("id")
 
 
+def live_pair(
+    before: ListedRun, row: ListedRun
+) -> tuple[list[str], tpr_series.ChartSide, tpr_series.ChartSide | None] | None:
+    """What Home's TPR chart shows of unfinished runs: class names, the baseline, and `row` once it has finished an epoch.
+
+    Shows the epochs that `before` and `row` know of. None before the baseline's first epoch.
+    """
+    if not cached_reads.has_epochs(before):
+        return None
+    after = cached_reads.chart_side(row, "after") if row.id != before.id and cached_reads.has_epochs(row) else None
+    return cached_reads.class_names(cached_reads.run(int(before.id))), cached_reads.chart_side(before, "before"), after
+
+
 def live_chart(records: list[ListedRun]) -> None:
-    """The TPR chart of the newest run and its baseline so far; nothing before the first epoch."""
+    """The TPR chart on Home of the newest run and its baseline so far; nothing before the first epoch."""
     by_id, newest = {r.id: r for r in records}, records[-1]
     before = newest if pd.isna(newest.baseline_id) else by_id.get(newest.baseline_id, newest)
-    found = cached_reads.live_pair(before, newest)
+    found = live_pair(before, newest)
     if found is not None:
         names, before, after = found
         plotly_chart.draw(
-            tpr_charts.picture(tpr_charts.default_kind(len(names)), names, before, after, plotly_chart.palette()),
+            tpr_charts.tpr_figure(tpr_charts.default_kind(len(names)), names, before, after, plotly_chart.palette()),
             key="home_live",
             alt=tpr_charts.describe(names, before, after),
         )
 
 
 def latest_comparison(frame: pd.DataFrame) -> None:
-    """The newest finished pair: cautions, verdict and the TPR chart; or what will appear here."""
+    """Home's newest finished pair: cautions, verdict and the TPR chart; or what will appear here."""
     pair = cached_reads.latest_pair(frame)
     if pair is None:
         nothing_to_compare()
@@ -190,7 +205,7 @@ def latest_comparison(frame: pd.DataFrame) -> None:
 
 
 def nothing_to_compare() -> None:
-    """Before the first comparison: what will appear here."""
+    """Home before the first comparison: what will appear here."""
     with st.container(border=True, key="home_empty"):
         st.markdown(":material/bar_chart: **Nothing to compare yet**")
         st.markdown(
@@ -201,11 +216,11 @@ def nothing_to_compare() -> None:
 
 
 def pair_chart(pair: cached_reads.Pair, c: Comparison) -> None:
-    """The TPR chart of a finished pair, with a caption on its runs and marks."""
-    names, (before, after) = cached_reads.class_names(pair.before), tpr_series.pictured(c)
+    """The TPR chart on Home of a finished pair, with a caption on its runs and marks."""
+    names, (before, after) = cached_reads.class_names(pair.before), tpr_series.chart_sides(c)
     kind = tpr_charts.usual_kind(before, after)
     plotly_chart.draw(
-        tpr_charts.picture(kind, names, before, after, plotly_chart.palette()),
+        tpr_charts.tpr_figure(kind, names, before, after, plotly_chart.palette()),
         key="home_signature",
         alt=tpr_charts.describe(names, before, after),
     )
@@ -216,8 +231,8 @@ def pair_chart(pair: cached_reads.Pair, c: Comparison) -> None:
     )
 
 
-def recent(frame: pd.DataFrame) -> None:
-    """The recent runs, one line each."""
+def recent_runs(frame: pd.DataFrame) -> None:
+    """The recent runs on Home, one line each."""
     st.subheader("Recent runs", anchor=False)
     if frame.empty:
         st.caption("None yet.")
@@ -226,12 +241,12 @@ def recent(frame: pd.DataFrame) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key=f"home_run_{record.id}"):
             navigation.link_run(record.id, words.plain(record.name), width=430)
             run_status.badge(record, width=124)
-            st.caption(facts(record), width="content")
+            st.caption(run_facts(record), width="content")
     st.page_link(navigation.RUNS, label="All runs", icon=":material/table_rows:")
 
 
-def facts(record: ListedRun) -> str:
-    """Accuracy, spread and age of a run in one line."""
+def run_facts(record: ListedRun) -> str:
+    """Accuracy, spread and age of a recent run on Home in one line."""
     if pd.isna(record.accuracy):
         return numbers.ago(cached_reads.moment(record.created_at))
     return (
@@ -242,7 +257,7 @@ def facts(record: ListedRun) -> str:
 
 
 def open_when_finished(frame: pd.DataFrame) -> None:
-    """Open the comparison once both runs started in this session have succeeded."""
+    """Open the comparison once both runs started from Home in this session have succeeded."""
     ids = st.session_state.get("home_started")
     if not ids:
         return
@@ -253,25 +268,25 @@ def open_when_finished(frame: pd.DataFrame) -> None:
 
 
 def main() -> None:
-    """The page."""
+    """The page Home."""
     every = cached_reads.runs(archived=None)  # archived runs count too: for used seeds and for the submit key
     frame = every[~every["archived"]]
     open_when_finished(every)
-    plan = planned(0)
+    plan = planned_comparison(0)
     mine = first_runs(every, plan)
     busy = mine[mine["status"].isin(BUSY)]
-    st.session_state["home_submit_key"] = f"home-{FIRST.key}-{cached_reads.last_id(every)}"
+    st.session_state["home_submit_key"] = f"home-{FIRST.key}-{cached_reads.newest_id(every)}"
     introduction()
     start_buttons(busy, next_seed(every, plan), every)
     plan_findings.draw(plan.findings)
-    if (left := unfinished(mine)) is not None:
+    if (left := unfinished_run(mine)) is not None:
         unfinished_line(left)
     if busy.empty:
         latest_comparison(frame)
-        recent(frame)
+        recent_runs(frame)
     else:
         shown = every[every["id"].isin({*busy["id"], *busy["baseline_id"].dropna()})].sort_values("id")
-        live([int(i) for i in shown["id"]], shown["status"].tolist())
+        live_runs([int(i) for i in shown["id"]], shown["status"].tolist())
 
 
 with showing_errors():

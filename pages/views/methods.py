@@ -22,36 +22,37 @@ SHOWN = "methods_shown"  # for the browser's Back, which restores the page witho
 COMMON = "Common to all methods"
 
 
-def rows() -> list[Entry]:
-    """Every method and sampler."""
+def entries() -> list[Entry]:
+    """The entries of the Methods page: every method and sampler."""
     return [(m.key, m, METHODS) for m in METHODS] + [(f"sampler:{s.key}", s, SAMPLERS) for s in SAMPLERS]
 
 
-def text_of(method: Method) -> str:
-    """The text that a search matches, in lower case."""
+def searched_text(method: Method) -> str:
+    """The text of an entry that a search on the Methods page matches, in lower case."""
     params = " ".join(f"{p.key} {p.label}" for p in method.params)
     return " ".join(
         (method.key, method.label, method.group, method.summary, method.when, method.caveat, str(method.source), params)
     ).lower()
 
 
-def found(words: str, group: str) -> list[Entry]:
-    """The entries of a group that contain every word, in table order."""
+def found_entries(words: str, group: str) -> list[Entry]:
+    """The entries of a group that contain every word searched for on the Methods page, in table order."""
     wanted = words.lower().split()
-    return [r for r in rows() if group in (ALL, r[1].group) and all(w in text_of(r[1]) for w in wanted)]
+    return [r for r in entries() if group in (ALL, r[1].group) and all(w in searched_text(r[1]) for w in wanted)]
 
 
 def needs_of(method: Method) -> str:
+    """What a method needs, as the Methods page says it."""
     return "; ".join(text.NEEDS[n] for n in sorted(method.needs)) or "nothing"
 
 
-def choose(shown: list[Entry]) -> Entry:
-    """The entry to show: selected here, requested by the URL, or shown last."""
+def choose_entry(shown: list[Entry]) -> Entry:
+    """The entry to show on the Methods page: selected here, requested by the URL, or shown last."""
     labels = {key: f"{m.label}  ·  {m.group}" for key, m, _ in shown}
-    first = rows()[0][0]
+    first = entries()[0][0]
     if (asked := query_params.asked("row", first)) in labels:
         st.session_state["methods_chosen"] = asked
-    elif asked is not None and all(asked != key for key, _, _ in rows()):  # unknown, not only hidden by the search
+    elif asked is not None and all(asked != key for key, _, _ in entries()):  # unknown, not only hidden by the search
         query_params.not_available("method", asked)
     if st.session_state.get("methods_chosen") not in labels:
         last = st.session_state.get(SHOWN)
@@ -64,15 +65,15 @@ def choose(shown: list[Entry]) -> Entry:
 
 
 def parameter_table(params: tuple[Param, ...]) -> None:
-    """Default, range and meaning of every parameter."""
+    """The Methods page's table of a method's parameters: default, range and meaning."""
     st.table(
         pd.DataFrame(
             [
                 {
                     "parameter": f"`{p.key}`",
                     "default": f"{p.default:g}" if isinstance(p.default, (int, float)) else f"`{p.default}`",
-                    "allowed": narrow(plain(p.expected)),
-                    "what it does": narrow(plain(p.help)),
+                    "allowed": breakable(plain(p.expected)),
+                    "what it does": breakable(plain(p.help)),
                 }
                 for p in params
             ]
@@ -80,18 +81,20 @@ def parameter_table(params: tuple[Param, ...]) -> None:
     )
 
 
-def narrow(text: str) -> str:
-    """Allow line breaks after underscores (imagenet_code), so that a table fits a phone."""
+def breakable(text: str) -> str:
+    """Allow line breaks after underscores (imagenet_code), so that a table of the Methods page fits a phone."""
     return text.replace("_", "_\u200b")
 
 
 def reference(source: Source) -> str:
+    """A method's source as the Methods page cites it."""
     title = f"[{plain(source.title)}]({source.url})" if source.url else plain(source.title)
     return f"{plain(source.authors)} ({source.year}), {title}"
 
 
-def worked(method: Method, table: Registry[Method]) -> None:
-    """The worked examples: rows, what follows from them, what was clipped or assumed, and the command that prints them."""
+def worked_examples(method: Method, table: Registry[Method]) -> None:
+    """The worked examples on the Methods page: rows, what follows from them, what was clipped or assumed, and the
+    command that prints them."""
     found = examples(method, table)
     if not found:
         return
@@ -102,7 +105,7 @@ def worked(method: Method, table: Registry[Method]) -> None:
 
 
 def one_example(shown: Example) -> None:
-    """One worked example."""
+    """One worked example on the Methods page."""
     if shown.intro:
         st.markdown(shown.intro)
     if shown.rows:
@@ -118,14 +121,14 @@ def one_example(shown: Example) -> None:
         st.code(shown.command, language=None, wrap_lines=True)  # syntax highlighting has too little contrast here
 
 
-def detail(method: Method, table: Registry[Method]) -> None:
-    """One entry in full."""
+def draw_entry(method: Method, table: Registry[Method]) -> None:
+    """One entry of the Methods page in full."""
     st.header(method.label)
     st.markdown(
         f":small[`{method.key}` · {method.group} · needs {needs_of(method)}]"
     )  # no caption: its code has too little contrast
     st.markdown(plain(method.summary))
-    st.markdown(lines_of(formula_with(method)), text_alignment="center")
+    st.markdown(wrapping_formula(formula_with(method)), text_alignment="center")
     if method.when:
         st.markdown(f"**When.** {plain(method.when)}")
     if method.stage != TRAIN:
@@ -138,7 +141,7 @@ def detail(method: Method, table: Registry[Method]) -> None:
     if method.params:
         st.subheader("Parameters")
         parameter_table(method.params)
-    worked(method, table)
+    worked_examples(method, table)
     if table is METHODS and st.button(
         "Use in a new run", key="methods_use", icon=":material/add_circle:", type="primary"
     ):
@@ -146,16 +149,17 @@ def detail(method: Method, table: Registry[Method]) -> None:
         navigation.open_new(method=method.key)
 
 
-def lines_of(formula: str) -> str:
-    """A formula as Markdown that wraps between its parts. st.latex would scroll in a box that the keyboard cannot reach."""
+def wrapping_formula(formula: str) -> str:
+    """A formula of the Methods page as Markdown that wraps between its parts. st.latex would scroll in a box that the
+    keyboard cannot reach."""
     return " \u2003".join(
         rf"$\displaystyle {part}$" for part in formula.replace(r",\quad", r",\quad@").split(r"\quad@")
     )
 
 
 def overview(shown: list[Entry]) -> None:
-    """A table of all search results."""
-    with st.expander(f"Overview: {len(shown)} of {len(rows())}", icon=":material/list:"):
+    """The Methods page's table of all search results."""
+    with st.expander(f"Overview: {len(shown)} of {len(entries())}", icon=":material/list:"):
         st.dataframe(
             pd.DataFrame(
                 [
@@ -174,16 +178,17 @@ def overview(shown: list[Entry]) -> None:
         )
 
 
-def common() -> None:
-    """Notation, the common loss and the rules of all methods."""
+def common_to_all() -> None:
+    """The folded section of the Methods page on notation, the one loss and the rules of all methods."""
     with st.expander(COMMON, icon=":material/rule:"):
         st.markdown(f"**Notation.** {NOTATION}")
-        st.markdown(f"**Loss.** Every method acts through {lines_of(ONE_LOSS)} {TERMS}")
+        st.markdown(f"**Loss.** Every method acts through {wrapping_formula(ONE_LOSS)} {TERMS}")
         for name, text in RULES.items():
             st.markdown(f"**{name}.** {text}")
 
 
-def measures() -> None:
+def explain_measures() -> None:
+    """The folded section of the Methods page on the measures."""
     with st.expander("Measures", icon=":material/straighten:"):
         for m in MEASURES:
             st.markdown(rf"**{m.label}.** {plain(m.summary)} $\displaystyle {m.formula}$")
@@ -201,14 +206,14 @@ with left:
         icon=":material/search:",
     )
 with right:
-    groups = list(dict.fromkeys(m.group for _, m, _ in rows()))
+    groups = list(dict.fromkeys(m.group for _, m, _ in entries()))
     group = st.selectbox("Group", [ALL, *groups], key="methods_group", persist_state="session")
-shown = found(words, group)
+shown = found_entries(words, group)
 if not shown:
     st.info("No method contains all of these words. Remove one, or choose another group.", icon=":material/search_off:")
 else:
-    _, method, table = choose(shown)
-    detail(method, table)
+    _, method, table = choose_entry(shown)
+    draw_entry(method, table)
     overview(shown)
-common()
-measures()
+common_to_all()
+explain_measures()

@@ -8,15 +8,15 @@ import streamlit as st
 from core.experiment.states import LIVE
 from pages.components.common import auto_refresh, cached_reads, navigation, viewport, worker_status
 from pages.components.common.error_guard import showing_errors
-from pages.components.runs.actions import HINT, TO_CHOOSE, actions, archived_now
-from pages.components.runs.table import STATE_FILTERS, more_columns, state_word, states_of, table, while_chosen
+from pages.components.runs.actions import HINT, TO_CHOOSE, action_buttons, undo_notice
+from pages.components.runs.table import STATE_FILTERS, keep_selected_rows, more_columns, state_cells, state_word, table
 from reporting.text import message, plain
 from storage.db.connection import database_warning
 
 
 def filters() -> tuple[str, str, bool, list[str]]:
-    """Search, state, archived and optional columns; kept in the URL."""
-    phone = viewport.narrow()
+    """The filters of Runs: search, state, archived and optional columns; kept in the URL."""
+    phone = viewport.narrow_window()
     more: list[str] = []
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input(
@@ -47,43 +47,43 @@ def filters() -> tuple[str, str, bool, list[str]]:
 
 @st.fragment(run_every=2.0)
 @showing_errors()
-def live(filters_now: tuple[str, str, bool]) -> None:
-    """While runs are active and none is selected: poll, and rerun the page only after a change."""
+def watch_active_runs(filters_now: tuple[str, str, bool]) -> None:
+    """While runs on Runs are active and none is selected: poll, and rerun the page only after a change."""
     if st.session_state.pop("runs_fresh", False):  # the page has just read the runs
         return
-    frame = load(*filters_now)[0]
-    if seen(frame, states_of(frame)) != st.session_state.get("runs_seen"):
+    frame = matching_runs(*filters_now)[0]
+    if changing_values(frame, state_cells(frame)) != st.session_state.get("runs_seen"):
         st.rerun()
 
 
-def load(text: str, state: str, archived: bool) -> tuple[pd.DataFrame, int]:
-    """The runs that match the filters, newest first, and the number of all runs. One read, a second only for a search."""
+def matching_runs(text: str, state: str, archived: bool) -> tuple[pd.DataFrame, int]:
+    """The runs that match the filters of Runs, newest first, and the number of all runs. One read, a second only for a search."""
     every = cached_reads.runs(archived=None)
     found = cached_reads.runs(archived=None, text=text) if text.strip() else every
     keep = (found["archived"] <= archived) & ((found["status"] == state) | (state == "all"))
     return found[keep], len(every)
 
 
-def seen(frame: pd.DataFrame, states: list[str]) -> tuple[tuple[int, str, int], ...]:
-    """The values in the table that change while runs are active."""
+def changing_values(frame: pd.DataFrame, states: list[str]) -> tuple[tuple[int, str, int], ...]:
+    """The values in the table of Runs that change while runs are active."""
     return tuple(zip(frame["id"], states, frame["last_epoch"], strict=True))
 
 
 def main() -> None:
-    """The page."""
+    """The page Runs."""
     st.title("Runs")
     refused_state()
     *wanted, more = filters()
-    frame, total = load(*wanted)
+    frame, total = matching_runs(*wanted)
     if not total:
         no_runs()
         return
     if (frame["status"] == "queued").any():
         worker_status.live_notice()
-    shown = while_chosen(frame, wanted)
+    shown = keep_selected_rows(frame, wanted)
     states, ids = table_and_actions(shown, more)
     if shown.empty:
-        nothing_passes(*wanted)
+        no_match(*wanted)
     if ids:  # a changed row order would reset the selection
         auto_refresh.hold()
     st.caption(
@@ -91,34 +91,35 @@ def main() -> None:
         + (" New runs appear once the selection is cleared." if len(frame) > len(shown) else "")
     )
     viewport.watch()
-    st.session_state["runs_seen"] = seen(shown, states)
+    st.session_state["runs_seen"] = changing_values(shown, states)
     if not ids and shown["status"].isin(LIVE).any():
         st.session_state["runs_fresh"] = True
-        live(tuple(wanted))
+        watch_active_runs(tuple(wanted))
 
 
 def no_runs() -> None:
-    """Before the first run: what to do."""
+    """Runs before the first run: what to do."""
     st.markdown("No runs yet. Start one under New run, or use the button on Home.")
     st.page_link(navigation.NEW, label="New run", icon=":material/add_circle:")
 
 
 def table_and_actions(frame: pd.DataFrame, more: list[str]) -> tuple[list[str], list[int]]:
-    """The table with its buttons, above it or on a phone below. Returns the cells of the column State and the ids of the selected rows."""
-    above, phone = st.container(), viewport.narrow()
+    """The table of Runs with its buttons, above it or on a phone below. Returns the cells of the column State and the
+    ids of the selected rows."""
+    above, phone = st.container(), viewport.narrow_window()
     if phone and len(frame):
         st.caption(TO_CHOOSE, width=HINT)
-    states = states_of(frame)
+    states = state_cells(frame)
     ids = table(frame, states, more) if len(frame) else []
     # on a phone, buttons above would push the table down and the next tap would hit another row
     with st.container() if phone else above:
-        actions(frame, ids)
-        archived_now(ids)
+        action_buttons(frame, ids)
+        undo_notice(ids)
     return states, ids
 
 
-def nothing_passes(text: str, state: str, archived: bool) -> None:
-    """Which filters match no run, and buttons to clear them."""
+def no_match(text: str, state: str, archived: bool) -> None:
+    """Which filters of Runs match no run, and buttons to clear them."""
     asked = [f'search "{plain(text)}"'] if text.strip() else []
     asked += [] if state == "all" else [f"state {state_word(state)}"]
     hidden = "" if archived else " Archived runs are not shown."
@@ -129,7 +130,7 @@ def nothing_passes(text: str, state: str, archived: bool) -> None:
     )
     with st.container(horizontal=True):
         if asked:
-            st.button("Clear filters", key="runs_clear", icon=":material/filter_alt_off:", on_click=clear)
+            st.button("Clear filters", key="runs_clear", icon=":material/filter_alt_off:", on_click=clear_filters)
         if not archived:
             st.button(
                 "Show archived",
@@ -140,8 +141,8 @@ def nothing_passes(text: str, state: str, archived: bool) -> None:
             )
 
 
-def clear() -> None:
-    """Reset search and state."""
+def clear_filters() -> None:
+    """Reset search and state of Runs."""
     st.session_state.update({"q": "", "status": "all"})
 
 
@@ -149,7 +150,7 @@ REFUSED = "runs_refused"  # session key: an unknown state from the URL
 
 
 def refused_state() -> None:
-    """Accept a state in the URL by its label or its key; warn of an unknown one before the select box drops it.
+    """Accept a state in the URL of Runs by its label or its key; warn of an unknown one before the select box drops it.
 
     The warning stays until a state is selected.
     """
@@ -169,7 +170,7 @@ def refused_state() -> None:
 
 
 def old_database() -> None:
-    """A warning if the database library in use is outdated."""
+    """A warning on Runs if the database library in use is outdated."""
     warning = database_warning()
     if warning:
         st.caption(f":material/warning: {message(warning)}.")

@@ -6,8 +6,8 @@ methods, diagnostics, comparison, verdicts or baseline. Pure functions.
 
 from reporting.text import comparison  # noqa: F401  # registers its sentences
 from reporting.text.baseline import baselines, tail
-from reporting.text.diagnostics import calm, oscillation
-from reporting.text.escaping import drawn, message, plain, sentence, short
+from reporting.text.diagnostics import no_oscillation, oscillation
+from reporting.text.escaping import drawn, message, plain, sentence, shortened
 from reporting.text.finding import lines, of
 from reporting.text.methods import NEEDS, STAGES, TRAINED
 from reporting.text.phrases import capitalized, choice, numbered, typographic
@@ -19,20 +19,20 @@ __all__ = [
     "STAGES",
     "TRAINED",
     "baselines",
-    "calm",
     "capitalized",
     "choice",
     "drawn",
     "epoch_step",
     "lines",
     "message",
+    "no_oscillation",
     "no_step",
     "numbered",
     "of",
     "oscillation",
     "plain",
     "sentence",
-    "short",
+    "shortened",
     "tail",
     "typographic",
     "verdict",

@@ -16,7 +16,8 @@ FINGERPRINT = 16  # characters of a fingerprint that a message shows
 
 
 def tail(imbalance: float, profile: str) -> str:
-    """ "tail 100" or "step tail 100"; "" where the training split keeps its counts."""
+    """The long tail of a training split, as sentences on baselines name it: "tail 100" or "step tail 100"; "" where the
+    split keeps its counts."""
     return "" if imbalance <= 1 else f"{'' if profile == RunConfig.profile else f'{profile} '}tail {imbalance:g}"
 
 
@@ -95,7 +96,7 @@ def _(f: baseline.OtherSeedsBaseline) -> str:
 
 
 def baselines(takes: Mapping[int, int | None]) -> str:
-    """Which run each seed takes its TPRs from; None: a baseline that is trained first."""
+    """The sentence on baselines: which run each seed takes its TPRs from; None: a baseline that is trained first."""
     found = [f"run {number} for seed {seed}" for seed, number in takes.items() if number is not None]
     missing = [seed for seed, number in takes.items() if number is None]
     parts = []

@@ -48,7 +48,7 @@ def _(f: run_warnings.Oscillating) -> str:
 def oscillation(
     found: run_warnings.Oscillation, of_run: str = "", half: str = "the second half of its epochs", most: str = ""
 ) -> str:
-    """Weights that oscillate. `half`: the epochs that are judged, `most`: the classes that oscillate most."""
+    """The sentence on weights that oscillate. `half`: the epochs that are judged, `most`: the classes that oscillate most."""
     return (
         f"The weights{' of ' * bool(of_run)}{of_run} oscillate between classes. In {half} a weight changes by a factor of "
         f"{found.factor:.1f} per epoch on average, {len(found.classes)} of {found.among} classes oscillate"
@@ -57,8 +57,8 @@ def oscillation(
     )
 
 
-def calm(found: run_warnings.Oscillation, half: str) -> str:
-    """The change per epoch of weights that do not oscillate; `half`: the epochs that are judged."""
+def no_oscillation(found: run_warnings.Oscillation, half: str) -> str:
+    """The sentence on weights that do not oscillate: their change per epoch; `half`: the epochs that are judged."""
     return (
         f"From epoch to epoch a weight changes by a factor of {found.factor:.2f} on average and turns back at "
         f"{percent(found.reversal, 0)} of the epochs ({half})."

@@ -10,7 +10,7 @@ WORD_JOINER = "\u2060"  # invisible, of no width
 
 
 def plain(text: str) -> str:
-    """A name escaped for Markdown, so that typed text never formats or breaks the page. A web address stays a link."""
+    """A typed name escaped for Markdown, so that it never formats or breaks the page. A web address stays a link."""
     line = re.sub(r"\s+", " ", str(text)).strip()
     line = re.sub(
         r"[<>~-](?=[-=>])", lambda m: m[0] + WORD_JOINER, line
@@ -19,19 +19,20 @@ def plain(text: str) -> str:
     return re.sub(r"^(\d*)([-+.)=])", r"\1\\\2", line)  # the start of a list or a heading's underline
 
 
-def short(text: str, length: int = 18) -> str:
-    """A label of at most `length` characters."""
+def shortened(text: str, length: int = 18) -> str:
+    """A typed name cut to at most `length` characters; not escaped yet."""
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def drawn(text: str, length: int | None = None) -> str:
-    """A name escaped for a Plotly figure, cut to `length` characters first: Plotly interprets tags and entities in every text."""
-    line = str(text) if length is None else short(str(text), length)
+    """A typed name escaped for a Plotly figure, cut to `length` characters first: Plotly interprets tags and entities
+    in every text."""
+    line = str(text) if length is None else shortened(str(text), length)
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def message(text: str) -> str:
-    """An error's text as Markdown: capitalized, `commands` as code, everything else escaped.
+    """An error's text escaped for Markdown: capitalized, `commands` as code, everything else literal.
 
     A first word that may be a name is not capitalized: one with more than letters in it (notzip.zip, tpr_ratio) or with a
     colon after it. Names with blanks come in quotes (core.datasets.folder_layout.at_head).
@@ -44,7 +45,7 @@ def message(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """An error's text as a sentence: `message` with a period at the end if it lacks one."""
+    """An error's text escaped for Markdown as a sentence: `message` with a period at the end if it lacks one."""
     shown = message(text)
     return shown if shown.endswith((".", "?", "!", ":")) or not shown else f"{shown}."
 

@@ -9,17 +9,18 @@ from reporting.numbers import minus, plural
 
 
 def choice(key: str) -> str:
-    """A choice, or a text about it, as shown: weighted_mean -> "weighted mean"."""
+    """The phrase for a choice, or a text about it: weighted_mean -> "weighted mean"."""
     return key.replace("_", " ")
 
 
 def numbered(noun: str, numbers: Sequence[int]) -> str:
-    """ "seed 3", "seeds 0, 1 and 2", "classes 0 and 2"; beyond eight the others are counted."""
+    """The phrase for some of the seeds, runs or classes: "seed 3", "seeds 0, 1 and 2", "classes 0 and 2"; beyond eight
+    the others are counted."""
     return f"{plural(noun, len(numbers))} {listed(numbers)}"
 
 
 def capitalized(text: str) -> str:
-    """The text with its first letter in upper case."""
+    """A phrase that begins a sentence: its first letter in upper case."""
     return f"{text[:1].upper()}{text[1:]}"
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 
 def epoch_step(step: int, steps: int) -> str:
-    """ "step 479 of 3,516"; once all are done "evaluating"."""
+    """The progress of a run within an epoch in words: "step 479 of 3,516"; once all are done "evaluating"."""
     return f"step {step:,} of {steps:,}" if step < steps else "evaluating"
 
 
 def no_step(minutes: int) -> str:
-    """ "no step for 12 min"."""
+    """The missing progress of a worker in words: "no step for 12 min"."""
     return f"no step for {minutes} min"

@@ -42,7 +42,7 @@ def test_the_form_follows_the_number_of_classes(classes, kind):
 
 @pytest.mark.parametrize("p", [LIGHT, DARK], ids=["light", "dark"])
 def test_bars_differ_by_hatching_and_start_at_zero(p):
-    figure = tpr_charts.picture("bars", NAMES, BEFORE, AFTER, p)
+    figure = tpr_charts.tpr_figure("bars", NAMES, BEFORE, AFTER, p)
     first, second = figure["data"]
     assert first["marker"]["pattern"]["shape"] == "/"
     assert "pattern" not in second["marker"]
@@ -63,13 +63,13 @@ def test_nearly_perfect_classes_are_dots_and_the_axis_says_where_it_starts():
     assert tpr_charts.usual_kind(high, high) == "dumbbell"
     assert tpr_charts.usual_kind(high, AFTER) == "bars"
     for after in (high, None):
-        figure = tpr_charts.picture("dumbbell", NAMES, high, after, LIGHT)
+        figure = tpr_charts.tpr_figure("dumbbell", NAMES, high, after, LIGHT)
         axis = figure["layout"]["xaxis"]
         assert axis["title"]["text"] == f"TPR; the axis starts at {100 * axis['range'][0]:g} %"
         assert 0.97 < axis["range"][0] < 0.981
         assert axis["tickformat"] == ".3~%"
-    assert tpr_charts.picture("bars", NAMES, high, high, LIGHT)["layout"]["yaxis"]["range"][0] == 0
-    assert tpr_charts.picture("strip", NAMES, high, high, LIGHT)["layout"]["yaxis"]["title"]["text"].startswith(
+    assert tpr_charts.tpr_figure("bars", NAMES, high, high, LIGHT)["layout"]["yaxis"]["range"][0] == 0
+    assert tpr_charts.tpr_figure("strip", NAMES, high, high, LIGHT)["layout"]["yaxis"]["title"]["text"].startswith(
         "TPR; the axis starts at 98"
     )
 
@@ -79,7 +79,7 @@ def test_nearly_perfect_classes_are_dots_and_the_axis_says_where_it_starts():
     [(0.62, 0.98, 0.6, 0.05), (0.0, 1.0, 0.0, 0.2), (0.971, 0.999, 0.97, 0.005), (0.9991, 0.9999, 0.999, 0.0002)],
 )
 def test_a_window_has_a_handful_of_round_ticks(low, high, start, step):
-    found = tpr_charts.window(low, high)
+    found = tpr_charts.tpr_range(low, high)
     assert (found["range"][0], found["dtick"]) == pytest.approx((start, step))
     assert found["range"][1] >= min(high, 1)
 
@@ -90,7 +90,7 @@ def test_seeds_are_dots_over_the_bar_of_their_mean():
         tpr_charts.ChartSide(name, each.mean(0), each.min(0), each.max(0), each, 0.1)
         for name in ("before, 2 seeds", "after, 2 seeds")
     )
-    traces = tpr_charts.picture("bars", NAMES, before, after, LIGHT)["data"]
+    traces = tpr_charts.tpr_figure("bars", NAMES, before, after, LIGHT)["data"]
     assert [t["type"] for t in traces] == ["bar", "bar", "scatter", "scatter"]
     assert not any("error_y" in t for t in traces)
     assert traces[2]["y"] == [0.6, 0.5, 0.7, 0.9, 0.9, 0.8]
@@ -98,20 +98,20 @@ def test_seeds_are_dots_over_the_bar_of_their_mean():
     assert "spread 10.0 points" in traces[0]["name"], "each seed's own spread, then the mean"
     assert [
         len(t["x"])
-        for t in tpr_charts.picture("dumbbell", NAMES, before, after, LIGHT)["data"]
+        for t in tpr_charts.tpr_figure("dumbbell", NAMES, before, after, LIGHT)["data"]
         if t.get("marker", {}).get("size") == 5
     ] == [6, 6]
 
 
 def test_accuracies_near_chance_have_ticks_that_differ():
-    figure = epoch_charts.lines(LIGHT, [("test", [1, 2], [0.008, 0.021], "#000000", "solid")], share=True)
+    figure = epoch_charts.curves(LIGHT, [("test", [1, 2], [0.008, 0.021], "#000000", "solid")], share=True)
     assert figure["layout"]["yaxis"]["tickformat"] == ".3~%"
     assert figure["layout"]["yaxis"]["rangemode"] == "tozero"
 
 
 def test_accuracies_near_one_are_not_drawn_from_zero():
     assert (
-        epoch_charts.lines(LIGHT, [("test", [1, 2], [0.97, 0.99], "#000000", "solid")], share=True)["layout"]["yaxis"][
+        epoch_charts.curves(LIGHT, [("test", [1, 2], [0.97, 0.99], "#000000", "solid")], share=True)["layout"]["yaxis"][
             "rangemode"
         ]
         == "normal"
@@ -166,7 +166,7 @@ def test_the_largest_changes_come_first_and_are_explained():
 
 
 def test_levels_are_the_mean_and_one_standard_deviation():
-    shapes = tpr_charts.picture("bars", NAMES, BEFORE, AFTER, LIGHT)["layout"]["shapes"]
+    shapes = tpr_charts.tpr_figure("bars", NAMES, BEFORE, AFTER, LIGHT)["layout"]["shapes"]
     bands, means = [s for s in shapes if s["type"] == "rect"], [s for s in shapes if s["type"] == "line"]
     assert [m["line"]["dash"] for m in means] == ["dot", "solid"]
     assert means[0]["y0"] == pytest.approx(0.75)
@@ -174,7 +174,7 @@ def test_levels_are_the_mean_and_one_standard_deviation():
 
 
 def test_dumbbells_have_a_sign_as_well_as_a_color():
-    figure = tpr_charts.picture("dumbbell", NAMES, BEFORE, AFTER, LIGHT)
+    figure = tpr_charts.tpr_figure("dumbbell", NAMES, BEFORE, AFTER, LIGHT)
     gain, loss = (next(t for t in figure["data"] if t.get("name") == n) for n in ("gain", "loss"))
     assert (gain["line"]["color"], loss["line"]["color"]) == (LIGHT.gain, LIGHT.loss)
     assert [t.strip() for t in figure["data"][-1]["text"]] == ["+10.0", "0.0", "−5.0"]
@@ -182,17 +182,17 @@ def test_dumbbells_have_a_sign_as_well_as_a_color():
 
 @pytest.mark.parametrize("p", [LIGHT, DARK], ids=["light", "dark"])
 def test_numbers_of_dumbbells_lie_on_the_mean_lines_and_fade_them_out(p):
-    figure = tpr_charts.picture("dumbbell", NAMES, BEFORE, AFTER, p)
+    figure = tpr_charts.tpr_figure("dumbbell", NAMES, BEFORE, AFTER, p)
     assert [s["layer"] for s in figure["layout"]["shapes"] if s["type"] == "line"] == ["between", "between"]
     assert f"0 0 3px {p.background}" in figure["data"][-1]["textfont"]["shadow"]
-    bars = tpr_charts.picture("bars", NAMES, BEFORE, AFTER, p)["layout"]["shapes"]
+    bars = tpr_charts.tpr_figure("bars", NAMES, BEFORE, AFTER, p)["layout"]["shapes"]
     assert {s["layer"] for s in bars if s["type"] == "line"} == {"above"}, "or the bars would hide them"
 
 
 def test_a_strip_of_a_thousand_classes_has_few_traces():
     t = np.random.default_rng(0).uniform(0.2, 1, 1000)
     side = tpr_charts.ChartSide("before", t, t - 0.01, np.minimum(t + 0.01, 1))
-    figure = tpr_charts.picture("strip", [str(i) for i in range(1000)], side, side, LIGHT, marked=7)
+    figure = tpr_charts.tpr_figure("strip", [str(i) for i in range(1000)], side, side, LIGHT, marked=7)
     assert len(figure["data"]) <= 5
     json.dumps(figure, allow_nan=False)
 
@@ -202,7 +202,7 @@ def test_undefined_values_leave_gaps_and_stay_valid_json():
         "before", np.array([0.9, np.nan, 0.7]), np.array([0.8, np.nan, 0.6]), np.array([1, np.nan, 0.8])
     )
     for kind in ("bars", "dumbbell", "strip"):
-        figure = tpr_charts.picture(kind, NAMES, hole, AFTER, LIGHT)
+        figure = tpr_charts.tpr_figure(kind, NAMES, hole, AFTER, LIGHT)
         traces = [t for t in figure["data"] if "error_y" not in t]
         json.dumps(traces, allow_nan=False)
     assert "cat" in tpr_charts.describe(NAMES, BEFORE, AFTER) or "dog" in tpr_charts.describe(NAMES, BEFORE, AFTER)
@@ -210,14 +210,14 @@ def test_undefined_values_leave_gaps_and_stay_valid_json():
 
 def test_many_classes_are_a_band_not_a_thousand_lines():
     w = np.random.default_rng(0).uniform(0.5, 2, (20, 300))
-    assert len(epoch_charts.trajectory([str(i) for i in range(300)], np.arange(1, 21), w, LIGHT)["data"]) <= 8
-    assert len(epoch_charts.trajectory(NAMES, np.arange(1, 21), w[:, :3], LIGHT)["data"]) == 3
+    assert len(epoch_charts.weight_curves([str(i) for i in range(300)], np.arange(1, 21), w, LIGHT)["data"]) <= 8
+    assert len(epoch_charts.weight_curves(NAMES, np.arange(1, 21), w[:, :3], LIGHT)["data"]) == 3
 
 
 def test_confusion_shares_and_top_pairs():
     matrix = np.array([[8, 2, 0], [0, 0, 0], [5, 0, 5]])
-    assert confusion_charts.shares(matrix)[0].tolist() == [0.8, 0.2, 0.0]
-    assert np.isnan(confusion_charts.shares(matrix)[1]).all()
+    assert confusion_charts.row_shares(matrix)[0].tolist() == [0.8, 0.2, 0.0]
+    assert np.isnan(confusion_charts.row_shares(matrix)[1]).all()
     top = confusion_charts.top_confusions(NAMES, matrix)
     assert top[["true class", "predicted class", "count"]].values.tolist() == [["car", "cat", 5], ["cat", "dog", 2]]
 
@@ -232,7 +232,7 @@ def test_the_preview_sends_one_frame_per_stop_for_every_method(method, classes):
         method.key,
         what_if(classes, tpr=tpr, support=np.full(classes, 50.0), counts=counts),
         params,
-        limit=component.stops_for(classes),
+        limit=component.most_stops(classes),
     )
     param = slider_param(method, params)
     data = component.payload(
@@ -283,11 +283,11 @@ def figures():
     order, matrix = np.arange(3), np.array([[8, 2, 0], [1, 9, 0], [5, 0, 5]])
     w = np.random.default_rng(0).uniform(0.5, 2, (5, 3))
     for kind in ("bars", "dumbbell", "strip"):
-        yield kind, tpr_charts.picture(kind, EVIL, BEFORE, AFTER, LIGHT, marked=0)
-    yield "alone", tpr_charts.picture("bars", EVIL, BEFORE, None, LIGHT)
+        yield kind, tpr_charts.tpr_figure(kind, EVIL, BEFORE, AFTER, LIGHT, marked=0)
+    yield "alone", tpr_charts.tpr_figure("bars", EVIL, BEFORE, None, LIGHT)
     yield "heatmap", epoch_charts.heatmap(EVIL, np.arange(1, 6), np.full((5, 3), 0.5), LIGHT, order)
-    yield "trajectory", epoch_charts.trajectory(EVIL, np.arange(1, 6), w, LIGHT)
-    yield "many", epoch_charts.trajectory(EVIL * 5, np.arange(1, 6), np.tile(w, 5), LIGHT)
+    yield "trajectory", epoch_charts.weight_curves(EVIL, np.arange(1, 6), w, LIGHT)
+    yield "many", epoch_charts.weight_curves(EVIL * 5, np.arange(1, 6), np.tile(w, 5), LIGHT)
     yield "weights", epoch_charts.weight_bars(EVIL, w[0], LIGHT, order)
     yield "confusion", confusion_charts.confusion_matrix(EVIL, matrix, LIGHT, order)
     yield "change", confusion_charts.confusion_change(EVIL, matrix, matrix, LIGHT, order)
@@ -338,13 +338,13 @@ ONLY_LATEX = {
 @pytest.mark.parametrize("method", [m for m in METHODS if m.slider], ids=lambda m: m.key)
 def test_every_dragged_formula_reads_as_text(method):
     """With its value, or empty: what only LaTeX can show is left to the typeset formula."""
-    text = latex_text.in_text(formula_with(method, {method.slider: 0.25}))
+    text = latex_text.latex_in_text(formula_with(method, {method.slider: 0.25}))
     assert "0.25" in text or (text == "" and method.key in ONLY_LATEX)
     assert not re.search(r"[\\{}_]", text)
 
 
 def test_what_only_latex_can_show_is_left_out():
-    assert latex_text.in_text(r"w_c = \sqrt{2}") == ""
+    assert latex_text.latex_in_text(r"w_c = \sqrt{2}") == ""
 
 
 def one_choice():

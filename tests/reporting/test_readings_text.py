@@ -4,7 +4,7 @@ import pytest
 
 from core.metrics.readings import ECE, WEIGHTED, Change, Reading
 from core.metrics.scalar import MEASURES
-from reporting.readings_text import label, meaning
+from reporting.readings_text import reading_label, reading_meaning
 
 SCORE = "0.3 TPR + 0.7 TNR: the TPR is that of class sick, the TNR that of class well. At alpha 0.5 it is balanced accuracy."
 
@@ -25,9 +25,9 @@ SCORE = "0.3 TPR + 0.7 TNR: the TPR is that of class sick, the TNR that of class
 def test_a_reading_has_a_name_and_a_meaning_alone_and_beside_another(reading, name, sentence):
     r = reading
     change = Change(r.key, 0.1, r.value, r.classes, of_before=r.of, of_after=r.of, alpha=r.alpha, negative=r.negative)
-    assert [(label(found), meaning(found)) for found in (reading, change)] == [(name, sentence)] * 2
+    assert [(reading_label(found), reading_meaning(found)) for found in (reading, change)] == [(name, sentence)] * 2
 
 
 def test_the_calibration_error_says_what_0_is():
-    assert label(Reading(ECE, 0.1)) == "Calibration error (ECE)"
-    assert "0: perfectly calibrated." in meaning(Reading(ECE, 0.1))
+    assert reading_label(Reading(ECE, 0.1)) == "Calibration error (ECE)"
+    assert "0: perfectly calibrated." in reading_meaning(Reading(ECE, 0.1))

@@ -122,7 +122,7 @@ def test_five_classes_have_no_top5_accuracy():
 
 
 def test_the_charts_have_the_limits_of_the_tables():
-    side, row = html_pages.side(run(), "run 1"), run_report.class_rows(run())[1]
+    side, row = html_pages.report_side(run(), "run 1"), run_report.class_rows(run())[1]
     assert (side.low[1], side.high[1]) == (row["tpr_low"], row["tpr_high"])
     assert pytest.approx(stats.norm.ppf(0.975), abs=1e-12) == Z95
 
@@ -276,7 +276,7 @@ def test_a_setting_in_words(change, row):
 
 def test_given_tprs_are_summarized():
     given = replace(WEIGHTED, tpr=(0.5, None, 0.981), tpr_support=(100.0, 0.0, 1000.0), tpr_source="tprs.csv")
-    rows = dict(settings_text.listed(stored(given)))
+    rows = dict(settings_text.listed_settings(stored(given)))
     assert (rows["Given TPRs"], rows["Samples behind the given TPRs"], rows["Given TPRs from"]) == (
         "3, 50.0 % to 98.1 %",
         "3, 0 to 1,000",
@@ -294,7 +294,7 @@ def test_every_setting_of_every_row_has_a_label():
     runs = [{"method": m.key, "recipe": r.key, "epochs": r.epochs} for m in METHODS for r in RECIPES]
     runs += [{"method": "crt" if s.stage == CLASSIFIER else "none", "sampler": s.key} for s in SAMPLERS]
     for run in runs:
-        rows = settings_text.listed(stored(replace(PLAIN, **run)))
+        rows = settings_text.listed_settings(stored(replace(PLAIN, **run)))
         assert all(
             label[0].isupper() and "." not in label and "_" not in label + value and "{" not in value
             for label, value in rows
@@ -305,4 +305,4 @@ def test_what_this_version_does_not_know_is_kept():
     old = SimpleNamespace(
         config=RunConfig("d", "m", "gone", {"strength": 2.0}, others={"colour": "red"}), facts=Facts(), baseline_id=None
     )
-    assert {("Method", "gone"), ("params.strength", "2"), ("colour", "red")} <= set(settings_text.listed(old))
+    assert {("Method", "gone"), ("params.strength", "2"), ("colour", "red")} <= set(settings_text.listed_settings(old))

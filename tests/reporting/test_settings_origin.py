@@ -22,9 +22,9 @@ def row(method, **params):
 def test_only_a_method_that_needs_tprs_takes_them_from_its_baseline(method):
     run = row(method)
     takes = "tpr" in METHODS[method].needs_with(run.config.params)
-    assert settings_text.origin(run) == ("run 1, validation split, epoch 20" if takes else "")
+    assert settings_text.weights_from(run) == ("run 1, validation split, epoch 20" if takes else "")
 
 
 def test_cdb_has_a_baseline_only_to_compare_with():
-    assert settings_text.origin(row("cdb")) == ""
-    assert settings_text.origin(row("tpr_ratio")) == "run 1, validation split, epoch 20"
+    assert settings_text.weights_from(row("cdb")) == ""
+    assert settings_text.weights_from(row("tpr_ratio")) == "run 1, validation split, epoch 20"

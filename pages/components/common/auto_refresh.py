@@ -20,30 +20,31 @@ _SEEN, _HELD = "follow_seen", "follow_held"
 
 
 def begin(page: st.Page) -> None:
-    """Before the page runs: remember the state it is about to show, so that a change meanwhile is noticed."""
+    """Before a page runs, for its automatic reruns: remember the state it is about to show, so that a change meanwhile
+    is noticed."""
     st.session_state[_HELD] = False
     st.session_state[_SEEN] = _stamp(page.url_path)
 
 
 def hold() -> None:
-    """Suspend automatic reruns until the page reruns for another reason."""
+    """Suspend the automatic reruns of a page until it reruns for another reason."""
     st.session_state[_HELD] = True
 
 
 def end(page: st.Page) -> None:
-    """After the page has run: poll for changes. Takes no space on the page."""
+    """After a page has run: poll the runs for changes, which rerun the page. Takes no space on it."""
     if page.url_path in FOLLOWING:
         _poll(page.url_path)
 
 
 @st.fragment(run_every=EVERY)
 def _poll(path: str) -> None:
-    if not st.session_state.get(_HELD) and moved(path):
+    if not st.session_state.get(_HELD) and runs_changed(path):
         st.rerun()
 
 
-def moved(path: str) -> bool:
-    """Whether the runs on this page have changed since it ran. False while the database is busy; the sidebar reports that."""
+def runs_changed(path: str) -> bool:
+    """Whether the runs on a page have changed since it ran. False while the database is busy; the sidebar reports that."""
     now = _stamp(path)
     return now is not None and now != st.session_state.get(_SEEN)
 

@@ -41,17 +41,18 @@ def _open(url: str) -> Engine:
 
 
 def database() -> Engine:
-    """The engine of this process. Raises StorageError, with what to do, where the database cannot be used."""
+    """The engine through which the pages read the database, one per process. Raises StorageError, with what to do,
+    where the database cannot be used."""
     return _open(database_url())
 
 
 def forget_database() -> None:
-    """Reopen the database on the next read, after a person has fixed it."""
+    """Reopen the database on the next read of a page, after a person has fixed it."""
     _open.clear()
 
 
 def run(run_id: int) -> RunRow:
-    """One run, uncached. Raises StorageError for an unknown id."""
+    """One run as the pages read it, uncached. Raises StorageError for an unknown id."""
     return results.get_run(database(), run_id)
 
 
@@ -64,14 +65,15 @@ def runs(
     dataset: str | None = None,
     columns: Sequence[str] = tuple(LISTED),
 ) -> pd.DataFrame:
-    """The list of runs, uncached, newest first; filters as in `storage.results.list_runs`."""
+    """The list of runs as the pages read it, uncached, newest first; filters as in `storage.results.list_runs`."""
     return results.list_runs(
         database(), archived=archived, ids=ids, text=text, limit=limit, dataset=dataset, columns=columns
     )
 
 
-def last_id(frame: pd.DataFrame) -> int:
-    """The newest run's id, 0 without runs. With archived runs in the frame, every submission changes it: the nonce of a submit key."""
+def newest_id(frame: pd.DataFrame) -> int:
+    """The newest id in the list of runs that a page has read, 0 without runs. With archived runs in the frame, every
+    submission changes it: the nonce of a submit key."""
     return 0 if frame.empty else int(frame["id"].max())
 
 
@@ -86,7 +88,7 @@ def drawn_by(dataset: str) -> dict[int, DrawnRun]:
 
 
 def workers() -> list[WorkerRow]:
-    """The newest worker of every slot, alive or not."""
+    """The newest worker of every slot, alive or not, uncached."""
     return newest(database())
 
 
@@ -125,7 +127,7 @@ def epochs(row: RunRow) -> pd.DataFrame:
 
 
 def series(row: RunRow, split: str, column: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """One column of a split's per-epoch summary: (epochs [E], ascending; values [E], NaN where missing)."""
+    """One column of the cached `epochs` of a split: (epochs [E], ascending; values [E], NaN where missing)."""
     frame = epochs(row)
     mine = np.flatnonzero(frame["split"].to_numpy(object) == split)
     epoch, values = frame["epoch"].to_numpy()[mine], frame[column].to_numpy(float)[mine]
@@ -144,7 +146,7 @@ def counts(row: RunRow, split: str = "test", epoch: int | None = None) -> result
 
 
 def confusion(row: RunRow, split: str = "test", which: str = "last") -> Confusion | None:
-    """(epoch, counts [C, C]) of the last or the best epoch; None where none is stored."""
+    """Cached: (epoch, counts [C, C]) of the last or the best epoch; None where none is stored."""
     return _confusion(database_url(), row.id, split, which, _stamp(row))
 
 
@@ -154,23 +156,23 @@ def report(row: RunRow, split: str = "test") -> RunReport:
 
 
 def class_names(row: RunRow) -> list[str]:
-    """Class names of a run as pages show them; empty before it starts."""
+    """Class names of a run that was read, as pages show them; empty before it starts."""
     return list(row.facts.classes)
 
 
 def tpr_of(count: results.ClassCounts | results.ClassHistory) -> NDArray[np.float64]:
-    """TPR from counts, [C] or [E, C]; NaN where a class has no samples."""
+    """TPRs of counts or of a history that was read, [C] or [E, C]; NaN where a class has no samples."""
     return share(count.tp, count.support)
 
 
-def side(row: RunRow, label: str, split: str = "test") -> ChartSide:
-    """One side of the TPR chart, with Wilson limits."""
+def chart_side(row: RunRow, label: str, split: str = "test") -> ChartSide:
+    """A stored run as one side of the TPR chart, with Wilson limits, from its cached counts."""
     count = counts(row, split)
     return ChartSide(label, tpr_of(count), *wilson(count.tp, count.support))
 
 
 def has_epochs(row: RunRow) -> bool:
-    """Whether at least one epoch is finished."""
+    """Whether at least one epoch of a run that was read is finished."""
     return int(row.last_epoch) >= 1
 
 
@@ -183,7 +185,7 @@ class Pair:
 
 
 def latest_pair(frame: pd.DataFrame) -> Pair | None:
-    """The newest succeeded run whose baseline has also succeeded on the same classes; None without one."""
+    """Reads the newest succeeded run whose baseline has also succeeded on the same classes; None without one."""
     done = frame.loc[frame["status"] == "succeeded", ["id", "baseline_id"]]
     ids = set(done["id"])
     for record in done.sort_values("id", ascending=False).itertuples():
@@ -194,17 +196,6 @@ def latest_pair(frame: pd.DataFrame) -> Pair | None:
     return None
 
 
-def live_pair(before: RunRow, row: RunRow) -> tuple[list[str], ChartSide, ChartSide | None] | None:
-    """The TPR chart of unfinished runs: class names, the baseline, and `row` once it has finished an epoch.
-
-    Shows the epochs that `before` and `row` know of. None before the baseline's first epoch.
-    """
-    if not has_epochs(before):
-        return None
-    after = side(row, "after") if row.id != before.id and has_epochs(row) else None
-    return class_names(run(int(before.id))), side(before, "before"), after
-
-
 def moment(value: datetime | None) -> datetime | None:
-    """A stored time as a datetime; None where it is missing."""
+    """A time that was read from the database as a datetime; None where it is missing."""
     return None if value is None or pd.isna(value) else pd.Timestamp(value).floor("us").to_pydatetime()

@@ -11,7 +11,7 @@ File = tuple[str, str, str, Callable[[], str], str | None]  # label, file extens
 
 
 def buttons(prefix: str, name: str, files: Sequence[File]) -> None:
-    """One button per file, in a row; keys are `<prefix>_<extension>`."""
+    """A download button per file, in a row; keys are `<prefix>_<extension>`."""
     with st.container(horizontal=True, vertical_alignment="center", key=f"{prefix}_exports"):
         for label, extension, mime, text, help_text in files:
             st.download_button(

@@ -14,16 +14,16 @@ from reporting.text import plain, sentence
 
 
 def database_ready() -> bool:
-    """Whether the database can be used; if not, the page shows why and what to do."""
+    """Whether the database can be used without an error; if not, the page shows why and what to do."""
     try:
         cached_reads.database()
     except (EvenlyError, SQLAlchemyError, OSError) as error:
-        message(error)
+        error_page(error)
         return False
     return True
 
 
-def message(error: Exception) -> None:
+def error_page(error: Exception) -> None:
     """A whole page: the error, what to do, and a button to try again."""
     st.title("The database cannot be used")
     st.error(sentence(first_line(error)), icon=":material/database_off:")
@@ -36,7 +36,7 @@ def message(error: Exception) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of the error, without the driver's details."""
+    """The first line of an error shown on a page, without the driver's details."""
     text = str(getattr(error, "orig", None) or error).strip().splitlines()
     return text[0] if text else type(error).__name__
 

@@ -38,7 +38,7 @@ _lock = threading.Lock()
 
 
 def begin(run_id: int, *arguments: str) -> None:
-    """Start `cli.py` with these arguments for a run, unless a helper for it is still running.
+    """Start a helper process, `cli.py` with these arguments, for a run, unless one for it is still running.
 
     Raises OSError if the process cannot be started.
     """
@@ -48,6 +48,7 @@ def begin(run_id: int, *arguments: str) -> None:
 
 
 def failure(run_id: int) -> str:
-    """Why the helper of a run failed: the last line of its stderr. "" if it is still running, succeeded, or never existed."""
+    """Why the helper process of a run failed: the last line of its stderr. "" if it is still running, succeeded, or
+    never existed."""
     helper = _helpers.get(run_id)
     return "" if helper is None else helper.why

@@ -19,8 +19,9 @@ SEEDS = (*PAIR, INTERVAL)
 WIDTH = 760  # maximum px, so that numbers stay near their names
 
 
-def asked(classes: Sequence[str], positive: int) -> Score | None:
-    """Alpha and the positive class, kept in the URL; None unless there are two classes. `positive` is the default class."""
+def ask_for_score(classes: Sequence[str], positive: int) -> Score | None:
+    """The widgets above the table of measures: alpha and the positive class of the weighted score, kept in the URL;
+    None unless there are two classes. `positive` is the default class."""
     if len(classes) != 2:
         return None
     with st.container(horizontal=True, vertical_alignment="bottom", key="measures_score"):
@@ -49,7 +50,8 @@ def asked(classes: Sequence[str], positive: int) -> Score | None:
 
 
 def draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """One row per measure. Values may contain class names, so only the columns of differences get the real minus sign."""
+    """The table of measures, a row each. Values may contain class names, so only the columns of differences get the
+    real minus sign."""
     signed = [c in (CHANGE, INTERVAL) for c in ("", *columns)]
     shown = [
         [text.plain(minus(cell) if has_sign else cell) for cell, has_sign in zip(row, signed, strict=True)]
@@ -64,11 +66,12 @@ def draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         )
 
 
-def explained(found: Sequence[Reading | Change]) -> None:
-    """What each measure means; collapsed."""
+def explain_measures(found: Sequence[Reading | Change]) -> None:
+    """Below the table of measures what each means; collapsed."""
     with st.expander("What the measures mean", icon=":material/help:", key="measures_said"):
         st.markdown(
             "\n".join(
-                f"- **{text.plain(readings_text.label(m))}**: {text.plain(readings_text.meaning(m))}" for m in found
+                f"- **{text.plain(readings_text.reading_label(m))}**: {text.plain(readings_text.reading_meaning(m))}"
+                for m in found
             )
         )

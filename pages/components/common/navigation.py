@@ -153,6 +153,6 @@ def link_method(key: str, label: str) -> None:
 
 
 def id_from_url(name: str) -> int | None:
-    """The run id in a URL parameter; None where it is missing or not a whole number."""
+    """The run id in a parameter of the page's URL; None where it is missing or not a whole number."""
     text = st.query_params.get(name, "")
     return int(text) if text.isdecimal() and len(text) < LONGEST_ID else None

@@ -19,7 +19,7 @@ LISTED = re.compile(r"[\d.]+")  # one number in a list
 
 
 def key_of(owner: str, param: Param) -> str:
-    """The widget's key, unique per owner and parameter."""
+    """The key of a parameter's widget, unique per owner and parameter."""
     return f"new_{owner}_{param.key}"
 
 
@@ -48,11 +48,11 @@ def _number(param: Param, key: str, default: float | int, label: str) -> float |
 
 
 def field(owner: str, param: Param) -> Value:
-    """Show one parameter and return its value. core checks the range again before a run starts."""
+    """Show one parameter as a widget and return its value. core checks the range again before a run starts."""
     key = key_of(owner, param)
     if param.choices:
         st.session_state.setdefault(key, param.default)
-        return one_of(param.choices, param, key)
+        return choice_field(param.choices, param, key)
     if param.text:
         return text_field(key, param)
     if not param.words:
@@ -61,7 +61,7 @@ def field(owner: str, param: Param) -> Value:
 
 
 def text_field(key: str, param: Param) -> str:
-    """A multi-line text field. The text is not parsed here; the method validates it."""
+    """The widget of a parameter with a text of several lines. The text is not parsed here; the method validates it."""
     st.session_state.setdefault(key, param.default)
     return st.text_area(
         param.label, key=key, height=TEXT_HEIGHT, help=text.plain(param.help) or None, persist_state="session"
@@ -69,7 +69,8 @@ def text_field(key: str, param: Param) -> str:
 
 
 def fit_list(owner: str, param: Param, classes: int) -> None:
-    """Expand a default list to one number per class, unless a person has edited it. Call before the widget is shown."""
+    """Expand the default list of a parameter to one number per class, unless a person has edited it. Call before the
+    widget is shown."""
     parts = str(param.default).split(",")
     if not param.text or len(parts) < 2 or not all(LISTED.fullmatch(p.strip()) for p in parts):
         return
@@ -80,7 +81,7 @@ def fit_list(owner: str, param: Param, classes: int) -> None:
 
 
 def switched_off(param: Param, why: str) -> Value:
-    """Show a setting that has no effect here as disabled, with the reason below; returns its default."""
+    """Show a parameter that has no effect here as disabled, with the reason below; returns its default."""
     st.number_input(
         param.label,
         value=param.default,
@@ -97,17 +98,17 @@ def word_choice(owner: str, param: Param) -> str:
     """Show the choice between "fixed" and the words of `param`; returns the selection."""
     key = f"{key_of(owner, param)}_mode"
     st.session_state.setdefault(key, param.default if isinstance(param.default, str) else FIXED)
-    return one_of((FIXED, *param.words), param, key)
+    return choice_field((FIXED, *param.words), param, key)
 
 
-def one_of(options: tuple[str, ...], param: Param, key: str) -> str:
-    """Show a list of words. Labels and help are formatted as on Compare; the value is the stored key."""
+def choice_field(options: tuple[str, ...], param: Param, key: str) -> str:
+    """Show a parameter's list of words. Labels and help are formatted as on Compare; the value is the stored key."""
     help_text = text.choice(param.help) or None
     return st.selectbox(param.label, options, format_func=text.choice, key=key, help=help_text, persist_state="session")
 
 
 def word_field(owner: str, param: Param) -> Value:
-    """A choice of word or number; the number field appears only for "fixed"."""
+    """The widget of a parameter that is a word or a number; the number field appears only for "fixed"."""
     chosen = word_choice(owner, param)
     if chosen != FIXED:
         return chosen
@@ -115,14 +116,14 @@ def word_field(owner: str, param: Param) -> Value:
 
 
 def number_default(param: Param) -> float:
-    """The initial number: the default, or 1 clipped to the range where the default is a word."""
+    """The initial number of a parameter's widget: the default, or 1 clipped to the range where the default is a word."""
     if not isinstance(param.default, str):
         return param.default
     return min(max(1.0, param.low), param.high)
 
 
 def prefill(owner: str, params: Iterable[Param], values: Mapping[str, Value]) -> None:
-    """Write stored values to the widgets' session state. Call before the widgets are shown."""
+    """Write stored values to the session state of the parameters' widgets. Call before the widgets are shown."""
     for param in params:
         if param.key not in values:
             continue

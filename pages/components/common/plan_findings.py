@@ -36,7 +36,7 @@ NOTE = Display(TERMS, ":material/info:", False)  # of every other finding, a not
 
 
 def draw(findings: Iterable[Finding], about: str | None = None) -> None:
-    """A plan's findings, each in a box or as a caption, as its row of DISPLAYS says, and notes as captions.
+    """The findings of a plan of runs, each in a box or as a caption, as its row of DISPLAYS says, and notes as captions.
 
     With `about`, only those about the baseline, settings or terms.
     """

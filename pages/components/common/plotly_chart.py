@@ -33,10 +33,10 @@ class Ready(BaseFigure):
 
 
 def palette() -> Palette:
-    """The palette of the browser's theme; light until the browser has reported it."""
+    """The palette in which a page shows Plotly figures: that of the browser's theme; light until the browser has reported it."""
     return DARK if st.context.theme.type == "dark" else LIGHT
 
 
 def draw(figure: Figure, *, key: str, alt: str) -> None:
-    """Show the figure in its own colors (theme=None), with `alt` for screen readers."""
+    """Show a Plotly figure in its own colors (theme=None), with `alt` for screen readers."""
     st.plotly_chart(Ready(figure), key=key, alt=alt, theme=None, config=CONFIG)

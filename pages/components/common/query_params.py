@@ -10,7 +10,7 @@ from reporting import text
 
 
 def begin(page: str) -> None:
-    """Once per script run, before the page: drop what another page kept or had in its URL."""
+    """Once per script run, before the page: drop the selections that another page kept or had in its URL."""
     st.session_state.pop(_KEPT, None)
     if st.session_state.get(_PAGE) != page:
         st.session_state[_PAGE], st.session_state[_SHOWN], st.session_state[_CHOICES] = page, {}, {}
@@ -19,7 +19,7 @@ def begin(page: str) -> None:
 
 
 def asked(name: str, default: str) -> str | None:
-    """The value that the URL newly requests; None where the URL is as this page wrote it.
+    """The value of a selection that the URL newly requests; None where the URL is as this page wrote it.
 
     A parameter that disappeared from the URL of the same page (browser Back) requests its default. A selection just made in a
     widget takes precedence: on a slow connection it can arrive with the URL of an earlier selection.
@@ -48,9 +48,9 @@ def take(name: str, labels: Mapping[str, str], default: str) -> None:
 
 
 def not_available(name: str, wanted: str) -> None:
-    """Warn that the value in the URL is not available."""
+    """Warn that the value of a selection in the URL is not available."""
     st.warning(
-        f"The {name} {text.plain(text.short(wanted, 60))} in the URL is not available here. Choose one from the list.",
+        f"The {name} {text.plain(text.shortened(wanted, 60))} in the URL is not available here. Choose one from the list.",
         icon=":material/link_off:",
     )
 

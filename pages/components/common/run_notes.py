@@ -13,20 +13,21 @@ from storage.results.runs import RunRow
 
 
 def show(row: RunRow) -> None:
-    """Tags in one line, and the notes with their line breaks; nothing where both are empty."""
+    """A run's tags in one line, and its notes with their line breaks; nothing where both are empty."""
     if row.tags:
         st.caption(f":material/sell: {plain(row.tags)}")
     if row.notes:
-        st.markdown(lines(row.notes), width=820)
+        st.markdown(notes_as_markdown(row.notes), width=820)
 
 
-def lines(text: str) -> str:
-    """Text as Markdown that keeps its line breaks and shows everything else literally."""
+def notes_as_markdown(text: str) -> str:
+    """A run's notes as Markdown that keeps their line breaks and shows everything else literally."""
     return "  \n".join(plain(line) for line in text.strip().splitlines())
 
 
 def editor(row: RunRow) -> None:
-    """The fields behind a button. A popover, because unlike a dialog it keeps its input when a live page reruns."""
+    """The fields for a run's name, tags and notes behind a button. A popover, because unlike a dialog it keeps its
+    input when a live page reruns."""
     with (
         st.popover("Tags and notes", icon=":material/edit:", key="run_about"),
         st.form(f"run_about_{row.id}", border=False, width=420),
@@ -36,7 +37,7 @@ def editor(row: RunRow) -> None:
 
 
 def fields(record: ListedRun, prefix: str) -> None:
-    """The three fields; their keys are `<prefix>_<field>_<id>`, which `save` reads."""
+    """The three fields for a run's name, tags and notes; their keys are `<prefix>_<field>_<id>`, which `save` reads."""
     st.text_input("Name", record.name, key=f"{prefix}_name_{record.id}", max_chars=200)
     st.text_input(
         "Tags", record.tags or "", key=f"{prefix}_tags_{record.id}", help="Separate tags with commas.", max_chars=200
@@ -45,7 +46,7 @@ def fields(record: ListedRun, prefix: str) -> None:
 
 
 def save(run_id: int, prefix: str) -> bool:
-    """Store the fields. Returns False, with the reason on the page, if a value was refused."""
+    """Store the fields of a run's name, tags and notes. Returns False, with the reason on the page, if a value was refused."""
     name, tags, notes = (st.session_state[f"{prefix}_{field}_{run_id}"] for field in ("name", "tags", "notes"))
     with showing_errors():
         engine = cached_reads.database()

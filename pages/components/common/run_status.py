@@ -7,8 +7,8 @@ from typing import Protocol
 import pandas as pd
 import streamlit as st
 
-from core import methods
 from core.experiment.states import REQUESTS, RESUME, STATES, UNSUCCESSFUL
+from core.methods import trains
 from pages.components.common import cached_reads
 from pages.components.common.navigation import Width
 from reporting import numbers
@@ -41,17 +41,17 @@ class Stated(Protocol):
 
 
 def label(record: Stated) -> str:
-    """The state as one word; a pending request to stop or pause takes precedence."""
+    """A run's state as one word; a pending request to stop or pause takes precedence."""
     return REQUESTS[record.wanted].pending if pending(record) else STATES[record.status].label
 
 
 def word(record: Stated) -> str:
-    """The label within a line."""
+    """The label of a run's state within a line."""
     return label(record).lower()
 
 
 def pending(record: Stated) -> bool:
-    """Whether its worker has yet to carry out a request to pause or stop it."""
+    """Whether a run's worker has yet to carry out a request to pause or stop it."""
     return record.status == "running" and record.wanted != RESUME
 
 
@@ -59,7 +59,7 @@ def pending(record: Stated) -> bool:
 
 
 def held_by(*records: RunState) -> Held:
-    """The queued runs among `records` whose baseline has not succeeded -> what they wait for.
+    """As part of their state: the queued runs among `records` whose baseline has not succeeded -> what they wait for.
 
     One short query, or none without a queued run that has a baseline.
     """
@@ -72,7 +72,7 @@ def _waiting(record: RunState, held: Held | None) -> Waiting | None:
 
 
 def waits(record: RunState, held: Held | None = None) -> str:
-    """What a queued run waits for: "waits for its baseline, run 16, which is paused", "waiting for the worker".
+    """The state of a queued run in words: "waits for its baseline, run 16, which is paused", "waiting for the worker".
 
     "" if it is not queued.
     """
@@ -88,8 +88,8 @@ def waits(record: RunState, held: Held | None = None) -> str:
 # -- what may be asked of it -------------------------------------------------------------------------------------
 
 
-def resume(record: RunState, held: Held | None = None) -> str:
-    """The label of the resume button, "Resume" or "Try again"; "" where the run cannot be resumed.
+def resume_label(record: RunState, held: Held | None = None) -> str:
+    """The label of a run's resume button, "Resume" or "Try again" by its state; "" where it cannot be resumed.
 
     Resuming a queued run that waits for a paused one resumes both.
     """
@@ -100,48 +100,42 @@ def resume(record: RunState, held: Held | None = None) -> str:
 
 
 def requests(record: RunState, held: Held | None = None) -> tuple[str, ...]:
-    """What may be asked of the run in its state; of one that is `pending`, nothing more is asked until its worker obeys."""
-    more = (RESUME,) if record.status == "queued" and resume(record, held) else ()
+    """What may be asked of a run in its state; of one that is `pending`, nothing more is asked until its worker obeys."""
+    more = (RESUME,) if record.status == "queued" and resume_label(record, held) else ()
     return (*more, *STATES[record.status].requests)
 
 
-def ended(record: ListedRun) -> str:
-    """ "Run 17 was stopped: its baseline, run 16, was stopped."; "" unless it was stopped or failed."""
+def how_it_ended(record: ListedRun) -> str:
+    """The state of an ended run as a sentence: "Run 17 was stopped: its baseline, run 16, was stopped."; "" unless it
+    was stopped or failed."""
     if record.status not in UNSUCCESSFUL:
         return ""
     error = record.error if isinstance(record.error, str) and record.error else ""
     return f"Run {record.id} {STATES[record.status].clause}{f': {error}' if error else ''}."
 
 
-# -- training runs and post-hoc steps ----------------------------------------------------------------------------
-
-
-def trains(record: ListedRun) -> bool:
-    """Whether the run has epochs; a post-hoc step trains nothing."""
-    return methods.trains(record.method)
-
-
-def after(record: ListedRun, epoch: int) -> str:
-    """ " after epoch 3", to append to the name of a split; "" for a post-hoc step."""
-    return f" after epoch {epoch}" if trains(record) else ""
-
-
 # -- progress ----------------------------------------------------------------------------------------------------
 
 
+def after_epoch(record: ListedRun, epoch: int) -> str:
+    """A run's progress to append to the name of a split: " after epoch 3"; "" for a post-hoc step."""
+    return f" after epoch {epoch}" if trains(record.method) else ""
+
+
 def places(*records: RunState) -> Places:
-    """Progress of the workers inside their epochs. One short query, or none if no run of `records` is running."""
+    """The progress of running runs inside their epochs. One short query, or none if no run of `records` is running."""
     return workers.places(cached_reads.database()) if any(r.status == "running" for r in records) else {}
 
 
-def share(record: RunState, where: Places) -> float:
-    """Share of all epochs that is done, including the steps of the current one; 0 to 1."""
+def share_done(record: RunState, where: Places) -> float:
+    """A run's progress as the share of all epochs that is done, including the steps of the current one; 0 to 1."""
     return min(run_time.epochs_trained(record, where) / max(int(record.epochs), 1), 1.0)
 
 
 def in_a_cell(record: RunState, where: Places, held: Held | None = None) -> str:
-    """State, share of the epochs and estimate in a few words: "Running 45 %, 5 s left", "Failed at 15 %", "Queued, run 16 paused"."""
-    done = numbers.percent(share(record, where), 0).replace(" ", "\u00a0")  # no line break before the percent sign
+    """A run's state in a cell of the table of runs, with share of the epochs and estimate: "Running 45 %, 5 s left",
+    "Failed at 15 %", "Queued, run 16 paused"."""
+    done = numbers.percent(share_done(record, where), 0).replace(" ", "\u00a0")  # no line break before the percent sign
     text = label(record)
     if record.status == "running":
         text = f"{text} {done}, {numbers.left(run_time.seconds_left([record], where), short=True)}"
@@ -158,9 +152,10 @@ def badge(record: Stated, width: Width = "content") -> None:
     st.badge(label(record), color=color, icon=icon, width=width)
 
 
-def reached(record: ListedRun, where: Places) -> str:
-    """ "epoch 3 of 20" once three are done, "epoch 1 of 2, step 479 of 3,516" in the first; "" for a post-hoc step."""
-    if not trains(record):
+def reached_epoch(record: ListedRun, where: Places) -> str:
+    """A run's progress: "epoch 3 of 20" once three are done, "epoch 1 of 2, step 479 of 3,516" in the first; "" for a
+    post-hoc step."""
+    if not trains(record.method):
         return ""
     place = workers.position_in_epoch(record, where)
     if place is None:
@@ -169,10 +164,10 @@ def reached(record: ListedRun, where: Places) -> str:
 
 
 def progress_text(record: ListedRun, where: Places | None = None) -> str:
-    """Epoch, total and the estimate: "epoch 3 of 20, about 5 s left". For a post-hoc step only what it waits for, else ""."""
-    if not trains(record):
+    """A run's progress and the estimate: "epoch 3 of 20, about 5 s left". For a post-hoc step only what it waits for, else ""."""
+    if not trains(record.method):
         return waits(record)
-    text = reached(record, where or {})
+    text = reached_epoch(record, where or {})
     if record.status == "running":
         return f"{text}, {numbers.left(run_time.seconds_left([record], where or {}))}"
     return f"{text}, {waits(record)}" if record.status == "queued" else text

@@ -19,14 +19,16 @@ export default function ({ data, parentElement, setStateValue }) {
 )
 
 
-def narrow() -> bool:
-    """What the browser reported; until then, a guess from the user agent."""
+def narrow_window() -> bool:
+    """Whether the window is as narrow as a phone, as the browser reported; until then, a guess from the user agent."""
     return st.session_state.get(_REPORTED, "Mobi" in (st.context.headers.get("User-Agent") or ""))
 
 
 def watch() -> None:
     """Watch the window width; the page reruns when it crosses WIDTH. Takes no space; call it last."""
-    _COMPONENT(key="narrow_watch", data={"narrow": narrow(), "width": WIDTH}, on_narrow_change=_store, height="content")
+    _COMPONENT(
+        key="narrow_watch", data={"narrow": narrow_window(), "width": WIDTH}, on_narrow_change=_store, height="content"
+    )
 
 
 def _store() -> None:

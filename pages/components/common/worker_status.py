@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import EvenlyError
 from pages.components.common import cached_reads, run_status
-from reporting.text import message, no_step, plain, short
+from reporting.text import message, no_step, plain, shortened
 from services.launchers import launcher
 from storage.jobs.workers import WorkerRow
 from storage.results.runs import RunRow
@@ -19,7 +19,7 @@ EVERY = 1.0  # seconds, the same as Home and a run's page, so that all show the 
 
 @st.fragment(run_every=EVERY)
 def worker_state() -> None:
-    """Refreshed every EVERY seconds; contains no input widget."""
+    """The worker's state in the sidebar, refreshed every EVERY seconds; contains no input widget."""
     with st.container(key="worker_state", gap="xsmall", height="content"):
         try:
             alive = [(w, None if w.run_id is None else cached_reads.run(w.run_id)) for w in _alive()]
@@ -42,7 +42,7 @@ def _no_worker() -> None:
 
 
 def notice() -> None:
-    """Warn that no worker is running, and how to start one; nothing while one is alive. Contains no input widget."""
+    """Warn on a page that no worker is running, and how to start one; nothing while one is alive. Contains no input widget."""
     with suppress(EvenlyError, SQLAlchemyError):  # the sidebar reports a busy database
         if not _alive():
             st.warning(
@@ -53,7 +53,7 @@ def notice() -> None:
 
 @st.fragment(run_every=EVERY)
 def live_notice() -> None:
-    """The notice for a page without automatic reruns: it disappears once a worker has started."""
+    """Warn that no worker is running on a page without automatic reruns: the notice disappears once a worker has started."""
     notice()
 
 
@@ -62,7 +62,7 @@ def _line(worker: WorkerRow, training: RunRow | None) -> None:
         st.markdown(f":material/check_circle: **Worker idle** on {plain(worker.device)}")
         return
     st.markdown(f":material/model_training: **Training** run {training.id}")
-    progress = run_status.reached(training, {} if worker.at is None else {training.id: worker.at})
-    st.caption(", ".join(filter(None, (plain(short(training.name, 34)), progress))))
+    progress = run_status.reached_epoch(training, {} if worker.at is None else {training.id: worker.at})
+    st.caption(", ".join(filter(None, (plain(shortened(training.name, 34)), progress))))
     if worker.quiet_minutes is not None:
         st.caption(f":material/warning: {message(no_step(worker.quiet_minutes))}")

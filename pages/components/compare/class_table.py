@@ -23,7 +23,7 @@ CLASSES_OF_SEEDS = (
 
 
 def draw(c: Comparison, averaged: bool) -> None:
-    """The metrics of each class, then of the whole split; collapsed."""
+    """The tables of Compare: the metrics of each class, then of the whole split; collapsed."""
     over = averaged and c.over_seeds is not None and bool(c.over_seeds.rows)
     with st.expander("Metrics per class", icon=":material/table_rows:", key="compare_numbers"):
         st.caption(CLASSES_OF_SEEDS if over else CLASSES_OF_RUNS)
@@ -32,11 +32,11 @@ def draw(c: Comparison, averaged: bool) -> None:
             hide_index=True,
             key="compare_table",
             alt="TPR, precision and F1 of every class before and after",
-            column_config=columns("seed noise" if over else "sampling noise"),
+            column_config=class_columns("seed noise" if over else "sampling noise"),
         )
         st.dataframe(
             pd.DataFrame(
-                summary_rows(c, over),
+                whole_split_rows(c, over),
                 columns=["metric", "before", "after", *(["change", "95 % interval"] if over else [])],
             ),
             hide_index=True,
@@ -47,7 +47,7 @@ def draw(c: Comparison, averaged: bool) -> None:
 
 
 def class_rows(c: Comparison, over: bool) -> pd.DataFrame:
-    """One row per class: `over` the seeds, or of the two runs."""
+    """The table of the classes on Compare, a row each: `over` the seeds, or of the two runs."""
     return pd.DataFrame(
         [
             {
@@ -68,8 +68,8 @@ def class_rows(c: Comparison, over: bool) -> pd.DataFrame:
     )
 
 
-def columns(noise: str) -> dict[str, Any]:
-    """Header and format of each column; `noise`: what a change has to exceed."""
+def class_columns(noise: str) -> dict[str, Any]:
+    """Header and format of each column of the class table on Compare; `noise`: what a change has to exceed."""
     number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
         "before": number("TPR before", format=PERCENT),
@@ -81,12 +81,12 @@ def columns(noise: str) -> dict[str, Any]:
     }
 
 
-def summary_rows(c: Comparison, over: bool) -> list[list[str]]:
-    """The metrics of the whole split as text: over the seeds, with standard deviations and intervals, or of the two runs."""
+def whole_split_rows(c: Comparison, over: bool) -> list[list[str]]:
+    """The table of the whole split on Compare, a row each: over the seeds, with standard deviations and intervals, or
+    of the two runs."""
     if over:
         return [
             [minus(cell) if i > 2 else cell for i, cell in enumerate(row)]
             for row in tables.figures_over_seeds(c.over_seeds)
         ]
-    before, after = (dict(tables.summary_rows(c.summary[side])) for side in ("before", "after"))
-    return [[label, value, after[label]] for label, value in before.items()]
+    return tables.summary_rows_of_runs([c.summary["before"], c.summary["after"]])

@@ -14,7 +14,7 @@ from storage.results.runs import RunRow
 
 
 def draw(before: RunRow, after: RunRow, c: Comparison, score: Score | None, names: list[str]) -> None:
-    """Downloads of the comparison, with the weighted score that is shown; each file is built on click."""
+    """The downloads of Compare, with the weighted score that is shown; each file is built on click."""
     b, a = (replace(comparison.report(cached_reads.database(), row), score=score) for row in (before, after))
     name, over = f"evenly-{before.id}-{after.id}", c.over_seeds
     words = text.typographic(text.of(c.verdict)), text.lines(c.cautions)
@@ -25,7 +25,7 @@ def draw(before: RunRow, after: RunRow, c: Comparison, score: Score | None, name
             "HTML report",
             "html",
             "text/html",
-            lambda: report.page(before, after, c, names, (b, a)),
+            lambda: report.comparison_report(before, after, c, names, (b, a)),
             downloads.OFFLINE,
         ),
     )

@@ -12,21 +12,21 @@ from reporting.text import plain
 
 
 def draw(c: Comparison) -> bool:
-    """The verdict, in bold if only the weighting differs, then four tiles with the changes.
+    """The top of Compare: the verdict, in bold if only the weighting differs, then four tiles with the changes.
 
     Returns whether means over seeds are shown.
     """
     change, *judged = map(plain, map(text.typographic, text.verdict(c.verdict)))
     st.markdown(" ".join([change if c.mixed else f"**{change}**", *judged]), width=980)
-    averaged = all_seeds(c)
+    averaged = choose_all_seeds(c)
     tiles.draw(c, averaged)
     n = int(sum(r.support_after for r in c.rows))
     st.caption(plain(" ".join([f"Test split, {count(n, 'sample')}.", *which_runs(c, averaged), *text.lines(c.notes)])))
     return averaged
 
 
-def all_seeds(c: Comparison) -> bool:
-    """Whether the page shows means over seeds; a choice is offered only if there are means."""
+def choose_all_seeds(c: Comparison) -> bool:
+    """Whether Compare shows means over seeds; a choice is offered under the verdict only if there are means."""
     if c.over_seeds is None:
         return False
     options = {"seeds": "All seeds", "pair": "These two runs"}  # fixed labels: changed ones would reset the choice
@@ -44,7 +44,7 @@ def all_seeds(c: Comparison) -> bool:
 
 
 def which_runs(c: Comparison, averaged: bool) -> list[str]:
-    """Which runs the numbers are of, if there are means over seeds."""
+    """Which runs the numbers below the verdict are of, if there are means over seeds."""
     if c.over_seeds is None:
         return []
     if not averaged:

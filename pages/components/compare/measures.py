@@ -13,18 +13,18 @@ from reporting.tables import measures_over_seeds
 
 
 def draw(c: Comparison, averaged: bool) -> Score | None:
-    """The measures of a comparison: of its means over seeds or of its two runs.
+    """The measures on Compare: of its means over seeds or of its two runs.
 
     Returns the selected weighted score; None unless there are two classes.
     """
     st.subheader(measures_table.TITLE, anchor=False)
     names = [row.name for row in c.rows]
     first = next((names.index(m.of_after) for m in c.measures if m.key == readings.WEIGHTED), 0)
-    score = measures_table.asked(names, first)
+    score = measures_table.ask_for_score(names, first)
     found = c if score is None else with_score(c, score)
     if averaged and found.over_seeds is not None:
         rows, what = measures_over_seeds(found.over_seeds, found.measures), "mean ± standard deviation"
-        if viewport.narrow():  # no room for the standard deviations; the interval shows the noise
+        if viewport.narrow_window():  # no room for the standard deviations; the interval shows the noise
             rows, what = (
                 [[cell.partition(" ± ")[0] if 0 < i < 3 else cell for i, cell in enumerate(row)] for row in rows],
                 "mean",
@@ -36,5 +36,5 @@ def draw(c: Comparison, averaged: bool) -> Score | None:
     else:
         st.caption(f"Test split of {c.before} and {c.after}. Changes in points.")
         measures_table.draw(measures_table.PAIR, readings_text.change_rows(found.measures))
-    measures_table.explained(found.measures)
+    measures_table.explain_measures(found.measures)
     return score

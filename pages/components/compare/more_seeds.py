@@ -35,14 +35,14 @@ def draw(every: pd.DataFrame, c: Comparison, before: RunRow, after: RunRow) -> N
             key="compare_seeds",
             icon=":material/add_circle:",
             on_click=add_seeds,
-            args=(before, after, wanted, cached_reads.last_id(every)),
+            args=(before, after, wanted, cached_reads.newest_id(every)),
             help=f"Trains {what_trains(before, b, after, a)}. More seeds narrow the interval that separates an effect from seed noise.",
         )
     said_of_added((before.id, after.id))
 
 
 def what_trains(before: RunRow, of_before: list[int], after: RunRow, of_after: list[int]) -> str:
-    """Which run is trained with which seeds; seeds that a run already has are left out."""
+    """Which run of a comparison is trained with which more seeds; seeds that a run already has are left out."""
     if of_before == of_after:
         return f"both runs with {text.numbered('seed', of_before)}"
     each = ((before, of_before), (after, of_after))
@@ -50,7 +50,8 @@ def what_trains(before: RunRow, of_before: list[int], after: RunRow, of_after: l
 
 
 def add_seeds(before: RunRow, after: RunRow, wanted: list[int], last: int) -> None:
-    """Queue the replicates once. The submit key holds the pair, the seeds and the newest run id this view has read.
+    """Queue more seeds for both runs of a comparison once. The submit key holds the pair, the seeds and the newest run
+    id this view has read.
 
     Seeds that another view has queued meanwhile are not queued again; the rerun shows their progress.
     """
@@ -79,12 +80,12 @@ def said_of_added(pair: tuple[int, int]) -> None:
 @st.fragment(run_every=2.0)
 @showing_errors()
 def seed_progress(ids: tuple[int, ...]) -> None:
-    """Progress of the replicates; reruns the page when one has ended."""
+    """Progress of the seeds added to a comparison; reruns the page when one has ended."""
     frame = cached_reads.runs(ids=ids)
     active, records = frame[frame["status"].isin(LIVE)], list(frame.itertuples())
     where = run_status.places(*records)
     st.progress(
-        sum(run_status.share(r, where) for r in records) / max(len(records), 1),
+        sum(run_status.share_done(r, where) for r in records) / max(len(records), 1),
         text=f"{count(len(active), 'run')} with these settings queued or running; metrics update when they finish",
     )
     if len(active) < len(ids):

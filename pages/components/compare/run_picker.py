@@ -8,15 +8,17 @@ import streamlit as st
 from core.experiment.states import RESUMABLE
 from pages.components.common import cached_reads, navigation, run_status
 from reporting import text
+from storage.results.runs import RunRow
 
 
-def choose(every: pd.DataFrame, frame: pd.DataFrame) -> tuple[int | None, int | None]:
-    """Ids of before and after; the URL is the source of truth. `frame` holds the runs of `every` that have metrics."""
+def choose_runs(every: pd.DataFrame, frame: pd.DataFrame) -> tuple[int | None, int | None]:
+    """The selection of the two runs on Compare: ids of before and after; the URL is the source of truth. `frame` holds
+    the runs of `every` that have metrics."""
     labels = {i: f"{i}: {name}" for i, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True)}
-    start_with(frame)
+    newest_pair(frame)
     left, swap, right = st.columns([10, 1, 10], vertical_alignment="bottom")
     with left:
-        before = select("Before", "a", labels)
+        before = select_run("Before", "a", labels)
     with swap:
         st.button(
             "Swap",
@@ -27,7 +29,7 @@ def choose(every: pd.DataFrame, frame: pd.DataFrame) -> tuple[int | None, int | 
             width="stretch",
         )
     with right:
-        after = select("After", "b", labels)
+        after = select_run("After", "b", labels)
     for asked in dict.fromkeys(st.query_params.get(side, "") for side in ("a", "b")):
         not_a_run(asked)
     for wanted in dict.fromkeys((navigation.id_from_url("a"), navigation.id_from_url("b"))):
@@ -36,8 +38,8 @@ def choose(every: pd.DataFrame, frame: pd.DataFrame) -> tuple[int | None, int | 
     return before, after
 
 
-def start_with(frame: pd.DataFrame) -> None:
-    """Without ids in the URL: the newest finished pair."""
+def newest_pair(frame: pd.DataFrame) -> None:
+    """The two runs that Compare selects without ids in the URL: the newest finished pair."""
     if "a" in st.query_params or "b" in st.query_params:
         return
     pair = cached_reads.latest_pair(frame)
@@ -45,8 +47,8 @@ def start_with(frame: pd.DataFrame) -> None:
         st.query_params.update({"a": str(pair.before.id), "b": str(pair.after.id)})
 
 
-def select(label: str, side: str, labels: dict[int, str]) -> int | None:
-    """One select box; it follows the URL, and a selection changes the URL."""
+def select_run(label: str, side: str, labels: dict[int, str]) -> int | None:
+    """The select box of one run on Compare; it follows the URL, and a selection changes the URL."""
     key, wanted = f"compare_{side}", navigation.id_from_url(side)
     st.session_state[key] = wanted if wanted in labels else None
     return st.selectbox(
@@ -55,13 +57,13 @@ def select(label: str, side: str, labels: dict[int, str]) -> int | None:
         format_func=lambda i: labels[i],
         key=key,
         placeholder="Choose a run",
-        on_change=chosen,
+        on_change=write_selection,
         args=(side,),
     )
 
 
-def chosen(side: str) -> None:
-    """Write the selection to the URL."""
+def write_selection(side: str) -> None:
+    """Write the run selected on Compare to the URL."""
     value = st.session_state[f"compare_{side}"]
     if value is None:
         st.query_params.pop(side, None)
@@ -70,12 +72,12 @@ def chosen(side: str) -> None:
 
 
 def swap_sides() -> None:
-    """Swap before and after, in one step of the browser's history."""
+    """Swap the two runs selected on Compare, in one step of the browser's history."""
     st.query_params.update({"a": st.query_params.get("b", ""), "b": st.query_params.get("a", "")})
 
 
 def not_a_run(asked: str) -> None:
-    """Warn of a value in the URL that cannot be the number of a run; an empty one is ignored."""
+    """Warn of a value in Compare's URL that cannot be the number of a run; an empty one is ignored."""
     if asked and not (asked.isdecimal() and len(asked) < navigation.LONGEST_ID):
         st.warning(
             f"{text.plain(repr(asked[:40]))} in the URL is not the number of a run. "
@@ -85,7 +87,7 @@ def not_a_run(asked: str) -> None:
 
 
 def without_figures(wanted: int, every: pd.DataFrame) -> None:
-    """Why a run in the URL cannot be compared, and what to do."""
+    """Why a run selected by Compare's URL cannot be compared, and what to do."""
     found = every[every["id"] == wanted]
     if found.empty:
         st.warning(
@@ -100,3 +102,19 @@ def without_figures(wanted: int, every: pd.DataFrame) -> None:
         icon=":material/hourglass_empty:",
     )
     navigation.link_run(wanted, f"Open run {wanted}", icon=":material/monitoring:")
+
+
+def same_seed_pair(every: pd.DataFrame, before: RunRow, after: RunRow) -> tuple[int, int, int] | None:
+    """The two runs that Compare offers instead of two of different seeds: (before, after, seed) of the newest succeeded
+    ones with the settings of these two and a common seed.
+
+    None if these two have the same seed or the same settings, or if there is no such pair.
+    """
+    if before.seed == after.seed or before.group_sha == after.group_sha:
+        return None
+    done = every[every["status"] == "succeeded"]
+    for seed in (after.seed, before.seed):
+        found = [done[(done["group_sha"] == row.group_sha) & (done["seed"] == seed)]["id"] for row in (before, after)]
+        if all(len(ids) for ids in found):
+            return int(found[0].max()), int(found[1].max()), int(seed)
+    return None

@@ -14,14 +14,14 @@ DIFFERING = "Settings that differ between the two runs"
 
 
 def draw(before: RunRow, after: RunRow) -> None:
-    """The settings that differ between the two runs, as a table."""
+    """The settings that differ between the two runs of Compare, as a table."""
     st.subheader("Settings that differ", anchor=False)
     rows = settings_text.differing(before, after)
     if not rows:
         st.caption("None: the two runs have the same settings.")
         return
     table = pd.DataFrame(rows, columns=["setting", f"before (run {before.id})", f"after (run {after.id})"])
-    if viewport.narrow():  # wraps long cells, which st.dataframe cuts
+    if viewport.narrow_window():  # wraps long cells, which st.dataframe cuts
         st.table(table.map(plain), border="horizontal", hide_index=True, alt=DIFFERING)
         return
     st.dataframe(table, hide_index=True, height="content", key="compare_settings", alt=DIFFERING)

@@ -20,7 +20,7 @@ from pages.components.common.error_guard import showing_errors
 from pages.components.common.prefill import PREFILL, Prefill
 from reporting import text
 from reporting.numbers import count, plural
-from reporting.text import message, plain, short
+from reporting.text import message, plain, shortened
 from services.run_names import dataset_label, dataset_labels
 from storage.db.paths import data_root
 
@@ -28,27 +28,45 @@ NAMED = 3  # unreadable files, and runs on a dataset, that a message names
 ADDED, REFUSED = "new_added", "new_zip_refused"  # the dataset just added; (id of an upload, why it was refused)
 
 
+def pick_data_and_model() -> tuple[str, DataSpec | None, str | None]:
+    """Show the choices of dataset and model of New run side by side. Returns dataset, its description and the model;
+    None where the form cannot go on."""
+    data, network = st.columns(2)
+    with data:
+        dataset = pick_dataset()
+    spec = dataset_description(dataset)
+    with network:
+        model = None if spec is None else pick_model(spec)
+    return dataset, spec, model
+
+
 def pick_dataset() -> str:
-    """Show the choice; returns the dataset's key."""
+    """Show the choice of the dataset on New run; returns its key."""
     labels = dataset_labels()
     query_params.take("dataset", labels, default=next(iter(labels)))
     if st.session_state.get("dataset", next(iter(labels))) not in labels:
         st.session_state["dataset"] = next(iter(labels))
     chosen = st.session_state.get("dataset", next(iter(labels)))
     key = st.selectbox(
-        "Dataset", list(labels), format_func=labels.get, key="dataset", persist_state="session", help=summary(chosen)
+        "Dataset",
+        list(labels),
+        format_func=labels.get,
+        key="dataset",
+        persist_state="session",
+        help=dataset_summary(chosen),
     )
     query_params.keep("dataset", key, default=next(iter(labels)))
     return key
 
 
-def summary(key: str) -> str:
-    """One sentence on the chosen dataset."""
+def dataset_summary(key: str) -> str:
+    """One sentence on the dataset chosen on New run."""
     return DATASETS[key].summary if key in DATASETS else f"Images from {plain(key)} in the data folder."
 
 
-def known(key: str) -> DataSpec | None:
-    """The dataset's description; None where its images are not prepared, with a button that prepares them."""
+def dataset_description(key: str) -> DataSpec | None:
+    """The description of the dataset chosen on New run; None where its images are not prepared, with a button that
+    prepares them."""
     try:
         return describe(key, data_root())
     except DataError as error:
@@ -67,13 +85,13 @@ def known(key: str) -> DataSpec | None:
 
 
 def prepare_images(key: str) -> None:
-    """Decode and resize every image once, with progress. Raises DataError."""
+    """Decode and resize every image of the chosen dataset once, with progress. Raises DataError."""
     bar = st.progress(0.0, text="Reading the images")
     prepare(key, data_root(), lambda share, text: bar.progress(min(share, 1.0), text=plain(text)))
 
 
-def facts(spec: DataSpec, config: RunConfig) -> None:
-    """The dataset under these settings in one line, and what to know before starting."""
+def dataset_facts(spec: DataSpec, config: RunConfig) -> None:
+    """The chosen dataset under the form's settings in one line, and what to know before starting."""
     size, counts = (
         MODALITIES[spec.kind].shape_text(spec.shape).replace(" ", "\N{NO-BREAK SPACE}"),
         train_counts(spec, config.validation, config.imbalance, config.profile),
@@ -92,12 +110,12 @@ def facts(spec: DataSpec, config: RunConfig) -> None:
             icon=":material/check_circle:",
         )
     few = few_validation(spec)
-    for line in filter(None, (left_out(spec), few and plain(text.of(few)), not_prepared(config.dataset))):
+    for line in filter(None, (left_out_images(spec), few and plain(text.of(few)), not_prepared(config.dataset))):
         st.caption(f":material/info: {line}")
 
 
-def left_out(spec: DataSpec) -> str:
-    """The images that could not be read, the first NAMED with the reason; "" without any."""
+def left_out_images(spec: DataSpec) -> str:
+    """The images of the chosen dataset that could not be read, the first NAMED with the reason; "" without any."""
     if not spec.skipped:
         return ""
     more = len(spec.skipped) - NAMED
@@ -112,7 +130,7 @@ def left_out(spec: DataSpec) -> str:
 
 
 def not_prepared(key: str) -> str:
-    """That a built-in dataset is not prepared yet, and what happens then; "" where it is, or needs no files."""
+    """That a built-in dataset chosen on New run is not prepared yet, and what happens then; "" where it is, or needs no files."""
     if key not in DATASETS or DATASETS[key].embedded or is_ready(key, data_root()):
         return ""
     return (
@@ -122,7 +140,7 @@ def not_prepared(key: str) -> str:
 
 
 def pick_model(spec: DataSpec) -> str | None:
-    """Show the models that fit this data; the help lists the others with the reason. None where no model fits."""
+    """Show the choice of the models that fit the dataset; the help lists the others with the reason. None where no model fits."""
     reasons = {m.key: m.fits(spec.kind, spec.shape, len(spec.classes)) for m in MODELS}
     fitting = [k for k, reason in reasons.items() if reason is None]
     if not fitting:
@@ -142,13 +160,13 @@ def pick_model(spec: DataSpec) -> str | None:
 
 
 def keep_upload(name: str, file: BinaryIO) -> str:
-    """Check an uploaded zip completely and store it; returns the dataset's key. Raises DataError."""
+    """Check an uploaded zip completely and store it as a dataset; returns the dataset's key. Raises DataError."""
     bar = st.progress(0.0, text="Checking the images")
     return store_upload(data_root(), name, file, lambda share, text: bar.progress(min(share, 1.0), text=plain(text)))
 
 
-def upload(chosen: str) -> None:
-    """Upload a zip of images as a dataset, which is then selected, or remove the selected upload."""
+def upload_area(chosen: str) -> None:
+    """Upload a zip of images as a dataset, which New run then selects, or remove the selected upload."""
     with st.expander("Your own images", icon=":material/upload:", key="new_upload"):
         st.caption(
             "A zip with one folder per class, or train/, val/ and test/ with one folder per class in each. "
@@ -160,13 +178,13 @@ def upload(chosen: str) -> None:
         if refused is not None and file is not None and refused[0] == file.file_id:
             error_place.error(f"Not added. {message(refused[1])}", icon=":material/error:")
         if file is not None and st.button("Add to the datasets", key="new_zip_add"):
-            add(file)
+            add_upload(file)
         if is_upload(chosen):
             remove_button(chosen)
 
 
-def add(file: UploadedFile) -> None:
-    """Add an uploaded zip as a dataset, or keep the error for `upload` to show.
+def add_upload(file: UploadedFile) -> None:
+    """Add an uploaded zip as a dataset, or keep the error for `upload_area` to show.
 
     Either way the page reruns, which removes the progress bar and earlier messages.
     """
@@ -184,14 +202,14 @@ def add(file: UploadedFile) -> None:
 
 
 def remove_button(key: str) -> None:
-    """Remove the selected upload. Disabled while runs use it, which are then named."""
-    needed, name = runs_on(key), plain(dataset_label(key))
+    """The button that removes the uploaded dataset selected on New run. Disabled while runs use it, which are then named."""
+    needed, name = runs_on_dataset(key), plain(dataset_label(key))
     st.button(
         f"Remove {name}",
         key="new_remove",
         icon=":material/delete:",
         disabled=bool(needed),
-        on_click=remove,
+        on_click=remove_dataset,
         args=(key,),
         help="Deletes the zip and the decoded images from the data folder.",
     )
@@ -202,18 +220,19 @@ def remove_button(key: str) -> None:
         )
 
 
-def runs_on(key: str) -> str:
-    """ "run 3 (name)" or "runs 3 (name), 4 (name) and 2 more": the runs on a dataset, at any image size; "" without any."""
+def runs_on_dataset(key: str) -> str:
+    """Below the uploaded dataset selected on New run: the runs on it, "run 3 (name)" or "runs 3 (name), 4 (name) and 2
+    more", at any image size; "" without any."""
     frame = cached_reads.runs(archived=None)
     mine = frame[(frame["dataset"] == key) | frame["dataset"].str.startswith(f"{key}@")].sort_values("id")
-    named = [f"{number} ({plain(short(name, 40))})" for number, name in zip(mine["id"], mine["name"], strict=True)]
+    named = [f"{number} ({plain(shortened(name, 40))})" for number, name in zip(mine["id"], mine["name"], strict=True)]
     return f"{plural('run', len(named))} {listed(named, NAMED)}" if named else ""
 
 
-def remove(key: str) -> None:
-    """Delete an upload, unless a run has been started on it in the meantime."""
+def remove_dataset(key: str) -> None:
+    """Delete an uploaded dataset, unless a run has been started on it in the meantime."""
     with showing_errors():
-        if needed := runs_on(key):
+        if needed := runs_on_dataset(key):
             raise DataError(f"{key} is used by {needed}; delete them first")
         remove_upload(data_root(), key)
         st.session_state.pop(ADDED, None)

@@ -22,7 +22,7 @@ from core.methods import METHODS, POSTHOC, Method, formula_with, grid_values, sl
 from core.methods.types import ClassTerms, Evidence
 from core.metrics.classification import share
 from pages.components.common import cached_reads, plotly_chart
-from pages.components.new_run.evidence import cut, run_labels, with_name
+from pages.components.new_run.evidence import cut_run_label, run_labels, with_full_label
 from pages.components.new_run.terms import TERMS
 from pages.components.preview import component, epoch_component
 from reporting import numbers, text
@@ -41,14 +41,16 @@ DRAWN = {WEIGHT: epoch_component.Drawn("Weight per class over the epochs", "weig
 
 
 def candidates(dataset: str) -> dict[str, str]:
-    """Trained runs on a dataset with at least one recorded epoch, newest first: id -> label."""
+    """The runs whose TPRs New run's preview over the epochs may use: trained on the dataset, at least one recorded
+    epoch, newest first: id -> label."""
     frame = cached_reads.runs(dataset=dataset, columns=("id", "name", "method", "last_epoch"))
     trained = [m.key for m in METHODS if m.stage != POSTHOC]
     return run_labels(frame[(frame["last_epoch"] >= 1) & frame["method"].isin(trained)])
 
 
-def pick(spec: DataSpec, config: RunConfig, source: TprSource) -> TprHistory | None:
-    """Show the choice of the earlier run, by default the baseline. None, with what to do on the page, where no run fits."""
+def pick_earlier_run(spec: DataSpec, config: RunConfig, source: TprSource) -> TprHistory | None:
+    """Show the choice of the earlier run for New run's preview over the epochs, by default the baseline. None, with
+    what to do on the page, where no run fits."""
     labels = candidates(spec.key)
     if not labels:
         st.info(
@@ -68,19 +70,20 @@ def pick(spec: DataSpec, config: RunConfig, source: TprSource) -> TprHistory | N
     chosen = st.selectbox(
         "Preview with TPRs of",
         list(labels),
-        format_func=lambda o: cut(labels[o]),
+        format_func=lambda o: cut_run_label(labels[o]),
         key=FOLLOWED,
         persist_state="session",
-        help=with_name(
+        help=with_full_label(
             "The preview uses the recorded validation TPRs of this run; the new run will use its own.",
             labels[values[FOLLOWED]],
         ),
     )
-    return recorded(int(chosen), spec)
+    return recorded_tprs(int(chosen), spec)
 
 
-def recorded(run_id: int, spec: DataSpec) -> TprHistory | None:
-    """The validation TPRs of a run, epoch by epoch; None, with a warning, where its classes differ from the dataset's."""
+def recorded_tprs(run_id: int, spec: DataSpec) -> TprHistory | None:
+    """For New run's preview over the epochs: the validation TPRs of an earlier run; None, with a warning, where its
+    classes differ from the dataset's."""
     row = cached_reads.run(run_id)
     if tuple(cached_reads.class_names(row)) != tuple(spec.classes):
         st.warning(text.sentence(text.of(OtherClasses(run_id, row.dataset))), icon=":material/warning:")
@@ -105,11 +108,12 @@ class ChangingTerms:
 def changing_terms(
     method: Method, config: RunConfig, seen: Evidence, terms: ClassTerms, spec: DataSpec, source: TprSource
 ) -> ChangingTerms:
-    """Which terms change over the epochs; shows the choice of a run where they depend on TPRs. `terms`: those of one epoch."""
+    """Which terms New run's preview shows over the epochs; shows the choice of a run where they depend on TPRs.
+    `terms`: those of one epoch."""
     if method.stage == POSTHOC:
         return ChangingTerms()
     needs_past = looks_back(config) and bool(terms.set())
-    past = pick(spec, config, source) if needs_past else None
+    past = pick_earlier_run(spec, config, source) if needs_past else None
     if needs_past and past is None:
         return ChangingTerms(lacking=True)
     present = replay_of(config, seen, past)
@@ -125,7 +129,8 @@ def changing_terms(
 
 
 def replay_of(config: RunConfig, seen: Evidence, past: TprHistory | None) -> TermHistory:
-    """The terms under these settings, epoch by epoch. `seen` holds what is constant: counts and the baseline's TPRs."""
+    """The terms under these settings, epoch by epoch, for New run's preview. `seen` holds what is constant: counts and
+    the baseline's TPRs."""
     still = replace(seen, last_tpr=None, last_support=None, past=None, epoch=0)
     return replay(config, still, past, most=epoch_component.most_epochs(seen.classes))
 
@@ -168,9 +173,9 @@ def _over_stops(
 ) -> tuple[Sequence[TermHistory], epoch_component.Slider]:
     """The terms at every stop of the slider if the browser can hold them, else at the current stop only; and the slider."""
     param, params = slider_param(method, config.params), dict(config.params)
-    values = grid_values(method, params, component.stops_for(seen.classes))
+    values = grid_values(method, params, component.most_stops(seen.classes))
     formulas = [formula_with(method, params | {param.key: v}) for v in values]
-    carried = epoch_component.carries(len(values), len(present.epochs), seen.classes)
+    carried = epoch_component.carries_all_stops(len(values), len(present.epochs), seen.classes)
     replays = [replay_of(with_param(config, {param.key: v}), seen, past) for v in values] if carried else [present]
     return replays, (param, values, formulas, float(params[param.key]))
 
@@ -186,7 +191,7 @@ def draw(
     *,
     dragged: bool = False,
 ) -> None:
-    """One changing term: chart, epoch slider and bars; with `dragged`, the method's own slider too."""
+    """One term that changes over the epochs: chart, epoch slider and bars; with `dragged`, the method's own slider too."""
     history = None if changing.past is None else (changing.past.tpr, changing.past.support)
     component.mount(
         _payload(
@@ -205,8 +210,8 @@ def draw(
     )
 
 
-def notes(config: RunConfig, changing: ChangingTerms) -> None:
-    """Captions on what the charts leave out."""
+def draw_notes(config: RunConfig, changing: ChangingTerms) -> None:
+    """Captions on what New run's charts over the epochs leave out."""
     if changing.lacking:
         st.caption(
             "Computed from the selected TPRs, or without TPRs if none are selected. The run uses its own TPRs of each epoch."

@@ -58,52 +58,53 @@ COLUMNS = (
 LONGEST = 52  # characters of a run's label that fit the list
 
 
-def cut(label: str) -> str:
-    """A run's label cut to LONGEST characters. The middle is cut, since names differ at both ends."""
+def cut_run_label(label: str) -> str:
+    """A run's label in New run's list of TPR sources, cut to LONGEST characters. The middle is cut, since names differ
+    at both ends."""
     return label if len(label) <= LONGEST else f"{label[:30].rstrip()}…{label[31 - LONGEST :].lstrip()}"
 
 
-def with_name(text: str, label: str | None) -> str:
-    """A help text, followed by the full label of the selection where the list shows it cut."""
+def with_full_label(text: str, label: str | None) -> str:
+    """The help of New run's list of TPR sources, followed by the full label of the selection where the list shows it cut."""
     return text if label is None or len(label) <= LONGEST else f"{text}\n\nSelected: {words.plain(label)}"
 
 
 def run_labels(frame: pd.DataFrame) -> dict[str, str]:
-    """Id -> label, for runs of a list."""
+    """The labels of runs in New run's list of TPR sources, by id."""
     return {str(i): f"Run {i}: {name}" for i, name in zip(frame["id"].tolist(), frame["name"].tolist(), strict=True)}
 
 
 def other_labels(found: Candidates) -> dict[str, str]:
-    """Id -> label of the runs with other data settings or another model, with the difference in parentheses."""
+    """The labels, by id, of TPR sources with other data settings or another model, with the difference in parentheses."""
     differs = {str(number): UNREAD if how is None else words.of(how) for number, how in found.differs.items()}
     return {key: f"{label} ({differs[key]})" for key, label in run_labels(found.others).items()}
 
 
 def baseline_option_label(labels: Mapping[str, str], option: str) -> str:
-    """What the list of baselines shows for an option: a run's label, cut, or the words of a special choice."""
-    return cut(labels[option]) if option in labels else TEXTS[option]
+    """What New run's list of TPR sources shows for an option: a run's label, cut, or the words of a special choice."""
+    return cut_run_label(labels[option]) if option in labels else TEXTS[option]
 
 
-def pick(runs: DatasetRuns, method: Method, needs: frozenset[str], config: RunConfig, count: int) -> TprSource:
-    """Show the choice among the runs and return the selection.
+def pick_source(runs: DatasetRuns, method: Method, needs: frozenset[str], config: RunConfig, count: int) -> TprSource:
+    """Show the choice of the source of the TPRs on New run and return the selection.
 
     A method that needs no TPRs may still name a baseline to compare with.
     """
     if method.key == UNWEIGHTED and config.sampler == PLAIN:  # the unweighted method is itself the baseline
         return TprSource(NOTHING)
     if "network" in needs:
-        return pick_network(runs, method, needs, config, count)
+        return pick_network_source(runs, method, needs, config, count)
     found, needed = candidates(runs, config), "tpr" in needs
     labels, others = run_labels(found.alike), other_labels(found)
     options = [*labels, *((TRAIN_FIRST, GIVEN) if needed else (NOTHING,)), *([OTHERS] if others else [])]
-    choose(found.alike, others, options, config.seed, TRAIN_FIRST if needed else NOTHING)
+    preselect_source(found.alike, others, options, config.seed, TRAIN_FIRST if needed else NOTHING)
     chosen = st.selectbox(
         "TPRs from" if needed else "Baseline to compare with",
         options,
         format_func=partial(baseline_option_label, labels),
         key=CHOSEN,
         persist_state="session",
-        help=with_name(HELP_NEEDED if needed else HELP_COMPARE, labels.get(st.session_state[CHOSEN])),
+        help=with_full_label(HELP_NEEDED if needed else HELP_COMPARE, labels.get(st.session_state[CHOSEN])),
     )
     if chosen == OTHERS:
         chosen = pick_other(others)
@@ -114,8 +115,10 @@ def pick(runs: DatasetRuns, method: Method, needs: frozenset[str], config: RunCo
     return pick_per_seed(runs, int(chosen), needs, config, count)
 
 
-def pick_network(runs: DatasetRuns, method: Method, needs: frozenset[str], config: RunConfig, count: int) -> TprSource:
-    """The run that a second stage or a post-hoc step continues from: same data, seed and model.
+def pick_network_source(
+    runs: DatasetRuns, method: Method, needs: frozenset[str], config: RunConfig, count: int
+) -> TprSource:
+    """Show on New run the choice of the run that a second stage or a post-hoc step continues from: same data, seed and model.
 
     For a second stage it can be trained first; a post-hoc step needs a finished run.
     """
@@ -135,22 +138,25 @@ def pick_network(runs: DatasetRuns, method: Method, needs: frozenset[str], confi
         st.caption(f":material/info: {words.plain(text)}")
         if not first:
             return TprSource(NOTHING, absent="Needs a finished run on the same data, with the same seed and model.")
-    choose(alike, {}, options, config.seed, options[0])
+    preselect_source(alike, {}, options, config.seed, options[0])
     chosen = st.selectbox(
         "Continues from",
         options,
         format_func=partial(baseline_option_label, labels),
         key=CHOSEN,
         persist_state="session",
-        help=with_name(HELP_NETWORK, labels.get(st.session_state[CHOSEN])),
+        help=with_full_label(HELP_NETWORK, labels.get(st.session_state[CHOSEN])),
     )
     if chosen == TRAIN_FIRST:
         return TprSource(TRAIN_FIRST)
     return pick_per_seed(runs, int(chosen), needs, config, count, own_seed=True)
 
 
-def choose(alike: pd.DataFrame, others: Mapping[str, str], options: list[str], seed: int, default: str) -> None:
-    """Before the list is shown: select what another page requests, or keep the selection if still available, else preselect."""
+def preselect_source(
+    alike: pd.DataFrame, others: Mapping[str, str], options: list[str], seed: int, default: str
+) -> None:
+    """Before New run's list of TPR sources is shown: select what another page requests, or keep the selection if still
+    available, else preselect."""
     values = st.session_state
     requested = values.pop(ASKED, None)
     if requested in others:
@@ -163,16 +169,18 @@ def choose(alike: pd.DataFrame, others: Mapping[str, str], options: list[str], s
 
 
 def pick_other(others: dict[str, str]) -> str:
-    """Show the choice of a run with other data settings or another model, with a warning."""
+    """Show the choice of TPRs of a run with other data settings or another model, with a warning."""
     if st.session_state.get("new_baseline_other") not in others:
         st.session_state["new_baseline_other"] = next(iter(others))
     chosen = st.selectbox(
         "Other run",
         list(others),
-        format_func=lambda o: cut(others[o]),
+        format_func=lambda o: cut_run_label(others[o]),
         key="new_baseline_other",
         persist_state="session",
-        help=with_name("Differences from this run are in parentheses.", others[st.session_state["new_baseline_other"]]),
+        help=with_full_label(
+            "Differences from this run are in parentheses.", others[st.session_state["new_baseline_other"]]
+        ),
     )
     st.caption(
         ":material/warning: Because of the differences in parentheses, its TPRs are not those of a baseline of this run."
@@ -183,7 +191,8 @@ def pick_other(others: dict[str, str]) -> str:
 def pick_per_seed(
     runs: DatasetRuns, run_id: int, needs: frozenset[str], config: RunConfig, count: int, *, own_seed: bool = False
 ) -> TprSource:
-    """A finished run as the baseline, and its replicates for the other seeds; or the run for every seed if the person ticks that box.
+    """The source of the TPRs for each seed: a finished run as the baseline, and its replicates for the other seeds; or
+    the run for every seed if the person ticks that box.
 
     A run that cannot be the baseline is refused. `own_seed`: every seed must take a run with that seed.
     """
@@ -210,7 +219,7 @@ def pick_per_seed(
 
 
 def given_source(spec: DataSpec) -> TprSource:
-    """TPRs pasted or from a CSV file. An error is shown at once, and the run cannot start."""
+    """The source of TPRs that are pasted or from a CSV file. An error is shown at once, and the run cannot start."""
     text = st.text_area(
         "TPRs",
         key=TPR_TEXT,
@@ -224,7 +233,7 @@ def given_source(spec: DataSpec) -> TprSource:
 
 
 def read_given(spec: DataSpec, text: str, name: str | None, data: bytes) -> TprSource:
-    """Parse the pasted text or the content of file `name`; both at once are refused as ambiguous."""
+    """Parse the TPRs of the pasted text or the content of file `name`; both at once are refused as ambiguous."""
     if text and name is not None:
         st.error(
             f"Both pasted TPRs and the file {words.plain(name)} are given. Clear the text or remove the file.",

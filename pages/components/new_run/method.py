@@ -23,7 +23,7 @@ from pages.components.common import param_fields, plotly_chart, query_params
 from pages.components.common.param_fields import Value, Values
 from pages.components.new_run import epochs, overlay, terms
 from pages.components.preview import component
-from pages.components.preview.latex_text import in_text
+from pages.components.preview.latex_text import latex_in_text
 from reporting import tpr_charts
 from reporting.text import message, plain
 from services.tpr_sources import TRAIN_FIRST, TprSource
@@ -32,8 +32,8 @@ LABEL = "Method"
 HELP = "Grouped by what the method uses. Type part of a name to search; the Methods page explains each method."
 
 
-def pick(finished: bool) -> Method:
-    """Show the choice of a method, by group. `finished`: this dataset has a finished run with this model."""
+def pick_method(finished: bool) -> Method:
+    """Show the choice of a method on New run, by group. `finished`: this dataset has a finished run with this model."""
     groups = list(dict.fromkeys(m.group for m in METHODS))
     first = next(m.group for m in METHODS if "tpr" in m.needs)  # listed first: the methods Evenly is built for
     keys = [m.key for m in sorted(METHODS, key=lambda m: (m.group != first, groups.index(m.group)))]
@@ -47,25 +47,26 @@ def pick(finished: bool) -> Method:
         return labels[key] if key == here else f"{labels[key]}{unavailable(METHODS[key], finished)}"
 
     chosen = st.selectbox(LABEL, keys, format_func=label, key="method", persist_state="session", help=HELP)
-    gray_out([i for i, key in enumerate(keys) if key != here and unavailable(METHODS[key], finished)])
+    gray_out_methods([i for i, key in enumerate(keys) if key != here and unavailable(METHODS[key], finished)])
     query_params.keep("method", chosen, default=keys[0])
     return METHODS[chosen]
 
 
 def unavailable(method: Method, finished: bool) -> str:
-    """What a method lacks under any settings; "" where it can be used. Short enough for one line on a phone."""
+    """What a method in New run's list lacks under any settings; "" where it can be used. Short enough for one line on a phone."""
     return " (needs a finished run)" if method.stage == POSTHOC and not finished else ""
 
 
-def gray_out(indices: list[int]) -> None:
-    """Show these options of the list in gray. They can still be selected; the page then says what is missing and what to do."""
+def gray_out_methods(indices: list[int]) -> None:
+    """Show these methods in New run's list in gray. They can still be selected; the page then says what is missing and
+    what to do."""
     if indices:
         options = ", ".join(f'[role="listbox"][aria-label="{LABEL}"] [data-key="{i}"]' for i in indices)
         st.html(f"<style>{options} {{ color: {plotly_chart.palette().muted}; font-style: italic }}</style>")
 
 
-def needs(method: Method, params: Values) -> tuple[frozenset[str], EvenlyError | None]:
-    """What the method needs under these parameters. For invalid ones, what it needed before, and the error."""
+def method_needs(method: Method, params: Values) -> tuple[frozenset[str], EvenlyError | None]:
+    """What the method chosen on New run needs under these parameters. For invalid ones, what it needed before, and the error."""
     kept = f"new_needs_{method.key}"
     try:
         st.session_state[kept] = method.needs_with(check_params(method.params, params, method.key))
@@ -75,12 +76,13 @@ def needs(method: Method, params: Values) -> tuple[frozenset[str], EvenlyError |
 
 
 def preview_key(method: Method) -> str:
-    """The component's key, one per method, so that each keeps its slider value."""
+    """The key of New run's preview of a method, one per method, so that each keeps its slider value."""
     return f"new_preview_{method.key}"
 
 
 def main_parameter(method: Method, classes: int) -> Values:
-    """The slider parameter of the preview, or the word it is set to. A method without a slider gets its fields here."""
+    """The parameter of the method that New run's preview has a slider for, or the word it is set to. A method without a
+    slider gets its fields here."""
     if method.slider is None:
         for p in method.params:
             param_fields.fit_list(method.key, p, classes)
@@ -89,11 +91,11 @@ def main_parameter(method: Method, classes: int) -> Values:
     word = param_fields.word_choice(method.key, param) if param.words else param_fields.FIXED
     if word != param_fields.FIXED:
         return {param.key: word}
-    return {param.key: component.value_of(preview_key(method), param_fields.number_default(param))}
+    return {param.key: component.released_value(preview_key(method), param_fields.number_default(param))}
 
 
 def other_parameters(method: Method) -> Values:
-    """The other parameters, shown under More settings."""
+    """The method's parameters without the slider's, shown under More settings of New run."""
     return (
         {}
         if method.slider is None
@@ -101,10 +103,10 @@ def other_parameters(method: Method) -> Values:
     )
 
 
-def evidence(
+def preview_evidence(
     needs: frozenset[str], spec: DataSpec, counts: NDArray[np.int64], source: TprSource, epochs: int
 ) -> Evidence | None:
-    """The evidence for the preview; None while required TPRs are missing."""
+    """The evidence on which New run previews the method; None while required TPRs are missing."""
     if source.tpr is None and "tpr" in needs:
         return None
     return replace(
@@ -114,7 +116,8 @@ def evidence(
 
 
 def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConfig, source: TprSource) -> ClassTerms:
-    """Show slider and bars, then the other terms and the sampler's. Returns the first epoch's terms, ignoring a late start.
+    """The method's preview on New run: slider and bars, then the other terms and the sampler's. Returns the first
+    epoch's terms, ignoring a late start.
 
     A term that changes over the epochs is shown epoch by epoch, with an earlier run's TPRs where it depends on the run's own.
     """
@@ -127,7 +130,7 @@ def draw_preview(method: Method, seen: Evidence, spec: DataSpec, config: RunConf
     shown = draw_weights(method, config, seen, changing, order, spec)
     for name in (n for n in changing.names if n in terms.TERMS):
         epochs.draw(name, f"new_along_{name}", config, seen, changing, order, spec)
-    epochs.notes(config, changing)
+    epochs.draw_notes(config, changing)
     sampler, hard = SAMPLERS[config.sampler], known is not None
     terms.draw(method, sampler, first, last, order, spec.classes, hard=hard, shown=shown, elsewhere=changing.names)
     overlay.draw(method.key, first, seen, order, spec.classes, changing=bool(changing.names) or changing.lacking)
@@ -142,7 +145,8 @@ def draw_weights(
     order: NDArray[np.int64],
     spec: DataSpec,
 ) -> Sequence[Finding]:
-    """The weights under the method's slider: epoch by epoch where they change, else as bars; without weights the slider alone.
+    """The method's weights on New run under its slider: epoch by epoch where they change, else as bars; without weights
+    the slider alone.
 
     Returns the notes on the terms that it shows.
     """
@@ -152,14 +156,21 @@ def draw_weights(
         return ()
     drawn = answer(config.sampler, replace(seen, epoch=seen.start), config.sampler_params, table=SAMPLERS).sampling
     answers = _at_every_stop(method, params, seen, drawn)
-    if not terms.has_bars(method, answers.frames):
-        draw_slider(method, params)
+    if not has_bars(method, answers.frames):
+        draw_method_slider(method, params)
         return ()
     param, p = slider_param(method, params), plotly_chart.palette()
     value = float(params[param.key]) if param else 0.0
     bars = component.payload(list(spec.classes), order, seen.tpr, answers, param, value, p, seen.counts)
     component.mount(bars, preview_key(method))
     return answer(method.key, seen, params).notes
+
+
+def has_bars(method: Method, frames: Sequence[ClassTerms]) -> bool:
+    """Whether the method's preview on New run shows bars: for weights, a factor per sample, or no term at all."""
+    return method.stage != POSTHOC and any(
+        t.weight is not None or t.focus is not None or not (t.set() or method.decided) for t in frames
+    )
 
 
 def _at_every_stop(method: Method, params: Values, seen: Evidence, sampling: Vector | None) -> Grid:
@@ -187,15 +198,15 @@ def _grid(
     seen = replace(
         what_if(len(counts), tpr=tpr_C, support=support_C, counts=np.array(counts, float)), epochs=epochs, start=start
     )
-    return grid(key, seen, dict(params), limit=component.stops_for(len(counts)), sampling=sampling_C)
+    return grid(key, seen, dict(params), limit=component.most_stops(len(counts)), sampling=sampling_C)
 
 
-def draw_slider(method: Method, params: Values) -> None:
-    """The slider alone, while there are no weights to show; its value is still used."""
+def draw_method_slider(method: Method, params: Values) -> None:
+    """The method's slider on New run without bars, while there are no weights to show; its value is still used."""
     param = slider_param(method, params)
     if param is None:
         return
-    values = grid_values(method, params, component.stops_for(1))
+    values = grid_values(method, params, component.most_stops(1))
     formulas = [formula_with(method, params | {param.key: v}) for v in values]
     component.mount(
         component.slider_alone(values, formulas, param, float(params[param.key]), plotly_chart.palette()),
@@ -203,10 +214,10 @@ def draw_slider(method: Method, params: Values) -> None:
     )
 
 
-def formula(method: Method, params: Values) -> None:
-    """The formula, unless the preview shows it; summary, caveat and source of the method."""
-    if needs(method, params)[1] is None and (
-        slider_param(method, params) is None or not in_text(formula_with(method, params))
+def draw_formula(method: Method, params: Values) -> None:
+    """The method's formula below New run's preview, unless that shows it; summary, caveat and source of the method."""
+    if method_needs(method, params)[1] is None and (
+        slider_param(method, params) is None or not latex_in_text(formula_with(method, params))
     ):
         st.markdown(rf"$\displaystyle {formula_with(method, params)}$", text_alignment="center")
     st.caption(plain(" ".join(filter(None, [method.summary, method.caveat]))))
@@ -215,14 +226,14 @@ def formula(method: Method, params: Values) -> None:
 
 
 def source_link(source: Source) -> str:
-    """The method's publication as Markdown, linked if it has a URL."""
+    """The method's publication below New run's preview as Markdown, linked if it has a URL."""
     text = plain(str(source))
     return f"Source: [{text}]({source.url})." if source.url else f"Source: {text}."
 
 
-def missing(method: Method, params: Values, source: TprSource | None) -> None:
-    """The slider, and below it what the preview is waiting for."""
-    draw_slider(method, params)
+def preview_waits(method: Method, params: Values, source: TprSource | None) -> None:
+    """The method's slider on New run, and below it what the preview is waiting for."""
+    draw_method_slider(method, params)
     with st.container(border=True, key="new_waiting"):
         if source is not None and source.kind == TRAIN_FIRST:
             st.markdown("**The weights come from a baseline that is trained first**")
@@ -237,8 +248,8 @@ def missing(method: Method, params: Values, source: TprSource | None) -> None:
         )
 
 
-def problem(method: Method, params: Values, error: EvenlyError) -> None:
-    """Show why the method rejects these values, with the slider to change them."""
-    if needs(method, params)[1] is None:
-        draw_slider(method, params)
+def preview_error(method: Method, params: Values, error: EvenlyError) -> None:
+    """Show on New run why the method rejects these values, with the slider to change them."""
+    if method_needs(method, params)[1] is None:
+        draw_method_slider(method, params)
     st.error(message(str(error)), icon=":material/error:")

@@ -26,8 +26,9 @@ Look = tuple[str, str, str]  # color, symbol, dash
 
 
 @st.cache_data(max_entries=16, show_spinner=False)
-def comparable(evidence: Evidence) -> dict[str, ClassTerms]:
-    """Key -> terms of the methods, at default parameters, that set a per-class term here.
+def comparable_methods(evidence: Evidence) -> dict[str, ClassTerms]:
+    """The other methods that New run can show beside the selected one: key -> terms, at default parameters, of those
+    that set a per-class term here.
 
     Methods that reject this evidence are left out.
     """
@@ -44,7 +45,7 @@ def comparable(evidence: Evidence) -> dict[str, ClassTerms]:
     return found
 
 
-def picture(
+def overlay_figure(
     name: str,
     rows: Mapping[str, NDArray[np.float64]],
     order: NDArray[np.int64],
@@ -54,26 +55,30 @@ def picture(
     methods: Sequence[str],
     hard: bool,
 ) -> Figure:
-    """One term of several methods: markers for few classes, lines for many. `rows`: label of the method -> values [C].
+    """The figure of one term of several methods beside each other on New run: markers for few classes, lines for many.
+    `rows`: label of the method -> values [C].
 
     `methods`: labels of all compared methods, the selected one first; each keeps its style in every chart.
     """
     names, form, looks = [text.drawn(classes[c]) for c in order], SHOWN[name].form, looks_of(methods, p)
     y_axis = axis(p, rangemode="tozero", nticks=6, tickformat="~%" if form.endswith("%") else "~g")
     return {
-        "data": [trace(label, v[order], names, form, looks[label]) for label, v in rows.items()],
+        "data": [method_trace(label, v[order], names, form, looks[label]) for label, v in rows.items()],
         "layout": layout(p, HEIGHT, showlegend=True, xaxis=class_axis(classes, order, p, hard=hard), yaxis=y_axis),
     }
 
 
 def looks_of(methods: Sequence[str], p: Palette) -> dict[str, Look]:
-    """The style of each of up to 1 + MOST methods."""
+    """The style of each of up to 1 + MOST methods beside each other in New run's charts."""
     colors, dashes = (p.after, p.before, p.gain, p.loss), ("solid", "dash", "dot", "dashdot")
     return dict(zip(methods, zip(colors, SYMBOLS, dashes, strict=True), strict=False))
 
 
-def trace(label: str, values: NDArray[np.float64], names: Sequence[str], form: str, look: Look) -> dict[str, Any]:
-    """A method in Plotly's JSON: one value per class, in the order of `names`, formatted by `form`."""
+def method_trace(
+    label: str, values: NDArray[np.float64], names: Sequence[str], form: str, look: Look
+) -> dict[str, Any]:
+    """One of several methods beside each other in New run's chart, in Plotly's JSON: one value per class, in the order
+    of `names`, formatted by `form`."""
     color, symbol, dash = look
     return {
         "type": "scatter",
@@ -97,7 +102,7 @@ def draw(
     *,
     changing: bool = False,
 ) -> None:
-    """The choice of other methods, and a chart of every term that any of them sets.
+    """The choice of other methods beside the selected one on New run, and a chart of every term that any of them sets.
 
     `key`, `terms`: the selected method and its terms in the first epoch; `changing`: they change over the epochs.
     """
@@ -105,35 +110,36 @@ def draw(
         getattr(terms, name) is None for name in SHOWN
     ):  # no per-class term to compare; a post-hoc logit shift is not a term of the loss
         return
-    others = comparable(evidence)
+    others = comparable_methods(evidence)
     others.pop(key, None)
-    chosen = choose(list(others))
+    chosen = choose_methods(list(others))
     if not chosen:
         return
     if changing or any("last_tpr" in METHODS[k].needs for k in chosen):
         st.caption(one_epoch_only(evidence))
     rows = {METHODS[key].label: terms} | {METHODS[k].label: others[k] for k in chosen}
     for name in SHOWN:
-        draw_term(name, rows, order, classes, hard=evidence.tpr is not None)
+        draw_overlay(name, rows, order, classes, hard=evidence.tpr is not None)
 
 
-def draw_term(
+def draw_overlay(
     name: str, rows: Mapping[str, ClassTerms], order: NDArray[np.int64], classes: Sequence[str], *, hard: bool
 ) -> None:
-    """The chart of one term; nothing where only the selected method, the first of `rows`, sets it, or none does."""
+    """New run's chart of one term of several methods; nothing where only the selected method, the first of `rows`, sets
+    it, or none does."""
     values, term = {label: v for label, t in rows.items() if (v := getattr(t, name)) is not None}, SHOWN[name]
     if not values or list(values) == list(rows)[:1]:
         return
     st.markdown(f"**{term.label}** :small[{term.unit}]")
     plotly_chart.draw(
-        picture(name, values, order, classes, plotly_chart.palette(), methods=list(rows), hard=hard),
+        overlay_figure(name, values, order, classes, plotly_chart.palette(), methods=list(rows), hard=hard),
         key=f"new_overlay_{name}",
         alt=f"{term.label} of {', '.join(values)}",
     )
 
 
-def choose(others: list[str]) -> list[str]:
-    """The choice of up to MOST methods among `others`; what is no longer among them is dropped."""
+def choose_methods(others: list[str]) -> list[str]:
+    """The choice of up to MOST methods among `others` to show beside the selected one; what is no longer among them is dropped."""
     kept = [k for k in st.session_state.get("new_overlay", []) if k in others]
     if kept != st.session_state.get("new_overlay", kept):
         st.session_state["new_overlay"] = kept
@@ -150,7 +156,7 @@ def choose(others: list[str]) -> list[str]:
 
 
 def one_epoch_only(evidence: Evidence) -> str:
-    """What the charts show of terms that change over the epochs."""
+    """What the charts of several methods beside each other show of terms that change over the epochs."""
     which = (
         "epoch 1, before the run has its own TPRs"
         if evidence.last_tpr is None

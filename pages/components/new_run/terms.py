@@ -14,7 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.findings import Finding
-from core.methods import POSTHOC, Method
+from core.methods import Method
 from core.methods.types import ClassTerms
 from pages.components.common import plotly_chart
 from reporting import text
@@ -46,19 +46,13 @@ TERMS = {
 }
 
 
-def sentences(method: Method, sampler: Method) -> list[str]:
-    """What no chart can show: what a second stage trains, and what is decided during or after training."""
+def decided_in_training(method: Method, sampler: Method) -> list[str]:
+    """Below New run's charts of the terms, in sentences: what a second stage trains, and what is decided during or
+    after training."""
     return [line for line in (text.TRAINED.get(method.stage, ""), method.decided, sampler.decided) if line]
 
 
-def has_bars(method: Method, frames: Sequence[ClassTerms]) -> bool:
-    """Whether the live preview shows bars for this method: for weights, a factor per sample, or no term at all."""
-    return method.stage != POSTHOC and any(
-        t.weight is not None or t.focus is not None or not (t.set() or method.decided) for t in frames
-    )
-
-
-def picture(
+def term_figure(
     name: str,
     values: Mapping[str, NDArray[np.float64]],
     order: NDArray[np.int64],
@@ -67,13 +61,15 @@ def picture(
     *,
     hard: bool,
 ) -> Figure:
-    """Bars of one term, classes in `order`; `values` holds one row [C], or the first and the last epoch's."""
+    """The figure of one term on New run, bars with classes in `order`; `values` holds one row [C], or the first and the
+    last epoch's."""
     names, form = [drawn(classes[c]) for c in order], TERMS[name].form
     colors = [p.after] if len(values) == 1 else [p.before, p.after]
     y_axis = axis(p, rangemode="tozero", nticks=5, tickformat="~%" if form.endswith("%") else "~g")
     return {
         "data": [
-            bars(label, v[order], names, form, color) for (label, v), color in zip(values.items(), colors, strict=True)
+            term_bars(label, v[order], names, form, color)
+            for (label, v), color in zip(values.items(), colors, strict=True)
         ],
         "layout": layout(
             p,
@@ -87,8 +83,9 @@ def picture(
     }
 
 
-def bars(label: str, values: NDArray[np.float64], names: Sequence[str], form: str, color: str) -> dict[str, Any]:
-    """The bars of one epoch in Plotly's JSON: one value per class, in the order of `names`, formatted by `form`."""
+def term_bars(label: str, values: NDArray[np.float64], names: Sequence[str], form: str, color: str) -> dict[str, Any]:
+    """The bars of one epoch in New run's chart of a term, in Plotly's JSON: one value per class, in the order of
+    `names`, formatted by `form`."""
     return {
         "type": "bar",
         "name": label,
@@ -101,7 +98,7 @@ def bars(label: str, values: NDArray[np.float64], names: Sequence[str], form: st
 
 
 def class_axis(classes: Sequence[str], order: NDArray[np.int64], p: Palette, *, hard: bool) -> dict[str, Any]:
-    """The axis of the classes in `order`; with names up to NAMED_UP_TO classes."""
+    """The axis of New run's charts of the terms: the classes in `order`; with names up to NAMED_UP_TO classes."""
     if len(classes) > NAMED_UP_TO:
         title = f"{count(len(classes), 'class')}, {'hardest first' if hard else 'in dataset order'}"
         return axis(p, title=title, showgrid=False, showticklabels=False)
@@ -109,21 +106,21 @@ def class_axis(classes: Sequence[str], order: NDArray[np.int64], p: Palette, *, 
     return axis(p, showgrid=False, tickvals=list(range(len(order))), ticktext=names)
 
 
-def alternative(name: str, values: Mapping[str, NDArray[np.float64]], classes: Sequence[str]) -> str:
-    """The chart as a sentence, for screen readers."""
+def term_alt(name: str, values: Mapping[str, NDArray[np.float64]], classes: Sequence[str]) -> str:
+    """The chart of one term on New run as a sentence, for screen readers."""
     last, term = list(values.values())[-1], TERMS[name]
     low, high = (format(float(v), term.form) for v in (last.min(), last.max()))
     return f"{term.label} per class, {term.unit}: from {low} ({classes[int(last.argmin())]}) to {high} ({classes[int(last.argmax())]})"
 
 
-def constant(name: str, values: Mapping[str, NDArray[np.float64]]) -> str:
-    """A term that is the same for all classes and epochs, in words; "" where it is not."""
+def constant_term(name: str, values: Mapping[str, NDArray[np.float64]]) -> str:
+    """In words a term of New run's preview that is the same for all classes and epochs; "" where it is not."""
     every = np.concatenate(list(values.values()))
     return f"{format(float(every[0]), TERMS[name].form)} for every class." if np.allclose(every, every[0]) else ""
 
 
-def over_time(name: str, first: ClassTerms, last: ClassTerms) -> dict[str, NDArray[np.float64]]:
-    """Label -> values [C]: one row, or the first and the last epoch's where they differ."""
+def first_and_last_epoch(name: str, first: ClassTerms, last: ClassTerms) -> dict[str, NDArray[np.float64]]:
+    """The rows of a term's chart, label -> values [C]: one, or the first and the last epoch's where they differ."""
     a, b = getattr(first, name), getattr(last, name)
     if a is None or b is None or np.allclose(a, b):
         return {"every epoch": b if a is None else a}
@@ -142,15 +139,15 @@ def draw(
     shown: Sequence[Finding] = (),
     elsewhere: Sequence[str] = (),
 ) -> None:
-    """A chart of every term but the weight, then the sentences and the notes that are not `shown` yet.
+    """New run's chart of every term but the weight, then the sentences and the notes that are not `shown` yet.
 
     `first` and `last`: the terms of those epochs. Terms `elsewhere`, shown epoch by epoch, are left out.
     """
     for name in TERMS:
         if name in elsewhere or (getattr(first, name) is None and getattr(last, name) is None):
             continue
-        draw_term(name, over_time(name, first, last), order, classes, hard=hard)
-    for line in sentences(method, sampler):
+        draw_term(name, first_and_last_epoch(name, first, last), order, classes, hard=hard)
+    for line in decided_in_training(method, sampler):
         st.markdown(f":material/info: {line}")
     for note in dict.fromkeys(n for n in last.notes if n not in shown):
         st.caption(plain(text.of(note)))
@@ -164,13 +161,13 @@ def draw_term(
     *,
     hard: bool,
 ) -> None:
-    """The chart of one term, or a sentence where it is the same for every class."""
+    """New run's chart of one term, or a sentence where it is the same for every class."""
     st.markdown(f"**{TERMS[name].label}** :small[{TERMS[name].unit}]")
-    if alike := constant(name, values):
+    if alike := constant_term(name, values):
         st.markdown(alike)
         return
     plotly_chart.draw(
-        picture(name, values, order, classes, plotly_chart.palette(), hard=hard),
+        term_figure(name, values, order, classes, plotly_chart.palette(), hard=hard),
         key=f"new_term_{name}",
-        alt=alternative(name, values, classes),
+        alt=term_alt(name, values, classes),
     )

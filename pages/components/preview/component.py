@@ -18,7 +18,7 @@ from core.formatting import listed
 from core.methods import Grid, shares
 from core.methods.types import ClassTerms
 from core.registry import Param
-from pages.components.preview.latex_text import in_text
+from pages.components.preview.latex_text import latex_in_text
 from reporting import numbers
 from reporting import text as words
 from reporting.palette import Palette
@@ -44,20 +44,20 @@ CELLS = 40_000  # maximum of stops x classes sent to the browser; more classes m
 P_TRUE = (0.1, 0.3, 0.5, 0.7, 0.9)  # probabilities of the true class at which a sample's factor is shown
 
 
-def stops_for(classes: int) -> int:
-    """The largest number of slider stops for this number of classes."""
+def most_stops(classes: int) -> int:
+    """The largest number of stops that the live preview's slider has for this number of classes."""
     return max(2, CELLS // max(classes, 1))
 
 
 def rounded(v: NDArray[np.float64], digits: int = 5) -> list[float]:
-    """Values rounded to `digits` significant digits, which keeps the JSON short."""
+    """Values of the live preview rounded to `digits` significant digits, which keeps its JSON short."""
     return [float(f"{x:.{digits}g}") for x in v]
 
 
 def clipped_words(terms: ClassTerms, names: Sequence[str]) -> str:
-    """ "class clipped: cat", "classes clipped: cat, dog and 3 more"."""
+    """Above the bars of the live preview: "class clipped: cat", "classes clipped: cat, dog and 3 more"."""
     text = "class clipped" if len(terms.clipped) == 1 else "classes clipped"
-    return text + (f": {listed([words.short(names[c]) for c in terms.clipped], 3)}" if terms.clipped else "")
+    return text + (f": {listed([words.shortened(names[c]) for c in terms.clipped], 3)}" if terms.clipped else "")
 
 
 def _facts(ratio: float, share: NDArray[np.float64], terms: ClassTerms, names: Sequence[str]) -> list[list[str]]:
@@ -72,8 +72,8 @@ def _facts(ratio: float, share: NDArray[np.float64], terms: ClassTerms, names: S
     return rows + [[numbers.weight(v), name] for name, v in (terms.info or {}).items()]
 
 
-def warned(found: DominantClass | None) -> str:
-    """What is shown above the bars of a stop; "" where no class dominates."""
+def warning_above_bars(found: DominantClass | None) -> str:
+    """What the live preview shows above the bars of a stop; "" where no class dominates."""
     return words.of(found) if found else ""
 
 
@@ -87,7 +87,7 @@ def payload(
     p: Palette,
     counts: NDArray[np.float64] | None = None,
 ) -> Payload:
-    """The browser's data: one frame per stop of the slider, classes in `order`.
+    """The live preview's data for the browser: one frame per stop of the slider, classes in `order`.
 
     param, value  the slider's parameter, or None, and its current value
     tpr           TPRs [C] that the weights are computed from, or None
@@ -114,7 +114,7 @@ def payload(
         "facts": facts,
         "notes": [words.lines(t.notes) for t in grid.frames],
         "warn": [
-            warned(None if t.weight is None else dominant(s, own, names))
+            warning_above_bars(None if t.weight is None else dominant(s, own, names))
             for s, t in zip(grid.share, grid.frames, strict=True)
         ],
         "alt": [
@@ -132,23 +132,23 @@ def payload(
             "last": "easiest class" if hard else "last class",
         },
         **_slider(grid, param, value),
-        "colors": colors(p),
+        "colors": bar_colors(p),
     }
 
 
-def colors(p: Palette) -> dict[str, str]:
-    """The two colors of the bars."""
+def bar_colors(p: Palette) -> dict[str, str]:
+    """The two colors of the live preview's bars."""
     return {"after": p.after, "before": p.before}
 
 
 def _slider(grid: Grid, param: Param | None, value: float) -> Payload:
     if param is None:
         return {"slider": False, "values": [0.0]}
-    return stops(grid.values.tolist(), grid.formula, param, value)
+    return slider_data(grid.values.tolist(), grid.formula, param, value)
 
 
-def stops(values: Sequence[float], formulas: Sequence[str], param: Param, value: float) -> Payload:
-    """The slider: its stops, the formula at each, and the current value."""
+def slider_data(values: Sequence[float], formulas: Sequence[str], param: Param, value: float) -> Payload:
+    """The live preview's slider: its stops, the formula at each, and the current value."""
     shown = [f"{v:.6g}" if param.step < 0.01 else f"{v:.2f}" for v in values]
     return {
         "slider": True,
@@ -156,12 +156,12 @@ def stops(values: Sequence[float], formulas: Sequence[str], param: Param, value:
         "values": [float(v) for v in values],
         "shown": shown,
         "value": value,
-        "formula": [in_text(f) for f in formulas],
+        "formula": [latex_in_text(f) for f in formulas],
     }
 
 
 def slider_alone(values: Sequence[float], formulas: Sequence[str], param: Param, value: float, p: Palette) -> Payload:
-    """The slider and its formula without bars, while there are no TPRs to compute weights from."""
+    """The live preview's data without bars: the slider and its formula, while there are no TPRs to compute weights from."""
     each: list[list[object]] = [[]] * len(values)
     return {
         "names": [],
@@ -175,8 +175,8 @@ def slider_alone(values: Sequence[float], formulas: Sequence[str], param: Param,
         "notes": each,
         "alt": [""] * len(values),
         "words": {"name": "", "tpr": "", "bar": "", "legend": [], "value": "", "share": "", "first": "", "last": ""},
-        **stops(values, formulas, param, value),
-        "colors": colors(p),
+        **slider_data(values, formulas, param, value),
+        "colors": bar_colors(p),
     }
 
 
@@ -210,25 +210,27 @@ def _sample_factor(gamma: float, p: Palette) -> Payload:
         },
         "slider": False,
         "values": [0.0],
-        "colors": colors(p),
+        "colors": bar_colors(p),
     }
 
 
-def value_of(key: str, default: float) -> float:
-    """The last released value in this session, or the default. Stored separately: Streamlit drops a component's state with its page."""
+def released_value(key: str, default: float) -> float:
+    """The value at which the live preview's slider was released last in this session, or the default. Stored
+    separately: Streamlit drops a component's state with its page."""
     released, kept = _released(key), f"{key}_kept"
     if released:
         st.session_state[kept] = float(released["value"])
     return st.session_state.get(kept, default)
 
 
-def preset(key: str, value: float) -> None:
-    """Set the slider's value. Call before the component is mounted."""
+def preset_slider(key: str, value: float) -> None:
+    """Set the value of the live preview's slider. Call before the component is mounted."""
     st.session_state[key] = {"released": {"value": value, "count": _count(key)}}
 
 
 def mount(data: Payload, key: str) -> None:
-    """Show the component. Its state `released` changes once, when the slider is released: the value, and the number of the release.
+    """Show the live preview. Its state `released` changes once, when the slider is released: the value, and the number
+    of the release.
 
     The browser is told which release the data answer, so that an answer to an earlier one does not move the slider back.
     """

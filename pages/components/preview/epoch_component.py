@@ -17,7 +17,15 @@ from core.experiment.replay import TermHistory, TprHistory
 from core.methods import shares
 from core.methods.types import ClassTerms
 from core.registry import Param
-from pages.components.preview.component import CELLS, Payload, clipped_words, colors, rounded, stops, warned
+from pages.components.preview.component import (
+    CELLS,
+    Payload,
+    bar_colors,
+    clipped_words,
+    rounded,
+    slider_data,
+    warning_above_bars,
+)
 from reporting import numbers, text
 from reporting.epoch_charts import LINES
 from reporting.palette import Palette
@@ -45,12 +53,12 @@ class Drawn:
 
 
 def most_epochs(classes: int) -> int:
-    """The largest number of epochs shown for this number of classes."""
+    """The largest number of epochs that the live preview shows for this number of classes."""
     return max(2, min(EPOCHS, CELLS // max(classes, 1)))
 
 
-def carries(stops: int, epochs: int, classes: int) -> bool:
-    """Whether all stops of the slider can be sent with all epochs."""
+def carries_all_stops(stops: int, epochs: int, classes: int) -> bool:
+    """Whether the live preview over the epochs can be sent with all stops of the slider."""
     return stops * epochs <= FRAMES and stops * epochs * classes <= CELLS
 
 
@@ -79,7 +87,7 @@ def payload(
     begin: int = 0,
     past: TprHistory | None = None,
 ) -> Payload:
-    """The browser's data: one frame per stop and epoch, the epoch varying fastest; classes as shown.
+    """The data of the live preview over the epochs: one frame per stop and epoch, the epoch varying fastest; classes as shown.
 
     replays  one per stop of the slider, or only one
     begin    0-based first epoch of a late start, 0 for none
@@ -96,13 +104,17 @@ def payload(
         "tpr": unknown if tpr is None else _tprs(tpr[order]),
         **_frames(classes, values, share, [t for r in replays for t in r.frames], drawn),
         "warn": None if share is None else _warned(replays, classes.names),
-        "alt": [alternative(drawn, v, classes.ordered, replays[0]) for v in values],
+        "alt": [epochs_alt(drawn, v, classes.ordered, replays[0]) for v in values],
         "bars": bool(values.min() >= 0),
         "words": _words(drawn, hard=tpr is not None or past is not None, share=share is not None),
-        "colors": colors(p),
+        "colors": bar_colors(p),
         "percent": drawn.percent,
         "along": over_epochs,
-        **({"slider": False, "values": [0.0]} if slider is None else stops(slider[1], slider[2], slider[0], slider[3])),
+        **(
+            {"slider": False, "values": [0.0]}
+            if slider is None
+            else slider_data(slider[1], slider[2], slider[0], slider[3])
+        ),
     }
 
 
@@ -211,7 +223,7 @@ def _shares(replays: Sequence[TermHistory], classes: Classes) -> NDArray[np.floa
 
 def _warned(replays: Sequence[TermHistory], names: Sequence[str]) -> list[str]:
     """Per frame, a warning where one class has most of the weight; "" elsewhere."""
-    return [warned(of_terms(t, r.counts, names)) for r in replays for t in r.frames]
+    return [warning_above_bars(of_terms(t, r.counts, names)) for r in replays for t in r.frames]
 
 
 def _words(drawn: Drawn, *, hard: bool, share: bool) -> dict[str, str | list[str]]:
@@ -234,8 +246,8 @@ def _begin(replayed: TermHistory, begin: int) -> int | None:
     return int(where[0]) if begin and len(where) else None
 
 
-def alternative(drawn: Drawn, values: NDArray[np.float64], names: Sequence[str], replayed: TermHistory) -> str:
-    """The chart as a sentence, for screen readers; `values` [E, C]."""
+def epochs_alt(drawn: Drawn, values: NDArray[np.float64], names: Sequence[str], replayed: TermHistory) -> str:
+    """The live preview over the epochs as a sentence, for screen readers; `values` [E, C]."""
     last = values[-1]
     return (
         f"{drawn.title}, epochs {replayed.epochs[0] + 1} to {replayed.epochs[-1] + 1}; "

@@ -31,8 +31,8 @@ _RULES = (
 
 
 @lru_cache(maxsize=4096)  # a slider has about eighty formulas, converted on every rerun
-def in_text(latex: str) -> str:
-    """The formula in one line, numbers with at most six digits; "" where LaTeX remains."""
+def latex_in_text(latex: str) -> str:
+    """A formula in LaTeX as text in one line, numbers with at most six digits; "" where LaTeX remains."""
     text = latex
     for pattern, plain in _RULES:
         text = re.sub(pattern, plain, text)

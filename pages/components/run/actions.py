@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.experiment.states import PAUSE, RESUME, STOP
+from core.methods import trains
 from pages.components.common import cached_reads, navigation, run_status
 from pages.components.common.error_guard import showing_errors
 from pages.components.common.prefill import PREFILL, Prefill
@@ -14,50 +15,50 @@ from storage.jobs import queue
 from storage.results.runs import RunRow
 
 
-def ask(run_id: int, wanted: str) -> None:
-    """Record the request; the worker acts on it within a second."""
+def ask_for(run_id: int, wanted: str) -> None:
+    """Record a request to pause, stop or resume from a run's page; the worker acts on it within a second."""
     with showing_errors():
         queue.ask(cached_reads.database(), run_id, wanted)
 
 
 def use_tprs(row: RunRow) -> None:
-    """Open New run with this run's settings, this run as the baseline and no method selected."""
+    """The button of a run's page that opens New run with its settings, this run as the baseline and no method selected."""
     st.session_state[PREFILL] = Prefill(row.config, baseline=row.id)
     navigation.open_new(dataset=row.dataset, model=row.model)
 
 
-def control(row: RunRow) -> None:
-    """The Pause, Resume and Stop buttons that apply in the current state."""
+def control_buttons(row: RunRow) -> None:
+    """The Pause, Resume and Stop buttons of a run's page that apply in the current state."""
     held, pending = run_status.held_by(row), run_status.pending(row)
     able = run_status.requests(row, held)
     if PAUSE in able:
         st.button(
-            "Pause", key="run_pause", icon=":material/pause:", on_click=ask, args=(row.id, PAUSE), disabled=pending
+            "Pause", key="run_pause", icon=":material/pause:", on_click=ask_for, args=(row.id, PAUSE), disabled=pending
         )
     if RESUME in able and not provenance.orphaned(row):
         st.button(
-            run_status.resume(row, held),
+            run_status.resume_label(row, held),
             key="run_resume",
             type="primary",
             icon=":material/play_arrow:",
-            on_click=ask,
+            on_click=ask_for,
             args=(row.id, RESUME),
-            help="Continues from the last checkpoint." if run_status.trains(row) else "Applies the step again.",
+            help="Continues from the last checkpoint." if trains(row.method) else "Applies the step again.",
         )
     if STOP in able:
         st.button(
             "Stop",
             key="run_stop",
             icon=":material/stop:",
-            on_click=ask,
+            on_click=ask_for,
             args=(row.id, STOP),
             disabled=pending,
             help="Keeps the metrics recorded so far.",
         )
 
 
-def onward(row: RunRow) -> None:
-    """What to do next with this run."""
+def next_buttons(row: RunRow) -> None:
+    """The buttons of a run's page for what to do next with the run."""
     if row.status == "succeeded":
         if st.button(
             "Use its TPRs",

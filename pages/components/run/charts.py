@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from core.diagnostics.run_warnings import few_samples
 from core.experiment.states import LIVE
-from core.methods import METHODS
+from core.methods import METHODS, trains
 from core.methods.no_weighting import UNWEIGHTED
 from core.methods.posthoc import STORED_BIAS
 from core.split_names import SPLITS
 from pages.components.common import cached_reads, plotly_chart, run_status
-from pages.components.run import oscillation
+from pages.components.run import oscillation, tiles
 from reporting import confusion_charts, epoch_charts, text, tpr_charts
-from reporting.numbers import percent, spread, variance
+from reporting.numbers import percent
 from reporting.text import message
 from storage.results.runs import RunRow
 
@@ -28,7 +28,7 @@ SPLIT_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 
 
 def baseline_of(row: RunRow) -> RunRow | None:
-    """The baseline if it has results on the same classes."""
+    """The baseline that the charts of a run's page show, if it has results on the same classes."""
     if row.baseline_id is None:
         return None
     before = cached_reads.run(row.baseline_id)
@@ -40,42 +40,43 @@ def baseline_of(row: RunRow) -> RunRow | None:
 
 
 def order_of(row: RunRow, before: RunRow | None) -> NDArray[np.int64]:
-    """The classes from hardest to easiest, by the baseline if there is one."""
+    """The order of the classes in the charts of a run's page: hardest to easiest, by the baseline if there is one."""
     return tpr_charts.ordering(cached_reads.tpr_of(cached_reads.counts(before if before is not None else row)))
 
 
 def pictures(row: RunRow) -> None:
-    """All charts: TPRs per class, then the curves; for a post-hoc step, which has no epochs, what it added to the logits."""
+    """All charts of a run's page: TPRs per class, then the curves; for a post-hoc step, which has no epochs, what it
+    added to the logits."""
     names, before = cached_reads.class_names(row), baseline_of(row)
-    caution(row)
-    if row.status in LIVE and run_status.trains(row):  # redrawn every few seconds, the state above every second
-        st.caption(f"Metrics and charts{run_status.after(row, row.last_epoch)}.")
-    numbers(row)
-    picture(row, before, names)
-    if run_status.trains(row):
-        training(row, names, order_of(row, before))
+    cautions(row)
+    if row.status in LIVE and trains(row.method):  # redrawn every few seconds, the state above every second
+        st.caption(f"Metrics and charts{run_status.after_epoch(row, row.last_epoch)}.")
+    tiles.draw(row)
+    tpr_chart(row, before, names)
+    if trains(row.method):
+        charts_over_epochs(row, names, order_of(row, before))
     else:
-        added(row, names, order_of(row, before))
+        bias_chart(row, names, order_of(row, before))
 
 
-def training(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
-    """The charts over epochs of a run that trains."""
+def charts_over_epochs(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
+    """The charts over epochs on the page of a run that trains."""
     left, right = st.columns(2, gap="medium")
     with left:
-        losses(row)
+        loss_chart(row)
     with right:
-        accuracies(row)
+        accuracy_chart(row)
     left, right = st.columns(2, gap="medium")
     with left:
-        history(row, names, order)
+        tpr_heatmap(row, names, order)
     with right:
-        weights(row, names, order)
-    thinned(row)
+        weight_chart(row, names, order)
+    thinned_note(row)
     oscillation.draw(row, names)
 
 
-def added(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
-    """The per-class bias that a post-hoc step added to the logits, if there is one; a note if the step has no loss."""
+def bias_chart(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
+    """The chart of the per-class bias that a post-hoc step added to the logits, if there is one; a note if the step has no loss."""
     frame = cached_reads.epochs(row)
     if frame["loss"].isna().all():
         st.markdown("No loss: this step outputs distances, which have no cross entropy and no calibration error.")
@@ -97,12 +98,13 @@ def added(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
 
 
 def drawn_epochs(row: RunRow, epochs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Indices into `epochs` of those that are drawn: all of an ended run, fewer of an active one, which is redrawn often."""
-    return epoch_charts.some(epochs, MOST_LIVE) if row.status in LIVE else np.arange(len(epochs))
+    """Which epochs the charts of a run's page draw, as indices into `epochs`: all of an ended run, fewer of an active
+    one, which is redrawn often."""
+    return epoch_charts.some_epochs(epochs, MOST_LIVE) if row.status in LIVE else np.arange(len(epochs))
 
 
-def thinned(row: RunRow) -> None:
-    """A note if not every epoch is drawn."""
+def thinned_note(row: RunRow) -> None:
+    """A note below the charts of a run's page if not every epoch is drawn."""
     step = epoch_charts.step_of(int(row.last_epoch), MOST_LIVE)
     if row.status in LIVE and step > 1:
         st.caption(
@@ -110,8 +112,9 @@ def thinned(row: RunRow) -> None:
         )
 
 
-def caution(row: RunRow) -> None:
-    """Cautions: weights based on few validation samples, and a method that learns from validation samples."""
+def cautions(row: RunRow) -> None:
+    """Cautions above the charts of a run's page: weights based on few validation samples, and a method that learns from
+    validation samples."""
     few = few_samples(f"run {row.id}", row.config, row.facts)
     if few:
         st.warning(message(text.of(few)), icon=":material/balance:")
@@ -122,36 +125,24 @@ def caution(row: RunRow) -> None:
         )
 
 
-def numbers(row: RunRow) -> None:
-    """Accuracy, spread, variance and lowest TPR of the test split; last epoch, and best epoch on hover."""
-    with st.grid(4, min_column_width=150):
-        st.metric("Accuracy", percent(row.accuracy), help=_best(row, percent(row.best_accuracy)))
-        st.metric("Spread of TPRs", spread(row.tpr_variance), help=_best(row, spread(row.best_tpr_variance)))
-        st.metric("TPR variance", variance(row.tpr_variance), help=_best(row, variance(row.best_tpr_variance)))
-        st.metric("Lowest TPR", percent(row.tpr_min), help=_best(row, percent(row.best_tpr_min)))
-
-
-def _best(row: RunRow, value: str) -> str:
-    if not run_status.trains(row):
-        return "Test split."
-    return f"Test split, last epoch. At the best epoch ({row.best_epoch}, highest balanced accuracy on validation): {value}"
-
-
-def picture(row: RunRow, before: RunRow | None, names: list[str]) -> None:
-    """TPRs per class next to the baseline's, or of this run alone."""
+def tpr_chart(row: RunRow, before: RunRow | None, names: list[str]) -> None:
+    """The chart of a run's TPRs per class next to the baseline's, or of this run alone."""
     st.subheader("TPR per class, hardest first", anchor=False)
     p = plotly_chart.palette()
     if before is None:
-        mine = replace(cached_reads.side(row, f"run {row.id}"), weighted=row.method != UNWEIGHTED)
+        mine = replace(cached_reads.chart_side(row, f"run {row.id}"), weighted=row.method != UNWEIGHTED)
         plotly_chart.draw(
-            tpr_charts.picture(tpr_charts.usual_kind(mine), names, mine, None, p),
+            tpr_charts.tpr_figure(tpr_charts.usual_kind(mine), names, mine, None, p),
             key="run_signature",
             alt=tpr_charts.describe(names, mine, None),
         )
         return
-    b, a = cached_reads.side(before, f"before (run {before.id})"), cached_reads.side(row, f"after (run {row.id})")
+    b, a = (
+        cached_reads.chart_side(before, f"before (run {before.id})"),
+        cached_reads.chart_side(row, f"after (run {row.id})"),
+    )
     plotly_chart.draw(
-        tpr_charts.picture(tpr_charts.usual_kind(b, a), names, b, a, p),
+        tpr_charts.tpr_figure(tpr_charts.usual_kind(b, a), names, b, a, p),
         key="run_signature",
         alt=tpr_charts.describe(names, b, a),
     )
@@ -169,12 +160,12 @@ def _series(row: RunRow, column: str) -> list[Line]:
     return out
 
 
-def losses(row: RunRow) -> None:
-    """The chart of the loss of every split over the epochs."""
+def loss_chart(row: RunRow) -> None:
+    """The chart on a run's page of the loss of every split over the epochs."""
     st.subheader("Loss", anchor=False)
     series = _series(row, "loss")
     plotly_chart.draw(
-        epoch_charts.lines(plotly_chart.palette(), series, share=False, total=int(row.epochs)),
+        epoch_charts.curves(plotly_chart.palette(), series, share=False, total=int(row.epochs)),
         key="run_loss",
         alt="Loss per epoch of the training, validation and test split",
     )
@@ -183,19 +174,19 @@ def losses(row: RunRow) -> None:
     )
 
 
-def accuracies(row: RunRow) -> None:
-    """The chart of the accuracy of every split over the epochs."""
+def accuracy_chart(row: RunRow) -> None:
+    """The chart on a run's page of the accuracy of every split over the epochs."""
     st.subheader("Accuracy", anchor=False)
     series = _series(row, "accuracy")
     plotly_chart.draw(
-        epoch_charts.lines(plotly_chart.palette(), series, share=True, total=int(row.epochs)),
+        epoch_charts.curves(plotly_chart.palette(), series, share=True, total=int(row.epochs)),
         key="run_accuracy",
         alt=f"Accuracy per epoch; test {percent(row.accuracy)} at the last",
     )
 
 
-def history(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
-    """The class x epoch heat map of validation TPRs."""
+def tpr_heatmap(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
+    """The chart on a run's page of the validation TPRs by class and epoch, a heat map."""
     st.subheader("Validation TPR by class and epoch", anchor=False)
     past = cached_reads.history(row)
     tpr, shown = cached_reads.tpr_of(past), drawn_epochs(row, past.epochs)
@@ -206,8 +197,8 @@ def history(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
     )
 
 
-def weights(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
-    """The class weights over epochs, or as bars if they are constant."""
+def weight_chart(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
+    """The chart on a run's page of the class weights over epochs, or as bars if they are constant."""
     st.subheader("Class weights", anchor=False)
     past = cached_reads.history(row)
     if past.weight is None or np.isnan(past.weight).all():
@@ -218,23 +209,23 @@ def weights(row: RunRow, names: list[str], order: NDArray[np.int64]) -> None:
     figure = (
         epoch_charts.weight_bars(names, w[-1], plotly_chart.palette(), order)
         if steady
-        else oscillation.marked(
-            epoch_charts.trajectory(names, past.epochs[shown], w[shown], plotly_chart.palette()), len(shown)
+        else oscillation.with_markers(
+            epoch_charts.weight_curves(names, past.epochs[shown], w[shown], plotly_chart.palette()), len(shown)
         )
     )
-    plotly_chart.draw(figure, key="run_weights", alt=epoch_charts.alt_trajectory(names, w))
-    oscillation.calm(row, w)
+    plotly_chart.draw(figure, key="run_weights", alt=epoch_charts.alt_weights(names, w))
+    oscillation.no_oscillation_caption(row, w)
 
 
-def confusion(row: RunRow) -> None:
-    """The confusion matrix of the test split, or a table of its largest cells for many classes."""
+def confusion_chart(row: RunRow) -> None:
+    """The chart on a run's page of the confusion matrix of the test split, or a table of its largest cells for many classes."""
     found = cached_reads.confusion(row)
     if found is None:
         return
     names, order, (epoch, matrix) = cached_reads.class_names(row), order_of(row, baseline_of(row)), found
     st.subheader("Confusion", anchor=False)
     st.caption(
-        f"Test split{run_status.after(row, epoch)}. Each row sums to 100 %: the predictions for the samples of a true class."
+        f"Test split{run_status.after_epoch(row, epoch)}. Each row sums to 100 %: the predictions for the samples of a true class."
     )
     if len(names) <= confusion_charts.TEXT_UP_TO:
         plotly_chart.draw(

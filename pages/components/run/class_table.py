@@ -18,15 +18,15 @@ CAPTION = (
 
 
 def draw(row: RunRow) -> None:
-    """The table of a run, collapsed; nothing before its first epoch."""
+    """The table of the classes on a run's page, collapsed; nothing before its first epoch."""
     if not cached_reads.has_epochs(row):
         return
     run = cached_reads.report(row)
     with st.expander("Metrics per class", icon=":material/table_rows:", key="run_numbers"):
-        st.caption(CAPTION.format(after=run_status.after(row, run.epoch)))
+        st.caption(CAPTION.format(after=run_status.after_epoch(row, run.epoch)))
         number = st.column_config.NumberColumn
         st.dataframe(
-            pd.DataFrame([of_class(r) for r in run_report.class_rows(run)]),
+            pd.DataFrame([class_row(r) for r in run_report.class_rows(run)]),
             hide_index=True,
             key="run_table",
             alt="TPR, precision and F1 of every class",
@@ -49,8 +49,8 @@ def draw(row: RunRow) -> None:
         )
 
 
-def of_class(r: run_report.Row) -> run_report.Row:
-    """A row of the table; shares in percent, so that they sort as numbers."""
+def class_row(r: run_report.Row) -> run_report.Row:
+    """A row of the class table on a run's page; shares in percent, so that they sort as numbers."""
     found = {
         "class": r["class"],
         "samples": r["support"],

@@ -18,7 +18,7 @@ from storage.results.runs import RunRow
 
 
 def draw(row: RunRow) -> None:
-    """A run's figures after its last epoch, as `cli.py export` writes them; nothing before the first epoch.
+    """The downloads of a run's figures after its last epoch, as `cli.py export` writes them; nothing before the first epoch.
 
     Figures are of the test split; validation TPRs, which weights may be computed from, are a separate file.
     """
@@ -46,8 +46,8 @@ def draw(row: RunRow) -> None:
     )
 
 
-def checkpoint(row: RunRow) -> None:
-    """The newest checkpoint as a download; read from disk on click."""
+def checkpoint_button(row: RunRow) -> None:
+    """A run's newest checkpoint as a download; read from disk on click."""
     listed = results.list_checkpoints(cached_reads.database(), row.id)
     if not listed:
         return
@@ -68,7 +68,7 @@ def checkpoint(row: RunRow) -> None:
 
 
 def checkpoint_path(checkpoint: CheckpointRow) -> Path | None:
-    """Path of the checkpoint, or None if its file is missing or outside the data folder."""
+    """Path of the checkpoint to download, or None if its file is missing or outside the data folder."""
     root = data_root().resolve()
     path = (root / checkpoint.path).resolve()
     return path if path.is_file() and path.is_relative_to(root) else None

@@ -15,11 +15,11 @@ from storage.results.runs import RunRow
 
 
 def duplicate(row: RunRow) -> NoReturn:
-    """Open New run with this run's settings filled in.
+    """The Duplicate of a run's page: open New run with this run's settings filled in.
 
     TPRs that belong to no stored run (pasted, or of a deleted baseline) are passed on as given TPRs.
     """
-    config, baseline, text = row.config, row.baseline_id, provenance.as_text(row)
+    config, baseline, text = row.config, row.baseline_id, provenance.tprs_as_text(row)
     if baseline is None and text:
         baseline, st.session_state[TPR_TEXT] = tpr_sources.GIVEN, text
     elif baseline is None and config.tpr is None:  # do not preselect a baseline that this run did not have

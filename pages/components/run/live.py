@@ -67,29 +67,29 @@ class Drawn:
 
 @contextmanager
 def drawing(part: str, row: RunRow) -> Iterator[None]:
-    """Wraps the drawing of a part: records what it shows and how long it took."""
+    """Wraps the drawing of a part of an active run's page: records what it shows and how long it took."""
     began = time.monotonic()
     yield
     now = time.monotonic()
     st.session_state[f"{part}_drawn"] = Drawn(int(row.id), int(row.last_epoch), now, now - began)
 
 
-def due(part: str, drawn: Drawn | None, row: RunRow, now: float) -> bool:
-    """Whether a part needs a redraw at time `now`: a new epoch, and the pause is over."""
+def due_for_redraw(part: str, drawn: Drawn | None, row: RunRow, now: float) -> bool:
+    """Whether a part of an active run's page needs a redraw at time `now`: a new epoch, and the pause is over."""
     if drawn is None or drawn.run_id != int(row.id):  # the page draws it first
         return False
-    return int(row.last_epoch) > drawn.epoch and now >= drawn.at + pause(part, drawn)
+    return int(row.last_epoch) > drawn.epoch and now >= drawn.at + pause_between_redraws(part, drawn)
 
 
-def pause(part: str, drawn: Drawn) -> float:
-    """Seconds between two redraws of a part: longer for slow ones, at most LONGEST."""
+def pause_between_redraws(part: str, drawn: Drawn) -> float:
+    """Seconds between two redraws of a part of an active run's page: longer for slow ones, at most LONGEST."""
     return max(PAUSES[part], min(drawn.took / SHARES[part], LONGEST))
 
 
-def ring(row: RunRow) -> None:
-    """Trigger the redraw of the next part that is due, one at a time. Takes no space."""
+def trigger_redraw(row: RunRow) -> None:
+    """Trigger the redraw of the next part of an active run's page that is due, one at a time. Takes no space."""
     now = time.monotonic()
-    part = next((p for p in PAUSES if due(p, st.session_state.get(f"{p}_drawn"), row, now)), None)
+    part = next((p for p in PAUSES if due_for_redraw(p, st.session_state.get(f"{p}_drawn"), row, now)), None)
     _COMPONENT(
         key=_KEY,
         data={

@@ -12,7 +12,7 @@ from storage.results.runs import RunRow
 
 
 def draw(row: RunRow) -> None:
-    """The last events, newest first, in a collapsed expander."""
+    """The log of a run: its last events, newest first, in a collapsed expander."""
     with st.expander("Log", icon=":material/notes:"):
         events = log_of(cached_reads.database(), row.id, 200)
         lines = [

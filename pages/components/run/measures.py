@@ -7,6 +7,7 @@ import streamlit as st
 from core.comparison.confounders import beside_the_weighting
 from core.experiment.states import LIVE
 from core.formatting import listed
+from core.methods import trains
 from core.metrics import readings
 from pages.components.common import cached_reads, measures_table, run_status
 from pages.components.run import charts
@@ -15,15 +16,15 @@ from storage.results.runs import RunRow
 
 
 def draw(row: RunRow) -> None:
-    """The measures of a run, next to those of a baseline on the same classes; nothing before its first epoch."""
+    """The measures on a run's page, next to those of a baseline on the same classes; nothing before its first epoch."""
     if not cached_reads.has_epochs(row):
         return
     after, before = cached_reads.report(row), charts.baseline_of(row)
     st.subheader(measures_table.TITLE, anchor=False)
     if before is None:
-        st.caption(f"Test split{run_status.after(row, after.epoch)}.")
+        st.caption(f"Test split{run_status.after_epoch(row, after.epoch)}.")
     else:
-        epoch = f", epoch {after.epoch}" if run_status.trains(row) else ""
+        epoch = f", epoch {after.epoch}" if trains(row.method) else ""
         st.caption(
             f"Test split. Before: run {before.id} (baseline). After: run {row.id}{epoch}. "
             "Changes in points. They include seed noise; Compare judges the change."
@@ -38,7 +39,7 @@ def draw(row: RunRow) -> None:
     score = (
         None
         if row.status in LIVE
-        else measures_table.asked(after.classes, readings.positive_class(after.measured.counts))
+        else measures_table.ask_for_score(after.classes, readings.positive_class(after.measured.counts))
     )
     if before is None:
         found = readings.readings(after.measured, score)
@@ -46,4 +47,4 @@ def draw(row: RunRow) -> None:
     else:
         found = readings.changes(cached_reads.report(before).measured, after.measured, score)
         measures_table.draw(measures_table.PAIR, readings_text.change_rows(found))
-    measures_table.explained(found)
+    measures_table.explain_measures(found)

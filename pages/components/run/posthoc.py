@@ -51,7 +51,7 @@ class StepRecord(run_status.Stated, Protocol):
 
 
 def draw(row: RunRow) -> None:
-    """The section; nothing for a run that has not succeeded or is itself a post-hoc step."""
+    """The section on post-hoc steps of a run's page; nothing for a run that has not succeeded or is itself a post-hoc step."""
     if row.status != "succeeded" or row.method not in METHODS or METHODS[row.method].stage == POSTHOC:
         return
     st.subheader("Post-hoc steps", anchor=False)
@@ -59,12 +59,12 @@ def draw(row: RunRow) -> None:
         "Adjust this run's outputs without training; takes seconds, even if all workers are busy. "
         "Anything fitted uses the validation split; the metrics are of the test split."
     )
-    controls(row)
+    step_controls(row)
     frame = posthoc.steps_of(cached_reads.database(), row.id)
     if frame["status"].isin(BUSY).any():
-        live(row.id, states(frame))
+        live_steps(row.id, active_states(frame))
     if len(frame):
-        listing(row, frame)
+        step_listing(row, frame)
 
 
 # -- choose and apply --------------------------------------------------------------------------------------------
@@ -72,8 +72,8 @@ def draw(row: RunRow) -> None:
 
 @st.fragment
 @showing_errors()
-def controls(row: RunRow) -> None:
-    """The step, its parameters and the button. A fragment: moving a slider redraws nothing else."""
+def step_controls(row: RunRow) -> None:
+    """The choice of a post-hoc step, its parameters and the button. A fragment: moving a slider redraws nothing else."""
     method, params = pick_step()
     st.caption(plain(method.summary))
     planned = posthoc.plan_step(cached_reads.database(), row, method.key, params)
@@ -83,7 +83,7 @@ def controls(row: RunRow) -> None:
 
 
 def pick_step() -> tuple[Method, param_fields.Values]:
-    """Show the choice of the step, and its parameters beside it."""
+    """Show the choice of a post-hoc step, and its parameters beside it."""
     left, right = st.columns([2, 3], gap="medium")
     with left:
         key = st.selectbox(
@@ -95,11 +95,11 @@ def pick_step() -> tuple[Method, param_fields.Values]:
         )
     method = METHODS[key]
     with right:
-        return method, {p.key: parameter(method.key, p) for p in method.params}
+        return method, {p.key: step_parameter(method.key, p) for p in method.params}
 
 
 def apply_button(row: RunRow, step: NewRun) -> None:
-    """Apply the step, or try it again; disabled, and which run it is, where it was already applied."""
+    """Apply a post-hoc step, or try it again; disabled, and which run it is, where it was already applied."""
     found = posthoc.existing_step(posthoc.steps_of(cached_reads.database(), row.id), step)
     again = found is not None and found[1] in UNSUCCESSFUL
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -110,14 +110,14 @@ def apply_button(row: RunRow, step: NewRun) -> None:
             icon=":material/balance:",
             disabled=found is not None and not again,
         ):
-            apply(row, step, found)
+            apply_step(row, step, found)
             st.rerun()
         if found is not None and found[1] == "succeeded":
             st.caption(f"Already applied as run {found[0]}.", width="content")
 
 
-def parameter(owner: str, param: Param) -> float | str:
-    """A slider if the parameter has a range, else the usual field."""
+def step_parameter(owner: str, param: Param) -> float | str:
+    """A parameter of a post-hoc step: a slider if it has a range, else the usual field."""
     drag = (
         not (param.choices or param.words or param.text or param.integer)
         and math.isfinite(param.low)
@@ -136,14 +136,14 @@ def parameter(owner: str, param: Param) -> float | str:
     )
 
 
-def apply(row: RunRow, step: NewRun, found: tuple[int, str] | None) -> None:
-    """Queue the step once and start a helper process that runs it at once; one that failed or was stopped is requeued."""
+def apply_step(row: RunRow, step: NewRun, found: tuple[int, str] | None) -> None:
+    """Queue a post-hoc step once and start a helper process that runs it at once; one that failed or was stopped is requeued."""
     with showing_errors():
         (run_id,) = [found[0]] if found else queue.submit(cached_reads.database(), [step], posthoc.key_of(step))
         if cached_reads.run(run_id).status in UNSUCCESSFUL:
             queue.ask(cached_reads.database(), run_id, RESUME)
         try:
-            helper_process.begin(run_id, *command(row.id, step))
+            helper_process.begin(run_id, *step_command(row.id, step))
         except OSError as error:
             st.toast(
                 f"Could not start a helper process ({plain(error.strerror or str(error))}). Run {run_id} is queued for a worker.",
@@ -151,8 +151,8 @@ def apply(row: RunRow, step: NewRun, found: tuple[int, str] | None) -> None:
             )
 
 
-def command(run_id: int, step: NewRun) -> list[str]:
-    """The step as arguments of cli.py; its key selects the run that is already queued."""
+def step_command(run_id: int, step: NewRun) -> list[str]:
+    """A post-hoc step as arguments of cli.py for the helper process; its key selects the run that is already queued."""
     params = [
         f"{name}={value!r}" if isinstance(value, float) else f"{name}={value}"
         for name, value in step.config.params.items()
@@ -172,28 +172,28 @@ def command(run_id: int, step: NewRun) -> list[str]:
 # -- steps so far ------------------------------------------------------------------------------------------------
 
 
-def states(frame: pd.DataFrame) -> tuple[tuple[int, bool], ...]:
-    """Which steps are active; a change reruns the page."""
+def active_states(frame: pd.DataFrame) -> tuple[tuple[int, bool], ...]:
+    """Which post-hoc steps of a run are active; a change reruns the page."""
     return tuple(zip(frame["id"].tolist(), frame["status"].isin(BUSY).tolist(), strict=True))
 
 
 @st.fragment(run_every=EVERY)
 @showing_errors()
-def live(run_id: int, was: tuple[tuple[int, bool], ...]) -> None:
-    """The active steps, until one of them ends; has no inputs."""
+def live_steps(run_id: int, was: tuple[tuple[int, bool], ...]) -> None:
+    """The active post-hoc steps of a run, until one of them ends; has no inputs."""
     frame = posthoc.steps_of(cached_reads.database(), run_id)
-    if states(frame) != was:
+    if active_states(frame) != was:
         st.rerun()
     for record in frame[frame["status"].isin(BUSY)].itertuples():
-        active(record)
+        active_step(record)
 
 
-def active(record: StepRecord) -> None:
-    """An active step: state, name and seconds so far, and the error of its helper process if it failed."""
+def active_step(record: StepRecord) -> None:
+    """An active post-hoc step: state, name and seconds so far, and the error of its helper process if it failed."""
     seconds = max((datetime.now(UTC) - record.created_at.to_pydatetime()).total_seconds(), 0.0)
     with st.container(horizontal=True, vertical_alignment="center"):
         run_status.badge(record)
-        named = f"{plain(name_of(cached_reads.run(int(record.id))))} as run {record.id}"
+        named = f"{plain(step_name(cached_reads.run(int(record.id))))} as run {record.id}"
         paused = record.status == "paused"  # to be resumed on its page
         st.caption(f"{named} is paused" if paused else f"Applying {named}, {duration(seconds)}", width="content")
         if paused:
@@ -202,18 +202,18 @@ def active(record: StepRecord) -> None:
         st.warning(message(f"{why}. The run is queued for a worker."), icon=":material/schedule:")
 
 
-def listing(row: RunRow, frame: pd.DataFrame) -> None:
-    """The error of the newest step if it failed, a table of the finished steps, and links to the newest of them."""
+def step_listing(row: RunRow, frame: pd.DataFrame) -> None:
+    """The error of a run's newest post-hoc step if it failed, a table of the finished steps, and links to the newest of them."""
     newest = cached_reads.run(int(frame["id"].iloc[-1]))
     if newest.status in UNSUCCESSFUL:
         st.error(
-            message(f"{name_of(newest)}, run {newest.id}: {newest.error or 'it was stopped'}"),
+            message(f"{step_name(newest)}, run {newest.id}: {newest.error or 'it was stopped'}"),
             icon=":material/error:",
         )
     done = [cached_reads.run(int(i)) for i in frame[frame["status"] == "succeeded"]["id"].tail(MOST)]
     if not done:
         return
-    table(row, done)
+    step_table(row, done)
     last = max(r.id for r in done)
     with st.container(horizontal=True, key="posthoc_links"):
         if st.button(
@@ -224,23 +224,23 @@ def listing(row: RunRow, frame: pd.DataFrame) -> None:
             navigation.open_compare(row.id, last)
 
 
-def name_of(row: RunRow) -> str:
-    """The step and its parameters as text."""
+def step_name(row: RunRow) -> str:
+    """A post-hoc step and its parameters as text."""
     return method_words(row.config)
 
 
-def table(row: RunRow, done: Sequence[RunRow]) -> None:
-    """The run as trained and every step on it; a click on a step opens its run."""
+def step_table(row: RunRow, done: Sequence[RunRow]) -> None:
+    """The run as trained and every post-hoc step on it, as a table; a click on a step opens its run."""
     keys = [m.key for m in ROWS]
-    done = sorted(done, key=lambda r: (keys.index(r.method), strength(r)))
-    shown, phone = figures(row, done), viewport.narrow()
+    done = sorted(done, key=lambda r: (keys.index(r.method), step_strength(r)))
+    shown, phone = step_rows(row, done), viewport.narrow_window()
     ids, name_key = [row.id, *(r.id for r in done)], f"posthoc_name_{row.id}_{done[-1].id}_{len(done)}"
     event = st.dataframe(
         shown,
         key=f"posthoc_table_{row.id}_{len(done)}",
         hide_index=True,
         placeholder="",
-        column_config=columns(phone, name_key),
+        column_config=step_columns(phone, name_key),
         column_order=PHONE if phone else None,
         height="content",
         on_select="rerun",
@@ -255,19 +255,23 @@ def table(row: RunRow, done: Sequence[RunRow]) -> None:
         navigation.open_run(ids[pressed[0]])
 
 
-def strength(row: RunRow) -> float:
-    """The value of the slider's parameter, to sort by."""
+def step_strength(row: RunRow) -> float:
+    """The value of a post-hoc step's slider parameter, to sort by."""
     value = row.config.params.get(METHODS[row.method].slider)
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 
-def figures(row: RunRow, done: Sequence[RunRow]) -> pd.DataFrame:
-    """One row per run, the run as trained first: test split; shares in percent, changes relative to the run as trained."""
-    return pd.DataFrame([of(r, row, NOTHING if r is row else f"{name_of(r)} (run {r.id})") for r in (row, *done)])
+def step_rows(row: RunRow, done: Sequence[RunRow]) -> pd.DataFrame:
+    """The rows of the table of post-hoc steps, the run as trained first: test split; shares in percent, changes
+    relative to the run as trained."""
+    return pd.DataFrame(
+        [step_row(r, row, NOTHING if r is row else f"{step_name(r)} (run {r.id})") for r in (row, *done)]
+    )
 
 
-def of(r: RunRow, row: RunRow, name: str) -> dict[str, str | float | None]:
-    """A row of the table, numbers so that every column sorts; None, an empty cell, for the changes of the run as trained."""
+def step_row(r: RunRow, row: RunRow, name: str) -> dict[str, str | float | None]:
+    """A row of the table of post-hoc steps, numbers so that every column sorts; None, an empty cell, for the changes of
+    the run as trained."""
     less = None if r is row or not row.tpr_variance else 100 * (r.tpr_variance / row.tpr_variance - 1)
     return {
         "step": name,
@@ -279,8 +283,8 @@ def of(r: RunRow, row: RunRow, name: str) -> dict[str, str | float | None]:
     }
 
 
-def columns(phone: bool, name_key: str) -> dict[str, Any]:
-    """Header and format of each column; a click on a step is kept under `name_key`.
+def step_columns(phone: bool, name_key: str) -> dict[str, Any]:
+    """Header and format of each column of the table of post-hoc steps; a click on a step is kept under `name_key`.
 
     A button's label does not wrap, so on a phone steps are text.
     """

@@ -16,7 +16,8 @@ MORE = "A new worker resumes from the last checkpoint; `make run` starts one aut
 
 
 def warn_of_stalled_worker(row: RunRow, workers: list[WorkerRow]) -> None:
-    """Show what the worker of a running run reports of itself, such as "no step for 12 min"; nothing without such a report."""
+    """Show on a run's page what its stalled worker reports of itself, such as "no step for 12 min"; nothing without
+    such a report."""
     for worker in workers:
         quiet = worker.quiet_minutes
         if row.status == "running" and worker.alive and worker.run_id == row.id and quiet is not None:
@@ -25,7 +26,8 @@ def warn_of_stalled_worker(row: RunRow, workers: list[WorkerRow]) -> None:
 
 
 def no_heartbeat(row: RunRow, workers: list[WorkerRow], now: float | None = None) -> str | None:
-    """The message that a running run's worker sends no heartbeat, shown instead of an estimate; None while it does.
+    """The message of a run's page that its worker has stalled and sends no heartbeat, shown instead of an estimate;
+    None while it does.
 
     `now` in Unix seconds.
     """

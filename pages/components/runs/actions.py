@@ -38,27 +38,28 @@ MOST_NAMED = 8  # dependent runs listed in the delete dialog
 
 
 def archive(ids: list[int], flag: bool) -> None:
-    """Archive or unarchive runs, and remember it for Undo."""
+    """Archive or unarchive the runs selected on Runs, and remember it for Undo."""
     with showing_errors():
         results.archive(cached_reads.database(), ids, flag)
         st.session_state["runs_archived"] = (ids, flag)
 
 
-def ask(ids: list[int], request: str) -> None:
-    """Record the request for each run; one that has ended meanwhile shows an error and does not block the others."""
+def ask_for_all(ids: list[int], request: str) -> None:
+    """Record the request for each run selected on Runs; one that has ended meanwhile shows an error and does not block
+    the others."""
     for run_id in ids:
         with showing_errors():
             queue.ask(cached_reads.database(), run_id, request)
 
 
-def undo(ids: list[int], flag: bool) -> None:
-    """Revert the last archiving."""
+def undo_archiving(ids: list[int], flag: bool) -> None:
+    """Revert the last archiving on the Runs page."""
     archive(ids, not flag)
     st.session_state.pop("runs_archived", None)
 
 
-def archived_now(ids: list[int]) -> None:
-    """What was just archived, with an Undo button, until other rows are selected."""
+def undo_notice(ids: list[int]) -> None:
+    """What was just archived on the Runs page, with an Undo button, until other rows are selected."""
     if ids:
         st.session_state.pop("runs_archived", None)
     if "runs_archived" not in st.session_state:
@@ -70,17 +71,19 @@ def archived_now(ids: list[int]) -> None:
             f"{'Run' if len(moved) == 1 else 'Runs'} {some} {'archived' if flag else 'unarchived'}",
             width="content",
         )
-        st.button("Undo", key="runs_undo", icon=":material/undo:", on_click=undo, args=(moved, flag))
+        st.button("Undo", key="runs_undo", icon=":material/undo:", on_click=undo_archiving, args=(moved, flag))
 
 
 @st.dialog("Delete runs", icon=":material/delete:", on_dismiss="rerun")
 def confirm_delete(frame: pd.DataFrame) -> None:
-    """Lists every run to be deleted; the ids are fixed when the dialog opens."""
+    """The dialog of the Runs page that lists every run to be deleted; the ids are fixed when it opens."""
     st.markdown(f"This permanently deletes {count(len(frame), 'run')} with all results and checkpoints:")
     st.markdown("\n".join(f"- {r.id}: {plain(r.name)}" for r in frame.itertuples()))
     ids = frame["id"].tolist()
-    named("These runs can no longer be resumed, because they continue from a network that is deleted:", stranded(ids))
-    named("These runs keep the TPRs they took, but lose the baseline to compare with:", dependants(ids))
+    list_below(
+        "These runs can no longer be resumed, because they continue from a network that is deleted:", stranded(ids)
+    )
+    list_below("These runs keep the TPRs they took, but lose the baseline to compare with:", dependants(ids))
     with st.container(horizontal=True):
         if st.button("Delete", key="runs_delete_yes", type="primary", icon=":material/delete:"):
             with showing_errors():
@@ -90,8 +93,8 @@ def confirm_delete(frame: pd.DataFrame) -> None:
             st.rerun()
 
 
-def named(why: str, lines: list[str]) -> None:
-    """A list below its reason; nothing if it is empty."""
+def list_below(why: str, lines: list[str]) -> None:
+    """In the dialog that deletes runs: a list below its reason; nothing if it is empty."""
     if lines:
         st.markdown(why)
         st.markdown(
@@ -101,18 +104,19 @@ def named(why: str, lines: list[str]) -> None:
 
 
 def followers(ids: list[int]) -> list[ListedRun]:
-    """The other runs whose baseline is one of `ids`."""
+    """In the dialog that deletes runs: the other runs whose baseline is one of `ids`."""
     every = cached_reads.runs(archived=None)
     return list(every[every["baseline_id"].isin(ids) & ~every["id"].isin(ids)].sort_values("id").itertuples())
 
 
 def unfinished_stage(record: ListedRun) -> bool:
-    """Whether a run is an unfinished second stage or post-hoc step, which cannot resume without its baseline's network."""
+    """For the dialog that deletes runs: whether a run is an unfinished second stage or post-hoc step, which cannot
+    resume without its baseline's network."""
     return record.status != "succeeded" and provenance.needs_network(record.method)
 
 
 def stranded(ids: list[int]) -> list[str]:
-    """The followers that could no longer resume: "run 14 (Stopped) continues from run 13"."""
+    """In the dialog that deletes runs: the followers that could no longer resume: "run 14 (Stopped) continues from run 13"."""
     return [
         f"run {r.id} ({run_status.label(r)}) continues from run {int(r.baseline_id)}"
         for r in followers(ids)
@@ -121,7 +125,7 @@ def stranded(ids: list[int]) -> list[str]:
 
 
 def dependants(ids: list[int]) -> list[str]:
-    """The other followers: "run 14 took its TPRs from run 13"."""
+    """In the dialog that deletes runs: the other followers: "run 14 took its TPRs from run 13"."""
     rows = [cached_reads.run(int(r.id)) for r in followers(ids) if not unfinished_stage(r)]
     return [
         f"run {row.id} {'took its TPRs from' if takes_tprs(row.method, row.config.params) else 'is compared with'} "
@@ -131,7 +135,7 @@ def dependants(ids: list[int]) -> list[str]:
 
 
 @st.dialog("Tags and notes", icon=":material/edit:", on_dismiss="rerun")
-def edit(record: ListedRun) -> None:
+def edit_run(record: ListedRun) -> None:
     """The dialog of the Runs page to edit name, tags and notes of one run."""
     run_notes.fields(record, "runs")
     if st.button("Save", key="runs_edit_save", type="primary") and run_notes.save(int(record.id), "runs"):
@@ -140,7 +144,8 @@ def edit(record: ListedRun) -> None:
 
 @st.dialog("Tags of several runs", icon=":material/edit:", on_dismiss="rerun")
 def edit_tags(frame: pd.DataFrame) -> None:
-    """Add tags to all of the runs, or remove tags from those that have them; names and notes are edited run by run."""
+    """The dialog of the Runs page to add tags to all selected runs, or remove tags from those that have them; names and
+    notes are edited run by run."""
     st.markdown(
         f"{count(len(frame), 'run')}: {plain(', '.join(str(i) for i in sorted(frame['id'])[:12]))}"
         f"{' and more' if len(frame) > 12 else ''}"
@@ -158,8 +163,8 @@ def edit_tags(frame: pd.DataFrame) -> None:
             st.rerun()
 
 
-def actions(frame: pd.DataFrame, ids: list[int]) -> None:
-    """Buttons for the selected rows; help texts say what to select for the disabled ones."""
+def action_buttons(frame: pd.DataFrame, ids: list[int]) -> None:
+    """The buttons of the Runs page for the selected rows; help texts say what to select for the disabled ones."""
     chosen = frame[frame["id"].isin(ids)]
     with st.container(horizontal=True, vertical_alignment="center"):
         open_and_compare(ids)
@@ -167,12 +172,12 @@ def actions(frame: pd.DataFrame, ids: list[int]) -> None:
         request_buttons(chosen)
         archive_button(chosen, ids)
         delete_button(chosen)
-        if ids or not viewport.narrow():
+        if ids or not viewport.narrow_window():
             st.caption(f"{len(ids)} selected" if ids else f"{TO_OPEN} {TO_TICK}", width="content")
 
 
 def open_and_compare(ids: list[int]) -> None:
-    """Open one run, or compare two."""
+    """The buttons of the Runs page to open one selected run, or compare two."""
     if st.button(
         "Open",
         key="runs_open",
@@ -192,7 +197,7 @@ def open_and_compare(ids: list[int]) -> None:
 
 
 def edit_button(chosen: pd.DataFrame) -> None:
-    """Edit one run, or the tags of several."""
+    """The button of the Runs page to edit one selected run, or the tags of several."""
     if st.button(
         "Edit",
         key="runs_edit",
@@ -201,11 +206,11 @@ def edit_button(chosen: pd.DataFrame) -> None:
         help="Name, tags and notes of one run, or the tags of several. Select runs first.",
     ):
         auto_refresh.hold()
-        edit(next(chosen.itertuples())) if len(chosen) == 1 else edit_tags(chosen)
+        edit_run(next(chosen.itertuples())) if len(chosen) == 1 else edit_tags(chosen)
 
 
 def request_buttons(chosen: pd.DataFrame) -> None:
-    """Pause, resume and stop; as on the run page only what applies now."""
+    """The buttons of the Runs page to pause, resume and stop; as on a run's page only what applies now."""
     records = [r for r in chosen.itertuples() if not run_status.pending(r)]
     held = run_status.held_by(*records)
     for request, (icon, effect) in BUTTONS.items():
@@ -215,14 +220,14 @@ def request_buttons(chosen: pd.DataFrame) -> None:
                 REQUESTS[request].label,
                 key=f"runs_{request}",
                 icon=icon,
-                on_click=ask,
+                on_click=ask_for_all,
                 args=(able, request),
                 help=effect.format(runs=count(len(able), "selected run")),
             )
 
 
 def archive_button(chosen: pd.DataFrame, ids: list[int]) -> None:
-    """Archive the runs, or unarchive them if all are archived."""
+    """The button of the Runs page to archive the selected runs, or unarchive them if all are archived."""
     put_back = bool(ids) and bool(chosen["archived"].all())
     st.button(
         "Unarchive" if put_back else "Archive",
@@ -236,7 +241,7 @@ def archive_button(chosen: pd.DataFrame, ids: list[int]) -> None:
 
 
 def delete_button(chosen: pd.DataFrame) -> None:
-    """Delete the runs, after a confirmation."""
+    """The button of the Runs page to delete the selected runs, after a confirmation."""
     if st.button(
         "Delete",
         key="runs_delete",

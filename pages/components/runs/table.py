@@ -44,8 +44,8 @@ HIGH, PHONE_HIGH = 600, 410  # px at most
 ROW, TALL_ROW = 35, 92  # px; Streamlit wraps text in rows above 64, and a name may take four lines
 
 
-def shape(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
-    """The stored columns in display form: percent, points, labels."""
+def table_rows(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
+    """The rows of the table of all runs: the stored columns in display form, as percent, points, labels."""
     out = pd.DataFrame(
         {
             "id": frame["id"],
@@ -71,8 +71,8 @@ def shape(frame: pd.DataFrame, states: list[str]) -> pd.DataFrame:
     return out[[*ALWAYS, *MORE]].reset_index(drop=True)
 
 
-def columns(phone: bool, name: int = NAME, name_key: str | None = None) -> dict[str, Any]:
-    """Header and format of each column; names are `name` px wide, a click on one is kept under `name_key`.
+def table_columns(phone: bool, name: int = NAME, name_key: str | None = None) -> dict[str, Any]:
+    """Header and format of each column of the table of all runs; names are `name` px wide, a click on one is kept under `name_key`.
 
     A button's label does not wrap, so on a phone names are text, and a tap on one selects its run. Every header has room
     for the sort arrow.
@@ -129,27 +129,29 @@ def columns(phone: bool, name: int = NAME, name_key: str | None = None) -> dict[
 
 
 def name_width(names: Iterable[str], reserved: int) -> int:
-    """Width in px for the longest name, within limits; further columns take `reserved` px of it."""
+    """Width in px of the names in the table of all runs, for the longest within limits; further columns take `reserved`
+    px of it."""
     wanted = round(LETTER * max(map(len, names), default=0)) + AROUND_NAME
     return max(LEAST_NAME, min(max(wanted, NAME), WIDEST_NAME) - reserved)
 
 
-def order(phone: bool, more: list[str]) -> list[str]:
-    """Column order: what fits the window, with further columns right after the state; on a phone the rest of ALWAYS follows."""
+def column_order(phone: bool, more: list[str]) -> list[str]:
+    """Column order of the table of all runs: what fits the window, with further columns right after the state; on a
+    phone the rest of ALWAYS follows."""
     fits = PHONE if phone else ALWAYS
     lead = fits[: fits.index("state") + 1]
     return list(dict.fromkeys([*lead, *more, *fits, *ALWAYS]))
 
 
 def state_word(state: str) -> str:
-    """The label of a state in the filter; the URL holds it."""
+    """The label of a state in the filter of the table of all runs; the URL holds it."""
     return "All" if state == "all" else STATES[state].label
 
 
 def more_columns() -> list[str]:
-    """Lets the user select further columns."""
+    """Lets the user select further columns of the table of all runs."""
     with st.popover("Columns", icon=":material/view_column:"):
-        heads = {key: config["label"] for key, config in columns(phone=False).items()}
+        heads = {key: config["label"] for key, config in table_columns(phone=False).items()}
         return st.multiselect(
             "More columns",
             MORE,
@@ -161,22 +163,22 @@ def more_columns() -> list[str]:
 
 
 def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
-    """The table; a click on a name opens that run, on a phone it selects it. Returns the ids of the selected rows.
+    """The table of all runs; a click on a name opens that run, on a phone it selects it. Returns the ids of the selected rows.
 
     Arrow keys select text cells too, so selecting one must not open anything.
     """
-    shown, phone = shape(frame, states), viewport.narrow()
+    shown, phone = table_rows(frame, states), viewport.narrow_window()
     # The keys hold the ids in order: changed rows make a new table, so no selection or click can move to another run.
     key, name_key = table_key(shown["id"]), f"runs_name_{hash(tuple(shown['id']))}"
-    others = columns(phone)
+    others = table_columns(phone)
     reserved = sum(others[c]["width"] for c in more)
-    config = columns(phone, name_width(shown["name"], reserved), name_key)
+    config = table_columns(phone, name_width(shown["name"], reserved), name_key)
     row = TALL_ROW if phone else ROW
     event = st.dataframe(
         shown,
         key=key,
         column_config=config,
-        column_order=order(phone, more),
+        column_order=column_order(phone, more),
         hide_index=True,
         placeholder="",
         on_select="rerun",
@@ -192,12 +194,14 @@ def table(frame: pd.DataFrame, states: list[str], more: list[str]) -> list[int]:
 
 
 def table_key(ids: Iterable[int]) -> str:
+    """The key of the table of all runs, which holds their ids in order."""
     return f"runs_table_{hash(tuple(ids))}"
 
 
-def while_chosen(frame: pd.DataFrame, wanted: list[str | bool]) -> pd.DataFrame:
-    """Keep the rows of the table while some are selected: a new row would make a new table and drop the selection, and with it
-    the click on a button. `wanted`: search, state and whether archived; changed filters show all they match."""
+def keep_selected_rows(frame: pd.DataFrame, wanted: list[str | bool]) -> pd.DataFrame:
+    """Keep the rows of the table of all runs while some are selected: a new row would make a new table and drop the
+    selection, and with it the click on a button. `wanted`: search, state and whether archived; changed filters show all
+    they match."""
     before, ids = st.session_state.get("runs_rows", (None, ()))
     chosen = st.session_state.get(table_key(ids), {}).get("selection", {})
     if before == wanted and any(chosen.values()) and set(ids) <= set(frame["id"]):
@@ -206,8 +210,8 @@ def while_chosen(frame: pd.DataFrame, wanted: list[str | bool]) -> pd.DataFrame:
     return frame
 
 
-def states_of(frame: pd.DataFrame) -> list[str]:
-    """The cells of the column State of Runs: icon and word."""
+def state_cells(frame: pd.DataFrame) -> list[str]:
+    """The cells of the column State in the table of all runs: state, progress and estimate."""
     records = list(
         frame[STATE_COLUMNS].itertuples(index=False)
     )  # with all columns, 1,000 rows would take ten times as long

@@ -146,10 +146,10 @@ def test_the_tiles_are_green_only_where_the_weights_did_it(config, gain):
     c = compare(run("run 1", PLAIN), run("run 3", config, BEFORE + 18), rng())
     delta = c.deltas["accuracy"]
     assert delta.beyond
-    assert tiles.color(c, delta, delta.change, True, False) == gain
+    assert tiles.tile_color(c, delta, delta.change, True, False) == gain
     worse = compare(run("run 1", PLAIN), run("run 3", config, BEFORE - 60), rng())
     delta = worse.deltas["accuracy"]
-    assert tiles.color(worse, delta, delta.change, True, False) == "red"
+    assert tiles.tile_color(worse, delta, delta.change, True, False) == "red"
 
 
 def test_what_sets_a_run_apart_from_its_baseline_before_it_starts():

@@ -20,7 +20,7 @@ from core.training.objectives import objective_class
 from core.training.objectives.poly_tail import margins, tailed
 from docs.worked_examples import WORKINGS, computed
 from reporting.code_snippet import pytorch_snippet
-from reporting.method_examples import WORKED, by_map, examples
+from reporting.method_examples import WORKED, examples, terms_example
 from tests.pages.components.new_run.kit import baselines
 from tests.pages.kit import NEW, visit
 
@@ -61,7 +61,7 @@ def test_every_row_has_a_worked_example_with_a_word_on_what_is_shown(row, table)
 
 def test_no_row_of_an_example_repeats_the_first():
     for row, table in ROWS:
-        example = by_map(row, table)
+        example = terms_example(row, table)
         first = dict(example.rows[1:]) if example else {}
         for label, values in first.items():
             term = label.split(",")[0]
@@ -133,7 +133,7 @@ def test_the_post_hoc_steps_show_what_they_change():
 
 
 def test_what_moves_shows_its_last_epoch_too():
-    rows = dict(by_map(SAMPLERS["progressive"], SAMPLERS).rows)
+    rows = dict(terms_example(SAMPLERS["progressive"], SAMPLERS).rows)
     assert rows["sampling, last epoch"] == ("0.2",) * 5
     assert rows["sampling"] != rows["sampling, last epoch"]
 

@@ -58,7 +58,7 @@ def test_a_caution_in_words(finding, sentence):
 
 
 def test_weights_that_do_not_oscillate_in_words():
-    assert text.calm(OSCILLATION, "the second half of the run") == (
+    assert text.no_oscillation(OSCILLATION, "the second half of the run") == (
         "From epoch to epoch a weight changes by a factor of 2.50 on average and turns back at 75 % of the epochs "
         "(the second half of the run)."
     )

@@ -22,7 +22,7 @@ def seen(at, address, monkeypatch):
         "id_from_url",
         lambda name: int(at.query_params[name][0]) if name in at.query_params else None,
     )
-    return auto_refresh.moved(address) and not auto_refresh.st.session_state["follow_held"]
+    return auto_refresh.runs_changed(address) and not auto_refresh.st.session_state["follow_held"]
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,7 @@ def report():
     from services import comparison
 
     rows = [cached_reads.run(i) for i in (1, 2)]
-    return compare_report.page(
+    return compare_report.comparison_report(
         *rows,
         cached_comparison.comparison(*rows),
         cached_reads.class_names(rows[0]),

@@ -173,5 +173,5 @@ def test_a_run_that_knows_other_classes_is_not_followed(empty, mounted):
     [(161, 20, 10, True), (161, 90, 100, False), (161, 30, 10, False), (1, 200, 200, True)],
 )
 def test_what_the_browser_is_sent_is_bounded(stops, epochs, classes, fits):
-    assert epoch_component.carries(stops, epochs, classes) == fits
+    assert epoch_component.carries_all_stops(stops, epochs, classes) == fits
     assert epoch_component.most_epochs(classes) * classes <= max(component.CELLS, 2 * classes)

@@ -169,9 +169,11 @@ def test_what_no_picture_can_show_is_said_of_every_method():
     known = what_if(2, tpr=np.array([0.9, 0.5]), counts=np.array([30.0, 10.0]))
     plain = SAMPLERS["instance"]
     for method in METHODS:
-        assert answer(method.key, known).set() or method.key == "none" or terms.sentences(method, plain), method.key
-    assert terms.sentences(METHODS["l2rw"], plain) == [METHODS["l2rw"].decided]
-    assert terms.sentences(METHODS["crt"], SAMPLERS["smote"]) == [
+        assert answer(method.key, known).set() or method.key == "none" or terms.decided_in_training(method, plain), (
+            method.key
+        )
+    assert terms.decided_in_training(METHODS["l2rw"], plain) == [METHODS["l2rw"].decided]
+    assert terms.decided_in_training(METHODS["crt"], SAMPLERS["smote"]) == [
         TRAINED["classifier"],
         SAMPLERS["smote"].decided,
     ]
@@ -186,9 +188,9 @@ def test_a_sampler_that_moves_is_drawn_at_both_ends():
 
     known = replace(what_if(2, counts=np.array([30.0, 10.0])), epochs=5)
     first, last = (SAMPLERS["progressive"].terms(replace(known, epoch=e)) for e in (0, 4))
-    values = terms.over_time("sampling", first, last)
+    values = terms.first_and_last_epoch("sampling", first, last)
     assert {k: v.tolist() for k, v in values.items()} == {"first epoch": [0.75, 0.25], "last epoch": [0.5, 0.5]}
-    figure = terms.picture("sampling", values, np.array([1, 0]), ("<b>a", "b"), LIGHT, hard=False)
+    figure = terms.term_figure("sampling", values, np.array([1, 0]), ("<b>a", "b"), LIGHT, hard=False)
     assert figure["data"][0]["y"] == [0.25, 0.75]
     assert figure["layout"]["xaxis"]["ticktext"] == ["b", "&lt;b&gt;a"]
     many = terms.class_axis(["c"] * 1200, np.arange(1200), LIGHT, hard=True)

@@ -11,7 +11,7 @@ ALL = ["TPR ratio", "TPR deficit", "Logit adjustment"]
 
 
 def looks(name, labels):
-    drawn = overlay.picture(
+    drawn = overlay.overlay_figure(
         name, {k: np.ones(3) for k in labels}, np.arange(3), ["a", "b", "c"], LIGHT, methods=ALL, hard=False
     )
     return {t["name"]: (t["marker"]["color"], t["marker"]["symbol"]) for t in drawn["data"]}

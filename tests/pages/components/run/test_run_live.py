@@ -21,7 +21,16 @@ import pytest
 from commands import demo
 from pages.components.common import run_notes
 from pages.components.run import charts, stalled_worker
-from pages.components.run.live import DETAILS, LONGEST, PAUSES, PICTURES, SHARES, Drawn, due, pause
+from pages.components.run.live import (
+    DETAILS,
+    LONGEST,
+    PAUSES,
+    PICTURES,
+    SHARES,
+    Drawn,
+    due_for_redraw,
+    pause_between_redraws,
+)
 from reporting import epoch_charts
 from storage import results
 from storage.db.connection import write
@@ -36,31 +45,31 @@ from tests.pages.kit import HOME, RUN, visit, words_on
 @pytest.mark.parametrize("part", [PICTURES, DETAILS])
 def test_a_part_is_redrawn_for_a_new_epoch_and_after_its_pause(part):
     drawn = Drawn(3, 7, 100.0, 0.1)
-    assert due(part, drawn, SimpleNamespace(id=3, last_epoch=8), 100.0 + PAUSES[part])
-    assert not due(part, drawn, SimpleNamespace(id=3, last_epoch=8), 99.9 + PAUSES[part]), "too soon"
-    assert not due(part, drawn, SimpleNamespace(id=3, last_epoch=7), 1e6), "nothing new"
-    assert not due(part, None, SimpleNamespace(id=3, last_epoch=8), 1e6), "the page draws it first"
-    assert not due(part, drawn, SimpleNamespace(id=4, last_epoch=8), 1e6), "another run's"
+    assert due_for_redraw(part, drawn, SimpleNamespace(id=3, last_epoch=8), 100.0 + PAUSES[part])
+    assert not due_for_redraw(part, drawn, SimpleNamespace(id=3, last_epoch=8), 99.9 + PAUSES[part]), "too soon"
+    assert not due_for_redraw(part, drawn, SimpleNamespace(id=3, last_epoch=7), 1e6), "nothing new"
+    assert not due_for_redraw(part, None, SimpleNamespace(id=3, last_epoch=8), 1e6), "the page draws it first"
+    assert not due_for_redraw(part, drawn, SimpleNamespace(id=4, last_epoch=8), 1e6), "another run's"
 
 
 @pytest.mark.parametrize("part", [PICTURES, DETAILS])
 def test_slow_drawing_makes_the_pause_longer(part):
     drawn, row = Drawn(3, 7, 100.0, 1.0), SimpleNamespace(id=3, last_epoch=8)
-    assert not due(part, drawn, row, 99.0 + 1.0 / SHARES[part])
-    assert due(part, drawn, row, 100.0 + 1.0 / SHARES[part])
-    assert due(part, replace(drawn, took=900.0), row, 100.0 + LONGEST), "but not forever"
+    assert not due_for_redraw(part, drawn, row, 99.0 + 1.0 / SHARES[part])
+    assert due_for_redraw(part, drawn, row, 100.0 + 1.0 / SHARES[part])
+    assert due_for_redraw(part, replace(drawn, took=900.0), row, 100.0 + LONGEST), "but not forever"
 
 
 def test_the_lower_part_keeps_up_with_the_charts_if_it_is_drawn_quickly():
     quick, slow = Drawn(3, 7, 100.0, 0.1), Drawn(3, 7, 100.0, 0.8)
-    assert pause(DETAILS, quick) == pause(PICTURES, quick) == 5.0
-    assert pause(DETAILS, slow) > 2 * pause(PICTURES, slow)
+    assert pause_between_redraws(DETAILS, quick) == pause_between_redraws(PICTURES, quick) == 5.0
+    assert pause_between_redraws(DETAILS, slow) > 2 * pause_between_redraws(PICTURES, slow)
 
 
 @pytest.mark.parametrize("count", [1, 2, 119, 120, 121, 400, 401, 10_000])
 def test_few_epochs_are_all_drawn_and_many_with_both_ends(count):
     epochs = np.arange(1, count + 1)
-    places = epoch_charts.some(epochs, 120)
+    places = epoch_charts.some_epochs(epochs, 120)
     assert (places[0], places[-1]) == (0, count - 1)
     assert len(places) <= 122
     assert count > 120 or len(places) == count
@@ -200,7 +209,7 @@ def test_tags_and_notes_are_changed_on_the_page(full, state):
     row = results.get_run(engine, run_id)
     assert (row.tags, row.notes) == ("a, b", "first\nsecond")
     assert "first  \nsecond" in [m.value for m in at.main.markdown]
-    assert run_notes.lines("- no list\n# no heading").splitlines() == ["\\- no list  ", "\\# no heading"]
+    assert run_notes.notes_as_markdown("- no list\n# no heading").splitlines() == ["\\- no list  ", "\\# no heading"]
 
 
 # -- estimates by earlier runs -----------------------------------------------------------------------------------

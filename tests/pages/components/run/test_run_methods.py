@@ -18,7 +18,7 @@ from core.methods import METHODS, POSTHOC
 from core.methods.posthoc import STORED_BIAS
 from pages.components.common import helper_process
 from pages.components.compare import report
-from pages.components.compare.charts import LEVEL, SPREAD, mean_by_epoch
+from pages.components.compare.charts import LEVEL, SPREAD, mean_curve
 from pages.components.run.posthoc import USUAL
 from reporting import epoch_charts, html_pages, settings_text
 from reporting.palette import LIGHT
@@ -370,7 +370,7 @@ def test_the_settings_of_a_step_name_no_epochs_but_the_run_it_is_applied_to(trai
     differing = {label: values for label, *values in settings_text.differing(before, after)}
     assert differing["Epochs"] == [str(EPOCHS), "–"]
     assert differing["Applied to"] == ["–", f"run {run}"]
-    listed = dict(settings_text.listed(after))
+    listed = dict(settings_text.listed_settings(after))
     assert "Epochs" not in listed
     assert listed["Applied to"] == f"run {run}"
     line = settings_line(after)
@@ -385,12 +385,12 @@ def test_the_exports_of_a_step_name_the_run_it_is_applied_to_as_compare_does(tra
     reports = [comparison.report(engine, row) for row in rows]
     assert settings_text.differing(*reports) == settings_text.differing(*rows)
     for row, reported in zip(rows, reports, strict=True):
-        assert settings_text.listed(reported) == settings_text.listed(row)
+        assert settings_text.listed_settings(reported) == settings_text.listed_settings(row)
     assert f"Applied to</td><td>run {run}<" in html_pages.run_page(reports[1])
 
 
 def test_a_mean_over_seeds_is_over_those_that_have_a_value():
-    epochs, mean = mean_by_epoch(
+    epochs, mean = mean_curve(
         [(np.array([1, 2, 3, 4]), np.array([1, np.nan, 3, np.nan])), (np.array([1, 2]), np.array([2, 4]))]
     )
     assert epochs.tolist() == [1, 2, 3, 4]
