@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from core.formatting import plural
+
 DASH = "–"
 PLACES = 4  # decimals of a variance at least
 LEAST = 1e-5  # below this, a variance is written with an exponent
@@ -58,21 +60,6 @@ def weight(value: float | None) -> str:
     if value and not 1e-4 <= abs(value) < 1e6:
         return scientific
     return f"{value:.{max(2 - int(scientific.partition('e')[2]), 0)}f}"
-
-
-def number(value: float) -> str:
-    """A setting's value, as short as possible: 2.0 -> "2", 0.9999 -> "0.9999"."""
-    return f"{value:g}"
-
-
-def count(n: int, noun: str) -> str:
-    """1 run, 2 runs, 1,000 classes."""
-    return f"{n:,} {plural(noun, n)}"
-
-
-def plural(noun: str, n: int) -> str:
-    """The noun for `n` of them: 1 run, 2 runs, 3 classes."""
-    return noun if n == 1 else f"{noun}es" if noun.endswith("s") else f"{noun}s"
 
 
 def duration(seconds: float | None) -> str:

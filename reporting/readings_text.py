@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from core.formatting import count
 from core.metrics.readings import ECE, ERROR, SHARE, VARIANCE, WEIGHTED, WORST, Change, Reading
 from core.metrics.scalar import FEW_SHOT, MANY_SHOT, MEASURES
 from reporting import numbers
@@ -45,7 +46,7 @@ def reading_meaning(reading: Reading | Change) -> str:
     if reading.key == ECE:
         return ECE_MEANING
     if reading.key in GROUPS:
-        return f"Mean TPR of the {numbers.count(reading.classes, 'class')} {GROUPS[reading.key][1]}."
+        return f"Mean TPR of the {count(reading.classes, 'class')} {GROUPS[reading.key][1]}."
     return MEASURES[reading.key].summary
 
 
@@ -98,11 +99,7 @@ FORMATS = {
 def label_with_unit(reading: Reading | Change) -> str:
     """The name of a reading's measure with its unit and, for a group, its number of classes: "Few-shot TPR (3 classes), %"."""
     unit, n = FORMATS[reading.unit].unit, reading.classes
-    return (
-        reading_label(reading)
-        + ("" if n is None else f" ({numbers.count(n, 'class')})")
-        + (f", {unit}" if unit else "")
-    )
+    return reading_label(reading) + ("" if n is None else f" ({count(n, 'class')})") + (f", {unit}" if unit else "")
 
 
 def value_text(unit: str, value: float, of: str = "") -> str:

@@ -9,7 +9,7 @@ from core.comparison.compare import Comparison
 from core.datasets import describe
 from core.experiment.presets import FIRST
 from core.experiment.states import BUSY, LIVE, RESUME
-from core.formatting import listed
+from core.formatting import count, listed
 from pages.components.common import cached_comparison, cached_reads, navigation, plan_findings, plotly_chart, run_status
 from pages.components.common.error_guard import showing_errors
 from reporting import numbers, tpr_charts, tpr_series
@@ -82,7 +82,7 @@ def expected_time(every: pd.DataFrame) -> str:
         run_time.seconds_for(every, (FIRST.baseline, FIRST.weighted)),
         int(every["status"].isin(LIVE).sum()),
     )
-    behind = f", behind {numbers.count(ahead, 'run')}" if ahead else ""
+    behind = f", behind {count(ahead, 'run')}" if ahead else ""
     if seconds is None:
         least, most = (numbers.duration(s) for s in (FIRST.seconds, FIRST.most_seconds))
         return f"{least} to {most}, depending on the machine{behind}"
@@ -226,7 +226,7 @@ def pair_chart(pair: cached_reads.Pair, c: Comparison) -> None:
     )
     st.caption(
         f"{words.plain(pair.after.name)}, compared with run {pair.before.id}. "
-        f"Test split, {numbers.count(int(cached_reads.counts(pair.after).support.sum()), 'sample')}. "
+        f"Test split, {count(int(cached_reads.counts(pair.after).support.sum()), 'sample')}. "
         f"{tpr_charts.marks(kind, before)}"
     )
 

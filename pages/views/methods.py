@@ -110,11 +110,11 @@ def one_example(shown: Example) -> None:
         st.markdown(shown.intro)
     if shown.rows:
         (head, given), *rest = shown.rows
-        frame = pd.DataFrame(
-            dict(rest), index=[f"{shown.of} {c}: {v}" for c, v in enumerate(given)]
-        )  # classes as rows: fits a phone
-        st.caption(f"Rows: the {shown.of} and its {head}.")
-        st.table(frame)
+        columns = {breakable(label): values for label, values in rest}
+        frame = pd.DataFrame(columns, index=[f"{shown.of} {c}: {v}" for c, v in enumerate(given)])
+        turned = len(columns) > len(frame)  # few columns fit a phone
+        st.caption(f"{'Columns' if turned else 'Rows'}: the {shown.of} and its {head}.")
+        st.table(frame.T if turned else frame)
     for sentence in shown.sentences:
         st.markdown(sentence)
     if shown.command:

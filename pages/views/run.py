@@ -7,6 +7,7 @@ import streamlit as st
 from core.datasets import known_as
 from core.experiment.recipes import RECIPES, Recipe
 from core.experiment.states import BUSY, LIVE, STATES
+from core.formatting import count
 from core.methods import trains
 from core.registry import Registry
 from models import MODELS, Model
@@ -14,7 +15,6 @@ from pages.components.common import cached_reads, navigation, run_notes, run_sta
 from pages.components.common.error_guard import showing_errors
 from pages.components.run import actions, charts, class_table, downloads, live, log, measures, posthoc, stalled_worker
 from reporting import provenance
-from reporting.numbers import count
 from reporting.text import message, plain, sentence
 from storage.jobs import queue
 from storage.jobs.waiting import Waiting

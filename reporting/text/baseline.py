@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from core.experiment import baseline
 from core.experiment.config import RunConfig
 from core.experiment.states import STATES
-from core.formatting import listed
-from reporting.numbers import plural
+from core.formatting import listed, plural
 from reporting.text.finding import of
 from reporting.text.phrases import numbered
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from core.comparison import compare, confounders, pairing
 from core.experiment.states import STATES, State
-from core.formatting import listed
-from reporting.numbers import count
+from core.formatting import count, listed
 from reporting.text.finding import lines, of
 from reporting.text.phrases import capitalized, numbered
 

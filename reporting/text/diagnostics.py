@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from core.diagnostics import double_correction, run_warnings, sample_size, weight_dominance
-from core.formatting import listed
-from reporting.numbers import count, percent
+from core.formatting import count, listed
+from reporting.numbers import percent
 from reporting.text.finding import of
 
 REMEDIES = {"images": "Add validation images.", "share": "Raise the validation share or add images."}

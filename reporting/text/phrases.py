@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.formatting import listed
-from reporting.numbers import minus, plural
+from core.formatting import listed, plural
+from reporting.numbers import minus
 
 
 def choice(key: str) -> str:

@@ -14,8 +14,8 @@ from core.comparison.verdict import (
     Noise,
     Verdict,
 )
+from core.formatting import count
 from reporting import numbers
-from reporting.numbers import count
 from reporting.text.finding import of
 from reporting.text.phrases import capitalized
 

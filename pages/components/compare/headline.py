@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from core.comparison.compare import Comparison
+from core.formatting import count
 from pages.components.compare import tiles
 from reporting import text
-from reporting.numbers import count
 from reporting.text import plain
 
 

@@ -8,11 +8,10 @@ import streamlit as st
 from core.comparison.compare import Comparison
 from core.comparison.verdict import ENOUGH_SEEDS, SAME
 from core.experiment.states import LIVE
-from core.formatting import listed
+from core.formatting import count, listed
 from pages.components.common import cached_reads, navigation, plan_findings, run_status
 from pages.components.common.error_guard import showing_errors
 from reporting import text
-from reporting.numbers import count
 from services import submission
 from services.seeds import lacking, next_seeds, on_the_way
 from storage.jobs import queue

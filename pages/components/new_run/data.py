@@ -12,14 +12,13 @@ from core.datasets.uploads import is_upload, remove_upload, store_upload
 from core.diagnostics.sample_size import few_validation
 from core.errors import DataError, EvenlyError
 from core.experiment.config import RunConfig
-from core.formatting import listed
+from core.formatting import count, listed, plural
 from core.modality import MODALITIES
 from models import MODELS
 from pages.components.common import cached_reads, query_params
 from pages.components.common.error_guard import showing_errors
 from pages.components.common.prefill import PREFILL, Prefill
 from reporting import text
-from reporting.numbers import count, plural
 from reporting.text import message, plain, shortened
 from services.run_names import dataset_label, dataset_labels
 from storage.db.paths import data_root

@@ -18,6 +18,7 @@ from core.experiment.baseline import OtherClasses
 from core.experiment.config import RunConfig, from_dict
 from core.experiment.replay import LAST_TPR, TermHistory, TprHistory, looks_back, replay, replayable_epochs, with_param
 from core.experiment.term_schedule import first_epoch
+from core.formatting import count
 from core.methods import METHODS, POSTHOC, Method, formula_with, grid_values, slider_param
 from core.methods.types import ClassTerms, Evidence
 from core.metrics.classification import share
@@ -25,7 +26,7 @@ from pages.components.common import cached_reads, plotly_chart
 from pages.components.new_run.evidence import cut_run_label, run_labels, with_full_label
 from pages.components.new_run.terms import TERMS
 from pages.components.preview import component, epoch_component
-from reporting import numbers, text
+from reporting import text
 from reporting.palette import Palette
 from services.tpr_sources import TprSource
 
@@ -221,7 +222,7 @@ def draw_notes(config: RunConfig, changing: ChangingTerms) -> None:
     epochs, end = changing.replayed.epochs, replayable_epochs(config, changing.past)
     if end < config.epochs:
         st.caption(
-            f"Shown up to epoch {end:,} of {config.epochs:,}: the selected run has recorded {numbers.count(end - 1, 'epoch')}."
+            f"Shown up to epoch {end:,} of {config.epochs:,}: the selected run has recorded {count(end - 1, 'epoch')}."
         )
     if len(epochs) < end:
         st.caption(f"{len(epochs)} of {end:,} epochs are shown, evenly spaced.")

@@ -12,13 +12,13 @@ from core.datasets.spec import DataSpec
 from core.errors import EvenlyError
 from core.experiment.config import RunConfig
 from core.experiment.tpr_file import parse
+from core.formatting import count
 from core.methods import POSTHOC
 from core.methods.method import Method
 from core.methods.no_weighting import UNWEIGHTED
 from core.methods.samplers import PLAIN
 from pages.components.common import cached_reads
 from pages.components.common.prefill import TPR_TEXT
-from reporting import numbers
 from reporting import text as words
 from services import tpr_sources
 from services.baselines import Candidates, DatasetRuns, another_seed, candidates, preset, trained
@@ -241,7 +241,7 @@ def read_given(spec: DataSpec, text: str, name: str | None, data: bytes) -> TprS
         )
         return TprSource(GIVEN)
     if not text and name is None:
-        st.caption(f"{numbers.count(len(spec.classes), 'number')} are needed, one per class.")
+        st.caption(f"{count(len(spec.classes), 'number')} are needed, one per class.")
         return TprSource(GIVEN)
     try:
         values, support = parse(text or data, spec.classes)

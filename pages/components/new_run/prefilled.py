@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.experiment.config import SETTINGS, RunConfig
 from core.experiment.recipes import RECIPES
+from core.formatting import number
 from core.methods import METHODS, trains
 from core.methods.method import Method
 from core.methods.samplers import SAMPLERS
@@ -16,7 +17,6 @@ from pages.components.new_run import evidence
 from pages.components.new_run.method import preview_key
 from pages.components.new_run.settings import EPOCHS_FITTED, SAMPLER, sampler_owner
 from pages.components.preview import component
-from reporting import numbers
 from services import tpr_sources
 
 
@@ -38,7 +38,7 @@ def write_prefill() -> None:
         values[evidence.ASKED] = str(given.baseline)
     elif config is not None and config.tpr is not None:
         values[evidence.ASKED] = tpr_sources.GIVEN
-        values[TPR_TEXT] = "\n".join("" if v is None else numbers.number(v) for v in config.tpr)
+        values[TPR_TEXT] = "\n".join("" if v is None else number(v) for v in config.tpr)
 
 
 def settings_to_widgets(config: RunConfig) -> None:

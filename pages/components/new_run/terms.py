@@ -14,12 +14,12 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from core.findings import Finding
+from core.formatting import count
 from core.methods import Method
 from core.methods.types import ClassTerms
 from pages.components.common import plotly_chart
 from reporting import text
 from reporting.figure import Figure, axis, layout
-from reporting.numbers import count
 from reporting.palette import Palette
 from reporting.text import drawn, plain
 

@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from core.experiment.states import PAUSE, REQUESTS, RESUME, STOP
-from core.formatting import listed
+from core.formatting import count, listed
 from core.methods import takes_tprs
 from pages.components.common import (
     auto_refresh,
@@ -18,7 +18,6 @@ from pages.components.common import (
 )
 from pages.components.common.error_guard import showing_errors
 from reporting import provenance
-from reporting.numbers import count
 from reporting.text import plain
 from storage import results
 from storage.jobs import queue

@@ -51,8 +51,9 @@ def test_a_row_named_in_the_address_is_shown_whole(empty, address, row, table):
     pictured = [e for e in shown if e.rows]
     for e, frame in zip(pictured, frames, strict=True):
         (_, given), *computed = e.rows
+        frame = frame.T if len(computed) > len(given) else frame
         assert [c.split(": ", 1) for c in frame.index] == [[f"{e.of} {i}", v] for i, v in enumerate(given)]
-        assert {label: tuple(column) for label, column in frame.items()} == dict(computed)
+        assert {label.replace("\u200b", ""): tuple(column) for label, column in frame.items()} == dict(computed)
     assert all(sentence in texts(at) for e in shown for sentence in (e.intro, *e.sentences))
 
 
